@@ -1,0 +1,1 @@
+"""Studies, comparisons, votes, reports; the web pages and the API."""

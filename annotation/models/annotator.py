@@ -1,0 +1,69 @@
+"""An annotator: a link that leads to one place in one study."""
+
+import secrets
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.study import Study, new_link_token
+
+# Crockford's alphabet without vowels: no code spells a word, none is misread.
+RESUME_CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXZ"
+
+
+def new_resume_code() -> str:
+    """Ten characters that a person can copy by hand: 47 bits."""
+    return "".join(secrets.choice(RESUME_CODE_ALPHABET) for _ in range(10))
+
+
+def new_seed() -> int:
+    """A random seed that fits a signed 64-bit column."""
+    return secrets.randbelow(2**63)
+
+
+class Annotator(models.Model):
+    """Someone who votes in one study. The token in the link is the identity; the label is only a name."""
+
+    class Kind(models.TextChoices):
+        PERSONAL = "personal"  # invited by a personal link
+        OPEN = "open"  # came through the study's open link
+        IMPORTED = "imported"  # votes were read from a file
+        SIMULATED = "simulated"  # no person: votes made by simulate_votes
+
+    class State(models.TextChoices):
+        ACTIVE = "active"
+        FINISHED = "finished"
+        SCREENED_OUT = "screened_out"
+        WITHDRAWN = "withdrawn"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="annotators")
+    kind = models.CharField(max_length=10, choices=Kind)
+    state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
+    label = models.CharField(max_length=200, blank=True)
+    token = models.CharField(max_length=40, unique=True, default=new_link_token)
+    resume_code = models.CharField(max_length=10, unique=True, default=new_resume_code)
+    external_id = models.CharField(max_length=200, blank=True, help_text="The id a crowd platform gave.")
+    seed = models.PositiveBigIntegerField(default=new_seed, help_text="What sides and orders are drawn from.")
+    instructions_read_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["study", "external_id"], condition=~Q(external_id=""), name="one_annotator_per_external_id"
+            ),
+            models.UniqueConstraint(
+                fields=["study", "label"], condition=Q(kind="imported"), name="one_imported_annotator_per_label"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.label or f"annotator {self.pk}"
+
+    @property
+    def is_simulated(self) -> bool:
+        """Whether no person stands behind the votes."""
+        return self.kind == self.Kind.SIMULATED

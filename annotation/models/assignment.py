@@ -1,0 +1,70 @@
+"""An assignment: a comparison given to an annotator, with the sides and orders it was shown in."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.annotator import Annotator
+from annotation.models.comparison import Comparison
+
+
+class Assignment(models.Model):
+    """What one annotator was shown for one comparison. Stored, never recomputed.
+
+    It holds a slot of its comparison while `leased` or `voted` (kind main only). A `released` row
+    keeps its sides: leasing it again reopens it as it was.
+    """
+
+    class Kind(models.TextChoices):
+        MAIN = "main"
+        REPEAT = "repeat"
+        LADDER = "ladder"
+        INSTRUCTED = "instructed"
+        PRACTICE = "practice"
+
+    class State(models.TextChoices):
+        LEASED = "leased"
+        VOTED = "voted"
+        RELEASED = "released"
+
+    class Side(models.TextChoices):
+        A = "a"
+        B = "b"
+
+    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="assignments")
+    kind = models.CharField(max_length=10, choices=Kind, default=Kind.MAIN)
+    occurrence = models.PositiveSmallIntegerField(default=0)
+    state = models.CharField(max_length=8, choices=State)
+    left_model = models.CharField(max_length=1, choices=Side, help_text="The model whose set stood on the left.")
+    are_sides_known = models.BooleanField(
+        default=True, help_text="False for imported votes that do not say; left_model is then only a convention."
+    )
+    left_images = models.JSONField(default=list, help_text="Image ids in the order shown.")
+    right_images = models.JSONField(default=list)
+    rendition = models.CharField(max_length=20, blank=True, help_text="Which size of image the grid showed.")
+    leased_at = models.DateTimeField()
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    shown_at = models.DateTimeField(null=True, blank=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["comparison", "annotator", "kind", "occurrence"], name="one_assignment_per_occurrence"
+            ),
+            models.CheckConstraint(
+                name="assignment_lease_only_while_leased",
+                condition=Q(state="leased", lease_expires_at__isnull=False)
+                | (~Q(state="leased") & Q(lease_expires_at__isnull=True)),
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_live_leases"),
+            models.Index(fields=["annotator", "state"], name="assignment_of_annotator"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.comparison} for {self.annotator}: {self.state}"

@@ -1,0 +1,47 @@
+"""A comparison: one prompt, the set of model A and the set of model B."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+
+from annotation.models.study import Study
+from generation.models import ImageSet, Prompt
+
+
+class Comparison(models.Model):
+    """The unit of analysis.
+
+    `slot_count` counts live main assignments plus standing main votes; `overlap` is how many there may be.
+    `vote_count` counts the standing main votes among them. Both change in the transaction that changes
+    the assignment or the vote.
+    """
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="comparisons")
+    position = models.PositiveIntegerField(help_text="Its place in the manifest, from 0.")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="+")
+    cluster = models.CharField(max_length=64, help_text="Comparisons that share a base prompt share a cluster.")
+    image_set_a = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="+")
+    image_set_b = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="+")
+    overlap = models.PositiveIntegerField()
+    slot_count = models.PositiveIntegerField(default=0)
+    vote_count = models.PositiveIntegerField(default=0)
+    parked_at = models.DateTimeField(
+        null=True, blank=True, help_text="Set aside by reports of failed or offensive images."
+    )
+
+    class Meta:
+        ordering = ("study_id", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["study", "position"], name="comparison_positions_are_unique"),
+            models.UniqueConstraint(fields=["study", "prompt"], name="one_comparison_per_study_and_prompt"),
+            models.CheckConstraint(name="comparison_slots_within_overlap", condition=Q(slot_count__lte=F("overlap"))),
+            models.CheckConstraint(name="comparison_votes_within_slots", condition=Q(vote_count__lte=F("slot_count"))),
+            models.CheckConstraint(name="comparison_sets_differ", condition=~Q(image_set_a=F("image_set_b"))),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["study", "slot_count"], name="comparison_fill"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study} {self.position + 1}"

@@ -1,0 +1,113 @@
+"""A study, the versions of its manifest, and what was done to it."""
+
+import secrets
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.urls import reverse
+
+from generation.models import DiffusionModel
+
+
+def new_link_token() -> str:
+    """A random token for a link: 128 bits, URL-safe."""
+    return secrets.token_urlsafe(16)
+
+
+class Study(models.Model):
+    """Two diffusion models, a list of prompts, and the people who say which model is more consistent.
+
+    What the researcher decided is in the manifest (`ManifestVersion`), once; here is only what queries need.
+    """
+
+    class State(models.TextChoices):
+        DRAFT = "draft"
+        GENERATING = "generating"
+        SCORING = "scoring"
+        READY = "ready"
+        OPEN = "open"
+        PAUSED = "paused"
+        CLOSED = "closed"
+
+    class Source(models.TextChoices):
+        GENERATED = "generated"
+        IMAGES = "images"
+        EXTERNAL = "external"
+
+    slug = models.SlugField(max_length=100, unique=True)
+    name = models.CharField(max_length=200)
+    source = models.CharField(max_length=10, choices=Source)
+    state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
+    model_a = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="+")
+    model_b = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="+")
+    manifest_sha256 = models.CharField(max_length=64, help_text="The hash of the manifest version in force.")
+    open_link_token = models.CharField(max_length=40, unique=True, default=new_link_token, editable=False)
+    is_generation_halted = models.BooleanField(default=False, help_text="The researcher stopped generation for now.")
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="studies"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    opened_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at",)
+        verbose_name_plural = "studies"
+        constraints: ClassVar = [
+            models.CheckConstraint(name="study_compares_two_models", condition=~Q(model_a=models.F("model_b"))),
+            models.CheckConstraint(
+                name="study_closed_has_a_time",
+                condition=Q(state="closed", closed_at__isnull=False) | (~Q(state="closed") & Q(closed_at__isnull=True)),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def get_absolute_url(self) -> str:
+        """The page of the study."""
+        return reverse("study", args=[self.slug])
+
+    @property
+    def is_frozen(self) -> bool:
+        """Whether the study was ever opened, so that its manifest can only be amended."""
+        return self.opened_at is not None or self.state == self.State.CLOSED
+
+
+class ManifestVersion(models.Model):
+    """One version of a study's manifest. Version 1 is the design; each later one is an amendment."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="manifest_versions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    sha256 = models.CharField(max_length=64)
+    reason = models.CharField(max_length=500, blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("study_id", "number")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["study", "number"], name="manifest_version_numbers_are_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.study} manifest {self.number}"
+
+
+class StudyEvent(models.Model):
+    """Something done to a study: by whom, when, with what effect. Append only."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="events")
+    verb = models.CharField(max_length=50)
+    detail = models.JSONField(default=dict)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    happened_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"{self.study}: {self.verb}"

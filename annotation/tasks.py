@@ -1,0 +1,1 @@
+"""Celery tasks of annotation: thin, all on the control queue."""

@@ -1,0 +1,1 @@
+"""Which comparison next, and what becomes of a vote."""

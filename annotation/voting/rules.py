@@ -1,0 +1,18 @@
+"""What voting needs to know of a study's manifest; pure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class VotingRules:
+    """The rules of one study. Counts are per study unless named otherwise; durations are in seconds."""
+
+    comparisons_per_annotator: int
+    most_annotators: int | None = None
+    are_ties_allowed: bool = False
+    lease_seconds: int = 1800
+    opens_at: datetime | None = None
+    closes_at: datetime | None = None
+    undo_seconds: int = 0
+    minimum_viewing_seconds: float = 0.0

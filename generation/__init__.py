@@ -1,0 +1,1 @@
+"""Prompt, diffusion model and seeds -> image set. Knows no score, no study, no vote."""

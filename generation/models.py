@@ -1,0 +1,182 @@
+"""What generation keeps: diffusion models, prompts, image sets, their images, and the jobs that make them."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Length
+
+models.CharField.register_lookup(Length)  # so that a constraint can say __length
+
+
+class DiffusionModel(models.Model):
+    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and the wording it is prompted with.
+
+    A model without a checkpoint made its images elsewhere: they are imported, never generated.
+    """
+
+    class Dtype(models.TextChoices):
+        FLOAT32 = "float32"
+        FLOAT16 = "float16"
+        BFLOAT16 = "bfloat16"
+
+    name = models.CharField(max_length=200, unique=True)
+    checkpoint = models.CharField(
+        max_length=500, blank=True, help_text="A local folder, or a hub id; blank where the images are imported."
+    )
+    revision = models.CharField(max_length=100, blank=True, help_text="The pinned commit of a hub checkpoint.")
+    lora = models.CharField(max_length=500, blank=True, help_text="A local folder or file, or a hub id.")
+    lora_revision = models.CharField(max_length=100, blank=True)
+    lora_scale = models.FloatField(null=True, blank=True)
+    dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
+    prompt_template = models.CharField(
+        max_length=500, default="{prompt}", help_text="The wording this model is given; {prompt} is the base prompt."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="diffusion_model_lora_has_a_scale",
+                condition=Q(lora="", lora_scale__isnull=True) | (~Q(lora="") & Q(lora_scale__isnull=False)),
+                violation_error_message="lora and lora_scale go together: give both or neither.",
+            ),
+            models.CheckConstraint(
+                name="diffusion_model_template_holds_the_prompt",
+                condition=Q(prompt_template__contains="{prompt}"),
+                violation_error_message="prompt_template must contain {prompt}.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def render_prompt(self, prompt: str) -> str:
+        """The wording given to this model for a base prompt."""
+        return self.prompt_template.replace("{prompt}", prompt)
+
+
+class Prompt(models.Model):
+    """A base prompt, before any model's template."""
+
+    text = models.TextField(unique=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [models.CheckConstraint(name="prompt_is_not_blank", condition=~Q(text=""))]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ImageSet(models.Model):
+    """The images one model made for one prompt: a plan (wording, parameters, seeds) that never changes.
+
+    `fingerprint` is the hash of the plan, so the same plan is never made twice; `lot` keeps apart sets
+    whose plan looks the same but whose images are not (two external studies, say).
+    """
+
+    class Origin(models.TextChoices):
+        GENERATED = "generated"
+        IMPORTED = "imported"
+        EXTERNAL = "external"  # votes and scores are known here, the images are not
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    diffusion_model = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="image_sets")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="image_sets")
+    origin = models.CharField(max_length=10, choices=Origin)
+    rendered_prompt = models.TextField()
+    parameters = models.JSONField(default=dict, help_text="SamplingParameters; empty where the set was not generated.")
+    seeds = models.JSONField(default=list, help_text="The planned seeds, in order.")
+    lot = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(name="image_set_fingerprint_is_sha256", condition=Q(fingerprint__length=64)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.diffusion_model} / {self.prompt}"
+
+
+class LeasedJob(models.Model):
+    """A row that says what a piece of work came to. The row is the truth; a queue message is only a hint."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    attempt_count = models.PositiveIntegerField(default=0)
+    claimed_by = models.CharField(max_length=200, blank=True, help_text="Host, process and a random part: one claim.")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    is_cancel_requested = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message for it was last sent.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="%(class)s_lease_only_while_running",
+                condition=Q(state="running", lease_expires_at__isnull=False)
+                | (~Q(state="running") & Q(lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(name="%(class)s_failed_says_why", condition=~Q(state="failed") | ~Q(error="")),
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "lease_expires_at"], name="%(class)s_state")]
+
+
+class GenerationJob(LeasedJob):
+    """One prompt, one model, a chunk of seeds."""
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="jobs")
+    chunk = models.PositiveIntegerField(help_text="Which chunk of the set's seeds, from 0.")
+    seeds = models.JSONField()
+
+    class Meta(LeasedJob.Meta):
+        abstract = False
+        ordering = ("id",)
+        constraints: ClassVar = [
+            *LeasedJob.Meta.constraints,
+            models.UniqueConstraint(fields=["image_set", "chunk"], name="generation_job_one_per_chunk"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_set} chunk {self.chunk}: {self.state}"
+
+
+class GeneratedImage(models.Model):
+    """One image of a set: its file, its hash and everything that went into making it."""
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="images")
+    seed = models.PositiveBigIntegerField()
+    path = models.CharField(max_length=500, help_text="Below the media folder.")
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    byte_count = models.PositiveBigIntegerField()
+    provenance = models.JSONField(default=dict, help_text="Versions, device, dtype, batch size, hashes, source.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("image_set_id", "seed")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image_set", "seed"], name="one_image_per_set_and_seed"),
+            models.CheckConstraint(name="generated_image_hash_is_sha256", condition=Q(sha256__length=64)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_set} seed {self.seed}"

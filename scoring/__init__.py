@@ -1,0 +1,1 @@
+"""Image set -> embeddings -> Semantic Consistency Score. Knows no study, no vote."""

@@ -1,0 +1,33 @@
+"""Which image encoder: pure, so that a study can name one without loading torch."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+ENCODER_KINDS = ("clip", "siglip", "dinov2")
+
+
+@dataclass(frozen=True, slots=True)
+class EncoderSpec:
+    """An image encoder: its kind, its checkpoint (local folder or hub id) and the pinned revision of a hub id.
+
+    >>> EncoderSpec().metric
+    'scs/clip:openai/clip-vit-base-patch32'
+    """
+
+    kind: str = "clip"
+    checkpoint: str = "openai/clip-vit-base-patch32"
+    revision: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What embeddings are stored under."""
+        return f"{self.kind}:{self.checkpoint}" + (f"@{self.revision}" if self.revision else "")
+
+    @property
+    def metric(self) -> str:
+        """What the Semantic Consistency Score by this encoder is stored under."""
+        return f"scs/{self.identity}"
+
+    def as_document(self) -> dict[str, Any]:
+        """The spec as JSON keeps it."""
+        return asdict(self)

@@ -1,0 +1,73 @@
+"""What scoring keeps: embeddings of images, scores of image sets, each under the identity of what made it."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+from generation.models import GeneratedImage, ImageSet, LeasedJob
+
+
+class ImageEmbedding(models.Model):
+    """One image as one encoder sees it: float32, little-endian, not normalised."""
+
+    image = models.ForeignKey(GeneratedImage, on_delete=models.CASCADE, related_name="embeddings")
+    encoder = models.CharField(max_length=255, help_text="The encoder's identity.")
+    dimension = models.PositiveIntegerField()
+    vector = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image", "encoder"], name="one_embedding_per_image_and_encoder"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image} by {self.encoder}"
+
+
+class SetScore(models.Model):
+    """What one metric says of one image set."""
+
+    class Source(models.TextChoices):
+        COMPUTED = "computed"
+        IMPORTED = "imported"
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scores")
+    metric = models.CharField(max_length=255, help_text="The metric's identity; for SCS it holds the encoder's.")
+    value = models.FloatField()
+    image_count = models.PositiveIntegerField(null=True, blank=True, help_text="Images it rests on, where known.")
+    source = models.CharField(max_length=10, choices=Source)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image_set", "metric"], name="one_score_per_set_and_metric"),
+            models.CheckConstraint(
+                name="computed_score_rests_on_images",
+                condition=~Q(source="computed") | Q(image_count__gte=2),
+            ),
+        ]
+        indexes: ClassVar = [models.Index(fields=["metric"], name="set_score_metric")]
+
+    def __str__(self) -> str:
+        return f"{self.image_set}: {self.value:.3f} by {self.metric}"
+
+
+class ScoringJob(LeasedJob):
+    """Embed one image set with one encoder and score it."""
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scoring_jobs")
+    encoder = models.JSONField(help_text="The EncoderSpec: kind, checkpoint, revision.")
+    metric = models.CharField(max_length=255)
+
+    class Meta(LeasedJob.Meta):
+        abstract = False
+        ordering = ("id",)
+        constraints: ClassVar = [
+            *LeasedJob.Meta.constraints,
+            models.UniqueConstraint(fields=["image_set", "metric"], name="scoring_job_one_per_set_and_metric"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_set} by {self.metric}: {self.state}"

@@ -1,0 +1,1 @@
+"""Every formula of the report: plain functions over arrays, without Django."""
