@@ -1,9 +1,15 @@
 """What an image set is sampled with, apart from prompt, model and seed."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-SCHEDULERS = ("euler", "euler-ancestral", "ddim", "dpm-solver", "checkpoint")
+from annotated_types import Interval, MultipleOf
+
+Scheduler = Literal["euler", "euler-ancestral", "ddim", "dpm-solver", "checkpoint"]
+SCHEDULERS = get_args(Scheduler)
+
+# Latents are an eighth of the image's size in the families sampled here.
+Pixels = Annotated[int, MultipleOf(8), Interval(ge=8, le=4096)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,17 +17,18 @@ class SamplingParameters:
     """Sampling parameters under diffusers' names. The defaults are those of the paper's code (Bent 2024).
 
     Sizes are in pixels. `scheduler` is one of SCHEDULERS; "checkpoint" keeps what the checkpoint ships.
+    The limits are checked where a study file is read; the class itself takes what it is given.
 
     >>> SamplingParameters(width=64, height=64).num_inference_steps
     20
     """
 
-    width: int = 768
-    height: int = 768
-    num_inference_steps: int = 20
-    guidance_scale: float = 7.5
+    width: Pixels = 768
+    height: Pixels = 768
+    num_inference_steps: Annotated[int, Interval(ge=1, le=1000)] = 20
+    guidance_scale: Annotated[float, Interval(ge=0, le=100)] = 7.5
     negative_prompt: str = ""
-    scheduler: str = "euler"
+    scheduler: Scheduler = "euler"
 
     def as_document(self) -> dict[str, Any]:
         """The parameters as JSON keeps them."""

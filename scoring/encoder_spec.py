@@ -1,9 +1,12 @@
 """Which image encoder: pure, so that a study can name one without loading torch."""
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any, Literal, get_args
 
-ENCODER_KINDS = ("clip", "siglip", "dinov2")
+from annotated_types import Len
+
+EncoderKind = Literal["clip", "siglip", "dinov2"]
+ENCODER_KINDS = get_args(EncoderKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,8 +17,8 @@ class EncoderSpec:
     'scs/clip:openai/clip-vit-base-patch32'
     """
 
-    kind: str = "clip"
-    checkpoint: str = "openai/clip-vit-base-patch32"
+    kind: EncoderKind = "clip"
+    checkpoint: Annotated[str, Len(min_length=1)] = "openai/clip-vit-base-patch32"
     revision: str = ""
 
     @property
