@@ -9,17 +9,24 @@ EncoderKind = Literal["clip", "siglip", "dinov2"]
 ENCODER_KINDS = get_args(EncoderKind)
 
 
+# The paper's encoder, at the commit of its hub repository that holds the weights as safetensors.
+CLIP_VIT_B_32 = "openai/clip-vit-base-patch32"
+CLIP_VIT_B_32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
+
+
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """An image encoder: its kind, its checkpoint (local folder or hub id) and the pinned revision of a hub id.
 
-    >>> EncoderSpec().metric
-    'scs/clip:openai/clip-vit-base-patch32'
+    The default is the paper's encoder. A local folder has no revision.
+
+    >>> EncoderSpec(kind="clip", checkpoint="/models/clip", revision="").metric
+    'scs/clip:/models/clip'
     """
 
     kind: EncoderKind = "clip"
-    checkpoint: Annotated[str, Len(min_length=1)] = "openai/clip-vit-base-patch32"
-    revision: str = ""
+    checkpoint: Annotated[str, Len(min_length=1)] = CLIP_VIT_B_32
+    revision: str = CLIP_VIT_B_32_REVISION
 
     @property
     def identity(self) -> str:
