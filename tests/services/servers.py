@@ -1,0 +1,226 @@
+"""Throw-away PostgreSQL and Redis: private servers on random ports, from local binaries or else Docker.
+
+A developer's own servers are never touched: only what TEST_DATABASE_URL or TEST_BROKER_URL names is used.
+"""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TypedDict
+
+import psycopg
+import redis
+
+WHAT_TO_INSTALL = (
+    "The service tests need a PostgreSQL and a Redis, and neither TEST_DATABASE_URL and TEST_BROKER_URL nor local "
+    "binaries nor Docker gives them. Install them with: apt-get install -y postgresql redis-server"
+)
+PATIENCE_SECONDS = 60
+Argument = str | Path
+
+
+class ServicesMissingError(Exception):
+    """No way to a real PostgreSQL or Redis on this machine."""
+
+
+def free_port() -> int:
+    """A TCP port that nobody listened on a moment ago."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def services() -> Iterator[dict[str, str]]:
+    """The environment of the service tests: TEST_DATABASE_URL and TEST_BROKER_URL.
+
+    Raises:
+        ServicesMissingError: with the sentence that says what to install.
+    """
+    with ExitStack() as stack:
+        database = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(postgresql())
+        broker = os.environ.get("TEST_BROKER_URL") or stack.enter_context(redis_server())
+        yield {"TEST_DATABASE_URL": database, "TEST_BROKER_URL": broker}
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """A private PostgreSQL; the address of its empty database."""
+    folder = _postgresql_binaries()
+    if folder is not None:
+        with _local_postgresql(folder) as url:
+            yield url
+    elif _has_docker():
+        with _container("postgres:17-alpine", 5432, "POSTGRES_HOST_AUTH_METHOD=trust") as port:
+            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            _wait_until(lambda: _postgresql_answers(url), "PostgreSQL in Docker")
+            yield url
+    else:
+        raise ServicesMissingError(WHAT_TO_INSTALL)
+
+
+@contextmanager
+def redis_server() -> Iterator[str]:
+    """A private Redis that keeps nothing; its address."""
+    binary = shutil.which("redis-server") or shutil.which("valkey-server")
+    if binary is not None:
+        with _local_redis(binary) as url:
+            yield url
+    elif _has_docker():
+        with _container("redis:8-alpine", 6379) as port:
+            url = f"redis://127.0.0.1:{port}/0"
+            _wait_until(lambda: _redis_answers(url), "Redis in Docker")
+            yield url
+    else:
+        raise ServicesMissingError(WHAT_TO_INSTALL)
+
+
+def _postgresql_binaries() -> Path | None:
+    found = shutil.which("initdb")
+    if found:
+        return Path(found).resolve().parent
+    # Debian keeps the server's programs off PATH; the newest version is the last.
+    versions = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
+    return versions[-1].parent if versions else None
+
+
+class Identity(TypedDict, total=False):
+    """Whom a child process runs as; empty: whoever runs this."""
+
+    user: int
+    group: int
+
+
+def _unprivileged() -> Identity:
+    """As whom to run initdb and postgres, which refuse root: `postgres` or `nobody` where we are root."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": entry.pw_uid, "group": entry.pw_gid}
+    raise ServicesMissingError("PostgreSQL refuses to run as root: make a user `postgres` that it can run as.")
+
+
+@contextmanager
+def _local_postgresql(binaries: Path) -> Iterator[str]:
+    port, identity = free_port(), _unprivileged()
+    with _temporary_folder(identity) as folder:
+        data, log = folder / "data", (folder / "log").open("wb")
+        initdb: list[Argument] = [
+            binaries / "initdb",
+            "--pgdata",
+            data,
+            "--auth=trust",
+            "--username=postgres",
+            "--encoding=UTF8",
+        ]
+        made = subprocess.run(
+            [*initdb, "--locale=C", "--no-sync"], cwd=folder, capture_output=True, text=True, **identity
+        )
+        if made.returncode:
+            raise ServicesMissingError(f"initdb failed: {made.stderr.strip()}")
+        options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+        arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+        command: list[Argument] = [binaries / "postgres", "-D", data, *arguments]
+        server = subprocess.Popen(command, cwd=folder, stderr=log, **identity)
+        url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        with log, _ending(server):
+            _wait_until(lambda: _postgresql_answers(url), f"PostgreSQL from {binaries}")
+            yield url
+
+
+@contextmanager
+def _local_redis(binary: str) -> Iterator[str]:
+    port = free_port()
+    with _temporary_folder({}) as folder:
+        command: list[Argument] = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
+        server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
+        url = f"redis://127.0.0.1:{port}/0"
+        with _ending(server):
+            _wait_until(lambda: _redis_answers(url), binary)
+            yield url
+
+
+@contextmanager
+def _container(image: str, port: int, *environment: str) -> Iterator[int]:
+    """A container of ours alone; the port on this machine that leads to it."""
+    settings = [part for pair in environment for part in ("--env", pair)]
+    run = ["docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1::{port}", *settings, image]
+    started = subprocess.run(run, capture_output=True, text=True)
+    if started.returncode:
+        raise ServicesMissingError(f"{WHAT_TO_INSTALL}\n(Docker was tried: {started.stderr.strip()})")
+    name = started.stdout.strip()
+    try:
+        where = subprocess.run(["docker", "port", name, str(port)], check=True, capture_output=True, text=True).stdout
+        yield int(where.split()[0].rpartition(":")[2])
+    finally:
+        subprocess.run(["docker", "stop", name], check=False, capture_output=True)
+
+
+def _has_docker() -> bool:
+    if shutil.which("docker") is None:
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True).returncode == 0
+
+
+@contextmanager
+def _temporary_folder(identity: Identity) -> Iterator[Path]:
+    # Short, directly below /tmp: the path of a Unix socket has at most 107 bytes.
+    folder = Path(tempfile.mkdtemp(prefix="semblance-services-", dir="/tmp"))
+    try:
+        if identity:
+            os.chown(folder, identity["user"], identity["group"])
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _ending(server: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        # PostgreSQL reads SIGINT as "fast shutdown": it does not wait for clients; Redis ends on it too.
+        server.send_signal(2)
+        try:
+            server.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_until(answers: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not answers():
+        if time.monotonic() > deadline:
+            raise ServicesMissingError(f"{what} did not answer within {PATIENCE_SECONDS} seconds.")
+        time.sleep(0.1)
+
+
+def _postgresql_answers(url: str) -> bool:
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.OperationalError:
+        return False
+    return True
+
+
+def _redis_answers(url: str) -> bool:
+    client = redis.Redis.from_url(url, socket_timeout=2)
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+    finally:
+        client.close()
