@@ -1,37 +1,47 @@
 """Which image encoder: pure, so that a study can name one without loading torch."""
 
 from dataclasses import asdict, dataclass
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Len
 
 EncoderKind = Literal["clip", "siglip", "dinov2"]
-ENCODER_KINDS = get_args(EncoderKind)
+ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
 
-
-# The paper's encoder, at the commit of its hub repository that holds the weights as safetensors.
-CLIP_VIT_B_32 = "openai/clip-vit-base-patch32"
-CLIP_VIT_B_32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
+CLIP_VIT_B32 = "openai/clip-vit-base-patch32"
+# The commit of CLIP_VIT_B32 that holds model.safetensors; its main branch has pickled weights only.
+CLIP_VIT_B32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
     """An image encoder: its kind, its checkpoint (local folder or hub id) and the pinned revision of a hub id.
 
-    The default is the paper's encoder. A local folder has no revision.
+    The default is the encoder of the original study, and CLIP ViT-B/32 named without a revision means its pinned
+    commit. Any other hub id needs a revision, a commit of 40 digits, else loading it is refused.
 
-    >>> EncoderSpec(kind="clip", checkpoint="/models/clip", revision="").metric
-    'scs/clip:/models/clip'
+    >>> EncoderSpec(kind="siglip", checkpoint="/data/models/siglip-tiny").metric
+    'scs/siglip:siglip-tiny'
     """
 
     kind: EncoderKind = "clip"
-    checkpoint: Annotated[str, Len(min_length=1)] = CLIP_VIT_B_32
-    revision: str = CLIP_VIT_B_32_REVISION
+    checkpoint: Annotated[str, Len(min_length=1)] = CLIP_VIT_B32
+    revision: str = ""
+
+    def __post_init__(self) -> None:
+        if self.checkpoint == CLIP_VIT_B32 and not self.revision:
+            object.__setattr__(self, "revision", CLIP_VIT_B32_REVISION)
 
     @property
     def identity(self) -> str:
-        """What embeddings are stored under."""
-        return f"{self.kind}:{self.checkpoint}" + (f"@{self.revision}" if self.revision else "")
+        """What embeddings are stored under: kind, name and revision.
+
+        The name of a folder given as a path is its last component, so the same weights keep their identity on every
+        machine. That other weights do not slip under the same identity is kept by `scoring.models.Encoder`, which
+        holds the hash of the weights seen first.
+        """
+        return f"{self.kind}:{self._name}" + (f"@{self.revision}" if self.revision else "")
 
     @property
     def metric(self) -> str:
@@ -41,3 +51,8 @@ class EncoderSpec:
     def as_document(self) -> dict[str, Any]:
         """The spec as JSON keeps it."""
         return asdict(self)
+
+    @property
+    def _name(self) -> str:
+        is_path = self.checkpoint.startswith(("/", "./", "../", "~"))
+        return (is_path and PurePath(self.checkpoint).name) or self.checkpoint

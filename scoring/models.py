@@ -8,11 +8,30 @@ from django.db.models import Q
 from generation.models import GeneratedImage, ImageSet, LeasedJob
 
 
+class Encoder(models.Model):
+    """The weights behind an encoder's identity: those it was first seen with, and no others ever after."""
+
+    identity = models.CharField(max_length=255, unique=True, help_text="EncoderSpec.identity: kind, name, revision.")
+    fingerprint = models.CharField(max_length=64, help_text="SHA-256 over weights, configuration and preprocessing.")
+    provenance = models.JSONField(default=dict, help_text="Processor, dtype, device, versions when first seen.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="encoder_fingerprint_is_sha256", condition=Q(fingerprint__length=64)),
+        ]
+
+    def __str__(self) -> str:
+        return self.identity
+
+
 class ImageEmbedding(models.Model):
     """One image as one encoder sees it: float32, little-endian, not normalised."""
 
     image = models.ForeignKey(GeneratedImage, on_delete=models.CASCADE, related_name="embeddings")
-    encoder = models.CharField(max_length=255, help_text="The encoder's identity.")
+    encoder = models.ForeignKey(
+        Encoder, to_field="identity", db_column="encoder", on_delete=models.PROTECT, related_name="embeddings"
+    )
     dimension = models.PositiveIntegerField()
     vector = models.BinaryField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -23,7 +42,7 @@ class ImageEmbedding(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.image} by {self.encoder}"
+        return f"{self.image} by {self.encoder_id}"
 
 
 class SetScore(models.Model):
