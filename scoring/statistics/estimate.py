@@ -32,3 +32,25 @@ class Estimate:
     def is_defined(self) -> bool:
         """Whether there is a value at all."""
         return self.value is not None
+
+
+@dataclass(frozen=True, slots=True)
+class SignificanceTest:
+    """The outcome of a test: two-sided unless `method` says otherwise.
+
+    statistic, p_value: None where the test does not exist; `reason` then says why. n: units it rests on.
+
+    >>> SignificanceTest.undefined("no difference other than zero", n=4, method="Wilcoxon signed-rank").p_value is None
+    True
+    """
+
+    statistic: float | None
+    p_value: float | None
+    n: int
+    method: str
+    reason: str = ""
+
+    @classmethod
+    def undefined(cls, reason: str, *, n: int, method: str) -> "SignificanceTest":
+        """A test that does not exist, and why."""
+        return cls(statistic=None, p_value=None, n=n, method=method, reason=reason)

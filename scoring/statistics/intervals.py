@@ -1,0 +1,141 @@
+"""Intervals: of a proportion, and of anything that follows from sums over resampled clusters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from statsmodels.stats.proportion import proportion_confint
+
+from scoring.statistics.estimate import Estimate
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+_WEIGHTS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """How intervals by resampling are made: their level, how many resamples, and the seed that repeats them."""
+
+    level: float = 0.95
+    resamples: int = 2000
+    seed: int = 20240412
+
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise ValueError(f"a level lies between 0 and 1, not at {self.level}")
+        if self.resamples < 1:
+            raise ValueError(f"at least one resample is needed, not {self.resamples}")
+
+
+def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+    """A proportion with the interval of Wilson (1927), "Probable inference", without continuity correction.
+
+    >>> wilson(94, 100).low
+    0.875...
+    """
+    return _proportion(successes, n, level, "wilson", "Wilson")
+
+
+def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
+    """A proportion with the exact interval of Clopper and Pearson (1934): never short of its level, often wider.
+
+    >>> clopper_pearson(94, 100).high
+    0.977...
+    """
+    return _proportion(successes, n, level, "beta", "Clopper-Pearson")
+
+
+def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampling) -> Iterator[Floats]:
+    """How often each comparison is drawn in each resample of whole clusters.
+
+    n: comparisons. clusters: (n,) labels; comparisons of one label are drawn together; None: each is its own.
+    Yields blocks (b, n) of weights whose b add up to `resampling.resamples`, so that memory stays small. As many
+    clusters as there are are drawn with replacement, each time from the same generator, so equal arguments give
+    equal weights.
+    """
+    members = _cluster_numbers(n, clusters)
+    cluster_count = int(members.max(initial=-1)) + 1
+    rng = np.random.default_rng(resampling.seed)
+    for block in _blocks(resampling.resamples, cluster_count):
+        weights = _draw_weights(rng, block, cluster_count)
+        yield weights if clusters is None else weights[:, members]
+
+
+def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Floats:
+    """The sums over all comparisons in each resample of clusters.
+
+    summands: (n, p), what each comparison adds to p sums. clusters: as for `resample_weights`.
+    Returns (resamples, p). A statistic that follows from sums is bootstrapped by one matrix product this way.
+    Source of the resampling of whole clusters: Field and Welsh (2007), "Bootstrapping clustered data".
+    """
+    rows = np.asarray(summands, dtype=np.float64)
+    members = _cluster_numbers(len(rows), clusters)
+    cluster_sums = np.zeros((int(members.max(initial=-1)) + 1, rows.shape[1]))
+    np.add.at(cluster_sums, members, rows)
+    blocks = resample_weights(len(cluster_sums), clusters=None, resampling=resampling)
+    return np.concatenate([weights @ cluster_sums for weights in blocks])
+
+
+def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: Resampling) -> Estimate:
+    """A value with the percentile interval of its resampled values (Efron, 1979).
+
+    value: finite. resampled: (resamples,), NaN where a resample leaves the statistic undefined. Such resamples are
+    left out and counted in the method; more of them than the interval may miss (1 - level), or all values equal, leave
+    the interval undefined.
+    """
+    defined = resampled[~np.isnan(resampled)]
+    missing = len(resampled) - len(defined)
+    method = f"percentile bootstrap, {len(resampled)} resamples of clusters, seed {resampling.seed}"
+    method += f", {missing} undefined resamples left out" if missing else ""
+    reason = _why_no_interval(defined, missing, resampling.level)
+    low, high = (None, None) if reason else _percentiles(defined, resampling.level)
+    return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)
+
+
+ALL_RESAMPLES_EQUAL = "all resamples equal"
+
+
+def _why_no_interval(defined: Floats, missing: int, level: float) -> str:
+    if missing > (1 - level) * (missing + len(defined)):
+        return f"undefined in {missing} of {missing + len(defined)} resamples"
+    # sums in another order differ by rounding only
+    return ALL_RESAMPLES_EQUAL if np.ptp(defined) <= 1e-12 * np.abs(defined).max() else ""
+
+
+def _percentiles(values: Floats, level: float) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _proportion(successes: int, n: int, level: float, statsmodels_name: str, method: str) -> Estimate:
+    if not 0 <= successes <= n:
+        raise ValueError(f"{successes} successes of {n}")
+    if n == 0:
+        return Estimate.undefined("no comparison", n=0, level=level, method=method)
+    low, high = proportion_confint(successes, n, alpha=1 - level, method=statsmodels_name)
+    return Estimate(successes / n, float(low), float(high), level, n, method)
+
+
+def _cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
+    if clusters is None:
+        return np.arange(n)
+    labels = np.asarray(clusters)
+    if labels.shape != (n,):
+        raise ValueError(f"{n} comparisons need {n} cluster labels, not an array {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def _blocks(resamples: int, cluster_count: int) -> Iterator[int]:
+    most = max(1, _WEIGHTS_AT_ONCE // max(1, cluster_count))
+    for start in range(0, resamples, most):
+        yield min(most, resamples - start)
+
+
+def _draw_weights(rng: np.random.Generator, block: int, cluster_count: int) -> Floats:
+    drawn = rng.integers(0, max(1, cluster_count), size=(block, cluster_count))
+    drawn += np.arange(block)[:, np.newaxis] * cluster_count
+    weights = np.bincount(drawn.ravel(), minlength=block * cluster_count)
+    return weights.reshape(block, cluster_count).astype(np.float64)
