@@ -1,0 +1,214 @@
+"""Database -> plain arrays. What is sealed is not read, so that it cannot slip into a page or a file."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+from numpy.typing import NDArray
+
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.reports.study_data import (
+    LEFT,
+    MODEL_A,
+    MODEL_B,
+    RIGHT,
+    TIE,
+    UNKNOWN,
+    AnnotatorRow,
+    ComparisonArrays,
+    EventRow,
+    Exclusion,
+    ManifestRow,
+    StudyData,
+    VoteArrays,
+    pseudonym,
+)
+from annotation.studies.manifest import Manifest
+from generation.models import GeneratedImage
+from generation.refusals import Refused
+from scoring.models import SetScore
+
+_CHUNK = 20_000  # rows in memory at once while votes stream into arrays
+_SCREENED_OUT = "annotator screened out"
+
+
+def is_sealed(study: Study, *, manifest: Manifest) -> bool:
+    """Whether scores, winners and votes by model are hidden: until the study closes, unless its manifest opted out."""
+    return manifest.sealed and study.state != Study.State.CLOSED
+
+
+def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
+    """Everything that a report of the study is made from.
+
+    `metric` names one of the study's metrics; empty means the manifest's own, or the only one there is.
+    Raises Refused where that leaves a choice. While the study is sealed no score and no model behind a vote is read.
+    """
+    sealed = is_sealed(study, manifest=manifest)
+    metrics = _metrics(study)
+    chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    annotators = list(study.annotators.order_by("pk"))
+    rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
+    votes = main_votes(study)
+    return StudyData(
+        manifest=manifest,
+        state=study.state,
+        opened_at=study.opened_at,
+        closed_at=study.closed_at,
+        is_sealed=sealed,
+        metric=chosen,
+        metrics=metrics,
+        comparisons=_comparison_arrays(study, rows, scores=None if sealed else _scores(study, metric=chosen)),
+        scored_count=_scored_count(study, metric=chosen),
+        votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
+        late_count=votes.filter(state=Vote.State.LATE).count(),
+        superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
+        annotators=tuple(
+            AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated)
+            for number, row in enumerate(annotators, start=1)
+        ),
+        manifest_versions=tuple(
+            ManifestRow(row.number, row.sha256, row.created_at, row.reason)
+            for row in study.manifest_versions.order_by("number")
+        ),
+        events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
+    )
+
+
+def main_votes(study: Study) -> QuerySet[Vote]:
+    """The study's votes on main assignments: the only ones that count for agreement and reliability."""
+    return Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
+
+
+# --- metrics ------------------------------------------------------------------------------------
+def _in_study(study: Study) -> Q:
+    """Rows about an image set of the study."""
+    sets = study.comparisons.order_by()
+    return Q(image_set__in=sets.values("image_set_a")) | Q(image_set__in=sets.values("image_set_b"))
+
+
+def _metrics(study: Study) -> tuple[str, ...]:
+    names = SetScore.objects.filter(_in_study(study)).order_by("metric").values_list("metric", flat=True)
+    return tuple(names.distinct())
+
+
+def _choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
+    """The metric that was asked for, else the study's own, else the only one there is."""
+    if wanted:
+        if wanted not in metrics:
+            known = ", ".join(metrics) or "none yet"
+            raise Refused(f"The study has no scores by the metric {wanted!r}; its metrics: {known}.")
+        return wanted
+    if own in metrics or not metrics:
+        return own
+    if len(metrics) > 1:
+        raise Refused(f"The study has scores by several metrics: name one with --metric ({', '.join(metrics)}).")
+    return metrics[0]
+
+
+def _scores(study: Study, *, metric: str) -> dict[int, float]:
+    """The metric's score of each image set of the study, by the set's id."""
+    return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
+
+
+def _scored_count(study: Study, *, metric: str) -> int:
+    """Comparisons with a score on both sides; reads no score."""
+    scored = SetScore.objects.filter(metric=metric).values("image_set")
+    return study.comparisons.filter(image_set_a__in=scored, image_set_b__in=scored).count()
+
+
+# --- comparisons --------------------------------------------------------------------------------
+def _comparison_arrays(study: Study, rows: list[Comparison], *, scores: dict[int, float] | None) -> ComparisonArrays:
+    codes: dict[str, int] = {}
+    images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
+    image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
+
+    def score_column(sets: list[int]) -> NDArray[np.float64] | None:
+        return None if scores is None else np.array([scores.get(pk, np.nan) for pk in sets], dtype=np.float64)
+
+    return ComparisonArrays(
+        position=_integers(row.position for row in rows),
+        prompt=tuple(row.prompt.text for row in rows),
+        cluster=_integers(codes.setdefault(row.cluster, len(codes)) for row in rows),
+        images_a=_integers(image_counts.get(row.image_set_a_id, 0) for row in rows),
+        images_b=_integers(image_counts.get(row.image_set_b_id, 0) for row in rows),
+        planned_images=_integers(len(row.image_set_a.seeds) + len(row.image_set_b.seeds) for row in rows),
+        score_a=score_column([row.image_set_a_id for row in rows]),
+        score_b=score_column([row.image_set_b_id for row in rows]),
+    )
+
+
+def _integers(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, dtype=np.int64)
+
+
+# --- votes --------------------------------------------------------------------------------------
+def _coded(*cases: tuple[Q, int], default: int) -> Case:
+    """A condition as a small integer in SQL: a million votes never become a million strings."""
+    whens = [When(condition, then=Value(code)) for condition, code in cases]
+    return Case(*whens, default=Value(default), output_field=IntegerField())
+
+
+_UNKNOWN_SIDES = Q(assignment__are_sides_known=False)
+_A_LEFT = Q(assignment__left_model=Assignment.Side.A)
+_LEFT, _RIGHT, _TIE = (Q(choice=choice) for choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT, Vote.Choice.TIE))
+_EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+
+_SIDE = _coded((_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), (_RIGHT, RIGHT), default=TIE)
+_IS_EXCLUDED = _coded((_EXCLUDED, 1), default=0)
+_CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
+_LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (_A_LEFT, MODEL_A), default=MODEL_B)
+
+_OPEN_COLUMNS = (
+    "assignment__comparison_id",
+    "assignment__annotator_id",
+    _SIDE,
+    Coalesce("response_ms", Value(UNKNOWN)),
+    _IS_EXCLUDED,
+)
+_SEALED_COLUMNS = (_CHOICE, _LEFT_MODEL)
+_ROW = [("comparison", "i8"), ("annotator", "i8"), ("side", "i1"), ("response_ms", "i4"), ("is_excluded", "?")]
+_SEALED_ROW = [("choice", "i1"), ("left", "i1")]
+
+
+def _vote_arrays(
+    votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator], sealed: bool
+) -> VoteArrays:
+    columns = _OPEN_COLUMNS if sealed else _OPEN_COLUMNS + _SEALED_COLUMNS
+    dtype = np.dtype(_ROW if sealed else _ROW + _SEALED_ROW)
+    stream = votes.order_by().values_list(*columns).iterator(chunk_size=_CHUNK)
+    table = np.fromiter(stream, dtype=dtype)
+    comparison = _places(table["comparison"], [row.pk for row in rows])
+    annotator = _places(table["annotator"], [row.pk for row in annotators])
+    order = np.lexsort((annotator, comparison))
+    table, comparison, annotator = table[order], comparison[order], annotator[order]
+    return VoteArrays(
+        comparison=comparison,
+        annotator=annotator,
+        side=table["side"],
+        choice=None if sealed else table["choice"],
+        left=None if sealed else table["left"],
+        response_ms=table["response_ms"],
+        is_excluded=table["is_excluded"],
+        exclusions=_exclusions(votes, rows=rows, annotators=annotators),
+    )
+
+
+def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator]) -> tuple[Exclusion, ...]:
+    comparison_of = {row.pk: index for index, row in enumerate(rows)}
+    annotator_of = {row.pk: index for index, row in enumerate(annotators)}
+    excluded = votes.filter(_EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
+    return tuple(
+        Exclusion(comparison_of[comparison], annotator_of[annotator], reason or _SCREENED_OUT)
+        for comparison, annotator, reason in excluded.values_list(
+            "assignment__comparison_id", "assignment__annotator_id", "exclusion_reason"
+        )
+    )
+
+
+def _places(keys: NDArray[np.int64], known: Sequence[int]) -> NDArray[np.int32]:
+    """Where each primary key stands in `known`."""
+    if not known:
+        return np.empty(0, dtype=np.int32)
+    by_key = np.argsort(known)
+    return by_key[np.searchsorted(np.sort(known), keys)].astype(np.int32)

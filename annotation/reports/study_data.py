@@ -1,0 +1,132 @@
+"""What a report is made from: plain frozen arrays, without the database. Nothing sealed is in them."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.studies.manifest import Manifest
+
+MODEL_A, MODEL_B, TIE = 0, 1, 2
+LEFT, RIGHT = 0, 1
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonArrays:
+    """The comparisons in the manifest's order, n of them.
+
+    position: (n,) places in the manifest, from 0. cluster: (n,) codes; equal codes are resampled together.
+    images_a, images_b: (n,) images there are. planned_images: (n,) images of both sets that were planned.
+    score_a, score_b: (n,) in the metric's own unit, NaN where missing; None while the study is sealed.
+    """
+
+    position: NDArray[np.int64]
+    prompt: tuple[str, ...]
+    cluster: NDArray[np.int64]
+    images_a: NDArray[np.int64]
+    images_b: NDArray[np.int64]
+    planned_images: NDArray[np.int64]
+    score_a: NDArray[np.float64] | None
+    score_b: NDArray[np.float64] | None
+
+    def __len__(self) -> int:
+        return len(self.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class Exclusion:
+    """An excluded vote: indices of its comparison and its annotator, and why it does not count."""
+
+    comparison: int
+    annotator: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class VoteArrays:
+    """The standing main votes, v of them, ordered by comparison and annotator; excluded ones are marked.
+
+    comparison, annotator: (v,) indices. side: (v,) LEFT, RIGHT or TIE; UNKNOWN where the sides are not known.
+    choice: (v,) MODEL_A, MODEL_B or TIE. left: (v,) the model shown left, UNKNOWN where the sides are not known.
+    choice and left are None while the study is sealed. response_ms: (v,) milliseconds, UNKNOWN where not measured.
+    exclusions: the excluded votes, each with its reason.
+    """
+
+    comparison: NDArray[np.int32]
+    annotator: NDArray[np.int32]
+    side: NDArray[np.int8]
+    choice: NDArray[np.int8] | None
+    left: NDArray[np.int8] | None
+    response_ms: NDArray[np.int32]
+    is_excluded: NDArray[np.bool_]
+    exclusions: tuple[Exclusion, ...]
+
+    def __len__(self) -> int:
+        return len(self.comparison)
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorRow:
+    """One annotator, under a pseudonym that says nothing of the person."""
+
+    pseudonym: str
+    kind: str
+    state: str
+    is_simulated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestRow:
+    """One version of the manifest; number 1 is the design, each later one an amendment."""
+
+    number: int
+    sha256: str
+    created_at: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EventRow:
+    """Something done to the study, for example a seed dropped from both sets."""
+
+    happened_at: datetime
+    verb: str
+    detail: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StudyData:
+    """What a report is made from. While `is_sealed`, scores and models behind votes were not even read.
+
+    late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
+    metric: the one reported; metrics: every one that has a score in the study.
+    scored_count: comparisons with a score on both sides.
+    """
+
+    manifest: Manifest
+    state: str
+    opened_at: datetime | None
+    closed_at: datetime | None
+    is_sealed: bool
+    metric: str
+    metrics: tuple[str, ...]
+    comparisons: ComparisonArrays
+    scored_count: int
+    votes: VoteArrays
+    late_count: int
+    superseded_count: int
+    annotators: tuple[AnnotatorRow, ...]
+    manifest_versions: tuple[ManifestRow, ...]
+    events: tuple[EventRow, ...]
+
+
+def pseudonym(number: int) -> str:
+    """The name in every file of the study's annotator with this number, from 1, in order of arrival.
+
+    >>> pseudonym(7)
+    'P007'
+    """
+    return f"P{number:03d}"

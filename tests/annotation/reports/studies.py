@@ -1,0 +1,130 @@
+"""Studies written straight into the database, so that a report's input is known to the last vote."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from hashlib import sha256
+from typing import Any
+
+from django.utils import timezone
+
+from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
+from annotation.studies import manifest as manifests
+from annotation.studies.manifest import Manifest
+from generation.models import DiffusionModel, ImageSet, Prompt
+from scoring.models import SetScore
+
+
+@dataclass
+class Plan:
+    """What a study of a test holds. `votes[i][j]` is annotator j's choice on comparison i."""
+
+    votes: Sequence[Sequence[str]]
+    scores: Sequence[tuple[float | None, float | None]]
+    prompts: Sequence[str] = ()
+    slug: str = "weather"
+    state: str = "closed"
+    kind: str = "personal"
+    are_sides_known: bool = True
+    manifest: dict[str, Any] = field(default_factory=dict)
+    clusters: Sequence[str] = ()
+
+
+def make_study(plan: Plan) -> tuple[Study, Manifest]:
+    """The study of a plan, with its manifest."""
+    prompts = plan.prompts or [f"a prompt number {index}" for index in range(len(plan.votes))]
+    study_manifest = Manifest.model_validate(
+        {
+            "name": "Weather",
+            "slug": plan.slug,
+            "source": "external",
+            "model_a": {"name": "Alpha"},
+            "model_b": {"name": "Beta"},
+            "prompts": [{"text": prompt} for prompt in prompts] or [{"text": "never asked"}],
+            "annotation": {"ties": any("tie" in row for row in plan.votes)},
+            "analysis": {"resamples": 200},
+            **plan.manifest,
+        }
+    )
+    study = _study(plan, study_manifest)
+    comparisons = [_comparison(study, plan, index, prompt) for index, prompt in enumerate(prompts)]
+    annotators = Annotator.objects.bulk_create(
+        Annotator(study=study, kind=plan.kind, label=f"person {index}")
+        for index in range(max((len(row) for row in plan.votes), default=0))
+    )
+    _cast(plan, comparisons, annotators)
+    return study, study_manifest
+
+
+def _study(plan: Plan, study_manifest: Manifest) -> Study:
+    now = timezone.now()
+    models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in ("Alpha", "Beta")]
+    study = Study.objects.create(
+        slug=plan.slug,
+        name=study_manifest.name,
+        source=study_manifest.source,
+        state=plan.state,
+        model_a=models[0],
+        model_b=models[1],
+        manifest_sha256=manifests.sha256(study_manifest),
+        opened_at=now - timedelta(days=2),
+        closed_at=now if plan.state == "closed" else None,
+    )
+    ManifestVersion.objects.create(
+        study=study, number=1, document=manifests.document(study_manifest), sha256=study.manifest_sha256
+    )
+    return study
+
+
+def _comparison(study: Study, plan: Plan, index: int, prompt: str) -> Comparison:
+    row, _ = Prompt.objects.get_or_create(text=prompt)
+    sets = [
+        ImageSet.objects.create(
+            diffusion_model=model,
+            prompt=row,
+            origin="external",
+            rendered_prompt=prompt,
+            lot=study.slug,
+            fingerprint=sha256(f"{study.slug} {model} {prompt}".encode()).hexdigest(),
+        )
+        for model in (study.model_a, study.model_b)
+    ]
+    metric = Manifest.model_fields["encoder"].default.metric
+    for image_set, score in zip(sets, plan.scores[index], strict=True):
+        if score is not None:
+            SetScore.objects.create(image_set=image_set, metric=metric, value=score, source="imported")
+    cast = sum(1 for choice in plan.votes[index] if choice)
+    return Comparison.objects.create(
+        study=study,
+        position=index,
+        prompt=row,
+        cluster=plan.clusters[index] if plan.clusters else str(index),
+        image_set_a=sets[0],
+        image_set_b=sets[1],
+        overlap=max(cast, 1),
+        slot_count=cast,
+        vote_count=cast,
+    )
+
+
+def _cast(plan: Plan, comparisons: list[Comparison], annotators: list[Annotator]) -> None:
+    """Every vote, with the sides in turn: model A stands left where comparison and annotator add up to even."""
+    assignments, votes = [], []
+    for row, (comparison, choices) in enumerate(zip(comparisons, plan.votes, strict=True)):
+        for column, choice in enumerate(choices):
+            if not choice:
+                continue
+            left = "a" if (row + column) % 2 == 0 or not plan.are_sides_known else "b"
+            assignment = Assignment(
+                comparison=comparison,
+                annotator=annotators[column],
+                state="voted",
+                left_model=left,
+                are_sides_known=plan.are_sides_known,
+                leased_at=timezone.now(),
+            )
+            side = "tie" if choice == "tie" else "left" if choice.lower() == left else "right"
+            assignments.append(assignment)
+            votes.append(Vote(assignment=assignment, choice=side, response_ms=1000 * (1 + column)))
+    Assignment.objects.bulk_create(assignments)
+    Vote.objects.bulk_create(votes)

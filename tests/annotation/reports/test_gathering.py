@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from annotation.models import Annotator, Vote
+from annotation.reports.gathering import gather
+from annotation.reports.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
+from generation.refusals import Refused
+from scoring.models import SetScore
+from tests.annotation.reports.studies import Plan, make_study
+
+pytestmark = pytest.mark.django_db
+
+PLAN = Plan(
+    votes=[["A", "B", "tie"], ["B", "", "A"]],
+    scores=[(80.0, 70.5), (60.0, None)],
+    prompts=["a red kite", "a grey sea"],
+)
+
+
+def test_arrays_hold_every_standing_vote_by_model_and_by_side():
+    study, manifest = make_study(PLAN)
+    data = gather(study, manifest=manifest)
+    assert data.comparisons.prompt == ("a red kite", "a grey sea")
+    np.testing.assert_array_equal(data.comparisons.score_a, [80.0, 60.0])
+    np.testing.assert_array_equal(data.comparisons.score_b, [70.5, np.nan])
+    assert data.scored_count == 1
+    np.testing.assert_array_equal(data.votes.comparison, [0, 0, 0, 1, 1])
+    np.testing.assert_array_equal(data.votes.annotator, [0, 1, 2, 0, 2])
+    np.testing.assert_array_equal(data.votes.choice, [MODEL_A, MODEL_B, TIE, MODEL_B, MODEL_A])
+    np.testing.assert_array_equal(data.votes.left, [MODEL_A, MODEL_B, MODEL_A, MODEL_B, MODEL_B])
+    np.testing.assert_array_equal(data.votes.side, [LEFT, LEFT, TIE, LEFT, RIGHT])
+    np.testing.assert_array_equal(data.votes.response_ms, [1000, 2000, 3000, 1000, 3000])
+
+
+def test_sides_that_nobody_recorded_are_unknown():
+    study, manifest = make_study(Plan(votes=[["A", "B"]], scores=[(1, 2)], are_sides_known=False))
+    votes = gather(study, manifest=manifest).votes
+    np.testing.assert_array_equal(votes.choice, [MODEL_A, MODEL_B])
+    assert set(votes.side) == set(votes.left) == {UNKNOWN}
+
+
+def test_late_superseded_and_excluded_votes_are_counted_and_marked():
+    study, manifest = make_study(PLAN)
+    first, second, third, fourth, _ = Vote.objects.order_by("assignment_id")
+    Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="ten clicks in a row")
+    Vote.objects.filter(pk=second.pk).update(state="late")
+    Vote.objects.filter(pk=fourth.pk).update(state="superseded")
+    Annotator.objects.filter(pk=third.assignment.annotator_id).update(state="screened_out")
+    data = gather(study, manifest=manifest)
+    assert (data.late_count, data.superseded_count) == (1, 1)
+    np.testing.assert_array_equal(data.votes.is_excluded, [True, True, True])
+    assert [(row.comparison, row.annotator, row.reason) for row in data.votes.exclusions] == [
+        (0, 0, "ten clicks in a row"),
+        (0, 2, "annotator screened out"),
+        (1, 2, "annotator screened out"),
+    ]
+
+
+def test_while_sealed_neither_scores_nor_models_behind_votes_are_read():
+    study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open"))
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        data = gather(study, manifest=manifest)
+    assert data.is_sealed
+    assert (data.comparisons.score_a, data.comparisons.score_b) == (None, None)
+    assert (data.votes.choice, data.votes.left) == (None, None)
+    statements = " ".join(query["sql"] for query in queries)
+    assert "left_model" not in statements
+    assert '"scoring_setscore"."value"' not in statements
+    np.testing.assert_array_equal(data.votes.side, [LEFT, LEFT, TIE, LEFT, RIGHT])
+
+
+def test_a_manifest_may_opt_out_of_sealing():
+    study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open", manifest={"sealed": False}))
+    assert not gather(study, manifest=manifest).is_sealed
+
+
+def test_the_only_metric_is_taken_and_of_several_one_must_be_named():
+    study, manifest = make_study(PLAN)
+    assert gather(study, manifest=manifest).metric == manifest.encoder.metric
+    SetScore.objects.update(metric="lpips")
+    assert gather(study, manifest=manifest).metric == "lpips"
+    image_set = study.comparisons.get(position=0).image_set_a
+    SetScore.objects.create(image_set=image_set, metric="dreamsim", value=1, source="imported")
+    with pytest.raises(Refused, match=r"--metric \(dreamsim, lpips\)"):
+        gather(study, manifest=manifest)
+    assert gather(study, manifest=manifest, metric="dreamsim").scored_count == 0
+    with pytest.raises(Refused, match="no scores by the metric 'vibes'"):
+        gather(study, manifest=manifest, metric="vibes")
+
+
+def test_a_study_without_comparisons_gives_empty_arrays():
+    study, manifest = make_study(Plan(votes=[], scores=[], state="draft", manifest={"sealed": False}))
+    data = gather(study, manifest=manifest)
+    assert len(data.comparisons) == len(data.votes) == 0
