@@ -114,6 +114,8 @@ class LeasedJob(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
+    task_name: ClassVar[str]  # the Celery task that a message for such a job calls
+
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempt_count = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=200, blank=True, help_text="Host, process and a random part: one claim.")
@@ -141,6 +143,8 @@ class LeasedJob(models.Model):
 
 class GenerationJob(LeasedJob):
     """One prompt, one model, a chunk of seeds."""
+
+    task_name = "generation.tasks.run_generation_job"
 
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="jobs")
     chunk = models.PositiveIntegerField(help_text="Which chunk of the set's seeds, from 0.")
