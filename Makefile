@@ -1,0 +1,96 @@
+# Semblance: one command each. `make` alone lists them.
+# Every target makes .venv and installs what it needs when that is missing or older than pyproject.toml.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo serve worker test test-all lint format install clean
+
+# Where a package index with other builds of torch is wanted, e.g. TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+# 1: the demo stays up after its report, with a study to vote in. 0: it ends.
+SERVE ?= 1
+HOST ?= 127.0.0.1
+PORT ?= 8000
+# The first Python of 3.11 or newer that answers.
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$candidate && break; done)
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
+MANAGE := $(BIN)/python manage.py
+BASE := .venv/installed-base
+GENERATION := .venv/installed-generation
+DEV := .venv/installed-dev
+TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
+# Settings as a machine on the internet has them, so that `check --deploy` sees what it would see there.
+PRODUCTION := env -u DEBUG SECRET_KEY=$$(printf 'k9%.0s' {1..20}abcdefghij) HTTPS=1 ALLOWED_HOSTS=semblance.example \
+	DATABASE_URL=postgresql://semblance@database/semblance CELERY_BROKER_URL=redis://broker/0
+
+help:  ## list these targets
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+
+demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report
+	@$(MANAGE) demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+
+serve: $(BASE)  ## the web server at HOST:PORT (127.0.0.1:8000), with the database brought up to date
+	@$(MANAGE) migrate --verbosity 0
+	@$(MANAGE) collectstatic --no-input --verbosity 0
+	@echo "Serving http://$(HOST):$(PORT)/ (Ctrl-C ends it)"
+	@exec $(BIN)/gunicorn config.wsgi --bind $(HOST):$(PORT)
+
+worker: $(GENERATION)  ## the worker: generation and scoring beside the half-minute tick
+	@exec $(MANAGE) worker
+
+test: $(DEV)  ## everything that CI runs
+	@.ci/system-packages
+	@$(MAKE) --no-print-directory lint
+	@echo "== migrations are complete"; $(MANAGE) makemigrations --check --dry-run
+	@echo "== production settings"; $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
+	@echo "== compose file"; $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	@echo "== tests on SQLite"; $(BIN)/pytest -m "not slow and not gpu"
+	@echo "== tests on PostgreSQL and Redis"; \
+	$(BIN)/python -m tests.services $(BIN)/pytest -m "(services or both_databases) and not slow and not gpu"
+
+test-all: test  ## the same and the slow suites; those for an accelerator where there is one
+	@echo "== slow tests"; $(BIN)/python -m tests.services $(BIN)/pytest -m "slow or gpu"
+
+lint: $(DEV)  ## ruff, mypy (strict) and the import rules between the rooms
+	@echo "== ruff"; $(BIN)/ruff check .; $(BIN)/ruff format --check .
+	@echo "== import rules"; $(BIN)/lint-imports
+	@echo "== mypy"; $(BIN)/mypy .
+
+format: $(DEV)  ## put the code into shape
+	@$(BIN)/ruff check --fix .; $(BIN)/ruff format .
+
+install: $(DEV)  ## .venv with everything: the web, generation, and the tests' tools
+
+clean:  ## remove .venv, var and every cache
+	@echo "Removing .venv, var (database, images, reports) and the caches."
+	@rm -rf .venv var *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache test-results
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Semblance needs Python 3.11 or newer, and none was found. If it has another name: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Semblance needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)." >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "$(PYTHON) has no venv module. On Debian: apt-get install -y python3-venv" >&2; exit 1; }
+	@echo "Making .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv .venv
+
+$(BASE): pyproject.toml constraints.txt | .venv/bin/python
+	@echo "Installing what the web server needs (a minute or two the first time)"
+	@$(PIP) --editable .
+	@touch $@
+
+# torch first and alone: resolved together with the rest, pip was seen to fetch a build with CUDA of 500 MB although
+# one without was on offer. Its own dependencies come with the rest, from the usual index.
+$(GENERATION): $(BASE)
+	@echo "Installing $(TORCH) and what samples and scores images (a few minutes the first time)"
+	@$(PIP) --no-deps $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	@$(PIP) --editable '.[generation]'
+	@touch $@
+
+$(DEV): $(GENERATION)
+	@echo "Installing the tests' tools"
+	@$(PIP) --editable '.[generation,dev]'
+	@touch $@
