@@ -1,7 +1,7 @@
 """Settings, driven by the environment. Without any variable: SQLite, the embedded broker, everything under var/.
 
 Variables: SEMBLANCE_VAR, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, DATABASE_URL,
-CELERY_BROKER_URL, LOG_LEVEL. docs/operations.md explains each.
+CELERY_BROKER_URL, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS, LOG_LEVEL. docs/operations.md explains each.
 """
 
 import os
@@ -142,6 +142,8 @@ JOB_LEASE_SECONDS = 60
 JOB_HEARTBEAT_SECONDS = 10
 
 # --- files --------------------------------------------------------------------------------------
+IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read
+IMAGE_MOST_PIXELS = env.int("IMAGE_MOST_PIXELS", default=40_000_000)  # of one image, before it is decoded
 MEDIA_ROOT = VAR_DIR / "media"  # never served as such: annotators get opaque addresses, staff get checked views
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -124,8 +124,13 @@ def reap(job_model: type[J], now: datetime) -> int:
 
 
 def retry(jobs: QuerySet[J]) -> int:
-    """Queue those that failed or were cancelled again, with all their attempts; the count. The caller enqueues them."""
-    return jobs.filter(state__in=(State.FAILED, State.CANCELLED)).update(
+    """Queue those that failed again, with all their attempts; the count. The caller enqueues them."""
+    return requeue(jobs.filter(state=State.FAILED))
+
+
+def requeue(jobs: QuerySet[J]) -> int:
+    """Queue settled jobs again, however they ended, with all their attempts; the count. The caller enqueues them."""
+    return jobs.exclude(state__in=(State.QUEUED, State.RUNNING)).update(
         state=State.QUEUED, attempt_count=0, error="", is_cancel_requested=False, enqueued_at=None, finished_at=None
     )
 

@@ -1,0 +1,203 @@
+"""Image sets: plan one, record its images, find it, do without a seed.
+
+A set's uid comes from its fingerprint and an image's path from (set uid, seed). So work that is done again after a
+crash writes the same files again, and nothing is left lying about.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import transaction
+from PIL import Image
+
+from generation import renditions
+from generation.image_files import media, put_in_place, written
+from generation.jobs import requeue
+from generation.leases import hold
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
+from generation.parameters import SamplingParameters
+from generation.pixels import as_srgb, png
+from generation.refusals import Refused
+
+CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
+LARGEST_SEED = 2**63 - 1
+_UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
+
+
+@transaction.atomic
+def plan_image_set(
+    *, diffusion_model: DiffusionModel, prompt: str, parameters: SamplingParameters, seeds: Sequence[int]
+) -> ImageSet:
+    """The set with this plan, and its jobs; made where it does not exist.
+
+    Raises Refused for a blank prompt, no seeds, a seed twice, or one below 0 or above LARGEST_SEED.
+    """
+    _check_seeds(seeds)
+    image_set = _planned(
+        diffusion_model,
+        prompt,
+        ImageSet.Origin.GENERATED,
+        {"parameters": parameters.as_document(), "seeds": list(seeds)},
+    )
+    _plan_jobs(image_set)
+    return image_set
+
+
+def plan_imported_set(*, diffusion_model: DiffusionModel, prompt: str, seeds: Sequence[int]) -> ImageSet:
+    """The set that this model's imported images for a prompt belong to: one for each (model, prompt)."""
+    _check_seeds(seeds)
+    return _planned(diffusion_model, prompt, ImageSet.Origin.IMPORTED, {"seeds": list(seeds)})
+
+
+def plan_external_set(*, diffusion_model: DiffusionModel, prompt: str, lot: str) -> ImageSet:
+    """A set whose images are elsewhere; `lot` (the study, say) keeps it apart from other sets of the same wording."""
+    return _planned(diffusion_model, prompt, ImageSet.Origin.EXTERNAL, {"lot": lot})
+
+
+def find_imported_set(*, diffusion_model: DiffusionModel, prompt: str) -> ImageSet | None:
+    """The imported images of a model for a base prompt, or else for the wording its template makes of it."""
+    imported = ImageSet.objects.filter(diffusion_model=diffusion_model, origin=ImageSet.Origin.IMPORTED, lot="")
+    by_prompt = imported.filter(prompt__text=prompt).first()
+    return by_prompt or imported.filter(prompt__text=diffusion_model.render_prompt(prompt)).first()
+
+
+def record_image(
+    *,
+    image_set: ImageSet,
+    seed: int,
+    image: Image.Image,
+    provenance: dict[str, Any],
+    job: GenerationJob | None = None,
+) -> GeneratedImage:
+    """Store an image and its renditions; where (set, seed) is recorded already, that image stands.
+
+    With a job, raises LeaseLost where its claim is no longer the job's: then nothing is stored.
+    """
+    if seed not in image_set.seeds:
+        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
+    pixels = as_srgb(image)
+    data = png(pixels)
+    path = image_path(image_set, seed)
+    with written(media(path), data) as part, transaction.atomic():
+        if job is None:
+            ImageSet.objects.select_for_update().get(pk=image_set.pk)
+        else:
+            hold(job)
+        existing = image_set.images.filter(seed=seed).first()
+        if existing is not None:
+            return existing
+        recorded = GeneratedImage.objects.create(
+            image_set=image_set,
+            seed=seed,
+            path=path,
+            sha256=hashlib.sha256(data).hexdigest(),
+            width=pixels.width,
+            height=pixels.height,
+            byte_count=len(data),
+            provenance=provenance,
+        )
+        # Within the transaction: nobody else can put another file there meanwhile. A crash before the commit
+        # leaves a file without a row, which the next attempt replaces.
+        put_in_place(part, media(path))
+    renditions.make(recorded)
+    return recorded
+
+
+def image_path(image_set: ImageSet, seed: int) -> str:
+    """Where an image of a set lies, below the media folder."""
+    return f"image_sets/{image_set.uid}/{seed}.png"
+
+
+def missing_seeds(image_set: ImageSet) -> list[int]:
+    """The planned seeds without an image, in the plan's order."""
+    present = set(image_set.images.values_list("seed", flat=True))
+    return [seed for seed in image_set.seeds if seed not in present]
+
+
+def is_complete(image_set: ImageSet) -> bool:
+    """Whether every planned image exists (an external set plans none)."""
+    return not missing_seeds(image_set)
+
+
+@transaction.atomic
+def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
+    """The same plan with one seed fewer. Images that exist are linked again; only the rest is planned as jobs.
+
+    Raises Refused where the set has no such seed or no other.
+    """
+    if seed not in image_set.seeds:
+        raise Refused(f"The image set {image_set} has no seed {seed}.")
+    seeds = [other for other in image_set.seeds if other != seed]
+    _check_seeds(seeds)
+    lot = f"{image_set.lot} without {seed}".strip() if image_set.origin == ImageSet.Origin.IMPORTED else ""
+    plan = {"parameters": image_set.parameters, "seeds": seeds, "lot": lot}
+    smaller = _planned(image_set.diffusion_model, image_set.prompt.text, ImageSet.Origin(image_set.origin), plan)
+    absent = image_set.images.filter(seed__in=missing_seeds(smaller))
+    shared = ("seed", "path", "sha256", "width", "height", "byte_count", "provenance")
+    GeneratedImage.objects.bulk_create(
+        [GeneratedImage(image_set=smaller, **fields) for fields in absent.values(*shared)], ignore_conflicts=True
+    )
+    if smaller.origin == ImageSet.Origin.GENERATED:
+        _plan_jobs(smaller)
+    return smaller
+
+
+def _check_seeds(seeds: Sequence[int]) -> None:
+    if not seeds:
+        raise Refused("An image set needs at least one seed.")
+    if len(set(seeds)) < len(seeds):
+        twice = next(seed for seed in seeds if list(seeds).count(seed) > 1)
+        raise Refused(f"Seed {twice} is given twice: each image of a set has a seed of its own.")
+    for seed in seeds:
+        if not 0 <= seed <= LARGEST_SEED:
+            raise Refused(f"Seed {seed} is out of range: seeds are whole numbers from 0 to {LARGEST_SEED}.")
+
+
+def _planned(diffusion_model: DiffusionModel, prompt: str, origin: ImageSet.Origin, plan: dict[str, Any]) -> ImageSet:
+    if not prompt.strip():
+        raise Refused(f"A prompt for {diffusion_model} is blank.")
+    is_generated = origin == ImageSet.Origin.GENERATED
+    wording = diffusion_model.render_prompt(prompt) if is_generated else prompt
+    fingerprint = _fingerprint(diffusion_model, [origin.value, prompt, wording], plan)
+    row, _ = Prompt.objects.get_or_create(text=prompt)
+    image_set, _ = ImageSet.objects.get_or_create(
+        fingerprint=fingerprint,
+        defaults={
+            "uid": uuid.uuid5(_UIDS, fingerprint),
+            "diffusion_model": diffusion_model,
+            "prompt": row,
+            "origin": origin,
+            "rendered_prompt": wording,
+            **plan,
+        },
+    )
+    return image_set
+
+
+def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]) -> str:
+    """The hash of everything that makes this plan this plan. What is imported is one set whatever its seeds."""
+    if wording[0] == ImageSet.Origin.GENERATED:
+        weights = [model.checkpoint, model.revision, model.lora, model.lora_revision, model.lora_scale, model.dtype]
+        identity = [model.name, weights, wording, plan["parameters"], plan["seeds"]]
+    else:
+        identity = [model.name, wording, plan.get("lot", "")]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plan_jobs(image_set: ImageSet) -> None:
+    """A job for each chunk that lacks images; one that was cancelled, or whose images went away, waits again."""
+    missing = set(missing_seeds(image_set))
+    states = GenerationJob.State
+    for chunk, start in enumerate(range(0, len(image_set.seeds), CHUNK_SIZE)):
+        seeds = image_set.seeds[start : start + CHUNK_SIZE]
+        if missing.isdisjoint(seeds):
+            continue
+        job, is_new = GenerationJob.objects.get_or_create(image_set=image_set, chunk=chunk, defaults={"seeds": seeds})
+        if not is_new:
+            this = GenerationJob.objects.filter(pk=job.pk)
+            this.filter(state=states.RUNNING).update(is_cancel_requested=False)
+            requeue(this.filter(state__in=(states.CANCELLED, states.DONE)))
