@@ -1,0 +1,132 @@
+"""Where an encoder's files are, whether they are what the spec says, and their hash. Loads no weights."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+
+from generation.refusals import Refused
+from scoring.encoder_spec import EncoderSpec
+
+CONFIGURATION = "config.json"
+PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")  # either says how images are prepared
+WEIGHTS = "model.safetensors"
+WEIGHTS_INDEX = "model.safetensors.index.json"  # of weights in several files
+WANTED = (CONFIGURATION, *PROCESSOR_FILES, WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """An encoder's files: their folder, the architecture its configuration names, and the SHA-256 of each."""
+
+    folder: Path
+    model_type: str
+    hashes: dict[str, str]
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over all the files that decide what an embedding is, independent of the folder's name."""
+        return hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode()).hexdigest()
+
+
+def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
+    """The files of an encoder, from its local folder, the hub's local cache, or the hub.
+
+    Raises Refused for a missing folder, a hub id without a pinned commit or out of reach, weights that are not
+    safetensors, and files that are missing or unreadable.
+    """
+    folder = _folder(spec)
+    files = [
+        _present(folder, CONFIGURATION),
+        *(folder / name for name in _processor_files(folder)),
+        *_weights(folder),
+    ]
+    model_type = str(_read_json(folder / CONFIGURATION).get("model_type", ""))
+    return Checkpoint(folder, model_type, {file.name: _sha256(file) for file in files})
+
+
+def _folder(spec: EncoderSpec) -> Path:
+    local = Path(spec.checkpoint).expanduser()
+    if local.is_dir():
+        if spec.revision:
+            raise Refused(f"{spec.checkpoint} is a local folder, which has no revision: leave the revision out.")
+        return local
+    if not HUB_ID.fullmatch(spec.checkpoint):
+        raise Refused(f"There is no folder {spec.checkpoint}, and it is no hub id (owner/name) either.")
+    if not COMMIT.fullmatch(spec.revision):
+        raise Refused(
+            f"{spec.checkpoint} is neither a folder here nor a hub id with a pinned revision: "
+            "give its commit, 40 hexadecimal digits, as the revision, or the path of a local copy."
+        )
+    return _cached(spec) or _downloaded(spec)
+
+
+def _cached(spec: EncoderSpec) -> Path | None:
+    """The hub's local cache, where it holds the whole checkpoint: then no network is needed."""
+    try:
+        folder = Path(snapshot_download(spec.checkpoint, revision=spec.revision, local_files_only=True))
+        _weights(folder)
+    except (OSError, Refused):
+        return None
+    return folder if (folder / CONFIGURATION).exists() and _has_processor(folder) else None
+
+
+def _downloaded(spec: EncoderSpec) -> Path:
+    try:
+        return Path(snapshot_download(spec.checkpoint, revision=spec.revision, allow_patterns=list(WANTED)))
+    except OSError as error:
+        raise Refused(
+            f"{spec.checkpoint} at {spec.revision[:12]} is not on this machine and could not be fetched "
+            f"({_first_line(error)}): connect to the hub once, or give the path of a local copy."
+        ) from error
+
+
+def _has_processor(folder: Path) -> bool:
+    return any((folder / name).exists() for name in PROCESSOR_FILES)
+
+
+def _processor_files(folder: Path) -> list[str]:
+    if not _has_processor(folder):
+        raise Refused(f"{folder} holds no {PROCESSOR_FILES[0]}, which says how images are prepared: add it.")
+    return [name for name in PROCESSOR_FILES if (folder / name).exists()]
+
+
+def _weights(folder: Path) -> list[Path]:
+    if (folder / WEIGHTS).exists():
+        return [folder / WEIGHTS]
+    if (folder / WEIGHTS_INDEX).exists():
+        names = sorted(set(_read_json(folder / WEIGHTS_INDEX).get("weight_map", {}).values()))
+        return [folder / WEIGHTS_INDEX, *(_present(folder, Path(name).name) for name in names)]
+    raise Refused(f"{folder} holds no {WEIGHTS}: weights are read as safetensors only, so convert them first.")
+
+
+def _present(folder: Path, name: str) -> Path:
+    if not (folder / name).exists():
+        raise Refused(f"{folder} holds no {name}: it is not a whole checkpoint.")
+    return folder / name
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise Refused(f"{path} cannot be read as JSON: {_first_line(error)}.") from error
+    if not isinstance(content, dict):
+        raise Refused(f"{path} does not hold a JSON object.")
+    return content
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

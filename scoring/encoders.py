@@ -1,0 +1,220 @@
+"""Image encoders: image -> embedding. The only module that imports one; it loads torch.
+
+An embedding is float32 and not normalised. It does not depend on the images beside it in a batch beyond rounding:
+in batches of any size it agrees to about 1e-5 of its length. Images are prepared by the processor's PIL
+implementation, always, so that it makes no difference whether torchvision is installed.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import numpy as np
+import PIL
+import torch
+import transformers
+from numpy.typing import NDArray
+from PIL import Image
+from transformers import (
+    BitImageProcessorPil,
+    CLIPImageProcessorPil,
+    CLIPModel,
+    Dinov2Model,
+    SiglipImageProcessorPil,
+    SiglipModel,
+)
+
+from generation.refusals import Refused
+from scoring.checkpoints import Checkpoint, find_checkpoint
+from scoring.encoder_spec import EncoderSpec
+
+Embeddings = NDArray[np.float32]
+
+BATCH_SIZE = 32  # halved for good when the device's memory does not hold it
+
+transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+class ImageEncoder(Protocol):
+    """Turns images into embeddings and knows what it is."""
+
+    @property
+    def spec(self) -> EncoderSpec:
+        """The kind, checkpoint and revision it was asked for by."""
+
+    @property
+    def identity(self) -> str:
+        """What its embeddings are stored under."""
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over its weights, configuration and preprocessing: what `identity` must always stand for."""
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Features, processor, dtype, device, versions and the hash of every file, as JSON."""
+
+    def embed(self, images: Sequence[Image.Image]) -> Embeddings:
+        """float32 (n, d), one row an image in the order given, not normalised. Any size and mode of image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """How one kind of encoder is loaded and which of its outputs is the embedding."""
+
+    model: Any
+    processor: Any
+    features: Callable[[Any, torch.Tensor], Any]
+    describes: str
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    # Radford et al. (2021), arXiv:2103.00020
+    "clip": Architecture(
+        CLIPModel,
+        CLIPImageProcessorPil,
+        lambda model, pixels: model.get_image_features(pixel_values=pixels).pooler_output,
+        "image features after the projection into the space shared with text",
+    ),
+    # Zhai et al. (2023), arXiv:2303.15343
+    "siglip": Architecture(
+        SiglipModel,
+        SiglipImageProcessorPil,
+        lambda model, pixels: model.get_image_features(pixel_values=pixels).pooler_output,
+        "image features of the attention-pooling head",
+    ),
+    # Oquab et al. (2023), arXiv:2304.07193
+    "dinov2": Architecture(
+        Dinov2Model,
+        BitImageProcessorPil,
+        lambda model, pixels: model(pixel_values=pixels).pooler_output,
+        "the class token after the last layer norm",
+    ),
+}
+
+
+@lru_cache(maxsize=1)
+def load(spec: EncoderSpec) -> ImageEncoder:
+    """The encoder of a spec, ready on the accelerator if there is one; kept until another spec is asked for.
+
+    Raises Refused, in one sentence, for a checkpoint that is missing, out of reach, not pinned, not safetensors,
+    incomplete, of another architecture than the spec's kind, or unfit for its own image processor.
+    """
+    checkpoint = find_checkpoint(spec)
+    if checkpoint.model_type != spec.kind:
+        raise Refused(
+            f"{spec.checkpoint} is a checkpoint of the architecture {checkpoint.model_type or '(none named)'}, "
+            f"not {spec.kind}: name the encoder's kind as it is (one of {', '.join(ARCHITECTURES)})."
+        )
+    return _LoadedEncoder(spec, checkpoint)
+
+
+class _LoadedEncoder:
+    """An encoder whose weights are in memory, in evaluation mode and float32."""
+
+    def __init__(self, spec: EncoderSpec, checkpoint: Checkpoint) -> None:
+        self.spec = spec
+        self.fingerprint = checkpoint.fingerprint
+        self._architecture = ARCHITECTURES[spec.kind]
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._batch_size = BATCH_SIZE
+        self._model, self._processor = _load_parts(spec, checkpoint, self._architecture)
+        self._model.to(self._device).eval()
+        self._hashes = checkpoint.hashes
+        self.dimension = self._probe()
+
+    @property
+    def identity(self) -> str:
+        return self.spec.identity
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        return {
+            "features": self._architecture.describes,
+            "processor": type(self._processor).__name__,
+            "processor_backend": "pil",
+            "dtype": "float32",
+            "device": str(self._device),
+            "versions": {
+                "torch": torch.__version__,
+                "transformers": transformers.__version__,
+                "pillow": PIL.__version__,
+            },
+            "sha256": self._hashes,
+        }
+
+    def embed(self, images: Sequence[Image.Image]) -> Embeddings:
+        rows = [np.empty((0, self.dimension), np.float32)]
+        done = 0
+        while done < len(images):
+            batch = images[done : done + self._batch_size]
+            vectors = self._embed_or_none(batch)
+            if vectors is None:
+                self._halve()
+            else:
+                rows.append(vectors)
+                done += len(batch)
+        return np.concatenate(rows)
+
+    def _embed_or_none(self, batch: Sequence[Image.Image]) -> Embeddings | None:
+        """The embeddings of a batch; None where the device's memory does not hold it."""
+        try:
+            return self._embed_batch(batch)
+        except torch.OutOfMemoryError:
+            return None  # the exception holds the batch's tensors: they are free only after this block
+
+    def _embed_batch(self, batch: Sequence[Image.Image]) -> Embeddings:
+        # "L" and palette images too; the processor's own conversion depends on its configuration.
+        pixels = self._processor(images=[image.convert("RGB") for image in batch], return_tensors="pt")["pixel_values"]
+        with torch.inference_mode(), _full_precision():
+            vectors = self._architecture.features(self._model, pixels.to(self._device, torch.float32))
+        result: Embeddings = vectors.float().cpu().numpy()
+        return result
+
+    def _halve(self) -> None:
+        if self._batch_size == 1:
+            raise Refused(f"The memory of {self._device} does not hold {self.identity} and one image: free some of it.")
+        torch.cuda.empty_cache()
+        self._batch_size = self._batch_size // 2
+
+    def _probe(self) -> int:
+        """The dimension of an embedding, from a grey image: a processor that does not fit the model shows here."""
+        try:
+            return int(self._embed_batch([Image.new("RGB", (64, 48), "grey")]).shape[1])
+        except (ValueError, RuntimeError) as error:
+            raise Refused(
+                f"The image processor of {self.spec.checkpoint} does not fit its model: {_first_line(error)}."
+            ) from error
+
+
+def _load_parts(spec: EncoderSpec, checkpoint: Checkpoint, architecture: Architecture) -> tuple[Any, Any]:
+    try:
+        model, report = architecture.model.from_pretrained(
+            checkpoint.folder,
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            dtype=torch.float32,
+            output_loading_info=True,
+        )
+        processor = architecture.processor.from_pretrained(checkpoint.folder, local_files_only=True)
+    except Exception as error:  # a damaged file fails in ways of every library on the way
+        raise Refused(f"The encoder {spec.checkpoint} cannot be loaded: {_first_line(error)}.") from error
+    if report["missing_keys"]:  # they would be filled with random numbers
+        raise Refused(f"The weights of {spec.checkpoint} lack {sorted(report['missing_keys'])[0]}: it is not whole.")
+    return model, processor
+
+
+def _full_precision() -> AbstractContextManager[None]:
+    """Convolutions in float32 on a GPU too, where their default is a shorter format."""
+    context: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return context
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,170 @@
+"""Embed an image set, score it, take in a score computed elsewhere. Each verb may run twice.
+
+Nothing here loads torch: an encoder is passed in, and `scoring.tasks` loads it.
+"""
+
+from collections.abc import Callable, Sequence
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from generation.image_sets import is_complete, open_image
+from generation.models import GeneratedImage, ImageSet
+from generation.refusals import Refused
+from scoring.consistency import semantic_consistency_score
+from scoring.encoder_spec import EncoderSpec
+from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
+
+if TYPE_CHECKING:
+    from scoring.encoders import ImageEncoder
+
+Embeddings = NDArray[np.float32]
+
+STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
+CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
+
+
+def plan_scoring(*, image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
+    """The one job that embeds and scores a set with an encoder; planned before, it comes back as it stands.
+
+    A job planned with the same encoder in another folder takes up the folder named last.
+    """
+    job, is_new = ScoringJob.objects.get_or_create(
+        image_set=image_set, metric=encoder.metric, defaults={"encoder": encoder.as_document()}
+    )
+    if not is_new and job.encoder != encoder.as_document():
+        job.encoder = encoder.as_document()
+        job.save(update_fields=["encoder"])
+    return job
+
+
+def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[], None] = lambda: None) -> int:
+    """Store an embedding of every image of a complete set that has none by this encoder; returns how many.
+
+    `check` is called before each chunk of images and raises where the work should stop.
+    Raises Refused for a set that is not complete, an image that cannot be read, an encoder whose weights are not
+    those that its identity stood for before, and embeddings that are not finite.
+    """
+    _refuse_incomplete(image_set)
+    _refuse_other_weights(encoder)
+    images = list(image_set.images.exclude(embeddings__encoder__identity=encoder.identity).order_by("seed"))
+    for start in range(0, len(images), CHUNK_SIZE):
+        check()
+        _embed(images[start : start + CHUNK_SIZE], encoder)
+    return len(images)
+
+
+def score_set(*, image_set: ImageSet, encoder: EncoderSpec) -> SetScore:
+    """The Semantic Consistency Score of a set whose images are all embedded; scored before, it comes back unchanged.
+
+    Computed in float64 from the stored float32 embeddings, in the order of the seeds.
+    Raises Refused for a set that is not complete or not embedded, an undefined score, and where an imported score
+    stands under the same metric.
+    """
+    _refuse_incomplete(image_set)
+    standing = SetScore.objects.filter(image_set=image_set, metric=encoder.metric).first()
+    if standing is None:
+        value, image_count = _compute(image_set, encoder)
+        standing, _ = SetScore.objects.get_or_create(
+            image_set=image_set,
+            metric=encoder.metric,
+            defaults={"value": value, "image_count": image_count, "source": SetScore.Source.COMPUTED},
+        )
+    if standing.source != SetScore.Source.COMPUTED:
+        raise Refused(
+            f"{image_set} has an imported score under {encoder.metric}: "
+            "import scores under a name of their own, or leave the set unscored."
+        )
+    return standing
+
+
+def record_imported_score(*, image_set: ImageSet, metric: str, value: float) -> SetScore:
+    """Keep a score that was computed elsewhere. The same value again changes nothing.
+
+    Raises Refused for a value that is not finite, a metric without a name, and another value than the one that stands.
+    """
+    longest = SetScore._meta.get_field("metric").max_length or 0
+    if not 0 < len(metric.strip()) <= longest:
+        raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")
+    if not isfinite(value):
+        raise Refused(f"{image_set}: {value} is no score: a finite number is needed.")
+    score, _ = SetScore.objects.get_or_create(
+        image_set=image_set, metric=metric, defaults={"value": value, "source": SetScore.Source.IMPORTED}
+    )
+    if score.value != value:
+        raise Refused(
+            f"{image_set} has the score {score.value} ({score.source}) under {metric} already, not {value}: "
+            "import the new scores under another name."
+        )
+    return score
+
+
+def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
+    """The stored embeddings of a set, float32 (n, d), one row an image in ascending order of the seeds.
+
+    Images without an embedding have no row; a set without any, or without images, gives an array of shape (0, 0).
+    """
+    vectors = ImageEmbedding.objects.filter(image__image_set=image_set, encoder__identity=encoder_identity)
+    rows = [
+        np.frombuffer(vector, STORED_TYPE)
+        for vector in vectors.order_by("image__seed").values_list("vector", flat=True)
+    ]
+    return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), np.float32)
+
+
+def _refuse_incomplete(image_set: ImageSet) -> None:
+    if image_set.origin == ImageSet.Origin.EXTERNAL:
+        raise Refused(f"{image_set} has no images here, so it cannot be scored: import its scores.")
+    if not is_complete(image_set):
+        raise Refused(
+            f"{image_set} has {image_set.images.count()} of {len(image_set.seeds)} images: "
+            "it is scored when all of them are there."
+        )
+
+
+def _refuse_other_weights(encoder: "ImageEncoder") -> None:
+    """Register the weights behind an identity, or refuse if others are registered: embeddings are never mixed."""
+    known, _ = Encoder.objects.get_or_create(
+        identity=encoder.identity,
+        defaults={"fingerprint": encoder.fingerprint, "provenance": encoder.provenance},
+    )
+    if known.fingerprint != encoder.fingerprint:
+        raise Refused(
+            f"The files of {encoder.spec.checkpoint} are not those that {encoder.identity} stood for before "
+            f"(SHA-256 {encoder.fingerprint[:12]}, formerly {known.fingerprint[:12]}): "
+            "bring the former files back, or give these a folder of another name."
+        )
+
+
+def _embed(images: Sequence[GeneratedImage], encoder: "ImageEncoder") -> None:
+    vectors = encoder.embed([open_image(image) for image in images])
+    if not np.isfinite(vectors).all():
+        raise Refused(
+            f"{encoder.identity} gave embeddings that are not finite for {images[0].image_set}: check its weights."
+        )
+    rows = [
+        ImageEmbedding(
+            image=image,
+            encoder_id=encoder.identity,
+            dimension=len(vector),
+            vector=vector.astype(STORED_TYPE).tobytes(),
+        )
+        for image, vector in zip(images, vectors, strict=True)
+    ]
+    # Conflicts are ignored: another worker that embedded the same image meanwhile stored the same vector.
+    ImageEmbedding.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _compute(image_set: ImageSet, encoder: EncoderSpec) -> tuple[float, int]:
+    embeddings = embeddings_of(image_set, encoder.identity)
+    if len(embeddings) < image_set.images.count():
+        raise Refused(
+            f"{image_set} has {len(embeddings)} of {image_set.images.count()} images embedded by {encoder.identity}: "
+            "embed the set first."
+        )
+    try:
+        return semantic_consistency_score(embeddings), len(embeddings)
+    except ValueError as error:
+        raise Refused(f"{image_set} has no score by {encoder.identity}: {error}.") from error
