@@ -1,0 +1,105 @@
+"""Two ways back to one place: the open link on the same device, and the resume code on any device."""
+
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from annotation.models import Annotator, Study
+from annotation.studies.current import current_manifest
+from annotation.voting import annotators
+from annotation.voting.opening import closure
+from annotation.web import tries
+from annotation.web.annotator import LOOK_AGAIN_SECONDS
+from annotation.web.visiting import in_language
+from generation.refusals import Refused
+
+DEVICE_COOKIE = "annotator"
+DEVICE_COOKIE_SECONDS = 365 * 24 * 3600
+# 47 random bits cannot be guessed at this rate: 240 tries an hour from one address.
+MOST_RESUME_TRIES = 20
+RESUME_WINDOW_SECONDS = 300
+
+
+class ResumeForm(forms.Form):
+    """The code that an annotator wrote down; blanks, hyphens and small letters are forgiven."""
+
+    code = forms.CharField(
+        label=_("Resume code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Find the annotator."""
+        cleaned = super().clean() or {}
+        if "code" in cleaned:
+            cleaned["annotator"] = annotators.by_resume_code(cleaned["code"])
+            if cleaned["annotator"] is None:
+                self.add_error("code", _("No place has this code. Compare it with what you wrote down."))
+        return cleaned
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def resume(request: HttpRequest) -> HttpResponse:
+    """The resume code leads to the annotator's link. At most 20 tries in five minutes from one address."""
+    form = ResumeForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST":
+        if not tries.is_allowed(request, action="resume", most=MOST_RESUME_TRIES, seconds=RESUME_WINDOW_SECONDS):
+            return render(request, "429.html", status=429)
+        if form.is_valid():
+            return redirect("visit", form.cleaned_data["annotator"].token)
+    return render(request, "web/annotator/resume.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@never_cache
+def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
+    """The open link: a start page; pressing the button makes a place, once for a device."""
+    study = get_object_or_404(Study, open_link_token=open_link_token)
+    if known := _annotator_of_device(request, study):
+        return redirect("visit", known.token)
+    manifest = current_manifest(study)
+    return in_language(manifest.texts.language, lambda: _start_page(request, study))
+
+
+def _start_page(request: HttpRequest, study: Study) -> HttpResponse:
+    manifest = current_manifest(study)
+    rules, now = manifest.voting_rules(), timezone.now()
+    context: dict[str, Any] = {"texts": manifest.texts}
+    if reason := closure(study=study, rules=rules, now=now):
+        context |= {"look_again_seconds": LOOK_AGAIN_SECONDS, "opens_at": rules.opens_at}
+        return render(request, f"web/annotator/{reason}.html", context)
+    if request.method == "POST":
+        try:
+            return _joined(request, annotators.join(study=study, rules=rules, now=now))
+        except Refused as refusal:
+            return render(request, "web/annotator/full.html", context | {"refusal": refusal}, status=409)
+    return render(request, "web/annotator/join.html", context)
+
+
+def _joined(request: HttpRequest, annotator: Annotator) -> HttpResponse:
+    response = redirect("visit", annotator.token)
+    response.set_signed_cookie(
+        DEVICE_COOKIE,
+        annotator.token,
+        salt=DEVICE_COOKIE,
+        max_age=DEVICE_COOKIE_SECONDS,
+        path=request.path,  # the cookie is sent to this open link only
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _annotator_of_device(request: HttpRequest, study: Study) -> Annotator | None:
+    token = request.get_signed_cookie(DEVICE_COOKIE, default="", salt=DEVICE_COOKIE)
+    return Annotator.objects.filter(token=token, study=study).first() if token else None

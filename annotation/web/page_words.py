@@ -1,0 +1,38 @@
+"""The sentences that the comparison page's script says, translated. `{…}` is filled in by the script."""
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+# The study file's default texts: marked here so that the catalogues hold them.
+DEFAULT_TEXTS = (
+    gettext_noop("Which set is more consistent?"),
+    gettext_noop("Consistent: the images of a set look alike in what they show and how."),
+)
+
+
+def page_words() -> dict[str, object]:
+    """Words by the name that the script knows them by, in the language that is active."""
+    return {
+        "beside": {"left": _("Left"), "right": _("Right")},
+        "above": {"left": _("Upper"), "right": _("Lower")},
+        "set": _("{set} set, {of} images"),
+        "image": _("{set} set, image {n} of {of}"),
+        "prompt": _("Described as: {prompt}"),
+        "count": _("{n} of {of}"),
+        "loading": _("Loading"),
+        "ready": _("Ready"),
+        "look": _("Look for {n} s"),
+        "sending": _("Sending"),
+        "saved": _("Saved"),
+        "offline": _("Offline ({n} waiting)"),
+        "stopped": _("Stopped"),
+        "imageFailed": _(
+            "An image could not be loaded, so this comparison cannot be judged fairly. Every vote you have made is "
+            "saved. Reload the page to try again."
+        ),
+        "refused": _("Your last vote could not be stored: {reason} Reload the page to go on."),
+        "wait": _(
+            "Others are voting on the last comparisons. One may become free: this page looks again by itself. Every "
+            "vote you have made is saved; you can also stop here and come back later with the same link."
+        ),
+    }

@@ -1,0 +1,38 @@
+// How two sets of n images stand on a screen so that both are whole and as large as they can be. Pure.
+
+const LARGEST_CELL = 320; // the larger of the grid's two renditions
+const MOST_WHOLE = 40; // above it the sets scroll together
+const SMALLEST_CELL_SCROLLING = 72;
+const NEAR = 0.9; // a grid with full rows may be this much smaller than the largest one
+
+function cellOf(count, columns, width, height, gap) {
+  const rows = Math.ceil(count / columns);
+  return Math.min((width - (columns - 1) * gap) / columns, (height - (rows - 1) * gap) / rows, LARGEST_CELL);
+}
+
+/** The grid for `count` images in a box: {columns, cell}. Prefers full rows, then the squarest, then the wider. */
+export function gridIn(count, width, height, gap) {
+  const grids = Array.from({ length: count }, (_, index) => ({
+    columns: index + 1,
+    rows: Math.ceil(count / (index + 1)),
+    cell: cellOf(count, index + 1, width, height, gap),
+  }));
+  const largest = Math.max(...grids.map((grid) => grid.cell));
+  const near = grids.filter((grid) => grid.cell >= largest * NEAR);
+  const rank = (grid) => [count % grid.columns === 0 ? 0 : 1, Math.abs(grid.columns - grid.rows), -grid.columns];
+  near.sort((a, b) => rank(a).map((value, index) => value - rank(b)[index]).find((difference) => difference) ?? 0);
+  return { columns: near[0].columns, cell: Math.floor(near[0].cell) };
+}
+
+/** Columns, cell size in CSS px, and whether the sets stand beside or above each other; equal for both sets. */
+export function arrange(count, { width, height, gap, gutter }) {
+  const beside = gridIn(count, (width - gutter) / 2, height, gap);
+  const above = gridIn(count, width, (height - gutter) / 2, gap);
+  const isBeside = beside.cell >= above.cell;
+  const best = isBeside ? beside : above;
+  const sides = isBeside ? "beside" : "above";
+  if (count <= MOST_WHOLE || best.cell >= SMALLEST_CELL_SCROLLING) return { ...best, sides, scrolls: false };
+  const room = isBeside ? (width - gutter) / 2 : width;
+  const columns = Math.max(1, Math.floor((room + gap) / (SMALLEST_CELL_SCROLLING + gap)));
+  return { columns, cell: SMALLEST_CELL_SCROLLING, sides, scrolls: true };
+}
