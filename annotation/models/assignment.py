@@ -13,7 +13,7 @@ class Assignment(models.Model):
     """What one annotator was shown for one comparison. Stored, never recomputed.
 
     It holds a slot of its comparison while `leased` or `voted` (kind main only). A `released` row
-    keeps its sides: leasing it again reopens it as it was.
+    keeps its sides: leasing it again reopens it as it was. `late`: answered when its slot was taken.
     """
 
     class Kind(models.TextChoices):
@@ -27,6 +27,7 @@ class Assignment(models.Model):
         LEASED = "leased"
         VOTED = "voted"
         RELEASED = "released"
+        LATE = "late"
 
     class Side(models.TextChoices):
         A = "a"

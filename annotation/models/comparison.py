@@ -40,7 +40,18 @@ class Comparison(models.Model):
             models.CheckConstraint(name="comparison_sets_differ", condition=~Q(image_set_a=F("image_set_b"))),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["study", "slot_count"], name="comparison_fill"),
+            # Only what can still be given out, and only what still wants votes: finding either costs the
+            # same however many comparisons are full.
+            models.Index(
+                fields=["study", "slot_count", "position"],
+                condition=Q(slot_count__lt=F("overlap"), parked_at__isnull=True),
+                name="comparison_free",
+            ),
+            models.Index(
+                fields=["study"],
+                condition=Q(vote_count__lt=F("overlap"), parked_at__isnull=True),
+                name="comparison_unfinished",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from annotation.models.assignment import Assignment
 
@@ -32,7 +33,7 @@ class Vote(models.Model):
         null=True, blank=True, help_text="When every image had been painted, by the browser."
     )
     voted_at = models.DateTimeField(null=True, blank=True, help_text="When the annotator chose, by the browser.")
-    received_at = models.DateTimeField(auto_now_add=True)
+    received_at = models.DateTimeField(default=timezone.now)
     response_ms = models.PositiveIntegerField(
         null=True, blank=True, help_text="From painted to chosen, in milliseconds."
     )

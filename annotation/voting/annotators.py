@@ -1,0 +1,54 @@
+"""Annotators: how they come into a study, and how their links lead back to them."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from annotation.models import Annotator, Study
+from annotation.voting.opening import closure, sentence
+from annotation.voting.rules import VotingRules
+from generation.refusals import Refused
+
+PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
+
+
+def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> Annotator:
+    """A new annotator with a link of their own. The label is only a name; two may share it."""
+    return Annotator.objects.create(study=study, label=label, kind=kind)
+
+
+@transaction.atomic
+def join(*, study: Study, rules: VotingRules, now: datetime, external_id: str = "") -> Annotator:
+    """A place for somebody who came through the study's open link.
+
+    An external id (of a crowd platform) always leads to the same annotator. Raises `Refused` when the
+    study is not open, or when as many people take part as `most_annotators` allows.
+    """
+    # The lock makes those who come at once come one after the other, so that the limit holds.
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    if external_id and (known := study.annotators.filter(external_id=external_id).first()):
+        return known
+    if reason := closure(study=study, rules=rules, now=now):
+        raise Refused(sentence(reason))
+    if rules.most_annotators is not None:
+        people = study.annotators.filter(kind__in=PEOPLE).exclude(state=Annotator.State.WITHDRAWN)
+        if people.count() >= rules.most_annotators:
+            raise Refused(_("This study has all the annotators that it needs; thank you."))
+    return Annotator.objects.create(study=study, kind=Annotator.Kind.OPEN, external_id=external_id)
+
+
+def by_token(token: str) -> Annotator | None:
+    """The annotator whose link this is, with the study; None for a link that leads nowhere."""
+    return Annotator.objects.select_related("study").filter(token=token).first()
+
+
+def by_resume_code(code: str) -> Annotator | None:
+    """The annotator who was given this code, however it was typed: blanks, hyphens and case do not matter."""
+    plain = "".join(character for character in code.upper() if character.isalnum())
+    return Annotator.objects.select_related("study").filter(resume_code=plain).first()
+
+
+def read_instructions(*, annotator: Annotator, now: datetime) -> None:
+    """Record when the annotator first read the instructions; later calls change nothing."""
+    Annotator.objects.filter(pk=annotator.pk, instructions_read_at=None).update(instructions_read_at=now)

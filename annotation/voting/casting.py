@@ -1,0 +1,173 @@
+"""Cast a vote, undo a vote. Nothing that an annotator sent is lost: what cannot count is kept as late."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from annotation.models import Annotator, Assignment, Vote
+from annotation.voting import slots
+from annotation.voting.assignment import (
+    Next,
+    lease_under_lock,
+    lock,
+    next_assignment,
+    refuse_unless_taking_part,
+)
+from annotation.voting.opening import Closure, closure
+from annotation.voting.rules import VotingRules
+from generation.refusals import Refused
+
+
+class BallotInvalid(Refused):
+    """The ballot itself is wrong; sending it again cannot help."""
+
+
+class CastState(StrEnum):
+    """What became of a ballot."""
+
+    ACCEPTED = "accepted"  # counts
+    LATE = "late"  # kept, does not count: its slot was taken, or the study had closed
+    ALREADY_VOTED = "already_voted"  # the assignment was answered before by another vote, which stands
+    DUPLICATE = "duplicate"  # this very vote was received before
+
+
+@dataclass(frozen=True, slots=True)
+class Ballot:
+    """What the annotator's page sends. Times are the browser's; `response_ms` runs from painted to chosen."""
+
+    vote_id: uuid.UUID
+    choice: str
+    shown_at: datetime | None = None
+    voted_at: datetime | None = None
+    response_ms: int | None = None
+    rendition: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CastResult:
+    """What became of a ballot, and the vote that is kept for its assignment."""
+
+    state: CastState
+    vote: Vote
+
+
+@transaction.atomic
+def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:
+    """Record a vote, once, however often it is sent.
+
+    A lease that ended is no fault: the vote counts if the slot is still free, else it is kept as late.
+    While the study is paused, what was on the annotator's screen still counts; after closing it is kept
+    as late. Raises `BallotInvalid` for a choice that the study does not offer, a vote faster than the
+    minimum viewing time, or a vote id used for something else; `Refused` when the annotator has left.
+    """
+    return _cast_under_lock(lock(assignment.annotator_id), ballot, assignment, rules, now)
+
+
+def vote_and_next(
+    *, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
+) -> tuple[CastResult, Next | None]:
+    """`cast_vote` and `next_assignment` in one transaction wherever something is free.
+
+    The next is None when the study gives out nothing now (paused or closed meanwhile).
+    """
+    with transaction.atomic():
+        annotator = lock(assignment.annotator_id)
+        result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+        if closure(study=annotator.study, rules=rules, now=now):
+            return result, None
+        following = lease_under_lock(annotator=annotator, rules=rules, now=now)
+    # The vote is committed; only now may the search wait for what others hold.
+    return result, following or next_assignment(annotator=annotator, rules=rules, now=now)
+
+
+@transaction.atomic
+def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
+    """Take a vote back: it stays, superseded, and its comparison is leased again with its slot held.
+
+    Raises `Refused` after `undo_seconds`, or where the vote does not stand, or the study has closed.
+    """
+    annotator = lock(vote.assignment.annotator_id)
+    refuse_unless_taking_part(annotator)
+    if closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED:
+        raise Refused(_("The study has closed, so this vote can no longer be undone."))
+    if now > vote.received_at + timedelta(seconds=rules.undo_seconds):
+        raise Refused(_("The time in which this vote could be undone is over."))
+    standing = Vote.objects.filter(pk=vote.pk, state=Vote.State.STANDING, excluded_at=None)
+    if not standing.update(state=Vote.State.SUPERSEDED):
+        raise Refused(_("This vote does not stand, so there is nothing to undo."))
+    assignment = Assignment.objects.select_related("comparison__prompt").get(pk=vote.assignment_id)
+    assignment.state, assignment.leased_at = Assignment.State.LEASED, now
+    assignment.lease_expires_at = now + timedelta(seconds=rules.lease_seconds)
+    assignment.save(update_fields=["state", "leased_at", "lease_expires_at"])
+    if assignment.kind == Assignment.Kind.MAIN:
+        slots.uncount_vote(assignment.comparison_id)
+    Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.FINISHED).update(
+        state=Annotator.State.ACTIVE, finished_at=None
+    )
+    return assignment
+
+
+def _cast_under_lock(
+    annotator: Annotator, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
+) -> CastResult:
+    if known := Vote.objects.filter(pk=ballot.vote_id).first():
+        if known.assignment_id != assignment.pk:
+            raise BallotInvalid(_("This vote id was used for another comparison; make a new random one."))
+        return CastResult(CastState.DUPLICATE, known)
+    refuse_unless_taking_part(annotator)
+    _refuse_invalid(ballot, assignment, rules, now)
+    is_over = closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED
+    state = _settle(ballot, assignment, is_over=is_over)
+    if state is None:
+        kept = (Vote.State.STANDING, Vote.State.LATE)
+        return CastResult(CastState.ALREADY_VOTED, assignment.votes.filter(state__in=kept).latest("received_at"))
+    vote = Vote.objects.create(
+        pk=ballot.vote_id,
+        assignment=assignment,
+        choice=ballot.choice,
+        state=state,
+        shown_at=ballot.shown_at,
+        voted_at=ballot.voted_at,
+        received_at=now,
+        response_ms=ballot.response_ms,
+    )
+    return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote)
+
+
+def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> None:
+    if ballot.choice not in Vote.Choice.values:
+        raise BallotInvalid(_("The choice must be left, right or tie."))
+    if ballot.choice == Vote.Choice.TIE and not rules.are_ties_allowed:
+        raise BallotInvalid(_("This study has no ties: choose left or right."))
+    if (now - assignment.leased_at).total_seconds() < rules.minimum_viewing_seconds:
+        raise BallotInvalid(
+            _("Please look at the images for at least %(seconds)g seconds.")
+            % {"seconds": rules.minimum_viewing_seconds}
+        )
+
+
+def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.State | None:
+    """Move the assignment to voted or late; the state of the vote, or None where it was answered before.
+
+    Each step is a conditional UPDATE, so of two transactions one wins: this one, or the expiry of the lease.
+    """
+    this = Assignment.objects.filter(pk=assignment.pk)
+    shown = {"shown_at": ballot.shown_at, "rendition": ballot.rendition, "lease_expires_at": None}
+    counts = assignment.kind == Assignment.Kind.MAIN
+    outcome = Assignment.State.LATE if is_over else Assignment.State.VOTED
+    if this.filter(state=Assignment.State.LEASED).update(state=outcome, **shown):
+        if counts and is_over:
+            slots.free([assignment.comparison_id])
+        elif counts:
+            slots.count_vote(assignment.comparison_id)
+    elif this.filter(state=Assignment.State.RELEASED).update(state=outcome, **shown):
+        if not is_over and counts and not slots.take_for_vote(assignment.comparison_id):
+            outcome = Assignment.State.LATE
+            this.update(state=outcome)
+    else:
+        return None
+    return Vote.State.LATE if outcome == Assignment.State.LATE else Vote.State.STANDING

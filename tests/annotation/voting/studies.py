@@ -1,0 +1,81 @@
+"""A small open study, written straight into the database: voting needs no file, no image and no score."""
+
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.voting.rules import VotingRules
+from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+RULES = VotingRules(comparisons_per_annotator=100, lease_seconds=600, undo_seconds=60)
+
+
+def fingerprint(text: str) -> str:
+    return sha256(text.encode()).hexdigest()
+
+
+def make_study(*, comparisons: int, overlap: int, images: int = 0, slug: str = "weather") -> Study:
+    models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in ("Alpha", "Beta")]
+    study = Study.objects.create(
+        slug=slug, name="Weather", source="images", state="open", model_a=models[0], model_b=models[1], opened_at=NOON
+    )
+    for position in range(comparisons):
+        prompt, _ = Prompt.objects.get_or_create(text=f"a cloud number {position}")
+        image_sets = [_image_set(study, model, prompt, images) for model in models]
+        Comparison.objects.create(
+            study=study,
+            position=position,
+            prompt=prompt,
+            cluster=str(position),
+            image_set_a=image_sets[0],
+            image_set_b=image_sets[1],
+            overlap=overlap,
+        )
+    return study
+
+
+def _image_set(study: Study, model: DiffusionModel, prompt: Prompt, images: int) -> ImageSet:
+    image_set = ImageSet.objects.create(
+        diffusion_model=model,
+        prompt=prompt,
+        origin="imported",
+        rendered_prompt=prompt.text,
+        seeds=list(range(images)),
+        fingerprint=fingerprint(f"{study.slug}/{model.name}/{prompt.text}"),
+    )
+    GeneratedImage.objects.bulk_create(
+        GeneratedImage(
+            image_set=image_set,
+            seed=seed,
+            path=f"image_sets/{image_set.uid}/{seed}.png",
+            sha256=fingerprint(f"{image_set.pk}/{seed}"),
+            width=8,
+            height=8,
+            byte_count=1,
+        )
+        for seed in range(images)
+    )
+    return image_set
+
+
+def make_annotators(study: Study, count: int) -> list[Annotator]:
+    return [Annotator.objects.create(study=study, kind="personal", seed=1000 + number) for number in range(count)]
+
+
+def after(*, seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def assert_invariants(study: Study) -> None:
+    """What never breaks, read from the tables."""
+    for comparison in study.comparisons.all():
+        main = comparison.assignments.filter(kind="main")
+        held = main.filter(state__in=["leased", "voted"]).count()
+        standing = Vote.objects.filter(assignment__in=main, state="standing").count()
+        assert comparison.slot_count == held <= comparison.overlap
+        assert comparison.vote_count == standing <= comparison.slot_count
+    for assignment in Assignment.objects.filter(comparison__study=study).prefetch_related("votes"):
+        states = sorted(vote.state for vote in assignment.votes.all() if vote.state != "superseded")
+        expected = {"voted": ["standing"], "late": ["late"]}.get(assignment.state, [])
+        assert states == expected, (assignment.state, states)

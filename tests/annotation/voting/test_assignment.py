@@ -1,0 +1,236 @@
+import uuid
+from dataclasses import replace
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
+from annotation.voting.casting import Ballot, cast_vote
+from generation.refusals import Refused
+from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+
+def leased(annotator: Annotator, *, seconds: float = 0, rules=RULES) -> Assignment:
+    following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
+    assert following.assignment is not None, following
+    return following.assignment
+
+
+def vote(assignment: Assignment, *, seconds: float = 0, rules=RULES) -> Vote:
+    ballot = Ballot(vote_id=uuid.uuid4(), choice="left")
+    return cast_vote(ballot=ballot, assignment=assignment, rules=rules, now=after(seconds=seconds)).vote
+
+
+def answer_all(annotator: Annotator, *, rules=RULES, seconds: float = 0) -> Next:
+    """Vote until there is no more comparison; what was said instead."""
+    while True:
+        following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
+        if following.assignment is None:
+            return following
+        vote(following.assignment, seconds=seconds, rules=rules)
+
+
+def test_a_reload_shows_the_same_and_renews_the_lease():
+    study = make_study(comparisons=5, overlap=3, images=4)
+    (annotator,) = make_annotators(study, 1)
+    first = leased(annotator)
+    again = leased(annotator, seconds=300)
+    assert again == first
+    assert (again.left_model, again.left_images, again.right_images) == (
+        first.left_model,
+        first.left_images,
+        first.right_images,
+    )
+    assert again.lease_expires_at == after(seconds=900)
+    assert Assignment.objects.count() == 1
+    assert_invariants(study)
+
+
+def test_every_image_of_a_set_is_on_its_side_once():
+    study = make_study(comparisons=1, overlap=1, images=20)
+    (annotator,) = make_annotators(study, 1)
+    assignment = leased(annotator)
+    comparison = assignment.comparison
+    left, right = comparison.image_set_a, comparison.image_set_b
+    if assignment.left_model == "b":
+        left, right = right, left
+    assert sorted(assignment.left_images) == sorted(left.images.values_list("pk", flat=True))
+    assert sorted(assignment.right_images) == sorted(right.images.values_list("pk", flat=True))
+    assert assignment.left_images != sorted(assignment.left_images)
+
+
+def test_the_least_filled_comparisons_come_first():
+    study = make_study(comparisons=6, overlap=3)
+    for annotator in make_annotators(study, 9):
+        for _ in range(2):
+            vote(leased(annotator))
+            counts = list(study.comparisons.values_list("slot_count", flat=True))
+            assert max(counts) - min(counts) <= 1
+    assert_invariants(study)
+
+
+def test_where_the_search_begins_differs_between_annotators():
+    study = make_study(comparisons=30, overlap=20)
+    positions = {leased(annotator).comparison.position for annotator in make_annotators(study, 10)}
+    assert len(positions) > 5
+
+
+def test_sides_are_balanced_for_each_annotator_at_every_moment():
+    study = make_study(comparisons=9, overlap=3)
+    for annotator in make_annotators(study, 3):
+        lefts = []
+        for _ in range(9):
+            assignment = leased(annotator)
+            vote(assignment)
+            lefts.append(assignment.left_model)
+            assert abs(lefts.count("a") - lefts.count("b")) <= 1
+
+
+def test_a_comparison_that_was_set_aside_is_not_given_out():
+    study = make_study(comparisons=2, overlap=1)
+    parked = study.comparisons.get(position=0)
+    Comparison.objects.filter(pk=parked.pk).update(parked_at=NOON)
+    (annotator,) = make_annotators(study, 1)
+    assert leased(annotator).comparison.position == 1
+    assert answer_all(annotator).kind == NextKind.DONE
+
+
+def test_done_when_the_quota_is_reached():
+    study = make_study(comparisons=5, overlap=3)
+    (annotator,) = make_annotators(study, 1)
+    end = answer_all(annotator, rules=replace(RULES, comparisons_per_annotator=2))
+    assert (end.kind, end.done_count, end.quota) == (NextKind.DONE, 2, 2)
+    annotator.refresh_from_db()
+    assert (annotator.state, annotator.finished_at) == ("finished", NOON)
+
+
+def test_the_quota_is_never_above_the_size_of_the_study():
+    study = make_study(comparisons=3, overlap=3)
+    (annotator,) = make_annotators(study, 1)
+    assert next_assignment(annotator=annotator, rules=RULES, now=NOON).quota == 3
+
+
+def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands():
+    study = make_study(comparisons=1, overlap=1)
+    first, second = make_annotators(study, 2)
+    held = leased(first)
+    waiting = next_assignment(annotator=second, rules=RULES, now=after(seconds=100))
+    assert (waiting.kind, waiting.wait_seconds) == (NextKind.WAIT, 500)
+    vote(held, seconds=200)
+    assert next_assignment(annotator=second, rules=RULES, now=after(seconds=200)).kind == NextKind.DONE
+    assert_invariants(study)
+
+
+def test_a_lease_that_ended_goes_to_whoever_asks_next_without_any_tick():
+    study = make_study(comparisons=1, overlap=1)
+    first, second = make_annotators(study, 2)
+    lost = leased(first)
+    found = leased(second, seconds=600)
+    assert found.comparison == lost.comparison
+    lost.refresh_from_db()
+    assert (lost.state, lost.lease_expires_at) == ("released", None)
+    assert_invariants(study)
+
+
+def test_leasing_again_reopens_the_row_as_it_was_shown():
+    study = make_study(comparisons=1, overlap=1, images=6)
+    (annotator,) = make_annotators(study, 1)
+    first = leased(annotator)
+    assert expire_leases(now=after(seconds=600)) == 1
+    again = leased(annotator, seconds=700)
+    assert (again.pk, again.left_model, again.left_images) == (first.pk, first.left_model, first.left_images)
+    assert (again.leased_at, again.released_at) == (after(seconds=700), None)
+    assert_invariants(study)
+
+
+def test_a_slot_is_given_back_exactly_once():
+    study = make_study(comparisons=1, overlap=2)
+    annotators = make_annotators(study, 2)
+    for annotator in annotators:
+        leased(annotator)
+    assignment = Assignment.objects.first()
+    assert release(assignment=assignment, now=NOON)
+    assert not release(assignment=assignment, now=NOON)
+    assert expire_leases(now=after(seconds=600)) == 1
+    assert expire_leases(now=after(seconds=600)) == 0
+    assert study.comparisons.get().slot_count == 0
+
+
+def test_leases_of_other_studies_are_left_to_them():
+    studies = [make_study(comparisons=1, overlap=1, slug=slug) for slug in ("weather", "sea")]
+    for study in studies:
+        leased(make_annotators(study, 1)[0])
+    assert expire_leases(now=after(seconds=600), study=studies[0]) == 1
+    assert [study.comparisons.get().slot_count for study in studies] == [0, 1]
+
+
+def test_one_comparison_that_frees_many_slots_at_once():
+    study = make_study(comparisons=2, overlap=5)
+    for annotator in make_annotators(study, 5):
+        vote(leased(annotator))
+        leased(annotator)
+    assert expire_leases(now=after(seconds=600)) == 5
+    assert_invariants(study)
+
+
+def test_a_finished_annotator_who_finds_a_freed_comparison_goes_on():
+    study = make_study(comparisons=1, overlap=1)
+    first, second = make_annotators(study, 2)
+    vote(leased(first))
+    assert answer_all(second).kind == NextKind.DONE
+    Comparison.objects.update(overlap=2)
+    leased(second)
+    second.refresh_from_db()
+    assert (second.state, second.finished_at) == ("active", None)
+
+
+@pytest.mark.parametrize(
+    ("state", "part"),
+    [("paused", "paused"), ("ready", "not opened yet"), ("generating", "not opened yet"), ("closed", "closed")],
+)
+def test_a_study_that_is_not_open_gives_out_nothing_and_says_so(state, part):
+    study = make_study(comparisons=1, overlap=1)
+    (annotator,) = make_annotators(study, 1)
+    Study.objects.update(state=state, closed_at=NOON if state == "closed" else None)
+    with pytest.raises(Refused, match=part):
+        next_assignment(annotator=annotator, rules=RULES, now=NOON)
+
+
+def test_opening_and_closing_times_are_kept():
+    study = make_study(comparisons=1, overlap=1)
+    (annotator,) = make_annotators(study, 1)
+    rules = replace(RULES, opens_at=after(seconds=10), closes_at=after(seconds=20))
+    with pytest.raises(Refused, match="not opened yet"):
+        next_assignment(annotator=annotator, rules=rules, now=after(seconds=9))
+    leased(annotator, seconds=10, rules=rules)
+    with pytest.raises(Refused, match="closed"):
+        next_assignment(annotator=annotator, rules=rules, now=after(seconds=20))
+
+
+@pytest.mark.parametrize("state", ["screened_out", "withdrawn"])
+def test_an_annotator_who_left_gets_nothing(state):
+    study = make_study(comparisons=1, overlap=1)
+    (annotator,) = make_annotators(study, 1)
+    Annotator.objects.update(state=state)
+    with pytest.raises(Refused, match="has left the study"):
+        next_assignment(annotator=annotator, rules=RULES, now=NOON)
+
+
+def test_the_database_itself_holds_the_overlap():
+    study = make_study(comparisons=1, overlap=2)
+    with pytest.raises(IntegrityError, match="comparison_slots_within_overlap"), transaction.atomic():
+        study.comparisons.update(slot_count=3)
+    with pytest.raises(IntegrityError, match="comparison_votes_within_slots"), transaction.atomic():
+        study.comparisons.update(slot_count=1, vote_count=2)
+
+
+def test_the_database_itself_holds_one_assignment_for_an_occurrence():
+    study = make_study(comparisons=1, overlap=2)
+    (annotator,) = make_annotators(study, 1)
+    assignment = leased(annotator)
+    assignment.pk = None
+    with pytest.raises(IntegrityError), transaction.atomic():
+        assignment.save()
