@@ -2,17 +2,18 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from statsmodels.stats.proportion import proportion_confint
+from scipy.stats import binomtest
 
+from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 
 Floats = NDArray[np.float64]
-Integers = NDArray[np.int64]
 
-_WEIGHTS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
+_NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,12 @@ class Resampling:
             raise ValueError(f"a level lies between 0 and 1, not at {self.level}")
         if self.resamples < 1:
             raise ValueError(f"at least one resample is needed, not {self.resamples}")
+
+    def blocks(self, columns: int) -> Iterator[int]:
+        """The resamples in portions that keep a matrix of (portion, columns) small."""
+        most = max(1, _NUMBERS_AT_ONCE // max(1, columns))
+        for start in range(0, self.resamples, most):
+            yield min(most, self.resamples - start)
 
 
 def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
@@ -45,7 +52,7 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     >>> clopper_pearson(94, 100).high
     0.977...
     """
-    return _proportion(successes, n, level, "beta", "Clopper-Pearson")
+    return _proportion(successes, n, level, "exact", "Clopper-Pearson")
 
 
 def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampling) -> Iterator[Floats]:
@@ -56,10 +63,10 @@ def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampli
     clusters as there are are drawn with replacement, each time from the same generator, so equal arguments give
     equal weights.
     """
-    members = _cluster_numbers(n, clusters)
+    members = cluster_numbers(n, clusters)
     cluster_count = int(members.max(initial=-1)) + 1
     rng = np.random.default_rng(resampling.seed)
-    for block in _blocks(resampling.resamples, cluster_count):
+    for block in resampling.blocks(n):
         weights = _draw_weights(rng, block, cluster_count)
         yield weights if clusters is None else weights[:, members]
 
@@ -72,11 +79,24 @@ def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, 
     Source of the resampling of whole clusters: Field and Welsh (2007), "Bootstrapping clustered data".
     """
     rows = np.asarray(summands, dtype=np.float64)
-    members = _cluster_numbers(len(rows), clusters)
+    members = cluster_numbers(len(rows), clusters)
     cluster_sums = np.zeros((int(members.max(initial=-1)) + 1, rows.shape[1]))
     np.add.at(cluster_sums, members, rows)
     blocks = resample_weights(len(cluster_sums), clusters=None, resampling=resampling)
     return np.concatenate([weights @ cluster_sums for weights in blocks])
+
+
+def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
+    """Cluster labels as numbers from zero up, in the labels' order.
+
+    clusters: (n,) labels, or None where each comparison is its own. Raises ValueError for another shape.
+    """
+    if clusters is None:
+        return np.arange(n)
+    labels = np.asarray(clusters)
+    if labels.shape != (n,):
+        raise ValueError(f"{n} comparisons need {n} cluster labels, not an array {labels.shape}")
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: Resampling) -> Estimate:
@@ -95,6 +115,12 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
     return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)
 
 
+def ratio(numerator: Floats, denominator: Floats) -> Floats:
+    """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by."""
+    undefined: Floats = np.full(np.shape(denominator), np.nan)
+    return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
+
+
 ALL_RESAMPLES_EQUAL = "all resamples equal"
 
 
@@ -102,7 +128,7 @@ def _why_no_interval(defined: Floats, missing: int, level: float) -> str:
     if missing > (1 - level) * (missing + len(defined)):
         return f"undefined in {missing} of {missing + len(defined)} resamples"
     # sums in another order differ by rounding only
-    return ALL_RESAMPLES_EQUAL if np.ptp(defined) <= 1e-12 * np.abs(defined).max() else ""
+    return ALL_RESAMPLES_EQUAL if np.ptp(defined) <= 1e-12 * max(1.0, np.abs(defined).max()) else ""
 
 
 def _percentiles(values: Floats, level: float) -> tuple[float, float]:
@@ -110,28 +136,13 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _proportion(successes: int, n: int, level: float, statsmodels_name: str, method: str) -> Estimate:
+def _proportion(successes: int, n: int, level: float, interval: Literal["wilson", "exact"], method: str) -> Estimate:
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:
         return Estimate.undefined("no comparison", n=0, level=level, method=method)
-    low, high = proportion_confint(successes, n, alpha=1 - level, method=statsmodels_name)
-    return Estimate(successes / n, float(low), float(high), level, n, method)
-
-
-def _cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
-    if clusters is None:
-        return np.arange(n)
-    labels = np.asarray(clusters)
-    if labels.shape != (n,):
-        raise ValueError(f"{n} comparisons need {n} cluster labels, not an array {labels.shape}")
-    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
-
-
-def _blocks(resamples: int, cluster_count: int) -> Iterator[int]:
-    most = max(1, _WEIGHTS_AT_ONCE // max(1, cluster_count))
-    for start in range(0, resamples, most):
-        yield min(most, resamples - start)
+    bounds = binomtest(successes, n).proportion_ci(confidence_level=level, method=interval)
+    return Estimate(successes / n, float(bounds.low), float(bounds.high), level, n, method)
 
 
 def _draw_weights(rng: np.random.Generator, block: int, cluster_count: int) -> Floats:

@@ -1,0 +1,150 @@
+"""Whether a metric and people choose the same model: labels, the three treatments of ties, the confusion matrix.
+
+A winner is a sign: +1 for model A, -1 for model B, 0 for a tie. Nothing is broken at random or by order.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from scoring.statistics.counts import Integers, checked_counts
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.intervals import (
+    ALL_RESAMPLES_EQUAL,
+    Floats,
+    Resampling,
+    clopper_pearson,
+    percentile_estimate,
+    ratio,
+    resampled_totals,
+    wilson,
+)
+
+Signs = NDArray[np.int8]
+TieTreatment = Literal["strict", "half", "dropped"]
+LabelRule = Literal["sign", "plurality"]
+
+METRIC_TIE = 1e-9  # margins up to this size come from rounding, not from images
+ORDER = (1, -1, 0)  # rows and columns of every table: A, B, tie
+
+
+def people_winners(counts: ArrayLike, *, rule: LabelRule = "sign") -> Signs:
+    """The model that people chose in each comparison.
+
+    counts: (n, 3) votes for A, for B, and for neither. rule: "sign" is the sign of (votes for A - votes for B), so tie
+    votes cancel; "plurality" is the most frequent of the three, and a tie where no one is strictly most frequent.
+    Returns (n,) signs. Raises ValueError for a comparison without votes, which has no winner, not even a tie.
+
+    >>> people_winners([(2, 0, 3)]).tolist(), people_winners([(2, 0, 3)], rule="plurality").tolist()
+    ([1], [0])
+    """
+    votes = checked_counts(counts, categories=3)
+    if not votes.any(axis=1).all():
+        raise ValueError(f"comparison {int(votes.any(axis=1).argmin())} has no votes and so no winner")
+    if rule == "sign":
+        return _signs(votes[:, 0] - votes[:, 1])
+    is_won_by_a = votes[:, 0] > votes[:, 1:].max(axis=1)
+    is_won_by_b = votes[:, 1] > votes[:, ::2].max(axis=1)
+    return _signs(is_won_by_a.astype(np.int64) - is_won_by_b)
+
+
+def metric_winners(margins: ArrayLike) -> Signs:
+    """The model that the metric chooses: the sign of its margin, a tie up to 1e-9.
+
+    margins: (n,) score of A minus score of B. Returns (n,) signs. Raises ValueError for a value that is not finite.
+    """
+    values = np.asarray(margins, dtype=np.float64)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError("margins are one finite number for each comparison")
+    return _signs(np.where(np.abs(values) <= METRIC_TIE, 0.0, values))
+
+
+def agreement(
+    people: ArrayLike,
+    metric: ArrayLike,
+    *,
+    ties: TieTreatment = "strict",
+    interval: Literal["wilson", "clopper-pearson"] = "wilson",
+    level: float = 0.95,
+) -> Estimate:
+    """The share of comparisons in which the metric's winner is the people's winner.
+
+    people, metric: (n,) signs. ties: "strict": a tie on one side only is a disagreement, on both an agreement; "half":
+    a tie on one side only counts one half; "dropped": only comparisons that both decide.
+    Half credit is no count of successes: it has a value but no such interval; see `bootstrap_agreement`.
+    Raises ValueError for arrays of unequal length or with anything but signs.
+    """
+    earned = earned_credit(people, metric, ties=ties)
+    earned = earned[~np.isnan(earned)]
+    n = len(earned)
+    if ties == "half" and n:
+        reason = "half credit is not a proportion, see the bootstrap"
+        return Estimate(float(earned.mean()), None, None, level, n, "none", reason)
+    proportion = wilson if interval == "wilson" else clopper_pearson
+    return proportion(int(earned.sum()), n, level=level)
+
+
+def bootstrap_agreement(
+    people: ArrayLike,
+    metric: ArrayLike,
+    *,
+    ties: TieTreatment = "strict",
+    clusters: ArrayLike | None = None,
+    resampling: Resampling,
+) -> Estimate:
+    """The same share with a percentile interval over resampled clusters, the votes within them fixed.
+
+    people, metric, ties: as for `agreement`. clusters: (n,) labels, or None where each comparison is its own.
+    Where every comparison agrees, or none, all resamples are equal: the interval is undefined, and Wilson's is not.
+    """
+    earned = earned_credit(people, metric, ties=ties)
+    is_counted = ~np.isnan(earned)
+    n = int(is_counted.sum())
+    if not n:
+        return Estimate.undefined("no comparison", n=0, level=resampling.level, method="percentile bootstrap")
+    summands = np.column_stack([np.where(is_counted, earned, 0.0), is_counted])
+    totals = resampled_totals(summands, clusters=clusters, resampling=resampling)
+    shares = ratio(totals[:, 0], totals[:, 1])
+    estimate = percentile_estimate(float(earned[is_counted].mean()), shares, n=n, resampling=resampling)
+    return _pointing_to_wilson(estimate)
+
+
+def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -> Floats:
+    """What each comparison adds to the agreement: 1, 0, one half, or NaN where the treatment of ties drops it."""
+    theirs, its = checked_winners(people, metric)
+    earned: Floats = (theirs == its).astype(np.float64)
+    is_one_sided = (theirs == 0) != (its == 0)
+    if ties == "half":
+        earned[is_one_sided] = 0.5
+    elif ties == "dropped":
+        earned[(theirs == 0) | (its == 0)] = np.nan
+    return earned
+
+
+def confusion(people: ArrayLike, metric: ArrayLike) -> Integers:
+    """How often each winner met each: (3, 3) counts, rows people, columns metric, both in the order A, B, tie."""
+    theirs, its = checked_winners(people, metric)
+    return np.array([[np.sum((theirs == row) & (its == column)) for column in ORDER] for row in ORDER], dtype=np.int64)
+
+
+def checked_winners(people: ArrayLike, metric: ArrayLike) -> tuple[Signs, Signs]:
+    """Both as arrays of signs, of equal length, or ValueError."""
+    theirs, its = np.asarray(people), np.asarray(metric)
+    if theirs.ndim != 1 or theirs.shape != its.shape:
+        raise ValueError(f"winners come in pairs, not as arrays {theirs.shape} and {its.shape}")
+    if not (np.isin(theirs, ORDER).all() and np.isin(its, ORDER).all()):
+        raise ValueError("a winner is +1 (A), -1 (B) or 0 (tie)")
+    return theirs.astype(np.int8), its.astype(np.int8)
+
+
+def _signs(values: NDArray[np.number]) -> Signs:
+    signs: Signs = np.sign(values).astype(np.int8)
+    return signs
+
+
+def _pointing_to_wilson(estimate: Estimate) -> Estimate:
+    if estimate.reason != ALL_RESAMPLES_EQUAL:
+        return estimate
+    return replace(estimate, reason=f"{ALL_RESAMPLES_EQUAL}, see Wilson")
