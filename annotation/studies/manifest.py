@@ -5,52 +5,69 @@
 
 import hashlib
 import json
-from datetime import datetime
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from annotation.studies.contradictions import contradictions
 from annotation.voting.rules import VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
 
-class Section(BaseModel):
-    """A part of the study file: frozen, and nothing in it goes unread."""
+def _in_utc(moment: datetime) -> datetime:
+    """The same moment in UTC: one spelling, so that one moment gives one hash."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the year is out of range") from error
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+
+Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
+# One line: prompts are lines of files, cells of tables and names of folders.
+PromptText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\r\n]*$")]
+# torch and the database both take up to 63 bits.
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
+
+
+class Section(BaseModel):
+    """A part of the study file: frozen, and nothing in it goes unread (in its dataclasses neither)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class ModelPlan(Section):
     """One of the two diffusion models. Without a checkpoint its images come from elsewhere."""
 
-    name: str = Field(min_length=1, max_length=200)
-    checkpoint: str = ""
-    revision: str = ""
-    lora: str = ""
-    lora_revision: str = ""
-    lora_scale: float | None = None
+    name: Name
+    checkpoint: str = Field(default="", max_length=500)
+    revision: str = Field(default="", max_length=100)
+    lora: str = Field(default="", max_length=500)
+    lora_revision: str = Field(default="", max_length=100)
+    lora_scale: float | None = Field(default=None, ge=-10, le=10)
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
-    prompt_template: str = "{prompt}"
+    prompt_template: str = Field(default="{prompt}", max_length=500)
 
 
 class PromptPlan(Section):
     """One base prompt; prompts of one cluster are resampled together (default: each its own)."""
 
-    text: str = Field(min_length=1)
-    cluster: str = ""
+    text: PromptText
+    cluster: Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)] = ""
 
 
 class AnnotationPlan(Section):
     """How votes are collected."""
 
     overlap: int = Field(default=5, ge=1, le=1000)
-    comparisons_per_annotator: int = Field(default=60, ge=1)
-    most_annotators: int | None = Field(default=None, ge=1)
+    comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
+    most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)
     ties: bool = False
     show_prompt: bool = False
-    opens_at: datetime | None = None
-    closes_at: datetime | None = None
+    opens_at: Moment | None = None
+    closes_at: Moment | None = None
     lease_minutes: float = Field(default=30, gt=0, le=24 * 60)
     minimum_viewing_seconds: float = Field(default=0, ge=0, le=600)
 
@@ -58,8 +75,8 @@ class AnnotationPlan(Section):
 class Texts(Section):
     """What annotators read, in Markdown. An empty text leaves its page to the default wording."""
 
-    language: str = "en"
-    question: str = "Which set is more consistent?"
+    language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
+    question: str = Field(default="Which set is more consistent?", min_length=1)
     definition: str = "Consistent: the images of a set look alike in what they show and how."
     instructions: str = ""
     debrief: str = ""
@@ -71,13 +88,13 @@ class AnalysisPlan(Section):
     primary_endpoint: Literal["strict", "half", "dropped"] = "strict"
     level: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=2000, ge=100, le=100_000)
-    seed: int = Field(default=20240412, ge=0)
+    seed: int = Field(default=20240412, ge=0, lt=2**63)
 
 
 class Manifest(Section):
     """A study as its researcher wrote it. `prompts` are in order; `seeds` are drawn already."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Name
     slug: str = Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)
     source: Literal["generated", "images", "external"] = "generated"
     notice: str = Field(default="", description="Printed on every page and in every file of the report.")
@@ -85,21 +102,28 @@ class Manifest(Section):
     model_a: ModelPlan
     model_b: ModelPlan
     prompts: tuple[PromptPlan, ...] = Field(min_length=1)
-    seeds: tuple[int, ...] = ()
+    seeds: tuple[Seed, ...] = ()
     sampling: SamplingParameters = SamplingParameters()
     encoder: EncoderSpec = EncoderSpec()
     annotation: AnnotationPlan = AnnotationPlan()
     texts: Texts = Texts()
     analysis: AnalysisPlan = AnalysisPlan()
 
+    @model_validator(mode="after")
+    def _does_not_contradict_itself(self) -> Self:
+        faults = contradictions({name: getattr(self, name) for name in type(self).model_fields})
+        if faults:
+            raise ValueError("; ".join(f"{'.'.join(map(str, fault.key))}: {fault.sentence}" for fault in faults))
+        return self
+
     def voting_rules(self) -> VotingRules:
         """What voting needs to know."""
         plan = self.annotation
         return VotingRules(
-            comparisons_per_annotator=plan.comparisons_per_annotator,
+            comparisons_per_annotator=min(plan.comparisons_per_annotator, len(self.prompts)),
             most_annotators=plan.most_annotators,
             are_ties_allowed=plan.ties,
-            lease_seconds=round(plan.lease_minutes * 60),
+            lease_seconds=max(1, round(plan.lease_minutes * 60)),
             opens_at=plan.opens_at,
             closes_at=plan.closes_at,
             minimum_viewing_seconds=plan.minimum_viewing_seconds,

@@ -1,0 +1,129 @@
+"""What is wrong with a study although each of its keys is right by itself; pure.
+
+Every check takes the parts of a manifest by field name and passes over a part that is not there, so
+that a study file with a broken section still hears of all its other faults.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+Parts = Mapping[str, Any]
+Key = tuple[str | int, ...]
+MODELS = ("model_a", "model_b")
+# What a votes file may say instead of a model's name.
+CHOICES = ("left", "right", "tie")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something wrong: under which key of the manifest, and one sentence with the way out."""
+
+    key: Key
+    sentence: str
+
+
+def contradictions(parts: Parts) -> list[Fault]:
+    """Every contradiction within and between the parts that are there."""
+    return [fault for check in CHECKS for fault in check(parts)]
+
+
+def is_local(checkpoint: str) -> bool:
+    """Whether a checkpoint is a folder or file here (study files make local paths absolute) and not a hub id."""
+    return Path(checkpoint).is_absolute()
+
+
+def _names(parts: Parts) -> Iterator[Fault]:
+    names = {field: parts[field].name for field in MODELS if field in parts}
+    for field, name in names.items():
+        if name.casefold() in CHOICES:
+            yield Fault((field, "name"), f'"{name}" is what a votes file calls a side; give the model another name.')
+    for first, second in combinations(names, 2):
+        if names[first].casefold() == names[second].casefold():
+            yield Fault((second, "name"), f'both models are called "{names[second]}"; give each a name of its own.')
+
+
+def _templates(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field in parts and "{prompt}" not in parts[field].prompt_template:
+            yield Fault((field, "prompt_template"), "must contain {prompt}, where the base prompt goes.")
+
+
+def _checkpoints(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field not in parts:
+            continue
+        if parts.get("source") == "generated" and not parts[field].checkpoint:
+            sentence = "is missing: a generated study needs a local folder or a hub id with its revision."
+            yield Fault((field, "checkpoint"), sentence)
+        yield from _pin(parts[field].checkpoint, parts[field].revision, (field,), "checkpoint", "revision")
+        yield from _pin(parts[field].lora, parts[field].lora_revision, (field,), "lora", "lora_revision")
+    if "encoder" in parts and parts.get("source") != "external":
+        yield from _pin(parts["encoder"].checkpoint, parts["encoder"].revision, ("encoder",), "checkpoint", "revision")
+
+
+def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name: str) -> Iterator[Fault]:
+    """A hub id goes with the 40 digits of a commit, a local path with none: else the weights may change unseen."""
+    if checkpoint and not is_local(checkpoint):
+        if not (len(revision) == 40 and all(digit in "0123456789abcdef" for digit in revision)):
+            yield Fault(
+                (*section, revision_name),
+                f'"{checkpoint}" is a hub id, so {revision_name} must be the 40 digits of a commit of it '
+                "(the model's page on the hub lists them); a local folder is written with ./ or / in front.",
+            )
+    elif revision:
+        yield Fault((*section, revision_name), f"belongs to a hub id; {name} is {'local' if checkpoint else 'empty'}.")
+
+
+def _loras(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field not in parts:
+            continue
+        if parts[field].lora and parts[field].lora_scale is None:
+            yield Fault((field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
+        if parts[field].lora_scale is not None and not parts[field].lora:
+            yield Fault((field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
+
+
+def _prompts(parts: Parts) -> Iterator[Fault]:
+    first_at: dict[str, int] = {}
+    for index, prompt in enumerate(parts.get("prompts", ())):
+        earlier = first_at.setdefault(prompt.text, index)
+        if earlier != index:
+            yield Fault(("prompts", index), f'"{prompt.text}" is prompt {earlier + 1} already; each goes in once.')
+
+
+def _seeds(parts: Parts) -> Iterator[Fault]:
+    if "seeds" not in parts or "source" not in parts:
+        return
+    seeds = parts["seeds"]
+    if parts["source"] != "generated":
+        if seeds:
+            yield Fault(("seeds",), f'source is "{parts["source"]}", which generates nothing; leave the seeds out.')
+        return
+    if len(seeds) < 2:
+        yield Fault(("seeds",), "a set needs at least 2 images to be more or less consistent.")
+    seen: set[int] = set()
+    for index, seed in enumerate(seeds):
+        if seed in seen:
+            yield Fault(("seeds", index), f"seed {seed} is there twice; the same image would count twice.")
+        seen.add(seed)
+
+
+def _times(parts: Parts) -> Iterator[Fault]:
+    plan = parts.get("annotation")
+    if plan and plan.opens_at and plan.closes_at and plan.closes_at <= plan.opens_at:
+        yield Fault(("annotation", "closes_at"), "must come after opens_at.")
+
+
+CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
+    _names,
+    _templates,
+    _checkpoints,
+    _loras,
+    _prompts,
+    _seeds,
+    _times,
+)

@@ -1,0 +1,186 @@
+"""What happens to a study: draft -> generating -> scoring -> ready -> open <-> paused -> closed.
+
+Every change of state is one conditional UPDATE whose row count is checked, together with a StudyEvent. `advance`
+looks at the database and does the next thing that is due; it may run twice, at once, or late.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.models import Comparison, Study, StudyEvent
+from annotation.studies import work
+from annotation.studies.comparisons import plan_comparisons
+from annotation.studies.creation import Actor, create_study
+from annotation.studies.current import current_manifest
+from generation.image_sets import without_seed
+from generation.refusals import Refused
+
+__all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
+
+State = Study.State
+BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
+
+
+def launch(*, study: Study, actor: Actor = None) -> str:
+    """Start making the images; what was done, in words. Launching again only looks what is due."""
+    study.refresh_from_db()
+    if study.source == Study.Source.EXTERNAL:
+        raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
+    _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
+    return advance(study)
+
+
+def open_study(*, study: Study, actor: Actor = None) -> None:
+    """Let annotators vote. The first opening freezes the manifest; opening a paused study goes on with it."""
+    now = timezone.now()
+    closes_at = current_manifest(study).annotation.closes_at
+    if closes_at and closes_at <= now:
+        raise Refused(f"{study} was to close at {closes_at:%Y-%m-%d %H:%M} UTC; amend closes_at before opening it.")
+    if _move(study, "opened", State.OPEN, sources=(State.READY,), actor=actor, opened_at=now):
+        return
+    if not _move(study, "reopened", State.OPEN, sources=(State.PAUSED,), actor=actor):
+        raise Refused(f"{study} cannot open: {_why_not(study)}")
+
+
+def pause(*, study: Study, actor: Actor = None) -> None:
+    """Give out no more comparisons for now; what is on somebody's screen may still be answered."""
+    if not _move(study, "paused", State.PAUSED, sources=(State.OPEN,), actor=actor):
+        raise Refused(f"{study} cannot be paused: {_why_not(study)}")
+
+
+def close(*, study: Study, actor: Actor = None) -> None:
+    """End the voting and unseal the study. Cannot be undone."""
+    sources = (State.READY, State.OPEN, State.PAUSED)
+    if not _move(study, "closed", State.CLOSED, sources=sources, actor=actor, closed_at=timezone.now()):
+        raise Refused(f"{study} cannot be closed: {_why_not(study)}")
+
+
+def retry_failed(*, study: Study, actor: Actor = None) -> int:
+    """Queue the failed jobs of the study again; how many. Refused where none has failed."""
+    count = work.retry_failed(study)
+    if not count:
+        raise Refused(f"{study} has no failed jobs.")
+    StudyEvent.objects.create(study=study, verb="retried", detail={"jobs": count}, actor=actor)
+    advance(study)
+    return count
+
+
+def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:
+    """Leave one seed out of both sets of a comparison (by position, from 0): for an image that cannot be made.
+
+    Only before opening. Recorded as an event, since the sets then hold one image fewer than the manifest plans.
+    """
+    with transaction.atomic():
+        comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
+        _refuse_to_drop(study, comparison, position, seed)
+        assert comparison is not None  # noqa: S101 - refused above
+        comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
+        comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
+        comparison.save(update_fields=["image_set_a", "image_set_b"])
+        detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
+        # The new sets may want images or scores: look again from there.
+        if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
+            raise Refused(f"Seed {seed} cannot be dropped: {_why_not(study)}")
+    advance(study)
+
+
+def _refuse_to_drop(study: Study, comparison: Comparison | None, position: int, seed: int) -> None:
+    study.refresh_from_db()
+    if study.source != Study.Source.GENERATED:
+        raise Refused(f"{study} generates no images, so there is no seed to drop.")
+    if comparison is None:
+        raise Refused(f"{study} has no comparison {position + 1}; launch it first, and count from 1.")
+    for image_set in (comparison.image_set_a, comparison.image_set_b):
+        if seed not in image_set.seeds:
+            raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
+        if len(image_set.seeds) <= 2:
+            raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
+
+
+def advance(study: Study) -> str:
+    """Do the next thing that is due, and say what it was. Safe to call at any time, from anywhere, twice at once."""
+    study.refresh_from_db()
+    done = []
+    if study.state == State.GENERATING:
+        done.append(_advance_generation(study))
+    if study.state == State.SCORING:
+        done.append(_advance_scoring(study))
+    done.append(_follow_the_clock(study, timezone.now()))
+    return "; ".join(word for word in done if word) or "nothing to do"
+
+
+def _advance_generation(study: Study) -> str:
+    gaps = plan_comparisons(study, current_manifest(study))
+    if gaps:
+        more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""
+        return f"waits for images: {gaps[0].sentence}{more}; import them with import_images"
+    if to_do := work.work_on_images(study):
+        return to_do
+    _move(study, "generated", State.SCORING, sources=(State.GENERATING,), actor=None)
+    return "every image is there"
+
+
+def _advance_scoring(study: Study) -> str:
+    if to_do := work.work_on_scores(study, current_manifest(study).encoder):
+        return to_do
+    _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
+    return "every set is scored"
+
+
+def _follow_the_clock(study: Study, now: datetime) -> str:
+    """Open and close at the times that the manifest names."""
+    if study.state not in (State.READY, State.OPEN, State.PAUSED):
+        return ""
+    plan = current_manifest(study).annotation
+    if study.state != State.READY and plan.closes_at and plan.closes_at <= now:
+        detail = {"closes_at": plan.closes_at.isoformat()}
+        is_closed = _move(
+            study, "closed", State.CLOSED, sources=(State.OPEN, State.PAUSED), actor=None, detail=detail, closed_at=now
+        )
+        return "closed on time" if is_closed else ""
+    is_due = plan.opens_at and plan.opens_at <= now and not (plan.closes_at and plan.closes_at <= now)
+    if study.state == State.READY and is_due:
+        is_open = _move(study, "opened", State.OPEN, sources=(State.READY,), actor=None, opened_at=now)
+        return "opened on time" if is_open else ""
+    return ""
+
+
+def _move(
+    study: Study,
+    verb: str,
+    state: Study.State,
+    *,
+    sources: Sequence[Study.State],
+    actor: Actor,
+    detail: dict[str, Any] | None = None,
+    **changes: Any,
+) -> bool:
+    """The one way to another state: False, and nothing changed, where the study is in none of `sources`."""
+    with transaction.atomic():
+        moved = Study.objects.filter(pk=study.pk, state__in=sources).update(state=state, **changes)
+        if moved:
+            StudyEvent.objects.create(study=study, verb=verb, detail=detail or {}, actor=actor)
+    study.refresh_from_db()
+    return bool(moved)
+
+
+def _why_not(study: Study) -> str:
+    match study.state:
+        case State.DRAFT:
+            return "it is a draft; launch it first."
+        case State.GENERATING:
+            return "its images are not all there yet; study_status says what is missing."
+        case State.SCORING:
+            return "its image sets are not all scored yet; study_status says what is missing."
+        case State.READY:
+            return "it was never opened."
+        case State.OPEN:
+            return "it is open."
+        case State.PAUSED:
+            return "it is paused."
+        case _:
+            return "it is closed, which cannot be undone; duplicate the study instead."

@@ -1,0 +1,101 @@
+"""The jobs that a study waits for: images first, then scores. The job table is the truth."""
+
+from celery import current_app
+from celery.canvas import Signature
+from django.db.models import Count, QuerySet
+
+from annotation.models import Study
+from annotation.studies.comparisons import image_sets_of
+from generation import jobs
+from generation.image_sets import plan_image_set
+from generation.models import GeneratedImage, GenerationJob, ImageSet, LeasedJob
+from generation.parameters import SamplingParameters
+from scoring.encoder_spec import EncoderSpec
+from scoring.models import ScoringJob, SetScore
+from scoring.scores import plan_scoring
+
+# So many messages are sent at a time; every job that ends asks for the next ones.
+MESSAGES_AT_ONCE = 500
+State = LeasedJob.State
+
+
+def generation_jobs_of(study: Study) -> QuerySet[GenerationJob]:
+    """The jobs that make the images of the study."""
+    return GenerationJob.objects.filter(image_set__in=image_sets_of(study))
+
+
+def scoring_jobs_of(study: Study, metric: str) -> QuerySet[ScoringJob]:
+    """The jobs that score the sets of the study by one metric."""
+    return ScoringJob.objects.filter(image_set__in=image_sets_of(study), metric=metric)
+
+
+def follow_up(study: Study) -> Signature:
+    """What comes after each job. By name: generation knows no study, and this wing does not import the tasks."""
+    return current_app.signature("annotation.tasks.advance_study", args=(study.pk,), immutable=True)
+
+
+def work_on_images(study: Study) -> str:
+    """See to it that every planned image is made: what is still to be done, empty where all is there."""
+    if to_do := _see_to(study, generation_jobs_of(study)):
+        return to_do
+    incomplete = incomplete_sets_of(study)
+    for image_set in incomplete:
+        if image_set.origin == ImageSet.Origin.GENERATED:
+            _plan_again(image_set)
+    # Planning again gave jobs to what had none left, for example where they were cancelled for another study.
+    to_do = _see_to(study, generation_jobs_of(study))
+    if incomplete and not to_do:
+        return f"{incomplete[0]} lacks imported images; import them again with import_images"
+    return to_do
+
+
+def incomplete_sets_of(study: Study) -> list[ImageSet]:
+    """The sets of the study that have fewer images than they plan."""
+    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study)).order_by()
+    counts = dict(images.values_list("image_set").annotate(Count("pk")))
+    sets = image_sets_of(study).select_related("diffusion_model", "prompt")
+    return [image_set for image_set in sets if counts.get(image_set.pk, 0) < len(image_set.seeds)]
+
+
+def _plan_again(image_set: ImageSet) -> None:
+    plan_image_set(
+        diffusion_model=image_set.diffusion_model,
+        prompt=image_set.prompt.text,
+        parameters=SamplingParameters(**image_set.parameters),
+        seeds=image_set.seeds,
+    )
+
+
+def work_on_scores(study: Study, encoder: EncoderSpec) -> str:
+    """See to it that every set is scored by the encoder's metric: what is still to be done, empty where all is."""
+    wanted = scoring_jobs_of(study, encoder.metric)
+    if to_do := _see_to(study, wanted):
+        return to_do
+    unscored = unscored_sets_of(study, encoder.metric)
+    for image_set in unscored.select_related("diffusion_model", "prompt"):
+        plan_scoring(image_set=image_set, encoder=encoder)
+    jobs.requeue(wanted.filter(image_set__in=unscored))
+    return _see_to(study, wanted)
+
+
+def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
+    """The sets of the study without a score by the metric."""
+    return image_sets_of(study).exclude(pk__in=SetScore.objects.filter(metric=metric).values("image_set"))
+
+
+def retry_failed(study: Study) -> int:
+    """Queue what failed again; how many jobs."""
+    sets = image_sets_of(study)
+    return jobs.retry(GenerationJob.objects.filter(image_set__in=sets)) + jobs.retry(
+        ScoringJob.objects.filter(image_set__in=sets)
+    )
+
+
+def _see_to(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> str:
+    """Send the messages that were never sent; what is to be done, empty where no job waits, runs or has failed."""
+    unsent = wanted.filter(state=State.QUEUED, enqueued_at__isnull=True)[:MESSAGES_AT_ONCE]
+    jobs.enqueue(unsent, link=follow_up(study))
+    counts = dict(wanted.order_by().values_list("state").annotate(Count("pk")))
+    waiting, failed = counts.get(State.QUEUED, 0) + counts.get(State.RUNNING, 0), counts.get(State.FAILED, 0)
+    sentences = [f"{waiting} jobs to do"] if waiting else []
+    return ", ".join([*sentences, f"{failed} jobs failed for good"] if failed else sentences)
