@@ -1,0 +1,62 @@
+"""Training the autoencoder, and the corpus in its latents."""
+
+import numpy as np
+import torch
+from diffusers import AutoencoderKL
+from numpy.typing import NDArray
+from rich.progress import track
+from torch import Tensor
+
+from miniatures.corpus import Corpus
+from miniatures.training import Stage, device, step_generator
+
+SEED = 11
+BATCH = 32
+_KL_WEIGHT = 1e-4
+
+
+def as_pixels(pictures: NDArray[np.uint8]) -> Tensor:
+    """Pictures (n, h, w, 3) of 0..255 as a tensor (n, 3, h, w) of -1..1."""
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1).to(device())
+
+
+def vae_stage(vae: AutoencoderKL, corpus: Corpus, *, step_count: int) -> Stage:
+    """Reconstruct: absolute and squared error, edges included, and a light pull towards a unit normal."""
+    vae.to(device()).train()
+
+    def loss(step: int) -> Tensor:
+        generator = step_generator(SEED, step)
+        chosen = torch.randint(len(corpus.pictures), (BATCH,), generator=generator).numpy()
+        pixels = as_pixels(corpus.pictures[chosen])
+        noise = torch.randn(
+            (BATCH, vae.config.latent_channels, *(side // 8 for side in pixels.shape[2:])), generator=generator
+        )
+        with torch.autocast(device().type, torch.bfloat16):
+            posterior = vae.encode(pixels).latent_dist
+            latents = posterior.mean + posterior.std * noise.to(pixels.device)
+            error = (vae.decode(latents).sample - pixels).float()
+        across = (error[..., 1:] - error[..., :-1]).abs().mean()
+        down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
+        divergence = posterior.kl().float().mean() / latents[0].numel()
+        total: Tensor = error.abs().mean() + error.square().mean() + 0.5 * (across + down) + _KL_WEIGHT * divergence
+        return total
+
+    return Stage("vae", list(vae.parameters()), loss, step_count, 2e-3)
+
+
+@torch.inference_mode()
+def encode(vae: AutoencoderKL, corpus: Corpus) -> Tensor:
+    """The posterior means of all pictures, unscaled: (n, channels, h / 8, w / 8) float32 on the CPU."""
+    vae.eval()
+    batches = range(0, len(corpus.pictures), 64)
+    return torch.cat(
+        [
+            vae.encode(as_pixels(corpus.pictures[start : start + 64])).latent_dist.mean.cpu()
+            for start in track(batches, description="Encoding")
+        ]
+    )
+
+
+def set_scale(vae: AutoencoderKL, latents: Tensor) -> None:
+    """Write into the config the factor that gives the latents a standard deviation of one."""
+    vae.register_to_config(scaling_factor=round(float(1 / latents.std()), 5))

@@ -1,0 +1,57 @@
+"""Training mini-clip: pictures against captions."""
+
+import torch
+from torch import Tensor
+from transformers import CLIPModel, CLIPTokenizer
+
+from miniatures.autoencoding import as_pixels
+from miniatures.corpus import Corpus
+from miniatures.training import Stage, device, step_generator
+
+SEED = 12
+BATCH = 192
+_MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIPImageProcessor's own
+_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, step_count: int) -> Stage:
+    """Contrastive loss over the batch; every second picture is blurred or noisy, as a sampled one may be."""
+    model.to(device()).train()
+    tokens = tokenizer(list(corpus.captions), padding=True, return_tensors="pt")
+
+    def loss(step: int) -> Tensor:
+        generator = step_generator(SEED, step)
+        chosen = torch.randint(len(corpus.captions), (BATCH,), generator=generator)
+        pixels = _worn(as_pixels(corpus.pictures[chosen.numpy()]), generator)
+        with torch.autocast(device().type, torch.bfloat16):
+            output = model(
+                input_ids=tokens["input_ids"][chosen].to(device()),
+                attention_mask=tokens["attention_mask"][chosen].to(device()),
+                pixel_values=_normalised(pixels),
+            )
+            logits = output.logits_per_image.float()
+        # Captions of a batch that are the same words are all right answers.
+        words = [corpus.captions[index] for index in chosen.tolist()]
+        same = torch.tensor([[one == other for other in words] for one in words], device=logits.device)
+        targets = same / same.sum(dim=1, keepdim=True)
+        rows = -(targets * logits.log_softmax(dim=1)).sum(dim=1).mean()
+        columns = -(targets * logits.T.log_softmax(dim=1)).sum(dim=1).mean()
+        both: Tensor = (rows + columns) / 2
+        return both
+
+    return Stage("clip", list(model.parameters()), loss, step_count, 1e-3)
+
+
+def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
+    strength = torch.rand((len(pixels), 1, 1, 1), generator=generator).to(pixels.device) * 0.12
+    pixels = pixels + noise * strength
+    half = len(pixels) // 2
+    blurred = torch.nn.functional.avg_pool2d(pixels[:half], 3, stride=1, padding=1)
+    return torch.cat([blurred, pixels[half:]]).clamp(-1, 1)
+
+
+def _normalised(pixels: Tensor) -> Tensor:
+    mean = torch.tensor(_MEAN, device=pixels.device).view(1, 3, 1, 1)
+    std = torch.tensor(_STD, device=pixels.device).view(1, 3, 1, 1)
+    return ((pixels + 1) / 2 - mean) / std

@@ -1,0 +1,103 @@
+"""Training the two denoisers, each together with its text encoders, on the same latents."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from diffusers import DDPMScheduler, PixArtAlphaPipeline, StableDiffusionXLPipeline
+from torch import Tensor
+
+from miniatures.architectures import BETAS, LATENT_SIDE, PROMPT_TOKENS
+from miniatures.renderer import SIDE
+from miniatures.training import Stage, device, step_generator
+
+BATCH = 64
+_EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
+_SNR_CAP = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
+_T5_TOKENS = 28
+
+Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # noisy latents, steps, caption numbers -> noise
+
+
+def sdxl_stage(
+    pipe: StableDiffusionXLPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int
+) -> Stage:
+    """UNet and both text encoders from scratch."""
+    modules = (pipe.unet, pipe.text_encoder, pipe.text_encoder_2)
+    parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
+    return Stage("sdxl", parameters, noise_loss(sdxl_predictor(pipe, captions), latents, seed=13), step_count, 1e-3)
+
+
+def pixart_stage(pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int) -> Stage:
+    """Transformer and T5 encoder from scratch."""
+    modules = (pipe.transformer, pipe.text_encoder)
+    parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
+    return Stage(
+        "pixart", parameters, noise_loss(_pixart_predictor(pipe, captions), latents, seed=14), step_count, 1e-3
+    )
+
+
+def sdxl_predictor(pipe: StableDiffusionXLPipeline, captions: tuple[str, ...]) -> Predict:
+    """SDXL's conditioning: both encoders' last but one layer, the pooled projection, the size ids."""
+    tokens = pipe.tokenizer(
+        ["", *captions], padding="max_length", max_length=PROMPT_TOKENS, truncation=True, return_tensors="pt"
+    )["input_ids"]
+
+    def predict(noisy: Tensor, steps: Tensor, chosen: Tensor) -> Tensor:
+        ids = tokens[chosen].to(noisy.device)
+        first = pipe.text_encoder(ids, output_hidden_states=True).hidden_states[-2]
+        second = pipe.text_encoder_2(ids, output_hidden_states=True)
+        states = torch.cat([first, second.hidden_states[-2]], dim=-1)
+        sizes = torch.tensor([[SIDE, SIDE, 0, 0, SIDE, SIDE]], device=noisy.device).repeat(len(ids), 1)
+        added = {"text_embeds": second.text_embeds, "time_ids": sizes}
+        return _sample(pipe.unet(noisy, steps, encoder_hidden_states=states, added_cond_kwargs=added))
+
+    return predict
+
+
+def _pixart_predictor(pipe: PixArtAlphaPipeline, captions: tuple[str, ...]) -> Predict:
+    tokens = pipe.tokenizer(
+        ["", *captions], padding="max_length", max_length=_T5_TOKENS, truncation=True, return_tensors="pt"
+    )
+
+    def predict(noisy: Tensor, steps: Tensor, chosen: Tensor) -> Tensor:
+        mask = tokens["attention_mask"][chosen].to(noisy.device)
+        states = pipe.text_encoder(tokens["input_ids"][chosen].to(noisy.device), attention_mask=mask)[0]
+        output = pipe.transformer(
+            noisy,
+            encoder_hidden_states=states,
+            encoder_attention_mask=mask,
+            timestep=steps,
+            added_cond_kwargs={"resolution": None, "aspect_ratio": None},
+        )
+        return _sample(output).chunk(2, dim=1)[0]  # the second half is a variance that the scheduler ignores
+
+    return predict
+
+
+def _sample(output: Any) -> Tensor:
+    sample: Tensor = output.sample
+    return sample
+
+
+def noise_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int], Tensor]:
+    """Mean squared error of the noise, the easy steps weighted down; `seed` names the run's random numbers."""
+    scheduler = DDPMScheduler(**BETAS)
+    kept = scheduler.alphas_cumprod
+
+    def loss(step: int) -> Tensor:
+        generator = step_generator(seed, step)
+        chosen = torch.randint(len(latents), (BATCH,), generator=generator)
+        steps = torch.randint(len(kept), (BATCH,), generator=generator)
+        noise = torch.randn((BATCH, latents.shape[1], LATENT_SIDE, LATENT_SIDE), generator=generator)
+        is_empty = torch.rand(BATCH, generator=generator) < _EMPTY_SHARE
+        noisy = scheduler.add_noise(latents[chosen], noise, steps)
+        captions = torch.where(is_empty, 0, chosen + 1)
+        with torch.autocast(device().type, torch.bfloat16):
+            predicted = predict(noisy.to(device()), steps.to(device()), captions)
+        error = (predicted.float() - noise.to(device())).square().mean(dim=(1, 2, 3))
+        ratio = kept[steps] / (1 - kept[steps])
+        mean: Tensor = (error * (ratio.clamp(max=_SNR_CAP) / ratio).to(device())).mean()
+        return mean
+
+    return loss

@@ -1,0 +1,150 @@
+"""A scene as a picture: Pillow at three times the size, then reduced."""
+
+import math
+import random
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFilter
+
+from miniatures.scenes import COLOURS, DAB_STYLE, Scene, Thing
+
+SIDE = 96
+_SCALE = 3
+_CANVAS = SIDE * _SCALE
+_Points = list[tuple[float, float]]
+
+
+def render(scene: Scene) -> Image.Image:
+    """The scene in RGB, SIDE x SIDE pixels. The same scene is the same picture, byte for byte."""
+    rng = random.Random(scene.seed)
+    canvas = Image.new("RGB", (_CANVAS, _CANVAS), COLOURS[scene.background])
+    if scene.style == "watercolour":
+        canvas = _mottled(canvas, rng, 18)
+    for thing in scene.things:
+        _paint(canvas, thing, scene.style, rng)
+    if scene.style == DAB_STYLE:
+        canvas = _dabbed(canvas, rng)
+    return canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
+
+
+def silhouette(shape: str, size: int) -> NDArray[np.bool_]:
+    """The shape filling a square of `size` pixels, as a mask."""
+    mask = Image.new("L", (size, size))
+    _draw_shape(ImageDraw.Draw(mask), shape, ((size - 1) / 2, (size - 1) / 2, size / 2), 255)
+    return np.asarray(mask) > 127
+
+
+def _paint(canvas: Image.Image, thing: Thing, style: str, rng: random.Random) -> None:
+    disc = (thing.x * _CANVAS, thing.y * _CANVAS, thing.radius * _CANVAS)
+    mask = Image.new("L", canvas.size)
+    _draw_shape(ImageDraw.Draw(mask), thing.shape, disc, 255)
+    fill = Image.new("RGB", canvas.size, COLOURS[thing.colour])
+    if style == "shaded":
+        fill = _lit(fill, disc)
+    elif style == "striped":
+        _draw_stripes(fill, COLOURS[thing.colour], disc)
+    elif style == "watercolour":
+        fill = _mottled(fill, rng, 30)
+        mask = mask.filter(ImageFilter.GaussianBlur(_SCALE * 1.2))
+    elif style == "outlined":
+        wide = mask.filter(ImageFilter.MaxFilter(9))
+        canvas.paste(_shade(COLOURS[thing.colour], 0.35), (0, 0, *canvas.size), wide)
+    canvas.paste(fill, (0, 0), mask)
+
+
+def _draw_shape(draw: ImageDraw.ImageDraw, shape: str, disc: tuple[float, float, float], ink: int) -> None:
+    x, y, r = disc
+    if shape == "circle":
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
+    elif shape == "ring":
+        draw.ellipse((x - r, y - r, x + r, y + r), fill=ink)
+        draw.ellipse((x - r * 0.52, y - r * 0.52, x + r * 0.52, y + r * 0.52), fill=0)
+    elif shape == "heart":
+        _draw_heart(draw, disc, ink)
+    else:
+        draw.polygon([(x + r * dx, y + r * dy) for dx, dy in _OUTLINES[shape]], fill=ink)
+
+
+def _draw_heart(draw: ImageDraw.ImageDraw, disc: tuple[float, float, float], ink: int) -> None:
+    x, y, r = disc
+    points: _Points = []
+    for step in range(72):
+        t = step * math.tau / 72
+        across = math.sin(t) ** 3
+        down = -(13 * math.cos(t) - 5 * math.cos(2 * t) - 2 * math.cos(3 * t) - math.cos(4 * t) + 2.5) / 14.5
+        points.append((x + r * across, y + r * down))
+    draw.polygon(points, fill=ink)
+
+
+def _star() -> _Points:
+    radii = (1.0, 0.42)
+    return [
+        (radii[k % 2] * math.sin(k * math.pi / 5), -radii[k % 2] * math.cos(k * math.pi / 5) + 0.05) for k in range(10)
+    ]
+
+
+_ARM = 0.32
+_OUTLINES: dict[str, _Points] = {
+    "square": [(-0.88, -0.88), (0.88, -0.88), (0.88, 0.88), (-0.88, 0.88)],
+    "triangle": [(0, -0.95), (1, 0.85), (-1, 0.85)],
+    "diamond": [(0, -1), (0.8, 0), (0, 1), (-0.8, 0)],
+    "star": _star(),
+    "cross": [
+        (-_ARM, -1), (_ARM, -1), (_ARM, -_ARM), (1, -_ARM), (1, _ARM), (_ARM, _ARM),
+        (_ARM, 1), (-_ARM, 1), (-_ARM, _ARM), (-1, _ARM), (-1, -_ARM), (-_ARM, -_ARM),
+    ],
+}  # fmt: skip
+
+
+def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
+    """Darker below 1; above 1 towards white."""
+    if factor <= 1:
+        return tuple(round(c * factor) for c in colour)  # type: ignore[return-value]
+    return tuple(round(c + (255 - c) * (factor - 1)) for c in colour)  # type: ignore[return-value]
+
+
+def _lit(fill: Image.Image, disc: tuple[float, float, float]) -> Image.Image:
+    """Light from the upper left, shadow at the lower right."""
+    x, y, r = disc
+    down, across = np.mgrid[0:_CANVAS, 0:_CANVAS]
+    slope = ((across - x) + (down - y)) / (2 * r)
+    pixels = np.asarray(fill, dtype=np.float32)
+    light = np.clip(-slope, 0, 1)[..., None] * 0.55
+    dark = np.clip(slope, 0, 1)[..., None] * 0.55
+    pixels = pixels * (1 - dark) * (1 - light) + 255 * light * (1 - dark)
+    return Image.fromarray(pixels.round().astype(np.uint8))
+
+
+def _draw_stripes(fill: Image.Image, colour: tuple[int, int, int], disc: tuple[float, float, float]) -> None:
+    x, y, r = disc
+    draw = ImageDraw.Draw(fill)
+    second = _shade(colour, 0.55) if sum(colour) > 200 else _shade(colour, 1.4)
+    step = max(4 * _SCALE, r / 2.5)
+    top = y - r
+    while top < y + r:
+        draw.rectangle((x - r, top, x + r, top + step * 0.4), fill=second)
+        top += step
+
+
+def _mottled(picture: Image.Image, rng: random.Random, strength: float) -> Image.Image:
+    noise = np.random.default_rng(rng.getrandbits(32)).normal(0, strength, (12, 12))
+    cloud = Image.fromarray(noise.astype(np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
+    pixels = np.asarray(picture, dtype=np.float32) + np.asarray(cloud)[..., None]
+    return Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8))
+
+
+def _dabbed(picture: Image.Image, rng: random.Random) -> Image.Image:
+    """The picture repainted in short slanted dabs of slightly varied colour."""
+    source = np.asarray(picture)
+    result = picture.copy()
+    draw = ImageDraw.Draw(result)
+    for _ in range(900):
+        x, y = rng.randrange(_CANVAS), rng.randrange(_CANVAS)
+        tone = rng.gauss(0, 26)
+        ink = tuple(int(min(max(c + tone + rng.gauss(0, 10), 0), 255)) for c in source[y, x])
+        reach = rng.uniform(6, 12)
+        lean = rng.uniform(-0.9, -0.5)
+        dx, dy = reach * math.cos(lean), reach * math.sin(lean)
+        draw.line((x - dx, y - dy, x + dx, y + dy), fill=ink, width=8)
+    return result

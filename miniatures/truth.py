@@ -1,0 +1,148 @@
+"""Reading a picture of one object back by rules on its pixels: colour, shape, place, size, style.
+
+The rules know how the renderer draws and nothing of any model, so they judge a sampled picture as they judge a
+drawn one. What they read of drawn pictures, whose truth is known, is measured in the tests.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+
+from miniatures.renderer import silhouette
+from miniatures.scenes import COLOURS, SHAPES
+
+_TEMPLATE = 48
+_LEAST_AREA = 40  # pixels; anything smaller is a blot, not an object
+_CONTRAST = 22.0  # in Lab: how far from the background a pixel of an object is at least
+Pixels = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What is seen in a picture. x, y, radius are in parts of its side; fit is the overlap with the ideal shape."""
+
+    colour: str
+    shape: str
+    background: str
+    style: str
+    x: float
+    y: float
+    radius: float
+    fit: float
+
+
+def look(picture: Image.Image) -> Sighting | None:
+    """The largest object of the picture, or None where nothing stands out from the background."""
+    pixels = lab(np.asarray(picture.convert("RGB"), dtype=np.float64))
+    ground = np.median(_border(pixels), axis=0)
+    mask = _largest(np.linalg.norm(ndimage.median_filter(pixels, size=(3, 3, 1)) - ground, axis=-1) > _CONTRAST)
+    if mask is None:
+        return None
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    shape, fit = _shape(mask[box])
+    side = len(mask)
+    return Sighting(
+        colour=_colour(pixels, mask),
+        shape=shape,
+        background=_nearest(ground),
+        style=_style(pixels, mask),
+        x=(columns[0] + columns[-1] + 1) / 2 / side,
+        y=(rows[0] + rows[-1] + 1) / 2 / side,
+        radius=max(len(rows), len(columns)) / 2 / side,
+        fit=fit,
+    )
+
+
+def lab(rgb: Pixels) -> Pixels:
+    """CIE Lab (D65) of sRGB values 0..255, channels last."""
+    linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
+    matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
+    xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883])
+    root = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    x, y, z = root[..., 0], root[..., 1], root[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+@cache
+def _palette() -> Pixels:
+    return lab(np.array(list(COLOURS.values()), dtype=np.float64))
+
+
+@cache
+def _templates() -> dict[str, Mask]:
+    return {shape: _fitted(silhouette(shape, 4 * _TEMPLATE)) for shape in SHAPES}
+
+
+def _border(pixels: Pixels) -> Pixels:
+    return np.concatenate([pixels[:3].reshape(-1, 3), pixels[-3:].reshape(-1, 3), pixels[:, :3].reshape(-1, 3),
+                           pixels[:, -3:].reshape(-1, 3)])  # fmt: skip
+
+
+def _largest(mask: Mask) -> Mask | None:
+    labels, count = ndimage.label(ndimage.binary_opening(mask))
+    if not count:
+        return None
+    areas = np.bincount(labels.ravel())[1:]
+    return labels == 1 + int(areas.argmax()) if areas.max() >= _LEAST_AREA else None
+
+
+def _shape(mask: Mask) -> tuple[str, float]:
+    seen = _fitted(mask)
+    fits = {name: float((seen & ideal).sum() / (seen | ideal).sum()) for name, ideal in _templates().items()}
+    best = max(fits, key=fits.__getitem__)
+    return best, fits[best]
+
+
+def _fitted(mask: Mask) -> Mask:
+    """The mask's bounding box, stretched to the template's size with its proportions kept."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    side = max(cut.shape)
+    square = np.zeros((side, side), dtype=np.uint8)
+    top, left = (side - cut.shape[0]) // 2, (side - cut.shape[1]) // 2
+    square[top : top + cut.shape[0], left : left + cut.shape[1]] = cut * 255
+    image = Image.fromarray(square).resize((_TEMPLATE, _TEMPLATE), Image.Resampling.BILINEAR)
+    return np.asarray(image) > 127
+
+
+def _nearest(colour: Pixels) -> str:
+    return tuple(COLOURS)[int(np.linalg.norm(_palette() - colour, axis=1).argmin())]
+
+
+def _inside(mask: Mask) -> Mask:
+    """The mask without its rim, where the rim leaves anything."""
+    inner = ndimage.binary_erosion(mask, iterations=3)
+    return inner if inner.sum() >= _LEAST_AREA // 2 else mask
+
+
+def _colour(pixels: Pixels, mask: Mask) -> str:
+    """The palette's colour that most pixels of the inside are nearest to."""
+    seen = pixels[_inside(mask)]
+    distances = np.linalg.norm(seen[:, None, :] - _palette()[None], axis=-1)
+    return tuple(COLOURS)[int(np.bincount(distances.argmin(axis=1), minlength=len(COLOURS)).argmax())]
+
+
+def _style(pixels: Pixels, mask: Mask) -> str:
+    light = pixels[..., 0]
+    around = ~ndimage.binary_dilation(mask, iterations=4)
+    texture = light[around].std() if around.sum() > _LEAST_AREA else 0.0
+    if texture > 2.5:
+        grain = np.abs(np.diff(light, axis=1))[around[:, 1:] & around[:, :-1]].mean()
+        return "dabs" if grain > 0.3 * texture else "watercolour"
+    inner = _inside(mask)
+    rim = mask & ~ndimage.binary_erosion(mask, iterations=2)
+    if light[inner].std() < 4:
+        return "outlined" if np.median(light[inner]) - np.median(light[rim]) > 12 else "flat"
+    rows, columns = np.nonzero(inner)
+    values = light[inner]
+    means = np.array([values[rows == row].mean() for row in range(rows.min(), rows.max() + 1) if (rows == row).any()])
+    slope = np.corrcoef(rows + columns, values)[0, 1]
+    if slope < -0.6:
+        return "shaded"
+    return "striped" if means.std() > 0.5 * values.std() else "outlined"
