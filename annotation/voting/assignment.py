@@ -4,7 +4,8 @@ A call costs a bounded number of indexed queries, however many comparisons and v
 """
 
 import math
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -69,12 +70,16 @@ def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) 
     with transaction.atomic():
         if found := lease_under_lock(annotator=lock(annotator.pk), rules=rules, now=now):
             return found
-    expire_leases(now=now, study=annotator.study)
     # Nothing was free and unlocked. Look again and wait for locks: only then is "nothing" an answer.
-    with transaction.atomic():
-        annotator = lock(annotator.pk)
-        found = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
-        return found or _nothing_free(annotator, rules, now)
+    for _repeat in range(SEARCH_REPEATS):
+        expire_leases(now=now, study=annotator.study)
+        with transaction.atomic():
+            annotator = lock(annotator.pk)
+            found = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
+            answer = found or _nothing_free(annotator, rules, now)
+        if answer.kind != NextKind.WAIT or answer.wait_seconds:
+            return answer
+    return replace(answer, wait_seconds=1)
 
 
 def lock(annotator_id: int) -> Annotator:
@@ -116,21 +121,25 @@ def release(*, assignment: Assignment, now: datetime) -> bool:
     return is_released
 
 
+@transaction.atomic
 def expire_leases(*, now: datetime, study: Study | None = None) -> int:
     """Give back the slots of leases that have ended, up to EXPIRY_BATCH; how many there were.
 
-    Run it outside any transaction that holds a comparison. What another process is expiring is left to it.
+    Run it outside any transaction that holds a comparison. What another process has locked is left to it.
     """
     due = Assignment.objects.filter(state=Assignment.State.LEASED, lease_expires_at__lte=now)
     if study is not None:
         due = due.filter(comparison__study=study)
-    with transaction.atomic():
-        locked = due.order_by("pk").select_for_update(no_key=True, skip_locked=True, of=("self",))
-        ended = list(locked.values_list("pk", "comparison_id", "kind")[:EXPIRY_BATCH])
-        Assignment.objects.filter(pk__in=[pk for pk, _comparison, _kind in ended]).update(
-            state=Assignment.State.RELEASED, lease_expires_at=None, released_at=now
-        )
-        slots.free(comparison for _pk, comparison, kind in ended if kind == Assignment.Kind.MAIN)
+    batch = dict(due.values_list("pk", "comparison_id")[:EXPIRY_BATCH])
+    list(Comparison.objects.filter(pk__in=batch.values()).order_by("pk").select_for_update(no_key=True).values("pk"))
+    locked = due.filter(pk__in=batch).select_for_update(no_key=True, skip_locked=True, of=("self",))
+    ended = list(locked.values_list("pk", "comparison_id", "kind"))
+    Assignment.objects.filter(pk__in=[pk for pk, _comparison, _kind in ended]).update(
+        state=Assignment.State.RELEASED, lease_expires_at=None, released_at=now
+    )
+    counts = Counter(comparison for _pk, comparison, kind in ended if kind == Assignment.Kind.MAIN)
+    for count in sorted(set(counts.values())):
+        slots.free([comparison for comparison in counts if counts[comparison] == count], count)
     return len(ended)
 
 
@@ -188,21 +197,22 @@ def _unseen(annotator: Annotator) -> QuerySet[Comparison]:
     return Comparison.objects.filter(~Exists(seen), study=annotator.study_id, parked_at=None)
 
 
+def _free(annotator: Annotator) -> QuerySet[Comparison]:
+    return _unseen(annotator).filter(slot_count__lt=F("overlap"))
+
+
 def _take_slot(annotator: Annotator, progress: _Progress, *, is_patient: bool) -> Comparison | None:
     """Take a slot of one of the least filled comparisons; which one is drawn from the annotator's seed."""
-    free = _unseen(annotator).filter(slot_count__lt=F("overlap")).select_related("prompt")
-    chance = stored_chance(annotator.seed, "search", progress.assignment_count)
-    for _repeat in range(SEARCH_REPEATS if is_patient else 1):
-        least = free.order_by("slot_count", "position").values_list("slot_count", flat=True).first()
-        if least is None:
-            return None
-        start = search_start(chance, progress.last_position)
-        equal = free.filter(slot_count=least).order_by("position")
-        equal = equal.select_for_update(no_key=True, skip_locked=not is_patient, of=("self",))
-        found = equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
-        if found and slots.take(found.pk):
-            return found
-    return None
+    free = _free(annotator).select_related("prompt")
+    least = free.order_by("slot_count", "position").values_list("slot_count", flat=True).first()
+    if least is None:
+        return None
+    start = search_start(stored_chance(annotator.seed, "search", progress.assignment_count), progress.last_position)
+    equal = free.filter(slot_count=least).order_by("position")
+    if not is_patient:
+        equal = equal.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    found = equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
+    return found if found and slots.take(found.pk) else None
 
 
 def _lease(
@@ -244,14 +254,16 @@ def _done(annotator: Annotator, progress: _Progress, now: datetime) -> Next:
 
 
 def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
-    """Wait while a comparison that the annotator could still get lacks standing votes, else done."""
+    """Wait while a comparison that the annotator could still get lacks standing votes, else done.
+
+    Waiting 0 seconds: something is free by now, so look again at once.
+    """
     progress = _progress(annotator, rules)
     unfinished = _unseen(annotator).filter(vote_count__lt=F("overlap"))
     if not unfinished.exists():
         return _done(annotator, progress, now)
     leases = Assignment.objects.filter(comparison__in=unfinished, state=Assignment.State.LEASED)
-    earliest = leases.aggregate(end=Min("lease_expires_at"))["end"]
-    # Without a lease somebody gave a slot back while this one looked: ask again at once.
-    seconds = math.ceil((earliest - now).total_seconds()) if earliest else 1
-    wait_seconds = min(max(seconds, 1), rules.lease_seconds)
+    earliest = None if _free(annotator).exists() else leases.aggregate(end=Min("lease_expires_at"))["end"]
+    seconds = math.ceil((earliest - now).total_seconds()) if earliest else 0
+    wait_seconds = min(max(seconds, 0), rules.lease_seconds)
     return Next(NextKind.WAIT, progress.answered_count, progress.quota, wait_seconds=wait_seconds)

@@ -1,12 +1,15 @@
 """The counters of a comparison: every change is one conditional UPDATE, in the transaction of what it counts.
 
-A slot is a live main assignment or a standing main vote. Locks are taken in one order everywhere:
-annotator, assignment, comparison; and a transaction that holds a comparison never waits for another one
-(it skips what is locked), so two of them cannot wait for each other.
+A slot is a live main assignment or a standing main vote.
+
+No two transactions wait for each other, because (1) locks are waited for in the order annotator,
+assignment, comparison; (2) whoever holds a comparison skips what others have locked, and (3) only the
+expiry of leases waits for several comparisons, in the order of their ids, and it skips locked assignments.
+A search that may wait tries one comparison for each transaction: PostgreSQL keeps the lock of a row that
+it waited for even when the row then no longer fits.
 """
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from django.db.models import F
 
@@ -35,13 +38,6 @@ def uncount_vote(comparison_id: int) -> None:
     Comparison.objects.filter(pk=comparison_id).update(vote_count=F("vote_count") - 1)
 
 
-def free(comparison_ids: Iterable[int]) -> None:
-    """Give back one slot for each id; an id may come more than once."""
-    counts = Counter(comparison_ids)
-    # Locked in the order of their ids, so that two processes that free many do not wait for each other.
-    held = Comparison.objects.filter(pk__in=counts).order_by("pk").select_for_update(no_key=True)
-    by_count: dict[int, list[int]] = {}
-    for comparison_id in held.values_list("pk", flat=True):
-        by_count.setdefault(counts[comparison_id], []).append(comparison_id)
-    for count, ids in by_count.items():
-        Comparison.objects.filter(pk__in=ids).update(slot_count=F("slot_count") - count)
+def free(comparison_ids: Collection[int], slots: int = 1) -> None:
+    """Give back as many slots of each comparison, for leases that ended."""
+    Comparison.objects.filter(pk__in=comparison_ids).update(slot_count=F("slot_count") - slots)

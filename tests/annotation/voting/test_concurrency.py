@@ -1,0 +1,152 @@
+"""Many at once: threads with connections of their own, on SQLite in a file and on PostgreSQL."""
+
+import threading
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from itertools import count
+from random import Random
+from typing import TypeVar
+
+import pytest
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.voting.annotators import join
+from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
+from annotation.voting.casting import Ballot, CastState, cast_vote, vote_and_next
+from annotation.voting.rules import VotingRules
+from generation.refusals import Refused
+from tests.annotation.voting.studies import RULES, assert_invariants, make_annotators, make_study
+
+Result = TypeVar("Result")
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+
+
+def at_once(actions: list[Callable[[], Result]]) -> list[Result]:
+    """Run the actions in threads that start together."""
+    barrier = threading.Barrier(len(actions))
+
+    def run(action: Callable[[], Result]) -> Result:
+        barrier.wait()
+        try:
+            return action()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(actions)) as pool:
+        return list(pool.map(run, actions))
+
+
+def ballot(choice: str = "left") -> Ballot:
+    return Ballot(vote_id=uuid.uuid4(), choice=choice)
+
+
+def is_false_end(annotator: Annotator) -> bool:
+    """Whether a comparison that the annotator has not answered still lacks votes. Votes only grow here."""
+    answered = Assignment.objects.filter(annotator=annotator, state="voted").values("comparison")
+    return annotator.study.comparisons.filter(vote_count__lt=F("overlap")).exclude(pk__in=answered).exists()
+
+
+def vote_to_the_end(annotator: Annotator) -> bool:
+    """Next, vote, next, vote ... until done; whether that end was false."""
+    following: Next | None = next_assignment(annotator=annotator, rules=RULES, now=timezone.now())
+    while following and following.kind != NextKind.DONE:
+        if following.assignment:
+            _result, following = vote_and_next(
+                ballot=ballot(), assignment=following.assignment, rules=RULES, now=timezone.now()
+            )
+        else:
+            time.sleep(0.01)
+            following = next_assignment(annotator=annotator, rules=RULES, now=timezone.now())
+    return is_false_end(annotator)
+
+
+def test_twelve_annotators_exhaust_four_comparisons_exactly():
+    study = make_study(comparisons=4, overlap=3)
+    annotators = make_annotators(study, 12)
+    ends = at_once([lambda annotator=annotator: vote_to_the_end(annotator) for annotator in annotators])
+    assert not any(ends)
+    assert list(study.comparisons.values_list("slot_count", "vote_count")) == [(3, 3)] * 4
+    assert Vote.objects.count() == 12
+    assert_invariants(study)
+
+
+def walk_away_now_and_then(study: Study, annotator: Annotator, clock: Callable[[], datetime]) -> bool:
+    """Like `vote_to_the_end`, but leases are given back or forgotten, and votes are sent twice or too late."""
+    chance = Random(annotator.seed)
+    while True:
+        following = next_assignment(annotator=annotator, rules=RULES, now=clock())
+        if following.kind == NextKind.DONE:
+            return is_false_end(annotator)
+        if following.assignment is None:
+            continue
+        deed = chance.random()
+        if deed < 0.2:
+            release(assignment=following.assignment, now=clock())
+        elif deed < 0.4:
+            expire_leases(now=clock() + timedelta(seconds=RULES.lease_seconds), study=study)
+        this = ballot(chance.choice(["left", "right"]))
+        for _ in range(chance.choice([1, 2])):
+            vote_and_next(ballot=this, assignment=following.assignment, rules=RULES, now=clock())
+
+
+def test_leases_that_end_in_the_middle_of_it_lose_nothing():
+    study = make_study(comparisons=5, overlap=3)
+    annotators = make_annotators(study, 8)
+    ticks, start = count(), timezone.now()
+
+    def clock() -> datetime:
+        return start + timedelta(seconds=next(ticks))
+
+    walks = [lambda annotator=annotator: walk_away_now_and_then(study, annotator, clock) for annotator in annotators]
+    assert not any(at_once(walks))
+    assert list(study.comparisons.values_list("slot_count", "vote_count")) == [(3, 3)] * 5
+    assert_invariants(study)
+
+
+def test_one_annotator_who_asks_from_many_tabs_gets_one_comparison():
+    study = make_study(comparisons=10, overlap=3)
+    (annotator,) = make_annotators(study, 1)
+    found = at_once([lambda: next_assignment(annotator=annotator, rules=RULES, now=timezone.now())] * 8)
+    assert len({following.assignment.pk for following in found}) == 1
+    assert Assignment.objects.count() == 1
+    assert_invariants(study)
+
+
+@pytest.mark.parametrize("is_same_vote", [True, False])
+def test_an_assignment_that_is_answered_many_times_at_once_counts_once(is_same_vote):
+    study = make_study(comparisons=1, overlap=3)
+    (annotator,) = make_annotators(study, 1)
+    assignment = next_assignment(annotator=annotator, rules=RULES, now=timezone.now()).assignment
+    same = ballot()
+    ballots = [same if is_same_vote else ballot() for _ in range(8)]
+    results = at_once(
+        [
+            lambda this=this: cast_vote(ballot=this, assignment=assignment, rules=RULES, now=timezone.now())
+            for this in ballots
+        ]
+    )
+    others = CastState.DUPLICATE if is_same_vote else CastState.ALREADY_VOTED
+    assert sorted(result.state for result in results) == sorted([CastState.ACCEPTED, *[others] * 7])
+    assert len({result.vote.pk for result in results}) == 1
+    assert Vote.objects.count() == 1
+    assert_invariants(study)
+
+
+def test_the_open_link_lets_in_no_more_than_it_may():
+    study = make_study(comparisons=1, overlap=1)
+    rules = VotingRules(comparisons_per_annotator=1, most_annotators=3)
+
+    def try_to_join() -> bool:
+        try:
+            join(study=study, rules=rules, now=timezone.now())
+        except Refused:
+            return False
+        return True
+
+    assert sorted(at_once([try_to_join] * 8)) == [False] * 5 + [True] * 3
