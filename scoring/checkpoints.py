@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import logging
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
+import huggingface_hub
 
 from generation.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
@@ -18,8 +19,11 @@ WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"  # of weights in several files
 WANTED = (CONFIGURATION, *PROCESSOR_FILES, WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
 
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what goes wrong is said once, by Refused
+
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+HUB_TIMEOUT = 20  # seconds for the hub to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +75,7 @@ def _folder(spec: EncoderSpec) -> Path:
 def _cached(spec: EncoderSpec) -> Path | None:
     """The hub's local cache, where it holds the whole checkpoint: then no network is needed."""
     try:
-        folder = Path(snapshot_download(spec.checkpoint, revision=spec.revision, local_files_only=True))
+        folder = Path(huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, local_files_only=True))
         _weights(folder)
     except (OSError, Refused):
         return None
@@ -80,8 +84,12 @@ def _cached(spec: EncoderSpec) -> Path | None:
 
 def _downloaded(spec: EncoderSpec) -> Path:
     try:
-        return Path(snapshot_download(spec.checkpoint, revision=spec.revision, allow_patterns=list(WANTED)))
-    except OSError as error:
+        # Asked first because it is tried once: the download itself would try for half a minute without a network.
+        huggingface_hub.model_info(spec.checkpoint, revision=spec.revision, timeout=HUB_TIMEOUT)
+        return Path(
+            huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, allow_patterns=list(WANTED))
+        )
+    except Exception as error:  # of the hub, of HTTP, of the network, of the disk: to the reader all one
         raise Refused(
             f"{spec.checkpoint} at {spec.revision[:12]} is not on this machine and could not be fetched "
             f"({_first_line(error)}): connect to the hub once, or give the path of a local copy."

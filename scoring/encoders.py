@@ -34,8 +34,8 @@ Embeddings = NDArray[np.float32]
 
 BATCH_SIZE = 32  # halved for good when the device's memory does not hold it
 
-transformers.logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-transformers.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+transformers.logging.set_verbosity_error()
+transformers.logging.disable_progress_bar()
 
 
 class ImageEncoder(Protocol):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from generation.image_sets import is_complete, open_image
+from generation.image_files import open_image
+from generation.image_sets import is_complete
 from generation.models import GeneratedImage, ImageSet
 from generation.refusals import Refused
 from scoring.consistency import semantic_consistency_score

@@ -1,0 +1,101 @@
+"""Score folders of images as they lie on disk: no database, no image set."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+
+from generation.image_files import SUFFIXES, read_image
+from generation.refusals import Refused
+from scoring.consistency import semantic_consistency_score
+
+if TYPE_CHECKING:
+    from scoring.encoders import ImageEncoder
+
+CHUNK_SIZE = 32  # images held decoded at a time
+# Formats that are not read are looked for too, so that they are listed as unread and not passed over.
+UNREAD_SUFFIXES = {".avif", ".bmp", ".gif", ".heic", ".jxl", ".tif", ".tiff"}
+IMAGE_SUFFIXES = UNREAD_SUFFIXES.union(*SUFFIXES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFolder:
+    """A folder and the files in it that are images by their names, sorted."""
+
+    name: str
+    files: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenImage:
+    """A file that was left out, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScore:
+    """The score of one folder over its `image_count` readable images; None with the reason where it is undefined."""
+
+    folder: str
+    score: float | None
+    image_count: int
+    reason: str
+    broken: tuple[BrokenImage, ...]
+
+
+def find_image_folders(root: Path) -> list[ImageFolder]:
+    """Every folder that holds image files, `root` among them, by its path below `root` ("." is `root` itself).
+
+    Hidden files and folders are passed over, links to folders are not followed. Raises Refused where there is none.
+    """
+    if not root.is_dir():
+        raise Refused(f"There is no folder {root}.")
+    found = [folder for folder in _walk(root) if folder.files]
+    if not found:
+        raise Refused(f"{root} holds no images, nor do the folders in it: PNG, JPEG and WebP are read.")
+    return sorted(found, key=lambda folder: folder.name)
+
+
+def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance: Callable[[int], None]) -> FolderScore:
+    """The Semantic Consistency Score of a folder's readable images; `advance` is told how many files are done."""
+    broken: list[BrokenImage] = []
+    chunks = []
+    for start in range(0, len(folder.files), CHUNK_SIZE):
+        files = folder.files[start : start + CHUNK_SIZE]
+        chunks.append(encoder.embed(list(_readable(files, broken))))
+        advance(len(files))
+    embeddings = np.concatenate(chunks)
+    score, reason = None, ""
+    if len(embeddings) < 2:
+        reason = f"a score needs two images, and {len(embeddings)} can be read"
+    else:
+        try:
+            score = semantic_consistency_score(embeddings)
+        except ValueError as error:
+            reason = str(error)
+    return FolderScore(folder.name, score, len(embeddings), reason, tuple(broken))
+
+
+def _walk(root: Path) -> Iterator[ImageFolder]:
+    for path, inner, names in os.walk(root):
+        inner[:] = [name for name in inner if not name.startswith(".")]
+        files = sorted(
+            Path(path, name)
+            for name in names
+            if not name.startswith(".") and Path(name).suffix.lower() in IMAGE_SUFFIXES
+        )
+        yield ImageFolder(Path(path).relative_to(root).as_posix(), tuple(files))
+
+
+def _readable(files: Sequence[Path], broken: list[BrokenImage]) -> Iterator[Image.Image]:
+    for file in files:
+        try:
+            yield read_image(file)
+        except Refused as refusal:
+            broken.append(BrokenImage(file.name, str(refusal)))

@@ -1,0 +1,102 @@
+"""Score any folder of images, or a folder of such folders."""
+
+import json
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from generation.refusals import Refused
+from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, EncoderSpec
+from scoring.folders import FolderScore, ImageFolder, find_image_folders, score_image_folder
+
+if TYPE_CHECKING:
+    from scoring.encoders import ImageEncoder
+
+SCHEMA_VERSION = 1
+
+
+class Command(BaseCommand):
+    """`score_folder FOLDER`: the Semantic Consistency Score of images that lie on disk, without a database."""
+
+    help = "Score a folder of images, or every folder of images below it; needs no database."
+    requires_system_checks = ()  # nothing of the installation but this command is used
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """What is scored, by which encoder, in which form."""
+        parser.add_argument("folder", type=Path)
+        parser.add_argument("--encoder", default=CLIP_VIT_B32, help="Local folder or hub id (default: %(default)s).")
+        parser.add_argument("--kind", choices=ENCODER_KINDS, default="clip", help="Default: clip.")
+        parser.add_argument("--revision", default="", help="The pinned commit of a hub id.")
+        parser.add_argument("--format", choices=("table", "json"), default="table", help="Default: table.")
+
+    def handle(self, *, folder: Path, encoder: str, kind: str, revision: str, **options: Any) -> None:
+        """Print every folder's score; an error where not one folder has one."""
+        try:
+            folders = find_image_folders(folder)
+            from scoring import encoders  # seconds of loading torch, which --help and a missing folder do without
+
+            loaded = encoders.load(EncoderSpec(kind=kind, checkpoint=encoder, revision=revision))  # type: ignore[arg-type]
+            scores = _score_with_progress(folders, loaded)
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from None
+        except KeyboardInterrupt:
+            raise CommandError("Stopped before all folders were scored.", returncode=130) from None
+        render = _as_json if options["format"] == "json" else _as_table
+        self.stdout.write(render(scores, loaded))
+        if all(score.score is None for score in scores):
+            raise CommandError(f"{folder / scores[0].folder} has no score: {scores[0].reason}.")
+
+
+def _score_with_progress(folders: Sequence[ImageFolder], encoder: "ImageEncoder") -> list[FolderScore]:
+    columns = (TextColumn("scoring"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("scoring", total=sum(len(folder.files) for folder in folders))
+        return [
+            score_image_folder(folder, encoder, advance=lambda count: progress.advance(bar, count))
+            for folder in folders
+        ]
+
+
+def _as_json(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "metric": encoder.spec.metric,
+        "encoder": encoder.provenance,
+        "folders": [
+            {
+                "folder": score.folder,
+                "scs": score.score,
+                "n": score.image_count,
+                "undefined_because": score.reason or None,
+                "broken": [asdict(image) for image in score.broken],
+            }
+            for score in scores
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _as_table(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
+    table = Table(title=f"Semantic Consistency Score by {encoder.identity}", title_justify="left")
+    table.add_column("folder", overflow="fold")
+    table.add_column("n", justify="right")
+    table.add_column("SCS", justify="right")
+    table.add_column("remarks", overflow="fold")
+    for score in scores:
+        remarks = [f"undefined: {score.reason}"] if score.reason else []
+        remarks += [f"{image.file} {image.reason}" for image in score.broken]
+        value = "-" if score.score is None else f"{score.score:.3f}"
+        table.add_row(score.folder, str(score.image_count), value, "\n".join(remarks))
+    text = StringIO()
+    Console(file=text, width=get_terminal_size((120, 24)).columns, markup=False, highlight=False).print(table)
+    return text.getvalue()
