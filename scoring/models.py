@@ -76,6 +76,8 @@ class SetScore(models.Model):
 class ScoringJob(LeasedJob):
     """Embed one image set with one encoder and score it."""
 
+    task_name = "scoring.tasks.run_scoring_job"
+
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scoring_jobs")
     encoder = models.JSONField(help_text="The EncoderSpec: kind, checkpoint, revision.")
     metric = models.CharField(max_length=255)
