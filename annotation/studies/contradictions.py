@@ -1,7 +1,7 @@
 """What is wrong with a study although each of its keys is right by itself; pure.
 
-Every check takes the parts of a manifest by field name and passes over a part that is not there, so
-that a study file with a broken section still hears of all its other faults.
+Every check takes the parts of a manifest by field name. It passes over a part that is not there and over None in
+a list, so that a study file with a broken section still hears of all its other faults.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -90,6 +90,8 @@ def _loras(parts: Parts) -> Iterator[Fault]:
 def _prompts(parts: Parts) -> Iterator[Fault]:
     first_at: dict[str, int] = {}
     for index, prompt in enumerate(parts.get("prompts", ())):
+        if prompt is None:
+            continue
         earlier = first_at.setdefault(prompt.text, index)
         if earlier != index:
             yield Fault(("prompts", index), f'"{prompt.text}" is prompt {earlier + 1} already; each goes in once.')
@@ -105,9 +107,9 @@ def _seeds(parts: Parts) -> Iterator[Fault]:
         return
     if len(seeds) < 2:
         yield Fault(("seeds",), "a set needs at least 2 images to be more or less consistent.")
-    seen: set[int] = set()
+    seen: set[int | None] = set()
     for index, seed in enumerate(seeds):
-        if seed in seen:
+        if seed is not None and seed in seen:
             yield Fault(("seeds", index), f"seed {seed} is there twice; the same image would count twice.")
         seen.add(seed)
 

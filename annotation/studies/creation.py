@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
@@ -12,7 +12,7 @@ from annotation.studies.manifest import Manifest, ModelPlan, document, sha256
 from generation.models import DiffusionModel
 from generation.refusals import Refused
 
-Actor = AbstractBaseUser | None
+Actor = User | None
 
 
 @transaction.atomic

@@ -35,7 +35,8 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 class Section(BaseModel):
     """A part of the study file: frozen, and nothing in it goes unread (in its dataclasses neither)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Instances are validated again, so that 7 and 7.0 in a float field give one document and one hash.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, revalidate_instances="always")
 
 
 class ModelPlan(Section):
@@ -68,8 +69,8 @@ class AnnotationPlan(Section):
     show_prompt: bool = False
     opens_at: Moment | None = None
     closes_at: Moment | None = None
-    lease_minutes: float = Field(default=30, gt=0, le=24 * 60)
-    minimum_viewing_seconds: float = Field(default=0, ge=0, le=600)
+    lease_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
+    minimum_viewing_seconds: float = Field(default=0.0, ge=0, le=600)
 
 
 class Texts(Section):

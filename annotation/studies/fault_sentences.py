@@ -1,0 +1,54 @@
+"""What the validation library found wrong, in sentences for whoever wrote the study file."""
+
+from collections.abc import Sequence
+
+from pydantic_core import ErrorDetails
+
+from annotation.studies.contradictions import Fault
+from annotation.studies.study_tables import unknown_key
+
+UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+# What is meant by a pattern, by the name of the key.
+PATTERNS = {
+    "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
+    "language": "must be the code of a language, like en or de",
+    "text": "must be one line",
+}
+KINDS = {
+    "missing": "is missing.",
+    "model_type": "must be a table.",
+    "dataclass_type": "must be a table.",
+    "tuple_type": "must be a list.",
+    "string_type": "must be a text in quotation marks",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "too_short": "is empty; give at least one.",
+    "timezone_aware": "needs its time zone, like 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00",
+    "datetime_type": "must be a date with its time and time zone, like 2026-12-01T09:00:00Z",
+}
+
+
+def faults_of(errors: Sequence[ErrorDetails]) -> list[Fault]:
+    """The faults behind the errors of one validation, with keys of the manifest."""
+    # A list whose items are all wrong is called too short as well: one thing, said once.
+    told = [error for error in errors if error["type"] != "too_short" or len(errors) == 1]
+    return [Fault(error["loc"], _sentence(error)) for error in told]
+
+
+def _sentence(error: ErrorDetails) -> str:
+    kind = error["type"]
+    if kind in UNKNOWN:
+        return unknown_key(error["loc"])
+    words = PATTERNS.get(str(error["loc"][-1])) if kind == "string_pattern_mismatch" else KINDS.get(kind)
+    if kind == "string_too_short":
+        words = "is empty."
+    words = words or error["msg"].replace("Input should", "must").replace("String should", "must")
+    return words if words.endswith(".") else f"{words}, not {_shown(error['input'])}."
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

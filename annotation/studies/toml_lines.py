@@ -1,0 +1,139 @@
+"""On which line each key of a TOML document stands; pure.
+
+Python's own parser says what a document means but not where. This one walks over a document that Python's parser
+has accepted, so it need not tell right from wrong, only where one thing ends and the next begins.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+
+Path = tuple[str | int, ...]
+
+_BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_STRING = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""+|\'\'\'.*?\'\'\'+|"(?:[^"\\]|\\.)*"|\'[^\']*\'',
+    re.DOTALL,
+)
+_SCALAR = re.compile(r"[^,\]}#\r\n]+")
+_ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|(.))")
+_ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\": "\\", "e": "\x1b"}
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """The line, from 1, of every key and array element of a valid TOML document, under its whole path.
+
+    >>> key_lines("a = 1\\n[b]\\nc = [\\n  2,\\n]")
+    {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 0): 4}
+    """
+    return _Walk(text).document()
+
+
+class _Walk:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._ends = [match.start() for match in re.finditer("\n", text)]
+        self._lines: dict[Path, int] = {}
+        self._table_counts: dict[Path, int] = {}
+
+    def document(self) -> dict[Path, int]:
+        table: Path = ()
+        while self._skip_blanks():
+            if self._peek() == "[":
+                table = self._header()
+            else:
+                self._pair(table)
+        return self._lines
+
+    def _header(self) -> Path:
+        is_array = self._text.startswith("[[", self._at)
+        self._at += 2 if is_array else 1
+        start = self._at
+        path: Path = ()
+        keys = self._key()
+        for place, key in enumerate(keys):
+            path = (*path, key)
+            is_last = place == len(keys) - 1
+            if is_last and is_array:
+                self._note(path, start)
+                self._table_counts[path] = self._table_counts.get(path, -1) + 1
+            if path in self._table_counts:
+                path = (*path, self._table_counts[path])
+        self._note(path, start)
+        self._at = self._text.index("]", self._at) + (2 if is_array else 1)
+        return path
+
+    def _pair(self, table: Path) -> None:
+        start = self._at
+        path = table
+        for key in self._key():
+            path = (*path, key)
+            self._note(path, start)
+        self._at = self._text.index("=", self._at) + 1
+        self._value(path)
+
+    def _key(self) -> list[str]:
+        """A dotted key: its parts. Stops at what follows."""
+        parts = []
+        while True:
+            self._skip_blanks()
+            if match := _BARE_KEY.match(self._text, self._at):
+                parts.append(match[0])
+            elif match := _STRING.match(self._text, self._at):
+                parts.append(_unquoted(match[0]))
+            else:
+                return parts
+            self._at = match.end()
+            self._skip_blanks()
+            if self._peek() != ".":
+                return parts
+            self._at += 1
+
+    def _value(self, path: Path) -> None:
+        self._skip_blanks()
+        if self._peek() == "[":
+            for index in self._items("]"):
+                self._note((*path, index), self._at)
+                self._value((*path, index))
+        elif self._peek() == "{":
+            for _ in self._items("}"):
+                self._pair(path)
+        else:
+            match = _STRING.match(self._text, self._at) or _SCALAR.match(self._text, self._at)
+            self._at = match.end() if match else len(self._text)
+
+    def _items(self, end: str) -> Iterator[int]:
+        """Stand before each item of an array or inline table in turn; at last behind its end."""
+        self._at += 1
+        index = 0
+        while self._skip_blanks() and self._peek() != end:
+            yield index
+            index += 1
+            self._skip_blanks()
+            if self._peek() == ",":
+                self._at += 1
+        self._at += 1
+
+    def _note(self, path: Path, at: int) -> None:
+        self._lines.setdefault(path, bisect_right(self._ends, at - 1) + 1)
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _skip_blanks(self) -> bool:
+        """Pass over blanks and comments; whether anything follows."""
+        match = _BLANK.match(self._text, self._at)
+        self._at = match.end() if match else self._at
+        return self._at < len(self._text)
+
+
+def _unquoted(quoted: str) -> str:
+    if quoted.startswith("'"):
+        return quoted[1:-1]
+
+    def plain(match: re.Match[str]) -> str:
+        return chr(int(match[1] or match[2], 16)) if match[1] or match[2] else _ESCAPED.get(match[3], match[3])
+
+    return _ESCAPE.sub(plain, quoted[1:-1])
