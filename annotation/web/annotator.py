@@ -45,7 +45,7 @@ def instructions(request: HttpRequest, annotator: Annotator, manifest: Manifest)
 
 @require_POST
 @annotator_page
-def start(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
+def start(_request: HttpRequest, annotator: Annotator, _manifest: Manifest) -> HttpResponse:
     """The instructions have been read; on to the comparisons."""
     annotators.read_instructions(annotator=annotator, now=timezone.now())
     return redirect("visit", annotator.token)

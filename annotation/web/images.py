@@ -59,7 +59,7 @@ def _opened(token: str) -> tuple[int, int, str]:
 
 
 @require_safe
-def serve(request: HttpRequest, token: str) -> HttpResponse:
+def serve(_request: HttpRequest, token: str) -> HttpResponse:
     """One rendition. No date, no name and no ETag: the address never changes what it stands for."""
     annotator_id, image_id, rendition = _opened(token)
     if not Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN).exists():

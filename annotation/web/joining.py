@@ -2,14 +2,12 @@
 
 from typing import Any
 
-from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from annotation.models import Annotator, Study
 from annotation.studies.current import current_manifest
@@ -17,6 +15,7 @@ from annotation.voting import annotators
 from annotation.voting.opening import closure
 from annotation.web import tries
 from annotation.web.annotator import LOOK_AGAIN_SECONDS
+from annotation.web.forms import ResumeForm
 from annotation.web.visiting import in_language
 from generation.refusals import Refused
 
@@ -27,23 +26,10 @@ MOST_RESUME_TRIES = 20
 RESUME_WINDOW_SECONDS = 300
 
 
-class ResumeForm(forms.Form):
-    """The code that an annotator wrote down; blanks, hyphens and small letters are forgiven."""
-
-    code = forms.CharField(
-        label=_("Resume code"),
-        max_length=20,
-        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
-    )
-
-    def clean(self) -> dict[str, Any]:
-        """Find the annotator."""
-        cleaned = super().clean() or {}
-        if "code" in cleaned:
-            cleaned["annotator"] = annotators.by_resume_code(cleaned["code"])
-            if cleaned["annotator"] is None:
-                self.add_error("code", _("No place has this code. Compare it with what you wrote down."))
-        return cleaned
+@require_safe
+def landing(request: HttpRequest) -> HttpResponse:
+    """What this is, and a way on for each of its visitors."""
+    return render(request, "web/landing.html", {"form": ResumeForm()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -5,6 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from annotation.web import annotator, images, joining
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("", joining.landing, name="landing"),
     path("i/<str:token>", images.serve, name="image"),
     path("a/<str:token>/", annotator.visit, name="visit"),
     path("a/<str:token>/instructions/", annotator.instructions, name="instructions"),

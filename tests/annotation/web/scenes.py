@@ -5,15 +5,20 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.utils import timezone
 from PIL import Image, ImageDraw
 
-from annotation.models import Annotator, Comparison, ManifestVersion, Study
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.models import Annotator, Study
+from annotation.studies.comparisons import plan_comparisons
+from annotation.studies.creation import create_study
+from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
+from annotation.voting.annotators import invite
 from generation.image_sets import plan_imported_set, record_image
-from generation.models import DiffusionModel, ImageSet
+from generation.models import DiffusionModel
+from tests.factories import make_manifest, put_in_state
 
 TIDY, UNTIDY = "Alphamodel", "Betamodel"  # words that occur nowhere else, so that a leak can be searched for
+FIRST_SEED = 770_000_000  # seeds that can be searched for, too
 PROMPTS = (
     "a lighthouse at dusk",
     "a bowl of fruit",
@@ -32,7 +37,7 @@ class Scene:
     manifest: Manifest
 
     def invite(self, label: str) -> Annotator:
-        return Annotator.objects.create(study=self.study, kind=Annotator.Kind.PERSONAL, label=label)
+        return invite(study=self.study, label=label)
 
 
 def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
@@ -60,56 +65,30 @@ def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
     return image
 
 
-def _image_set(model: DiffusionModel, prompt: str, seeds: range, disorder: float, side: int) -> ImageSet:
+def _draw_set(model: DiffusionModel, prompt: str, seeds: range, disorder: float, side: int) -> None:
     image_set = plan_imported_set(diffusion_model=model, prompt=prompt, seeds=list(seeds))
     for seed in seeds:
         image = picture(prompt, seed, disorder, side)
         record_image(image_set=image_set, seed=seed, image=image, provenance={"source": "drawn"})
-    return image_set
 
 
 def draw_study(
-    *, prompt_count: int = 2, images_per_set: int = 4, side: int = 320, state: str = "open", **overrides: Any
+    *, prompt_count: int = 2, images_per_set: int = 4, side: int = 320, state: str = "open", **manifest: Any
 ) -> Scene:
-    """A study of drawn pictures in the given state. `overrides` are sections of the manifest."""
+    """A study of drawn pictures in the given state; `manifest` as in `tests.factories.manifest_document`."""
     slug = f"drawn-{uuid.uuid4().hex[:8]}"
-    manifest = Manifest.model_validate(
-        {
-            "name": f"{TIDY} against {UNTIDY}",
-            "slug": slug,
-            "source": "images",
-            "model_a": {"name": TIDY},
-            "model_b": {"name": UNTIDY},
-            "prompts": [{"text": prompt} for prompt in PROMPTS[:prompt_count]],
-            **overrides,
-        }
-    )
-    models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in (TIDY, UNTIDY)]
-    opened = {"opened_at": timezone.now()} if state in ("open", "paused", "closed") else {}
-    closed = {"closed_at": timezone.now()} if state == "closed" else {}
-    study = Study.objects.create(
-        slug=slug,
-        name=manifest.name,
-        source="images",
-        state=state,
-        model_a=models[0],
-        model_b=models[1],
-        manifest_sha256=sha256(manifest),
-        **opened,
-        **closed,
-    )
-    ManifestVersion.objects.create(study=study, number=1, document=document(manifest), sha256=sha256(manifest))
-    for position, prompt in enumerate(manifest.prompts):
-        seeds = range(100, 100 + images_per_set)
-        tidy = _image_set(models[0], prompt.text, seeds, 0.15, side)
-        untidy = _image_set(models[1], prompt.text, seeds, 0.9, side)
-        Comparison.objects.create(
-            study=study,
-            position=position,
-            prompt=tidy.prompt,
-            cluster=str(position),
-            image_set_a=tidy,
-            image_set_b=untidy,
-            overlap=manifest.annotation.overlap,
-        )
-    return Scene(study, manifest)
+    plan = {
+        "name": f"{TIDY} against {UNTIDY}",
+        "model_a": {"name": TIDY},
+        "model_b": {"name": UNTIDY},
+        "prompts": [{"text": prompt} for prompt in PROMPTS[:prompt_count]],
+        "annotation": {"comparisons_per_annotator": prompt_count},
+    }
+    study = create_study(manifest=make_manifest(slug=slug, **{**plan, **manifest}))
+    seeds = range(FIRST_SEED, FIRST_SEED + images_per_set)
+    for prompt in PROMPTS[:prompt_count]:
+        _draw_set(study.model_a, prompt, seeds, 0.15, side)
+        _draw_set(study.model_b, prompt, seeds, 0.9, side)
+    plan_comparisons(study, current_manifest(study))
+    put_in_state(study, state)
+    return Scene(study, current_manifest(study))

@@ -1,0 +1,27 @@
+"""The door of the researcher's pages."""
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Concatenate, ParamSpec
+
+from django.contrib.auth.views import redirect_to_login
+from django.http import Http404, HttpRequest, HttpResponseBase
+from django.views.decorators.cache import never_cache
+
+P = ParamSpec("P")
+StaffView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
+
+
+def staff_page(view: StaffView[P]) -> StaffView[P]:
+    """Strangers are led to the login; whoever is logged in without being staff learns nothing: not found."""
+
+    @never_cache
+    @wraps(view)
+    def wrapper(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not (request.user.is_staff and request.user.is_active):
+            raise Http404
+        return view(request, *args, **kwargs)
+
+    return wrapper

@@ -1,0 +1,57 @@
+"""The system's Chromium against a live server, at the sizes of a laptop and a phone."""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from pytest_django.live_server_helper import LiveServer
+
+LAPTOP = {"viewport": {"width": 1440, "height": 900}}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# Chromium calls home for updates and lists; none of that belongs into a test.
+QUIET = ("--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync")
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+
+# Playwright's loop runs in the test's thread; Django would refuse the database there otherwise.
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+
+def chromium_path() -> str:
+    """The system's Chromium."""
+    found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
+    if found is None:
+        raise pytest.UsageError("The journeys need Chromium: apt-get install chromium (or put it on the PATH).")
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    sandbox = [] if os.geteuid() else ["--no-sandbox"]  # the sandbox refuses root
+    return {**browser_type_launch_args, "executable_path": chromium_path(), "args": [*QUIET, *sandbox]}
+
+
+@pytest.fixture(scope="session")
+def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
+    return {**browser_context_args, **LAPTOP, "locale": "en-GB", "reduced_motion": "reduce"}
+
+
+@pytest.fixture
+def server(live_server: LiveServer) -> str:
+    """The address of a running site."""
+    return str(live_server.url)
+
+
+@pytest.fixture
+def accessible() -> Callable[[Page], None]:
+    """Fail with what axe finds wrong by WCAG 2.2 AA."""
+
+    def check(page: Page) -> None:
+        found = Axe().run(page, options=WCAG)
+        assert found.violations_count == 0, f"{page.url}\n{found.generate_report()}"
+
+    return check

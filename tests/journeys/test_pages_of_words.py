@@ -1,0 +1,101 @@
+"""Every page of words that an annotator can meet: what it says, its way on, and axe."""
+
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+
+from annotation.models import Annotator, Study
+from tests.annotation.web.scenes import Scene, draw_study
+
+pytestmark = pytest.mark.django_db(transaction=True)
+Check = Callable[[Page], None]
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return draw_study(prompt_count=1, images_per_set=2)
+
+
+@pytest.mark.parametrize(
+    ("state", "heading"),
+    [
+        ("ready", "This study is not open yet"),
+        ("paused", "This study is paused"),
+        ("closed", "This study is closed"),
+    ],
+)
+def test_a_study_that_takes_no_votes_says_so(
+    page: Page, server: str, accessible: Check, state: str, heading: str
+) -> None:
+    scene = draw_study(prompt_count=1, images_per_set=2, state=state)
+    for path in (f"/a/{scene.invite('first').token}/", f"/join/{scene.study.open_link_token}/"):
+        page.goto(server + path)
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        accessible(page)
+
+
+def test_whoever_has_finished_is_thanked_even_after_the_study_closed(
+    page: Page, server: str, accessible: Check, scene: Scene
+) -> None:
+    annotator = scene.invite("first")
+    Annotator.objects.update(state=Annotator.State.FINISHED)
+    Study.objects.update(state=Study.State.CLOSED, closed_at=timezone.now())
+    page.goto(f"{server}/a/{annotator.token}/")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
+    accessible(page)
+
+
+def test_the_end_reached_too_early_leads_back(page: Page, server: str, accessible: Check, scene: Scene) -> None:
+    annotator = scene.invite("first")
+    page.goto(f"{server}/a/{annotator.token}/end/")
+    accessible(page)
+    page.get_by_role("link", name="Look again").click()
+    expect(page.get_by_role("button", name="Start the comparisons")).to_be_visible()
+
+
+def test_the_open_link_makes_one_place_for_a_device(page: Page, server: str, accessible: Check, scene: Scene) -> None:
+    link = f"{server}/join/{scene.study.open_link_token}/"
+    page.goto(link)
+    accessible(page)
+    assert not Annotator.objects.exists(), "looking at the link makes nobody"
+    page.get_by_role("button", name="Start").click()
+    expect(page.get_by_role("button", name="Start the comparisons")).to_be_visible()
+    accessible(page)
+    place = page.url
+    page.goto(link)
+    assert page.url == place
+    assert Annotator.objects.count() == 1
+
+
+def test_the_resume_code_leads_to_the_same_place_from_another_device(
+    page: Page, server: str, accessible: Check, scene: Scene
+) -> None:
+    page.goto(f"{server}/join/{scene.study.open_link_token}/")
+    page.get_by_role("button", name="Start").click()
+    place, code = page.url, page.locator(".code").inner_text()
+    page.context.clear_cookies()
+    page.goto(f"{server}/resume/")
+    page.get_by_label("Resume code").fill("BCDFG-HJKMN")
+    page.get_by_role("button", name="Go to my place").click()
+    expect(page.get_by_role("alert")).to_contain_text("No place has this code")
+    accessible(page)
+    page.get_by_label("Resume code").fill(code.lower())
+    page.get_by_role("button", name="Go to my place").click()
+    page.wait_for_url(place)
+
+
+def test_a_link_that_leads_nowhere_says_what_to_do(page: Page, server: str, accessible: Check) -> None:
+    answer = page.goto(f"{server}/a/wrong/")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("main")).to_contain_text("check that you copied all of it")
+    accessible(page)
+
+
+def test_the_start_page_and_the_login_are_accessible(page: Page, server: str, accessible: Check) -> None:
+    for path in ("/", "/accounts/login/", "/accounts/signup/", "/resume/"):
+        page.goto(server + path)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        accessible(page)
