@@ -1,11 +1,11 @@
 """Make the images of a job: the seeds that lack one, batch by batch, each recorded as soon as it exists."""
 
-from generation import pipelines
 from generation.image_files import media, sweep
 from generation.image_sets import image_path, missing_seeds, record_image
 from generation.leases import Lease
 from generation.models import GenerationJob
 from generation.parameters import SamplingParameters
+from generation.sampling import Order, sample
 
 
 def make_images(job: GenerationJob, lease: Lease) -> None:
@@ -16,12 +16,12 @@ def make_images(job: GenerationJob, lease: Lease) -> None:
         sweep(media(image_path(image_set, seed)))
     if not missing:
         return
-    order = pipelines.Order(
+    order = Order(
         diffusion_model=image_set.diffusion_model,
         prompt=image_set.rendered_prompt,
         parameters=SamplingParameters(**image_set.parameters),
     )
-    for sampled in pipelines.sample(order, missing, check=lease.check):
+    for sampled in sample(order, missing, check=lease.check):
         record_image(
             image_set=image_set, seed=sampled.seed, image=sampled.image, provenance=sampled.provenance, job=job
         )

@@ -1,0 +1,48 @@
+"""Whether a model's tokenizers take a prompt as it is: neither cut off nor turned into unknown tokens. Pure."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from generation.refusals import Refused
+
+PROBE = "a photograph of a red cube"  # any tokenizer that has its vocabulary knows most of this
+
+
+def check_vocabulary(tokenizers: Iterable[Any], *, checkpoint: str, owner: str) -> None:
+    """Raises Refused where a tokenizer lost its vocabulary: it loads silently, and every prompt means the same."""
+    for tokenizer in tokenizers:
+        if unknown_rate(tokenizer, PROBE) > 0.5:
+            raise Refused(
+                f"{owner}: the tokenizer {type(tokenizer).__name__} of {checkpoint} does not know plain English words; "
+                "its vocabulary files seem to be missing."
+            )
+
+
+def check_prompt(prompt: str, tokenizers: Iterable[Any], *, most_tokens: int | None, owner: str) -> None:
+    """Raises Refused where a tokenizer would cut the prompt off, or knows less than half of it.
+
+    `most_tokens` is the pipeline's own limit, counted with the tokens that begin and end a prompt; None leaves it
+    to each tokenizer.
+    """
+    for tokenizer in tokenizers:
+        limit = min(most_tokens or tokenizer.model_max_length, tokenizer.model_max_length)
+        count = len(tokenizer(prompt).input_ids)
+        if count > limit:
+            raise Refused(
+                f"{owner} reads at most {limit} tokens and this prompt has {count}: shorten it ({_begin(prompt)})."
+            )
+        if prompt and unknown_rate(tokenizer, prompt) > 0.5:
+            raise Refused(f"{owner} knows less than half of this prompt's tokens ({_begin(prompt)}): reword it.")
+
+
+def unknown_rate(tokenizer: Any, text: str) -> float:
+    """The share of a text's tokens that the tokenizer does not know; 1 where it makes none at all."""
+    tokens = tokenizer(text, add_special_tokens=False).input_ids
+    if not tokens:
+        return 1.0
+    unknown = [token for token in tokens if token is None or token == tokenizer.unk_token_id]
+    return len(unknown) / len(tokens)
+
+
+def _begin(prompt: str) -> str:
+    return f"“{prompt[:60]}…”" if len(prompt) > 60 else f"“{prompt}”"

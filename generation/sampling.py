@@ -1,0 +1,178 @@
+"""Sample the seeds of one prompt, batch by batch, each image with everything that went into it.
+
+A seed alone does not fix an image: batch size, dtype, device and library versions each move some pixels by a little.
+So the noise is drawn on the CPU, one generator for each seed, and all the rest is recorded.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from platform import python_version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from django.utils import timezone
+from PIL import Image
+
+from generation import pipelines
+from generation.batching import BatchSizes, DoesNotFit, in_batches
+from generation.devices import device, device_name, empty_memory, is_out_of_memory
+from generation.models import DiffusionModel
+from generation.parameters import SamplingParameters
+from generation.prompt_checks import check_prompt
+from generation.refusals import Refused
+
+FIRST_BATCH = {"cuda": 20, "cpu": 4}
+VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")
+
+Pixels = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to sample: a model, the wording it is given, and the parameters."""
+
+    diffusion_model: DiffusionModel
+    prompt: str
+    parameters: SamplingParameters
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """One image and everything that went into it."""
+
+    seed: int
+    image: Image.Image
+    provenance: dict[str, Any]
+
+
+@cache
+def batch_sizes() -> BatchSizes:
+    """What fitted, by model and image size, for as long as the process lives."""
+    return BatchSizes(FIRST_BATCH[device()])
+
+
+def sample(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+    """Sample the seeds in order. `check` is called at every step of every batch and may raise to stop it.
+
+    Raises Refused, in one sentence that names the model and the file, where the checkpoint, the LoRA or the prompt
+    cannot be used, where not even one image fits into memory, and where images come out broken.
+    """
+    parameters = order.parameters
+    loaded = pipelines.load(order.diffusion_model)
+    embeddings = _encode(loaded, order)
+    batches = in_batches(
+        seeds,
+        sizes=batch_sizes(),
+        key=(loaded.key, parameters.width, parameters.height),
+        run=lambda batch: _run(loaded, order, embeddings, batch, check),
+        is_out_of_memory=is_out_of_memory,
+        relieve=empty_memory,
+    )
+    try:
+        for batch, pixels in batches:
+            for seed, array in zip(batch, pixels, strict=True):
+                yield Sampled(seed, _image(array), _provenance(loaded, order, seed, len(batch)))
+    except DoesNotFit:
+        size = f"{parameters.width} x {parameters.height}"
+        name = order.diffusion_model.name
+        raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.") from None
+
+
+def _encode(loaded: pipelines.Loaded, order: Order) -> dict[str, torch.Tensor]:
+    """The prompt's embeddings; all its seeds share them. An empty negative prompt is encoded as the empty text."""
+    negative, is_guided = order.parameters.negative_prompt, order.parameters.guidance_scale > 1
+    key = (order.prompt, negative, is_guided)
+    if key not in loaded.encoded:
+        for text in (order.prompt, negative):
+            check_prompt(
+                text,
+                loaded.tokenizers(),
+                most_tokens=loaded.family.most_tokens,
+                owner=order.diffusion_model.name,
+            )
+        loaded.encoded.clear()  # jobs come prompt by prompt: one is enough
+        with torch.inference_mode():
+            encoded = loaded.pipeline.encode_prompt(
+                order.prompt,
+                device=device(),
+                num_images_per_prompt=1,
+                do_classifier_free_guidance=is_guided,
+                negative_prompt=negative,
+                **loaded.family.encoding,
+            )
+        loaded.encoded[key] = dict(zip(loaded.family.embeddings, encoded, strict=True))
+    return loaded.encoded[key]
+
+
+def _run(
+    loaded: pipelines.Loaded,
+    order: Order,
+    embeddings: dict[str, torch.Tensor],
+    seeds: Sequence[int],
+    check: Callable[[], None],
+) -> Pixels:
+    """One batch: (n, height, width, 3) in 0..1."""
+    parameters = order.parameters
+    loaded.set_scheduler(parameters.scheduler)
+    output = loaded.pipeline(
+        **embeddings,
+        num_images_per_prompt=len(seeds),
+        generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
+        width=parameters.width,
+        height=parameters.height,
+        num_inference_steps=parameters.num_inference_steps,
+        guidance_scale=parameters.guidance_scale,
+        output_type="np",
+        **loaded.arguments(check),
+    )
+    _check_output(output, order, seeds)
+    pixels: Pixels = output.images
+    return pixels
+
+
+def _check_output(output: Any, order: Order, seeds: Sequence[int]) -> None:
+    """Refuse images that would be stored as plain black."""
+    model = order.diffusion_model
+    broken = [seed for seed, pixels in zip(seeds, output.images, strict=True) if not np.isfinite(pixels).all()]
+    if broken:
+        raise Refused(
+            f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype}; "
+            "use bfloat16 or float32."
+        )
+    blacked = [seed for seed, is_blacked in zip(seeds, _flags(output), strict=False) if is_blacked]
+    if blacked:
+        raise Refused(
+            f"{model.name}: the checkpoint's safety checker blacked out the image of seed {blacked[0]}; "
+            "drop the seed from both sets or reword the prompt."
+        )
+
+
+def _flags(output: Any) -> Sequence[bool]:
+    return getattr(output, "nsfw_content_detected", None) or ()
+
+
+def _image(pixels: Pixels) -> Image.Image:
+    return Image.fromarray((pixels * 255).round().astype(np.uint8), "RGB")
+
+
+def _provenance(loaded: pipelines.Loaded, order: Order, seed: int, batch_size: int) -> dict[str, Any]:
+    return {
+        **loaded.facts,
+        **loaded.lora_facts,
+        **order.parameters.as_document(),
+        "prompt": order.prompt,
+        "seed": seed,
+        "batch_size": batch_size,
+        "dtype": order.diffusion_model.dtype,
+        "device": device(),
+        "device_name": device_name(),
+        "compiled": "no",
+        "is_size_binned": loaded.is_binned,
+        **loaded.scheduler_facts(),
+        "versions": {"python": python_version(), **{name: version(name) for name in VERSIONS_OF}},
+        "sampled_at": timezone.now().isoformat(),
+    }
