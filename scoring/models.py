@@ -64,7 +64,8 @@ class SetScore(models.Model):
             models.UniqueConstraint(fields=["image_set", "metric"], name="one_score_per_set_and_metric"),
             models.CheckConstraint(
                 name="computed_score_rests_on_images",
-                condition=~Q(source="computed") | Q(image_count__gte=2),
+                # NULL >= 2 is unknown, and a CHECK lets pass what is unknown: hence the question for NULL.
+                condition=~Q(source="computed") | Q(image_count__isnull=False, image_count__gte=2),
             ),
         ]
         indexes: ClassVar = [models.Index(fields=["metric"], name="set_score_metric")]
