@@ -58,8 +58,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         is_sealed=sealed,
         metric=chosen,
         metrics=metrics,
-        comparisons=_comparison_arrays(study, rows, scores=None if sealed else _scores(study, metric=chosen)),
-        scored_count=_scored_count(study, metric=chosen),
+        comparisons=_comparison_arrays(study, rows, metric=chosen, sealed=sealed),
         votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
@@ -111,31 +110,34 @@ def _scores(study: Study, *, metric: str) -> dict[int, float]:
     return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
 
 
-def _scored_count(study: Study, *, metric: str) -> int:
-    """Comparisons with a score on both sides; reads no score."""
-    scored = SetScore.objects.filter(metric=metric).values("image_set")
-    return study.comparisons.filter(image_set_a__in=scored, image_set_b__in=scored).count()
+def _scored_sets(study: Study, *, metric: str) -> set[int]:
+    """The image sets of the study that the metric has scored; reads no score."""
+    return set(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", flat=True))
 
 
 # --- comparisons --------------------------------------------------------------------------------
-def _comparison_arrays(study: Study, rows: list[Comparison], *, scores: dict[int, float] | None) -> ComparisonArrays:
-    codes: dict[str, int] = {}
+def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sealed: bool) -> ComparisonArrays:
+    sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
+    scored = _scored_sets(study, metric=metric)
+    scores = None if sealed else _scores(study, metric=metric)
     images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
     image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
-
-    def score_column(sets: list[int]) -> NDArray[np.float64] | None:
-        return None if scores is None else np.array([scores.get(pk, np.nan) for pk in sets], dtype=np.float64)
-
+    codes: dict[str, int] = {}
     return ComparisonArrays(
         position=_integers(row.position for row in rows),
         prompt=tuple(row.prompt.text for row in rows),
         cluster=_integers(codes.setdefault(row.cluster, len(codes)) for row in rows),
-        images_a=_integers(image_counts.get(row.image_set_a_id, 0) for row in rows),
-        images_b=_integers(image_counts.get(row.image_set_b_id, 0) for row in rows),
+        images_a=_integers(image_counts.get(pk, 0) for pk in sets_a),
+        images_b=_integers(image_counts.get(pk, 0) for pk in sets_b),
         planned_images=_integers(len(row.image_set_a.seeds) + len(row.image_set_b.seeds) for row in rows),
-        score_a=score_column([row.image_set_a_id for row in rows]),
-        score_b=score_column([row.image_set_b_id for row in rows]),
+        is_scored=np.array([a in scored and b in scored for a, b in zip(sets_a, sets_b, strict=True)], dtype=bool),
+        score_a=_score_column(sets_a, scores),
+        score_b=_score_column(sets_b, scores),
     )
+
+
+def _score_column(image_sets: list[int], scores: dict[int, float] | None) -> NDArray[np.float64] | None:
+    return None if scores is None else np.array([scores.get(pk, np.nan) for pk in image_sets], dtype=np.float64)
 
 
 def _integers(values: Iterable[int]) -> NDArray[np.int64]:
@@ -154,7 +156,7 @@ _A_LEFT = Q(assignment__left_model=Assignment.Side.A)
 _LEFT, _RIGHT, _TIE = (Q(choice=choice) for choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT, Vote.Choice.TIE))
 _EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
 
-_SIDE = _coded((_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), (_RIGHT, RIGHT), default=TIE)
+_SIDE = _coded((_TIE, TIE), (_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), default=RIGHT)
 _IS_EXCLUDED = _coded((_EXCLUDED, 1), default=0)
 _CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
 _LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (_A_LEFT, MODEL_A), default=MODEL_B)

@@ -20,7 +20,8 @@ class ComparisonArrays:
 
     position: (n,) places in the manifest, from 0. cluster: (n,) codes; equal codes are resampled together.
     images_a, images_b: (n,) images there are. planned_images: (n,) images of both sets that were planned.
-    score_a, score_b: (n,) in the metric's own unit, NaN where missing; None while the study is sealed.
+    is_scored: (n,) whether both sets have a score. score_a, score_b: (n,) in the metric's own unit, NaN where
+    missing; None while the study is sealed.
     """
 
     position: NDArray[np.int64]
@@ -29,6 +30,7 @@ class ComparisonArrays:
     images_a: NDArray[np.int64]
     images_b: NDArray[np.int64]
     planned_images: NDArray[np.int64]
+    is_scored: NDArray[np.bool_]
     score_a: NDArray[np.float64] | None
     score_b: NDArray[np.float64] | None
 
@@ -103,7 +105,6 @@ class StudyData:
 
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
     metric: the one reported; metrics: every one that has a score in the study.
-    scored_count: comparisons with a score on both sides.
     """
 
     manifest: Manifest
@@ -114,7 +115,6 @@ class StudyData:
     metric: str
     metrics: tuple[str, ...]
     comparisons: ComparisonArrays
-    scored_count: int
     votes: VoteArrays
     late_count: int
     superseded_count: int

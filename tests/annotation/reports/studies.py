@@ -128,3 +128,20 @@ def _cast(plan: Plan, comparisons: list[Comparison], annotators: list[Annotator]
             votes.append(Vote(assignment=assignment, choice=side, response_ms=1000 * (1 + column)))
     Assignment.objects.bulk_create(assignments)
     Vote.objects.bulk_create(votes)
+
+
+def crossed(table: Sequence[Sequence[int]], *, voters: int = 3, kind: str = "personal", state: str = "closed") -> Plan:
+    """Unanimous votes and scores whose winners cross as in the table: rows people, columns metric, A then B."""
+    names = ("A", "B")
+    cells = [
+        (people, metric)
+        for people, row in zip(names, table, strict=True)
+        for metric, cell in zip(names, row, strict=True)
+        for _ in range(cell)
+    ]
+    return Plan(
+        votes=[[people] * voters for people, _ in cells],
+        scores=[(2.0, 1.0) if metric == "A" else (1.0, 2.0) for _, metric in cells],
+        kind=kind,
+        state=state,
+    )

@@ -20,13 +20,13 @@ PLAN = Plan(
 )
 
 
-def test_arrays_hold_every_standing_vote_by_model_and_by_side():
+def test_arrays_hold_every_standing_vote_by_model_and_by_side() -> None:
     study, manifest = make_study(PLAN)
     data = gather(study, manifest=manifest)
     assert data.comparisons.prompt == ("a red kite", "a grey sea")
     np.testing.assert_array_equal(data.comparisons.score_a, [80.0, 60.0])
     np.testing.assert_array_equal(data.comparisons.score_b, [70.5, np.nan])
-    assert data.scored_count == 1
+    np.testing.assert_array_equal(data.comparisons.is_scored, [True, False])
     np.testing.assert_array_equal(data.votes.comparison, [0, 0, 0, 1, 1])
     np.testing.assert_array_equal(data.votes.annotator, [0, 1, 2, 0, 2])
     np.testing.assert_array_equal(data.votes.choice, [MODEL_A, MODEL_B, TIE, MODEL_B, MODEL_A])
@@ -35,14 +35,15 @@ def test_arrays_hold_every_standing_vote_by_model_and_by_side():
     np.testing.assert_array_equal(data.votes.response_ms, [1000, 2000, 3000, 1000, 3000])
 
 
-def test_sides_that_nobody_recorded_are_unknown():
-    study, manifest = make_study(Plan(votes=[["A", "B"]], scores=[(1, 2)], are_sides_known=False))
+def test_sides_that_nobody_recorded_are_unknown() -> None:
+    study, manifest = make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False))
     votes = gather(study, manifest=manifest).votes
-    np.testing.assert_array_equal(votes.choice, [MODEL_A, MODEL_B])
-    assert set(votes.side) == set(votes.left) == {UNKNOWN}
+    np.testing.assert_array_equal(votes.choice, [MODEL_A, MODEL_B, TIE])
+    np.testing.assert_array_equal(votes.side, [UNKNOWN, UNKNOWN, TIE])
+    np.testing.assert_array_equal(votes.left, [UNKNOWN] * 3)
 
 
-def test_late_superseded_and_excluded_votes_are_counted_and_marked():
+def test_late_superseded_and_excluded_votes_are_counted_and_marked() -> None:
     study, manifest = make_study(PLAN)
     first, second, third, fourth, _ = Vote.objects.order_by("assignment_id")
     Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="ten clicks in a row")
@@ -59,7 +60,7 @@ def test_late_superseded_and_excluded_votes_are_counted_and_marked():
     ]
 
 
-def test_while_sealed_neither_scores_nor_models_behind_votes_are_read():
+def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
     study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open"))
     with CaptureQueriesContext(
         connection,
@@ -74,12 +75,12 @@ def test_while_sealed_neither_scores_nor_models_behind_votes_are_read():
     np.testing.assert_array_equal(data.votes.side, [LEFT, LEFT, TIE, LEFT, RIGHT])
 
 
-def test_a_manifest_may_opt_out_of_sealing():
+def test_a_manifest_may_opt_out_of_sealing() -> None:
     study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open", manifest={"sealed": False}))
     assert not gather(study, manifest=manifest).is_sealed
 
 
-def test_the_only_metric_is_taken_and_of_several_one_must_be_named():
+def test_the_only_metric_is_taken_and_of_several_one_must_be_named() -> None:
     study, manifest = make_study(PLAN)
     assert gather(study, manifest=manifest).metric == manifest.encoder.metric
     SetScore.objects.update(metric="lpips")
@@ -88,12 +89,12 @@ def test_the_only_metric_is_taken_and_of_several_one_must_be_named():
     SetScore.objects.create(image_set=image_set, metric="dreamsim", value=1, source="imported")
     with pytest.raises(Refused, match=r"--metric \(dreamsim, lpips\)"):
         gather(study, manifest=manifest)
-    assert gather(study, manifest=manifest, metric="dreamsim").scored_count == 0
+    assert gather(study, manifest=manifest, metric="dreamsim").comparisons.is_scored.tolist() == [False, False]
     with pytest.raises(Refused, match="no scores by the metric 'vibes'"):
         gather(study, manifest=manifest, metric="vibes")
 
 
-def test_a_study_without_comparisons_gives_empty_arrays():
+def test_a_study_without_comparisons_gives_empty_arrays() -> None:
     study, manifest = make_study(Plan(votes=[], scores=[], state="draft", manifest={"sealed": False}))
     data = gather(study, manifest=manifest)
     assert len(data.comparisons) == len(data.votes) == 0

@@ -1,0 +1,72 @@
+"""The claim: what the study found, as one sentence that can be pasted into a paper."""
+
+from annotation.reports.agreement_report import Counts, Results, StudyFacts
+from annotation.reports.numbers import interval, p_value, percent
+from scoring.statistics.chance import Baseline
+from scoring.statistics.estimate import Estimate
+
+TIE_RULES = {
+    "strict": "a tie on one side only counts as disagreement",
+    "half": "a tie on one side only counts one half",
+    "dropped": "ties left out",
+}
+
+
+def sentence(*, study: StudyFacts, counts: Counts, results: Results) -> str:
+    """The claim line: agreement, baseline, tie rule, votes and exclusions. It says what was not shown, too."""
+    parts = [
+        _agreement(results.agreement.headline, results.agreement.endpoint, study=study, counts=counts),
+        _baseline(results.baseline, study=study),
+        _votes(counts),
+    ]
+    interim = "Interim: " if study.is_interim else ""
+    return interim + "; ".join(part for part in parts if part) + "."
+
+
+def metric_name(metric: str) -> str:
+    """A metric as a reader knows it: SCS with its encoder, the pinned revision shortened.
+
+    >>> metric_name("scs/clip:openai/clip-vit-base-patch32@c237dc49a33fc61debc9276459120b7eac67e7ef")
+    'SCS (clip:openai/clip-vit-base-patch32@c237dc49)'
+    """
+    if not metric.startswith("scs/"):
+        return metric
+    encoder, _, revision = metric.removeprefix("scs/").partition("@")
+    return f"SCS ({encoder}@{revision[:8]})" if revision else f"SCS ({encoder})"
+
+
+def people(counts: Counts) -> str:
+    """Who voted; simulated annotators are never called people."""
+    if not counts.simulated_votes:
+        return "people"
+    return "simulated annotators" if counts.simulated_votes == counts.votes else "people and simulated annotators"
+
+
+def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: Counts) -> str:
+    who, metric = people(counts), metric_name(study.metric)
+    if headline.value is None:
+        return f"Agreement of {metric} with {who} is undefined: {headline.reason}"
+    planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
+    return (
+        f"{metric} and the majority of {who} chose the same model on {percent(headline.value)} "
+        f"of {headline.n} comparisons{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
+    )
+
+
+def _baseline(baseline: Baseline, *, study: StudyFacts) -> str:
+    if baseline.agreement.value is None:
+        return ""
+    names = {"A": study.model_a, "B": study.model_b}
+    pick = " or ".join(f"{model} ({names[model]})" for model in baseline.models)
+    verdict = "beats" if baseline.is_beaten else "not shown to beat"
+    return f"{verdict} always naming {pick}, {percent(baseline.agreement.value)} ({p_value(baseline.mcnemar)})"
+
+
+def _votes(counts: Counts) -> str:
+    if not counts.votes:
+        return "no votes"
+    excluded = f"{counts.excluded_votes} excluded" if counts.excluded_votes else "none excluded"
+    voters = f"{counts.annotators} {'annotator' if counts.annotators == 1 else 'annotators'}"
+    if counts.simulated_annotators:
+        voters += f", {counts.simulated_annotators} of them simulated"
+    return f"{counts.votes} votes by {voters}, {excluded}"

@@ -1,0 +1,64 @@
+"""Numbers as a reader sees them: percentages to one decimal, coefficients to three, intervals in brackets."""
+
+from scoring.statistics.estimate import Estimate, SignificanceTest
+
+
+def percent(share: float) -> str:
+    """A share as a percentage.
+
+    >>> percent(0.94)
+    '94.0 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def coefficient(value: float) -> str:
+    """A coefficient to three decimals, without a negative zero.
+
+    >>> coefficient(-0.00001), coefficient(0.63414)
+    ('0.000', '0.634')
+    """
+    text = f"{value:.3f}"
+    return "0.000" if text == "-0.000" else text
+
+
+def interval(estimate: Estimate) -> str:
+    """The interval of a share in words, or why there is none.
+
+    >>> interval(Estimate(.94, .8752, .9722, .95, 100, "Wilson"))
+    '95 % interval 87.5 to 97.2 % (Wilson)'
+    """
+    if estimate.low is None or estimate.high is None:
+        return f"interval undefined: {estimate.reason}"
+    low, high = f"{100 * estimate.low:.1f}", f"{100 * estimate.high:.1f}"
+    return f"{100 * estimate.level:g} % interval {low} to {high} % ({estimate.method})"
+
+
+def p_value(test: SignificanceTest) -> str:
+    """A p-value with the name of its test, or why there is none.
+
+    >>> p_value(SignificanceTest(2, .2891, 8, "exact McNemar"))
+    'exact McNemar p = 0.289'
+    """
+    if test.p_value is None:
+        return f"{test.method} undefined: {test.reason}"
+    return f"{test.method} p {probability(test.p_value)}"
+
+
+def probability(p: float) -> str:
+    """A p-value with its sign: three decimals, and no zero.
+
+    >>> probability(0.2891), probability(1e-9)
+    ('= 0.289', '< 0.001')
+    """
+    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+
+
+def count(number: int | None) -> str:
+    """A count, or a dash where there is none to count."""
+    return "–" if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def score(value: float | None) -> str:
+    """A metric's score to two decimals, or a dash where there is none."""
+    return "–" if value is None else f"{value:.2f}"

@@ -1,0 +1,84 @@
+"""What every format prints: rows of numbers, tables and figures, as plain text that a format then escapes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from annotation.reports.numbers import coefficient, percent, probability
+from scoring.statistics.estimate import Estimate, SignificanceTest
+
+UNDEFINED = "undefined"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One number: its name, value, interval in brackets, n, method, and what must be said beside it."""
+
+    label: str
+    value: str
+    interval: str = ""
+    n: int | None = None
+    method: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table; `numeric` columns are aligned on the right. `is_long`: one row a comparison, annotator or vote."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numeric: tuple[int, ...] = ()
+    is_long: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A figure by name; the caption says what is drawn, n, and the method."""
+
+    name: str
+    title: str
+    caption: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of the report, to be read from top to bottom."""
+
+    key: str
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    rows: tuple[Row, ...] = ()
+    tables: tuple[Table, ...] = ()
+    figures: tuple[Figure, ...] = ()
+
+
+def share_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
+    """A share, as a percentage."""
+    return _row(label, estimate, percent, remark)
+
+
+def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
+    """A coefficient such as kappa, to three decimals."""
+    return _row(label, estimate, coefficient, remark)
+
+
+def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:
+    """A test by its p-value, its statistic in the remark."""
+    value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
+    statistic = "" if test.statistic is None else f"statistic {test.statistic:.4g}"
+    return Row(label, value, n=test.n, method=test.method, remark=_joined(statistic, test.reason, remark))
+
+
+def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: str) -> Row:
+    if estimate.value is None:
+        return Row(label, UNDEFINED, n=estimate.n, remark=_joined(estimate.reason, remark))
+    if estimate.low is None or estimate.high is None:
+        return Row(label, text(estimate.value), n=estimate.n, remark=_joined(f"no interval: {estimate.reason}", remark))
+    interval = f"[{text(estimate.low)}, {text(estimate.high)}]".replace(" %", "")
+    method = f"{100 * estimate.level:g} %, {estimate.method}"
+    return Row(label, text(estimate.value), interval, estimate.n, method, _joined(estimate.reason, remark))
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(remark for remark in remarks if remark)

@@ -1,0 +1,168 @@
+"""The sections with results: agreement, reliability, scores, bias, the comparisons one by one. Pure."""
+
+from annotation.reports.agreement_report import AgreementReport, ComparisonRow, ModelScores, Results, StudyFacts
+from annotation.reports.claim import TIE_RULES, metric_name, people
+from annotation.reports.figures import figure_list
+from annotation.reports.numbers import score
+from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
+
+FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
+PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
+
+
+def result_sections(report: AgreementReport) -> tuple[Section, ...]:
+    """The sections that are sealed until the study closes. Raises ValueError for a report without results."""
+    if report.results is None:
+        raise ValueError("a sealed report has no results")
+    found = report.results
+    return (
+        _agreement(report, found),
+        _reliability(found),
+        _scores(report, found),
+        _bias(found),
+        _comparisons(report.study, found),
+    )
+
+
+def _agreement(report: AgreementReport, found: Results) -> Section:
+    agreement, chance = found.agreement, found.chance_corrected
+    few = f"only {agreement.headline.n} comparisons" if 0 < agreement.headline.n < FEW_COMPARISONS else ""
+    rows = [
+        share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=few),
+        *_treatments(found),
+        share_row("People's winner by plurality of A, B, tie", agreement.plurality),
+        share_row(_baseline_label(found, report.study), found.baseline.agreement, remark=_verdict(found)),
+        significance_row("Metric against that constant choice", found.baseline.mcnemar),
+        significance_row("Association of the two choices", found.fisher_exact),
+        significance_row("Against one half", found.against_one_half),
+        coefficient_row("Cohen's kappa", chance.kappa),
+        coefficient_row("Cohen's kappa with ties as a third choice", chance.kappa_with_ties),
+        coefficient_row("Matthews correlation", chance.matthews),
+        share_row("Balanced accuracy", chance.balanced_accuracy),
+    ]
+    if agreement.with_excluded_votes is not None:
+        rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
+    who = people(report.counts)
+    text = f"How often {metric_name(report.study.metric)} and the majority of {who} choose the same model. "
+    text += f"Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]})."
+    return Section("agreement", "Agreement", (text,), tuple(rows), (_confusion(found),))
+
+
+def _treatments(found: Results) -> tuple[Row, ...]:
+    agreement = found.agreement
+    named = (("Strict", agreement.strict), ("Half credit", agreement.half), ("Ties dropped", agreement.dropped))
+    rows = []
+    for name, estimates in named:
+        if name != "Half credit":
+            rows += [share_row(name, estimates.wilson), share_row("", estimates.clopper_pearson)]
+        rows.append(share_row("" if name != "Half credit" else name, estimates.bootstrap))
+    return tuple(rows)
+
+
+def _baseline_label(found: Results, study: StudyFacts) -> str:
+    names = {"A": study.model_a, "B": study.model_b}
+    return "Always naming " + " or ".join(f"{model} ({names[model]})" for model in found.baseline.models)
+
+
+def _verdict(found: Results) -> str:
+    return "the metric beats it" if found.baseline.is_beaten else "the metric is not shown to beat it"
+
+
+def _confusion(found: Results) -> Table:
+    labels, counts = found.confusion.labels, found.confusion.counts
+    rows = tuple((f"People {label}", *(str(cell) for cell in row)) for label, row in zip(labels, counts, strict=True))
+    head = ("", *(f"Metric {label}" for label in labels))
+    return Table("Winners: rows are people, columns the metric", head, rows, (1, 2, 3))
+
+
+def _reliability(found: Results) -> Section:
+    reliability = found.reliability
+    rows = (
+        share_row("Two annotators agree, each comparison alike", reliability.pairwise_agreement),
+        share_row("Two annotators agree, each pair of votes alike", reliability.pooled_agreement),
+        coefficient_row("Krippendorff's alpha, nominal", reliability.alpha, remark=_prevalence(found)),
+        coefficient_row("Krippendorff's alpha, ordinal (A < tie < B)", reliability.alpha_ordinal),
+        coefficient_row("Krippendorff's alpha, tie votes dropped", reliability.alpha_without_ties),
+        coefficient_row("Gwet's AC1", reliability.ac1),
+        coefficient_row("Brennan-Prediger", reliability.brennan_prediger),
+        coefficient_row("Fleiss' kappa", reliability.fleiss_kappa),
+    )
+    text = "How well annotators agree with each other, votes coded by model."
+    return Section("reliability", "Reliability of the votes", (text,), rows)
+
+
+def _prevalence(found: Results) -> str:
+    alpha, uniform = found.reliability.alpha.value, found.reliability.brennan_prediger.value
+    if alpha is None or uniform is None or uniform - alpha <= PREVALENCE_GAP:
+        return ""
+    return (
+        "far below Brennan-Prediger: one choice is so frequent that alpha expects most agreement by chance "
+        "(the prevalence effect)"
+    )
+
+
+def _scores(report: AgreementReport, found: Results) -> Section:
+    scores, study = found.scores, report.study
+    table = Table(
+        f"Scores by {metric_name(study.metric)}, comparisons with both scores",
+        ("Model", "n", "Mean", "Median", "SD", "Least", "Greatest"),
+        (_model(f"A ({study.model_a})", scores.model_a), _model(f"B ({study.model_b})", scores.model_b)),
+        tuple(range(1, 7)),
+    )
+    rows = (
+        significance_row("Paired scores differ", scores.wilcoxon.test),
+        coefficient_row("Rank-biserial effect, 1 is A always higher", scores.wilcoxon.rank_biserial),
+        significance_row("Distributions differ", scores.kolmogorov_smirnov, remark="a replication: pairing ignored"),
+        significance_row("Distributions differ, pairing kept", scores.kolmogorov_smirnov_sign_flip),
+    )
+    return Section("scores", "The scores", (), rows, (table,), figure_list(report))
+
+
+def _model(name: str, scores: ModelScores) -> tuple[str, ...]:
+    numbers = (scores.mean, scores.median, scores.standard_deviation, scores.least, scores.greatest)
+    return name, str(scores.n), *(score(number) for number in numbers)
+
+
+def _bias(found: Results) -> Section:
+    bias = found.bias
+    text = "Whether the side mattered: a check for bias. Agreement on sides is never reliability."
+    if bias.position is None:
+        return Section("bias", "Position bias", (text, f"Undefined: {bias.reason}."))
+    position = bias.position
+    rows = (
+        share_row("Left chosen, mean over annotators", position.share, remark="half means no bias"),
+        significance_row("Annotators' shares against one half", position.t_test),
+        significance_row("The same by sign flips", position.sign_flip),
+        share_row("Left chosen, all votes", position.pooled_share),
+        significance_row("All votes against one half", position.pooled_test),
+        coefficient_row("Krippendorff's alpha of sides", bias.side_coding_alpha, remark="near 0 where sides are drawn"),
+    )
+    return Section("bias", "Position bias", (text,), rows)
+
+
+def _comparisons(study: StudyFacts, found: Results) -> Section:
+    head = ("", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
+    table = Table(
+        "One row a comparison: scores, votes, and who won by people and by the metric",
+        (*head, "People", "Metric", "Agree"),
+        tuple(_comparison(row) for row in found.comparisons),
+        (0, 2, 3, 4, 5, 6, 7),
+        is_long=True,
+    )
+    return Section("comparisons", "The comparisons", tables=(table,))
+
+
+def _comparison(row: ComparisonRow) -> tuple[str, ...]:
+    agrees = {True: "yes", False: "no", None: f"no {row.missing}"}[row.agrees]
+    votes = (str(row.votes_a), str(row.votes_b), str(row.votes_tie))
+    winners = (row.people_winner or "–", row.metric_winner or "–")
+    return (
+        str(row.position),
+        row.prompt,
+        score(row.score_a),
+        score(row.score_b),
+        score(row.margin),
+        *votes,
+        *winners,
+        agrees,
+    )

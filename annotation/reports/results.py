@@ -1,0 +1,180 @@
+"""What is sealed until the study closes: agreement, reliability, scores, winners. Pure; every formula is scoring's."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.reports.agreement_report import (
+    Agreement,
+    AgreementEstimates,
+    Bias,
+    ComparisonRow,
+    Confusion,
+    ModelScores,
+    Results,
+    ScoreComparison,
+)
+from annotation.reports.conduct import SIDES_UNKNOWN
+from annotation.reports.counting import Outcome, outcome, side_votes_by_annotator, votes_by_side
+from annotation.reports.study_data import StudyData
+from scoring.statistics import agreement as agreements
+from scoring.statistics.agreement import Signs, TieTreatment
+from scoring.statistics.bias import position_bias, side_coding_alpha
+from scoring.statistics.chance import against_one_half, baseline, chance_corrected, fisher_exact
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.intervals import Resampling
+from scoring.statistics.reliability import reliability
+from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
+
+WINNERS = {1: "A", -1: "B", 0: "tie"}
+
+
+def results(data: StudyData) -> Results:
+    """Every result of a study that is not sealed."""
+    found = outcome(data)
+    plan = data.manifest.analysis
+    resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
+    people, metric = found.people[found.is_analysed], found.metric[found.is_analysed]
+    clusters = data.comparisons.cluster[found.is_analysed]
+    may_tie = data.manifest.annotation.ties or bool(found.votes[:, 2].any())
+    return Results(
+        agreement=_agreement(data, found, resampling=resampling),
+        baseline=baseline(people, metric, ties=plan.primary_endpoint, level=plan.level),
+        fisher_exact=fisher_exact(people, metric),
+        against_one_half=against_one_half(people, metric),
+        chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
+        confusion=_confusion(people, metric),
+        reliability=reliability(
+            found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
+        ),
+        scores=_scores(data, found, resampling=resampling),
+        bias=_bias(data, resampling=resampling),
+        comparisons=_rows(data, found),
+    )
+
+
+# --- agreement ----------------------------------------------------------------------------------
+def _agreement(data: StudyData, found: Outcome, *, resampling: Resampling) -> Agreement:
+    kept = found.is_analysed
+    people, metric, clusters = found.people[kept], found.metric[kept], data.comparisons.cluster[kept]
+    endpoint = data.manifest.analysis.primary_endpoint
+    treatments = {
+        ties: _treatment(people, metric, clusters, ties=ties, resampling=resampling)
+        for ties in ("strict", "half", "dropped")
+    }
+    plurality = agreements.people_winners(found.votes[kept], rule="plurality")
+    return Agreement(
+        endpoint=endpoint,
+        headline=headline(treatments[endpoint]),
+        strict=treatments["strict"],
+        half=treatments["half"],
+        dropped=treatments["dropped"],
+        plurality=_quick(plurality, metric, clusters, ties=endpoint, resampling=resampling),
+        with_excluded_votes=_with_excluded(data, resampling=resampling),
+    )
+
+
+def headline(estimates: AgreementEstimates) -> Estimate:
+    """The estimate that is quoted: Wilson's interval, and the bootstrap's for half credit, which is no proportion."""
+    is_proportion = estimates.wilson.low is not None or not estimates.wilson.is_defined
+    return estimates.wilson if is_proportion else estimates.bootstrap
+
+
+def _treatment(
+    people: Signs, metric: Signs, clusters: NDArray[np.int64], *, ties: TieTreatment, resampling: Resampling
+) -> AgreementEstimates:
+    level = resampling.level
+    return AgreementEstimates(
+        wilson=agreements.agreement(people, metric, ties=ties, interval="wilson", level=level),
+        clopper_pearson=agreements.agreement(people, metric, ties=ties, interval="clopper-pearson", level=level),
+        bootstrap=agreements.bootstrap_agreement(people, metric, ties=ties, clusters=clusters, resampling=resampling),
+    )
+
+
+def _quick(
+    people: Signs, metric: Signs, clusters: NDArray[np.int64], *, ties: TieTreatment, resampling: Resampling
+) -> Estimate:
+    return headline(_treatment(people, metric, clusters, ties=ties, resampling=resampling))
+
+
+def _with_excluded(data: StudyData, *, resampling: Resampling) -> Estimate | None:
+    """The headline as it would be had no vote been excluded; None where none was."""
+    if not data.votes.exclusions:
+        return None
+    found = outcome(data, with_excluded=True)
+    kept = found.is_analysed
+    ties = data.manifest.analysis.primary_endpoint
+    clusters = data.comparisons.cluster[kept]
+    return _quick(found.people[kept], found.metric[kept], clusters, ties=ties, resampling=resampling)
+
+
+def _confusion(people: Signs, metric: Signs) -> Confusion:
+    counts = agreements.confusion(people, metric)
+    return Confusion(labels=tuple(WINNERS.values()), counts=tuple(tuple(int(cell) for cell in row) for row in counts))
+
+
+# --- scores and sides ---------------------------------------------------------------------------
+def _scores(data: StudyData, found: Outcome, *, resampling: Resampling) -> ScoreComparison:
+    assert data.comparisons.score_a is not None and data.comparisons.score_b is not None  # noqa: S101, PT018
+    paired = found.is_scored
+    score_a, score_b = data.comparisons.score_a[paired], data.comparisons.score_b[paired]
+    clusters = data.comparisons.cluster[paired]
+    return ScoreComparison(
+        model_a=_model_scores(score_a),
+        model_b=_model_scores(score_b),
+        wilcoxon=wilcoxon(found.margin[paired], clusters=clusters, resampling=resampling),
+        kolmogorov_smirnov=ks_two_sample(score_a, score_b),
+        kolmogorov_smirnov_sign_flip=ks_sign_flip(score_a, score_b, clusters=clusters, resampling=resampling),
+    )
+
+
+def _model_scores(scores: NDArray[np.float64]) -> ModelScores:
+    n = len(scores)
+    if not n:
+        return ModelScores(0, None, None, None, None, None, "no comparison with both scores")
+    spread = float(np.std(scores, ddof=1)) if n > 1 else None
+    reason = "" if n > 1 else "one score has no standard deviation"
+    least, greatest = float(scores.min()), float(scores.max())
+    return ModelScores(n, float(scores.mean()), float(np.median(scores)), spread, least, greatest, reason)
+
+
+def _bias(data: StudyData, *, resampling: Resampling) -> Bias:
+    left, either = side_votes_by_annotator(data.votes, annotator_count=len(data.annotators))
+    by_side = votes_by_side(data.votes, n=len(data.comparisons))
+    clusters = data.comparisons.cluster
+    if not either.any():
+        undefined = Estimate.undefined(SIDES_UNKNOWN, n=0, level=resampling.level)
+        return Bias(position=None, side_coding_alpha=undefined, reason=SIDES_UNKNOWN)
+    return Bias(
+        position=position_bias(left, either, resampling=resampling),
+        side_coding_alpha=side_coding_alpha(by_side, clusters=clusters, resampling=resampling),
+        reason="",
+    )
+
+
+# --- table --------------------------------------------------------------------------------------
+def _rows(data: StudyData, found: Outcome) -> tuple[ComparisonRow, ...]:
+    return tuple(_row(data, found, index) for index in range(len(data.comparisons)))
+
+
+def _row(data: StudyData, found: Outcome, index: int) -> ComparisonRow:
+    assert data.comparisons.score_a is not None and data.comparisons.score_b is not None  # noqa: S101, PT018
+    votes = found.votes[index]
+    has_votes, is_scored = bool(found.has_votes[index]), bool(found.is_scored[index])
+    return ComparisonRow(
+        position=int(data.comparisons.position[index]) + 1,
+        prompt=data.comparisons.prompt[index],
+        score_a=_number(data.comparisons.score_a[index]),
+        score_b=_number(data.comparisons.score_b[index]),
+        margin=_number(found.margin[index]),
+        votes_a=int(votes[0]),
+        votes_b=int(votes[1]),
+        votes_tie=int(votes[2]),
+        people_winner=WINNERS[int(found.people[index])] if has_votes else None,
+        metric_winner=WINNERS[int(found.metric[index])] if is_scored else None,
+        agrees=bool(found.people[index] == found.metric[index]) if has_votes and is_scored else None,
+        missing=" and ".join(name for name, there in (("votes", has_votes), ("scores", is_scored)) if not there),
+    )
+
+
+def _number(value: np.float64) -> float | None:
+    return None if np.isnan(value) else float(value)

@@ -1,0 +1,136 @@
+"""The report's sections in their order: what was run, what came out, what speaks against it. Pure."""
+
+from annotation.reports.agreement_report import AgreementReport, ExcludedVote
+from annotation.reports.claim import metric_name
+from annotation.reports.numbers import count, percent
+from annotation.reports.presentation import Row, Section, Table, share_row
+from annotation.reports.result_sections import result_sections
+
+
+def sections(report: AgreementReport) -> tuple[Section, ...]:
+    """Every section; those with results are missing while the study is sealed."""
+    found = result_sections(report) if report.results else ()
+    return (_conduct(report), *found, _quality(report), _exclusions(report), _design(report))
+
+
+def _conduct(report: AgreementReport) -> Section:
+    study, counts = report.study, report.counts
+    rows = [
+        Row("Question", study.question),
+        Row("Model A", study.model_a),
+        Row("Model B", study.model_b),
+        Row("Metric", metric_name(study.metric)),
+        Row("Comparisons planned", count(counts.planned_comparisons)),
+        Row("with every image", count(counts.generated_comparisons)),
+        Row("with both scores", count(counts.scored_comparisons)),
+        Row("with votes", count(counts.voted_comparisons)),
+        Row("analysed", count(counts.analysed_comparisons), remark=_why_fewer(report)),
+        Row("Images planned", count(counts.planned_images)),
+        Row("made", count(counts.images)),
+        Row("Annotators", count(counts.annotators), remark=_simulated(counts.simulated_annotators)),
+        Row("Votes counted", count(counts.votes), remark=_simulated(counts.simulated_votes)),
+        Row("excluded", count(counts.excluded_votes)),
+        Row("late, not counted", count(counts.late_votes)),
+        Row("undone by the annotator", count(counts.undone_votes)),
+    ]
+    if study.other_metrics:
+        rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))
+    has_images = counts.planned_images is not None
+    shown = tuple(row for row in rows if has_images or row.value != count(None))
+    return Section("conduct", "How the study was run", rows=shown, tables=_events(report))
+
+
+def _why_fewer(report: AgreementReport) -> str:
+    counts = report.counts
+    fallen = counts.planned_comparisons - counts.analysed_comparisons
+    return f"{fallen} of those planned fell out: no votes, or a score is missing" if fallen else ""
+
+
+def _simulated(number: int) -> str:
+    return f"{number} simulated: made by a program, not by a person" if number else ""
+
+
+def _events(report: AgreementReport) -> tuple[Table, ...]:
+    if not report.events:
+        return ()
+    rows = tuple(
+        (f"{event.happened_at:%Y-%m-%d %H:%M}", event.verb.replace("_", " "), _detail(event.detail))
+        for event in report.events
+    )
+    return (Table("What was done to the study", ("When (UTC)", "What", "Detail"), rows, is_long=True),)
+
+
+def _detail(detail: dict[str, object]) -> str:
+    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in detail.items())
+
+
+def _quality(report: AgreementReport) -> Section:
+    quality = report.quality
+    rows = [
+        share_row("Votes for the left side", quality.left_share, remark="all votes as if they were independent"),
+        share_row("Tie votes", quality.tie_share),
+        Row("Votes a comparison, least", count(quality.least_votes_per_comparison)),
+        Row("median", _plain(quality.median_votes_per_comparison)),
+        Row("most", count(quality.most_votes_per_comparison)),
+        Row("Median response time", _seconds(quality.median_response_seconds), n=quality.timed_votes),
+    ]
+    people = tuple(
+        (
+            row.pseudonym,
+            row.kind,
+            row.state.replace("_", " "),
+            count(row.votes),
+            count(row.excluded_votes),
+            count(row.tie_votes),
+            "–" if row.left_share.value is None else percent(row.left_share.value),
+            _seconds(row.median_response_seconds),
+        )
+        for row in quality.annotators
+    )
+    head = ("Annotator", "Kind", "State", "Votes", "Excluded", "Ties", "Left", "Median time")
+    table = Table("Annotators, under pseudonyms in the order they came", head, people, tuple(range(3, 8)), is_long=True)
+    return Section("quality", "How the votes were given", rows=tuple(rows), tables=(table,) if people else ())
+
+
+def _exclusions(report: AgreementReport) -> Section:
+    paragraphs = ["Nobody is excluded for disagreeing with the metric or with the majority."]
+    if not report.exclusions:
+        return Section("exclusions", "Exclusions", (*paragraphs, "No vote was excluded."))
+    table = Table(
+        "Every excluded vote with its reason",
+        ("Comparison", "Prompt", "Annotator", "Reason"),
+        tuple(_excluded(row) for row in report.exclusions),
+        (0,),
+        is_long=True,
+    )
+    return Section("exclusions", "Exclusions", tuple(paragraphs), tables=(table,))
+
+
+def _excluded(row: ExcludedVote) -> tuple[str, ...]:
+    return str(row.position), row.prompt, row.annotator, row.reason
+
+
+def _design(report: AgreementReport) -> Section:
+    """The design and every amendment, by hash and date."""
+    table = Table(
+        "Manifest versions: number 1 is the design, each later one an amendment",
+        ("Version", "Date (UTC)", "SHA-256", "Reason"),
+        tuple(
+            (str(row.number), f"{row.created_at:%Y-%m-%d %H:%M}", row.sha256, row.reason)
+            for row in report.manifest_versions
+        ),
+        (0,),
+        is_long=True,
+    )
+    study = report.study
+    opened = f"Opened {study.opened_at:%Y-%m-%d %H:%M} UTC. " if study.opened_at else "Never opened for votes. "
+    closed = f"Closed {study.closed_at:%Y-%m-%d %H:%M} UTC." if study.closed_at else "Not closed."
+    return Section("design", "Design and amendments", (opened + closed,), tables=(table,))
+
+
+def _plain(value: float | None) -> str:
+    return "–" if value is None else f"{value:g}"
+
+
+def _seconds(value: float | None) -> str:
+    return "–" if value is None else f"{value:.1f} s"
