@@ -152,7 +152,8 @@ class GenerationJob(LeasedJob):
 
     class Meta(LeasedJob.Meta):
         abstract = False
-        ordering = ("id",)
+        # One model after another, so that a worker does not load a checkpoint anew for every job.
+        ordering = ("image_set__diffusion_model_id", "id")
         constraints: ClassVar = [
             *LeasedJob.Meta.constraints,
             models.UniqueConstraint(fields=["image_set", "chunk"], name="generation_job_one_per_chunk"),
