@@ -1,1 +1,22 @@
-"""Celery tasks of annotation: thin, all on the control queue."""
+"""Celery tasks of annotation: thin, all on the control queue. Each may run twice, late, or not at all."""
+
+from celery import shared_task
+from django.utils import timezone
+
+from annotation.models import Study
+from annotation.studies.lifecycle import advance
+from annotation.studies.upkeep import keep_up
+
+
+@shared_task
+def tick() -> None:
+    """Every half minute (CELERY_BEAT_SCHEDULE)."""
+    keep_up(timezone.now())
+
+
+@shared_task
+def advance_study(study_id: int) -> None:
+    """After a job of the study: do what is due next. Nothing where the study is gone."""
+    study = Study.objects.filter(pk=study_id).first()
+    if study is not None:
+        advance(study)

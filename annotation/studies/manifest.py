@@ -6,7 +6,9 @@
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated, Any, Literal, Self
+from unicodedata import normalize
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -26,8 +28,12 @@ def _in_utc(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-# One line: prompts are lines of files, cells of tables and names of folders.
-PromptText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\r\n]*$")]
+# One line in one spelling: prompts are lines of files, cells of tables and names of folders.
+PromptText = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\r\n]*$"),
+    AfterValidator(partial(normalize, "NFC")),
+]
 # torch and the database both take up to 63 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 

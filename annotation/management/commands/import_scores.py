@@ -1,0 +1,35 @@
+"""import_scores STUDY FILE.csv --metric NAME: the scores of a metric that was computed elsewhere."""
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from annotation.models import Study
+from annotation.studies.score_import import import_scores
+from generation.refusals import Refused
+
+
+class Command(BaseCommand):
+    """Imports all of a file or none of it; the same file again changes nothing."""
+
+    help = "Import scores from a CSV file with the columns prompt, score_a, score_b: one row for each comparison."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The study, the file, the metric's name."""
+        parser.add_argument("study", help="The study's slug.")
+        parser.add_argument("file", type=Path, help="CSV with the columns prompt, score_a, score_b.")
+        parser.add_argument("--metric", required=True, help="What the metric is called from now on.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import and say what was new."""
+        try:
+            study = Study.objects.get(slug=options["study"])
+            done = import_scores(study=study, path=options["file"], metric=options["metric"])
+        except Study.DoesNotExist as error:
+            raise CommandError(f"There is no study {options['study']!r}.") from error
+        except Refused as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(
+            f"{done.metric}: {done.new_count} comparisons scored, {done.unchanged_count} had these scores already."
+        )

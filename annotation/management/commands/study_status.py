@@ -1,0 +1,58 @@
+"""study_status [STUDY]: how far a study is, or all of them."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.table import Table
+
+from annotation.management.console import console_on
+from annotation.models import Study
+from annotation.studies.progress import StudyProgress, progress
+
+
+class Command(BaseCommand):
+    """Counts only: nothing that a sealed study keeps to itself."""
+
+    help = "How far a study is: images, scores, votes, failures. Without a study: one line for each."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The study and the format."""
+        parser.add_argument("study", nargs="?", help="The study's slug; all studies without it.")
+        parser.add_argument("--format", choices=("table", "json"), default="table")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Count and print."""
+        studies = Study.objects.order_by("created_at")
+        if options["study"]:
+            studies = studies.filter(slug=options["study"])
+            if not studies:
+                raise CommandError(f"There is no study {options['study']!r}.")
+        found = [(study, progress(study)) for study in studies]
+        if options["format"] == "json":
+            documents = [{"slug": study.slug, **counts.as_document()} for study, counts in found]
+            self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
+            return
+        console = console_on(self.stdout)
+        console.print(_table(found))
+        for study, counts in found:
+            for failure in counts.failures:
+                console.print(f"{study.slug}: {failure}", style="red", markup=False, soft_wrap=True)
+
+
+def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
+    table = Table("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
+    for study, counts in found:
+        jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"
+        failed = f", {counts.failed_job_count} failed" if counts.failed_job_count else ""
+        simulated = f" ({counts.simulated_annotator_count} simulated)" if counts.simulated_annotator_count else ""
+        table.add_row(
+            study.slug,
+            counts.state,
+            f"{counts.image_count} of {counts.planned_image_count}",
+            f"{counts.scored_set_count} of {counts.set_count}",
+            jobs + failed,
+            f"{counts.vote_count} of {counts.slot_total}",
+            f"{counts.annotator_count}{simulated}",
+        )
+    return table

@@ -1,0 +1,72 @@
+"""What a study file may say but probably does not mean; pure. Doubts are shown, they stop nothing."""
+
+from pathlib import Path
+
+from annotation.studies.contradictions import MODELS, is_local
+from annotation.studies.manifest import Manifest
+
+
+def doubts(manifest: Manifest) -> list[str]:
+    """One sentence about each thing to think over before launching; empty where there is none."""
+    checks = (_unfilled_slots, _quota_beyond_prompts, _tie_rule_without_ties, _absent_paths, _same_model_twice)
+    return [sentence for check in checks for sentence in check(manifest)]
+
+
+def _unfilled_slots(manifest: Manifest) -> list[str]:
+    plan = manifest.annotation
+    if plan.most_annotators is None:
+        return []
+    slots = len(manifest.prompts) * plan.overlap
+    most = plan.most_annotators * min(plan.comparisons_per_annotator, len(manifest.prompts))
+    if plan.most_annotators < plan.overlap:
+        return [
+            f"annotation.overlap is {plan.overlap}, but at most {plan.most_annotators} annotators take part "
+            "and each votes once on a comparison: no comparison can fill."
+        ]
+    if slots <= most:
+        return []
+    return [
+        f"{slots} votes are wanted ({len(manifest.prompts)} comparisons, {plan.overlap} each), but at most {most} can "
+        f"be given ({plan.most_annotators} annotators, {most // plan.most_annotators} comparisons each)."
+    ]
+
+
+def _quota_beyond_prompts(manifest: Manifest) -> list[str]:
+    quota = manifest.annotation.comparisons_per_annotator
+    if manifest.source == "external" or quota <= len(manifest.prompts):
+        return []
+    return [
+        f"annotation.comparisons_per_annotator is {quota}, but there are {len(manifest.prompts)} comparisons "
+        "and nobody sees one twice: an annotator is done after all of them."
+    ]
+
+
+def _tie_rule_without_ties(manifest: Manifest) -> list[str]:
+    plan, endpoint = manifest.annotation, manifest.analysis.primary_endpoint
+    if endpoint == "strict" or plan.ties or plan.overlap % 2 == 0:
+        return []
+    return [
+        f'analysis.primary_endpoint is "{endpoint}", but no tie may be voted and the overlap is odd: people will '
+        'hardly tie, and the endpoint is about the same as "strict".'
+    ]
+
+
+def _absent_paths(manifest: Manifest) -> list[str]:
+    if manifest.source == "external":
+        return []
+    named = {"encoder.checkpoint": manifest.encoder.checkpoint}
+    for field in MODELS:
+        plan, name = getattr(manifest, field), field.replace("model_", "models.")
+        named |= {f"{name}.checkpoint": plan.checkpoint, f"{name}.lora": plan.lora}
+    return [
+        f"{key}: there is no {path} on this machine; the worker needs it."
+        for key, path in named.items()
+        if path and is_local(path) and not Path(path).exists()
+    ]
+
+
+def _same_model_twice(manifest: Manifest) -> list[str]:
+    settings_a, settings_b = (getattr(manifest, field).model_dump(exclude={"name"}) for field in MODELS)
+    if manifest.source != "generated" or settings_a != settings_b:
+        return []
+    return ["models.a and models.b have the same settings: their images will be the same, seed by seed."]

@@ -1,0 +1,42 @@
+"""What is done every half minute, so that no lost message and no dead worker strands a study."""
+
+import logging
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+
+from annotation.models import Study
+from annotation.studies.lifecycle import advance
+from annotation.voting.assignment import expire_leases
+from generation import jobs
+from generation.models import GenerationJob
+from generation.refusals import Refused
+from scoring.models import ScoringJob
+
+logger = logging.getLogger(__name__)
+
+ENDED = (Study.State.DRAFT, Study.State.CLOSED)
+
+
+def keep_up(now: datetime) -> None:
+    """Take jobs from dead workers, end the leases of annotators who left, advance every study. Safe to run twice."""
+    _guarded("reaping", partial(reap, now))
+    _guarded("expiring leases", partial(expire_leases, now=now))
+    for study in Study.objects.exclude(state__in=ENDED).order_by("pk"):
+        _guarded(f"advancing {study.slug}", partial(advance, study))
+
+
+def reap(now: datetime) -> None:
+    """Put back the jobs of workers that stopped answering; `advance` sends their messages."""
+    jobs.reap(GenerationJob, now)
+    jobs.reap(ScoringJob, now)
+
+
+def _guarded(what: str, do: Callable[[], object]) -> None:
+    """One study's fault is not another's."""
+    try:
+        do()
+    except Refused as refusal:
+        logger.warning("%s: %s", what, refusal)
+    except Exception:
+        logger.exception("%s failed", what)
