@@ -30,7 +30,7 @@ from generation.refusals import Refused
 from scoring.models import SetScore
 
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
-_SCREENED_OUT = "annotator screened out"
+SCREENED_OUT = "annotator screened out"
 
 
 def is_sealed(study: Study, *, manifest: Manifest) -> bool:
@@ -201,7 +201,7 @@ def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: li
     annotator_of = {row.pk: index for index, row in enumerate(annotators)}
     excluded = votes.filter(_EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
     return tuple(
-        Exclusion(comparison_of[comparison], annotator_of[annotator], reason or _SCREENED_OUT)
+        Exclusion(comparison_of[comparison], annotator_of[annotator], reason or SCREENED_OUT)
         for comparison, annotator, reason in excluded.values_list(
             "assignment__comparison_id", "assignment__annotator_id", "exclusion_reason"
         )

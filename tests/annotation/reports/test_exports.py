@@ -1,0 +1,97 @@
+import csv
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from annotation.models import Vote
+from annotation.reports import exports
+from tests.annotation.reports.studies import Plan, make_study
+
+pytestmark = pytest.mark.django_db
+
+PLAN = Plan(
+    votes=[["A", "B", "tie"], ["B", "", "A"]],
+    scores=[(80.0, 70.5), (60.0, None)],
+    prompts=['a "red" kite, high', "ein graues Meer, =SUM(1)"],
+    manifest={"notice": "Noise, not images."},
+)
+
+
+def export(path: Path, export_format: str) -> str:
+    out = StringIO()
+    call_command("export_votes", "weather", format=export_format, out=path, stdout=out)
+    return out.getvalue()
+
+
+def test_csv_holds_one_row_a_vote_with_the_model_that_was_chosen(tmp_path: Path) -> None:
+    make_study(PLAN)
+    assert export(tmp_path / "votes.csv", "csv") == f"5 votes written to {tmp_path / 'votes.csv'}\n"
+    with (tmp_path / "votes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    seen = [(row["annotator"], row["position"], row["left_model"], row["choice"], row["chosen_model"]) for row in rows]
+    assert seen == [
+        ("P001", "1", "Alpha", "left", "Alpha"),
+        ("P002", "1", "Beta", "left", "Beta"),
+        ("P003", "1", "Alpha", "tie", ""),
+        ("P001", "2", "Beta", "left", "Beta"),
+        ("P003", "2", "Beta", "right", "Alpha"),
+    ]
+    assert {row["prompt"] for row in rows} == set(PLAN.prompts)
+    assert {row["simulated"] for row in rows} == {"false"}
+    assert {row["notice"] for row in rows} == {"Noise, not images."}
+
+
+def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "_CHUNK", 2)  # so that five votes come in three chunks
+    make_study(PLAN)
+    for export_format in exports.FORMATS:
+        export(tmp_path / f"votes.{export_format}", export_format)
+    lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
+    table: list[dict[str, Any]] = pq.read_table(tmp_path / "votes.parquet").to_pylist()
+    assert len(table) == 5
+    assert [{**row, "received_at": row["received_at"].isoformat()} for row in table] == lines
+    with (tmp_path / "votes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["vote_id"] for row in rows] == [row["vote_id"] for row in lines]
+
+
+def test_votes_that_do_not_count_are_there_and_say_why(tmp_path: Path) -> None:
+    study, manifest = make_study(PLAN)
+    first, second, *_ = Vote.objects.order_by("assignment_id")
+    Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="too fast")
+    Vote.objects.filter(pk=second.pk).update(state="superseded")
+    rows = list(exports.vote_rows(study, manifest=manifest))
+    assert [row["exclusion_reason"] for row in rows] == ["too fast", "", "", "", ""]
+    assert [row["state"] for row in rows] == ["standing", "superseded", "standing", "standing", "standing"]
+
+
+def test_a_sealed_study_exports_no_model_and_nothing_to_tell_one_by(tmp_path: Path) -> None:
+    make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], state="open", are_sides_known=False))
+    export(tmp_path / "votes.csv", "csv")
+    text = (tmp_path / "votes.csv").read_text()
+    assert "Alpha" not in text
+    assert "left_model" not in text
+    # the side is a mere convention where nobody recorded it, so it would name the model
+    assert [row["choice"] for row in csv.DictReader(StringIO(text))] == ["", "", "tie"]
+
+
+def test_unknown_sides_are_exported_as_models(tmp_path: Path) -> None:
+    study, manifest = make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False))
+    rows = list(exports.vote_rows(study, manifest=manifest))
+    assert [(row["choice"], row["left_model"]) for row in rows] == [("Alpha", ""), ("Beta", ""), ("tie", "")]
+
+
+def test_a_refused_export_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="There is no study 'weather'"):
+        export(tmp_path / "votes.csv", "csv")
+    make_study(PLAN)
+    (tmp_path / "file").touch()
+    with pytest.raises(CommandError, match="cannot be written"):
+        export(tmp_path / "file" / "votes.csv", "csv")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "media"] == ["file"]
