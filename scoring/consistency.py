@@ -50,7 +50,8 @@ def contributions(embeddings: ArrayLike) -> Vector:
     Raises ValueError as `semantic_consistency_score` does, and for two rows: one image alone has no score.
     """
     similarities = pairwise_similarities(embeddings)
-    return _mean_of_pairs(similarities) - _scores_without_each(similarities)
+    added: Vector = _mean_of_pairs(similarities) - _scores_without_each(similarities)
+    return added
 
 
 def jackknife_standard_error(embeddings: ArrayLike) -> float:
@@ -79,7 +80,7 @@ def _checked(embeddings: ArrayLike) -> Matrix:
 
 def _directions(rows: Matrix) -> Matrix:
     """Rows of length one. Divided by the largest entry first, so that no square over- or underflows."""
-    scaled = rows / np.abs(rows).max(axis=1, keepdims=True)
+    scaled: Matrix = rows / np.abs(rows).max(axis=1, keepdims=True)
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     return scaled
 

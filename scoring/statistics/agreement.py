@@ -81,7 +81,7 @@ def agreement(
     n = len(earned)
     if ties == "half" and n:
         reason = "half credit is not a proportion, see the bootstrap"
-        return Estimate(float(earned.mean()), None, None, level, n, "none", reason)
+        return Estimate(float(earned.sum()) / n, None, None, level, n, "none", reason)
     proportion = wilson if interval == "wilson" else clopper_pearson
     return proportion(int(earned.sum()), n, level=level)
 
@@ -107,7 +107,7 @@ def bootstrap_agreement(
     summands = np.column_stack([np.where(is_counted, earned, 0.0), is_counted])
     totals = resampled_totals(summands, clusters=clusters, resampling=resampling)
     shares = ratio(totals[:, 0], totals[:, 1])
-    estimate = percentile_estimate(float(earned[is_counted].mean()), shares, n=n, resampling=resampling)
+    estimate = percentile_estimate(float(summands[:, 0].sum()) / n, shares, n=n, resampling=resampling)
     return _pointing_to_wilson(estimate)
 
 

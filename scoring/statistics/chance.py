@@ -135,7 +135,7 @@ def _against_constant(people: Signs, metric: Signs, sign: int, ties: TieTreatmen
 
 def _hardest(tests: list[SignificanceTest]) -> SignificanceTest:
     """The test that is furthest from showing anything; one that does not exist shows nothing."""
-    return max(tests, key=lambda test: 2.0 if test.p_value is None else test.p_value)
+    return max(tests, key=lambda test: (2.0 if test.p_value is None else test.p_value, -(test.statistic or 0.0)))
 
 
 def _decided_table(people: ArrayLike, metric: ArrayLike) -> Integers:

@@ -190,12 +190,12 @@ def _fleiss(table: _Resampled) -> Estimate:
 
 def _summands(votes: Integers) -> Floats:
     """What each comparison adds to the sums: (n, q * q + q + 5), in the order of the fields of `_Sums`."""
-    counted = votes.astype(np.float64)
+    (n, q), counted = votes.shape, votes.astype(np.float64)
     size = counted.sum(axis=1, keepdims=True)
     is_paired = (size >= 2).astype(np.float64)
     others = np.maximum(size - 1, 1)
-    ordered_pairs = counted[:, :, np.newaxis] * (counted[:, np.newaxis, :] - np.eye(votes.shape[1]))
-    coincidences = ordered_pairs.reshape(len(votes), -1) / others * is_paired
+    ordered_pairs = counted[:, :, np.newaxis] * (counted[:, np.newaxis, :] - np.eye(q))
+    coincidences = ordered_pairs.reshape(n, q * q) / others * is_paired
     agreeing = (counted * (counted - 1)).sum(axis=1, keepdims=True)
     pairs = size * (size - 1)
     agreement = agreeing / np.maximum(pairs, 1)

@@ -1,5 +1,6 @@
 """Tests of a difference: paired counts, paired scores, two distributions."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -63,17 +64,19 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
 def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
     """The largest distance of two distribution functions; the p-value ignores that scores are paired.
 
-    first, second: (n,) and (m,) scores. Exact p-value up to 1,000 scores a side. Raises ValueError for a value that is
-    not finite. Source: Smirnov (1939); for paired scores `ks_sign_flip` gives the p-value that holds.
+    first, second: (n,) scores of the same comparisons. Exact p-value (where no scores are equal) up to n = 1,000.
+    Raises ValueError for unequal lengths or a value that is not finite.
+    Source: Smirnov (1939); Gnedenko and Korolyuk (1951). `ks_sign_flip` gives the p-value that keeps the pairing.
     """
-    a, b = _finite(first), _finite(second)
-    n = min(len(a), len(b))
+    a, b = _paired(first, second)
+    n, method = len(a), "two-sample Kolmogorov-Smirnov, {}, ignores the pairing"
     if not n:
-        return SignificanceTest.undefined("no scores", n=0, method="two-sample Kolmogorov-Smirnov")
-    is_exact = max(len(a), len(b)) <= _MOST_FOR_EXACT_KS
-    result = stats.ks_2samp(a, b, method="exact" if is_exact else "asymp")
-    method = f"two-sample Kolmogorov-Smirnov, {'exact' if is_exact else 'asymptotic'}, ignores the pairing"
-    return SignificanceTest(float(result.statistic), float(result.pvalue), n, method)
+        return SignificanceTest.undefined("no scores", n=0, method=method.format("exact"))
+    distance = _DistancesUnderFlips(a, b).observed()
+    if n > _MOST_FOR_EXACT_KS:
+        p_value = float(stats.ks_2samp(a, b, method="asymp").pvalue)
+        return SignificanceTest(distance, p_value, n, method.format("asymptotic"))
+    return SignificanceTest(distance, _smirnov_p(n, round(distance * n)), n, method.format("exact"))
 
 
 def ks_sign_flip(
@@ -83,19 +86,17 @@ def ks_sign_flip(
 
     first, second: (n,) scores of the same comparisons. clusters: (n,) labels; pairs of one label are exchanged
     together. p = (1 + permutations at least as far apart) / (1 + permutations).
-    Raises ValueError for unequal lengths or a value that is not finite.
+    Raises ValueError as `ks_two_sample` does.
     """
-    a, b = _finite(first), _finite(second)
-    if len(a) != len(b):
-        raise ValueError(f"scores are paired, not {len(a)} against {len(b)}")
+    a, b = _paired(first, second)
     method = f"Kolmogorov-Smirnov under within-pair exchange, {resampling.resamples} permutations, "
     method += f"seed {resampling.seed}"
     if not len(a):
         return SignificanceTest.undefined("no scores", n=0, method=method)
-    distance = _DistancesUnderFlips(a, b)
-    observed = float(distance.of(np.ones((1, len(a))))[0])
+    distances = _DistancesUnderFlips(a, b)
+    observed = distances.observed()
     flips = sign_flips(len(a), clusters=clusters, resampling=resampling)
-    reached = sum(int((distance.of(block) >= observed - _ROUNDING).sum()) for block in flips)
+    reached = sum(int((distances.of(block) >= observed - _ROUNDING).sum()) for block in flips)
     return SignificanceTest(observed, (1 + reached) / (1 + resampling.resamples), len(a), method)
 
 
@@ -118,11 +119,24 @@ class _DistancesUnderFlips:
         self._step = np.where(order < self._n, 1.0, -1.0)
         self._is_last_of_equals = np.append(np.diff(pooled[order]) > 0, True)
 
+    def observed(self) -> float:
+        """The distance with no pair exchanged."""
+        return float(self.of(np.ones((1, self._n)))[0])
+
     def of(self, flips: Floats) -> Floats:
         """flips: (b, n) signs, -1 exchanges a pair. Returns (b,) distances."""
         gaps = np.cumsum(flips[:, self._pair] * self._step, axis=1)[:, self._is_last_of_equals]
         distances: Floats = np.abs(gaps).max(axis=1) / self._n
         return distances
+
+
+def _smirnov_p(n: int, steps: int) -> float:
+    """P(distance >= steps / n) of two samples of n, by reflection of lattice paths, in whole numbers throughout."""
+    if steps == 0:
+        return 1.0
+    reflections = range(1, n // steps + 1)
+    paths: int = sum((-1) ** (k - 1) * math.comb(2 * n, n - k * steps) for k in reflections)
+    return 2 * paths / math.comb(2 * n, n)
 
 
 def _signed_rank_test(differences: Floats) -> SignificanceTest:
@@ -151,6 +165,13 @@ def _weighted_rank_biserial(weights: Floats, signs: Floats, starts: Integers) ->
     balance = np.add.reduceat(weights * signs, starts, axis=1)
     effect: Floats = (mean_rank * balance).sum(axis=1) / (mean_rank * group).sum(axis=1)
     return effect
+
+
+def _paired(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
+    a, b = _finite(first), _finite(second)
+    if len(a) != len(b):
+        raise ValueError(f"scores are paired, not {len(a)} against {len(b)}")
+    return a, b
 
 
 def _finite(values: ArrayLike) -> Floats:

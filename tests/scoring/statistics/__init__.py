@@ -1,0 +1,1 @@
+"""Every formula against published numbers, independent libraries, and what must not matter."""
