@@ -7,7 +7,10 @@ crash writes the same files again, and nothing is left lying about.
 import hashlib
 import json
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from django.db import transaction
@@ -57,11 +60,17 @@ def plan_external_set(*, diffusion_model: DiffusionModel, prompt: str, lot: str)
     return _planned(diffusion_model, prompt, ImageSet.Origin.EXTERNAL, {"lot": lot})
 
 
+def imported_uid(*, model: str, prompt: str) -> uuid.UUID:
+    """The uid of the set that a model's imported images for a prompt belong to, whether it exists or not."""
+    return _uid(_fingerprint(DiffusionModel(name=model), [ImageSet.Origin.IMPORTED.value, prompt, prompt], {}))
+
+
 def find_imported_set(*, diffusion_model: DiffusionModel, prompt: str) -> ImageSet | None:
     """The imported images of a model for a base prompt, or else for the wording its template makes of it."""
-    imported = ImageSet.objects.filter(diffusion_model=diffusion_model, origin=ImageSet.Origin.IMPORTED, lot="")
-    by_prompt = imported.filter(prompt__text=prompt).first()
-    return by_prompt or imported.filter(prompt__text=diffusion_model.render_prompt(prompt)).first()
+    wordings = (prompt, diffusion_model.render_prompt(prompt))
+    uids = [imported_uid(model=diffusion_model.name, prompt=wording) for wording in wordings]
+    found = {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=uids)}
+    return found.get(uids[0]) or found.get(uids[1])
 
 
 def record_image(
@@ -76,39 +85,62 @@ def record_image(
 
     With a job, raises LeaseLost where its claim is no longer the job's: then nothing is stored.
     """
-    if seed not in image_set.seeds:
-        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
-    pixels = as_srgb(image)
-    data = png(pixels)
-    path = image_path(image_set, seed)
-    with written(media(path), data) as part, transaction.atomic():
+    with prepared(media(image_path(image_set.uid, seed)), image) as file, transaction.atomic():
         if job is None:
             ImageSet.objects.select_for_update().get(pk=image_set.pk)
         else:
             hold(job)
         existing = image_set.images.filter(seed=seed).first()
-        if existing is not None:
-            return existing
-        recorded = GeneratedImage.objects.create(
-            image_set=image_set,
-            seed=seed,
-            path=path,
-            sha256=hashlib.sha256(data).hexdigest(),
-            width=pixels.width,
-            height=pixels.height,
-            byte_count=len(data),
-            provenance=provenance,
-        )
-        # Within the transaction: nobody else can put another file there meanwhile. A crash before the commit
-        # leaves a file without a row, which the next attempt replaces.
-        put_in_place(part, media(path))
+        recorded = existing or put_image(file, image_set=image_set, seed=seed, provenance=provenance)
     renditions.make(recorded)
     return recorded
 
 
-def image_path(image_set: ImageSet, seed: int) -> str:
+@dataclass(frozen=True)
+class PreparedFile:
+    """An image's file, safely on disk beside its place."""
+
+    part: Path
+    sha256: str
+    size: tuple[int, int]
+    byte_count: int
+
+
+@contextmanager
+def prepared(target: Path, image: Image.Image) -> Iterator[PreparedFile]:
+    """Encode an image and write it beside its place: what takes time, done before a transaction begins."""
+    pixels = as_srgb(image)
+    data = png(pixels)
+    with written(target, data) as part:
+        yield PreparedFile(part, hashlib.sha256(data).hexdigest(), pixels.size, len(data))
+
+
+def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
+    """The row and the file in its place, inside a transaction that keeps every other writer of this image away.
+
+    A crash before the commit leaves a file without a row, which the next attempt replaces.
+    """
+    if seed not in image_set.seeds:
+        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
+    path = image_path(image_set.uid, seed)
+    width, height = file.size
+    image = GeneratedImage.objects.create(
+        image_set=image_set,
+        seed=seed,
+        path=path,
+        sha256=file.sha256,
+        width=width,
+        height=height,
+        byte_count=file.byte_count,
+        provenance=provenance,
+    )
+    put_in_place(file.part, media(path))
+    return image
+
+
+def image_path(uid: uuid.UUID, seed: int) -> str:
     """Where an image of a set lies, below the media folder."""
-    return f"image_sets/{image_set.uid}/{seed}.png"
+    return f"image_sets/{uid}/{seed}.png"
 
 
 def missing_seeds(image_set: ImageSet) -> list[int]:
@@ -166,7 +198,7 @@ def _planned(diffusion_model: DiffusionModel, prompt: str, origin: ImageSet.Orig
     image_set, _ = ImageSet.objects.get_or_create(
         fingerprint=fingerprint,
         defaults={
-            "uid": uuid.uuid5(_UIDS, fingerprint),
+            "uid": _uid(fingerprint),
             "diffusion_model": diffusion_model,
             "prompt": row,
             "origin": origin,
@@ -175,6 +207,10 @@ def _planned(diffusion_model: DiffusionModel, prompt: str, origin: ImageSet.Orig
         },
     )
     return image_set
+
+
+def _uid(fingerprint: str) -> uuid.UUID:
+    return uuid.uuid5(_UIDS, fingerprint)
 
 
 def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ def make_images(job: GenerationJob, lease: Lease) -> None:
     image_set = job.image_set
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
     for seed in missing:
-        sweep(media(image_path(image_set, seed)))
+        sweep(media(image_path(image_set.uid, seed)))
     if not missing:
         return
     order = Order(

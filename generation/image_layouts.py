@@ -1,0 +1,173 @@
+"""Where the images of a folder belong: model, prompt and seed of every file, and what belongs nowhere.
+
+Two layouts: folders named `<model>/<prompt>/<seed>.jpg`, and a flat CSV manifest with the columns path, model,
+prompt, seed. Reads names and the manifest, never an image.
+"""
+
+import csv
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generation.image_sets import LARGEST_SEED
+from generation.refusals import Refused
+
+MANIFEST = "manifest.csv"
+COLUMNS = ("path", "model", "prompt", "seed")
+LONGEST_MODEL_NAME = 200
+LEFT_BEHIND = {"thumbs.db", "desktop.ini"}  # what file managers leave in folders; so are names that begin with a dot
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file or line that cannot be taken, and why."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.where} {self.reason}"
+
+
+@dataclass
+class PromptFiles:
+    """The files of one prompt of one model, by seed, and the faults among them."""
+
+    model: str
+    prompt: str
+    files: dict[int, Path] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return shown(f"{self.model}/{self.prompt}")
+
+    def add(self, seed: str, path: Path, where: str) -> None:
+        """Take a file, or note why not."""
+        number = _seed(seed)
+        if number is None:
+            self.faults.append(Fault(where, f"does not say its seed: “{shown(seed)}” is not a whole number from 0"))
+        elif number in self.files:
+            self.faults.append(Fault(where, f"has seed {number}, as another file of this prompt has"))
+        else:
+            self.files[number] = path
+
+
+@dataclass
+class Layout:
+    """What a folder or a manifest holds: the prompts in order, and the files that belong to none."""
+
+    prompts: list[PromptFiles] = field(default_factory=list)
+    strays: list[Fault] = field(default_factory=list)
+
+
+def read_layout(folder: Path, *, model: str | None) -> Layout:
+    """The prompts below a folder, or in a CSV manifest: that file, or manifest.csv in the folder.
+
+    With a model only its images are read: FOLDER/model where that exists, else the folder is that model's own.
+    Raises Refused where there is nothing to read, and for a manifest that is not one.
+    """
+    if not folder.exists():
+        raise Refused(f"There is no {folder}.")
+    manifest = folder if folder.is_file() else folder / MANIFEST
+    layout = _from_manifest(manifest, model) if manifest.is_file() else _from_folders(folder, model)
+    if not layout.prompts:
+        of_model = f" of the model {model}" if model else ""
+        raise Refused(f"{folder} holds no images{of_model}: wanted is <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
+    for prompt in layout.prompts:
+        _check_names(prompt)
+    return layout
+
+
+def shown(name: str) -> str:
+    """A name for the eye, where the file system has bytes in it that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _from_folders(folder: Path, model: str | None) -> Layout:
+    layout = Layout()
+    if model is None:
+        for child in _children(folder):
+            if child.is_dir():
+                _add_model(layout, child, _text(child.name), root=folder)
+            else:
+                layout.strays.append(Fault(shown(child.name), "lies outside the folders of models and prompts"))
+    else:
+        own = next((child for child in _children(folder) if _text(child.name) == model and child.is_dir()), folder)
+        _add_model(layout, own, model, root=folder)
+    return layout
+
+
+def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
+    for child in _children(folder):
+        if not child.is_dir():
+            where = shown(str(child.relative_to(root)))
+            layout.strays.append(Fault(where, "lies outside the folders of models and prompts"))
+            continue
+        prompt = PromptFiles(model, _text(child.name))
+        layout.prompts.append(prompt)
+        for file in _children(child):
+            where = shown(str(file.relative_to(root)))
+            if _leaves(file, root):
+                prompt.faults.append(Fault(where, "is a link that leads out of the folder"))
+            elif file.is_dir():
+                prompt.faults.append(Fault(where, "is a folder: wanted are images named <seed>.jpg"))
+            else:
+                prompt.add(file.stem, file, where)
+
+
+def _from_manifest(manifest: Path, model: str | None) -> Layout:
+    found: dict[tuple[str, str], PromptFiles] = {}
+    for line, row in _rows(manifest):
+        where = f"{manifest.name} line {line}:"
+        if missing := [column for column in COLUMNS if not (row.get(column) or "").strip()]:
+            raise Refused(f"{where} {' and '.join(missing)} must not be empty.")
+        key = (_text(row["model"]), _text(row["prompt"]))
+        if model not in (None, key[0]):
+            continue
+        prompt = found.setdefault(key, PromptFiles(*key))
+        file = manifest.parent / row["path"]
+        if Path(row["path"]).is_absolute() or _leaves(file, manifest.parent):
+            prompt.faults.append(Fault(where, f"the path {row['path']} leads out of the manifest's folder"))
+        else:
+            prompt.add(row["seed"].strip(), file, f"{where} {row['path']}")
+    return Layout(list(found.values()))
+
+
+def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with manifest.open(encoding="utf-8-sig", newline="") as stream:
+            reader = csv.DictReader(stream, strict=True)
+            if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
+                raise Refused(f"{manifest} has no column {missing[0]}: wanted are {', '.join(COLUMNS)}.")
+            yield from ((reader.line_num, row) for row in reader)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise Refused(f"{manifest} is not a CSV file in UTF-8 ({error}).") from None
+
+
+def _check_names(prompt: PromptFiles) -> None:
+    for what, name, most in (("model", prompt.model, LONGEST_MODEL_NAME), ("prompt", prompt.prompt, None)):
+        if not name or shown(name) != name:
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is empty or not UTF-8"))
+        elif most is not None and len(name) > most:
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is longer than {most} signs"))
+
+
+def _leaves(file: Path, folder: Path) -> bool:
+    return not file.resolve().is_relative_to(folder.resolve())
+
+
+def _children(folder: Path) -> list[Path]:
+    kept = (child for child in folder.iterdir() if not child.name.startswith("."))
+    return sorted(child for child in kept if child.name.lower() not in LEFT_BEHIND)
+
+
+def _text(name: str) -> str:
+    """A name as prompts are compared: some file systems take accents apart."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _seed(text: str) -> int | None:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_SEED))
+    return int(text) if is_number and int(text) <= LARGEST_SEED else None
