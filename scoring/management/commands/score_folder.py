@@ -87,7 +87,7 @@ def _as_json(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
 
 
 def _as_table(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
-    table = Table(title=f"Semantic Consistency Score by {encoder.identity}", title_justify="left")
+    table = Table()
     table.add_column("folder", overflow="fold")
     table.add_column("n", justify="right")
     table.add_column("SCS", justify="right")
@@ -98,5 +98,7 @@ def _as_table(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
         value = "-" if score.score is None else f"{score.score:.3f}"
         table.add_row(score.folder, str(score.image_count), value, "\n".join(remarks))
     text = StringIO()
-    Console(file=text, width=get_terminal_size((120, 24)).columns, markup=False, highlight=False).print(table)
+    console = Console(file=text, width=get_terminal_size((120, 24)).columns, markup=False, highlight=False)
+    console.print(f"Semantic Consistency Score by {encoder.identity}")
+    console.print(table)
     return text.getvalue()
