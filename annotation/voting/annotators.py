@@ -39,14 +39,14 @@ def join(*, study: Study, rules: VotingRules, now: datetime, external_id: str = 
 
 
 def by_token(token: str) -> Annotator | None:
-    """The annotator whose link this is, with the study; None for a link that leads nowhere."""
-    return Annotator.objects.select_related("study").filter(token=token).first()
+    """The person whose link this is, with the study; None for a link that leads to nobody."""
+    return Annotator.objects.select_related("study").filter(token=token, kind__in=PEOPLE).first()
 
 
 def by_resume_code(code: str) -> Annotator | None:
-    """The annotator who was given this code, however it was typed: blanks, hyphens and case do not matter."""
+    """The person who was given this code, however it was typed: blanks, hyphens and case do not matter."""
     plain = "".join(character for character in code.upper() if character.isalnum())
-    return Annotator.objects.select_related("study").filter(resume_code=plain).first()
+    return Annotator.objects.select_related("study").filter(resume_code=plain, kind__in=PEOPLE).first()
 
 
 def read_instructions(*, annotator: Annotator, now: datetime) -> None:

@@ -69,16 +69,16 @@ def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now
 
 def vote_and_next(
     *, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
-) -> tuple[CastResult, Next | None]:
+) -> tuple[CastResult, Next | Closure]:
     """`cast_vote` and `next_assignment` in one transaction wherever something is free.
 
-    The next is None when the study gives out nothing now (paused or closed meanwhile).
+    Instead of the next it says why the study gives out nothing now, where it was paused or closed meanwhile.
     """
     with transaction.atomic():
         annotator = lock(assignment.annotator_id)
         result = _cast_under_lock(annotator, ballot, assignment, rules, now)
-        if closure(study=annotator.study, rules=rules, now=now):
-            return result, None
+        if reason := closure(study=annotator.study, rules=rules, now=now):
+            return result, reason
         following = lease_under_lock(annotator=annotator, rules=rules, now=now)
     # The vote is committed; only now may the search wait for what others hold.
     return result, following or next_assignment(annotator=annotator, rules=rules, now=now)

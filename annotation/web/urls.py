@@ -2,10 +2,12 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import annotator, images, joining
+from annotation.web import actions, annotator, images, joining, researcher
+from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", joining.landing, name="landing"),
+    path("api/v1/", api.urls),
     path("i/<str:token>", images.serve, name="image"),
     path("a/<str:token>/", annotator.visit, name="visit"),
     path("a/<str:token>/instructions/", annotator.instructions, name="instructions"),
@@ -13,4 +15,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/end/", annotator.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),
     path("resume/", joining.resume, name="resume"),
+    path("api/v1/", api.urls),
+    path("studies/", researcher.studies, name="studies"),
+    path("studies/<slug:slug>/", researcher.study, name="study"),
+    path("studies/<slug:slug>/study.toml", researcher.study_file, name="study-file"),
+    path("studies/<slug:slug>/invitations/", researcher.make_invitations, name="make-invitations"),
+    path("studies/<slug:slug>/invitations.csv", researcher.invitations_file, name="invitations-file"),
+    path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
 ]

@@ -41,12 +41,16 @@ def place(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Place:
     return Place.COMPARISONS if annotator.instructions_read_at else Place.INSTRUCTIONS
 
 
+def spoken(language: str) -> str:
+    """The study's language where the pages speak it, else the default."""
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
+
+
 def in_language(language: str, view: Callable[[], HttpResponse]) -> HttpResponse:
     """Answer in the study's language, whatever the browser prefers, and say so in the header."""
-    supported = language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
-    with translation.override(supported):
+    with translation.override(spoken(language)):
         response = view()
-        response["Content-Language"] = supported
+        response["Content-Language"] = spoken(language)
         return response
 
 
@@ -60,7 +64,7 @@ def annotator_page(view: AnnotatorView) -> Callable[[HttpRequest, str], HttpResp
     @wraps(view)
     def wrapper(request: HttpRequest, token: str) -> HttpResponse:
         annotator = annotators.by_token(token)
-        if annotator is None or annotator.kind not in annotators.PEOPLE:
+        if annotator is None:
             raise Http404("no annotator has this link")
         manifest = current_manifest(annotator.study)
         return in_language(manifest.texts.language, lambda: view(request, annotator, manifest))

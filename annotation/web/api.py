@@ -1,0 +1,191 @@
+"""The JSON API at /api/v1/: what the annotation page uses, scripts may use.
+
+The annotator's token in the path is the whole credential: no cookie is read, so a foreign page has
+nothing to ride on, and no CSRF token is needed. Everything is a POST, because even asking for the next
+comparison leases one, and browsers prefetch GETs.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from ninja import NinjaAPI, Status
+from ninja.errors import HttpError, ValidationError
+
+from annotation.models import Annotator, Assignment, Vote
+from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
+from annotation.voting import annotators
+from annotation.voting.assignment import Next, NextKind, next_assignment, release
+from annotation.voting.casting import Ballot, BallotInvalid, CastResult, CastState, undo_vote, vote_and_next
+from annotation.voting.opening import Closure, closure, sentence
+from annotation.voting.rules import VotingRules
+from annotation.web import api_schemas as schemas
+from annotation.web.images import address
+from annotation.web.sealing import Seal
+from annotation.web.visiting import spoken
+from generation.refusals import Refused
+
+# No docs page: it would load scripts from elsewhere, which the content security policy forbids.
+api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api")
+
+REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
+ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
+SANE_YEARS = range(2000, 2200)
+
+NextOut = schemas.ComparisonOut | schemas.WaitOut | schemas.DoneOut | schemas.StoppedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks, of which study, when."""
+
+    annotator: Annotator
+    manifest: Manifest
+    rules: VotingRules
+    now: datetime
+
+
+@api.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
+def ask_next(request: HttpRequest, token: str) -> NextOut:
+    """The comparison on the annotator's screen, or a new one, or `wait`, `done` or `stopped`."""
+    with _visit(token) as visit:
+        if reason := closure(study=visit.annotator.study, rules=visit.rules, now=visit.now):
+            return schemas.StoppedOut(message=sentence(reason))
+        return _next_out(visit, next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now))
+
+
+@api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
+def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> schemas.CastOut:
+    """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
+    with _visit(token) as visit:
+        assignment = _assignment(visit.annotator, body.assignment)
+        result, following = vote_and_next(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=visit.now)
+        return schemas.CastOut(state=_state_out(result), next=_next_out(visit, following))
+
+
+@api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
+def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
+    """Give a comparison back at once, for whoever leaves; somebody else may then get it."""
+    with _visit(token) as visit:
+        assignment = _assignment(visit.annotator, body.assignment)
+        return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
+
+
+@api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
+def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> NextOut:
+    """Take a vote back while the study lets you; the answer is its comparison, as it was shown."""
+    with _visit(token) as visit:
+        own = Vote.objects.select_related("assignment").filter(assignment__annotator=visit.annotator)
+        if (undone := own.filter(pk=body.vote_id).first()) is None:
+            raise Http404(_("This annotator has no such vote."))
+        undo_vote(vote=undone, rules=visit.rules, now=visit.now)
+    return ask_next(request, token)
+
+
+@api.post("/annotators/{token}/instructions-read", response={204: None, **REFUSALS}, operation_id="instructions_read")
+def instructions_read(request: HttpRequest, token: str) -> Status[None]:
+    """Record that the annotator has read the instructions."""
+    with _visit(token) as visit:
+        annotators.read_instructions(annotator=visit.annotator, now=visit.now)
+    return Status(204, None)
+
+
+@api.exception_handler(Refused)
+def _refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    status = 422 if isinstance(refusal, BallotInvalid) else 409
+    return api.create_response(request, {"message": str(refusal)}, status=status)
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, missing: Http404) -> HttpResponse:
+    return api.create_response(request, {"message": str(missing)}, status=404)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api.create_response(request, {"message": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
+    faults = [f"{'.'.join(map(str, fault['loc'][2:])) or 'the body'}: {fault['msg']}" for fault in invalid.errors]
+    return api.create_response(request, {"message": f"The request does not fit: {'; '.join(faults)}."}, status=422)
+
+
+@contextmanager
+def _visit(token: str) -> Iterator[Visit]:
+    """The annotator of this link; inside, sentences are in the study's language."""
+    annotator = annotators.by_token(token)
+    if annotator is None:
+        raise Http404(_("No annotator has this link: compare it with the one that you were given."))
+    manifest = current_manifest(annotator.study)
+    with translation.override(spoken(manifest.texts.language)):
+        yield Visit(annotator, manifest, manifest.voting_rules(), timezone.now())
+
+
+def _assignment(annotator: Annotator, token: str) -> Assignment:
+    try:
+        annotator_id, assignment_id = ASSIGNMENTS.open(token)
+    except ValueError:
+        annotator_id = assignment_id = 0
+    found = Assignment.objects.filter(pk=assignment_id, annotator=annotator).first()
+    if found is None or annotator_id != annotator.pk:
+        raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
+    return found
+
+
+def _ballot(body: schemas.BallotIn) -> Ballot:
+    return Ballot(
+        vote_id=body.vote_id,
+        choice=body.choice,
+        shown_at=_sane(body.shown_at),
+        voted_at=_sane(body.voted_at),
+        response_ms=body.response_ms,
+        rendition=body.rendition,
+    )
+
+
+def _state_out(result: CastResult) -> Literal["accepted", "late", "already_voted"]:
+    """A vote that was sent before gets the answer that it got then."""
+    if result.state == CastState.ALREADY_VOTED:
+        return "already_voted"
+    return "late" if result.vote.state == Vote.State.LATE else "accepted"
+
+
+def _sane(time: datetime | None) -> datetime | None:
+    """Nothing for the time of a clock that is centuries off; the vote is worth keeping all the same."""
+    return time if time and time.year in SANE_YEARS else None
+
+
+def _next_out(visit: Visit, following: Next | Closure) -> NextOut:
+    if isinstance(following, Closure):
+        return schemas.StoppedOut(message=sentence(following))
+    if following.kind == NextKind.WAIT:
+        return schemas.WaitOut(seconds=following.wait_seconds)
+    if following.assignment is None:
+        return schemas.DoneOut()
+    annotator, assignment, plan = visit.annotator, following.assignment, visit.manifest.annotation
+    return schemas.ComparisonOut(
+        assignment=ASSIGNMENTS.close(annotator.pk, assignment.pk),
+        question=visit.manifest.texts.question,
+        prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
+        left=[_image_out(annotator, image_id) for image_id in assignment.left_images],
+        right=[_image_out(annotator, image_id) for image_id in assignment.right_images],
+        ties=plan.ties,
+        minimum_viewing_seconds=plan.minimum_viewing_seconds,
+        progress=schemas.ProgressOut(done=min(following.done_count, following.quota), of=following.quota),
+    )
+
+
+def _image_out(annotator: Annotator, image_id: int) -> schemas.ImageOut:
+    return schemas.ImageOut(
+        grid=address(annotator=annotator, image=image_id, rendition="grid"),
+        grid2x=address(annotator=annotator, image=image_id, rendition="grid2x"),
+        zoom=address(annotator=annotator, image=image_id, rendition="zoom"),
+    )

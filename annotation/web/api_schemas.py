@@ -1,0 +1,110 @@
+"""The API's documents: what a script or the page sends, and what it gets."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from ninja import Field, Schema
+from pydantic import AwareDatetime, ConfigDict
+
+MOST_RESPONSE_MS = 2**31 - 1
+
+
+class Request(Schema):
+    """What is sent: nothing in it goes unread."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class BallotIn(Request):
+    """A vote. `vote_id` is made by the sender, at random; the same id counts once, however often it is sent."""
+
+    vote_id: UUID
+    assignment: str = Field(max_length=100, description="As it came with the comparison.")
+    choice: Literal["left", "right", "tie"]
+    shown_at: AwareDatetime | None = Field(None, description="When every image had been painted, by your clock.")
+    voted_at: AwareDatetime | None = Field(None, description="When the annotator chose, by your clock.")
+    response_ms: int | None = Field(None, ge=0, le=MOST_RESPONSE_MS, description="From painted to chosen.")
+    rendition: Literal["", "grid", "grid2x", "zoom"] = Field("", description="Which size of image was shown.")
+
+
+class AssignmentIn(Request):
+    """A comparison that is given back."""
+
+    assignment: str = Field(max_length=100)
+
+
+class UndoIn(Request):
+    """A vote that is taken back."""
+
+    vote_id: UUID
+
+
+class ImageOut(Schema):
+    """Where the browser finds one image, in each size."""
+
+    grid: str
+    grid2x: str
+    zoom: str
+
+
+class ProgressOut(Schema):
+    """How many comparisons this annotator has answered, of how many."""
+
+    done: int
+    of: int
+
+
+class ComparisonOut(Schema):
+    """A comparison to vote on. Nothing in it tells which model made an image."""
+
+    kind: Literal["comparison"] = "comparison"
+    assignment: str
+    question: str
+    prompt: str | None = Field(description="Null unless the study shows prompts.")
+    left: list[ImageOut]
+    right: list[ImageOut]
+    ties: bool = Field(description="Whether a tie may be voted.")
+    minimum_viewing_seconds: float
+    progress: ProgressOut
+
+
+class WaitOut(Schema):
+    """Nothing is free now, but others' comparisons may come back: ask again, at the latest after `seconds`."""
+
+    kind: Literal["wait"] = "wait"
+    seconds: int
+
+
+class DoneOut(Schema):
+    """No comparison is left for this annotator."""
+
+    kind: Literal["done"] = "done"
+
+
+class StoppedOut(Schema):
+    """The study gives out nothing now: not opened yet, paused or closed."""
+
+    kind: Literal["stopped"] = "stopped"
+    message: str
+
+
+NextOut = Annotated[ComparisonOut | WaitOut | DoneOut | StoppedOut, Field(discriminator="kind")]
+
+
+class CastOut(Schema):
+    """What became of a vote (`late`: kept, but its place was taken), and what comes next."""
+
+    state: Literal["accepted", "late", "already_voted"]
+    next: NextOut
+
+
+class ReleasedOut(Schema):
+    """Whether the comparison was still held; if not, nothing changed."""
+
+    released: bool
+
+
+class RefusalOut(Schema):
+    """One sentence that says what is wrong and what to do."""
+
+    message: str
