@@ -7,7 +7,6 @@ from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", joining.landing, name="landing"),
-    path("api/v1/", api.urls),
     path("i/<str:token>", images.serve, name="image"),
     path("a/<str:token>/", annotator.visit, name="visit"),
     path("a/<str:token>/instructions/", annotator.instructions, name="instructions"),
