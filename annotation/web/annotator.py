@@ -64,8 +64,8 @@ def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest)
         "manifest": manifest,
         "texts": manifest.texts,
         "words": page_words(),
-        "next_url": reverse("api-1:next_comparison", args=[annotator.token]),
-        "votes_url": reverse("api-1:cast_vote", args=[annotator.token]),
+        "next_url": reverse("api:ask_next", args=[annotator.token]),
+        "votes_url": reverse("api:vote", args=[annotator.token]),
     }
     return render(request, "web/annotator/comparisons.html", context)
 

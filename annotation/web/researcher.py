@@ -1,0 +1,107 @@
+"""The researcher's pages: the list of studies, and a study with its progress. Counts only: nothing here is sealed."""
+
+import csv
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.models import Annotator, Study, Vote
+from annotation.studies.current import current_manifest
+from annotation.studies.progress import progress
+from annotation.studies.study_file import write_study_file
+from annotation.voting.annotators import PEOPLE, invite
+from annotation.web.actions import verbs_for
+from annotation.web.forms import InvitationForm
+from annotation.web.staff import staff_page
+
+MOST_ANNOTATORS_LISTED = 200
+COUNTED_VOTES = Count("assignments__votes", filter=Q(assignments__votes__state=Vote.State.STANDING))
+
+
+@require_safe
+@staff_page
+def studies(request: HttpRequest) -> HttpResponse:
+    """All studies, the newest first; without any, what to do first."""
+    standing = Q(comparisons__assignments__votes__state=Vote.State.STANDING)
+    rows = Study.objects.select_related("model_a", "model_b").annotate(
+        vote_count=Count("comparisons__assignments__votes", filter=standing)
+    )
+    return render(request, "web/researcher/studies.html", {"studies": rows})
+
+
+@require_safe
+@staff_page
+def study(request: HttpRequest, slug: str) -> HttpResponse:
+    """One study: where it stands, what can be done, who is invited."""
+    found = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    return render(request, "web/researcher/study.html", _study_context(request, found))
+
+
+def _study_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
+    """What the study's page shows, with the invitation form as it was sent where it had faults."""
+    annotators = study.annotators.annotate(vote_count=COUNTED_VOTES)
+    people = annotators.filter(kind__in=PEOPLE)
+    return {
+        "study": study,
+        "manifest": current_manifest(study),
+        "progress": progress(study),
+        "verbs": verbs_for(study),
+        "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
+        "people": people[:MOST_ANNOTATORS_LISTED],
+        "people_count": people.count(),
+        "simulated_count": annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
+        "invitation_form": form or InvitationForm(),
+        "site": request.build_absolute_uri("/").rstrip("/"),
+    }
+
+
+@require_safe
+@staff_page
+def study_file(_request: HttpRequest, slug: str) -> HttpResponse:
+    """The study as a file that `create_study` reads."""
+    found = get_object_or_404(Study, slug=slug)
+    response = HttpResponse(write_study_file(current_manifest(found)), content_type="application/toml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{found.slug}.toml"'
+    return response
+
+
+@require_POST
+@staff_page
+def make_invitations(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make personal links."""
+    study = get_object_or_404(Study, slug=slug)
+    form = InvitationForm(request.POST)
+    if not form.is_valid():
+        return render(request, "web/researcher/study.html", _study_context(request, study, form), status=400)
+    labels = form.labels_for(study)
+    for label in labels:
+        invite(study=study, label=label)
+    said = ngettext("%(n)s personal link was made.", "%(n)s personal links were made.", len(labels))
+    messages.success(request, said % {"n": len(labels)})
+    return redirect(f"{reverse('study', args=[study.slug])}#invitations")
+
+
+@require_safe
+@staff_page
+def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
+    """Every personal link as CSV: label, link."""
+    study = get_object_or_404(Study, slug=slug)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-invitations.csv"'
+    writer = csv.writer(response)
+    writer.writerow(["label", "link"])
+    for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
+        link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
+        writer.writerow([_plain(annotator.label), link])
+    return response
+
+
+def _plain(label: str) -> str:
+    """A label that no spreadsheet takes for a formula."""
+    return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label

@@ -1,0 +1,159 @@
+"""The researcher's pages: who may see them, what they say, what their buttons do, and what stays sealed."""
+
+import csv
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from annotation.models import Annotator, Study
+from annotation.studies.study_file import parse
+from annotation.voting.annotators import invite
+from tests.factories import make_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_user("researcher", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def outsider() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_user("outsider"))
+    return client
+
+
+def addresses(study: Study) -> list[str]:
+    page = study.get_absolute_url()
+    return ["/studies/", page, f"{page}study.toml", f"{page}invitations.csv", f"{page}do/close/"]
+
+
+def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Client) -> None:
+    study = make_study()
+    for address in addresses(study):
+        answer = Client().get(address)
+        assert (answer.status_code, answer["Location"]) == (302, f"/accounts/login/?next={address}")
+        assert outsider.get(address).status_code == 404
+    for post in (f"{study.get_absolute_url()}do/pause/", f"{study.get_absolute_url()}invitations/"):
+        assert Client().post(post, {"count": 1}).status_code == 302
+        assert outsider.post(post, {"count": 1}).status_code == 404
+    study.refresh_from_db()
+    assert (study.state, Annotator.objects.count()) == ("open", 0)
+
+
+def test_without_a_study_the_list_says_what_to_do_first(researcher: Client) -> None:
+    assert "create_study my-study.toml" in researcher.get("/studies/").content.decode()
+
+
+def test_the_list_names_each_study_with_its_state(researcher: Client) -> None:
+    study = make_study(slug="lighthouses")
+    page = researcher.get("/studies/").content.decode()
+    assert study.get_absolute_url() in page
+    assert "Lighthouses" in page
+
+
+def test_the_study_page_counts(researcher: Client) -> None:
+    page = researcher.get(make_study(comparisons=3).get_absolute_url()).content.decode()
+    assert "of 12 planned" in page
+    assert "of 9 wanted, on 3 comparisons" in page
+
+
+@pytest.mark.parametrize("state", ["draft", "ready", "open", "paused", "closed"])
+def test_every_state_has_its_buttons(researcher: Client, state: str) -> None:
+    offered = {"draft": {"launch"}, "ready": {"open"}, "open": {"pause", "close"}, "paused": {"open", "close"}}
+    page = researcher.get(make_study(state=state).get_absolute_url()).content.decode()
+    verbs = {verb for verb in ("launch", "open", "pause", "close", "retry") if f"/do/{verb}/" in page}
+    assert verbs == offered.get(state, set())
+
+
+def test_a_button_does_what_it_says(researcher: Client) -> None:
+    study = make_study()
+    answer = researcher.post(f"{study.get_absolute_url()}do/pause/", follow=True)
+    assert "Paused: annotators are told so" in answer.content.decode()
+    study.refresh_from_db()
+    assert study.state == "paused"
+    event = study.events.get(verb="paused")
+    assert event.actor is not None
+    assert event.actor.username == "researcher"
+
+
+def test_looking_at_an_action_s_address_does_nothing(researcher: Client) -> None:
+    study = make_study()
+    assert researcher.get(f"{study.get_absolute_url()}do/pause/").status_code == 200
+    assert researcher.get(f"{study.get_absolute_url()}do/explode/").status_code == 404
+    study.refresh_from_db()
+    assert study.state == "open"
+
+
+def test_closing_asks_first(researcher: Client) -> None:
+    study = make_study()
+    address = f"{study.get_absolute_url()}do/close/"
+    assert "It cannot be undone." in researcher.post(address).content.decode()
+    study.refresh_from_db()
+    assert study.state == "open"
+    researcher.post(address, {"confirmed": "yes"})
+    study.refresh_from_db()
+    assert study.state == "closed"
+
+
+def test_a_refused_action_says_why(researcher: Client) -> None:
+    study = make_study(state="draft")
+    answer = researcher.post(f"{study.get_absolute_url()}do/open/", follow=True)
+    assert "it is a draft; launch it first." in answer.content.decode()
+
+
+def test_personal_links_are_made_by_number_or_by_label(researcher: Client) -> None:
+    study = make_study()
+    address = f"{study.get_absolute_url()}invitations/"
+    researcher.post(address, {"count": 2, "labels": ""})
+    answer = researcher.post(address, {"count": "", "labels": "Ada\n\n =2+3 \n"}, follow=True)
+    assert "2 personal links were made." in answer.content.decode()
+    assert [str(one) for one in study.annotators.all()] == ["1", "2", "Ada", "=2+3"]
+    rows = list(csv.DictReader(StringIO(researcher.get(f"{study.get_absolute_url()}invitations.csv").content.decode())))
+    assert [row["label"] for row in rows] == ["1", "2", "Ada", "'=2+3"], "no label is a formula in a spreadsheet"
+    links = [f"http://testserver/a/{annotator.token}/" for annotator in study.annotators.all()]
+    assert [row["link"] for row in rows] == links
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({"count": "", "labels": ""}, "Say how many links"),
+        ({"count": "501", "labels": ""}, "less than or equal to 500"),
+        ({"count": "", "labels": "x" * 201}, "A label has at most 200 letters."),
+        ({"count": "", "labels": "x\n" * 501}, "At most 500 at once."),
+    ],
+)
+def test_a_faulty_invitation_makes_nothing(researcher: Client, sent: dict[str, str], said: str) -> None:
+    study = make_study()
+    answer = researcher.post(f"{study.get_absolute_url()}invitations/", sent)
+    assert answer.status_code == 400
+    assert said in answer.content.decode()
+    assert not study.annotators.exists()
+
+
+def test_the_study_file_is_the_study(researcher: Client) -> None:
+    study = make_study(slug="lighthouses")
+    text = researcher.get(f"{study.get_absolute_url()}study.toml").content.decode()
+    assert parse(text, base=None).slug == "lighthouses"
+
+
+def test_simulated_annotators_and_a_notice_stand_in_a_banner(researcher: Client) -> None:
+    study = make_study(notice="Two models made of noise.")
+    invite(study=study, label="robot", kind=Annotator.Kind.SIMULATED)
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    assert "Two models made of noise." in page
+    assert "1 annotator of this study is simulated" in page
+
+
+def test_an_open_study_shows_no_score(researcher: Client) -> None:
+    study = make_study()
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    assert "Sealed until it closes" in page
+    assert "80.0" not in page
+    assert "70.0" not in page

@@ -1,0 +1,132 @@
+"""Both sets whole on the screen, equal to the pixel, at every size and count."""
+
+from io import BytesIO
+from typing import Any
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, Route, expect
+
+from annotation.models import Annotator
+from tests.annotation.web.scenes import draw_study
+from tests.journeys.conftest import LAPTOP, PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SCREENS = {
+    "laptop": (1440, 900),
+    "small laptop": (1280, 640),
+    "large screen": (2560, 1440),
+    "tablet": (768, 1024),
+    "phone": (390, 844),
+    "phone on its side": (844, 390),
+}
+BOXES = """() => [...document.querySelectorAll('.set')].map(set => {
+  const cells = [...set.children].map(cell => cell.getBoundingClientRect());
+  const box = set.getBoundingClientRect();
+  return {top: box.top, left: box.left, bottom: box.bottom, right: box.right, width: cells[0].width,
+          height: cells[0].height, columns: cells.filter(cell => cell.top === cells[0].top).length}})"""
+
+
+def webp(side: int) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (side, side), (90, 140, 120)).save(buffer, "WEBP")
+    return buffer.getvalue()
+
+
+def comparison(left: int, right: int) -> dict[str, Any]:
+    images = [{"grid": f"/i/{n}-grid", "grid2x": f"/i/{n}-grid2x", "zoom": f"/i/{n}-zoom"} for n in range(left + right)]
+    return {
+        "kind": "comparison",
+        "assignment": "some",
+        "question": "Which set is more consistent?",
+        "prompt": None,
+        "left": images[:left],
+        "right": images[left:],
+        "ties": True,
+        "minimum_viewing_seconds": 0,
+        "progress": {"done": 11, "of": 60},
+    }
+
+
+def show(page: Page, server: str, annotator: Annotator, next_one: dict[str, Any]) -> None:
+    """Open the page with an answer of ours instead of the server's."""
+
+    def image(route: Route) -> None:
+        route.fulfill(body=webp(320 if route.request.url.endswith("2x") else 160), content_type="image/webp")
+
+    page.route("**/next", lambda route: route.fulfill(json=next_one))
+    page.route("**/i/*", image)
+    page.goto(f"{server}/a/{annotator.token}/")
+    expect(page.locator('[data-choice="left"]')).to_have_attribute("aria-disabled", "false")
+
+
+@pytest.fixture
+def annotator() -> Annotator:
+    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"ties": True})
+    annotator = scene.invite("first")
+    Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
+    return annotator
+
+
+@pytest.mark.parametrize("count", [4, 8, 10, 12, 16, 20, 40])
+def test_both_sets_are_whole_and_equal_on_every_screen(
+    page: Page, server: str, annotator: Annotator, count: int
+) -> None:
+    show(page, server, annotator, comparison(count, count))
+    for screen, (width, height) in SCREENS.items():
+        page.set_viewport_size({"width": width, "height": height})
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        left, right = page.evaluate(BOXES)
+        header, footer = page.locator("header").bounding_box(), page.locator("footer").bounding_box()
+        assert header is not None
+        assert footer is not None
+        case = f"{count} images on the {screen}: {left} {right} {header} {footer}"
+        for box in (left, right):
+            assert box["top"] >= header["height"], case
+            assert box["bottom"] <= footer["y"], case
+            assert box["left"] >= 0, case
+            assert box["right"] <= width, case
+            assert box["width"] == box["height"], case
+        assert (left["width"], left["columns"]) == (right["width"], right["columns"]), case
+        assert footer["y"] + footer["height"] <= height, case
+
+
+def test_the_paper_s_twenty_stand_in_five_columns(browser: Browser, server: str, annotator: Annotator) -> None:
+    for screen, smallest in ((LAPTOP, 125), (PHONE, 65)):
+        context = browser.new_context(**screen)
+        page = context.new_page()
+        show(page, server, annotator, comparison(20, 20))
+        left, _right = page.evaluate(BOXES)
+        assert left["columns"] == 5
+        assert left["width"] >= smallest
+        context.close()
+
+
+def test_nothing_moves_while_images_arrive(page: Page, server: str, annotator: Annotator) -> None:
+    page.add_init_script(
+        """window.shifts = [];
+        new PerformanceObserver(list => list.getEntries().forEach(entry =>
+            window.shifts.push(entry.sources.map(source => [source.node?.nodeName, source.previousRect, source.currentRect]))
+        )).observe({type: 'layout-shift', buffered: true})"""
+    )
+    show(page, server, annotator, comparison(20, 20))
+    assert page.evaluate("window.shifts") == []
+
+
+def test_more_than_forty_scroll_together(page: Page, server: str, annotator: Annotator) -> None:
+    show(page, server, annotator, comparison(150, 150))
+    left, right = page.evaluate(BOXES)
+    assert left["width"] >= 72
+    assert left["top"] == right["top"]
+    main = page.locator("main")
+    assert main.evaluate("main => main.scrollHeight > main.clientHeight")
+    expect(page.locator("footer")).to_be_in_viewport()
+
+
+def test_it_follows_the_window(page: Page, server: str, annotator: Annotator) -> None:
+    show(page, server, annotator, comparison(20, 20))
+    expect(page.get_by_role("button", name="Left", exact=True)).to_be_visible()
+    page.set_viewport_size({"width": 390, "height": 844})
+    expect(page.get_by_role("button", name="Upper", exact=True)).to_be_visible()
+    expect(page.get_by_role("group", name="Upper set, 20 images")).to_be_visible()
