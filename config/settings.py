@@ -6,6 +6,7 @@ CELERY_BROKER_URL, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS, LOG_LEVEL. docs/operatio
 
 import os
 import secrets
+import sys
 from pathlib import Path
 
 import environ
@@ -61,6 +62,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "config.health.HealthMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -126,18 +128,25 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed task is not sent again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, float] = {}
 if CELERY_BROKER_URL.startswith("redis"):
     # Longer than any task: a message is not given out again while its task still runs.
     CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 8 * 3600}
-elif CELERY_BROKER_URL.startswith("sqla"):
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"polling_interval": 0.5}
+CELERY_WORKER_POOL_START_METHOD = "spawn"  # CUDA does not survive a fork
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # below stop_grace_period in docker-compose.yml
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "annotation.tasks.tick", "schedule": 30, "options": {"expires": 25}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+if CELERY_BROKER_URL.startswith("redis"):
+    # Counted limits (logins, resume codes) hold for all web processes together.
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": CELERY_BROKER_URL,
+            "KEY_PREFIX": "semblance",
+        }
+    }
 JOB_LEASE_SECONDS = 60
 JOB_HEARTBEAT_SECONDS = 10
 
@@ -204,14 +213,23 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True
 
+# --- mail: password resets ----------------------------------------------------------------------
+globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="semblance@localhost")
+
 # --- logs ---------------------------------------------------------------------------------------
+_renderer: structlog.typing.Processor
+if env.str("LOG_FORMAT", default="text") == "json":
+    _renderer = structlog.processors.JSONRenderer()
+else:
+    _renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
         "structured": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processor": structlog.dev.ConsoleRenderer() if DEBUG else structlog.processors.JSONRenderer(),
+            "processor": _renderer,
             "foreign_pre_chain": [
                 structlog.contextvars.merge_contextvars,
                 structlog.processors.TimeStamper(fmt="iso"),

@@ -1,0 +1,200 @@
+"""`manage.py demo`: the whole path on this machine, from a study file to an agreement report."""
+
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from argparse import ArgumentParser, BooleanOptionalAction
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from django.urls import reverse
+
+from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
+from annotation.models import Study
+from annotation.reports.files import whole_file
+from annotation.reports.gathering import gather
+from annotation.reports.rendering import FORMATS, render
+from annotation.reports.report import build_report
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import close, create_study, open_study
+from annotation.studies.study_file import read_study_file
+from generation.refusals import Refused
+
+ANNOTATOR_COUNT = 5
+NOISE = 0.5
+SEED = 1
+ADMIN = "demo-admin"
+ENDINGS = {"latex": "tex"}
+
+
+class Command(BaseCommand):
+    """Two tiny models, a study, a worker, a web server, simulated votes, a report; then a study to vote in."""
+
+    help = "Show the whole path with tiny untrained models and simulated votes. Running it again reuses what is there."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Whether to stay up, and where."""
+        parser.add_argument("--serve", action=BooleanOptionalAction, default=True, help="stay up after the report")
+        parser.add_argument("--port", type=int, default=8000, help="the web server's; another where it is taken")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run the steps in order; every child process ends with this one."""
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        self.folder: Path = settings.VAR_DIR / "demo"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._prepare()
+            port = _free_port(options["port"])
+            plans = (_web_plan(port), *worker_plans(("gpu", "control")))
+            with running(*plans, patience_seconds=30, say=self._say) as children:
+                self._await_web(port)
+                self._run_closed_study()
+                if options["serve"]:
+                    self._serve_open_study(port, children)
+        except Refused as error:
+            raise CommandError(str(error)) from error
+        except KeyboardInterrupt:
+            self._say("Stopped. `make demo` goes on from here.")
+            raise SystemExit(130) from None
+
+    def _prepare(self) -> None:
+        self._say(
+            "This is a demonstration. Its two models are untrained, so their images are noise, and its votes are "
+            "simulated: the numbers say nothing about any real model, metric or person."
+        )
+        self._step("Database", f"{connection.vendor}, {connection.settings_dict['NAME']}")
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        models = self.folder / "models"
+        self._step("Models", f"two tiny pipelines and an image encoder in {_short(models)}")
+        build = [sys.executable, "-m", "miniatures.untrained", str(models)]
+        if subprocess.run(build, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL).returncode:
+            raise CommandError("The tiny models could not be built; what went wrong is said above.")
+
+    def _run_closed_study(self) -> None:
+        study = self._study("demo")
+        if study.state != Study.State.CLOSED:
+            self._make_images(study)
+            if study.state == Study.State.READY:
+                open_study(study=study)
+            self._simulate(study)
+            close(study=study)
+        self._report(study)
+
+    def _study(self, name: str) -> Study:
+        """The study of the shipped file, made if it is not there."""
+        shipped = settings.BASE_DIR / "docs" / "studies" / f"{name}.toml"
+        copy = self.folder / shipped.name
+        shutil.copyfile(shipped, copy)
+        manifest = read_study_file(copy)
+        study = Study.objects.filter(slug=manifest.slug).first()
+        if study is not None:
+            self._step("Study", f"{study.slug}, which is here already and is {study.state}")
+            return study
+        study = create_study(manifest=manifest)
+        self._step("Study", f"{study.slug} from {_short(copy)}: {len(manifest.prompts)} prompts, two models")
+        return study
+
+    def _make_images(self, study: Study) -> None:
+        self._step("Images and scores", "made by the worker")
+        call_command("run_study", study.slug, stdout=self.stdout)
+        study.refresh_from_db()
+
+    def _simulate(self, study: Study) -> None:
+        self._step("Votes", f"{ANNOTATOR_COUNT} simulated annotators, who look at pixels and never at scores")
+        arguments = {"annotators": ANNOTATOR_COUNT, "noise": NOISE, "seed": SEED}
+        call_command("simulate_votes", study.slug, **arguments, stdout=self.stdout)
+
+    def _report(self, study: Study) -> None:
+        report = build_report(gather(study, manifest=current_manifest(study)))
+        for report_format in FORMATS:
+            with whole_file(self.folder / f"report.{ENDINGS.get(report_format, report_format)}") as path:
+                path.write_text(render(report, report_format), encoding="utf-8")
+        call_command("export_votes", study.slug, out=self.folder / "votes.csv", stdout=self.stdout)
+        self._step("Report", f"{_short(self.folder)}/report.* ({', '.join(FORMATS)})")
+        for line in (*report.notices, report.claim):
+            self.stdout.write(line)
+
+    def _serve_open_study(self, port: int, children: list[ChildProcess]) -> None:
+        study = self._study("demo-open")
+        if study.state not in (Study.State.OPEN, Study.State.PAUSED, Study.State.CLOSED):
+            self._make_images(study)
+        if study.state == Study.State.READY:
+            open_study(study=study)
+        password = _new_admin_password()
+        address = f"http://127.0.0.1:{port}"
+        self.stdout.write(
+            f"\nVote here:   {address}{reverse('join', args=[study.open_link_token])}\n"
+            f"Studies:     {address}{reverse('studies')}\n"
+            f"Admin:       {address}{reverse('admin:index')}   user {ADMIN}, password {password}\n"
+            "Ctrl-C ends everything."
+        )
+        self.stdout.flush()
+        with told_to_stop() as stop:
+            supervise(children, stop=stop, say=self._say)
+        self._say("Ending the web server and the worker.")
+
+    def _await_web(self, port: int) -> None:
+        deadline = time.monotonic() + 60
+        while not _is_healthy(port):
+            if time.monotonic() > deadline:
+                raise CommandError(f"The web server did not answer on port {port} within 60 s; its log is above.")
+            time.sleep(0.2)
+        self._step("Web server and worker", f"running, http://127.0.0.1:{port}/")
+
+    def _step(self, title: str, detail: str) -> None:
+        self._say(f"{self.style.MIGRATE_HEADING(title)}: {detail}")
+
+    def _say(self, sentence: str) -> None:
+        self.stdout.write(sentence)
+        self.stdout.flush()
+
+
+def _web_plan(port: int) -> ProcessPlan:
+    arguments = ("-m", "gunicorn", "--config", "python:config.gunicorn", "--bind", f"127.0.0.1:{port}", "config.wsgi")
+    return ProcessPlan("web", (*arguments, "--log-level", "warning"))
+
+
+def _free_port(wanted: int) -> int:
+    """`wanted`, or another where somebody listens there."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted))
+        except OSError:
+            probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_healthy(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, ConnectionError, TimeoutError):
+        return False
+
+
+def _new_admin_password() -> str:
+    """A password for the demo's own admin account: new each time, and kept nowhere in plain text."""
+    password = secrets.token_urlsafe(12)
+    admin, _ = get_user_model().objects.get_or_create(username=ADMIN, defaults={"is_staff": True, "is_superuser": True})
+    admin.set_password(password)
+    admin.save()
+    return password
+
+
+def _short(path: Path) -> Path:
+    """The path from here where it is below here."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

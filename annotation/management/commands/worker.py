@@ -1,0 +1,46 @@
+"""`manage.py worker`: make images, score them, and keep studies moving."""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from annotation.management.processes import running, supervise, told_to_stop, worker_plans
+
+QUEUES = {"gpu": "generation and scoring", "control": "studies: what is due next, every half minute and after a job"}
+
+
+class Command(BaseCommand):
+    """Run one Celery process for each queue, and start it again when it dies."""
+
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        """Which queues."""
+        parser.add_argument("--queues", default=",".join(QUEUES), help="comma-separated: gpu, control (default: both)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until told to stop."""
+        queues = tuple(options["queues"].split(","))
+        unknown = [queue for queue in queues if queue not in QUEUES]
+        if unknown:
+            raise CommandError(f"--queues: there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}.")
+        patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
+        with (
+            told_to_stop() as stop,
+            running(*worker_plans(queues), patience_seconds=patience, say=self.say) as children,
+        ):
+            for queue in queues:
+                self.say(f"{queue}: {QUEUES[queue]}")
+            self.say(
+                "Ctrl-C ends the worker: running jobs get up to "
+                f"{settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT} s, and are done again later if that is too short"
+            )
+            supervise(children, stop=stop, say=self.say)
+            self.say("ending")
+
+    def say(self, sentence: str) -> None:
+        """One line, at once."""
+        self.stdout.write(f"worker: {sentence}")
+        self.stdout.flush()

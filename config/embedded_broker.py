@@ -1,0 +1,47 @@
+"""The embedded broker: Celery's messages in a SQLite file, for one machine without Redis.
+
+Celery's messaging library has such a transport; this one waits for a lock instead of failing at it, looks for
+messages more often, keeps none that were delivered, and lets two processes make the same queue at once.
+"""
+
+from typing import Any
+
+from kombu.transport import sqlalchemy
+from sqlalchemy import Engine, event
+from sqlalchemy.exc import IntegrityError
+
+
+class Channel(sqlalchemy.Channel):
+    """A channel over one SQLite file that several processes read and write."""
+
+    def _engine_from_config(self) -> Engine:
+        engine: Engine = super()._engine_from_config()
+        event.listen(engine, "connect", _prepare)
+        return engine
+
+    def _get_or_create(self, queue: str) -> Any:
+        try:
+            return super()._get_or_create(queue)  # type: ignore[misc]  # missing in the types of kombu
+        except IntegrityError:  # another process made it between the look and the insert
+            self.session.rollback()
+            return super()._get_or_create(queue)  # type: ignore[misc]
+
+    def _get(self, queue: str, timeout: float | None = None) -> Any:
+        payload = super()._get(queue)
+        # A delivered message is only hidden: the file of a worker that runs for months would grow for months.
+        messages = self._query_all(queue)  # type: ignore[attr-defined]
+        messages.filter(self.message_cls.visible.is_(False)).delete(synchronize_session=False)
+        self.session.commit()
+        return payload
+
+
+class Transport(sqlalchemy.Transport):
+    """The transport behind `sqla+sqlite://`."""
+
+    Channel = Channel
+    polling_interval = 0.2  # seconds between two looks into an empty queue
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    for pragma in ("busy_timeout=20000", "journal_mode=WAL", "synchronous=NORMAL"):
+        connection.execute(f"PRAGMA {pragma}").close()

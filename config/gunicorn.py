@@ -1,0 +1,9 @@
+"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`. WEB_CONCURRENCY sets the processes."""
+
+import os
+
+worker_class = "gthread"  # threads: a slow line holds a thread, not the process
+threads = int(os.environ.get("WEB_THREADS", "8"))
+timeout = 60
+graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk

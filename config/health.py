@@ -1,0 +1,24 @@
+"""/healthz: whether this web process serves and its database answers."""
+
+from collections.abc import Callable
+
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, HttpResponse
+
+
+class HealthMiddleware:
+    """Answers /healthz before everything else: a health check knows no host name, speaks no TLS, has no session."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """200 `ok`, or 503 with what is wrong in two words: the details are in the log."""
+        if request.path != "/healthz":
+            return self.get_response(request)
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except DatabaseError:
+            return HttpResponse("no database", status=503, content_type="text/plain")
+        return HttpResponse("ok", content_type="text/plain")
