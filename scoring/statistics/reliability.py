@@ -120,6 +120,17 @@ def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resamp
     return _fleiss(_Resampled(checked_counts(counts), clusters, resampling))
 
 
+def spearman_brown(reliability_of_one: float, *, votes: int) -> float:
+    """The reliability of the mean of several votes, from that of one: k r / (1 + (k - 1) r).
+
+    Source: Spearman (1910) and Brown (1910).
+
+    >>> round(spearman_brown(0.36, votes=5), 3)
+    0.738
+    """
+    return votes * reliability_of_one / (1 + (votes - 1) * reliability_of_one)
+
+
 @dataclass(frozen=True, slots=True)
 class _Sums:
     """Sums over comparisons; every field may have leading axes, one entry a resample.
