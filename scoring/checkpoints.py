@@ -1,15 +1,14 @@
 """Where an encoder's files are, whether they are what the spec says, and their hash. Loads no weights."""
 
-import hashlib
 import json
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 
+from generation.checkpoints import local_path, sha256_of
 from generation.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
 
@@ -21,23 +20,20 @@ WANTED = (CONFIGURATION, *PROCESSOR_FILES, WEIGHTS, WEIGHTS_INDEX, "model-*-of-*
 
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what goes wrong is said once, by Refused
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-COMMIT = re.compile(r"[0-9a-f]{40}")
 HUB_TIMEOUT = 20  # seconds for the hub to answer
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """An encoder's files: their folder, the architecture its configuration names, and the SHA-256 of each."""
+    """An encoder's files: their folder, the architecture that its configuration names, and their hash.
+
+    The hash is over all that decides what an embedding is (weights, configuration, preprocessing), whatever the
+    folder is called and whatever else lies in it.
+    """
 
     folder: Path
     model_type: str
-    hashes: dict[str, str]
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 over all the files that decide what an embedding is, independent of the folder's name."""
-        return hashlib.sha256(json.dumps(self.hashes, sort_keys=True).encode()).hexdigest()
+    fingerprint: str
 
 
 def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
@@ -53,23 +49,16 @@ def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
         *_weights(folder),
     ]
     model_type = str(_read_json(folder / CONFIGURATION).get("model_type", ""))
-    return Checkpoint(folder, model_type, {file.name: _sha256(file) for file in files})
+    return Checkpoint(folder, model_type, sha256_of(files, root=folder))
 
 
 def _folder(spec: EncoderSpec) -> Path:
-    local = Path(spec.checkpoint).expanduser()
-    if local.is_dir():
-        if spec.revision:
-            raise Refused(f"{spec.checkpoint} is a local folder, which has no revision: leave the revision out.")
-        return local
-    if not HUB_ID.fullmatch(spec.checkpoint):
-        raise Refused(f"There is no folder {spec.checkpoint}, and it is no hub id (owner/name) either.")
-    if not COMMIT.fullmatch(spec.revision):
-        raise Refused(
-            f"{spec.checkpoint} is neither a folder here nor a hub id with a pinned revision: "
-            "give its commit, 40 hexadecimal digits, as the revision, or the path of a local copy."
-        )
-    return _cached(spec) or _downloaded(spec)
+    local = local_path(spec.checkpoint, revision=spec.revision, owner="The image encoder")
+    if local is None:
+        return _cached(spec) or _downloaded(spec)
+    if spec.revision:
+        raise Refused(f"{spec.checkpoint} is a local folder, which has no revision: leave the revision out.")
+    return local
 
 
 def _cached(spec: EncoderSpec) -> Path | None:
@@ -92,7 +81,7 @@ def _downloaded(spec: EncoderSpec) -> Path:
     except Exception as error:  # of the hub, of HTTP, of the network, of the disk: to the reader all one
         raise Refused(
             f"{spec.checkpoint} at {spec.revision[:12]} is not on this machine and could not be fetched "
-            f"({_first_line(error)}): connect to the hub once, or give the path of a local copy."
+            f"({first_line(error)}): connect to the hub once, or give the path of a local copy."
         ) from error
 
 
@@ -125,16 +114,12 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise Refused(f"{path} cannot be read as JSON: {_first_line(error)}.") from error
+        raise Refused(f"{path} cannot be read as JSON: {first_line(error)}.") from error
     if not isinstance(content, dict):
         raise Refused(f"{path} does not hold a JSON object.")
     return content
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What a library said, short enough for a sentence of ours."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

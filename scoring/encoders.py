@@ -26,8 +26,9 @@ from transformers import (
     SiglipModel,
 )
 
+from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.refusals import Refused
-from scoring.checkpoints import Checkpoint, find_checkpoint
+from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.encoder_spec import EncoderSpec
 
 Embeddings = NDArray[np.float32]
@@ -55,7 +56,7 @@ class ImageEncoder(Protocol):
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """Features, processor, dtype, device, versions and the hash of every file, as JSON."""
+        """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
 
     def embed(self, images: Sequence[Image.Image]) -> Embeddings:
         """float32 (n, d), one row an image in the order given, not normalised. Any size and mode of image."""
@@ -119,11 +120,9 @@ class _LoadedEncoder:
         self.spec = spec
         self.fingerprint = checkpoint.fingerprint
         self._architecture = ARCHITECTURES[spec.kind]
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._batch_size = BATCH_SIZE
         self._model, self._processor = _load_parts(spec, checkpoint, self._architecture)
-        self._model.to(self._device).eval()
-        self._hashes = checkpoint.hashes
+        self._model.to(device()).eval()
         self.dimension = self._probe()
 
     @property
@@ -137,13 +136,13 @@ class _LoadedEncoder:
             "processor": type(self._processor).__name__,
             "processor_backend": "pil",
             "dtype": "float32",
-            "device": str(self._device),
+            "device": device_name(),
             "versions": {
                 "torch": torch.__version__,
                 "transformers": transformers.__version__,
                 "pillow": PIL.__version__,
             },
-            "sha256": self._hashes,
+            "sha256": self.fingerprint,
         }
 
     def embed(self, images: Sequence[Image.Image]) -> Embeddings:
@@ -163,21 +162,25 @@ class _LoadedEncoder:
         """The embeddings of a batch; None where the device's memory does not hold it."""
         try:
             return self._embed_batch(batch)
-        except torch.OutOfMemoryError:
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
             return None  # the exception holds the batch's tensors: they are free only after this block
 
     def _embed_batch(self, batch: Sequence[Image.Image]) -> Embeddings:
         # "L" and palette images too; the processor's own conversion depends on its configuration.
         pixels = self._processor(images=[image.convert("RGB") for image in batch], return_tensors="pt")["pixel_values"]
         with torch.inference_mode(), _full_precision():
-            vectors = self._architecture.features(self._model, pixels.to(self._device, torch.float32))
+            vectors = self._architecture.features(self._model, pixels.to(device(), torch.float32))
         result: Embeddings = vectors.float().cpu().numpy()
         return result
 
     def _halve(self) -> None:
         if self._batch_size == 1:
-            raise Refused(f"The memory of {self._device} does not hold {self.identity} and one image: free some of it.")
-        torch.cuda.empty_cache()
+            raise Refused(
+                f"The memory of {device_name()} does not hold {self.identity} and one image: free some of it."
+            )
+        empty_memory()
         self._batch_size = self._batch_size // 2
 
     def _probe(self) -> int:
@@ -186,7 +189,7 @@ class _LoadedEncoder:
             return int(self._embed_batch([Image.new("RGB", (64, 48), "grey")]).shape[1])
         except (ValueError, RuntimeError) as error:
             raise Refused(
-                f"The image processor of {self.spec.checkpoint} does not fit its model: {_first_line(error)}."
+                f"The image processor of {self.spec.checkpoint} does not fit its model: {first_line(error)}."
             ) from error
 
 
@@ -202,7 +205,7 @@ def _load_parts(spec: EncoderSpec, checkpoint: Checkpoint, architecture: Archite
         )
         processor = architecture.processor.from_pretrained(checkpoint.folder, local_files_only=True)
     except Exception as error:  # a damaged file fails in ways of every library on the way
-        raise Refused(f"The encoder {spec.checkpoint} cannot be loaded: {_first_line(error)}.") from error
+        raise Refused(f"The encoder {spec.checkpoint} cannot be loaded: {first_line(error)}.") from error
     if report["missing_keys"]:  # they would be filled with random numbers
         raise Refused(f"The weights of {spec.checkpoint} lack {sorted(report['missing_keys'])[0]}: it is not whole.")
     return model, processor
@@ -214,7 +217,3 @@ def _full_precision() -> AbstractContextManager[None]:
         enabled=True, deterministic=True, allow_tf32=False
     )
     return context
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -30,8 +30,10 @@ CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stor
 def plan_scoring(*, image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
     """The one job that embeds and scores a set with an encoder; planned before, it comes back as it stands.
 
-    A job planned with the same encoder in another folder takes up the folder named last.
+    A job planned with the same encoder in another folder takes up the folder named last. Raises Refused for an
+    encoder whose name is too long for a metric's.
     """
+    _refuse_unusable_name(encoder.metric)
     job, is_new = ScoringJob.objects.get_or_create(
         image_set=image_set, metric=encoder.metric, defaults={"encoder": encoder.as_document()}
     )
@@ -86,9 +88,7 @@ def record_imported_score(*, image_set: ImageSet, metric: str, value: float) -> 
 
     Raises Refused for a value that is not finite, a metric without a name, and another value than the one that stands.
     """
-    longest = SetScore._meta.get_field("metric").max_length or 0
-    if not 0 < len(metric.strip()) <= longest:
-        raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")
+    _refuse_unusable_name(metric)
     if not isfinite(value):
         raise Refused(f"{image_set}: {value} is no score: a finite number is needed.")
     score, _ = SetScore.objects.get_or_create(
@@ -113,6 +113,12 @@ def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
         for vector in vectors.order_by("image__seed").values_list("vector", flat=True)
     ]
     return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), np.float32)
+
+
+def _refuse_unusable_name(metric: str) -> None:
+    longest = SetScore._meta.get_field("metric").max_length or 0
+    if not 0 < len(metric.strip()) <= longest:
+        raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")
 
 
 def _refuse_incomplete(image_set: ImageSet) -> None:

@@ -1,6 +1,7 @@
 """`score_folder`: any folder of images. No test here may touch the database."""
 
 import json
+import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
+import scoring
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
 from scoring.encoders import load
@@ -136,7 +138,7 @@ def test_a_folder_that_is_not_there_is_an_error(tmp_path: Path, clip: str) -> No
 
 
 def test_an_encoder_that_cannot_be_loaded_is_an_error(model_folder: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match="neither a folder here nor a hub id with a pinned revision"):
+    with pytest.raises(CommandError, match="as a hub id it needs a pinned revision"):
         score_folder(model_folder, "google/siglip-base-patch16-224", kind="siglip")
 
 
@@ -148,3 +150,11 @@ def test_stopping_it_is_no_stack_trace(model_folder: Path, clip: str, monkeypatc
     with pytest.raises(CommandError, match="Stopped") as caught:
         score_folder(model_folder, clip)
     assert caught.value.returncode == 130
+
+
+def test_an_installation_without_torch_is_an_error(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(scoring, "encoders")
+    monkeypatch.delitem(sys.modules, "scoring.encoders")
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(CommandError, match="torch is not installed here"):
+        score_folder(model_folder, "/models/clip")

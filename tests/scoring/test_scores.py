@@ -225,3 +225,8 @@ def test_a_job_takes_up_the_folder_that_the_encoder_moved_to() -> None:
     plan_scoring(image_set=image_set, encoder=SPEC)
     plan_scoring(image_set=image_set, encoder=moved)
     assert EncoderSpec(**ScoringJob.objects.get().encoder) == moved
+
+
+def test_an_encoder_whose_name_is_too_long_is_refused() -> None:
+    with pytest.raises(Refused, match="1 to 255 characters"):
+        plan_scoring(image_set=make_set(), encoder=EncoderSpec(checkpoint="/models/" + "m" * 250))

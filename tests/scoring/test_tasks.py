@@ -64,7 +64,7 @@ def test_a_missing_checkpoint_stands_on_the_job(tmp_path: Path) -> None:
     run_scoring_job(job.pk)
     job.refresh_from_db()
     assert job.state == "failed"
-    assert job.error.startswith(f"There is no folder {tmp_path / 'nowhere'}")
+    assert f"there is no {tmp_path / 'nowhere'}" in job.error
 
 
 def test_a_job_that_is_gone_is_passed_over(db: None) -> None:

@@ -48,6 +48,10 @@ class Command(BaseCommand):
             scores = _score_with_progress(folders, loaded)
         except Refused as refusal:
             raise CommandError(str(refusal)) from None
+        except ModuleNotFoundError as error:
+            raise CommandError(
+                f"{error.name} is not installed here, and image encoders need it: install the extra `generation`."
+            ) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped before all folders were scored.", returncode=130) from None
         render = _as_json if options["format"] == "json" else _as_table

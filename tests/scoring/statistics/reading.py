@@ -1,6 +1,9 @@
-"""Numbers that a test expects to be there."""
+"""Numbers that a test expects to be there, and votes as a test writes them."""
+
+from collections.abc import Sequence
 
 from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.votes import Votes
 
 
 def value(estimate: Estimate) -> float:
@@ -17,3 +20,9 @@ def bounds(estimate: Estimate) -> tuple[float, float]:
 def p_value(test: SignificanceTest) -> float:
     assert test.p_value is not None, test.reason
     return test.p_value
+
+
+def votes_of_rows(rows: Sequence[str]) -> Votes:
+    """One string a comparison, one character an annotator: 0, 1 or 2, or a full stop where the vote is missing."""
+    cast = [(i, j, int(vote)) for i, row in enumerate(rows) for j, vote in enumerate(row) if vote != "."]
+    return Votes.of(*zip(*cast, strict=True)) if cast else Votes.of([], [], [])

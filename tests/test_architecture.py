@@ -1,0 +1,105 @@
+"""What the rooms promise each other beyond the layers that import-linter checks."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+APPS = ("generation", "scoring", "annotation")
+HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate"}
+
+
+def modules(*rooms: str) -> Iterator[Path]:
+    for room in rooms:
+        yield from (path.relative_to(ROOT) for path in sorted((ROOT / room).rglob("*.py")))
+
+
+def packages_imported_by(module: Path) -> set[str]:
+    """Top-level names of every import of a module, those inside functions too."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names.add(node.module)
+    return {name.partition(".")[0] for name in names}
+
+
+def importers_of(package: str) -> list[str]:
+    return [str(module) for module in modules(*APPS) if package in packages_imported_by(module)]
+
+
+def heavy_modules_after(statements: str, var: Path) -> set[str]:
+    """Which heavy packages a fresh process has loaded once it ran `statements`, with its own var folder."""
+    program = f"{statements}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env={**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": str(var)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_one_module_imports_diffusers() -> None:
+    assert importers_of("diffusers") == ["generation/pipelines.py"]
+
+
+def test_one_module_imports_an_image_encoder() -> None:
+    assert importers_of("transformers") == ["scoring/encoders.py"]
+
+
+def test_annotation_imports_nothing_that_computes_on_a_device() -> None:
+    found = {str(module): HEAVY & packages_imported_by(module) for module in modules("annotation", "config")}
+    assert {module: packages for module, packages in found.items() if packages} == {}
+
+
+WEB = """
+import config.wsgi
+from django.urls import get_resolver
+assert get_resolver().url_patterns
+"""
+QUEUE = """
+import django
+django.setup()
+from config.celery import app
+app.loader.import_default_modules()
+ours = {"generation.tasks.run_generation_job", "scoring.tasks.run_scoring_job", "annotation.tasks.tick"}
+assert ours <= set(app.tasks), app.tasks
+"""
+COMMANDS = """
+import django
+django.setup()
+from django.core.management import get_commands, load_command_class
+ours = [name for name, app in get_commands().items() if app in ("generation", "scoring", "annotation")]
+assert "score_folder" in ours and "import_images" in ours
+for name in ours:
+    load_command_class(get_commands()[name], name)
+"""
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        pytest.param(WEB, id="the web process"),
+        pytest.param(QUEUE, id="the control worker's tasks"),
+        pytest.param(COMMANDS, id="every command until it needs a model"),
+    ],
+)
+def test_starts_without_torch(statements: str, tmp_path: Path) -> None:
+    assert heavy_modules_after(statements, tmp_path) == set()
+
+
+def test_no_module_is_named_after_nothing() -> None:
+    nameless = {"utils", "util", "helpers", "helper", "services", "service", "common", "misc"}
+    paths = modules(*APPS, "config", "miniatures", "benchmarks")
+    assert [str(path) for path in paths if nameless & {path.stem, *path.parts}] == []
