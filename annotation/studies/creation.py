@@ -1,9 +1,8 @@
 """Make a study from a manifest: its row, its models, version 1 of its manifest."""
 
-from typing import Any
-
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from annotation.models import ManifestVersion, Study, StudyEvent
@@ -56,25 +55,28 @@ def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Acto
     )
 
 
-def diffusion_model_of(manifest: Manifest, plan: ModelPlan) -> DiffusionModel:
+def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | None = None) -> DiffusionModel:
     """The model of that name, made where there is none; Refused where it is set up differently.
 
-    A plan without a checkpoint generates nothing, so there the name alone says which model is meant.
+    A plan without a checkpoint generates nothing, so there the name alone says which model is meant. A model that
+    only `draft` refers to takes the plan's settings.
     """
-    wanted = _settings(plan)
+    wanted = plan.model_dump(exclude={"name"})
     model, _ = DiffusionModel.objects.get_or_create(name=plan.name, defaults=wanted)
     different = [name for name, value in wanted.items() if getattr(model, name) != value]
-    if different and (plan.checkpoint or manifest.source == "generated"):
+    if not different or (not plan.checkpoint and manifest.source != "generated"):
+        return model
+    if draft is None or _is_used_beyond(draft, model):
+        listed = ", ".join(f"{name} = {getattr(model, name)!r}" for name in different)
         raise Refused(
-            f"A model called {plan.name} exists already with {_listed(model, different)}; "
+            f"A model called {plan.name} exists already with {listed}; "
             "give this one another name, or the same settings."
         )
+    DiffusionModel.objects.filter(pk=model.pk).update(**wanted)
     return model
 
 
-def _settings(plan: ModelPlan) -> dict[str, Any]:
-    return plan.model_dump(exclude={"name"})
-
-
-def _listed(model: DiffusionModel, names: list[str]) -> str:
-    return ", ".join(f"{name} = {getattr(model, name)!r}" for name in names)
+def _is_used_beyond(draft: Study, model: DiffusionModel) -> bool:
+    of_draft = model.pk in (draft.model_a_id, draft.model_b_id)
+    others = Study.objects.exclude(pk=draft.pk).filter(Q(model_a=model) | Q(model_b=model))
+    return not of_draft or others.exists() or model.image_sets.exists()

@@ -75,9 +75,7 @@ def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) ->
     Only before opening. Recorded as an event, since the sets then hold one image fewer than the manifest plans.
     """
     with transaction.atomic():
-        comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
-        _refuse_to_drop(study, comparison, position, seed)
-        assert comparison is not None  # noqa: S101 - refused above
+        comparison = _comparison_without(study, position, seed)
         comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
         comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
         comparison.save(update_fields=["image_set_a", "image_set_b"])
@@ -88,10 +86,11 @@ def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) ->
     advance(study)
 
 
-def _refuse_to_drop(study: Study, comparison: Comparison | None, position: int, seed: int) -> None:
-    study.refresh_from_db()
+def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
+    """The comparison, locked, if it can do without the seed."""
     if study.source != Study.Source.GENERATED:
         raise Refused(f"{study} generates no images, so there is no seed to drop.")
+    comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
     if comparison is None:
         raise Refused(f"{study} has no comparison {position + 1}; launch it first, and count from 1.")
     for image_set in (comparison.image_set_a, comparison.image_set_b):
@@ -99,6 +98,7 @@ def _refuse_to_drop(study: Study, comparison: Comparison | None, position: int, 
             raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
         if len(image_set.seeds) <= 2:
             raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
+    return comparison
 
 
 def advance(study: Study) -> str:

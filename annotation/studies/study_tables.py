@@ -141,6 +141,7 @@ def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base
         elif base is None:
             if value.startswith("."):
                 draft.fault((*section, key), f'"{value}" starts from nowhere here; write the whole path, from /.')
+                table[key] = str(Path("/") / value)  # local all the same: no second fault for it
         elif value.startswith(".") or (base / value).exists():
             table[key] = str((base / value).resolve())
 
@@ -194,8 +195,7 @@ def _images(draft: Draft, table: Any) -> None:
     per_set, seeds = table.get("per_set"), table.get("seeds")
     if per_set is not None and not (type(per_set) is int and 2 <= per_set <= MOST_SEEDS):
         draft.fault(("images", "per_set"), f"must be a whole number from 2 to {MOST_SEEDS}, not {per_set!r}.", "seeds")
-        per_set = None
-    if isinstance(seeds, list):
+    elif isinstance(seeds, list):
         draft.raw["seeds"] = seeds
         if per_set not in (None, len(seeds)):
             draft.fault(("images", "seeds"), f"holds {len(seeds)} seeds, but per_set is {per_set}; make them equal.")

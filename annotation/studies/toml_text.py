@@ -44,8 +44,8 @@ def _value(value: Any) -> str:
 
 
 def _list(items: list[Any] | tuple[Any, ...]) -> str:
-    if all(isinstance(item, int) for item in items):
-        return "[" + ", ".join(map(repr, items)) + "]"
+    if all(isinstance(item, int | float) for item in items):
+        return "[" + ", ".join(map(_value, items)) + "]"
     return "[\n" + "".join(f"  {_value(item)},\n" for item in items) + "]"
 
 

@@ -1,0 +1,9 @@
+"""Studies and annotators in Django's admin.
+
+Nothing here shows scores, the model behind a vote or agreement: scores, votes and assignments have no pages.
+"""
+
+from annotation.admin.annotators import AnnotatorAdmin
+from annotation.admin.studies import StudyAdmin
+
+__all__ = ["AnnotatorAdmin", "StudyAdmin"]

@@ -1,0 +1,57 @@
+"""Who takes part, with how many votes; what they chose is nowhere here."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, Q, QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+
+from annotation.models import Annotator, Vote
+
+MADE = ("kind", "state", "invitation", "votes", "created_at", "finished_at")
+
+
+@admin.register(Annotator)
+class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+    """Adding one invites them; the label is all that can be changed."""
+
+    list_display = ("__str__", "study", "kind", "state", "votes", "created_at")
+    list_filter = ("kind", "state", "study")
+    list_select_related = ("study",)
+    search_fields = ("label", "external_id")
+    fields = ("study", "label", *MADE)
+    actions = None
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
+        """With the number of standing votes."""
+        standing = Count("assignments__votes", filter=Q(assignments__votes__state=Vote.State.STANDING))
+        return Annotator.objects.annotate(vote_total=standing)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
+        """Nobody moves to another study."""
+        return ("study", *MADE) if obj else MADE
+
+    def has_delete_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
+        """Never: votes leave by a withdrawal only."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Annotator, form: Any, change: bool) -> None:
+        """A new one is invited personally; of an old one only the label, so that a vote cast meanwhile stays."""
+        if change:
+            Annotator.objects.filter(pk=obj.pk).update(label=obj.label)
+            return
+        obj.kind = Annotator.Kind.PERSONAL
+        obj.save()
+
+    @admin.display(description="votes")
+    def votes(self, annotator: Annotator) -> int:
+        """How many votes stand."""
+        return int(getattr(annotator, "vote_total", 0))
+
+    @admin.display(description="invitation link")
+    def invitation(self, annotator: Annotator) -> str:
+        """The personal link: whoever has it takes this place."""
+        if not annotator.pk:
+            return "Made when you save."
+        return reverse("visit", args=[annotator.token]) if annotator.kind == Annotator.Kind.PERSONAL else ""

@@ -1,0 +1,212 @@
+"""The study pages: a list, a study with its progress and history, and what can be done to it."""
+
+from typing import Any, ClassVar, cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
+from annotation.models import ManifestVersion, Study, StudyEvent
+from annotation.studies import lifecycle
+from annotation.studies.amendments import amend
+from annotation.studies.current import current_manifest
+from annotation.studies.doubts import doubts
+from annotation.studies.progress import progress
+from annotation.studies.study_file import write_study_file
+from generation.admin import ReadOnlyAdmin
+from generation.refusals import Refused
+
+VERBS = {
+    "launch": lifecycle.launch,
+    "open": lifecycle.open_study,
+    "pause": lifecycle.pause,
+    "close": lifecycle.close,
+    "retry failed jobs": lifecycle.retry_failed,
+}
+
+
+class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+    """Rows that are only ever appended, elsewhere."""
+
+    extra = 0
+    can_delete = False
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+
+class ManifestVersionInline(_History):
+    """The hashes that the report prints."""
+
+    model = ManifestVersion
+    fields = ("number", "sha256", "reason", "created_by", "created_at")
+
+
+class StudyEventInline(_History):
+    """What was done to the study."""
+
+    model = StudyEvent
+    fields = ("happened_at", "verb", "detail", "actor")
+    readonly_fields = ("happened_at",)
+
+
+@admin.register(Study)
+class StudyAdmin(ReadOnlyAdmin):
+    """A study comes in as its file; afterwards verbs change it, and a refused verb says why."""
+
+    list_display = ("name", "slug", "source", "state", "created_at")
+    list_filter = ("state", "source")
+    search_fields = ("name", "slug")
+    fields = ("name", "slug", "source", "state", "model_a", "model_b", "how_far", "manifest_sha256", "created_at")
+    inlines: ClassVar = [ManifestVersionInline, StudyEventInline]
+    change_form_template = "admin/annotation/study/page.html"
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """By Django's own permission."""
+        return cast(User, request.user).has_perm("annotation.add_study")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Only a draft: everything later has images, votes or a history."""
+        is_draft = isinstance(obj, Study) and obj.state == Study.State.DRAFT
+        return is_draft and cast(User, request.user).has_perm("annotation.delete_study")
+
+    def get_urls(self) -> list[URLPattern]:
+        """What can be done to a study, beside Django's own pages."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/do/<str:verb>/", view(self.act), name="annotation_study_act"),
+            path("<int:pk>/drop-seed/", view(self.drop_seed), name="annotation_study_drop_seed"),
+            path("<int:pk>/amend/", view(self.amend), name="annotation_study_amend"),
+            path("<int:pk>/study.toml", view(self.download), name="annotation_study_file"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="progress")
+    def how_far(self, study: Study) -> SafeString:
+        """The counts, and why jobs failed."""
+        counts = progress(study)
+        rows = [
+            ("images", f"{counts.image_count} of {counts.planned_image_count}"),
+            ("sets scored", f"{counts.scored_set_count} of {counts.set_count}"),
+            ("jobs", f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"),
+            ("votes", f"{counts.vote_count} of {counts.slot_total}"),
+            ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
+            *(("failed", failure) for failure in counts.failures),
+        ]
+        return format_html("<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """The study page, with the forms of its actions."""
+        context = {"verbs": VERBS, "drop_seed_form": DropSeedForm(), "may_act": self._may_act(request)}
+        return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """A study from its file, checked as create_study checks it."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = StudyFileForm(request.POST or None)
+        if form.is_valid():
+            try:
+                study = lifecycle.create_study(manifest=form.manifest, actor=cast(User, request.user))
+            except Refused as refusal:
+                form.add_error(None, str(refusal))
+            else:
+                return self._done(request, study, f"{study} is made.", form)
+        return self._form_page(request, form, "Add study")
+
+    def amend(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The study's file to change: freely while it is a draft, later only what an amendment may."""
+        study = self._study(request, pk)
+        initial = {"file_text": write_study_file(current_manifest(study))}
+        form = AmendmentForm(request.POST or None, initial=initial)
+        if form.is_valid():
+            reason = form.cleaned_data["reason"]
+            try:
+                version = amend(study=study, manifest=form.manifest, reason=reason, actor=cast(User, request.user))
+            except Refused as refusal:
+                form.add_error(None, str(refusal))
+            else:
+                return self._done(request, study, f"The manifest is {version.sha256} now.", form)
+        return self._form_page(request, form, f"Amend {study}", study)
+
+    def act(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
+        """Carry out one of VERBS; the lifecycle decides."""
+        study = self._study(request, pk)
+        if request.method != "POST" or verb not in VERBS:
+            return self._back(study)
+        if verb == "close" and "confirmed" not in request.POST:
+            messages.error(request, "Closing unseals the study and cannot be undone: tick the box beside it first.")
+            return self._back(study)
+        try:
+            VERBS[verb](study=study, actor=cast(User, request.user))
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+        else:
+            study.refresh_from_db()
+            messages.success(request, f"{verb.capitalize()}: done, the study is {study.state}.")
+        return self._back(study)
+
+    def drop_seed(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Leave a seed out of both sets of a comparison."""
+        study = self._study(request, pk)
+        form = DropSeedForm(request.POST or None)
+        if not form.is_valid():
+            messages.error(request, " ".join(form.sentences()))
+            return self._back(study)
+        position, seed = form.cleaned_data["number"] - 1, form.cleaned_data["seed"]
+        try:
+            lifecycle.drop_seed(study=study, position=position, seed=seed, actor=cast(User, request.user))
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+        else:
+            messages.success(request, f"Seed {seed} is dropped from both sets of comparison {position + 1}.")
+        return self._back(study)
+
+    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """The study file of the manifest in force."""
+        study = get_object_or_404(Study, pk=pk)
+        if not self.has_view_permission(request, study):
+            raise PermissionDenied
+        disposition = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
+        text = write_study_file(current_manifest(study))
+        return HttpResponse(text, content_type="application/toml; charset=utf-8", headers=disposition)
+
+    def _may_act(self, request: HttpRequest) -> bool:
+        return cast(User, request.user).has_perm("annotation.change_study")
+
+    def _study(self, request: HttpRequest, pk: int) -> Study:
+        if not self._may_act(request):
+            raise PermissionDenied
+        return get_object_or_404(Study, pk=pk)
+
+    def _back(self, study: Study) -> HttpResponse:
+        return redirect("admin:annotation_study_change", study.pk)
+
+    def _done(self, request: HttpRequest, study: Study, sentence: str, form: StudyFileForm) -> HttpResponse:
+        messages.success(request, sentence)
+        for doubt in doubts(form.manifest):
+            messages.warning(request, doubt)
+        return self._back(study)
+
+    def _form_page(
+        self, request: HttpRequest, form: StudyFileForm, title: str, study: Study | None = None
+    ) -> HttpResponse:
+        context = {"form": form, "title": title, "original": study, "opts": self.opts}
+        page = {**self.admin_site.each_context(request), **context}
+        return render(request, "admin/annotation/study/file_form.html", page)

@@ -1,0 +1,113 @@
+"""What generation shows in the admin. Plans, images and jobs are made by verbs, so here they are only looked at."""
+
+from typing import cast
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import Count, Model, QuerySet
+from django.http import HttpRequest
+
+from generation import jobs
+from generation.models import DiffusionModel, GenerationJob, ImageSet, LeasedJob, Prompt
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+    """Rows to look at: nothing is added, changed or deleted here."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False
+
+
+@admin.register(DiffusionModel)
+class DiffusionModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """A model may be changed until there are image sets of it: their plans rest on its settings."""
+
+    list_display = ("name", "checkpoint", "lora", "dtype", "image_set_count")
+    search_fields = ("name", "checkpoint", "lora")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[DiffusionModel]:
+        """With the number of image sets."""
+        return DiffusionModel.objects.annotate(image_set_total=Count("image_sets"))
+
+    @admin.display(description="image sets")
+    def image_set_count(self, model: DiffusionModel) -> int:
+        """How many image sets the model has."""
+        return int(getattr(model, "image_set_total", 0))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: DiffusionModel | None = None) -> tuple[str, ...]:
+        """Everything, once the model has made or been given images."""
+        is_used = obj is not None and obj.image_sets.exists()
+        return tuple(field.name for field in DiffusionModel._meta.fields) if is_used else ("created_at",)
+
+    def has_delete_permission(self, request: HttpRequest, obj: DiffusionModel | None = None) -> bool:
+        """Only what has no image sets."""
+        is_used = obj is not None and obj.image_sets.exists()
+        return not is_used and super().has_delete_permission(request, obj)
+
+
+@admin.register(Prompt)
+class PromptAdmin(ReadOnlyAdmin):
+    """Prompts come with the studies and imports that use them."""
+
+    search_fields = ("text",)
+
+
+@admin.register(ImageSet)
+class ImageSetAdmin(ReadOnlyAdmin):
+    """What was planned, and how much of it is there."""
+
+    list_display = ("prompt", "diffusion_model", "origin", "planned_count", "image_count")
+    list_filter = ("origin", "diffusion_model")
+    list_select_related = ("prompt", "diffusion_model")
+    search_fields = ("prompt__text",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ImageSet]:
+        """With the number of images."""
+        return ImageSet.objects.annotate(image_total=Count("images"))
+
+    @admin.display(description="planned")
+    def planned_count(self, image_set: ImageSet) -> int:
+        """How many images the plan holds."""
+        return len(image_set.seeds)
+
+    @admin.display(description="there")
+    def image_count(self, image_set: ImageSet) -> int:
+        """How many images are there."""
+        return int(getattr(image_set, "image_total", 0))
+
+
+class LeasedJobAdmin(ReadOnlyAdmin):
+    """The queue as it is, failures with their sentence."""
+
+    list_display = ("image_set", "state", "attempt_count", "claimed_by", "heartbeat_at", "error")
+    list_filter = ("state",)
+    list_select_related = ("image_set__prompt", "image_set__diffusion_model")
+    search_fields = ("error", "image_set__prompt__text")
+    actions = ("retry",)
+
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change jobs, although not by hand."""
+        user = cast(User, request.user)
+        return user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+
+    @admin.action(description="Retry the failed ones among them", permissions=["retry"])
+    def retry(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
+        """Queue those that failed again."""
+        failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
+        count = jobs.retry(chosen)
+        jobs.enqueue(chosen.model._default_manager.filter(pk__in=failed))
+        messages.info(request, f"{count} jobs are queued again.")
+
+
+@admin.register(GenerationJob)
+class GenerationJobAdmin(LeasedJobAdmin):
+    """Jobs that make images."""

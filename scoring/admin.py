@@ -1,0 +1,11 @@
+"""What scoring shows in the admin: its jobs. No scores: they are sealed until a study closes."""
+
+from django.contrib import admin
+
+from generation.admin import LeasedJobAdmin
+from scoring.models import ScoringJob
+
+
+@admin.register(ScoringJob)
+class ScoringJobAdmin(LeasedJobAdmin):
+    """Jobs that embed and score."""
