@@ -9,11 +9,14 @@ A search that may wait tries one comparison for each transaction: PostgreSQL kee
 it waited for even when the row then no longer fits.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from django.db.models import F
+from django.db.models.functions import Greatest
 
-from annotation.models import Comparison
+from annotation.models import Comparison, Study
+
+IDS_PER_STATEMENT = 1000
 
 
 def take(comparison_id: int) -> bool:
@@ -41,3 +44,20 @@ def uncount_vote(comparison_id: int) -> None:
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
     """Give back as many slots of each comparison, for leases that ended."""
     Comparison.objects.filter(pk__in=comparison_ids).update(slot_count=F("slot_count") - slots)
+
+
+def lock_all(study: Study) -> dict[int, int]:
+    """Lock every comparison of the study until the transaction ends; how many slots each has left, by its id."""
+    rows = Comparison.objects.filter(study=study).order_by("pk").select_for_update(no_key=True)
+    return {pk: overlap - held for pk, overlap, held in rows.values_list("pk", "overlap", "slot_count")}
+
+
+def add_votes(counts: Mapping[int, int]) -> None:
+    """Count so many votes more, by the id of the comparison; the overlap grows where they would not fit."""
+    for count in sorted(set(counts.values())):
+        ids = [comparison_id for comparison_id in counts if counts[comparison_id] == count]
+        for start in range(0, len(ids), IDS_PER_STATEMENT):
+            held = F("slot_count") + count
+            Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).update(
+                slot_count=held, vote_count=F("vote_count") + count, overlap=Greatest("overlap", held)
+            )

@@ -2,10 +2,14 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from typing import Any
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
+from annotation.studies.manifest import document
+from annotation.studies.manifest import sha256 as sha256_of
 from annotation.voting.rules import VotingRules
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
+from tests.factories import make_manifest
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = VotingRules(comparisons_per_annotator=100, lease_seconds=600, undo_seconds=60)
@@ -15,13 +19,27 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def make_study(*, comparisons: int, overlap: int, images: int = 0, slug: str = "weather") -> Study:
+def make_study(*, comparisons: int, overlap: int, images: int = 0, slug: str = "weather", **annotation: Any) -> Study:
+    """An open study; `annotation` is what its manifest says beyond the overlap."""
+    manifest = make_manifest(
+        slug=slug,
+        comparisons=comparisons,
+        annotation={"overlap": overlap, "comparisons_per_annotator": comparisons, **annotation},
+    )
     models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in ("Alpha", "Beta")]
     study = Study.objects.create(
-        slug=slug, name="Weather", source="images", state="open", model_a=models[0], model_b=models[1], opened_at=NOON
+        slug=slug,
+        name="Weather",
+        source="images",
+        state="open",
+        model_a=models[0],
+        model_b=models[1],
+        opened_at=NOON,
+        manifest_sha256=sha256_of(manifest),
     )
+    ManifestVersion.objects.create(study=study, number=1, document=document(manifest), sha256=study.manifest_sha256)
     for position in range(comparisons):
-        prompt, _ = Prompt.objects.get_or_create(text=f"a cloud number {position}")
+        prompt, _ = Prompt.objects.get_or_create(text=f"prompt {position + 1}")
         image_sets = [_image_set(study, model, prompt, images) for model in models]
         Comparison.objects.create(
             study=study,

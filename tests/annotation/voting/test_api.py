@@ -1,0 +1,242 @@
+"""The API of annotators: what the page and scripts use."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from hypothesis import HealthCheck, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.voting.annotators import invite
+from config.wsgi import application
+from tests.annotation.voting.studies import assert_invariants, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def post(annotator: Annotator, verb: str, **body: Any) -> Any:
+    """The status and the JSON of the answer."""
+    answer = Client().post(f"/api/v1/annotators/{annotator.token}/{verb}", body, content_type="application/json")
+    return answer.status_code, answer.json() if answer.content else None
+
+
+def ballot(comparison: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    return {"vote_id": str(uuid.uuid4()), "assignment": comparison["assignment"], "choice": "left", **changes}
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(comparisons=3, overlap=1, images=2)
+
+
+@pytest.fixture
+def annotator(study: Study) -> Annotator:
+    return invite(study=study, label="annotator")
+
+
+def test_from_the_first_comparison_to_done_in_one_round_trip_a_vote(study, annotator):
+    status, body = post(annotator, "next")
+    for done in range(3):
+        assert (status, body["kind"], body["progress"]) == (200, "comparison", {"done": done, "of": 3})
+        status, answer = post(annotator, "votes", **ballot(body))
+        assert answer["state"] == "accepted"
+        body = answer["next"]
+    assert body == {"kind": "done"}
+    assert Vote.objects.filter(state="standing").count() == 3
+    annotator.refresh_from_db()
+    assert annotator.state == "finished"
+    assert_invariants(study)
+
+
+def test_a_reload_shows_the_same(annotator):
+    assert post(annotator, "next") == post(annotator, "next")
+
+
+def test_what_the_page_needs_and_no_trace_of_a_model(study, annotator):
+    _status, body = post(annotator, "next")
+    assignment = Assignment.objects.get()
+    assert set(body) == {
+        "kind", "assignment", "question", "prompt", "left", "right", "ties", "minimum_viewing_seconds", "progress",
+    }  # fmt: skip
+    assert body["prompt"] is None
+    assert [len(body["left"]), len(body["right"])] == [2, 2]
+    assert set(body["left"][0]) == {"grid", "grid2x", "zoom"}
+    text = json.dumps(body).lower()
+    for trace in ("alpha", "beta", str(assignment.comparison.image_set_a.uid), "model", "seed", ".png"):
+        assert trace not in text
+    assert body["assignment"] != str(assignment.pk)
+
+
+def test_the_prompt_is_shown_where_the_study_shows_it():
+    shown = make_study(slug="shown", comparisons=1, overlap=1, show_prompt=True, ties=True)
+    _status, body = post(invite(study=shown, label="annotator"), "next")
+    assert (body["prompt"], body["ties"]) == ("prompt 1", True)
+
+
+def test_a_vote_stores_what_was_shown_and_when(annotator):
+    _status, body = post(annotator, "next")
+    times = {"shown_at": "2026-03-01T12:00:00Z", "voted_at": "2026-03-01T12:00:09+00:00"}
+    post(annotator, "votes", **ballot(body, response_ms=8500, rendition="grid2x", choice="right", **times))
+    vote = Vote.objects.select_related("assignment").get()
+    assert (vote.choice, vote.response_ms, vote.assignment.rendition) == ("right", 8500, "grid2x")
+    assert vote.shown_at == vote.assignment.shown_at
+    assert (vote.voted_at - vote.shown_at).total_seconds() == 9
+
+
+def test_a_clock_that_is_centuries_off_costs_its_times_but_not_the_vote(annotator):
+    _status, body = post(annotator, "next")
+    status, _answer = post(annotator, "votes", **ballot(body, shown_at="0001-01-01T00:00:00+14:00"))
+    assert (status, Vote.objects.get().shown_at) == (200, None)
+
+
+def test_a_repeated_vote_is_answered_as_the_first_time(annotator):
+    _status, body = post(annotator, "next")
+    same = ballot(body)
+    first, again = post(annotator, "votes", **same), post(annotator, "votes", **same)
+    assert first == again
+    assert Vote.objects.count() == 1
+
+
+def test_another_vote_on_the_same_comparison_changes_nothing(annotator):
+    _status, body = post(annotator, "next")
+    post(annotator, "votes", **ballot(body))
+    _status, answer = post(annotator, "votes", **ballot(body, choice="right"))
+    assert answer["state"] == "already_voted"
+    assert Vote.objects.get().choice == "left"
+
+
+def test_a_comparison_given_back_is_free_for_the_next(study, annotator):
+    _status, body = post(annotator, "next")
+    assert post(annotator, "release", assignment=body["assignment"]) == (200, {"released": True})
+    assert post(annotator, "release", assignment=body["assignment"]) == (200, {"released": False})
+    assert_invariants(study)
+
+
+def test_undo_is_refused_where_the_study_has_none(annotator):
+    _status, body = post(annotator, "next")
+    this = ballot(body)
+    post(annotator, "votes", **this)
+    Vote.objects.update(received_at=timezone.now() - timezone.timedelta(seconds=1))
+    status, refusal = post(annotator, "undo", vote_id=this["vote_id"])
+    assert (status, refusal) == (409, {"message": "The time in which this vote could be undone is over."})
+
+
+def test_reading_the_instructions_is_recorded_once(annotator):
+    assert post(annotator, "instructions-read") == (204, None)
+    annotator.refresh_from_db()
+    first = annotator.instructions_read_at
+    post(annotator, "instructions-read")
+    annotator.refresh_from_db()
+    assert annotator.instructions_read_at == first is not None
+
+
+def test_a_paused_study_stops_but_takes_what_was_on_the_screen(study, annotator):
+    _status, body = post(annotator, "next")
+    Study.objects.update(state="paused")
+    assert post(annotator, "next")[1]["kind"] == "stopped"
+    status, answer = post(annotator, "votes", **ballot(body))
+    assert (status, answer["state"], answer["next"]["kind"]) == (200, "accepted", "stopped")
+    assert "paused" in answer["next"]["message"]
+
+
+def test_a_closed_study_keeps_the_vote_as_late(study, annotator):
+    _status, body = post(annotator, "next")
+    Study.objects.update(state="closed", closed_at=timezone.now())
+    _status, answer = post(annotator, "votes", **ballot(body))
+    assert (answer["state"], answer["next"]["kind"]) == ("late", "stopped")
+    assert_invariants(study)
+
+
+def test_waiting_says_how_long_at_most(study, annotator):
+    others = [invite(study=study, label=f"annotator {number}") for number in range(3)]
+    for other in others:
+        post(other, "next")
+    status, body = post(annotator, "next")
+    assert (status, body["kind"]) == (200, "wait")
+    assert 0 < body["seconds"] <= 1800
+
+
+def test_what_is_not_found(study, annotator):
+    outsider = Annotator(token="outsider")
+    assert post(outsider, "next")[0] == 404
+    _status, body = post(annotator, "next")
+    other = invite(study=study, label="other")
+    for verb, sent in (
+        ("votes", ballot(body)),
+        ("release", {"assignment": body["assignment"]}),
+        ("undo", {"vote_id": str(uuid.uuid4())}),
+    ):
+        status, refusal = post(other, verb, **sent)
+        assert status == 404
+        assert refusal["message"].startswith("This annotator has no such")
+
+
+def test_no_link_leads_to_an_annotator_who_is_nobody(study):
+    for kind in ("simulated", "imported"):
+        assert post(invite(study=study, label=kind, kind=kind), "next")[0] == 404
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"choice": "tie"}, "no ties"),
+        ({"choice": "both"}, "choice"),
+        ({"vote_id": "1"}, "vote_id"),
+        ({"extra": 1}, "extra"),
+        ({"response_ms": -1}, "response_ms"),
+    ],
+)
+def test_a_ballot_that_cannot_be_taken_says_why(annotator, change, part):
+    _status, body = post(annotator, "next")
+    status, refusal = post(annotator, "votes", **ballot(body, **change))
+    assert status == 422
+    assert part in refusal["message"]
+    assert Vote.objects.count() == 0
+
+
+def test_no_page_of_interactive_documentation_and_no_cookie(annotator):
+    assert Client().get("/api/v1/docs").status_code == 404
+    answer = Client().post(f"/api/v1/annotators/{annotator.token}/next", {}, content_type="application/json")
+    assert not answer.cookies
+
+
+def test_requests_from_another_origin_need_no_csrf_token(annotator):
+    client = Client(enforce_csrf_checks=True)
+    url = f"/api/v1/annotators/{annotator.token}/next"
+    assert client.post(url, {}, content_type="application/json").status_code == 200
+
+
+def test_the_address_of_the_document():
+    document = Client().get(reverse("api:openapi-json"), headers={"host": "localhost"})
+    assert (document.status_code, document["content-type"]) == (200, "application/json")
+    assert reverse("api:openapi-json") == "/api/v1/openapi.json"
+
+
+document = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", application)
+
+
+@pytest.fixture
+def answering(annotator: Annotator) -> Iterator[str]:
+    """The link of an annotator in an open study, where requests leave the test's connection open."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    yield annotator.token
+    for signal in (request_started, request_finished):
+        signal.connect(close_old_connections)
+
+
+@document.parametrize()
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_answer_is_as_the_document_says(case, answering):
+    case.path_parameters["token"] = answering
+    case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
