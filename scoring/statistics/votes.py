@@ -1,0 +1,36 @@
+"""Votes one by one, for the few statistics that must know who cast which."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scoring.statistics.counts import Integers
+
+CATEGORIES = 3  # 0: for A, 1: for B, 2: a tie vote, as the columns of counted votes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Votes:
+    """v votes: comparison, annotator: (v,) numbers from zero up; choice: (v,) 0 for A, 1 for B, 2 for a tie."""
+
+    comparison: Integers
+    annotator: Integers
+    choice: Integers
+
+    @classmethod
+    def of(cls, comparison: ArrayLike, annotator: ArrayLike, choice: ArrayLike) -> "Votes":
+        """Checked votes. Raises ValueError for unequal lengths, other choices, and an annotator voting twice."""
+        columns = [np.asarray(column, dtype=np.int64) for column in (comparison, annotator, choice)]
+        if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
+            raise ValueError("every vote has one comparison, one annotator and one choice")
+        if any((column < 0).any() for column in columns) or (columns[2] >= CATEGORIES).any():
+            raise ValueError("comparisons and annotators are numbered from zero up, a choice is 0, 1 or 2")
+        if len(np.unique(columns[0] * (columns[1].max(initial=0) + 1) + columns[1])) != len(columns[0]):
+            raise ValueError("an annotator has one vote on a comparison, not two")
+        return cls(*columns)
+
+    def counts(self, comparison_count: int) -> Integers:
+        """Votes per comparison and choice: (comparison_count, 3)."""
+        cells = np.bincount(self.comparison * CATEGORIES + self.choice, minlength=comparison_count * CATEGORIES)
+        return cells.reshape(-1, CATEGORIES).astype(np.int64)
