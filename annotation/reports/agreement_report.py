@@ -7,6 +7,7 @@ from typing import Any
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.chance import Baseline, ChanceCorrected
 from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.leave_one_out import LeaveOneOut
 from scoring.statistics.reliability import Reliability
 from scoring.statistics.significance import Wilcoxon
 
@@ -29,6 +30,9 @@ class StudyFacts:
     are_ties_allowed: bool
     overlap: int
     images_per_set: int | None
+    level: float
+    resamples: int
+    seed: int
     opened_at: datetime | None
     closed_at: datetime | None
     is_interim: bool
@@ -209,6 +213,7 @@ class Results:
     chance_corrected: ChanceCorrected
     confusion: Confusion
     reliability: Reliability
+    leave_one_out: LeaveOneOut
     scores: ScoreComparison
     bias: Bias
     comparisons: tuple[ComparisonRow, ...]

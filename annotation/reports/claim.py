@@ -4,6 +4,7 @@ from annotation.reports.agreement_report import Counts, Results, StudyFacts
 from annotation.reports.numbers import interval, p_value, percent
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
+from scoring.statistics.leave_one_out import Compared
 
 TIE_RULES = {
     "strict": "a tie on one side only counts as disagreement",
@@ -17,6 +18,7 @@ def sentence(*, study: StudyFacts, counts: Counts, results: Results) -> str:
     parts = [
         _agreement(results.agreement.headline, results.agreement.endpoint, study=study, counts=counts),
         _baseline(results.baseline, study=study),
+        _one_against_the_others(results.leave_one_out.by_comparison, counts=counts),
         _votes(counts),
     ]
     interim = "Interim: " if study.is_interim else ""
@@ -60,6 +62,16 @@ def _baseline(baseline: Baseline, *, study: StudyFacts) -> str:
     pick = " or ".join(f"{model} ({names[model]})" for model in baseline.models)
     verdict = "beats" if baseline.is_beaten else "not shown to beat"
     return f"{verdict} always naming {pick}, {percent(baseline.agreement.value)} ({p_value(baseline.mcnemar)})"
+
+
+def _one_against_the_others(compared: Compared, *, counts: Counts) -> str:
+    """How well one annotator does against the majority of the others, and the metric on the same votes."""
+    if compared.people.value is None or compared.metric.value is None:
+        return f"agreement of one annotator with the others undefined: {compared.people.reason}" if counts.votes else ""
+    return (
+        f"one annotator agrees with the majority of the others on {percent(compared.people.value)}, "
+        f"the metric on the same votes on {percent(compared.metric.value)}"
+    )
 
 
 def _votes(counts: Counts) -> str:

@@ -9,17 +9,17 @@ def percent(share: float) -> str:
     >>> percent(0.94)
     '94.0 %'
     """
-    return f"{100 * share:.1f} %"
+    return _minus(f"{100 * share:.1f} %")
 
 
 def coefficient(value: float) -> str:
-    """A coefficient to three decimals, without a negative zero.
+    """A coefficient to three decimals, with a minus sign and without a negative zero.
 
-    >>> coefficient(-0.00001), coefficient(0.63414)
-    ('0.000', '0.634')
+    >>> coefficient(-0.00001), coefficient(0.63414), coefficient(-0.5)
+    ('0.000', '0.634', '−0.500')
     """
     text = f"{value:.3f}"
-    return "0.000" if text == "-0.000" else text
+    return "0.000" if text == "-0.000" else _minus(text)
 
 
 def interval(estimate: Estimate) -> str:
@@ -61,4 +61,8 @@ def count(number: int | None) -> str:
 
 def score(value: float | None) -> str:
     """A metric's score to two decimals, or a dash where there is none."""
-    return "–" if value is None else f"{value:.2f}"
+    return "–" if value is None else _minus(f"{value:.2f}")
+
+
+def _minus(text: str) -> str:
+    return text.replace("-", "\u2212")

@@ -1,5 +1,6 @@
 """What every format prints: rows of numbers, tables and figures, as plain text that a format then escapes."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -23,22 +24,27 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table; `numeric` columns are aligned on the right. `is_long`: one row a comparison, annotator or vote."""
+    """A table; `numeric` columns are aligned on the right, `winners` hold A, B or tie.
+
+    `is_long`: one row a comparison, annotator or vote.
+    """
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     numeric: tuple[int, ...] = ()
+    winners: tuple[int, ...] = ()
     is_long: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure by name; the caption says what is drawn, n, and the method."""
+    """A figure by name; the caption says what is drawn, n, and the method; `words` are for who cannot see it."""
 
     name: str
     title: str
     caption: str
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class Section:
     rows: tuple[Row, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
+
+    @property
+    def is_numeric(self) -> bool:
+        """Whether its rows are estimates and tests, and not facts in words."""
+        return any(row.n is not None for row in self.rows)
 
 
 def share_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
@@ -66,8 +77,19 @@ def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:
     """A test by its p-value, its statistic in the remark."""
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
-    statistic = "" if test.statistic is None else f"statistic {test.statistic:.4g}"
-    return Row(label, value, n=test.n, method=test.method, remark=_joined(statistic, test.reason, remark))
+    statistic = "" if test.statistic is None else f", statistic {test.statistic:.4g}"
+    method = without_resampling(test.method) + statistic
+    return Row(label, value, n=test.n, method=method, remark=_joined(test.reason, remark))
+
+
+def without_resampling(method: str) -> str:
+    """A method without the resamples and the seed, which are the same throughout a report and stated once.
+
+    >>> without_resampling("percentile bootstrap, 2000 resamples of clusters, seed 5, 3 undefined resamples left out")
+    'bootstrap, 3 undefined resamples left out'
+    """
+    shorter = re.sub(r", \d+ (resamples of clusters|permutations), seed \d+", "", method)
+    return shorter.replace("percentile bootstrap", "bootstrap")
 
 
 def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: str) -> Row:
@@ -76,7 +98,7 @@ def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: s
     if estimate.low is None or estimate.high is None:
         return Row(label, text(estimate.value), n=estimate.n, remark=_joined(f"no interval: {estimate.reason}", remark))
     interval = f"[{text(estimate.low)}, {text(estimate.high)}]".replace(" %", "")
-    method = f"{100 * estimate.level:g} %, {estimate.method}"
+    method = f"{100 * estimate.level:g} %, {without_resampling(estimate.method)}"
     return Row(label, text(estimate.value), interval, estimate.n, method, _joined(estimate.reason, remark))
 
 

@@ -2,8 +2,8 @@
 
 from annotation.reports.agreement_report import AgreementReport, ComparisonRow, ModelScores, Results, StudyFacts
 from annotation.reports.claim import TIE_RULES, metric_name, people
-from annotation.reports.figures import figure_list
-from annotation.reports.numbers import score
+from annotation.reports.figure_captions import agreement_figure, score_figures
+from annotation.reports.numbers import percent, score
 from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
@@ -18,6 +18,7 @@ def result_sections(report: AgreementReport) -> tuple[Section, ...]:
     return (
         _agreement(report, found),
         _reliability(found),
+        _leave_one_out(found),
         _scores(report, found),
         _bias(found),
         _comparisons(report.study, found),
@@ -45,7 +46,21 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
     who = people(report.counts)
     text = f"How often {metric_name(report.study.metric)} and the majority of {who} choose the same model. "
     text += f"Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]})."
-    return Section("agreement", "Agreement", (text,), tuple(rows), (_confusion(found),))
+    return Section(
+        "agreement",
+        "Agreement",
+        (text, _resampling(report.study)),
+        tuple(rows),
+        (_confusion(found),),
+        (agreement_figure(found),),
+    )
+
+
+def _resampling(study: StudyFacts) -> str:
+    return (
+        f"Bootstrap intervals throughout: percentiles over {study.resamples} resamples of clusters of comparisons, the "
+        f"votes within them fixed. Permutation tests: {study.resamples} permutations. Seed {study.seed}."
+    )
 
 
 def _treatments(found: Results) -> tuple[Row, ...]:
@@ -101,6 +116,31 @@ def _prevalence(found: Results) -> str:
     )
 
 
+def _leave_one_out(found: Results) -> Section:
+    """People against each other, and the metric in their place."""
+    each, votes = found.leave_one_out.by_comparison, found.leave_one_out.by_vote
+    rows = (
+        share_row("One annotator against the others", each.people),
+        share_row("The metric in their place", each.metric),
+        share_row("Metric minus people", each.difference),
+        share_row("One annotator, every vote alike", votes.people),
+        share_row("The metric, every vote alike", votes.metric),
+        share_row("Metric minus people, every vote alike", votes.difference),
+    )
+    text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
+    text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
+    table = Table(
+        "By number of votes a comparison",
+        ("Votes", "Comparisons", "People", "Metric"),
+        tuple(
+            (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))
+            for row in found.leave_one_out.by_count
+        ),
+        (0, 1, 2, 3),
+    )
+    return Section("people", "How well people agree with each other", (text,), rows, (table,) if table.rows else ())
+
+
 def _scores(report: AgreementReport, found: Results) -> Section:
     scores, study = found.scores, report.study
     table = Table(
@@ -115,7 +155,7 @@ def _scores(report: AgreementReport, found: Results) -> Section:
         significance_row("Distributions differ", scores.kolmogorov_smirnov, remark="a replication: pairing ignored"),
         significance_row("Distributions differ, pairing kept", scores.kolmogorov_smirnov_sign_flip),
     )
-    return Section("scores", "The scores", (), rows, (table,), figure_list(report))
+    return Section("scores", "The scores", (), rows, (table,), score_figures(report, found))
 
 
 def _model(name: str, scores: ModelScores) -> tuple[str, ...]:
@@ -147,6 +187,7 @@ def _comparisons(study: StudyFacts, found: Results) -> Section:
         (*head, "People", "Metric", "Agree"),
         tuple(_comparison(row) for row in found.comparisons),
         (0, 2, 3, 4, 5, 6, 7),
+        winners=(8, 9),
         is_long=True,
     )
     return Section("comparisons", "The comparisons", tables=(table,))

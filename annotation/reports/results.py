@@ -22,6 +22,7 @@ from scoring.statistics.bias import position_bias, side_coding_alpha
 from scoring.statistics.chance import against_one_half, baseline, chance_corrected, fisher_exact
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
+from scoring.statistics.leave_one_out import leave_one_out
 from scoring.statistics.reliability import reliability
 from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
 
@@ -46,6 +47,7 @@ def results(data: StudyData) -> Results:
         reliability=reliability(
             found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
         ),
+        leave_one_out=leave_one_out(found.votes[found.is_analysed], metric, clusters=clusters, resampling=resampling),
         scores=_scores(data, found, resampling=resampling),
         bias=_bias(data, resampling=resampling),
         comparisons=_rows(data, found),

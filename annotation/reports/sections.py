@@ -21,17 +21,17 @@ def _conduct(report: AgreementReport) -> Section:
         Row("Model B", study.model_b),
         Row("Metric", metric_name(study.metric)),
         Row("Comparisons planned", count(counts.planned_comparisons)),
-        Row("with every image", count(counts.generated_comparisons)),
-        Row("with both scores", count(counts.scored_comparisons)),
-        Row("with votes", count(counts.voted_comparisons)),
-        Row("analysed", count(counts.analysed_comparisons), remark=_why_fewer(report)),
+        Row("Comparisons with every image", count(counts.generated_comparisons)),
+        Row("Comparisons with both scores", count(counts.scored_comparisons)),
+        Row("Comparisons with votes", count(counts.voted_comparisons)),
+        Row("Comparisons analysed", count(counts.analysed_comparisons), remark=_why_fewer(report)),
         Row("Images planned", count(counts.planned_images)),
-        Row("made", count(counts.images)),
+        Row("Images made", count(counts.images)),
         Row("Annotators", count(counts.annotators), remark=_simulated(counts.simulated_annotators)),
         Row("Votes counted", count(counts.votes), remark=_simulated(counts.simulated_votes)),
-        Row("excluded", count(counts.excluded_votes)),
-        Row("late, not counted", count(counts.late_votes)),
-        Row("undone by the annotator", count(counts.undone_votes)),
+        Row("Votes excluded", count(counts.excluded_votes)),
+        Row("Votes late, not counted", count(counts.late_votes)),
+        Row("Votes undone by the annotator", count(counts.undone_votes)),
     ]
     if study.other_metrics:
         rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))
@@ -70,8 +70,8 @@ def _quality(report: AgreementReport) -> Section:
         share_row("Votes for the left side", quality.left_share, remark="all votes as if they were independent"),
         share_row("Tie votes", quality.tie_share),
         Row("Votes a comparison, least", count(quality.least_votes_per_comparison)),
-        Row("median", _plain(quality.median_votes_per_comparison)),
-        Row("most", count(quality.most_votes_per_comparison)),
+        Row("Votes a comparison, median", _plain(quality.median_votes_per_comparison)),
+        Row("Votes a comparison, most", count(quality.most_votes_per_comparison)),
         Row("Median response time", _seconds(quality.median_response_seconds), n=quality.timed_votes),
     ]
     people = tuple(

@@ -1,0 +1,49 @@
+"""The report as HTML: the parts that a page shows, and one self-contained file without any outside address."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.figure_captions import claim_figure
+from annotation.reports.figures import draw
+from annotation.reports.presentation import Figure
+from annotation.reports.sections import sections
+
+STYLESHEETS = ("pages.css", "reports/report.css")
+
+
+def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
+    """What reports/body.html shows. `drawing` gives a figure's markup: an address on a page, the SVG in a file."""
+
+    def drawn(figure: Figure) -> dict[str, Any]:
+        return {"figure": figure, "drawing": drawing(figure)}
+
+    parts = [
+        {"section": section, "figures": [drawn(figure) for figure in section.figures]} for section in sections(report)
+    ]
+    claim = drawn(claim_figure(report, report.results)) if report.results else None
+    return {"report": report, "parts": parts, "claim_figure": claim}
+
+
+def to_html(report: AgreementReport) -> str:
+    """One file that holds everything it shows: styles, figures, tables."""
+
+    def inline(figure: Figure) -> SafeString:
+        label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
+        return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
+
+    css = mark_safe("\n".join(map(_stylesheet, STYLESHEETS)))  # noqa: S308 - our own files
+    return render_to_string("reports/file.html", page_context(report, drawing=inline) | {"css": css})
+
+
+def _stylesheet(name: str) -> str:
+    path = finders.find(name)
+    if path is None:
+        raise FileNotFoundError(f"the stylesheet {name} is missing")
+    return Path(path).read_text(encoding="utf-8")

@@ -1,0 +1,58 @@
+"""SVG files that are the same bytes each time, follow the reader's light or dark page, and hold text as text."""
+
+import io
+import re
+from typing import Any
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+INK, QUIET, LINE = "#1d1f21", "#575c61", "#c9cbcc"
+MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR = "#0072b2", "#d55e00", "#8a8a8a"
+
+# What a page that holds the drawing may set (static/reports/report.css does).
+_VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
+_OWN_THEME = (
+    "<style>@media (prefers-color-scheme: dark) {svg {--ink: #ececec; --quiet: #a3a8ad; --line: #3b3d3f}}</style>"
+)
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
+    "font.size": 11,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "figure.constrained_layout.use": True,
+}
+
+
+def to_svg(figure: Figure, *, name: str) -> str:
+    """The drawing as an <svg> element. `name` goes before every id, so that several can stand on one page."""
+    buffer = io.StringIO()
+    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _adapted(buffer.getvalue(), name)
+
+
+def as_file(svg: str) -> str:
+    """The element as a file of its own that follows the reader's theme by itself."""
+    opening, _, rest = svg.partition(">")
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}>{_OWN_THEME}{rest}\n'
+
+
+def _adapted(svg: str, name: str) -> str:
+    """Without prologue and metadata; ids of its own; colours that the page may set; the reader's own typeface."""
+    svg = svg[svg.index("<svg") :].strip()
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    svg = re.sub(r"font: ([\d.]+px)[^;\"]*", r"font: \1 system-ui, sans-serif", svg)
+    for colour, variable in _VARIABLES.items():
+        svg = svg.replace(colour, f"var({variable}, {colour})")
+    return svg
