@@ -23,8 +23,7 @@ app.autodiscover_tasks()
 
 @heartbeat_sent.connect
 def leave_sign_of_life(sender: Any, **_: object) -> None:
-    """Touch var/alive/<worker>: its event loop turns and reaches the broker. Health checks look at its age."""
-    name = sender.eventer.hostname.partition("@")[0]
+    """Touch var/alive/<queue>@<host>: the event loop turns and reaches the broker. Health checks look at its age."""
     folder = Path(settings.VAR_DIR) / "alive"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).touch()
+    (folder / sender.eventer.hostname).touch()

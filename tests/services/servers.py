@@ -5,6 +5,7 @@ A developer's own servers are never touched: only what TEST_DATABASE_URL or TEST
 
 import os
 import pwd
+import secrets
 import shutil
 import socket
 import subprocess
@@ -49,6 +50,38 @@ def services() -> Iterator[dict[str, str]]:
         database = os.environ.get("TEST_DATABASE_URL") or stack.enter_context(postgresql())
         broker = os.environ.get("TEST_BROKER_URL") or stack.enter_context(redis_server())
         yield {"TEST_DATABASE_URL": database, "TEST_BROKER_URL": broker}
+
+
+@contextmanager
+def fresh_database() -> Iterator[str]:
+    """An empty database of the server at TEST_DATABASE_URL, dropped afterwards."""
+    server, name = os.environ["TEST_DATABASE_URL"], f"semblance_{secrets.token_hex(6)}"
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    try:
+        yield f"{server.rpartition('/')[0]}/{name}"
+    finally:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@contextmanager
+def fresh_broker() -> Iterator[str]:
+    """A database of the Redis at TEST_BROKER_URL that is empty, and empty again afterwards.
+
+    Raises:
+        ServicesMissingError: every database holds something; what others left there is never flushed.
+    """
+    addresses = [f"{os.environ['TEST_BROKER_URL'].rpartition('/')[0]}/{number}" for number in range(15, -1, -1)]
+    for url in addresses:
+        with redis.Redis.from_url(url) as client:
+            if client.dbsize() == 0:
+                try:
+                    yield url
+                finally:
+                    client.flushdb()
+                return
+    raise ServicesMissingError("Every database of the Redis at TEST_BROKER_URL holds something; give an empty one.")
 
 
 @contextmanager

@@ -79,8 +79,9 @@ class Command(BaseCommand):
         models = self.folder / "models"
         self._step("Models", f"two tiny pipelines and an image encoder in {_short(models)}")
         build = [sys.executable, "-m", "miniatures.untrained", str(models)]
-        if subprocess.run(build, cwd=settings.BASE_DIR, stdout=subprocess.DEVNULL).returncode:
-            raise CommandError("The tiny models could not be built; what went wrong is said above.")
+        built = subprocess.run(build, cwd=settings.BASE_DIR, capture_output=True, text=True)
+        if built.returncode:
+            raise CommandError(f"The tiny models could not be built:\n{built.stderr}")
 
     def _run_closed_study(self) -> None:
         study = self._study("demo")

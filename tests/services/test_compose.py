@@ -1,0 +1,193 @@
+"""docker-compose.yml: each of its commands, with its environment and health check, on local services.
+
+Docker itself is not needed: of what the file says only host names, ports and folders are replaced.
+"""
+
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import psycopg
+import pytest
+import yaml
+from django.conf import settings
+
+from tests.services.servers import free_port, fresh_broker, fresh_database
+
+PATIENCE_SECONDS = 90
+COMPOSE_FILE = settings.BASE_DIR / "docker-compose.yml"
+OURS = ("migrate", "web", "worker", "worker-gpu")
+
+
+def read_compose(variables: dict[str, str]) -> dict[str, Any]:
+    """The services, with ${NAME}, ${NAME:-default} and ${NAME:?message} filled in as compose does."""
+
+    def fill(match: re.Match[str]) -> str:
+        name, operator, word = match.groups()
+        if name in variables:
+            return variables[name]
+        assert operator == ":-", f"{name} has neither a value nor a default"
+        return str(word)
+
+    text = re.sub(r"\$\{(\w+)(?:(:[-?])([^}]*))?\}", fill, COMPOSE_FILE.read_text())
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    return services
+
+
+class Composition:
+    """The application's services of docker-compose.yml, on this machine."""
+
+    def __init__(self, database_url: str, broker_url: str, folder: Path) -> None:
+        database = urlsplit(database_url)
+        self.port = free_port()
+        self.services = read_compose(
+            {
+                "SECRET_KEY": "a-key-for-this-test-alone-" * 3,
+                "SITE_HOST": "semblance.example",
+                "POSTGRES_USER": str(database.username),
+                "POSTGRES_PASSWORD": database.password or "trusted",
+                "POSTGRES_DB": database.path.lstrip("/"),
+            }
+        )
+        # Longest first, so that no replacement cuts into another.
+        self.replacements = {
+            "@postgres:5432/": f"@{database.hostname}:{database.port}/",
+            "redis://redis:6379/0": broker_url,
+            "0.0.0.0:8000": f"127.0.0.1:{self.port}",
+            "127.0.0.1:8000": f"127.0.0.1:{self.port}",
+            "/var/lib/semblance": str(folder / "var"),
+            "/app/staticfiles": str(folder / "static"),
+        }
+
+    def here(self, text: str) -> str:
+        for there, here in self.replacements.items():
+            text = text.replace(there, here)
+        return text
+
+    def environment(self, name: str) -> dict[str, str]:
+        """As in the container: PATH leads to the installed programs first, and nothing of ours leaks in."""
+        given = {key: self.here(value) for key, value in self.services[name]["environment"].items()}
+        return {"PATH": f"{settings.BASE_DIR}/.venv/bin:{os.environ['PATH']}", **given}
+
+    def command(self, name: str) -> list[str]:
+        return [self.here(part) for part in self.services[name]["command"]]
+
+    def is_healthy(self, name: str) -> bool:
+        kind, *words = self.services[name]["healthcheck"]["test"]
+        # Compose writes $$ for a dollar sign of the shell.
+        parts = [self.here(word).replace("$$", "$") for word in words]
+        command = ["sh", "-c", parts[0]] if kind == "CMD-SHELL" else parts
+        return subprocess.run(command, env=self.environment(name), capture_output=True).returncode == 0
+
+    @contextmanager
+    def up(self, name: str) -> Iterator[subprocess.Popen[bytes]]:
+        process = subprocess.Popen(
+            self.command(name), cwd=settings.BASE_DIR, env=self.environment(name), start_new_session=True
+        )
+        try:
+            yield process
+            process.send_signal(signal.SIGTERM)  # what `docker compose stop` sends
+            grace = int(self.services[name]["stop_grace_period"].removesuffix("s"))
+            assert process.wait(timeout=grace) == 0
+        finally:
+            with_nobody_left(process)
+
+
+def with_nobody_left(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def becomes_true(question: Any) -> bool:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+@pytest.fixture(scope="module")
+def composition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
+    with fresh_database() as database_url, fresh_broker() as broker_url:
+        made = Composition(database_url, broker_url, tmp_path_factory.mktemp("composition"))
+        # What the image's build does.
+        collect = ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
+        subprocess.run(collect, cwd=settings.BASE_DIR, env=made.environment("web"), check=True)
+        migrated = subprocess.run(made.command("migrate"), cwd=settings.BASE_DIR, env=made.environment("migrate"))
+        assert migrated.returncode == 0
+        yield made
+
+
+def test_the_migration_makes_the_tables(composition: Composition) -> None:
+    with psycopg.connect(composition.environment("web")["DATABASE_URL"]) as database:
+        row = database.execute("SELECT count(*) FROM pg_tables WHERE tablename = 'annotation_vote'").fetchone()
+    assert row == (1,)
+
+
+def test_the_web_server_serves_and_is_healthy(composition: Composition) -> None:
+    with composition.up("web"):
+        assert becomes_true(lambda: composition.is_healthy("web"))
+        with socket.create_connection(("127.0.0.1", composition.port)) as line:
+            line.sendall(b"GET / HTTP/1.1\r\nHost: semblance.example\r\nConnection: close\r\n\r\n")
+            plain = line.recv(4096).decode()
+        with socket.create_connection(("127.0.0.1", composition.port)) as line:
+            line.sendall(
+                b"GET / HTTP/1.1\r\nHost: semblance.example\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+            )
+            behind_the_proxy = line.recv(4096).decode()
+    assert plain.startswith("HTTP/1.1 301")
+    assert behind_the_proxy.startswith("HTTP/1.1 200")
+    assert "Strict-Transport-Security" in behind_the_proxy
+    assert not composition.is_healthy("web")  # the check sees that it is gone
+
+
+@pytest.mark.parametrize("name", ["worker", "worker-gpu"])
+def test_a_worker_reaches_the_broker_and_is_healthy(composition: Composition, name: str) -> None:
+    assert not composition.is_healthy(name)
+    with composition.up(name):
+        assert becomes_true(lambda: composition.is_healthy(name))
+
+
+def test_every_secret_is_asked_for() -> None:
+    text = COMPOSE_FILE.read_text()
+    for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "SITE_HOST"):
+        assert re.search(rf"\$\{{{name}:\?", text)
+        assert not re.search(rf"\$\{{{name}(?::-[^}}]*)?\}}", text)
+
+
+def test_the_grace_period_is_above_the_soft_shutdown() -> None:
+    services = read_compose(dict.fromkeys(("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD"), "x"))
+    for name in ("worker", "worker-gpu"):
+        grace = int(services[name]["stop_grace_period"].removesuffix("s"))
+        # The supervisor waits ten seconds longer than Celery does.
+        assert grace > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
+
+
+def test_the_web_image_holds_no_torch() -> None:
+    dockerfile = (settings.BASE_DIR / "Dockerfile").read_text()
+    stages = re.split(r"^FROM ", dockerfile, flags=re.MULTILINE)[1:]
+    by_name = {shlex.split(stage.splitlines()[0])[2]: stage for stage in stages}
+    assert "torch" not in by_name["build"]
+    assert "--from=build /venv" in by_name["web"]
+    for stage in ("web", "gpu"):
+        assert "USER semblance" in by_name[stage]
+    services = read_compose(dict.fromkeys(("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD"), "x"))
+    assert {name: services[name]["build"]["target"] for name in OURS} == {
+        "migrate": "web",
+        "web": "web",
+        "worker": "web",
+        "worker-gpu": "gpu",
+    }
