@@ -62,15 +62,14 @@ def import_scores(*, study: Study, path: Path, metric: str) -> ScoreImport:
 
 def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), skipinitialspace=True, strict=True)
-    header = tuple(name.strip().lower() for name in reader.fieldnames or ())
-    if set(COLUMNS) - set(header):
-        raise Refused(f"{path} must begin with a line that names its columns: prompt,score_a,score_b.")
-    reader.fieldnames = list(header)
     try:
+        reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+        if set(COLUMNS) - set(reader.fieldnames):
+            raise Refused(f"{path} must begin with a line that names its columns: prompt,score_a,score_b.")
         for row in reader:
             yield reader.line_num, {name: row.get(name) or "" for name in COLUMNS}
     except csv.Error as error:
-        raise Refused(f"{path} line {reader.line_num} is not CSV: {error}.") from None
+        raise Refused(f"{path} line {reader.reader.line_num} is not CSV: {error}.") from None
 
 
 def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:

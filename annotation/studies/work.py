@@ -97,5 +97,9 @@ def _see_to(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJob
     jobs.enqueue(unsent, link=follow_up(study))
     counts = dict(wanted.order_by().values_list("state").annotate(Count("pk")))
     waiting, failed = counts.get(State.QUEUED, 0) + counts.get(State.RUNNING, 0), counts.get(State.FAILED, 0)
-    sentences = [f"{waiting} jobs to do"] if waiting else []
-    return ", ".join([*sentences, f"{failed} jobs failed for good"] if failed else sentences)
+    sentences = [f"{_jobs(waiting)} to do"] if waiting else []
+    return ", ".join([*sentences, f"{_jobs(failed)} failed for good"] if failed else sentences)
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"

@@ -350,6 +350,7 @@ def test_whole_numbers_where_fractions_may_stand_change_no_hash() -> None:
     assert sha256(whole) == sha256(Manifest.model_validate(plan))
 
 
+TAKEN = ("alpha", "left", "right", "tie")
 words = st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=20).filter(str.strip)
 pages = st.text(st.characters(exclude_categories=["Cs", "Cc"], include_characters="\n\t"), max_size=40)
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
@@ -365,16 +366,10 @@ def manifests(draw: st.DrawFn) -> Manifest:
         "prompts": [{"text": text, "cluster": draw(st.sampled_from(["", "c"]))} for text in texts],
         "seeds": draw(st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=4, unique=True)),
         "texts": {"instructions": draw(pages), "question": draw(words)},
-        "annotation": {
-            "overlap": draw(st.integers(1, 9)),
-            "lease_minutes": draw(st.floats(0.1, 60)),
-            "opens_at": opens_at,
-        },
+        "annotation": annotation | {"lease_minutes": draw(st.floats(0.1, 60))},
         "sampling": {"guidance_scale": draw(st.integers(0, 9) | st.floats(0, 20)), "negative_prompt": draw(pages)},
     }
-    lora: dict[str, Any] = {
-        "name": draw(words.filter(lambda name: name.strip().lower() not in ("alpha", "left", "right", "tie")))
-    }
+    lora: dict[str, Any] = {"name": draw(words.filter(lambda name: name.strip().lower() not in TAKEN))}
     lora |= {"checkpoint": "/c", "lora": "/l", "lora_scale": draw(st.floats(-2, 2))}
     try:
         return make_manifest(source="generated", model_b=lora, **changes)

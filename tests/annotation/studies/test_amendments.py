@@ -1,0 +1,102 @@
+"""A draft changes freely; afterwards only what an amendment may, as a version with its reason."""
+
+from typing import Any
+
+import pytest
+
+from annotation.models import Comparison, Study
+from annotation.studies.amendments import amend
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import create_study
+from annotation.studies.manifest import Manifest, document, sha256
+from generation.models import DiffusionModel
+from generation.refusals import Refused
+from tests.factories import make_manifest, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def with_changes(study: Study, **changes: Any) -> Manifest:
+    """The study's manifest with other values; tables are merged."""
+    plan = document(current_manifest(study))
+    for key, value in changes.items():
+        plan[key] = {**plan[key], **value} if isinstance(value, dict) else value
+    return Manifest.model_validate(plan)
+
+
+def test_raising_the_overlap_appends_a_version_and_opens_slots() -> None:
+    study = make_study(source="images", state="open", comparisons=1)
+    design = study.manifest_sha256
+    manifest = with_changes(study, annotation={"overlap": 5, "comparisons_per_annotator": 7}, texts={"debrief": "Bye."})
+    version = amend(study=study, manifest=manifest, reason="Too few votes.")
+    study.refresh_from_db()
+    assert (version.number, version.reason, study.manifest_sha256) == (2, "Too few votes.", sha256(manifest))
+    assert study.manifest_versions.get(number=1).sha256 == design
+    assert current_manifest(study) == manifest
+    assert set(Comparison.objects.values_list("overlap", flat=True)) == {5}
+    changed = ["annotation.comparisons_per_annotator", "annotation.overlap", "texts.debrief"]
+    assert study.events.get(verb="amended").detail["changed"] == changed
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({"prompts": [{"text": "other"}]}, "prompts"),
+        ({"analysis": {"primary_endpoint": "dropped"}}, "analysis.primary_endpoint"),
+        ({"annotation": {"ties": True}}, "annotation.ties"),
+        ({"model_a": {"name": "Gamma"}, "sealed": False}, "model_a.name, sealed"),
+    ],
+)
+@pytest.mark.parametrize("state", ["ready", "open", "paused"])
+def test_anything_else_wants_a_duplicate(state: str, changes: dict[str, Any], keys: str) -> None:
+    study = make_study(source="images", state="draft")
+    Study.objects.update(state=state)
+    manifest = with_changes(study, **changes)
+    with pytest.raises(Refused, match=f"^{keys} cannot change any more: .* Duplicate the study"):
+        amend(study=study, manifest=manifest, reason="Why not.")
+    assert study.manifest_versions.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "overlap", "reason", "sentence"),
+    [
+        ("open", 2, "Less.", "overlap can only go up: votes for 3 are being collected, not 2"),
+        ("open", 4, " ", "An amendment needs its reason"),
+        ("open", 3, "None.", "Nothing differs"),
+    ],
+)
+def test_refused_amendments(state: str, overlap: int, reason: str, sentence: str) -> None:
+    study = make_study(source="images", state="draft")
+    Study.objects.update(state=state)
+    with pytest.raises(Refused, match=sentence):
+        amend(study=study, manifest=with_changes(study, annotation={"overlap": overlap}), reason=reason)
+
+
+def test_a_closed_study_stays_what_it_was() -> None:
+    study = make_study(source="external")
+    with pytest.raises(Refused, match="is closed: what it was is what it stays"):
+        amend(study=study, manifest=with_changes(study, notice="Hello"), reason="Because.")
+
+
+def test_a_draft_is_rewritten_and_keeps_one_version() -> None:
+    study = create_study(manifest=make_manifest(source="generated"))
+    changes = {"model_b": {"checkpoint": "/models/mended"}, "prompts": [{"text": "other"}]}
+    amend(study=study, manifest=with_changes(study, **changes))
+    study.refresh_from_db()
+    assert study.manifest_versions.get().sha256 == study.manifest_sha256
+    assert [prompt.text for prompt in current_manifest(study).prompts] == ["other"]
+    assert DiffusionModel.objects.get(name="Beta").checkpoint == "/models/mended"
+
+
+def test_a_draft_does_not_change_the_model_of_another_study() -> None:
+    create_study(manifest=make_manifest(source="generated", slug="first"))
+    study = create_study(manifest=make_manifest(source="generated", slug="second"))
+    with pytest.raises(Refused, match="A model called Beta exists already"):
+        amend(study=study, manifest=with_changes(study, model_b={"checkpoint": "/models/other"}))
+    assert DiffusionModel.objects.get(name="Beta").checkpoint == "/models/beta"
+
+
+def test_a_draft_keeps_its_slug_and_source() -> None:
+    study = make_study(state="draft")
+    with pytest.raises(Refused, match="slug and source cannot change once the study is made"):
+        amend(study=study, manifest=with_changes(study, slug="else", source="external"))

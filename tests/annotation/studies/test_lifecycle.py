@@ -1,0 +1,310 @@
+"""The states of a study: what leads from one to the next, what is refused, and that repeating changes nothing."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from annotation.models import Comparison, Study, StudyEvent
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import (
+    advance,
+    close,
+    create_study,
+    drop_seed,
+    launch,
+    open_study,
+    pause,
+    retry_failed,
+)
+from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.refusals import Refused
+from scoring.models import ScoringJob, SetScore
+from tests.annotation.studies.worker import FakeWorker
+from tests.factories import import_sets, make_manifest, make_study, put_in_state
+
+pytestmark = pytest.mark.django_db
+State = Study.State
+YESTERDAY, TOMORROW = (datetime.now(UTC) + timedelta(days=days) for days in (-1, 1))
+
+
+@pytest.fixture
+def researcher() -> User:
+    return User.objects.create_user("researcher")
+
+
+def a_generated_study(**manifest: Any) -> Study:
+    return create_study(manifest=make_manifest(source="generated", **manifest))
+
+
+def verbs(study: Study) -> list[str]:
+    return list(StudyEvent.objects.filter(study=study).values_list("verb", flat=True))
+
+
+def test_from_draft_to_ready(worker: FakeWorker, researcher: User) -> None:
+    study = a_generated_study()
+    assert launch(study=study, actor=researcher) == "6 jobs to do"
+    assert (study.state, Comparison.objects.filter(study=study).count()) == (State.GENERATING, 3)
+    assert worker.work_off() == 12  # 6 of images, 6 of scores
+    study.refresh_from_db()
+    assert study.state == State.READY
+    assert GeneratedImage.objects.count() == 18
+    assert SetScore.objects.filter(metric=current_manifest(study).encoder.metric).count() == 6
+    assert verbs(study) == ["created", "launched", "generated", "scored"]
+    assert study.events.get(verb="launched").actor == researcher
+
+
+def test_launching_again_and_advancing_again_make_nothing_twice(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    for _ in range(2):
+        launch(study=study)
+        advance(study)
+    assert len(worker.messages) == GenerationJob.objects.count() == 6
+    worker.work_off()
+    launch(study=study)
+    assert advance(study) == "nothing to do"
+    assert (GeneratedImage.objects.count(), ScoringJob.objects.count(), len(worker.messages)) == (18, 6, 0)
+    assert len(worker.made) == 18
+    assert verbs(study).count("launched") == 1
+
+
+def test_scores_come_after_the_last_image_only(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    launch(study=study)
+    worker.do(*worker.messages.pop()[:2])
+    assert advance(study) == "5 jobs to do"
+    assert (study.state, ScoringJob.objects.count()) == (State.GENERATING, 0)
+
+
+def test_a_study_on_the_same_images_generates_nothing(worker: FakeWorker) -> None:
+    launch(study=a_generated_study())
+    worker.work_off()
+    second = a_generated_study(slug="second")
+    assert launch(study=second) == "every image is there; every set is scored"
+    assert (second.state, worker.messages) == (State.READY, [])
+
+
+def test_a_lost_message_strands_nothing(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    launch(study=study)
+    worker.messages.clear()
+    GenerationJob.objects.update(enqueued_at=None)  # what the reaper does with messages that seem lost
+    advance(study)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
+def test_images_that_went_away_are_made_again(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    launch(study=study)
+    for _ in range(6):
+        worker.do(*worker.messages.pop()[:2])
+    GeneratedImage.objects.filter(image_set=ImageSet.objects.first()).delete()
+    assert advance(study) == "1 job to do"
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
+def test_jobs_that_fail_are_told_and_can_be_tried_again(worker: FakeWorker, researcher: User) -> None:
+    study = a_generated_study()
+    launch(study=study)
+    worker.broken[GenerationJob.task_name] = "The checkpoint /models/alpha is not there."
+    worker.work_off()
+    assert advance(study) == "6 jobs failed for good"
+    assert study.state == State.GENERATING
+    worker.broken.clear()
+    assert retry_failed(study=study, actor=researcher) == 6
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+    assert study.events.get(verb="retried").detail == {"jobs": 6}
+
+
+def test_scoring_that_fails_can_be_tried_again(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    launch(study=study)
+    worker.broken[ScoringJob.task_name] = "The encoder is not there."
+    worker.work_off()
+    assert advance(study) == "6 jobs failed for good"
+    assert study.state == State.SCORING
+    worker.broken.clear()
+    retry_failed(study=study)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
+def test_nothing_to_retry() -> None:
+    with pytest.raises(Refused, match="Study has no failed jobs"):
+        retry_failed(study=make_study(state="draft"))
+
+
+def test_imported_images_are_waited_for_by_name(worker: FakeWorker) -> None:
+    study = make_study(state="draft")
+    waiting = 'waits for images: "prompt 1" has no images of Alpha and Beta, and 2 more; import them with import_images'
+    assert launch(study=study) == waiting
+    prompts = ["prompt 1", "prompt 2", "prompt 3"]
+    import_sets(study.model_a, prompts, 2)
+    assert "has no images of Beta, and 2 more" in advance(study)
+    import_sets(study.model_b, prompts, 2)
+    assert advance(study) == "every image is there; 6 jobs to do"
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
+def test_sets_of_unequal_size_are_not_compared(worker: FakeWorker) -> None:
+    study = make_study(state="draft", comparisons=1)
+    import_sets(study.model_a, ["prompt 1"], 3)
+    import_sets(study.model_b, ["prompt 1"], 2)
+    assert '"prompt 1" has 3 images of Alpha and 2 of Beta' in launch(study=study)
+
+
+def test_single_images_are_not_compared(worker: FakeWorker) -> None:
+    study = make_study(state="draft", comparisons=1)
+    for model in (study.model_a, study.model_b):
+        import_sets(model, ["prompt 1"], 1)
+    assert '"prompt 1" has fewer than two images of each model' in launch(study=study)
+
+
+def test_open_pause_open_close(researcher: User) -> None:
+    study = make_study(state="ready", source="images", comparisons=1)
+    open_study(study=study, actor=researcher)
+    opened_at = study.opened_at
+    assert (study.state, study.is_frozen) == (State.OPEN, True)
+    pause(study=study, actor=researcher)
+    open_study(study=study, actor=researcher)
+    assert (study.state, study.opened_at) == (State.OPEN, opened_at)
+    close(study=study, actor=researcher)
+    assert study.closed_at is not None
+    assert verbs(study) == ["created", "opened", "paused", "reopened", "closed"]
+
+
+REFUSALS = [
+    (launch, State.CLOSED, None),
+    (open_study, State.DRAFT, "it is a draft; launch it first"),
+    (open_study, State.GENERATING, "its images are not all there yet; study_status says what is missing"),
+    (open_study, State.SCORING, "its image sets are not all scored yet"),
+    (open_study, State.OPEN, "it is open"),
+    (open_study, State.CLOSED, "it is closed, which cannot be undone; duplicate the study instead"),
+    (pause, State.READY, "it was never opened"),
+    (pause, State.PAUSED, "it is paused"),
+    (close, State.DRAFT, "it is a draft"),
+    (close, State.CLOSED, "it is closed"),
+]
+
+
+@pytest.mark.parametrize(("verb", "state", "reason"), REFUSALS)
+def test_what_a_state_does_not_allow_is_refused_with_its_reason(verb: Any, state: str, reason: str | None) -> None:
+    study = make_study(state="draft")
+    put_in_state(study, state)
+    if reason is None:
+        verb(study=study)
+    else:
+        with pytest.raises(Refused, match=reason):
+            verb(study=study)
+    study.refresh_from_db()
+    assert study.state == state
+    assert verbs(study) == ["created"]
+
+
+def test_an_external_study_has_nothing_to_launch() -> None:
+    with pytest.raises(Refused, match="nothing to launch: import its votes and scores"):
+        launch(study=make_study(source="external"))
+
+
+def test_two_who_open_at_once_open_once() -> None:
+    study = make_study(state="draft")
+    put_in_state(study, State.READY)
+    stale = Study.objects.get(pk=study.pk)
+    open_study(study=study)
+    with pytest.raises(Refused, match="cannot open: it is open"):
+        open_study(study=stale)
+    assert verbs(study).count("opened") == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "times", "expected"),
+    [
+        (State.READY, {}, State.READY),
+        (State.READY, {"opens_at": TOMORROW}, State.READY),
+        (State.READY, {"opens_at": YESTERDAY}, State.OPEN),
+        (State.READY, {"opens_at": YESTERDAY - timedelta(1), "closes_at": YESTERDAY}, State.READY),
+        (State.OPEN, {"closes_at": TOMORROW}, State.OPEN),
+        (State.OPEN, {"closes_at": YESTERDAY}, State.CLOSED),
+        (State.PAUSED, {"closes_at": YESTERDAY}, State.CLOSED),
+        (State.DRAFT, {"opens_at": YESTERDAY}, State.DRAFT),
+    ],
+)
+def test_the_clock_opens_and_closes(state: str, times: dict[str, datetime], expected: str) -> None:
+    study = make_study(state="draft", annotation=times)
+    put_in_state(study, state)
+    for _ in range(2):
+        advance(study)
+    assert study.state == expected
+
+
+def test_what_was_to_close_already_does_not_open() -> None:
+    study = make_study(state="draft", annotation={"closes_at": YESTERDAY})
+    put_in_state(study, State.READY)
+    with pytest.raises(Refused, match="amend closes_at before opening it"):
+        open_study(study=study)
+
+
+def test_dropping_a_seed_from_both_sets(worker: FakeWorker, researcher: User) -> None:
+    study = a_generated_study(seeds=[11, 22, 33])
+    launch(study=study)
+    worker.work_off()
+    drop_seed(study=study, position=1, seed=22, actor=researcher)
+    assert (study.state, len(worker.messages)) == (State.SCORING, 2)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+    comparison = Comparison.objects.get(study=study, position=1)
+    for image_set in (comparison.image_set_a, comparison.image_set_b):
+        assert image_set.seeds == [11, 33]
+        assert set(image_set.images.values_list("seed", flat=True)) == {11, 33}
+    assert len(worker.made) == 18
+    detail = {"position": 1, "prompt": "prompt 2", "seed": 22}
+    assert study.events.get(verb="seed dropped").detail == detail
+
+
+def test_dropping_the_seed_of_a_failed_job_lets_the_study_go_on(worker: FakeWorker) -> None:
+    study = a_generated_study(comparisons=1)
+    launch(study=study)
+    worker.broken[GenerationJob.task_name] = "Black image."
+    worker.work_off()
+    worker.broken.clear()
+    drop_seed(study=study, position=0, seed=11)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+    assert sorted(set(GeneratedImage.objects.values_list("seed", flat=True))) == [22, 33]
+
+
+def test_what_cannot_be_dropped(worker: FakeWorker) -> None:
+    study = a_generated_study(comparisons=1)
+    with pytest.raises(Refused, match="has no comparison 1; launch it first"):
+        drop_seed(study=study, position=0, seed=11)
+    launch(study=study)
+    with pytest.raises(Refused, match=r"Seed 99 is not a seed of comparison 1 \(prompt 1\)"):
+        drop_seed(study=study, position=0, seed=99)
+    drop_seed(study=study, position=0, seed=11)
+    with pytest.raises(Refused, match="would be left with one image a set"):
+        drop_seed(study=study, position=0, seed=22)
+    with pytest.raises(Refused, match="generates no images"):
+        drop_seed(study=make_study(source="external", slug="external"), position=0, seed=1)
+
+
+def test_after_opening_no_seed_is_dropped(worker: FakeWorker) -> None:
+    study = a_generated_study(comparisons=1)
+    launch(study=study)
+    worker.work_off()
+    open_study(study=study)
+    before = Comparison.objects.get(study=study).image_set_a_id
+    with pytest.raises(Refused, match="Seed 11 cannot be dropped: it is open"):
+        drop_seed(study=study, position=0, seed=11)
+    assert Comparison.objects.get(study=study).image_set_a_id == before

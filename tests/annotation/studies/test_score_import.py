@@ -1,0 +1,104 @@
+"""Scores from elsewhere: all of a file or none of it, every fault by its line."""
+
+from pathlib import Path
+
+import pytest
+
+from annotation.models import Study
+from annotation.studies.score_import import ScoreImport, import_scores
+from generation.refusals import Refused
+from scoring.models import SetScore
+from tests.factories import make_study
+
+pytestmark = pytest.mark.django_db
+GOOD = "prompt,score_a,score_b\nprompt 1,80,70.5\nprompt 3,1e-3,-2\n prompt 2 ,5,6\n"
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(source="external", has_scores=False)
+
+
+def scores_file(folder: Path, text: str) -> Path:
+    path = folder / "scores.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    return path
+
+
+def test_scores_come_in_once(study: Study, tmp_path: Path) -> None:
+    path = scores_file(tmp_path, GOOD)
+    assert import_scores(study=study, path=path, metric="lpips") == ScoreImport("lpips", 3, 0)
+    assert import_scores(study=study, path=path, metric="lpips") == ScoreImport("lpips", 0, 3)
+    comparison = study.comparisons.get(position=1)
+    assert comparison.image_set_a.scores.get(metric="lpips").value == 5
+    assert comparison.image_set_b.scores.get(metric="lpips").value == 6
+    assert SetScore.objects.count() == 6
+    assert study.events.filter(verb="scores imported").count() == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeff" + GOOD,
+        GOOD.replace("\n", "\r\n"),
+        GOOD.replace("prompt,", "Prompt, "),
+        GOOD.replace("score_b", "Score_B "),
+    ],
+    ids=["byte order mark", "CRLF", "capitals and blanks"],
+)
+def test_what_spreadsheets_write(study: Study, tmp_path: Path, text: str) -> None:
+    assert import_scores(study=study, path=scores_file(tmp_path, text), metric="m").new_count == 3
+
+
+def test_every_fault_is_listed_and_nothing_is_imported(study: Study, tmp_path: Path) -> None:
+    path = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,nan\nprompt 9,1,2\nprompt 1,1,2\nprompt 2,x,\n")
+    with pytest.raises(Refused) as refusal:
+        import_scores(study=study, path=path, metric="m")
+    assert str(refusal.value).splitlines() == [
+        f"Nothing was imported from {path}:",
+        '  line 2: score_b is "nan", which is not a finite number',
+        '  line 3: "prompt 9" is not a prompt of this study',
+        '  line 4: "prompt 1" is there twice',
+        '  line 5: score_a is "x", which is not a finite number',
+        '  line 5: score_b is "", which is not a finite number',
+    ]
+    assert not SetScore.objects.exists()
+
+
+def test_prompts_without_a_row_are_listed(study: Study, tmp_path: Path) -> None:
+    path = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n")
+    with pytest.raises(Refused, match='no row for "prompt 2"\n  no row for "prompt 3"'):
+        import_scores(study=study, path=path, metric="m")
+
+
+def test_other_scores_than_those_that_stand_are_refused_without_telling_them(study: Study, tmp_path: Path) -> None:
+    import_scores(study=study, path=scores_file(tmp_path, GOOD), metric="m")
+    with pytest.raises(Refused) as refusal:
+        import_scores(study=study, path=scores_file(tmp_path, GOOD.replace("80", "81")), metric="m")
+    assert '"prompt 1" has another score under m; import under another name' in str(refusal.value)
+    assert "80" not in str(refusal.value)
+    assert SetScore.objects.filter(metric="m").count() == 6
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "must begin with a line that names its columns: prompt,score_a,score_b"),
+        ("prompt,a,b\n", "must begin with a line that names its columns"),
+        ('prompt,score_a,score_b\n"prompt 1,1,2\n', "line 2 is not CSV"),
+    ],
+)
+def test_what_is_no_scores_file(study: Study, tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        import_scores(study=study, path=scores_file(tmp_path, text), metric="m")
+
+
+def test_a_metric_has_a_name(study: Study, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="A metric needs a name"):
+        import_scores(study=study, path=scores_file(tmp_path, GOOD), metric=" ")
+    assert not SetScore.objects.exists()
+
+
+def test_a_draft_has_nothing_to_score(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="Study has no comparisons yet; launch it first"):
+        import_scores(study=make_study(state="draft"), path=scores_file(tmp_path, GOOD), metric="m")

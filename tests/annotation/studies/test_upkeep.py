@@ -1,0 +1,77 @@
+"""The half-minute tick and what follows a job. Each task runs twice in its test."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from annotation import tasks
+from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.studies import upkeep
+from annotation.studies.lifecycle import create_study, launch
+from annotation.studies.upkeep import keep_up
+from generation.models import GenerationJob
+from tests.annotation.studies.worker import FakeWorker
+from tests.factories import make_manifest, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def test_the_tick_brings_a_study_home_after_its_worker_died(worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    launch(study=study)
+    worker.messages.clear()  # the worker took both messages with it
+    long_ago = timezone.now() - timedelta(hours=1)
+    GenerationJob.objects.update(state="running", attempt_count=1, lease_expires_at=long_ago, heartbeat_at=long_ago)
+    for _ in range(2):
+        tasks.tick()
+    assert len(worker.messages) == 2
+    worker.work_off()
+    for _ in range(2):
+        tasks.tick()
+    study.refresh_from_db()
+    assert study.state == Study.State.READY
+    assert len(worker.made) == 6
+
+
+def test_advancing_after_a_job(worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    Study.objects.update(state=Study.State.GENERATING)
+    for _ in range(2):
+        tasks.advance_study(study.pk)
+    assert (Comparison.objects.count(), len(worker.messages)) == (1, 2)
+    tasks.advance_study(study.pk + 1)  # gone meanwhile: nothing to do
+
+
+def test_the_tick_ends_leases_of_annotators_who_left() -> None:
+    study = make_study(comparisons=1)
+    comparison = Comparison.objects.get(study=study)
+    Comparison.objects.update(slot_count=1)
+    past = timezone.now() - timedelta(minutes=1)
+    assignment = Assignment.objects.create(
+        comparison=comparison,
+        annotator=Annotator.objects.create(study=study, kind="personal"),
+        state="leased",
+        left_model="a",
+        leased_at=past,
+        lease_expires_at=past,
+    )
+    for _ in range(2):
+        tasks.tick()
+    assignment.refresh_from_db()
+    comparison.refresh_from_db()
+    assert (assignment.state, comparison.slot_count) == ("released", 0)
+
+
+def test_one_broken_study_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    studies = [make_study(state="draft", slug=slug) for slug in ("first", "second")]
+    Study.objects.update(state=Study.State.READY)
+    seen = []
+
+    def advance(study: Study) -> str:
+        seen.append(study.slug)
+        raise RuntimeError(study.slug)
+
+    monkeypatch.setattr(upkeep, "advance", advance)
+    keep_up(timezone.now())
+    assert seen == [study.slug for study in studies]

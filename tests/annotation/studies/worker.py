@@ -1,0 +1,76 @@
+"""A worker for tests: it does the jobs that were sent, without torch, and follows the links."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from celery.canvas import Signature
+from django.utils import timezone
+from PIL import Image
+
+from annotation import tasks
+from generation import jobs
+from generation.image_sets import record_image
+from generation.models import GenerationJob, LeasedJob
+from generation.refusals import Refused
+from scoring.models import ScoringJob
+from tests.factories import score
+
+
+@dataclass
+class FakeWorker:
+    """Messages come in as (task, job id, link); `broken` jobs fail with its sentence."""
+
+    messages: list[tuple[str, int, Signature | None]] = field(default_factory=list)
+    broken: dict[str, str] = field(default_factory=dict)
+    made: list[tuple[int, int]] = field(default_factory=list)
+
+    def enqueue(self, sent: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
+        """What jobs.enqueue does, but the messages come here."""
+        for job in sent:
+            self.messages.append((job.task_name, job.pk, link))
+            type(job)._default_manager.filter(pk=job.pk).update(enqueued_at=timezone.now())
+
+    def work_off(self) -> int:
+        """Do what was sent until no message is left; how many messages there were."""
+        done = 0
+        while self.messages:
+            name, job_id, link = self.messages.pop(0)
+            self.do(name, job_id)
+            if link is not None:
+                assert link.task == "annotation.tasks.advance_study"
+                tasks.advance_study(*link.args)
+            done += 1
+        return done
+
+    def do(self, name: str, job_id: int) -> None:
+        """One job, claimed and settled as the real worker does it."""
+        if name == GenerationJob.task_name:
+            jobs.work(GenerationJob, job_id, self._make)
+        else:
+            jobs.work(ScoringJob, job_id, self._score)
+
+    def _make(self, job: GenerationJob, lease: Any) -> None:
+        self._break(job)
+        for seed in job.seeds:
+            image = Image.new("RGB", (8, 8), (seed % 256, job.image_set_id % 256, 0))
+            record_image(image_set=job.image_set, seed=seed, image=image, provenance={}, job=job)
+            self.made.append((job.image_set_id, seed))
+
+    def _score(self, job: ScoringJob, lease: Any) -> None:
+        self._break(job)
+        score(job.image_set, job.metric, 50.0 + job.image_set_id)
+
+    def _break(self, job: GenerationJob | ScoringJob) -> None:
+        if sentence := self.broken.get(job.task_name):
+            raise Refused(sentence)
+
+
+@pytest.fixture
+def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
+    """Stands where messages are sent, at once: tests run inside a transaction, whose end never comes."""
+    fake = FakeWorker()
+    monkeypatch.setattr(jobs, "enqueue", fake.enqueue)
+    monkeypatch.setattr("generation.renditions.make", lambda image: None)  # most of the time, and not the point here
+    return fake
