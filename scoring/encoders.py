@@ -177,20 +177,24 @@ class _LoadedEncoder:
 
     def _halve(self) -> None:
         if self._batch_size == 1:
-            raise Refused(
-                f"The memory of {device_name()} does not hold {self.identity} and one image: free some of it."
-            )
+            raise self._memory_refusal()
         empty_memory()
         self._batch_size = self._batch_size // 2
 
     def _probe(self) -> int:
         """The dimension of an embedding, from a grey image: a processor that does not fit the model shows here."""
         try:
-            return int(self._embed_batch([Image.new("RGB", (64, 48), "grey")]).shape[1])
+            vectors = self._embed_or_none([Image.new("RGB", (64, 48), "grey")])
         except (ValueError, RuntimeError) as error:
             raise Refused(
                 f"The image processor of {self.spec.checkpoint} does not fit its model: {first_line(error)}."
             ) from error
+        if vectors is None:
+            raise self._memory_refusal()
+        return int(vectors.shape[1])
+
+    def _memory_refusal(self) -> Refused:
+        return Refused(f"The memory of {device_name()} does not hold {self.identity} and one image: free some of it.")
 
 
 def _load_parts(spec: EncoderSpec, checkpoint: Checkpoint, architecture: Architecture) -> tuple[Any, Any]:

@@ -174,10 +174,13 @@ def test_halves_the_batch_until_it_fits_and_remembers(tiny_encoders: Path, monke
 
 
 def test_says_that_the_memory_does_not_hold_one_image(tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = load(spec_of("clip", tiny_encoders))
+    encoder, sentence = load(spec_of("clip", tiny_encoders)), "memory of .* does not hold clip:clip and one image"
     SmallMemory(monkeypatch, limit=0)
-    with pytest.raises(Refused, match="memory of cpu does not hold clip:clip and one image"):
+    with pytest.raises(Refused, match=sentence):
         encoder.embed([picture(1)])
+    load.cache_clear()
+    with pytest.raises(Refused, match=sentence):
+        load(spec_of("clip", tiny_encoders))
 
 
 # --- which checkpoint ---------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import IntegrityError, connection
+from django.db import IntegrityError, connection, transaction
 from django.db.models import ProtectedError
 from django.utils import timezone
 
@@ -32,7 +32,7 @@ def encoder() -> Encoder:
 
 def refused_by(constraint: str, create: Callable[[], Any]) -> None:
     """`create` breaks the constraint. SQLite names the columns of a unique constraint instead of itself."""
-    with pytest.raises(IntegrityError) as caught:
+    with pytest.raises(IntegrityError) as caught, transaction.atomic():
         create()
     assert constraint in str(caught.value) or "UNIQUE" in str(caught.value)
 
@@ -54,10 +54,11 @@ def test_an_image_may_have_embeddings_of_two_encoders(image: GeneratedImage, enc
 
 
 def test_an_embedding_needs_a_registered_encoder(image: GeneratedImage) -> None:
-    embedding = embed(image, "clip:nobody")
-    with pytest.raises(IntegrityError):
-        connection.check_constraints()
-    embedding.delete()
+    def embed_unregistered() -> None:
+        embed(image, "clip:nobody")
+        connection.check_constraints()  # foreign keys wait for the commit, which a test never reaches
+
+    refused_by("scoring_imageembedding", embed_unregistered)
 
 
 def test_an_encoder_whose_embeddings_stand_is_not_deleted(image: GeneratedImage, encoder: Encoder) -> None:
@@ -67,7 +68,9 @@ def test_an_encoder_whose_embeddings_stand_is_not_deleted(image: GeneratedImage,
 
 
 def test_one_set_of_weights_for_one_identity(encoder: Encoder) -> None:
-    refused_by("UNIQUE", lambda: Encoder.objects.create(identity=encoder.identity, fingerprint="b" * 64))
+    refused_by(
+        "scoring_encoder_identity", lambda: Encoder.objects.create(identity=encoder.identity, fingerprint="b" * 64)
+    )
 
 
 def test_a_fingerprint_is_a_sha256(db: None) -> None:
