@@ -1,0 +1,203 @@
+import uuid
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.voting.assignment import next_assignment
+from annotation.voting.vote_file import VoteFileFault
+from annotation.voting.vote_import import VoteImport, import_votes
+from generation.refusals import Refused
+from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+PAPER = "User Name,Prompt,Selection Choice\n"
+LONG = "annotator,prompt,choice,left_model,shown_at,voted_at,vote_id\n"
+TIES = replace(RULES, are_ties_allowed=True)
+
+
+@pytest.fixture
+def external() -> Study:
+    study = make_study(comparisons=3, overlap=1)
+    Study.objects.update(source="external", state="closed", closed_at=NOON)
+    study.refresh_from_db()
+    return study
+
+
+@pytest.fixture
+def votes_file(tmp_path: Path) -> Path:
+    return tmp_path / "votes.csv"
+
+
+def run(study: Study, path: Path, text: str, *, rules=RULES) -> VoteImport:
+    path.write_text(text)
+    return import_votes(study=study, path=path, rules=rules, now=NOON)
+
+
+def choices(study: Study) -> list[tuple[str, int, str, str, bool]]:
+    rows = Vote.objects.filter(assignment__comparison__study=study).select_related("assignment__annotator")
+    return sorted(
+        (
+            vote.assignment.annotator.label,
+            vote.assignment.comparison.position,
+            vote.assignment.left_model if vote.choice == "left" else "ab".replace(vote.assignment.left_model, ""),
+            vote.choice,
+            vote.assignment.are_sides_known,
+        )
+        for vote in rows
+    )
+
+
+def test_the_paper_s_file_as_it_is(external, votes_file):
+    done = run(external, votes_file, PAPER + "ann,prompt 1,Alpha\nann,prompt 2,Beta\nben,prompt 1,Beta\n")
+    assert done == VoteImport(new_count=3, unchanged_count=0, new_annotator_count=2)
+    assert choices(external) == [
+        ("ann", 0, "a", "left", False),
+        ("ann", 1, "b", "right", False),
+        ("ben", 0, "b", "right", False),
+    ]
+    assert set(Annotator.objects.values_list("kind", flat=True)) == {"imported"}
+    assert_invariants(external)
+
+
+def test_an_external_study_makes_room_for_every_vote(external, votes_file):
+    run(external, votes_file, PAPER + "".join(f"person {number},prompt 1,Alpha\n" for number in range(7)))
+    assert external.comparisons.filter(position=0).values_list("overlap", "slot_count", "vote_count").get() == (7, 7, 7)
+    assert external.comparisons.get(position=1).overlap == 1
+
+
+def test_the_long_format_with_sides_times_and_ties(external, votes_file):
+    own = uuid.uuid4()
+    text = LONG + (
+        f"ann,prompt 1,left,Beta,2026-03-01T12:00:00Z,2026-03-01T13:00:09+01:00,{own}\n"
+        "ann,prompt 2,Alpha,Beta,,,\n"
+        "ann,prompt 3,tie,,2026-03-01 12:00,,\n"
+    )
+    run(external, votes_file, text, rules=TIES)
+    assert choices(external)[:2] == [("ann", 0, "b", "left", True), ("ann", 1, "a", "right", True)]
+    first = Vote.objects.get(pk=own)
+    assert (first.shown_at, first.voted_at, first.response_ms) == (NOON, after(seconds=9), 9000)
+    assert Vote.objects.get(choice="tie").shown_at == NOON
+
+
+def test_the_same_file_again_changes_nothing(external, votes_file):
+    text = PAPER + "ann,prompt 1,Alpha\nben,prompt 1,Beta\n"
+    run(external, votes_file, text)
+    before = set(Vote.objects.values_list("pk", flat=True))
+    assert run(external, votes_file, text) == VoteImport(0, 2, 0)
+    assert set(Vote.objects.values_list("pk", flat=True)) == before
+    assert run(external, votes_file, text + "ann,prompt 2,Beta\n") == VoteImport(1, 2, 0)
+    assert_invariants(external)
+
+
+def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external, votes_file):
+    text = LONG + (
+        "ann,prompt 9,Alpha,,,,\n"
+        "ann,prompt 1,Gamma,,,,\n"
+        "ann,prompt 2,tie,,,,\n"
+        "ann,prompt 3,left,,,,\n"
+        "ben,prompt 1,left,Gamma,yesterday,,17\n"
+        "cat,prompt 1,Alpha,,,,\n"
+        '"two\nlines",prompt 1,Alpha,,,,\n'
+        "cat,prompt 1,Beta,,,,\n"
+        ",prompt 1,Beta,,,,\n"
+        "dan,prompt 1\n"
+    )
+    with pytest.raises(VoteFileFault) as caught:
+        run(external, votes_file, text)
+    faults = caught.value.faults
+    assert [line for line, _fault in faults] == [2, 3, 4, 5, 6, 6, 6, 10, 11, 12]
+    parts = ["not a prompt", "no choice", "no ties", "without left_model"]
+    parts += ["Gamma", "yesterday", "17", "in line 7 already", "1 to 200", "number of columns"]
+    for (_line, fault), part in zip(faults, parts, strict=True):
+        assert part in fault
+    assert str(caught.value).startswith(f"Nothing was imported from {votes_file}:\n  line 2: ")
+    assert not Vote.objects.exists()
+    assert not Annotator.objects.exists()
+
+
+def test_another_vote_than_the_one_that_stands_is_a_fault(external, votes_file):
+    run(external, votes_file, PAPER + "ann,prompt 1,Alpha\n")
+    with pytest.raises(VoteFileFault, match="line 2: ann has another vote on this prompt"):
+        run(external, votes_file, PAPER + "ann,prompt 1,Beta\n")
+    assert choices(external) == [("ann", 0, "a", "left", False)]
+
+
+def test_ids_that_are_taken_are_faults(external, votes_file):
+    same = uuid.uuid4()
+    header = "annotator,prompt,choice,vote_id\n"
+    with pytest.raises(VoteFileFault, match="line 3: its vote_id is that of line 2"):
+        run(external, votes_file, f"{header}ann,prompt 1,Alpha,{same}\nann,prompt 2,Alpha,{same}\n")
+    run(external, votes_file, f"{header}ann,prompt 1,Alpha,{same}\n")
+    with pytest.raises(VoteFileFault, match="line 2: its vote_id is that of another vote"):
+        run(external, votes_file, f"{header}ben,prompt 2,Alpha,{same}\n")
+
+
+def test_a_live_study_takes_no_more_than_its_overlap(votes_file):
+    study = make_study(comparisons=2, overlap=2)
+    (person,) = make_annotators(study, 1)
+    held = next_assignment(annotator=person, rules=RULES, now=NOON).assignment.comparison.prompt.text
+    lines = "".join(f"{name},{held},Alpha\n" for name in ("ann", "ben"))
+    with pytest.raises(VoteFileFault, match="line 3: this prompt has all the votes"):
+        run(study, votes_file, PAPER + lines)
+    assert run(study, votes_file, PAPER + f"ann,{held},Alpha\n").new_count == 1
+    assert_invariants(study)
+
+
+@pytest.mark.parametrize(("state", "part"), [("scoring", "not ready for votes"), ("closed", "takes no more votes")])
+def test_a_study_in_the_wrong_state_takes_none(votes_file, state, part):
+    study = make_study(comparisons=1, overlap=1)
+    Study.objects.update(state=state, closed_at=NOON if state == "closed" else None)
+    with pytest.raises(Refused, match=part):
+        run(study, votes_file, PAPER + "ann,prompt 1,Alpha\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        (b"", "line 1 must name the columns"),
+        (b"annotator,prompt,choice\n", "holds no votes"),
+        (b"annotator,prompt,choice,mood\nann,prompt 1,Alpha,good\n", "line 1 must name the columns"),
+        (b"annotator,prompt,choice,choice\nann,prompt 1,Alpha,Alpha\n", "each once"),
+        (b"annotator,prompt,choice\nann,prompt \xff,Alpha\n", "not a UTF-8 text"),
+        (b'annotator,prompt,choice\nann,"prompt 1,Alpha\n', "line 2 is not CSV"),
+    ],
+)
+def test_a_file_that_is_no_such_csv(external, votes_file, content, part):
+    votes_file.write_bytes(content)
+    with pytest.raises(Refused, match=part):
+        import_votes(study=external, path=votes_file, rules=RULES, now=NOON)
+
+
+def test_a_file_that_is_not_there(external, votes_file):
+    with pytest.raises(Refused, match=r"votes\.csv cannot be read: No such file"):
+        import_votes(study=external, path=votes_file, rules=RULES, now=NOON)
+
+
+def test_a_byte_order_mark_blank_lines_and_blanks_do_no_harm(external, votes_file):
+    text = "\ufeff" + PAPER + "\n ann , prompt 1 , Alpha \n\n"
+    assert run(external, votes_file, text).new_count == 1
+
+
+def test_votes_are_stored_in_batches(external, votes_file, django_assert_max_num_queries):
+    text = PAPER + "".join(f"person {number},prompt {1 + number % 3},Alpha\n" for number in range(600))
+    with django_assert_max_num_queries(60):
+        run(external, votes_file, text)
+    assert Assignment.objects.count() == 600
+
+
+def test_the_command_says_what_it_did_and_what_is_wrong(external, votes_file):
+    votes_file.write_text(PAPER + "ann,prompt 1,Alpha\n")
+    out = StringIO()
+    call_command("import_votes", "weather", votes_file, stdout=out)
+    assert out.getvalue() == "weather: 1 votes of 1 new annotators imported, 0 stood already.\n"
+    with pytest.raises(CommandError, match="There is no study 'sea'"):
+        call_command("import_votes", "sea", votes_file)
+    votes_file.write_text(PAPER + "ann,prompt 7,Alpha\n")
+    with pytest.raises(CommandError, match='line 2: "prompt 7" is not a prompt'):
+        call_command("import_votes", "weather", votes_file)
