@@ -45,7 +45,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
     Raises Refused where that leaves a choice. While the study is sealed no score and no model behind a vote is read.
     """
     sealed = is_sealed(study, manifest=manifest)
-    metrics = _metrics(study)
+    metrics = metrics_of(study)
     chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
     annotators = list(study.annotators.order_by("pk"))
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
@@ -86,7 +86,8 @@ def _in_study(study: Study) -> Q:
     return Q(image_set__in=sets.values("image_set_a")) | Q(image_set__in=sets.values("image_set_b"))
 
 
-def _metrics(study: Study) -> tuple[str, ...]:
+def metrics_of(study: Study) -> tuple[str, ...]:
+    """Every metric that has scored an image set of the study, by name."""
     names = SetScore.objects.filter(_in_study(study)).order_by("metric").values_list("metric", flat=True)
     return tuple(names.distinct())
 

@@ -1,5 +1,7 @@
 """The report as a LaTeX document whose tables can be taken into a paper: booktabs and longtable, nothing else."""
 
+import re
+
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.presentation import Row, Section, Table
 from annotation.reports.sections import sections
@@ -17,6 +19,7 @@ _SPECIAL = {
     "−": "$-$",
     "–": "--",
     "\u202f": r"\,",
+    "\u200b": r"\allowbreak{}",
     **{sign: f"\\{sign}" for sign in "#$%&_"},
 }
 _PREAMBLE = r"""\documentclass{article}
@@ -28,8 +31,9 @@ _PREAMBLE = r"""\documentclass{article}
 \makeatletter
 \def\UTFviii@undefined@err#1{\textsuperscript{?}}
 \makeatother
+\setlength{\tabcolsep}{3.5pt}
 \begin{document}
-\small\raggedright
+\footnotesize\raggedright
 """
 
 
@@ -49,7 +53,13 @@ def escape(text: str) -> str:
     >>> escape("50 % of {a_b}")
     '50 \\\\% of \\\\{a\\\\_b\\\\}'
     """
-    return "".join(_SPECIAL.get(sign, sign) for sign in text if sign.isprintable() or sign == "\u202f")
+    printable = (sign for sign in _breakable(text) if sign.isprintable() or sign in _SPECIAL)
+    return "".join(_SPECIAL.get(sign, sign) for sign in printable)
+
+
+def _breakable(text: str) -> str:
+    """Words without a blank that are longer than a column may break every sixteen signs."""
+    return re.sub(r"\S{30,}", lambda word: "\u200b".join(re.findall(r".{1,16}", word.group())), text)
 
 
 def _section(section: Section) -> list[str]:

@@ -1,6 +1,7 @@
 """The report in a format of the reader's choice."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.document import to_json
@@ -9,16 +10,25 @@ from annotation.reports.html import to_html
 from annotation.reports.latex import to_latex
 from annotation.reports.plain_text import to_text
 
-RENDERERS: dict[str, Callable[[AgreementReport], str]] = {
-    "html": to_html,
-    "json": to_json,
-    "csv": to_csv,
-    "latex": to_latex,
-    "txt": to_text,
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a report becomes text, and what a file of it is called and declared as."""
+
+    render: Callable[[AgreementReport], str]
+    suffix: str
+    content_type: str
+
+
+FORMATS = {
+    "html": Format(to_html, "html", "text/html; charset=utf-8"),
+    "json": Format(to_json, "json", "application/json"),
+    "csv": Format(to_csv, "csv", "text/csv; charset=utf-8"),
+    "latex": Format(to_latex, "tex", "application/x-tex; charset=utf-8"),
+    "txt": Format(to_text, "txt", "text/plain; charset=utf-8"),
 }
-FORMATS = tuple(RENDERERS)
 
 
 def render(report: AgreementReport, report_format: str) -> str:
     """The report as text in one of FORMATS; equal reports give equal text. Raises KeyError for another format."""
-    return RENDERERS[report_format](report)
+    return FORMATS[report_format].render(report)

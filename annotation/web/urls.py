@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import actions, annotator, images, joining, researcher
+from annotation.web import actions, annotator, images, joining, reports, researcher
 from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -21,4 +21,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/invitations/", researcher.make_invitations, name="make-invitations"),
     path("studies/<slug:slug>/invitations.csv", researcher.invitations_file, name="invitations-file"),
     path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
+    *reports.urlpatterns,
 ]

@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The study, the format, the metric and where to."""
         parser.add_argument("study", help="The study's slug.")
-        parser.add_argument("--format", choices=FORMATS, default="txt")
+        parser.add_argument("--format", choices=tuple(FORMATS), default="txt")
         parser.add_argument("--metric", default="", help="Which of the study's metrics (default: its own).")
         parser.add_argument("--out", type=Path, help="The file to write; without it the report is printed.")
 
