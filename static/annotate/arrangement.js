@@ -4,6 +4,7 @@ const LARGEST_CELL = 320; // the larger of the grid's two renditions
 const MOST_WHOLE = 40; // above it the sets scroll together
 const SMALLEST_CELL_SCROLLING = 72;
 const NOTABLY = 1.15; // on a wide screen, sets stand above each other only where images get this much larger
+const NARROW = 600; // an upright screen narrower than this always has the sets one above the other
 const NEAR = 0.9; // a grid with full rows may be this much smaller than the largest one
 
 function cellOf(count, columns, width, height, gap) {
@@ -29,7 +30,8 @@ export function gridIn(count, width, height, gap) {
 export function arrange(count, { width, height, gap, gutter }) {
   const beside = gridIn(count, (width - gutter) / 2, height, gap);
   const above = gridIn(count, width, (height - gutter) / 2, gap);
-  const isBeside = beside.cell * (width > height ? NOTABLY : 1) > above.cell;
+  const isPhone = width < NARROW && height > width;
+  const isBeside = !isPhone && beside.cell * (width > height ? NOTABLY : 1) > above.cell;
   const best = isBeside ? beside : above;
   const sides = isBeside ? "beside" : "above";
   if (count <= MOST_WHOLE || best.cell >= SMALLEST_CELL_SCROLLING) return { ...best, sides, scrolls: false };

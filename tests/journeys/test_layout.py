@@ -106,8 +106,9 @@ def test_the_paper_s_twenty_stand_in_five_columns(browser: Browser, server: str,
 def test_nothing_moves_while_images_arrive(page: Page, server: str, annotator: Annotator) -> None:
     page.add_init_script(
         """window.shifts = [];
+        const told = source => [source.node?.nodeName, source.previousRect, source.currentRect];
         new PerformanceObserver(list => list.getEntries().forEach(entry =>
-            window.shifts.push(entry.sources.map(source => [source.node?.nodeName, source.previousRect, source.currentRect]))
+            window.shifts.push(entry.sources.map(told))
         )).observe({type: 'layout-shift', buffered: true})"""
     )
     show(page, server, annotator, comparison(20, 20))
