@@ -5,14 +5,13 @@ A process keeps one pipeline and samples for one job at a time.
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
 import diffusers
 import torch
-from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING, _get_task_class
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
@@ -30,6 +29,7 @@ SCHEDULERS = {
     "ddim": diffusers.DDIMScheduler,
     "dpm-solver": diffusers.DPMSolverMultistepScheduler,
 }
+UNREACHABLE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
 BINNED_SAMPLE_SIZES = (32, 64, 128)  # of the PixArt transformers that were trained on bins of aspect ratios
 
 
@@ -141,6 +141,8 @@ def load(model: DiffusionModel) -> Loaded:
 def _load(model: DiffusionModel, key: tuple[str, str, str]) -> Loaded:
     if not model.checkpoint:
         raise Refused(f"{model.name} has no checkpoint, so it makes no images: import them, or name a checkpoint.")
+    if model.dtype == DiffusionModel.Dtype.FLOAT16 and device() == "cpu":
+        raise Refused(f"{model.name}: float16 needs an accelerator, and this is a CPU: use float32 or bfloat16.")
     folder = _folder(model)
     index = checkpoints.read_index(folder, owner=model.name)
     kind = _allowed_class(index["_class_name"], model)
@@ -172,10 +174,14 @@ def _folder(model: DiffusionModel) -> Path:
 
 
 def _allowed_class(name: str, model: DiffusionModel) -> type:
-    """The text-to-image pipeline behind a checkpoint's class: an inpainting one, say, shares its weights with it."""
+    """The text-to-image pipeline behind a checkpoint's class, as AutoPipelineForText2Image finds it.
+
+    One that is filed under another task shares its components and is named after it: diffusers' own table says no
+    more for the classes allowed here, and importing it would import every pipeline there is.
+    """
     allowed = {kind.__name__: kind for kind in FAMILIES}
-    kind = allowed.get(name) or _get_task_class(AUTO_TEXT2IMAGE_PIPELINES_MAPPING, name, False)
-    if kind not in FAMILIES:
+    kind = allowed.get(name.replace("Img2Img", "").replace("Inpaint", ""))
+    if kind is None:
         raise Refused(f"{model.name}: {model.checkpoint} is a {name}; allowed are {', '.join(sorted(allowed))}.")
     return kind
 
@@ -229,11 +235,19 @@ def _lora_path(model: DiffusionModel) -> Path:
 
 
 def _unfetched(owner: str, name: str, revision: str, error: Exception) -> str:
-    if isinstance(error, LocalEntryNotFoundError | OfflineModeIsEnabled | ConnectionError):
+    if any(isinstance(cause, UNREACHABLE) for cause in _causes(error)):
         reason = "it is not on this machine and the hub cannot be reached; connect once, or give a local folder"
     else:
         reason = _brief(error)
     return f"{owner}: {name} at {revision} was not fetched: {reason}."
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and all that led to it, by either way that exceptions are chained."""
+    if error is not None:
+        yield error
+        yield from _causes(error.__cause__)
+        yield from _causes(error.__context__)
 
 
 def _brief(error: Exception) -> str:

@@ -19,7 +19,7 @@ def check_vocabulary(tokenizers: Iterable[Any], *, checkpoint: str, owner: str) 
 
 
 def check_prompt(prompt: str, tokenizers: Iterable[Any], *, most_tokens: int | None, owner: str) -> None:
-    """Raises Refused where a tokenizer would cut the prompt off, or knows less than half of it.
+    """Raises Refused where a tokenizer would cut the prompt off, or knows less than half of its signs.
 
     `most_tokens` is the pipeline's own limit, counted with the tokens that begin and end a prompt; None leaves it
     to each tokenizer.
@@ -31,17 +31,23 @@ def check_prompt(prompt: str, tokenizers: Iterable[Any], *, most_tokens: int | N
             raise Refused(
                 f"{owner} reads at most {limit} tokens and this prompt has {count}: shorten it ({_begin(prompt)})."
             )
-        if prompt and unknown_rate(tokenizer, prompt) > 0.5:
-            raise Refused(f"{owner} knows less than half of this prompt's tokens ({_begin(prompt)}): reword it.")
+        if prompt.strip() and unknown_rate(tokenizer, prompt) > 0.5:
+            raise Refused(f"{owner} knows less than half of the signs of this prompt ({_begin(prompt)}): reword it.")
 
 
 def unknown_rate(tokenizer: Any, text: str) -> float:
-    """The share of a text's tokens that the tokenizer does not know; 1 where it makes none at all."""
+    """The share of a text's signs, blanks aside, that its tokens no longer hold.
+
+    Counting unknown tokens would not do: some tokenizers make one of a whole unknown word, and a known one of the
+    blank before it.
+    """
     tokens = tokenizer(text, add_special_tokens=False).input_ids
-    if not tokens:
-        return 1.0
-    unknown = [token for token in tokens if token is None or token == tokenizer.unk_token_id]
-    return len(unknown) / len(tokens)
+    kept = tokenizer.decode([token for token in tokens if token is not None], skip_special_tokens=True)
+    return 1 - min(1.0, _sign_count(kept) / _sign_count(text))
+
+
+def _sign_count(text: str) -> int:
+    return sum(not sign.isspace() for sign in text)
 
 
 def _begin(prompt: str) -> str:
