@@ -52,6 +52,7 @@ class ManifestVersionInline(_History):
 
     model = ManifestVersion
     fields = ("number", "sha256", "reason", "created_by", "created_at")
+    readonly_fields = ("created_at",)  # Django leaves it out of the form, where a field must be
 
 
 class StudyEventInline(_History):

@@ -1,0 +1,289 @@
+"""The admin: the same door as the study file, actions that say why not, and nothing that is sealed."""
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.admin.example import EXAMPLE
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import create_study, launch
+from annotation.studies.manifest import sha256
+from annotation.studies.study_file import parse, write_study_file
+from generation.models import DiffusionModel, GenerationJob
+from scoring.models import SetScore
+from tests.annotation.studies.worker import FakeWorker, worker
+from tests.factories import make_manifest, make_study, put_in_state
+
+pytestmark = pytest.mark.django_db
+__all__ = ["worker"]
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    """Someone who may do everything."""
+    client.force_login(User.objects.create_superuser("researcher"))
+    return client
+
+
+@pytest.fixture
+def viewer() -> Client:
+    """Someone of the staff who may look at studies and do nothing."""
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_study"))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def outsider() -> Client:
+    """Someone with an account and no rights."""
+    client = Client()
+    client.force_login(User.objects.create_user("outsider"))
+    return client
+
+
+def address(name: str, *arguments: Any) -> str:
+    return reverse(f"admin:annotation_study_{name}", args=arguments)
+
+
+def said(response: Any) -> list[str]:
+    """The messages on the page that came in the end."""
+    return [str(message) for message in response.context["messages"]]
+
+
+def draft_file(**changes: Any) -> str:
+    return write_study_file(make_manifest(source="generated", **changes))
+
+
+def test_the_example_in_the_form_is_a_good_study() -> None:
+    assert parse(EXAMPLE, None).slug == "my-study"
+
+
+def test_the_form_offers_the_example(researcher: Client) -> None:
+    page = researcher.get(address("add")).content.decode()
+    assert "checkpoint = &quot;/path/to/model-a&quot;" in page
+
+
+def test_a_study_from_the_form_is_the_study_from_the_file(researcher: Client) -> None:
+    response = researcher.post(address("add"), {"file_text": draft_file().replace("\n", "\r\n")}, follow=True)
+    study = Study.objects.get()
+    assert study.manifest_sha256 == sha256(make_manifest(source="generated"))
+    assert study.created_by is not None
+    assert "Study is made." in said(response)
+    assert any("there is no /models/alpha on this machine" in message for message in said(response))
+
+
+def test_faults_in_the_form_are_listed_with_key_and_line(researcher: Client) -> None:
+    text = draft_file().replace("overlap = 3", "overlap = 0\nties = 3", 1).replace("ties = false\n", "")
+    page = researcher.post(address("add"), {"file_text": text}).content.decode()
+    assert re.search(r"line \d+, annotation\.overlap: must be greater than or equal to 1", page)
+    assert re.search(r"line \d+, annotation\.ties: must be true or false", page)
+    assert "Nothing was saved." in page
+    assert not Study.objects.exists()
+
+
+def test_what_the_verb_refuses_is_said_in_the_form(researcher: Client) -> None:
+    make_study(state="draft")
+    page = researcher.post(address("add"), {"file_text": draft_file()}).content.decode()
+    assert "a study called study exists already" in page
+    assert Study.objects.count() == 1
+
+
+def test_the_study_page_and_its_file(researcher: Client) -> None:
+    study = make_study(state="draft")
+    page = researcher.get(address("change", study.pk))
+    assert "0 of 9" in page.content.decode()
+    file = researcher.get(address("file", study.pk))
+    assert file["Content-Disposition"] == 'attachment; filename="study.toml"'
+    assert parse(file.content.decode(), None) == current_manifest(study)
+
+
+def act(client: Client, study: Study, verb: str, **data: str) -> HttpResponse:
+    return client.post(address("act", study.pk, verb), data, follow=True)  # type: ignore[return-value]
+
+
+def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    assert said(act(researcher, study, "launch")) == ["Launch: done, the study is generating."]
+    worker.work_off()
+    for verb, state in (("open", "open"), ("pause", "paused"), ("open", "open")):
+        assert said(act(researcher, study, verb)) == [f"{verb.capitalize()}: done, the study is {state}."]
+    assert "tick the box beside it first" in said(act(researcher, study, "close"))[0]
+    study.refresh_from_db()
+    assert study.state == Study.State.OPEN
+    assert said(act(researcher, study, "close", confirmed="on")) == ["Close: done, the study is closed."]
+    actors = set(
+        study.events.exclude(verb__in=("created", "generated", "scored")).values_list("actor__username", flat=True)
+    )
+    assert actors == {"researcher"}
+
+
+@pytest.mark.parametrize(
+    ("verb", "sentence"),
+    [
+        ("open", "Study cannot open: it is a draft; launch it first."),
+        ("pause", "Study cannot be paused: it is a draft; launch it first."),
+        ("retry failed jobs", "Study has no failed jobs."),
+    ],
+)
+def test_a_refused_action_says_why(researcher: Client, verb: str, sentence: str) -> None:
+    study = make_study(state="draft")
+    assert said(act(researcher, study, verb)) == [sentence]
+
+
+def test_looking_at_an_action_does_nothing(researcher: Client) -> None:
+    study = make_study(state="draft")
+    put_in_state(study, Study.State.READY)
+    researcher.get(address("act", study.pk, "open"))
+    act(researcher, study, "explode")
+    study.refresh_from_db()
+    assert study.state == Study.State.READY
+
+
+def test_failed_jobs_are_retried_from_the_study_page(researcher: Client, worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    launch(study=study)
+    GenerationJob.objects.update(state="failed", error="The checkpoint is not there.")
+    assert "The checkpoint is not there. (2 jobs)" in researcher.get(address("change", study.pk)).content.decode()
+    act(researcher, study, "retry failed jobs")
+    assert set(GenerationJob.objects.values_list("state", flat=True)) == {"queued"}
+
+
+def test_a_seed_is_dropped_from_the_study_page(researcher: Client, worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    launch(study=study)
+
+    def drop(number: str, seed: str) -> list[str]:
+        return said(researcher.post(address("drop_seed", study.pk), {"number": number, "seed": seed}, follow=True))
+
+    assert "Enter a whole number" in drop("x", "11")[0]
+    assert drop("1", "99") == ["Seed 99 is not a seed of comparison 1 (prompt 1)."]
+    assert drop("1", "22") == ["Seed 22 is dropped from both sets of comparison 1."]
+    assert Comparison.objects.get().image_set_a.seeds == [11, 33]
+
+
+def test_amending_from_the_study_page(researcher: Client) -> None:
+    study = make_study(state="draft")
+    put_in_state(study, Study.State.OPEN)
+    text = write_study_file(current_manifest(study))
+    page = researcher.get(address("amend", study.pk)).content.decode()
+    assert "overlap = 3" in page
+    data = {"file_text": text.replace("overlap = 3", "overlap = 4"), "reason": ""}
+    assert "An amendment needs its reason" in researcher.post(address("amend", study.pk), data).content.decode()
+    researcher.post(address("amend", study.pk), data | {"reason": "More."})
+    assert study.manifest_versions.get(number=2).reason == "More."
+    study.refresh_from_db()
+    assert current_manifest(study).annotation.overlap == 4
+
+
+def test_only_a_draft_can_be_deleted(researcher: Client) -> None:
+    study = make_study(state="draft")
+    assert researcher.get(address("delete", study.pk)).status_code == 200
+    put_in_state(study, Study.State.READY)
+    assert researcher.post(address("delete", study.pk), {"post": "yes"}).status_code == 403
+    assert Study.objects.exists()
+
+
+@pytest.mark.parametrize("name", ["act", "drop_seed", "amend"])
+def test_whoever_may_only_look_does_nothing(viewer: Client, name: str) -> None:
+    study = make_study(state="draft")
+    arguments = (study.pk, "launch") if name == "act" else (study.pk,)
+    assert viewer.post(address(name, *arguments)).status_code == 403
+    page = viewer.get(address("change", study.pk))
+    assert (page.status_code, "study-actions" in page.content.decode()) == (200, False)
+    assert viewer.get(address("add")).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["change", "file", "amend"])
+def test_an_outsider_is_sent_to_the_login(outsider: Client, name: str) -> None:
+    study = make_study(state="draft")
+    response = outsider.get(address(name, study.pk))
+    assert response.status_code == 302
+    assert reverse("admin:login") in response["Location"]
+
+
+def a_vote(study: Study) -> Vote:
+    comparison = Comparison.objects.filter(study=study).earliest("position")
+    annotator = Annotator.objects.create(study=study, kind="personal", label="Ada")
+    assignment = Assignment.objects.create(
+        comparison=comparison, annotator=annotator, state="voted", left_model="b", leased_at=timezone.now()
+    )
+    return Vote.objects.create(assignment=assignment, choice="left")
+
+
+def test_no_page_of_a_sealed_study_tells_a_score_or_a_choice(researcher: Client) -> None:
+    study = make_study(comparisons=1)
+    SetScore.objects.update(value=73.5311)
+    vote = a_vote(study)
+    pages = [reverse("admin:index"), address("changelist"), address("change", study.pk), address("amend", study.pk)]
+    pages += [address("history", study.pk), reverse("admin:annotation_annotator_changelist")]
+    pages += [reverse("admin:annotation_annotator_change", args=[vote.assignment.annotator_id])]
+    pages += [reverse(f"admin:generation_{name}_changelist") for name in ("imageset", "generationjob", "prompt")]
+    pages += [reverse("admin:generation_imageset_change", args=[study.comparisons.get().image_set_a_id])]
+    for page in pages:
+        response = researcher.get(page)
+        assert response.status_code == 200
+        assert "73.53" not in response.content.decode()
+        assert str(vote.pk) not in response.content.decode()
+    assert not {Vote, Assignment, SetScore, Comparison} & set(admin.site._registry)
+
+
+def test_an_annotator_is_invited_and_only_the_label_changes(researcher: Client) -> None:
+    study = make_study(state="draft")
+    researcher.post(reverse("admin:annotation_annotator_add"), {"study": study.pk, "label": "Ada"})
+    annotator = Annotator.objects.get()
+    assert (annotator.kind, annotator.label) == ("personal", "Ada")
+    page = reverse("admin:annotation_annotator_change", args=[annotator.pk])
+    assert annotator.token in researcher.get(page).content.decode()
+    researcher.post(page, {"label": "Grace", "state": "withdrawn", "study": 999})
+    annotator.refresh_from_db()
+    assert (annotator.label, annotator.state, annotator.study) == ("Grace", "active", study)
+
+
+def test_a_model_with_images_keeps_its_settings(researcher: Client) -> None:
+    model = make_study(source="external").model_a
+    page = reverse("admin:generation_diffusionmodel_change", args=[model.pk])
+    researcher.post(
+        page, {"name": "Changed", "checkpoint": "/other", "dtype": "float16", "prompt_template": "{prompt}"}
+    )
+    model.refresh_from_db()
+    assert (model.name, model.checkpoint) == ("Alpha", "")
+
+
+def test_a_model_is_registered_and_its_constraints_speak(researcher: Client) -> None:
+    page = reverse("admin:generation_diffusionmodel_add")
+    data = {"name": "New", "checkpoint": "/c", "dtype": "float32", "prompt_template": "no place for it"}
+    assert "prompt_template must contain {prompt}." in researcher.post(page, data).content.decode()
+    researcher.post(page, data | {"prompt_template": "{prompt}"})
+    assert DiffusionModel.objects.get(name="New").checkpoint == "/c"
+
+
+def test_jobs_are_retried_from_their_list(researcher: Client, worker: FakeWorker) -> None:
+    launch(study=create_study(manifest=make_manifest(source="generated", comparisons=1)))
+    worker.messages.clear()
+    failed = GenerationJob.objects.earliest("pk")
+    GenerationJob.objects.filter(pk=failed.pk).update(state="failed", error="Out of memory.")
+    data = {"action": "retry", "_selected_action": list(GenerationJob.objects.values_list("pk", flat=True))}
+    response = researcher.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
+    assert said(response) == ["1 jobs are queued again."]
+    assert [message[:2] for message in worker.messages] == [(GenerationJob.task_name, failed.pk)]
+
+
+def test_the_pages_hold_no_inline_script_or_style(researcher: Client) -> None:
+    study = make_study(state="draft")
+    for page in (address("change", study.pk), address("amend", study.pk), address("add")):
+        response = researcher.get(page)
+        html = response.content.decode()
+        assert "script-src" not in response["Content-Security-Policy"]  # so that default-src 'self' holds for scripts
+        assert "unsafe" not in response["Content-Security-Policy"]
+        assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", html)
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=", html)

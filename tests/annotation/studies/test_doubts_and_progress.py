@@ -1,0 +1,75 @@
+"""What is doubtful about a study, and how far it is."""
+
+from typing import Any
+
+import pytest
+
+from annotation.models import Annotator, Comparison
+from annotation.studies.doubts import doubts
+from annotation.studies.lifecycle import create_study, drop_seed, launch
+from annotation.studies.progress import progress
+from generation.models import GenerationJob
+from tests.annotation.studies.worker import FakeWorker
+from tests.factories import make_manifest, make_study
+
+
+@pytest.mark.parametrize(
+    ("changes", "doubt"),
+    [
+        ({}, ""),
+        ({"annotation": {"most_annotators": 3}}, ""),
+        (
+            {"annotation": {"most_annotators": 4, "comparisons_per_annotator": 2}},
+            "9 votes are wanted (3 comparisons, 3 each), but at most 8 can be given (4 annotators, 2 ",
+        ),
+        ({"annotation": {"most_annotators": 2}}, "no comparison can fill"),
+        (
+            {"annotation": {"comparisons_per_annotator": 4}},
+            "annotation.comparisons_per_annotator is 4, but",
+        ),
+        ({"analysis": {"primary_endpoint": "half"}}, 'analysis.primary_endpoint is "half", but no tie may be voted'),
+        ({"analysis": {"primary_endpoint": "half"}, "annotation": {"ties": True}}, ""),
+        ({"analysis": {"primary_endpoint": "half"}, "annotation": {"overlap": 4}}, ""),
+        ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint: there is no /no/clip on this machine"),
+    ],
+)
+def test_doubts(changes: dict[str, Any], doubt: str) -> None:
+    found = doubts(make_manifest(**changes))
+    assert len(found) == bool(doubt)
+    assert doubt in "".join(found)
+
+
+def test_the_same_model_twice_is_doubtful() -> None:
+    same = {"name": "Beta", "checkpoint": "/models/alpha"}
+    assert "the same, seed by seed" in doubts(make_manifest(source="generated", model_b=same))[-1]
+
+
+def test_a_quota_beyond_the_prompts_ends_with_the_prompts() -> None:
+    assert make_manifest(annotation={"comparisons_per_annotator": 50}).voting_rules().comparisons_per_annotator == 3
+
+
+@pytest.mark.django_db
+def test_progress_counts_what_is_planned_and_what_is_there(worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated"))
+    draft = progress(study)
+    assert (draft.comparison_count, draft.planned_image_count, draft.image_count, draft.slot_total) == (3, 18, 0, 9)
+    launch(study=study)
+    worker.do(*worker.messages.pop()[:2])
+    GenerationJob.objects.filter(state="queued", pk__in=[message[1] for message in worker.messages[:2]]).update(
+        state="failed", error="Black image."
+    )
+    drop_seed(study=study, position=2, seed=11)
+    Comparison.objects.filter(position=0).update(slot_count=2, vote_count=1)
+    for kind in ("personal", "simulated"):
+        Annotator.objects.create(study=study, kind=kind)
+    counts = progress(study)
+    assert (counts.planned_image_count, counts.set_count, counts.scored_set_count) == (16, 6, 0)
+    assert (counts.failed_job_count, counts.failures) == (2, ("Black image. (2 jobs)",))
+    assert (counts.vote_count, counts.annotator_count, counts.simulated_annotator_count) == (1, 2, 1)
+
+
+@pytest.mark.django_db
+def test_progress_asks_a_constant_number_of_questions(django_assert_max_num_queries: Any) -> None:
+    study = make_study(source="external", comparisons=30)
+    with django_assert_max_num_queries(14):
+        progress(study)
