@@ -1,0 +1,163 @@
+"""Studies whose numbers are undefined here and there: each report says what, and why, and invents nothing."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from annotation.reports.document import to_json
+from annotation.reports.figure_captions import FIGURES
+from annotation.reports.figures import draw
+from annotation.reports.gathering import gather
+from annotation.reports.rendering import FORMATS, render
+from annotation.reports.report import build_report
+from tests.annotation.reports.studies import Plan, make_study
+
+pytestmark = pytest.mark.django_db
+
+TIES = {"annotation": {"ties": True}}
+
+
+def report_of(plan: Plan) -> dict[str, Any]:
+    """The JSON document, after every format and every figure was made of the same report."""
+    study, manifest = make_study(plan)
+    report = build_report(gather(study, manifest=manifest))
+    for report_format in FORMATS:
+        text = render(report, report_format)
+        assert report.study.name in text
+        assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE), report_format
+    if report.results is not None:
+        for name in FIGURES[:2] if not report.results.scores.model_a.n else FIGURES:
+            assert draw(report, name).startswith("<svg")
+    document: dict[str, Any] = json.loads(to_json(report))
+    return document
+
+
+def undefined(estimate: dict[str, Any]) -> str:
+    """The reason of an undefined estimate or test."""
+    assert estimate.get("value", estimate.get("p_value")) is None
+    assert estimate["reason"]
+    reason: str = estimate["reason"]
+    return reason
+
+
+def test_unanimous_votes_for_one_model() -> None:
+    results = report_of(Plan([["A"] * 3] * 12, [(2.0, 1.0)] * 9 + [(1.0, 2.0)] * 3))["results"]
+    assert results["agreement"]["headline"]["value"] == 0.75
+    assert results["baseline"]["agreement"]["value"] == 1.0
+    assert not results["baseline"]["is_beaten"]
+    assert "people always name one model" in undefined(results["chance_corrected"]["matthews"])
+    assert "people always name one model" in undefined(results["chance_corrected"]["balanced_accuracy"])
+    assert results["chance_corrected"]["kappa"]["value"] == 0.0  # expected agreement is .75, not 1: kappa exists
+    assert undefined(results["reliability"]["alpha"])
+    assert results["reliability"]["brennan_prediger"]["value"] == 1.0
+    assert results["reliability"]["ac1"]["value"] == 1.0
+
+
+def test_one_model_wins_everything_by_both() -> None:
+    results = report_of(Plan([["B"] * 3] * 10, [(1.0, 2.0)] * 10))["results"]
+    assert results["agreement"]["headline"]["value"] == 1.0
+    assert results["agreement"]["headline"]["low"] == pytest.approx(0.7225, abs=1e-4)  # Wilson, 10 of 10
+    assert "all resamples equal" in results["agreement"]["strict"]["bootstrap"]["reason"]
+    assert results["baseline"]["models"] == ["B"]
+    assert undefined(results["baseline"]["mcnemar"]) == "they never differ"
+    assert undefined(results["chance_corrected"]["kappa"])
+    assert results["scores"]["model_a"]["standard_deviation"] == 0.0
+
+
+def test_a_single_annotator_has_no_reliability() -> None:
+    document = report_of(Plan([["A"], ["B"], ["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 1.0)]))
+    results = document["results"]
+    assert results["agreement"]["headline"]["value"] == 0.75
+    for name in ("pairwise_agreement", "pooled_agreement", "alpha", "ac1", "brennan_prediger", "fleiss_kappa"):
+        assert undefined(results["reliability"][name])
+    assert undefined(results["leave_one_out"]["by_comparison"]["people"]) == "no comparison has two votes"
+    assert "agreement of one annotator with the others undefined: no comparison has two votes" in document["claim"]
+    assert "4 votes by 1 annotator, none excluded" in document["claim"]
+
+
+def test_every_vote_a_tie() -> None:
+    results = report_of(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))["results"]
+    assert results["agreement"]["strict"]["wilson"]["value"] == 0.0
+    assert results["agreement"]["half"]["bootstrap"]["value"] == 0.5
+    assert undefined(results["agreement"]["dropped"]["wilson"]) == "no comparison"
+    assert results["baseline"]["models"] == ["A", "B"]
+    assert undefined(results["fisher_exact"])
+    assert undefined(results["reliability"]["alpha_without_ties"])
+    assert results["bias"]["position"] is None
+    assert results["bias"]["reason"] == "no vote for a side whose sides were recorded"
+
+
+def test_no_votes_at_all() -> None:
+    document = report_of(Plan([[""], [""]], [(2.0, 1.0), (1.0, 2.0)]))
+    assert document["claim"].startswith("Agreement of SCS (clip:openai/clip-vit-base-patch32@c237dc49) with people is ")
+    assert "undefined: no comparison" in document["claim"]
+    assert document["claim"].endswith("no votes.")
+    assert document["counts"]["analysed_comparisons"] == 0
+    assert undefined(document["results"]["agreement"]["headline"])
+    assert [row["missing"] for row in document["results"]["comparisons"]] == ["votes", "votes"]
+    assert document["results"]["scores"]["model_a"]["n"] == 2
+
+
+def test_no_scores_at_all() -> None:
+    document = report_of(Plan([["A", "A"], ["B", "A"]], [(None, None), (None, 1.0)]))
+    assert undefined(document["results"]["agreement"]["headline"])
+    assert document["results"]["scores"]["model_a"]["reason"] == "no comparison with both scores"
+    assert document["results"]["reliability"]["pairwise_agreement"]["value"] == 0.5  # votes are there all the same
+    assert [row["missing"] for row in document["results"]["comparisons"]] == ["scores", "scores"]
+
+
+def test_no_comparisons() -> None:
+    document = report_of(Plan([], []))
+    assert undefined(document["results"]["agreement"]["headline"])
+    assert document["quality"]["most_votes_per_comparison"] is None
+
+
+def test_one_comparison() -> None:
+    results = report_of(Plan([["A", "A", "B"]], [(2.0, 1.0)]))["results"]
+    assert results["agreement"]["headline"]["value"] == 1.0
+    assert results["agreement"]["headline"]["n"] == 1
+    assert results["scores"]["model_a"]["standard_deviation"] is None
+    assert results["scores"]["model_a"]["reason"] == "one score has no standard deviation"
+
+
+def test_missing_scores_leave_the_comparison_out_and_say_so() -> None:
+    document = report_of(Plan([["A"], ["B"], ["A"]], [(2.0, 1.0), (None, 1.0), (1.0, 1.0)]))
+    assert document["results"]["agreement"]["headline"]["n"] == 2
+    assert "of 2 comparisons (3 planned)" in document["claim"]
+    rows = document["results"]["comparisons"]
+    assert [row["missing"] for row in rows] == ["", "scores", ""]
+    assert [row["metric_winner"] for row in rows] == ["A", None, "tie"]
+    assert [row["agrees"] for row in rows] == [True, None, False]
+
+
+def test_unknown_sides_leave_the_bias_undefined() -> None:
+    document = report_of(Plan([["A", "B"], ["B", "A"]], [(2.0, 1.0)] * 2, are_sides_known=False))
+    assert document["results"]["bias"]["reason"] == "no vote for a side whose sides were recorded"
+    assert undefined(document["results"]["bias"]["side_coding_alpha"])
+    assert undefined(document["quality"]["left_share"])
+    assert all(row["left_share"]["value"] is None for row in document["quality"]["annotators"])
+
+
+def test_annotators_who_hate_each_other() -> None:
+    results = report_of(Plan([["A", "B", "A", "B"]] * 6, [(2.0, 1.0)] * 6))["results"]
+    assert results["agreement"]["headline"]["value"] == 0.0  # every majority is a tie, the metric decides
+    assert results["reliability"]["alpha"]["value"] < 0
+    assert results["leave_one_out"]["by_comparison"]["people"]["value"] == 0.0
+
+
+def test_an_excluded_vote_changes_the_headline_and_both_are_given() -> None:
+    from django.utils import timezone
+
+    from annotation.models import Vote
+
+    study, manifest = make_study(Plan([["A", "A", "B"], ["B"]], [(1.0, 2.0), (1.0, 2.0)]))
+    votes = Vote.objects.filter(assignment__comparison__position=0).order_by("assignment_id")[:2]
+    for vote in votes:
+        Vote.objects.filter(pk=vote.pk).update(excluded_at=timezone.now(), exclusion_reason="failed the check")
+    document = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    assert document["results"]["agreement"]["headline"]["value"] == 1.0
+    assert document["results"]["agreement"]["with_excluded_votes"]["value"] == 0.5
+    assert document["counts"]["excluded_votes"] == len(document["exclusions"]) == 2
+    assert "2 votes by 2 annotators, 2 excluded" in document["claim"]
