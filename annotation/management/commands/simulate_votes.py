@@ -1,0 +1,50 @@
+"""simulate_votes STUDY --annotators N --noise X --seed S: votes of annotators who do not exist, flagged as such."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.progress import Progress
+
+from annotation.management.console import console_on
+from annotation.models import Study
+from annotation.studies.current import current_manifest
+from annotation.voting.simulation import Crowd, simulate
+from generation.refusals import Refused
+
+
+class Command(BaseCommand):
+    """Goes on where it was interrupted; complete, it casts nothing."""
+
+    help = "Let simulated annotators vote in an open study. They look at the pixels, never at a score."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """The study and the crowd."""
+        parser.add_argument("study", help="The study's slug.")
+        parser.add_argument("--annotators", type=int, default=5, help="How many (default 5).")
+        parser.add_argument(
+            "--noise",
+            type=float,
+            default=1.0,
+            help="Standard deviation of an annotator's error, in units of the study's typical difference (default 1).",
+        )
+        parser.add_argument("--seed", type=int, default=0, help="What everything is drawn from (default 0).")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Simulate with a progress bar, then say how many votes were cast."""
+        crowd = Crowd(annotators=options["annotators"], noise=options["noise"], seed=options["seed"])
+        try:
+            study = Study.objects.get(slug=options["study"])
+            rules = current_manifest(study).voting_rules()
+            with Progress(console=console_on(self.stdout), transient=True) as bar:
+                task = bar.add_task("votes", total=None)
+                count = simulate(
+                    study=study,
+                    rules=rules,
+                    crowd=crowd,
+                    progress=lambda done, total: bar.update(task, completed=done, total=total),
+                )
+        except Study.DoesNotExist:
+            raise CommandError(f"There is no study {options['study']!r}.") from None
+        except Refused as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(f"{study.slug}: {count} votes of {crowd.annotators} simulated annotators cast.")

@@ -1,0 +1,135 @@
+"""Votes of annotators who do not exist, for demonstrations and tests; flagged as simulated everywhere."""
+
+import io
+import math
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from django.db.models import F, Sum
+from django.utils import timezone
+from PIL import Image
+
+from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.voting.allocation import stored_chance
+from annotation.voting.assignment import Next, next_assignment
+from annotation.voting.casting import Ballot, vote_and_next
+from annotation.voting.opening import Closure, closure
+from annotation.voting.perception import Eye, spread, typical
+from annotation.voting.rules import VotingRules
+from generation import renditions
+from generation.models import GeneratedImage
+from generation.refusals import Refused
+
+# Called with the votes cast so far and how many are expected at most.
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """The simulated annotators: how many, how noisy (see `Eye`), and the seed that everything is drawn from."""
+
+    annotators: int
+    noise: float
+    seed: int
+
+
+def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progress | None = None) -> int:
+    """Let simulated annotators vote until nothing is left for them; how many votes they cast.
+
+    They use the same assignment and the same casting as people, take turns, and look at the pixels only.
+    The same seed gives the same votes; a simulation that was interrupted goes on where it stopped, and one
+    that is complete casts nothing. Raises `Refused` where the study has no images or is not open.
+    """
+    _refuse_impossible(study, rules, crowd)
+    # They need no time to look, and claim none: their votes carry no times of a browser.
+    rules = replace(rules, minimum_viewing_seconds=0.0)
+    annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
+    spreads = _spreads(study)
+    differences = [a - b for a, b in spreads.values()]
+    eye = Eye(typical(differences), crowd.noise, rules.are_ties_allowed)
+    expected = _expected(study, rules, crowd)
+    count = 0
+    for count, _annotator_id in enumerate(_votes(annotators, rules, eye, spreads), start=1):
+        if progress:
+            progress(count, max(count, expected))
+    return count
+
+
+def _refuse_impossible(study: Study, rules: VotingRules, crowd: Crowd) -> None:
+    if study.source == Study.Source.EXTERNAL:
+        raise Refused(f"{study} has no images, and simulated annotators look at images: import votes instead.")
+    if crowd.annotators < 1:
+        raise Refused(f"The number of annotators must be at least 1, not {crowd.annotators}.")
+    if not 0 <= crowd.noise < math.inf:
+        raise Refused(f"The noise must be a number from 0 on, not {crowd.noise}.")
+    if reason := closure(study=study, rules=rules, now=timezone.now()):
+        raise Refused(f"{study} is {reason.replace('_', ' ')}: simulated annotators vote only while it is open.")
+
+
+def _annotator(study: Study, crowd: Crowd, number: int) -> Annotator:
+    """Simulated annotator `number` of this seed: made once, found again when the simulation goes on."""
+    annotator, _is_new = Annotator.objects.get_or_create(
+        study=study,
+        kind=Annotator.Kind.SIMULATED,
+        label=f"simulated {number + 1} of seed {crowd.seed}",
+        defaults={"seed": stored_chance(crowd.seed, "annotator", number).getrandbits(63)},
+    )
+    return annotator
+
+
+def _spreads(study: Study) -> dict[int, tuple[float, float]]:
+    """The spread of set A and of set B, by the comparison's id."""
+    comparisons = Comparison.objects.filter(study=study).order_by("position")
+    return {
+        pk: (_spread_of(set_a), _spread_of(set_b))
+        for pk, set_a, set_b in comparisons.values_list("pk", "image_set_a", "image_set_b")
+    }
+
+
+def _spread_of(image_set_id: int) -> float:
+    images = GeneratedImage.objects.filter(image_set=image_set_id).order_by("seed")
+    return spread([Image.open(io.BytesIO(renditions.read(image, "grid"))) for image in images])
+
+
+def _expected(study: Study, rules: VotingRules, crowd: Crowd) -> int:
+    comparisons = Comparison.objects.filter(study=study, parked_at=None)
+    free = comparisons.aggregate(free=Sum(F("overlap") - F("slot_count")))["free"] or 0
+    return min(free, crowd.annotators * min(rules.comparisons_per_annotator, comparisons.count()))
+
+
+def _votes(
+    annotators: list[Annotator], rules: VotingRules, eye: Eye, spreads: dict[int, tuple[float, float]]
+) -> Iterator[int]:
+    """Cast votes in turns, one a round, until a whole round brings none; the voter's id after each vote."""
+    screens = {
+        annotator.pk: (annotator, next_assignment(annotator=annotator, rules=rules, now=timezone.now()))
+        for annotator in annotators
+    }
+    is_round_idle = False
+    while not is_round_idle:
+        is_round_idle = True
+        for annotator_id, (annotator, screen) in list(screens.items()):
+            if screen.assignment is None:
+                screen = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
+            if screen.assignment is not None:
+                is_round_idle = False
+                ballot = _ballot(annotator, screen.assignment, eye, spreads)
+                screens[annotator_id] = (annotator, _cast(ballot, screen.assignment, rules))
+                yield annotator_id
+
+
+def _ballot(annotator: Annotator, assignment: Assignment, eye: Eye, spreads: dict[int, tuple[float, float]]) -> Ballot:
+    left, right = spreads[assignment.comparison_id]
+    if assignment.left_model == Assignment.Side.B:
+        left, right = right, left
+    chance = stored_chance(annotator.seed, "perception", assignment.comparison.position)
+    choice = eye.choose(left_spread=left, right_spread=right, chance=chance)
+    return Ballot(vote_id=uuid.uuid4(), choice=choice, rendition="grid")
+
+
+def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules) -> Next:
+    _result, following = vote_and_next(ballot=ballot, assignment=assignment, rules=rules, now=timezone.now())
+    if isinstance(following, Closure):
+        raise Refused("The study was paused or closed while votes were simulated; those cast until then stand.")
+    return following
