@@ -1,0 +1,162 @@
+"""Whether a larger margin of the metric means a surer choice of people."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from scoring.statistics.agreement import agreement, metric_winners, people_winners
+from scoring.statistics.counts import Integers, checked_counts
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.folds import cluster_folds
+from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resample_weights
+from scoring.statistics.logistic import LogisticFit, fit_logistic
+
+_BINS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class MarginBin:
+    """The comparisons whose margin's size lies from `low` to `high`, and the strict agreement in them."""
+
+    low: float
+    high: float
+    agreement: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Votes for A as a logistic function of the margin, one row a comparison, tie votes left out.
+
+    intercept: log-odds of A at equal scores. slope: log-odds per point of score. brier: mean squared error of the
+    cross-fitted chance, over votes; reference: of always saying the overall share, p (1 - p). brier and reference are
+    None where undefined, see `reason`.
+    """
+
+    intercept: Estimate
+    slope: Estimate
+    is_penalised: bool
+    brier: float | None
+    reference: float | None
+    reason: str = ""
+
+
+def calibration(
+    counts: ArrayLike, margins: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
+) -> Calibration:
+    """Fit the votes on the margins.
+
+    counts: (n, 3) votes for A, for B, tie votes. margins: (n,) score of A minus score of B. clusters: (n,) labels of
+    base prompts or None. Intervals are Wald's with clustered HC0 errors; where the margin separates the votes, Firth's
+    penalised fit with model errors takes over. Folds by cluster, dealt with the resampling's seed.
+    Undefined where all votes or all margins are equal.
+    """
+    votes, sizes = checked_counts(counts, categories=3), np.asarray(margins, dtype=np.float64)
+    is_cast = votes[:, :2].any(axis=1)
+    labels = np.arange(len(votes)) if clusters is None else np.asarray(clusters)
+    won, cast, x, labels = votes[is_cast, 0], votes[is_cast, :2].sum(axis=1), sizes[is_cast], labels[is_cast]
+    reason = _why_nothing_to_fit(won.sum(), cast.sum(), x)
+    if reason:
+        nothing = Estimate.undefined(reason, n=len(x), level=resampling.level, method="Wald")
+        return Calibration(nothing, nothing, False, None, None, reason)
+    fit = fit_logistic(x, won, cast, clusters=labels)
+    share = won.sum() / cast.sum()
+    chance = _cross_fitted(x, won, cast, cluster_folds(len(x), clusters=labels, seed=resampling.seed))
+    return Calibration(
+        intercept=_wald(fit, 0, len(x), resampling.level),
+        slope=_wald(fit, 1, len(x), resampling.level),
+        is_penalised=fit.is_penalised,
+        brier=None if chance is None else brier(chance, won, cast),
+        reference=float(share * (1 - share)),
+        reason="a fold leaves margins of one size only to fit" if chance is None else "",
+    )
+
+
+def agreement_by_margin(counts: ArrayLike, margins: ArrayLike, *, level: float = 0.95) -> tuple[MarginBin, ...]:
+    """The strict agreement in up to five bins of |margin| with about equally many comparisons each.
+
+    counts: (n, 3), every comparison with votes. margins: (n,). Equal sizes always share a bin.
+    """
+    people, metric = people_winners(counts), metric_winners(margins)
+    sizes = np.abs(np.asarray(margins, dtype=np.float64))
+    if not len(sizes):
+        return ()
+    edges = np.unique(np.quantile(sizes, np.linspace(0, 1, _BINS + 1)[1:-1]))
+    place = np.searchsorted(edges, sizes, side="left")
+    return tuple(
+        MarginBin(
+            low=float(sizes[place == number].min()),
+            high=float(sizes[place == number].max()),
+            agreement=agreement(people[place == number], metric[place == number], level=level),
+        )
+        for number in np.unique(place)
+    )
+
+
+def brier(chances: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float:
+    """The mean squared error of chances over single votes: chances, successes, trials (n,).
+
+    Source: Brier (1950), "Verification of forecasts expressed in terms of probability".
+
+    >>> round(brier([0.6, 0.7, 0.8, 0.9], [1, 0, 1, 1], [1, 1, 1, 1]), 3)
+    0.175
+    """
+    p, won, cast = (np.asarray(column, dtype=np.float64) for column in (chances, successes, trials))
+    return float((won * (1 - p) ** 2 + (cast - won) * p**2).sum() / cast.sum())
+
+
+def margin_auc(
+    margins: ArrayLike, is_right: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
+) -> Estimate:
+    """The chance that the metric's margin is larger where it is right than where it is wrong, equal sizes one half.
+
+    margins: (n,), of which the size counts. is_right: (n,) whether the winner is the people's. Percentile interval over
+    clusters. Undefined where it is always right or always wrong.
+    Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
+    """
+    sizes, right = np.abs(np.asarray(margins, dtype=np.float64)), np.asarray(is_right, dtype=bool)
+    n = len(right)
+    if right.all() or not right.any():
+        reason = "no comparison" if not n else f"the metric is always {'right' if right.any() else 'wrong'}"
+        return Estimate.undefined(reason, n=n, level=resampling.level, method="percentile bootstrap")
+    order = np.argsort(sizes, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(sizes[order]) > 0))
+    is_won = right[order].astype(np.float64)
+
+    def area(weights: Floats) -> Floats:
+        ordered = weights[:, order]
+        won = np.add.reduceat(ordered * is_won, starts, axis=1)
+        lost = np.add.reduceat(ordered, starts, axis=1) - won
+        beaten = np.cumsum(lost, axis=1) - lost / 2
+        return ratio(np.einsum("bg,bg->b", won, beaten), won.sum(axis=1) * lost.sum(axis=1))
+
+    blocks = resample_weights(n, clusters=clusters, resampling=resampling)
+    resampled = np.concatenate([area(weights) for weights in blocks])
+    return percentile_estimate(float(area(np.ones((1, n)))[0]), resampled, n=n, resampling=resampling)
+
+
+def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:
+    if not cast:
+        return "no votes"
+    if won in (0, cast):
+        return "unanimous: all votes are equal"
+    return "" if len(np.unique(x)) > 1 else "all margins are equal"
+
+
+def _wald(fit: LogisticFit, which: int, n: int, level: float) -> Estimate:
+    error = fit.model_error if fit.robust_error is None else fit.robust_error
+    method = "Wald, Firth's penalised likelihood" if fit.robust_error is None else "Wald, clustered HC0"
+    value, reach = float(fit.coefficients[which]), float(stats.norm.ppf((1 + level) / 2) * error[which])
+    return Estimate(value, value - reach, value + reach, level, n, method)
+
+
+def _cross_fitted(x: Floats, won: Integers, cast: Integers, folds: Integers) -> Floats | None:
+    """The chance for each comparison from a fit without its fold, or None where a rest has no slope."""
+    chance: Floats = np.empty(len(x))
+    for number in np.unique(folds):
+        rest = folds != number
+        if len(np.unique(x[rest])) < 2:
+            return None
+        chance[~rest] = fit_logistic(x[rest], won[rest], cast[rest]).predict(x[~rest])
+    return chance

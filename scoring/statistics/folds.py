@@ -1,0 +1,21 @@
+"""Folds for cross-fitting: what belongs together is held out together."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scoring.statistics.counts import Integers
+from scoring.statistics.intervals import cluster_numbers
+
+FOLDS = 10
+
+
+def cluster_folds(n: int, *, clusters: ArrayLike | None, seed: int) -> Integers:
+    """The fold, from zero up, of each of n comparisons.
+
+    clusters: (n,) labels, or None where each comparison is its own; a cluster is never split. Ten folds of nearly equal
+    numbers of clusters, dealt out at random; with fewer clusters each is a fold of its own.
+    """
+    members = cluster_numbers(n, clusters)
+    cluster_count = int(members.max(initial=-1)) + 1
+    dealt = np.random.default_rng(seed).permutation(cluster_count) % FOLDS
+    return dealt[members].astype(np.int64)

@@ -1,0 +1,69 @@
+"""How many comparisons a study needs: the exact binomial test, without approximation."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom
+
+_FIRST_SEARCH, _LONGEST_SEARCH = 256, 256 * 4**5
+
+
+@dataclass(frozen=True, slots=True)
+class AgainstBaseline:
+    """One-sided: reject "the agreement is at most `baseline`" at `significance_level`."""
+
+    baseline: float
+    significance_level: float = 0.05
+
+    def __post_init__(self) -> None:
+        if not (0 < self.baseline < 1 and 0 < self.significance_level < 1):
+            raise ValueError("a baseline and a significance level lie between 0 and 1")
+
+
+@dataclass(frozen=True, slots=True)
+class NeededComparisons:
+    """first: the first n that reaches the power; rejects_from: agreements of `first` from which on the test rejects.
+
+    safe: the n beyond which the power never falls below again. Power is a sawtooth in n, so the two differ.
+    """
+
+    first: int
+    rejects_from: int
+    safe: int
+
+
+def rejects_from(n: NDArray[np.int64], test: AgainstBaseline) -> NDArray[np.int64]:
+    """The fewest agreements of each n at which the test rejects; n + 1 where nothing rejects."""
+    least = np.asarray(binom.isf(test.significance_level, n, test.baseline)).astype(np.int64) + 1
+    is_exact = binom.sf(least - 2, n, test.baseline) <= test.significance_level
+    return np.where(is_exact, least - 1, least)
+
+
+def power(n: NDArray[np.int64], test: AgainstBaseline, *, agreement: float) -> NDArray[np.float64]:
+    """The chance that a study of each n rejects, if the true agreement is as given.
+
+    >>> round(float(power(np.array([76]), AgainstBaseline(0.85), agreement=0.94)[0]), 3)
+    0.829
+    """
+    return np.asarray(binom.sf(rejects_from(n, test) - 1, n, agreement), dtype=np.float64)
+
+
+def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float = 0.80) -> NeededComparisons:
+    """How many comparisons show that a metric of the given agreement beats the baseline.
+
+    target: the power wanted. Raises ValueError where the agreement is not above the baseline, or so little that a
+    quarter of a million comparisons are too few.
+    """
+    if not test.baseline < agreement < 1 or not 0 < target < 1:
+        raise ValueError("the agreement lies between the baseline and 1, the power between 0 and 1")
+    longest = _FIRST_SEARCH
+    while longest <= _LONGEST_SEARCH:
+        sizes = np.arange(1, longest + 1)
+        is_enough = power(sizes, test, agreement=agreement) >= target
+        last_short = int(np.flatnonzero(~is_enough).max(initial=-1)) + 1
+        if last_short * 2 < longest:  # the teeth shrink: as far again without falling short is never
+            first = int(np.argmax(is_enough)) + 1
+            return NeededComparisons(first, int(rejects_from(np.array([first]), test)[0]), last_short + 1)
+        longest *= 4
+    raise ValueError(f"an agreement of {agreement} is too close to {test.baseline} for {_LONGEST_SEARCH} comparisons")

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+from scipy.stats import binom, binomtest
+
+from scoring.statistics.power import AgainstBaseline, needed_comparisons, power, rejects_from
+
+
+def test_published_numbers() -> None:
+    against_85 = needed_comparisons(AgainstBaseline(0.85), agreement=0.94)
+    assert (against_85.first, against_85.rejects_from, against_85.safe) == (76, 70, 85)
+    against_90 = needed_comparisons(AgainstBaseline(0.90), agreement=0.94)
+    assert (against_90.first, against_90.safe) == (286, 333)
+
+
+@pytest.mark.parametrize(("baseline", "level"), [(0.5, 0.05), (0.9, 0.05), (0.7, 0.01)])
+def test_the_test_rejects_where_its_p_value_says_so(baseline: float, level: float) -> None:
+    test = AgainstBaseline(baseline, level)
+    for n, least in zip(range(1, 60), rejects_from(np.arange(1, 60), test), strict=True):
+        is_rejecting = [binomtest(k, n, baseline, alternative="greater").pvalue <= level for k in range(n + 1)]
+        assert least == (is_rejecting.index(True) if any(is_rejecting) else n + 1)
+
+
+def test_power_is_the_chance_to_reject() -> None:
+    test = AgainstBaseline(0.85)
+    sizes = np.array([3, 20, 76])
+    expected = [
+        binom.pmf(np.arange(least, n + 1), n, 0.94).sum()
+        for n, least in zip(sizes, rejects_from(sizes, test), strict=True)
+    ]
+    assert power(sizes, test, agreement=0.94) == pytest.approx(expected)
+    assert power(sizes, test, agreement=0.94)[0] == 0  # three comparisons can never reject
+
+
+def test_beyond_the_safe_number_power_never_falls_short() -> None:
+    test = AgainstBaseline(0.8)
+    needed = needed_comparisons(test, agreement=0.9, target=0.9)
+    chances = power(np.arange(1, 3000), test, agreement=0.9)
+    assert chances[needed.first - 1] >= 0.9 > chances[: needed.first - 1].max()
+    assert chances[needed.safe - 2] < 0.9 <= chances[needed.safe - 1 :].min()
+
+
+@pytest.mark.parametrize("agreement", [0.85, 0.8, 1.0])
+def test_an_agreement_that_is_not_above_the_baseline_is_refused(agreement: float) -> None:
+    with pytest.raises(ValueError, match="between the baseline and 1"):
+        needed_comparisons(AgainstBaseline(0.85), agreement=agreement)
+
+
+def test_a_difference_that_is_too_small_is_refused() -> None:
+    with pytest.raises(ValueError, match="too close"):
+        needed_comparisons(AgainstBaseline(0.85), agreement=0.8501)
+
+
+def test_an_impossible_test_is_refused() -> None:
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        AgainstBaseline(1.0)
