@@ -1,0 +1,103 @@
+"""The study files that are shipped, and the guide's table of keys."""
+
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from annotation.studies.manifest import Manifest
+from annotation.studies.study_file import StudyFileFault, read_study_file
+from annotation.studies.study_tables import file_keys
+from annotation.studies.toml_text import toml_text
+
+DOCS = Path(settings.BASE_DIR) / "docs"
+SHIPPED = sorted((DOCS / "studies").glob("*.toml"))
+# The paper's seeds, in its order.
+SEEDS = (
+    *(892834, 318110, 724172, 216461, 174433, 940166, 479571, 847311, 606015, 417194),
+    *(527986, 163706, 485149, 8266, 308635, 475154, 822228, 384663, 186469, 873030),
+)
+
+
+def shipped(name: str, folder: Path, prompt_count: int = 0) -> Manifest:
+    """The shipped file as a user would have it: copied, with a prompts file of their own beside it."""
+    path = folder / f"{name}.toml"
+    shutil.copy(DOCS / "studies" / path.name, path)
+    if prompt_count:
+        (folder / f"{name}-prompts.txt").write_text("".join(f"prompt {number}\n" for number in range(prompt_count)))
+    return read_study_file(path)
+
+
+def test_every_shipped_file_is_tested_here() -> None:
+    assert [path.stem for path in SHIPPED] == ["demo-open", "demo", "sdxl-lora", "sdxl-pixart"]
+
+
+@pytest.mark.parametrize(("name", "prompt_count"), [("sdxl-pixart", 100), ("sdxl-lora", 50)])
+def test_the_studies_of_the_paper(name: str, prompt_count: int, tmp_path: Path) -> None:
+    study = shipped(name, tmp_path, prompt_count)
+    assert (study.slug, len(study.prompts), study.seeds) == (name, prompt_count, SEEDS)
+    sampling = study.sampling
+    assert (sampling.width, sampling.height, sampling.num_inference_steps) == (768, 768, 20)
+    assert (sampling.guidance_scale, sampling.scheduler, sampling.negative_prompt) == (7.5, "euler", "")
+    assert study.encoder.checkpoint == "openai/clip-vit-base-patch32"
+    assert (study.annotation.ties, study.analysis.primary_endpoint) == (False, "strict")
+
+
+def test_the_two_wordings_of_the_lora_study(tmp_path: Path) -> None:
+    study = shipped("sdxl-lora", tmp_path, 50)
+    templates = (study.model_a.prompt_template, study.model_b.prompt_template)
+    assert templates == ("{prompt} in the style of Monet", "{prompt} in the style of TOK")
+    assert (study.model_b.lora, study.model_b.lora_scale) == (str(tmp_path / "monet-lora"), 0.6)
+    assert study.model_a.checkpoint == study.model_b.checkpoint
+
+
+@pytest.mark.parametrize("name", ["sdxl-pixart", "sdxl-lora"])
+def test_without_the_prompts_file_the_sentence_names_it(name: str, tmp_path: Path) -> None:
+    with pytest.raises(StudyFileFault, match=rf"prompts\.file: .*/{name}-prompts\.txt cannot be read"):
+        shipped(name, tmp_path)
+
+
+def test_the_two_demo_studies_share_their_images(tmp_path: Path) -> None:
+    demo, open_demo = shipped("demo", tmp_path), shipped("demo-open", tmp_path)
+    assert (demo.slug, open_demo.slug) == ("demo", "demo-open")
+    assert demo.model_copy(update={"name": open_demo.name, "slug": open_demo.slug}) == open_demo
+    assert len(demo.prompts) == 12
+    assert "noise" in demo.notice
+
+
+ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
+
+
+def documented() -> dict[str, str]:
+    """The guide's table: the default of each key, as it is written there."""
+    return dict(ROW.findall((DOCS / "study-guide.md").read_text()))
+
+
+def test_the_guide_documents_every_key_and_no_other() -> None:
+    assert set(documented()) == {key for key in file_keys() if not key.startswith("models.b.")}
+
+
+def default_of(key: str) -> Any:
+    """The default of a key of the file, or None."""
+    section: Any = Manifest
+    *tables, name = key.replace("models.a.", "model_a.").split(".")
+    for table in tables:
+        section = section.model_fields[table].annotation
+    if hasattr(section, "model_fields"):
+        field = section.model_fields[name]
+        return None if field.is_required() else field.default
+    return section.__dataclass_fields__[name].default
+
+
+@pytest.mark.parametrize("key", [key for key in documented() if key.split(".")[0] not in ("prompts", "images")])
+def test_the_guide_tells_the_default(key: str) -> None:
+    written, default = documented()[key], default_of(key)
+    if key in ("slug", "encoder.revision"):
+        assert "`" not in written  # in words: it depends on something else
+    elif default is None:
+        assert written in ("none", "required")
+    else:
+        assert written == f"`{toml_text({'x': default}).removeprefix('x = ').strip()}`"
