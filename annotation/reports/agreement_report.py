@@ -221,12 +221,16 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class AgreementReport:
-    """A report: `results` is None while the study is sealed. `notices` are printed on every page and in every file."""
+    """A report: `results` is None while the study is sealed. `notices` are printed on every page and in every file.
+
+    manifest: the document in force, whose hash is the last of `manifest_versions`.
+    """
 
     schema_version: int
     claim: str
     notices: tuple[str, ...]
     study: StudyFacts
+    manifest: dict[str, Any]
     manifest_versions: tuple[ManifestFacts, ...]
     counts: Counts
     quality: Quality

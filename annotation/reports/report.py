@@ -4,6 +4,7 @@ from annotation.reports import claim, conduct
 from annotation.reports.agreement_report import SCHEMA_VERSION, AgreementReport
 from annotation.reports.results import results
 from annotation.reports.study_data import StudyData
+from annotation.studies.manifest import document
 
 SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before."
 
@@ -17,6 +18,7 @@ def build_report(data: StudyData) -> AgreementReport:
         claim=claim.sentence(study=study, counts=counts, results=found) if found else SEALED_CLAIM,
         notices=conduct.notices(data),
         study=study,
+        manifest=document(data.manifest),
         manifest_versions=conduct.manifest_facts(data),
         counts=counts,
         quality=conduct.quality(data),

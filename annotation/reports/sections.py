@@ -1,5 +1,7 @@
 """The report's sections in their order: what was run, what came out, what speaks against it. Pure."""
 
+from typing import Any
+
 from annotation.reports.agreement_report import AgreementReport, ExcludedVote
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
@@ -125,7 +127,25 @@ def _design(report: AgreementReport) -> Section:
     study = report.study
     opened = f"Opened {study.opened_at:%Y-%m-%d %H:%M} UTC. " if study.opened_at else "Never opened for votes. "
     closed = f"Closed {study.closed_at:%Y-%m-%d %H:%M} UTC." if study.closed_at else "Not closed."
-    return Section("design", "Design and amendments", (opened + closed,), tables=(table,))
+    return Section("design", "Design and amendments", (opened + closed,), _design_rows(report.manifest), (table,))
+
+
+def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
+    """What the manifest fixed, in words; the JSON document holds all of it."""
+    plan = manifest["annotation"]
+    rows = [
+        Row("Prompts", count(len(manifest["prompts"]))),
+        Row("Votes wanted a comparison", count(plan["overlap"])),
+        Row("Comparisons an annotator", count(plan["comparisons_per_annotator"])),
+        Row("Ties may be voted", "yes" if plan["ties"] else "no"),
+        Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),
+        Row("Primary endpoint", manifest["analysis"]["primary_endpoint"]),
+        Row("Sealed until closed", "yes" if manifest["sealed"] else "no"),
+    ]
+    if manifest["source"] == "generated":
+        rows += [Row("Images a set", count(len(manifest["seeds"]))), Row("Sampling", _detail(manifest["sampling"]))]
+        rows += [Row(f"Prompt template, {name}", manifest[f"model_{name.lower()}"]["prompt_template"]) for name in "AB"]
+    return tuple(rows)
 
 
 def _plain(value: float | None) -> str:

@@ -1,0 +1,97 @@
+"""The JSON document against its documentation."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from annotation.models import StudyEvent
+from annotation.reports.agreement_report import SCHEMA_VERSION
+from annotation.reports.document import to_json
+from annotation.reports.exports import columns
+from annotation.reports.gathering import gather
+from annotation.reports.report import build_report
+from annotation.studies.manifest import Manifest, sha256
+from tests.annotation.reports.studies import Plan, crossed, make_study
+
+pytestmark = pytest.mark.django_db
+
+DOCUMENTATION = (Path(settings.BASE_DIR) / "docs" / "report.md").read_text()
+DOCUMENTED = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", DOCUMENTATION, re.MULTILINE))
+FREE = {"manifest", "events[].detail"}  # described elsewhere, or by the verb
+ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason"}
+TEST = {"statistic", "p_value", "n", "method", "reason"}
+
+
+def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every path of the document with its kind."""
+    if path in FREE:
+        yield path, "object"
+    elif isinstance(value, list):
+        for element in value:
+            yield from keys(element, f"{path}[]")
+    elif isinstance(value, dict) and value.keys() in (ESTIMATE, TEST):
+        yield path, "estimate" if value.keys() == ESTIMATE else "test"
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            yield from keys(element, f"{path}.{name}" if path else name)
+    else:
+        yield path, {bool: "yes/no", int: "number", float: "number", str: "text"}.get(type(value), "null")
+
+
+def full_document() -> dict[str, Any]:
+    """A document in which every list has an entry and everything optional is there."""
+    study, manifest = make_study(crossed([[5, 1], [1, 5]]))
+    StudyEvent.objects.create(study=study, verb="open", detail={"from": "ready"})
+    vote = study.annotators.earliest("pk").assignments.earliest("pk").votes.get()
+    vote.excluded_at, vote.exclusion_reason = study.closed_at, "failed the check"
+    vote.save()
+    image_set = study.comparisons.earliest("pk").image_set_a
+    image_set.scores.create(metric="lpips", value=0.5, source="imported")
+    document: dict[str, Any] = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    document["notices"].append("a notice")
+    return document
+
+
+def test_every_key_is_documented_with_its_kind() -> None:
+    found = dict(keys(full_document()))
+    for path, kind in found.items():
+        assert path in DOCUMENTED, f"docs/report.md does not explain {path}"
+        assert kind in {"null", DOCUMENTED[path], *({"text"} if DOCUMENTED[path] == "time" else ())}, path
+
+
+def test_nothing_is_documented_that_is_not_there() -> None:
+    found = dict(keys(full_document()))
+    documented = {path for path in DOCUMENTED if "." in path or path in found}
+    assert documented - found.keys() == {"results.bias.position"}  # documented because it may be null
+
+
+def test_the_version_is_the_documented_one() -> None:
+    assert f"schema version {SCHEMA_VERSION}" in DOCUMENTATION
+    assert full_document()["schema_version"] == SCHEMA_VERSION
+
+
+def test_the_manifest_in_the_document_has_the_hash_that_the_document_gives() -> None:
+    document = full_document()
+    assert sha256(Manifest.model_validate(document["manifest"])) == document["manifest_versions"][-1]["sha256"]
+
+
+def test_a_sealed_document_has_no_results_and_no_winner_anywhere() -> None:
+    study, manifest = make_study(crossed([[5, 1], [1, 5]], state="open"))
+    text = to_json(build_report(gather(study, manifest=manifest)))
+    document = json.loads(text)
+    assert document["results"] is None
+    assert document["study"]["is_sealed"]
+    assert any("sealed until the study closes" in notice for notice in document["notices"])
+    assert document["counts"]["votes"] == 36
+    assert "_winner" not in text
+
+
+def test_every_column_of_the_export_is_documented() -> None:
+    study, manifest = make_study(Plan([["A"]], [(1, 2)]))
+    named = set(re.findall(r"`(\w+)`", DOCUMENTATION.partition("## The export of votes")[2]))
+    assert set(columns(study, manifest=manifest)) <= named
