@@ -1,0 +1,172 @@
+"""Voting against a model of it: random deeds in random orders, every invariant checked after each."""
+
+import uuid
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db import transaction
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
+
+from annotation.models import Annotator, Assignment, Vote
+from annotation.voting.annotators import join
+from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release
+from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
+from generation.refusals import Refused
+from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+QUOTA = 3
+VOTING_RULES = replace(RULES, comparisons_per_annotator=QUOTA)
+
+
+class Voting(RuleBasedStateMachine):
+    """What a study's voting must look like from outside, whatever its annotators do."""
+
+    annotators = Bundle("annotators")
+    assignments = Bundle("assignments")
+    ballots = Bundle("ballots")
+
+    def __init__(self) -> None:
+        super().__init__()
+        # Each example in a transaction of its own, so that it begins with an empty database.
+        self.undo_everything = transaction.atomic()
+        self.undo_everything.__enter__()
+        self.seconds = 0
+        self.counted: dict[int, uuid.UUID] = {}  # assignment -> its standing vote
+        self.late: set[int] = set()
+        self.shown: dict[int, tuple[Any, ...]] = {}
+
+    def teardown(self) -> None:
+        transaction.set_rollback(True)
+        self.undo_everything.__exit__(None, None, None)
+
+    @property
+    def now(self) -> datetime:
+        return after(seconds=self.seconds)
+
+    @initialize(comparisons=st.integers(1, 4), overlap=st.integers(1, 3))
+    def open_a_study(self, comparisons: int, overlap: int) -> None:
+        self.study = make_study(comparisons=comparisons, overlap=overlap, images=2)
+
+    @rule(target=annotators)
+    def somebody_joins(self) -> Annotator:
+        return join(study=self.study, rules=VOTING_RULES, now=self.now)
+
+    @rule(seconds=st.sampled_from([1, 59, 300, RULES.lease_seconds]))
+    def time_passes(self, seconds: int) -> None:
+        self.seconds += seconds
+
+    @rule()
+    def leases_end(self) -> None:
+        due = Assignment.objects.filter(state="leased", lease_expires_at__lte=self.now).count()
+        assert expire_leases(now=self.now, study=self.study) == due
+
+    @rule(target=assignments, annotator=annotators)
+    def next(self, annotator: Annotator) -> Any:
+        held = set(annotator.assignments.filter(state="leased").values_list("pk", flat=True))
+        answer = next_assignment(annotator=annotator, rules=VOTING_RULES, now=self.now)
+        if answer.assignment is None:
+            assert not held
+            self.check_that_nothing_was_free(annotator, answer.kind, answer.wait_seconds)
+            return multiple()
+        assignment = answer.assignment
+        assert assignment.annotator_id == annotator.pk
+        assert assignment.lease_expires_at == after(seconds=self.seconds + RULES.lease_seconds)
+        assert assignment.pk not in self.counted
+        assert assignment.pk not in self.late
+        assert not held or assignment.pk in held
+        sides = (assignment.left_model, assignment.left_images, assignment.right_images)
+        assert self.shown.setdefault(assignment.pk, sides) == sides
+        return assignment
+
+    def check_that_nothing_was_free(self, annotator: Annotator, kind: NextKind, wait_seconds: int) -> None:
+        answered = annotator.assignments.filter(state__in=["voted", "late"])
+        unseen = self.study.comparisons.exclude(pk__in=answered.values("comparison"))
+        lacking = [comparison for comparison in unseen if comparison.vote_count < comparison.overlap]
+        is_quota_reached = answered.count() >= min(QUOTA, self.study.comparisons.count())
+        assert (kind == NextKind.DONE) == (is_quota_reached or not lacking)
+        if kind == NextKind.WAIT:
+            assert 0 < wait_seconds <= RULES.lease_seconds
+            assert all(comparison.slot_count == comparison.overlap for comparison in lacking)
+
+    @rule(assignment=assignments)
+    def give_back(self, assignment: Assignment) -> None:
+        state = Assignment.objects.get(pk=assignment.pk).state
+        assert release(assignment=assignment, now=self.now) == (state == "leased")
+
+    @rule(target=ballots, assignment=assignments, choice=st.sampled_from(["left", "right"]))
+    def vote(self, assignment: Assignment, choice: str) -> Any:
+        current = Assignment.objects.select_related("comparison").get(pk=assignment.pk)
+        comparison = current.comparison
+        has_room = current.state == "leased" or comparison.slot_count < comparison.overlap
+        ballot = Ballot(uuid.uuid4(), choice)
+        result = cast_vote(ballot=ballot, assignment=assignment, rules=VOTING_RULES, now=self.now)
+        if assignment.pk in self.counted or assignment.pk in self.late:
+            assert result.state == CastState.ALREADY_VOTED
+            return multiple()
+        assert result.state == (CastState.ACCEPTED if has_room else CastState.LATE)
+        if has_room:
+            self.counted[assignment.pk] = ballot.vote_id
+        else:
+            self.late.add(assignment.pk)
+        return (ballot, assignment)
+
+    @rule(sent=ballots, choice=st.sampled_from(["left", "right"]))
+    def send_again(self, sent: tuple[Ballot, Assignment], choice: str) -> None:
+        ballot, assignment = sent
+        again = replace(ballot, choice=choice)
+        result = cast_vote(ballot=again, assignment=assignment, rules=VOTING_RULES, now=self.now)
+        assert (result.state, result.vote.choice) == (CastState.DUPLICATE, ballot.choice)
+
+    @rule(sent=ballots)
+    def undo(self, sent: tuple[Ballot, Assignment]) -> None:
+        ballot, assignment = sent
+        vote = Vote.objects.get(pk=ballot.vote_id)
+        is_in_time = (self.now - vote.received_at).total_seconds() <= RULES.undo_seconds
+        if is_in_time and vote.state == "standing":
+            undo_vote(vote=vote, rules=VOTING_RULES, now=self.now)
+            del self.counted[assignment.pk]
+            return
+        with pytest.raises(Refused):
+            undo_vote(vote=vote, rules=VOTING_RULES, now=self.now)
+
+    @invariant()
+    def nothing_breaks(self) -> None:
+        if not hasattr(self, "study"):
+            return
+        assert_invariants(self.study)
+        standing = dict(Vote.objects.filter(state="standing").values_list("assignment", "pk"))
+        assert standing == self.counted
+        assert set(Vote.objects.filter(state="late").values_list("assignment", flat=True)) == self.late
+        pairs = list(Assignment.objects.values_list("annotator", "comparison"))
+        assert len(pairs) == len(set(pairs))
+        self.check_sides()
+
+    def check_sides(self) -> None:
+        lefts: dict[int, list[str]] = defaultdict(list)
+        for annotator, left in Assignment.objects.order_by("pk").values_list("annotator", "left_model"):
+            lefts[annotator].append(left)
+        for sides in lefts.values():
+            assert abs(sides.count("a") - sides.count("b")) <= 1
+
+
+def test_whatever_annotators_do_every_invariant_holds():
+    run_state_machine_as_test(
+        Voting,
+        settings=settings(
+            max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+        ),
+    )
