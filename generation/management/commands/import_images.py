@@ -33,9 +33,9 @@ class Command(BaseCommand):
         self.stdout.write(_summary(report))
         for fault in report.faults:
             self.stderr.write(f"not imported: {fault}")
-        if report.faults:
+        if report.refused_set_count:
             raise CommandError(
-                f"{report.refused_set_count} sets were left out for the {len(report.faults)} reasons above; "
+                f"{report.refused_set_count} sets were left out for the reasons above; "
                 "mend the files and run the same command again."
             )
 

@@ -1,0 +1,133 @@
+"""The generation task: run twice, half, late or never, it comes to the same images."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from generation import jobs, making
+from generation.image_sets import is_complete, missing_seeds, record_image
+from generation.leases import LeaseLost
+from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.sampling import Order, Sampled, sample
+from generation.tasks import run_generation_job
+from tests.generation.material import diffusion_model, files_below, only_job, picture, planned
+
+pytestmark = pytest.mark.django_db
+STATES = GenerationJob.State
+
+
+@pytest.fixture
+def image_set(tiny_models: Path) -> ImageSet:
+    return planned(diffusion_model(checkpoint=str(tiny_models / "sdxl")), seeds=[5, 6, 7])
+
+
+@pytest.fixture
+def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The seeds that were sampled, in order."""
+    seen: list[int] = []
+
+    def spy(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+        seen.extend(seeds)
+        return sample(order, seeds, check=check)
+
+    monkeypatch.setattr(making, "sample", spy)
+    return seen
+
+
+def state(image_set: ImageSet) -> tuple[str, str]:
+    job = only_job(image_set)
+    return job.state, job.error
+
+
+def everything(media_root: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    return list(GeneratedImage.objects.values()), files_below(media_root)
+
+
+def test_run_twice(image_set: ImageSet, sampled: list[int], media_root: Path) -> None:
+    job = only_job(image_set)
+    run_generation_job(job.pk)
+    assert state(image_set) == (STATES.DONE, "")
+    assert is_complete(image_set)
+    before = everything(media_root)
+    run_generation_job(job.pk)
+    assert everything(media_root) == before
+    jobs.requeue(GenerationJob.objects.all())  # as if it had never been settled
+    run_generation_job(job.pk)
+    assert everything(media_root) == before
+    assert sampled == [5, 6, 7]
+    image = image_set.images.get(seed=6)
+    assert (image.provenance["seed"], image.provenance["prompt"]) == (6, "a red cube")
+
+
+def test_run_half(image_set: ImageSet, sampled: list[int], media_root: Path) -> None:
+    record_image(image_set=image_set, seed=6, image=picture(), provenance={})
+    left_over = media_root / "image_sets" / str(image_set.uid) / "5.png.00ff.part"
+    left_over.write_bytes(b"of a worker that was killed")
+    run_generation_job(only_job(image_set).pk)
+    assert sampled == [5, 7]
+    assert is_complete(image_set)
+    assert not left_over.exists()
+
+
+def test_run_for_a_chunk_whose_images_exist(image_set: ImageSet, sampled: list[int]) -> None:
+    for seed in image_set.seeds:
+        record_image(image_set=image_set, seed=seed, image=picture(seed), provenance={})
+    run_generation_job(only_job(image_set).pk)
+    assert sampled == []
+    assert state(image_set) == (STATES.DONE, "")
+
+
+def test_run_while_somebody_else_runs_it(image_set: ImageSet, sampled: list[int]) -> None:
+    job = only_job(image_set)
+    jobs.claim(GenerationJob, job.pk, worker="there", now=timezone.now())
+    run_generation_job(job.pk)
+    assert sampled == []
+    assert only_job(image_set).claimed_by.startswith("there/")
+
+
+def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
+    image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = only_job(image_set)
+
+    def overtaken(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+        GenerationJob.objects.update(claimed_by="there/1")
+        return sample(order, seeds, check=check)
+
+    monkeypatch.setattr(making, "sample", overtaken)
+    run_generation_job(job.pk)
+    assert missing_seeds(image_set) == [5, 6, 7]
+    assert state(image_set)[0] == STATES.RUNNING
+    with pytest.raises(LeaseLost):
+        record_image(image_set=image_set, seed=5, image=picture(), provenance={}, job=job)
+
+
+def test_a_refusal_is_the_jobs_error_and_final(tiny_models: Path, sampled: list[int]) -> None:
+    model = diffusion_model("nowhere", checkpoint="/no/such/folder")
+    image_set = planned(model)
+    run_generation_job(only_job(image_set).pk)
+    expected = "nowhere: there is no /no/such/folder on this machine; give a folder that exists, or a hub id."
+    assert state(image_set) == (STATES.FAILED, expected)
+    run_generation_job(only_job(image_set).pk)
+    assert only_job(image_set).attempt_count == 1
+    model.checkpoint = str(tiny_models / "sdxl")
+    model.save()
+    assert jobs.retry(GenerationJob.objects.all()) == 1
+    run_generation_job(only_job(image_set).pk)
+    assert is_complete(image_set)
+
+
+def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(**_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "record_image", fail)
+        run_generation_job(only_job(image_set).pk)
+    assert state(image_set) == (STATES.QUEUED, "Tried again: OSError: disk full")
+    run_generation_job(only_job(image_set).pk)
+    assert state(image_set) == (STATES.DONE, "")
+    assert is_complete(image_set)
