@@ -25,13 +25,16 @@ State = Study.State
 BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
 
 
-def launch(*, study: Study, actor: Actor = None) -> str:
-    """Start making the images; what was done, in words. Launching again only looks what is due."""
+def launch(*, study: Study, actor: Actor = None) -> None:
+    """Start making the images. Launching again changes nothing.
+
+    Planning thousands of sets takes minutes, so the next `advance` does it: in the worker, or in run_study.
+    """
     study.refresh_from_db()
     if study.source == Study.Source.EXTERNAL:
         raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
-    _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
-    return advance(study)
+    if _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor):
+        work.prod(study)
 
 
 def open_study(*, study: Study, actor: Actor = None) -> None:
@@ -65,7 +68,7 @@ def retry_failed(*, study: Study, actor: Actor = None) -> int:
     if not count:
         raise Refused(f"{study} has no failed jobs.")
     StudyEvent.objects.create(study=study, verb="retried", detail={"jobs": count}, actor=actor)
-    advance(study)
+    work.prod(study)
     return count
 
 
@@ -83,7 +86,7 @@ def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) ->
         # The new sets may want images or scores: look again from there.
         if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
             raise Refused(f"Seed {seed} cannot be dropped: {_why_not(study)}")
-    advance(study)
+    work.prod(study)
 
 
 def _comparison_without(study: Study, position: int, seed: int) -> Comparison:

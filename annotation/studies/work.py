@@ -1,8 +1,13 @@
 """The jobs that a study waits for: images first, then scores. The job table is the truth."""
 
+import logging
+from functools import partial
+
 from celery import current_app
 from celery.canvas import Signature
+from django.db import transaction
 from django.db.models import Count, QuerySet
+from kombu.exceptions import OperationalError
 
 from annotation.models import Study
 from annotation.studies.comparisons import image_sets_of
@@ -13,6 +18,8 @@ from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scoring
+
+logger = logging.getLogger(__name__)
 
 # So many messages are sent at a time; every job that ends asks for the next ones.
 MESSAGES_AT_ONCE = 500
@@ -32,6 +39,18 @@ def scoring_jobs_of(study: Study, metric: str) -> QuerySet[ScoringJob]:
 def follow_up(study: Study) -> Signature:
     """What comes after each job. By name: generation knows no study, and this wing does not import the tasks."""
     return current_app.signature("annotation.tasks.advance_study", args=(study.pk,), immutable=True)
+
+
+def prod(study: Study) -> None:
+    """Ask a worker to advance the study, once the transaction is committed."""
+    transaction.on_commit(partial(_send, follow_up(study)))
+
+
+def _send(message: Signature) -> None:
+    try:
+        message.apply_async()
+    except OperationalError:
+        logger.warning("no message sent for %s: the broker is away; the next tick does it", message.task)
 
 
 def work_on_images(study: Study) -> str:

@@ -44,7 +44,8 @@ def verbs(study: Study) -> list[str]:
 
 def test_from_draft_to_ready(worker: FakeWorker, researcher: User) -> None:
     study = a_generated_study()
-    assert launch(study=study, actor=researcher) == "6 jobs to do"
+    launch(study=study, actor=researcher)
+    assert advance(study) == "6 jobs to do"
     assert (study.state, Comparison.objects.filter(study=study).count()) == (State.GENERATING, 3)
     assert worker.work_off() == 12  # 6 of images, 6 of scores
     study.refresh_from_db()
@@ -81,7 +82,8 @@ def test_a_study_on_the_same_images_generates_nothing(worker: FakeWorker) -> Non
     launch(study=a_generated_study())
     worker.work_off()
     second = a_generated_study(slug="second")
-    assert launch(study=second) == "every image is there; every set is scored"
+    launch(study=second)
+    second.refresh_from_db()
     assert (second.state, worker.messages) == (State.READY, [])
 
 
@@ -145,7 +147,8 @@ def test_nothing_to_retry() -> None:
 def test_imported_images_are_waited_for_by_name(worker: FakeWorker) -> None:
     study = make_study(state="draft")
     waiting = 'waits for images: "prompt 1" has no images of Alpha and Beta, and 2 more; import them with import_images'
-    assert launch(study=study) == waiting
+    launch(study=study)
+    assert advance(study) == waiting
     prompts = ["prompt 1", "prompt 2", "prompt 3"]
     import_sets(study.model_a, prompts, 2)
     assert "has no images of Beta, and 2 more" in advance(study)
@@ -160,14 +163,16 @@ def test_sets_of_unequal_size_are_not_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
     import_sets(study.model_a, ["prompt 1"], 3)
     import_sets(study.model_b, ["prompt 1"], 2)
-    assert '"prompt 1" has 3 images of Alpha and 2 of Beta' in launch(study=study)
+    launch(study=study)
+    assert '"prompt 1" has 3 images of Alpha and 2 of Beta' in advance(study)
 
 
 def test_single_images_are_not_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
     for model in (study.model_a, study.model_b):
         import_sets(model, ["prompt 1"], 1)
-    assert '"prompt 1" has fewer than two images of each model' in launch(study=study)
+    launch(study=study)
+    assert '"prompt 1" has fewer than two images of each model' in advance(study)
 
 
 def test_open_pause_open_close(researcher: User) -> None:
@@ -259,7 +264,7 @@ def test_dropping_a_seed_from_both_sets(worker: FakeWorker, researcher: User) ->
     launch(study=study)
     worker.work_off()
     drop_seed(study=study, position=1, seed=22, actor=researcher)
-    assert (study.state, len(worker.messages)) == (State.SCORING, 2)
+    assert [message[0] for message in worker.messages] == [ScoringJob.task_name] * 2
     worker.work_off()
     study.refresh_from_db()
     assert study.state == State.READY

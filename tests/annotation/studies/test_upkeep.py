@@ -1,9 +1,12 @@
 """The half-minute tick and what follows a job. Each task runs twice in its test."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from celery.canvas import Signature
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
 from annotation import tasks
 from annotation.models import Annotator, Assignment, Comparison, Study
@@ -75,3 +78,22 @@ def test_one_broken_study_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(upkeep, "advance", advance)
     keep_up(timezone.now())
     assert seen == [study.slug for study in studies]
+
+
+@pytest.mark.parametrize("is_broker_away", [False, True])
+def test_a_launch_asks_a_worker_to_go_on(
+    is_broker_away: bool, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
+) -> None:
+    sent = []
+
+    def apply_async(message: Signature) -> None:
+        if is_broker_away:
+            raise OperationalError("no broker")
+        sent.append((message.task, message.args))
+
+    monkeypatch.setattr(Signature, "apply_async", apply_async)
+    study = create_study(manifest=make_manifest(source="generated"))
+    with django_capture_on_commit_callbacks(execute=True):
+        launch(study=study)
+    assert sent == ([] if is_broker_away else [("annotation.tasks.advance_study", (study.pk,))])
+    assert study.state == Study.State.GENERATING  # the next tick goes on from here

@@ -10,6 +10,7 @@ from django.utils import timezone
 from PIL import Image
 
 from annotation import tasks
+from annotation.studies import work
 from generation import jobs
 from generation.image_sets import record_image
 from generation.models import GenerationJob, LeasedJob
@@ -72,5 +73,6 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """Stands where messages are sent, at once: tests run inside a transaction, whose end never comes."""
     fake = FakeWorker()
     monkeypatch.setattr(jobs, "enqueue", fake.enqueue)
+    monkeypatch.setattr(work, "prod", lambda study: tasks.advance_study(study.pk))
     monkeypatch.setattr("generation.renditions.make", lambda image: None)  # most of the time, and not the point here
     return fake
