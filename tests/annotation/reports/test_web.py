@@ -1,0 +1,102 @@
+"""The report on the web: who may see it, and under which content security policy."""
+
+import json
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from annotation.models import Study
+from annotation.reports.figure_captions import FIGURES
+from annotation.reports.rendering import FORMATS
+from scoring.models import SetScore
+from tests.annotation.reports.studies import crossed, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(crossed([[4, 1], [1, 4]], kind="simulated"))[0]
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_user("researcher", is_staff=True))
+    return client
+
+
+@pytest.fixture
+def outsider() -> Client:
+    client = Client()
+    client.force_login(User.objects.create_user("outsider"))
+    return client
+
+
+def addresses(study: Study) -> list[str]:
+    return [
+        reverse("report", args=[study.slug]),
+        *(reverse("report-figure", args=[study.slug, name]) for name in FIGURES),
+        *(reverse("report-file", args=[study.slug, report_format]) for report_format in FORMATS),
+    ]
+
+
+def test_only_staff_see_it(study: Study, researcher: Client, outsider: Client) -> None:
+    for address in addresses(study):
+        assert researcher.get(address).status_code == 200
+        assert outsider.get(address).status_code == 404
+        login = Client().get(address)
+        assert login.status_code == 302
+        assert login["Location"].startswith(reverse("account_login"))
+
+
+def test_the_page_needs_no_inline_style_or_script(study: Study, researcher: Client) -> None:
+    response = researcher.get(reverse("report", args=[study.slug]))
+    page = response.content.decode()
+    for forbidden in ("<style", " style=", "<script", "<svg", " onclick"):
+        assert forbidden not in page
+    assert "'unsafe-inline'" not in response["Content-Security-Policy"]
+    for name in ("claim", "agreement", "scores-box", "scores-density"):
+        assert f'src="{reverse("report-figure", args=[study.slug, name])}"' in page
+    assert "Simulated votes: 30 of 30 votes were made by a program" in page
+
+
+def test_a_figure_styles_itself_and_loads_nothing(study: Study, researcher: Client) -> None:
+    response = researcher.get(reverse("report-figure", args=[study.slug, "claim"]))
+    assert response["Content-Type"] == "image/svg+xml"
+    policy = response["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "style-src 'unsafe-inline'" in policy
+    assert researcher.get(reverse("report-figure", args=[study.slug, "nothing"])).status_code == 404
+
+
+def test_downloads_carry_their_names(study: Study, researcher: Client) -> None:
+    response = researcher.get(reverse("report-file", args=[study.slug, "latex"]))
+    assert response["Content-Disposition"] == 'attachment; filename="weather-report.tex"'
+    document = json.loads(researcher.get(reverse("report-file", args=[study.slug, "json"])).content)
+    assert document["study"]["slug"] == "weather"
+    assert researcher.get(reverse("report-file", args=[study.slug, "docx"])).status_code == 404
+
+
+def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:
+    study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    page = researcher.get(reverse("report", args=[study.slug])).content.decode()
+    assert "sealed until the study closes" in page
+    assert "Krippendorff" not in page
+    assert "<img" not in page
+    for name in FIGURES:
+        assert researcher.get(reverse("report-figure", args=[study.slug, name])).status_code == 404
+
+
+def test_of_several_metrics_one_is_chosen_on_the_page(study: Study, researcher: Client) -> None:
+    SetScore.objects.filter(value=2.0).update(metric="lpips/vgg 16")
+    SetScore.objects.exclude(metric="lpips/vgg 16").update(metric="dreamsim")
+    address = reverse("report", args=[study.slug])
+    response = researcher.get(address)
+    assert response.status_code == 409
+    assert f'href="{address}?metric=lpips%2Fvgg%2016"' in response.content.decode()
+    page = researcher.get(address, {"metric": "dreamsim"}).content.decode()
+    assert f"{reverse('report-file', args=[study.slug, 'json'])}?metric=dreamsim" in page
+    assert f"{reverse('report-figure', args=[study.slug, 'claim'])}?metric=dreamsim" in page
+    assert researcher.get(reverse("report-file", args=[study.slug, "json"])).status_code == 404
