@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.functional import Promise
@@ -22,14 +22,18 @@ State = Study.State
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A button: the word in the address, the label, the states that offer it, what is asked before, what was done."""
+    """A button: the word in the address, the label, the states that offer it, what was done, what is asked before.
+
+    `is_next_step`: whether a study that offers it waits for nothing else.
+    """
 
     name: str
     label: str | Promise
     states: tuple[str, ...]
-    carry_out: Callable[[Study, AbstractBaseUser], object]
+    carry_out: Callable[[Study, User], object]
     done: str | Promise
     question: str | Promise = ""
+    is_next_step: bool = False
 
 
 VERBS = {
@@ -41,6 +45,7 @@ VERBS = {
             (State.DRAFT,),
             lambda study, actor: lifecycle.launch(study=study, actor=actor),
             _("Launched: the images are made and scored from here on."),
+            is_next_step=True,
         ),
         Verb(
             "open",
@@ -48,6 +53,7 @@ VERBS = {
             (State.READY, State.PAUSED),
             lambda study, actor: lifecycle.open_study(study=study, actor=actor),
             _("Open: invitations lead to comparisons now."),
+            is_next_step=True,
         ),
         Verb(
             "pause",
@@ -91,7 +97,7 @@ def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
         return render(request, "web/researcher/confirm.html", {"study": study, "verb": chosen})
     try:
-        chosen.carry_out(study, cast(AbstractBaseUser, request.user))
+        chosen.carry_out(study, cast(User, request.user))
     except Refused as refusal:
         messages.error(request, str(refusal))
     else:

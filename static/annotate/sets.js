@@ -2,6 +2,7 @@
 
 import { arrange } from "./arrangement.js";
 
+const USUAL_COUNT = 20;
 const GRID = 160;
 const GRID_2X = 320;
 const PAUSES_BEFORE_TRIES_MS = [0, 1000, 3000];
@@ -107,10 +108,11 @@ export class Sets {
 
   /** Choose the grid for the room there is; the same for both sets. */
   fit() {
-    if (!this.groups.length) return;
     const style = getComputedStyle(this.element);
     const inner = (whole, ...paddings) => whole - paddings.reduce((sum, name) => sum + parseFloat(style[name]), 0);
-    this.arrangement = arrange(Math.max(...this.groups.map((group) => group.children.length)), {
+    // Before the first comparison the buttons get their words for a set of the usual size.
+    const count = Math.max(...this.groups.map((group) => group.children.length), 0) || USUAL_COUNT;
+    this.arrangement = arrange(count, {
       width: inner(this.element.clientWidth, "paddingLeft", "paddingRight"),
       height: inner(this.element.clientHeight, "paddingTop", "paddingBottom"),
       gap: parseFloat(style.getPropertyValue("--gap")),

@@ -36,10 +36,10 @@ def page(context: BrowserContext) -> Page:
 
 @pytest.fixture
 def shot(page: Page, request: pytest.FixtureRequest) -> Shot:
-    looks = request.node.callspec.id.removeprefix("chromium-")
+    looks = request.node.callspec.id.split("-chromium")[0]
 
-    def take(name: str, full_page: bool = True) -> None:
-        page.screenshot(path=Path(os.environ[FOLDER]) / f"{name}-{looks}.png", full_page=full_page)
+    def take(name: str) -> None:
+        page.screenshot(path=Path(os.environ[FOLDER]) / f"{name}-{looks}.png", full_page=True)
 
     return take
 
@@ -62,16 +62,16 @@ def votable(page: Page) -> None:
 def test_comparisons(page: Page, server: str, scene: Scene, shot: Shot) -> None:
     page.goto(server + begun(scene))
     votable(page)
-    shot("comparison", full_page=False)
+    shot("comparison")
     page.locator(".cell").nth(2).click()
     expect(page.get_by_role("dialog")).to_be_visible()
-    shot("comparison-zoom", full_page=False)
+    shot("comparison-zoom")
     page.keyboard.press("Escape")
-    shot("comparison-focus", full_page=False)
+    shot("comparison-focus")
     page.route("**/votes", lambda route: route.abort())
     page.keyboard.press("1")
     expect(page.locator("#state")).to_have_text("Offline (1 waiting)")
-    shot("comparison-offline", full_page=False)
+    shot("comparison-offline")
 
 
 def test_a_failed_image(page: Page, server: str, scene: Scene, shot: Shot) -> None:
@@ -84,7 +84,7 @@ def test_a_failed_image(page: Page, server: str, scene: Scene, shot: Shot) -> No
     page.route("**/i/*", fail_one)
     page.goto(server + begun(scene))
     expect(page.get_by_role("alert")).to_contain_text("could not be loaded", timeout=15_000)
-    shot("comparison-failed", full_page=False)
+    shot("comparison-failed")
 
 
 @pytest.mark.parametrize("count", [4, 10, 40])
@@ -92,7 +92,7 @@ def test_other_counts(page: Page, server: str, shot: Shot, count: int) -> None:
     scene = draw_study(prompt_count=1, images_per_set=count, annotation={"show_prompt": True})
     page.goto(server + begun(scene))
     votable(page)
-    shot(f"comparison-{count}", full_page=False)
+    shot(f"comparison-{count}")
 
 
 def test_waiting(page: Page, server: str, shot: Shot) -> None:
@@ -102,7 +102,7 @@ def test_waiting(page: Page, server: str, shot: Shot) -> None:
     votable(other)
     page.goto(server + begun(scene))
     expect(page.get_by_role("alert")).to_be_visible()
-    shot("wait", full_page=False)
+    shot("wait")
 
 
 def test_words(page: Page, server: str, scene: Scene, shot: Shot) -> None:

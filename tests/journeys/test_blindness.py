@@ -1,0 +1,185 @@
+"""Nothing that an annotator's browser receives tells which model made an image, but the pixels and their bytes.
+
+Everything received in a whole session is collected and searched; then a leak is planted in each kind of place, to
+show that the search finds it.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from io import BytesIO
+from urllib.parse import unquote
+
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, Route, expect
+
+from annotation.models import Annotator, Assignment
+from annotation.voting.allocation import Presentation
+from annotation.web.images import address
+from generation.models import GeneratedImage, ImageSet
+from tests.annotation.web.scenes import TIDY, UNTIDY, Scene, draw_study
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# May differ between any two answers, whoever made the image.
+OF_EVERY_ANSWER = {"date", "x-request-id", "content-length"}
+FETCH_EVERY_SIZE = """() => Promise.all([...document.querySelectorAll('.cell')]
+    .flatMap(cell => Object.values(cell.image)).map(url => fetch(url)))"""
+METADATA = ("exif", "icc_profile", "xmp", "comment")
+
+
+@dataclass(frozen=True)
+class Received:
+    """One answer as the browser got it."""
+
+    url: str
+    headers: dict[str, str]
+    body: bytes
+
+
+def _is_image(answer: Received) -> bool:
+    return answer.headers.get("content-type", "").startswith("image/webp")
+
+
+def _is_page(answer: Received) -> bool:
+    return answer.headers.get("content-type", "").startswith(("text/html", "application/json"))
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return draw_study(prompt_count=2, images_per_set=3)
+
+
+def session(page: Page, server: str, scene: Scene) -> list[Received]:
+    """An annotator's whole session: instructions, every comparison, every image in every size, the end."""
+    received: list[Received] = []
+
+    def collect(route: Route) -> None:
+        answer = route.fetch(max_redirects=0)
+        received.append(Received(answer.url, answer.headers, answer.body()))
+        route.fulfill(response=answer)
+
+    page.route("**/*", collect)
+    annotator = scene.invite("Ada")
+    Annotator.objects.update(seed=20240412)  # the orders are drawn from it
+    page.goto(f"{server}/a/{annotator.token}/")
+    page.get_by_role("button", name="Start the comparisons").click()
+    for number in (1, 2):
+        expect(page.locator("#count")).to_have_text(f"{number} of 2")
+        expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
+        page.evaluate(FETCH_EVERY_SIZE)
+        page.keyboard.press("1")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
+    page.wait_for_load_state("networkidle")
+    page.unroute_all(behavior="wait")
+    return received
+
+
+def traces(received: list[Received]) -> set[str]:
+    """What gives a model away, one word for each kind of place."""
+    return {*_named(received), *_in_headers(received), *_in_files(received), *_in_lengths(received), *_in_order()}
+
+
+def _secrets() -> set[str]:
+    """Whatever belongs to one model only: names, set ids, paths, hashes, seeds."""
+    sets = {str(uid) for uid in ImageSet.objects.values_list("uid", flat=True)}
+    rows = GeneratedImage.objects.values_list("path", "sha256", "seed")
+    images = {str(value) for row in rows for value in row}
+    return {TIDY, UNTIDY, *sets, *(uid.replace("-", "") for uid in sets), *images}
+
+
+def _named(received: list[Received]) -> Iterator[str]:
+    for one in received:
+        told = {"address": unquote(one.url), "header": repr(one.headers)}
+        if _is_page(one):
+            told["text"] = one.body.decode()
+        if _is_image(one):
+            told["file"] = one.body.decode("latin-1")
+        for place, text in told.items():
+            if any(secret.lower() in text.lower() for secret in _secrets()):
+                yield place
+        # Tokens are 128 bits and more; a short number in a path or an object would be a database id.
+        if _is_page(one) and re.search(r'"(id|pk|model|seed|uid|path|name)"\s*:', one.body.decode()):
+            yield "key"
+
+
+def _in_headers(received: list[Received]) -> Iterator[str]:
+    """Image answers whose headers are not the same for every image."""
+    pictures = [one.headers for one in received if _is_image(one)]
+    headers = [{name: text for name, text in one.items() if name not in OF_EVERY_ANSWER} for one in pictures]
+    assert len(headers) >= 2 * 2 * 3 * 3, "every image of both comparisons, in three sizes"
+    if any(one != headers[0] for one in headers):
+        yield "headers differ"
+    if {"last-modified", "etag", "content-disposition", "set-cookie"} & set().union(*headers):
+        yield "header"
+
+
+def _in_files(received: list[Received]) -> Iterator[str]:
+    for one in received:
+        if _is_image(one):
+            with Image.open(BytesIO(one.body)) as picture:
+                if picture.getexif() or any(picture.info.get(name) for name in METADATA):
+                    yield "metadata"
+
+
+def _in_lengths(received: list[Received]) -> Iterator[str]:
+    if len({len(one.url) for one in received if _is_image(one)}) > 1:
+        yield "address lengths"
+
+
+def _in_order() -> Iterator[str]:
+    """Images that stand in the order of their seeds, on both sides of every comparison."""
+    seed_of = dict(GeneratedImage.objects.values_list("pk", "seed"))
+    shown = [
+        ([seed_of[pk] for pk in one.left_images], [seed_of[pk] for pk in one.right_images])
+        for one in Assignment.objects.all()
+    ]
+    if all(left == sorted(left) and right == sorted(right) for left, right in shown):
+        yield "order"
+
+
+def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Scene) -> None:
+    received = session(page, server, scene)
+    assert traces(received) == set()
+    assert any(one.url.endswith("/next") and b"comparison" in one.body for one in received), (
+        "the API's answers were seen"
+    )
+
+
+def test_a_leak_in_the_addresses_is_found(
+    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def telling(*, annotator: Annotator, image: int, rendition: str) -> str:
+        seed = GeneratedImage.objects.get(pk=image).seed
+        return f"{address(annotator=annotator, image=image, rendition=rendition)}?seed={seed}"
+
+    monkeypatch.setattr("annotation.web.api.address", telling)
+    assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}
+
+
+def test_a_leak_in_the_order_is_found(page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_order(*, seed: int, index: int, images_a: list[int], images_b: list[int]) -> Presentation:
+        return Presentation("a", sorted(images_a), sorted(images_b))
+
+    monkeypatch.setattr("annotation.voting.assignment.present", in_order)
+    assert traces(session(page, server, scene)) == {"order"}
+
+
+def test_leaks_in_headers_texts_and_files_are_found(page: Page, server: str, scene: Scene) -> None:
+    received = session(page, server, scene)
+    picture, text = (next(one for one in received if kind(one)) for kind in (_is_image, _is_page))
+    uid, date = ImageSet.objects.values_list("uid", flat=True)[0], "Mon, 23 Nov 2026 05:00:00 GMT"
+    tagged, exif = BytesIO(), Image.Exif()
+    exif[0x0131] = TIDY  # the tag "Software"
+    Image.open(BytesIO(picture.body)).save(tagged, "WEBP", exif=exif)
+    planted = {
+        "header": replace(picture, headers={**picture.headers, "content-disposition": f"inline; filename={uid}.webp"}),
+        "headers differ": replace(picture, headers={**picture.headers, "last-modified": date}),
+        "text": replace(text, body=text.body + f"<!-- {UNTIDY} -->".encode()),
+        "key": replace(text, body=text.body + b'{"seed": 7}'),
+        "metadata": replace(picture, body=tagged.getvalue()),
+        "file": replace(picture, body=picture.body + str(uid).encode()),
+    }
+    for place, leak in planted.items():
+        assert place in traces([*received, leak]), place
