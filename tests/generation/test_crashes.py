@@ -1,63 +1,52 @@
 """kill -9 in the middle of generation, then another worker: exactly the planned images, nothing else."""
 
 import hashlib
+import json
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from generation.renditions import SIZES
-from tests.generation.doomed_worker import SEEDS
-from tests.generation.material import files_below
+from tests.generation.doomed_workers import SEEDS
 from tests.models import ROOT
 
 
-class Machine:
-    """A machine with nothing on it but a database and a media folder, on which workers come and go."""
-
-    def __init__(self, var: Path) -> None:
-        self.media = var / "media"
-        self._database = var / "semblance.sqlite3"
-        self._environment = {**os.environ, "SEMBLANCE_VAR": str(var), "DJANGO_SETTINGS_MODULE": "config.settings"}
-
-    def worker(self, *arguments: str) -> int:
-        """Run a worker to its end, or to its death; its exit status."""
-        command = [sys.executable, "-m", "tests.generation.doomed_worker", *arguments]
-        return subprocess.run(command, cwd=ROOT, env=self._environment, check=False).returncode
-
-    def query(self, sql: str) -> list[tuple[Any, ...]]:
-        with closing(sqlite3.connect(self._database)) as connection:
-            return connection.execute(sql).fetchall()
-
-    def job(self) -> tuple[Any, ...]:
-        return self.query("SELECT state, attempt_count FROM generation_generationjob")[0]
-
-    def images(self) -> list[tuple[Any, ...]]:
-        return self.query("SELECT seed, path, sha256 FROM generation_generatedimage ORDER BY seed")
+@pytest.fixture
+def var(tmp_path: Path) -> Path:
+    return tmp_path / "var"
 
 
-def test_killed_twice_and_done_again(tmp_path: Path, tiny_models: Path) -> None:
-    machine = Machine(tmp_path / "var")
-    assert machine.worker("plan", str(tiny_models / "sdxl")) == 0
+def after_each_worker(var: Path, checkpoint: Path, *moments: str) -> list[dict[str, Any]]:
+    """What workers on a fresh machine left, one after the other, each dying at its moment."""
+    environment = {**os.environ, "SEMBLANCE_VAR": str(var), "DJANGO_SETTINGS_MODULE": "config.settings"}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.generation.doomed_workers", str(checkpoint), *moments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
 
-    assert machine.worker("run", "before") == -signal.SIGKILL
-    assert (machine.job(), len(machine.images())) == (("running", 1), 4)
-    assert any(name.endswith(".part") for name in files_below(machine.media))
 
-    assert machine.worker("run", "after") == -signal.SIGKILL
-    assert (machine.job(), len(machine.images())) == (("running", 2), 8)
-    assert len(list(machine.media.glob("image_sets/*/*.png"))) == 9  # one without its row, for now
+def test_killed_twice_and_done_again(var: Path, tiny_models: Path) -> None:
+    first, second, last = after_each_worker(var, tiny_models / "sdxl", "before", "after", "never")
 
-    assert machine.worker("run") == 0
-    assert machine.job() == ("done", 3)
-    images = machine.images()
-    assert [seed for seed, _, _ in images] == SEEDS
-    for _, path, sha256 in images:
-        assert hashlib.sha256((machine.media / path).read_bytes()).hexdigest() == sha256
-    (uid,) = {path.split("/")[1] for _, path, _ in images}
+    assert (first["ended"], first["job"], len(first["images"])) == (-signal.SIGKILL, ["running", 1], 4)
+    assert any(name.endswith(".part") for name in first["files"])
+
+    assert (second["ended"], second["job"], len(second["images"])) == (-signal.SIGKILL, ["running", 2], 8)
+    assert len([name for name in second["files"] if name.endswith(".png")]) == 9  # one without its row, for now
+
+    assert (last["ended"], last["job"]) == (0, ["done", 3])
+    assert [seed for seed, _, _ in last["images"]] == SEEDS
+    for _, path, sha256 in last["images"]:
+        assert hashlib.sha256((var / "media" / path).read_bytes()).hexdigest() == sha256
+    (uid,) = {path.split("/")[1] for _, path, _ in last["images"]}
     renditions = [f"renditions/{uid}/{seed}-{name}-{side}.webp" for seed in SEEDS for name, side in SIZES.items()]
-    assert files_below(machine.media) == sorted([*(path for _, path, _ in images), *renditions])
+    assert last["files"] == sorted([*(path for _, path, _ in last["images"]), *renditions])

@@ -8,7 +8,7 @@ from django.utils import timezone
 from PIL import Image
 
 from generation import image_sets, jobs
-from generation.image_files import open_image
+from generation.image_files import media, open_image
 from generation.image_sets import (
     CHUNK_SIZE,
     find_imported_set,
@@ -236,7 +236,7 @@ def test_planning_again_revives_a_cancelled_job() -> None:
 
 def test_a_missing_or_broken_file_is_named() -> None:
     recorded = record_image(image_set=planned(), seed=1, image=picture(), provenance={})
-    file = image_sets.media(recorded.path)
+    file = media(recorded.path)
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(Refused, match=r"sdxl / a red cube, seed 1 \(image_sets/.*/1.png\) is truncated or damaged"):
         open_image(recorded)
@@ -251,6 +251,6 @@ def test_what_is_stored_is_upright_srgb_without_metadata() -> None:
     rotated = picture()
     rotated.info["exif"] = exif.tobytes()
     recorded = record_image(image_set=planned(), seed=1, image=rotated, provenance={})
-    with Image.open(image_sets.media(recorded.path)) as stored:
+    with Image.open(media(recorded.path)) as stored:
         assert (stored.size, stored.mode, stored.info) == ((30, 40), "RGB", {})
     assert (recorded.width, recorded.height) == (30, 40)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -42,8 +41,8 @@ def state(image_set: ImageSet) -> tuple[str, str]:
     return job.state, job.error
 
 
-def everything(media_root: Path) -> tuple[list[dict[str, Any]], list[str]]:
-    return list(GeneratedImage.objects.values()), files_below(media_root)
+def everything(media_root: Path) -> tuple[list[object], list[str]]:
+    return list(GeneratedImage.objects.values_list()), files_below(media_root)
 
 
 def test_run_twice(image_set: ImageSet, sampled: list[int], media_root: Path) -> None:

@@ -1,0 +1,93 @@
+"""Workers for the crash tests: processes that die by SIGKILL, on a database and media folder of their own.
+
+python -m tests.generation.doomed_workers CHECKPOINT MOMENT... makes the database, plans a set, and for each moment
+lets one worker reap and run the job: `before` and `after` kill it at the fifth image, before or after the file is
+renamed, `never` lets it end. After each it prints a line of JSON: how the worker ended, and what it left.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import django
+from django.conf import settings
+
+SEEDS = list(range(1, 13))
+
+
+def plan(checkpoint: str) -> None:
+    from django.core.management import call_command
+
+    from generation.image_sets import plan_image_set
+    from generation.models import DiffusionModel
+    from generation.parameters import SamplingParameters
+
+    call_command("migrate", verbosity=0)
+    plan_image_set(
+        diffusion_model=DiffusionModel.objects.create(name="sdxl", checkpoint=checkpoint),
+        prompt="a red cube",
+        parameters=SamplingParameters(width=64, height=64, num_inference_steps=2),
+        seeds=SEEDS,
+    )
+
+
+def run(moment: str) -> None:
+    from django.utils import timezone
+
+    from generation import image_sets
+    from generation.jobs import reap
+    from generation.models import GenerationJob
+    from generation.tasks import run_generation_job
+
+    vars(image_sets)["put_in_place"] = dying(vars(image_sets)["put_in_place"], moment)
+    reap(GenerationJob, timezone.now() + timedelta(hours=1))
+    run_generation_job(GenerationJob.objects.get().pk)
+
+
+def dying(put_in_place: Callable[..., None], moment: str) -> Callable[..., None]:
+    calls: list[None] = []
+
+    def stepping(*arguments: Any) -> None:
+        calls.append(None)
+        if len(calls) == 5 and moment == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        put_in_place(*arguments)
+        if len(calls) == 5 and moment == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return stepping
+
+
+def in_a_process_of_its_own(do: Callable[..., None], *arguments: str) -> int:
+    """Run it in a forked child; how that ended. This process touches no database, so the child opens its own."""
+    child = os.fork()
+    if child == 0:
+        do(*arguments)
+        sys.stdout.flush()
+        os._exit(0)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def tell(ended: str) -> None:
+    from generation.models import GeneratedImage, GenerationJob
+
+    job = GenerationJob.objects.get()
+    images = GeneratedImage.objects.order_by("seed").values_list("seed", "path", "sha256")
+    media = Path(settings.MEDIA_ROOT)
+    files = sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())
+    left = {"ended": int(ended), "job": [job.state, job.attempt_count], "images": list(images), "files": files}
+    print(json.dumps(left))
+
+
+if __name__ == "__main__":
+    django.setup()
+    from generation import sampling  # noqa: F401 - loads torch once, for all workers
+
+    in_a_process_of_its_own(plan, sys.argv[1])
+    for moment in sys.argv[2:]:
+        in_a_process_of_its_own(tell, str(in_a_process_of_its_own(run, moment)))
