@@ -55,6 +55,7 @@ class Command(BaseCommand):
     def _watch(self, study: Study) -> None:
         started = timezone.now()
         with _Display(console_on(self.stdout)) as display:
+            display.show(progress(study))  # before the first advance, which may plan for minutes
             while True:
                 reap(timezone.now())
                 word = advance(study)
@@ -111,6 +112,7 @@ class _Display:
         self._sets = self._bars.add_task("scores", total=None)
         self._said = ""
         self._next_line_at = 0.0
+        self._last_line = ""
 
     def __enter__(self) -> "_Display":
         self._bars.start()
@@ -123,10 +125,11 @@ class _Display:
         """The counts as they are now."""
         self._bars.update(self._images, completed=counts.image_count, total=counts.planned_image_count)
         self._bars.update(self._sets, completed=counts.scored_set_count, total=counts.set_count)
-        is_over = counts.state not in IN_THE_MAKING
-        if not self._console.is_terminal and (is_over or time.monotonic() >= self._next_line_at):
-            self._next_line_at = time.monotonic() + SECONDS_BETWEEN_LINES
-            self._console.print(self._line(counts), markup=False, soft_wrap=True)
+        line = self._line(counts)
+        is_time = counts.state not in IN_THE_MAKING or time.monotonic() >= self._next_line_at
+        if not self._console.is_terminal and is_time and line != self._last_line:
+            self._next_line_at, self._last_line = time.monotonic() + SECONDS_BETWEEN_LINES, line
+            self._console.print(line, markup=False, soft_wrap=True)
 
     def hint(self, sentence: str) -> None:
         """Something to know, said once."""
