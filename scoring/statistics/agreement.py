@@ -111,6 +111,17 @@ def bootstrap_agreement(
     return _pointing_to_wilson(estimate)
 
 
+def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[float, float]:
+    """The agreement over all planned comparisons if every one that fell out disagreed, and if every one agreed.
+
+    >>> [round(bound, 3) for bound in bounds_with_missing(47, 50, 53)]
+    [0.887, 0.943]
+    """
+    if not 0 <= agreements <= compared <= planned or not planned:
+        raise ValueError(f"{agreements} agreements of {compared} compared of {planned} planned")
+    return agreements / planned, (agreements + planned - compared) / planned
+
+
 def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -> Floats:
     """What each comparison adds to the agreement: 1, 0, one half, or NaN where the treatment of ties drops it."""
     theirs, its = checked_winners(people, metric)

@@ -34,3 +34,15 @@ class Votes:
         """Votes per comparison and choice: (comparison_count, 3)."""
         cells = np.bincount(self.comparison * CATEGORIES + self.choice, minlength=comparison_count * CATEGORIES)
         return cells.reshape(-1, CATEGORIES).astype(np.int64)
+
+    def first_of_each(self, most: int) -> "Votes":
+        """The first votes of every comparison, at most so many, in the order in which the votes are given.
+
+        Where collection stops early once a comparison is decided, votes are as many as it took, and whatever measures
+        how well people agree is biased upward. The first floor(overlap / 2) + 1 votes are cast before any such stop.
+        """
+        order = np.argsort(self.comparison, kind="stable")
+        grouped = self.comparison[order]
+        place = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
+        kept = np.sort(order[place < most])
+        return Votes(self.comparison[kept], self.annotator[kept], self.choice[kept])

@@ -9,6 +9,7 @@ from sklearn.metrics import confusion_matrix
 from scoring.statistics.agreement import (
     agreement,
     bootstrap_agreement,
+    bounds_with_missing,
     confusion,
     earned_credit,
     metric_winners,
@@ -143,3 +144,10 @@ def test_without_ties_all_treatments_are_one(pair: Any) -> None:
 def test_only_paired_signs_are_winners(people: Any, metric: Any) -> None:
     with pytest.raises(ValueError, match="winner"):
         agreement(people, metric)
+
+
+def test_published_bounds_of_comparisons_that_fell_out() -> None:
+    assert bounds_with_missing(47, 50, 53) == pytest.approx((0.887, 0.943), abs=5e-4)
+    assert bounds_with_missing(3, 4, 4) == (0.75, 0.75)
+    with pytest.raises(ValueError, match="5 agreements of 4"):
+        bounds_with_missing(5, 4, 6)

@@ -1,0 +1,118 @@
+"""Several metrics on the same votes: which agrees with people more often."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from scoring.statistics.agreement import earned_credit
+from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.intervals import (
+    Floats,
+    Resampling,
+    percentile_estimate,
+    resampled_totals,
+)
+from scoring.statistics.significance import mcnemar_exact, sign_flips
+
+
+@dataclass(frozen=True, slots=True)
+class MetricPair:
+    """Strict agreement of one metric against another, paired by comparison.
+
+    difference: agreement of the first minus of the second. mcnemar: exact, takes comparisons as independent.
+    permutation: the metrics exchanged within clusters. adjusted: the permutation's p-value after Holm's correction
+    over all pairs. is_equivalent: whether the interval of the difference at level 1 - 2 (1 - level) lies within the
+    margin fixed before (two one-sided tests); None without a margin or without an interval.
+    """
+
+    first: str
+    second: str
+    difference: Estimate
+    mcnemar: SignificanceTest
+    permutation: SignificanceTest
+    adjusted: float | None
+    is_equivalent: bool | None
+
+
+def compare_metrics(
+    people: ArrayLike,
+    metrics: Mapping[str, ArrayLike],
+    *,
+    clusters: ArrayLike | None = None,
+    resampling: Resampling,
+    margin: float | None = None,
+) -> tuple[MetricPair, ...]:
+    """Every pair of metrics, in the order of their names in `metrics`.
+
+    people: (n,) signs. metrics: the (n,) signs of each metric. clusters: (n,) labels or None. margin: of equivalence,
+    fixed before the votes. Raises ValueError for a margin that is not positive.
+    Source: Holm (1979), "A simple sequentially rejective multiple test procedure"; Schuirmann (1987) for equivalence.
+    """
+    if margin is not None and margin <= 0:
+        raise ValueError("a margin of equivalence is positive")
+    earned = {name: earned_credit(people, signs, ties="strict") for name, signs in metrics.items()}
+    pairs = [
+        _pair(first, second, earned[first] - earned[second], clusters, resampling, margin)
+        for first, second in combinations(earned, 2)
+    ]
+    adjusted = holm([pair.permutation.p_value for pair in pairs])
+    return tuple(replace(pair, adjusted=p) for pair, p in zip(pairs, adjusted, strict=True))
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """Holm's adjusted p-values; a test that does not exist stays without one and does not count."""
+    order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
+    adjusted: list[float | None] = [None] * len(p_values)
+    reached = 0.0
+    for rank, (p, place) in enumerate(order):
+        reached = max(reached, min(1.0, (len(order) - rank) * p))
+        adjusted[place] = reached
+    return adjusted
+
+
+def _pair(
+    first: str,
+    second: str,
+    gain: Floats,
+    clusters: ArrayLike | None,
+    resampling: Resampling,
+    margin: float | None,
+) -> MetricPair:
+    totals = resampled_totals(np.column_stack([gain, np.ones(len(gain))]), clusters=clusters, resampling=resampling)
+    return MetricPair(
+        first=first,
+        second=second,
+        difference=_difference(gain, totals, resampling),
+        mcnemar=mcnemar_exact(int((gain > 0).sum()), int((gain < 0).sum())),
+        permutation=_permutation(gain, clusters, resampling),
+        adjusted=None,
+        is_equivalent=None if margin is None else _is_equivalent(gain, totals, resampling, margin),
+    )
+
+
+def _difference(gain: Floats, totals: Floats, resampling: Resampling) -> Estimate:
+    if not len(gain):
+        return Estimate.undefined("no comparison", n=0, level=resampling.level, method="percentile bootstrap")
+    return percentile_estimate(float(gain.mean()), totals[:, 0] / totals[:, 1], n=len(gain), resampling=resampling)
+
+
+def _is_equivalent(gain: Floats, totals: Floats, resampling: Resampling, margin: float) -> bool | None:
+    wider = replace(resampling, level=2 * resampling.level - 1)
+    interval = _difference(gain, totals, wider)
+    if interval.low is None or interval.high is None:
+        return None
+    return -margin < interval.low and interval.high < margin
+
+
+def _permutation(gain: Floats, clusters: ArrayLike | None, resampling: Resampling) -> SignificanceTest:
+    method = f"exchange of the metrics within clusters, {resampling.resamples} permutations, seed {resampling.seed}"
+    if not gain.any():
+        reason = "they never differ" if len(gain) else "no comparison"
+        return SignificanceTest.undefined(reason, n=len(gain), method=method)
+    observed = float(gain.sum())
+    flips = sign_flips(len(gain), clusters=clusters, resampling=resampling)
+    reached = sum(int((np.abs(block @ gain) >= abs(observed) - 1e-9).sum()) for block in flips)
+    return SignificanceTest(observed / len(gain), (1 + reached) / (1 + resampling.resamples), len(gain), method)

@@ -1,0 +1,38 @@
+"""How long a run of votes for one side an honest annotator may have."""
+
+from fractions import Fraction
+
+
+def run_probability(votes: int, *, length: int) -> float:
+    """The chance that fair coins show one side at least `length` times running, somewhere among `votes`.
+
+    Sides are drawn for every assignment, so an honest annotator's votes for the left or the right set are such coins,
+    whichever model is better. Exact, by counting the sequences without such a run.
+    Source: Schilling (1990), "The longest run of heads".
+
+    >>> round(run_probability(10, length=10), 5)
+    0.00195
+    """
+    if length < 1 or votes < 0:
+        raise ValueError(f"runs of {length} among {votes} votes")
+    if votes < length:
+        return 0.0
+    if length == 1:
+        return 1.0
+    return float(1 - Fraction(_sequences_without_run(votes, length), 2**votes))
+
+
+def suspicious_run(votes: int, *, probability: float) -> int:
+    """The shortest run that an honest annotator with so many votes has with at most this probability.
+
+    One longer than the votes where even all of them on one side are likelier than that.
+    """
+    return next(length for length in range(1, votes + 2) if run_probability(votes, length=length) <= probability)
+
+
+def _sequences_without_run(votes: int, length: int) -> int:
+    """A sequence ends with a block shorter than `length`: ways[n] = ways[n - 1] + … + ways[n - length + 1]."""
+    ways = [2]  # the empty start, times the side of the first block
+    for n in range(1, votes + 1):
+        ways.append(sum(ways[max(0, n - length + 1) : n]))
+    return ways[votes]
