@@ -20,6 +20,7 @@ from scoring.statistics.reliability import (
     krippendorff_alpha,
     pairwise_agreement,
     reliability,
+    spearman_brown,
 )
 from tests.scoring.statistics.reading import bounds, value
 
@@ -264,3 +265,8 @@ def test_one_comparison_has_a_value_and_no_interval() -> None:
 def test_tie_votes_that_were_not_allowed_are_refused() -> None:
     with pytest.raises(ValueError, match="none were allowed"):
         reliability([(1, 1, 1)], ties_allowed=False, resampling=FEW)
+
+
+def test_published_reliability_of_a_mean() -> None:
+    assert spearman_brown(0.36, votes=5) == pytest.approx(0.738, abs=5e-4)
+    assert spearman_brown(0.36, votes=1) == 0.36
