@@ -7,3 +7,4 @@ threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk
+control_socket_disable = True  # nobody talks to the server behind its back

@@ -147,8 +147,8 @@ if CELERY_BROKER_URL.startswith("redis"):
             "KEY_PREFIX": "semblance",
         }
     }
-JOB_LEASE_SECONDS = 60
-JOB_HEARTBEAT_SECONDS = 10
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
+JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well below the lease
 
 # --- files --------------------------------------------------------------------------------------
 IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read

@@ -1,0 +1,173 @@
+"""kill -9 of the worker, of the web server, then of both, while images are made: nothing is lost or made twice."""
+
+import hashlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.conf import settings
+
+from tests.models import tiny_models  # noqa: F401 - a fixture
+from tests.services.servers import fresh_broker, fresh_database
+from tests.settings import ON_SERVICES
+
+pytestmark = [pytest.mark.both_databases, pytest.mark.timeout(900)]  # four starts of a worker on a busy machine
+PATIENCE_SECONDS = 200
+PLANNED = 2 * 3 * 8  # models, prompts, seeds
+STUDY = """
+name = "Crash"
+slug = "crash"
+[models.a]
+name = "One"
+checkpoint = "{models}/sdxl"
+[models.b]
+name = "Other"
+checkpoint = "{models}/pixart"
+[prompts]
+list = ["a red bicycle", "a paper boat", "a blue door"]
+[images]
+per_set = 8
+seeds = 7
+[sampling]
+width = 64
+height = 64
+num_inference_steps = 25
+[encoder]
+kind = "clip"
+checkpoint = "{models}/clip"
+"""
+
+
+class Machine:
+    """One machine that runs Semblance: its folder, its database, its processes."""
+
+    def __init__(self, folder: Path, addresses: dict[str, str]) -> None:
+        self.var = folder / "var"
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "CELERY_BROKER_URL")},
+            **addresses,
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "SEMBLANCE_VAR": str(self.var),
+            # So that the test need not wait a minute for the lease of a dead worker to end.
+            "JOB_LEASE_SECONDS": "10",
+            "JOB_HEARTBEAT_SECONDS": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def manage(self, *arguments: object) -> None:
+        command = [sys.executable, "manage.py", *map(str, arguments)]
+        subprocess.run(command, cwd=settings.BASE_DIR, env=self.environment, check=True, timeout=PATIENCE_SECONDS)
+
+    def start(self, *arguments: str) -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(
+            [sys.executable, *arguments], cwd=settings.BASE_DIR, env=self.environment, start_new_session=True
+        )
+        self.running.append(process)
+        return process
+
+    def start_worker(self) -> subprocess.Popen[bytes]:
+        return self.start("manage.py", "worker")
+
+    def start_web(self) -> subprocess.Popen[bytes]:
+        return self.start("-m", "gunicorn", "--config", "python:config.gunicorn", "--bind=127.0.0.1:0", "config.wsgi")
+
+    def query(self, sql: str) -> list[Any]:
+        url = self.environment.get("DATABASE_URL")
+        if url:
+            with psycopg.connect(url) as database:
+                return list(database.execute(sql))
+        with closing(sqlite3.connect(self.var / "semblance.sqlite3", timeout=20)) as file:
+            return list(file.execute(sql))
+
+    def image_count(self) -> int:
+        return int(self.query("SELECT count(*) FROM generation_generatedimage")[0][0])
+
+    def await_images(self, count: int) -> None:
+        """Until so many are there, and fewer than all: the moment to kill."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (there := self.image_count()) < count:
+            assert time.monotonic() < deadline, f"{there} images, waiting for {count}"
+            time.sleep(0.05)
+        assert there < PLANNED, "generation was over before the kill: plan more images"
+
+    def files(self) -> dict[str, str]:
+        """What lies in the media folder's image sets: path -> hash."""
+        media = self.var / "media"
+        found = [path for path in (media / "image_sets").rglob("*") if path.is_file()]
+        return {str(path.relative_to(media)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+
+
+def kill_9(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the process and everything it started, as the out-of-memory killer or a power cut would."""
+    pids = [process.pid, *descendants(process.pid)]
+    for pid in pids:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    found = [child for child, parent in parents if parent == pid]
+    return found + [grandchild for child in found for grandchild in descendants(child)]
+
+
+@pytest.fixture
+def addresses() -> Iterator[dict[str, str]]:
+    """Nothing (SQLite and the embedded broker), or the real PostgreSQL and Redis."""
+    if not ON_SERVICES:
+        yield {}
+        return
+    with fresh_database() as database, fresh_broker() as broker:
+        yield {"DATABASE_URL": database, "CELERY_BROKER_URL": broker}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, addresses: dict[str, str], tiny_models: Path) -> Iterator[Machine]:  # noqa: F811
+    machine = Machine(tmp_path, addresses)
+    machine.manage("migrate", "--verbosity", "0")
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.format(models=tiny_models))
+    machine.manage("create_study", study)
+    yield machine
+    for process in machine.running:
+        if process.poll() is None:
+            kill_9(process)
+
+
+def test_a_study_killed_three_times_has_exactly_the_planned_images(machine: Machine) -> None:
+    web, worker = machine.start_web(), machine.start_worker()
+    watching = machine.start("manage.py", "run_study", "crash")
+    machine.await_images(3)
+    kill_9(worker)
+    worker = machine.start_worker()
+    machine.await_images(machine.image_count() + 3)
+    kill_9(web)
+    web = machine.start_web()
+    machine.await_images(machine.image_count() + 3)
+    kill_9(watching)
+    kill_9(worker)
+    kill_9(web)
+
+    machine.start_worker()
+    machine.manage("run_study", "crash")
+
+    rows = machine.query("SELECT image_set_id, seed, path, sha256 FROM generation_generatedimage")
+    assert len(rows) == PLANNED
+    assert len({(image_set, seed) for image_set, seed, _, _ in rows}) == PLANNED
+    assert machine.files() == {path: sha256 for _, _, path, sha256 in rows}  # no orphan, none missing, none torn
+    assert machine.query("SELECT count(*) FROM scoring_setscore") == [(6,)]
+    assert machine.query("SELECT state FROM annotation_study") == [("ready",)]
