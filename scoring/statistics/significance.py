@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
+from scoring.statistics.agreement import METRIC_TIE
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resample_weights
@@ -44,14 +45,15 @@ def mcnemar_exact(first_only: int, second_only: int) -> SignificanceTest:
 def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Wilcoxon:
     """Whether paired scores differ, by signed ranks, and how much.
 
-    differences: (n,) score of A minus score of B; zeros are left out, as Wilcoxon did. clusters: (n,) labels for the
-    interval of the effect. The statistic is the smaller rank sum; exact up to 50 differences of distinct size. The
-    effect is (rank sum for A - rank sum for B) / (sum of all ranks), with a percentile interval over clusters.
+    differences: (n,) score of A minus score of B; those up to 1e-9 come from rounding and are left out, as Wilcoxon did
+    with zeros. clusters: (n,) labels for the interval of the effect. The statistic is the smaller rank sum; exact up to
+    50 differences of distinct size. The effect is (rank sum for A - rank sum for B) / (sum of all ranks), with a
+    percentile interval over clusters.
     Raises ValueError for a value that is not finite.
     Source: Wilcoxon (1945), "Individual comparisons by ranking methods"; Kerby (2014), "The simple difference formula".
     """
     values = _finite(differences)
-    is_kept = values != 0
+    is_kept = np.abs(values) > METRIC_TIE
     kept = values[is_kept]
     if not len(kept):
         reason = "no difference other than zero"

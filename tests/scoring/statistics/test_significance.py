@@ -80,7 +80,7 @@ def test_exchanging_the_models_turns_the_effect() -> None:
 
 
 def test_no_difference_is_undefined() -> None:
-    for differences in ([], [0.0, 0.0]):
+    for differences in ([], [0.0, 0.0], [1e-9, -1e-13]):
         result = wilcoxon(differences, resampling=FEW)
         assert result.test.reason == result.rank_biserial.reason == "no difference other than zero"
 
