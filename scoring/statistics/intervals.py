@@ -13,6 +13,8 @@ from scoring.statistics.estimate import Estimate
 
 Floats = NDArray[np.float64]
 
+ALL_RESAMPLES_EQUAL = "all resamples equal"
+
 _NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
 
 
@@ -119,9 +121,6 @@ def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by."""
     undefined: Floats = np.full(np.shape(denominator), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
-
-
-ALL_RESAMPLES_EQUAL = "all resamples equal"
 
 
 def _why_no_interval(defined: Floats, missing: int, level: float) -> str:
