@@ -4,8 +4,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec
 
+from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.utils import translation
 from django.views.decorators.cache import never_cache
 
 P = ParamSpec("P")
@@ -22,6 +24,10 @@ def staff_page(view: StaffView[P]) -> StaffView[P]:
             return redirect_to_login(request.get_full_path())
         if not (request.user.is_staff and request.user.is_active):
             raise Http404
-        return view(request, *args, **kwargs)
+        # In English whatever the browser prefers: reports, refusals and the admin's sentences are.
+        with translation.override(settings.LANGUAGE_CODE):
+            response = view(request, *args, **kwargs)
+            response["Content-Language"] = settings.LANGUAGE_CODE
+            return response
 
     return wrapper
