@@ -26,7 +26,7 @@ from generation.parameters import SamplingParameters
 from generation.refusals import Refused
 from tests.generation.material import SMALL, diffusion_model, files_below, only_job, picture, planned
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def test_the_same_plan_is_the_same_set_with_the_same_jobs() -> None:

@@ -15,7 +15,7 @@ from generation.models import GenerationJob
 from generation.refusals import Refused
 from tests.generation.material import only_job, planned
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 STATES = GenerationJob.State
 NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.get_default_timezone())
 LATER = NOW + timedelta(hours=1)

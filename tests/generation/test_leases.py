@@ -13,7 +13,7 @@ from generation.leases import Cancelled, Lease, LeaseLost, hold
 from generation.models import GenerationJob, LeasedJob
 from tests.generation.material import only_job, planned
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from django.utils import timezone
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from tests.generation.material import diffusion_model, planned
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 STATES = GenerationJob.State
 
 
