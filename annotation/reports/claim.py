@@ -80,5 +80,6 @@ def _votes(counts: Counts) -> str:
     excluded = f"{counts.excluded_votes} excluded" if counts.excluded_votes else "none excluded"
     voters = f"{counts.annotators} {'annotator' if counts.annotators == 1 else 'annotators'}"
     if counts.simulated_annotators:
-        voters += f", {counts.simulated_annotators} of them simulated"
+        share = "all" if counts.simulated_annotators == counts.annotators else counts.simulated_annotators
+        voters += f", {share} of them simulated"
     return f"{counts.votes} votes by {voters}, {excluded}"

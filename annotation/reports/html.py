@@ -28,7 +28,8 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
         {"section": section, "figures": [drawn(figure) for figure in section.figures]} for section in sections(report)
     ]
     claim = drawn(claim_figure(report, report.results)) if report.results else None
-    return {"report": report, "parts": parts, "claim_figure": claim}
+    sentence = report.claim.replace(" %", "\u00a0%")  # a line never breaks before its per cent
+    return {"report": report, "claim": sentence, "parts": parts, "claim_figure": claim}
 
 
 def to_html(report: AgreementReport) -> str:

@@ -15,17 +15,18 @@ from annotation.reports.plain_text import to_text
 class Format:
     """How a report becomes text, and what a file of it is called and declared as."""
 
+    label: str
     render: Callable[[AgreementReport], str]
     suffix: str
     content_type: str
 
 
 FORMATS = {
-    "html": Format(to_html, "html", "text/html; charset=utf-8"),
-    "json": Format(to_json, "json", "application/json"),
-    "csv": Format(to_csv, "csv", "text/csv; charset=utf-8"),
-    "latex": Format(to_latex, "tex", "application/x-tex; charset=utf-8"),
-    "txt": Format(to_text, "txt", "text/plain; charset=utf-8"),
+    "html": Format("HTML", to_html, "html", "text/html; charset=utf-8"),
+    "json": Format("JSON", to_json, "json", "application/json"),
+    "csv": Format("CSV", to_csv, "csv", "text/csv; charset=utf-8"),
+    "latex": Format("LaTeX", to_latex, "tex", "application/x-tex; charset=utf-8"),
+    "txt": Format("Text", to_text, "txt", "text/plain; charset=utf-8"),
 }
 
 

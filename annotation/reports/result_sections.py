@@ -2,9 +2,9 @@
 
 from annotation.reports.agreement_report import AgreementReport, ComparisonRow, ModelScores, Results, StudyFacts
 from annotation.reports.claim import TIE_RULES, metric_name, people
-from annotation.reports.figure_captions import agreement_figure, score_figures
+from annotation.reports.figure_captions import agreement_figure, agreement_numbers, score_figures
 from annotation.reports.numbers import percent, score
-from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
+from annotation.reports.presentation import Section, Table, coefficient_row, share_row, significance_row
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
@@ -21,7 +21,6 @@ def result_sections(report: AgreementReport) -> tuple[Section, ...]:
         _leave_one_out(found),
         _scores(report, found),
         _bias(found),
-        _comparisons(report.study, found),
     )
 
 
@@ -30,8 +29,8 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
     few = f"only {agreement.headline.n} comparisons" if 0 < agreement.headline.n < FEW_COMPARISONS else ""
     rows = [
         share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=few),
-        *_treatments(found),
-        share_row("People's winner by plurality of A, B, tie", agreement.plurality),
+        *(row for row, _ in agreement_numbers(found)),
+        share_row("Winner of the votes by plurality of A, B, tie", agreement.plurality),
         share_row(_baseline_label(found, report.study), found.baseline.agreement, remark=_verdict(found)),
         significance_row("Metric against that constant choice", found.baseline.mcnemar),
         significance_row("Association of the two choices", found.fisher_exact),
@@ -63,17 +62,6 @@ def _resampling(study: StudyFacts) -> str:
     )
 
 
-def _treatments(found: Results) -> tuple[Row, ...]:
-    agreement = found.agreement
-    named = (("Strict", agreement.strict), ("Half credit", agreement.half), ("Ties dropped", agreement.dropped))
-    rows = []
-    for name, estimates in named:
-        if name != "Half credit":
-            rows += [share_row(name, estimates.wilson), share_row("", estimates.clopper_pearson)]
-        rows.append(share_row("" if name != "Half credit" else name, estimates.bootstrap))
-    return tuple(rows)
-
-
 def _baseline_label(found: Results, study: StudyFacts) -> str:
     names = {"A": study.model_a, "B": study.model_b}
     return "Always naming " + " or ".join(f"{model} ({names[model]})" for model in found.baseline.models)
@@ -85,16 +73,16 @@ def _verdict(found: Results) -> str:
 
 def _confusion(found: Results) -> Table:
     labels, counts = found.confusion.labels, found.confusion.counts
-    rows = tuple((f"People {label}", *(str(cell) for cell in row)) for label, row in zip(labels, counts, strict=True))
-    head = ("", *(f"Metric {label}" for label in labels))
-    return Table("Winners: rows are people, columns the metric", head, rows, (1, 2, 3))
+    rows = tuple((f"By votes {label}", *(str(cell) for cell in row)) for label, row in zip(labels, counts, strict=True))
+    head = ("Winner", *(f"By metric {label}" for label in labels))
+    return Table("How often each winner met each: rows by the votes, columns by the metric", head, rows, (1, 2, 3))
 
 
 def _reliability(found: Results) -> Section:
     reliability = found.reliability
     rows = (
-        share_row("Two annotators agree, each comparison alike", reliability.pairwise_agreement),
-        share_row("Two annotators agree, each pair of votes alike", reliability.pooled_agreement),
+        share_row("Two annotators agree, every comparison weighing the same", reliability.pairwise_agreement),
+        share_row("Two annotators agree, every pair of votes weighing the same", reliability.pooled_agreement),
         coefficient_row("Krippendorff's alpha, nominal", reliability.alpha, remark=_prevalence(found)),
         coefficient_row("Krippendorff's alpha, ordinal (A < tie < B)", reliability.alpha_ordinal),
         coefficient_row("Krippendorff's alpha, tie votes dropped", reliability.alpha_without_ties),
@@ -122,23 +110,23 @@ def _leave_one_out(found: Results) -> Section:
     rows = (
         share_row("One annotator against the others", each.people),
         share_row("The metric in their place", each.metric),
-        share_row("Metric minus people", each.difference),
-        share_row("One annotator, every vote alike", votes.people),
-        share_row("The metric, every vote alike", votes.metric),
-        share_row("Metric minus people, every vote alike", votes.difference),
+        share_row("Metric minus annotator", each.difference),
+        share_row("One annotator, every vote weighing the same", votes.people),
+        share_row("The metric, every vote weighing the same", votes.metric),
+        share_row("Metric minus annotator, every vote weighing the same", votes.difference),
     )
     text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
     text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
     table = Table(
         "By number of votes a comparison",
-        ("Votes", "Comparisons", "People", "Metric"),
+        ("Votes", "Comparisons", "Annotator", "Metric"),
         tuple(
             (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))
             for row in found.leave_one_out.by_count
         ),
         (0, 1, 2, 3),
     )
-    return Section("people", "How well people agree with each other", (text,), rows, (table,) if table.rows else ())
+    return Section("people", "How well annotators agree with the others", (text,), rows, (table,) if table.rows else ())
 
 
 def _scores(report: AgreementReport, found: Results) -> Section:
@@ -180,11 +168,12 @@ def _bias(found: Results) -> Section:
     return Section("bias", "Position bias", (text,), rows)
 
 
-def _comparisons(study: StudyFacts, found: Results) -> Section:
-    head = ("", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
+def comparison_section(study: StudyFacts, found: Results) -> Section:
+    """The comparisons one by one, sealed like every result."""
+    head = ("No.", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
     table = Table(
-        "One row a comparison: scores, votes, and who won by people and by the metric",
-        (*head, "People", "Metric", "Agree"),
+        "One row a comparison: scores, votes, and who won by the votes and by the metric",
+        (*head, "By votes", "By metric", "Agree"),
         tuple(_comparison(row) for row in found.comparisons),
         (0, 2, 3, 4, 5, 6, 7),
         winners=(8, 9),

@@ -6,13 +6,15 @@ from annotation.reports.agreement_report import AgreementReport, ExcludedVote
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
 from annotation.reports.presentation import Row, Section, Table, share_row
-from annotation.reports.result_sections import result_sections
+from annotation.reports.result_sections import comparison_section, result_sections
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
     """Every section; those with results are missing while the study is sealed."""
-    found = result_sections(report) if report.results else ()
-    return (_conduct(report), *found, _quality(report), _exclusions(report), _design(report))
+    conduct, rest = _conduct(report), (_quality(report), _exclusions(report), _design(report))
+    if report.results is None:
+        return conduct, *rest
+    return conduct, *result_sections(report), *rest, comparison_section(report.study, report.results)
 
 
 def _conduct(report: AgreementReport) -> Section:
@@ -71,9 +73,9 @@ def _quality(report: AgreementReport) -> Section:
     rows = [
         share_row("Votes for the left side", quality.left_share, remark="all votes as if they were independent"),
         share_row("Tie votes", quality.tie_share),
-        Row("Votes a comparison, least", count(quality.least_votes_per_comparison)),
-        Row("Votes a comparison, median", _plain(quality.median_votes_per_comparison)),
-        Row("Votes a comparison, most", count(quality.most_votes_per_comparison)),
+        Row("Votes of a comparison, least", count(quality.least_votes_per_comparison)),
+        Row("Votes of a comparison, median", _plain(quality.median_votes_per_comparison)),
+        Row("Votes of a comparison, most", count(quality.most_votes_per_comparison)),
         Row("Median response time", _seconds(quality.median_response_seconds), n=quality.timed_votes),
     ]
     people = tuple(
@@ -135,8 +137,8 @@ def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
     plan = manifest["annotation"]
     rows = [
         Row("Prompts", count(len(manifest["prompts"]))),
-        Row("Votes wanted a comparison", count(plan["overlap"])),
-        Row("Comparisons an annotator", count(plan["comparisons_per_annotator"])),
+        Row("Votes wanted for each comparison", count(plan["overlap"])),
+        Row("Comparisons for each annotator", count(plan["comparisons_per_annotator"])),
         Row("Ties may be voted", "yes" if plan["ties"] else "no"),
         Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),
         Row("Primary endpoint", manifest["analysis"]["primary_endpoint"]),

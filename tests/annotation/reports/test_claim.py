@@ -34,7 +34,7 @@ def test_simulated_votes_are_never_called_people() -> None:
     claim = claim_of(crossed([[5, 0], [0, 5]], kind="simulated"))
     assert "people" not in claim
     assert "the majority of simulated annotators" in claim
-    assert claim.endswith("30 votes by 3 annotators, 3 of them simulated, none excluded.")
+    assert claim.endswith("30 votes by 3 annotators, all of them simulated, none excluded.")
 
 
 def test_a_sealed_study_claims_nothing_and_one_that_opted_out_says_interim() -> None:

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from annotation.reports.document import to_json
-from annotation.reports.figure_captions import FIGURES
-from annotation.reports.figures import draw
 from annotation.reports.gathering import gather
 from annotation.reports.rendering import FORMATS, render
 from annotation.reports.report import build_report
@@ -20,16 +18,15 @@ TIES = {"annotation": {"ties": True}}
 
 
 def report_of(plan: Plan) -> dict[str, Any]:
-    """The JSON document, after every format and every figure was made of the same report."""
+    """The JSON document, after every format, figures included, was made of the same report."""
     study, manifest = make_study(plan)
     report = build_report(gather(study, manifest=manifest))
     for report_format in FORMATS:
         text = render(report, report_format)
         assert report.study.name in text
         assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE), report_format
-    if report.results is not None:
-        for name in FIGURES[:2] if not report.results.scores.model_a.n else FIGURES:
-            assert draw(report, name).startswith("<svg")
+        if report_format == "html":
+            assert text.count("<svg") == (4 if report.results and report.results.scores.model_a.n else 2)
     document: dict[str, Any] = json.loads(to_json(report))
     return document
 
