@@ -105,6 +105,12 @@ def test_a_fold_may_leave_nothing_to_fit() -> None:
     assert (found.brier, found.reason) == (None, "a fold leaves margins of one size only to fit")
 
 
+def test_two_sizes_of_margin_are_enough_for_a_fold() -> None:
+    found = calibration([(3, 1, 0), (2, 1, 0), (1, 2, 0), (1, 3, 0)], [2, 2, 1, 1], resampling=FEW)
+    assert found.brier is not None
+    assert found.reason == ""
+
+
 def test_bins_hold_every_comparison_once_and_equal_sizes_together() -> None:
     counts, margins, _ = study(4, n=53)
     margins[:20] = np.sign(margins[:20]) * 1.5
