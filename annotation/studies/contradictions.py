@@ -105,7 +105,9 @@ def _seeds(parts: Parts) -> Iterator[Fault]:
         if seeds:
             yield Fault(("seeds",), f'source is "{parts["source"]}", which generates nothing; leave the seeds out.')
         return
-    if len(seeds) < 2:
+    if not seeds:
+        yield Fault(("seeds",), "is missing: give per_set and seeds, for example per_set = 20 and seeds = 7.")
+    elif len(seeds) < 2:
         yield Fault(("seeds",), "a set needs at least 2 images to be more or less consistent.")
     seen: set[int | None] = set()
     for index, seed in enumerate(seeds):

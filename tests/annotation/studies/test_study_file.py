@@ -232,6 +232,10 @@ FAULTS = {
         changed("per_set = 3\nseeds = 7", "seeds = [7]"),
         ["line 16, images.seeds: a set needs at least 2 images to be more or less consistent."],
     ),
+    "no images": (
+        STUDY.partition("[images]")[0],
+        ["line 1, images.seeds: is missing: give per_set and seeds, for example per_set = 20 and seeds = 7."],
+    ),
     "per_set of one": (
         changed("per_set = 3", "per_set = 1"),
         ["line 16, images.per_set: must be a whole number from 2 to 10000, not 1."],
