@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
 from annotation.studies.comparisons import plan_comparisons
-from annotation.studies.creation import Actor, create_study
+from annotation.studies.creation import Actor, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
 from generation.image_sets import without_seed
 from generation.refusals import Refused
@@ -33,6 +33,9 @@ def launch(*, study: Study, actor: Actor = None) -> None:
     study.refresh_from_db()
     if study.source == Study.Source.EXTERNAL:
         raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
+    manifest = current_manifest(study)
+    for plan in (manifest.model_a, manifest.model_b):
+        diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin since
     if _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor):
         work.prod(study)
 

@@ -18,7 +18,7 @@ from annotation.studies.lifecycle import (
     pause,
     retry_failed,
 )
-from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
 from generation.refusals import Refused
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker
@@ -219,6 +219,15 @@ def test_what_a_state_does_not_allow_is_refused_with_its_reason(verb: Any, state
 def test_an_external_study_has_nothing_to_launch() -> None:
     with pytest.raises(Refused, match="nothing to launch: import its votes and scores"):
         launch(study=make_study(source="external"))
+
+
+def test_a_model_that_was_changed_meanwhile_is_not_launched(worker: FakeWorker) -> None:
+    study = a_generated_study()
+    DiffusionModel.objects.filter(name="Beta").update(checkpoint="/models/other")
+    with pytest.raises(Refused, match="A model called Beta exists already with checkpoint = '/models/other'"):
+        launch(study=study)
+    study.refresh_from_db()
+    assert study.state == State.DRAFT
 
 
 def test_two_who_open_at_once_open_once() -> None:
