@@ -31,7 +31,7 @@ help:  ## list these targets
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
 
 demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report
-	@$(MANAGE) demo $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+	@$(MANAGE) demo --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
 serve: $(BASE)  ## the web server at HOST:PORT (127.0.0.1:8000), with the database brought up to date
 	@$(MANAGE) migrate --verbosity 0

@@ -1,7 +1,11 @@
 """Addresses: the admin, staff accounts, and everything that annotation serves."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
+
+# The admin's own form would let passwords be tried without limit and without a second factor.
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

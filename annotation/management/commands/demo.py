@@ -1,5 +1,6 @@
 """`manage.py demo`: the whole path on this machine, from a study file to an agreement report."""
 
+import os
 import secrets
 import shutil
 import signal
@@ -51,6 +52,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps in order; every child process ends with this one."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for each other's threads
         self.folder: Path = settings.VAR_DIR / "demo"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
