@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generation.image_sets import LARGEST_SEED
+from generation.models import DiffusionModel
 from generation.refusals import Refused
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")
-LONGEST_MODEL_NAME = 200
 LEFT_BEHIND = {"thumbs.db", "desktop.ini"}  # what file managers leave in folders; so are names that begin with a dot
 
 
@@ -147,7 +147,8 @@ def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
 
 
 def _check_names(prompt: PromptFiles) -> None:
-    for what, name, most in (("model", prompt.model, LONGEST_MODEL_NAME), ("prompt", prompt.prompt, None)):
+    longest = DiffusionModel._meta.get_field("name").max_length
+    for what, name, most in (("model", prompt.model, longest), ("prompt", prompt.prompt, None)):
         if not name or shown(name) != name:
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is empty or not UTF-8"))
         elif most is not None and len(name) > most:

@@ -110,6 +110,8 @@ def reap(job_model: type[J], now: datetime) -> int:
     objects = job_model._default_manager
     expired = objects.filter(state=State.RUNNING, lease_expires_at__lt=now)
     ended = {"lease_expires_at": None, "finished_at": now}
+    # A worker that was asked to stop may also have given its job back before it heard of it.
+    objects.filter(state=State.QUEUED, is_cancel_requested=True).update(state=State.CANCELLED, finished_at=now)
     count = expired.filter(is_cancel_requested=True).update(state=State.CANCELLED, **ended)
     count += expired.filter(attempt_count__gte=MOST_ATTEMPTS).update(
         state=State.FAILED,

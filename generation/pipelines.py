@@ -211,7 +211,7 @@ def _wear(loaded: Loaded, model: DiffusionModel) -> None:
     loaded.encoded.clear()  # a LoRA may change the text encoders
     loaded.lora, loaded.lora_facts = None, {}
     adapters.take_off(loaded.pipeline)
-    if wanted is None or model.lora_scale is None:
+    if wanted is None or model.lora_scale is None:  # a constraint keeps LoRA and scale together
         return
     file = checkpoints.lora_file(_lora_path(model), owner=model.name)
     adapters.put_on(loaded.pipeline, file, scale=model.lora_scale, owner=model.name)

@@ -20,12 +20,13 @@ from PIL import Image
 from generation import pipelines
 from generation.batching import BatchSizes, DoesNotFit, in_batches
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
+from generation.image_sets import CHUNK_SIZE
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
 from generation.prompt_checks import check_prompt
 from generation.refusals import Refused
 
-FIRST_BATCH = {"cuda": 20, "cpu": 4}
+FIRST_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
 VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")
 
 Pixels = npt.NDArray[np.float32]

@@ -2,8 +2,8 @@
 
     python -m miniatures.untrained FOLDER
 
-makes FOLDER/sdxl, FOLDER/pixart (64 x 64 px), FOLDER/sdxl-lora and FOLDER/clip (32 x 32 px) in a few seconds,
-all as safetensors; a folder that is there already is whole and stays as it is.
+makes FOLDER/sdxl, FOLDER/sd, FOLDER/pixart (64 x 64 px), FOLDER/sdxl-lora and FOLDER/clip (32 x 32 px) in a few
+seconds, all as safetensors; a folder that is there already is whole and stays as it is.
 """
 
 import string
@@ -19,6 +19,8 @@ from diffusers import (
     EulerDiscreteScheduler,
     PixArtAlphaPipeline,
     PixArtTransformer2DModel,
+    PNDMScheduler,
+    StableDiffusionPipeline,
     StableDiffusionXLPipeline,
     UNet2DConditionModel,
 )
@@ -48,6 +50,7 @@ def build_all(folder: Path) -> list[Path]:
     """Build what is missing in `folder`; the paths that were built. Each appears whole or not at all."""
     makers: dict[str, Callable[[Path], None]] = {
         "sdxl": lambda target: _sdxl(0).save_pretrained(target, safe_serialization=True),
+        "sd": lambda target: _sd(4).save_pretrained(target, safe_serialization=True),
         "pixart": lambda target: _pixart(1).save_pretrained(target, safe_serialization=True),
         "sdxl-lora": lambda target: _save_lora(2, target),
         "clip": lambda target: _save_clip(3, target),
@@ -101,6 +104,31 @@ def _sdxl(seed: int) -> StableDiffusionXLPipeline:
         unet=unet.eval(),
         scheduler=scheduler,
         add_watermarker=False,
+    )
+
+
+def _sd(seed: int) -> StableDiffusionPipeline:
+    torch.manual_seed(seed)
+    tokenizer = _clip_tokenizer()
+    unet = UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(16, 32),
+        layers_per_block=1,
+        norm_num_groups=8,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=4,
+        cross_attention_dim=WIDTH,
+    )
+    return StableDiffusionPipeline(
+        vae=_autoencoder(),
+        text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(),
+        tokenizer=tokenizer,
+        unet=unet.eval(),
+        scheduler=PNDMScheduler(),
+        safety_checker=None,
+        feature_extractor=None,
+        requires_safety_checker=False,
     )
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-FOLDERS = ("sdxl", "pixart", "sdxl-lora", "clip")
+FOLDERS = ("sdxl", "sd", "pixart", "sdxl-lora", "clip")
 ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
 def tiny_models(request: pytest.FixtureRequest) -> Path:
-    """A folder with sdxl/, pixart/, sdxl-lora/ and clip/; another one for other code or other library versions."""
+    """A folder with sdxl/, sd/, pixart/, sdxl-lora/ and clip/; another one for other code or other library versions."""
     recipe = (ROOT / "miniatures" / "untrained.py").read_bytes()
     versions = [version(name) for name in ("torch", "diffusers", "transformers", "peft")]
     key = hashlib.sha256(recipe + repr(versions).encode()).hexdigest()[:16]

@@ -133,9 +133,13 @@ def test_cancelling(queued: GenerationJob) -> None:
     assert fresh(running).state == STATES.CANCELLED
 
 
-def test_a_job_asked_to_stop_is_not_claimed(queued: GenerationJob) -> None:
-    GenerationJob.objects.update(is_cancel_requested=True)
+def test_a_job_asked_to_stop_and_given_back_is_not_claimed_again(queued: GenerationJob) -> None:
+    running = claim(queued)
+    jobs.cancel(GenerationJob.objects.all())
+    assert jobs.release(running)
     assert jobs.claim(GenerationJob, queued.pk, worker="here", now=NOW) is None
+    jobs.reap(GenerationJob, NOW)
+    assert fresh(queued).state == STATES.CANCELLED
 
 
 def ended_by(error: BaseException | None) -> Callable[[GenerationJob, Lease], None]:

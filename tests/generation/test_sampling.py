@@ -48,6 +48,11 @@ def pixart(tiny_models: Path) -> DiffusionModel:
 
 
 @pytest.fixture
+def sd(tiny_models: Path) -> DiffusionModel:
+    return DiffusionModel(name="sd", checkpoint=str(tiny_models / "sd"))
+
+
+@pytest.fixture
 def broken(tiny_models: Path, tmp_path: Path) -> DiffusionModel:
     """A copy of the tiny SDXL that a test may break."""
     folder = shutil.copytree(tiny_models / "sdxl", tmp_path / "broken")
@@ -72,7 +77,7 @@ def distance(one: Image.Image, other: Image.Image) -> int:
     return int(np.abs(np.asarray(one, int) - np.asarray(other, int)).max())
 
 
-@pytest.mark.parametrize("name", ["sdxl", "pixart"])
+@pytest.mark.parametrize("name", ["sdxl", "pixart", "sd"])
 def test_an_image_depends_on_its_seed_and_prompt_alone(name: str, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(name)
     made = sample(model, [1, 2, 3])
@@ -150,7 +155,7 @@ def test_the_checkpoints_own_scheduler_stays_its_own(pixart: DiffusionModel) -> 
 
 
 @pytest.mark.parametrize("change", [{"negative_prompt": "blue"}, {"guidance_scale": 1.0}, {"guidance_scale": 3.0}])
-@pytest.mark.parametrize("name", ["sdxl", "pixart"])
+@pytest.mark.parametrize("name", ["sdxl", "pixart", "sd"])
 def test_parameters_count(name: str, change: dict[str, Any], request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(name)
     assert pixels(sample(model, parameters=replace(SMALL, **change))) != pixels(sample(model))
