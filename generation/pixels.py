@@ -27,7 +27,8 @@ def as_srgb(image: Image.Image) -> Image.Image:
 def png(image: Image.Image) -> bytes:
     """The pixels as PNG, loss-free; the same bytes for the same pixels and library versions."""
     buffer = BytesIO()
-    image.save(buffer, "PNG")
+    # Level 3 takes less than half the time of zlib's default 6, for files about a twentieth larger.
+    image.save(buffer, "PNG", compress_level=3)
     return buffer.getvalue()
 
 
