@@ -1,7 +1,7 @@
 """Voting against a model of it: random deeds in random orders, every invariant checked after each."""
 
 import uuid
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -16,11 +16,12 @@ from hypothesis.stateful import (
     initialize,
     invariant,
     multiple,
+    precondition,
     rule,
     run_state_machine_as_test,
 )
 
-from annotation.models import Annotator, Assignment, Vote
+from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
@@ -28,7 +29,9 @@ from generation.refusals import Refused
 from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-QUOTA = 3
+QUOTA = 7
+# Small, so that annotators get in each other's way: slug -> comparisons, overlap.
+STUDIES = {"tight": (6, 1), "even": (4, 2), "wide": (8, 3)}
 VOTING_RULES = replace(RULES, comparisons_per_annotator=QUOTA)
 
 
@@ -57,19 +60,29 @@ class Voting(RuleBasedStateMachine):
     def now(self) -> datetime:
         return after(seconds=self.seconds)
 
-    @initialize(comparisons=st.integers(1, 4), overlap=st.integers(1, 3))
-    def open_a_study(self, comparisons: int, overlap: int) -> None:
-        self.study = make_study(comparisons=comparisons, overlap=overlap, images=2)
+    @initialize(target=annotators, slug=st.sampled_from(sorted(STUDIES)))
+    def choose_a_study(self, slug: str) -> Any:
+        self.study = Study.objects.get(slug=slug)
+        return multiple(*(self.join() for _ in range(3)))
 
+    @precondition(lambda self: self.study.annotators.count() < 6)
     @rule(target=annotators)
     def somebody_joins(self) -> Annotator:
-        return join(study=self.study, rules=VOTING_RULES, now=self.now)
+        return self.join()
 
-    @rule(seconds=st.sampled_from([1, 59, 300, RULES.lease_seconds]))
-    def time_passes(self, seconds: int) -> None:
+    def join(self) -> Annotator:
+        """A new annotator, with a seed that is the same whenever the example is run again."""
+        annotator = join(study=self.study, rules=VOTING_RULES, now=self.now)
+        annotator.seed = self.study.annotators.count()
+        annotator.save(update_fields=["seed"])
+        return annotator
+
+    @rule(seconds=st.sampled_from([1, 59, RULES.lease_seconds]), is_tick_due=st.booleans())
+    def time_passes(self, seconds: int, is_tick_due: bool) -> None:
         self.seconds += seconds
+        if is_tick_due:
+            self.leases_end()
 
-    @rule()
     def leases_end(self) -> None:
         due = Assignment.objects.filter(state="leased", lease_expires_at__lte=self.now).count()
         assert expire_leases(now=self.now, study=self.study) == due
@@ -124,6 +137,21 @@ class Voting(RuleBasedStateMachine):
             self.late.add(assignment.pk)
         return (ballot, assignment)
 
+    @rule(target=ballots, annotator=annotators, choice=st.sampled_from(["left", "right"]))
+    def look_and_vote(self, annotator: Annotator, choice: str) -> Any:
+        assignment = self.next(annotator)
+        return self.vote(assignment, choice) if isinstance(assignment, Assignment) else multiple()
+
+    @rule(target=ballots, slow=annotators, quick=annotators, choice=st.sampled_from(["left", "right"]))
+    def overtake(self, slow: Annotator, quick: Annotator, choice: str) -> Any:
+        """One looks until the lease ends, another takes what is free then, and the first votes after all."""
+        assignment = self.next(slow)
+        self.time_passes(RULES.lease_seconds, is_tick_due=False)
+        sent = [self.look_and_vote(quick, choice)]
+        if isinstance(assignment, Assignment):
+            sent.append(self.vote(assignment, choice))
+        return multiple(*(one for one in sent if isinstance(one, tuple)))
+
     @rule(sent=ballots, choice=st.sampled_from(["left", "right"]))
     def send_again(self, sent: tuple[Ballot, Assignment], choice: str) -> None:
         ballot, assignment = sent
@@ -151,22 +179,20 @@ class Voting(RuleBasedStateMachine):
         standing = dict(Vote.objects.filter(state="standing").values_list("assignment", "pk"))
         assert standing == self.counted
         assert set(Vote.objects.filter(state="late").values_list("assignment", flat=True)) == self.late
-        pairs = list(Assignment.objects.values_list("annotator", "comparison"))
-        assert len(pairs) == len(set(pairs))
-        self.check_sides()
-
-    def check_sides(self) -> None:
-        lefts: dict[int, list[str]] = defaultdict(list)
-        for annotator, left in Assignment.objects.order_by("pk").values_list("annotator", "left_model"):
-            lefts[annotator].append(left)
+        lefts: dict[int, dict[int, str]] = defaultdict(dict)
+        for assignment in Assignment.objects.all():
+            assert assignment.comparison_id not in lefts[assignment.annotator_id]
+            lefts[assignment.annotator_id][assignment.comparison_id] = assignment.left_model
         for sides in lefts.values():
-            assert abs(sides.count("a") - sides.count("b")) <= 1
+            assert abs(Counter(sides.values())["a"] - Counter(sides.values())["b"]) <= 1
 
 
 def test_whatever_annotators_do_every_invariant_holds():
+    for slug, (comparisons, overlap) in STUDIES.items():
+        make_study(slug=slug, comparisons=comparisons, overlap=overlap, images=2)
     run_state_machine_as_test(
         Voting,
         settings=settings(
-            max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
         ),
     )
