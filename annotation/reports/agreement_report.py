@@ -118,6 +118,14 @@ class StudyEventFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """What strict agreement over all planned comparisons would be if every one that fell out disagreed, or agreed."""
+
+    worst: float
+    best: float
+
+
+@dataclass(frozen=True, slots=True)
 class AgreementEstimates:
     """One treatment of ties with its intervals. Half credit has the bootstrap's only."""
 
@@ -141,6 +149,7 @@ class Agreement:
     dropped: AgreementEstimates
     with_excluded_votes: Estimate | None
     plurality: Estimate
+    bounds: Bounds
 
 
 @dataclass(frozen=True, slots=True)

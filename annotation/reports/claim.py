@@ -18,7 +18,7 @@ def sentence(*, study: StudyFacts, counts: Counts, results: Results) -> str:
     parts = [
         _agreement(results.agreement.headline, results.agreement.endpoint, study=study, counts=counts),
         _baseline(results.baseline, study=study),
-        _one_against_the_others(results.leave_one_out.by_comparison, counts=counts),
+        _one_against_the_others(results.leave_one_out.by_comparison) if counts.analysed_comparisons else "",
         _votes(counts),
     ]
     interim = "Interim: " if study.is_interim else ""
@@ -64,10 +64,10 @@ def _baseline(baseline: Baseline, *, study: StudyFacts) -> str:
     return f"{verdict} always naming {pick}, {percent(baseline.agreement.value)} ({p_value(baseline.mcnemar)})"
 
 
-def _one_against_the_others(compared: Compared, *, counts: Counts) -> str:
+def _one_against_the_others(compared: Compared) -> str:
     """How well one annotator does against the majority of the others, and the metric on the same votes."""
     if compared.people.value is None or compared.metric.value is None:
-        return f"agreement of one annotator with the others undefined: {compared.people.reason}" if counts.votes else ""
+        return f"agreement of one annotator with the others undefined: {compared.people.reason}"
     return (
         f"one annotator agrees with the majority of the others on {percent(compared.people.value)}, "
         f"the metric on the same votes on {percent(compared.metric.value)}"

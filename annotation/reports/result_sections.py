@@ -1,10 +1,10 @@
 """The sections with results: agreement, reliability, scores, bias, the comparisons one by one. Pure."""
 
-from annotation.reports.agreement_report import AgreementReport, ComparisonRow, ModelScores, Results, StudyFacts
+from annotation.reports.agreement_report import AgreementReport, Bounds, ComparisonRow, ModelScores, Results, StudyFacts
 from annotation.reports.claim import TIE_RULES, metric_name, people
 from annotation.reports.figure_captions import agreement_figure, agreement_numbers, score_figures
 from annotation.reports.numbers import percent, score
-from annotation.reports.presentation import Section, Table, coefficient_row, share_row, significance_row
+from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
@@ -40,6 +40,9 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
         coefficient_row("Matthews correlation", chance.matthews),
         share_row("Balanced accuracy", chance.balanced_accuracy),
     ]
+    fallen = report.counts.planned_comparisons - report.counts.analysed_comparisons
+    if fallen:
+        rows.insert(1, _bounds_row(agreement.bounds, fallen))
     if agreement.with_excluded_votes is not None:
         rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
     who = people(report.counts)
@@ -55,6 +58,11 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
     )
 
 
+def _bounds_row(bounds: Bounds, fallen: int) -> Row:
+    remark = f"strict agreement over all planned, were the {fallen} that fell out all wrong, or all right"
+    return Row("Worst and best of all planned", f"{percent(bounds.worst)} to {percent(bounds.best)}", remark=remark)
+
+
 def _resampling(study: StudyFacts) -> str:
     return (
         f"Bootstrap intervals throughout: percentiles over {study.resamples} resamples of clusters of comparisons, the "
@@ -68,6 +76,8 @@ def _baseline_label(found: Results, study: StudyFacts) -> str:
 
 
 def _verdict(found: Results) -> str:
+    if not found.baseline.agreement.is_defined:
+        return ""
     return "the metric beats it" if found.baseline.is_beaten else "the metric is not shown to beat it"
 
 

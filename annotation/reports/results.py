@@ -1,5 +1,7 @@
 """What is sealed until the study closes: agreement, reliability, scores, winners. Pure; every formula is scoring's."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,6 +9,7 @@ from annotation.reports.agreement_report import (
     Agreement,
     AgreementEstimates,
     Bias,
+    Bounds,
     ComparisonRow,
     Confusion,
     ModelScores,
@@ -22,10 +25,11 @@ from scoring.statistics.bias import position_bias, side_coding_alpha
 from scoring.statistics.chance import against_one_half, baseline, chance_corrected, fisher_exact
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.leave_one_out import leave_one_out
+from scoring.statistics.leave_one_out import Compared, LeaveOneOut, leave_one_out
 from scoring.statistics.reliability import reliability
 from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
 
+NOTHING_ANALYSED = "no comparison has both votes and two scores"
 WINNERS = {1: "A", -1: "B", 0: "tie"}
 
 
@@ -47,7 +51,7 @@ def results(data: StudyData) -> Results:
         reliability=reliability(
             found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
         ),
-        leave_one_out=leave_one_out(found.votes[found.is_analysed], metric, clusters=clusters, resampling=resampling),
+        leave_one_out=_leave_one_out(found, clusters, resampling=resampling),
         scores=_scores(data, found, resampling=resampling),
         bias=_bias(data, resampling=resampling),
         comparisons=_rows(data, found),
@@ -66,11 +70,12 @@ def _agreement(data: StudyData, found: Outcome, *, resampling: Resampling) -> Ag
     plurality = agreements.people_winners(found.votes[kept], rule="plurality")
     return Agreement(
         endpoint=endpoint,
-        headline=headline(treatments[endpoint]),
+        headline=_explained(headline(treatments[endpoint]), analysed=len(people)),
         strict=treatments["strict"],
         half=treatments["half"],
         dropped=treatments["dropped"],
         plurality=_quick(plurality, metric, clusters, ties=endpoint, resampling=resampling),
+        bounds=_bounds(people, metric, planned=len(data.manifest.prompts)),
         with_excluded_votes=_with_excluded(data, resampling=resampling),
     )
 
@@ -79,6 +84,13 @@ def headline(estimates: AgreementEstimates) -> Estimate:
     """The estimate that is quoted: Wilson's interval, and the bootstrap's for half credit, which is no proportion."""
     is_proportion = estimates.wilson.low is not None or not estimates.wilson.is_defined
     return estimates.wilson if is_proportion else estimates.bootstrap
+
+
+def _explained(quoted: Estimate, *, analysed: int) -> Estimate:
+    """The headline, which says more than that it rests on no comparison where it rests on none."""
+    if quoted.is_defined:
+        return quoted
+    return replace(quoted, reason="no comparison that both decide" if analysed else NOTHING_ANALYSED)
 
 
 def _treatment(
@@ -98,6 +110,10 @@ def _quick(
     return headline(_treatment(people, metric, clusters, ties=ties, resampling=resampling))
 
 
+def _bounds(people: Signs, metric: Signs, *, planned: int) -> Bounds:
+    return Bounds(*agreements.bounds_with_missing(int((people == metric).sum()), len(people), planned))
+
+
 def _with_excluded(data: StudyData, *, resampling: Resampling) -> Estimate | None:
     """The headline as it would be had no vote been excluded; None where none was."""
     if not data.votes.exclusions:
@@ -112,6 +128,15 @@ def _with_excluded(data: StudyData, *, resampling: Resampling) -> Estimate | Non
 def _confusion(people: Signs, metric: Signs) -> Confusion:
     counts = agreements.confusion(people, metric)
     return Confusion(labels=tuple(WINNERS.values()), counts=tuple(tuple(int(cell) for cell in row) for row in counts))
+
+
+def _leave_one_out(found: Outcome, clusters: NDArray[np.int64], *, resampling: Resampling) -> LeaveOneOut:
+    kept = found.is_analysed
+    computed = leave_one_out(found.votes[kept], found.metric[kept], clusters=clusters, resampling=resampling)
+    if kept.any():
+        return computed
+    nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=resampling.level)
+    return LeaveOneOut(Compared(nothing, nothing, nothing), Compared(nothing, nothing, nothing), by_count=())
 
 
 # --- scores and sides ---------------------------------------------------------------------------

@@ -99,7 +99,13 @@ def test_no_votes_at_all() -> None:
 
 def test_no_scores_at_all() -> None:
     document = report_of(Plan([["A", "A"], ["B", "A"]], [(None, None), (None, 1.0)]))
-    assert undefined(document["results"]["agreement"]["headline"])
+    assert undefined(document["results"]["agreement"]["headline"]) == "no comparison has both votes and two scores"
+    assert document["results"]["leave_one_out"]["by_comparison"]["people"]["reason"] == (
+        "no comparison has both votes and two scores"
+    )
+    assert document["claim"].endswith(
+        "no comparison has both votes and two scores; 4 votes by 2 annotators, none excluded."
+    )
     assert document["results"]["scores"]["model_a"]["reason"] == "no comparison with both scores"
     assert document["results"]["reliability"]["pairwise_agreement"]["value"] == 0.5  # votes are there all the same
     assert [row["missing"] for row in document["results"]["comparisons"]] == ["scores", "scores"]
@@ -123,6 +129,7 @@ def test_missing_scores_leave_the_comparison_out_and_say_so() -> None:
     document = report_of(Plan([["A"], ["B"], ["A"]], [(2.0, 1.0), (None, 1.0), (1.0, 1.0)]))
     assert document["results"]["agreement"]["headline"]["n"] == 2
     assert "of 2 comparisons (3 planned)" in document["claim"]
+    assert document["results"]["agreement"]["bounds"] == pytest.approx({"worst": 1 / 3, "best": 2 / 3})
     rows = document["results"]["comparisons"]
     assert [row["missing"] for row in rows] == ["", "scores", ""]
     assert [row["metric_winner"] for row in rows] == ["A", None, "tie"]
