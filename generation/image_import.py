@@ -115,6 +115,8 @@ def _compare(prompt: PromptFiles, existing: ImageSet, report: ImportReport) -> N
         reason = f"was imported before with other images (seed {differing[0]}, of {len(differing)}); those stay"
         prompt.faults.append(Fault(str(prompt), reason))
     else:
+        for image in existing.images.all():
+            renditions.mend(image)
         report.unchanged_set_count += 1
 
 

@@ -1,5 +1,6 @@
 """Make the images of a job: the seeds that lack one, batch by batch, each recorded as soon as it exists."""
 
+from generation import renditions
 from generation.image_files import media, sweep
 from generation.image_sets import image_path, missing_seeds, record_image
 from generation.leases import Lease
@@ -11,6 +12,8 @@ from generation.sampling import Order, sample
 def make_images(job: GenerationJob, lease: Lease) -> None:
     """Sample and record what the job's seeds lack. Raises Refused, LeaseLost or Cancelled."""
     image_set = job.image_set
+    for image in image_set.images.filter(seed__in=job.seeds):
+        renditions.mend(image)
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
     for seed in missing:
         sweep(media(image_path(image_set.uid, seed)))

@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 
 from PIL import Image, ImageOps
 
-from generation.image_files import media, open_image, write
+from generation.image_files import media, open_image, sweep, write
 from generation.models import GeneratedImage
 
 # Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, never enlarged.
@@ -18,6 +18,15 @@ def make(image: GeneratedImage) -> None:
     original = open_image(image)
     for name in SIZES:
         write(media(_path(image, name)), encode(original, name))
+
+
+def mend(image: GeneratedImage) -> None:
+    """Finish what a killed process began: its temporary files go, and renditions that are missing are made."""
+    files = [media(_path(image, name)) for name in SIZES]
+    for file in files:
+        sweep(file)
+    if not all(file.exists() for file in files):
+        make(image)
 
 
 def read(image: GeneratedImage, name: str) -> bytes:

@@ -74,6 +74,16 @@ def test_importing_again_changes_nothing(tmp_path: Path, media_root: Path) -> No
     assert (rows(), files_below(media_root)) == before
 
 
+def test_importing_again_finishes_what_a_killed_import_began(tmp_path: Path, media_root: Path) -> None:
+    lay_out(tmp_path / "in")
+    import_images(folder=tmp_path / "in")
+    before = (rows(), files_below(media_root))
+    grid = media_root / f"renditions/{imported().uid}/2-grid-160.webp"
+    grid.rename(grid.with_name(f"{grid.name}.00ff.part"))
+    assert import_images(folder=tmp_path / "in").unchanged_set_count == 1
+    assert (rows(), files_below(media_root)) == before
+
+
 def replace_image(folder: Path) -> None:
     picture(99).save(folder / "2.jpg")
 
