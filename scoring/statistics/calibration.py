@@ -14,6 +14,7 @@ from scoring.statistics.intervals import Floats, Resampling, percentile_estimate
 from scoring.statistics.logistic import LogisticFit, fit_logistic
 
 _BINS = 5
+_VANISHING = 1e-6  # of the error that independent votes would have
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,8 @@ def _wald(fit: LogisticFit, which: int, n: int, level: float) -> Estimate:
     error = fit.model_error if fit.robust_error is None else fit.robust_error
     method = "Wald, Firth's penalised likelihood" if fit.robust_error is None else "Wald, clustered HC0"
     value, reach = float(fit.coefficients[which]), float(stats.norm.ppf((1 + level) / 2) * error[which])
+    if error[which] <= _VANISHING * fit.model_error[which]:
+        return Estimate(value, None, None, level, n, method, "the clustered errors vanish: too few comparisons")
     return Estimate(value, value - reach, value + reach, level, n, method)
 
 

@@ -114,5 +114,5 @@ def _sandwich(scores: Floats, inverse: Floats, clusters: ArrayLike | None) -> Fl
     summed = np.zeros((int(members.max()) + 1, 2))
     np.add.at(summed, members, scores)
     variance = inverse @ (summed.T @ summed) @ inverse
-    error: Floats = np.sqrt(np.diag(variance))
+    error: Floats = np.sqrt(np.maximum(np.diag(variance), 0.0))  # rounding may turn a zero negative
     return error

@@ -56,7 +56,7 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
     is_kept = np.abs(values) > METRIC_TIE
     kept = values[is_kept]
     if not len(kept):
-        reason = "no difference other than zero"
+        reason = "no difference other than zero" if len(values) else "no scores"
         test = SignificanceTest.undefined(reason, n=0, method="Wilcoxon signed-rank")
         return Wilcoxon(test, Estimate.undefined(reason, n=0, level=resampling.level, method="percentile bootstrap"))
     labels = None if clusters is None else cluster_numbers(len(values), clusters)[is_kept]

@@ -6,7 +6,7 @@ from scoring.statistics.counts import checked_counts
 
 
 def test_whole_numbers_pass_as_integers() -> None:
-    assert checked_counts([(1.0, 2.0)]).tolist() == [[1, 2]]
+    assert checked_counts([(1.0, 2.0), (0, 3)]).tolist() == [[1, 2], [0, 3]]
     assert checked_counts([], categories=3).shape == (0, 3)
 
 

@@ -56,7 +56,7 @@ def test_published_votes() -> None:
     assert found.warnings == ("3 annotators have fewer than 10 votes",)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text("012.", min_size=4, max_size=4).filter(lambda row: row != "...."), min_size=4), st.booleans())
 def test_equals_plain_loops(rows: list[str], learn_prior: bool) -> None:
     rows = ["0000", "1111", "2222", *rows]
@@ -85,6 +85,8 @@ def test_a_skilled_minority_overrules_and_is_counted() -> None:
     by_model = (found.winners == -1).astype(int)
     assert np.mean(by_model == truth) > np.mean(majority == truth)
     assert found.changed == int((by_model != majority).sum()) > 0
+    assert 0.5 < np.diagonal(found.skill, axis1=1, axis2=2).min() < 0.6
+    assert found.warnings == ()
 
 
 def test_a_contrary_annotator_is_warned_of() -> None:

@@ -30,7 +30,7 @@ def test_published_leads() -> None:
     assert unanimous.to_reverse.reason == "no removal of votes does it"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small)
 def test_the_lead_equals_trying_every_removal(counts: Any) -> None:
     found = lead_fragility(counts)
@@ -54,7 +54,7 @@ def test_renaming_the_models_renames_the_leader(counts: Any) -> None:
     assert (back.to_lose, back.to_reverse) == (there.to_lose, there.to_reverse)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(small.filter(lambda counts: all(map(any, counts))), st.data())
 def test_the_agreement_equals_trying_every_removal(counts: Any, data: Any) -> None:
     metric = np.array(data.draw(st.lists(st.sampled_from((1, -1, 0)), min_size=len(counts), max_size=len(counts))))
