@@ -106,6 +106,11 @@ class Machine:
         found = [path for path in (media / "image_sets").rglob("*") if path.is_file()]
         return {str(path.relative_to(media)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
+    def renditions(self) -> list[Path]:
+        """What lies beside the image sets: each image in three sizes, and no half-written file."""
+        media = self.var / "media"
+        return [path for path in media.rglob("*") if path.is_file() and not path.is_relative_to(media / "image_sets")]
+
 
 def kill_9(process: subprocess.Popen[bytes]) -> None:
     """SIGKILL to the process and everything it started, as the out-of-memory killer or a power cut would."""
@@ -169,5 +174,6 @@ def test_a_study_killed_three_times_has_exactly_the_planned_images(machine: Mach
     assert len(rows) == PLANNED
     assert len({(image_set, seed) for image_set, seed, _, _ in rows}) == PLANNED
     assert machine.files() == {path: sha256 for _, _, path, sha256 in rows}  # no orphan, none missing, none torn
+    assert len(machine.renditions()) == 3 * PLANNED
     assert machine.query("SELECT count(*) FROM scoring_setscore") == [(6,)]
     assert machine.query("SELECT state FROM annotation_study") == [("ready",)]
