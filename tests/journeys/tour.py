@@ -83,7 +83,7 @@ def test_a_failed_image(page: Page, server: str, scene: Scene, shot: Shot) -> No
 
     page.route("**/i/*", fail_one)
     page.goto(server + begun(scene))
-    expect(page.get_by_role("alert")).to_contain_text("could not be loaded", timeout=15_000)
+    expect(page.get_by_role("alert")).to_contain_text("could not be loaded")
     shot("comparison-failed")
 
 

@@ -1,7 +1,9 @@
 """Studies with drawn pictures, made without torch: two models, one tidy and one untidy."""
 
+import math
 import random
 import uuid
+from colorsys import hsv_to_rgb
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +21,7 @@ from tests.factories import make_manifest, put_in_state
 
 TIDY, UNTIDY = "Alphamodel", "Betamodel"  # words that occur nowhere else, so that a leak can be searched for
 FIRST_SEED = 770_000_000  # seeds that can be searched for, too
-PROMPTS = (
-    "a lighthouse at dusk",
-    "a bowl of fruit",
-    "a kite over a hill",
-    "three boats",
-    "a red door",
-    "a stone bridge",
-)
+PROMPTS = ("a house by the lake", "a cottage at dawn", "a hut in the hills", "a tower at dusk", "a barn in spring")
 
 
 @dataclass(frozen=True)
@@ -48,20 +43,23 @@ def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
         centre, stray = same.uniform(low, high), own.uniform(low, high)
         return centre + disorder * (stray - centre)
 
-    def colour() -> tuple[int, int, int]:
-        return (round(mixed(30, 230)), round(mixed(30, 230)), round(mixed(30, 230)))
+    def colour(brightness: float) -> tuple[int, int, int]:
+        red, green, blue = hsv_to_rgb(mixed(0, 1), mixed(0.25, 0.6), brightness)
+        return round(red * 255), round(green * 255), round(blue * 255)
 
-    image = Image.new("RGB", (side, side), colour())
+    image = Image.new("RGB", (side, side), colour(0.9))
     draw = ImageDraw.Draw(image)
-    horizon = side * mixed(0.45, 0.8)
-    draw.rectangle((0, horizon, side, side), fill=colour())
-    x, y, radius = side * mixed(0.2, 0.8), side * mixed(0.1, 0.35), side * mixed(0.06, 0.16)
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour())
-    left, width, height = side * mixed(0.1, 0.6), side * mixed(0.15, 0.35), side * mixed(0.2, 0.5)
-    if mixed(0, 1) < 0.5:
-        draw.polygon((left, horizon, left + width, horizon, left + width / 2, horizon - height), fill=colour())
-    else:
-        draw.rectangle((left, horizon - height, left + width, horizon), fill=colour())
+    x, y, radius = side * mixed(0.15, 0.85), side * mixed(0.12, 0.3), side * mixed(0.06, 0.14)
+    draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour(1))
+    for height, brightness in ((0.55, 0.7), (0.72, 0.5)):  # far hills, near ground
+        phase, waves, swell = mixed(0, 6), mixed(2, 7), mixed(0.02, 0.1)
+        ridge = [(i, side * (height + swell * math.sin(phase + waves * i / side))) for i in range(side + 1)]
+        draw.polygon([*ridge, (side, side), (0, side)], fill=colour(brightness))
+    left, width, tall = side * mixed(0.1, 0.65), side * mixed(0.14, 0.3), side * mixed(0.14, 0.34)
+    base = side * 0.82
+    draw.rectangle((left, base - tall, left + width, base), fill=colour(0.85))
+    roof = (left - width * 0.12, base - tall, left + width * 1.12, base - tall, left + width / 2, base - tall * 1.5)
+    draw.polygon(roof, fill=colour(0.4))
     return image
 
 
@@ -87,8 +85,8 @@ def draw_study(
     study = create_study(manifest=make_manifest(slug=slug, **{**plan, **manifest}))
     seeds = range(FIRST_SEED, FIRST_SEED + images_per_set)
     for prompt in PROMPTS[:prompt_count]:
-        _draw_set(study.model_a, prompt, seeds, 0.15, side)
-        _draw_set(study.model_b, prompt, seeds, 0.9, side)
+        _draw_set(study.model_a, prompt, seeds, 0.12, side)
+        _draw_set(study.model_b, prompt, seeds, 0.55, side)
     plan_comparisons(study, current_manifest(study))
     put_in_state(study, state)
     return Scene(study, current_manifest(study))
