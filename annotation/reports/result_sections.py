@@ -60,7 +60,8 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
 
 def _bounds_row(bounds: Bounds, fallen: int) -> Row:
     remark = f"strict agreement over all planned, were the {fallen} that fell out all wrong, or all right"
-    return Row("Worst and best of all planned", f"{percent(bounds.worst)} to {percent(bounds.best)}", remark=remark)
+    interval = f"[{percent(bounds.worst)}, {percent(bounds.best)}]".replace(" %", "")
+    return Row("Worst and best of all planned", "", interval, remark=remark)
 
 
 def _resampling(study: StudyFacts) -> str:
