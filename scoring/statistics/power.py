@@ -35,9 +35,8 @@ class NeededComparisons:
 
 def rejects_from(n: NDArray[np.int64], test: AgainstBaseline) -> NDArray[np.int64]:
     """The fewest agreements of each n at which the test rejects; n + 1 where nothing rejects."""
-    least = np.asarray(binom.isf(test.significance_level, n, test.baseline)).astype(np.int64) + 1
-    is_exact = binom.sf(least - 2, n, test.baseline) <= test.significance_level
-    return np.where(is_exact, least - 1, least)
+    most_accepted = binom.isf(test.significance_level, n, test.baseline)  # the least k with P(more than k) small enough
+    return np.asarray(most_accepted).astype(np.int64) + 1
 
 
 def power(n: NDArray[np.int64], test: AgainstBaseline, *, agreement: float) -> NDArray[np.float64]:

@@ -39,6 +39,12 @@ def test_the_sign_flip_equals_enumeration() -> None:
     assert p_value(position_bias(LEFT, BOTH, resampling=MANY).sign_flip) == pytest.approx(expected, abs=0.03)
 
 
+def test_the_smallest_p_value_counts_what_was_observed() -> None:
+    biased = position_bias(np.full((30, 2), 4), np.full((30, 2), 5), resampling=MANY)
+    assert biased.sign_flip.p_value == 1 / 4001
+    assert biased.sign_flip.statistic == pytest.approx(0.3)
+
+
 def test_the_pooled_share_counts_votes() -> None:
     found = position_bias(LEFT, BOTH, resampling=MANY)
     assert (found.pooled_share.value, found.pooled_share.n) == (42 / 80, 80)

@@ -103,6 +103,20 @@ def test_the_difference_has_a_paired_interval() -> None:
     assert high - low < np.ptp(bounds(found.people)) + np.ptp(bounds(found.metric))
 
 
+def test_resamples_equal_computing_each_anew() -> None:
+    rng = np.random.default_rng(6)
+    counts, metric = rng.multinomial(5, [0.5, 0.3, 0.2], size=20), rng.choice((1, -1), 20)
+    drawn = np.random.default_rng(FEW.seed).integers(0, 20, size=(FEW.resamples, 20))
+    found = leave_one_out(counts, metric, resampling=FEW)
+    anew = [leave_one_out(counts[row], metric[row], resampling=Resampling(resamples=1)) for row in drawn]
+    for ours, theirs in (
+        (found.by_comparison.people, [one.by_comparison.people for one in anew]),
+        (found.by_comparison.metric, [one.by_comparison.metric for one in anew]),
+        (found.by_vote.difference, [one.by_vote.difference for one in anew]),
+    ):
+        assert bounds(ours) == pytest.approx(np.quantile([value(one) for one in theirs], [0.025, 0.975]))
+
+
 def test_one_comparison_has_values_and_no_interval() -> None:
     found = leave_one_out([(2, 1, 0)], [1], resampling=FEW).by_comparison
     assert value(found.people) == pytest.approx(1 / 3)  # the two for A meet a tie, the one for B meets A

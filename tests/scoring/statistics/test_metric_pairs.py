@@ -43,6 +43,11 @@ def test_clusters_are_exchanged_as_one() -> None:
     assert p_value(together.permutation) == pytest.approx(2 / 2**3, abs=0.03)
 
 
+def test_the_smallest_p_value_counts_what_was_observed() -> None:
+    (pair,) = compare_metrics(np.ones(40), {"right": np.ones(40), "wrong": -np.ones(40)}, resampling=MANY)
+    assert pair.permutation.p_value == 1 / 3001
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 12])
 def test_holm_equals_statsmodels(count: int) -> None:
     p_values = np.random.default_rng(count).beta(0.3, 2, count)
