@@ -1,3 +1,4 @@
 // A page that waits for the researcher looks again by itself.
 const { lookAgainSeconds } = document.querySelector("[data-look-again-seconds]").dataset;
-setTimeout(() => location.reload(), Number(lookAgainSeconds) * 1000);
+// Not reload(): that would send a form again.
+setTimeout(() => location.replace(location.href), Number(lookAgainSeconds) * 1000);

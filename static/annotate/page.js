@@ -2,6 +2,7 @@
 
 import { Outbox, newId, patience, post } from "./outbox.js";
 import { Sets } from "./sets.js";
+import { fill } from "./words.js";
 import { Zoom } from "./zoom.js";
 
 const MOST_SECONDS_BETWEEN_LOOKS = 15;
@@ -9,7 +10,6 @@ const KEYS = { 1: "left", 2: "right", 0: "tie" };
 
 const words = JSON.parse(document.getElementById("words").textContent);
 const find = (selector) => document.querySelector(selector);
-const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 const pause = (count) => new Promise((resolve) => setTimeout(resolve, count * 1000));
 
 const urls = document.body.dataset;

@@ -1,13 +1,12 @@
 // The two sets on the page: their images, their grid, and whether every image has been painted.
 
 import { arrange } from "./arrangement.js";
+import { fill } from "./words.js";
 
 const USUAL_COUNT = 20;
 const GRID = 160;
 const GRID_2X = 320;
 const PAUSES_BEFORE_TRIES_MS = [0, 1000, 3000];
-
-const fill = (sentence, values) => sentence.replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
