@@ -100,15 +100,17 @@ def _imported(study: Study) -> QuerySet[Annotator]:
 
 def _standing(study: Study) -> dict[tuple[str, int], Meaning]:
     """What imported annotators said before, by label and comparison."""
-    votes = Vote.objects.filter(assignment__annotator__in=_imported(study), state=Vote.State.STANDING)
+    rows = Vote.objects.filter(assignment__annotator__in=_imported(study), state=Vote.State.STANDING).values_list(
+        "assignment__annotator__label",
+        "assignment__comparison_id",
+        "pk",
+        "choice",
+        "assignment__left_model",
+        "assignment__are_sides_known",
+    )
     return {
-        (vote.assignment.annotator.label, vote.assignment.comparison_id): (
-            vote.pk,
-            vote.choice,
-            vote.assignment.left_model,
-            vote.assignment.are_sides_known,
-        )
-        for vote in votes.select_related("assignment__annotator").iterator()
+        (label, comparison_id): (vote_id, choice, left_model, are_sides_known)
+        for label, comparison_id, vote_id, choice, left_model, are_sides_known in rows.iterator()
     }
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import schemathesis
 from django.core.signals import request_finished, request_started
-from django.db import close_old_connections
+from django.db import close_old_connections, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 from hypothesis import HealthCheck, settings
@@ -22,6 +23,9 @@ from config.wsgi import application
 from tests.annotation.voting.studies import assert_invariants, make_study
 
 pytestmark = pytest.mark.django_db
+
+# One transaction, its savepoint, 13 statements on indexed rows, the link and the assignment.
+MOST_QUERIES_OF_A_VOTE = 18
 
 
 def post(annotator: Annotator, verb: str, **body: Any) -> Any:
@@ -240,3 +244,19 @@ def answering(annotator: Annotator) -> Iterator[str]:
 def test_every_answer_is_as_the_document_says(case, answering):
     case.path_parameters["token"] = answering
     case.call_and_validate(checks=[not_a_server_error, status_code_conformance, response_schema_conformance])
+
+
+def test_a_vote_costs_the_same_number_of_queries_in_a_study_of_any_size():
+    def queries_of_a_vote(comparisons: int) -> int:
+        study = make_study(slug=f"of-{comparisons}", comparisons=comparisons, overlap=2, images=2)
+        annotator = invite(study=study, label="annotator")
+        body = post(annotator, "next")[1]
+        for _warm in range(2):
+            body = post(annotator, "votes", **ballot(body))[1]["next"]
+        with CaptureQueriesContext(connection) as queries:
+            assert post(annotator, "votes", **ballot(body))[1]["next"]["kind"] == "comparison"
+        return len(queries)
+
+    few, many = queries_of_a_vote(6), queries_of_a_vote(60)
+    assert few <= MOST_QUERIES_OF_A_VOTE
+    assert many <= MOST_QUERIES_OF_A_VOTE

@@ -2,7 +2,8 @@ import uuid
 from dataclasses import replace
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
@@ -234,3 +235,19 @@ def test_the_database_itself_holds_one_assignment_for_an_occurrence():
     assignment.pk = None
     with pytest.raises(IntegrityError), transaction.atomic():
         assignment.save()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="the plan of PostgreSQL depends on the size of its tables")
+def test_the_search_reads_the_index_of_what_is_free():
+    study = make_study(comparisons=3, overlap=1)
+    (annotator,) = make_annotators(study, 1)
+    with CaptureQueriesContext(connection) as queries:
+        leased(annotator)
+    searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and "NOT EXISTS" in query["sql"]]
+    assert len(searches) == 2
+    with connection.cursor() as cursor:
+        for search in searches:
+            cursor.execute(f"EXPLAIN QUERY PLAN {search}")
+            plan = "\n".join(row[3] for row in cursor.fetchall())
+            assert "USING INDEX comparison_free" in plan
+            assert "TEMP B-TREE" not in plan
