@@ -8,24 +8,25 @@ from django.test.utils import CaptureQueriesContext
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.rules import VotingRules
 from generation.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
-def leased(annotator: Annotator, *, seconds: float = 0, rules=RULES) -> Assignment:
+def leased(annotator: Annotator, *, seconds: float = 0, rules: VotingRules = RULES) -> Assignment:
     following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
     assert following.assignment is not None, following
     return following.assignment
 
 
-def vote(assignment: Assignment, *, seconds: float = 0, rules=RULES) -> Vote:
+def vote(assignment: Assignment, *, seconds: float = 0, rules: VotingRules = RULES) -> Vote:
     ballot = Ballot(vote_id=uuid.uuid4(), choice="left")
     return cast_vote(ballot=ballot, assignment=assignment, rules=rules, now=after(seconds=seconds)).vote
 
 
-def answer_all(annotator: Annotator, *, rules=RULES, seconds: float = 0) -> Next:
+def answer_all(annotator: Annotator, *, rules: VotingRules = RULES, seconds: float = 0) -> Next:
     """Vote until there is no more comparison; what was said instead."""
     while True:
         following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
@@ -34,7 +35,7 @@ def answer_all(annotator: Annotator, *, rules=RULES, seconds: float = 0) -> Next
         vote(following.assignment, seconds=seconds, rules=rules)
 
 
-def test_a_reload_shows_the_same_and_renews_the_lease():
+def test_a_reload_shows_the_same_and_renews_the_lease() -> None:
     study = make_study(comparisons=5, overlap=3, images=4)
     (annotator,) = make_annotators(study, 1)
     first = leased(annotator)
@@ -50,7 +51,7 @@ def test_a_reload_shows_the_same_and_renews_the_lease():
     assert_invariants(study)
 
 
-def test_every_image_of_a_set_is_on_its_side_once():
+def test_every_image_of_a_set_is_on_its_side_once() -> None:
     study = make_study(comparisons=1, overlap=1, images=20)
     (annotator,) = make_annotators(study, 1)
     assignment = leased(annotator)
@@ -63,7 +64,7 @@ def test_every_image_of_a_set_is_on_its_side_once():
     assert assignment.left_images != sorted(assignment.left_images)
 
 
-def test_the_least_filled_comparisons_come_first():
+def test_the_least_filled_comparisons_come_first() -> None:
     study = make_study(comparisons=6, overlap=3)
     for annotator in make_annotators(study, 9):
         for _ in range(2):
@@ -73,13 +74,13 @@ def test_the_least_filled_comparisons_come_first():
     assert_invariants(study)
 
 
-def test_where_the_search_begins_differs_between_annotators():
+def test_where_the_search_begins_differs_between_annotators() -> None:
     study = make_study(comparisons=30, overlap=20)
     positions = {leased(annotator).comparison.position for annotator in make_annotators(study, 10)}
     assert len(positions) > 5
 
 
-def test_sides_are_balanced_for_each_annotator_at_every_moment():
+def test_sides_are_balanced_for_each_annotator_at_every_moment() -> None:
     study = make_study(comparisons=9, overlap=3)
     for annotator in make_annotators(study, 3):
         lefts = []
@@ -90,7 +91,7 @@ def test_sides_are_balanced_for_each_annotator_at_every_moment():
             assert abs(lefts.count("a") - lefts.count("b")) <= 1
 
 
-def test_a_comparison_that_was_set_aside_is_not_given_out():
+def test_a_comparison_that_was_set_aside_is_not_given_out() -> None:
     study = make_study(comparisons=2, overlap=1)
     parked = study.comparisons.get(position=0)
     Comparison.objects.filter(pk=parked.pk).update(parked_at=NOON)
@@ -99,7 +100,7 @@ def test_a_comparison_that_was_set_aside_is_not_given_out():
     assert answer_all(annotator).kind == NextKind.DONE
 
 
-def test_done_when_the_quota_is_reached():
+def test_done_when_the_quota_is_reached() -> None:
     study = make_study(comparisons=5, overlap=3)
     (annotator,) = make_annotators(study, 1)
     end = answer_all(annotator, rules=replace(RULES, comparisons_per_annotator=2))
@@ -108,13 +109,13 @@ def test_done_when_the_quota_is_reached():
     assert (annotator.state, annotator.finished_at) == ("finished", NOON)
 
 
-def test_the_quota_is_never_above_the_size_of_the_study():
+def test_the_quota_is_never_above_the_size_of_the_study() -> None:
     study = make_study(comparisons=3, overlap=3)
     (annotator,) = make_annotators(study, 1)
     assert next_assignment(annotator=annotator, rules=RULES, now=NOON).quota == 3
 
 
-def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands():
+def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     held = leased(first)
@@ -125,7 +126,7 @@ def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands():
     assert_invariants(study)
 
 
-def test_a_lease_that_ended_goes_to_whoever_asks_next_without_any_tick():
+def test_a_lease_that_ended_goes_to_whoever_asks_next_without_any_tick() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     lost = leased(first)
@@ -136,7 +137,7 @@ def test_a_lease_that_ended_goes_to_whoever_asks_next_without_any_tick():
     assert_invariants(study)
 
 
-def test_leasing_again_reopens_the_row_as_it_was_shown():
+def test_leasing_again_reopens_the_row_as_it_was_shown() -> None:
     study = make_study(comparisons=1, overlap=1, images=6)
     (annotator,) = make_annotators(study, 1)
     first = leased(annotator)
@@ -147,12 +148,12 @@ def test_leasing_again_reopens_the_row_as_it_was_shown():
     assert_invariants(study)
 
 
-def test_a_slot_is_given_back_exactly_once():
+def test_a_slot_is_given_back_exactly_once() -> None:
     study = make_study(comparisons=1, overlap=2)
     annotators = make_annotators(study, 2)
     for annotator in annotators:
         leased(annotator)
-    assignment = Assignment.objects.first()
+    assignment = Assignment.objects.earliest("pk")
     assert release(assignment=assignment, now=NOON)
     assert not release(assignment=assignment, now=NOON)
     assert expire_leases(now=after(seconds=600)) == 1
@@ -160,7 +161,7 @@ def test_a_slot_is_given_back_exactly_once():
     assert study.comparisons.get().slot_count == 0
 
 
-def test_leases_of_other_studies_are_left_to_them():
+def test_leases_of_other_studies_are_left_to_them() -> None:
     studies = [make_study(comparisons=1, overlap=1, slug=slug) for slug in ("weather", "sea")]
     for study in studies:
         leased(make_annotators(study, 1)[0])
@@ -168,7 +169,7 @@ def test_leases_of_other_studies_are_left_to_them():
     assert [study.comparisons.get().slot_count for study in studies] == [0, 1]
 
 
-def test_one_comparison_that_frees_many_slots_at_once():
+def test_one_comparison_that_frees_many_slots_at_once() -> None:
     study = make_study(comparisons=2, overlap=5)
     for annotator in make_annotators(study, 5):
         vote(leased(annotator))
@@ -177,7 +178,7 @@ def test_one_comparison_that_frees_many_slots_at_once():
     assert_invariants(study)
 
 
-def test_a_finished_annotator_who_finds_a_freed_comparison_goes_on():
+def test_a_finished_annotator_who_finds_a_freed_comparison_goes_on() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     vote(leased(first))
@@ -192,7 +193,7 @@ def test_a_finished_annotator_who_finds_a_freed_comparison_goes_on():
     ("state", "part"),
     [("paused", "paused"), ("ready", "not opened yet"), ("generating", "not opened yet"), ("closed", "closed")],
 )
-def test_a_study_that_is_not_open_gives_out_nothing_and_says_so(state, part):
+def test_a_study_that_is_not_open_gives_out_nothing_and_says_so(state: str, part: str) -> None:
     study = make_study(comparisons=1, overlap=1)
     (annotator,) = make_annotators(study, 1)
     Study.objects.update(state=state, closed_at=NOON if state == "closed" else None)
@@ -200,7 +201,7 @@ def test_a_study_that_is_not_open_gives_out_nothing_and_says_so(state, part):
         next_assignment(annotator=annotator, rules=RULES, now=NOON)
 
 
-def test_opening_and_closing_times_are_kept():
+def test_opening_and_closing_times_are_kept() -> None:
     study = make_study(comparisons=1, overlap=1)
     (annotator,) = make_annotators(study, 1)
     rules = replace(RULES, opens_at=after(seconds=10), closes_at=after(seconds=20))
@@ -212,7 +213,7 @@ def test_opening_and_closing_times_are_kept():
 
 
 @pytest.mark.parametrize("state", ["screened_out", "withdrawn"])
-def test_an_annotator_who_left_gets_nothing(state):
+def test_an_annotator_who_left_gets_nothing(state: str) -> None:
     study = make_study(comparisons=1, overlap=1)
     (annotator,) = make_annotators(study, 1)
     Annotator.objects.update(state=state)
@@ -220,7 +221,7 @@ def test_an_annotator_who_left_gets_nothing(state):
         next_assignment(annotator=annotator, rules=RULES, now=NOON)
 
 
-def test_the_database_itself_holds_the_overlap():
+def test_the_database_itself_holds_the_overlap() -> None:
     study = make_study(comparisons=1, overlap=2)
     with pytest.raises(IntegrityError, match="comparison_slots_within_overlap"), transaction.atomic():
         study.comparisons.update(slot_count=3)
@@ -228,7 +229,7 @@ def test_the_database_itself_holds_the_overlap():
         study.comparisons.update(slot_count=1, vote_count=2)
 
 
-def test_the_database_itself_holds_one_assignment_for_an_occurrence():
+def test_the_database_itself_holds_one_assignment_for_an_occurrence() -> None:
     study = make_study(comparisons=1, overlap=2)
     (annotator,) = make_annotators(study, 1)
     assignment = leased(annotator)
@@ -238,7 +239,7 @@ def test_the_database_itself_holds_one_assignment_for_an_occurrence():
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="the plan of PostgreSQL depends on the size of its tables")
-def test_the_search_reads_the_index_of_what_is_free():
+def test_the_search_reads_the_index_of_what_is_free() -> None:
     study = make_study(comparisons=3, overlap=1)
     (annotator,) = make_annotators(study, 1)
     with CaptureQueriesContext(connection) as queries:

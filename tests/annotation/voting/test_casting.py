@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import by_resume_code, by_token, invite, join, read_instructions
-from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release
+from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, BallotInvalid, CastResult, CastState, cast_vote, undo_vote, vote_and_next
 from annotation.voting.opening import Closure
 from annotation.voting.rules import VotingRules
@@ -39,7 +39,7 @@ def cast(
     return cast_vote(ballot=Ballot(uuid.uuid4(), choice), assignment=assignment, rules=rules, now=now)
 
 
-def test_a_vote_counts_and_closes_the_lease(study, annotator):
+def test_a_vote_counts_and_closes_the_lease(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     result = cast(assignment, "right")
     assignment.refresh_from_db()
@@ -48,7 +48,7 @@ def test_a_vote_counts_and_closes_the_lease(study, annotator):
     assert_invariants(study)
 
 
-def test_the_same_vote_an_hour_later_counts_once(study, annotator):
+def test_the_same_vote_an_hour_later_counts_once(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     ballot = Ballot(uuid.uuid4(), "left")
     first = cast_vote(ballot=ballot, assignment=assignment, rules=RULES, now=NOON)
@@ -58,7 +58,7 @@ def test_the_same_vote_an_hour_later_counts_once(study, annotator):
     assert_invariants(study)
 
 
-def test_a_second_vote_changes_nothing(study, annotator):
+def test_a_second_vote_changes_nothing(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     first = cast(assignment, "left")
     second = cast(assignment, "right")
@@ -66,28 +66,28 @@ def test_a_second_vote_changes_nothing(study, annotator):
     assert_invariants(study)
 
 
-def test_a_vote_id_of_another_comparison_is_refused(study, annotator):
+def test_a_vote_id_of_another_comparison_is_refused(study: Study, annotator: Annotator) -> None:
     ballot = Ballot(uuid.uuid4(), "left")
     cast_vote(ballot=ballot, assignment=lease(annotator), rules=RULES, now=NOON)
     with pytest.raises(BallotInvalid, match="another comparison"):
         cast_vote(ballot=ballot, assignment=lease(annotator), rules=RULES, now=NOON)
 
 
-def test_a_vote_after_the_lease_is_taken_while_its_slot_is_free(study, annotator):
+def test_a_vote_after_the_lease_is_taken_while_its_slot_is_free(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     expire_leases(now=after(seconds=600))
     assert cast(assignment, now=after(seconds=700)).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
-def test_a_vote_for_a_comparison_that_was_given_back_is_taken_too(study, annotator):
+def test_a_vote_for_a_comparison_that_was_given_back_is_taken_too(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     release(assignment=assignment, now=NOON)
     assert cast(assignment).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
-def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late():
+def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     lost = lease(first)
@@ -101,14 +101,14 @@ def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late():
     assert_invariants(study)
 
 
-def test_a_paused_study_counts_what_was_on_the_screen(study, annotator):
+def test_a_paused_study_counts_what_was_on_the_screen(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     Study.objects.update(state="paused")
     assert cast(assignment).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
-def test_after_closing_a_vote_is_kept_as_late_and_the_slot_is_free(study, annotator):
+def test_after_closing_a_vote_is_kept_as_late_and_the_slot_is_free(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     Study.objects.update(state="closed", closed_at=NOON)
     assert cast(assignment).state == CastState.LATE
@@ -116,7 +116,9 @@ def test_after_closing_a_vote_is_kept_as_late_and_the_slot_is_free(study, annota
     assert_invariants(study)
 
 
-def test_after_the_closing_time_a_vote_is_kept_as_late_though_nothing_closed_the_study_yet(study, annotator):
+def test_after_the_closing_time_a_vote_is_kept_as_late_though_nothing_closed_the_study_yet(
+    study: Study, annotator: Annotator
+) -> None:
     assignment = lease(annotator)
     rules = replace(RULES, closes_at=after(seconds=60))
     assert cast(assignment, rules=rules, now=after(seconds=59)).state == CastState.ACCEPTED
@@ -124,7 +126,7 @@ def test_after_the_closing_time_a_vote_is_kept_as_late_though_nothing_closed_the
     assert cast(later, rules=rules, now=after(seconds=60)).state == CastState.LATE
 
 
-def test_ties_only_where_the_study_has_them(annotator):
+def test_ties_only_where_the_study_has_them(annotator: Annotator) -> None:
     assignment = lease(annotator)
     with pytest.raises(BallotInvalid, match="no ties"):
         cast(assignment, "tie")
@@ -133,7 +135,7 @@ def test_ties_only_where_the_study_has_them(annotator):
     assert cast(assignment, "tie", rules=replace(RULES, are_ties_allowed=True)).state == CastState.ACCEPTED
 
 
-def test_a_vote_before_the_images_could_be_seen_is_refused(study, annotator):
+def test_a_vote_before_the_images_could_be_seen_is_refused(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     rules = replace(RULES, minimum_viewing_seconds=2.5)
     with pytest.raises(BallotInvalid, match=r"at least 2\.5 seconds"):
@@ -141,27 +143,29 @@ def test_a_vote_before_the_images_could_be_seen_is_refused(study, annotator):
     assert cast(assignment, rules=rules, now=after(seconds=2.5)).state == CastState.ACCEPTED
 
 
-def test_an_annotator_who_left_casts_nothing(annotator):
+def test_an_annotator_who_left_casts_nothing(annotator: Annotator) -> None:
     assignment = lease(annotator)
     Annotator.objects.update(state="withdrawn")
     with pytest.raises(Refused, match="has left the study"):
         cast(assignment)
 
 
-def test_a_vote_brings_the_next_comparison_or_says_why_not(study, annotator):
+def test_a_vote_brings_the_next_comparison_or_says_why_not(study: Study, annotator: Annotator) -> None:
     result, following = vote_and_next(
         ballot=Ballot(uuid.uuid4(), "left"), assignment=lease(annotator), rules=RULES, now=NOON
     )
+    assert isinstance(following, Next)
+    assert following.assignment is not None
     assert (result.state, following.kind, following.done_count) == (CastState.ACCEPTED, NextKind.COMPARISON, 1)
     Study.objects.update(state="paused")
-    result, following = vote_and_next(
+    result, stop = vote_and_next(
         ballot=Ballot(uuid.uuid4(), "left"), assignment=following.assignment, rules=RULES, now=NOON
     )
-    assert (result.state, following) == (CastState.ACCEPTED, Closure.PAUSED)
+    assert (result.state, stop) == (CastState.ACCEPTED, Closure.PAUSED)
     assert_invariants(study)
 
 
-def test_undo_keeps_the_vote_superseded_and_holds_the_slot(study, annotator):
+def test_undo_keeps_the_vote_superseded_and_holds_the_slot(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     first = cast(assignment, "left").vote
     elsewhere = lease(annotator)
@@ -177,7 +181,7 @@ def test_undo_keeps_the_vote_superseded_and_holds_the_slot(study, annotator):
     assert_invariants(study)
 
 
-def test_undo_brings_a_finished_annotator_back(annotator):
+def test_undo_brings_a_finished_annotator_back(annotator: Annotator) -> None:
     last = cast(lease(annotator)).vote
     last = cast(lease(annotator)).vote
     assert next_assignment(annotator=annotator, rules=RULES, now=NOON).kind == NextKind.DONE
@@ -186,7 +190,7 @@ def test_undo_brings_a_finished_annotator_back(annotator):
     assert (annotator.state, annotator.finished_at) == ("active", None)
 
 
-def test_undo_is_refused_when_it_is_too_late_or_means_nothing(study, annotator):
+def test_undo_is_refused_when_it_is_too_late_or_means_nothing(study: Study, annotator: Annotator) -> None:
     vote = cast(lease(annotator)).vote
     with pytest.raises(Refused, match="time in which"):
         undo_vote(vote=vote, rules=RULES, now=after(seconds=61))
@@ -199,14 +203,14 @@ def test_undo_is_refused_when_it_is_too_late_or_means_nothing(study, annotator):
     assert_invariants(study)
 
 
-def test_the_database_itself_holds_one_standing_vote(annotator):
+def test_the_database_itself_holds_one_standing_vote(annotator: Annotator) -> None:
     assignment = lease(annotator)
     cast(assignment)
     with pytest.raises(IntegrityError), transaction.atomic():
         Vote.objects.create(assignment=assignment, choice="left")
 
 
-def test_a_place_is_found_by_its_link_and_by_its_code(study):
+def test_a_place_is_found_by_its_link_and_by_its_code(study: Study) -> None:
     invited = invite(study=study, label="annotator")
     assert by_token(invited.token) == invited
     code = invited.resume_code
@@ -214,13 +218,13 @@ def test_a_place_is_found_by_its_link_and_by_its_code(study):
     assert by_token("outsider") is by_resume_code("") is None
 
 
-def test_only_people_come_back_by_a_link(study):
+def test_only_people_come_back_by_a_link(study: Study) -> None:
     for kind in ("simulated", "imported"):
         nobody = invite(study=study, label=kind, kind=kind)
         assert by_token(nobody.token) is by_resume_code(nobody.resume_code) is None
 
 
-def test_the_open_link_makes_a_place_each_time_but_one_for_each_external_id(study):
+def test_the_open_link_makes_a_place_each_time_but_one_for_each_external_id(study: Study) -> None:
     first = join(study=study, rules=RULES, now=NOON)
     assert (first.kind, first.label) == ("open", "")
     assert join(study=study, rules=RULES, now=NOON) != first
@@ -228,7 +232,7 @@ def test_the_open_link_makes_a_place_each_time_but_one_for_each_external_id(stud
     assert join(study=study, rules=RULES, now=NOON, external_id="crowd-7") == crowd
 
 
-def test_the_open_link_closes_with_the_study_and_when_it_is_full(study):
+def test_the_open_link_closes_with_the_study_and_when_it_is_full(study: Study) -> None:
     rules = replace(RULES, most_annotators=1)
     known = join(study=study, rules=rules, now=NOON, external_id="crowd-7")
     with pytest.raises(Refused, match="all the annotators"):
@@ -239,12 +243,12 @@ def test_the_open_link_closes_with_the_study_and_when_it_is_full(study):
     assert join(study=study, rules=rules, now=NOON, external_id="crowd-7") == known
 
 
-def test_a_simulated_annotator_takes_nobody_s_place(study):
+def test_a_simulated_annotator_takes_nobody_s_place(study: Study) -> None:
     invite(study=study, label="", kind=Annotator.Kind.SIMULATED)
     assert join(study=study, rules=replace(RULES, most_annotators=1), now=NOON).kind == "open"
 
 
-def test_reading_the_instructions_is_recorded_once(annotator):
+def test_reading_the_instructions_is_recorded_once(annotator: Annotator) -> None:
     read_instructions(annotator=annotator, now=NOON)
     read_instructions(annotator=annotator, now=after(seconds=9))
     annotator.refresh_from_db()

@@ -187,7 +187,7 @@ class Voting(RuleBasedStateMachine):
             assert abs(Counter(sides.values())["a"] - Counter(sides.values())["b"]) <= 1
 
 
-def test_whatever_annotators_do_every_invariant_holds():
+def test_whatever_annotators_do_every_invariant_holds() -> None:
     for slug, (comparisons, overlap) in STUDIES.items():
         make_study(slug=slug, comparisons=comparisons, overlap=overlap, images=2)
     run_state_machine_as_test(

@@ -1,5 +1,7 @@
 from io import StringIO
+from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +42,7 @@ def make_visible(study: Study) -> Study:
     return study
 
 
-def visible_study(*, comparisons: int = 4, overlap: int = 3, slug: str = "weather", **annotation: object) -> Study:
+def visible_study(*, comparisons: int = 4, overlap: int = 3, slug: str = "weather", **annotation: Any) -> Study:
     return make_visible(make_study(comparisons=comparisons, overlap=overlap, slug=slug, **annotation))
 
 
@@ -62,32 +64,32 @@ def named_models(study: Study) -> list[tuple[str, int, str]]:
     return sorted(named)
 
 
-def test_spread_is_the_mean_rms_distance_over_pairs():
+def test_spread_is_the_mean_rms_distance_over_pairs() -> None:
     black, grey, white = (Image.new("RGB", (64, 32), (level,) * 3) for level in (0, 51, 255))
     assert spread([black, white]) == pytest.approx(1)
     assert spread([black, grey, white]) == pytest.approx((0.2 + 1 + 0.8) / 3)
     assert spread([grey, grey]) == spread([grey]) == spread([]) == 0
 
 
-def test_the_more_alike_set_is_chosen_on_either_side():
+def test_the_more_alike_set_is_chosen_on_either_side() -> None:
     eye = Eye(typical_difference=typical([0.1, -0.1]), noise=0.0, are_ties_allowed=False)
     assert eye.choose(left_spread=0.1, right_spread=0.2, chance=Random(1)) == "left"
     assert eye.choose(left_spread=0.2, right_spread=0.1, chance=Random(1)) == "right"
 
 
-def test_a_small_difference_is_a_tie_only_where_ties_are_allowed():
+def test_a_small_difference_is_a_tie_only_where_ties_are_allowed() -> None:
     for are_ties_allowed, expected in ((True, "tie"), (False, "left")):
         eye = Eye(typical_difference=1.0, noise=0.0, are_ties_allowed=are_ties_allowed)
         assert eye.choose(left_spread=0.5, right_spread=0.55, chance=Random(1)) == expected
 
 
-def test_no_difference_and_no_noise_is_drawn_and_not_always_left():
+def test_no_difference_and_no_noise_is_drawn_and_not_always_left() -> None:
     eye = Eye(typical_difference=0.0, noise=0.0, are_ties_allowed=False)
     drawn = {eye.choose(left_spread=0.3, right_spread=0.3, chance=Random(number)) for number in range(20)}
     assert drawn == {"left", "right"}
 
 
-def test_noise_turns_choices_over():
+def test_noise_turns_choices_over() -> None:
     def share(noise: float) -> float:
         eye = Eye(typical_difference=1.0, noise=noise, are_ties_allowed=False)
         chosen = [eye.choose(left_spread=0.0, right_spread=1.0, chance=Random(number)) for number in range(2000)]
@@ -98,7 +100,7 @@ def test_noise_turns_choices_over():
 
 
 @pytest.mark.django_db
-def test_without_noise_everybody_names_the_model_whose_images_look_alike():
+def test_without_noise_everybody_names_the_model_whose_images_look_alike() -> None:
     study = visible_study()
     assert run(study) == 12
     assert [model for _label, _position, model in named_models(study)] == ["a", "b", "a", "b"] * 3
@@ -109,7 +111,7 @@ def test_without_noise_everybody_names_the_model_whose_images_look_alike():
 
 
 @pytest.mark.django_db
-def test_the_same_seed_gives_the_same_votes_and_another_seed_others():
+def test_the_same_seed_gives_the_same_votes_and_another_seed_others() -> None:
     studies = [visible_study(slug=slug, comparisons=6) for slug in ("one", "two", "three")]
     for study, seed in zip(studies, (5, 5, 6), strict=True):
         run(study, noise=2.0, seed=seed)
@@ -119,7 +121,7 @@ def test_the_same_seed_gives_the_same_votes_and_another_seed_others():
 
 
 @pytest.mark.django_db
-def test_a_simulation_goes_on_where_it_stopped_and_a_complete_one_casts_nothing():
+def test_a_simulation_goes_on_where_it_stopped_and_a_complete_one_casts_nothing() -> None:
     study = visible_study()
     whole = visible_study(slug="whole")
     run(whole, noise=1.0)
@@ -141,12 +143,12 @@ def test_a_simulation_goes_on_where_it_stopped_and_a_complete_one_casts_nothing(
 
 
 @pytest.mark.django_db
-def test_a_minimum_viewing_time_does_not_hold_it_up():
+def test_a_minimum_viewing_time_does_not_hold_it_up() -> None:
     assert run(visible_study(comparisons=1, overlap=1, minimum_viewing_seconds=60), annotators=1) == 1
 
 
 @pytest.mark.django_db
-def test_what_cannot_be_simulated_is_refused_and_leaves_nothing_behind():
+def test_what_cannot_be_simulated_is_refused_and_leaves_nothing_behind() -> None:
     study = make_study(comparisons=1, overlap=1)
     for annotators, noise in ((0, 1.0), (1, -1.0), (1, float("nan"))):
         with pytest.raises(Refused, match="must be"):
@@ -163,7 +165,7 @@ def test_what_cannot_be_simulated_is_refused_and_leaves_nothing_behind():
 
 
 @pytest.mark.django_db
-def test_the_command_says_how_many_votes_were_cast():
+def test_the_command_says_how_many_votes_were_cast() -> None:
     visible_study(comparisons=2)
     out = StringIO()
     call_command("simulate_votes", "weather", annotators=2, noise=0.5, seed=3, stdout=out)
@@ -175,7 +177,7 @@ def test_the_command_says_how_many_votes_were_cast():
 
 
 @pytest.mark.django_db
-def test_a_set_without_its_rendition_is_read_from_the_image(media_root):
+def test_a_set_without_its_rendition_is_read_from_the_image(media_root: Path) -> None:
     study = visible_study(comparisons=1, overlap=1)
     for rendition in media_root.rglob("*.webp"):
         rendition.unlink()

@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from pytest_django import DjangoAssertNumQueries
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import next_assignment
+from annotation.voting.rules import VotingRules
 from annotation.voting.vote_file import VoteFileFault
 from annotation.voting.vote_import import VoteImport, import_votes
 from generation.refusals import Refused
@@ -34,7 +36,7 @@ def votes_file(tmp_path: Path) -> Path:
     return tmp_path / "votes.csv"
 
 
-def run(study: Study, path: Path, text: str, *, rules=RULES) -> VoteImport:
+def run(study: Study, path: Path, text: str, *, rules: VotingRules = RULES) -> VoteImport:
     path.write_text(text)
     return import_votes(study=study, path=path, rules=rules, now=NOON)
 
@@ -53,7 +55,7 @@ def choices(study: Study) -> list[tuple[str, int, str, str, bool]]:
     )
 
 
-def test_the_paper_s_file_as_it_is(external, votes_file):
+def test_the_paper_s_file_as_it_is(external: Study, votes_file: Path) -> None:
     done = run(external, votes_file, PAPER + "ann,prompt 1,Alpha\nann,prompt 2,Beta\nben,prompt 1,Beta\n")
     assert done == VoteImport(new_count=3, unchanged_count=0, new_annotator_count=2)
     assert choices(external) == [
@@ -65,13 +67,13 @@ def test_the_paper_s_file_as_it_is(external, votes_file):
     assert_invariants(external)
 
 
-def test_an_external_study_makes_room_for_every_vote(external, votes_file):
+def test_an_external_study_makes_room_for_every_vote(external: Study, votes_file: Path) -> None:
     run(external, votes_file, PAPER + "".join(f"person {number},prompt 1,Alpha\n" for number in range(7)))
     assert external.comparisons.filter(position=0).values_list("overlap", "slot_count", "vote_count").get() == (7, 7, 7)
     assert external.comparisons.get(position=1).overlap == 1
 
 
-def test_the_long_format_with_sides_times_and_ties(external, votes_file):
+def test_the_long_format_with_sides_times_and_ties(external: Study, votes_file: Path) -> None:
     own = uuid.uuid4()
     text = LONG + (
         f"ann,prompt 1,left,Beta,2026-03-01T12:00:00Z,2026-03-01T13:00:09+01:00,{own}\n"
@@ -85,7 +87,7 @@ def test_the_long_format_with_sides_times_and_ties(external, votes_file):
     assert Vote.objects.get(choice="tie").shown_at == NOON
 
 
-def test_the_same_file_again_changes_nothing(external, votes_file):
+def test_the_same_file_again_changes_nothing(external: Study, votes_file: Path) -> None:
     text = PAPER + "ann,prompt 1,Alpha\nben,prompt 1,Beta\n"
     run(external, votes_file, text)
     before = set(Vote.objects.values_list("pk", flat=True))
@@ -95,7 +97,7 @@ def test_the_same_file_again_changes_nothing(external, votes_file):
     assert_invariants(external)
 
 
-def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external, votes_file):
+def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external: Study, votes_file: Path) -> None:
     text = LONG + (
         "ann,prompt 9,Alpha,,,,\n"
         "ann,prompt 1,Gamma,,,,\n"
@@ -121,14 +123,14 @@ def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external, vot
     assert not Annotator.objects.exists()
 
 
-def test_another_vote_than_the_one_that_stands_is_a_fault(external, votes_file):
+def test_another_vote_than_the_one_that_stands_is_a_fault(external: Study, votes_file: Path) -> None:
     run(external, votes_file, PAPER + "ann,prompt 1,Alpha\n")
     with pytest.raises(VoteFileFault, match="line 2: ann has another vote on this prompt"):
         run(external, votes_file, PAPER + "ann,prompt 1,Beta\n")
     assert choices(external) == [("ann", 0, "a", "left", False)]
 
 
-def test_ids_that_are_taken_are_faults(external, votes_file):
+def test_ids_that_are_taken_are_faults(external: Study, votes_file: Path) -> None:
     same = uuid.uuid4()
     header = "annotator,prompt,choice,vote_id\n"
     with pytest.raises(VoteFileFault, match="line 3: its vote_id is that of line 2"):
@@ -138,10 +140,12 @@ def test_ids_that_are_taken_are_faults(external, votes_file):
         run(external, votes_file, f"{header}ben,prompt 2,Alpha,{same}\n")
 
 
-def test_a_live_study_takes_no_more_than_its_overlap(votes_file):
+def test_a_live_study_takes_no_more_than_its_overlap(votes_file: Path) -> None:
     study = make_study(comparisons=2, overlap=2)
     (person,) = make_annotators(study, 1)
-    held = next_assignment(annotator=person, rules=RULES, now=NOON).assignment.comparison.prompt.text
+    assignment = next_assignment(annotator=person, rules=RULES, now=NOON).assignment
+    assert assignment
+    held = assignment.comparison.prompt.text
     lines = "".join(f"{name},{held},Alpha\n" for name in ("ann", "ben"))
     with pytest.raises(VoteFileFault, match="line 3: this prompt has all the votes"):
         run(study, votes_file, PAPER + lines)
@@ -150,7 +154,7 @@ def test_a_live_study_takes_no_more_than_its_overlap(votes_file):
 
 
 @pytest.mark.parametrize(("state", "part"), [("scoring", "not ready for votes"), ("closed", "takes no more votes")])
-def test_a_study_in_the_wrong_state_takes_none(votes_file, state, part):
+def test_a_study_in_the_wrong_state_takes_none(votes_file: Path, state: str, part: str) -> None:
     study = make_study(comparisons=1, overlap=1)
     Study.objects.update(state=state, closed_at=NOON if state == "closed" else None)
     with pytest.raises(Refused, match=part):
@@ -168,30 +172,32 @@ def test_a_study_in_the_wrong_state_takes_none(votes_file, state, part):
         (b'annotator,prompt,choice\nann,"prompt 1,Alpha\n', "line 2 is not CSV"),
     ],
 )
-def test_a_file_that_is_no_such_csv(external, votes_file, content, part):
+def test_a_file_that_is_no_such_csv(external: Study, votes_file: Path, content: bytes, part: str) -> None:
     votes_file.write_bytes(content)
     with pytest.raises(Refused, match=part):
         import_votes(study=external, path=votes_file, rules=RULES, now=NOON)
 
 
-def test_a_file_that_is_not_there(external, votes_file):
+def test_a_file_that_is_not_there(external: Study, votes_file: Path) -> None:
     with pytest.raises(Refused, match=r"votes\.csv cannot be read: No such file"):
         import_votes(study=external, path=votes_file, rules=RULES, now=NOON)
 
 
-def test_a_byte_order_mark_blank_lines_and_blanks_do_no_harm(external, votes_file):
+def test_a_byte_order_mark_blank_lines_and_blanks_do_no_harm(external: Study, votes_file: Path) -> None:
     text = "\ufeff" + PAPER + "\n ann , prompt 1 , Alpha \n\n"
     assert run(external, votes_file, text).new_count == 1
 
 
-def test_votes_are_stored_in_batches(external, votes_file, django_assert_max_num_queries):
+def test_votes_are_stored_in_batches(
+    external: Study, votes_file: Path, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
     text = PAPER + "".join(f"person {number},prompt {1 + number % 3},Alpha\n" for number in range(600))
     with django_assert_max_num_queries(60):
         run(external, votes_file, text)
     assert Assignment.objects.count() == 600
 
 
-def test_the_command_says_what_it_did_and_what_is_wrong(external, votes_file):
+def test_the_command_says_what_it_did_and_what_is_wrong(external: Study, votes_file: Path) -> None:
     votes_file.write_text(PAPER + "ann,prompt 1,Alpha\n")
     out = StringIO()
     call_command("import_votes", "weather", votes_file, stdout=out)
