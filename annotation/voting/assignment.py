@@ -219,14 +219,17 @@ def _lease(
     annotator: Annotator, comparison: Comparison, index: int, lease_expires_at: datetime, now: datetime
 ) -> Assignment:
     """Lease the comparison: as it was shown before, or with sides and orders drawn for assignment number `index`."""
-    lease = {"state": Assignment.State.LEASED, "leased_at": now, "lease_expires_at": lease_expires_at}
     before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
-    if before:
-        before.comparison = comparison
-        before.state, before.leased_at, before.lease_expires_at = Assignment.State.LEASED, now, lease_expires_at
-        before.released_at = None
-        before.save(update_fields=[*lease, "released_at"])
-        return before
+    assignment = before or _new_assignment(annotator, comparison, index)
+    assignment.comparison = comparison  # with its prompt, already read
+    assignment.state = Assignment.State.LEASED
+    assignment.leased_at, assignment.lease_expires_at = now, lease_expires_at
+    assignment.released_at = None
+    assignment.save(update_fields=["state", "leased_at", "lease_expires_at", "released_at"] if before else None)
+    return assignment
+
+
+def _new_assignment(annotator: Annotator, comparison: Comparison, index: int) -> Assignment:
     images: dict[int, list[int]] = {comparison.image_set_a_id: [], comparison.image_set_b_id: []}
     rows = GeneratedImage.objects.filter(image_set__in=images).order_by("seed").values_list("image_set_id", "pk")
     for image_set_id, image_id in rows:
@@ -237,13 +240,12 @@ def _lease(
         images_a=images[comparison.image_set_a_id],
         images_b=images[comparison.image_set_b_id],
     )
-    return Assignment.objects.create(
+    return Assignment(
         comparison=comparison,
         annotator=annotator,
         left_model=shown.left_model,
         left_images=shown.left_images,
         right_images=shown.right_images,
-        **lease,
     )
 
 
