@@ -1,0 +1,41 @@
+"""What `manage.py check` says of a configuration that would go wrong later, and less plainly."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags, register
+
+
+@register(Tags.files)
+def var_folder_is_writable(**_: Any) -> list[CheckMessage]:
+    """Web and workers write images, and the embedded database and queue, below the var folder."""
+    folder = Path(settings.VAR_DIR)
+    nearest = next(path for path in (folder, *folder.parents) if path.exists())
+    if os.access(nearest, os.W_OK | os.X_OK):
+        return []
+    return [Error(f"{folder} cannot be written to.", hint="Set SEMBLANCE_VAR, or its owner.", id="semblance.E001")]
+
+
+@register()
+def heartbeat_fits_the_lease(**_: Any) -> list[CheckMessage]:
+    """A job whose lease ends between two heartbeats is taken from a worker that is well."""
+    lease, heartbeat = settings.JOB_LEASE_SECONDS, settings.JOB_HEARTBEAT_SECONDS
+    if 0 < 3 * heartbeat <= lease:
+        return []
+    message = f"JOB_HEARTBEAT_SECONDS ({heartbeat}) must lie above 0, up to a third of JOB_LEASE_SECONDS ({lease})."
+    return [Error(message, hint="One or two heartbeats may be late on a busy machine.", id="semblance.E002")]
+
+
+@register(Tags.database, deploy=True)
+def one_machine_or_servers(**_: Any) -> list[CheckMessage]:
+    """SQLite and the embedded queue are files: processes of another machine see others of their own."""
+    is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
+    is_embedded = settings.CELERY_BROKER_URL.startswith("sqla")
+    if is_sqlite == is_embedded:
+        return []
+    embedded, served = ("DATABASE_URL", "queue") if is_sqlite else ("CELERY_BROKER_URL", "database")
+    message = f"The {served} is a server, but {embedded} is a file on this machine only."
+    return [checks.Warning(message, hint=f"Set {embedded} where workers run elsewhere.", id="semblance.W001")]

@@ -1,0 +1,84 @@
+"""Settings that would go wrong later are refused or named at once."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.conf import settings as project_settings
+from django.test import Client
+from pytest_django.fixtures import Settings
+
+from annotation.checks import heartbeat_fits_the_lease, var_folder_is_writable
+
+
+def manage(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """manage.py with nothing but these variables."""
+    clean = {"PATH": os.environ["PATH"], "SEMBLANCE_VAR": str(var), **environment}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=project_settings.BASE_DIR, env=clean, capture_output=True, text=True)
+
+
+def test_any_host_name_is_refused(tmp_path: Path) -> None:
+    refused = manage(tmp_path, "check", ALLOWED_HOSTS="*")
+    assert refused.returncode != 0
+    assert "ALLOWED_HOSTS holds *" in refused.stderr
+
+
+def test_a_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
+    assert manage(tmp_path, "check").returncode == 0
+    key = tmp_path / "secret_key"
+    first = key.read_text()
+    assert manage(tmp_path, "check").returncode == 0
+    assert key.read_text() == first
+    assert len(first) >= 50
+    assert key.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_database_server_with_an_embedded_queue_is_warned_of(tmp_path: Path) -> None:
+    checked = manage(tmp_path, "check", "--deploy", DATABASE_URL="postgresql://semblance@nowhere/semblance")
+    assert "semblance.W001" in checked.stderr
+
+
+@pytest.mark.parametrize(
+    ("broker", "is_warned_of"), [("redis://broker/0", True), ("sqla+sqlite:////tmp/broker", False)]
+)
+def test_a_queue_server_with_an_embedded_database_is_warned_of(tmp_path: Path, broker: str, is_warned_of: bool) -> None:
+    checked = manage(tmp_path, "check", "--deploy", CELERY_BROKER_URL=broker)
+    assert ("semblance.W001" in checked.stderr) is is_warned_of
+
+
+@pytest.mark.parametrize(
+    ("heartbeat", "faults"), [(10, []), (20, []), (21, ["semblance.E002"]), (0, ["semblance.E002"])]
+)
+def test_heartbeats_must_fit_into_the_lease(settings: Settings, heartbeat: int, faults: list[str]) -> None:
+    settings.JOB_LEASE_SECONDS, settings.JOB_HEARTBEAT_SECONDS = 60, heartbeat
+    assert [message.id for message in heartbeat_fits_the_lease()] == faults
+
+
+def test_a_var_folder_that_cannot_be_written_is_an_error(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VAR_DIR = tmp_path / "not" / "there" / "yet"
+    assert var_folder_is_writable() == []
+    monkeypatch.setattr("annotation.checks.os.access", lambda path, mode: path != tmp_path)  # root may write anywhere
+    assert [message.id for message in var_folder_is_writable()] == ["semblance.E001"]
+
+
+@pytest.mark.django_db
+def test_health_needs_no_host_name_and_no_tls(settings: Settings) -> None:
+    settings.SECURE_SSL_REDIRECT = True
+    answer = Client().get("/healthz", headers={"host": "10.0.0.7"})
+    assert (answer.status_code, answer.content) == (200, b"ok")
+
+
+def test_health_says_when_the_database_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    from django.db import OperationalError, connection
+
+    def away() -> None:
+        raise OperationalError("the database is away")
+
+    monkeypatch.setattr(connection, "cursor", away)
+    answer = Client().get("/healthz")
+    assert (answer.status_code, answer.content) == (503, b"no database")

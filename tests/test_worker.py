@@ -1,0 +1,114 @@
+"""The supervisor of the worker's processes, and the embedded queue between two of them."""
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+from kombu import Connection
+
+import config.celery  # noqa: F401 - registers the embedded queue
+from annotation.management.processes import ProcessPlan, running, supervise, worker_plans
+
+SLEEP = ("-c", "import time; time.sleep(600)")
+
+
+def eventually(question: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 60
+    while not question() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return question()
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_process_that_dies_is_started_again() -> None:
+    said: list[str] = []
+    stop = threading.Event()
+    with running(ProcessPlan("sleeper", SLEEP), patience_seconds=10, say=said.append) as [child]:
+        watching = threading.Thread(target=supervise, args=([child],), kwargs={"stop": stop, "say": said.append})
+        watching.start()
+        first = child.process.pid
+        os.kill(first, signal.SIGKILL)
+        assert eventually(lambda: child.process.pid != first and child.exit_status is None)
+        stop.set()
+        watching.join()
+    assert said == ["sleeper ended (signal SIGKILL); starting again in 1 s"]
+    assert not is_alive(child.process.pid)
+
+
+def test_one_that_does_not_end_is_killed_and_named(tmp_path: Path) -> None:
+    said: list[str] = []
+    deaf = tmp_path / "deaf"
+    script = (
+        "import pathlib, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"pathlib.Path({str(deaf)!r}).touch(); time.sleep(600)"
+    )
+    with running(ProcessPlan("mule", ("-c", script)), patience_seconds=0.4, say=said.append) as [child]:
+        assert eventually(deaf.exists)
+    assert not is_alive(child.process.pid)
+    assert said == ["mule did not end within 0 s and was killed"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the parent-death signal is Linux's")
+def test_a_supervisor_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from annotation.management.processes import ProcessPlan, ChildProcess; "
+        f"print(ChildProcess(ProcessPlan('sleeper', {SLEEP!r})).process.pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as supervisor:
+        assert supervisor.stdout is not None
+        orphan = int(supervisor.stdout.readline())
+        assert is_alive(orphan)
+        supervisor.kill()
+    assert eventually(lambda: not is_alive(orphan))
+
+
+def test_the_clock_ticks_beside_the_control_queue_only() -> None:
+    assert [plan.name for plan in worker_plans(("gpu", "control"))] == ["gpu", "control", "clock"]
+    assert [plan.name for plan in worker_plans(("gpu",))] == ["gpu"]
+
+
+def test_an_unknown_queue_is_refused() -> None:
+    with pytest.raises(CommandError, match="there is no queue gnu; there are gpu, control"):
+        call_command("worker", queues="gnu,control", stdout=StringIO())
+
+
+def test_the_embedded_queue_gives_each_message_to_one_of_two_readers_and_keeps_none(tmp_path: Path) -> None:
+    file = tmp_path / "broker.sqlite3"
+    url = f"sqla+sqlite:///{file}"
+    sent = {f"message {number}" for number in range(40)}
+    with Connection(url) as connection:
+        queue = connection.SimpleQueue("work")
+        for message in sent:
+            queue.put(message)
+        queue.close()
+    read = (
+        "import sys, config.celery; from kombu import Connection\n"
+        f"queue = Connection({url!r}).SimpleQueue('work')\n"
+        "try:\n"
+        "    while True:\n"
+        "        message = queue.get(timeout=1); print(message.payload); message.ack()\n"
+        "except queue.Empty: pass\n"
+    )
+    readers = [subprocess.Popen([sys.executable, "-c", read], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    got = [line for reader in readers for line in reader.communicate(timeout=60)[0].splitlines()]
+    assert sorted(got) == sorted(sent)
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT count(*) FROM kombu_message").fetchone() == (0,)
