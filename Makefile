@@ -24,7 +24,7 @@ GENERATION := .venv/installed-generation
 DEV := .venv/installed-dev
 TORCH := $(shell sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)
 # Settings as a machine on the internet has them, so that `check --deploy` sees what it would see there.
-PRODUCTION := env -u DEBUG SECRET_KEY=$$(printf 'k9%.0s' {1..20}abcdefghij) HTTPS=1 ALLOWED_HOSTS=semblance.example \
+PRODUCTION := env -u DEBUG SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_urlsafe(64))') HTTPS=1 ALLOWED_HOSTS=semblance.example \
 	DATABASE_URL=postgresql://semblance@database/semblance CELERY_BROKER_URL=redis://broker/0
 
 help:  ## list these targets
