@@ -35,6 +35,7 @@ class StudyFacts:
     seed: int
     opened_at: datetime | None
     closed_at: datetime | None
+    first_vote_at: datetime | None
     is_interim: bool
     is_sealed: bool
     was_sealed_by_design: bool

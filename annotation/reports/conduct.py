@@ -41,6 +41,7 @@ def study_facts(data: StudyData) -> StudyFacts:
         seed=manifest.analysis.seed,
         opened_at=data.opened_at,
         closed_at=data.closed_at,
+        first_vote_at=data.first_vote_at,
         is_interim=data.state != Study.State.CLOSED,
         is_sealed=data.is_sealed,
         was_sealed_by_design=manifest.sealed,

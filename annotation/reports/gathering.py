@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from django.db.models import Case, Count, IntegerField, Q, QuerySet, Value, When
+from django.db.models import Case, Count, IntegerField, Min, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
@@ -55,6 +55,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         state=study.state,
         opened_at=study.opened_at,
         closed_at=study.closed_at,
+        first_vote_at=votes.aggregate(first=Min("received_at"))["first"],
         is_sealed=sealed,
         metric=chosen,
         metrics=metrics,

@@ -5,6 +5,7 @@ from typing import Any
 from annotation.reports.agreement_report import AgreementReport, ExcludedVote
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
+from annotation.reports.preregistration import preregistration
 from annotation.reports.presentation import Row, Section, Table, share_row
 from annotation.reports.result_sections import comparison_section, result_sections
 
@@ -129,7 +130,8 @@ def _design(report: AgreementReport) -> Section:
     study = report.study
     opened = f"Opened {study.opened_at:%Y-%m-%d %H:%M} UTC. " if study.opened_at else "Never opened for votes. "
     closed = f"Closed {study.closed_at:%Y-%m-%d %H:%M} UTC." if study.closed_at else "Not closed."
-    return Section("design", "Design and amendments", (opened + closed,), _design_rows(report.manifest), (table,))
+    paragraphs = (opened + closed, preregistration(report))
+    return Section("design", "Design and amendments", paragraphs, _design_rows(report.manifest), (table,))
 
 
 def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:

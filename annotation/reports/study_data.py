@@ -103,6 +103,7 @@ class EventRow:
 class StudyData:
     """What a report is made from. While `is_sealed`, scores and models behind votes were not even read.
 
+    first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
     metric: the one reported; metrics: every one that has a score in the study.
     """
@@ -111,6 +112,7 @@ class StudyData:
     state: str
     opened_at: datetime | None
     closed_at: datetime | None
+    first_vote_at: datetime | None
     is_sealed: bool
     metric: str
     metrics: tuple[str, ...]

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from django.db import transaction
+from django.utils import timezone
 
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies.creation import Actor, append_version, diffusion_model_of
@@ -59,7 +60,8 @@ def _redraft(study: Study, manifest: Manifest, changed: list[str], actor: Actor)
     )
     version = study.manifest_versions.get(number=1)
     version.document, version.sha256 = document(manifest), sha256(manifest)
-    version.save(update_fields=["document", "sha256"])
+    version.created_at = timezone.now()  # the date is that of what it says now
+    version.save(update_fields=["document", "sha256", "created_at"])
     StudyEvent.objects.create(study=study, verb="redrafted", detail={"changed": changed}, actor=actor)
     return version
 
