@@ -26,6 +26,9 @@ def _in_utc(moment: datetime) -> datetime:
         raise ValueError("the year is out of range") from error
 
 
+AnnotatorSkill = Literal["crowd", "skilled", "expert"]
+# Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
+TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
 Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # One line in one spelling: prompts are lines of files, cells of tables and names of folders.
@@ -96,6 +99,12 @@ class AnalysisPlan(Section):
     level: float = Field(default=0.95, gt=0.5, lt=1)
     resamples: int = Field(default=2000, ge=100, le=100_000)
     seed: int = Field(default=20240412, ge=0, lt=2**63)
+    annotator_skill: AnnotatorSkill = "crowd"
+
+    @property
+    def annotator_tolerance(self) -> float:
+        """How far the metric may fall short of an annotator and still stand in for one: epsilon of the test."""
+        return TOLERANCES[self.annotator_skill]
 
 
 class Manifest(Section):
