@@ -20,16 +20,9 @@ from annotation.studies.current import current_manifest
 from annotation.studies.doubts import doubts
 from annotation.studies.progress import progress
 from annotation.studies.study_file import write_study_file
+from annotation.studies.verbs import VERBS
 from generation.admin import ReadOnlyAdmin
 from generation.refusals import Refused
-
-VERBS = {
-    "launch": lifecycle.launch,
-    "open": lifecycle.open_study,
-    "pause": lifecycle.pause,
-    "close": lifecycle.close,
-    "retry failed jobs": lifecycle.retry_failed,
-}
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -112,7 +105,7 @@ class StudyAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """The study page, with the forms of its actions."""
-        context = {"verbs": VERBS, "drop_seed_form": DropSeedForm(), "may_act": self._may_act(request)}
+        context = {"verbs": VERBS.values(), "drop_seed_form": DropSeedForm(), "may_act": self._may_act(request)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def add_view(
@@ -151,16 +144,16 @@ class StudyAdmin(ReadOnlyAdmin):
         study = self._study(request, pk)
         if request.method != "POST" or verb not in VERBS:
             return self._back(study)
-        if verb == "close" and "confirmed" not in request.POST:
-            messages.error(request, "Closing unseals the study and cannot be undone: tick the box beside it first.")
+        chosen = VERBS[verb]
+        if chosen.question and "confirmed" not in request.POST:
+            messages.error(request, f"{chosen.question} Tick the box beside it first.")
             return self._back(study)
         try:
-            VERBS[verb](study=study, actor=cast(User, request.user))
+            chosen.carry_out(study=study, actor=cast(User, request.user))
         except Refused as refusal:
             messages.error(request, str(refusal))
         else:
-            study.refresh_from_db()
-            messages.success(request, f"{verb.capitalize()}: done, the study is {study.state}.")
+            messages.success(request, str(chosen.done))
         return self._back(study)
 
     def drop_seed(self, request: HttpRequest, pk: int) -> HttpResponse:

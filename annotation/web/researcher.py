@@ -15,8 +15,8 @@ from annotation.models import Annotator, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.progress import progress
 from annotation.studies.study_file import write_study_file
+from annotation.studies.verbs import verbs_for
 from annotation.voting.annotators import PEOPLE, invite
-from annotation.web.actions import verbs_for
 from annotation.web.forms import InvitationForm
 from annotation.web.staff import staff_page
 

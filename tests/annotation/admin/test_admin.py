@@ -17,6 +17,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import create_study, launch
 from annotation.studies.manifest import sha256
 from annotation.studies.study_file import parse, write_study_file
+from annotation.studies.verbs import VERBS
 from generation.models import DiffusionModel, GenerationJob
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
@@ -113,14 +114,17 @@ def act(client: Client, study: Study, verb: str, **data: str) -> HttpResponse:
 
 def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None:
     study = create_study(manifest=make_manifest(source="generated", comparisons=1))
-    assert said(act(researcher, study, "launch")) == ["Launch: done, the study is generating."]
+    assert said(act(researcher, study, "launch")) == ["Launched: the images are made and scored from here on."]
     worker.work_off()
-    for verb, state in (("open", "open"), ("pause", "paused"), ("open", "open")):
-        assert said(act(researcher, study, verb)) == [f"{verb.capitalize()}: done, the study is {state}."]
-    assert "tick the box beside it first" in said(act(researcher, study, "close"))[0]
+    for verb, state in (("open", "open"), ("pause", "paused"), ("open", "open"), ("close", "open")):
+        assert said(act(researcher, study, verb)) == [
+            f"{VERBS[verb].question} Tick the box beside it first." if verb == "close" else str(VERBS[verb].done)
+        ]
+        study.refresh_from_db()
+        assert study.state == state
+    assert said(act(researcher, study, "close", confirmed="on")) == ["Closed: the report is unsealed."]
     study.refresh_from_db()
-    assert study.state == Study.State.OPEN
-    assert said(act(researcher, study, "close", confirmed="on")) == ["Close: done, the study is closed."]
+    assert study.state == Study.State.CLOSED
     actors = set(
         study.events.exclude(verb__in=("created", "generated", "scored")).values_list("actor__username", flat=True)
     )
@@ -132,7 +136,7 @@ def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None
     [
         ("open", "Study cannot open: it is a draft; launch it first."),
         ("pause", "Study cannot be paused: it is a draft; launch it first."),
-        ("retry failed jobs", "Study has no failed jobs."),
+        ("retry", "Study has no failed jobs."),
     ],
 )
 def test_a_refused_action_says_why(researcher: Client, verb: str, sentence: str) -> None:
@@ -154,7 +158,7 @@ def test_failed_jobs_are_retried_from_the_study_page(researcher: Client, worker:
     launch(study=study)
     GenerationJob.objects.update(state="failed", error="The checkpoint is not there.")
     assert "The checkpoint is not there. (2 jobs)" in researcher.get(address("change", study.pk)).content.decode()
-    act(researcher, study, "retry failed jobs")
+    act(researcher, study, "retry")
     assert set(GenerationJob.objects.values_list("state", flat=True)) == {"queued"}
 
 

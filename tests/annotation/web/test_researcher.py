@@ -65,7 +65,7 @@ def test_the_study_page_counts(researcher: Client) -> None:
 
 @pytest.mark.parametrize("state", ["draft", "ready", "open", "paused", "closed"])
 def test_every_state_has_its_buttons(researcher: Client, state: str) -> None:
-    offered = {"draft": {"launch"}, "ready": {"open"}, "open": {"pause", "close"}, "paused": {"open", "close"}}
+    offered = {"draft": {"launch"}, "ready": {"open", "close"}, "open": {"pause", "close"}, "paused": {"open", "close"}}
     page = researcher.get(make_study(state=state).get_absolute_url()).content.decode()
     verbs = {verb for verb in ("launch", "open", "pause", "close", "retry") if f"/do/{verb}/" in page}
     assert verbs == offered.get(state, set())
