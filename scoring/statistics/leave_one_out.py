@@ -9,6 +9,7 @@ from scoring.statistics.agreement import Signs, checked_winners
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resampled_totals
+from scoring.statistics.votes import Votes
 
 _CHOICES = (1, -1, 0)  # what a vote in each column of the counts says
 
@@ -67,6 +68,34 @@ def leave_one_out(
         by_comparison=_compared(shares, labels, resampling),
         by_vote=_compared(pooled, labels, resampling),
         by_count=tuple(_at_votes(int(k), shares[size == k]) for k in np.unique(size)),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class OneAgainstOthers:
+    """One annotator's mean credit against the majority of the others, over their votes that others voted beside."""
+
+    annotator: int
+    votes: int
+    agreement: float
+
+
+def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[OneAgainstOthers, ...]:
+    """The agreement of each annotator with the majority of the others, in the annotators' order.
+
+    As `leave_one_out` credits a vote: a tie on one side only one half. Votes that stand alone on their comparison do
+    not count, and annotators with no other votes are left out.
+    """
+    counts = votes.counts(comparison_count)
+    own = np.array(_CHOICES)[votes.choice]
+    targets = np.sign((counts[:, 0] - counts[:, 1])[votes.comparison] - own)
+    is_shared = counts.sum(axis=1)[votes.comparison] >= 2
+    credit = 1 - np.abs(own - targets)[is_shared] / 2
+    who = votes.annotator[is_shared]
+    cast, earned = np.bincount(who), np.bincount(who, weights=credit)
+    return tuple(
+        OneAgainstOthers(int(annotator), int(cast[annotator]), float(earned[annotator] / cast[annotator]))
+        for annotator in np.unique(who)
     )
 
 

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.leave_one_out import leave_one_out
+from scoring.statistics.leave_one_out import each_against_the_others, leave_one_out
+from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import bounds, value
 
 FEW = Resampling(resamples=200, seed=1)
@@ -126,3 +127,26 @@ def test_one_comparison_has_values_and_no_interval() -> None:
 def test_counts_and_winners_must_fit() -> None:
     with pytest.raises(ValueError, match="2 comparisons with votes, 1 with a winner"):
         leave_one_out([(1, 1, 0), (2, 0, 0)], [1], resampling=FEW)
+
+
+def test_each_annotator_against_the_others() -> None:
+    # Comparison 0: A A B tie; comparison 1: B by annotator 2 and B by 0; comparison 2: annotator 3 alone.
+    votes = Votes.of([0, 0, 0, 0, 1, 1, 2], [0, 1, 2, 3, 2, 0, 3], [0, 0, 1, 2, 1, 1, 0])
+    found = {row.annotator: (row.votes, row.agreement) for row in each_against_the_others(votes, comparison_count=3)}
+    # Without 0 the others of comparison 0 say A, B, tie: a tie, so half; without 2 and without 3 they say A.
+    assert found == {0: (2, 0.75), 1: (1, 0.5), 2: (2, 0.5), 3: (1, 0.5)}
+
+
+@given(tables)
+@settings(max_examples=25)
+def test_annotators_weighed_by_their_votes_give_the_mean_by_vote(rows: Any) -> None:
+    choices = [[choice for choice, count in enumerate(row[:3]) for _ in range(count)] for row in rows]
+    cells = [(i, place, choice) for i, row in enumerate(choices) for place, choice in enumerate(row)]
+    votes = Votes.of(*np.array(cells, dtype=np.int64).reshape(-1, 3).T)
+    each = each_against_the_others(votes, comparison_count=len(rows))
+    pooled = leave_one_out([row[:3] for row in rows], [row[3] for row in rows], resampling=TWO).by_vote.people
+    if pooled.value is None:
+        assert each == ()
+    else:
+        weight = sum(row.votes for row in each)
+        assert sum(row.agreement * row.votes for row in each) / weight == pytest.approx(pooled.value)
