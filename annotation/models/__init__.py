@@ -1,9 +1,21 @@
 """What annotation keeps. Fields, constraints and querysets; the verbs are in studies/ and voting/."""
 
 from annotation.models.annotator import Annotator
+from annotation.models.answer import Answer
 from annotation.models.assignment import Assignment
 from annotation.models.comparison import Comparison
+from annotation.models.image_report import ImageReport
 from annotation.models.study import ManifestVersion, Study, StudyEvent
 from annotation.models.vote import Vote
 
-__all__ = ["Annotator", "Assignment", "Comparison", "ManifestVersion", "Study", "StudyEvent", "Vote"]
+__all__ = [
+    "Annotator",
+    "Answer",
+    "Assignment",
+    "Comparison",
+    "ImageReport",
+    "ManifestVersion",
+    "Study",
+    "StudyEvent",
+    "Vote",
+]

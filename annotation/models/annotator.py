@@ -37,6 +37,10 @@ class Annotator(models.Model):
         SCREENED_OUT = "screened_out"
         WITHDRAWN = "withdrawn"
 
+    class Screening(models.TextChoices):
+        COMPREHENSION = "comprehension"  # the questions about the instructions, answered wrongly twice
+        ATTENTION = "attention"  # the checks among the comparisons
+
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="annotators")
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
@@ -44,8 +48,23 @@ class Annotator(models.Model):
     token = models.CharField(max_length=40, unique=True, default=new_link_token)
     resume_code = models.CharField(max_length=10, unique=True, default=new_resume_code)
     external_id = models.CharField(max_length=200, blank=True, help_text="The id a crowd platform gave.")
+    platform_parameters = models.JSONField(
+        default=dict, blank=True, help_text="What else the platform's link said on the first visit."
+    )
     seed = models.PositiveBigIntegerField(default=new_seed, help_text="What sides and orders are drawn from.")
+    welcomed_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the welcome page was left: by consenting, where the study asks for it."
+    )
+    consent_sha256 = models.CharField(
+        max_length=64, blank=True, help_text="The hash of the consent text that was agreed to; empty: none was asked."
+    )
     instructions_read_at = models.DateTimeField(null=True, blank=True)
+    check_try_count = models.PositiveSmallIntegerField(default=0, help_text="Failed tries at the comprehension check.")
+    check_passed_at = models.DateTimeField(null=True, blank=True)
+    break_count = models.PositiveIntegerField(default=0, help_text="Breaks that are over.")
+    screened_out_for = models.CharField(max_length=13, choices=Screening, blank=True)
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+    withdrawn_vote_count = models.PositiveIntegerField(default=0, help_text="How many votes the withdrawal deleted.")
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -57,6 +76,11 @@ class Annotator(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["study", "label"], condition=Q(kind="imported"), name="one_imported_annotator_per_label"
+            ),
+            models.CheckConstraint(
+                name="annotator_withdrawn_has_a_time_and_nothing_else",
+                condition=Q(withdrawn_at__isnull=True, withdrawn_vote_count=0)
+                | Q(state="withdrawn", label="", consent_sha256="", instructions_read_at__isnull=True),
             ),
         ]
 

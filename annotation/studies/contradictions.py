@@ -4,7 +4,7 @@ Every check takes the parts of a manifest by field name. It passes over a part t
 a list, so that a study file with a broken section still hears of all its other faults.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
@@ -122,6 +122,49 @@ def _times(parts: Parts) -> Iterator[Fault]:
         yield Fault(("annotation", "closes_at"), "must come after opens_at.")
 
 
+def _questions(parts: Parts) -> Iterator[Fault]:
+    names: set[str] = set()
+    for index, question in enumerate(parts["frame"].questions if "frame" in parts else ()):
+        key = ("frame", "questions", index)
+        if question.name in names:
+            yield Fault((*key, "name"), f'"{question.name}" is the name of an earlier question; give each its own.')
+        names.add(question.name)
+        if question.kind != "choice" and question.choices:
+            yield Fault((*key, "choices"), 'belongs to kind = "choice"; leave it out, or change the kind.')
+        if question.kind == "choice":
+            yield from _choices(question.choices, key)
+
+
+def _check(parts: Parts) -> Iterator[Fault]:
+    for index, question in enumerate(parts["frame"].check if "frame" in parts else ()):
+        key = ("frame", "check", index)
+        yield from _choices(question.choices, key)
+        if question.answer not in question.choices:
+            yield Fault((*key, "answer"), f'"{question.answer}" is none of the choices; write one of them.')
+
+
+def _choices(choices: Sequence[str], key: Key) -> Iterator[Fault]:
+    if len(set(choices)) < 2 or len(set(choices)) < len(choices):
+        yield Fault((*key, "choices"), "needs at least two choices, no two of them the same.")
+
+
+def _known_order(parts: Parts) -> Iterator[Fault]:
+    if "frame" not in parts or "prompts" not in parts or "source" not in parts:
+        return
+    for name in ("practice", "worked_examples"):
+        if getattr(parts["frame"], name) and (len(parts["prompts"]) < 2 or parts["source"] == "external"):
+            sentence = "mixes images of one prompt with those of another, so the study needs images of two prompts."
+            yield Fault(("frame", name), sentence)
+
+
+def _platform(parts: Parts) -> Iterator[Fault]:
+    url = parts["platform"].redirect_url if "platform" in parts else ""
+    if url and not (url.startswith("https://") and "{code}" in url):
+        yield Fault(
+            ("platform", "redirect_url"), "must begin with https:// and hold {code}, where the completion code goes."
+        )
+
+
 CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _names,
     _templates,
@@ -130,4 +173,8 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _prompts,
     _seeds,
     _times,
+    _questions,
+    _check,
+    _known_order,
+    _platform,
 )

@@ -13,6 +13,13 @@ PATTERNS = {
     "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
     "language": "must be the code of a language, like en or de",
     "text": "must be one line",
+    "name": "must be small letters, digits and underscores, like age_group",
+    "answer": "must be one line",
+    "id_parameter": "must be the name of a parameter of an address, like PROLIFIC_PID",
+    "complete_code": "must be letters, digits, hyphens and underscores",
+    "screened_out_code": "must be letters, digits, hyphens and underscores",
+    "failed_checks_code": "must be letters, digits, hyphens and underscores",
+    "withdrawn_code": "must be letters, digits, hyphens and underscores",
 }
 KINDS = {
     "missing": "is missing.",

@@ -5,31 +5,22 @@
 
 import hashlib
 import json
-from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from unicodedata import normalize
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from annotation.studies.contradictions import contradictions
+from annotation.studies.frame_plan import FramePlan, PlatformPlan
+from annotation.studies.section import Moment, Section
 from annotation.voting.rules import VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
-
-def _in_utc(moment: datetime) -> datetime:
-    """The same moment in UTC: one spelling, so that one moment gives one hash."""
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("the year is out of range") from error
-
-
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # One line in one spelling: prompts are lines of files, cells of tables and names of folders.
 PromptText = Annotated[
@@ -39,13 +30,6 @@ PromptText = Annotated[
 ]
 # torch and the database both take up to 63 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class Section(BaseModel):
-    """A part of the study file: frozen, and nothing in it goes unread (in its dataclasses neither)."""
-
-    # Instances are validated again, so that 7 and 7.0 in a float field give one document and one hash.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, revalidate_instances="always")
 
 
 class ModelPlan(Section):
@@ -78,8 +62,11 @@ class AnnotationPlan(Section):
     show_prompt: bool = False
     opens_at: Moment | None = None
     closes_at: Moment | None = None
+    withdrawal_until: Moment | None = None
     lease_minutes: float = Field(default=30.0, gt=0, le=24 * 60)
     minimum_viewing_seconds: float = Field(default=0.0, ge=0, le=600)
+    undo_seconds: int = Field(default=30, ge=0, le=3600)
+    prefetch: int = Field(default=1, ge=0, le=3)
 
 
 class Texts(Section):
@@ -88,8 +75,15 @@ class Texts(Section):
     language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
     question: str = Field(default="Which set is more consistent?", min_length=1)
     definition: str = "Consistent: the images of a set look alike in what they show and how."
+    welcome: str = ""
+    consent: str = ""
     instructions: str = ""
     debrief: str = ""
+
+    @property
+    def consent_sha256(self) -> str:
+        """The version of the consent text; empty where none is asked."""
+        return hashlib.sha256(self.consent.encode()).hexdigest() if self.consent else ""
 
 
 class AnalysisPlan(Section):
@@ -123,6 +117,8 @@ class Manifest(Section):
     encoder: EncoderSpec = EncoderSpec()
     annotation: AnnotationPlan = AnnotationPlan()
     texts: Texts = Texts()
+    frame: FramePlan = FramePlan()
+    platform: PlatformPlan = PlatformPlan()
     analysis: AnalysisPlan = AnalysisPlan()
 
     @model_validator(mode="after")
@@ -143,6 +139,8 @@ class Manifest(Section):
             opens_at=plan.opens_at,
             closes_at=plan.closes_at,
             minimum_viewing_seconds=plan.minimum_viewing_seconds,
+            undo_seconds=plan.undo_seconds,
+            prefetch=plan.prefetch,
         )
 
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ValidationError, create_model
 
 from annotation.studies.contradictions import MODELS, Fault, Key, contradictions
 from annotation.studies.fault_sentences import faults_of
-from annotation.studies.manifest import Manifest, Section
+from annotation.studies.manifest import Manifest
+from annotation.studies.section import Section
 from annotation.studies.study_tables import Draft, translate
 from annotation.studies.texts import read_text
 from annotation.studies.toml_lines import key_lines

@@ -396,7 +396,12 @@ def test_every_key_of_the_file_is_written_back() -> None:
     manifest = make_manifest(
         source="generated",
         model_b={"name": "B", "checkpoint": "/b", "lora": "/l", "lora_scale": 1},
-        annotation={"most_annotators": 3, "opens_at": "2026-12-01T00:00:00Z", "closes_at": "2026-12-02T00:00:00Z"},
+        annotation={
+            "most_annotators": 3,
+            "opens_at": "2026-12-01T00:00:00Z",
+            "closes_at": "2026-12-02T00:00:00Z",
+            "withdrawal_until": "2026-12-24T00:00:00Z",
+        },
         prompts=[{"text": "a", "cluster": "b"}],
     )
     text = write_study_file(manifest)
