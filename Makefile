@@ -28,7 +28,7 @@ PRODUCTION := env -u DEBUG SECRET_KEY=$$($(BIN)/python -c 'import secrets; print
 	DATABASE_URL=postgresql://semblance@database/semblance CELERY_BROKER_URL=redis://broker/0
 
 help:  ## list these targets
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1|/p' Makefile | column -t -s '|'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report
 	@$(MANAGE) demo --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
