@@ -191,6 +191,8 @@ def test_no_vote_before_every_image_is_painted(page: Page, server: str, scene: S
     expect(page.locator("#state")).to_have_text("Loading")
     page.keyboard.press("1")
     page.get_by_role("button", name="Left", exact=True).click(force=True)
+    while not held:  # the test's own time limit ends this
+        page.wait_for_timeout(20)
     assert votes_of(annotator) == []
     held[0].continue_()
     until_votable(page, 1)

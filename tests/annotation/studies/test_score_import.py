@@ -71,7 +71,7 @@ def test_other_scores_than_those_that_stand_are_refused_without_telling_them(stu
     with pytest.raises(Refused) as refusal:
         import_scores(study=study, path=scores_file(tmp_path, GOOD.replace("80", "81")), metric="m")
     assert '"prompt 1" has another score under m; import under another name' in str(refusal.value)
-    assert "80" not in str(refusal.value)
+    assert "80" not in str(refusal.value).replace(str(tmp_path), "")
     assert SetScore.objects.filter(metric="m").count() == 6
 
 
