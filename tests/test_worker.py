@@ -32,8 +32,12 @@ def eventually(question: Callable[[], bool]) -> bool:
 
 def is_alive(pid: int) -> bool:
     """Whether it still runs; one that ended and that nobody has collected yet (a zombie) does not."""
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    return status.stdout.strip()[:1] not in ("", "Z")
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    status = Path(f"/proc/{pid}/stat")  # pid (name) state ...; Linux only
+    return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_process_that_dies_is_started_again() -> None:
