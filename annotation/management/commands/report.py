@@ -1,4 +1,4 @@
-"""report STUDY --format html|json|csv|latex|txt [--out PATH]: the agreement report of a study."""
+"""report STUDY --format FORMAT [--out PATH], and the same with --from-bundle FILE in place of STUDY."""
 
 from pathlib import Path
 from typing import Any
@@ -6,44 +6,110 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.bundle import Replay, replay, write_bundle
 from annotation.reports.files import whole_file
 from annotation.reports.gathering import gather
+from annotation.reports.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.rendering import FORMATS, render
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from generation.refusals import Refused
 
+BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
+
 
 class Command(BaseCommand):
     """Writes the report to a file and prints the claim line, or prints the report."""
 
-    help = "The agreement report of a study, to a file or to standard output."
+    help = "The agreement report of a study, or of a replay bundle, to a file or to standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study, the format, the metric and where to."""
-        parser.add_argument("study", help="The study's slug.")
-        parser.add_argument("--format", choices=tuple(FORMATS), default="txt")
+        """The study or the bundle, the format, the metric and where to."""
+        parser.add_argument("study", nargs="?", help="The study's slug.")
+        parser.add_argument("--from-bundle", type=Path, help="A replay bundle in place of a study; needs no database.")
+        parser.add_argument("--format", choices=(*FORMATS, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
         parser.add_argument("--metric", default="", help="Which of the study's metrics (default: its own).")
-        parser.add_argument("--out", type=Path, help="The file to write; without it the report is printed.")
+        parser.add_argument("--out", type=Path, help="The file (figures: the folder) to write; else it is printed.")
+        parser.add_argument("--replaces", type=Path, help="With --format bundle: the former bundle, to be named in it.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Gather, compute, render, write."""
         try:
-            self._report(options)
+            self._check(options)
+            if options["format"] == BUNDLE:
+                self._bundle(options)
+            else:
+                self._report(options)
         except Study.DoesNotExist as error:
             raise CommandError(f"There is no study {options['study']!r}.") from error
         except Refused as error:
             raise CommandError(str(error)) from error
 
-    def _report(self, options: dict[str, Any]) -> None:
+    def _check(self, options: dict[str, Any]) -> None:
+        if (options["study"] is None) == (options["from_bundle"] is None):
+            raise Refused("Name either a study or, with --from-bundle, a bundle.")
+        if options["format"] == BUNDLE and options["from_bundle"]:
+            raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
+        if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
+            raise Refused(f"--format {options['format']} needs --out.")
+        if options["replaces"] and options["format"] != BUNDLE:
+            raise Refused("--replaces goes with --format bundle.")
+
+    def _bundle(self, options: dict[str, Any]) -> None:
         study = Study.objects.get(slug=options["study"])
-        report = build_report(gather(study, manifest=current_manifest(study), metric=options["metric"]))
-        text = render(report, options["format"])
-        if options["out"] is None:
-            self.stdout.write(text, ending="")
-            return
         with whole_file(options["out"]) as path:
-            path.write_text(text, encoding="utf-8")
+            made = write_bundle(study, path, metric=options["metric"], replaces=options["replaces"])
         self.stdout.write(f"{options['out']}")
+        self.stdout.write(f"{made.votes} votes, {made.members} members; SHA-256 of its index: {made.sha256}")
+
+    def _report(self, options: dict[str, Any]) -> None:
+        report = self._replayed(options) if options["from_bundle"] else self._of_study(options)
+        if options["out"] is None:
+            self.stdout.write(_text(report, options["format"]), ending="")
+            return
+        for path in _write(report, options["format"], options["out"]):
+            self.stdout.write(f"{path}")
         for line in (*report.notices, report.claim):
             self.stdout.write(line)
+
+    def _of_study(self, options: dict[str, Any]) -> AgreementReport:
+        study = Study.objects.get(slug=options["study"])
+        return build_report(gather(study, manifest=current_manifest(study), metric=options["metric"]))
+
+    def _replayed(self, options: dict[str, Any]) -> AgreementReport:
+        found = replay(options["from_bundle"])
+        if options["metric"] not in ("", found.data.metric):
+            raise Refused(f"The bundle was made for the metric {found.data.metric!r}; make another for other metrics.")
+        # Beside the report, never in it: it may be on its way through a pipe.
+        stream = self.stdout if options["out"] else self.stderr
+        for line in _verdict(found):
+            stream.write(line)
+        return build_report(found.data)
+
+
+def _text(report: AgreementReport, report_format: str) -> str:
+    return bibliography() if report_format == BIBTEX else render(report, report_format)
+
+
+def _write(report: AgreementReport, report_format: str, out: Path) -> list[Path]:
+    """Write the report in a format; returns the files."""
+    if report_format == FIGURES:
+        return write_figures(report, out)
+    with whole_file(out) as path:
+        if report_format == PARQUET:
+            write_comparisons(report, path)
+        else:
+            path.write_text(_text(report, report_format), encoding="utf-8")
+    return [out]
+
+
+def _verdict(found: Replay) -> tuple[str, ...]:
+    lines = [f"Every hash of {found.member_count} members holds; SHA-256 of the bundle's index: {found.sha256}"]
+    for again in found.rescored.values():
+        same = again.count - again.differing
+        lines.append(
+            f"Scores computed again from the embeddings: {same} of {again.count} are the same, "
+            f"the largest difference is {again.largest_difference:.2g}."
+        )
+    return tuple(lines)

@@ -1,0 +1,154 @@
+"""The data of a report as files, and back: one JSON document, a CSV table for each set of columns, NumPy arrays.
+
+Driven by the types of `StudyData`, so that whatever a report is made from is kept, field by field. Pure.
+"""
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass
+from datetime import datetime
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+from numpy.typing import NDArray
+
+from annotation.reports.archive import canonical_json
+from annotation.reports.study_data import StudyData
+from annotation.studies.manifest import Manifest
+
+STUDY = "study.json"
+_TABLE, _COLUMNS, _ARRAY, _TEXT = "$table", "$columns", "$array", "text"
+
+Files = dict[str, bytes]
+Read = Callable[[str], bytes]
+
+
+def to_files(data: StudyData) -> Files:
+    """The data as files by name, without its manifest.
+
+    Columns that belong together (arrays of one dimension and texts of the same number) make a CSV table, arrays of
+    more dimensions a .npy file each, the rest is in study.json.
+    """
+    files: Files = {}
+    document = _plain(data, "", files)
+    return {STUDY: canonical_json(document), **files}
+
+
+def from_files(read: Read, manifest: Manifest) -> StudyData:
+    """The data that `to_files` wrote. Raises KeyError, TypeError or ValueError where files do not fit."""
+    found: StudyData = _restored(json.loads(read(STUDY)), StudyData, _Sources(read, manifest))
+    return found
+
+
+# --- writing ------------------------------------------------------------------------------------
+def _plain(value: Any, path: str, files: Files) -> Any:
+    if isinstance(value, Manifest):
+        return None
+    if isinstance(value, np.ndarray):
+        files[f"{path}.npy"] = _npy(value)
+        return {_ARRAY: f"{path}.npy"}
+    if is_dataclass(value):
+        columns = _columns(value)
+        rest = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in columns}
+        plain = {name: _plain(item, f"{path}/{name}".lstrip("/"), files) for name, item in rest.items()}
+        return plain | _with_table(columns, f"{path}.csv", files)
+    if isinstance(value, dict):
+        # Files go by place: a key may be any text, also one that would lead elsewhere when unpacked.
+        return {key: _plain(item, f"{path}/{place}", files) for place, (key, item) in enumerate(value.items(), start=1)}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, f"{path}/{place}", files) for place, item in enumerate(value, start=1)]
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _columns(value: Any) -> dict[str, Any]:
+    """The fields that are columns of one table: the longest run of arrays, and texts of the same number."""
+    items = {f.name: getattr(value, f.name) for f in fields(value)}
+    lengths = [len(item) for item in items.values() if isinstance(item, np.ndarray) and item.ndim == 1]
+    if not lengths:
+        return {}
+    n = max(lengths)
+    return {name: item for name, item in items.items() if _is_column(item, n)}
+
+
+def _is_column(item: Any, n: int) -> bool:
+    if isinstance(item, np.ndarray):
+        return bool(item.shape == (n,))
+    return isinstance(item, tuple) and len(item) == n > 0 and all(isinstance(cell, str) for cell in item)
+
+
+def _with_table(columns: dict[str, Any], name: str, files: Files) -> dict[str, Any]:
+    if not columns:
+        return {}
+    files[name] = _csv(columns)
+    kinds = {key: item.dtype.str if isinstance(item, np.ndarray) else _TEXT for key, item in columns.items()}
+    return {_TABLE: name, _COLUMNS: kinds}
+
+
+def _csv(columns: dict[str, Any]) -> bytes:
+    sink = io.BytesIO()
+    table = pa.table({name: pa.array(item) for name, item in columns.items()})
+    pa_csv.write_csv(table, sink, pa_csv.WriteOptions(quoting_style="needed"))
+    return sink.getvalue()
+
+
+def _npy(array: NDArray[Any]) -> bytes:
+    sink = io.BytesIO()
+    np.lib.format.write_array(sink, array, version=(1, 0), allow_pickle=False)
+    return sink.getvalue()
+
+
+# --- reading ------------------------------------------------------------------------------------
+class _Sources:
+    """Where the parts of the data come from."""
+
+    def __init__(self, read: Read, manifest: Manifest) -> None:
+        self.read, self.manifest = read, manifest
+
+
+def _restored(value: Any, kind: Any, sources: _Sources) -> Any:
+    origin = get_origin(kind)
+    if kind is Manifest:
+        return sources.manifest
+    if origin in (UnionType, Union):
+        (kind,) = [option for option in get_args(kind) if option is not NoneType]
+        return None if value is None else _restored(value, kind, sources)
+    if origin is np.ndarray:
+        return np.load(io.BytesIO(sources.read(value[_ARRAY])), allow_pickle=False)
+    if origin is tuple:
+        return tuple(_restored(item, get_args(kind)[0], sources) for item in value)
+    if origin is dict:
+        return {name: _restored(item, get_args(kind)[1], sources) for name, item in value.items()}
+    if is_dataclass(kind):
+        return _restored_dataclass(value, kind, sources)
+    return datetime.fromisoformat(value) if kind is datetime else value
+
+
+def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> Any:
+    columns = _read_csv(sources.read(value[_TABLE]), value[_COLUMNS]) if _TABLE in value else {}
+    hints = get_type_hints(kind)
+    rest = {f.name: value[f.name] for f in fields(kind) if f.name not in columns}
+    return kind(**columns, **{name: _restored(item, hints[name], sources) for name, item in rest.items()})
+
+
+def _read_csv(table: bytes, kinds: dict[str, str]) -> dict[str, Any]:
+    types = {
+        name: pa.string() if kind == _TEXT else pa.from_numpy_dtype(np.dtype(kind)) for name, kind in kinds.items()
+    }
+    options = pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[])
+    parsing = pa_csv.ParseOptions(newlines_in_values=True)
+    rows = pa_csv.read_csv(pa.BufferReader(table), parse_options=parsing, convert_options=options)
+    return {name: _column(rows[name], kind) for name, kind in kinds.items()}
+
+
+def _arrow_type(kind: str) -> Any:
+    return pa.string() if kind == _TEXT else pa.from_numpy_dtype(np.dtype(kind))
+
+
+def _column(column: Any, kind: str) -> Any:
+    if kind == _TEXT:
+        return tuple(column.to_pylist())
+    return column.to_numpy().astype(np.dtype(kind), copy=True)
