@@ -4,6 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from annotation.reports.findings.fragility import Fragility
+from annotation.reports.findings.headlines import Headlines
+from annotation.reports.findings.image_noise import ImageNoise
+from annotation.reports.findings.margins import Margins
+from annotation.reports.findings.metric_lab import MetricLab
+from annotation.reports.findings.people import PeopleLimits
+from annotation.reports.findings.power import Power
+from annotation.reports.findings.sensitivity import Sensitivity
+from annotation.reports.findings.voters import LongestRun, VoterAgreement
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.chance import Baseline, ChanceCorrected
 from scoring.statistics.estimate import Estimate, SignificanceTest
@@ -11,7 +20,7 @@ from scoring.statistics.leave_one_out import LeaveOneOut
 from scoring.statistics.reliability import Reliability
 from scoring.statistics.significance import Wilcoxon
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,7 @@ class AnnotatorFacts:
     excluded_votes: int
     tie_votes: int
     left_share: Estimate
+    longest_run: LongestRun
     median_response_seconds: float | None
 
 
@@ -223,9 +233,18 @@ class Results:
     chance_corrected: ChanceCorrected
     confusion: Confusion
     reliability: Reliability
+    with_excluded_votes: Headlines | None
+    sensitivity: Sensitivity
     leave_one_out: LeaveOneOut
+    people: PeopleLimits
+    annotators: tuple[VoterAgreement, ...]
     scores: ScoreComparison
+    image_noise: ImageNoise
+    margins: Margins
     bias: Bias
+    fragility: Fragility
+    power: Power
+    metrics: MetricLab
     comparisons: tuple[ComparisonRow, ...]
 
 

@@ -13,6 +13,7 @@ from annotation.reports.agreement_report import (
     StudyEventFacts,
     StudyFacts,
 )
+from annotation.reports.findings.voters import longest_run
 from annotation.reports.study_data import LEFT, RIGHT, TIE, StudyData
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import wilson
@@ -170,6 +171,7 @@ def _annotator_facts(data: StudyData) -> tuple[AnnotatorFacts, ...]:
                 excluded_votes=len(own) - len(counted),
                 tie_votes=int((votes.side[counted] == TIE).sum()),
                 left_share=_left_share(votes.side[counted], level=level),
+                longest_run=longest_run(votes.side[counted[np.argsort(votes.arrival[counted])]]),
                 median_response_seconds=_median(_response_times(votes.response_ms[counted])),
             )
         )

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.reports.similarities import gather_similarities
 from annotation.reports.study_data import (
     LEFT,
     MODEL_A,
@@ -59,6 +60,8 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         is_sealed=sealed,
         metric=chosen,
         metrics=metrics,
+        margins=None if sealed else _margins(study, rows, metrics=[name for name in metrics if name != chosen]),
+        similarities=None if sealed else gather_similarities(rows, metric=chosen),
         comparisons=_comparison_arrays(study, rows, metric=chosen, sealed=sealed),
         votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
         late_count=votes.filter(state=Vote.State.LATE).count(),
@@ -138,6 +141,17 @@ def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sea
     )
 
 
+def _margins(study: Study, rows: list[Comparison], *, metrics: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Score of A minus score of B by each metric, NaN where one is missing."""
+    columns = {}
+    for metric in metrics:
+        of = _scores(study, metric=metric)
+        columns[metric] = np.array(
+            [of.get(row.image_set_a_id, np.nan) - of.get(row.image_set_b_id, np.nan) for row in rows], dtype=np.float64
+        )
+    return columns
+
+
 def _score_column(image_sets: list[int], scores: dict[int, float] | None) -> NDArray[np.float64] | None:
     return None if scores is None else np.array([scores.get(pk, np.nan) for pk in image_sets], dtype=np.float64)
 
@@ -180,7 +194,7 @@ def _vote_arrays(
 ) -> VoteArrays:
     columns = _OPEN_COLUMNS if sealed else _OPEN_COLUMNS + _SEALED_COLUMNS
     dtype = np.dtype(_ROW if sealed else _ROW + _SEALED_ROW)
-    stream = votes.order_by().values_list(*columns).iterator(chunk_size=_CHUNK)
+    stream = votes.order_by("received_at", "pk").values_list(*columns).iterator(chunk_size=_CHUNK)
     table = np.fromiter(stream, dtype=dtype)
     comparison = _places(table["comparison"], [row.pk for row in rows])
     annotator = _places(table["annotator"], [row.pk for row in annotators])
@@ -193,6 +207,7 @@ def _vote_arrays(
         choice=None if sealed else table["choice"],
         left=None if sealed else table["left"],
         response_ms=table["response_ms"],
+        arrival=order,
         is_excluded=table["is_excluded"],
         exclusions=_exclusions(votes, rows=rows, annotators=annotators),
     )

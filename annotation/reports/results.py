@@ -18,6 +18,16 @@ from annotation.reports.agreement_report import (
 )
 from annotation.reports.conduct import SIDES_UNKNOWN
 from annotation.reports.counting import Outcome, outcome, side_votes_by_annotator, votes_by_side
+from annotation.reports.findings.analysed import analysed
+from annotation.reports.findings.fragility import fragility
+from annotation.reports.findings.headlines import with_excluded_votes
+from annotation.reports.findings.image_noise import image_noise
+from annotation.reports.findings.margins import margins
+from annotation.reports.findings.metric_lab import metric_lab
+from annotation.reports.findings.people import people_limits
+from annotation.reports.findings.power import power_findings
+from annotation.reports.findings.sensitivity import sensitivity
+from annotation.reports.findings.voters import voter_agreements
 from annotation.reports.study_data import StudyData
 from scoring.statistics import agreement as agreements
 from scoring.statistics.agreement import Signs, TieTreatment
@@ -38,12 +48,14 @@ def results(data: StudyData) -> Results:
     found = outcome(data)
     plan = data.manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
-    people, metric = found.people[found.is_analysed], found.metric[found.is_analysed]
-    clusters = data.comparisons.cluster[found.is_analysed]
+    kept = analysed(data, found)
+    people, metric, clusters = kept.people, kept.metric, kept.clusters
+    agreement = _agreement(data, found, resampling=resampling)
+    constant = baseline(people, metric, ties=plan.primary_endpoint, level=plan.level)
     may_tie = data.manifest.annotation.ties or bool(found.votes[:, 2].any())
     return Results(
-        agreement=_agreement(data, found, resampling=resampling),
-        baseline=baseline(people, metric, ties=plan.primary_endpoint, level=plan.level),
+        agreement=agreement,
+        baseline=constant,
         fisher_exact=fisher_exact(people, metric),
         against_one_half=against_one_half(people, metric),
         chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
@@ -51,9 +63,18 @@ def results(data: StudyData) -> Results:
         reliability=reliability(
             found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
         ),
+        with_excluded_votes=with_excluded_votes(data, resampling=resampling),
+        sensitivity=sensitivity(kept, ties=plan.primary_endpoint, may_tie=may_tie, resampling=resampling),
         leave_one_out=_leave_one_out(found, clusters, resampling=resampling),
+        people=people_limits(data, kept, resampling=resampling),
+        annotators=voter_agreements(data, kept),
         scores=_scores(data, found, resampling=resampling),
+        image_noise=image_noise(data, kept, resampling=resampling),
+        margins=margins(kept, resampling=resampling),
         bias=_bias(data, resampling=resampling),
+        fragility=fragility(data, kept, level=plan.level),
+        power=power_findings(agreement=agreement.headline, baseline=constant.agreement),
+        metrics=metric_lab(data, found, resampling=resampling),
         comparisons=_rows(data, found),
     )
 

@@ -39,6 +39,25 @@ class ComparisonArrays:
 
 
 @dataclass(frozen=True, slots=True)
+class Similarities:
+    """How alike the images of each set are, for the m comparisons whose two sets have images of the same N seeds.
+
+    comparison: (m,) indices. a, b: (m, N, N) similarities of every two images of a set, zero on the diagonal, row i of
+    both from the same seed. reason: why there are none.
+    """
+
+    comparison: NDArray[np.int64]
+    a: NDArray[np.float64]
+    b: NDArray[np.float64]
+    reason: str
+
+    @classmethod
+    def none(cls, reason: str) -> "Similarities":
+        """No similarities, and why."""
+        return cls(np.empty(0, dtype=np.int64), np.empty((0, 0, 0)), np.empty((0, 0, 0)), reason)
+
+
+@dataclass(frozen=True, slots=True)
 class Exclusion:
     """An excluded vote: indices of its comparison and its annotator, and why it does not count."""
 
@@ -54,7 +73,8 @@ class VoteArrays:
     comparison, annotator: (v,) indices. side: (v,) LEFT, RIGHT or TIE; UNKNOWN where the sides are not known.
     choice: (v,) MODEL_A, MODEL_B or TIE. left: (v,) the model shown left, UNKNOWN where the sides are not known.
     choice and left are None while the study is sealed. response_ms: (v,) milliseconds, UNKNOWN where not measured.
-    exclusions: the excluded votes, each with its reason.
+    arrival: (v,) places in the order in which the votes were received. exclusions: the excluded votes, each with its
+    reason.
     """
 
     comparison: NDArray[np.int32]
@@ -63,6 +83,7 @@ class VoteArrays:
     choice: NDArray[np.int8] | None
     left: NDArray[np.int8] | None
     response_ms: NDArray[np.int32]
+    arrival: NDArray[np.int64]
     is_excluded: NDArray[np.bool_]
     exclusions: tuple[Exclusion, ...]
 
@@ -105,7 +126,9 @@ class StudyData:
 
     first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
-    metric: the one reported; metrics: every one that has a score in the study.
+    metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
+    B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
+    None while the study is sealed.
     """
 
     manifest: Manifest
@@ -116,6 +139,8 @@ class StudyData:
     is_sealed: bool
     metric: str
     metrics: tuple[str, ...]
+    margins: dict[str, NDArray[np.float64]] | None
+    similarities: Similarities | None
     comparisons: ComparisonArrays
     votes: VoteArrays
     late_count: int

@@ -6,13 +6,14 @@ from datetime import timedelta
 from hashlib import sha256
 from typing import Any
 
+import numpy as np
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.studies import manifest as manifests
 from annotation.studies.manifest import Manifest
-from generation.models import DiffusionModel, ImageSet, Prompt
-from scoring.models import SetScore
+from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
+from scoring.models import Encoder, ImageEmbedding, SetScore
 
 
 @dataclass
@@ -145,3 +146,19 @@ def crossed(table: Sequence[Sequence[int]], *, voters: int = 3, kind: str = "per
         kind=kind,
         state=state,
     )
+
+
+def embed(comparison: Comparison, *, spread_a: float, spread_b: float, images: int = 4) -> None:
+    """Images with embeddings for both sets, from the same seeds: the wider the spread, the lower the score."""
+    metric = Manifest.model_fields["encoder"].default.metric
+    encoder, _ = Encoder.objects.get_or_create(identity=metric.removeprefix("scs/"), fingerprint="e" * 64)
+    for image_set, spread in ((comparison.image_set_a, spread_a), (comparison.image_set_b, spread_b)):
+        rng = np.random.default_rng(image_set.pk)
+        for seed in range(images):
+            image = GeneratedImage.objects.create(
+                image_set=image_set, seed=seed, path="", sha256="a" * 64, width=8, height=8, byte_count=1
+            )
+            vector = np.ones(8) + spread * rng.normal(size=8)
+            ImageEmbedding.objects.create(
+                image=image, encoder=encoder, dimension=8, vector=vector.astype("<f4").tobytes()
+            )

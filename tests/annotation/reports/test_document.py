@@ -16,12 +16,13 @@ from annotation.reports.exports import columns
 from annotation.reports.gathering import gather
 from annotation.reports.report import build_report
 from annotation.studies.manifest import Manifest, sha256
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.studies import Plan, crossed, embed, make_study
 
 pytestmark = pytest.mark.django_db
 
 DOCUMENTATION = (Path(settings.BASE_DIR) / "docs" / "report.md").read_text()
-DOCUMENTED = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", DOCUMENTATION, re.MULTILINE))
+KEYS = DOCUMENTATION.partition("## The JSON document")[2].partition("\n## ")[0]
+DOCUMENTED = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", KEYS, re.MULTILINE))
 FREE = {"manifest", "events[].detail"}  # described elsewhere, or by the verb
 ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason"}
 TEST = {"statistic", "p_value", "n", "method", "reason"}
@@ -45,15 +46,17 @@ def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def full_document() -> dict[str, Any]:
     """A document in which every list has an entry and everything optional is there."""
-    study, manifest = make_study(crossed([[5, 1], [1, 5]]))
+    study, manifest = make_study(crossed([[16, 2], [1, 15]]))
     StudyEvent.objects.create(study=study, verb="open", detail={"from": "ready"})
     vote = study.annotators.earliest("pk").assignments.earliest("pk").votes.get()
     vote.excluded_at, vote.exclusion_reason = study.closed_at, "failed the check"
     vote.save()
-    image_set = study.comparisons.earliest("pk").image_set_a
-    image_set.scores.create(metric="lpips", value=0.5, source="imported")
+    first = study.comparisons.earliest("pk")
+    first.image_set_a.scores.create(metric="lpips", value=0.5, source="imported")
+    embed(first, spread_a=0.1, spread_b=0.5)
     document: dict[str, Any] = json.loads(to_json(build_report(gather(study, manifest=manifest))))
     document["notices"].append("a notice")
+    document["results"]["sensitivity"]["dawid_skene"][0]["warnings"].append("a warning")
     return document
 
 

@@ -1,0 +1,66 @@
+"""The comparisons on which the agreement rests, and their votes one by one. Pure."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.reports.counting import Outcome
+from annotation.reports.study_data import StudyData
+from scoring.statistics.agreement import Signs
+from scoring.statistics.counts import Integers
+from scoring.statistics.intervals import Floats, Resampling
+from scoring.statistics.votes import Votes
+
+_FEWEST_RESAMPLES = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Analysed:
+    """The n comparisons with votes and both scores.
+
+    place: (n,) their indices in the study. counts: (n, 3) votes for A, for B, for neither. people, metric: (n,) winners
+    as signs. margin: (n,) score of A minus score of B. clusters: (n,) labels. votes: the counted votes, comparisons
+    numbered from 0 to n - 1.
+    """
+
+    place: Integers
+    counts: Integers
+    people: Signs
+    metric: Signs
+    margin: Floats
+    clusters: Integers
+    votes: Votes
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+
+def analysed(data: StudyData, found: Outcome) -> Analysed:
+    """Those of a study that is not sealed. Raises ValueError for one that is."""
+    if data.votes.choice is None:
+        raise ValueError("a sealed study has no votes by model")
+    kept = found.is_analysed
+    number = np.cumsum(kept) - 1
+    counted: NDArray[np.bool_] = ~data.votes.is_excluded & kept[data.votes.comparison]
+    return Analysed(
+        place=np.flatnonzero(kept),
+        counts=found.votes[kept],
+        people=found.people[kept],
+        metric=found.metric[kept],
+        margin=found.margin[kept],
+        clusters=data.comparisons.cluster[kept],
+        votes=Votes.of(
+            number[data.votes.comparison[counted]], data.votes.annotator[counted], data.votes.choice[counted]
+        ),
+    )
+
+
+def within_budget(resampling: Resampling, *, numbers: int, budget: int) -> Resampling:
+    """As many resamples of so many numbers each as the budget of numbers allows, never fewer than a hundred.
+
+    What cannot work on counts per comparison has a budget of its own, so that a large study's report stays quick; the
+    method of each estimate says how many resamples there were.
+    """
+    affordable = max(_FEWEST_RESAMPLES, budget // max(1, numbers))
+    return replace(resampling, resamples=min(resampling.resamples, affordable))

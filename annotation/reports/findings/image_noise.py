@@ -1,0 +1,81 @@
+"""How sure the scores are that rest on N images a set, and how many images would have been enough. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from annotation.reports.findings.analysed import Analysed, within_budget
+from annotation.reports.study_data import Similarities, StudyData
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.image_count import AtImages, agreement_by_images
+from scoring.statistics.intervals import Resampling
+from scoring.statistics.seed_noise import CLEAR, agreement_where_clear, seed_noise
+
+NOISE_BUDGET = 400_000_000  # resamples times pairs of images, all comparisons together
+SUBSET_BUDGET = 2_000_000_000  # subsets times pairs of images, all comparisons and numbers of images together
+_MOST_SUBSETS = 500  # percentiles of a spread, not of an interval that a claim rests on
+
+
+@dataclass(frozen=True, slots=True)
+class NoisyMargin:
+    """One comparison under resampled seeds. flip: the share of resamples that name another winner."""
+
+    position: int
+    margin: Estimate
+    flip: float | None
+    standard_error: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ImageNoise:
+    """What the scores owe to the N images that there happen to be.
+
+    images: N, None where there are none. comparisons: those analysed whose images could be resampled. doubtful: of
+    these, those that other seeds could well have turned, flip above .05. agreement_where_clear: strict, without them.
+    margins: one row a comparison. by_images: with 2, 3, … N of the images. reason: why nothing is there.
+    """
+
+    images: int | None
+    comparisons: int
+    doubtful: int | None
+    agreement_where_clear: Estimate
+    margins: tuple[NoisyMargin, ...]
+    by_images: tuple[AtImages, ...]
+    reason: str
+
+
+def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> ImageNoise:
+    """Resample the images of each comparison, and draw smaller sets of them."""
+    similarities = data.similarities or Similarities.none("sealed")
+    _, ours, theirs = np.intersect1d(kept.place, similarities.comparison, return_indices=True)
+    if not len(ours):
+        reason = similarities.reason or "no comparison has votes, scores and embedded images"
+        undefined = Estimate.undefined(reason, n=0, level=resampling.level, method="Wilson")
+        return ImageNoise(None, 0, None, undefined, (), (), reason)
+    a, b = similarities.a[theirs], similarities.b[theirs]
+    images = a.shape[1]
+    pairs = len(a) * images**2
+    budgeted = within_budget(resampling, numbers=pairs, budget=NOISE_BUDGET)
+    noise = [seed_noise(of_a, of_b, resampling=budgeted) for of_a, of_b in zip(a, b, strict=True)]
+    flips = np.array([np.nan if row.flip is None else row.flip for row in noise])
+    known = ~np.isnan(flips)
+    subsets = within_budget(
+        Resampling(resampling.level, min(resampling.resamples, _MOST_SUBSETS), resampling.seed),
+        numbers=pairs * images,
+        budget=SUBSET_BUDGET,
+    )
+    positions = data.comparisons.position[kept.place[ours]] + 1
+    return ImageNoise(
+        images=images,
+        comparisons=len(a),
+        doubtful=int((flips[known] > CLEAR).sum()),
+        agreement_where_clear=agreement_where_clear(
+            kept.people[ours][known], kept.metric[ours][known], flips[known], level=resampling.level
+        ),
+        margins=tuple(
+            NoisyMargin(int(position), row.margin, row.flip, row.standard_error)
+            for position, row in zip(positions, noise, strict=True)
+        ),
+        by_images=agreement_by_images(kept.people[ours], a - b, resampling=subsets),
+        reason="",
+    )

@@ -1,0 +1,100 @@
+"""How many comparisons the next study needs, and what this one could have shown. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.power import AgainstBaseline, needed_comparisons, power
+
+TARGET = 0.8
+_SIZES = (25, 50, 75, 100, 150, 200, 300, 500)
+_STEPS = 1000  # the least detectable agreement is found to a tenth of a per cent
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Comparisons needed to show that a metric of `agreement` beats `baseline`.
+
+    first: the fewest that reach the power, rejecting from `rejects_from` agreements on. safe: from here on the power
+    never falls below again. detectable: the least agreement that this study's own number of comparisons shows.
+    """
+
+    baseline: float | None
+    agreement: float | None
+    first: int | None
+    rejects_from: int | None
+    safe: int | None
+    detectable: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PowerAt:
+    """The power of a number of comparisons; None where the test cannot be made."""
+
+    comparisons: int
+    against_baseline: float | None
+    against_one_half: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Power:
+    """One-sided exact binomial tests at `significance_level`; `target` is the power wanted."""
+
+    significance_level: float
+    target: float
+    against_baseline: Needed
+    against_one_half: Needed
+    by_comparisons: tuple[PowerAt, ...]
+
+
+def power_findings(*, agreement: Estimate, baseline: Estimate) -> Power:
+    """As if the true agreement were the one observed, against the observed baseline and against one half."""
+    level = round(1 - agreement.level, 12)
+    n, share = agreement.n, agreement.value
+    return Power(
+        significance_level=level,
+        target=TARGET,
+        against_baseline=_needed(share, baseline.value, level=level, n=n, reason=agreement.reason),
+        against_one_half=_needed(share, 0.5, level=level, n=n, reason=agreement.reason),
+        by_comparisons=tuple(
+            PowerAt(size, _power(size, share, baseline.value, level), _power(size, share, 0.5, level))
+            for size in _SIZES
+        ),
+    )
+
+
+def _needed(agreement: float | None, baseline: float | None, *, level: float, n: int, reason: str) -> Needed:
+    if agreement is None or baseline is None:
+        return Needed(baseline, agreement, None, None, None, None, reason or "no baseline")
+    if baseline in (0.0, 1.0):
+        return Needed(baseline, agreement, None, None, None, None, "no test against a baseline of none or all")
+    test = AgainstBaseline(baseline, level)
+    detectable = _detectable(test, n)
+    if not baseline < agreement < 1:
+        why = "the observed agreement is not above the baseline" if agreement <= baseline else "nothing disagrees"
+        return Needed(baseline, agreement, None, None, None, detectable, why)
+    try:
+        found = needed_comparisons(test, agreement=agreement, target=TARGET)
+    except ValueError as error:  # too close to the baseline for any study
+        return Needed(baseline, agreement, None, None, None, detectable, str(error))
+    return Needed(baseline, agreement, found.first, found.rejects_from, found.safe, detectable, "")
+
+
+def _detectable(test: AgainstBaseline, n: int) -> float | None:
+    """None where even a metric that is always right would not be shown to beat the baseline."""
+    shares = np.arange(1, _STEPS) / _STEPS
+    size = np.array([n])
+    enough = [
+        share
+        for share in shares[shares > test.baseline].tolist()
+        if float(power(size, test, agreement=share)[0]) >= TARGET
+    ]
+    return min(enough, default=None)
+
+
+def _power(size: int, agreement: float | None, baseline: float | None, level: float) -> float | None:
+    if agreement is None or baseline is None or not 0 < baseline < 1:
+        return None
+    return float(power(np.array([size]), AgainstBaseline(baseline, level), agreement=agreement)[0])

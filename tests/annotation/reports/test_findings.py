@@ -1,0 +1,163 @@
+"""What the report finds beyond the headline, against values known beforehand or recomputed the long way."""
+
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from annotation.models import Comparison, Study
+from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.findings.voters import longest_run
+from annotation.reports.gathering import gather
+from annotation.reports.report import build_report
+from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
+from scoring.scores import embeddings_of
+from tests.annotation.reports.studies import Plan, crossed, embed, make_study
+
+pytestmark = pytest.mark.django_db
+
+
+def report_of(plan: Plan) -> AgreementReport:
+    study, manifest = make_study(plan)
+    return build_report(gather(study, manifest=manifest))
+
+
+def results_of(plan: Plan) -> Results:
+    found = report_of(plan).results
+    assert found is not None
+    return found
+
+
+def embedded_study(state: str = "closed") -> tuple[Study, Any]:
+    """Three comparisons with images; A is the tighter set by far, then by little, then by far again."""
+    study, manifest = make_study(Plan([["A", "A"]] * 4, [(2.0, 1.0)] * 4, state=state))
+    spreads = ((0.05, 0.9), (0.3, 0.31), (0.05, 0.9))
+    for comparison, (spread_a, spread_b) in zip(study.comparisons.order_by("position"), spreads, strict=False):
+        embed(comparison, spread_a=spread_a, spread_b=spread_b)
+    return study, manifest
+
+
+def test_similarities_are_those_of_the_embeddings_and_only_where_both_sets_have_them() -> None:
+    study, manifest = embedded_study()
+    found = gather(study, manifest=manifest).similarities
+    assert found is not None
+    assert found.comparison.tolist() == [0, 1, 2]
+    first = study.comparisons.earliest("position")
+    vectors = embeddings_of(first.image_set_b, manifest.encoder.identity).astype(np.float64)
+    cosine = vectors[0] @ vectors[2] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[2])
+    assert found.b[0, 0, 2] == pytest.approx(max(100 * cosine, 0.0))
+
+
+def test_sets_of_other_seeds_are_not_paired() -> None:
+    study, manifest = embedded_study()
+    first: Comparison = study.comparisons.earliest("position")
+    first.image_set_a.images.filter(seed=3).update(seed=99)
+    found = gather(study, manifest=manifest).similarities
+    assert found is not None
+    assert found.comparison.tolist() == [1, 2]
+
+
+def test_similarities_and_margins_are_sealed() -> None:
+    study, manifest = embedded_study(state="open")
+    data = gather(study, manifest=manifest)
+    assert (data.similarities, data.margins) == (None, None)
+
+
+def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
+    study, manifest = embedded_study()
+    found = build_report(gather(study, manifest=manifest)).results
+    assert found is not None
+    noise = found.image_noise
+    assert (noise.images, noise.comparisons, noise.doubtful) == (4, 3, 1)
+    assert [row.position for row in noise.margins] == [1, 2, 3]
+    assert [row.flip is not None and row.flip > 0.05 for row in noise.margins] == [False, True, False]
+    assert noise.agreement_where_clear.n == 2
+    assert [row.images for row in noise.by_images] == [2, 3, 4]
+    assert noise.by_images[-1].same_winner.value == 1.0
+
+
+def test_without_images_the_reason_stands_in_their_place() -> None:
+    noise = results_of(crossed([[5, 1], [1, 5]])).image_noise
+    assert noise.images is None
+    assert "embedded images" in noise.reason
+    assert noise.agreement_where_clear.reason == noise.reason
+
+
+def test_the_bootstrap_bars_hold_every_resample_once() -> None:
+    bars = results_of(crossed([[16, 2], [1, 15]])).sensitivity.bootstrap
+    assert sum(bar.resamples for bar in bars) == 200
+    assert all(first.high == pytest.approx(second.low) for first, second in pairwise(bars))
+
+
+def test_always_naming_a_model_stands_beside_the_metric_in_the_alternative_annotator_test() -> None:
+    found = results_of(crossed([[31, 0], [0, 4]])).people.alternative_annotator
+    by_name = {(row.contestant, row.tolerance): row for row in found}
+    assert by_name["metric", 0.1].winning_rate == 1.0
+    assert by_name["metric", 0.1].advantage == 1.0
+    assert by_name["always A", 0.1].advantage == pytest.approx(31 / 35)
+    assert {row.annotator for row in by_name["random", 0.0].annotators} == {"P001", "P002", "P003"}
+
+
+def test_fragility_of_a_known_table() -> None:
+    votes = [["A"] * 3 + ["B"] * 2, ["A"] * 3 + ["B"] * 2, ["A"] * 5, ["B"] * 3 + ["A"] * 2, ["A", "A", "B", "B", ""]]
+    fragile = results_of(Plan(votes, [(2.0, 1.0)] * 5)).fragility
+    assert (fragile.lead.leader, fragile.lead.lead) == ("A", 2)
+    assert (fragile.lead.to_lose.votes, fragile.lead.to_reverse.votes) == (2, 3)
+    assert len(fragile.without_each) == 5
+
+
+def test_power_of_the_next_study() -> None:
+    found = results_of(crossed([[80, 5], [1, 14]]))  # 94 of 100 against 85 of 100
+    needed = found.power.against_baseline
+    assert (needed.first, needed.rejects_from, needed.safe) == (76, 70, 85)
+    assert needed.detectable is not None
+    assert 0.92 < needed.detectable < 0.94  # 85 comparisons are safe for 94 %, 100 show a little less
+
+
+def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored() -> None:
+    study, manifest = make_study(crossed([[6, 2], [1, 6]]))
+    for comparison in study.comparisons.exclude(position=0):
+        comparison.image_set_a.scores.create(metric="lpips", value=2.0, source="imported")
+        comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
+    found = build_report(gather(study, manifest=manifest)).results
+    assert found is not None
+    own, other = found.metrics.metrics
+    assert (own.agreement.value, own.agreement.n) == (12 / 15, 15)
+    assert (other.metric, other.agreement.value, other.agreement.n) == ("lpips", 7 / 14, 14)
+    (pair,) = found.metrics.pairs
+    assert found.metrics.common_comparisons == pair.difference.n == 14
+    assert pair.difference.value == pytest.approx(11 / 14 - 7 / 14)
+    assert pair.adjusted == pair.permutation.p_value
+
+
+def test_headlines_with_the_excluded_votes_are_those_of_the_whole_study() -> None:
+    plan = crossed([[5, 1], [1, 5]])
+    study, manifest = make_study(plan)
+    whole = build_report(gather(study, manifest=manifest)).results
+    votes = study.annotators.earliest("pk").assignments.all()
+    for assignment in votes:
+        assignment.votes.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
+    found = build_report(gather(study, manifest=manifest)).results
+    assert found is not None
+    assert whole is not None
+    assert whole.with_excluded_votes is None
+    assert found.with_excluded_votes is not None
+    assert found.with_excluded_votes.alpha == whole.reliability.alpha
+    assert found.with_excluded_votes.people == whole.leave_one_out.by_comparison.people
+    assert found.with_excluded_votes.baseline == whole.baseline.agreement
+
+
+@pytest.mark.parametrize(
+    ("sides", "length", "probability"),
+    [
+        ([LEFT] * 10, 10, 2 / 2**10),
+        ([LEFT, LEFT, TIE, LEFT, RIGHT], 2, 14 / 16),
+        ([UNKNOWN, UNKNOWN, TIE], 0, None),
+        ([], 0, None),
+    ],
+)
+def test_longest_run(sides: list[int], length: int, probability: float | None) -> None:
+    found = longest_run(np.array(sides, dtype=np.int8))
+    assert found.length == length
+    assert found.probability == (None if probability is None else pytest.approx(probability))
