@@ -3,12 +3,19 @@
 from celery import shared_task
 
 from generation.jobs import work
+from generation.leases import Lease
 from generation.models import GenerationJob
 
 
 @shared_task
 def run_generation_job(job_id: int) -> None:
     """Make the images that a job's seeds lack. Running it twice, half, or for a settled job comes to the same."""
-    from generation.making import make_images  # here, so that only a worker that makes images loads torch
+    work(GenerationJob, job_id, _make_images)
 
-    work(GenerationJob, job_id, make_images)
+
+def _make_images(job: GenerationJob, lease: Lease) -> None:
+    # Here, so that only a worker that makes images loads torch, and under the claim: loading takes a while, in
+    # which the job already counts as taken.
+    from generation.making import make_images
+
+    make_images(job, lease)
