@@ -1,13 +1,16 @@
 """Annotators: how they come into a study, and how their links lead back to them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotation.models import Annotator, Study
+from annotation.models import Annotator, Assignment, Study
+from annotation.voting.assignment import give_back, lock
 from annotation.voting.opening import closure, sentence
 from annotation.voting.rules import VotingRules
+from annotation.voting.withdrawal import marker
 from generation.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
@@ -19,15 +22,23 @@ def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> 
 
 
 @transaction.atomic
-def join(*, study: Study, rules: VotingRules, now: datetime, external_id: str = "") -> Annotator:
+def join(
+    *,
+    study: Study,
+    rules: VotingRules,
+    now: datetime,
+    external_id: str = "",
+    platform_parameters: Mapping[str, str] | None = None,
+) -> Annotator:
     """A place for somebody who came through the study's open link.
 
-    An external id (of a crowd platform) always leads to the same annotator. Raises `Refused` when the
-    study is not open, or when as many people take part as `most_annotators` allows.
+    An external id (of a crowd platform) always leads to the same annotator, who keeps the parameters of the
+    first visit. Raises `Refused` when the study is not open, or when as many people take part as
+    `most_annotators` allows.
     """
     # The lock makes those who come at once come one after the other, so that the limit holds.
     study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
-    if external_id and (known := study.annotators.filter(external_id=external_id).first()):
+    if known := by_external_id(study=study, external_id=external_id):
         return known
     if reason := closure(study=study, rules=rules, now=now):
         raise Refused(sentence(reason))
@@ -35,7 +46,20 @@ def join(*, study: Study, rules: VotingRules, now: datetime, external_id: str = 
         people = study.annotators.filter(kind__in=PEOPLE).exclude(state=Annotator.State.WITHDRAWN)
         if people.count() >= rules.most_annotators:
             raise Refused(_("This study has all the annotators that it needs; thank you."))
-    return Annotator.objects.create(study=study, kind=Annotator.Kind.OPEN, external_id=external_id)
+    return Annotator.objects.create(
+        study=study,
+        kind=Annotator.Kind.OPEN,
+        external_id=external_id,
+        platform_parameters=dict(platform_parameters or {}),
+    )
+
+
+def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
+    """The annotator whom a crowd platform gave this id, one who withdrew included; None for an empty id."""
+    if not external_id:
+        return None
+    spellings = (external_id, marker(study_id=study.pk, external_id=external_id))
+    return study.annotators.filter(external_id__in=spellings).select_related("study").first()
 
 
 def by_token(token: str) -> Annotator | None:
@@ -52,3 +76,11 @@ def by_resume_code(code: str) -> Annotator | None:
 def read_instructions(*, annotator: Annotator, now: datetime) -> None:
     """Record when the annotator first read the instructions; later calls change nothing."""
     Annotator.objects.filter(pk=annotator.pk, instructions_read_at=None).update(instructions_read_at=now)
+
+
+@transaction.atomic
+def free_leases(*, annotator: Annotator, now: datetime) -> int:
+    """Give back every comparison that the annotator holds, for somebody who will not come back; how many there were."""
+    lock(annotator.pk)
+    leased = annotator.assignments.filter(state=Assignment.State.LEASED).order_by("comparison")
+    return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in leased)

@@ -4,7 +4,9 @@ A slot is a live main assignment or a standing main vote.
 
 No two transactions wait for each other, because (1) locks are waited for in the order annotator,
 assignment, comparison; (2) whoever holds a comparison skips what others have locked, and (3) only the
-expiry of leases waits for several comparisons, in the order of their ids, and it skips locked assignments.
+expiry of leases, undoing, withdrawing and giving back several comparisons wait for more than one of them, in the
+order of their ids; expiry skips locked assignments, and undoing has moved every assignment before it waits for
+the first comparison.
 A search that may wait tries one comparison for each transaction: PostgreSQL keeps the lock of a row that
 it waited for even when the row then no longer fits.
 """
@@ -44,6 +46,14 @@ def uncount_vote(comparison_id: int) -> None:
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
     """Give back as many slots of each comparison, for leases that ended."""
     Comparison.objects.filter(pk__in=comparison_ids).update(slot_count=F("slot_count") - slots)
+
+
+def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
+    """Uncount a standing vote of each comparison in `voted` and free its slot; free a slot of each in `leased`."""
+    rows = Comparison.objects.filter(pk__in=[*voted, *leased]).order_by("pk")
+    list(rows.select_for_update(no_key=True).values("pk"))
+    Comparison.objects.filter(pk__in=voted).update(slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1)
+    free(leased)
 
 
 def lock_all(study: Study) -> dict[int, int]:

@@ -1,0 +1,64 @@
+"""Withdrawal: the one way in which votes leave the database. A tombstone stays: a random id, a count, a time."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.utils.crypto import salted_hmac
+from django.utils.translation import gettext as _
+
+from annotation.models import Annotator, Assignment, Vote
+from annotation.models.annotator import new_resume_code, new_seed
+from annotation.voting import slots
+from annotation.voting.assignment import lock
+from generation.refusals import Refused
+
+TOMBSTONE = "withdrawn:"
+
+
+def is_open(*, until: datetime | None, now: datetime) -> bool:
+    """Whether annotators may still withdraw; without a date they always may."""
+    return until is None or now <= until
+
+
+@transaction.atomic
+def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> Annotator:
+    """Delete the annotator's votes, answers and everything that names them; free their slots; the tombstone.
+
+    The link keeps leading to it, so that whoever withdrew is told so. Doing it again changes nothing. Raises
+    `Refused` after `until`.
+    """
+    annotator = lock(annotator.pk)
+    if annotator.state == Annotator.State.WITHDRAWN:
+        return annotator
+    if not is_open(until=until, now=now):
+        raise Refused(_("The time in which your votes could be deleted is over."))
+    main = Assignment.objects.filter(annotator=annotator, kind=Assignment.Kind.MAIN)
+    rows = list(main.select_for_update().values_list("comparison_id", "state"))
+    slots.take_back(
+        voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],
+        leased=[comparison for comparison, state in rows if state == Assignment.State.LEASED],
+    )
+    given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
+    vote_count = given.exclude(state=Vote.State.SUPERSEDED).count()
+    annotator.assignments.all().delete()  # and with them the votes
+    annotator.answers.all().delete()
+    return _tombstone(annotator, vote_count, now)
+
+
+def marker(*, study_id: int, external_id: str) -> str:
+    """What stands in the place of a platform's id after a withdrawal: the same person is known again, not named."""
+    return TOMBSTONE + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
+
+
+def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotator:
+    if annotator.external_id:
+        annotator.external_id = marker(study_id=annotator.study_id, external_id=annotator.external_id)
+    annotator.state, annotator.withdrawn_at, annotator.withdrawn_vote_count = Annotator.State.WITHDRAWN, now, vote_count
+    annotator.label, annotator.consent_sha256, annotator.screened_out_for = "", "", ""
+    annotator.platform_parameters = {}
+    annotator.resume_code, annotator.seed = new_resume_code(), new_seed()
+    annotator.welcomed_at = annotator.instructions_read_at = annotator.check_passed_at = annotator.finished_at = None
+    annotator.check_try_count = annotator.break_count = 0
+    annotator.created_at = now  # when somebody came says who it was
+    annotator.save()
+    return annotator

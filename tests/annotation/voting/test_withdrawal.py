@@ -1,0 +1,140 @@
+"""Withdrawal deletes what was given and leaves the counters right, whatever goes on beside it."""
+
+import uuid
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.utils import timezone
+
+from annotation.models import Annotator, Answer, Assignment, Study, Vote
+from annotation.voting import frame
+from annotation.voting.annotators import by_external_id, free_leases, join
+from annotation.voting.assignment import expire_leases, next_assignment
+from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.practice import answer_practice, practice
+from annotation.voting.withdrawal import withdraw
+from generation.refusals import Refused
+from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.test_concurrency import at_once
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
+
+
+def vote(annotator: Annotator) -> None:
+    assignment = next_assignment(annotator=annotator, rules=RULES, now=NOON).assignment
+    assert assignment
+    cast_vote(ballot=Ballot(uuid.uuid4(), "left"), assignment=assignment, rules=RULES, now=NOON)
+
+
+def given(study: Study) -> Annotator:
+    """An annotator of whom there is everything that can be: votes, a lease, practice, answers, consent."""
+    annotator = join(study=study, rules=RULES, now=NOON, external_id="p1", platform_parameters={"SESSION_ID": "s1"})
+    frame.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
+    frame.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
+    answer_practice(assignment=practice(annotator=annotator, number=0, now=NOON), choice="left", now=NOON)
+    vote(annotator)
+    vote(annotator)
+    next_assignment(annotator=annotator, rules=RULES, now=NOON)
+    return annotator
+
+
+def test_everything_goes_and_the_tombstone_stays() -> None:
+    study = make_study(comparisons=4, overlap=2, images=4)
+    annotator = given(study)
+    assert sum(study.comparisons.values_list("slot_count", flat=True)) >= 3
+    tombstone = withdraw(annotator=annotator, until=None, now=after(seconds=60))
+    assert not Vote.objects.exists()
+    assert not Assignment.objects.exists()
+    assert not Answer.objects.exists()
+    assert_invariants(study)
+    assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
+    tombstone.refresh_from_db()
+    assert (tombstone.withdrawn_vote_count, tombstone.withdrawn_at) == (2, after(seconds=60))
+    kept = {tombstone.label, tombstone.consent_sha256, tombstone.resume_code, tombstone.seed, tombstone.welcomed_at}
+    assert kept.isdisjoint({"p1", "c" * 64, annotator.resume_code, annotator.seed})
+    assert "p1" not in tombstone.external_id
+    assert tombstone.platform_parameters == {}
+    assert tombstone.created_at == after(seconds=60)
+
+
+def test_the_same_person_does_not_come_back_as_another() -> None:
+    study = make_study(comparisons=4, overlap=2, images=4)
+    tombstone = withdraw(annotator=given(study), until=None, now=NOON)
+    assert by_external_id(study=study, external_id="p1") == tombstone
+    assert join(study=study, rules=RULES, now=NOON, external_id="p1") == tombstone
+    assert by_external_id(study=study, external_id=tombstone.external_id + "x") is None
+    with pytest.raises(Refused, match="has left the study"):
+        next_assignment(annotator=tombstone, rules=RULES, now=NOON)
+
+
+def test_withdrawing_twice_changes_nothing() -> None:
+    study = make_study(comparisons=4, overlap=2, images=4)
+    annotator = given(study)
+    withdraw(annotator=annotator, until=None, now=NOON)
+    again = withdraw(annotator=annotator, until=None, now=after(seconds=60))
+    assert (again.withdrawn_vote_count, again.withdrawn_at) == (2, NOON)
+
+
+def test_after_the_stated_date_nothing_is_deleted() -> None:
+    study = make_study(comparisons=4, overlap=2, images=4)
+    annotator = given(study)
+    with pytest.raises(Refused, match="time in which your votes could be deleted is over"):
+        withdraw(annotator=annotator, until=NOON, now=after(seconds=1))
+    assert Vote.objects.count() == 3
+    withdraw(annotator=annotator, until=NOON, now=NOON)
+    assert not Vote.objects.exists()
+
+
+def test_votes_of_others_stay_and_the_freed_slot_is_given_out_again() -> None:
+    study = make_study(comparisons=1, overlap=2)
+    leaving, staying, coming = make_annotators(study, 3)
+    vote(leaving)
+    vote(staying)
+    withdraw(annotator=leaving, until=None, now=NOON)
+    assert study.comparisons.get().vote_count == 1
+    vote(coming)
+    assert study.comparisons.get().vote_count == 2
+    assert_invariants(study)
+
+
+def vote_on(annotator: Annotator) -> None:
+    try:
+        for _ in range(6):
+            assignment = next_assignment(annotator=annotator, rules=RULES, now=timezone.now()).assignment
+            if assignment is None:
+                return
+            ballot = Ballot(uuid.uuid4(), "right")
+            cast_vote(ballot=ballot, assignment=assignment, rules=RULES, now=timezone.now())
+    except Refused:
+        return  # withdrawn meanwhile
+
+
+def test_withdrawals_in_the_middle_of_voting_and_expiry_leave_the_counters_right() -> None:
+    study = make_study(comparisons=6, overlap=4)
+    annotators = make_annotators(study, 6)
+    for annotator in annotators:
+        vote(annotator)
+    later = timezone.now() + timedelta(days=1)
+    at_once(
+        [
+            *(partial(vote_on, annotator) for annotator in annotators),
+            *(partial(withdraw, annotator=annotator, until=None, now=NOON) for annotator in annotators[:3]),
+            *(partial(expire_leases, now=later, study=study) for _ in range(2)),
+        ]
+    )
+    assert_invariants(study)
+    assert Annotator.objects.filter(state="withdrawn").count() == 3
+    assert not Vote.objects.filter(assignment__annotator__state="withdrawn").exists()
+
+
+def test_a_researcher_frees_what_somebody_holds() -> None:
+    study = make_study(comparisons=2, overlap=1)
+    gone, here = make_annotators(study, 2)
+    next_assignment(annotator=gone, rules=RULES, now=NOON)
+    assert free_leases(annotator=gone, now=NOON) == Assignment.objects.filter(annotator=gone).count()
+    assert free_leases(annotator=gone, now=NOON) == 0
+    assert_invariants(study)
+    vote(here)
+    vote(here)
+    assert_invariants(study)
