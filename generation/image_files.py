@@ -53,8 +53,11 @@ def read_image(path: Path) -> Image.Image:
 
 
 def _check_file(path: Path) -> None:
-    if not path.is_file():
-        raise Refused("is not there" if not path.exists() else "is not a file")
+    try:
+        if not path.is_file():
+            raise Refused("is not there" if not path.exists() else "is not a file")
+    except OSError as error:  # a name that is too long, say
+        raise Refused(f"cannot be read ({error.strerror})") from None
     if path.stat().st_size > settings.IMAGE_MOST_BYTES:
         raise Refused(f"is larger than {settings.IMAGE_MOST_BYTES:,} bytes")
 

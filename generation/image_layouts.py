@@ -71,7 +71,10 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
     if not folder.exists():
         raise Refused(f"There is no {folder}.")
     manifest = folder if folder.is_file() else folder / MANIFEST
-    layout = _from_manifest(manifest, model) if manifest.is_file() else _from_folders(folder, model)
+    try:
+        layout = _from_manifest(manifest, model) if manifest.is_file() else _from_folders(folder, model)
+    except OSError as error:
+        raise Refused(f"{shown(str(error.filename))} cannot be read: {error.strerror}.") from None
     if not layout.prompts:
         of_model = f" of the model {model}" if model else ""
         raise Refused(f"{folder} holds no images{of_model}: wanted is <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
@@ -110,7 +113,7 @@ def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
         for file in _children(child):
             where = shown(str(file.relative_to(root)))
             if _leaves(file, root):
-                prompt.faults.append(Fault(where, "is a link that leads out of the folder"))
+                prompt.faults.append(Fault(where, "is a link that leads out of the folder or in a circle"))
             elif file.is_dir():
                 prompt.faults.append(Fault(where, "is a folder: wanted are images named <seed>.jpg"))
             else:
@@ -156,7 +159,10 @@ def _check_names(prompt: PromptFiles) -> None:
 
 
 def _leaves(file: Path, folder: Path) -> bool:
-    return not file.resolve().is_relative_to(folder.resolve())
+    try:
+        return not file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL in the name
+        return True
 
 
 def _children(folder: Path) -> list[Path]:

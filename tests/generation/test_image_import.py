@@ -170,6 +170,10 @@ def dead_link(folder: Path) -> None:
     (folder / "3.jpg").symlink_to(folder / "4.jpg")
 
 
+def circle(folder: Path) -> None:
+    (folder / "3.jpg").symlink_to(folder / "3.jpg")
+
+
 def empty(folder: Path) -> None:
     for file in folder.iterdir():
         file.unlink()
@@ -189,6 +193,7 @@ def empty(folder: Path) -> None:
         (subfolder, "sdxl/a cube/old is a folder"),
         (link_out, "sdxl/a cube/3.jpg is a link that leads out of the folder"),
         (dead_link, "sdxl/a cube/3.jpg is not there"),
+        (circle, "sdxl/a cube/3.jpg is a link that leads out of the folder or in a circle"),
         (empty, "sdxl/a cube holds no images"),
     ],
 )
@@ -297,6 +302,8 @@ def test_a_manifest_of_several_models(tmp_path: Path) -> None:
         ("/etc/hostname,sdxl,a cube,2", "manifest.csv line 3: the path /etc/hostname leads out"),
         ("link.png,sdxl,a cube,2", "manifest.csv line 3: the path link.png leads out"),
         ("3.png,sdxl,a cube,2", "sdxl/a cube/3.png is not there"),
+        ("a\0b.png,sdxl,a cube,2", "leads out of the manifest's folder"),
+        (f"{'a' * 300}.png,sdxl,a cube,2", "cannot be read (File name too long)"),
         ("2.png,sdxl,a cube,1", "manifest.csv line 3: 2.png has seed 1, as another file"),
         ("2.png,sdxl,a cube,x", "manifest.csv line 3: 2.png does not say its seed: “x”"),
     ],
