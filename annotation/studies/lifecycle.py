@@ -76,15 +76,17 @@ def retry_failed(*, study: Study, actor: Actor = None) -> int:
 
 
 def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:
-    """Leave one seed out of both sets of a comparison (by position, from 0): for an image that cannot be made.
+    """Leave one seed out of both sets of a comparison (by position, from 0): one that failed for good.
 
     Only before opening. Recorded as an event, since the sets then hold one image fewer than the manifest plans.
     """
     with transaction.atomic():
         comparison = _comparison_without(study, position, seed)
+        left_behind = (comparison.image_set_a, comparison.image_set_b)
         comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
         comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
         comparison.save(update_fields=["image_set_a", "image_set_b"])
+        work.cancel_unused(left_behind)
         detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
         # The new sets may want images or scores: look again from there.
         if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
@@ -99,11 +101,17 @@ def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
     comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
     if comparison is None:
         raise Refused(f"{study} has no comparison {position + 1}; launch it first, and count from 1.")
-    for image_set in (comparison.image_set_a, comparison.image_set_b):
+    image_sets = (comparison.image_set_a, comparison.image_set_b)
+    for image_set in image_sets:
         if seed not in image_set.seeds:
             raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
         if len(image_set.seeds) <= 2:
             raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
+    if study.state in BEFORE_OPENING and not any(work.has_failed(image_set, seed) for image_set in image_sets):
+        raise Refused(
+            f"Seed {seed} of comparison {position + 1} did not fail: only what cannot be made or scored may be "
+            "dropped, so that nobody chooses images by their looks."
+        )
     return comparison
 
 

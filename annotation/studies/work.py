@@ -1,18 +1,19 @@
 """The jobs that a study waits for: images first, then scores. The job table is the truth."""
 
 import logging
+from collections.abc import Iterable
 from functools import partial
 
 from celery import current_app
 from celery.canvas import Signature
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from kombu.exceptions import OperationalError
 
-from annotation.models import Study
+from annotation.models import Comparison, Study
 from annotation.studies.comparisons import image_sets_of
 from generation import jobs
-from generation.image_sets import plan_image_set
+from generation.image_sets import missing_seeds, plan_image_set
 from generation.models import GeneratedImage, GenerationJob, ImageSet, LeasedJob
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
@@ -108,6 +109,25 @@ def retry_failed(study: Study) -> int:
     return jobs.retry(GenerationJob.objects.filter(image_set__in=sets)) + jobs.retry(
         ScoringJob.objects.filter(image_set__in=sets)
     )
+
+
+def has_failed(image_set: ImageSet, seed: int) -> bool:
+    """Whether a job failed for good at the seed's image, or at scoring the set that it belongs to."""
+    failed = GenerationJob.objects.filter(image_set=image_set, state=State.FAILED)
+    if seed in missing_seeds(image_set) and any(seed in job.seeds for job in failed):
+        return True
+    return ScoringJob.objects.filter(image_set=image_set, state=State.FAILED).exists()
+
+
+def cancel_unused(image_sets: Iterable[ImageSet]) -> None:
+    """Cancel the jobs of sets that no comparison shows any more; a study that plans them later wakes them."""
+    unused = [
+        image_set
+        for image_set in image_sets
+        if not Comparison.objects.filter(Q(image_set_a=image_set) | Q(image_set_b=image_set)).exists()
+    ]
+    jobs.cancel(GenerationJob.objects.filter(image_set__in=unused))
+    jobs.cancel(ScoringJob.objects.filter(image_set__in=unused))
 
 
 def _see_to(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> str:

@@ -165,6 +165,7 @@ def test_failed_jobs_are_retried_from_the_study_page(researcher: Client, worker:
 def test_a_seed_is_dropped_from_the_study_page(researcher: Client, worker: FakeWorker) -> None:
     study = create_study(manifest=make_manifest(source="generated", comparisons=1))
     launch(study=study)
+    GenerationJob.objects.update(state="failed", error="Black image.")
 
     def drop(number: str, seed: str) -> list[str]:
         return said(researcher.post(address("drop_seed", study.pk), {"number": number, "seed": seed}, follow=True))

@@ -58,6 +58,7 @@ def test_progress_counts_what_is_planned_and_what_is_there(worker: FakeWorker) -
     GenerationJob.objects.filter(state="queued", pk__in=[message[1] for message in worker.messages[:2]]).update(
         state="failed", error="Black image."
     )
+    Comparison.objects.get(position=2).image_set_a.jobs.update(state="failed", error="Of a set that is left.")
     drop_seed(study=study, position=2, seed=11)
     Comparison.objects.filter(position=0).update(slot_count=2, vote_count=1)
     for kind in ("personal", "simulated"):

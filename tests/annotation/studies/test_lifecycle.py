@@ -268,10 +268,18 @@ def test_what_was_to_close_already_does_not_open() -> None:
         open_study(study=study)
 
 
+def the_image_fails(image_set: ImageSet, seed: int) -> None:
+    """As a worker leaves it that made the other images and gave this one up."""
+    image_set.images.filter(seed=seed).delete()
+    image_set.jobs.update(state="failed", error="Black image.")
+
+
 def test_dropping_a_seed_from_both_sets(worker: FakeWorker, researcher: User) -> None:
     study = a_generated_study(seeds=[11, 22, 33])
     launch(study=study)
     worker.work_off()
+    put_in_state(study, State.GENERATING)
+    the_image_fails(Comparison.objects.get(study=study, position=1).image_set_b, 22)
     drop_seed(study=study, position=1, seed=22, actor=researcher)
     assert [message[0] for message in worker.messages] == [ScoringJob.task_name] * 2
     worker.work_off()
@@ -299,6 +307,49 @@ def test_dropping_the_seed_of_a_failed_job_lets_the_study_go_on(worker: FakeWork
     assert sorted(set(GeneratedImage.objects.values_list("seed", flat=True))) == [22, 33]
 
 
+def test_dropping_a_seed_of_a_set_that_cannot_be_scored(worker: FakeWorker) -> None:
+    study = a_generated_study(comparisons=1)
+    launch(study=study)
+    worker.broken[ScoringJob.task_name] = "The embedding of seed 22 is zero."
+    worker.work_off()
+    worker.broken.clear()
+    drop_seed(study=study, position=0, seed=22)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_the_jobs_of_the_sets_that_were_left_are_cancelled_unless_another_study_shows_them(
+    worker: FakeWorker, is_shared: bool
+) -> None:
+    study = a_generated_study(comparisons=1)
+    launch(study=study)
+    advance(study)
+    if is_shared:
+        other = a_generated_study(comparisons=1, slug="other")
+        launch(study=other)
+        advance(other)
+    image_set_a = Comparison.objects.get(study=study).image_set_a
+    image_set_a.jobs.update(state="failed", error="Black image.")
+    left_waiting = Comparison.objects.get(study=study).image_set_b.jobs
+    drop_seed(study=study, position=0, seed=11)
+    assert left_waiting.get().state == ("queued" if is_shared else "cancelled")
+
+
+def test_no_seed_is_dropped_for_the_looks_of_its_image(worker: FakeWorker) -> None:
+    study = a_generated_study(comparisons=1)
+    launch(study=study)
+    worker.work_off()
+    with pytest.raises(Refused, match="Seed 22 of comparison 1 did not fail"):
+        drop_seed(study=study, position=0, seed=22)
+    the_image_fails(Comparison.objects.get(study=study).image_set_a, 22)
+    with pytest.raises(Refused, match="Seed 33 of comparison 1 did not fail"):
+        drop_seed(study=study, position=0, seed=33)
+    study.refresh_from_db()
+    assert study.state == State.READY
+
+
 def test_what_cannot_be_dropped(worker: FakeWorker) -> None:
     study = a_generated_study(comparisons=1)
     with pytest.raises(Refused, match="has no comparison 1; launch it first"):
@@ -306,6 +357,8 @@ def test_what_cannot_be_dropped(worker: FakeWorker) -> None:
     launch(study=study)
     with pytest.raises(Refused, match=r"Seed 99 is not a seed of comparison 1 \(prompt 1\)"):
         drop_seed(study=study, position=0, seed=99)
+    worker.broken[GenerationJob.task_name] = "Black image."
+    worker.work_off()
     drop_seed(study=study, position=0, seed=11)
     with pytest.raises(Refused, match="would be left with one image a set"):
         drop_seed(study=study, position=0, seed=22)
