@@ -7,7 +7,8 @@ from annotation.reports.presentation import Figure, Row, coefficient_row, share_
 from scoring.statistics.estimate import Estimate
 
 CLAIM, AGREEMENT, BOX, DENSITY = "claim", "agreement", "scores-box", "scores-density"
-FIGURES = (CLAIM, AGREEMENT, BOX, DENSITY)
+BOOTSTRAP, VOTES, VOTERS, MARGIN, CALIBRATION = "bootstrap", "votes", "annotators", "margin", "calibration"
+FIGURES = (CLAIM, AGREEMENT, BOOTSTRAP, VOTES, BOX, DENSITY, MARGIN, CALIBRATION, VOTERS)
 
 Numbers = tuple[tuple[Row, Estimate], ...]
 

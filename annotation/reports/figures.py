@@ -12,9 +12,24 @@ from scipy import stats
 
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.claim import metric_name
-from annotation.reports.figure_captions import AGREEMENT, BOX, CLAIM, DENSITY, Numbers, agreement_numbers, claim_numbers
+from annotation.reports.figure_captions import (
+    AGREEMENT,
+    BOOTSTRAP,
+    BOX,
+    CALIBRATION,
+    CLAIM,
+    DENSITY,
+    MARGIN,
+    VOTERS,
+    VOTES,
+    Numbers,
+    agreement_numbers,
+    claim_numbers,
+)
+from annotation.reports.margin_figures import bootstrap, by_margin, calibration_curve
 from annotation.reports.presentation import Row
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET, STYLE, to_svg
+from annotation.reports.vote_figures import voters, votes_by_comparison
 from scoring.statistics.estimate import Estimate
 
 WIDTH = 5.6  # inches: the eleven points of the text stay readable where a phone shows the figure whole
@@ -163,4 +178,9 @@ DRAWINGS: dict[str, Callable[[AgreementReport, Results], Figure]] = {
     AGREEMENT: _agreement,
     BOX: _box,
     DENSITY: _density,
+    BOOTSTRAP: bootstrap,
+    MARGIN: by_margin,
+    CALIBRATION: calibration_curve,
+    VOTES: votes_by_comparison,
+    VOTERS: voters,
 }

@@ -4,6 +4,14 @@ from annotation.reports.agreement_report import AgreementReport, Bounds, Compari
 from annotation.reports.claim import TIE_RULES, metric_name, people
 from annotation.reports.figure_captions import agreement_figure, agreement_numbers, score_figures
 from annotation.reports.numbers import percent, score
+from annotation.reports.parts.calibration import calibration_section
+from annotation.reports.parts.fragility import fragility_section
+from annotation.reports.parts.image_noise import image_noise_section
+from annotation.reports.parts.metrics import metrics_section
+from annotation.reports.parts.people import people_section
+from annotation.reports.parts.power import power_section
+from annotation.reports.parts.sensitivity import sensitivity_section
+from annotation.reports.parts.voters import voter_figures, voter_table, votes_figures
 from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
@@ -17,10 +25,23 @@ def result_sections(report: AgreementReport) -> tuple[Section, ...]:
     found = report.results
     return (
         _agreement(report, found),
+        sensitivity_section(report, found),
         _reliability(found),
-        _leave_one_out(found),
+        people_section(found),
         _scores(report, found),
-        _bias(found),
+        image_noise_section(found),
+        calibration_section(found),
+        _bias(report, found),
+    )
+
+
+def later_sections(report: AgreementReport, found: Results) -> tuple[Section, ...]:
+    """What stands behind the exclusions: how little would turn the results, the next study, other metrics."""
+    return (
+        fragility_section(report, found),
+        power_section(found),
+        *metrics_section(found),
+        comparison_section(report.study, found),
     )
 
 
@@ -102,7 +123,7 @@ def _reliability(found: Results) -> Section:
         coefficient_row("Fleiss' kappa", reliability.fleiss_kappa),
     )
     text = "How well annotators agree with each other, votes coded by model."
-    return Section("reliability", "Reliability of the votes", (text,), rows)
+    return Section("reliability", "Reliability of the votes", (text,), rows, figures=votes_figures(found))
 
 
 def _prevalence(found: Results) -> str:
@@ -113,31 +134,6 @@ def _prevalence(found: Results) -> str:
         "far below Brennan-Prediger: one choice is so frequent that alpha expects most agreement by chance "
         "(the prevalence effect)"
     )
-
-
-def _leave_one_out(found: Results) -> Section:
-    """People against each other, and the metric in their place."""
-    each, votes = found.leave_one_out.by_comparison, found.leave_one_out.by_vote
-    rows = (
-        share_row("One annotator against the others", each.people),
-        share_row("The metric in their place", each.metric),
-        share_row("Metric minus annotator", each.difference),
-        share_row("One annotator, every vote weighing the same", votes.people),
-        share_row("The metric, every vote weighing the same", votes.metric),
-        share_row("Metric minus annotator, every vote weighing the same", votes.difference),
-    )
-    text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
-    text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
-    table = Table(
-        "By number of votes a comparison",
-        ("Votes", "Comparisons", "Annotator", "Metric"),
-        tuple(
-            (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))
-            for row in found.leave_one_out.by_count
-        ),
-        (0, 1, 2, 3),
-    )
-    return Section("people", "How well annotators agree with the others", (text,), rows, (table,) if table.rows else ())
 
 
 def _scores(report: AgreementReport, found: Results) -> Section:
@@ -162,11 +158,11 @@ def _model(name: str, scores: ModelScores) -> tuple[str, ...]:
     return name, str(scores.n), *(score(number) for number in numbers)
 
 
-def _bias(found: Results) -> Section:
-    bias = found.bias
+def _bias(report: AgreementReport, found: Results) -> Section:
+    bias, tables, figures = found.bias, voter_table(report, found), voter_figures(report, found)
     text = "Whether the side mattered: a check for bias. Agreement on sides is never reliability."
     if bias.position is None:
-        return Section("bias", "Position bias", (text, f"Undefined: {bias.reason}."))
+        return Section("bias", "Bias", (text, f"Undefined: {bias.reason}."), tables=tables, figures=figures)
     position = bias.position
     rows = (
         share_row("Left chosen, mean over annotators", position.share, remark="half means no bias"),
@@ -176,7 +172,7 @@ def _bias(found: Results) -> Section:
         significance_row("All votes against one half", position.pooled_test),
         coefficient_row("Krippendorff's alpha of sides", bias.side_coding_alpha, remark="near 0 where sides are drawn"),
     )
-    return Section("bias", "Position bias", (text,), rows)
+    return Section("bias", "Bias", (text,), rows, tables, figures)
 
 
 def comparison_section(study: StudyFacts, found: Results) -> Section:

@@ -2,20 +2,21 @@
 
 from typing import Any
 
-from annotation.reports.agreement_report import AgreementReport, ExcludedVote
+from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
+from annotation.reports.parts.exclusions import exclusions_section
 from annotation.reports.preregistration import preregistration
 from annotation.reports.presentation import Row, Section, Table, share_row
-from annotation.reports.result_sections import comparison_section, result_sections
+from annotation.reports.result_sections import later_sections, result_sections
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
     """Every section; those with results are missing while the study is sealed."""
-    conduct, rest = _conduct(report), (_quality(report), _exclusions(report), _design(report))
+    run, votes = (_conduct(report), _design(report)), (_quality(report), exclusions_section(report))
     if report.results is None:
-        return conduct, *rest
-    return conduct, *result_sections(report), *rest, comparison_section(report.study, report.results)
+        return *run, *votes
+    return *run, *result_sections(report), *votes, *later_sections(report, report.results)
 
 
 def _conduct(report: AgreementReport) -> Section:
@@ -95,24 +96,6 @@ def _quality(report: AgreementReport) -> Section:
     head = ("Annotator", "Kind", "State", "Votes", "Excluded", "Ties", "Left", "Median time")
     table = Table("Annotators, under pseudonyms in the order they came", head, people, tuple(range(3, 8)), is_long=True)
     return Section("quality", "How the votes were given", rows=tuple(rows), tables=(table,) if people else ())
-
-
-def _exclusions(report: AgreementReport) -> Section:
-    paragraphs = ["Nobody is excluded for disagreeing with the metric or with the majority."]
-    if not report.exclusions:
-        return Section("exclusions", "Exclusions", (*paragraphs, "No vote was excluded."))
-    table = Table(
-        "Every excluded vote with its reason",
-        ("Comparison", "Prompt", "Annotator", "Reason"),
-        tuple(_excluded(row) for row in report.exclusions),
-        (0,),
-        is_long=True,
-    )
-    return Section("exclusions", "Exclusions", tuple(paragraphs), tables=(table,))
-
-
-def _excluded(row: ExcludedVote) -> tuple[str, ...]:
-    return str(row.position), row.prompt, row.annotator, row.reason
 
 
 def _design(report: AgreementReport) -> Section:

@@ -1,5 +1,6 @@
 """How many comparisons the next study needs, and what this one could have shown. Pure."""
 
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,14 +85,10 @@ def _needed(agreement: float | None, baseline: float | None, *, level: float, n:
 
 def _detectable(test: AgainstBaseline, n: int) -> float | None:
     """None where even a metric that is always right would not be shown to beat the baseline."""
-    shares = np.arange(1, _STEPS) / _STEPS
     size = np.array([n])
-    enough = [
-        share
-        for share in shares[shares > test.baseline].tolist()
-        if float(power(size, test, agreement=share)[0]) >= TARGET
-    ]
-    return min(enough, default=None)
+    shares = [step / _STEPS for step in range(1, _STEPS) if step / _STEPS > test.baseline]
+    place = bisect_left(shares, TARGET, key=lambda share: float(power(size, test, agreement=share)[0]))
+    return shares[place] if place < len(shares) else None
 
 
 def _power(size: int, agreement: float | None, baseline: float | None, level: float) -> float | None:

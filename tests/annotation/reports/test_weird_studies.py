@@ -10,6 +10,7 @@ from annotation.reports.document import to_json
 from annotation.reports.gathering import gather
 from annotation.reports.rendering import FORMATS, render
 from annotation.reports.report import build_report
+from annotation.reports.sections import sections
 from tests.annotation.reports.studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +27,7 @@ def report_of(plan: Plan) -> dict[str, Any]:
         assert report.study.name in text
         assert not re.search(r"\b(nan|inf)\b", text, re.IGNORECASE), report_format
         if report_format == "html":
-            assert text.count("<svg") == (4 if report.results and report.results.scores.model_a.n else 2)
+            assert text.count("<svg") == 1 + sum(len(section.figures) for section in sections(report))
     document: dict[str, Any] = json.loads(to_json(report))
     return document
 

@@ -1,0 +1,82 @@
+"""Drawings of agreement by margin, of the calibration curve and of the bootstrap distribution."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.claim import metric_name
+from annotation.reports.parts.calibration import dot_step
+from annotation.reports.svg import INK, LINE, QUIET
+
+WIDTH = 5.6  # inches, as all figures
+_PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
+
+
+def by_margin(report: AgreementReport, found: Results) -> Figure:
+    """Agreement in each bin with its interval, at the middle of the bin."""
+    figure, axes = _axes(2.7)
+    for row in found.margins.by_margin:
+        middle, estimate = (row.low + row.high) / 2, row.agreement
+        if estimate.value is None or estimate.low is None or estimate.high is None:
+            continue
+        axes.plot([row.low, row.high], [estimate.value] * 2, color=LINE, linewidth=4, solid_capstyle="butt", zorder=0)
+        axes.plot([middle, middle], [estimate.low, estimate.high], color=INK, linewidth=1.6)
+        axes.plot([middle], [estimate.value], "o", color=INK, markersize=6)
+    baseline = found.baseline.agreement.value
+    if baseline is not None:
+        axes.axhline(baseline, color=QUIET, linewidth=1.4, linestyle="dotted", zorder=0)
+    axes.set_ylim(-0.03, 1.03)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel("Agreement")
+    axes.set_xlabel(f"Size of the margin, {metric_name(report.study.metric)}")
+    return figure
+
+
+def calibration_curve(report: AgreementReport, found: Results) -> Figure:
+    """Each comparison's share of votes for A at its margin, and the fitted curve."""
+    figure, axes = _axes(2.9)
+    dots = [
+        (row.margin, row.votes_a / (row.votes_a + row.votes_b), row.votes_a + row.votes_b)
+        for row in found.comparisons
+        if row.margin is not None and row.votes_a + row.votes_b
+    ]
+    for margin, share, votes in dots[:: dot_step(len(dots))]:
+        axes.plot([margin], [share], "o", color=QUIET, markersize=_size(votes), alpha=0.45, markeredgewidth=0)
+    curve = found.margins.curve
+    if curve:
+        axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=1.8)
+    axes.axvline(0, color=LINE, linewidth=1, zorder=0)
+    axes.axhline(0.5, color=LINE, linewidth=1, zorder=0)
+    axes.set_ylim(-0.06, 1.06)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.set_ylabel("Votes for A")
+    axes.set_xlabel(f"Margin, A minus B, {metric_name(report.study.metric)}")
+    return figure
+
+
+def bootstrap(_report: AgreementReport, found: Results) -> Figure:
+    """Bars of the resampled agreements, the interval shaded, the estimate as a line."""
+    figure, axes = _axes(2.3)
+    bars = found.sensitivity.bootstrap
+    estimate = getattr(found.agreement, found.agreement.endpoint).bootstrap
+    if estimate.low is not None and estimate.high is not None:
+        axes.axvspan(estimate.low, estimate.high, color=LINE, alpha=0.5, linewidth=0, zorder=0)
+    width = bars[0].high - bars[0].low
+    axes.bar([(bar.low + bar.high) / 2 for bar in bars], [bar.resamples for bar in bars], 0.86 * width, color=QUIET)
+    axes.axvline(estimate.value, color=INK, linewidth=1.8)
+    decimals = 0 if bars[-1].high - bars[0].low > 0.05 else 1  # ticks differ where all resamples lie close together
+    axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=decimals, symbol=" %"))
+    axes.set_ylabel("Resamples")
+    axes.set_xlabel(f"Agreement ({found.agreement.endpoint})")
+    return figure
+
+
+def _size(votes: int) -> float:
+    return float(3 + 2 * np.log1p(votes))
+
+
+def _axes(height: float) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(WIDTH, height))
+    return figure, figure.add_subplot()

@@ -1,0 +1,89 @@
+"""Whether a larger margin means a surer agreement. Pure."""
+
+from annotation.reports.agreement_report import Results
+from annotation.reports.figure_captions import CALIBRATION, MARGIN
+from annotation.reports.numbers import coefficient, percent, score
+from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, coefficient_row, share_row
+from scoring.statistics.estimate import Estimate
+
+_MOST_DOTS = 2000
+
+
+def calibration_section(found: Results) -> Section:
+    """Votes as a function of the margin, agreement by its size, and the tie threshold."""
+    margins, fit = found.margins, found.margins.calibration
+    n = fit.slope.n
+    rows = [
+        coefficient_row("Log-odds of a vote for A at equal scores", fit.intercept),
+        coefficient_row("Log-odds of a vote for A per point of margin", fit.slope),
+        _brier_row("Brier score of the fit, cross-fitted by cluster", fit.brier, n, fit.reason),
+        _brier_row("Brier score of always saying the overall share", fit.reference, n, fit.reason),
+        coefficient_row(
+            "AUC of the margin's size for agreement", margins.auc, remark="one half: a larger margin is no surer"
+        ),
+        share_row("Accuracy with calibrated ties, held out", margins.ties.held_out, remark=margins.ties.note),
+    ]
+    if margins.ties.threshold is not None and margins.ties.in_sample is not None:
+        remark = f"accuracy with it on the same comparisons {percent(margins.ties.in_sample)}, too good by construction"
+        rows.append(Row("Best tie threshold, points of score", score(margins.ties.threshold), n=n, remark=remark))
+    penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
+    text = (
+        "A metric that knows how sure it is has larger margins where people agree with it. Logistic regression of the "
+        f"votes on the margin, one row a comparison, errors clustered by base prompt.{penalised} Ties: the margin up "
+        "to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
+    )
+    table = Table(
+        "Agreement by size of the margin, strict, Wilson's interval",
+        ("From", "To", "Comparisons", "Agreement", "Interval"),
+        tuple(
+            (score(row.low), score(row.high), str(row.agreement.n), *_share(row.agreement)) for row in margins.by_margin
+        ),
+        (0, 1, 2, 3, 4),
+    )
+    return Section(
+        "calibration", "Margin and agreement", (text,), tuple(rows), (table,) if table.rows else (), _figures(found)
+    )
+
+
+def dot_step(n: int) -> int:
+    """Of so many comparisons, one in how many is drawn: beyond two thousand, dots hide each other."""
+    return -(-n // _MOST_DOTS) or 1
+
+
+def _brier_row(label: str, value: float | None, n: int, reason: str) -> Row:
+    return Row(label, UNDEFINED, n=n, remark=reason) if value is None else Row(label, coefficient(value), n=n)
+
+
+def _share(estimate: Estimate) -> tuple[str, str]:
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        return UNDEFINED, ""
+    return percent(estimate.value), f"[{percent(estimate.low)}, {percent(estimate.high)}]".replace(" %", "")
+
+
+def _figures(found: Results) -> tuple[Figure, ...]:
+    margins = found.margins
+    if not margins.by_margin:
+        return ()
+    n = sum(row.agreement.n for row in margins.by_margin)
+    by_margin = (
+        f"Strict agreement in up to five bins of the margin's size with about equally many comparisons, n = {n}; bars "
+        f"are Wilson's {100 * margins.auc.level:g} % intervals, points stand at the middle of a bin."
+    )
+    words = "; ".join(f"{score(row.low)} to {score(row.high)}: {_share(row.agreement)[0]}" for row in margins.by_margin)
+    step = dot_step(n)
+    each = "a dot a comparison" if step == 1 else f"a dot for one comparison in {step}"
+    curve = (
+        f"Share of votes for A against the margin, ties left out: {each}, n = {n}; larger dots stand for more votes."
+    )
+    if margins.curve:
+        slope = margins.calibration.slope
+        curve += f" Line: logistic regression, slope {coefficient(slope.value or 0.0)} a point ({slope.method})."
+        said = f"from {percent(margins.curve[0].chance)} at {score(margins.curve[0].margin)} to "
+        said += f"{percent(margins.curve[-1].chance)} at {score(margins.curve[-1].margin)}"
+    else:
+        curve += f" No line: {margins.calibration.reason}."
+        said = f"no fit: {margins.calibration.reason}"
+    return (
+        Figure(MARGIN, "Agreement by margin", by_margin, words),
+        Figure(CALIBRATION, "Votes and margin", curve, said),
+    )

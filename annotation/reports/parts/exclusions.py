@@ -1,0 +1,54 @@
+"""Every excluded vote, and the headlines with and without. Pure."""
+
+from collections.abc import Callable
+
+from annotation.reports.agreement_report import AgreementReport, ExcludedVote, Results
+from annotation.reports.numbers import coefficient, percent
+from annotation.reports.presentation import UNDEFINED, Section, Table
+from scoring.statistics.estimate import Estimate
+
+
+def exclusions_section(report: AgreementReport) -> Section:
+    """The list; and, where nothing is sealed, what difference the exclusions make."""
+    paragraphs = ("Nobody is excluded for disagreeing with the metric or with the majority.",)
+    if not report.exclusions:
+        return Section("exclusions", "Exclusions", (*paragraphs, "No vote was excluded."))
+    table = Table(
+        "Every excluded vote with its reason",
+        ("Comparison", "Prompt", "Annotator", "Reason"),
+        tuple(_excluded(row) for row in report.exclusions),
+        (0,),
+        is_long=True,
+    )
+    compared = () if report.results is None else _with_and_without(report.results)
+    return Section("exclusions", "Exclusions", paragraphs, tables=(*compared, table))
+
+
+def _excluded(row: ExcludedVote) -> tuple[str, ...]:
+    return str(row.position), row.prompt, row.annotator, row.reason
+
+
+def _with_and_without(found: Results) -> tuple[Table, ...]:
+    before, each = found.with_excluded_votes, found.leave_one_out.by_comparison
+    if before is None or found.agreement.with_excluded_votes is None:
+        return ()
+    pairs = (
+        ("Agreement, primary endpoint", found.agreement.headline, found.agreement.with_excluded_votes),
+        ("Always naming one model", found.baseline.agreement, before.baseline),
+        ("One annotator against the others", each.people, before.people),
+        ("The metric in their place", each.metric, before.metric),
+        ("Two annotators agree", found.reliability.pairwise_agreement, before.pairwise_agreement),
+    )
+    rows = [(label, *_cells(now, percent), *_cells(then, percent)) for label, now, then in pairs]
+    alphas = (*_cells(found.reliability.alpha, coefficient), *_cells(before.alpha, coefficient))
+    rows.append(("Krippendorff's alpha", *alphas))
+    head = ("Headline", "As reported", "n", "Had no vote been excluded", "n")
+    return (Table("The headlines with and without the exclusions", head, tuple(rows), (1, 2, 3, 4)),)
+
+
+def _cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
+    """The value with its interval in brackets, and n."""
+    if estimate.value is None:
+        return f"{UNDEFINED}: {estimate.reason}", str(estimate.n)
+    bounds = "" if estimate.low is None or estimate.high is None else f" [{text(estimate.low)}, {text(estimate.high)}]"
+    return text(estimate.value) + bounds.replace(" %", ""), str(estimate.n)

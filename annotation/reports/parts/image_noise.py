@@ -1,0 +1,59 @@
+"""What the scores owe to the images that there happen to be. Pure."""
+
+from annotation.reports.agreement_report import Results
+from annotation.reports.findings.image_noise import ImageNoise
+from annotation.reports.numbers import percent, probability, score
+from annotation.reports.presentation import UNDEFINED, Row, Section, Table, share_row
+from scoring.statistics.estimate import Estimate
+
+
+def image_noise_section(found: Results) -> Section:
+    """Resampled seeds, the agreement without doubtful comparisons, and fewer images a set."""
+    noise, title = found.image_noise, "What the scores owe to the images"
+    if noise.images is None:
+        return Section("image-noise", title, (f"Undefined: {noise.reason}.",))
+    rows = (
+        Row("Comparisons that other seeds could well have turned", str(noise.doubtful), n=noise.comparisons),
+        share_row("Agreement without these, strict", noise.agreement_where_clear),
+    )
+    text = (
+        f"Each score rests on {noise.images} images. Their seeds are resampled jointly for both models, pairs of "
+        "different images only (Snijders and Borgatti, 1999); doubtful is a comparison whose winner changes in more "
+        "than 5 % of the resamples. Fewer images: subsets of the same images, the same seeds everywhere; the brackets "
+        "are percentiles over subsets and say nothing of other prompts."
+    )
+    return Section("image-noise", title, (text,), rows, (_by_images(noise), _margins(noise)))
+
+
+def _by_images(noise: ImageNoise) -> Table:
+    rows = tuple((str(row.images), _spread(row.agreement), _spread(row.same_winner)) for row in noise.by_images)
+    head = ("Images a set", "Agreement", "Winner as with all")
+    subsets = noise.by_images[0].agreement.method if noise.by_images else ""
+    return Table(f"Had there been fewer images: {noise.comparisons} comparisons, {subsets}", head, rows, (0, 1, 2))
+
+
+def _spread(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return UNDEFINED
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    return f"{percent(estimate.value)} [{percent(estimate.low)}, {percent(estimate.high)}]".replace(" %,", ",").replace(
+        " %]", "]"
+    )
+
+
+def _margins(noise: ImageNoise) -> Table:
+    rows = tuple(
+        (
+            str(row.position),
+            score(row.margin.value),
+            UNDEFINED if row.margin.low is None else f"[{score(row.margin.low)}, {score(row.margin.high)}]",
+            score(row.standard_error),
+            UNDEFINED if row.flip is None else probability(row.flip).removeprefix("= "),
+        )
+        for row in noise.margins
+    )
+    head = ("No.", "Margin", "Interval", "SE (jackknife)", "P(another winner)")
+    caption = f"Margins under resampled seeds, n = {noise.images} images"
+    method = noise.margins[0].margin.method if noise.margins else ""
+    return Table(f"{caption}, {method.replace('clusters', 'seeds')}", head, rows, (0, 1, 2, 3, 4), is_long=True)

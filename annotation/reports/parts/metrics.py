@@ -1,0 +1,36 @@
+"""Several metrics on the same votes. Pure."""
+
+from annotation.reports.agreement_report import Results
+from annotation.reports.claim import metric_name
+from annotation.reports.presentation import Section, share_row, significance_row
+from scoring.statistics.metric_pairs import MetricPair
+
+
+def metrics_section(found: Results) -> tuple[Section, ...]:
+    """None where there is one metric only."""
+    lab = found.metrics
+    if len(lab.metrics) < 2:
+        return ()
+    rows = []
+    for row in lab.metrics:
+        rows += [
+            share_row(metric_name(row.metric), row.agreement),
+            share_row(f"{metric_name(row.metric)}, common comparisons", row.on_common),
+        ]
+    for pair in lab.pairs:
+        names = f"{metric_name(pair.first)} against {metric_name(pair.second)}"
+        rows += [
+            share_row(f"{names}: difference", pair.difference),
+            significance_row(f"{names}: exact", pair.mcnemar),
+            significance_row(f"{names}: metrics exchanged", pair.permutation, remark=_adjusted(pair)),
+        ]
+    text = (
+        f"Strict agreement of every metric with the same people; pairs on the {lab.common_comparisons} comparisons "
+        "that all of them scored. Holm's correction over the pairs. No margin of equivalence was fixed before the "
+        "votes, so none is tested: no difference shown is not equality."
+    )
+    return (Section("metrics", "Several metrics on the same votes", (text,), tuple(rows)),)
+
+
+def _adjusted(pair: MetricPair) -> str:
+    return "" if pair.adjusted is None else f"after Holm's correction p = {pair.adjusted:.3f}"
