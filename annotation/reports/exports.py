@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.reports.cells import cell
 from annotation.reports.gathering import SCREENED_OUT, is_sealed
 from annotation.reports.study_data import pseudonym
 from annotation.studies.manifest import Manifest
@@ -132,17 +133,13 @@ def _text(value: Any) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else _text(value)
-
-
 def _write_csv(rows: Iterator[Row], path: Path, names: Sequence[str]) -> int:
     count = 0
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(names)
         for chunk in _chunks(rows):
-            writer.writerows([_cell(row[name]) for name in names] for row in chunk)
+            writer.writerows([cell(row[name]) for name in names] for row in chunk)
             count += len(chunk)
     return count
 

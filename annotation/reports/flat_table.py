@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.cells import cell
 from annotation.reports.document import as_document
 
 HEAD = ("key", "item", "value", "low", "high", "level", "n", "method", "reason")
@@ -34,7 +35,7 @@ def _rows(value: Any, key: str, item: str) -> Iterator[tuple[Any, ...]]:
         for place, element in enumerate(value, start=1):
             yield from _rows(element, key, f"{item}.{place}" if item else str(place))
     else:
-        yield (key, item, _cell(value), *[""] * 6)
+        yield (key, item, cell(value), *[""] * 6)
 
 
 def _of_dictionary(value: dict[str, Any], key: str, item: str) -> Iterator[tuple[Any, ...]]:
@@ -46,7 +47,3 @@ def _of_dictionary(value: dict[str, Any], key: str, item: str) -> Iterator[tuple
     else:
         for name, element in value.items():
             yield from _rows(element, f"{key}.{name}" if key else name, item)
-
-
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value

@@ -12,6 +12,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Annotator, Study, Vote
+from annotation.reports.cells import plain
 from annotation.studies.current import current_manifest
 from annotation.studies.progress import progress
 from annotation.studies.study_file import write_study_file
@@ -98,10 +99,5 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     writer.writerow(["label", "link"])
     for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
         link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
-        writer.writerow([_plain(annotator.label), link])
+        writer.writerow([plain(annotator.label), link])
     return response
-
-
-def _plain(label: str) -> str:
-    """A label that no spreadsheet takes for a formula."""
-    return f"'{label}" if label.startswith(("=", "+", "-", "@", "\t", "\r")) else label

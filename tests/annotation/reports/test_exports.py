@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,23 @@ def test_csv_holds_one_row_a_vote_with_the_model_that_was_chosen(tmp_path: Path)
     assert {row["prompt"] for row in rows} == set(PLAN.prompts)
     assert {row["simulated"] for row in rows} == {"false"}
     assert {row["notice"] for row in rows} == {"Noise, not images."}
+
+
+def test_no_text_of_a_csv_file_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> None:
+    formula = "=HYPERLINK(A1)"
+    make_study(replace(PLAN, prompts=[formula, "-2+3"], manifest={"notice": "@SUM(1)"}))
+    export(tmp_path / "votes.csv", "csv")
+    with (tmp_path / "votes.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["prompt"] for row in rows} == {f"'{formula}", "'-2+3"}
+    assert {row["notice"] for row in rows} == {"'@SUM(1)"}
+    call_command("report", "weather", format="csv", out=tmp_path / "report.csv", stdout=StringIO())
+    table = list(csv.reader(StringIO((tmp_path / "report.csv").read_text())))
+    assert not [cell for row in table for cell in row if cell.startswith(("=", "@"))]
+    margins = [row[2] for row in table if row[0] == "results.comparisons.margin" and row[2]]
+    assert all(float(margin) for margin in margins), "a number stays a number"
+    export(tmp_path / "votes.jsonl", "jsonl")
+    assert json.loads((tmp_path / "votes.jsonl").read_text().splitlines()[0])["prompt"] == formula
 
 
 def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

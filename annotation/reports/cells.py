@@ -1,0 +1,27 @@
+"""What stands in a cell of our CSV files."""
+
+from datetime import datetime
+from typing import Any
+
+_BEGINNINGS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def cell(value: Any) -> Any:
+    """A value as the files write it: true and false in small letters, times in ISO 8601, texts as `plain` has them."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat()
+        case str():
+            return plain(value)
+        case _:
+            return value
+
+
+def plain(text: str) -> str:
+    """A text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front.
+
+    Names, labels and prompts may be written by somebody who means ill; numbers are never texts here.
+    """
+    return f"'{text}" if text.startswith(_BEGINNINGS_OF_FORMULAS) else text
