@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -135,6 +136,7 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
+@lru_cache(maxsize=65_536)  # planning asks for the same few thousand again and again
 def _proportion(successes: int, n: int, level: float, interval: Literal["wilson", "exact"], method: str) -> Estimate:
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")

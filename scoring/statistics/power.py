@@ -1,10 +1,10 @@
-"""How many comparisons a study needs: the exact binomial test, without approximation."""
+"""How many comparisons a study needs: the exact binomial test, without approximation, and the width of an interval."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.stats import binom, norm
 
 _FIRST_SEARCH, _LONGEST_SEARCH = 256, 256 * 4**5
 
@@ -66,3 +66,43 @@ def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float
             return NeededComparisons(first, int(rejects_from(np.array([first]), test)[0]), last_short + 1)
         longest *= 4
     raise ValueError(f"an agreement of {agreement} is too close to {test.baseline} for {_LONGEST_SEARCH} comparisons")
+
+
+def expected_width(n: NDArray[np.int64], *, agreement: float, level: float = 0.95) -> NDArray[np.float64]:
+    """How wide Wilson's interval of the agreement will be on average, for studies of each n.
+
+    The mean over the binomial distribution of the agreements that a study may see, so it is no sawtooth.
+    Raises ValueError for an agreement or a level outside 0 to 1.
+
+    >>> round(float(expected_width(np.array([100]), agreement=0.94)[0]), 3)
+    0.095
+    """
+    if not (0 < agreement < 1 and 0 < level < 1):
+        raise ValueError("an agreement and a level lie between 0 and 1")
+    return np.array([_mean_width(int(size), agreement, level) for size in n], dtype=np.float64)
+
+
+def comparisons_for_width(width: float, *, agreement: float, level: float = 0.95) -> int:
+    """The fewest comparisons whose interval is on average no wider than `width`, high minus low.
+
+    Raises ValueError for a width outside 0 to 1, or one that a quarter of a million comparisons do not reach.
+    """
+    if not 0 < width < 1:
+        raise ValueError("a width lies between 0 and 1")
+    short, enough = 0, _FIRST_SEARCH
+    while expected_width(np.array([enough]), agreement=agreement, level=level)[0] > width:
+        short, enough = enough, enough * 4
+        if short >= _LONGEST_SEARCH:
+            raise ValueError(f"an interval of {width} is too narrow for {_LONGEST_SEARCH} comparisons")
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        is_enough = expected_width(np.array([middle]), agreement=agreement, level=level)[0] <= width
+        short, enough = (short, middle) if is_enough else (middle, enough)
+    return enough
+
+
+def _mean_width(n: int, agreement: float, level: float) -> float:
+    seen = np.arange(n + 1)
+    z = norm.ppf((1 + level) / 2)
+    widths = 2 * z / (n + z**2) * np.sqrt(seen * (n - seen) / n + z**2 / 4)
+    return float(binom.pmf(seen, n, agreement) @ widths)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -39,7 +40,12 @@ def mcnemar_exact(first_only: int, second_only: int) -> SignificanceTest:
     method, n = "exact McNemar", first_only + second_only
     if n == 0:
         return SignificanceTest.undefined("they never differ", n=0, method=method)
-    return SignificanceTest(float(first_only), float(stats.binomtest(first_only, n).pvalue), n, method)
+    return SignificanceTest(float(first_only), _binomial_half(first_only, n), n, method)
+
+
+@lru_cache(maxsize=65_536)  # planning asks for the same few thousand again and again
+def _binomial_half(successes: int, n: int) -> float:
+    return float(stats.binomtest(successes, n).pvalue)
 
 
 def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Wilcoxon:

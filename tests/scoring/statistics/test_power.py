@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest
 
-from scoring.statistics.power import AgainstBaseline, needed_comparisons, power, rejects_from
+from scoring.statistics.intervals import wilson
+from scoring.statistics.power import (
+    AgainstBaseline,
+    comparisons_for_width,
+    expected_width,
+    needed_comparisons,
+    power,
+    rejects_from,
+)
 
 
 def test_published_numbers() -> None:
@@ -53,3 +61,23 @@ def test_a_difference_that_is_too_small_is_refused() -> None:
 def test_an_impossible_test_is_refused() -> None:
     with pytest.raises(ValueError, match="between 0 and 1"):
         AgainstBaseline(1.0)
+
+
+def test_the_expected_width_is_the_mean_over_what_may_be_seen() -> None:
+    intervals = [wilson(k, 30, level=0.9) for k in range(31)]
+    widths = [(one.high or 0) - (one.low or 0) for one in intervals]
+    expected = float(binom.pmf(np.arange(31), 30, 0.8) @ np.array(widths))
+    assert expected_width(np.array([30]), agreement=0.8, level=0.9)[0] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("width", [0.5, 0.1, 0.02])
+def test_the_fewest_comparisons_for_a_width(width: float) -> None:
+    n = comparisons_for_width(width, agreement=0.94)
+    just_short, enough = expected_width(np.array([n - 1, n]), agreement=0.94)
+    assert enough <= width < just_short
+
+
+@pytest.mark.parametrize("width", [0.0, 1.0, 1e-6])
+def test_a_width_out_of_reach_is_refused(width: float) -> None:
+    with pytest.raises(ValueError, match=r"width|too narrow"):
+        comparisons_for_width(width, agreement=0.94)

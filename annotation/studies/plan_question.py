@@ -1,0 +1,142 @@
+"""What a plan is asked: the design, what is supposed to be true, and what is wanted. Pure."""
+
+import math
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from annotation.studies.manifest import Manifest
+from generation.refusals import Refused
+from scoring.statistics.agreement import TieTreatment
+
+MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Design:
+    """What is planned. annotators: None for as few as can give every vote. endpoint: how ties count."""
+
+    prompts: int = 100
+    images: int = 20
+    overlap: int = 5
+    comparisons_per_annotator: int = 60
+    annotators: int | None = None
+    endpoint: TieTreatment = "strict"
+    level: float = 0.95
+
+    @property
+    def annotators_needed(self) -> int:
+        """The fewest annotators who can give every vote: nobody sees a comparison twice."""
+        quota = min(self.comparisons_per_annotator, self.prompts)
+        return max(self.overlap, math.ceil(self.prompts * self.overlap / quota))
+
+    @property
+    def annotators_planned(self) -> int:
+        """How many there are."""
+        return self.annotators_needed if self.annotators is None else self.annotators
+
+
+@dataclass(frozen=True, slots=True)
+class Assumptions:
+    """What is supposed to be true.
+
+    A comparison's winner is what endlessly many people would say. agreement: how often the metric names it, with the
+    images planned. baseline: how often it is the one model that wins more. person: how often one vote goes to it.
+    flips: how often other seeds, as many as planned, would make the metric name the other model.
+    """
+
+    agreement: float = 0.94
+    baseline: float = 0.85
+    person: float = 0.85
+    flips: float = 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """What is wanted: this chance to show that the metric beats the baseline, and an interval no wider than this."""
+
+    power: float = 0.80
+    width: float = 0.10
+    significance_level: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Chance:
+    """How many studies are simulated at each point, and the seed that repeats them."""
+
+    simulations: int = 400
+    seed: int = 20240412
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """All that a plan follows from."""
+
+    design: Design = Design()
+    assumptions: Assumptions = Assumptions()
+    goal: Goal = Goal()
+    chance: Chance = Chance()
+
+
+def design_of(manifest: Manifest) -> Design:
+    """The design that a study file describes."""
+    plan = manifest.annotation
+    return Design(
+        prompts=len(manifest.prompts),
+        images=len(manifest.seeds) or Design().images,
+        overlap=plan.overlap,
+        comparisons_per_annotator=plan.comparisons_per_annotator,
+        annotators=plan.most_annotators,
+        endpoint=manifest.analysis.primary_endpoint,
+        level=manifest.analysis.level,
+    )
+
+
+def ask(design: Design, **values: Any) -> Question:
+    """A question about `design`, with values by the names of the fields of Design, Assumptions, Goal and Chance."""
+    parts: tuple[Any, ...] = (design, Assumptions(), Goal(), Chance())
+    known = [{field.name for field in fields(part)} & values.keys() for part in parts]
+    if unknown := values.keys() - set().union(*known):
+        raise TypeError(f"nothing is called {', '.join(sorted(unknown))}")
+    changed = (
+        replace(part, **{name: values[name] for name in names}) for part, names in zip(parts, known, strict=True)
+    )
+    return Question(*changed)
+
+
+def refuse_impossible(question: Question) -> None:
+    """Raise Refused, in one sentence, for a question that no study can answer."""
+    design, chance = question.design, question.chance
+    limits = (
+        ("prompts", design.prompts, 2, MOST_PROMPTS),
+        ("images", design.images, 2, MOST_IMAGES),
+        ("votes for each comparison", design.overlap, 1, 1000),
+        ("comparisons for each annotator", design.comparisons_per_annotator, 1, 100_000),
+        ("annotators", design.annotators_planned if design.comparisons_per_annotator > 0 else 1, 1, MOST_ANNOTATORS),
+        ("simulations", chance.simulations, 20, MOST_SIMULATIONS),
+        ("seed", chance.seed, 0, 2**63 - 1),
+    )
+    for name, value, least, most in limits:
+        if not least <= value <= most:
+            raise Refused(f"The number of {name} lies between {least:,} and {most:,}, not at {value:,}.")
+    _refuse_shares(question)
+
+
+def _refuse_shares(question: Question) -> None:
+    supposed, goal = question.assumptions, question.goal
+    limits = (
+        ("The agreement", supposed.agreement, 0.5, 1.0),
+        ("The baseline", supposed.baseline, 0.5, 1.0),
+        ("The share of votes for the winner", supposed.person, 0.5, 1.0),
+        ("The power", goal.power, 0.0, 1.0),
+        ("The width", goal.width, 0.0, 1.0),
+        ("The significance level", goal.significance_level, 0.0, 0.5),
+        ("The level", question.design.level, 0.5, 1.0),
+    )
+    for name, value, least, most in limits:
+        if not least < value < most:
+            raise Refused(f"{name} lies above {least:g} and below {most:g}, not at {value:g}.")
+    if not 0 <= supposed.flips < min(0.5, 1 - supposed.agreement + 1e-12):
+        raise Refused(
+            f"A metric that flips in {supposed.flips:g} of the comparisons cannot agree on {supposed.agreement:g}: "
+            "the flips lie from 0 up to 1 minus the agreement."
+        )

@@ -1,0 +1,171 @@
+"""How large a study must be: the published numbers, the simulation against chances known otherwise."""
+
+import json
+from dataclasses import replace
+from io import StringIO
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from django.core.management import CommandError, call_command
+from scipy.stats import binom
+
+from annotation.reports.plan_figure import plan_figure
+from annotation.reports.plan_rendering import as_planned, to_text
+from annotation.studies.plan_question import Design, Question, ask, design_of
+from annotation.studies.planning import Curve, plan_study
+from generation.refusals import Refused
+from tests.factories import make_manifest
+
+
+def question(design: Design | None = None, **values: Any) -> Question:
+    return ask(design or Design(), **{"simulations": 60, **values})
+
+
+def curve(of: str, asked: Question) -> Curve:
+    return next(curve for curve in plan_study(asked).curves if curve.of == of)
+
+
+@pytest.mark.parametrize(("baseline", "first", "safe"), [(0.85, 76, 85), (0.90, 286, 333)])
+def test_published_numbers(baseline: float, first: int, safe: int) -> None:
+    plan = plan_study(question(Design(prompts=20), baseline=baseline, simulations=20))
+    exact = plan.exact
+    assert exact.needed is not None
+    assert (exact.needed.first, exact.needed.safe) == (first, safe)
+    text = to_text(plan)
+    assert f"{first} comparisons are the first number" in text
+    assert f"from {safe} on the chance never falls below" in text
+
+
+def test_the_sawtooth_is_there_to_be_drawn() -> None:
+    exact = plan_study(question(simulations=20)).exact
+    chances = dict(zip(exact.sizes, exact.powers, strict=True))
+    assert chances[76] >= 0.8 > chances[75]
+    assert min(chances[n] for n in range(77, 85)) < 0.8 <= min(chances[n] for n in range(85, max(chances)))
+
+
+def test_the_majority_errs_as_often_as_the_binomial_says() -> None:
+    """With a perfect metric the agreement seen is the chance that a majority of five is right."""
+    asked = question(agreement=0.9999, flips=0.0, person=0.8, baseline=0.6, simulations=300)
+    point = as_planned(curve("prompts", asked))
+    right = binom.sf(2, 5, 0.8)
+    assert point.agreement == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
+
+
+def test_votes_that_never_err_leave_the_agreement_as_supposed() -> None:
+    asked = question(person=0.9999, simulations=300)
+    assert as_planned(curve("images", asked)).agreement == pytest.approx(0.94, abs=0.005)
+
+
+def test_fewer_images_flip_more_winners_and_more_bring_the_agreement_to_its_limit() -> None:
+    points = curve("images", question(person=0.9999, flips=0.05, agreement=0.9)).points
+    seen = [point.agreement for point in points]
+    assert seen == sorted(seen)
+    assert seen[0] < 0.85 < seen[-1] < (0.9 - 0.05) / (1 - 2 * 0.05) + 0.01
+
+
+def test_more_prompts_narrow_the_interval() -> None:
+    found = curve("prompts", question())
+    widths = [point.width for point in found.points]
+    assert widths == sorted(widths, reverse=True)
+    assert found.enough_for_width is not None
+    assert next(point.x for point in found.points if point.width <= 0.1) == found.enough_for_width
+
+
+def test_annotators_give_their_quota_and_no_more() -> None:
+    asked = question(Design(prompts=20, overlap=3, comparisons_per_annotator=10))
+    plan = plan_study(asked)
+    assert plan.annotators_needed == 6
+    points = {point.x: point for point in plan.curves[1].points}
+    assert points[6].votes == 3.0
+    assert points[1].votes == 0.5
+    assert points[1].voted == 10
+
+
+def test_nobody_votes_twice_on_a_comparison() -> None:
+    plan = plan_study(question(Design(prompts=10, overlap=5, comparisons_per_annotator=100)))
+    assert plan.annotators_needed == 5
+
+
+def test_the_same_question_has_the_same_answer_and_another_seed_another() -> None:
+    assert plan_study(question()) == plan_study(question())
+    assert plan_study(question()).curves != plan_study(question(seed=7)).curves
+
+
+@pytest.mark.parametrize("endpoint", ["strict", "half", "dropped"])
+def test_an_even_overlap_ties_and_the_endpoint_says_what_a_tie_is_worth(endpoint: str) -> None:
+    design = replace(Design(prompts=40, overlap=2), endpoint=endpoint)  # type: ignore[arg-type]
+    seen = as_planned(curve("prompts", question(design, person=0.8, agreement=0.9999, flips=0.0))).agreement
+    right, tie = 0.8**2, 2 * 0.8 * 0.2
+    expected = {"strict": right, "half": right + tie / 2, "dropped": right / (1 - tie)}[endpoint]
+    assert seen == pytest.approx(expected, abs=0.015)
+
+
+def test_a_design_comes_from_the_study_file() -> None:
+    manifest = make_manifest(comparisons=7, source="generated", annotation={"overlap": 4, "most_annotators": 9})
+    design = design_of(manifest)
+    assert (design.prompts, design.images, design.overlap, design.annotators) == (7, 3, 4, 9)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"prompts": 1}, "number of prompts lies between 2 and 2,000"),
+        ({"prompts": 10_000}, "number of prompts"),
+        ({"overlap": 0}, "votes for each comparison"),
+        ({"comparisons_per_annotator": 0}, "comparisons for each annotator"),
+        ({"annotators": 0}, "number of annotators"),
+        ({"agreement": 1.0}, "The agreement lies above 0.5 and below 1, not at 1"),
+        ({"baseline": 0.2}, "The baseline"),
+        ({"person": 0.5}, "votes for the winner"),
+        ({"power": 0.0}, "The power"),
+        ({"width": float("nan")}, "The width"),
+        ({"flips": 0.2}, "cannot agree on 0.94"),
+        ({"simulations": 1}, "number of simulations"),
+        ({"seed": -1}, "number of seed"),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_one_sentence(values: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Refused, match=sentence):
+        plan_study(question(**values))
+
+
+def test_an_agreement_below_the_baseline_has_curves_but_no_number() -> None:
+    plan = plan_study(question(agreement=0.8, baseline=0.85))
+    assert plan.exact.needed is None
+    assert "No number of comparisons was found" in to_text(plan)
+
+
+# --- command --------------------------------------------------------------------------------------
+def test_the_command_reads_a_study_file_and_options_override_it(tmp_path: Path) -> None:
+    file = tmp_path / "study.toml"
+    file.write_text(
+        'name = "Plan"\nsource = "images"\n[models.a]\nname = "Alpha"\n[models.b]\nname = "Beta"\n'
+        '[prompts]\nlist = ["one", "two", "three"]\n[annotation]\noverlap = 7\ncomparisons_per_annotator = 3\n'
+    )
+    out = StringIO()
+    call_command("plan_study", file, "--overlap=4", "--simulations=20", format="json", stdout=out)
+    design = json.loads(out.getvalue())["question"]["design"]
+    assert (design["prompts"], design["overlap"], design["comparisons_per_annotator"]) == (3, 4, 3)
+
+
+def test_the_command_s_figure_is_an_svg_file_of_the_same_bytes_each_time(tmp_path: Path) -> None:
+    out = tmp_path / "plan.svg"
+    call_command("plan_study", "--simulations=20", format="svg", out=out, stdout=StringIO())
+    assert ElementTree.fromstring(out.read_text()).tag.endswith("svg")
+    assert plan_figure(plan_study(ask(Design(), simulations=20))) == out.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--agreement=2"], "The agreement lies"),
+        (["--endpoint=maybe"], "strict, half or dropped"),
+        (["nowhere.toml"], "nowhere.toml"),
+    ],
+)
+def test_the_command_refuses_in_one_sentence(options: list[str], sentence: str) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        call_command("plan_study", *options)
