@@ -11,6 +11,27 @@ from scoring.statistics.agreement import TieTreatment
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
 
 
+# What each number of a question means, for whoever is asked for it.
+MEANING = {
+    "prompts": "Prompts, each one comparison.",
+    "images": "Images in each set.",
+    "overlap": "Votes for each comparison.",
+    "comparisons_per_annotator": "After so many an annotator is done.",
+    "annotators": "How many there are (default: as few as can give every vote).",
+    "endpoint": "How ties count: strict, half or dropped.",
+    "level": "Level of the interval, and of the report's test against the baseline.",
+    "agreement": "How often the metric names the model that endlessly many people would.",
+    "baseline": "How often always naming one model is right.",
+    "person": "How often one vote goes to the comparison's winner.",
+    "flips": "How often other seeds would make the metric name the other model.",
+    "power": "The chance wanted.",
+    "width": "The width of the agreement's interval wanted, high minus low.",
+    "significance_level": "Of the exact one-sided test.",
+    "simulations": "Simulated studies at each point of a curve.",
+    "seed": "What the simulations are drawn from.",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Design:
     """What is planned. annotators: None for as few as can give every vote. endpoint: how ties count."""

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import actions, annotator, images, joining, reports, researcher
+from annotation.web import actions, annotator, images, joining, planning, reports, researcher
 from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("resume/", joining.resume, name="resume"),
     path("api/v1/", api.urls),
     path("studies/", researcher.studies, name="studies"),
+    *planning.urlpatterns,
     path("studies/<slug:slug>/", researcher.study, name="study"),
     path("studies/<slug:slug>/study.toml", researcher.study_file, name="study-file"),
     path("studies/<slug:slug>/invitations/", researcher.make_invitations, name="make-invitations"),

@@ -9,30 +9,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from annotation.reports.files import whole_file
 from annotation.reports.plan_figure import plan_figure
 from annotation.reports.plan_rendering import to_json, to_text
-from annotation.studies.plan_question import Assumptions, Chance, Design, Goal, ask, design_of
+from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
 from annotation.studies.planning import plan_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
 
 FORMATS = {"txt": to_text, "json": to_json, "svg": plan_figure}
-HELP = {
-    "prompts": "Prompts, each one comparison.",
-    "images": "Images in each set.",
-    "overlap": "Votes for each comparison.",
-    "comparisons_per_annotator": "After so many an annotator is done.",
-    "annotators": "How many there are (default: as few as can give every vote).",
-    "endpoint": "How ties count: strict, half or dropped.",
-    "level": "Level of the interval, and of the report's test against the baseline.",
-    "agreement": "How often the metric names the model that endlessly many people would.",
-    "baseline": "How often always naming one model is right.",
-    "person": "How often one vote goes to the comparison's winner.",
-    "flips": "How often other seeds would make the metric name the other model.",
-    "power": "The chance wanted.",
-    "width": "The width of the agreement's interval wanted, high minus low.",
-    "significance_level": "Of the exact one-sided test.",
-    "simulations": "Simulated studies at each point of a curve.",
-    "seed": "What the simulations are drawn from.",
-}
 
 
 class Command(BaseCommand):
@@ -48,7 +30,7 @@ class Command(BaseCommand):
                 default = getattr(part, field.name)
                 kind = int if default is None else type(default)
                 known = "" if default is None else f" (default: {default})"
-                text = f"{HELP[field.name]}{known}".replace("%", "%%")
+                text = f"{MEANING[field.name]}{known}".replace("%", "%%")
                 parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, help=text)
         parser.add_argument("--format", choices=tuple(FORMATS), default="txt")
         parser.add_argument("--out", type=Path, help="The file to write; without it the plan is printed.")
@@ -68,7 +50,7 @@ class Command(BaseCommand):
 
     def _plan(self, options: dict[str, Any]) -> str:
         design = design_of(read_study_file(options["file"])) if options["file"] else Design()
-        given = {name: options[name] for name in HELP if options[name] is not None}
+        given = {name: options[name] for name in MEANING if options[name] is not None}
         if given.get("endpoint", design.endpoint) not in ("strict", "half", "dropped"):
             raise Refused(f"--endpoint is strict, half or dropped, not {given['endpoint']!r}.")
         return FORMATS[options["format"]](plan_study(ask(design, **given)))

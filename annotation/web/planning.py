@@ -1,0 +1,106 @@
+"""The page that plans a study, for staff: a form, the answer in words and tables, and its curves as an SVG file."""
+
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
+
+from annotation.reports.plan_figure import caption, plan_figure
+from annotation.reports.plan_rendering import sentences, tables
+from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, Question, ask
+from annotation.studies.planning import StudyPlan, plan_study
+from annotation.web.staff import staff_page
+from generation.refusals import Refused
+
+SIMULATIONS = 200  # half of the command's: a page is waited for
+LABELS = {
+    "overlap": "Votes for each comparison",
+    "person": "Votes that go to the winner",
+    "flips": "Winners that other seeds would flip",
+    "endpoint": "Ties",
+    "level": "Level of intervals",
+    "agreement": "Agreement of the metric",
+    "power": "Power wanted",
+    "width": "Width of the interval wanted",
+}
+
+
+class PlanForm(forms.Form):
+    """Every number of a question; what lies outside its limits is for `plan_study` to refuse."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for part in (Design(), Assumptions(), Goal(), Chance(simulations=SIMULATIONS)):
+            for field in fields(part):
+                self.fields[field.name] = _field(field.name, getattr(part, field.name))
+
+    def question(self) -> Question:
+        """What was asked; an empty field is as in the default design."""
+        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        return ask(Design(), **given)
+
+
+def _field(name: str, default: Any) -> forms.Field:
+    about: dict[str, Any] = {
+        "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+        "help_text": MEANING[name],
+        "initial": default,
+        "required": default is not None,
+    }
+    if isinstance(default, str):
+        return forms.ChoiceField(choices=[(value, value) for value in ("strict", "half", "dropped")], **about)
+    if isinstance(default, float):
+        return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **about)
+    return forms.IntegerField(**about)
+
+
+@require_safe
+@staff_page
+def plan_page(request: HttpRequest) -> HttpResponse:
+    """The form and, once it is sent, the answer; what has no answer is refused in a sentence beside the form."""
+    form = PlanForm(request.GET) if request.GET else PlanForm()
+    context: dict[str, Any] = {"form": form, "query": request.GET.urlencode()}
+    if not request.GET:
+        return render(request, "web/researcher/plan.html", context)
+    if not form.is_valid():
+        return render(request, "web/researcher/plan.html", context, status=400)
+    try:
+        plan = _plan(form.question())
+    except Refused as refused:
+        return render(request, "web/researcher/plan.html", context | {"refusal": str(refused)}, status=400)
+    context |= {"sentences": sentences(plan), "tables": tables(plan), "caption": caption(plan)}
+    return render(request, "web/researcher/plan.html", context)
+
+
+# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
+@require_safe
+@staff_page
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
+def plan_curves(request: HttpRequest) -> HttpResponse:
+    """The curves of a question as an SVG file; not found where the question has no answer."""
+    form = PlanForm(request.GET)
+    try:
+        if not form.is_valid():
+            raise Http404
+        return HttpResponse(plan_figure(_plan(form.question())), content_type="image/svg+xml")
+    except Refused as refused:
+        raise Http404(str(refused)) from refused
+
+
+@lru_cache(maxsize=32)
+def _plan(question: Question) -> StudyPlan:
+    """Computed once for the page and its drawing."""
+    return plan_study(question)
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/plan/", plan_page, name="plan"),
+    path("studies/plan/curves.svg", plan_curves, name="plan-curves"),
+]

@@ -1,0 +1,87 @@
+"""The page that plans a study."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+pytestmark = pytest.mark.django_db
+
+PAGE, CURVES = "/studies/plan/", "/studies/plan/curves.svg"
+ASKED: dict[str, Any] = {
+    "prompts": 40,
+    "images": 20,
+    "overlap": 3,
+    "comparisons_per_annotator": 40,
+    "annotators": "",
+    "endpoint": "strict",
+    "level": 0.95,
+    "agreement": 0.94,
+    "baseline": 0.85,
+    "person": 0.9,
+    "flips": 0.02,
+    "power": 0.8,
+    "width": 0.1,
+    "significance_level": 0.05,
+    "simulations": 20,
+    "seed": 1,
+}
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_user("researcher", is_staff=True))
+    return client
+
+
+def test_it_is_for_staff() -> None:
+    outsider = Client()
+    outsider.force_login(User.objects.create_user("outsider"))
+    for address in (PAGE, CURVES):
+        assert Client().get(address).status_code == 302
+        assert outsider.get(address).status_code == 404
+
+
+def test_at_first_there_is_the_form_with_the_defaults(researcher: Client) -> None:
+    page = researcher.get(PAGE).content.decode()
+    assert 'name="agreement"' in page
+    assert 'value="0.94"' in page
+    assert "Answer" not in page
+
+
+def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(researcher: Client) -> None:
+    response = researcher.get(PAGE, ASKED)
+    page = response.content.decode()
+    assert "76 comparisons are the first number" in page
+    assert "from 85 on" in page
+    assert page.count("<table") == 3
+    assert "40 (planned)" in page
+    for forbidden in ("<style", " style=", "<script", "<svg"):
+        assert forbidden not in page
+    drawing = researcher.get(CURVES, ASKED)
+    assert drawing["Content-Type"] == "image/svg+xml"
+    assert "default-src 'none'" in drawing["Content-Security-Policy"]
+    assert b"<svg" in drawing.content
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"flips": 0.3}, "cannot agree on 0.94"),
+        ({"prompts": 1_000_000}, "The number of prompts lies between"),
+        ({"prompts": "many"}, "Enter a whole number."),
+        ({"endpoint": "maybe"}, "Select a valid choice"),
+        ({"width": "nan"}, "Enter a number."),
+        ({"comparisons_per_annotator": 0}, "comparisons for each annotator lies"),
+    ],
+)
+def test_what_has_no_answer_says_why_beside_the_form(researcher: Client, change: dict[str, Any], sentence: str) -> None:
+    response = researcher.get(PAGE, ASKED | change)
+    assert response.status_code == 400
+    assert sentence in response.content.decode()
+    assert researcher.get(CURVES, ASKED | change).status_code == 404
+
+
+def test_the_list_of_studies_leads_there(researcher: Client) -> None:
+    assert f'href="{PAGE}"' in researcher.get("/studies/").content.decode()
