@@ -12,15 +12,6 @@ def percent(share: float) -> str:
     return _minus(f"{100 * share:.1f} %")
 
 
-def points(difference: float) -> str:
-    """A difference of shares in percentage points, with its sign.
-
-    >>> points(-0.0871), points(0.02)
-    ('−8.7 points', '2.0 points')
-    """
-    return _minus(f"{100 * difference:.1f} points")
-
-
 def coefficient(value: float) -> str:
     """A coefficient to three decimals, with a minus sign and without a negative zero.
 

@@ -6,7 +6,7 @@ from annotation.reports.figure_captions import agreement_figure, agreement_numbe
 from annotation.reports.numbers import percent, score
 from annotation.reports.parts.calibration import calibration_section
 from annotation.reports.parts.fragility import fragility_section
-from annotation.reports.parts.image_noise import image_noise_section
+from annotation.reports.parts.image_noise import image_noise_section, noise_tables
 from annotation.reports.parts.metrics import metrics_section
 from annotation.reports.parts.people import people_section
 from annotation.reports.parts.power import power_section
@@ -186,7 +186,7 @@ def comparison_section(study: StudyFacts, found: Results) -> Section:
         winners=(8, 9),
         is_long=True,
     )
-    return Section("comparisons", "The comparisons", tables=(table,))
+    return Section("comparisons", "The comparisons", tables=(table, *noise_tables(found)))
 
 
 def _comparison(row: ComparisonRow) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ def image_noise_section(found: Results) -> Section:
         "than 5 % of the resamples. Fewer images: subsets of the same images, the same seeds everywhere; the brackets "
         "are percentiles over subsets and say nothing of other prompts."
     )
-    return Section("image-noise", title, (text,), rows, (_by_images(noise), _margins(noise)))
+    return Section("image-noise", title, (text,), rows, (_by_images(noise),))
 
 
 def _by_images(noise: ImageNoise) -> Table:
@@ -42,7 +42,11 @@ def _spread(estimate: Estimate) -> str:
     )
 
 
-def _margins(noise: ImageNoise) -> Table:
+def noise_tables(found: Results) -> tuple[Table, ...]:
+    """Each comparison's margin under resampled seeds; none where there are no images."""
+    noise = found.image_noise
+    if noise.images is None:
+        return ()
     rows = tuple(
         (
             str(row.position),
@@ -56,4 +60,5 @@ def _margins(noise: ImageNoise) -> Table:
     head = ("No.", "Margin", "Interval", "SE (jackknife)", "P(another winner)")
     caption = f"Margins under resampled seeds, n = {noise.images} images"
     method = noise.margins[0].margin.method if noise.margins else ""
-    return Table(f"{caption}, {method.replace('clusters', 'seeds')}", head, rows, (0, 1, 2, 3, 4), is_long=True)
+    caption += f", {method.replace('clusters', 'seeds')}"
+    return (Table(caption, head, rows, (0, 1, 2, 3, 4), is_long=True),)

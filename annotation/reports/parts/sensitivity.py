@@ -3,8 +3,8 @@
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figure_captions import BOOTSTRAP
 from annotation.reports.findings.sensitivity import SkillModel
-from annotation.reports.numbers import coefficient, percent, points
-from annotation.reports.presentation import Figure, Row, Section, share_row
+from annotation.reports.numbers import coefficient, percent
+from annotation.reports.presentation import Figure, Row, Section, share_row, without_resampling
 
 _PRIORS = {"uniform": "winners held equally frequent", "learned": "their frequencies estimated too"}
 
@@ -14,11 +14,11 @@ def sensitivity_section(report: AgreementReport, found: Results) -> Section:
     two_way = found.sensitivity.two_way
     rows = [share_row("Comparisons and annotators both resampled, strict", two_way.agreement)]
     if two_way.bias is not None and two_way.standard_error is not None and two_way.mean_dropped is not None:
-        n = two_way.agreement.n
+        n, how = two_way.agreement.n, without_resampling(two_way.agreement.method)
         dropped = f"on average {two_way.mean_dropped:.1f} comparisons lost all their votes and dropped out"
         rows += [
-            Row("Mean of these resamples minus the estimate", points(two_way.bias), n=n, remark=dropped),
-            Row("Their standard error", points(two_way.standard_error), n=n),
+            Row("Mean of these resamples minus the estimate", percent(two_way.bias), n=n, method=how, remark=dropped),
+            Row("Their standard error", percent(two_way.standard_error), n=n),
         ]
     if two_way.least is not None and two_way.greatest is not None:
         reach = f"[{percent(two_way.least)}, {percent(two_way.greatest)}]".replace(" %", "")
