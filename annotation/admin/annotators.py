@@ -7,7 +7,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from annotation.models import Annotator, Vote
+from annotation.models import Annotator, Assignment, Vote
 
 MADE = ("kind", "state", "invitation", "votes", "created_at", "finished_at")
 
@@ -25,8 +25,8 @@ class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
         """With the number of standing votes."""
-        standing = Count("assignments__votes", filter=Q(assignments__votes__state=Vote.State.STANDING))
-        return Annotator.objects.annotate(vote_total=standing)
+        counted = Q(assignments__votes__state=Vote.State.STANDING, assignments__kind=Assignment.Kind.MAIN)
+        return Annotator.objects.annotate(vote_total=Count("assignments__votes", filter=counted))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
         """Nobody moves to another study."""

@@ -76,6 +76,8 @@ class Counts:
     excluded_votes: int
     late_votes: int
     undone_votes: int
+    withdrawn_votes: int
+    withdrawn_annotators: int
     annotators: int
     simulated_annotators: int
 

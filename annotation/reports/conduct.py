@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.models import Study
+from annotation.models import Annotator, Study
 from annotation.reports.agreement_report import (
     AnnotatorFacts,
     Counts,
@@ -89,6 +89,8 @@ def counts(data: StudyData) -> Counts:
         excluded_votes=int(votes.is_excluded.sum()),
         late_votes=data.late_count,
         undone_votes=data.superseded_count,
+        withdrawn_votes=data.withdrawn_vote_count,
+        withdrawn_annotators=sum(row.state == Annotator.State.WITHDRAWN for row in data.annotators),
         annotators=len(np.unique(votes.annotator[is_counted])),
         simulated_annotators=int(is_simulated[np.unique(votes.annotator[is_counted])].sum()),
     )

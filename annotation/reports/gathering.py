@@ -66,6 +66,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
+        withdrawn_vote_count=sum(row.withdrawn_vote_count for row in annotators),
         annotators=tuple(
             AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated)
             for number, row in enumerate(annotators, start=1)

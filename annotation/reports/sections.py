@@ -38,6 +38,8 @@ def _conduct(report: AgreementReport) -> Section:
         Row("Votes excluded", count(counts.excluded_votes)),
         Row("Votes late, not counted", count(counts.late_votes)),
         Row("Votes undone by the annotator", count(counts.undone_votes)),
+        Row("Annotators who withdrew", count(counts.withdrawn_annotators)),
+        Row("Votes deleted by withdrawal", count(counts.withdrawn_votes)),
     ]
     if study.other_metrics:
         rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))

@@ -126,6 +126,7 @@ class StudyData:
 
     first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
+    withdrawn_vote_count: votes that withdrawals deleted.
     metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
     B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
     None while the study is sealed.
@@ -145,6 +146,7 @@ class StudyData:
     votes: VoteArrays
     late_count: int
     superseded_count: int
+    withdrawn_vote_count: int
     annotators: tuple[AnnotatorRow, ...]
     manifest_versions: tuple[ManifestRow, ...]
     events: tuple[EventRow, ...]

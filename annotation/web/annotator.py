@@ -4,88 +4,111 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
-from annotation.models import Annotator, Vote
+from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
-from annotation.voting import annotators
-from annotation.web import markdown
+from annotation.voting.withdrawal import withdraw as withdraw_annotator
+from annotation.web import frame, markdown
 from annotation.web.page_words import page_words
 from annotation.web.visiting import Place, annotator_page, place
+from generation.refusals import Refused
 
 # How often a page that waits for the researcher looks again.
 LOOK_AGAIN_SECONDS = 60
+WAITING = (Place.NOT_YET_OPEN, Place.PAUSED, Place.CLOSED)
 
 
 @require_safe
 @annotator_page
 def visit(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The page that is due: status, instructions, comparisons or the end."""
-    due = place(annotator=annotator, rules=manifest.voting_rules(), now=timezone.now())
+    """The page that is due: status, a page around the comparisons, the comparisons, or the end."""
+    due = place(annotator=annotator, manifest=manifest, now=timezone.now())
     if due == Place.COMPARISONS:
         return _comparisons(request, annotator, manifest)
-    if due == Place.INSTRUCTIONS:
-        return _instructions(request, annotator, manifest)
-    if due == Place.END:
-        return _end(request, annotator, manifest)
-    context = {
-        "annotator": annotator,
-        "look_again_seconds": LOOK_AGAIN_SECONDS,
-        "opens_at": manifest.annotation.opens_at,
-    }
-    return render(request, f"web/annotator/{due}.html", context)
+    if due in (Place.END, Place.SCREENED_OUT, Place.WITHDRAWN):
+        return _outcome(request, annotator, manifest, due)
+    if due in WAITING:
+        context = frame.page_context(annotator, manifest) | {
+            "look_again_seconds": LOOK_AGAIN_SECONDS,
+            "opens_at": manifest.annotation.opens_at,
+        }
+        return render(request, f"web/annotator/{due}.html", context)
+    return frame.show(request, annotator, manifest, due)
 
 
 @require_safe
 @annotator_page
 def instructions(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The instructions again, for whoever has begun."""
-    return _instructions(request, annotator, manifest)
-
-
-@require_POST
-@annotator_page
-def start(_request: HttpRequest, annotator: Annotator, _manifest: Manifest) -> HttpResponse:
-    """The instructions have been read; on to the comparisons."""
-    annotators.read_instructions(annotator=annotator, now=timezone.now())
-    return redirect("visit", annotator.token)
+    """The instructions again, for whoever has read them."""
+    if annotator.instructions_read_at is None:
+        return redirect("visit", annotator.token)
+    return frame.show(request, annotator, manifest, Place.INSTRUCTIONS)
 
 
 @require_safe
 @annotator_page
 def end(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
     """Where the comparisons lead when none is left."""
-    return _end(request, annotator, manifest)
+    if place(annotator=annotator, manifest=manifest, now=timezone.now()) == Place.COMPARISONS:
+        return _outcome(request, annotator, manifest, Place.END)
+    return redirect("visit", annotator.token)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@annotator_page
+def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
+    """Ask, then delete the annotator's votes and answers."""
+    if annotator.state == Annotator.State.WITHDRAWN:
+        return redirect("visit", annotator.token)
+    until = manifest.annotation.withdrawal_until
+    context = frame.page_context(annotator, manifest) | {"until": until, "vote_count": _vote_count(annotator)}
+    if request.method == "POST" and "confirmed" in request.POST:
+        try:
+            withdraw_annotator(annotator=annotator, until=until, now=timezone.now())
+        except Refused as refusal:
+            return render(request, "web/annotator/withdraw.html", context | {"refusal": refusal}, status=409)
+        return redirect("visit", annotator.token)
+    return render(request, "web/annotator/withdraw.html", context)
 
 
 def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    context = {
-        "annotator": annotator,
-        "manifest": manifest,
-        "texts": manifest.texts,
+    context = frame.page_context(annotator, manifest) | {
         "words": page_words(),
         "next_url": reverse("api:ask_next", args=[annotator.token]),
         "votes_url": reverse("api:vote", args=[annotator.token]),
+        "undo_url": reverse("api:undo", args=[annotator.token]),
+        "reports_url": reverse("api:report_image", args=[annotator.token]),
+        "leave_url": reverse("api:leave", args=[annotator.token]),
     }
     return render(request, "web/annotator/comparisons.html", context)
 
 
-def _instructions(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    context = {
-        "annotator": annotator,
-        "manifest": manifest,
-        "texts": manifest.texts,
-        "instructions": markdown.render(manifest.texts.instructions),
-        "has_begun": annotator.instructions_read_at is not None,
-    }
-    return render(request, "web/annotator/instructions.html", context)
-
-
-def _end(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    context = {
-        "annotator": annotator,
+def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Place) -> HttpResponse:
+    code = _completion_code(annotator, manifest)
+    context = frame.page_context(annotator, manifest) | {
         "debrief": markdown.render(manifest.texts.debrief),
         "has_finished": annotator.state == Annotator.State.FINISHED,
-        "vote_count": Vote.objects.filter(assignment__annotator=annotator).exclude(state=Vote.State.SUPERSEDED).count(),
+        "vote_count": _vote_count(annotator),
+        "completion_code": code,
+        "leaving_address": manifest.platform.leaving_address(code),
     }
-    return render(request, "web/annotator/end.html", context)
+    return render(request, f"web/annotator/{due}.html", context)
+
+
+def _completion_code(annotator: Annotator, manifest: Manifest) -> str:
+    """What the platform is told of the annotator's outcome; empty while there is none."""
+    platform = manifest.platform
+    if annotator.screened_out_for == Annotator.Screening.ATTENTION:
+        return platform.failed_checks_code
+    codes = {
+        Annotator.State.FINISHED: platform.complete_code,
+        Annotator.State.SCREENED_OUT: platform.screened_out_code,
+        Annotator.State.WITHDRAWN: platform.withdrawn_code,
+    }
+    return codes.get(Annotator.State(annotator.state), "")
+
+
+def _vote_count(annotator: Annotator) -> int:
+    votes = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
+    return votes.exclude(state=Vote.State.SUPERSEDED).count()

@@ -1,5 +1,6 @@
 """Two ways back to one place: the open link on the same device, and the resume code on any device."""
 
+import re
 from typing import Any
 
 from django.conf import settings
@@ -19,6 +20,8 @@ from annotation.web.forms import ResumeForm
 from annotation.web.visiting import in_language
 from generation.refusals import Refused
 
+# What a platform calls a person, or anything else. The marker of a withdrawal has a colon, so nobody can name one.
+PLATFORM_VALUE = re.compile(r"[A-Za-z0-9_.@+-]{1,200}")
 DEVICE_COOKIE = "annotator"
 DEVICE_COOKIE_SECONDS = 365 * 24 * 3600
 # 47 random bits cannot be guessed at this rate: 240 tries an hour from one address.
@@ -48,26 +51,43 @@ def resume(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
-    """The open link: a start page; pressing the button makes a place, once for a device."""
+    """The open link: a start page; pressing the button makes a place, once for a device or a platform's id."""
     study = get_object_or_404(Study, open_link_token=open_link_token)
-    if known := _annotator_of_device(request, study):
-        return redirect("visit", known.token)
     manifest = current_manifest(study)
-    return in_language(manifest.texts.language, lambda: _start_page(request, study))
+    if manifest.platform.id_parameter:
+        external_id = _parameter(request, manifest.platform.id_parameter)
+        known = annotators.by_external_id(study=study, external_id=external_id)
+    else:
+        external_id, known = "", _annotator_of_device(request, study)
+    if known:
+        return redirect("visit", known.token)
+    return in_language(manifest.texts.language, lambda: _start_page(request, study, external_id))
 
 
-def _start_page(request: HttpRequest, study: Study) -> HttpResponse:
+def _parameter(request: HttpRequest, name: str) -> str:
+    """A parameter of the link, where it is one that a platform would give; else empty."""
+    value = request.GET.get(name, "")
+    return value if PLATFORM_VALUE.fullmatch(value) else ""
+
+
+def _start_page(request: HttpRequest, study: Study, external_id: str) -> HttpResponse:
     manifest = current_manifest(study)
     rules, now = manifest.voting_rules(), timezone.now()
-    context: dict[str, Any] = {"texts": manifest.texts}
+    context: dict[str, Any] = {"texts": manifest.texts, "external_id": external_id}
+    if manifest.platform.id_parameter and not external_id:
+        return render(request, "web/annotator/no_id.html", context, status=400)
     if reason := closure(study=study, rules=rules, now=now):
         context |= {"look_again_seconds": LOOK_AGAIN_SECONDS, "opens_at": rules.opens_at}
         return render(request, f"web/annotator/{reason}.html", context)
     if request.method == "POST":
+        others = {name: _parameter(request, name) for name in manifest.platform.other_parameters}
         try:
-            return _joined(request, annotators.join(study=study, rules=rules, now=now))
+            annotator = annotators.join(
+                study=study, rules=rules, now=now, external_id=external_id, platform_parameters=others
+            )
         except Refused as refusal:
             return render(request, "web/annotator/full.html", context | {"refusal": refusal}, status=409)
+        return redirect("visit", annotator.token) if external_id else _joined(request, annotator)
     return render(request, "web/annotator/join.html", context)
 
 

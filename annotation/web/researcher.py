@@ -8,28 +8,35 @@ from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Annotator, Study, Vote
-from annotation.reports.cells import plain
+from annotation.models import Annotator, Answer, Assignment, Study, Vote
+from annotation.reports.cells import cell, plain
+from annotation.reports.study_data import pseudonym
 from annotation.studies.current import current_manifest
 from annotation.studies.progress import progress
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
-from annotation.voting.annotators import PEOPLE, invite
+from annotation.voting.annotators import PEOPLE, free_leases, invite
 from annotation.web.forms import InvitationForm
 from annotation.web.staff import staff_page
 
 MOST_ANNOTATORS_LISTED = 200
-COUNTED_VOTES = Count("assignments__votes", filter=Q(assignments__votes__state=Vote.State.STANDING))
+_COUNTED = Q(assignments__votes__state=Vote.State.STANDING, assignments__kind=Assignment.Kind.MAIN)
+COUNTED_VOTES = Count("assignments__votes", filter=_COUNTED)
+HELD = Count("assignments", filter=Q(assignments__state=Assignment.State.LEASED), distinct=True)
 
 
 @require_safe
 @staff_page
 def studies(request: HttpRequest) -> HttpResponse:
     """All studies, the newest first; without any, what to do first."""
-    standing = Q(comparisons__assignments__votes__state=Vote.State.STANDING)
+    standing = Q(
+        comparisons__assignments__votes__state=Vote.State.STANDING,
+        comparisons__assignments__kind=Assignment.Kind.MAIN,
+    )
     rows = Study.objects.select_related("model_a", "model_b").annotate(
         vote_count=Count("comparisons__assignments__votes", filter=standing)
     )
@@ -47,7 +54,7 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
 def _study_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
     """What the study's page shows, with the invitation form as it was sent where it had faults."""
     annotators = study.annotators.annotate(vote_count=COUNTED_VOTES)
-    people = annotators.filter(kind__in=PEOPLE)
+    people = annotators.filter(kind__in=PEOPLE).annotate(held_count=HELD)
     return {
         "study": study,
         "manifest": current_manifest(study),
@@ -56,6 +63,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
         "people": people[:MOST_ANNOTATORS_LISTED],
         "people_count": people.count(),
+        "has_answers": Answer.objects.filter(annotator__study=study).exists(),
         "simulated_count": annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
         "invitation_form": form or InvitationForm(),
         "site": request.build_absolute_uri("/").rstrip("/"),
@@ -100,4 +108,32 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
         link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
         writer.writerow([plain(annotator.label), link])
+    return response
+
+
+@require_POST
+@staff_page
+def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
+    """Give back what an annotator holds who will not come back: it is given out to others at once."""
+    annotator = get_object_or_404(Annotator, pk=annotator_id, study__slug=slug)
+    count = free_leases(annotator=annotator, now=timezone.now())
+    said = ngettext("%(n)s comparison was given back.", "%(n)s comparisons were given back.", count)
+    messages.success(request, said % {"n": count})
+    return redirect(f"{reverse('study', args=[slug])}#invitations")
+
+
+@require_safe
+@staff_page
+def answers_file(_request: HttpRequest, slug: str) -> HttpResponse:
+    """What annotators answered around the comparisons, as CSV under the report's pseudonyms. Tries count from 1."""
+    study = get_object_or_404(Study, slug=slug)
+    in_order = study.annotators.order_by("pk").values_list("pk", flat=True)
+    names = {pk: pseudonym(number) for number, pk in enumerate(in_order, start=1)}
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-answers.csv"'
+    writer = csv.writer(response)
+    writer.writerow(["annotator", "page", "question", "try", "answer", "answered_at"])
+    for row in Answer.objects.filter(annotator__study=study).order_by("annotator_id", "pk"):
+        values = (names[row.annotator_id], row.page, row.name, row.occurrence + 1, row.value, row.answered_at)
+        writer.writerow([cell(value) for value in values])
     return response

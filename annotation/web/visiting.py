@@ -10,12 +10,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
-from annotation.models import Annotator
+from annotation.models import Annotator, Answer, Assignment
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
 from annotation.voting.opening import Closure, closure
-from annotation.voting.rules import VotingRules
+from annotation.voting.practice import practice_count
+from annotation.voting.search import ANSWERED
 
 
 class Place(StrEnum):
@@ -24,21 +25,63 @@ class Place(StrEnum):
     NOT_YET_OPEN = Closure.NOT_YET_OPEN.value
     PAUSED = Closure.PAUSED.value
     CLOSED = Closure.CLOSED.value
-    LEFT = "left"  # withdrawn or screened out
+    WITHDRAWN = "withdrawn"
+    SCREENED_OUT = "screened_out"
+    WELCOME = "welcome"
+    QUESTIONS = "questions"
     INSTRUCTIONS = "instructions"
+    PRACTICE = "practice"
+    CHECK = "check"
+    BREAK = "break"
     COMPARISONS = "comparisons"
+    COMMENT = "comment"
     END = "end"
 
 
-def place(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Place:
+# Where no comparison is given out although the study takes votes. (A script may vote without the instructions.)
+BEFORE_COMPARISONS = (Place.WELCOME, Place.QUESTIONS, Place.PRACTICE, Place.CHECK, Place.BREAK)
+
+
+def place(*, annotator: Annotator, manifest: Manifest, now: datetime) -> Place:
     """The page this annotator's link leads to. Whoever has finished sees the end, whatever the study's state."""
-    if annotator.state == Annotator.State.FINISHED:
-        return Place.END
-    if annotator.state != Annotator.State.ACTIVE:
-        return Place.LEFT
-    if reason := closure(study=annotator.study, rules=rules, now=now):
+    state = annotator.state
+    if state in (Annotator.State.WITHDRAWN, Annotator.State.SCREENED_OUT):
+        return Place(state)
+    if state == Annotator.State.FINISHED:
+        is_asked = manifest.frame.asks_comment and not _has_answered(annotator, Answer.Page.COMMENT)
+        return Place.COMMENT if is_asked else Place.END
+    if reason := closure(study=annotator.study, rules=manifest.voting_rules(), now=now):
         return Place(reason)
-    return Place.COMPARISONS if annotator.instructions_read_at else Place.INSTRUCTIONS
+    return _way_in(annotator, manifest) or (Place.BREAK if breaks_due(annotator, manifest) else Place.COMPARISONS)
+
+
+def _way_in(annotator: Annotator, manifest: Manifest) -> Place | None:
+    """The first page before the comparisons that the annotator has not left yet."""
+    frame, texts = manifest.frame, manifest.texts
+    if (texts.welcome or texts.consent) and not annotator.welcomed_at:
+        return Place.WELCOME
+    if frame.questions and not _has_answered(annotator, Answer.Page.QUESTIONS):
+        return Place.QUESTIONS
+    if not annotator.instructions_read_at:
+        return Place.INSTRUCTIONS
+    if frame.practice and practice_count(annotator) < frame.practice:
+        return Place.PRACTICE
+    if frame.check and not annotator.check_passed_at:
+        return Place.CHECK
+    return None
+
+
+def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0) -> int:
+    """The number of the break that is due, or would be after so many votes more; from 1, 0 where none is."""
+    if not manifest.frame.break_every:
+        return 0
+    main = annotator.assignments.filter(kind=Assignment.Kind.MAIN, state__in=ANSWERED)
+    number = (main.count() + votes_more) // manifest.frame.break_every
+    return number if number > annotator.break_count else 0
+
+
+def _has_answered(annotator: Annotator, page: Answer.Page) -> bool:
+    return annotator.answers.filter(page=page).exists()
 
 
 def spoken(language: str) -> str:

@@ -5,8 +5,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import Annotator, Vote
+from annotation.reports.conduct import counts
 from annotation.reports.gathering import gather
 from annotation.reports.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
+from annotation.voting.withdrawal import withdraw
 from generation.refusals import Refused
 from scoring.models import SetScore
 from tests.annotation.reports.studies import Plan, make_study
@@ -98,3 +100,18 @@ def test_a_study_without_comparisons_gives_empty_arrays() -> None:
     study, manifest = make_study(Plan(votes=[], scores=[], state="draft", manifest={"sealed": False}))
     data = gather(study, manifest=manifest)
     assert len(data.comparisons) == len(data.votes) == 0
+
+
+def test_a_withdrawal_leaves_the_report_with_its_count_alone() -> None:
+    study, manifest = make_study(PLAN)
+    leaving = study.annotators.order_by("pk").first()
+    assert leaving is not None
+    own = Vote.objects.filter(assignment__annotator=leaving).count()
+    before = gather(study, manifest=manifest)
+    withdraw(annotator=leaving, until=None, now=timezone.now())
+    after = gather(study, manifest=manifest)
+    assert own > 0
+    assert (len(after.votes), after.withdrawn_vote_count) == (len(before.votes) - own, own)
+    found = counts(after)
+    assert (found.withdrawn_annotators, found.withdrawn_votes) == (1, own)
+    assert found.votes == counts(before).votes - own

@@ -1,6 +1,7 @@
 """Withdrawal deletes what was given and leaves the counters right, whatever goes on beside it."""
 
 import uuid
+from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 
@@ -116,13 +117,12 @@ def test_withdrawals_in_the_middle_of_voting_and_expiry_leave_the_counters_right
     for annotator in annotators:
         vote(annotator)
     later = timezone.now() + timedelta(days=1)
-    at_once(
-        [
-            *(partial(vote_on, annotator) for annotator in annotators),
-            *(partial(withdraw, annotator=annotator, until=None, now=NOON) for annotator in annotators[:3]),
-            *(partial(expire_leases, now=later, study=study) for _ in range(2)),
-        ]
-    )
+    deeds: list[Callable[[], object]] = [
+        *(partial(vote_on, annotator) for annotator in annotators),
+        *(partial(withdraw, annotator=annotator, until=None, now=NOON) for annotator in annotators[:3]),
+        *(partial(expire_leases, now=later, study=study) for _ in range(2)),
+    ]
+    at_once(deeds)
     assert_invariants(study)
     assert Annotator.objects.filter(state="withdrawn").count() == 3
     assert not Vote.objects.filter(assignment__annotator__state="withdrawn").exists()

@@ -28,8 +28,7 @@ def annotator(study: Study) -> Annotator:
 
 
 def due(annotator: Annotator, **annotation: object) -> Place:
-    rules = make_manifest(annotation=annotation).voting_rules()
-    return place(annotator=annotator, rules=rules, now=timezone.now())
+    return place(annotator=annotator, manifest=make_manifest(annotation=annotation), now=timezone.now())
 
 
 def test_the_link_leads_to_the_page_that_is_due(annotator: Annotator) -> None:
@@ -45,7 +44,7 @@ def test_the_link_leads_to_the_page_that_is_due(annotator: Annotator) -> None:
     annotator.state = Annotator.State.FINISHED
     assert due(annotator) == Place.END
     annotator.state = Annotator.State.WITHDRAWN
-    assert due(annotator) == Place.LEFT
+    assert due(annotator) == Place.WITHDRAWN
 
 
 def test_reading_the_instructions_is_recorded_once(client: Client, annotator: Annotator) -> None:
