@@ -13,6 +13,8 @@ from typing import Any
 Parts = Mapping[str, Any]
 Key = tuple[str | int, ...]
 MODELS = ("model_a", "model_b")
+# Pages of their own below /studies/.
+RESERVED = ("plan",)
 # What a votes file may say instead of a model's name.
 CHOICES = ("left", "right", "tie")
 
@@ -33,6 +35,11 @@ def contradictions(parts: Parts) -> list[Fault]:
 def is_local(checkpoint: str) -> bool:
     """Whether a checkpoint is a folder or file here (study files make local paths absolute) and not a hub id."""
     return Path(checkpoint).is_absolute()
+
+
+def _slug(parts: Parts) -> Iterator[Fault]:
+    if parts.get("slug") in RESERVED:
+        yield Fault(("slug",), f'"{parts["slug"]}" is the address of a page; give the study another slug.')
 
 
 def _names(parts: Parts) -> Iterator[Fault]:
@@ -166,6 +173,7 @@ def _platform(parts: Parts) -> Iterator[Fault]:
 
 
 CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
+    _slug,
     _names,
     _templates,
     _checkpoints,

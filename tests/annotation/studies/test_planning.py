@@ -142,7 +142,7 @@ def test_an_agreement_below_the_baseline_has_curves_but_no_number() -> None:
 def test_the_command_reads_a_study_file_and_options_override_it(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(
-        'name = "Plan"\nsource = "images"\n[models.a]\nname = "Alpha"\n[models.b]\nname = "Beta"\n'
+        'name = "Small"\nsource = "images"\n[models.a]\nname = "Alpha"\n[models.b]\nname = "Beta"\n'
         '[prompts]\nlist = ["one", "two", "three"]\n[annotation]\noverlap = 7\ncomparisons_per_annotator = 3\n'
     )
     out = StringIO()

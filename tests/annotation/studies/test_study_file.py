@@ -136,6 +136,10 @@ FAULTS = {
         "source = 'made up'" + STUDY,
         ["line 1, source: must be 'generated', 'images' or 'external', not 'made up'."],
     ),
+    "a slug that is a page's address": (
+        changed('name = "A study"', 'name = "A study"\nslug = "plan"'),
+        ['line 3, slug: "plan" is the address of a page; give the study another slug.'],
+    ),
     "models with the same name": (
         changed('name = "Beta"', 'name = "alpha"'),
         ['line 9, models.b.name: both models are called "alpha"; give each a name of its own.'],
@@ -235,6 +239,13 @@ FAULTS = {
     "no images": (
         STUDY.partition("[images]")[0],
         ["line 1, images.seeds: is missing: give per_set and seeds, for example per_set = 20 and seeds = 7."],
+    ),
+    "per_set and a seed": (
+        changed("per_set = 3\nseeds = 7", "per_set = 1\nseeds = [1, 1, 2]"),
+        [
+            "line 16, images.per_set: must be a whole number from 2 to 10000, not 1.",
+            "line 17, images.seeds[2]: PLACEHOLDER",
+        ],
     ),
     "per_set of one": (
         changed("per_set = 3", "per_set = 1"),
