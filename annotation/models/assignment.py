@@ -14,6 +14,7 @@ class Assignment(models.Model):
 
     It holds a slot of its comparison while `leased` or `voted` (kind main only). A `released` row
     keeps its sides: leasing it again reopens it as it was. `late`: answered when its slot was taken.
+    `reported`: given back for an image that failed or offends, and not given to this annotator again.
     """
 
     class Kind(models.TextChoices):
@@ -28,6 +29,7 @@ class Assignment(models.Model):
         VOTED = "voted"
         RELEASED = "released"
         LATE = "late"
+        REPORTED = "reported"
 
     class Side(models.TextChoices):
         A = "a"
@@ -45,7 +47,10 @@ class Assignment(models.Model):
     left_images = models.JSONField(default=list, help_text="Image ids in the order shown.")
     right_images = models.JSONField(default=list)
     rendition = models.CharField(max_length=20, blank=True, help_text="Which size of image the grid showed.")
-    leased_at = models.DateTimeField()
+    is_ahead = models.BooleanField(
+        default=False, help_text="Fetched by the page, held by a short lease, not seen by anybody yet."
+    )
+    leased_at = models.DateTimeField(help_text="When the comparison was given to the annotator's browser.")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     shown_at = models.DateTimeField(null=True, blank=True)
     released_at = models.DateTimeField(null=True, blank=True)
@@ -55,6 +60,14 @@ class Assignment(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["comparison", "annotator", "kind", "occurrence"], name="one_assignment_per_occurrence"
+            ),
+            models.UniqueConstraint(
+                fields=["annotator"],
+                condition=Q(state="leased", kind="main", is_ahead=False),
+                name="one_comparison_on_the_screen",
+            ),
+            models.CheckConstraint(
+                name="assignment_ahead_only_while_leased", condition=Q(is_ahead=False) | Q(state="leased")
             ),
             models.CheckConstraint(
                 name="assignment_lease_only_while_leased",

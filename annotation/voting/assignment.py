@@ -10,19 +10,18 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.db import transaction
-from django.db.models import Count, Exists, F, IntegerField, Min, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import F, Min, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
-from annotation.voting.allocation import present, search_start, stored_chance
 from annotation.voting.opening import closure, sentence
 from annotation.voting.rules import VotingRules
-from generation.models import GeneratedImage
+from annotation.voting.search import Hold, Progress, free, lease_another, progress_of, unseen
 from generation.refusals import Refused
 
-ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
+# So long a comparison is held for a page that fetched it before the annotator gets there.
+AHEAD_SECONDS = 180
 # A patient search repeats when somebody was quicker; each repeat means that somebody else got on.
 SEARCH_REPEATS = 20
 EXPIRY_BATCH = 500
@@ -40,24 +39,16 @@ class NextKind(StrEnum):
 class Next:
     """The answer to "next": a comparison, or wait (seconds, at most one lease), or done.
 
-    `done_count` of `quota` comparisons are answered; the quota is never above the study's size.
+    `done_count` of `quota` comparisons are answered; the quota is never above the study's size. `ahead` are
+    the comparisons held for later, in their order; nobody has seen them yet.
     """
 
     kind: NextKind
     done_count: int
     quota: int
     assignment: Assignment | None = None
+    ahead: tuple[Assignment, ...] = ()
     wait_seconds: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Progress:
-    """How far an annotator is: main assignments ever made, those answered, the quota, the study's last position."""
-
-    assignment_count: int
-    answered_count: int
-    quota: int
-    last_position: int
 
 
 def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
@@ -98,27 +89,51 @@ def lease_under_lock(
     refuse_unless_taking_part(annotator)
     if reason := closure(study=annotator.study, rules=rules, now=now):
         raise Refused(sentence(reason))
-    progress = _progress(annotator, rules)
-    assignment = _live(annotator, rules, now, is_patient=is_patient)
-    if assignment is None:
-        if progress.answered_count >= progress.quota:
-            return _done(annotator, progress, now)
-        if (comparison := _take_slot(annotator, progress, is_patient=is_patient)) is None:
+    progress = progress_of(annotator, rules)
+    live = _live(annotator, is_patient=is_patient)
+    if live:
+        assignment = _make_current(live[0], rules, now)
+    elif progress.answered_count >= progress.quota:
+        return _done(annotator, progress, now)
+    else:
+        hold = Hold(now, now + timedelta(seconds=rules.lease_seconds))
+        if (leased := lease_another(annotator, progress, hold, is_patient=is_patient)) is None:
             return None
-        assignment = _lease(annotator, comparison, progress.assignment_count, _lease_end(rules, now), now)
+        assignment, progress = leased
+    ahead = _ahead(annotator, live[1:], progress, rules, now)
     if annotator.state == Annotator.State.FINISHED:
         Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.ACTIVE, finished_at=None)
-    return Next(NextKind.COMPARISON, progress.answered_count, progress.quota, assignment)
+    return Next(NextKind.COMPARISON, progress.answered_count, progress.quota, assignment, ahead)
 
 
 @transaction.atomic
 def release(*, assignment: Assignment, now: datetime) -> bool:
     """Give the comparison back at once; False when it was not leased any more, and then nothing changes."""
+    lock(assignment.annotator_id)
+    return give_back(assignment, Assignment.State.RELEASED, now)
+
+
+@transaction.atomic
+def release_ahead(*, annotator: Annotator, now: datetime) -> int:
+    """Give back what is held ahead, for a page that closes; how many comparisons there were.
+
+    The comparison that the annotator sees stays theirs, so that coming back leads to the same place.
+    """
+    lock(annotator.pk)
+    ahead = _leased(annotator).filter(is_ahead=True).order_by("comparison")
+    return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in ahead)
+
+
+def give_back(assignment: Assignment, state: Assignment.State, now: datetime) -> bool:
+    """A leased assignment moves to a state that holds no slot; False when it was not leased any more.
+
+    Runs under the annotator's `lock`; several go in the order of their comparisons.
+    """
     leased = Assignment.objects.filter(pk=assignment.pk, state=Assignment.State.LEASED)
-    is_released = leased.update(state=Assignment.State.RELEASED, lease_expires_at=None, released_at=now) == 1
-    if is_released and assignment.kind == Assignment.Kind.MAIN:
+    is_given_back = leased.update(state=state, is_ahead=False, lease_expires_at=None, released_at=now) == 1
+    if is_given_back and assignment.kind == Assignment.Kind.MAIN:
         slots.free([assignment.comparison_id])
-    return is_released
+    return is_given_back
 
 
 @transaction.atomic
@@ -135,7 +150,7 @@ def expire_leases(*, now: datetime, study: Study | None = None) -> int:
     locked = due.filter(pk__in=batch).select_for_update(no_key=True, skip_locked=True, of=("self",))
     ended = list(locked.values_list("pk", "comparison_id", "kind"))
     Assignment.objects.filter(pk__in=[pk for pk, _comparison, _kind in ended]).update(
-        state=Assignment.State.RELEASED, lease_expires_at=None, released_at=now
+        state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
     )
     counts = Counter(comparison for _pk, comparison, kind in ended if kind == Assignment.Kind.MAIN)
     for count in sorted(set(counts.values())):
@@ -149,107 +164,61 @@ def refuse_unless_taking_part(annotator: Annotator) -> None:
         raise Refused(_("This link takes no more votes: its annotator has left the study."))
 
 
-def _lease_end(rules: VotingRules, now: datetime) -> datetime:
-    return now + timedelta(seconds=rules.lease_seconds)
+def make_way(*, annotator: Annotator, rules: VotingRules, now: datetime) -> list[int]:
+    """What is on the screen goes ahead, before what was ahead already; at least it is kept, the rest to the rule.
 
-
-def _progress(annotator: Annotator, rules: VotingRules) -> _Progress:
-    """One query. Not part of `lock`'s: after waiting for a lock, PostgreSQL keeps the old view of other tables."""
-    main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
-    counts = main.values("annotator").annotate(total=Count("pk"), answered=Count("pk", filter=Q(state__in=ANSWERED)))
-    positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
-    assignment_count, answered_count, last_position = (
-        Annotator.objects.filter(pk=annotator.pk)
-        .values_list(
-            Coalesce(Subquery(counts.values("total")), 0),
-            Coalesce(Subquery(counts.values("answered")), 0),
-            Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
-        )
-        .get()
+    Runs under the annotator's `lock`. Returns the comparisons whose slots the caller frees (`slots.free`).
+    """
+    live = _live(annotator, is_patient=True)
+    kept_count = max(1, rules.prefetch)
+    kept, excess = ([one.pk for one in part] for part in (live[:kept_count], live[kept_count:]))
+    Assignment.objects.filter(pk__in=kept).update(is_ahead=True, lease_expires_at=ahead_end(rules, now))
+    Assignment.objects.filter(pk__in=excess).update(
+        state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
     )
-    quota = min(rules.comparisons_per_annotator, last_position + 1)
-    return _Progress(assignment_count, answered_count, quota, last_position)
+    return [one.comparison_id for one in live[kept_count:]]
 
 
-def _live(annotator: Annotator, rules: VotingRules, now: datetime, *, is_patient: bool) -> Assignment | None:
-    """The assignment on the annotator's screen, its lease renewed; the latest, where an undo left two."""
-    live = (
-        Assignment.objects.filter(annotator=annotator, kind=Assignment.Kind.MAIN, state=Assignment.State.LEASED)
-        .select_related("comparison__prompt")
-        .select_for_update(no_key=True, skip_locked=not is_patient, of=("self",))
-        .order_by("-leased_at", "-pk")
-        .first()
-    )
-    if live:
-        live.lease_expires_at = _lease_end(rules, now)
-        live.save(update_fields=["lease_expires_at"])
-    return live
+def _leased(annotator: Annotator) -> QuerySet[Assignment]:
+    return Assignment.objects.filter(
+        annotator=annotator, kind=Assignment.Kind.MAIN, state=Assignment.State.LEASED
+    ).select_related("comparison__prompt")
 
 
-def _unseen(annotator: Annotator) -> QuerySet[Comparison]:
-    """The study's comparisons that the annotator neither answered nor holds, without those set aside."""
-    seen = Assignment.objects.filter(
-        comparison=OuterRef("pk"),
-        annotator=annotator,
-        kind=Assignment.Kind.MAIN,
-        state__in=(*ANSWERED, Assignment.State.LEASED),
-    )
-    return Comparison.objects.filter(~Exists(seen), study=annotator.study_id, parked_at=None)
+def _live(annotator: Annotator, *, is_patient: bool) -> list[Assignment]:
+    """What is leased to the annotator: the comparison on the screen, then those held ahead in their order."""
+    leased = _leased(annotator).select_for_update(no_key=True, skip_locked=not is_patient, of=("self",))
+    return list(leased.order_by("is_ahead", "leased_at", "pk"))
 
 
-def _free(annotator: Annotator) -> QuerySet[Comparison]:
-    return _unseen(annotator).filter(slot_count__lt=F("overlap"))
+def _make_current(assignment: Assignment, rules: VotingRules, now: datetime) -> Assignment:
+    """The comparison on the annotator's screen, its lease renewed.
 
-
-def _take_slot(annotator: Annotator, progress: _Progress, *, is_patient: bool) -> Comparison | None:
-    """Take a slot of one of the least filled comparisons; which one is drawn from the annotator's seed."""
-    free = _free(annotator).select_related("prompt")
-    least = free.order_by("slot_count", "position").values_list("slot_count", flat=True).first()
-    if least is None:
-        return None
-    start = search_start(stored_chance(annotator.seed, "search", progress.assignment_count), progress.last_position)
-    equal = free.filter(slot_count=least).order_by("position")
-    if not is_patient:
-        equal = equal.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    found = equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
-    return found if found and slots.take(found.pk) else None
-
-
-def _lease(
-    annotator: Annotator, comparison: Comparison, index: int, lease_expires_at: datetime, now: datetime
-) -> Assignment:
-    """Lease the comparison: as it was shown before, or with sides and orders drawn for assignment number `index`."""
-    before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
-    assignment = before or _new_assignment(annotator, comparison, index)
-    assignment.comparison = comparison  # with its prompt, already read
-    assignment.state = Assignment.State.LEASED
-    assignment.leased_at, assignment.lease_expires_at = now, lease_expires_at
-    assignment.released_at = None
-    assignment.save(update_fields=["state", "leased_at", "lease_expires_at", "released_at"] if before else None)
+    `leased_at` stays: whoever looked at what was fetched ahead may have begun before the server knew.
+    """
+    assignment.is_ahead, assignment.lease_expires_at = False, now + timedelta(seconds=rules.lease_seconds)
+    assignment.save(update_fields=["is_ahead", "lease_expires_at"])
     return assignment
 
 
-def _new_assignment(annotator: Annotator, comparison: Comparison, index: int) -> Assignment:
-    images: dict[int, list[int]] = {comparison.image_set_a_id: [], comparison.image_set_b_id: []}
-    rows = GeneratedImage.objects.filter(image_set__in=images).order_by("seed").values_list("image_set_id", "pk")
-    for image_set_id, image_id in rows:
-        images[image_set_id].append(image_id)
-    shown = present(
-        seed=annotator.seed,
-        index=index,
-        images_a=images[comparison.image_set_a_id],
-        images_b=images[comparison.image_set_b_id],
-    )
-    return Assignment(
-        comparison=comparison,
-        annotator=annotator,
-        left_model=shown.left_model,
-        left_images=shown.left_images,
-        right_images=shown.right_images,
-    )
+def _ahead(
+    annotator: Annotator, held: list[Assignment], progress: Progress, rules: VotingRules, now: datetime
+) -> tuple[Assignment, ...]:
+    """What is held ahead, renewed, and filled up to the rule: never beyond the quota, never waiting for others."""
+    hold = Hold(now, ahead_end(rules, now), is_ahead=True)
+    Assignment.objects.filter(pk__in=[one.pk for one in held]).update(lease_expires_at=hold.ends_at)
+    wanted = min(rules.prefetch, progress.quota - progress.answered_count - 1)
+    while len(held) < wanted and (leased := lease_another(annotator, progress, hold)):
+        held, progress = [*held, leased[0]], leased[1]
+    return tuple(held)
 
 
-def _done(annotator: Annotator, progress: _Progress, now: datetime) -> Next:
+def ahead_end(rules: VotingRules, now: datetime) -> datetime:
+    """When the lease of a comparison that is held ahead ends."""
+    return now + timedelta(seconds=min(AHEAD_SECONDS, rules.lease_seconds))
+
+
+def _done(annotator: Annotator, progress: Progress, now: datetime) -> Next:
     if annotator.state == Annotator.State.ACTIVE:
         Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.FINISHED, finished_at=now)
     return Next(NextKind.DONE, progress.answered_count, progress.quota)
@@ -260,12 +229,12 @@ def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Ne
 
     Waiting 0 seconds: something is free by now, so look again at once.
     """
-    progress = _progress(annotator, rules)
-    unfinished = _unseen(annotator).filter(vote_count__lt=F("overlap"))
+    progress = progress_of(annotator, rules)
+    unfinished = unseen(annotator).filter(vote_count__lt=F("overlap"))
     if not unfinished.exists():
         return _done(annotator, progress, now)
     leases = Assignment.objects.filter(comparison__in=unfinished, state=Assignment.State.LEASED)
-    earliest = None if _free(annotator).exists() else leases.aggregate(end=Min("lease_expires_at"))["end"]
+    earliest = None if free(annotator).exists() else leases.aggregate(end=Min("lease_expires_at"))["end"]
     seconds = math.ceil((earliest - now).total_seconds()) if earliest else 0
     wait_seconds = min(max(seconds, 0), rules.lease_seconds)
     return Next(NextKind.WAIT, progress.answered_count, progress.quota, wait_seconds=wait_seconds)

@@ -14,6 +14,7 @@ from annotation.voting.assignment import (
     Next,
     lease_under_lock,
     lock,
+    make_way,
     next_assignment,
     refuse_unless_taking_part,
 )
@@ -84,9 +85,25 @@ def vote_and_next(
     return result, following or next_assignment(annotator=annotator, rules=rules, now=now)
 
 
+def last_vote(*, annotator: Annotator, rules: VotingRules) -> Vote | None:
+    """The annotator's last vote that stands, where the study lets votes be undone."""
+    if not rules.undo_seconds:
+        return None
+    standing = Vote.objects.filter(assignment__annotator=annotator, state=Vote.State.STANDING, excluded_at=None)
+    return standing.filter(assignment__kind=Assignment.Kind.MAIN).order_by("-received_at").first()
+
+
+def undo_seconds_left(*, vote: Vote, rules: VotingRules, now: datetime) -> float:
+    """How much longer the vote may be undone, in seconds; never below zero."""
+    left = rules.undo_seconds - (now - vote.received_at).total_seconds()
+    return max(0.0, left) if vote.state == Vote.State.STANDING else 0.0
+
+
 @transaction.atomic
 def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
-    """Take a vote back: it stays, superseded, and its comparison is leased again with its slot held.
+    """Take a vote back: it stays, superseded, and its comparison is on the screen again with its slot held.
+
+    What was on the screen follows it, held ahead.
 
     Raises `Refused` after `undo_seconds`, or where the vote does not stand, or the study has closed.
     """
@@ -94,20 +111,31 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
     refuse_unless_taking_part(annotator)
     if closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED:
         raise Refused(_("The study has closed, so this vote can no longer be undone."))
-    if now > vote.received_at + timedelta(seconds=rules.undo_seconds):
+    if (now - vote.received_at).total_seconds() > rules.undo_seconds:
         raise Refused(_("The time in which this vote could be undone is over."))
     standing = Vote.objects.filter(pk=vote.pk, state=Vote.State.STANDING, excluded_at=None)
     if not standing.update(state=Vote.State.SUPERSEDED):
         raise Refused(_("This vote does not stand, so there is nothing to undo."))
-    assignment = Assignment.objects.select_related("comparison__prompt").get(pk=vote.assignment_id)
-    assignment.state, assignment.leased_at = Assignment.State.LEASED, now
-    assignment.lease_expires_at = now + timedelta(seconds=rules.lease_seconds)
-    assignment.save(update_fields=["state", "leased_at", "lease_expires_at"])
-    if assignment.kind == Assignment.Kind.MAIN:
-        slots.uncount_vote(assignment.comparison_id)
+    given_back = make_way(annotator=annotator, rules=rules, now=now)
+    assignment = _on_the_screen_again(vote.assignment_id, rules, now)
+    uncounted = [assignment.comparison_id] if assignment.kind == Assignment.Kind.MAIN else []
+    # Comparisons are locked in the order of their ids (see `slots`), and only after all assignments.
+    for comparison_id in sorted((*uncounted, *given_back)):
+        if comparison_id in given_back:
+            slots.free([comparison_id])
+        else:
+            slots.uncount_vote(comparison_id)
     Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.FINISHED).update(
         state=Annotator.State.ACTIVE, finished_at=None
     )
+    return assignment
+
+
+def _on_the_screen_again(assignment_id: int, rules: VotingRules, now: datetime) -> Assignment:
+    assignment = Assignment.objects.select_related("comparison__prompt").get(pk=assignment_id)
+    assignment.state, assignment.leased_at = Assignment.State.LEASED, now
+    assignment.lease_expires_at = now + timedelta(seconds=rules.lease_seconds)
+    assignment.save(update_fields=["state", "leased_at", "lease_expires_at"])
     return assignment
 
 
@@ -156,7 +184,12 @@ def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.St
     Each step is a conditional UPDATE, so of two transactions one wins: this one, or the expiry of the lease.
     """
     this = Assignment.objects.filter(pk=assignment.pk)
-    shown = {"shown_at": ballot.shown_at, "rendition": ballot.rendition, "lease_expires_at": None}
+    shown = {
+        "shown_at": ballot.shown_at,
+        "rendition": ballot.rendition,
+        "is_ahead": False,
+        "lease_expires_at": None,
+    }
     counts = assignment.kind == Assignment.Kind.MAIN
     outcome = Assignment.State.LATE if is_over else Assignment.State.VOTED
     if this.filter(state=Assignment.State.LEASED).update(state=outcome, **shown):
@@ -164,7 +197,7 @@ def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.St
             slots.free([assignment.comparison_id])
         elif counts:
             slots.count_vote(assignment.comparison_id)
-    elif this.filter(state=Assignment.State.RELEASED).update(state=outcome, **shown):
+    elif this.filter(state__in=(Assignment.State.RELEASED, Assignment.State.REPORTED)).update(state=outcome, **shown):
         if not is_over and counts and not slots.take_for_vote(assignment.comparison_id):
             outcome = Assignment.State.LATE
             this.update(state=outcome)

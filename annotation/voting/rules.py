@@ -6,12 +6,16 @@ from datetime import datetime
 
 @dataclass(frozen=True, slots=True)
 class VotingRules:
-    """The rules of one study. Counts are per study unless named otherwise; durations are in seconds."""
+    """The rules of one study. Counts are per study unless named otherwise; durations are in seconds.
+
+    `prefetch`: so many comparisons are held for each annotator beside the one on the screen.
+    """
 
     comparisons_per_annotator: int
     most_annotators: int | None = None
     are_ties_allowed: bool = False
     lease_seconds: int = 1800
+    prefetch: int = 0
     opens_at: datetime | None = None
     closes_at: datetime | None = None
     undo_seconds: int = 0

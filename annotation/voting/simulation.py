@@ -42,8 +42,8 @@ def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progre
     that is complete casts nothing. Raises `Refused` where the study has no images or is not open.
     """
     _refuse_impossible(study, rules, crowd)
-    # They need no time to look, and claim none: their votes carry no times of a browser.
-    rules = replace(rules, minimum_viewing_seconds=0.0)
+    # They need no time to look, and claim none: their votes carry no times of a browser. Nothing is fetched ahead.
+    rules = replace(rules, minimum_viewing_seconds=0.0, prefetch=0)
     annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
     spreads = _spreads(study)
     differences = [a - b for a, b in spreads.values()]

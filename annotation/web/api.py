@@ -14,6 +14,7 @@ from typing import Literal
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 from ninja import NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
 
@@ -21,14 +22,25 @@ from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
-from annotation.voting.assignment import Next, NextKind, next_assignment, release
-from annotation.voting.casting import Ballot, BallotInvalid, CastResult, CastState, undo_vote, vote_and_next
+from annotation.voting.assignment import Next, NextKind, ahead_end, next_assignment, release, release_ahead
+from annotation.voting.casting import (
+    Ballot,
+    BallotInvalid,
+    CastResult,
+    CastState,
+    last_vote,
+    undo_seconds_left,
+    undo_vote,
+    vote_and_next,
+)
+from annotation.voting.image_reports import report_image
 from annotation.voting.opening import Closure, closure, sentence
 from annotation.voting.rules import VotingRules
 from annotation.web import api_schemas as schemas
+from annotation.web import visiting
 from annotation.web.images import address
 from annotation.web.sealing import Seal
-from annotation.web.visiting import spoken
+from annotation.web.visiting import BEFORE_COMPARISONS, breaks_due, spoken
 from generation.refusals import Refused
 
 # No docs page: it would load scripts from elsewhere, which the content security policy forbids.
@@ -36,6 +48,7 @@ api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="opena
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
+PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
 NextOut = schemas.ComparisonOut | schemas.WaitOut | schemas.DoneOut | schemas.StoppedOut
@@ -57,7 +70,10 @@ def ask_next(request: HttpRequest, token: str) -> NextOut:
     with _visit(token) as visit:
         if reason := closure(study=visit.annotator.study, rules=visit.rules, now=visit.now):
             return schemas.StoppedOut(message=sentence(reason))
-        return _next_out(visit, next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now))
+        if _is_page_due(visit):
+            return schemas.StoppedOut(message=_(PAGE_DUE))
+        following = next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now)
+        return _next_out(visit, following, last_vote(annotator=visit.annotator, rules=visit.rules))
 
 
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
@@ -66,7 +82,7 @@ def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> schemas.Ca
     with _visit(token) as visit:
         assignment = _assignment(visit.annotator, body.assignment)
         result, following = vote_and_next(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=visit.now)
-        return schemas.CastOut(state=_state_out(result), next=_next_out(visit, following))
+        return schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote))
 
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
@@ -75,6 +91,25 @@ def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> s
     with _visit(token) as visit:
         assignment = _assignment(visit.annotator, body.assignment)
         return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
+
+
+@api.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
+def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
+    """The page closes: give back what is held ahead. The comparison that was on the screen stays the annotator's."""
+    with _visit(token) as visit:
+        return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
+
+
+@api.post("/annotators/{token}/reports", response={200: schemas.NextOut, **REFUSALS}, operation_id="report_image", url_name="report_image")
+def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> NextOut:
+    """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
+    with _visit(token) as visit:
+        assignment = _assignment(visit.annotator, body.assignment)
+        images = assignment.left_images if body.side == "left" else assignment.right_images
+        if body.n >= len(images):
+            raise Http404(_("The set has no such image: count from 0."))
+        report_image(assignment=assignment, image_id=images[body.n], kind=body.kind, now=visit.now)
+    return ask_next(request, token)
 
 
 @api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
@@ -92,6 +127,8 @@ def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> NextOut:
 def instructions_read(request: HttpRequest, token: str) -> Status[None]:
     """Record that the annotator has read the instructions."""
     with _visit(token) as visit:
+        if _is_page_due(visit):
+            raise Refused(_(PAGE_DUE))
         annotators.read_instructions(annotator=visit.annotator, now=visit.now)
     return Status(204, None)
 
@@ -129,6 +166,10 @@ def _visit(token: str) -> Iterator[Visit]:
         yield Visit(annotator, manifest, manifest.voting_rules(), timezone.now())
 
 
+def _is_page_due(visit: Visit) -> bool:
+    return visiting.place(annotator=visit.annotator, manifest=visit.manifest, now=visit.now) in BEFORE_COMPARISONS
+
+
 def _assignment(annotator: Annotator, token: str) -> Assignment:
     try:
         annotator_id, assignment_id = ASSIGNMENTS.open(token)
@@ -163,24 +204,44 @@ def _sane(time: datetime | None) -> datetime | None:
     return time if time and time.year in SANE_YEARS else None
 
 
-def _next_out(visit: Visit, following: Next | Closure) -> NextOut:
+def _next_out(visit: Visit, following: Next | Closure, last: Vote | None) -> NextOut:
     if isinstance(following, Closure):
         return schemas.StoppedOut(message=sentence(following))
     if following.kind == NextKind.WAIT:
         return schemas.WaitOut(seconds=following.wait_seconds)
     if following.assignment is None:
         return schemas.DoneOut()
-    annotator, assignment, plan = visit.annotator, following.assignment, visit.manifest.annotation
+    if breaks_due(visit.annotator, visit.manifest):
+        return schemas.StoppedOut(message=_(PAGE_DUE))
+    # The page shows what is ahead at once after a vote, so before a break nothing is ahead.
+    ahead = () if breaks_due(visit.annotator, visit.manifest, votes_more=1) else following.ahead
+    held = _held_out(visit, following, following.assignment, 0)
     return schemas.ComparisonOut(
-        assignment=ASSIGNMENTS.close(annotator.pk, assignment.pk),
+        **dict(held),
+        ahead=[_held_out(visit, following, one, place) for place, one in enumerate(ahead, start=1)],
+        ahead_seconds=(ahead_end(visit.rules, visit.now) - visit.now).total_seconds(),
+        undo=_undo_out(visit, last),
+    )
+
+
+def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int) -> schemas.HeldOut:
+    """The comparison that stands at this place (0: now) of what follows."""
+    plan = visit.manifest.annotation
+    return schemas.HeldOut(
+        assignment=ASSIGNMENTS.close(visit.annotator.pk, assignment.pk),
         question=visit.manifest.texts.question,
         prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
-        left=[_image_out(annotator, image_id) for image_id in assignment.left_images],
-        right=[_image_out(annotator, image_id) for image_id in assignment.right_images],
+        left=[_image_out(visit.annotator, image_id) for image_id in assignment.left_images],
+        right=[_image_out(visit.annotator, image_id) for image_id in assignment.right_images],
         ties=plan.ties,
         minimum_viewing_seconds=plan.minimum_viewing_seconds,
-        progress=schemas.ProgressOut(done=min(following.done_count, following.quota), of=following.quota),
+        progress=schemas.ProgressOut(done=min(following.done_count + place, following.quota), of=following.quota),
     )
+
+
+def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
+    seconds = undo_seconds_left(vote=last, rules=visit.rules, now=visit.now) if last else 0
+    return schemas.UndoOut(vote_id=last.pk, seconds=seconds) if last and seconds > 0 else None
 
 
 def _image_out(annotator: Annotator, image_id: int) -> schemas.ImageOut:

@@ -39,6 +39,15 @@ class UndoIn(Request):
     vote_id: UUID
 
 
+class ImageReportIn(Request):
+    """An image that could not be loaded, or that is offensive: the n-th (from 0) of a side."""
+
+    assignment: str = Field(max_length=100)
+    side: Literal["left", "right"]
+    n: int = Field(ge=0, le=100_000)
+    kind: Literal["failed", "offensive"]
+
+
 class ImageOut(Schema):
     """Where the browser finds one image, in each size."""
 
@@ -54,10 +63,16 @@ class ProgressOut(Schema):
     of: int
 
 
-class ComparisonOut(Schema):
-    """A comparison to vote on. Nothing in it tells which model made an image."""
+class UndoOut(Schema):
+    """The last vote, which may still be undone for so many seconds."""
 
-    kind: Literal["comparison"] = "comparison"
+    vote_id: UUID
+    seconds: float
+
+
+class HeldOut(Schema):
+    """A comparison, with what is needed to show it. Nothing in it tells which model made an image."""
+
     assignment: str
     question: str
     prompt: str | None = Field(description="Null unless the study shows prompts.")
@@ -66,6 +81,15 @@ class ComparisonOut(Schema):
     ties: bool = Field(description="Whether a tie may be voted.")
     minimum_viewing_seconds: float
     progress: ProgressOut
+
+
+class ComparisonOut(HeldOut):
+    """The comparison to vote on now."""
+
+    kind: Literal["comparison"] = "comparison"
+    ahead: list[HeldOut] = Field(description="What follows, held by a lease of `ahead_seconds`: nobody sees it yet.")
+    ahead_seconds: float
+    undo: UndoOut | None
 
 
 class WaitOut(Schema):
@@ -102,6 +126,12 @@ class ReleasedOut(Schema):
     """Whether the comparison was still held; if not, nothing changed."""
 
     released: bool
+
+
+class LeftOut(Schema):
+    """How many comparisons that were held ahead are free again."""
+
+    released: int
 
 
 class RefusalOut(Schema):

@@ -26,9 +26,18 @@ def page_words() -> dict[str, object]:
         "saved": _("Saved"),
         "offline": _("Offline ({n} waiting)"),
         "stopped": _("Stopped"),
+        "late": _("Too late to count"),
+        "alreadyVoted": _("Already voted"),
+        "undone": _("Undone"),
+        "notUndone": _("Not undone: too late"),
+        "undoUntil": _("The last vote can be undone for {n} s after it was saved."),
         "imageFailed": _(
             "An image could not be loaded, so this comparison cannot be judged fairly. Every vote you have made is "
-            "saved. Reload the page to try again."
+            "saved. Report it and you get another comparison instead, or try again."
+        ),
+        "practiceFailed": _("An image could not be loaded. Reload the page to try again."),
+        "reportOffensive": _(
+            "Report this image as offensive? The researcher will look at it, and you get another comparison instead."
         ),
         "refused": _("Your last vote could not be stored: {reason} Reload the page to go on."),
         "wait": _(

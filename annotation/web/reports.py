@@ -15,10 +15,9 @@ from django.views.decorators.http import require_safe
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.caching import cached_report
-from annotation.reports.figure_captions import FIGURES
 from annotation.reports.figures import draw
 from annotation.reports.gathering import gather, metrics_of
-from annotation.reports.html import page_context
+from annotation.reports.html import figures_of, page_context
 from annotation.reports.presentation import Figure
 from annotation.reports.rendering import FORMATS
 from annotation.reports.svg import as_file
@@ -51,9 +50,9 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 @staff_page
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """A figure as an SVG file; not found while the study is sealed."""
+    """A figure as an SVG file; not found while the study is sealed or has nothing to draw."""
     report = _report_or_404(request, slug)
-    if report.results is None or name not in FIGURES:
+    if name not in {figure.name for figure in figures_of(report)}:
         raise Http404
     return HttpResponse(as_file(draw(report, name)), content_type="image/svg+xml")
 

@@ -72,10 +72,20 @@ function storage() {
 export class Outbox {
   #kept = storage();
 
-  constructor({ url, onChange }) {
+  #isSending = false;
+
+  /**
+   * `onChange` hears how many votes wait; `onAnswer` gets every acknowledgement, `onRefusal` the server's
+   * sentence about a vote that it will never take.
+   */
+  constructor({ url, onChange, onAnswer, onRefusal }) {
     this.url = url;
     this.prefix = `semblance vote ${url} `;
-    this.onChange = onChange;
+    Object.assign(this, { onChange, onAnswer, onRefusal });
+  }
+
+  get isEmpty() {
+    return this.keys().length === 0;
   }
 
   keys() {
@@ -88,21 +98,18 @@ export class Outbox {
     this.#kept.setItem(`${this.prefix}${time} ${vote.id}`, JSON.stringify(vote));
   }
 
-  /**
-   * Send what waits until nothing waits. Returns what came with the last acknowledgement (`next`), and the
-   * server's refusals: sentences about votes that it will never take.
-   */
+  /** Send what waits until nothing waits, oldest first. A second call while it runs changes nothing. */
   async drain() {
-    const refusals = [];
-    let next = null;
+    if (this.#isSending) return;
+    this.#isSending = true;
     let tries = 0;
     for (let [key] = this.keys(); key; [key] = this.keys()) {
       this.onChange({ waiting: this.keys().length, isOffline: tries > 0 });
       const answer = await post(this.url, this.#kept.getItem(key));
       if (answer) {
         this.#kept.removeItem(key);
-        if (answer.ok) next = answer.body.next;
-        else refusals.push(answer.body.message);
+        if (answer.ok) this.onAnswer(answer.body);
+        else this.onRefusal(answer.body.message);
         tries = 0;
       } else {
         this.onChange({ waiting: this.keys().length, isOffline: true });
@@ -110,7 +117,7 @@ export class Outbox {
         tries += 1;
       }
     }
+    this.#isSending = false;
     this.onChange({ waiting: 0, isOffline: false });
-    return { next, refusals };
   }
 }

@@ -1,45 +1,87 @@
-// The comparison page: ask for the next comparison, show it, take one vote, send it, begin again.
+// The comparison page: show what comes next, take one vote, and let it travel while the next is shown already.
 
+import { Line } from "./line.js";
 import { Outbox, newId, patience, post } from "./outbox.js";
-import { Sets } from "./sets.js";
+import { Panel } from "./panel.js";
+import { ImageFailed, Sets } from "./sets.js";
+import { Standing } from "./standing.js";
 import { fill } from "./words.js";
 import { Zoom } from "./zoom.js";
 
 const MOST_SECONDS_BETWEEN_LOOKS = 15;
 const KEYS = { 1: "left", 2: "right", 0: "tie" };
+const UNDO = "undo";
+const SHORTLY_MS = 100;
 
 const words = JSON.parse(document.getElementById("words").textContent);
 const find = (selector) => document.querySelector(selector);
-const pause = (count) => new Promise((resolve) => setTimeout(resolve, count * 1000));
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const urls = document.body.dataset;
-const message = find("#message");
 const buttons = [...document.querySelectorAll("[data-choice]")];
+const undoButton = find("#undo");
+const standing = new Standing({ element: find("#state"), words });
+const panel = new Panel(find("#message"));
 const sets = new Sets({ element: find("#sets"), words, onEnlarge: (side, index) => zoom.open(side, index) });
-const zoom = new Zoom({ dialog: find("#zoom"), sets });
-const outbox = new Outbox({ url: urls.votes, onChange: showSending });
+const zoom = new Zoom({ dialog: find("#zoom"), sets, onReport: askWhetherOffensive });
+const outbox = new Outbox({
+  url: urls.votes,
+  onChange: (facts) => standing.set(facts),
+  onAnswer: acknowledged,
+  onRefusal: (reason) => halt(fill(words.refused, { reason })),
+});
+const line = new Line();
 
-let choose = null; // what a choice does right now; null while no vote can be taken
+let shown = null; // the comparison on the page, until it is voted on or taken away
+let isPainted = false;
+let choose = () => {}; // what a choice does right now
+let takeAway = () => {}; // ends the comparison on the page without a vote
+let isHalted = false;
+let undoable = null; // the last vote, while it may be undone: {vote_id, until}
 
-function state(text) {
-  const element = find("#state");
-  if (element.textContent !== text) element.textContent = text;
+/** Stop for good and say why; the button beside the sentence reloads the page. */
+async function halt(sentence) {
+  isHalted = true;
+  standing.set({ stopped: true });
+  takeAway();
+  await panel.ask(sentence, ["reload"]);
+  location.reload();
 }
 
-function showSending({ waiting, isOffline }) {
-  if (isOffline) state(fill(words.offline, { n: waiting }));
-  else state(waiting ? words.sending : words.saved);
+/** The server's word on where the annotator stands: what is on the page gives way where it says otherwise. */
+function learn(answer) {
+  line.update(answer);
+  offerUndo(outbox.isEmpty ? answer.undo : null);
+  const first = line.first();
+  if (shown && first && first.assignment !== shown.assignment) takeAway();
+  fetchAhead();
 }
 
-/** Stop here and say why; the button beside the sentence reloads the page. */
-function halt(sentence) {
-  state(words.stopped);
-  say(sentence);
+function acknowledged({ state, next }) {
+  standing.set({ last: { late: words.late, already_voted: words.alreadyVoted }[state] ?? words.saved });
+  learn(next);
 }
 
-function say(text) {
-  message.querySelector("p").textContent = text;
-  message.hidden = !text;
+/** Only when the comparison on the page is whole: it comes first. */
+function fetchAhead() {
+  if (isPainted) sets.prepare(line.ahead());
+}
+
+/** Post until the server answers; what it refuses ends the page. */
+async function insist(url, body) {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await post(url, JSON.stringify(body));
+    if (answer?.ok) {
+      standing.set({ isOffline: false });
+      return answer.body;
+    }
+    if (answer) {
+      await halt(answer.body.message);
+      return { kind: "stopped" };
+    }
+    standing.set({ isOffline: true });
+    await patience(tries);
+  }
 }
 
 function showProgress({ done, of }) {
@@ -55,95 +97,163 @@ function setVotable(isVotable) {
   for (const button of buttons) button.setAttribute("aria-disabled", String(!isVotable));
 }
 
-/** Take exactly one choice. */
-function chosen() {
-  setVotable(true);
-  return new Promise((resolve) => {
-    choose = (choice) => {
-      choose = null;
-      setVotable(false);
-      zoom.close();
-      resolve(choice);
-    };
-  });
-}
-
 /** The prompt, where the study shows it. */
 function showPrompt(prompt) {
   find("#prompt").hidden = !prompt;
   find("#prompt").textContent = prompt ? fill(words.prompt, { prompt }) : "";
 }
 
-/** Show a comparison until it is voted on; false when it cannot be shown. */
+/** Whole on the page and looked at for as long as the study asks. */
+async function looked(comparison) {
+  // What was fetched ahead is there before the word could be read.
+  const slow = setTimeout(() => shown === comparison && standing.set({ isLoading: true }), SHORTLY_MS);
+  for (;;) {
+    try {
+      await sets.show(comparison);
+      break;
+    } catch (error) {
+      if (!(error instanceof ImageFailed)) throw error;
+      if (shown !== comparison) return null;
+      if ((await panel.ask(words.imageFailed, ["report", "retry"])) === "report") await report("failed", error.side, error.n);
+      if (shown !== comparison) return null;
+    }
+  }
+  clearTimeout(slow);
+  if (shown !== comparison) return null;
+  const [at, painted] = [new Date().toISOString(), performance.now()];
+  performance.mark("painted");
+  isPainted = true;
+  standing.set({ isLoading: false });
+  fetchAhead();
+  const least = comparison.minimum_viewing_seconds * 1000;
+  for (let left = least; left > 0; left = least - (performance.now() - painted)) {
+    standing.set({ lookSeconds: Math.ceil(least / 1000) });
+    await pause(left);
+  }
+  standing.set({ lookSeconds: 0 });
+  return { at, painted };
+}
+
+/** Take exactly one choice; null when the comparison was taken away before. */
+function chosen() {
+  setVotable(true);
+  return new Promise((resolve) => (choose = resolve));
+}
+
+/** Show a comparison until it is voted on, or taken away. */
 async function vote(comparison) {
+  const away = new Promise((resolve) => (takeAway = () => resolve(null)));
+  shown = comparison;
+  isPainted = false;
   showProgress(comparison.progress);
   showPrompt(comparison.prompt);
-  try {
-    await sets.show(comparison);
-  } catch {
-    halt(words.imageFailed);
-    return false;
-  }
-  const shownAt = new Date().toISOString();
-  const painted = performance.now();
-  if (comparison.minimum_viewing_seconds > 0) {
-    state(fill(words.look, { n: Math.ceil(comparison.minimum_viewing_seconds) }));
-    await pause(comparison.minimum_viewing_seconds);
-  }
-  state(comparison.progress.done ? words.saved : words.ready);
-  const choice = await chosen();
+  const look = await Promise.race([looked(comparison), away]);
+  const choice = look && (await Promise.race([chosen(), away]));
+  choose = () => {};
+  shown = null;
+  setVotable(false);
+  standing.set({ lookSeconds: 0 });
+  zoom.close();
+  if (isHalted) return;
+  panel.close();
+  if (choice) send(comparison, choice, look);
+}
+
+function send(comparison, choice, { at, painted }) {
+  offerUndo(null);
+  line.voted(comparison.assignment);
   outbox.add({
     vote_id: newId(),
     assignment: comparison.assignment,
     choice,
-    shown_at: shownAt,
+    shown_at: at,
     voted_at: new Date().toISOString(),
     response_ms: Math.round(performance.now() - painted), // a monotonic clock: the two times above may be set in between
     rendition: sets.rendition(),
   });
-  return true;
+  outbox.drain();
 }
 
-/** What comes next; asked again until there is an answer. */
-async function askNext() {
-  for (let tries = 0; ; tries += 1) {
-    const answer = await post(urls.next, "{}");
-    if (answer) return answer;
-    state(fill(words.offline, { n: 0 }));
-    await patience(tries);
-  }
+/** While the last vote may be undone there is a button, the key U, and the browser's Back. */
+function offerUndo(undo) {
+  undoable = undo && { vote_id: undo.vote_id, until: Date.now() + undo.seconds * 1000 };
+  undoButton.classList.toggle("absent", !undo);
+  if (!undo) return;
+  undoButton.title = fill(words.undoUntil, { n: Math.round(undo.seconds) });
+  if (history.state !== UNDO) history.pushState(UNDO, "");
+  const mine = undoable;
+  setTimeout(() => undoable === mine && offerUndo(null), undo.seconds * 1000);
+}
+
+async function undo() {
+  if (!undoable || panel.isOpen || zoom.isOpen) return;
+  const { vote_id } = undoable;
+  offerUndo(null);
+  standing.set({ isLoading: true });
+  const answer = await post(urls.undo, JSON.stringify({ vote_id }));
+  standing.set({ isLoading: !isPainted });
+  if (!answer) return;
+  if (!answer.ok) return standing.set({ last: words.notUndone });
+  standing.set({ last: words.undone });
+  line.unvoted(answer.body.assignment);
+  learn(answer.body);
+}
+
+/** Give the comparison back, with the reason; the answer is what comes instead. */
+async function report(kind, side, n) {
+  const { assignment } = shown;
+  learn(await insist(urls.reports, { assignment, side, n, kind }));
+}
+
+async function askWhetherOffensive(side, index) {
+  const asked = panel.ask(words.reportOffensive, ["report", "cancel"]);
+  panel.focus();
+  if ((await asked) === "report" && shown) await report("offensive", side, index);
 }
 
 /** Nothing to compare right now: say so, and look again soon. */
 async function wait({ seconds }) {
   sets.clear();
   showPrompt(null);
-  say(words.wait);
-  state(words.saved);
-  await pause(Math.min(seconds, MOST_SECONDS_BETWEEN_LOOKS));
-  say("");
+  standing.set({ isLoading: false });
+  panel.ask(words.wait, ["reload"]).then(() => location.reload());
+  await pause(Math.min(seconds, MOST_SECONDS_BETWEEN_LOOKS) * 1000);
+  panel.close();
+  learn(await insist(urls.next, {}));
 }
 
 async function run() {
-  for (;;) {
-    const { next: known, refusals } = await outbox.drain();
-    if (refusals.length) return halt(fill(words.refused, { reason: refusals.join(" ") }));
-    if (!known) state(words.loading);
-    const { ok, body } = known ? { ok: true, body: known } : await askNext();
-    if (!ok) return halt(body.message);
-    if (body.kind === "done") return location.replace(urls.end);
-    if (body.kind === "stopped") return location.reload(); // paused or closed: the server has a page that says so
-    if (body.kind === "wait") await wait(body);
-    else if (!(await vote(body))) return;
+  await outbox.drain();
+  if (!line.first()) learn(await insist(urls.next, {}));
+  standing.set({ last: line.first()?.progress?.done ? words.saved : words.ready });
+  while (!isHalted) {
+    const step = await line.next();
+    if (step.assignment) await vote(step);
+    else if (!outbox.isEmpty) {
+      await pause(100); // said about an earlier vote: the answers to the others are still to come
+    } else if (step.kind === "done") return location.replace(urls.end);
+    else if (step.kind === "stopped") return location.reload(); // the server has a page that says why
+    else await wait(step);
   }
 }
 
-for (const button of buttons) button.addEventListener("click", () => choose?.(button.dataset.choice));
-message.querySelector("button").addEventListener("click", () => location.reload());
+for (const button of buttons) {
+  button.addEventListener("click", ({ detail }) => {
+    // The second click of a double click would fall on the next comparison, which nobody has looked at yet.
+    if (detail <= 1 && !panel.isOpen) choose(button.dataset.choice);
+  });
+}
+undoButton.addEventListener("click", undo);
 addEventListener("keydown", (event) => {
+  if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || zoom.isOpen || panel.isOpen) return;
   const choice = KEYS[event.key];
-  const isPlain = !event.repeat && !event.altKey && !event.ctrlKey && !event.metaKey;
-  if (choice && isPlain && !zoom.isOpen && buttons.some((button) => button.dataset.choice === choice)) choose?.(choice);
+  if (buttons.some((button) => button.dataset.choice === choice)) choose(choice);
+  if (event.key.toLowerCase() === "u") undo();
+});
+addEventListener("popstate", undo);
+// What was fetched ahead goes back at once; the comparison on the page stays the annotator's.
+addEventListener("pagehide", () => {
+  if (line.ahead().length && outbox.isEmpty) post(urls.leave, "{}");
 });
 // Coming back with the Back button restores the page as it was left: ask the server where the annotator stands.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

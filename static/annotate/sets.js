@@ -1,32 +1,27 @@
 // The two sets on the page: their images, their grid, and whether every image has been painted.
 
 import { arrange } from "./arrangement.js";
+import { load } from "./loading.js";
 import { fill } from "./words.js";
 
 const USUAL_COUNT = 20;
 const GRID = 160;
 const GRID_2X = 320;
-const PAUSES_BEFORE_TRIES_MS = [0, 1000, 3000];
-
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/** Load one image for good: decoded, so that showing it costs no further wait. Tried three times. */
-async function painted(img, image) {
-  for (const ms of PAUSES_BEFORE_TRIES_MS) {
-    await new Promise((resolve) => setTimeout(resolve, ms));
-    img.srcset = `${image.grid} ${GRID}w, ${image.grid2x} ${GRID_2X}w`;
-    img.src = image.grid;
-    try {
-      return await img.decode();
-    } catch {
-      img.removeAttribute("srcset");
-      img.removeAttribute("src");
-    }
+const sources = (image) => ({ src: image.grid, srcset: `${image.grid} ${GRID}w, ${image.grid2x} ${GRID_2X}w` });
+
+/** An image that could not be loaded: the n-th (from 0) of a side. */
+export class ImageFailed extends Error {
+  constructor(side, n) {
+    super(`image ${n} of the ${side} set could not be loaded`);
+    Object.assign(this, { side, n });
   }
-  throw new Error("image failed");
 }
 
 export class Sets {
+  #prepared = new Map(); // assignment -> its two groups, not on the page yet
+
   constructor({ element, words, onEnlarge }) {
     this.element = element;
     this.words = words;
@@ -36,17 +31,49 @@ export class Sets {
     element.addEventListener("keydown", (event) => this.walk(event));
   }
 
-  /** Put a comparison on the page. Resolves when every image is painted; rejects when one cannot be loaded. */
+  /**
+   * Put a comparison on the page. Resolves when every image is painted; rejects with `ImageFailed` when one
+   * cannot be loaded.
+   */
   async show(comparison) {
+    const prepared = this.#prepared.get(comparison.assignment);
+    this.#prepared.delete(comparison.assignment);
     this.comparison = comparison;
-    this.groups = ["left", "right"].map((side) => this.#group(side, comparison[side]));
+    this.groups = prepared ?? this.#build(comparison);
     this.fit();
     this.element.replaceChildren(...this.groups);
     this.element.scrollTop = 0;
-    await Promise.all(this.#cells().map((cell) => painted(cell.firstChild, cell.image)));
+    await Promise.all(this.#cells().map((cell) => this.#painted(cell, Boolean(prepared))));
     // Two frames: the first is the one that paints them, the second begins after it.
     await frame();
     await frame();
+  }
+
+  /** Fetch these comparisons' images in the size that the grid will need; forget all others fetched so far. */
+  prepare(comparisons) {
+    const known = this.#prepared;
+    this.#prepared = new Map(
+      comparisons.map((comparison) => [
+        comparison.assignment,
+        known.get(comparison.assignment) ?? this.#build(comparison),
+      ]),
+    );
+  }
+
+  /** What was fetched ahead and failed gets its tries again now that it is needed. */
+  async #painted(cell, isAgain) {
+    const [img] = cell.children;
+    try {
+      await cell.loaded.catch((error) => (isAgain ? load(img, sources(cell.image)) : Promise.reject(error)));
+    } catch {
+      throw new ImageFailed(cell.parentElement.dataset.side, [...cell.parentElement.children].indexOf(cell));
+    }
+  }
+
+  #build(comparison) {
+    const sides = ["left", "right"];
+    const { cell } = this.#arrangementOf(Math.max(...sides.map((side) => comparison[side].length)));
+    return sides.map((side) => this.#group(side, comparison[side], `${cell}px`));
   }
 
   /** No comparison on the page. */
@@ -65,16 +92,16 @@ export class Sets {
     return this.groups.flatMap((group) => [...group.children]);
   }
 
-  #group(side, images) {
+  #group(side, images, sizes) {
     const group = document.createElement("div");
     group.className = "set";
     group.dataset.side = side;
     group.setAttribute("role", "group");
-    group.append(...images.map((image, index) => this.#cell(side, image, index)));
+    group.append(...images.map((image, index) => this.#cell(side, image, index, sizes)));
     return group;
   }
 
-  #cell(side, image, index) {
+  #cell(side, image, index, sizes) {
     const cell = document.createElement("button");
     cell.type = "button";
     cell.className = "cell";
@@ -83,7 +110,10 @@ export class Sets {
     const img = new Image(GRID, GRID);
     img.alt = "";
     img.draggable = false;
+    img.sizes = sizes; // before its addresses, so that the browser fetches one size only
     cell.append(img);
+    cell.loaded = load(img, sources(image));
+    cell.loaded.catch(() => {}); // heard in `show`, if it comes to that
     cell.addEventListener("click", () => this.onEnlarge(side, index));
     return cell;
   }
@@ -105,18 +135,22 @@ export class Sets {
     return this.groups[side === "left" ? 0 : 1]?.children[index];
   }
 
-  /** Choose the grid for the room there is; the same for both sets. */
-  fit() {
+  #arrangementOf(count) {
     const style = getComputedStyle(this.element);
     const inner = (whole, ...paddings) => whole - paddings.reduce((sum, name) => sum + parseFloat(style[name]), 0);
-    // Before the first comparison the buttons get their words for a set of the usual size.
-    const count = Math.max(...this.groups.map((group) => group.children.length), 0) || USUAL_COUNT;
-    this.arrangement = arrange(count, {
+    return arrange(count, {
       width: inner(this.element.clientWidth, "paddingLeft", "paddingRight"),
       height: inner(this.element.clientHeight, "paddingTop", "paddingBottom"),
       gap: parseFloat(style.getPropertyValue("--gap")),
       gutter: parseFloat(style.getPropertyValue("--gutter")),
     });
+  }
+
+  /** Choose the grid for the room there is; the same for both sets. */
+  fit() {
+    // Before the first comparison the buttons get their words for a set of the usual size.
+    const count = Math.max(...this.groups.map((group) => group.children.length), 0) || USUAL_COUNT;
+    this.arrangement = this.#arrangementOf(count);
     const { columns, cell, sides, scrolls } = this.arrangement;
     document.body.dataset.sides = sides;
     this.element.dataset.scrolls = scrolls;
@@ -130,7 +164,8 @@ export class Sets {
     group.setAttribute("aria-label", fill(this.words.set, { set: this.nameOf(side), of: group.children.length }));
     [...group.children].forEach((button, index) => {
       button.setAttribute("aria-label", this.describe(side, index));
-      button.firstChild.sizes = `${cell}px`;
+      const [img] = button.children;
+      if (img.sizes !== `${cell}px`) img.sizes = `${cell}px`; // setting it, even to the same, looks for the image again
     });
   }
 

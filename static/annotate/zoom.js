@@ -1,7 +1,15 @@
-// One image, large. Arrows walk through its set; Escape closes and the focus returns to the image last seen.
+// One image, large. Arrows walk through its set, F flickers between it and the next; Escape closes and the focus
+// returns to the image last seen.
+
+const FLICKER_MS = 500; // one flash a second: below the three that can harm
 
 export class Zoom {
-  constructor({ dialog, sets }) {
+  #timer = null;
+  #isAway = false; // at the neighbour
+  #large = new Set(); // addresses of large images that are there
+
+  /** `onReport(side, index)` hears which image is reported, where the dialog has a button for that. */
+  constructor({ dialog, sets, onReport }) {
     this.dialog = dialog;
     this.sets = sets;
     this.title = dialog.querySelector("h2");
@@ -10,11 +18,22 @@ export class Zoom {
       const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
       if (step) this.step(step);
       if (step) event.preventDefault();
+      const isPlain = !event.repeat && !event.altKey && !event.ctrlKey && !event.metaKey;
+      if (event.key.toLowerCase() === "f" && isPlain) this.flicker();
+    });
+    this.flickering = dialog.querySelector("[data-flicker]");
+    this.flickering?.addEventListener("click", () => this.flicker());
+    dialog.querySelector("[data-report]")?.addEventListener("click", () => {
+      this.close();
+      onReport(this.side, this.index);
     });
     for (const button of dialog.querySelectorAll("[data-step]")) {
       button.addEventListener("click", () => this.step(Number(button.dataset.step)));
     }
-    dialog.addEventListener("close", () => this.sets.focus(this.side, this.index));
+    dialog.addEventListener("close", () => {
+      this.#still();
+      this.sets.focus(this.side, this.index);
+    });
     // A click beside the picture closes, as everywhere.
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
@@ -34,6 +53,31 @@ export class Zoom {
   }
 
   step(by) {
+    this.#still();
+    this.#move(by);
+  }
+
+  /** Back and forth between this image and the next, to see what differs; by hand where motion is unwelcome. */
+  flicker() {
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.#alternate();
+    if (this.#timer) return this.#still();
+    this.flickering?.setAttribute("aria-pressed", "true");
+    this.#timer = setInterval(() => this.#alternate(), FLICKER_MS);
+  }
+
+  #alternate() {
+    this.#move(this.#isAway ? -1 : 1);
+    this.#isAway = !this.#isAway;
+  }
+
+  #still() {
+    clearInterval(this.#timer);
+    this.#timer = null;
+    this.#isAway = false;
+    this.flickering?.setAttribute("aria-pressed", "false");
+  }
+
+  #move(by) {
     const count = this.sets.comparison[this.side].length;
     this.show((this.index + by + count) % count);
   }
@@ -45,11 +89,14 @@ export class Zoom {
     this.title.textContent = name;
     this.img.alt = name;
     // The small one stands in, enlarged, until the large one is there: the place never changes.
-    this.img.src = image.grid2x;
+    this.img.src = this.#large.has(image.zoom) ? image.zoom : image.grid2x;
     const large = new Image();
     large.src = image.zoom;
     large.decode().then(
-      () => this.index === index && (this.img.src = image.zoom),
+      () => {
+        this.#large.add(image.zoom);
+        if (this.index === index) this.img.src = image.zoom;
+      },
       () => {}, // the enlarged small one stays
     );
   }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from annotation.models import Annotator, Assignment, Vote
+from annotation.models import Annotator, Assignment, ImageReport, Vote
 from tests.annotation.web.scenes import Scene, draw_study
 from tests.journeys.conftest import PHONE
 
@@ -233,9 +233,103 @@ def test_an_image_that_fails_is_tried_twice_more_and_then_said(
     accessible(page)
     page.keyboard.press("1")
     page.unroute("**/i/*")
-    page.get_by_role("button", name="Reload the page").click()
+    page.get_by_role("button", name="Try again").click()
     until_votable(page, 1)
     assert votes_of(annotator) == []
+
+
+def test_an_image_that_fails_is_reported_and_another_comparison_comes(page: Page, server: str, scene: Scene) -> None:
+    annotator = scene.invite("Ada")
+    page.route("**/i/*", lambda route: route.abort())
+    begin(page, server, annotator)
+    page.get_by_role("button", name="Report it and go on").wait_for()
+    page.unroute("**/i/*")
+    page.get_by_role("button", name="Report it and go on").click()
+    until_votable(page, 1)
+    reported = ImageReport.objects.get()
+    assert (reported.kind, reported.assignment.state) == ("failed", "reported")
+    assert Assignment.objects.get(state="leased", is_ahead=False).comparison_id != reported.assignment.comparison_id
+    assert votes_of(annotator) == []
+
+
+def test_an_offensive_image_is_reported_only_after_a_question(
+    page: Page, server: str, accessible: Check, scene: Scene
+) -> None:
+    begin(page, server, scene.invite("Ada"))
+    until_votable(page, 1)
+    for act, count in (("Back to the comparison", 0), ("Report it and go on", 1)):
+        page.get_by_role("button", name="Left set, image 2 of 4").click()
+        page.get_by_role("button", name="Report this image").click()
+        accessible(page)
+        page.keyboard.press("1")
+        page.get_by_role("button", name=act).click()
+        until_votable(page, 1)
+        assert ImageReport.objects.filter(kind="offensive").count() == count
+    assert not Vote.objects.exists()
+
+
+def test_the_next_comparison_is_there_before_the_server_answers(page: Page, server: str, scene: Scene) -> None:
+    annotator = scene.invite("Ada")
+    begin(page, server, annotator)
+    until_votable(page, 1)
+    page.wait_for_load_state("networkidle")
+    assert Assignment.objects.filter(is_ahead=True).count() == 1
+    page.context.set_offline(True)
+    page.keyboard.press("1")
+    until_votable(page, 2)
+    expect(page.locator("#state")).to_have_text("Offline (1 waiting)")
+    page.keyboard.press("2")
+    expect(page.locator("#state")).to_have_text("Offline (2 waiting)")
+    assert votes_of(annotator) == []
+    page.context.set_offline(False)
+    until_votable(page, 3)
+    assert [choice for _prompt, choice in votes_of(annotator)] == ["left", "right"]
+
+
+def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: Page, server: str, scene: Scene) -> None:
+    begin(page, server, scene.invite("Ada"))
+    until_votable(page, 1)
+    page.wait_for_load_state("networkidle")
+    with page.expect_request("**/leave"):
+        page.goto("about:blank")
+    page.wait_for_timeout(500)
+    assert sorted(Assignment.objects.values_list("state", "is_ahead")) == [("leased", False), ("released", False)]
+
+
+@pytest.mark.parametrize("way", ["key", "button", "browser's Back"])
+def test_the_last_vote_is_undone(page: Page, server: str, scene: Scene, way: str) -> None:
+    annotator = scene.invite("Ada")
+    begin(page, server, annotator)
+    until_votable(page, 1)
+    shown = sources(page)
+    undo = page.get_by_role("button", name="Undo")
+    expect(undo).to_be_hidden()
+    page.keyboard.press("1")
+    until_votable(page, 2)
+    expect(undo).to_be_visible()
+    acts = {"key": lambda: page.keyboard.press("u"), "button": undo.click, "browser's Back": page.go_back}
+    acts[way]()
+    until_votable(page, 1)
+    assert sources(page) == shown
+    page.keyboard.press("2")
+    until_votable(page, 2)
+    states = Vote.objects.order_by("received_at").values_list("choice", "state")
+    assert list(states) == [("left", "superseded"), ("right", "standing")]
+
+
+def test_a_neighbour_is_flickered_to_by_hand_where_motion_is_unwelcome(page: Page, server: str, scene: Scene) -> None:
+    begin(page, server, scene.invite("Ada"))
+    until_votable(page, 1)
+    page.get_by_role("button", name="Left set, image 1 of 4").click()
+    for number in (2, 1):
+        page.keyboard.press("f")
+        expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(f"Left set, image {number} of 4")
+    page.emulate_media(reduced_motion="no-preference")
+    page.keyboard.press("f")
+    for number in (2, 1, 2):
+        expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text(f"Left set, image {number} of 4")
+    page.keyboard.press("f")
+    expect(page.get_by_role("button", name="Flicker")).to_have_attribute("aria-pressed", "false")
 
 
 def test_images_are_enlarged_and_walked_through(page: Page, server: str, accessible: Check, scene: Scene) -> None:

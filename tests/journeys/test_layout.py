@@ -46,6 +46,9 @@ def comparison(left: int, right: int) -> dict[str, Any]:
         "ties": True,
         "minimum_viewing_seconds": 0,
         "progress": {"done": 11, "of": 60},
+        "ahead": [],
+        "ahead_seconds": 180,
+        "undo": None,
     }
 
 

@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite
 from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
 from tests.journeys.conftest import LAPTOP, PHONE
 from tests.journeys.screenshots import FOLDER
 
@@ -127,6 +128,39 @@ def test_words(page: Page, server: str, scene: Scene, shot: Shot) -> None:
     shot("end")
     page.goto(f"{server}/a/wrong/")
     shot("404")
+
+
+def test_frame(page: Page, server: str, shot: Shot) -> None:
+    scene = draw_study(prompt_count=3, images_per_set=20, frame=FRAME, platform=PLATFORM, texts=TEXTS)
+    page.goto(f"{server}/join/{scene.study.open_link_token}/")
+    shot("frame-no-id")
+    page.goto(f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
+    page.get_by_role("button", name="Start").click()
+    shot("frame-welcome")
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_role("button", name="Continue").click()
+    shot("frame-questions")
+    page.get_by_label("How old are you?").fill("34")
+    page.get_by_role("button", name="Continue").click()
+    shot("frame-instructions")
+    page.get_by_role("button", name="Continue").click()
+    for _number in range(2):
+        votable(page)
+        shot("frame-practice")
+        page.keyboard.press("1")
+        page.get_by_role("link", name="Go on").wait_for()
+        shot("frame-feedback")
+        page.get_by_role("link", name="Go on").click()
+    shot("frame-check")
+    Annotator.objects.update(check_passed_at=timezone.now(), state=Annotator.State.FINISHED)
+    page.reload()
+    shot("frame-comment")
+    page.get_by_role("button", name="Continue").click()
+    shot("frame-end")
+    page.get_by_role("link", name="Withdraw").click()
+    shot("frame-withdraw")
+    page.get_by_role("button", name="Delete my votes").click()
+    shot("frame-withdrawn")
 
 
 def test_researcher(page: Page, server: str, shot: Shot) -> None:

@@ -99,6 +99,8 @@ def assert_invariants(study: Study) -> None:
         assert states == {"voted": ["standing"], "late": ["late"]}.get(assignment.state, [])
         held[assignment.comparison_id] += assignment.kind == "main" and assignment.state in ("leased", "voted")
         standing[assignment.comparison_id] += assignment.kind == "main" and "standing" in states
+    on_screen = Counter(one.annotator_id for one in assignments if one.state == "leased" and not one.is_ahead)
+    assert set(on_screen.values()) <= {1}
     for comparison in study.comparisons.all():
         assert comparison.slot_count == held[comparison.pk] <= comparison.overlap
         assert comparison.vote_count == standing[comparison.pk] <= comparison.slot_count

@@ -19,15 +19,15 @@ from hypothesis import HealthCheck, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 
-from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models import Annotator, Assignment, ImageReport, Study, Vote
 from annotation.voting.annotators import invite
 from config.wsgi import application
 from tests.annotation.voting.studies import after, assert_invariants, make_study
 
 pytestmark = pytest.mark.django_db
 
-# One transaction, its savepoint, 13 statements on indexed rows, the link and the assignment.
-MOST_QUERIES_OF_A_VOTE = 18
+# One transaction, its savepoint, 14 statements on indexed rows, the link and the assignment.
+MOST_QUERIES_OF_A_VOTE = 19
 
 
 def post(annotator: Annotator, verb: str, **body: Any) -> Any:
@@ -70,9 +70,10 @@ def test_a_reload_shows_the_same(annotator: Annotator) -> None:
 
 def test_what_the_page_needs_and_no_trace_of_a_model(study: Study, annotator: Annotator) -> None:
     _status, body = post(annotator, "next")
-    assignment = Assignment.objects.get()
+    assignment = Assignment.objects.get(is_ahead=False)
     assert set(body) == {
         "kind", "assignment", "question", "prompt", "left", "right", "ties", "minimum_viewing_seconds", "progress",
+        "ahead", "ahead_seconds", "undo",
     }  # fmt: skip
     assert body["prompt"] is None
     assert [len(body["left"]), len(body["right"])] == [2, 2]
@@ -110,6 +111,7 @@ def test_a_repeated_vote_is_answered_as_the_first_time(annotator: Annotator) -> 
     _status, body = post(annotator, "next")
     same = ballot(body)
     first, again = post(annotator, "votes", **same), post(annotator, "votes", **same)
+    assert first[1]["next"].pop("undo")["vote_id"] == again[1]["next"].pop("undo")["vote_id"] == same["vote_id"]
     assert first == again
     assert Vote.objects.count() == 1
 
@@ -129,13 +131,54 @@ def test_a_comparison_given_back_is_free_for_the_next(study: Study, annotator: A
     assert_invariants(study)
 
 
-def test_undo_is_refused_where_the_study_has_none(annotator: Annotator) -> None:
-    _status, body = post(annotator, "next")
-    this = ballot(body)
-    post(annotator, "votes", **this)
+def test_undo_is_refused_where_the_study_has_none() -> None:
+    annotator = invite(study=make_study(slug="final", comparisons=2, overlap=1, undo_seconds=0), label="annotator")
+    this = ballot(post(annotator, "next")[1])
+    assert post(annotator, "votes", **this)[1]["next"]["undo"] is None
     Vote.objects.update(received_at=timezone.now() - timedelta(seconds=1))
     status, refusal = post(annotator, "undo", vote_id=this["vote_id"])
     assert (status, refusal) == (409, {"message": "The time in which this vote could be undone is over."})
+
+
+def test_an_undone_vote_brings_its_comparison_back_and_keeps_what_was_on_the_screen(annotator: Annotator) -> None:
+    body = post(annotator, "next")[1]
+    this = ballot(body)
+    on_screen = post(annotator, "votes", **this)[1]["next"]
+    undo = on_screen["undo"]
+    assert undo["vote_id"] == this["vote_id"]
+    assert 0 < undo["seconds"] <= 30
+    back = post(annotator, "undo", vote_id=this["vote_id"])[1]
+    assert [back["assignment"], *(held["assignment"] for held in back["ahead"])] == [
+        body["assignment"],
+        on_screen["assignment"],
+    ]
+    assert back["undo"] is None
+
+
+def test_what_is_held_ahead_becomes_the_next_and_goes_back_on_leaving(study: Study, annotator: Annotator) -> None:
+    body = post(annotator, "next")[1]
+    (ahead,) = body["ahead"]
+    assert set(ahead) == set(body) - {"kind", "ahead", "ahead_seconds", "undo"}
+    assert ahead["progress"] == {"done": 1, "of": 3}
+    following = post(annotator, "votes", **ballot(body))[1]["next"]
+    assert following["assignment"] == ahead["assignment"]
+    assert post(annotator, "leave") == (200, {"released": 1})
+    assert post(annotator, "leave") == (200, {"released": 0})
+    assert post(annotator, "next")[1]["assignment"] == ahead["assignment"]
+    assert_invariants(study)
+
+
+def test_a_reported_image_gives_the_comparison_back_and_brings_another(study: Study, annotator: Annotator) -> None:
+    body = post(annotator, "next")[1]
+    sent = {"assignment": body["assignment"], "side": "right", "n": 1, "kind": "failed"}
+    following = post(annotator, "reports", **sent)[1]
+    assert following["assignment"] == body["ahead"][0]["assignment"]
+    reported = ImageReport.objects.get()
+    assert reported.image_id == reported.assignment.right_images[1]
+    assert post(annotator, "reports", **(sent | {"n": 2}))[0] == 404
+    assert post(annotator, "reports", **sent)[1]["assignment"] == following["assignment"]
+    assert ImageReport.objects.count() == 1
+    assert_invariants(study)
 
 
 def test_reading_the_instructions_is_recorded_once(annotator: Annotator) -> None:

@@ -21,10 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, ImageReport, Study, Vote
 from annotation.voting.annotators import join
-from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release
+from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
+from annotation.voting.image_reports import give_out_again, report_image
 from generation.refusals import Refused
 from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
 
@@ -32,7 +33,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 QUOTA = 7
 # Small, so that annotators get in each other's way: slug -> comparisons, overlap.
 STUDIES = {"tight": (6, 1), "even": (4, 2), "wide": (8, 3)}
-VOTING_RULES = replace(RULES, comparisons_per_annotator=QUOTA)
+VOTING_RULES = replace(RULES, comparisons_per_annotator=QUOTA, prefetch=1)
 
 
 class Voting(RuleBasedStateMachine):
@@ -101,13 +102,17 @@ class Voting(RuleBasedStateMachine):
         assert assignment.pk not in self.counted
         assert assignment.pk not in self.late
         assert not held or assignment.pk in held
+        assert not assignment.is_ahead
+        assert all(one.pk not in self.counted and one.is_ahead for one in answer.ahead)
         sides = (assignment.left_model, assignment.left_images, assignment.right_images)
         assert self.shown.setdefault(assignment.pk, sides) == sides
         return assignment
 
     def check_that_nothing_was_free(self, annotator: Annotator, kind: NextKind, wait_seconds: int) -> None:
         answered = annotator.assignments.filter(state__in=["voted", "late"])
-        unseen = self.study.comparisons.exclude(pk__in=answered.values("comparison"))
+        reported = annotator.assignments.filter(state="reported")
+        unseen = self.study.comparisons.filter(parked_at=None).exclude(pk__in=answered.values("comparison"))
+        unseen = unseen.exclude(pk__in=reported.values("comparison"))
         lacking = [comparison for comparison in unseen if comparison.vote_count < comparison.overlap]
         is_quota_reached = answered.count() >= min(QUOTA, self.study.comparisons.count())
         assert (kind == NextKind.DONE) == (is_quota_reached or not lacking)
@@ -119,6 +124,34 @@ class Voting(RuleBasedStateMachine):
     def give_back(self, assignment: Assignment) -> None:
         state = Assignment.objects.get(pk=assignment.pk).state
         assert release(assignment=assignment, now=self.now) == (state == "leased")
+
+    @rule(annotator=annotators)
+    def leave(self, annotator: Annotator) -> None:
+        ahead = annotator.assignments.filter(is_ahead=True).count()
+        on_screen = set(annotator.assignments.filter(state="leased", is_ahead=False).values_list("pk"))
+        assert release_ahead(annotator=annotator, now=self.now) == ahead
+        assert set(annotator.assignments.filter(state="leased").values_list("pk")) == on_screen
+
+    @rule(assignment=assignments)
+    def report(self, assignment: Assignment) -> None:
+        """An image offends: the slot is back, and the comparison is set aside by the third who says so."""
+        before = Assignment.objects.get(pk=assignment.pk).state
+        image_id = assignment.left_images[0]
+        report_image(assignment=assignment, image_id=image_id, kind="offensive", now=self.now)
+        assignment.refresh_from_db()
+        assert assignment.state == ("reported" if before == "leased" else before)
+        who = {
+            report.assignment.annotator_id
+            for report in ImageReport.objects.filter(
+                assignment__comparison=assignment.comparison_id, settled_at=None
+            ).select_related("assignment")
+        }
+        assert (Comparison.objects.get(pk=assignment.comparison_id).parked_at is not None) == (len(who) >= 3)
+
+    @rule(annotator=annotators)
+    def the_researcher_gives_out_again(self, annotator: Annotator) -> None:
+        for comparison in annotator.study.comparisons.exclude(parked_at=None):
+            assert give_out_again(comparison=comparison, now=self.now)
 
     @rule(target=ballots, assignment=assignments, choice=st.sampled_from(["left", "right"]))
     def vote(self, assignment: Assignment, choice: str) -> Any:

@@ -1,0 +1,49 @@
+"""An image that failed or offends: report it, give the slot back, set the comparison aside for the researcher."""
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Count
+from django.utils.translation import gettext as _
+
+from annotation.models import Assignment, Comparison, ImageReport
+from annotation.voting.assignment import give_back, lock, refuse_unless_taking_part
+from generation.refusals import Refused
+
+REPORTERS_THAT_PARK = 3
+
+
+@transaction.atomic
+def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datetime) -> ImageReport:
+    """Keep the report, and give the comparison back; its annotator does not get it again.
+
+    Reports of REPORTERS_THAT_PARK annotators set the comparison aside until `give_out_again`. The same
+    report twice is one. Raises `Refused` for an image that was not shown, and when the annotator has left.
+    """
+    annotator = lock(assignment.annotator_id)
+    refuse_unless_taking_part(annotator)
+    if image_id not in (*assignment.left_images, *assignment.right_images):
+        raise Refused(_("This image is not part of the comparison."))
+    report, _is_new = ImageReport.objects.get_or_create(
+        assignment=assignment, image_id=image_id, kind=kind, defaults={"reported_at": now}
+    )
+    give_back(assignment, Assignment.State.REPORTED, now)
+    comparison = Comparison.objects.select_for_update(no_key=True).get(pk=assignment.comparison_id)
+    if comparison.parked_at is None and _reporter_count(comparison) >= REPORTERS_THAT_PARK:
+        Comparison.objects.filter(pk=comparison.pk).update(parked_at=now)
+    return report
+
+
+def _reporter_count(comparison: Comparison) -> int:
+    open_reports = ImageReport.objects.filter(assignment__comparison=comparison, settled_at=None)
+    return open_reports.aggregate(count=Count("assignment__annotator", distinct=True))["count"]
+
+
+@transaction.atomic
+def give_out_again(*, comparison: Comparison, now: datetime) -> bool:
+    """The researcher has looked: its reports are settled and it is given out again; False when it was not set aside."""
+    parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
+    if not parked.update(parked_at=None):
+        return False
+    ImageReport.objects.filter(assignment__comparison=comparison, settled_at=None).update(settled_at=now)
+    return True

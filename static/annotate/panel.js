@@ -1,0 +1,36 @@
+// The panel in front of the sets: a sentence, and buttons for what can be done about it.
+
+export class Panel {
+  constructor(element) {
+    this.element = element;
+    this.sentence = element.querySelector("p");
+    this.buttons = [...element.querySelectorAll("[data-act]")];
+  }
+
+  get isOpen() {
+    return !this.element.hidden;
+  }
+
+  close() {
+    this.element.hidden = true;
+  }
+
+  /** Say it; resolves with the act (`data-act`) that was chosen among those offered. */
+  ask(text, acts) {
+    this.sentence.textContent = text;
+    for (const button of this.buttons) button.hidden = !acts.includes(button.dataset.act);
+    this.element.hidden = false;
+    return new Promise((resolve) => {
+      for (const button of this.buttons) {
+        button.onclick = () => {
+          this.close();
+          resolve(button.dataset.act);
+        };
+      }
+    });
+  }
+
+  focus() {
+    this.buttons.find((button) => !button.hidden)?.focus();
+  }
+}
