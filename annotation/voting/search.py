@@ -64,6 +64,7 @@ def unseen(annotator: Annotator) -> QuerySet[Comparison]:
 
 
 def free(annotator: Annotator) -> QuerySet[Comparison]:
+    """Those of `unseen` that have a slot left."""
     return unseen(annotator).filter(slot_count__lt=F("overlap"))
 
 

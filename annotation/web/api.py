@@ -100,7 +100,12 @@ def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
         return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
 
 
-@api.post("/annotators/{token}/reports", response={200: schemas.NextOut, **REFUSALS}, operation_id="report_image", url_name="report_image")
+@api.post(
+    "/annotators/{token}/reports",
+    response={200: schemas.NextOut, **REFUSALS},
+    operation_id="report_image",
+    url_name="report_image",
+)
 def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> NextOut:
     """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
     with _visit(token) as visit:
