@@ -32,6 +32,12 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
     return {"report": report, "claim": sentence, "parts": parts, "claim_figure": claim}
 
 
+def figures_of(report: AgreementReport) -> list[Figure]:
+    """The figures that the report has: the claim's, then in the order of its sections."""
+    claim = [claim_figure(report, report.results)] if report.results else []
+    return claim + [figure for section in sections(report) for figure in section.figures]
+
+
 def to_html(report: AgreementReport) -> str:
     """One file that holds everything it shows: styles, figures, tables."""
 

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
-from annotation.reports.claim import metric_name
 from annotation.reports.parts.calibration import dot_step
 from annotation.reports.svg import INK, LINE, QUIET
 
@@ -14,7 +13,7 @@ WIDTH = 5.6  # inches, as all figures
 _PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
 
 
-def by_margin(report: AgreementReport, found: Results) -> Figure:
+def by_margin(_report: AgreementReport, found: Results) -> Figure:
     """Agreement in each bin with its interval, at the middle of the bin."""
     figure, axes = _axes(2.7)
     for row in found.margins.by_margin:
@@ -30,11 +29,11 @@ def by_margin(report: AgreementReport, found: Results) -> Figure:
     axes.set_ylim(-0.03, 1.03)
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel("Agreement")
-    axes.set_xlabel(f"Size of the margin, {metric_name(report.study.metric)}")
+    axes.set_xlabel("Size of the margin, points of score")
     return figure
 
 
-def calibration_curve(report: AgreementReport, found: Results) -> Figure:
+def calibration_curve(_report: AgreementReport, found: Results) -> Figure:
     """Each comparison's share of votes for A at its margin, and the fitted curve."""
     figure, axes = _axes(2.9)
     dots = [
@@ -52,7 +51,7 @@ def calibration_curve(report: AgreementReport, found: Results) -> Figure:
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel("Votes for A")
-    axes.set_xlabel(f"Margin, A minus B, {metric_name(report.study.metric)}")
+    axes.set_xlabel("Margin, A minus B, points of score")
     return figure
 
 

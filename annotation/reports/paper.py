@@ -13,11 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.reports.agreement_report import AgreementReport, ComparisonRow, Results
-from annotation.reports.figure_captions import claim_figure
 from annotation.reports.figures import DRAWINGS
 from annotation.reports.files import whole_file
+from annotation.reports.html import figures_of
 from annotation.reports.presentation import Figure
-from annotation.reports.sections import sections
 from annotation.reports.svg import QUIET, STYLE
 from generation.refusals import Refused
 
@@ -46,12 +45,6 @@ def write_figures(report: AgreementReport, folder: Path) -> list[Path]:
         for suffix in _METADATA
     ]
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
-
-
-def figures_of(report: AgreementReport) -> list[Figure]:
-    """The figures that the report has: the claim's, then in the order of its sections."""
-    claim = [claim_figure(report, report.results)] if report.results else []
-    return claim + [figure for section in sections(report) for figure in section.figures]
 
 
 def drawn(report: AgreementReport, found: Results, name: str, suffix: str) -> bytes:

@@ -67,7 +67,8 @@ def _figures(found: Results) -> tuple[Figure, ...]:
     n = sum(row.agreement.n for row in margins.by_margin)
     by_margin = (
         f"Strict agreement in up to five bins of the margin's size with about equally many comparisons, n = {n}; bars "
-        f"are Wilson's {100 * margins.auc.level:g} % intervals, points stand at the middle of a bin."
+        f"are Wilson's {100 * margins.auc.level:g} % intervals, grey how far a bin reaches. "
+        "The dotted line is always naming one model."
     )
     words = "; ".join(f"{score(row.low)} to {score(row.high)}: {_share(row.agreement)[0]}" for row in margins.by_margin)
     step = dot_step(n)

@@ -13,7 +13,8 @@ from PIL import Image
 from annotation.models import Study
 from annotation.reports.document import as_document
 from annotation.reports.gathering import gather
-from annotation.reports.paper import bibliography, figures_of
+from annotation.reports.html import figures_of
+from annotation.reports.paper import bibliography
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from tests.annotation.reports.studies import crossed, make_study

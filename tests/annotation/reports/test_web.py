@@ -11,7 +11,7 @@ from annotation.models import Study
 from annotation.reports.figure_captions import FIGURES
 from annotation.reports.rendering import FORMATS
 from scoring.models import SetScore
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.studies import Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -69,6 +69,14 @@ def test_a_figure_styles_itself_and_loads_nothing(study: Study, researcher: Clie
     assert "default-src 'none'" in policy
     assert "style-src 'unsafe-inline'" in policy
     assert researcher.get(reverse("report-figure", args=[study.slug, "nothing"])).status_code == 404
+
+
+def test_a_figure_with_nothing_to_draw_is_not_found(researcher: Client) -> None:
+    study, _ = make_study(Plan([["", ""]], [(2.0, 1.0)]))
+    page = researcher.get(reverse("report", args=[study.slug])).content.decode()
+    for name in ("bootstrap", "votes", "annotators", "margin", "calibration"):
+        assert f"{name}.svg" not in page
+        assert researcher.get(reverse("report-figure", args=[study.slug, name])).status_code == 404
 
 
 def test_downloads_carry_their_names(study: Study, researcher: Client) -> None:
