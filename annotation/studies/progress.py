@@ -13,7 +13,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.work import generation_jobs_of, scoring_jobs_of, unscored_sets_of
 from generation.models import GeneratedImage, GenerationJob, LeasedJob
-from scoring.models import ScoringJob
+from scoring.models import ScoringJob, SetScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,8 @@ def _image_count(study: Study) -> int:
 
 
 def _scored_set_count(study: Study, manifest: Manifest) -> int:
+    if study.source == Study.Source.EXTERNAL:  # its scores come from elsewhere, under a name of their own
+        return image_sets_of(study).filter(pk__in=SetScore.objects.values("image_set")).count()
     return image_sets_of(study).count() - unscored_sets_of(study, manifest.encoder.metric).count()
 
 

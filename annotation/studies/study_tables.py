@@ -194,7 +194,10 @@ def _images(draft: Draft, table: Any) -> None:
         draft.fault(("images", key), unknown_key(("images", key)))
     per_set, seeds = table.get("per_set"), table.get("seeds")
     if per_set is not None and not (type(per_set) is int and 2 <= per_set <= MOST_SEEDS):
-        draft.fault(("images", "per_set"), f"must be a whole number from 2 to {MOST_SEEDS}, not {per_set!r}.", "seeds")
+        is_list = isinstance(seeds, list)  # then the seeds have their own faults to be found
+        sentence = f"must be a whole number from 2 to {MOST_SEEDS}, not {per_set!r}."
+        draft.fault(("images", "per_set"), sentence, "" if is_list else "seeds")
+        draft.raw |= {"seeds": seeds} if is_list else {}
     elif isinstance(seeds, list):
         draft.raw["seeds"] = seeds
         if per_set not in (None, len(seeds)):

@@ -9,6 +9,7 @@ from annotation.studies.doubts import doubts
 from annotation.studies.lifecycle import create_study, drop_seed, launch
 from annotation.studies.progress import progress
 from generation.models import GenerationJob
+from scoring.scores import record_imported_score
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
 
@@ -67,6 +68,16 @@ def test_progress_counts_what_is_planned_and_what_is_there(worker: FakeWorker) -
     assert (counts.planned_image_count, counts.set_count, counts.scored_set_count) == (16, 6, 0)
     assert (counts.failed_job_count, counts.failures) == (2, ("Black image. (2 jobs)",))
     assert (counts.vote_count, counts.annotator_count, counts.simulated_annotator_count) == (1, 2, 1)
+
+
+@pytest.mark.django_db
+def test_scores_that_were_computed_elsewhere_count_in_an_external_study() -> None:
+    study = make_study(source="external", comparisons=3, has_scores=False)
+    assert progress(study).scored_set_count == 0
+    for comparison in Comparison.objects.filter(study=study)[:2]:
+        for metric in ("DINO", "LPIPS"):
+            record_imported_score(image_set=comparison.image_set_a, metric=metric, value=70.0)
+    assert progress(study).scored_set_count == 2
 
 
 @pytest.mark.django_db

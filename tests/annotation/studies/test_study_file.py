@@ -244,7 +244,7 @@ FAULTS = {
         changed("per_set = 3\nseeds = 7", "per_set = 1\nseeds = [1, 1, 2]"),
         [
             "line 16, images.per_set: must be a whole number from 2 to 10000, not 1.",
-            "line 17, images.seeds[2]: PLACEHOLDER",
+            "line 17, images.seeds[2]: seed 1 is there twice; the same image would count twice.",
         ],
     ),
     "per_set of one": (
