@@ -44,7 +44,6 @@ class Study(models.Model):
     model_b = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="+")
     manifest_sha256 = models.CharField(max_length=64, help_text="The hash of the manifest version in force.")
     open_link_token = models.CharField(max_length=40, unique=True, default=new_link_token, editable=False)
-    is_generation_halted = models.BooleanField(default=False, help_text="The researcher stopped generation for now.")
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="studies"
     )
