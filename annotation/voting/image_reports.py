@@ -3,7 +3,6 @@
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, ImageReport
@@ -36,7 +35,7 @@ def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datet
 
 def _reporter_count(comparison: Comparison) -> int:
     open_reports = ImageReport.objects.filter(assignment__comparison=comparison, settled_at=None)
-    return open_reports.aggregate(count=Count("assignment__annotator", distinct=True))["count"]
+    return open_reports.order_by().values("assignment__annotator").distinct().count()
 
 
 @transaction.atomic
