@@ -8,6 +8,7 @@ from scoring.statistics.estimate import Estimate
 
 CLAIM, AGREEMENT, BOX, DENSITY = "claim", "agreement", "scores-box", "scores-density"
 BOOTSTRAP, VOTES, VOTERS, MARGIN, CALIBRATION = "bootstrap", "votes", "annotators", "margin", "calibration"
+IMAGES = "images"  # only where images were embedded; the others wherever there are votes and scores
 FIGURES = (CLAIM, AGREEMENT, BOOTSTRAP, VOTES, BOX, DENSITY, MARGIN, CALIBRATION, VOTERS)
 
 Numbers = tuple[tuple[Row, Estimate], ...]

@@ -19,6 +19,7 @@ from annotation.reports.figure_captions import (
     CALIBRATION,
     CLAIM,
     DENSITY,
+    IMAGES,
     MARGIN,
     VOTERS,
     VOTES,
@@ -26,7 +27,7 @@ from annotation.reports.figure_captions import (
     agreement_numbers,
     claim_numbers,
 )
-from annotation.reports.margin_figures import bootstrap, by_margin, calibration_curve
+from annotation.reports.margin_figures import bootstrap, by_images, by_margin, calibration_curve
 from annotation.reports.presentation import Row
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET, STYLE, to_svg
 from annotation.reports.vote_figures import voters, votes_by_comparison
@@ -43,7 +44,7 @@ Look = tuple[str, str]  # shape and colour
 def draw(report: AgreementReport, name: str) -> str:
     """A figure of the report as an <svg> element; equal reports give equal bytes.
 
-    Raises ValueError for a sealed report, KeyError for a name that is none of FIGURES.
+    Raises ValueError for a sealed report, KeyError for a name without a drawing.
     """
     if report.results is None:
         raise ValueError("a sealed report has no figures")
@@ -180,6 +181,7 @@ DRAWINGS: dict[str, Callable[[AgreementReport, Results], Figure]] = {
     DENSITY: _density,
     BOOTSTRAP: bootstrap,
     MARGIN: by_margin,
+    IMAGES: by_images,
     CALIBRATION: calibration_curve,
     VOTES: votes_by_comparison,
     VOTERS: voters,

@@ -1,9 +1,9 @@
-"""Drawings of agreement by margin, of the calibration curve and of the bootstrap distribution."""
+"""Drawings of agreement by margin and by number of images, of the calibration curve and of the bootstrap."""
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.parts.calibration import dot_step
@@ -52,6 +52,28 @@ def calibration_curve(_report: AgreementReport, found: Results) -> Figure:
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.set_ylabel("Votes for A")
     axes.set_xlabel("Margin, A minus B, points of score")
+    return figure
+
+
+def by_images(_report: AgreementReport, found: Results) -> Figure:
+    """Agreement, and winners as with all images, against the number of images a set, with percentiles as bands."""
+    figure, axes = _axes(2.7)
+    rows = found.image_noise.by_images
+    counts = [row.images for row in rows]
+    lines = (
+        ("agreement with people", [row.agreement for row in rows], INK, "-"),
+        ("winner as with all images", [row.same_winner for row in rows], QUIET, (0, (5, 2))),
+    )
+    for label, estimates, colour, dashes in lines:
+        values = [np.nan if one.value is None else one.value for one in estimates]
+        lows = [value if one.low is None else one.low for one, value in zip(estimates, values, strict=True)]
+        highs = [value if one.high is None else one.high for one, value in zip(estimates, values, strict=True)]
+        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        axes.fill_between(counts, lows, highs, color=colour, alpha=0.16, linewidth=0)
+    axes.yaxis.set_major_formatter(_PERCENT)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Images a set")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0, fontsize=10)
     return figure
 
 

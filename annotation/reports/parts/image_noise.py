@@ -1,9 +1,10 @@
 """What the scores owe to the images that there happen to be. Pure."""
 
 from annotation.reports.agreement_report import Results
+from annotation.reports.figure_captions import IMAGES
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.numbers import percent, probability, score
-from annotation.reports.presentation import UNDEFINED, Row, Section, Table, share_row
+from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, share_row
 from scoring.statistics.estimate import Estimate
 
 
@@ -22,7 +23,21 @@ def image_noise_section(found: Results) -> Section:
         "than 5 % of the resamples. Fewer images: subsets of the same images, the same seeds everywhere; the brackets "
         "are percentiles over subsets and say nothing of other prompts."
     )
-    return Section("image-noise", title, (text,), rows, (_by_images(noise),))
+    return Section("image-noise", title, (text,), rows, (_by_images(noise),), _figures(noise))
+
+
+def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
+    if not noise.by_images:
+        return ()
+    fewest, all_of_them = noise.by_images[0], noise.by_images[-1]
+    caption = (
+        f"Strict agreement with people, and the share of comparisons whose winner is that of all {noise.images} "
+        f"images, with fewer images a set; n = {noise.comparisons} comparisons. Lines: mean over subsets of the images; bands: "
+        f"{fewest.agreement.method}."
+    )
+    words = f"agreement {_spread(fewest.agreement)} with {fewest.images} images, "
+    words += f"{_spread(all_of_them.agreement)} with {all_of_them.images}"
+    return (Figure(IMAGES, "Agreement by number of images", caption, words),)
 
 
 def _by_images(noise: ImageNoise) -> Table:

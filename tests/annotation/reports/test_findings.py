@@ -8,8 +8,10 @@ import pytest
 
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.figures import draw
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.gathering import gather
+from annotation.reports.html import figures_of
 from annotation.reports.report import build_report
 from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
 from scoring.scores import embeddings_of
@@ -75,6 +77,14 @@ def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
     assert noise.agreement_where_clear.n == 2
     assert [row.images for row in noise.by_images] == [2, 3, 4]
     assert noise.by_images[-1].same_winner.value == 1.0
+
+
+def test_agreement_by_number_of_images_is_drawn_where_there_are_images() -> None:
+    study, manifest = embedded_study()
+    report = build_report(gather(study, manifest=manifest))
+    assert "images" in [figure.name for figure in figures_of(report)]
+    assert "winner as with all images" in draw(report, "images")
+    assert "images" not in [figure.name for figure in figures_of(report_of(Plan([["A"]], [(2.0, 1.0)], slug="other")))]
 
 
 def test_without_images_the_reason_stands_in_their_place() -> None:
