@@ -61,7 +61,7 @@ def by_images(_report: AgreementReport, found: Results) -> Figure:
     rows = found.image_noise.by_images
     counts = [row.images for row in rows]
     lines = (
-        ("agreement with people", [row.agreement for row in rows], INK, "-"),
+        ("agreement with the votes", [row.agreement for row in rows], INK, "-"),
         ("winner as with all images", [row.same_winner for row in rows], QUIET, (0, (5, 2))),
     )
     for label, estimates, colour, dashes in lines:

@@ -31,8 +31,8 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
         return ()
     fewest, all_of_them = noise.by_images[0], noise.by_images[-1]
     caption = (
-        f"Strict agreement with people, and the share of comparisons whose winner is that of all {noise.images} "
-        f"images, with fewer images a set; n = {noise.comparisons} comparisons. Lines: mean over subsets of the images; bands: "
+        f"Strict agreement, and the share of comparisons whose winner is that of all {noise.images} images, with fewer "
+        f"images a set; n = {noise.comparisons} comparisons. Lines: mean over subsets of the images; bands: "
         f"{fewest.agreement.method}."
     )
     words = f"agreement {_spread(fewest.agreement)} with {fewest.images} images, "

@@ -2,6 +2,7 @@
 
 from annotation.reports.agreement_report import Results
 from annotation.reports.claim import metric_name
+from annotation.reports.numbers import probability
 from annotation.reports.presentation import Section, share_row, significance_row
 from scoring.statistics.metric_pairs import MetricPair
 
@@ -25,7 +26,7 @@ def metrics_section(found: Results) -> tuple[Section, ...]:
             significance_row(f"{names}: metrics exchanged", pair.permutation, remark=_adjusted(pair)),
         ]
     text = (
-        f"Strict agreement of every metric with the same people; pairs on the {lab.common_comparisons} comparisons "
+        f"Strict agreement of every metric with the same votes; pairs on the {lab.common_comparisons} comparisons "
         "that all of them scored. Holm's correction over the pairs. No margin of equivalence was fixed before the "
         "votes, so none is tested: no difference shown is not equality."
     )
@@ -33,4 +34,4 @@ def metrics_section(found: Results) -> tuple[Section, ...]:
 
 
 def _adjusted(pair: MetricPair) -> str:
-    return "" if pair.adjusted is None else f"after Holm's correction p = {pair.adjusted:.3f}"
+    return "" if pair.adjusted is None else f"after Holm's correction p {probability(pair.adjusted)}"
