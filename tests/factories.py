@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from django.contrib.auth.models import Permission, User
 from django.utils import timezone
 from PIL import Image
 
@@ -93,3 +94,10 @@ def put_in_state(study: Study, state: str) -> None:
         state=state, opened_at=now if was_opened else None, closed_at=now if state == State.CLOSED else None
     )
     study.refresh_from_db()
+
+
+def make_researcher(password: str | None = None) -> User:
+    """A staff account that may change studies."""
+    user = User.objects.create_user("researcher", password=password, is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="change_study"))
+    return user

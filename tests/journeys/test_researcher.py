@@ -5,16 +5,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
 from tests.annotation.web.scenes import draw_study
+from tests.factories import make_researcher
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_from_login_to_closed_study(page: Page, server: str, accessible: Callable[[Page], None]) -> None:
-    User.objects.create_user("researcher", password="a long password", is_staff=True)
+    make_researcher("a long password")
     page.goto(f"{server}/studies/")
     page.get_by_label("Username").fill("researcher")
     page.get_by_label("Password").fill("a long password")

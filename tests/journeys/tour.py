@@ -6,7 +6,6 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.utils import timezone
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
@@ -14,6 +13,7 @@ from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite
 from tests.annotation.web.scenes import Scene, draw_study
 from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
+from tests.factories import make_researcher
 from tests.journeys.conftest import LAPTOP, PHONE
 from tests.journeys.screenshots import FOLDER
 
@@ -164,7 +164,7 @@ def test_frame(page: Page, server: str, shot: Shot) -> None:
 
 
 def test_researcher(page: Page, server: str, shot: Shot) -> None:
-    User.objects.create_user("researcher", password="a long password", is_staff=True)
+    make_researcher("a long password")
     page.goto(f"{server}/studies/")
     shot("login")
     page.get_by_label("Username").fill("researcher")

@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
@@ -16,7 +15,7 @@ from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.practice import consistent_side
-from tests.factories import make_study
+from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
 FRAME: dict[str, Any] = {
@@ -300,7 +299,7 @@ def test_a_researcher_frees_comparisons_and_downloads_answers(client: Client, an
     free = f"/studies/{study.slug}/annotators/{annotator.pk}/free/"
     assert client.post(free).status_code == 302
     assert study.comparisons.filter(slot_count__gt=0).exists(), "a stranger frees nothing"
-    client.force_login(User.objects.create_user("researcher", is_staff=True))
+    client.force_login(make_researcher())
     assert f'action="{free}"' in client.get(f"/studies/{study.slug}/").content.decode()
     client.post(free)
     assert not study.comparisons.filter(slot_count__gt=0).exists()

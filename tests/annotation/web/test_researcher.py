@@ -10,14 +10,14 @@ from django.test import Client
 from annotation.models import Annotator, Study
 from annotation.studies.study_file import parse
 from annotation.voting.annotators import invite
-from tests.factories import make_study
+from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_user("researcher", is_staff=True))
+    client.force_login(make_researcher())
     return client
 
 
@@ -31,6 +31,17 @@ def outsider() -> Client:
 def addresses(study: Study) -> list[str]:
     page = study.get_absolute_url()
     return ["/studies/", page, f"{page}study.toml", f"{page}invitations.csv", f"{page}do/close/"]
+
+
+def test_staff_who_may_not_change_studies_only_look(client: Client) -> None:
+    study = make_study()
+    client.force_login(User.objects.create_user("viewer", is_staff=True))
+    page = client.get(study.get_absolute_url())
+    assert page.status_code == 200
+    assert "do/pause/" not in page.content.decode()
+    assert client.post(f"{study.get_absolute_url()}do/pause/").status_code == 403
+    study.refresh_from_db()
+    assert study.state == "open"
 
 
 def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Client) -> None:
