@@ -162,7 +162,7 @@ def test_a_leak_in_the_order_is_found(page: Page, server: str, scene: Scene, mon
     def in_order(*, seed: int, index: int, images_a: list[int], images_b: list[int]) -> Presentation:
         return Presentation("a", sorted(images_a), sorted(images_b))
 
-    monkeypatch.setattr("annotation.voting.assignment.present", in_order)
+    monkeypatch.setattr("annotation.voting.search.present", in_order)
     assert traces(session(page, server, scene)) == {"order"}
 
 
