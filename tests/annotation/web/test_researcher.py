@@ -44,6 +44,13 @@ def test_staff_who_may_not_change_studies_only_look(client: Client) -> None:
     assert study.state == "open"
 
 
+def test_a_closed_study_invites_nobody(researcher: Client) -> None:
+    invitation = "Make personal links"
+    assert invitation in researcher.get(make_study().get_absolute_url()).content.decode()
+    closed = make_study(slug="closed", state="closed")
+    assert invitation not in researcher.get(closed.get_absolute_url()).content.decode()
+
+
 def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Client) -> None:
     study = make_study()
     for address in addresses(study):
