@@ -316,7 +316,11 @@ def test_the_last_vote_is_undone(page: Page, server: str, scene: Scene, way: str
     page.keyboard.press("1")
     until_votable(page, 2)
     expect(undo).to_be_visible()
-    acts = {"key": lambda: page.keyboard.press("u"), "button": undo.click, "browser's Back": page.go_back}
+    acts: dict[str, Callable[[], object]] = {
+        "key": lambda: page.keyboard.press("u"),
+        "button": undo.click,
+        "browser's Back": page.go_back,
+    }
     acts[way]()
     until_votable(page, 1)
     assert sources(page) == shown
