@@ -50,9 +50,12 @@ def test_whoever_has_finished_is_thanked_even_after_the_study_closed(
 def test_the_end_reached_too_early_leads_back(page: Page, server: str, accessible: Check, scene: Scene) -> None:
     annotator = scene.invite("first")
     page.goto(f"{server}/a/{annotator.token}/end/")
+    page.get_by_role("button", name="Start the comparisons").click()
+    expect(page.locator("#count")).to_be_visible()
+    page.goto(f"{server}/a/{annotator.token}/end/")
     accessible(page)
     page.get_by_role("link", name="Look again").click()
-    expect(page.get_by_role("button", name="Start the comparisons")).to_be_visible()
+    expect(page.locator("#count")).to_be_visible()
 
 
 def test_the_open_link_makes_one_place_for_a_device(page: Page, server: str, accessible: Check, scene: Scene) -> None:
