@@ -4,16 +4,16 @@ Source: Calderon, Reichart and Dror (2025), "The Alternative Annotator Test for 
 (2001), "The control of the false discovery rate in multiple testing under dependency".
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from scoring.statistics.agreement import checked_winners
 from scoring.statistics.counts import Integers
+from scoring.statistics.intervals import Floats, ratio
 from scoring.statistics.votes import Votes
 
 Contestant = Literal["metric", "always A", "always B", "random"]
@@ -73,56 +73,66 @@ def alternative_annotator_test(
         "always B": -np.ones_like(its),
         "random": coin,
     }
+    duels = {contestant: _duels(votes, np.asarray(answers)) for contestant, answers in contestants.items()}
     return tuple(
-        _outcome(votes, np.asarray(answers), contestant, epsilon, level)
-        for contestant, answers in contestants.items()
+        _outcome(its_duels, contestant, epsilon, level)
+        for contestant, its_duels in duels.items()
         for epsilon in dict.fromkeys((tolerance, 0.0))
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Duel:
-    annotator: int
-    contestant_wins: Integers
-    annotator_wins: Integers
+@dataclass(frozen=True, slots=True, eq=False)
+class _Duels:
+    """The contestant against each of a annotators, over the comparisons that others voted on as well.
 
-    def advantage(self) -> float:
-        return float(self.contestant_wins.mean())
+    annotator: (a,) numbers. n: (a,) comparisons. wins: (a,) of these where the contestant is at least as close.
+    balance: (a,) the annotator's wins minus the contestant's. unequal: (a,) comparisons where only one of them wins.
+    """
 
-    def p_value(self, tolerance: float) -> float:
-        differences = self.annotator_wins - self.contestant_wins
-        if self.is_constant():
-            return float(differences[0] >= tolerance)
-        return float(stats.ttest_1samp(differences, tolerance, alternative="less").pvalue)
+    annotator: Integers
+    n: Integers
+    wins: Integers
+    balance: Integers
+    unequal: Integers
 
-    def is_constant(self) -> bool:
-        return bool(np.ptp(self.annotator_wins - self.contestant_wins) == 0)
+    @property
+    def advantage(self) -> Floats:
+        return self.wins / self.n
+
+    @property
+    def is_constant(self) -> NDArray[np.bool_]:
+        return (self.unequal == 0) | (np.abs(self.balance) == self.n)
+
+    def p_values(self, tolerance: float) -> Floats:
+        """Of the one-sided t-test of the mean difference, which is the balance over n, against the tolerance."""
+        mean = self.balance / self.n
+        squared_error = (self.unequal / self.n - mean**2) / (self.n - 1)
+        below = ratio(mean - tolerance, np.sqrt(np.where(self.is_constant, 0.0, squared_error)))
+        return np.where(self.is_constant, mean >= tolerance, stats.t.cdf(below, self.n - 1))
 
 
-def _outcome(votes: Votes, answers: Integers, contestant: Contestant, tolerance: float, level: float) -> Outcome:
-    duels = [duel for duel in _duels(votes, answers) if len(duel.contestant_wins) >= LEAST_COMPARISONS]
-    if len(duels) < LEAST_ANNOTATORS:
-        reason = f"not eligible: {len(duels)} annotators with {LEAST_COMPARISONS} comparisons that others voted on, "
+def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: float) -> Outcome:
+    count = len(duels.annotator)
+    if count < LEAST_ANNOTATORS:
+        reason = f"not eligible: {count} annotators with {LEAST_COMPARISONS} comparisons that others voted on, "
         return Outcome(contestant, tolerance, None, None, (), f"{reason}{LEAST_ANNOTATORS} are needed")
-    p_values = [duel.p_value(tolerance) for duel in duels]
+    p_values = duels.p_values(tolerance)
     is_replaceable = stats.false_discovery_control(p_values, method="by") <= 1 - level
-    against = tuple(
-        AgainstOne(duel.annotator, len(duel.contestant_wins), duel.advantage(), p, duel.is_constant(), bool(rejected))
-        for duel, p, rejected in zip(duels, p_values, is_replaceable, strict=True)
-    )
-    advantage = float(np.mean([duel.advantage() for duel in duels]))
-    return Outcome(contestant, tolerance, float(is_replaceable.mean()), advantage, against)
+    columns = (duels.annotator, duels.n, duels.advantage, p_values, duels.is_constant, is_replaceable)
+    against = tuple(AgainstOne(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    return Outcome(contestant, tolerance, float(is_replaceable.mean()), float(duels.advantage.mean()), against)
 
 
-def _duels(votes: Votes, answers: Integers) -> Iterator[_Duel]:
-    """One for each annotator who shares a comparison with others. Shares over the same others compare as counts."""
+def _duels(votes: Votes, answers: Integers) -> _Duels:
+    """Those with enough comparisons. Shares over the same others compare as counts."""
     counts = votes.counts(len(answers))
     answer = np.array([_CHOICE_OF_SIGN[sign] for sign in answers.tolist()], dtype=np.int64)[votes.comparison]
     with_person = counts[votes.comparison, votes.choice] - 1
     with_contestant = counts[votes.comparison, answer] - (answer == votes.choice)
     is_shared = counts.sum(axis=1)[votes.comparison] >= 2
-    for annotator in np.unique(votes.annotator):
-        rows = is_shared & (votes.annotator == annotator)
-        if rows.any():
-            theirs, its = with_person[rows], with_contestant[rows]
-            yield _Duel(int(annotator), (its >= theirs).astype(np.int64), (theirs >= its).astype(np.int64))
+    gap, who = (with_contestant - with_person)[is_shared], votes.annotator[is_shared]
+    n = np.bincount(who)
+    eligible = np.flatnonzero(n >= LEAST_COMPARISONS)
+    won, lost = (np.bincount(who, weights=side)[eligible].astype(np.int64) for side in (gap > 0, gap < 0))
+    n = n[eligible]
+    return _Duels(annotator=eligible, n=n, wins=n - lost, balance=lost - won, unequal=won + lost)

@@ -1,22 +1,24 @@
 """Intervals: of a proportion, and of anything that follows from sums over resampled clusters."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import binomtest
+from scipy.special import betaincinv, ndtri
 
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 
 Floats = NDArray[np.float64]
+Bounds = Callable[[int, int, float], tuple[float, float]]  # of a proportion: successes, n, level -> low, high
 
 ALL_RESAMPLES_EQUAL = "all resamples equal"
 
 _NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
+_MOST_KEPT = 40_000_000  # 80 MB: more draws than these are drawn anew for every statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,7 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     >>> wilson(94, 100).low
     0.875...
     """
-    return _proportion(successes, n, level, "wilson", "Wilson")
+    return _proportion(successes, n, level, _wilson_bounds, "Wilson")
 
 
 def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
@@ -55,7 +57,7 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     >>> clopper_pearson(94, 100).high
     0.977...
     """
-    return _proportion(successes, n, level, "exact", "Clopper-Pearson")
+    return _proportion(successes, n, level, _clopper_pearson_bounds, "Clopper-Pearson")
 
 
 def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampling) -> Iterator[Floats]:
@@ -68,9 +70,7 @@ def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampli
     """
     members = cluster_numbers(n, clusters)
     cluster_count = int(members.max(initial=-1)) + 1
-    rng = np.random.default_rng(resampling.seed)
-    for block in resampling.blocks(n):
-        weights = _draw_weights(rng, block, cluster_count)
+    for weights in _cluster_weights(cluster_count, resampling, columns=n):
         yield weights if clusters is None else weights[:, members]
 
 
@@ -137,17 +137,52 @@ def _percentiles(values: Floats, level: float) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=65_536)  # planning asks for the same few thousand again and again
-def _proportion(successes: int, n: int, level: float, interval: Literal["wilson", "exact"], method: str) -> Estimate:
+def _proportion(successes: int, n: int, level: float, bounds: Bounds, method: str) -> Estimate:
     if not 0 <= successes <= n:
         raise ValueError(f"{successes} successes of {n}")
     if n == 0:
         return Estimate.undefined("no comparison", n=0, level=level, method=method)
-    bounds = binomtest(successes, n).proportion_ci(confidence_level=level, method=interval)
-    return Estimate(successes / n, float(bounds.low), float(bounds.high), level, n, method)
+    low, high = bounds(successes, n, level)
+    share = successes / n
+    return Estimate(share, min(low, share), max(high, share), level, n, method)
 
 
-def _draw_weights(rng: np.random.Generator, block: int, cluster_count: int) -> Floats:
+# Written out: scipy's binomtest finds a p-value first, which takes some milliseconds where there are many successes.
+def _wilson_bounds(successes: int, n: int, level: float) -> tuple[float, float]:
+    z = float(ndtri((1 + level) / 2))
+    centre = (successes + z**2 / 2) / (n + z**2)
+    reach = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
+    return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def _clopper_pearson_bounds(successes: int, n: int, level: float) -> tuple[float, float]:
+    outside = (1 - level) / 2
+    low = float(betaincinv(successes, n - successes + 1, outside)) if successes else 0.0
+    high = float(betaincinv(successes + 1, n - successes, 1 - outside)) if successes < n else 1.0
+    return low, high
+
+
+def _cluster_weights(cluster_count: int, resampling: Resampling, *, columns: int) -> Iterator[Floats]:
+    """How often each cluster is drawn in each resample: blocks (b, cluster_count), of b that suit so many columns."""
+    if cluster_count * resampling.resamples > _MOST_KEPT:
+        rng = np.random.default_rng(resampling.seed)
+        for block in resampling.blocks(columns):
+            yield _draws(rng, block, cluster_count).astype(np.float64)
+        return
+    kept, start = _kept_draws(cluster_count, resampling.resamples, resampling.seed), 0
+    for block in resampling.blocks(columns):
+        yield kept[start : start + block].astype(np.float64)
+        start += block
+
+
+@lru_cache(maxsize=2)  # nearly every interval of a report rests on the same draws, which cost more than the statistics
+def _kept_draws(cluster_count: int, resamples: int, seed: int) -> NDArray[np.uint16]:
+    rng = np.random.default_rng(seed)
+    blocks = Resampling(resamples=resamples).blocks(cluster_count)
+    return np.concatenate([_draws(rng, block, cluster_count) for block in blocks]).astype(np.uint16)
+
+
+def _draws(rng: np.random.Generator, block: int, cluster_count: int) -> Integers:
     drawn = rng.integers(0, max(1, cluster_count), size=(block, cluster_count))
     drawn += np.arange(block)[:, np.newaxis] * cluster_count
-    weights = np.bincount(drawn.ravel(), minlength=block * cluster_count)
-    return weights.reshape(block, cluster_count).astype(np.float64)
+    return np.bincount(drawn.ravel(), minlength=block * cluster_count).reshape(block, cluster_count)

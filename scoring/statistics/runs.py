@@ -31,8 +31,11 @@ def suspicious_run(votes: int, *, probability: float) -> int:
 
 
 def _sequences_without_run(votes: int, length: int) -> int:
-    """A sequence ends with a block shorter than `length`: ways[n] = ways[n - 1] + … + ways[n - length + 1]."""
-    ways = [2]  # the empty start, times the side of the first block
-    for n in range(1, votes + 1):
-        ways.append(sum(ways[max(0, n - length + 1) : n]))
+    """A sequence ends with a block shorter than `length`: ways[n] = ways[n - 1] + … + ways[n - length + 1].
+
+    Two neighbouring sums differ by one term at each end, so ways[n] = 2 ways[n - 1] - ways[n - length].
+    """
+    ways = [2, 2]  # the empty start, times the side of the first block
+    for n in range(2, votes + 1):
+        ways.append(2 * ways[-1] - (ways[n - length] if n >= length else 0))
     return ways[votes]

@@ -26,7 +26,8 @@ class Votes:
             raise ValueError("every vote has one comparison, one annotator and one choice")
         if any((column < 0).any() for column in columns) or (columns[2] >= CATEGORIES).any():
             raise ValueError("comparisons and annotators are numbered from zero up, a choice is 0, 1 or 2")
-        if len(np.unique(columns[0] * (columns[1].max(initial=0) + 1) + columns[1])) != len(columns[0]):
+        pairs = np.sort(columns[0] * (columns[1].max(initial=0) + 1) + columns[1], kind="stable")
+        if (np.diff(pairs) == 0).any():
             raise ValueError("an annotator has one vote on a comparison, not two")
         return cls(*columns)
 
