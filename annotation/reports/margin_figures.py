@@ -41,8 +41,8 @@ def calibration_curve(_report: AgreementReport, found: Results) -> Figure:
         for row in found.comparisons
         if row.margin is not None and row.votes_a + row.votes_b
     ]
-    for margin, share, votes in dots[:: dot_step(len(dots))]:
-        axes.plot([margin], [share], "o", color=QUIET, markersize=_size(votes), alpha=0.45, markeredgewidth=0)
+    margins, shares, votes = np.array(dots[:: dot_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
+    axes.scatter(margins, shares, s=(3 + 2 * np.log1p(votes)) ** 2, color=QUIET, alpha=0.45, linewidths=0)
     curve = found.margins.curve
     if curve:
         axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=1.8)
@@ -92,10 +92,6 @@ def bootstrap(_report: AgreementReport, found: Results) -> Figure:
     axes.set_ylabel("Resamples")
     axes.set_xlabel(f"Agreement ({found.agreement.endpoint})")
     return figure
-
-
-def _size(votes: int) -> float:
-    return float(3 + 2 * np.log1p(votes))
 
 
 def _axes(height: float) -> tuple[Figure, Axes]:

@@ -1,5 +1,7 @@
 """Drawings of the votes by comparison, and of annotators' agreement with the others against their response time."""
 
+from typing import Any
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
@@ -26,17 +28,9 @@ def votes_by_comparison(_report: AgreementReport, found: Results) -> Figure:
     for column, (colour, name, hatch) in enumerate(looks):
         if not shares[:, column].any():
             continue
-        axes.stairs(
-            tops[:, column],
-            edges,
-            baseline=bottoms[:, column],
-            fill=True,
-            facecolor=colour,
-            hatch=hatch,
-            edgecolor="white",
-            linewidth=0,
-            label=name,
-        )
+        lower, upper = (np.append(line[:, column], line[-1:, column]) for line in (bottoms, tops))
+        look: dict[str, Any] = {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+        axes.fill_between(edges, lower, upper, step="post", label=name, **look)
     axes.set_xlim(0, len(shares))
     axes.set_ylim(0, 1)
     axes.set_xticks([])
@@ -51,10 +45,8 @@ def voters(report: AgreementReport, found: Results) -> Figure:
     timed = timed_voters(report, found)
     figure = Figure(figsize=(WIDTH, 2.8))
     axes = figure.add_subplot()
-    for seconds, agreement, votes in timed:
-        size = float(4 + 1.6 * np.log1p(votes))
-        axes.plot([seconds], [agreement], "o", color=INK, markersize=size, alpha=0.55, markeredgewidth=0)
-    times = [seconds for seconds, _, _ in timed]
+    times, agreements, votes = zip(*timed, strict=True)
+    axes.scatter(times, agreements, s=(4 + 1.6 * np.log1p(votes)) ** 2, color=INK, alpha=0.55, linewidths=0)
     if min(times) > 0 and max(times) > 10 * min(times):
         axes.set_xscale("log")
     axes.set_ylim(-0.05, 1.05)

@@ -101,7 +101,7 @@ class _Duels:
 
     @property
     def is_constant(self) -> NDArray[np.bool_]:
-        return (self.unequal == 0) | (np.abs(self.balance) == self.n)
+        return np.asarray((self.unequal == 0) | (np.abs(self.balance) == self.n))
 
     def p_values(self, tolerance: float) -> Floats:
         """Of the one-sided t-test of the mean difference, which is the balance over n, against the tolerance."""

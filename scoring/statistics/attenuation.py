@@ -88,12 +88,26 @@ def _with_equal_p(p: Floats, votes: int) -> Floats:
 
 
 def _with_beta_p(alpha: Floats, beta: Floats, votes: int) -> Floats:
-    """For A that is sum over its majorities of C(k, a) B(alpha + a, beta + k - a) / B(alpha, beta) on p > 1/2."""
+    """For A that is sum over its majorities of C(k, a) B(alpha + a, beta + k - a) / B(alpha, beta) on p > 1/2.
+
+    Both functions follow from their neighbours by one term (DLMF 5.12.1 and 8.17.20), so that the costly ones are
+    called for the smallest majority only.
+    """
     for_winner = np.arange(votes // 2 + 1, votes + 1)
     ways = gammaln(votes + 1) - gammaln(for_winner + 1) - gammaln(votes - for_winner + 1)
     total = np.zeros(np.shape(alpha))
     for first, second in ((alpha, beta), (beta, alpha)):
         own, others = first[..., np.newaxis] + for_winner, second[..., np.newaxis] + votes - for_winner
-        mass = np.exp(ways + betaln(own, others) - betaln(first, second)[..., np.newaxis])
-        total += (mass * betainc(others, own, 0.5)).sum(axis=-1)  # P(p > 1/2), the tail of the mirrored Beta
+        log_own, log_others = np.log(own), np.log(others)
+        log_beta = _running(betaln(own[..., 0], others[..., 0]), log_own[..., :-1] - log_others[..., 1:])
+        mass = np.exp(ways + log_beta - betaln(first, second)[..., np.newaxis])
+        step = np.exp((1 - own - others) * np.log(2) - log_others - log_beta)
+        at_least: Floats = np.asarray(betainc(others[..., 0], own[..., 0], 0.5), dtype=np.float64)
+        above_half = _running(at_least, step[..., 1:])  # P(p > 1/2)
+        total += (mass * above_half).sum(axis=-1)
     return total
+
+
+def _running(start: Floats, steps: Floats) -> Floats:
+    """start: (...), steps: (..., m). Returns (..., m + 1): the start, and the sums of it and the steps so far."""
+    return np.cumsum(np.concatenate([start[..., np.newaxis], steps], axis=-1), axis=-1)

@@ -10,7 +10,7 @@ from scoring.statistics.agreement import agreement, metric_winners, people_winne
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.folds import cluster_folds
-from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resample_weights
+from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resample_weights, summed_groups
 from scoring.statistics.logistic import LogisticFit, fit_logistic
 
 _BINS = 5
@@ -122,13 +122,13 @@ def margin_auc(
         reason = "no comparison" if not n else f"the metric is always {'right' if right.any() else 'wrong'}"
         return Estimate.undefined(reason, n=n, level=resampling.level, method="percentile bootstrap")
     order = np.argsort(sizes, kind="stable")
-    starts = np.flatnonzero(np.append(True, np.diff(sizes[order]) > 0))
+    starts = np.flatnonzero(np.append(True, np.diff(sizes[order]) > 0)).astype(np.int64)
     is_won = right[order].astype(np.float64)
 
     def area(weights: Floats) -> Floats:
         ordered = weights[:, order]
-        won = np.add.reduceat(ordered * is_won, starts, axis=1)
-        lost = np.add.reduceat(ordered, starts, axis=1) - won
+        won = summed_groups(ordered * is_won, starts)
+        lost = summed_groups(ordered, starts) - won
         beaten = np.cumsum(lost, axis=1) - lost / 2
         return ratio(np.einsum("bg,bg->b", won, beaten), won.sum(axis=1) * lost.sum(axis=1))
 

@@ -118,6 +118,11 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
     return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)
 
 
+def summed_groups(values: Floats, starts: Integers) -> Floats:
+    """Sums within groups of neighbouring columns: values (b, n), groups beginning at the columns `starts` (g,)."""
+    return values if len(starts) == values.shape[1] else np.add.reduceat(values, starts, axis=1)
+
+
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
     """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by."""
     undefined: Floats = np.full(np.shape(denominator), np.nan)

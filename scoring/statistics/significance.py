@@ -12,7 +12,14 @@ from scipy import stats
 from scoring.statistics.agreement import METRIC_TIE
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate, SignificanceTest
-from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resample_weights
+from scoring.statistics.intervals import (
+    Floats,
+    Resampling,
+    cluster_numbers,
+    percentile_estimate,
+    resample_weights,
+    summed_groups,
+)
 
 _MOST_FOR_EXACT_RANKS = 50  # beyond, the normal approximation is as good
 _MOST_FOR_EXACT_KS = 1000
@@ -133,8 +140,10 @@ class _DistancesUnderFlips:
 
     def of(self, flips: Floats) -> Floats:
         """flips: (b, n) signs, -1 exchanges a pair. Returns (b,) distances."""
-        gaps = np.cumsum(flips[:, self._pair] * self._step, axis=1)[:, self._is_last_of_equals]
-        distances: Floats = np.abs(gaps).max(axis=1) / self._n
+        gaps = np.cumsum(flips[:, self._pair] * self._step, axis=1)
+        if not self._is_last_of_equals.all():
+            gaps = gaps[:, self._is_last_of_equals]
+        distances: Floats = np.maximum(gaps.max(axis=1), -gaps.min(axis=1)) / self._n
         return distances
 
 
@@ -168,9 +177,9 @@ def _rank_biserial(differences: Floats, clusters: ArrayLike | None, resampling: 
 
 def _weighted_rank_biserial(weights: Floats, signs: Floats, starts: Integers) -> Floats:
     """weights: (b, n) in the order of size; differences of equal size begin at `starts` and share their mean rank."""
-    group = np.add.reduceat(weights, starts, axis=1)
+    group = summed_groups(weights, starts)
     mean_rank = np.cumsum(group, axis=1) - (group - 1) / 2
-    balance = np.add.reduceat(weights * signs, starts, axis=1)
+    balance = summed_groups(weights * signs, starts)
     effect: Floats = (mean_rank * balance).sum(axis=1) / (mean_rank * group).sum(axis=1)
     return effect
 
