@@ -39,7 +39,12 @@ def outcome(data: StudyData, *, with_excluded: bool = False) -> Outcome:
     if data.votes.choice is None or data.comparisons.score_a is None or data.comparisons.score_b is None:
         raise ValueError("a sealed study has no outcome")
     counts = votes_by_model(data.votes, n=len(data.comparisons), with_excluded=with_excluded)
-    margin = data.comparisons.score_a - data.comparisons.score_b
+    return outcome_of(counts, data.comparisons.score_a - data.comparisons.score_b)
+
+
+def outcome_of(counts: Integers, margin: NDArray[np.float64]) -> Outcome:
+    """Winners by people and by the metric. counts: (n, 3) votes for A, for B, for neither; margin: (n,), NaN where
+    missing."""
     has_votes, is_scored = counts.sum(axis=1) > 0, ~np.isnan(margin)
     return Outcome(
         votes=counts,

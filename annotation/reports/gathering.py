@@ -47,7 +47,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
     """
     sealed = is_sealed(study, manifest=manifest)
     metrics = metrics_of(study)
-    chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    chosen = choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
     annotators = list(study.annotators.order_by("pk"))
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes = main_votes(study)
@@ -97,8 +97,8 @@ def metrics_of(study: Study) -> tuple[str, ...]:
     return tuple(names.distinct())
 
 
-def _choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
-    """The metric that was asked for, else the study's own, else the only one there is."""
+def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
+    """The metric that was asked for, else the study's own, else the only one there is. Raises Refused otherwise."""
     if wanted:
         if wanted not in metrics:
             known = ", ".join(metrics) or "none yet"
@@ -111,7 +111,7 @@ def _choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
     return metrics[0]
 
 
-def _scores(study: Study, *, metric: str) -> dict[int, float]:
+def scores_of(study: Study, *, metric: str) -> dict[int, float]:
     """The metric's score of each image set of the study, by the set's id."""
     return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
 
@@ -125,7 +125,7 @@ def _scored_sets(study: Study, *, metric: str) -> set[int]:
 def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sealed: bool) -> ComparisonArrays:
     sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
     scored = _scored_sets(study, metric=metric)
-    scores = None if sealed else _scores(study, metric=metric)
+    scores = None if sealed else scores_of(study, metric=metric)
     images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
     image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
     codes: dict[str, int] = {}
@@ -146,7 +146,7 @@ def _margins(study: Study, rows: list[Comparison], *, metrics: Sequence[str]) ->
     """Score of A minus score of B by each metric, NaN where one is missing."""
     columns = {}
     for metric in metrics:
-        of = _scores(study, metric=metric)
+        of = scores_of(study, metric=metric)
         columns[metric] = np.array(
             [of.get(row.image_set_a_id, np.nan) - of.get(row.image_set_b_id, np.nan) for row in rows], dtype=np.float64
         )
@@ -171,11 +171,11 @@ def _coded(*cases: tuple[Q, int], default: int) -> Case:
 _UNKNOWN_SIDES = Q(assignment__are_sides_known=False)
 _A_LEFT = Q(assignment__left_model=Assignment.Side.A)
 _LEFT, _RIGHT, _TIE = (Q(choice=choice) for choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT, Vote.Choice.TIE))
-_EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
 
 _SIDE = _coded((_TIE, TIE), (_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), default=RIGHT)
-_IS_EXCLUDED = _coded((_EXCLUDED, 1), default=0)
-_CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
+_IS_EXCLUDED = _coded((EXCLUDED, 1), default=0)
+CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
 _LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (_A_LEFT, MODEL_A), default=MODEL_B)
 
 _OPEN_COLUMNS = (
@@ -185,7 +185,7 @@ _OPEN_COLUMNS = (
     Coalesce("response_ms", Value(UNKNOWN)),
     _IS_EXCLUDED,
 )
-_SEALED_COLUMNS = (_CHOICE, _LEFT_MODEL)
+_SEALED_COLUMNS = (CHOICE, _LEFT_MODEL)
 _ROW = [("comparison", "i8"), ("annotator", "i8"), ("side", "i1"), ("response_ms", "i4"), ("is_excluded", "?")]
 _SEALED_ROW = [("choice", "i1"), ("left", "i1")]
 
@@ -217,7 +217,7 @@ def _vote_arrays(
 def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator]) -> tuple[Exclusion, ...]:
     comparison_of = {row.pk: index for index, row in enumerate(rows)}
     annotator_of = {row.pk: index for index, row in enumerate(annotators)}
-    excluded = votes.filter(_EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
+    excluded = votes.filter(EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
     return tuple(
         Exclusion(comparison_of[comparison], annotator_of[annotator], reason or SCREENED_OUT)
         for comparison, annotator, reason in excluded.values_list(

@@ -16,6 +16,7 @@ from annotation.reports.agreement_report import (
     Results,
     ScoreComparison,
 )
+from annotation.reports.comparison_rows import WINNERS, comparison_rows
 from annotation.reports.conduct import SIDES_UNKNOWN
 from annotation.reports.counting import Outcome, outcome, side_votes_by_annotator, votes_by_side
 from annotation.reports.findings.analysed import analysed
@@ -40,7 +41,6 @@ from scoring.statistics.reliability import reliability
 from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
 
 NOTHING_ANALYSED = "no comparison has both votes and two scores"
-WINNERS = {1: "A", -1: "B", 0: "tie"}
 
 
 def results(data: StudyData) -> Results:
@@ -75,7 +75,7 @@ def results(data: StudyData) -> Results:
         fragility=fragility(data, kept, level=plan.level),
         power=power_findings(agreement=agreement.headline, baseline=constant.agreement),
         metrics=metric_lab(data, found, resampling=resampling),
-        comparisons=_rows(data, found),
+        comparisons=_comparisons(data, found),
     )
 
 
@@ -200,29 +200,9 @@ def _bias(data: StudyData, *, resampling: Resampling) -> Bias:
 
 
 # --- table --------------------------------------------------------------------------------------
-def _rows(data: StudyData, found: Outcome) -> tuple[ComparisonRow, ...]:
-    return tuple(_row(data, found, index) for index in range(len(data.comparisons)))
-
-
-def _row(data: StudyData, found: Outcome, index: int) -> ComparisonRow:
-    assert data.comparisons.score_a is not None and data.comparisons.score_b is not None  # noqa: S101, PT018
-    votes = found.votes[index]
-    has_votes, is_scored = bool(found.has_votes[index]), bool(found.is_scored[index])
-    return ComparisonRow(
-        position=int(data.comparisons.position[index]) + 1,
-        prompt=data.comparisons.prompt[index],
-        score_a=_number(data.comparisons.score_a[index]),
-        score_b=_number(data.comparisons.score_b[index]),
-        margin=_number(found.margin[index]),
-        votes_a=int(votes[0]),
-        votes_b=int(votes[1]),
-        votes_tie=int(votes[2]),
-        people_winner=WINNERS[int(found.people[index])] if has_votes else None,
-        metric_winner=WINNERS[int(found.metric[index])] if is_scored else None,
-        agrees=bool(found.people[index] == found.metric[index]) if has_votes and is_scored else None,
-        missing=" and ".join(name for name, there in (("votes", has_votes), ("scores", is_scored)) if not there),
+def _comparisons(data: StudyData, found: Outcome) -> tuple[ComparisonRow, ...]:
+    rows = data.comparisons
+    assert rows.score_a is not None and rows.score_b is not None  # noqa: S101, PT018
+    return comparison_rows(
+        found, positions=rows.position.tolist(), prompts=rows.prompt, score_a=rows.score_a, score_b=rows.score_b
     )
-
-
-def _number(value: np.float64) -> float | None:
-    return None if np.isnan(value) else float(value)

@@ -34,7 +34,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     try:
         report = _report_of(study, request)
     except Refused as refused:
-        context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study)}
+        context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
         return render(request, "reports/refused.html", context, status=409)
 
     def address(figure: Figure) -> SafeString:

@@ -14,6 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Annotator, Answer, Assignment, Study, Vote
 from annotation.reports.cells import cell, plain
+from annotation.reports.gathering import is_sealed
 from annotation.reports.study_data import pseudonym
 from annotation.studies.current import current_manifest
 from annotation.studies.progress import progress
@@ -55,9 +56,11 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
     """What the study's page shows, with the invitation form as it was sent where it had faults."""
     annotators = study.annotators.annotate(vote_count=COUNTED_VOTES)
     people = annotators.filter(kind__in=PEOPLE).annotate(held_count=HELD)
+    manifest = current_manifest(study)
     return {
         "study": study,
-        "manifest": current_manifest(study),
+        "manifest": manifest,
+        "is_sealed": is_sealed(study, manifest=manifest),
         "progress": progress(study),
         "verbs": verbs_for(study),
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),

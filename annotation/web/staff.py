@@ -16,10 +16,9 @@ P = ParamSpec("P")
 StaffView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def staff_page(view: StaffView[P]) -> StaffView[P]:
+def staff_only(view: StaffView[P]) -> StaffView[P]:
     """Strangers are led to the login; whoever is logged in without being staff learns nothing: not found."""
 
-    @never_cache
     @wraps(view)
     def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if not request.user.is_authenticated:
@@ -28,6 +27,18 @@ def staff_page(view: StaffView[P]) -> StaffView[P]:
             raise Http404
         if request.method == "POST" and not request.user.has_perm(MAY_ACT):
             raise PermissionDenied("Your account may look at studies but not change them; an admin can allow it.")
+        return view(request, *args, **kwargs)
+
+    return wrapper
+
+
+def staff_page(view: StaffView[P]) -> StaffView[P]:
+    """A page for staff only, which no browser keeps."""
+
+    @never_cache
+    @staff_only
+    @wraps(view)
+    def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         # In English whatever the browser prefers: reports, refusals and the admin's sentences are.
         with translation.override(settings.LANGUAGE_CODE):
             response = view(request, *args, **kwargs)

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import actions, annotator, frame, images, joining, planning, reports, researcher
+from annotation.web import actions, annotator, explorer, frame, images, joining, planning, reports, researcher
 from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -33,4 +33,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", researcher.free, name="free-annotator"),
     path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
     *reports.urlpatterns,
+    *explorer.urlpatterns,
 ]

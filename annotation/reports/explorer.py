@@ -1,0 +1,112 @@
+"""Which comparisons to look at first: orders, choices, and the few that tell the most. Pure."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+
+from annotation.reports.agreement_report import ComparisonRow
+
+Key = Callable[[ComparisonRow], tuple[float, ...]]
+MOST_TELLING = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of comparisons: its name in words, what stands first, and the key that sorts by it."""
+
+    label: str
+    meaning: str
+    key: Key
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Some of the comparisons, and what they are called."""
+
+    label: str
+    is_chosen: Callable[[ComparisonRow], bool]
+
+
+def split(row: ComparisonRow) -> float:
+    """How split the votes are: the share of pairs of votes that differ. 0 with fewer than two votes.
+
+    >>> split(ComparisonRow(1, "", 2.0, 1.0, 1.0, 3, 2, 0, "A", "A", True, ""))
+    0.6
+    """
+    counts = (row.votes_a, row.votes_b, row.votes_tie)
+    pairs = sum(counts) * (sum(counts) - 1)
+    return 1 - sum(count * (count - 1) for count in counts) / pairs if pairs else 0.0
+
+
+def pull(row: ComparisonRow) -> float:
+    """How far the votes and the metric pull apart: the lead in votes, as a share of them, times the margin.
+
+    In points of score: positive where they name different models, negative where they name the same, 0 where either
+    names none or is missing.
+    """
+    votes = row.votes_a + row.votes_b + row.votes_tie
+    return -(row.votes_a - row.votes_b) / votes * row.margin if votes and row.margin is not None else 0.0
+
+
+def _by_disagreement(row: ComparisonRow) -> tuple[float, ...]:
+    """Other winners first, a tie on one side next, the same winner last: strict agreement, then the pull."""
+    return (row.agrees is None, row.agrees is True, -pull(row), row.position)
+
+
+def _by_margin(row: ComparisonRow) -> tuple[float, ...]:
+    return (row.margin is None, -abs(row.margin or 0.0), row.position)
+
+
+def _by_closeness(row: ComparisonRow) -> tuple[float, ...]:
+    return (row.margin is None, abs(row.margin or 0.0), row.position)
+
+
+def _by_split(row: ComparisonRow) -> tuple[float, ...]:
+    votes = row.votes_a + row.votes_b + row.votes_tie
+    return (-split(row), votes == 0, row.position)
+
+
+ORDERS = {
+    "disagreement": Order(
+        "Disagreement of votes and metric",
+        "First where the votes and the metric name different models, and both clearly: the lead in votes, as a share "
+        "of them, times the margin.",
+        _by_disagreement,
+    ),
+    "split": Order("Split votes", "First where most pairs of votes differ.", _by_split),
+    "margin": Order("Largest margin", "First where the metric is surest.", _by_margin),
+    "close": Order("Smallest margin", "First where the metric hardly decides.", _by_closeness),
+    "position": Order("Order of the study", "As in the study file.", lambda row: (row.position,)),
+}
+CHOICES = {
+    "all": Choice("all", lambda _row: True),
+    "disagree": Choice("where votes and metric disagree", lambda row: row.agrees is False),
+    "agree": Choice("where they agree", lambda row: row.agrees is True),
+    "missing": Choice("without votes or scores", lambda row: row.agrees is None),
+}
+
+
+def explored(
+    rows: Sequence[ComparisonRow], *, by: str = "disagreement", show: str = "all", words: str = ""
+) -> tuple[ComparisonRow, ...]:
+    """The comparisons of a choice whose prompts hold the words (in any case), in an order.
+
+    Raises KeyError for an order or a choice that there is not.
+    """
+    order, choice, sought = ORDERS[by], CHOICES[show], words.casefold().split()
+    kept = [row for row in rows if choice.is_chosen(row) and all(word in row.prompt.casefold() for word in sought)]
+    return tuple(sorted(kept, key=order.key))
+
+
+def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> tuple[tuple[ComparisonRow, str], ...]:
+    """The comparisons to show where there is room for few, each with why: in turn the next one by disagreement, by
+    split votes and by margin that is not among them yet."""
+    analysed = [row for row in rows if row.agrees is not None]
+    disagree = [(row, "votes and metric disagree") for row in explored(analysed) if not row.agrees]
+    split_votes = [(row, "split votes") for row in explored(analysed, by="split") if split(row)]
+    clear = [(row, "large margin") for row in explored(analysed, by="margin")]
+    chosen: dict[int, tuple[ComparisonRow, str]] = {}
+    for found in chain.from_iterable(zip_longest(disagree, split_votes, clear)):
+        if found and len(chosen) < most:
+            chosen.setdefault(found[0].position, found)
+    return tuple(chosen.values())

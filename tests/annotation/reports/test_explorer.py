@@ -1,0 +1,209 @@
+"""The explorer's rows, orders and contributions: the same numbers as the report's, computed another way."""
+
+import numpy as np
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from hypothesis import given
+from hypothesis import strategies as st
+
+from annotation.models import Annotator, Comparison, Study, Vote
+from annotation.reports.agreement_report import ComparisonRow
+from annotation.reports.explorer import ORDERS, explored, most_telling, pull, split
+from annotation.reports.exploring import explored_metric, explored_rows
+from annotation.reports.gathering import gather
+from annotation.reports.one_comparison import SeenComparison, look_at
+from annotation.reports.report import build_report
+from annotation.studies.current import current_manifest
+from generation.refusals import Refused
+from scoring.consistency import semantic_consistency_score
+from scoring.models import SetScore
+from scoring.scores import embeddings_of
+from scoring.statistics.intervals import Resampling
+from tests.annotation.reports.studies import Plan, crossed, embed, make_study
+
+RESAMPLING = Resampling(resamples=100)
+
+
+def row(
+    position: int, margin: float | None, votes: tuple[int, int, int], agrees: bool | None, prompt: str = ""
+) -> ComparisonRow:
+    return ComparisonRow(position, prompt, None, None, margin, *votes, None, None, agrees, "")
+
+
+# --- orders ---------------------------------------------------------------------------------------
+ROWS = (
+    row(1, 5.0, (4, 1, 0), True, "A red barn"),
+    row(2, 9.0, (0, 5, 0), False, "a red hut"),
+    row(3, -1.0, (3, 2, 0), False, "a mill"),
+    row(4, 2.0, (2, 2, 1), False, "a tower"),
+    row(5, None, (5, 0, 0), None, "an inn"),
+    row(6, 0.5, (0, 0, 0), None, "a chapel"),
+    row(7, 12.0, (5, 0, 0), True, "a barn"),
+)
+
+
+@pytest.mark.parametrize(
+    ("order", "positions"),
+    [
+        # 9 x 5/5, then 1 x 1/5, the one-sided tie, then the same winner from hardly to clearly, what lacks votes last.
+        ("disagreement", [2, 3, 4, 1, 7, 5, 6]),
+        ("margin", [7, 2, 1, 4, 3, 6, 5]),
+        ("close", [6, 3, 4, 1, 2, 7, 5]),
+        ("split", [4, 3, 1, 2, 5, 7, 6]),
+        ("position", [1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_each_order(order: str, positions: list[int]) -> None:
+    assert [one.position for one in explored(ROWS, by=order)] == positions
+
+
+def test_split_is_the_share_of_pairs_of_votes_that_differ() -> None:
+    assert split(row(1, 1.0, (2, 2, 1), True)) == pytest.approx(8 / 10)  # 10 pairs, 2 of them alike
+    assert split(row(1, 1.0, (1, 0, 0), True)) == 0
+    assert pull(row(1, 4.0, (1, 3, 0), False)) == pytest.approx(2.0)
+
+
+def test_choices_and_words() -> None:
+    assert [one.position for one in explored(ROWS, show="disagree", by="position")] == [2, 3, 4]
+    assert [one.position for one in explored(ROWS, show="missing", by="position")] == [5, 6]
+    assert [one.position for one in explored(ROWS, words="RED barn", by="position")] == [1]
+    with pytest.raises(KeyError):
+        explored(ROWS, by="nothing")
+
+
+@given(st.lists(st.tuples(st.floats(-50, 50), st.integers(0, 5), st.integers(0, 5)), max_size=60), st.randoms())
+def test_an_order_depends_on_no_order(table: list[tuple[float, int, int]], random: "np.random.Generator") -> None:
+    rows = [
+        row(place, margin, (a, b, 0), (a > b) == (margin > 0) if a + b else None)
+        for place, (margin, a, b) in enumerate(table, start=1)
+    ]
+    shuffled = list(rows)
+    random.shuffle(shuffled)
+    for order in ORDERS:
+        assert explored(shuffled, by=order) == explored(rows, by=order)
+    assert most_telling(shuffled) == most_telling(rows)
+
+
+def test_the_most_telling_are_thirty_without_repetition_each_with_why() -> None:
+    rows = [row(place, float(place if place % 4 else -place), (3, 2, 0), place % 4 > 0) for place in range(1, 101)]
+    telling = most_telling(rows)
+    assert len({one.position for one, _ in telling}) == 30
+    assert telling[0][0].position == 100
+    assert telling[0][1] == "votes and metric disagree"
+    assert {why for _, why in telling} == {"votes and metric disagree", "split votes", "large margin"}
+    assert len(most_telling(ROWS)) == 5
+
+
+# --- rows -----------------------------------------------------------------------------------------
+def weather() -> Study:
+    """Ties, missing scores and votes, an excluded vote, somebody screened out."""
+    study, _ = make_study(
+        Plan(
+            votes=[["A", "A", "B", "B"], ["B", "A", "tie", "A"], ["B", "B", "B", ""], []],
+            scores=[(80.0, 70.0), (60.0, 65.0), (60.0, None), (1.0, 2.0)],
+            prompts=["one", "two", "three", "four"],
+        )
+    )
+    first, *_, last = study.annotators.order_by("pk")
+    Vote.objects.filter(assignment__annotator=first, assignment__comparison__position=0).update(
+        excluded_at=study.closed_at, exclusion_reason="failed the check"
+    )
+    Annotator.objects.filter(pk=last.pk).update(state="screened_out")
+    return study
+
+
+@pytest.mark.django_db
+def test_the_rows_are_the_report_s() -> None:
+    study = weather()
+    report = build_report(gather(study, manifest=current_manifest(study)))
+    assert report.results is not None
+    metric = explored_metric(study, manifest=current_manifest(study))
+    assert explored_rows(study, metric=metric) == report.results.comparisons
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("count", [5, 60])
+def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
+    study, manifest = make_study(crossed([[count, 0], [0, 0]], voters=2))
+    with CaptureQueriesContext(connection) as queries:
+        assert len(explored_rows(study, metric=manifest.encoder.metric)) == count
+    assert len(queries) == 3
+
+
+@pytest.mark.django_db
+def test_a_sealed_study_is_not_explored() -> None:
+    study, manifest = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    with pytest.raises(Refused, match="sealed until it closes"):
+        explored_metric(study, manifest=manifest)
+    opted_out, its = make_study(Plan([["A"]], [(2.0, 1.0)], slug="seen", state="open", manifest={"sealed": False}))
+    assert explored_metric(opted_out, manifest=its)
+
+
+# --- one comparison -------------------------------------------------------------------------------
+def seen(comparison: Comparison, metric: str) -> SeenComparison:
+    rows = explored_rows(comparison.study, metric=metric)
+    return look_at(comparison, rows[comparison.position], metric=metric, resampling=RESAMPLING)
+
+
+def embedded(images: int = 5) -> tuple[Comparison, str]:
+    """A comparison of embedded images with the scores that follow from them."""
+    study, manifest = make_study(Plan([["A", "B", "tie"]], [(None, None)]))
+    comparison, encoder = study.comparisons.get(), manifest.encoder
+    embed(comparison, spread_a=0.6, spread_b=0.6, images=images)
+    for image_set in (comparison.image_set_a, comparison.image_set_b):
+        value = semantic_consistency_score(embeddings_of(image_set, encoder.identity))
+        SetScore.objects.create(
+            image_set=image_set, metric=encoder.metric, value=value, source="computed", image_count=images
+        )
+    return comparison, encoder.metric
+
+
+@pytest.mark.django_db
+def test_a_contribution_is_the_score_minus_the_score_without_the_image() -> None:
+    comparison, metric = embedded()
+    found = seen(comparison, metric)
+    scores = [part.score or 0.0 for part in found.sets]
+    turned = 0
+    for part, image_set in zip(found.sets, (comparison.image_set_a, comparison.image_set_b), strict=True):
+        vectors = embeddings_of(image_set, metric.removeprefix("scs/"))
+        assert len(part.images) == 5
+        for place, image in enumerate(part.images):
+            without = semantic_consistency_score(np.delete(vectors, place, axis=0))
+            assert image.without == pytest.approx(without)
+            assert image.contribution == pytest.approx((part.score or 0) - without)
+            others = [without, scores[1]] if part.model == "A" else [scores[0], without]
+            assert image.turns == ((scores[0] > scores[1]) != (others[0] > others[1]))
+            turned += image.turns
+        assert sum(image.contribution or 0 for image in part.images) == pytest.approx(0, abs=1e-9)
+    assert turned  # else the question above was never put
+    assert found.noise is not None
+    assert found.noise.margin.n == 5
+
+
+@pytest.mark.django_db
+def test_where_contributions_are_not_known_it_says_why() -> None:
+    comparison, metric = embedded(images=2)
+    assert "With two images" in seen(comparison, metric).sets[0].reason
+    SetScore.objects.create(image_set=comparison.image_set_a, metric="lpips", value=1.0, source="imported")
+    found = seen(comparison, "lpips")
+    assert "lpips was computed elsewhere" in found.sets[0].reason
+    assert found.sets[0].images[0].contribution is None
+    assert found.noise is None
+    study, manifest = make_study(Plan([["A"]], [(2.0, 1.0)], slug="external"))
+    found = seen(study.comparisons.get(), manifest.encoder.metric)
+    assert "not here" in found.sets[0].reason
+
+
+@pytest.mark.django_db
+def test_every_vote_stands_under_its_pseudonym_with_what_became_of_it() -> None:
+    study = weather()
+    found = seen(study.comparisons.get(position=0), current_manifest(study).encoder.metric)
+    votes = {vote.annotator: vote for vote in found.votes}
+    assert [votes[name].chosen for name in ("P001", "P002", "P003", "P004")] == ["A", "A", "B", "B"]
+    assert votes["P001"].excluded == "failed the check"
+    assert votes["P004"].excluded == "annotator screened out"
+    assert votes["P002"].excluded == ""
+    assert votes["P002"].side == "right"  # model A stood left where place and annotator add up to even
+    assert votes["P003"].seconds == 3.0
+    assert (found.row.votes_a, found.row.votes_b) == (1, 1)
