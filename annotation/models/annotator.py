@@ -62,6 +62,9 @@ class Annotator(models.Model):
     check_try_count = models.PositiveSmallIntegerField(default=0, help_text="Failed tries at the comprehension check.")
     check_passed_at = models.DateTimeField(null=True, blank=True)
     break_count = models.PositiveIntegerField(default=0, help_text="Breaks that are over.")
+    waiting_since = models.DateTimeField(
+        null=True, blank=True, help_text="Since when nothing was free although comparisons lack votes."
+    )
     screened_out_for = models.CharField(max_length=13, choices=Screening, blank=True)
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_vote_count = models.PositiveIntegerField(default=0, help_text="How many votes the withdrawal deleted.")

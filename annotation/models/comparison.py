@@ -4,6 +4,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Abs
 
 from annotation.models.study import Study
 from generation.models import ImageSet, Prompt
@@ -13,8 +14,9 @@ class Comparison(models.Model):
     """The unit of analysis.
 
     `slot_count` counts live main assignments plus standing main votes; `overlap` is how many there may be.
-    `vote_count` counts the standing main votes among them. Both change in the transaction that changes
-    the assignment or the vote.
+    `vote_count` counts the standing main votes among them. They change, like `left_lead` and `lead`, in the
+    transaction that changes the assignment or the vote. `decided_at`: no vote that may still come can change
+    the winner, so nothing is given out any more; empty again as soon as that may no longer hold.
     """
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="comparisons")
@@ -26,6 +28,15 @@ class Comparison(models.Model):
     overlap = models.PositiveIntegerField()
     slot_count = models.PositiveIntegerField(default=0)
     vote_count = models.PositiveIntegerField(default=0)
+    left_lead = models.IntegerField(
+        default=0, help_text="Main assignments with model A on the left, minus those with model B."
+    )
+    lead = models.IntegerField(
+        null=True,
+        blank=True,
+        help_text="Counted votes for A minus those for B; empty where the study's rules look at no margin.",
+    )
+    decided_at = models.DateTimeField(null=True, blank=True, help_text="Closed early, with fewer votes than asked.")
     parked_at = models.DateTimeField(
         null=True, blank=True, help_text="Set aside by reports of failed or offensive images."
     )
@@ -37,6 +48,10 @@ class Comparison(models.Model):
             models.UniqueConstraint(fields=["study", "prompt"], name="one_comparison_per_study_and_prompt"),
             models.CheckConstraint(name="comparison_slots_within_overlap", condition=Q(slot_count__lte=F("overlap"))),
             models.CheckConstraint(name="comparison_votes_within_slots", condition=Q(vote_count__lte=F("slot_count"))),
+            models.CheckConstraint(
+                name="comparison_decided_by_a_lead",
+                condition=Q(decided_at__isnull=True) | Q(lead__isnull=False, overlap__lt=Abs("lead") + F("vote_count")),
+            ),
             models.CheckConstraint(name="comparison_sets_differ", condition=~Q(image_set_a=F("image_set_b"))),
         ]
         indexes: ClassVar = [
@@ -44,12 +59,22 @@ class Comparison(models.Model):
             # same however many comparisons are full.
             models.Index(
                 fields=["study", "slot_count", "position"],
-                condition=Q(slot_count__lt=F("overlap"), parked_at__isnull=True),
+                condition=Q(slot_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True),
                 name="comparison_free",
             ),
             models.Index(
+                "study",
+                Abs("lead"),
+                "slot_count",
+                "position",
+                condition=Q(
+                    slot_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True, lead__isnull=False
+                ),
+                name="comparison_free_by_margin",
+            ),
+            models.Index(
                 fields=["study"],
-                condition=Q(vote_count__lt=F("overlap"), parked_at__isnull=True),
+                condition=Q(vote_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True),
                 name="comparison_unfinished",
             ),
         ]

@@ -42,7 +42,8 @@ def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = 
         raise Refused("An amendment needs its reason: the report prints it.")
     version = append_version(study=study, manifest=manifest, reason=reason.strip(), actor=actor)
     Study.objects.filter(pk=study.pk).update(manifest_sha256=version.sha256)
-    Comparison.objects.filter(study=study).update(overlap=manifest.annotation.overlap)
+    # More votes to come may change a winner that was certain.
+    Comparison.objects.filter(study=study).update(overlap=manifest.annotation.overlap, decided_at=None)
     detail = {"changed": changed, "sha256": version.sha256, "reason": version.reason}
     StudyEvent.objects.create(study=study, verb="amended", detail=detail, actor=actor)
     return version

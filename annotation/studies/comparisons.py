@@ -63,6 +63,7 @@ def _plan_some(study: Study, manifest: Manifest, plans: Sequence[tuple[int, Prom
                 "image_set_a": set_a,
                 "image_set_b": set_b,
                 "overlap": manifest.annotation.overlap,
+                "lead": 0 if manifest.voting_rules().needs_lead else None,
             },
         )
     return gaps

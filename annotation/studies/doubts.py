@@ -8,7 +8,14 @@ from annotation.studies.manifest import Manifest
 
 def doubts(manifest: Manifest) -> list[str]:
     """One sentence about each thing to think over before launching; empty where there is none."""
-    checks = (_unfilled_slots, _quota_beyond_prompts, _tie_rule_without_ties, _absent_paths, _same_model_twice)
+    checks = (
+        _unfilled_slots,
+        _quota_beyond_prompts,
+        _tie_rule_without_ties,
+        _nothing_to_stop,
+        _absent_paths,
+        _same_model_twice,
+    )
     return [sentence for check in checks for sentence in check(manifest)]
 
 
@@ -48,6 +55,16 @@ def _tie_rule_without_ties(manifest: Manifest) -> list[str]:
     return [
         f'analysis.primary_endpoint is "{endpoint}", but no tie may be voted and the overlap is odd: people will '
         'hardly tie, and the endpoint is about the same as "strict".'
+    ]
+
+
+def _nothing_to_stop(manifest: Manifest) -> list[str]:
+    plan = manifest.annotation
+    if not plan.early_stopping or plan.overlap > 2:
+        return []
+    return [
+        f"annotation.early_stopping saves nothing at an overlap of {plan.overlap}: the winner is certain only with "
+        "the last vote."
     ]
 
 

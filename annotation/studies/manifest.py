@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from annotation.studies.contradictions import contradictions
 from annotation.studies.frame_plan import FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
-from annotation.voting.rules import VotingRules
+from annotation.voting.rules import Allocation, VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
@@ -56,6 +56,8 @@ class AnnotationPlan(Section):
     """How votes are collected."""
 
     overlap: int = Field(default=5, ge=1, le=1000)
+    early_stopping: bool = False
+    allocation: Allocation = "even"
     comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
     most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)
     ties: bool = False
@@ -141,6 +143,8 @@ class Manifest(Section):
             minimum_viewing_seconds=plan.minimum_viewing_seconds,
             undo_seconds=plan.undo_seconds,
             prefetch=plan.prefetch,
+            allocation=plan.allocation,
+            stops_early=plan.early_stopping,
         )
 
 

@@ -6,8 +6,10 @@ from datetime import datetime
 from functools import partial
 
 from annotation.models import Study
+from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import advance
 from annotation.voting.assignment import expire_leases
+from annotation.voting.stopping import close_all_decided
 from generation import jobs
 from generation.models import GenerationJob
 from generation.refusals import Refused
@@ -24,12 +26,18 @@ def keep_up(now: datetime) -> None:
     _guarded("expiring leases", partial(expire_leases, now=now))
     for study in Study.objects.exclude(state__in=ENDED).order_by("pk"):
         _guarded(f"advancing {study.slug}", partial(advance, study))
+        _guarded(f"closing what is decided in {study.slug}", partial(stop_early, study, now))
 
 
 def reap(now: datetime) -> None:
     """Put back the jobs of workers that stopped answering; `advance` sends their messages."""
     jobs.reap(GenerationJob, now)
     jobs.reap(ScoringJob, now)
+
+
+def stop_early(study: Study, now: datetime) -> int:
+    """Close the comparisons whose winner is certain by now, where the study stops early; how many there were."""
+    return close_all_decided(study=study, rules=current_manifest(study).voting_rules(), now=now)
 
 
 def _guarded(what: str, do: Callable[[], object]) -> None:

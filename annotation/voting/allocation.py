@@ -23,26 +23,28 @@ def stored_chance(seed: int, *purpose: str | int) -> random.Random:
     return random.Random("/".join(map(str, (seed, *purpose))))  # noqa: S311 - balance and blinding, no secret
 
 
-def left_model(seed: int, index: int) -> Side:
+def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int = 0) -> Side:
     """The model on the left of an annotator's comparison number `index` (from 0).
 
-    Permuted blocks of two (Zelen 1974): of any first n comparisons each model stands on the left in
-    n / 2, give or take one half, and the order within a block is drawn from the seed.
+    `own_lead`: how much oftener A than B stood on the annotator's left so far; `comparison_lead`: the same among
+    those who were given this comparison. The annotator's balance comes first, so that of any first n comparisons
+    each model stands on the left in n / 2, give or take one half; between two such pairs the comparison's balance
+    decides, and where that is even too, a draw from the seed.
     """
-    block, place = divmod(index, len(SIDES))
-    return stored_chance(seed, "sides", block).sample(SIDES, len(SIDES))[place]
+    for lead in (own_lead, comparison_lead):
+        if lead:
+            return "b" if lead > 0 else "a"
+    return stored_chance(seed, "sides", index // 2).sample(SIDES, 2)[0]
 
 
-def present(*, seed: int, index: int, images_a: Sequence[int], images_b: Sequence[int]) -> Presentation:
-    """The sides and the orders of an annotator's comparison number `index` (from 0).
+def present(*, seed: int, index: int, left: Side, images_a: Sequence[int], images_b: Sequence[int]) -> Presentation:
+    """The orders of an annotator's comparison number `index` (from 0), with `left` on the left.
 
     Each set is shuffled by itself, so the place of an image says nothing of the seed it was sampled with.
     """
     chance = stored_chance(seed, "orders", index)
     order_a, order_b = (chance.sample(images, len(images)) for images in (images_a, images_b))
-    if left_model(seed, index) == "a":
-        return Presentation("a", order_a, order_b)
-    return Presentation("b", order_b, order_a)
+    return Presentation("a", order_a, order_b) if left == "a" else Presentation("b", order_b, order_a)
 
 
 def search_start(chance: random.Random, last_position: int) -> int:

@@ -18,6 +18,7 @@ from annotation.voting import slots
 from annotation.voting.opening import closure, sentence
 from annotation.voting.rules import VotingRules
 from annotation.voting.search import Hold, Progress, free, lease_another, progress_of, unseen
+from annotation.voting.stopping import close_decided
 from generation.refusals import Refused
 
 # So long a comparison is held for a page that fetched it before the annotator gets there.
@@ -96,13 +97,15 @@ def lease_under_lock(
     elif progress.answered_count >= progress.quota:
         return _done(annotator, progress, now)
     else:
-        hold = Hold(now, now + timedelta(seconds=rules.lease_seconds))
+        hold = Hold(rules, now, now + timedelta(seconds=rules.lease_seconds))
         if (leased := lease_another(annotator, progress, hold, is_patient=is_patient)) is None:
             return None
         assignment, progress = leased
     ahead = _ahead(annotator, live[1:], progress, rules, now)
-    if annotator.state == Annotator.State.FINISHED:
-        Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.ACTIVE, finished_at=None)
+    if annotator.state == Annotator.State.FINISHED or annotator.waiting_since:
+        Annotator.objects.filter(pk=annotator.pk).update(
+            state=Annotator.State.ACTIVE, finished_at=None, waiting_since=None
+        )
     return Next(NextKind.COMPARISON, progress.answered_count, progress.quota, assignment, ahead)
 
 
@@ -205,7 +208,7 @@ def _ahead(
     annotator: Annotator, held: list[Assignment], progress: Progress, rules: VotingRules, now: datetime
 ) -> tuple[Assignment, ...]:
     """What is held ahead, renewed, and filled up to the rule: never beyond the quota, never waiting for others."""
-    hold = Hold(now, ahead_end(rules, now), is_ahead=True)
+    hold = Hold(rules, now, ahead_end(rules, now), is_ahead=True)
     Assignment.objects.filter(pk__in=[one.pk for one in held]).update(lease_expires_at=hold.ends_at)
     wanted = min(rules.prefetch, progress.quota - progress.answered_count - 1)
     while len(held) < wanted and (leased := lease_another(annotator, progress, hold)):
@@ -227,14 +230,25 @@ def _done(annotator: Annotator, progress: Progress, now: datetime) -> Next:
 def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
     """Wait while a comparison that the annotator could still get lacks standing votes, else done.
 
-    Waiting 0 seconds: something is free by now, so look again at once.
+    Nobody waits longer than one lease: whoever was there for it has done their part. Waiting 0 seconds:
+    something is free by now, so look again at once.
     """
     progress = progress_of(annotator, rules)
+    wait = Next(NextKind.WAIT, progress.answered_count, progress.quota)
     unfinished = unseen(annotator).filter(vote_count__lt=F("overlap"))
+    close_decided(unfinished, rules=rules, now=now)
     if not unfinished.exists():
         return _done(annotator, progress, now)
-    leases = Assignment.objects.filter(comparison__in=unfinished, state=Assignment.State.LEASED)
-    earliest = None if free(annotator).exists() else leases.aggregate(end=Min("lease_expires_at"))["end"]
-    seconds = math.ceil((earliest - now).total_seconds()) if earliest else 0
-    wait_seconds = min(max(seconds, 0), rules.lease_seconds)
-    return Next(NextKind.WAIT, progress.answered_count, progress.quota, wait_seconds=wait_seconds)
+    if free(annotator).exists():
+        return wait
+    leases = Assignment.objects.filter(
+        comparison__in=unfinished, kind=Assignment.Kind.MAIN, state=Assignment.State.LEASED
+    )
+    ends_at = leases.aggregate(earliest=Min("lease_expires_at"))["earliest"]
+    if ends_at is None or ends_at <= now:
+        return wait
+    patience_ends_at = (annotator.waiting_since or now) + timedelta(seconds=rules.lease_seconds)
+    if patience_ends_at <= now:
+        return _done(annotator, progress, now)
+    Annotator.objects.filter(pk=annotator.pk, waiting_since=None).update(waiting_since=now)
+    return replace(wait, wait_seconds=math.ceil((min(ends_at, patience_ends_at) - now).total_seconds()))

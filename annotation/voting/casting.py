@@ -124,7 +124,7 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
         if comparison_id in given_back:
             slots.free([comparison_id])
         else:
-            slots.uncount_vote(comparison_id)
+            slots.uncount_vote(comparison_id, slots.lead_of(vote.choice, assignment.left_model))
     Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.FINISHED).update(
         state=Annotator.State.ACTIVE, finished_at=None
     )
@@ -191,14 +191,15 @@ def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.St
         "lease_expires_at": None,
     }
     counts = assignment.kind == Assignment.Kind.MAIN
+    lead = slots.lead_of(ballot.choice, assignment.left_model)
     outcome = Assignment.State.LATE if is_over else Assignment.State.VOTED
     if this.filter(state=Assignment.State.LEASED).update(state=outcome, **shown):
         if counts and is_over:
             slots.free([assignment.comparison_id])
         elif counts:
-            slots.count_vote(assignment.comparison_id)
+            slots.count_vote(assignment.comparison_id, lead)
     elif this.filter(state__in=(Assignment.State.RELEASED, Assignment.State.REPORTED)).update(state=outcome, **shown):
-        if not is_over and counts and not slots.take_for_vote(assignment.comparison_id):
+        if not is_over and counts and not slots.take_for_vote(assignment.comparison_id, lead):
             outcome = Assignment.State.LATE
             this.update(state=outcome)
     else:

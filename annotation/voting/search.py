@@ -4,22 +4,33 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models.functions import Abs, Coalesce
 
 from annotation.models import Annotator, Assignment, Comparison
 from annotation.voting import slots
-from annotation.voting.allocation import present, search_start, stored_chance
-from annotation.voting.rules import VotingRules
+from annotation.voting.allocation import Side, left_model, present, search_start, stored_chance
+from annotation.voting.rules import Allocation, VotingRules
+from annotation.voting.stopping import close_decided
 from generation.models import GeneratedImage
 
+# What a search may close on its way because no more votes are needed; the half-minute upkeep closes the rest.
+MOST_CLOSED = 20
+# Which free comparisons come first; equal ones are searched from a drawn position on.
+ORDERS: dict[Allocation, tuple[str, ...]] = {
+    "even": ("slot_count",),
+    "nearly_done": ("-slot_count",),
+    "split": ("margin", "slot_count"),
+}
 ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an annotator is: main assignments ever made, those answered, the quota, the study's last position."""
+    """How far an annotator is: main assignments ever made, by how much oftener they had A on the left than B,
+    those answered, the quota, the study's last position."""
 
     assignment_count: int
+    left_lead: int
     answered_count: int
     quota: int
     last_position: int
@@ -27,8 +38,9 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A lease to be made: from when, until when, and whether it is ahead of what the annotator sees."""
+    """A lease to be made: by which rules, from when, until when, and whether ahead of what the annotator sees."""
 
+    rules: VotingRules
     now: datetime
     ends_at: datetime
     is_ahead: bool = False
@@ -37,30 +49,34 @@ class Hold:
 def progress_of(annotator: Annotator, rules: VotingRules) -> Progress:
     """One query. Not part of `lock`'s: after waiting for a lock, PostgreSQL keeps the old view of other tables."""
     main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
-    counts = main.values("annotator").annotate(total=Count("pk"), answered=Count("pk", filter=Q(state__in=ANSWERED)))
+    counts = main.values("annotator").annotate(
+        total=Count("pk"),
+        answered=Count("pk", filter=Q(state__in=ANSWERED)),
+        lefts=Count("pk", filter=Q(left_model=Assignment.Side.A)),
+    )
     positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
-    assignment_count, answered_count, last_position = (
+    assignment_count, lefts, answered_count, last_position = (
         Annotator.objects.filter(pk=annotator.pk)
         .values_list(
-            Coalesce(Subquery(counts.values("total")), 0),
-            Coalesce(Subquery(counts.values("answered")), 0),
+            *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered")),
             Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
         )
         .get()
     )
     quota = min(rules.comparisons_per_annotator, last_position + 1)
-    return Progress(assignment_count, answered_count, quota, last_position)
+    return Progress(assignment_count, 2 * lefts - assignment_count, answered_count, quota, last_position)
 
 
 def unseen(annotator: Annotator) -> QuerySet[Comparison]:
-    """The study's comparisons that the annotator has not answered, holds or reported, without those set aside."""
+    """The study's comparisons that the annotator has not answered, holds or reported, without those set aside or
+    decided."""
     seen = Assignment.objects.filter(
         comparison=OuterRef("pk"),
         annotator=annotator,
         kind=Assignment.Kind.MAIN,
         state__in=(*ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED),
     )
-    return Comparison.objects.filter(~Exists(seen), study=annotator.study_id, parked_at=None)
+    return Comparison.objects.filter(~Exists(seen), study=annotator.study_id, parked_at=None, decided_at=None)
 
 
 def free(annotator: Annotator) -> QuerySet[Comparison]:
@@ -75,39 +91,74 @@ def lease_another(
 
     Unless patient, it skips what others have locked.
     """
-    comparison = _take_slot(annotator, progress, is_patient=is_patient)
-    return None if comparison is None else _lease(annotator, comparison, progress, hold)
+    comparison = _find(annotator, progress, hold, is_patient=is_patient)
+    if comparison is None:
+        return None
+    before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
+    if before:
+        return (_lease(before, comparison, hold), progress) if slots.take(comparison.pk) else None
+    left = left_model(
+        annotator.seed,
+        progress.assignment_count,
+        own_lead=progress.left_lead,
+        comparison_lead=comparison.left_lead,
+    )
+    left_lead = 1 if left == "a" else -1
+    if not slots.take(comparison.pk, left_lead=left_lead):
+        return None
+    made = _new_assignment(annotator, comparison, progress.assignment_count, left)
+    progress = replace(
+        progress, assignment_count=progress.assignment_count + 1, left_lead=progress.left_lead + left_lead
+    )
+    return _lease(made, comparison, hold), progress
 
 
-def _take_slot(annotator: Annotator, progress: Progress, *, is_patient: bool) -> Comparison | None:
-    """Take a slot of one of the least filled comparisons; which one is drawn from the annotator's seed."""
+def _find(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: bool) -> Comparison | None:
+    """The free comparison that is next by the rules, one that early stopping still wants votes for."""
+    for _closed in range(MOST_CLOSED):
+        found = _preferred(annotator, progress, hold.rules.allocation, is_patient=is_patient)
+        if found is None:
+            return None
+        this = Comparison.objects.filter(pk=found.pk)
+        if not hold.rules.stops_early or not close_decided(this, rules=hold.rules, now=hold.now):
+            return found
+        if is_patient:  # it holds the one that it closed, and may wait for no second
+            return None
+    return None
+
+
+def _preferred(
+    annotator: Annotator, progress: Progress, allocation: Allocation, *, is_patient: bool
+) -> Comparison | None:
+    """The free comparison that comes first in the order of the rule; which of equal ones is drawn from the seed."""
     open_ones = free(annotator).select_related("prompt")
-    least = open_ones.order_by("slot_count", "position").values_list("slot_count", flat=True).first()
-    if least is None:
+    if allocation == "split":
+        open_ones = open_ones.filter(lead__isnull=False).annotate(margin=Abs("lead"))
+    order = ORDERS[allocation]
+    keys = [key.removeprefix("-") for key in order]
+    first = open_ones.order_by(*order, "position").values_list(*keys).first()
+    if first is None:
         return None
     start = search_start(stored_chance(annotator.seed, "search", progress.assignment_count), progress.last_position)
-    equal = open_ones.filter(slot_count=least).order_by("position")
+    equal = open_ones.filter(**dict(zip(keys, first, strict=True))).order_by("position")
     if not is_patient:
         equal = equal.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    found = equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
-    return found if found and slots.take(found.pk) else None
+    return equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
 
 
-def _lease(annotator: Annotator, comparison: Comparison, progress: Progress, hold: Hold) -> tuple[Assignment, Progress]:
-    """Lease the comparison: as it was shown before, or with sides and orders of the annotator's next assignment."""
-    before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
-    assignment = before or _new_assignment(annotator, comparison, progress.assignment_count)
+def _lease(assignment: Assignment, comparison: Comparison, hold: Hold) -> Assignment:
+    """Lease an assignment: a new one, or one of before as it was shown then."""
+    is_new = assignment.pk is None
     assignment.comparison = comparison  # with its prompt, already read
     assignment.state, assignment.is_ahead = Assignment.State.LEASED, hold.is_ahead
     assignment.leased_at, assignment.lease_expires_at = hold.now, hold.ends_at
     assignment.released_at = None
     changed = ["state", "is_ahead", "leased_at", "lease_expires_at", "released_at"]
-    assignment.save(update_fields=changed if before else None)
-    count = progress.assignment_count + (before is None)
-    return assignment, replace(progress, assignment_count=count)
+    assignment.save(update_fields=None if is_new else changed)
+    return assignment
 
 
-def _new_assignment(annotator: Annotator, comparison: Comparison, index: int) -> Assignment:
+def _new_assignment(annotator: Annotator, comparison: Comparison, index: int, left: Side) -> Assignment:
     images: dict[int, list[int]] = {comparison.image_set_a_id: [], comparison.image_set_b_id: []}
     rows = GeneratedImage.objects.filter(image_set__in=images).order_by("seed").values_list("image_set_id", "pk")
     for image_set_id, image_id in rows:
@@ -115,6 +166,7 @@ def _new_assignment(annotator: Annotator, comparison: Comparison, index: int) ->
     shown = present(
         seed=annotator.seed,
         index=index,
+        left=left,
         images_a=images[comparison.image_set_a_id],
         images_b=images[comparison.image_set_b_id],
     )

@@ -12,35 +12,61 @@ it waited for even when the row then no longer fits.
 """
 
 from collections.abc import Collection, Mapping
+from typing import Any
 
-from django.db.models import F
-from django.db.models.functions import Greatest
+from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models.functions import Coalesce, Greatest
 
-from annotation.models import Comparison, Study
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 
 IDS_PER_STATEMENT = 1000
+_LEFT_A = Q(left_model=Assignment.Side.A)
+_FOR_LEFT, _A_LEFT = Q(choice=Vote.Choice.LEFT), Q(assignment__left_model=Assignment.Side.A)
+FOR_TIE = Q(choice=Vote.Choice.TIE)
+FOR_A = ~FOR_TIE & ((_FOR_LEFT & _A_LEFT) | (~_FOR_LEFT & ~_A_LEFT))
+FOR_B = ~FOR_TIE & ((_FOR_LEFT & ~_A_LEFT) | (~_FOR_LEFT & _A_LEFT))
 
 
-def take(comparison_id: int) -> bool:
-    """Take a slot for a lease; False when every slot is taken."""
+def counted_votes() -> QuerySet[Vote]:
+    """The votes that a comparison's winner comes from: standing, on main assignments, not excluded."""
+    return Vote.objects.filter(
+        assignment__kind=Assignment.Kind.MAIN, state=Vote.State.STANDING, excluded_at=None
+    ).exclude(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+
+
+def lead_of(choice: str, left_model: str) -> int:
+    """What one vote adds to its comparison's `lead`: 1 for A, -1 for B, 0 for a tie."""
+    if choice == Vote.Choice.TIE:
+        return 0
+    return 1 if (choice == Vote.Choice.LEFT) == (left_model == Assignment.Side.A) else -1
+
+
+def take(comparison_id: int, *, left_lead: int = 0) -> bool:
+    """Take a slot for a lease; False when every slot is taken or none is wanted any more.
+
+    `left_lead`: 1 for a new assignment with A on the left, -1 with B, 0 for one that is opened again.
+    """
+    free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"), decided_at=None)
+    return free.update(slot_count=F("slot_count") + 1, left_lead=F("left_lead") + left_lead) == 1
+
+
+def take_for_vote(comparison_id: int, lead: int) -> bool:
+    """Take a slot for a vote whose lease had ended; False when every slot is taken. `lead`: see `lead_of`."""
     free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"))
-    return free.update(slot_count=F("slot_count") + 1) == 1
+    counts = {"slot_count": F("slot_count") + 1, "vote_count": F("vote_count") + 1, "lead": F("lead") + lead}
+    return free.update(**counts) == 1
 
 
-def take_for_vote(comparison_id: int) -> bool:
-    """Take a slot for a vote whose lease had ended; False when every slot is taken."""
-    free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"))
-    return free.update(slot_count=F("slot_count") + 1, vote_count=F("vote_count") + 1) == 1
+def count_vote(comparison_id: int, lead: int) -> None:
+    """A lease that holds a slot became a standing vote. `lead`: see `lead_of`; nothing is added where none is kept."""
+    Comparison.objects.filter(pk=comparison_id).update(vote_count=F("vote_count") + 1, lead=F("lead") + lead)
 
 
-def count_vote(comparison_id: int) -> None:
-    """A lease that holds a slot became a standing vote."""
-    Comparison.objects.filter(pk=comparison_id).update(vote_count=F("vote_count") + 1)
-
-
-def uncount_vote(comparison_id: int) -> None:
-    """A standing vote became a lease again: its slot stays held."""
-    Comparison.objects.filter(pk=comparison_id).update(vote_count=F("vote_count") - 1)
+def uncount_vote(comparison_id: int, lead: int) -> None:
+    """A standing vote became a lease again: its slot stays held, and what was decided with it is open again."""
+    Comparison.objects.filter(pk=comparison_id).update(
+        vote_count=F("vote_count") - 1, lead=F("lead") - lead, decided_at=None
+    )
 
 
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
@@ -52,8 +78,35 @@ def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
     """Uncount a standing vote of each comparison in `voted` and free its slot; free a slot of each in `leased`."""
     rows = Comparison.objects.filter(pk__in=[*voted, *leased]).order_by("pk")
     list(rows.select_for_update(no_key=True).values("pk"))
-    Comparison.objects.filter(pk__in=voted).update(slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1)
+    # What votes that go had decided is no longer sure; the constraint holds in between, too.
+    Comparison.objects.filter(pk__in=voted).update(
+        slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1, decided_at=None
+    )
     free(leased)
+
+
+def recount(comparison_ids: Collection[int]) -> None:
+    """Read `lead` and `left_lead` anew from the tables, and open again what was decided.
+
+    For whatever deletes assignments, excludes votes or takes an exclusion back, in its transaction and after it;
+    the slots are `take_back`'s.
+    """
+    ids = sorted(comparison_ids)
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        some = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT])
+        # Locked first: an UPDATE that waited would count with the view from before it waited.
+        list(some.order_by("pk").select_for_update(no_key=True).values("pk"))
+        main = Assignment.objects.filter(kind=Assignment.Kind.MAIN)
+        lead = Case(When(lead=None, then=None), default=_difference(counted_votes(), FOR_A, FOR_B))
+        some.update(left_lead=_difference(main, _LEFT_A, ~_LEFT_A), lead=lead, decided_at=None)
+
+
+def _difference(rows: QuerySet[Any], plus: Q, minus: Q) -> Coalesce:
+    """How many more of a comparison's rows are `plus` than `minus`, as a subquery of comparisons."""
+    path = "assignment__comparison" if rows.model is Vote else "comparison"
+    of_one = rows.filter(**{path: OuterRef("pk")}).order_by().values(path)
+    counted = of_one.annotate(difference=Count("pk", filter=plus) - Count("pk", filter=minus))
+    return Coalesce(Subquery(counted.values("difference"), output_field=IntegerField()), 0)
 
 
 def lock_all(study: Study) -> dict[int, int]:
@@ -63,7 +116,7 @@ def lock_all(study: Study) -> dict[int, int]:
 
 
 def add_votes(counts: Mapping[int, int]) -> None:
-    """Count so many votes more, by the id of the comparison; the overlap grows where they would not fit."""
+    """Count so many new votes more, by the id of the comparison; the overlap grows where they would not fit."""
     for count in sorted(set(counts.values())):
         ids = [comparison_id for comparison_id in counts if counts[comparison_id] == count]
         for start in range(0, len(ids), IDS_PER_STATEMENT):
@@ -71,3 +124,4 @@ def add_votes(counts: Mapping[int, int]) -> None:
             Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).update(
                 slot_count=held, vote_count=F("vote_count") + count, overlap=Greatest("overlap", held)
             )
+    recount(counts)

@@ -41,6 +41,7 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
     given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
     vote_count = given.exclude(state=Vote.State.SUPERSEDED).count()
     annotator.assignments.all().delete()  # and with them the votes
+    slots.recount([comparison for comparison, _state in rows])
     annotator.answers.all().delete()
     return _tombstone(annotator, vote_count, now)
 
@@ -58,6 +59,7 @@ def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotato
     annotator.platform_parameters = {}
     annotator.resume_code, annotator.seed = new_resume_code(), new_seed()
     annotator.welcomed_at = annotator.instructions_read_at = annotator.check_passed_at = annotator.finished_at = None
+    annotator.waiting_since = None
     annotator.check_try_count = annotator.break_count = 0
     annotator.created_at = now  # when somebody came says who it was
     annotator.save()

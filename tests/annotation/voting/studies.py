@@ -9,6 +9,7 @@ from annotation.models import Annotator, Assignment, Comparison, ManifestVersion
 from annotation.studies.manifest import document
 from annotation.studies.manifest import sha256 as sha256_of
 from annotation.voting.rules import VotingRules
+from annotation.voting.slots import counted_votes, lead_of
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from tests.factories import make_manifest
 
@@ -50,6 +51,7 @@ def make_study(*, comparisons: int, overlap: int, images: int = 0, slug: str = "
             image_set_a=image_sets[0],
             image_set_b=image_sets[1],
             overlap=overlap,
+            lead=0 if manifest.voting_rules().needs_lead else None,
         )
     return study
 
@@ -101,6 +103,28 @@ def assert_invariants(study: Study) -> None:
         standing[assignment.comparison_id] += assignment.kind == "main" and "standing" in states
     on_screen = Counter(one.annotator_id for one in assignments if one.state == "leased" and not one.is_ahead)
     assert set(on_screen.values()) <= {1}
+    counted: Counter[int] = Counter()
+    for vote in counted_votes().filter(assignment__comparison__study=study).select_related("assignment"):
+        counted[vote.assignment.comparison_id] += lead_of(vote.choice, vote.assignment.left_model)
+    left_leads: Counter[int] = Counter()
+    for assignment in assignments:
+        if assignment.kind == "main":
+            left_leads[assignment.comparison_id] += 1 if assignment.left_model == "a" else -1
     for comparison in study.comparisons.all():
         assert comparison.slot_count == held[comparison.pk] <= comparison.overlap
         assert comparison.vote_count == standing[comparison.pk] <= comparison.slot_count
+        assert comparison.left_lead == left_leads[comparison.pk]
+        assert comparison.lead in (None, counted[comparison.pk])
+        if comparison.decided_at:
+            assert_is_decided(comparison)
+
+
+def assert_is_decided(comparison: Comparison) -> None:
+    """One model leads the other, and the ties, by more counted votes than may still come."""
+    tally: Counter[str] = Counter()
+    for vote in counted_votes().filter(assignment__comparison=comparison).select_related("assignment"):
+        other = {"a": "b", "b": "a"}[vote.assignment.left_model]
+        tally[{"left": vote.assignment.left_model, "right": other, "tie": "tie"}[vote.choice]] += 1
+    first, second = sorted((tally[choice] for choice in ("a", "b", "tie")), reverse=True)[:2]
+    assert first - second > comparison.overlap - tally.total()
+    assert tally["tie"] < first
