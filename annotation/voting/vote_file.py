@@ -73,7 +73,7 @@ class _Reading:
 
 def plain(text: str) -> str:
     """One spelling of a name or prompt: composed letters, no blanks at its ends."""
-    return unicodedata.normalize("NFC", text).strip()
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
 
 
 def read_votes(path: Path, words: StudyWords) -> list[FileVote]:

@@ -1,7 +1,7 @@
 """Bring in votes that were cast elsewhere: all of a file or none of it, and the same file again changes nothing."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting import slots
+from annotation.voting.bulk_rows import insert_rows
 from annotation.voting.rules import VotingRules
 from annotation.voting.vote_file import FileVote, StudyWords, VoteFileFault, plain, read_votes
 from generation.refusals import Refused
@@ -135,36 +136,49 @@ def _beyond_overlap(new: Sequence[FileVote], rooms: dict[int, int]) -> list[tupl
 
 
 def _insert(new: Sequence[FileVote], annotators: dict[str, int], now: datetime) -> None:
-    assignments = Assignment.objects.bulk_create(
+    insert_rows(
+        Assignment,
+        ("comparison", "annotator", "left_model", "are_sides_known", "leased_at", "shown_at"),
         [
-            Assignment(
-                comparison_id=vote.comparison_id,
-                annotator_id=annotators[vote.annotator],
-                state=Assignment.State.VOTED,
-                left_model=vote.left_model,
-                are_sides_known=vote.are_sides_known,
-                leased_at=vote.shown_at or vote.voted_at or now,
-                shown_at=vote.shown_at,
+            (
+                vote.comparison_id,
+                annotators[vote.annotator],
+                vote.left_model,
+                vote.are_sides_known,
+                vote.shown_at or vote.voted_at or now,
+                vote.shown_at,
             )
             for vote in new
         ],
-        batch_size=ROWS_PER_STATEMENT,
+        {"state": Assignment.State.VOTED},
     )
-    Vote.objects.bulk_create(
+    assignments = _assignments({annotators[vote.annotator] for vote in new})
+    insert_rows(
+        Vote,
+        ("id", "assignment", "choice", "shown_at", "voted_at", "response_ms"),
         [
-            Vote(
-                pk=vote.vote_id,
-                assignment=assignment,
-                choice=vote.choice,
-                shown_at=vote.shown_at,
-                voted_at=vote.voted_at,
-                received_at=now,
-                response_ms=_milliseconds(vote),
+            (
+                vote.vote_id,
+                assignments[annotators[vote.annotator], vote.comparison_id],
+                vote.choice,
+                vote.shown_at,
+                vote.voted_at,
+                _milliseconds(vote),
             )
-            for vote, assignment in zip(new, assignments, strict=True)
+            for vote in new
         ],
-        batch_size=ROWS_PER_STATEMENT,
+        {"received_at": now},
     )
+
+
+def _assignments(annotators: Collection[int]) -> dict[tuple[int, int], int]:
+    """The assignments of imported annotators, by annotator and comparison."""
+    known, found = sorted(annotators), {}
+    for start in range(0, len(known), ROWS_PER_STATEMENT):
+        rows = Assignment.objects.filter(annotator__in=known[start : start + ROWS_PER_STATEMENT]).order_by()
+        for annotator, comparison, pk in rows.values_list("annotator_id", "comparison_id", "pk").iterator():
+            found[annotator, comparison] = pk
+    return found
 
 
 def _milliseconds(vote: FileVote) -> int | None:
