@@ -3,9 +3,11 @@
 from celery import shared_task
 from django.utils import timezone
 
-from annotation.models import Study
+from annotation.models import ReportJob, Study
+from annotation.reports.asking import work_on_report
 from annotation.studies.lifecycle import advance
 from annotation.studies.upkeep import keep_up
+from generation import jobs
 
 
 @shared_task
@@ -20,3 +22,9 @@ def advance_study(study_id: int) -> None:
     study = Study.objects.filter(pk=study_id).first()
     if study is not None:
         advance(study)
+
+
+@shared_task
+def make_report(job_id: int) -> None:
+    """Make the report of a job; nothing where it is settled or somebody else's."""
+    jobs.work(ReportJob, job_id, work_on_report)

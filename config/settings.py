@@ -154,6 +154,7 @@ JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well bel
 IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read
 IMAGE_MOST_PIXELS = env.int("IMAGE_MOST_PIXELS", default=40_000_000)  # of one image, before it is decoded
 MEDIA_ROOT = VAR_DIR / "media"  # never served as such: annotators get opaque addresses, staff get checked views
+REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of what went into it; may be deleted
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.str("SEMBLANCE_STATIC", default=str(VAR_DIR / "static")))

@@ -29,3 +29,10 @@ def media_root(settings: Settings, tmp_path: Path) -> Path:
     settings.MEDIA_ROOT = tmp_path / "media"
     settings.MEDIA_ROOT.mkdir()
     return tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def reports_root(settings: Settings, tmp_path: Path) -> Path:
+    """The folder of finished reports of this test alone."""
+    settings.REPORTS_ROOT = tmp_path / "reports"
+    return tmp_path / "reports"

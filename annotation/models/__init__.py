@@ -5,6 +5,7 @@ from annotation.models.answer import Answer
 from annotation.models.assignment import Assignment
 from annotation.models.comparison import Comparison
 from annotation.models.image_report import ImageReport
+from annotation.models.report_job import ReportJob
 from annotation.models.study import ManifestVersion, Study, StudyEvent
 from annotation.models.vote import Vote
 
@@ -15,6 +16,7 @@ __all__ = [
     "Comparison",
     "ImageReport",
     "ManifestVersion",
+    "ReportJob",
     "Study",
     "StudyEvent",
     "Vote",

@@ -91,10 +91,19 @@ def _in_study(study: Study) -> Q:
     return Q(image_set__in=sets.values("image_set_a")) | Q(image_set__in=sets.values("image_set_b"))
 
 
+def set_scores(study: Study) -> QuerySet[SetScore]:
+    """The scores of the study's image sets by every metric."""
+    return SetScore.objects.filter(_in_study(study))
+
+
 def metrics_of(study: Study) -> tuple[str, ...]:
     """Every metric that has scored an image set of the study, by name."""
-    names = SetScore.objects.filter(_in_study(study)).order_by("metric").values_list("metric", flat=True)
-    return tuple(names.distinct())
+    return tuple(set_scores(study).order_by("metric").values_list("metric", flat=True).distinct())
+
+
+def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
+    """The metric that `gather` would report. Raises Refused as it does."""
+    return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
 
 
 def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:

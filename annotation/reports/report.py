@@ -2,6 +2,7 @@
 
 from annotation.reports import claim, conduct
 from annotation.reports.agreement_report import SCHEMA_VERSION, AgreementReport
+from annotation.reports.progress import Progress, silent
 from annotation.reports.results import results
 from annotation.reports.study_data import StudyData
 from annotation.studies.manifest import document
@@ -9,10 +10,13 @@ from annotation.studies.manifest import document
 SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before."
 
 
-def build_report(data: StudyData) -> AgreementReport:
-    """The report of a study. While the study is sealed it holds counts, sides and quality, and no result."""
+def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementReport:
+    """The report of a study. While the study is sealed it holds counts, sides and quality, and no result.
+
+    progress: told of each part before it is computed, and of every portion of the longest ones.
+    """
     study, counts = conduct.study_facts(data), conduct.counts(data)
-    found = None if data.is_sealed else results(data)
+    found = None if data.is_sealed else results(data, progress=progress)
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
         claim=claim.sentence(study=study, counts=counts, results=found) if found else SEALED_CLAIM,

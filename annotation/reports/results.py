@@ -29,6 +29,7 @@ from annotation.reports.findings.people import people_limits
 from annotation.reports.findings.power import power_findings
 from annotation.reports.findings.sensitivity import sensitivity
 from annotation.reports.findings.voters import voter_agreements
+from annotation.reports.progress import Progress, Steps, silent
 from annotation.reports.study_data import StudyData
 from scoring.statistics import agreement as agreements
 from scoring.statistics.agreement import Signs, TieTreatment
@@ -43,14 +44,15 @@ from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxo
 NOTHING_ANALYSED = "no comparison has both votes and two scores"
 
 
-def results(data: StudyData) -> Results:
-    """Every result of a study that is not sealed."""
+def results(data: StudyData, *, progress: Progress = silent) -> Results:
+    """Every result of a study that is not sealed. progress: told of each of the longer parts."""
     found = outcome(data)
     plan = data.manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
     kept = analysed(data, found)
     people, metric, clusters = kept.people, kept.metric, kept.clusters
-    agreement = _agreement(data, found, resampling=resampling)
+    step = Steps(progress, count=9)
+    agreement = step("agreement", lambda: _agreement(data, found, resampling=resampling))
     constant = baseline(people, metric, ties=plan.primary_endpoint, level=plan.level)
     may_tie = data.manifest.annotation.ties or bool(found.votes[:, 2].any())
     return Results(
@@ -60,21 +62,33 @@ def results(data: StudyData) -> Results:
         against_one_half=against_one_half(people, metric),
         chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
         confusion=_confusion(people, metric),
-        reliability=reliability(
-            found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
+        reliability=step(
+            "reliability",
+            lambda: reliability(
+                found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
+            ),
         ),
         with_excluded_votes=with_excluded_votes(data, resampling=resampling),
-        sensitivity=sensitivity(kept, ties=plan.primary_endpoint, may_tie=may_tie, resampling=resampling),
-        leave_one_out=_leave_one_out(found, clusters, resampling=resampling),
-        people=people_limits(data, kept, resampling=resampling),
+        sensitivity=step(
+            "resampling comparisons and annotators",
+            lambda: sensitivity(
+                kept,
+                ties=plan.primary_endpoint,
+                may_tie=may_tie,
+                resampling=resampling,
+                progress=step.portion,
+            ),
+        ),
+        leave_one_out=step("people", lambda: _leave_one_out(found, clusters, resampling=resampling)),
+        people=step("people", lambda: people_limits(data, kept, resampling=resampling)),
         annotators=voter_agreements(data, kept),
-        scores=_scores(data, found, resampling=resampling),
-        image_noise=image_noise(data, kept, resampling=resampling),
-        margins=margins(kept, resampling=resampling),
+        scores=step("scores", lambda: _scores(data, found, resampling=resampling)),
+        image_noise=step("resampling images", lambda: image_noise(data, kept, resampling=resampling)),
+        margins=step("margins", lambda: margins(kept, resampling=resampling)),
         bias=_bias(data, resampling=resampling),
         fragility=fragility(data, kept, level=plan.level),
         power=power_findings(agreement=agreement.headline, baseline=constant.agreement),
-        metrics=metric_lab(data, found, resampling=resampling),
+        metrics=step("metrics", lambda: metric_lab(data, found, resampling=resampling)),
         comparisons=_comparisons(data, found),
     )
 

@@ -96,6 +96,7 @@ class AnalysisPlan(Section):
     resamples: int = Field(default=2000, ge=100, le=100_000)
     seed: int = Field(default=20240412, ge=0, lt=2**63)
     annotator_skill: AnnotatorSkill = "crowd"
+    equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
 
     @property
     def annotator_tolerance(self) -> float:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from annotation.models import Study
+from annotation.models import ReportJob, Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import advance
 from annotation.voting.assignment import expire_leases
@@ -23,6 +23,7 @@ ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 def keep_up(now: datetime) -> None:
     """Take jobs from dead workers, end the leases of annotators who left, advance every study. Safe to run twice."""
     _guarded("reaping", partial(reap, now))
+    _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
     for study in Study.objects.exclude(state__in=ENDED).order_by("pk"):
         _guarded(f"advancing {study.slug}", partial(advance, study))
@@ -33,6 +34,12 @@ def reap(now: datetime) -> None:
     """Put back the jobs of workers that stopped answering; `advance` sends their messages."""
     jobs.reap(GenerationJob, now)
     jobs.reap(ScoringJob, now)
+    jobs.reap(ReportJob, now)
+
+
+def send_reports() -> None:
+    """The messages of reports that were asked for while the broker was away, or whose worker died."""
+    jobs.enqueue(ReportJob.objects.filter(state=ReportJob.State.QUEUED, enqueued_at__isnull=True))
 
 
 def stop_early(study: Study, now: datetime) -> int:

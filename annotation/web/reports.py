@@ -5,18 +5,18 @@ from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp_replace
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, render
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Study
+from annotation.models import ReportJob, Study
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.caching import cached_report
+from annotation.reports.asking import ask, ask_again, finished_report
 from annotation.reports.figures import draw
-from annotation.reports.gathering import gather, metrics_of
+from annotation.reports.gathering import chosen_metric, metrics_of
 from annotation.reports.html import figures_of, page_context
 from annotation.reports.presentation import Figure
 from annotation.reports.rendering import FORMATS
@@ -29,20 +29,24 @@ from generation.refusals import Refused
 @require_safe
 @staff_page
 def report_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The report of a study; where it cannot be made, why, and the metrics to choose from."""
+    """The report of a study, or how far it is; where it cannot be made, why, and the metrics to choose from."""
     study = get_object_or_404(Study, slug=slug)
     try:
-        report = _report_of(study, request)
+        job = ask(study, metric=request.GET.get("metric", ""))
     except Refused as refused:
         context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
         return render(request, "reports/refused.html", context, status=409)
+    report = finished_report(job)
+    if report is None:
+        context = {"study": study, "job": job, "query": _query(request)}
+        return render(request, "reports/making.html", context, status=202 if job.is_waiting else 500)
 
     def address(figure: Figure) -> SafeString:
         source = reverse("report-figure", args=[slug, figure.name]) + _query(request)
         return format_html('<img src="{}" alt="{}">', source, f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
-    return render(request, "reports/page.html", context | {"formats": FORMATS, "query": _query(request)})
+    return render(request, "reports/page.html", context | {"formats": FORMATS, "query": _query(request), "job": job})
 
 
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
@@ -69,17 +73,49 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
     return response
 
 
-def _report_of(study: Study, request: HttpRequest) -> AgreementReport:
-    metric = request.GET.get("metric", "")
-    return cached_report(gather(study, manifest=current_manifest(study), metric=metric))
+def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
+    """The job that the page asked for; one that nobody asked for is not found."""
+    study = get_object_or_404(Study, slug=slug)
+    try:
+        metric = chosen_metric(study, manifest=current_manifest(study), metric=request.GET.get("metric", ""))
+    except Refused as refused:
+        raise Http404(str(refused)) from refused
+    return get_object_or_404(ReportJob.objects.select_related("study"), study=study, metric=metric)
 
 
 def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
-    """For what hangs on the page: the page itself says what is refused."""
+    """For what hangs on the page: the page itself says what is refused, and shows how far a report is.
+
+    Only where there is no report yet is one asked for: a page has ten figures, and asking costs some queries.
+    """
+    study = get_object_or_404(Study, slug=slug)
     try:
-        return _report_of(get_object_or_404(Study, slug=slug), request)
+        report = finished_report(_job_or_404(request, slug))
+    except Http404:
+        report = None
+    try:
+        report = report or finished_report(ask(study, metric=request.GET.get("metric", "")))
     except Refused as refused:
         raise Http404(str(refused)) from refused
+    if report is None:
+        raise Http404("the report is being made")
+    return report
+
+
+@require_safe
+@staff_page
+def report_progress(request: HttpRequest, slug: str) -> JsonResponse:
+    """How far the report is, for the page that waits."""
+    job = _job_or_404(request, slug)
+    return JsonResponse({"state": job.state, "percent": job.percent, "step": job.step})
+
+
+@require_POST
+@staff_page
+def make_again(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make the report anew: after a fault, or now that more votes are in."""
+    ask_again(_job_or_404(request, slug))
+    return redirect(reverse("report", args=[slug]) + _query(request))
 
 
 def _query(request: HttpRequest) -> str:
@@ -89,6 +125,8 @@ def _query(request: HttpRequest) -> str:
 
 urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/report/", report_page, name="report"),
+    path("studies/<slug:slug>/report/progress", report_progress, name="report-progress"),
+    path("studies/<slug:slug>/report/again", make_again, name="report-again"),
     path("studies/<slug:slug>/report/<slug:name>.svg", report_figure, name="report-figure"),
     path("studies/<slug:slug>/report/download/<slug:report_format>", report_file, name="report-file"),
 ]

@@ -11,7 +11,7 @@ from scoring.statistics.estimate import Estimate
 from scoring.statistics.folds import cluster_folds
 from scoring.statistics.intervals import Floats, wilson
 
-NO_HUMAN_TIES = "people never tie, so this is the strict agreement"
+NO_TIED_COMPARISON = "the votes leave no comparison tied, so this is the strict agreement"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class TieThreshold:
     """threshold: the smallest that is best on all comparisons; in_sample: its accuracy there, too good by construction.
 
     held_out: accuracy with each fold's comparisons judged by the threshold of the other folds, all folds pooled.
-    note: said where people never tie.
+    note: said where the votes leave no comparison tied.
     """
 
     threshold: float | None
@@ -59,7 +59,7 @@ def calibrate_ties(
         threshold=threshold,
         in_sample=None if threshold is None else accuracy_with_ties(theirs, sizes, threshold=threshold),
         held_out=held_out,
-        note=NO_HUMAN_TIES if len(theirs) and theirs.all() else "",
+        note=NO_TIED_COMPARISON if len(theirs) and theirs.all() else "",
     )
 
 

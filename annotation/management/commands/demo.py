@@ -24,10 +24,8 @@ from django.urls import reverse
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
 from annotation.reports.files import whole_file
-from annotation.reports.gathering import gather
+from annotation.reports.making import make_report
 from annotation.reports.rendering import FORMATS, render
-from annotation.reports.report import build_report
-from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import close, create_study, open_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
@@ -120,7 +118,7 @@ class Command(BaseCommand):
         call_command("simulate_votes", study.slug, **arguments, stdout=self.stdout)
 
     def _report(self, study: Study) -> None:
-        report = build_report(gather(study, manifest=current_manifest(study)))
+        report = make_report(study).report
         for report_format in FORMATS:
             with whole_file(self.folder / f"report.{ENDINGS.get(report_format, report_format)}") as path:
                 path.write_text(render(report, report_format), encoding="utf-8")

@@ -9,11 +9,10 @@ from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle import Replay, replay, write_bundle
 from annotation.reports.files import whole_file
-from annotation.reports.gathering import gather
+from annotation.reports.making import make_report
 from annotation.reports.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.rendering import FORMATS, render
 from annotation.reports.report import build_report
-from annotation.studies.current import current_manifest
 from generation.refusals import Refused
 
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
@@ -75,7 +74,15 @@ class Command(BaseCommand):
 
     def _of_study(self, options: dict[str, Any]) -> AgreementReport:
         study = Study.objects.get(slug=options["study"])
-        return build_report(gather(study, manifest=current_manifest(study), metric=options["metric"]))
+        if not self.stderr.isatty():
+            return make_report(study, metric=options["metric"]).report
+        made = make_report(study, metric=options["metric"], progress=self._tell)
+        self._tell(1.0, "")
+        return made.report
+
+    def _tell(self, share: float, step: str) -> None:
+        """On one line of the terminal, never in a file or a pipe."""
+        self.stderr.write(f"{share:4.0%} {step:40}", style_func=str, ending="\r")
 
     def _replayed(self, options: dict[str, Any]) -> AgreementReport:
         found = replay(options["from_bundle"])

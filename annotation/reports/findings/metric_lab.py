@@ -23,9 +23,13 @@ class MetricAgreement:
 
 @dataclass(frozen=True, slots=True)
 class MetricLab:
-    """common_comparisons: those with votes and scores by every metric, on which pairs are compared."""
+    """common_comparisons: those with votes and scores by every metric, on which pairs are compared.
+
+    equivalence_margin: the one that the manifest fixed; None where it fixed none.
+    """
 
     common_comparisons: int
+    equivalence_margin: float | None
     metrics: tuple[MetricAgreement, ...]
     pairs: tuple[MetricPair, ...]
 
@@ -47,5 +51,6 @@ def metric_lab(data: StudyData, found: Outcome, *, resampling: Resampling) -> Me
         )
     signs = {name: metric_winners(margin[common]) for name, margin in margins.items()}
     clusters = data.comparisons.cluster[common]
-    pairs = compare_metrics(found.people[common], signs, clusters=clusters, resampling=resampling)
-    return MetricLab(common_comparisons=int(common.sum()), metrics=tuple(rows), pairs=pairs)
+    within = data.manifest.analysis.equivalence_margin
+    pairs = compare_metrics(found.people[common], signs, clusters=clusters, resampling=resampling, margin=within)
+    return MetricLab(int(common.sum()), within, metrics=tuple(rows), pairs=pairs)

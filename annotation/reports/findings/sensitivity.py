@@ -1,5 +1,6 @@
 """Whether the agreement hangs on how it is computed: other annotators, annotators of unequal skill. Pure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,12 +48,28 @@ class Sensitivity:
     dawid_skene: tuple[SkillModel, ...]
 
 
-def sensitivity(kept: Analysed, *, ties: TieTreatment, may_tie: bool, resampling: Resampling) -> Sensitivity:
-    """The agreement under resampled annotators, and with winners that weigh annotators by their skill."""
+def sensitivity(
+    kept: Analysed,
+    *,
+    ties: TieTreatment,
+    may_tie: bool,
+    resampling: Resampling,
+    progress: Callable[[float], None] | None = None,
+) -> Sensitivity:
+    """The agreement under resampled annotators, and with winners that weigh annotators by their skill.
+
+    progress: told the share of the resamples of both that is done.
+    """
     budgeted = within_budget(resampling, numbers=len(kept.votes.choice), budget=TWO_WAY_BUDGET)
     return Sensitivity(
         bootstrap=_bars(kept, ties=ties, resampling=resampling),
-        two_way=two_way_agreement(kept.votes, kept.metric, clusters=kept.clusters, resampling=budgeted),
+        two_way=two_way_agreement(
+            kept.votes,
+            kept.metric,
+            clusters=kept.clusters,
+            resampling=budgeted,
+            progress=(lambda done: progress(done / budgeted.resamples)) if progress else None,
+        ),
         dawid_skene=tuple(
             _skill_model(kept, prior=prior, ties=ties, may_tie=may_tie, level=resampling.level)
             for prior in ("uniform", "learned")

@@ -1,5 +1,6 @@
 """What the report finds beyond the headline, against values known beforehand or recomputed the long way."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from annotation.reports.figures import draw
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.gathering import gather
 from annotation.reports.html import figures_of
+from annotation.reports.plain_text import to_text
 from annotation.reports.report import build_report
 from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
 from scoring.scores import embeddings_of
@@ -171,3 +173,21 @@ def test_longest_run(sides: list[int], length: int, probability: float | None) -
     found = longest_run(np.array(sides, dtype=np.int8))
     assert found.length == length
     assert found.probability == (None if probability is None else pytest.approx(probability))
+
+
+@pytest.mark.parametrize(("margin", "is_equivalent"), [(None, None), (0.9, True), (0.02, False)])
+def test_equivalence_is_judged_by_the_margin_that_the_manifest_fixed(
+    margin: float | None, is_equivalent: bool | None
+) -> None:
+    analysis = {"resamples": 200, "equivalence_margin": margin}
+    plan = replace(crossed([[30, 2], [1, 26]]), manifest={"analysis": analysis})
+    study, manifest = make_study(plan)
+    for number, comparison in enumerate(study.comparisons.all()):
+        comparison.image_set_a.scores.create(metric="lpips", value=2.0 if number % 20 else 0.0, source="imported")
+        comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
+    report = build_report(gather(study, manifest=manifest))
+    assert report.results is not None
+    (pair,) = report.results.metrics.pairs
+    assert (report.results.metrics.equivalence_margin, pair.is_equivalent) == (margin, is_equivalent)
+    said = {None: "no difference shown is not equality", True: "; shown to be", False: "not shown to be"}[is_equivalent]
+    assert said.lstrip("; ") in to_text(report)

@@ -414,6 +414,7 @@ def test_every_key_of_the_file_is_written_back() -> None:
             "withdrawal_until": "2026-12-24T00:00:00Z",
         },
         prompts=[{"text": "a", "cluster": "b"}],
+        analysis={"equivalence_margin": 0.05},
     )
     text = write_study_file(manifest)
     for key in file_keys():

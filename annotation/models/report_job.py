@@ -1,0 +1,42 @@
+"""A report that is to be made, or was: one row for each study and metric."""
+
+from typing import ClassVar
+
+from django.db import models
+
+from annotation.models.study import Study
+from generation.models import LeasedJob
+
+
+class ReportJob(LeasedJob):
+    """What making a report came to. `annotation.reports.asking` says when another one is due.
+
+    metric: the one to report. stamp: hash of the study's counts and states that the latest report was asked for.
+    sha256: of everything that went into the finished report, which is also the name of its file; empty before the
+    first one, and kept while the next one is made. percent, step: how far the making is.
+    """
+
+    task_name = "annotation.tasks.make_report"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="report_jobs")
+    metric = models.CharField(max_length=300)
+    stamp = models.CharField(max_length=64)
+    sha256 = models.CharField(max_length=64, blank=True)
+    percent = models.PositiveSmallIntegerField(default=0)
+    step = models.CharField(max_length=100, blank=True)
+
+    class Meta(LeasedJob.Meta):
+        abstract = False
+        ordering = ("id",)
+        constraints: ClassVar = [
+            *LeasedJob.Meta.constraints,
+            models.UniqueConstraint(fields=["study", "metric"], name="one_report_job_per_study_and_metric"),
+        ]
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it will be made without anybody asking again."""
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+    def __str__(self) -> str:
+        return f"report of {self.study_id} by {self.metric}: {self.state}"

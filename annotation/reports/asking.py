@@ -1,0 +1,117 @@
+"""When a report is due, and what became of it: the job table's side of `making`.
+
+One row for each study and metric. A page asks for the report each time that it is looked at; asking twice, or while it
+is being made, changes nothing.
+"""
+
+import hashlib
+import json
+import time
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.utils import timezone
+
+from annotation.models import ReportJob, Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.gathering import chosen_metric, main_votes, set_scores
+from annotation.reports.making import code_sha256, forget_report, make_report, stored_report
+from annotation.studies.current import current_manifest
+from generation.jobs import enqueue, requeue
+from generation.leases import Lease
+
+AT_MOST_EVERY = timedelta(minutes=1)  # while votes come in, each look at the page would make another one
+_TOLD_EVERY = 0.5  # seconds between two notes of how far it is
+
+
+def ask(study: Study, *, metric: str = "") -> ReportJob:
+    """The job of the study's report: queued where there is none yet, or where the study has changed since.
+
+    metric: as for `gather`, which also says what is refused. A report that failed is made again by `ask_again` only.
+    """
+    chosen = chosen_metric(study, manifest=current_manifest(study), metric=metric)
+    now, wanted = timezone.now(), stamp(study, metric=chosen)
+    job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, defaults={"stamp": wanted})
+    if is_new:
+        enqueue([job])
+    elif _is_due(job, study, wanted, long_ago=now - AT_MOST_EVERY):
+        ask_again(job, stamp=wanted)
+    return job
+
+
+def ask_again(job: ReportJob, *, stamp: str = "") -> None:
+    """Queue a report that failed, or that the study has outgrown; nothing where it waits or is being made."""
+    with transaction.atomic():
+        if requeue(ReportJob.objects.filter(pk=job.pk)):
+            ReportJob.objects.filter(pk=job.pk).update(percent=0, step="", **({"stamp": stamp} if stamp else {}))
+            job.refresh_from_db()
+            enqueue([job])
+
+
+def finished_report(job: ReportJob) -> AgreementReport | None:
+    """The latest finished report, also while the next one is made. None where there is none that may still be shown:
+    one of an open study says less, or something else, than the closed study's report will.
+    """
+    report = stored_report(job.sha256)
+    return report if report is not None and report.study.state == job.study.state else None
+
+
+def work_on_report(job: ReportJob, lease: Lease) -> None:
+    """Make the report of a claimed job. Made twice it is the same: the second time it is only read."""
+    before = job.sha256
+    told_at = 0.0
+
+    def tell(share: float, step: str) -> None:
+        nonlocal told_at
+        lease.check()
+        if time.monotonic() - told_at > _TOLD_EVERY:
+            told_at = time.monotonic()
+            _rows(job).update(percent=round(100 * share), step=step)
+
+    wanted = stamp(job.study, metric=job.metric)
+    made = make_report(job.study, metric=job.metric, progress=tell)
+    _rows(job).update(sha256=made.sha256, stamp=wanted, percent=100, step="")
+    if before not in ("", made.sha256) and not ReportJob.objects.filter(sha256=before).exists():
+        forget_report(before)
+
+
+def stamp(study: Study, *, metric: str) -> str:
+    """SHA-256 of counts and latest times that change whenever something changes that a report is made from.
+
+    It costs a few queries where `making.fingerprint` reads every vote. What it cannot see leaves the report as it was
+    until something else changes: it is a hint that another one is due, never the name of a report.
+    """
+    votes = main_votes(study).aggregate(
+        votes=Count("pk"),
+        standing=Count("pk", filter=Q(state="standing")),
+        late=Count("pk", filter=Q(state="late")),
+        excluded=Count("pk", filter=Q(excluded_at__isnull=False)),
+        received=Max("received_at"),
+        excluded_at=Max("excluded_at"),
+    )
+    seen = [
+        code_sha256(),
+        study.state,
+        study.manifest_sha256,
+        study.manifest_versions.count(),
+        sorted(votes.items()),
+        sorted(study.annotators.order_by().values_list("state").annotate(Count("pk"), Sum("withdrawn_vote_count"))),
+        sorted(set_scores(study).order_by().values_list("metric").annotate(Count("pk"), Max("pk"))),
+        study.events.aggregate(Count("pk"), Max("pk")),
+        metric,
+    ]
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()
+
+
+def _is_due(job: ReportJob, study: Study, wanted: str, *, long_ago: datetime) -> bool:
+    if job.state == ReportJob.State.FAILED:
+        return job.stamp != wanted
+    report = stored_report(job.sha256)
+    if report is None or report.study.state != study.state:
+        return True
+    return job.stamp != wanted and (job.finished_at is None or job.finished_at < long_ago)
+
+
+def _rows(job: ReportJob) -> QuerySet[ReportJob]:
+    return ReportJob.objects.filter(pk=job.pk, claimed_by=job.claimed_by)

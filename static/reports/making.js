@@ -1,0 +1,25 @@
+// A report that is being made: how far it is, and the report itself as soon as it is there.
+
+const EVERY_MS = 1000;
+const bar = document.getElementById("making");
+const step = document.getElementById("step");
+
+async function look() {
+  try {
+    const answer = await fetch(bar.dataset.progress, { cache: "no-store" });
+    if (answer.ok) {
+      const job = await answer.json();
+      if (job.state !== "queued" && job.state !== "running") {
+        location.reload();
+        return;
+      }
+      bar.value = job.percent;
+      if (job.step) step.textContent = `The report is being made: ${job.step}.`;
+    }
+  } catch {
+    // The line is down: the next look may get through.
+  }
+  setTimeout(look, EVERY_MS);
+}
+
+setTimeout(look, EVERY_MS);
