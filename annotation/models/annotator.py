@@ -66,6 +66,11 @@ class Annotator(models.Model):
         null=True, blank=True, help_text="Since when nothing was free although comparisons lack votes."
     )
     screened_out_for = models.CharField(max_length=13, choices=Screening, blank=True)
+    broken_rules = models.CharField(
+        max_length=200,
+        blank=True,
+        help_text="Which of the study's quality rules; why the votes are excluded. Said to nobody before the end.",
+    )
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_vote_count = models.PositiveIntegerField(default=0, help_text="How many votes the withdrawal deleted.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -83,7 +88,7 @@ class Annotator(models.Model):
             models.CheckConstraint(
                 name="annotator_withdrawn_has_a_time_and_nothing_else",
                 condition=Q(withdrawn_at__isnull=True, withdrawn_vote_count=0)
-                | Q(state="withdrawn", label="", consent_sha256="", instructions_read_at__isnull=True),
+                | Q(state="withdrawn", label="", consent_sha256="", broken_rules="", instructions_read_at__isnull=True),
             ),
         ]
 

@@ -12,6 +12,8 @@ from annotation.models.comparison import Comparison
 class Assignment(models.Model):
     """What one annotator was shown for one comparison. Stored, never recomputed.
 
+    Kind main is the comparison itself. Repeat, ladder and instructed are checks, given out among the comparisons
+    and counted apart (see `voting.checks`); practice comes before them.
     It holds a slot of its comparison while `leased` or `voted` (kind main only). A `released` row
     keeps its sides: leasing it again reopens it as it was. `late`: answered when its slot was taken.
     `reported`: given back for an image that failed or offends, and not given to this annotator again.
@@ -23,6 +25,9 @@ class Assignment(models.Model):
         LADDER = "ladder"
         INSTRUCTED = "instructed"
         PRACTICE = "practice"
+
+    # Given out among the comparisons, which they look like.
+    CHECKS: ClassVar = (Kind.REPEAT, Kind.LADDER, Kind.INSTRUCTED)
 
     class State(models.TextChoices):
         LEASED = "leased"
@@ -46,6 +51,12 @@ class Assignment(models.Model):
     )
     left_images = models.JSONField(default=list, help_text="Image ids in the order shown.")
     right_images = models.JSONField(default=list)
+    known_choice = models.CharField(
+        max_length=5, blank=True, help_text="The choice that is right by construction; empty where none is."
+    )
+    replaced_count = models.PositiveSmallIntegerField(
+        default=0, help_text="Images of the other side that belong to other prompts, in a pair of known order."
+    )
     rendition = models.CharField(max_length=20, blank=True, help_text="Which size of image the grid showed.")
     is_ahead = models.BooleanField(
         default=False, help_text="Fetched by the page, held by a short lease, not seen by anybody yet."
@@ -63,7 +74,7 @@ class Assignment(models.Model):
             ),
             models.UniqueConstraint(
                 fields=["annotator"],
-                condition=Q(state="leased", kind="main", is_ahead=False),
+                condition=Q(state="leased", is_ahead=False),
                 name="one_comparison_on_the_screen",
             ),
             models.CheckConstraint(

@@ -4,27 +4,18 @@ Every check takes the parts of a manifest by field name. It passes over a part t
 a list, so that a study file with a broken section still hears of all its other faults.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import Any
 
-Parts = Mapping[str, Any]
-Key = tuple[str | int, ...]
+from annotation.studies.faults import Fault, Key, Parts
+from annotation.studies.quality_contradictions import quality_faults
+
 MODELS = ("model_a", "model_b")
 # Pages of their own below /studies/.
 RESERVED = ("plan",)
 # What a votes file may say instead of a model's name.
 CHOICES = ("left", "right", "tie")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """Something wrong: under which key of the manifest, and one sentence with the way out."""
-
-    key: Key
-    sentence: str
 
 
 def contradictions(parts: Parts) -> list[Fault]:
@@ -185,4 +176,5 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _check,
     _known_order,
     _platform,
+    quality_faults,
 )

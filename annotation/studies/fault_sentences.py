@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from pydantic_core import ErrorDetails
 
-from annotation.studies.contradictions import Fault
+from annotation.studies.faults import Fault
 from annotation.studies.study_tables import unknown_key
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from annotation.studies.contradictions import contradictions
 from annotation.studies.frame_plan import FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
-from annotation.voting.rules import Allocation, VotingRules
+from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
@@ -80,6 +80,7 @@ class Texts(Section):
     welcome: str = ""
     consent: str = ""
     instructions: str = ""
+    instructed: str = "To show that you are reading this, please choose the set called “{side}”, whatever it shows."
     debrief: str = ""
 
     @property
@@ -121,6 +122,7 @@ class Manifest(Section):
     annotation: AnnotationPlan = AnnotationPlan()
     texts: Texts = Texts()
     frame: FramePlan = FramePlan()
+    quality: QualityRules = QualityRules()
     platform: PlatformPlan = PlatformPlan()
     analysis: AnalysisPlan = AnalysisPlan()
 
@@ -146,6 +148,7 @@ class Manifest(Section):
             prefetch=plan.prefetch,
             allocation=plan.allocation,
             stops_early=plan.early_stopping,
+            quality=self.quality,
         )
 
 

@@ -16,8 +16,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from annotation.studies.contradictions import MODELS, Fault, Key, contradictions
+from annotation.studies.contradictions import MODELS, contradictions
 from annotation.studies.fault_sentences import faults_of
+from annotation.studies.faults import Fault, Key
 from annotation.studies.manifest import Manifest
 from annotation.studies.section import Section
 from annotation.studies.study_tables import Draft, translate

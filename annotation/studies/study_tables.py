@@ -10,7 +10,8 @@ from typing import Any
 
 from django.utils.text import slugify
 
-from annotation.studies.contradictions import MODELS, Fault, Key
+from annotation.studies.contradictions import MODELS
+from annotation.studies.faults import Fault, Key
 from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
 from annotation.studies.seeds import draw_seeds
 from annotation.studies.texts import read_text

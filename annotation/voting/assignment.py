@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
+from annotation.voting.exclusion import is_to_be_screened_out, screen_out
 from annotation.voting.opening import closure, sentence
 from annotation.voting.rules import VotingRules
 from annotation.voting.search import Hold, Progress, free, lease_another, progress_of, unseen
@@ -40,13 +41,13 @@ class NextKind(StrEnum):
 class Next:
     """The answer to "next": a comparison, or wait (seconds, at most one lease), or done.
 
-    `done_count` of `quota` comparisons are answered; the quota is never above the study's size. `ahead` are
-    the comparisons held for later, in their order; nobody has seen them yet.
+    `done_count` of `total` are answered, checks among them; the quota is never above the study's size. `ahead`
+    are the comparisons held for later, in their order; nobody has seen them yet.
     """
 
     kind: NextKind
     done_count: int
-    quota: int
+    total: int
     assignment: Assignment | None = None
     ahead: tuple[Assignment, ...] = ()
     wait_seconds: int = 0
@@ -55,10 +56,17 @@ class Next:
 def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
     """The annotator's live assignment if there is one (a reload shows the same), else a new lease.
 
-    Done means that the quota is reached or that every comparison the annotator has not answered is full
-    of standing votes; comparisons that were set aside count for neither. Raises `Refused` when the study
-    is not open or the annotator has left it.
+    A check comes in the place of a comparison where one is due. Done means that the quota is reached or that
+    every comparison the annotator has not answered is full of standing votes; comparisons that were set aside
+    count for neither. Raises `Refused` when the study is not open or the annotator has left it.
     """
+    answer = _search(annotator, rules, now)
+    if answer.kind == NextKind.DONE:
+        screen_out(annotator=annotator, rules=rules, now=now)
+    return answer
+
+
+def _search(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
     with transaction.atomic():
         if found := lease_under_lock(annotator=lock(annotator.pk), rules=rules, now=now):
             return found
@@ -94,19 +102,18 @@ def lease_under_lock(
     live = _live(annotator, is_patient=is_patient)
     if live:
         assignment = _make_current(live[0], rules, now)
-    elif progress.answered_count >= progress.quota:
-        return _done(annotator, progress, now)
     else:
         hold = Hold(rules, now, now + timedelta(seconds=rules.lease_seconds))
-        if (leased := lease_another(annotator, progress, hold, is_patient=is_patient)) is None:
-            return None
-        assignment, progress = leased
+        leased, progress = lease_another(annotator, progress, hold, is_patient=is_patient)
+        if leased is None:
+            return _done(annotator, progress, rules, now) if progress.is_complete else None
+        assignment = leased
     ahead = _ahead(annotator, live[1:], progress, rules, now)
     if annotator.state == Annotator.State.FINISHED or annotator.waiting_since:
         Annotator.objects.filter(pk=annotator.pk).update(
             state=Annotator.State.ACTIVE, finished_at=None, waiting_since=None
         )
-    return Next(NextKind.COMPARISON, progress.answered_count, progress.quota, assignment, ahead)
+    return Next(NextKind.COMPARISON, progress.done_count, progress.total, assignment, ahead)
 
 
 @transaction.atomic
@@ -179,13 +186,12 @@ def make_way(*, annotator: Annotator, rules: VotingRules, now: datetime) -> list
     Assignment.objects.filter(pk__in=excess).update(
         state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
     )
-    return [one.comparison_id for one in live[kept_count:]]
+    return [one.comparison_id for one in live[kept_count:] if one.kind == Assignment.Kind.MAIN]
 
 
 def _leased(annotator: Annotator) -> QuerySet[Assignment]:
-    return Assignment.objects.filter(
-        annotator=annotator, kind=Assignment.Kind.MAIN, state=Assignment.State.LEASED
-    ).select_related("comparison__prompt")
+    leased = Assignment.objects.filter(annotator=annotator, state=Assignment.State.LEASED)
+    return leased.select_related("comparison__prompt")
 
 
 def _live(annotator: Annotator, *, is_patient: bool) -> list[Assignment]:
@@ -210,9 +216,11 @@ def _ahead(
     """What is held ahead, renewed, and filled up to the rule: never beyond the quota, never waiting for others."""
     hold = Hold(rules, now, ahead_end(rules, now), is_ahead=True)
     Assignment.objects.filter(pk__in=[one.pk for one in held]).update(lease_expires_at=hold.ends_at)
-    wanted = min(rules.prefetch, progress.quota - progress.answered_count - 1)
-    while len(held) < wanted and (leased := lease_another(annotator, progress, hold)):
-        held, progress = [*held, leased[0]], leased[1]
+    while len(held) < rules.prefetch:
+        leased, progress = lease_another(annotator, progress, hold)
+        if leased is None:
+            break
+        held = [*held, leased]
     return tuple(held)
 
 
@@ -221,10 +229,11 @@ def ahead_end(rules: VotingRules, now: datetime) -> datetime:
     return now + timedelta(seconds=min(AHEAD_SECONDS, rules.lease_seconds))
 
 
-def _done(annotator: Annotator, progress: Progress, now: datetime) -> Next:
-    if annotator.state == Annotator.State.ACTIVE:
+def _done(annotator: Annotator, progress: Progress, rules: VotingRules, now: datetime) -> Next:
+    # Screening out waits for several comparisons, so it has a transaction of its own.
+    if annotator.state == Annotator.State.ACTIVE and not is_to_be_screened_out(annotator, rules):
         Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.FINISHED, finished_at=now)
-    return Next(NextKind.DONE, progress.answered_count, progress.quota)
+    return Next(NextKind.DONE, progress.done_count, progress.total)
 
 
 def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
@@ -234,11 +243,11 @@ def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Ne
     something is free by now, so look again at once.
     """
     progress = progress_of(annotator, rules)
-    wait = Next(NextKind.WAIT, progress.answered_count, progress.quota)
+    wait = Next(NextKind.WAIT, progress.done_count, progress.total)
     unfinished = unseen(annotator).filter(vote_count__lt=F("overlap"))
     close_decided(unfinished, rules=rules, now=now)
     if not unfinished.exists():
-        return _done(annotator, progress, now)
+        return _done(annotator, progress, rules, now)
     if free(annotator).exists():
         return wait
     leases = Assignment.objects.filter(
@@ -249,6 +258,6 @@ def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Ne
         return wait
     patience_ends_at = (annotator.waiting_since or now) + timedelta(seconds=rules.lease_seconds)
     if patience_ends_at <= now:
-        return _done(annotator, progress, now)
+        return _done(annotator, progress, rules, now)
     Annotator.objects.filter(pk=annotator.pk, waiting_since=None).update(waiting_since=now)
     return replace(wait, wait_seconds=math.ceil((min(ends_at, patience_ends_at) - now).total_seconds()))

@@ -12,12 +12,14 @@ from annotation.models import Annotator, Assignment, Vote
 from annotation.voting import slots
 from annotation.voting.assignment import (
     Next,
+    NextKind,
     lease_under_lock,
     lock,
     make_way,
     next_assignment,
     refuse_unless_taking_part,
 )
+from annotation.voting.exclusion import judge, mark, screen_out
 from annotation.voting.opening import Closure, closure
 from annotation.voting.rules import VotingRules
 from generation.refusals import Refused
@@ -50,13 +52,13 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class CastResult:
-    """What became of a ballot, and the vote that is kept for its assignment."""
+    """What became of a ballot, the vote that is kept for its assignment, and whether exclusions may have changed."""
 
     state: CastState
     vote: Vote
+    are_marks_due: bool = False
 
 
-@transaction.atomic
 def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:
     """Record a vote, once, however often it is sent.
 
@@ -65,7 +67,12 @@ def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now
     as late. Raises `BallotInvalid` for a choice that the study does not offer, a vote faster than the
     minimum viewing time, or a vote id used for something else; `Refused` when the annotator has left.
     """
-    return _cast_under_lock(lock(assignment.annotator_id), ballot, assignment, rules, now)
+    with transaction.atomic():
+        annotator = lock(assignment.annotator_id)
+        result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+    if result.are_marks_due:
+        mark(annotator=annotator, rules=rules, now=now)
+    return result
 
 
 def vote_and_next(
@@ -78,19 +85,24 @@ def vote_and_next(
     with transaction.atomic():
         annotator = lock(assignment.annotator_id)
         result = _cast_under_lock(annotator, ballot, assignment, rules, now)
-        if reason := closure(study=annotator.study, rules=rules, now=now):
-            return result, reason
-        following = lease_under_lock(annotator=annotator, rules=rules, now=now)
-    # The vote is committed; only now may the search wait for what others hold.
-    return result, following or next_assignment(annotator=annotator, rules=rules, now=now)
+        following: Next | Closure | None = closure(study=annotator.study, rules=rules, now=now)
+        following = following or lease_under_lock(annotator=annotator, rules=rules, now=now)
+    # The vote is committed; only now may anything wait for what others hold.
+    if result.are_marks_due:
+        mark(annotator=annotator, rules=rules, now=now)
+    if following is None:
+        following = next_assignment(annotator=annotator, rules=rules, now=now)
+    elif isinstance(following, Next) and following.kind == NextKind.DONE:
+        screen_out(annotator=annotator, rules=rules, now=now)
+    return result, following
 
 
 def last_vote(*, annotator: Annotator, rules: VotingRules) -> Vote | None:
     """The annotator's last vote that stands, where the study lets votes be undone."""
     if not rules.undo_seconds:
         return None
-    standing = Vote.objects.filter(assignment__annotator=annotator, state=Vote.State.STANDING, excluded_at=None)
-    return standing.filter(assignment__kind=Assignment.Kind.MAIN).order_by("-received_at").first()
+    standing = Vote.objects.filter(assignment__annotator=annotator, state=Vote.State.STANDING)
+    return standing.exclude(assignment__kind=Assignment.Kind.PRACTICE).order_by("-received_at").first()
 
 
 def undo_seconds_left(*, vote: Vote, rules: VotingRules, now: datetime) -> float:
@@ -99,7 +111,6 @@ def undo_seconds_left(*, vote: Vote, rules: VotingRules, now: datetime) -> float
     return max(0.0, left) if vote.state == Vote.State.STANDING else 0.0
 
 
-@transaction.atomic
 def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
     """Take a vote back: it stays, superseded, and its comparison is on the screen again with its slot held.
 
@@ -107,14 +118,25 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
 
     Raises `Refused` after `undo_seconds`, or where the vote does not stand, or the study has closed.
     """
-    annotator = lock(vote.assignment.annotator_id)
+    with transaction.atomic():
+        annotator = lock(vote.assignment.annotator_id)
+        assignment = _undo_under_lock(annotator, vote, rules, now)
+        is_due = judge(annotator=annotator, rules=rules)
+    if is_due:
+        mark(annotator=annotator, rules=rules, now=now)
+    return assignment
+
+
+def _undo_under_lock(annotator: Annotator, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
     refuse_unless_taking_part(annotator)
     if closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED:
         raise Refused(_("The study has closed, so this vote can no longer be undone."))
     if (now - vote.received_at).total_seconds() > rules.undo_seconds:
         raise Refused(_("The time in which this vote could be undone is over."))
-    standing = Vote.objects.filter(pk=vote.pk, state=Vote.State.STANDING, excluded_at=None)
-    if not standing.update(state=Vote.State.SUPERSEDED):
+    # An excluded vote can be undone like any other, so that nobody learns of the exclusion.
+    standing = Vote.objects.filter(pk=vote.pk, state=Vote.State.STANDING)
+    was_excluded = rules.needs_lead and standing.exclude(excluded_at=None).exists()
+    if not standing.update(state=Vote.State.SUPERSEDED, excluded_at=None, exclusion_reason=""):
         raise Refused(_("This vote does not stand, so there is nothing to undo."))
     given_back = make_way(annotator=annotator, rules=rules, now=now)
     assignment = _on_the_screen_again(vote.assignment_id, rules, now)
@@ -124,7 +146,8 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
         if comparison_id in given_back:
             slots.free([comparison_id])
         else:
-            slots.uncount_vote(comparison_id, slots.lead_of(vote.choice, assignment.left_model))
+            lead = 0 if was_excluded else slots.lead_of(vote.choice, assignment.left_model)
+            slots.uncount_vote(comparison_id, lead)
     Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.FINISHED).update(
         state=Annotator.State.ACTIVE, finished_at=None
     )
@@ -163,7 +186,8 @@ def _cast_under_lock(
         received_at=now,
         response_ms=ballot.response_ms,
     )
-    return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote)
+    are_marks_due = judge(annotator=annotator, rules=rules)
+    return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote, are_marks_due)
 
 
 def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> None:

@@ -3,10 +3,12 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, ImageReport
 from annotation.voting.assignment import give_back, lock, refuse_unless_taking_part
+from generation.models import GeneratedImage
 from generation.refusals import Refused
 
 REPORTERS_THAT_PARK = 3
@@ -27,14 +29,30 @@ def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datet
         assignment=assignment, image_id=image_id, kind=kind, defaults={"reported_at": now}
     )
     give_back(assignment, Assignment.State.REPORTED, now)
-    comparison = Comparison.objects.select_for_update(no_key=True).get(pk=assignment.comparison_id)
+    comparison = Comparison.objects.select_for_update(no_key=True).get(pk=_comparison_of(assignment, image_id))
     if comparison.parked_at is None and _reporter_count(comparison) >= REPORTERS_THAT_PARK:
         Comparison.objects.filter(pk=comparison.pk).update(parked_at=now)
     return report
 
 
+def _comparison_of(assignment: Assignment, image_id: int) -> int:
+    """The comparison that the image belongs to: in a pair of known order it may be another than the assignment's."""
+    if not assignment.replaced_count:
+        return assignment.comparison_id
+    own = Comparison.objects.filter(study=assignment.comparison.study_id)
+    image_set = GeneratedImage.objects.filter(pk=image_id).values("image_set")
+    return own.filter(Q(image_set_a__in=image_set) | Q(image_set_b__in=image_set)).values_list("pk", flat=True)[0]
+
+
+def _reports_on(comparison: Comparison) -> QuerySet[ImageReport]:
+    """The open reports on the comparison's images, wherever they were shown."""
+    of_sets = Q(image__image_set__in=(comparison.image_set_a_id, comparison.image_set_b_id))
+    of_study = Q(assignment__comparison__study=comparison.study_id)
+    return ImageReport.objects.filter(of_sets & of_study, settled_at=None)
+
+
 def _reporter_count(comparison: Comparison) -> int:
-    open_reports = ImageReport.objects.filter(assignment__comparison=comparison, settled_at=None)
+    open_reports = _reports_on(comparison)
     return open_reports.order_by().values("assignment__annotator").distinct().count()
 
 
@@ -44,5 +62,5 @@ def give_out_again(*, comparison: Comparison, now: datetime) -> bool:
     parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
     if not parked.update(parked_at=None):
         return False
-    ImageReport.objects.filter(assignment__comparison=comparison, settled_at=None).update(settled_at=now)
+    _reports_on(comparison).update(settled_at=now)
     return True

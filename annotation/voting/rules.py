@@ -1,10 +1,79 @@
 """What voting needs to know of a study's manifest; pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from annotated_types import Interval, Len
 
 Allocation = Literal["even", "nearly_done", "split"]
+Share = Annotated[float, Interval(gt=0, lt=1)]
+# The chance that somebody attentive breaks a rule; above a twentieth it would be no rule but a lottery. 0: no rule.
+Chance = Annotated[float, Interval(ge=0, le=0.05)]
+
+
+class QualityRule(StrEnum):
+    """Why an annotator's votes may be excluded."""
+
+    CHECKS_FAILED = "checks_failed"
+    TOO_FAST = "too_fast"
+    SAME_SIDE = "same_side"
+    REPEATS_CONTRADICTED = "repeats_contradicted"
+
+    @property
+    def words(self) -> str:
+        """The rule as a reader knows it."""
+        return "always the same side" if self == QualityRule.SAME_SIDE else self.replace("_", " ")
+
+
+@dataclass(frozen=True, slots=True)
+class QualityRules:
+    """Which checks an annotator meets among the comparisons, and which rules exclude votes.
+
+    ladder: one pair of known order for each share of images replaced, in this order. first_check_after: comparisons
+    before the first check. repeat_distance: comparisons between one and its repeat, at least. slip: the chance that
+    somebody attentive fails one check, contradicts themselves in one repeat, or votes within fast_seconds once. Each of
+    the four rules is the chance that somebody attentive breaks it. screens_out: rules that end in screening out.
+    """
+
+    ladder: Annotated[tuple[Share, ...], Len(max_length=20)] = ()
+    repeats: Annotated[int, Interval(ge=0, le=20)] = 0
+    instructed: Annotated[int, Interval(ge=0, le=5)] = 0
+    first_check_after: Annotated[int, Interval(ge=0, le=1000)] = 2
+    repeat_distance: Annotated[int, Interval(ge=1, le=1000)] = 5
+    slip: Annotated[float, Interval(gt=0, lt=0.5)] = 0.05
+    fast_seconds: Annotated[float, Interval(gt=0, le=60)] = 1.0
+    checks_failed: Chance = 0.0
+    too_fast: Chance = 0.0
+    same_side: Chance = 0.0
+    repeats_contradicted: Chance = 0.0
+    screens_out: tuple[QualityRule, ...] = ()
+
+    @property
+    def check_count(self) -> int:
+        """How many checks there are in all."""
+        return len(self.ladder) + self.repeats + self.instructed
+
+    @property
+    def decisive_count(self) -> int:
+        """How many checks the rule about checks failed goes by: rungs with half of the images replaced, instructed."""
+        return sum(share >= 0.5 for share in self.ladder) + self.instructed
+
+    def probability(self, rule: QualityRule) -> float:
+        """The chance that somebody attentive breaks the rule; 0 where the study has no such rule."""
+        chances = {
+            QualityRule.CHECKS_FAILED: self.checks_failed,
+            QualityRule.TOO_FAST: self.too_fast,
+            QualityRule.SAME_SIDE: self.same_side,
+            QualityRule.REPEATS_CONTRADICTED: self.repeats_contradicted,
+        }
+        return chances[rule]
+
+    @property
+    def in_force(self) -> tuple[QualityRule, ...]:
+        """The rules that the study has."""
+        return tuple(rule for rule in QualityRule if self.probability(rule))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +96,7 @@ class VotingRules:
     minimum_viewing_seconds: float = 0.0
     allocation: Allocation = "even"
     stops_early: bool = False
+    quality: QualityRules = field(default_factory=QualityRules)
 
     @property
     def needs_lead(self) -> bool:

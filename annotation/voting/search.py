@@ -1,4 +1,4 @@
-"""Find a comparison for an annotator, take a slot of it, lease it with its sides and orders."""
+"""Find what an annotator gets next: a check that is due, or a comparison with a slot free. Lease it as it is shown."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -9,6 +9,7 @@ from django.db.models.functions import Abs, Coalesce
 from annotation.models import Annotator, Assignment, Comparison
 from annotation.voting import slots
 from annotation.voting.allocation import Side, left_model, present, search_start, stored_chance
+from annotation.voting.checks import Checks, check_assignment, checks_of
 from annotation.voting.rules import Allocation, VotingRules
 from annotation.voting.stopping import close_decided
 from generation.models import GeneratedImage
@@ -27,13 +28,38 @@ ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an annotator is: main assignments ever made, by how much oftener they had A on the left than B,
-    those answered, the quota, the study's last position."""
+    those answered and held; the quota, the study's last position.
+
+    `done_count` of `total` counts the checks among the comparisons too, so that nothing tells them apart.
+    """
 
     assignment_count: int
     left_lead: int
     answered_count: int
+    held_count: int
     quota: int
     last_position: int
+    checks: Checks
+
+    @property
+    def done_count(self) -> int:
+        """Comparisons and checks answered."""
+        return self.answered_count + self.checks.answered_count
+
+    @property
+    def total(self) -> int:
+        """Comparisons and checks planned."""
+        return self.quota + self.checks.planned_count
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every comparison is answered and every check that can be made."""
+        return self.answered_count >= self.quota and not self.checks.to_come
+
+    @property
+    def had_count(self) -> int:
+        """Comparisons answered, on the screen or held ahead: a check comes after so many."""
+        return self.answered_count + self.held_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +73,27 @@ class Hold:
 
 
 def progress_of(annotator: Annotator, rules: VotingRules) -> Progress:
-    """One query. Not part of `lock`'s: after waiting for a lock, PostgreSQL keeps the old view of other tables."""
+    """One query, and one more for checks. Not part of `lock`'s: after waiting, PostgreSQL keeps other tables' view."""
     main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
     counts = main.values("annotator").annotate(
         total=Count("pk"),
         answered=Count("pk", filter=Q(state__in=ANSWERED)),
+        held=Count("pk", filter=Q(state=Assignment.State.LEASED)),
         lefts=Count("pk", filter=Q(left_model=Assignment.Side.A)),
     )
     positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
-    assignment_count, lefts, answered_count, last_position = (
+    assignment_count, lefts, answered_count, held_count, last_position = (
         Annotator.objects.filter(pk=annotator.pk)
         .values_list(
-            *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered")),
+            *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered", "held")),
             Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
         )
         .get()
     )
     quota = min(rules.comparisons_per_annotator, last_position + 1)
-    return Progress(assignment_count, 2 * lefts - assignment_count, answered_count, quota, last_position)
+    checks = checks_of(annotator, quota=quota, rules=rules.quality)
+    left_lead = 2 * lefts - assignment_count
+    return Progress(assignment_count, left_lead, answered_count, held_count, quota, last_position, checks)
 
 
 def unseen(annotator: Annotator) -> QuerySet[Comparison]:
@@ -86,17 +115,31 @@ def free(annotator: Annotator) -> QuerySet[Comparison]:
 
 def lease_another(
     annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: bool = False
-) -> tuple[Assignment, Progress] | None:
-    """Lease one more comparison, and the progress with it; None where nothing was found free.
+) -> tuple[Assignment | None, Progress]:
+    """Lease a check that is due, else one more comparison, and the progress with it; None where nothing was found.
 
     Unless patient, it skips what others have locked.
     """
+    while check := progress.checks.due(progress.had_count):
+        progress = replace(progress, checks=progress.checks.without(check))
+        made = check_assignment(annotator, check, hold.rules.quality, comparison_count=progress.had_count)
+        if made is not None:
+            return _lease(made, made.comparison, hold), progress
+    if progress.had_count >= progress.quota:
+        return None, progress
+    return _lease_comparison(annotator, progress, hold, is_patient=is_patient)
+
+
+def _lease_comparison(
+    annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: bool
+) -> tuple[Assignment | None, Progress]:
     comparison = _find(annotator, progress, hold, is_patient=is_patient)
     if comparison is None:
-        return None
+        return None, progress
     before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
+    after = replace(progress, held_count=progress.held_count + 1)
     if before:
-        return (_lease(before, comparison, hold), progress) if slots.take(comparison.pk) else None
+        return (_lease(before, comparison, hold), after) if slots.take(comparison.pk) else (None, progress)
     left = left_model(
         annotator.seed,
         progress.assignment_count,
@@ -105,12 +148,10 @@ def lease_another(
     )
     left_lead = 1 if left == "a" else -1
     if not slots.take(comparison.pk, left_lead=left_lead):
-        return None
+        return None, progress
     made = _new_assignment(annotator, comparison, progress.assignment_count, left)
-    progress = replace(
-        progress, assignment_count=progress.assignment_count + 1, left_lead=progress.left_lead + left_lead
-    )
-    return _lease(made, comparison, hold), progress
+    after = replace(after, assignment_count=after.assignment_count + 1, left_lead=after.left_lead + left_lead)
+    return _lease(made, comparison, hold), after
 
 
 def _find(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: bool) -> Comparison | None:

@@ -1,12 +1,12 @@
 """The counters of a comparison: every change is one conditional UPDATE, in the transaction of what it counts.
 
-A slot is a live main assignment or a standing main vote.
+A slot is a live main assignment or a standing main vote, of anybody but those who were screened out.
 
 No two transactions wait for each other, because (1) locks are waited for in the order annotator,
 assignment, comparison; (2) whoever holds a comparison skips what others have locked, and (3) only the
-expiry of leases, undoing, withdrawing and giving back several comparisons wait for more than one of them, in the
-order of their ids; expiry skips locked assignments, and undoing has moved every assignment before it waits for
-the first comparison.
+expiry of leases, undoing, withdrawing, screening out and giving back several comparisons wait for more than one
+of them, in the order of their ids; expiry skips locked assignments, and undoing has moved every assignment before
+it waits for the first comparison.
 A search that may wait tries one comparison for each transaction: PostgreSQL keeps the lock of a row that
 it waited for even when the row then no longer fits.
 """
@@ -107,6 +107,21 @@ def _difference(rows: QuerySet[Any], plus: Q, minus: Q) -> Coalesce:
     of_one = rows.filter(**{path: OuterRef("pk")}).order_by().values(path)
     counted = of_one.annotate(difference=Count("pk", filter=plus) - Count("pk", filter=minus))
     return Coalesce(Subquery(counted.values("difference"), output_field=IntegerField()), 0)
+
+
+def take_back_all(annotator: Annotator) -> list[int]:
+    """Free every slot that the annotator holds; all their comparisons, to `recount` once the votes count no more.
+
+    The slots of somebody who was screened out are free already.
+    """
+    main = annotator.assignments.filter(kind=Assignment.Kind.MAIN)
+    rows = list(main.select_for_update().values_list("comparison_id", "state"))
+    if annotator.state != Annotator.State.SCREENED_OUT:
+        take_back(
+            voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],
+            leased=[comparison for comparison, state in rows if state == Assignment.State.LEASED],
+        )
+    return [comparison for comparison, _state in rows]
 
 
 def lock_all(study: Study) -> dict[int, int]:

@@ -32,16 +32,11 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
         return annotator
     if not is_open(until=until, now=now):
         raise Refused(_("The time in which your votes could be deleted is over."))
-    main = Assignment.objects.filter(annotator=annotator, kind=Assignment.Kind.MAIN)
-    rows = list(main.select_for_update().values_list("comparison_id", "state"))
-    slots.take_back(
-        voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],
-        leased=[comparison for comparison, state in rows if state == Assignment.State.LEASED],
-    )
+    comparisons = slots.take_back_all(annotator)
     given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
     vote_count = given.exclude(state=Vote.State.SUPERSEDED).count()
     annotator.assignments.all().delete()  # and with them the votes
-    slots.recount([comparison for comparison, _state in rows])
+    slots.recount(comparisons)
     annotator.answers.all().delete()
     return _tombstone(annotator, vote_count, now)
 
@@ -56,6 +51,7 @@ def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotato
         annotator.external_id = marker(study_id=annotator.study_id, external_id=annotator.external_id)
     annotator.state, annotator.withdrawn_at, annotator.withdrawn_vote_count = Annotator.State.WITHDRAWN, now, vote_count
     annotator.label, annotator.consent_sha256, annotator.screened_out_for = "", "", ""
+    annotator.broken_rules = ""
     annotator.platform_parameters = {}
     annotator.resume_code, annotator.seed = new_resume_code(), new_seed()
     annotator.welcomed_at = annotator.instructions_read_at = annotator.check_passed_at = annotator.finished_at = None

@@ -110,5 +110,6 @@ def _completion_code(annotator: Annotator, manifest: Manifest) -> str:
 
 
 def _vote_count(annotator: Annotator) -> int:
-    votes = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
+    """As the annotator counts them: checks are among them."""
+    votes = Vote.objects.filter(assignment__annotator=annotator).exclude(assignment__kind=Assignment.Kind.PRACTICE)
     return votes.exclude(state=Vote.State.SUPERSEDED).count()

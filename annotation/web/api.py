@@ -234,14 +234,21 @@ def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int)
     plan = visit.manifest.annotation
     return schemas.HeldOut(
         assignment=ASSIGNMENTS.close(visit.annotator.pk, assignment.pk),
-        question=visit.manifest.texts.question,
+        question=_question(assignment, visit.manifest),
         prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
         left=[_image_out(visit.annotator, image_id) for image_id in assignment.left_images],
         right=[_image_out(visit.annotator, image_id) for image_id in assignment.right_images],
         ties=plan.ties,
         minimum_viewing_seconds=plan.minimum_viewing_seconds,
-        progress=schemas.ProgressOut(done=min(following.done_count + place, following.quota), of=following.quota),
+        progress=schemas.ProgressOut(done=min(following.done_count + place, following.total), of=following.total),
     )
+
+
+def _question(assignment: Assignment, manifest: Manifest) -> str:
+    """What is asked; of an instructed item what to do, with a place for the name that the side has on the screen."""
+    if assignment.kind == Assignment.Kind.INSTRUCTED:
+        return _(manifest.texts.instructed).replace("{side}", f"{{{assignment.known_choice}}}")
+    return _(manifest.texts.question)
 
 
 def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:

@@ -74,7 +74,7 @@ class HeldOut(Schema):
     """A comparison, with what is needed to show it. Nothing in it tells which model made an image."""
 
     assignment: str
-    question: str
+    question: str = Field(description="What is asked. {left} and {right} in it stand for the names of the sides.")
     prompt: str | None = Field(description="Null unless the study shows prompts.")
     left: list[ImageOut]
     right: list[ImageOut]

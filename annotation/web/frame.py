@@ -12,6 +12,7 @@ from annotation.models import Annotator, Answer, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators, frame, withdrawal
 from annotation.voting import practice as practising
+from annotation.voting.known_order import seeded_pair
 from annotation.web import markdown
 from annotation.web.frame_forms import CheckForm, CommentForm, QuestionsForm
 from annotation.web.images import address
@@ -154,14 +155,15 @@ def comment(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> H
 def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
     """The instructions with their worked examples, always the same for an annotator."""
     pairs = [
-        practising.known_pair(study=annotator.study, seed=annotator.seed, purpose="example", number=number)
+        seeded_pair(study=annotator.study, seed=annotator.seed, purpose="example", number=number)
         for number in range(manifest.frame.worked_examples)
     ]
     return {
         "instructions": markdown.render(manifest.texts.instructions),
         "has_begun": annotator.instructions_read_at is not None,
         "examples": [
-            _pair_context(annotator, pair.left_images, pair.right_images, pair.consistent_side) for pair in pairs
+            _pair_context(annotator, pair.left_images, pair.right_images, pair.consistent_side, pair.replaced_count)
+            for pair in pairs
         ],
     }
 
@@ -188,19 +190,22 @@ def _practice_context(annotator: Annotator) -> dict[str, Any]:
 
 
 def _feedback_context(annotator: Annotator, assignment: Assignment) -> dict[str, Any]:
-    side = practising.consistent_side(assignment)
+    side = assignment.known_choice
+    sets = (assignment.left_images, assignment.right_images)
     return {
         "is_right": assignment.votes.get().choice == side,
-        "pair": _pair_context(annotator, assignment.left_images, assignment.right_images, side),
+        "pair": _pair_context(annotator, *sets, side, assignment.replaced_count),
     }
 
 
-def _pair_context(annotator: Annotator, left: list[int], right: list[int], consistent_side: str) -> dict[str, Any]:
+def _pair_context(
+    annotator: Annotator, left: list[int], right: list[int], consistent_side: str, replaced_count: int
+) -> dict[str, Any]:
     sets = [
         {"is_consistent": side == consistent_side, "images": [_image(annotator, image) for image in images]}
         for side, images in (("left", left), ("right", right))
     ]
-    return {"sets": sets, "replaced_count": len(left) // 2, "count": len(left)}
+    return {"sets": sets, "replaced_count": replaced_count, "count": len(left)}
 
 
 def _image(annotator: Annotator, image_id: int) -> dict[str, str]:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_noop
 DEFAULT_TEXTS = (
     gettext_noop("Which set is more consistent?"),
     gettext_noop("Consistent: the images of a set look alike in what they show and how."),
+    gettext_noop("To show that you are reading this, please choose the set called “{side}”, whatever it shows."),
 )
 
 

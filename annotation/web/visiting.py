@@ -75,8 +75,8 @@ def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0)
     """The number of the break that is due, or would be after so many votes more; from 1, 0 where none is."""
     if not manifest.frame.break_every:
         return 0
-    main = annotator.assignments.filter(kind=Assignment.Kind.MAIN, state__in=ANSWERED)
-    number = (main.count() + votes_more) // manifest.frame.break_every
+    answered = annotator.assignments.exclude(kind=Assignment.Kind.PRACTICE).filter(state__in=ANSWERED)
+    number = (answered.count() + votes_more) // manifest.frame.break_every
     return number if number > annotator.break_count else 0
 
 

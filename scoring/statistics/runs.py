@@ -27,7 +27,11 @@ def suspicious_run(votes: int, *, probability: float) -> int:
 
     One longer than the votes where even all of them on one side are likelier than that.
     """
-    return next(length for length in range(1, votes + 2) if run_probability(votes, length=length) <= probability)
+    # From where the chances of a run at each place add up to so little, downwards: a step or two.
+    length = next((n for n in range(1, votes + 1) if (votes - n + 1) * 2.0 ** (1 - n) <= probability), votes + 1)
+    while length > 1 and run_probability(votes, length=length - 1) <= probability:
+        length -= 1
+    return length
 
 
 def _sequences_without_run(votes: int, length: int) -> int:

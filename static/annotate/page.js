@@ -22,7 +22,12 @@ const buttons = [...document.querySelectorAll("[data-choice]")];
 const undoButton = find("#undo");
 const standing = new Standing({ element: find("#state"), words });
 const panel = new Panel(find("#message"));
-const sets = new Sets({ element: find("#sets"), words, onEnlarge: (side, index) => zoom.open(side, index) });
+const sets = new Sets({
+  element: find("#sets"),
+  words,
+  onEnlarge: (side, index) => zoom.open(side, index),
+  onFit: showQuestion,
+});
 const zoom = new Zoom({ dialog: find("#zoom"), sets, onReport: askWhetherOffensive });
 const outbox = new Outbox({
   url: urls.votes,
@@ -95,6 +100,13 @@ function showProgress({ done, of }) {
 
 function setVotable(isVotable) {
   for (const button of buttons) button.setAttribute("aria-disabled", String(!isVotable));
+}
+
+/** What is asked; it may name a side, which has another name on a narrow screen. */
+function showQuestion() {
+  if (!shown) return;
+  const question = shown.question.replace(/\{(left|right)\}/g, (_, side) => sets.nameOf(side));
+  if (find("h1").textContent !== question) find("h1").textContent = question;
 }
 
 /** The prompt, where the study shows it. */

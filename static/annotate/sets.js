@@ -22,10 +22,11 @@ export class ImageFailed extends Error {
 export class Sets {
   #prepared = new Map(); // assignment -> its two groups, not on the page yet
 
-  constructor({ element, words, onEnlarge }) {
+  constructor({ element, words, onEnlarge, onFit = () => {} }) {
     this.element = element;
     this.words = words;
     this.onEnlarge = onEnlarge;
+    this.onFit = onFit;
     this.groups = [];
     new ResizeObserver(() => this.fit()).observe(element);
     element.addEventListener("keydown", (event) => this.walk(event));
@@ -157,6 +158,7 @@ export class Sets {
     this.element.style.setProperty("--columns", columns);
     this.element.style.setProperty("--cell", `${cell}px`);
     for (const group of this.groups) this.#name(group, cell);
+    this.onFit();
   }
 
   #name(group, cell) {

@@ -90,7 +90,7 @@ def after(*, seconds: float) -> datetime:
 
 def assert_invariants(study: Study) -> None:
     """What never breaks, read from the tables."""
-    assignments = list(Assignment.objects.filter(comparison__study=study))
+    assignments = list(Assignment.objects.filter(comparison__study=study).select_related("annotator"))
     votes = defaultdict(list)
     for vote in Vote.objects.filter(assignment__comparison__study=study):
         votes[vote.assignment_id].append(vote.state)
@@ -99,8 +99,9 @@ def assert_invariants(study: Study) -> None:
     for assignment in assignments:
         states = sorted(state for state in votes[assignment.pk] if state != "superseded")
         assert states == {"voted": ["standing"], "late": ["late"]}.get(assignment.state, [])
-        held[assignment.comparison_id] += assignment.kind == "main" and assignment.state in ("leased", "voted")
-        standing[assignment.comparison_id] += assignment.kind == "main" and "standing" in states
+        holds_slots = assignment.kind == "main" and assignment.annotator.state != "screened_out"
+        held[assignment.comparison_id] += holds_slots and assignment.state in ("leased", "voted")
+        standing[assignment.comparison_id] += holds_slots and "standing" in states
     on_screen = Counter(one.annotator_id for one in assignments if one.state == "leased" and not one.is_ahead)
     assert set(on_screen.values()) <= {1}
     counted: Counter[int] = Counter()

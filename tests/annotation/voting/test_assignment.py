@@ -104,7 +104,7 @@ def test_done_when_the_quota_is_reached() -> None:
     study = make_study(comparisons=5, overlap=3)
     (annotator,) = make_annotators(study, 1)
     end = answer_all(annotator, rules=replace(RULES, comparisons_per_annotator=2))
-    assert (end.kind, end.done_count, end.quota) == (NextKind.DONE, 2, 2)
+    assert (end.kind, end.done_count, end.total) == (NextKind.DONE, 2, 2)
     annotator.refresh_from_db()
     assert (annotator.state, annotator.finished_at) == ("finished", NOON)
 
@@ -112,7 +112,7 @@ def test_done_when_the_quota_is_reached() -> None:
 def test_the_quota_is_never_above_the_size_of_the_study() -> None:
     study = make_study(comparisons=3, overlap=3)
     (annotator,) = make_annotators(study, 1)
-    assert next_assignment(annotator=annotator, rules=RULES, now=NOON).quota == 3
+    assert next_assignment(annotator=annotator, rules=RULES, now=NOON).total == 3
 
 
 def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands() -> None:

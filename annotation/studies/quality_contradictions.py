@@ -1,0 +1,95 @@
+"""What is wrong with a study's checks and quality rules although each key is right by itself; pure.
+
+A rule that nobody can break, and a check that has no place, would promise something that does not happen.
+"""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from annotation.studies.faults import Fault, Parts
+from annotation.voting.quality import HALF, thresholds
+from annotation.voting.rules import QualityRule, QualityRules
+
+CHECKS = ("ladder", "repeats", "instructed")
+FEWEST_PROMPTS_BEYOND_HALF = 3  # else one other prompt fills more than half of the set, and it looks consistent
+
+
+def quality_faults(parts: Parts) -> Iterator[Fault]:
+    """Every contradiction of the section quality, by itself and with prompts, source, quota and texts."""
+    rules: QualityRules | None = parts.get("quality")
+    if rules is None:
+        return
+    yield from _material(parts, rules)
+    yield from _rungs(parts, rules)
+    if "annotation" in parts and "prompts" in parts:
+        quota = min(parts["annotation"].comparisons_per_annotator, len(parts["prompts"]))
+        yield from _places(rules, quota)
+        yield from _unbreakable(rules, quota)
+        yield from _never_fast(parts, rules)
+    yield from _screening(rules)
+    yield from _instruction(parts)
+
+
+def _fault(key: str, sentence: str) -> Fault:
+    return Fault(("quality", key), sentence)
+
+
+def _material(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
+    names = [name for name in CHECKS if getattr(rules, name)]
+    if names and parts.get("source") == "external":
+        yield _fault(names[0], 'makes checks of images, and source is "external", which has none; leave it out.')
+    elif rules.ladder and "prompts" in parts and len(parts["prompts"]) < 2:
+        yield _fault("ladder", "mixes images of one prompt with those of others, so the study needs two prompts.")
+
+
+def _rungs(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
+    if any(share < following for share, following in pairwise(rules.ladder)):
+        yield _fault("ladder", "must go downward, from the most obvious share to the least, like [0.75, 0.5, 0.25].")
+    count = len(parts.get("prompts", ()))
+    if max(rules.ladder, default=0) > HALF and 2 <= count < FEWEST_PROMPTS_BEYOND_HALF:
+        yield _fault("ladder", "a share above 0.5 needs images of three prompts; the study has two.")
+
+
+def _places(rules: QualityRules, quota: int) -> Iterator[Fault]:
+    if rules.check_count > quota:
+        sentence = f"{rules.check_count} checks among {quota} comparisons are too many; plan at most one for each."
+        yield _fault(next(name for name in CHECKS if getattr(rules, name)), sentence)
+    elif rules.repeats and quota - 1 <= rules.repeat_distance:
+        yield _fault(
+            "repeat_distance",
+            f"is {rules.repeat_distance}, but an annotator has {quota} comparisons: no repeat finds a place.",
+        )
+
+
+def _unbreakable(rules: QualityRules, quota: int) -> Iterator[Fault]:
+    tries = {
+        QualityRule.CHECKS_FAILED: (rules.decisive_count, "checks that count (rungs from 0.5 on, instructed items)"),
+        QualityRule.TOO_FAST: (quota, "comparisons"),
+        QualityRule.SAME_SIDE: (quota, "comparisons"),
+        QualityRule.REPEATS_CONTRADICTED: (rules.repeats, "repeats"),
+    }
+    for rule, limit in thresholds(rules, quota).items():
+        count, what = tries[rule]
+        if limit > count:
+            yield _fault(
+                rule,
+                f"nobody can break this rule: with {count} {what}, even the worst that can happen is likelier than "
+                f"{rules.probability(rule):g} by chance. Plan more, or raise the probability.",
+            )
+
+
+def _never_fast(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
+    if rules.too_fast and parts["annotation"].minimum_viewing_seconds >= rules.fast_seconds:
+        yield _fault("fast_seconds", "must be more than annotation.minimum_viewing_seconds: nobody votes faster.")
+
+
+def _screening(rules: QualityRules) -> Iterator[Fault]:
+    for index, rule in enumerate(rules.screens_out):
+        if not rules.probability(rule):
+            sentence = f"{rule} is no rule of this study; give quality.{rule} a probability too."
+            yield Fault(("quality", "screens_out", index), sentence)
+
+
+def _instruction(parts: Parts) -> Iterator[Fault]:
+    if "texts" in parts and "{side}" not in parts["texts"].instructed:
+        yield Fault(("texts", "instructed"), "must contain {side}, where the side to choose is named.")

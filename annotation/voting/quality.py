@@ -1,0 +1,79 @@
+"""The rules that exclude an annotator's votes; pure. Each is a chance that somebody attentive breaks it.
+
+Nobody is excluded for disagreeing with a score or with the majority: the rules look at checks of known order, at times,
+at sides, and at whether somebody contradicts themselves where others see the same clearly.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import groupby
+
+from annotation.voting.rules import QualityRule, QualityRules
+from scoring.statistics.runs import suspicious_run
+from scoring.statistics.screening import fewest_failures, split_probability
+
+HALF = 0.5
+# Others see a comparison clearly where fair coins would part as they do with at most this chance: three of three do.
+CLEAR_SPLIT = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Conduct:
+    """What the rules look at: counts of one annotator's votes. Repeats count where others see the same clearly."""
+
+    checks_failed: int = 0
+    fast_votes: int = 0
+    longest_run: int = 0
+    repeats_contradicted: int = 0
+
+
+@lru_cache(maxsize=256)
+def thresholds(rules: QualityRules, comparison_count: int) -> Mapping[QualityRule, int]:
+    """From which count on each rule in force is broken, for an annotator with so many comparisons.
+
+    The counts are taken from all the checks and comparisons that are planned, so that judging somebody after every
+    vote makes no rule stricter. One more than is planned where a rule cannot be broken.
+    """
+    tries = {
+        QualityRule.CHECKS_FAILED: rules.decisive_count,
+        QualityRule.TOO_FAST: comparison_count,
+        QualityRule.REPEATS_CONTRADICTED: rules.repeats,
+    }
+    found = {
+        rule: fewest_failures(count, slip=rules.slip, probability=rules.probability(rule))
+        for rule, count in tries.items()
+        if rule in rules.in_force
+    }
+    if QualityRule.SAME_SIDE in rules.in_force:
+        found[QualityRule.SAME_SIDE] = suspicious_run(comparison_count, probability=rules.same_side)
+    return found
+
+
+def broken_rules(conduct: Conduct, limits: Mapping[QualityRule, int]) -> tuple[QualityRule, ...]:
+    """The rules that the conduct breaks, in the order of `QualityRule`."""
+    counts = {
+        QualityRule.CHECKS_FAILED: conduct.checks_failed,
+        QualityRule.TOO_FAST: conduct.fast_votes,
+        QualityRule.SAME_SIDE: conduct.longest_run,
+        QualityRule.REPEATS_CONTRADICTED: conduct.repeats_contradicted,
+    }
+    return tuple(rule for rule in QualityRule if rule in limits and counts[rule] >= limits[rule])
+
+
+def longest_run_of(choices: Sequence[str]) -> int:
+    """The longest run of choices of one side; a tie ends a run.
+
+    >>> longest_run_of(["left", "tie", "right", "right", "left"])
+    2
+    """
+    return max((len(list(run)) for choice, run in groupby(choices) if choice != "tie"), default=0)
+
+
+def is_clear(votes: Sequence[int]) -> bool:
+    """Whether others' votes for one model and for the other part clearly.
+
+    >>> [is_clear(votes) for votes in ((3, 0), (0, 2), (5, 1), (4, 1))]
+    [True, False, True, False]
+    """
+    return split_probability(max(votes), min(votes)) <= CLEAR_SPLIT
