@@ -3,14 +3,15 @@
 import io
 import math
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db.models import F, Sum
 from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.allocation import stored_chance
 from annotation.voting.assignment import Next, next_assignment
 from annotation.voting.casting import Ballot, vote_and_next
@@ -21,17 +22,22 @@ from generation import renditions
 from generation.models import GeneratedImage
 from generation.refusals import Refused
 
+_OTHER = {Vote.Choice.LEFT.value: Vote.Choice.RIGHT, Vote.Choice.RIGHT.value: Vote.Choice.LEFT}
 # Called with the votes cast so far and how many are expected at most.
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The simulated annotators: how many, how noisy (see `Eye`), and the seed that everything is drawn from."""
+    """The simulated annotators: how many, how noisy (see `Eye`), and the seed that everything is drawn from.
+
+    The last `careless` of them do not look: they choose the left side, and in a check the side that is wrong.
+    """
 
     annotators: int
     noise: float
     seed: int
+    careless: int = 0
 
 
 def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progress | None = None) -> int:
@@ -46,11 +52,12 @@ def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progre
     rules = replace(rules, minimum_viewing_seconds=0.0, prefetch=0)
     annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
     spreads = _spreads(study)
-    differences = [a - b for a, b in spreads.values()]
-    eye = Eye(typical(differences), crowd.noise, rules.are_ties_allowed)
+    eye = Eye(typical([a - b for a, b in spreads.values()]), crowd.noise, rules.are_ties_allowed)
+    careless = {one.pk for one in annotators[crowd.annotators - crowd.careless :]}
+    choose = partial(_choice, eye=eye, spreads=spreads, careless=careless)
     expected = _expected(study, rules, crowd)
     count = 0
-    for count, _annotator_id in enumerate(_votes(annotators, rules, eye, spreads), start=1):
+    for count, _annotator_id in enumerate(_votes(annotators, rules, choose), start=1):
         if progress:
             progress(count, max(count, expected))
     return count
@@ -61,6 +68,8 @@ def _refuse_impossible(study: Study, rules: VotingRules, crowd: Crowd) -> None:
         raise Refused(f"{study} has no images, and simulated annotators look at images: import votes instead.")
     if crowd.annotators < 1:
         raise Refused(f"The number of annotators must be at least 1, not {crowd.annotators}.")
+    if not 0 <= crowd.careless <= crowd.annotators:
+        raise Refused(f"Of {crowd.annotators} annotators {crowd.careless} cannot be careless.")
     if not 0 <= crowd.noise < math.inf:
         raise Refused(f"The noise must be a number from 0 on, not {crowd.noise}.")
     if reason := closure(study=study, rules=rules, now=timezone.now()):
@@ -88,19 +97,22 @@ def _spreads(study: Study) -> dict[int, tuple[float, float]]:
 
 
 def _spread_of(image_set_id: int) -> float:
-    images = GeneratedImage.objects.filter(image_set=image_set_id).order_by("seed")
+    return _spread(GeneratedImage.objects.filter(image_set=image_set_id).order_by("seed"))
+
+
+def _spread(images: Iterable[GeneratedImage]) -> float:
     return spread([Image.open(io.BytesIO(renditions.read(image, "grid"))) for image in images])
 
 
 def _expected(study: Study, rules: VotingRules, crowd: Crowd) -> int:
+    """How many votes there will be at most, checks among them."""
     comparisons = Comparison.objects.filter(study=study, parked_at=None)
     free = comparisons.aggregate(free=Sum(F("overlap") - F("slot_count")))["free"] or 0
-    return min(free, crowd.annotators * min(rules.comparisons_per_annotator, comparisons.count()))
+    main = min(free, crowd.annotators * min(rules.comparisons_per_annotator, comparisons.count()))
+    return main + crowd.annotators * rules.quality.check_count
 
 
-def _votes(
-    annotators: list[Annotator], rules: VotingRules, eye: Eye, spreads: dict[int, tuple[float, float]]
-) -> Iterator[int]:
+def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[Assignment], str]) -> Iterator[int]:
     """Cast votes in turns, one a round, until a whole round brings none; the voter's id after each vote."""
     screens = {
         annotator.pk: (annotator, next_assignment(annotator=annotator, rules=rules, now=timezone.now()))
@@ -114,18 +126,34 @@ def _votes(
                 screen = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
             if screen.assignment is not None:
                 is_round_idle = False
-                ballot = _ballot(annotator, screen.assignment, eye, spreads)
+                ballot = Ballot(vote_id=uuid.uuid4(), choice=choose(screen.assignment), rendition="grid")
                 screens[annotator_id] = (annotator, _cast(ballot, screen.assignment, rules))
                 yield annotator_id
 
 
-def _ballot(annotator: Annotator, assignment: Assignment, eye: Eye, spreads: dict[int, tuple[float, float]]) -> Ballot:
-    left, right = spreads[assignment.comparison_id]
-    if assignment.left_model == Assignment.Side.B:
-        left, right = right, left
-    chance = stored_chance(annotator.seed, "perception", assignment.comparison.position)
-    choice = eye.choose(left_spread=left, right_spread=right, chance=chance)
-    return Ballot(vote_id=uuid.uuid4(), choice=choice, rendition="grid")
+def _choice(
+    assignment: Assignment, *, eye: Eye, spreads: dict[int, tuple[float, float]], careless: Collection[int]
+) -> str:
+    if assignment.annotator_id in careless:
+        return _OTHER.get(assignment.known_choice, Vote.Choice.LEFT)
+    if assignment.kind == Assignment.Kind.INSTRUCTED:
+        return assignment.known_choice
+    purpose: tuple[str | int, ...] = ("perception", assignment.comparison.position)
+    if assignment.kind != Assignment.Kind.MAIN:
+        purpose += (assignment.kind, assignment.occurrence)
+    left, right = _seen(assignment, spreads)
+    chance = stored_chance(assignment.annotator.seed, *purpose)
+    return eye.choose(left_spread=left, right_spread=right, chance=chance)
+
+
+def _seen(assignment: Assignment, spreads: dict[int, tuple[float, float]]) -> tuple[float, float]:
+    """The spreads of the left and of the right set; those of a mixed set are looked at anew."""
+    if assignment.kind == Assignment.Kind.LADDER:
+        images = GeneratedImage.objects.in_bulk([*assignment.left_images, *assignment.right_images])
+        left, right = ([images[pk] for pk in shown] for shown in (assignment.left_images, assignment.right_images))
+        return _spread(left), _spread(right)
+    a, b = spreads[assignment.comparison_id]
+    return (a, b) if assignment.left_model == Assignment.Side.A else (b, a)
 
 
 def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules) -> Next:

@@ -27,11 +27,17 @@ class Command(BaseCommand):
             default=1.0,
             help="Standard deviation of an annotator's error, in units of the study's typical difference (default 1).",
         )
+        parser.add_argument(
+            "--careless",
+            type=int,
+            default=0,
+            help="So many of them do not look: they choose the left side and fail every attention check (default 0).",
+        )
         parser.add_argument("--seed", type=int, default=0, help="What everything is drawn from (default 0).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Simulate with a progress bar, then say how many votes were cast."""
-        crowd = Crowd(annotators=options["annotators"], noise=options["noise"], seed=options["seed"])
+        crowd = Crowd(**{name: options[name] for name in ("annotators", "noise", "seed", "careless")})
         try:
             study = Study.objects.get(slug=options["study"])
             rules = current_manifest(study).voting_rules()

@@ -21,11 +21,20 @@ def fingerprint(text: str) -> str:
     return sha256(text.encode()).hexdigest()
 
 
-def make_study(*, comparisons: int, overlap: int, images: int = 0, slug: str = "weather", **annotation: Any) -> Study:
+def make_study(
+    *,
+    comparisons: int,
+    overlap: int,
+    images: int = 0,
+    slug: str = "weather",
+    quality: dict[str, Any] | None = None,
+    **annotation: Any,
+) -> Study:
     """An open study; `annotation` is what its manifest says beyond the overlap."""
     manifest = make_manifest(
         slug=slug,
         comparisons=comparisons,
+        quality=quality or {},
         annotation={"overlap": overlap, "comparisons_per_annotator": comparisons, **annotation},
     )
     models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in ("Alpha", "Beta")]

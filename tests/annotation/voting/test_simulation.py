@@ -42,6 +42,19 @@ def make_visible(study: Study) -> Study:
     return study
 
 
+def make_colourful(study: Study) -> Study:
+    """Real images: a brightness of its own for each prompt, set B a little less even than set A."""
+    for comparison in study.comparisons.all():
+        for image_set, step in ((comparison.image_set_a, 2), (comparison.image_set_b, 4)):
+            image_set.seeds = [0, 1, 2, 3]
+            image_set.save()
+            for seed in image_set.seeds:
+                level = 20 + 28 * comparison.position + step * seed
+                image = Image.new("RGB", (32, 32), (level, level, level))
+                record_image(image_set=image_set, seed=seed, image=image, provenance={})
+    return study
+
+
 def visible_study(*, comparisons: int = 4, overlap: int = 3, slug: str = "weather", **annotation: Any) -> Study:
     return make_visible(make_study(comparisons=comparisons, overlap=overlap, slug=slug, **annotation))
 
@@ -183,3 +196,20 @@ def test_a_set_without_its_rendition_is_read_from_the_image(media_root: Path) ->
         rendition.unlink()
     assert GeneratedImage.objects.count() == 6
     assert run(study, annotators=1) == 1
+
+
+@pytest.mark.django_db
+def test_the_careless_fail_the_checks_and_the_others_pass_them() -> None:
+    quality = {"ladder": [0.75, 0.5], "repeats": 2, "instructed": 1, "repeat_distance": 2, "checks_failed": 0.01}
+    study = make_colourful(make_study(comparisons=8, overlap=4, quality=quality))
+    crowd = Crowd(annotators=4, noise=0.0, seed=1, careless=1)
+    assert simulate(study=study, rules=current_manifest(study).voting_rules(), crowd=crowd) == 4 * (8 + 5)
+    assert list(study.annotators.order_by("pk").values_list("broken_rules", flat=True)) == ["", "", "", "checks_failed"]
+    checks = Vote.objects.filter(assignment__kind__in=("ladder", "instructed"))
+    careful = checks.exclude(assignment__annotator__broken_rules="checks_failed").select_related("assignment")
+    assert {vote.choice == vote.assignment.known_choice for vote in careful} == {True}
+    excluded = Vote.objects.exclude(excluded_at=None)
+    assert excluded.count() == 8
+    assert_invariants(study)
+    with pytest.raises(Refused, match="Of 2 annotators 3 cannot be careless"):
+        simulate(study=study, rules=current_manifest(study).voting_rules(), crowd=Crowd(2, 0.0, 1, 3))
