@@ -19,10 +19,15 @@ from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.studies.doubts import doubts
 from annotation.studies.progress import progress
+from annotation.studies.quality_watch import RuleCount, alarms, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import VERBS
 from generation.admin import ReadOnlyAdmin
 from generation.refusals import Refused
+
+
+def _excluded(count: RuleCount) -> str:
+    return f"{count.annotators} annotators, {count.votes} votes (chance {count.probability:g} if attentive)"
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -60,7 +65,7 @@ class StudyEventInline(_History):
 class StudyAdmin(ReadOnlyAdmin):
     """A study comes in as its file; afterwards verbs change it, and a refused verb says why."""
 
-    list_display = ("name", "slug", "source", "state", "created_at")
+    list_display = ("name", "slug", "source", "state", "alarm", "created_at")
     list_filter = ("state", "source")
     search_fields = ("name", "slug")
     fields = ("name", "slug", "source", "state", "model_a", "model_b", "how_far", "manifest_sha256", "created_at")
@@ -97,14 +102,24 @@ class StudyAdmin(ReadOnlyAdmin):
             ("jobs", f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"),
             ("votes", f"{counts.vote_count} of {counts.slot_total}"),
             ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
+            *((f"excluded, {one.rule.words}", _excluded(one)) for one in rule_counts(study)),
             *(("failed", failure) for failure in counts.failures),
         ]
         return format_html("<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows))
 
+    @admin.display(description="alarm")
+    def alarm(self, study: Study) -> str:
+        """The quality rules that exclude more annotators of late."""
+        return ", ".join(one.rule.words for one in alarms(study)) or "–"
+
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The study page, with the forms of its actions."""
+        """The study page, with the forms of its actions; and an alarm where a quality rule excludes more of late."""
+        study = Study.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        if request.method == "GET" and study is not None and self.has_view_permission(request, study):
+            for one in alarms(study):
+                messages.warning(request, str(one))
         context = {"verbs": VERBS.values(), "drop_seed_form": DropSeedForm(), "may_act": self._may_act(request)}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 

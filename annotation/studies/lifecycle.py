@@ -16,6 +16,7 @@ from annotation.studies import work
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.creation import Actor, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
+from annotation.voting.exclusion import review_all
 from generation.image_sets import without_seed
 from generation.refusals import Refused
 
@@ -61,8 +62,10 @@ def pause(*, study: Study, actor: Actor = None) -> None:
 def close(*, study: Study, actor: Actor = None) -> None:
     """End the voting and unseal the study. Cannot be undone."""
     sources = (State.READY, State.OPEN, State.PAUSED)
-    if not _move(study, "closed", State.CLOSED, sources=sources, actor=actor, closed_at=timezone.now()):
+    now = timezone.now()
+    if not _move(study, "closed", State.CLOSED, sources=sources, actor=actor, closed_at=now):
         raise Refused(f"{study} cannot be closed: {_why_not(study)}")
+    _judge_for_the_last_time(study, now)
 
 
 def retry_failed(*, study: Study, actor: Actor = None) -> int:
@@ -155,12 +158,19 @@ def _follow_the_clock(study: Study, now: datetime) -> str:
         is_closed = _move(
             study, "closed", State.CLOSED, sources=(State.OPEN, State.PAUSED), actor=None, detail=detail, closed_at=now
         )
+        if is_closed:
+            _judge_for_the_last_time(study, now)
         return "closed on time" if is_closed else ""
     is_due = plan.opens_at and plan.opens_at <= now and not (plan.closes_at and plan.closes_at <= now)
     if study.state == State.READY and is_due:
         is_open = _move(study, "opened", State.OPEN, sources=(State.READY,), actor=None, opened_at=now)
         return "opened on time" if is_open else ""
     return ""
+
+
+def _judge_for_the_last_time(study: Study, now: datetime) -> None:
+    """No vote can make a comparison clear or unclear any more, so every exclusion is now what it stays."""
+    review_all(study=study, rules=current_manifest(study).voting_rules(), now=now)
 
 
 def _move(

@@ -18,6 +18,7 @@ from annotation.reports.gathering import is_sealed
 from annotation.reports.study_data import pseudonym
 from annotation.studies.current import current_manifest
 from annotation.studies.progress import progress
+from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
 from annotation.voting.annotators import PEOPLE, free_leases, invite
@@ -62,6 +63,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "manifest": manifest,
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": progress(study),
+        "rule_counts": rule_counts(study),
+        "alarms": alarms(study),
         "verbs": verbs_for(study),
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
         "people": people[:MOST_ANNOTATORS_LISTED],
