@@ -100,6 +100,8 @@ TEMPLATES = [
 DATABASES = {"default": env.db_url("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'semblance.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     VAR_DIR.mkdir(parents=True, exist_ok=True)
+    # Kept open: whoever closes the last connection writes the whole log back into the file, in every request.
+    DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
         # IMMEDIATE: a transaction that will write waits its turn at the start; with DEFERRED it fails half-way.
         "transaction_mode": "IMMEDIATE",

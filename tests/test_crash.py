@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -17,7 +16,7 @@ import pytest
 from django.conf import settings
 
 from tests.models import tiny_models  # noqa: F401 - a fixture
-from tests.services.servers import fresh_broker, fresh_database
+from tests.services.servers import fresh_broker, fresh_database, kill_9
 from tests.settings import ON_SERVICES
 
 pytestmark = [pytest.mark.both_databases, pytest.mark.timeout(900)]  # four starts of a worker on a busy machine
@@ -110,24 +109,6 @@ class Machine:
         """What lies beside the image sets: each image in three sizes, and no half-written file."""
         media = self.var / "media"
         return [path for path in media.rglob("*") if path.is_file() and not path.is_relative_to(media / "image_sets")]
-
-
-def kill_9(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL to the process and everything it started, as the out-of-memory killer or a power cut would."""
-    pids = [process.pid, *descendants(process.pid)]
-    for pid in pids:
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    process.wait()
-
-
-def descendants(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
-    found = [child for child, parent in parents if parent == pid]
-    return found + [grandchild for child in found for grandchild in descendants(child)]
 
 
 @pytest.fixture

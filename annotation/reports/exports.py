@@ -1,46 +1,28 @@
-"""Votes as long rows, one a vote, streamed: CSV, JSON Lines, Parquet. While sealed, without any model column."""
+"""Votes as long rows, one a vote, streamed: CSV, JSON Lines, Parquet. While sealed, without any model column.
 
-import csv
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+A million rows pass through here a chunk at a time, column by column, as the database gives them: making a dictionary
+or a model instance of every row takes longer than all the rest.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from django.db import connection
 from django.db.models import QuerySet
 
-from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.cells import cell
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.reports.export_columns import COLUMNS
+from annotation.reports.export_formats import WRITERS, Chunk
 from annotation.reports.gathering import SCREENED_OUT, is_sealed
 from annotation.reports.study_data import pseudonym
 from annotation.studies.manifest import Manifest
 
-Row = dict[str, Any]
-
-_TIME = pa.timestamp("us", tz="UTC")
-_COLUMNS: dict[str, Any] = {
-    "vote_id": pa.string(),
-    "annotator": pa.string(),
-    "simulated": pa.bool_(),
-    "position": pa.int32(),
-    "prompt": pa.string(),
-    "kind": pa.string(),
-    "choice": pa.string(),
-    "left_model": pa.string(),
-    "chosen_model": pa.string(),
-    "shown_at": _TIME,
-    "voted_at": _TIME,
-    "received_at": _TIME,
-    "response_ms": pa.int32(),
-    "state": pa.string(),
-    "exclusion_reason": pa.string(),
-    "notice": pa.string(),
-}
-_SEALED_COLUMNS = ("left_model", "chosen_model")
-_FIELDS = (
+_OPEN_FIELDS = (
     "pk",
     "assignment__annotator_id",
     "assignment__annotator__kind",
@@ -49,6 +31,7 @@ _FIELDS = (
     "assignment__comparison__prompt__text",
     "assignment__kind",
     "assignment__are_sides_known",
+    "assignment__rendition",
     "choice",
     "shown_at",
     "voted_at",
@@ -57,35 +40,35 @@ _FIELDS = (
     "state",
     "exclusion_reason",
 )
-_CHUNK = 20_000
+_SEALED_FIELDS = ("assignment__left_model", "assignment__left_images", "assignment__right_images")
+_CHUNK = 5_000
 
 
 def columns(study: Study, *, manifest: Manifest) -> tuple[str, ...]:
-    """The columns of the study's export: without `left_model` and `chosen_model` while it is sealed."""
-    hidden = _SEALED_COLUMNS if is_sealed(study, manifest=manifest) else ()
-    return tuple(name for name in _COLUMNS if name not in hidden)
+    """The columns of the study's export: without those that tell models apart while it is sealed."""
+    sealed = is_sealed(study, manifest=manifest)
+    return tuple(column.name for column in COLUMNS if not (sealed and column.is_sealed))
 
 
-def vote_rows(study: Study, *, manifest: Manifest) -> Iterator[Row]:
-    """Every vote of the study, ordered by comparison, annotator and arrival.
+def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
+    """Every vote of the study, ordered by comparison and annotator, some thousand at a time, as lists by column.
 
-    annotator: a pseudonym, in order of arrival, as in the report. position: from 1. choice: left, right or tie; where
-    the sides are not known the name of the model, and empty while that is sealed. chosen_model is empty for a tie,
-    left_model where the sides are not known. Times are UTC. Nothing that is sealed is read.
+    `export_columns` says what stands in each. Times are ISO 8601 in UTC. Nothing that is sealed is read.
     """
     sealed = is_sealed(study, manifest=manifest)
-    names = {annotator: pseudonym(number) for number, annotator in enumerate(_annotators(study), start=1)}
-    models: dict[str, str] = {Assignment.Side.A: study.model_a.name, Assignment.Side.B: study.model_b.name}
-    fields = _FIELDS if sealed else (*_FIELDS, "assignment__left_model")
-    for values in _votes(study).values(*fields).iterator(chunk_size=_CHUNK):
-        row = _open_row(values, annotator=names[values["assignment__annotator_id"]], notice=manifest.notice)
-        yield row if sealed else row | _models_behind(values, models)
+    names = {pk: pseudonym(number) for number, pk in enumerate(_annotators(study), start=1)}
+    fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS
+    seeds = None if sealed else _Seeds(study)
+    for rows in _stream(_votes(study).values_list(*fields)):
+        values = dict(zip(fields, map(list, zip(*rows, strict=True)), strict=True))
+        chunk = _open_columns(values, names) | {"notice": [manifest.notice] * len(rows)}
+        yield chunk | _sealed_columns(values, study, seeds) if seeds else chunk
 
 
 def write_votes(study: Study, path: Path, *, manifest: Manifest, export_format: str) -> int:
     """Write the study's votes to `path` in one of FORMATS and return how many there are."""
-    rows = vote_rows(study, manifest=manifest)
-    return WRITERS[export_format](rows, path, columns(study, manifest=manifest))
+    chunks = vote_chunks(study, manifest=manifest)
+    return WRITERS[export_format](chunks, path, columns(study, manifest=manifest))
 
 
 def _annotators(study: Study) -> QuerySet[Annotator, int]:
@@ -94,79 +77,116 @@ def _annotators(study: Study) -> QuerySet[Annotator, int]:
 
 def _votes(study: Study) -> QuerySet[Vote]:
     votes = Vote.objects.filter(assignment__comparison__study=study)
-    return votes.order_by("assignment__comparison__position", "assignment__annotator_id", "received_at", "pk")
+    # As the indexes of comparisons and of their assignments are ordered: nothing is sorted but votes on one of them.
+    return votes.order_by(
+        "assignment__comparison__position",
+        "assignment__annotator_id",
+        "assignment__kind",
+        "assignment__occurrence",
+        "received_at",
+        "pk",
+    )
 
 
-def _open_row(values: Mapping[str, Any], *, annotator: str, notice: str) -> Row:
-    is_side_known = values["assignment__are_sides_known"] or values["choice"] == Vote.Choice.TIE
-    is_screened_out = values["assignment__annotator__state"] == Annotator.State.SCREENED_OUT
+def _stream(rows: "QuerySet[Any, Any]") -> Iterator[list[Sequence[Any]]]:
+    """Rows in chunks, as the database has them: no value is converted."""
+    sql, parameters = rows.query.sql_with_params()
+    with connection.chunked_cursor() as cursor:
+        cursor.execute(sql, parameters)
+        while chunk := cursor.fetchmany(_CHUNK):
+            yield chunk
+
+
+def _open_columns(values: dict[str, list[Any]], names: dict[int, str]) -> Chunk:
+    are_known = values["assignment__are_sides_known"]
+    states = values["assignment__annotator__state"]
     return {
-        "vote_id": str(values["pk"]),
-        "annotator": annotator,
-        "simulated": values["assignment__annotator__kind"] == Annotator.Kind.SIMULATED,
-        "position": values["assignment__comparison__position"] + 1,
+        "vote_id": [_uuid(value) for value in values["pk"]],
+        "annotator": [names[pk] for pk in values["assignment__annotator_id"]],
+        "simulated": [kind == Annotator.Kind.SIMULATED.value for kind in values["assignment__annotator__kind"]],
+        "position": [position + 1 for position in values["assignment__comparison__position"]],
         "prompt": values["assignment__comparison__prompt__text"],
         "kind": values["assignment__kind"],
-        "choice": values["choice"] if is_side_known else "",
-        **{name: values[name] for name in ("shown_at", "voted_at", "received_at", "response_ms", "state")},
-        "exclusion_reason": values["exclusion_reason"] or (SCREENED_OUT if is_screened_out else ""),
-        "notice": notice,
+        "choice": [
+            choice if is_known or choice == "tie" else ""
+            for choice, is_known in zip(values["choice"], are_known, strict=True)
+        ],
+        "rendition": values["assignment__rendition"],
+        **{name: [_iso(time) for time in values[name]] for name in ("shown_at", "voted_at", "received_at")},
+        "response_ms": values["response_ms"],
+        "state": values["state"],
+        "exclusion_reason": [
+            reason or (SCREENED_OUT if state == Annotator.State.SCREENED_OUT.value else "")
+            for reason, state in zip(values["exclusion_reason"], states, strict=True)
+        ],
     }
 
 
-def _models_behind(values: Mapping[str, Any], models: Mapping[str, str]) -> Row:
-    left = values["assignment__left_model"]
-    right = Assignment.Side.B if left == Assignment.Side.A else Assignment.Side.A
-    chosen = {Vote.Choice.LEFT: models[left], Vote.Choice.RIGHT: models[right]}.get(values["choice"], "")
-    if values["assignment__are_sides_known"]:
-        return {"left_model": models[left], "chosen_model": chosen}
-    return {"left_model": "", "chosen_model": chosen, "choice": chosen or values["choice"]}
+def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds") -> Chunk:
+    models = {Assignment.Side.A.value: study.model_a.name, Assignment.Side.B.value: study.model_b.name}
+    others = {Assignment.Side.A.value: study.model_b.name, Assignment.Side.B.value: study.model_a.name}
+    lefts, choices = values["assignment__left_model"], values["choice"]
+    are_known = values["assignment__are_sides_known"]
+    chosen = [
+        models[left] if choice == "left" else others[left] if choice == "right" else ""
+        for left, choice in zip(lefts, choices, strict=True)
+    ]
+    shown = ("assignment__comparison__position", "assignment__left_images", "assignment__right_images")
+    orders = [seeds.in_order(*row) for row in zip(*(values[name] for name in shown), strict=True)]
+    return {
+        "left_model": [models[left] if is_known else "" for left, is_known in zip(lefts, are_known, strict=True)],
+        "chosen_model": chosen,
+        "choice": [
+            choice if is_known else model or choice
+            for choice, is_known, model in zip(choices, are_known, chosen, strict=True)
+        ],
+        "left_seeds": [left for left, _right in orders],
+        "right_seeds": [right for _left, right in orders],
+    }
 
 
-# --- formats ------------------------------------------------------------------------------------
-def _chunks(rows: Iterator[Row]) -> Iterator[list[Row]]:
-    while chunk := list(islice(rows, _CHUNK)):
-        yield chunk
+class _Seeds:
+    """The seeds of a study's images, one comparison at a time, for positions that never go back."""
+
+    def __init__(self, study: Study) -> None:
+        self._sides = [_Side(study, letter) for letter in ("a", "b")]
+        self._position, self._book = -1, defaultdict[str, str](str)
+
+    def in_order(self, position: int, *image_ids: str) -> list[str]:
+        """Of each JSON list of image ids the seeds, in its order, with blanks between."""
+        if position != self._position:
+            self._position, self._book = position, defaultdict(str)
+            for side in self._sides:
+                self._book.update(side.images_at(position))
+        return [" ".join(map(self._book.__getitem__, ids[1:-1].split(", "))) for ids in image_ids]
 
 
-def _text(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+class _Side:
+    """The images of one model's sets, streamed in the order of the comparisons."""
+
+    def __init__(self, study: Study, letter: str) -> None:
+        images = f"image_set_{letter}__images"
+        comparisons = Comparison.objects.filter(study=study, **{f"{images}__isnull": False}).order_by("position")
+        rows = _stream(comparisons.values_list("position", f"{images}__pk", f"{images}__seed"))
+        self._groups = groupby((row for chunk in rows for row in chunk), key=itemgetter(0))
+        self._next: tuple[int, dict[str, str]] = (-1, {})
+
+    def images_at(self, position: int) -> dict[str, str]:
+        """Seeds by image id, for a comparison that is not before the last one that was asked for."""
+        while self._next[0] < position and (group := next(self._groups, None)):
+            self._next = group[0], {str(image_id): str(seed) for _position, image_id, seed in group[1]}
+        return self._next[1] if self._next[0] == position else {}
 
 
-def _write_csv(rows: Iterator[Row], path: Path, names: Sequence[str]) -> int:
-    count = 0
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        for chunk in _chunks(rows):
-            writer.writerows([cell(row[name]) for name in names] for row in chunk)
-            count += len(chunk)
-    return count
+def _uuid(value: Any) -> str:
+    """SQLite keeps the 32 digits of an id, PostgreSQL the id."""
+    if isinstance(value, str):
+        return f"{value[:8]}-{value[8:12]}-{value[12:16]}-{value[16:20]}-{value[20:]}"
+    return str(value)
 
 
-def _write_jsonl(rows: Iterator[Row], path: Path, names: Sequence[str]) -> int:
-    count = 0
-    with path.open("w", encoding="utf-8") as file:
-        for chunk in _chunks(rows):
-            documents = ({name: _text(row[name]) for name in names} for row in chunk)
-            file.writelines(json.dumps(document, ensure_ascii=False) + "\n" for document in documents)
-            count += len(chunk)
-    return count
-
-
-def _write_parquet(rows: Iterator[Row], path: Path, names: Sequence[str]) -> int:
-    schema = pa.schema([(name, _COLUMNS[name]) for name in names])
-    count = 0
-    with pq.ParquetWriter(path, schema) as writer:
-        for chunk in _chunks(rows):
-            writer.write_table(pa.Table.from_pylist(chunk, schema=schema))
-            count += len(chunk)
-    return count
-
-
-WRITERS: dict[str, Callable[[Iterator[Row], Path, Sequence[str]], int]] = {
-    "csv": _write_csv,
-    "jsonl": _write_jsonl,
-    "parquet": _write_parquet,
-}
-FORMATS = tuple(WRITERS)
+def _iso(value: str | datetime | None) -> str | None:
+    """SQLite keeps "2026-03-01 12:00:00" in UTC, PostgreSQL gives a datetime in UTC."""
+    if value is None:
+        return None
+    return f"{value.replace(' ', 'T')}+00:00" if isinstance(value, str) else value.isoformat()

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Study
 from annotation.voting.assignment import give_back, lock
 from annotation.voting.opening import closure, sentence
+from annotation.voting.prepared import Select, given
 from annotation.voting.rules import VotingRules
+from annotation.voting.turns import in_turn
 from annotation.voting.withdrawal import marker
 from generation.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
+_BY_TOKEN = Select(
+    lambda: Annotator.objects.select_related("study").filter(token=given("token", Annotator.token), kind__in=PEOPLE)
+)
 
 
 def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> Annotator:
@@ -21,7 +25,7 @@ def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> 
     return Annotator.objects.create(study=study, label=label, kind=kind)
 
 
-@transaction.atomic
+@in_turn
 def join(
     *,
     study: Study,
@@ -64,7 +68,7 @@ def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
 
 def by_token(token: str) -> Annotator | None:
     """The person whose link this is, with the study; None for a link that leads to nobody."""
-    return Annotator.objects.select_related("study").filter(token=token, kind__in=PEOPLE).first()
+    return _BY_TOKEN.first(token=token)
 
 
 def by_resume_code(code: str) -> Annotator | None:
@@ -78,7 +82,7 @@ def read_instructions(*, annotator: Annotator, now: datetime) -> None:
     Annotator.objects.filter(pk=annotator.pk, instructions_read_at=None).update(instructions_read_at=now)
 
 
-@transaction.atomic
+@in_turn
 def free_leases(*, annotator: Annotator, now: datetime) -> int:
     """Give back every comparison that the annotator holds, for somebody who will not come back; how many there were."""
     lock(annotator.pk)

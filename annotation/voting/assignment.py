@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils.translation import gettext as _
 
@@ -17,9 +16,12 @@ from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
 from annotation.voting.exclusion import is_to_be_screened_out, screen_out
 from annotation.voting.opening import closure, sentence
+from annotation.voting.prepared import Given, Select, Update, given
 from annotation.voting.rules import VotingRules
-from annotation.voting.search import Hold, Progress, free, lease_another, progress_of, unseen
+from annotation.voting.search import Hold, Progress, lease_another, progress_of
+from annotation.voting.search_statements import free, unseen
 from annotation.voting.stopping import close_decided
+from annotation.voting.turns import in_turn
 from generation.refusals import Refused
 
 # So long a comparison is held for a page that fetched it before the annotator gets there.
@@ -27,6 +29,23 @@ AHEAD_SECONDS = 180
 # A patient search repeats when somebody was quicker; each repeat means that somebody else got on.
 SEARCH_REPEATS = 20
 EXPIRY_BATCH = 500
+
+_LOCKED = Select(
+    lambda: (
+        Annotator.objects.select_for_update(no_key=True, of=("self",))
+        .select_related("study")
+        .filter(pk=given("annotator", Annotator.id))
+    )
+)
+_RENEWED = Update(
+    lambda: (
+        Assignment.objects.filter(pk=given("assignment", Assignment.id)),
+        {
+            "is_ahead": given("is_ahead", Assignment.is_ahead),
+            "lease_expires_at": given("ends_at", Assignment.lease_expires_at),
+        },
+    )
+)
 
 
 class NextKind(StrEnum):
@@ -67,24 +86,34 @@ def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) 
 
 
 def _search(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
-    with transaction.atomic():
-        if found := lease_under_lock(annotator=lock(annotator.pk), rules=rules, now=now):
-            return found
+    if found := _lease_what_is_free(annotator.pk, rules, now):
+        return found
     # Nothing was free and unlocked. Look again and wait for locks: only then is "nothing" an answer.
     for _repeat in range(SEARCH_REPEATS):
         expire_leases(now=now, study=annotator.study)
-        with transaction.atomic():
-            annotator = lock(annotator.pk)
-            found = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
-            answer = found or _nothing_free(annotator, rules, now)
+        answer = _lease_patiently(annotator.pk, rules, now)
         if answer.kind != NextKind.WAIT or answer.wait_seconds:
             return answer
     return replace(answer, wait_seconds=1)
 
 
+@in_turn
+def _lease_what_is_free(annotator_id: int, rules: VotingRules, now: datetime) -> Next | None:
+    return lease_under_lock(annotator=lock(annotator_id), rules=rules, now=now)
+
+
+@in_turn
+def _lease_patiently(annotator_id: int, rules: VotingRules, now: datetime) -> Next:
+    annotator = lock(annotator_id)
+    found = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
+    return found or _nothing_free(annotator, rules, now)
+
+
 def lock(annotator_id: int) -> Annotator:
     """The annotator, freshly read with the study and locked: what one annotator does happens one after the other."""
-    return Annotator.objects.select_for_update(no_key=True, of=("self",)).select_related("study").get(pk=annotator_id)
+    if found := _LOCKED.first(annotator=annotator_id):
+        return found
+    raise Annotator.DoesNotExist
 
 
 def lease_under_lock(
@@ -116,14 +145,14 @@ def lease_under_lock(
     return Next(NextKind.COMPARISON, progress.done_count, progress.total, assignment, ahead)
 
 
-@transaction.atomic
+@in_turn
 def release(*, assignment: Assignment, now: datetime) -> bool:
     """Give the comparison back at once; False when it was not leased any more, and then nothing changes."""
     lock(assignment.annotator_id)
     return give_back(assignment, Assignment.State.RELEASED, now)
 
 
-@transaction.atomic
+@in_turn
 def release_ahead(*, annotator: Annotator, now: datetime) -> int:
     """Give back what is held ahead, for a page that closes; how many comparisons there were.
 
@@ -146,7 +175,7 @@ def give_back(assignment: Assignment, state: Assignment.State, now: datetime) ->
     return is_given_back
 
 
-@transaction.atomic
+@in_turn
 def expire_leases(*, now: datetime, study: Study | None = None) -> int:
     """Give back the slots of leases that have ended, up to EXPIRY_BATCH; how many there were.
 
@@ -189,15 +218,26 @@ def make_way(*, annotator: Annotator, rules: VotingRules, now: datetime) -> list
     return [one.comparison_id for one in live[kept_count:] if one.kind == Assignment.Kind.MAIN]
 
 
-def _leased(annotator: Annotator) -> QuerySet[Assignment]:
+def _leased(annotator: Annotator | Given) -> QuerySet[Assignment]:
     leased = Assignment.objects.filter(annotator=annotator, state=Assignment.State.LEASED)
     return leased.select_related("comparison__prompt")
 
 
+def _in_line(*, is_patient: bool) -> Select[Assignment]:
+    def build() -> QuerySet[Assignment]:
+        leased = _leased(given("annotator", Annotator.id))
+        locked = leased.select_for_update(no_key=True, skip_locked=not is_patient, of=("self",))
+        return locked.order_by("is_ahead", "leased_at", "pk")
+
+    return Select(build)
+
+
+_IN_LINE = {is_patient: _in_line(is_patient=is_patient) for is_patient in (False, True)}
+
+
 def _live(annotator: Annotator, *, is_patient: bool) -> list[Assignment]:
     """What is leased to the annotator: the comparison on the screen, then those held ahead in their order."""
-    leased = _leased(annotator).select_for_update(no_key=True, skip_locked=not is_patient, of=("self",))
-    return list(leased.order_by("is_ahead", "leased_at", "pk"))
+    return _IN_LINE[is_patient].rows(annotator=annotator.pk)
 
 
 def _make_current(assignment: Assignment, rules: VotingRules, now: datetime) -> Assignment:
@@ -206,7 +246,7 @@ def _make_current(assignment: Assignment, rules: VotingRules, now: datetime) -> 
     `leased_at` stays: whoever looked at what was fetched ahead may have begun before the server knew.
     """
     assignment.is_ahead, assignment.lease_expires_at = False, now + timedelta(seconds=rules.lease_seconds)
-    assignment.save(update_fields=["is_ahead", "lease_expires_at"])
+    _RENEWED(assignment=assignment.pk, is_ahead=False, ends_at=assignment.lease_expires_at)
     return assignment
 
 
@@ -215,7 +255,8 @@ def _ahead(
 ) -> tuple[Assignment, ...]:
     """What is held ahead, renewed, and filled up to the rule: never beyond the quota, never waiting for others."""
     hold = Hold(rules, now, ahead_end(rules, now), is_ahead=True)
-    Assignment.objects.filter(pk__in=[one.pk for one in held]).update(lease_expires_at=hold.ends_at)
+    for one in held:
+        _RENEWED(assignment=one.pk, is_ahead=True, ends_at=hold.ends_at)
     while len(held) < rules.prefetch:
         leased, progress = lease_another(annotator, progress, hold)
         if leased is None:
@@ -244,11 +285,11 @@ def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Ne
     """
     progress = progress_of(annotator, rules)
     wait = Next(NextKind.WAIT, progress.done_count, progress.total)
-    unfinished = unseen(annotator).filter(vote_count__lt=F("overlap"))
+    unfinished = unseen(annotator.pk, annotator.study_id).filter(vote_count__lt=F("overlap"))
     close_decided(unfinished, rules=rules, now=now)
     if not unfinished.exists():
         return _done(annotator, progress, rules, now)
-    if free(annotator).exists():
+    if free(annotator.pk, annotator.study_id).exists():
         return wait
     leases = Assignment.objects.filter(
         comparison__in=unfinished, kind=Assignment.Kind.MAIN, state=Assignment.State.LEASED

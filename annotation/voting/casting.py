@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Vote
@@ -21,8 +20,30 @@ from annotation.voting.assignment import (
 )
 from annotation.voting.exclusion import judge, mark, screen_out
 from annotation.voting.opening import Closure, closure
+from annotation.voting.prepared import Insert, Select, Update, given
 from annotation.voting.rules import VotingRules
+from annotation.voting.turns import in_turn
 from generation.refusals import Refused
+
+LEASED = (Assignment.State.LEASED,)
+GIVEN_BACK = (Assignment.State.RELEASED, Assignment.State.REPORTED)
+_BY_ID = Select(lambda: Vote.objects.filter(pk=given("vote", Vote.id)).order_by())
+_STORE = Insert(Vote)
+
+
+def _answered_from(states: tuple[Assignment.State, ...]) -> Update:
+    """An assignment in one of these states was answered: what was shown is stored, and the lease ends."""
+    changes = {
+        "state": given("outcome", Assignment.state),
+        "shown_at": given("shown_at", Assignment.shown_at),
+        "rendition": given("rendition", Assignment.rendition),
+        "is_ahead": False,
+        "lease_expires_at": None,
+    }
+    return Update(lambda: (Assignment.objects.filter(pk=given("assignment", Assignment.id), state__in=states), changes))
+
+
+_ANSWERED = {states: _answered_from(states) for states in (LEASED, GIVEN_BACK)}
 
 
 class BallotInvalid(Refused):
@@ -67,9 +88,7 @@ def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now
     as late. Raises `BallotInvalid` for a choice that the study does not offer, a vote faster than the
     minimum viewing time, or a vote id used for something else; `Refused` when the annotator has left.
     """
-    with transaction.atomic():
-        annotator = lock(assignment.annotator_id)
-        result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+    annotator, result = _cast(ballot, assignment, rules, now)
     if result.are_marks_due:
         mark(annotator=annotator, rules=rules, now=now)
     return result
@@ -82,11 +101,7 @@ def vote_and_next(
 
     Instead of the next it says why the study gives out nothing now, where it was paused or closed meanwhile.
     """
-    with transaction.atomic():
-        annotator = lock(assignment.annotator_id)
-        result = _cast_under_lock(annotator, ballot, assignment, rules, now)
-        following: Next | Closure | None = closure(study=annotator.study, rules=rules, now=now)
-        following = following or lease_under_lock(annotator=annotator, rules=rules, now=now)
+    annotator, result, following = _cast_and_lease(ballot, assignment, rules, now)
     # The vote is committed; only now may anything wait for what others hold.
     if result.are_marks_due:
         mark(annotator=annotator, rules=rules, now=now)
@@ -95,6 +110,22 @@ def vote_and_next(
     elif isinstance(following, Next) and following.kind == NextKind.DONE:
         screen_out(annotator=annotator, rules=rules, now=now)
     return result, following
+
+
+@in_turn
+def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> tuple[Annotator, CastResult]:
+    annotator = lock(assignment.annotator_id)
+    return annotator, _cast_under_lock(annotator, ballot, assignment, rules, now)
+
+
+@in_turn
+def _cast_and_lease(
+    ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
+) -> tuple[Annotator, CastResult, Next | Closure | None]:
+    annotator = lock(assignment.annotator_id)
+    result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+    reason = closure(study=annotator.study, rules=rules, now=now)
+    return annotator, result, reason or lease_under_lock(annotator=annotator, rules=rules, now=now)
 
 
 def last_vote(*, annotator: Annotator, rules: VotingRules) -> Vote | None:
@@ -118,13 +149,17 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
 
     Raises `Refused` after `undo_seconds`, or where the vote does not stand, or the study has closed.
     """
-    with transaction.atomic():
-        annotator = lock(vote.assignment.annotator_id)
-        assignment = _undo_under_lock(annotator, vote, rules, now)
-        is_due = judge(annotator=annotator, rules=rules)
+    annotator, assignment, is_due = _undo_and_judge(vote, rules, now)
     if is_due:
         mark(annotator=annotator, rules=rules, now=now)
     return assignment
+
+
+@in_turn
+def _undo_and_judge(vote: Vote, rules: VotingRules, now: datetime) -> tuple[Annotator, Assignment, bool]:
+    annotator = lock(vote.assignment.annotator_id)
+    assignment = _undo_under_lock(annotator, vote, rules, now)
+    return annotator, assignment, judge(annotator=annotator, rules=rules)
 
 
 def _undo_under_lock(annotator: Annotator, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
@@ -165,7 +200,7 @@ def _on_the_screen_again(assignment_id: int, rules: VotingRules, now: datetime) 
 def _cast_under_lock(
     annotator: Annotator, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
 ) -> CastResult:
-    if known := Vote.objects.filter(pk=ballot.vote_id).first():
+    if known := _BY_ID.first(vote=ballot.vote_id):
         if known.assignment_id != assignment.pk:
             raise BallotInvalid(_("This vote id was used for another comparison; make a new random one."))
         return CastResult(CastState.DUPLICATE, known)
@@ -176,7 +211,7 @@ def _cast_under_lock(
     if state is None:
         kept = (Vote.State.STANDING, Vote.State.LATE)
         return CastResult(CastState.ALREADY_VOTED, assignment.votes.filter(state__in=kept).latest("received_at"))
-    vote = Vote.objects.create(
+    vote = Vote(
         pk=ballot.vote_id,
         assignment=assignment,
         choice=ballot.choice,
@@ -186,6 +221,7 @@ def _cast_under_lock(
         received_at=now,
         response_ms=ballot.response_ms,
     )
+    _STORE(vote)
     are_marks_due = judge(annotator=annotator, rules=rules)
     return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote, are_marks_due)
 
@@ -207,25 +243,19 @@ def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.St
 
     Each step is a conditional UPDATE, so of two transactions one wins: this one, or the expiry of the lease.
     """
-    this = Assignment.objects.filter(pk=assignment.pk)
-    shown = {
-        "shown_at": ballot.shown_at,
-        "rendition": ballot.rendition,
-        "is_ahead": False,
-        "lease_expires_at": None,
-    }
     counts = assignment.kind == Assignment.Kind.MAIN
     lead = slots.lead_of(ballot.choice, assignment.left_model)
     outcome = Assignment.State.LATE if is_over else Assignment.State.VOTED
-    if this.filter(state=Assignment.State.LEASED).update(state=outcome, **shown):
+    shown = {"assignment": assignment.pk, "shown_at": ballot.shown_at, "rendition": ballot.rendition}
+    if _ANSWERED[LEASED](outcome=outcome, **shown):
         if counts and is_over:
             slots.free([assignment.comparison_id])
         elif counts:
             slots.count_vote(assignment.comparison_id, lead)
-    elif this.filter(state__in=(Assignment.State.RELEASED, Assignment.State.REPORTED)).update(state=outcome, **shown):
+    elif _ANSWERED[GIVEN_BACK](outcome=outcome, **shown):
         if not is_over and counts and not slots.take_for_vote(assignment.comparison_id, lead):
             outcome = Assignment.State.LATE
-            this.update(state=outcome)
+            Assignment.objects.filter(pk=assignment.pk).update(state=outcome)
     else:
         return None
     return Vote.State.LATE if outcome == Assignment.State.LATE else Vote.State.STANDING

@@ -13,6 +13,7 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting import slots
 from annotation.voting.quality import HALF, Conduct, broken_rules, is_clear, longest_run_of, thresholds
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
+from annotation.voting.turns import in_turn
 
 Kind, State = Assignment.Kind, Annotator.State
 SEPARATOR = ", "
@@ -39,7 +40,7 @@ def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
     return bool(before or broken)
 
 
-@transaction.atomic
+@in_turn
 def mark(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
     """Mark the annotator's votes as `judge` found. It waits for several comparisons, so it runs in no transaction
     that holds one; if it never runs, the next judgement finds that it is due."""
@@ -67,7 +68,7 @@ def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
             mark(annotator=annotator, rules=rules, now=now)
 
 
-@transaction.atomic
+@in_turn
 def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bool:
     """At the end: whether the annotator broke a rule that screens out; the slots of all their votes are free then.
 

@@ -3,10 +3,9 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from django.db import transaction
-
 from annotation.models import Annotator, Answer
 from annotation.voting.assignment import lock
+from annotation.voting.turns import in_turn
 
 MOST_CHECK_TRIES = 2
 
@@ -17,14 +16,14 @@ def welcome(*, annotator: Annotator, consent_sha256: str, now: datetime) -> None
     first.update(welcomed_at=now, consent_sha256=consent_sha256)
 
 
-@transaction.atomic
+@in_turn
 def answer(*, annotator: Annotator, page: Answer.Page, values: Mapping[str, str], now: datetime) -> None:
     """Store the answers of a page, by the names of its questions; what was answered before stays as it was."""
     if lock(annotator.pk).state != Annotator.State.WITHDRAWN:
         _store(annotator, page, values, now)
 
 
-@transaction.atomic
+@in_turn
 def answer_check(
     *, annotator: Annotator, given: Sequence[str], right: Sequence[str], tries: int, now: datetime
 ) -> bool:

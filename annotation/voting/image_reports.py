@@ -2,19 +2,19 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, ImageReport
 from annotation.voting.assignment import give_back, lock, refuse_unless_taking_part
+from annotation.voting.turns import in_turn
 from generation.models import GeneratedImage
 from generation.refusals import Refused
 
 REPORTERS_THAT_PARK = 3
 
 
-@transaction.atomic
+@in_turn
 def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datetime) -> ImageReport:
     """Keep the report, and give the comparison back; its annotator does not get it again.
 
@@ -56,7 +56,7 @@ def _reporter_count(comparison: Comparison) -> int:
     return open_reports.order_by().values("assignment__annotator").distinct().count()
 
 
-@transaction.atomic
+@in_turn
 def give_out_again(*, comparison: Comparison, now: datetime) -> bool:
     """The researcher has looked: its reports are settled and it is given out again; False when it was not set aside."""
     parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)

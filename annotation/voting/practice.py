@@ -2,16 +2,15 @@
 
 from datetime import datetime
 
-from django.db import transaction
-
 from annotation.models import Annotator, Assignment, Vote
 from annotation.voting.assignment import lock
 from annotation.voting.known_order import seeded_pair
+from annotation.voting.turns import in_turn
 
 PRACTICE = Assignment.Kind.PRACTICE
 
 
-@transaction.atomic
+@in_turn
 def practice(*, annotator: Annotator, number: int, now: datetime) -> Assignment:
     """Practice comparison `number`, from 0, of the annotator: made the first time, then as it was."""
     annotator = lock(annotator.pk)
@@ -43,7 +42,7 @@ def practice_count(annotator: Annotator) -> int:
     return Assignment.objects.filter(annotator=annotator, kind=PRACTICE, state=Assignment.State.VOTED).count()
 
 
-@transaction.atomic
+@in_turn
 def answer_practice(*, assignment: Assignment, choice: str, now: datetime) -> Vote:
     """Store the answer to a practice comparison; the first one stands."""
     lock(assignment.annotator_id)

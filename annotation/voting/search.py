@@ -3,26 +3,16 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
-from django.db.models.functions import Abs, Coalesce
-
 from annotation.models import Annotator, Assignment, Comparison
+from annotation.voting import search_statements as statements
 from annotation.voting import slots
 from annotation.voting.allocation import Side, left_model, present, search_start, stored_chance
 from annotation.voting.checks import Checks, check_assignment, checks_of
 from annotation.voting.rules import Allocation, VotingRules
 from annotation.voting.stopping import close_decided
-from generation.models import GeneratedImage
 
 # What a search may close on its way because no more votes are needed; the half-minute upkeep closes the rest.
 MOST_CLOSED = 20
-# Which free comparisons come first; equal ones are searched from a drawn position on.
-ORDERS: dict[Allocation, tuple[str, ...]] = {
-    "even": ("slot_count",),
-    "nearly_done": ("-slot_count",),
-    "split": ("margin", "slot_count"),
-}
-ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,43 +64,12 @@ class Hold:
 
 def progress_of(annotator: Annotator, rules: VotingRules) -> Progress:
     """One query, and one more for checks. Not part of `lock`'s: after waiting, PostgreSQL keeps other tables' view."""
-    main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
-    counts = main.values("annotator").annotate(
-        total=Count("pk"),
-        answered=Count("pk", filter=Q(state__in=ANSWERED)),
-        held=Count("pk", filter=Q(state=Assignment.State.LEASED)),
-        lefts=Count("pk", filter=Q(left_model=Assignment.Side.A)),
-    )
-    positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
-    assignment_count, lefts, answered_count, held_count, last_position = (
-        Annotator.objects.filter(pk=annotator.pk)
-        .values_list(
-            *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered", "held")),
-            Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
-        )
-        .get()
-    )
+    (counts,) = statements.PROGRESS.values(annotator=annotator.pk)
+    assignment_count, lefts, answered_count, held_count, last_position = counts
     quota = min(rules.comparisons_per_annotator, last_position + 1)
     checks = checks_of(annotator, quota=quota, rules=rules.quality)
     left_lead = 2 * lefts - assignment_count
     return Progress(assignment_count, left_lead, answered_count, held_count, quota, last_position, checks)
-
-
-def unseen(annotator: Annotator) -> QuerySet[Comparison]:
-    """The study's comparisons that the annotator has not answered, holds or reported, without those set aside or
-    decided."""
-    seen = Assignment.objects.filter(
-        comparison=OuterRef("pk"),
-        annotator=annotator,
-        kind=Assignment.Kind.MAIN,
-        state__in=(*ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED),
-    )
-    return Comparison.objects.filter(~Exists(seen), study=annotator.study_id, parked_at=None, decided_at=None)
-
-
-def free(annotator: Annotator) -> QuerySet[Comparison]:
-    """Those of `unseen` that have a slot left."""
-    return unseen(annotator).filter(slot_count__lt=F("overlap"))
 
 
 def lease_another(
@@ -136,7 +95,7 @@ def _lease_comparison(
     comparison = _find(annotator, progress, hold, is_patient=is_patient)
     if comparison is None:
         return None, progress
-    before = Assignment.objects.filter(comparison=comparison, annotator=annotator, kind=Assignment.Kind.MAIN).first()
+    before = statements.BEFORE.first(comparison=comparison.pk, annotator=annotator.pk)
     after = replace(progress, held_count=progress.held_count + 1)
     if before:
         return (_lease(before, comparison, hold), after) if slots.take(comparison.pk) else (None, progress)
@@ -172,36 +131,31 @@ def _preferred(
     annotator: Annotator, progress: Progress, allocation: Allocation, *, is_patient: bool
 ) -> Comparison | None:
     """The free comparison that comes first in the order of the rule; which of equal ones is drawn from the seed."""
-    open_ones = free(annotator).select_related("prompt")
-    if allocation == "split":
-        open_ones = open_ones.filter(lead__isnull=False).annotate(margin=Abs("lead"))
-    order = ORDERS[allocation]
-    keys = [key.removeprefix("-") for key in order]
-    first = open_ones.order_by(*order, "position").values_list(*keys).first()
-    if first is None:
+    who = {"annotator": annotator.pk, "study": annotator.study_id}
+    if not (first := statements.FIRST[allocation].values(**who)):
         return None
     start = search_start(stored_chance(annotator.seed, "search", progress.assignment_count), progress.last_position)
-    equal = open_ones.filter(**dict(zip(keys, first, strict=True))).order_by("position")
-    if not is_patient:
-        equal = equal.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    return equal.filter(position__gte=start).first() or equal.filter(position__lt=start).first()
+    equal = dict(zip(statements.KEYS[allocation], first[0], strict=True))
+    parts = statements.EQUAL[allocation, is_patient]
+    return next(filter(None, (part.first(**who, **equal, start=start) for part in parts)), None)
 
 
 def _lease(assignment: Assignment, comparison: Comparison, hold: Hold) -> Assignment:
     """Lease an assignment: a new one, or one of before as it was shown then."""
-    is_new = assignment.pk is None
     assignment.comparison = comparison  # with its prompt, already read
     assignment.state, assignment.is_ahead = Assignment.State.LEASED, hold.is_ahead
     assignment.leased_at, assignment.lease_expires_at = hold.now, hold.ends_at
     assignment.released_at = None
-    changed = ["state", "is_ahead", "leased_at", "lease_expires_at", "released_at"]
-    assignment.save(update_fields=None if is_new else changed)
+    if assignment.pk:
+        statements.REOPEN(assignment=assignment.pk, is_ahead=hold.is_ahead, leased_at=hold.now, ends_at=hold.ends_at)
+    else:
+        assignment.pk = statements.MAKE(assignment)
     return assignment
 
 
 def _new_assignment(annotator: Annotator, comparison: Comparison, index: int, left: Side) -> Assignment:
     images: dict[int, list[int]] = {comparison.image_set_a_id: [], comparison.image_set_b_id: []}
-    rows = GeneratedImage.objects.filter(image_set__in=images).order_by("seed").values_list("image_set_id", "pk")
+    rows = statements.IMAGES.values(set_a=comparison.image_set_a_id, set_b=comparison.image_set_b_id)
     for image_set_id, image_id in rows:
         images[image_set_id].append(image_id)
     shown = present(

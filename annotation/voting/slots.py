@@ -18,6 +18,7 @@ from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce, Greatest
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.voting.prepared import Update, given
 
 IDS_PER_STATEMENT = 1000
 _LEFT_A = Q(left_model=Assignment.Side.A)
@@ -25,6 +26,22 @@ _FOR_LEFT, _A_LEFT = Q(choice=Vote.Choice.LEFT), Q(assignment__left_model=Assign
 FOR_TIE = Q(choice=Vote.Choice.TIE)
 FOR_A = ~FOR_TIE & ((_FOR_LEFT & _A_LEFT) | (~_FOR_LEFT & ~_A_LEFT))
 FOR_B = ~FOR_TIE & ((_FOR_LEFT & ~_A_LEFT) | (~_FOR_LEFT & _A_LEFT))
+_THIS = given("comparison", Comparison.id)
+_TAKE = Update(
+    lambda: (
+        Comparison.objects.filter(pk=_THIS, slot_count__lt=F("overlap"), decided_at=None),
+        {
+            "slot_count": F("slot_count") + 1,
+            "left_lead": F("left_lead") + given("left_lead", Comparison.left_lead),
+        },
+    )
+)
+_COUNT_VOTE = Update(
+    lambda: (
+        Comparison.objects.filter(pk=_THIS),
+        {"vote_count": F("vote_count") + 1, "lead": F("lead") + given("lead", Comparison.lead)},
+    )
+)
 
 
 def counted_votes() -> QuerySet[Vote]:
@@ -46,8 +63,7 @@ def take(comparison_id: int, *, left_lead: int = 0) -> bool:
 
     `left_lead`: 1 for a new assignment with A on the left, -1 with B, 0 for one that is opened again.
     """
-    free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"), decided_at=None)
-    return free.update(slot_count=F("slot_count") + 1, left_lead=F("left_lead") + left_lead) == 1
+    return _TAKE(comparison=comparison_id, left_lead=left_lead) == 1
 
 
 def take_for_vote(comparison_id: int, lead: int) -> bool:
@@ -59,7 +75,7 @@ def take_for_vote(comparison_id: int, lead: int) -> bool:
 
 def count_vote(comparison_id: int, lead: int) -> None:
     """A lease that holds a slot became a standing vote. `lead`: see `lead_of`; nothing is added where none is kept."""
-    Comparison.objects.filter(pk=comparison_id).update(vote_count=F("vote_count") + 1, lead=F("lead") + lead)
+    _COUNT_VOTE(comparison=comparison_id, lead=lead)
 
 
 def uncount_vote(comparison_id: int, lead: int) -> None:

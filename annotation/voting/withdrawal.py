@@ -2,7 +2,6 @@
 
 from datetime import datetime
 
-from django.db import transaction
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -10,6 +9,7 @@ from annotation.models import Annotator, Assignment, Vote
 from annotation.models.annotator import new_resume_code, new_seed
 from annotation.voting import slots
 from annotation.voting.assignment import lock
+from annotation.voting.turns import in_turn
 from generation.refusals import Refused
 
 TOMBSTONE = "withdrawn:"
@@ -20,7 +20,7 @@ def is_open(*, until: datetime | None, now: datetime) -> bool:
     return until is None or now <= until
 
 
-@transaction.atomic
+@in_turn
 def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> Annotator:
     """Delete the annotator's votes, answers and everything that names them; free their slots; the tombstone.
 

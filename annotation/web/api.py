@@ -5,7 +5,7 @@ nothing to ride on, and no CSRF token is needed. Everything is a POST, because e
 comparison leases one, and browsers prefetch GETs.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
+from pydantic import BaseModel
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.current import current_manifest
@@ -35,10 +36,11 @@ from annotation.voting.casting import (
 )
 from annotation.voting.image_reports import report_image
 from annotation.voting.opening import Closure, closure, sentence
+from annotation.voting.prepared import Select, given
 from annotation.voting.rules import VotingRules
 from annotation.web import api_schemas as schemas
 from annotation.web import visiting
-from annotation.web.images import address
+from annotation.web.images import addresses
 from annotation.web.sealing import Seal
 from annotation.web.visiting import BEFORE_COMPARISONS, breaks_due, spoken
 from generation.refusals import Refused
@@ -48,6 +50,11 @@ api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="opena
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
+_ASSIGNMENT = Select(
+    lambda: Assignment.objects.filter(
+        pk=given("assignment", Assignment.id), annotator=given("annotator", Annotator.id)
+    ).order_by()
+)
 PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
@@ -65,24 +72,33 @@ class Visit:
 
 
 @api.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
-def ask_next(request: HttpRequest, token: str) -> NextOut:
+def ask_next(request: HttpRequest, token: str) -> HttpResponse:
     """The comparison on the annotator's screen, or a new one, or `wait`, `done` or `stopped`."""
     with _visit(token) as visit:
-        if reason := closure(study=visit.annotator.study, rules=visit.rules, now=visit.now):
-            return schemas.StoppedOut(message=sentence(reason))
-        if _is_page_due(visit):
-            return schemas.StoppedOut(message=_(PAGE_DUE))
-        following = next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now)
-        return _next_out(visit, following, last_vote(annotator=visit.annotator, rules=visit.rules))
+        return _answer(_what_is_next(visit))
+
+
+def _what_is_next(visit: Visit) -> NextOut:
+    if reason := closure(study=visit.annotator.study, rules=visit.rules, now=visit.now):
+        return schemas.StoppedOut(message=sentence(reason))
+    if _is_page_due(visit):
+        return schemas.StoppedOut(message=_(PAGE_DUE))
+    following = next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now)
+    return _next_out(visit, following, last_vote(annotator=visit.annotator, rules=visit.rules))
+
+
+def _answer(document: BaseModel) -> HttpResponse:
+    """The document as JSON. django-ninja would check what it answers with once more, at twice a vote's whole cost."""
+    return HttpResponse(document.model_dump_json(), content_type="application/json; charset=utf-8")
 
 
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
-def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> schemas.CastOut:
+def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
     """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
     with _visit(token) as visit:
         assignment = _assignment(visit.annotator, body.assignment)
         result, following = vote_and_next(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=visit.now)
-        return schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote))
+        return _answer(schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote)))
 
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
@@ -106,7 +122,7 @@ def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
     operation_id="report_image",
     url_name="report_image",
 )
-def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> NextOut:
+def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> HttpResponse:
     """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
     with _visit(token) as visit:
         assignment = _assignment(visit.annotator, body.assignment)
@@ -118,7 +134,7 @@ def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> Nex
 
 
 @api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
-def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> NextOut:
+def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse:
     """Take a vote back while the study lets you; the answer is its comparison, as it was shown."""
     with _visit(token) as visit:
         own = Vote.objects.select_related("assignment").filter(assignment__annotator=visit.annotator)
@@ -180,7 +196,7 @@ def _assignment(annotator: Annotator, token: str) -> Assignment:
         annotator_id, assignment_id = ASSIGNMENTS.open(token)
     except ValueError:
         annotator_id = assignment_id = 0
-    found = Assignment.objects.filter(pk=assignment_id, annotator=annotator).first()
+    found = _ASSIGNMENT.first(assignment=assignment_id, annotator=annotator.pk)
     if found is None or annotator_id != annotator.pk:
         raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
     return found
@@ -236,8 +252,8 @@ def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int)
         assignment=ASSIGNMENTS.close(visit.annotator.pk, assignment.pk),
         question=_question(assignment, visit.manifest),
         prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
-        left=[_image_out(visit.annotator, image_id) for image_id in assignment.left_images],
-        right=[_image_out(visit.annotator, image_id) for image_id in assignment.right_images],
+        left=_images_out(visit.annotator, assignment.left_images),
+        right=_images_out(visit.annotator, assignment.right_images),
         ties=plan.ties,
         minimum_viewing_seconds=plan.minimum_viewing_seconds,
         progress=schemas.ProgressOut(done=min(following.done_count + place, following.total), of=following.total),
@@ -256,9 +272,5 @@ def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
     return schemas.UndoOut(vote_id=last.pk, seconds=seconds) if last and seconds > 0 else None
 
 
-def _image_out(annotator: Annotator, image_id: int) -> schemas.ImageOut:
-    return schemas.ImageOut(
-        grid=address(annotator=annotator, image=image_id, rendition="grid"),
-        grid2x=address(annotator=annotator, image=image_id, rendition="grid2x"),
-        zoom=address(annotator=annotator, image=image_id, rendition="zoom"),
-    )
+def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> list[schemas.ImageOut]:
+    return [schemas.ImageOut(**addresses(annotator=annotator, image_id=image_id)) for image_id in image_ids]

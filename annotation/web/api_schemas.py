@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 from uuid import UUID
 
 from ninja import Field, Schema
-from pydantic import AwareDatetime, ConfigDict
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 MOST_RESPONSE_MS = 2**31 - 1
 
@@ -48,7 +48,7 @@ class ImageReportIn(Request):
     kind: Literal["failed", "offensive"]
 
 
-class ImageOut(Schema):
+class ImageOut(BaseModel):
     """Where the browser finds one image, in each size."""
 
     grid: str
@@ -56,21 +56,21 @@ class ImageOut(Schema):
     zoom: str
 
 
-class ProgressOut(Schema):
+class ProgressOut(BaseModel):
     """How many comparisons this annotator has answered, of how many."""
 
     done: int
     of: int
 
 
-class UndoOut(Schema):
+class UndoOut(BaseModel):
     """The last vote, which may still be undone for so many seconds."""
 
     vote_id: UUID
     seconds: float
 
 
-class HeldOut(Schema):
+class HeldOut(BaseModel):
     """A comparison, with what is needed to show it. Nothing in it tells which model made an image."""
 
     assignment: str
@@ -92,20 +92,20 @@ class ComparisonOut(HeldOut):
     undo: UndoOut | None
 
 
-class WaitOut(Schema):
+class WaitOut(BaseModel):
     """Nothing is free now, but others' comparisons may come back: ask again, at the latest after `seconds`."""
 
     kind: Literal["wait"] = "wait"
     seconds: int
 
 
-class DoneOut(Schema):
+class DoneOut(BaseModel):
     """No comparison is left for this annotator."""
 
     kind: Literal["done"] = "done"
 
 
-class StoppedOut(Schema):
+class StoppedOut(BaseModel):
     """The study gives out nothing now: not opened yet, paused or closed."""
 
     kind: Literal["stopped"] = "stopped"
@@ -115,26 +115,26 @@ class StoppedOut(Schema):
 NextOut = Annotated[ComparisonOut | WaitOut | DoneOut | StoppedOut, Field(discriminator="kind")]
 
 
-class CastOut(Schema):
+class CastOut(BaseModel):
     """What became of a vote (`late`: kept, but its place was taken), and what comes next."""
 
     state: Literal["accepted", "late", "already_voted"]
     next: NextOut
 
 
-class ReleasedOut(Schema):
+class ReleasedOut(BaseModel):
     """Whether the comparison was still held; if not, nothing changed."""
 
     released: bool
 
 
-class LeftOut(Schema):
+class LeftOut(BaseModel):
     """How many comparisons that were held ahead are free again."""
 
     released: int
 
 
-class RefusalOut(Schema):
+class RefusalOut(BaseModel):
     """One sentence that says what is wrong and what to do."""
 
     message: str

@@ -1,6 +1,6 @@
 """The pages around the comparisons. Each acts only while it is due, so none is skipped and none is left twice."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -15,7 +15,7 @@ from annotation.voting import practice as practising
 from annotation.voting.known_order import seeded_pair
 from annotation.web import markdown
 from annotation.web.frame_forms import CheckForm, CommentForm, QuestionsForm
-from annotation.web.images import address
+from annotation.web.images import Addresses, addresses
 from annotation.web.page_words import page_words
 from annotation.web.visiting import AnnotatorView, Place, annotator_page, breaks_due, place
 
@@ -185,7 +185,7 @@ def _practice_context(annotator: Annotator) -> dict[str, Any]:
         "words": page_words(),
         "number": number,
         "shown_number": number + 1,
-        "pair": {side: [_image(annotator, image) for image in images] for side, images in sides.items()},
+        "pair": {side: _images(annotator, images) for side, images in sides.items()},
     }
 
 
@@ -202,11 +202,14 @@ def _pair_context(
     annotator: Annotator, left: list[int], right: list[int], consistent_side: str, replaced_count: int
 ) -> dict[str, Any]:
     sets = [
-        {"is_consistent": side == consistent_side, "images": [_image(annotator, image) for image in images]}
+        {
+            "is_consistent": side == consistent_side,
+            "images": [addresses(annotator=annotator, image_id=image) for image in images],
+        }
         for side, images in (("left", left), ("right", right))
     ]
     return {"sets": sets, "replaced_count": replaced_count, "count": len(left)}
 
 
-def _image(annotator: Annotator, image_id: int) -> dict[str, str]:
-    return {name: address(annotator=annotator, image=image_id, rendition=name) for name in ("grid", "grid2x", "zoom")}
+def _images(annotator: Annotator, image_ids: Sequence[int]) -> list[Addresses]:
+    return [addresses(annotator=annotator, image_id=image_id) for image_id in image_ids]

@@ -1,8 +1,11 @@
 """Images as annotators get them: an opaque address, the same headers for every model.
 
-An address is a sealed token of (annotator, image, rendition): stable for an annotator, so that caches hold,
-and only made by `address`, which is only asked for images of the annotator's own assignments.
+An address is a sealed token of (annotator, image) and the rendition's name: stable for an annotator, so that caches
+hold, and only made by `addresses`, which is only asked for images of the annotator's own assignments.
 """
+
+from functools import cache
+from typing import TypedDict
 
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
@@ -14,34 +17,44 @@ from annotation.web.sealing import Seal
 from generation import renditions
 from generation.models import GeneratedImage
 
-ADDRESSES = Seal(b"semblance image addresses 1", ">QQB")  # annotator id, image id, place in RENDITIONS
-RENDITIONS = tuple(sorted(renditions.SIZES))
+ADDRESSES = Seal(b"semblance image addresses 2", ">QQ")  # annotator id, image id
 
 
-def address(*, annotator: Annotator, image: GeneratedImage | int, rendition: str) -> str:
-    """Where this annotator finds this image (or the image of this id) in this rendition.
+class Addresses(TypedDict):
+    """Where one annotator finds one image, by rendition (`generation.renditions.SIZES`)."""
 
-    Raises `ValueError` for a rendition that `generation.renditions` does not make.
-    """
-    if rendition not in RENDITIONS:
-        raise ValueError(f"no rendition is called {rendition!r}; there are {', '.join(RENDITIONS)}")
-    image_id = image if isinstance(image, int) else image.pk
-    return reverse("image", args=[ADDRESSES.close(annotator.pk, image_id, RENDITIONS.index(rendition))])
+    grid: str
+    grid2x: str
+    zoom: str
 
 
-def _opened(token: str) -> tuple[int, int, str]:
-    """(annotator id, image id, rendition) of a token that `address` made; anything else is not found."""
+def addresses(*, annotator: Annotator, image_id: int) -> Addresses:
+    """Where this annotator finds this image. A vote's answer holds some forty of these, so one is made of one token."""
+    start = _folder() + ADDRESSES.close(annotator.pk, image_id)
+    return {"grid": f"{start}.grid", "grid2x": f"{start}.grid2x", "zoom": f"{start}.zoom"}
+
+
+@cache
+def _folder() -> str:
+    """What every address begins with; the prefix that the application is served under never changes."""
+    return reverse("image", args=["token", "grid"]).removesuffix("token.grid")
+
+
+def _opened(token: str) -> tuple[int, int]:
+    """(annotator id, image id) of a token that `addresses` made; anything else is not found."""
     try:
-        annotator_id, image_id, rendition = ADDRESSES.open(token)
-        return annotator_id, image_id, RENDITIONS[rendition]
-    except (ValueError, IndexError):
+        annotator_id, image_id = ADDRESSES.open(token)
+    except ValueError:
         raise Http404 from None
+    return annotator_id, image_id
 
 
 @require_safe
-def serve(_request: HttpRequest, token: str) -> HttpResponse:
+def serve(_request: HttpRequest, token: str, rendition: str) -> HttpResponse:
     """One rendition. No date, no name and no ETag: the address never changes what it stands for."""
-    annotator_id, image_id, rendition = _opened(token)
+    annotator_id, image_id = _opened(token)
+    if rendition not in renditions.SIZES:
+        raise Http404
     if not Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN).exists():
         raise Http404
     image = get_object_or_404(GeneratedImage, pk=image_id)

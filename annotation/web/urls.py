@@ -7,7 +7,7 @@ from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", joining.landing, name="landing"),
-    path("i/<str:token>", images.serve, name="image"),
+    path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
     path("a/<str:token>/", annotator.visit, name="visit"),
     path("a/<str:token>/instructions/", annotator.instructions, name="instructions"),
     path("a/<str:token>/welcome/", frame.welcome, name="welcome"),

@@ -16,7 +16,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
 from annotation.voting.opening import Closure, closure
 from annotation.voting.practice import practice_count
-from annotation.voting.search import ANSWERED
+from annotation.voting.search_statements import ANSWERED
 
 
 class Place(StrEnum):

@@ -7,12 +7,13 @@ import os
 import pwd
 import secrets
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TypedDict
 
@@ -89,8 +90,8 @@ def postgresql() -> Iterator[str]:
     """A private PostgreSQL; the address of its empty database."""
     folder = _postgresql_binaries()
     if folder is not None:
-        with _local_postgresql(folder) as url:
-            yield url
+        with local_postgresql(folder) as server:
+            yield server.url
     elif _has_docker():
         with _container("postgres:17-alpine", 5432, "POSTGRES_HOST_AUTH_METHOD=trust") as port:
             url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
@@ -103,10 +104,10 @@ def postgresql() -> Iterator[str]:
 @contextmanager
 def redis_server() -> Iterator[str]:
     """A private Redis that keeps nothing; its address."""
-    binary = shutil.which("redis-server") or shutil.which("valkey-server")
+    binary = _redis_binary()
     if binary is not None:
-        with _local_redis(binary) as url:
-            yield url
+        with local_redis(binary) as server:
+            yield server.url
     elif _has_docker():
         with _container("redis:8-alpine", 6379) as port:
             url = f"redis://127.0.0.1:{port}/0"
@@ -114,6 +115,10 @@ def redis_server() -> Iterator[str]:
             yield url
     else:
         raise ServicesMissingError(WHAT_TO_INSTALL)
+
+
+def _redis_binary() -> str | None:
+    return shutil.which("redis-server") or shutil.which("valkey-server")
 
 
 def _postgresql_binaries() -> Path | None:
@@ -145,44 +150,108 @@ def _unprivileged() -> Identity:
     raise ServicesMissingError("PostgreSQL refuses to run as root: make a user `postgres` that it can run as.")
 
 
+class Server:
+    """A server process of ours, which can be killed and started again on the same data and address."""
+
+    def __init__(self, url: str, command: list[Argument], *, folder: Path, identity: Identity) -> None:
+        self.url, self._command, self._folder, self._identity = url, command, folder, identity
+        self._answers = _postgresql_answers if url.startswith("postgresql") else _redis_answers
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(self._command, cwd=self._folder, stdout=log, stderr=log, **self._identity)
+        _wait_until(lambda: self._answers(self.url), str(self._command[0]))
+
+    @property
+    def pid(self) -> int:
+        """Its process, while it runs."""
+        return self._process.pid
+
+    def kill(self) -> None:
+        """SIGKILL to it and to everything it started."""
+        kill_9(self._process)
+
+    def end(self) -> None:
+        """End it in order. PostgreSQL reads SIGINT as "fast shutdown": it does not wait for clients; Redis ends too."""
+        self._process.send_signal(signal.SIGINT)
+        try:
+            self._process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            kill_9(self._process)
+
+
+def kill_9(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to the process and everything it started, as the out-of-memory killer or a power cut would."""
+    for pid in [process.pid, *descendants(process.pid)]:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+
+
+def descendants(pid: int) -> list[int]:
+    """The processes that this one started, and those that they started."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
+    found = [child for child, parent in parents if parent == pid]
+    return found + [grandchild for child in found for grandchild in descendants(child)]
+
+
 @contextmanager
-def _local_postgresql(binaries: Path) -> Iterator[str]:
+def local_postgresql(binaries: Path | None = None, *, is_durable: bool = False) -> Iterator[Server]:
+    """A private PostgreSQL from local binaries; durable: what it has committed survives a power cut."""
+    binaries = binaries or _postgresql_binaries()
+    if binaries is None:
+        raise ServicesMissingError(WHAT_TO_INSTALL)
     port, identity = free_port(), _unprivileged()
     with _temporary_folder(identity) as folder:
-        data, log = folder / "data", (folder / "log").open("wb")
-        initdb: list[Argument] = [
-            binaries / "initdb",
-            "--pgdata",
-            data,
-            "--auth=trust",
-            "--username=postgres",
-            "--encoding=UTF8",
-        ]
-        made = subprocess.run(
-            [*initdb, "--locale=C", "--no-sync"], cwd=folder, capture_output=True, text=True, **identity
-        )
-        if made.returncode:
-            raise ServicesMissingError(f"initdb failed: {made.stderr.strip()}")
-        options = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": folder, "fsync": "off"}
+        _initdb(binaries, folder, identity)
+        options: dict[str, object] = {
+            "port": port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": folder,
+            "fsync": "on" if is_durable else "off",
+        }
         arguments = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
-        command: list[Argument] = [binaries / "postgres", "-D", data, *arguments]
-        server = subprocess.Popen(command, cwd=folder, stderr=log, **identity)
+        command: list[Argument] = [binaries / "postgres", "-D", folder / "data", *arguments]
         url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-        with log, _ending(server):
-            _wait_until(lambda: _postgresql_answers(url), f"PostgreSQL from {binaries}")
-            yield url
+        with _running(Server(url, command, folder=folder, identity=identity)) as server:
+            yield server
+
+
+def _initdb(binaries: Path, folder: Path, identity: Identity) -> None:
+    command: list[Argument] = [binaries / "initdb", "--pgdata", folder / "data", "--auth=trust", "--username=postgres"]
+    made = subprocess.run(
+        [*command, "--encoding=UTF8", "--locale=C", "--no-sync"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        **identity,
+    )
+    if made.returncode:
+        raise ServicesMissingError(f"initdb failed: {made.stderr.strip()}")
 
 
 @contextmanager
-def _local_redis(binary: str) -> Iterator[str]:
+def local_redis(binary: str | None = None) -> Iterator[Server]:
+    """A private Redis from a local binary; it keeps nothing."""
+    binary = binary or _redis_binary()
+    if binary is None:
+        raise ServicesMissingError(WHAT_TO_INSTALL)
     port = free_port()
     with _temporary_folder({}) as folder:
         command: list[Argument] = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        server = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
-        url = f"redis://127.0.0.1:{port}/0"
-        with _ending(server):
-            _wait_until(lambda: _redis_answers(url), binary)
-            yield url
+        with _running(Server(f"redis://127.0.0.1:{port}/0", command, folder=folder, identity={})) as server:
+            yield server
+
+
+@contextmanager
+def _running(server: Server) -> Iterator[Server]:
+    server.start()
+    try:
+        yield server
+    finally:
+        server.end()
 
 
 @contextmanager
@@ -217,20 +286,6 @@ def _temporary_folder(identity: Identity) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _ending(server: subprocess.Popen[bytes]) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        # PostgreSQL reads SIGINT as "fast shutdown": it does not wait for clients; Redis ends on it too.
-        server.send_signal(2)
-        try:
-            server.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
 
 
 def _wait_until(answers: Callable[[], bool], what: str) -> None:

@@ -6,7 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
-from annotation.reports.exports import FORMATS, write_votes
+from annotation.reports.export_columns import write_codebook
+from annotation.reports.export_formats import FORMATS
+from annotation.reports.exports import columns, write_votes
 from annotation.reports.files import whole_file
 from annotation.studies.current import current_manifest
 from generation.refusals import Refused
@@ -28,8 +30,11 @@ class Command(BaseCommand):
         out: Path = options["out"]
         try:
             study = Study.objects.get(slug=options["study"])
+            manifest = current_manifest(study)
             with whole_file(out) as path:
-                count = write_votes(study, path, manifest=current_manifest(study), export_format=options["format"])
+                count = write_votes(study, path, manifest=manifest, export_format=options["format"])
+            with whole_file(out.with_name(f"{out.stem}-codebook.csv")) as path:
+                write_codebook(path, columns(study, manifest=manifest))
         except Study.DoesNotExist as error:
             raise CommandError(f"There is no study {options['study']!r}.") from error
         except Refused as error:

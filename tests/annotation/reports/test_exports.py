@@ -10,8 +10,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from annotation.models import Vote
+from annotation.models import Comparison, Study, Vote
 from annotation.reports import exports
+from annotation.reports.export_formats import FORMATS
+from annotation.studies.manifest import Manifest
+from generation.models import GeneratedImage
 from tests.annotation.reports.studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +31,56 @@ def export(path: Path, export_format: str) -> str:
     out = StringIO()
     call_command("export_votes", "weather", format=export_format, out=path, stdout=out)
     return out.getvalue()
+
+
+def rows_of(study: Study, manifest: Manifest) -> list[dict[str, Any]]:
+    chunks = exports.vote_chunks(study, manifest=manifest)
+    return [dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True)]
+
+
+def show_images(comparison: Comparison, seeds: list[int]) -> None:
+    """Give both sets an image a seed; whoever voted saw set A in this order and set B in the other."""
+    ids = [
+        [
+            GeneratedImage.objects.create(
+                image_set=image_set, seed=seed, path="", sha256="0" * 64, width=1, height=1, byte_count=1
+            ).pk
+            for seed in seeds
+        ]
+        for image_set in (comparison.image_set_a, comparison.image_set_b)
+    ]
+    for assignment in comparison.assignments.all():
+        shown = (ids[0], ids[1][::-1])
+        is_a_left = assignment.left_model == "a"
+        assignment.left_images, assignment.right_images = shown if is_a_left else shown[::-1]
+        assignment.rendition = "grid2x"
+        assignment.save()
+
+
+def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "_CHUNK", 2)
+    study, manifest = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
+    for comparison in study.comparisons.exclude(position=1):  # nobody saw images of the second
+        show_images(comparison, [10 * comparison.position + 7, 10 * comparison.position + 3])
+    rows = rows_of(study, manifest)
+    assert [(row["left_model"], row["left_seeds"], row["right_seeds"], row["rendition"]) for row in rows] == [
+        ("Alpha", "7 3", "3 7", "grid2x"),
+        ("Beta", "3 7", "7 3", "grid2x"),
+        (rows[2]["left_model"], "", "", ""),
+        (rows[3]["left_model"], "", "", ""),
+        ("Alpha", "27 23", "23 27", "grid2x"),
+        ("Beta", "23 27", "27 23", "grid2x"),
+    ]
+
+
+def test_the_codebook_says_what_stands_in_every_column_and_in_no_other(tmp_path: Path) -> None:
+    for state in ("open", "closed"):
+        study, manifest = make_study(replace(PLAN, state=state, slug=state))
+        call_command("export_votes", state, out=tmp_path / f"{state}.csv", stdout=StringIO())
+        with (tmp_path / f"{state}-codebook.csv").open(newline="") as file:
+            entries = list(csv.DictReader(file))
+        assert tuple(entry["column"] for entry in entries) == exports.columns(study, manifest=manifest)
+        assert all(entry["meaning"].endswith(".") and entry["type"] for entry in entries)
 
 
 def test_csv_holds_one_row_a_vote_with_the_model_that_was_chosen(tmp_path: Path) -> None:
@@ -68,7 +121,7 @@ def test_no_text_of_a_csv_file_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> 
 def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_CHUNK", 2)  # so that five votes come in three chunks
     make_study(PLAN)
-    for export_format in exports.FORMATS:
+    for export_format in FORMATS:
         export(tmp_path / f"votes.{export_format}", export_format)
     lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     table: list[dict[str, Any]] = pq.read_table(tmp_path / "votes.parquet").to_pylist()
@@ -84,7 +137,7 @@ def test_votes_that_do_not_count_are_there_and_say_why(tmp_path: Path) -> None:
     first, second, *_ = Vote.objects.order_by("assignment_id")
     Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="too fast")
     Vote.objects.filter(pk=second.pk).update(state="superseded")
-    rows = list(exports.vote_rows(study, manifest=manifest))
+    rows = rows_of(study, manifest)
     assert [row["exclusion_reason"] for row in rows] == ["too fast", "", "", "", ""]
     assert [row["state"] for row in rows] == ["standing", "superseded", "standing", "standing", "standing"]
 
@@ -94,14 +147,14 @@ def test_a_sealed_study_exports_no_model_and_nothing_to_tell_one_by(tmp_path: Pa
     export(tmp_path / "votes.csv", "csv")
     text = (tmp_path / "votes.csv").read_text()
     assert "Alpha" not in text
-    assert "left_model" not in text
+    assert not [name for name in ("left_model", "chosen_model", "left_seeds", "right_seeds") if name in text]
     # the side is a mere convention where nobody recorded it, so it would name the model
     assert [row["choice"] for row in csv.DictReader(StringIO(text))] == ["", "", "tie"]
 
 
 def test_unknown_sides_are_exported_as_models(tmp_path: Path) -> None:
     study, manifest = make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False))
-    rows = list(exports.vote_rows(study, manifest=manifest))
+    rows = rows_of(study, manifest)
     assert [(row["choice"], row["left_model"]) for row in rows] == [("Alpha", ""), ("Beta", ""), ("tie", "")]
 
 

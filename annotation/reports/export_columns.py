@@ -1,0 +1,72 @@
+"""The columns of the votes' export, each with what stands in it: the table's head and its codebook."""
+
+import csv
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["text", "integer", "true or false", "time"]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column; `is_sealed`: left out until the study closes."""
+
+    name: str
+    type: Kind
+    unit: str
+    meaning: str
+    is_sealed: bool = False
+
+
+COLUMNS = (
+    Column("vote_id", "text", "", "The vote's own id, made at random by the page that cast it."),
+    Column("annotator", "text", "", "Who voted: a pseudonym in order of arrival, the same in every file of the study."),
+    Column("simulated", "true or false", "", "Whether a program made the vote, not a person."),
+    Column("position", "integer", "", "The comparison's place in the study, from 1."),
+    Column("prompt", "text", "", "The comparison's base prompt."),
+    Column(
+        "kind",
+        "text",
+        "",
+        "main counts for agreement and reliability; repeat, ladder and instructed are checks, practice came before.",
+    ),
+    Column(
+        "choice",
+        "text",
+        "",
+        "The side that was called more consistent: left, right or tie. Where nobody recorded the sides it is the "
+        "model's name, and empty while that is sealed.",
+    ),
+    Column("left_model", "text", "", "The model whose set stood on the left; empty where nobody recorded it.", True),
+    Column("chosen_model", "text", "", "The model whose set was chosen; empty for a tie.", True),
+    Column("left_seeds", "text", "", "The seeds of the left set in the order shown, row by row.", True),
+    Column("right_seeds", "text", "", "The seeds of the right set in the order shown, row by row.", True),
+    Column(
+        "rendition",
+        "text",
+        "",
+        "The size of image that the browser chose: grid, grid2x or zoom; empty where it was not recorded.",
+    ),
+    Column("shown_at", "time", "UTC", "When every image had been painted, by the browser's clock."),
+    Column("voted_at", "time", "UTC", "When the annotator chose, by the browser's clock."),
+    Column("received_at", "time", "UTC", "When the server stored the vote."),
+    Column("response_ms", "integer", "ms", "From painted to chosen; empty where it was not measured."),
+    Column(
+        "state",
+        "text",
+        "",
+        "standing: in force; superseded: undone by the annotator; late: came when its place was taken, not counted.",
+    ),
+    Column("exclusion_reason", "text", "", "Why the vote does not count; empty where nothing excludes it."),
+    Column("notice", "text", "", "What the study file says must stand beside every number."),
+)
+
+
+def write_codebook(path: Path, names: tuple[str, ...]) -> None:
+    """One line for each of these columns: its name, its type, its unit and what stands in it."""
+    head = [field.name for field in fields(Column)][:-1]
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["column", *head[1:]])
+        writer.writerows(astuple(column)[:-1] for column in COLUMNS if column.name in names)

@@ -1,0 +1,121 @@
+"""What the search for a comparison asks the database, compiled once (see `prepared`)."""
+
+from typing import Any
+
+from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Abs, Coalesce
+
+from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.voting.prepared import Given, Insert, Select, Update, given
+from annotation.voting.rules import Allocation
+from generation.models import GeneratedImage, ImageSet
+
+# Which free comparisons come first; equal ones are searched from a drawn position on.
+ORDERS: dict[Allocation, tuple[str, ...]] = {
+    "even": ("slot_count",),
+    "nearly_done": ("-slot_count",),
+    "split": ("margin", "slot_count"),
+}
+KEYS = {allocation: [key.removeprefix("-") for key in order] for allocation, order in ORDERS.items()}
+ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
+
+
+def unseen(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
+    """The study's comparisons that the annotator has not answered, holds or reported, without those set aside or
+    decided."""
+    seen = Assignment.objects.filter(
+        comparison=OuterRef("pk"),
+        annotator=annotator,
+        kind=Assignment.Kind.MAIN,
+        state__in=(*ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED),
+    )
+    return Comparison.objects.filter(~Exists(seen), study=study, parked_at=None, decided_at=None)
+
+
+def free(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
+    """Those of `unseen` that have a slot left."""
+    return unseen(annotator, study).filter(slot_count__lt=F("overlap"))
+
+
+def _progress() -> QuerySet[Annotator, Any]:
+    main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
+    counts = main.values("annotator").annotate(
+        total=Count("pk"),
+        answered=Count("pk", filter=Q(state__in=ANSWERED)),
+        held=Count("pk", filter=Q(state=Assignment.State.LEASED)),
+        lefts=Count("pk", filter=Q(left_model=Assignment.Side.A)),
+    )
+    positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
+    return Annotator.objects.filter(pk=given("annotator", Annotator.id)).values_list(
+        *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered", "held")),
+        Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
+    )
+
+
+def _open_ones(allocation: Allocation) -> QuerySet[Comparison]:
+    open_ones = free(given("annotator", Annotator.id), given("study", Study.id))
+    if allocation == "split":
+        open_ones = open_ones.filter(lead__isnull=False).annotate(margin=Abs("lead"))
+    return open_ones
+
+
+def _first(allocation: Allocation) -> Select[Comparison]:
+    """The keys of the free comparison that comes first."""
+    return Select(
+        lambda: _open_ones(allocation).order_by(*ORDERS[allocation], "position").values_list(*KEYS[allocation])[:1]
+    )
+
+
+def _equal(allocation: Allocation, *, is_patient: bool, is_from_start: bool) -> Select[Comparison]:
+    """The first comparison with these keys, from `start` on or before it."""
+    start = given("start", Comparison.position)
+
+    def build() -> QuerySet[Comparison]:
+        fields = {"margin": Comparison.lead, "slot_count": Comparison.slot_count}
+        equal = _open_ones(allocation).filter(**{key: given(key, fields[key]) for key in KEYS[allocation]})
+        part = equal.filter(position__gte=start) if is_from_start else equal.filter(position__lt=start)
+        if not is_patient:
+            part = part.select_for_update(no_key=True, skip_locked=True, of=("self",))
+        return part.select_related("prompt").order_by("position")[:1]
+
+    return Select(build)
+
+
+PROGRESS = Select(_progress)
+FIRST = {allocation: _first(allocation) for allocation in ORDERS}
+EQUAL = {
+    (allocation, is_patient): [
+        _equal(allocation, is_patient=is_patient, is_from_start=is_from_start) for is_from_start in (True, False)
+    ]
+    for allocation in ORDERS
+    for is_patient in (True, False)
+}
+BEFORE = Select(
+    lambda: Assignment.objects.filter(
+        comparison=given("comparison", Comparison.id),
+        annotator=given("annotator", Annotator.id),
+        kind=Assignment.Kind.MAIN,
+    ).order_by()
+)
+IMAGES = Select(
+    lambda: (
+        GeneratedImage.objects.filter(
+            Q(image_set=given("set_a", ImageSet.id)) | Q(image_set=given("set_b", ImageSet.id))
+        )
+        .order_by("seed")
+        .values_list("image_set_id", "pk")
+    )
+)
+MAKE = Insert(Assignment)
+REOPEN = Update(
+    lambda: (
+        Assignment.objects.filter(pk=given("assignment", Assignment.id)),
+        {
+            "state": Assignment.State.LEASED,
+            "is_ahead": given("is_ahead", Assignment.is_ahead),
+            "leased_at": given("leased_at", Assignment.leased_at),
+            "lease_expires_at": given("ends_at", Assignment.lease_expires_at),
+            "released_at": None,
+        },
+    )
+)
