@@ -185,8 +185,8 @@ def _uuid(value: Any) -> str:
     return str(value)
 
 
-def _iso(value: str | datetime | None) -> str | None:
-    """SQLite keeps "2026-03-01 12:00:00" in UTC, PostgreSQL gives a datetime in UTC."""
+def _iso(value: datetime | None) -> str | None:
+    """PostgreSQL gives times in UTC that say so, SQLite such that do not."""
     if value is None:
         return None
-    return f"{value.replace(' ', 'T')}+00:00" if isinstance(value, str) else value.isoformat()
+    return value.isoformat() if value.tzinfo else f"{value.isoformat()}+00:00"

@@ -5,12 +5,12 @@ the queryset is written as ever, with `given(...)` where a value will stand; it 
 database once, and each use only fills the values in.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models import Expression, Field, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import InsertQuery, UpdateQuery
@@ -69,15 +69,34 @@ class _Prepared:
         raise NotImplementedError
 
 
-@dataclass(frozen=True)
 class _Selection:
-    statement: Statement
-    compiler: SQLCompiler
+    """A compiled SELECT, and how its rows become values and model instances, as Django's own ModelIterable does it."""
 
-    @cached_property
-    def converters(self) -> Any:
-        assert self.compiler.select is not None  # noqa: S101 - for mypy: it is compiled
-        return self.compiler.get_converters([part for part, _sql, _alias in self.compiler.select])
+    def __init__(self, compiler: Any) -> None:
+        sql, parameters = compiler.as_sql()
+        self.statement = Statement(sql, tuple(parameters))
+        self._compiler = compiler
+        self._converters = compiler.get_converters([part for part, _sql, _alias in compiler.select])
+        self._info = info = compiler.klass_info
+        if info:
+            fields = info["select_fields"]
+            self._own = slice(fields[0], fields[-1] + 1)
+            self._names = [part[0].target.attname for part in compiler.select[self._own]]
+            # (The types are those of a later Django.)
+            self._related = get_related_populators(info, compiler.select, DEFAULT_DB_ALIAS)  # type: ignore[call-arg]
+
+    def values(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        """The rows with their values as the fields have them."""
+        if not self._converters:
+            return rows
+        return [tuple(row) for row in self._compiler.apply_converters(rows, self._converters)]
+
+    def instance(self, row: tuple[Any, ...]) -> Any:
+        """The model instance of a row of values, with what is related to it."""
+        made = self._info["model"].from_db(DEFAULT_DB_ALIAS, self._names, row[self._own])
+        for populator in self._related:
+            populator.populate(row, made)
+        return made
 
 
 class Select(_Prepared, Generic[Row]):
@@ -88,42 +107,22 @@ class Select(_Prepared, Generic[Row]):
         self._build = build
 
     def _compile(self) -> _Selection:
-        compiler = self._build().query.get_compiler(connection=connection)
-        sql, parameters = compiler.as_sql()
-        return _Selection(Statement(sql, tuple(parameters)), compiler)
+        return _Selection(self._build().query.get_compiler(connection=connection))
 
     def values(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples, for a queryset that ends in `values_list`."""
-        selection = self._compiled()
+        selection: _Selection = self._compiled()
         with connection.cursor() as cursor:
             selection.statement.run(cursor, values)
-            rows = cursor.fetchall()
-        if not selection.converters:
-            return [tuple(row) for row in rows]
-        return [tuple(row) for row in selection.compiler.apply_converters(rows, selection.converters)]
+            return selection.values(cursor.fetchall())
 
     def rows(self, **values: Any) -> list[Row]:
         """The rows as model instances."""
-        compiler = self._compiled().compiler
-        return list(_instances(compiler, self.values(**values)))
+        return [self._compiled().instance(row) for row in self.values(**values)]
 
     def first(self, **values: Any) -> Row | None:
         """The first row, or None."""
         return next(iter(self.rows(**values)), None)
-
-
-def _instances(compiler: Any, rows: list[tuple[Any, ...]]) -> Iterator[Any]:
-    """As Django's own ModelIterable makes them."""
-    info: Any = compiler.klass_info
-    model, fields = info["model"], info["select_fields"]
-    names = [part[0].target.attname for part in compiler.select[fields[0] : fields[-1] + 1]]
-    # (The types are those of a later Django.)
-    populators = get_related_populators(info, compiler.select, connection.alias)  # type: ignore[call-arg]
-    for row in rows:
-        instance = model.from_db(connection.alias, names, row[fields[0] : fields[-1] + 1])
-        for populator in populators:
-            populator.populate(row, instance)
-        yield instance
 
 
 class Update(_Prepared):
@@ -148,11 +147,11 @@ class Update(_Prepared):
 
 
 class Insert(_Prepared):
-    """A prepared INSERT of one instance; calling it gives the new row's key, or None where it was there already."""
+    """A prepared INSERT of one instance; calling it gives the new row's key."""
 
-    def __init__(self, model: type[models.Model], *, is_conflict_ignored: bool = False) -> None:
+    def __init__(self, model: type[models.Model]) -> None:
         super().__init__()
-        self._model, self._is_conflict_ignored = model, is_conflict_ignored
+        self._model = model
 
     @cached_property
     def _fields(self) -> list[Any]:
@@ -164,9 +163,8 @@ class Insert(_Prepared):
         query.insert_values(self._fields, [self._model()], raw=True)
         compiler = query.get_compiler(connection=connection)
         ((sql, _parameters),) = compiler.as_sql()
-        ignoring = " ON CONFLICT DO NOTHING" if self._is_conflict_ignored else ""
         key = connection.ops.quote_name(str(self._model._meta.pk.column))
-        return f"{sql}{ignoring} RETURNING {key}"
+        return f"{sql} RETURNING {key}"
 
     def __call__(self, instance: models.Model) -> Any:
         """Run it."""
@@ -175,5 +173,4 @@ class Insert(_Prepared):
         ]
         with connection.cursor() as cursor:
             cursor.execute(self._compiled(), values)
-            row = cursor.fetchone()
-        return row[0] if row else None
+            return cursor.fetchone()[0]

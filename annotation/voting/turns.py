@@ -12,11 +12,11 @@ PostgreSQL has many writers and collects their commits by itself: there every tr
 import threading
 from collections import deque
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from django.db import connection, transaction
+from django.utils import translation
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -27,8 +27,7 @@ class _Job(Generic[Result]):
     """A transaction that waits for its turn; `is_first`: its thread runs what waits, itself included."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
-        # In the context of its own thread: the language, and what the log says of the request.
-        self._context, self._work = copy_context(), work
+        self._work, self._language = work, translation.get_language()
         self.woken = threading.Event()
         self.is_first = False
         self.result: Result | None = None
@@ -37,8 +36,8 @@ class _Job(Generic[Result]):
     def run(self) -> None:
         """Do the work in a savepoint: an error takes back this work alone."""
         try:
-            with transaction.atomic():
-                self.result = self._context.run(self._work)
+            with transaction.atomic(), translation.override(self._language):
+                self.result = self._work()
         except Exception as error:  # it is the submitter's, and raised there
             self.error = error
 

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
-from annotation.web.images import address
+from annotation.web.images import Addresses, addresses
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web.scenes import TIDY, UNTIDY, Scene, draw_study
 
@@ -124,8 +124,11 @@ def _in_files(received: list[Received]) -> Iterator[str]:
 
 
 def _in_lengths(received: list[Received]) -> Iterator[str]:
-    if len({len(one.url) for one in received if _is_image(one)}) > 1:
-        yield "address lengths"
+    """Addresses of one size of image that are not all as long."""
+    urls = {one.url for one in received if _is_image(one)}
+    for size in ("grid", "grid2x", "zoom"):
+        if len({len(url) for url in urls if url.partition("?")[0].endswith(f".{size}")}) > 1:
+            yield "address lengths"
 
 
 def _in_order() -> Iterator[str]:
@@ -150,16 +153,17 @@ def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Sce
 def test_a_leak_in_the_addresses_is_found(
     page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def telling(*, annotator: Annotator, image: int, rendition: str) -> str:
-        seed = GeneratedImage.objects.get(pk=image).seed
-        return f"{address(annotator=annotator, image=image, rendition=rendition)}?seed={seed}"
+    def telling(*, annotator: Annotator, image_id: int) -> Addresses:
+        seed = GeneratedImage.objects.get(pk=image_id).seed
+        found = addresses(annotator=annotator, image_id=image_id)
+        return {"grid": f"{found['grid']}?seed={seed}", "grid2x": found["grid2x"], "zoom": found["zoom"]}
 
-    monkeypatch.setattr("annotation.web.api.address", telling)
+    monkeypatch.setattr("annotation.web.api.addresses", telling)
     assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}
 
 
 def test_a_leak_in_the_order_is_found(page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def in_order(*, seed: int, index: int, images_a: list[int], images_b: list[int]) -> Presentation:
+    def in_order(*, seed: int, index: int, left: str, images_a: list[int], images_b: list[int]) -> Presentation:
         return Presentation("a", sorted(images_a), sorted(images_b))
 
     monkeypatch.setattr("annotation.voting.search.present", in_order)
