@@ -22,7 +22,8 @@ MEANING = {
     "level": "Level of the interval, and of the report's test against the baseline.",
     "agreement": "How often the metric names the model that endlessly many people would.",
     "baseline": "How often always naming one model is right.",
-    "person": "How often one vote goes to the comparison's winner.",
+    "person": "How often one vote goes to the comparison's winner, on average.",
+    "unevenness": "How unequally clear comparisons are: 0 all alike, near 1 each is clear to everybody or a coin toss.",
     "flips": "How often other seeds would make the metric name the other model.",
     "power": "The chance wanted.",
     "width": "The width of the agreement's interval wanted, high minus low.",
@@ -61,13 +62,16 @@ class Assumptions:
     """What is supposed to be true.
 
     A comparison's winner is what endlessly many people would say. agreement: how often the metric names it, with the
-    images planned. baseline: how often it is the one model that wins more. person: how often one vote goes to it.
-    flips: how often other seeds, as many as planned, would make the metric name the other model.
+    images planned. baseline: how often it is the one model that wins more. person: how often one vote goes to it, on
+    average over comparisons. unevenness u: that chance is 1/2 + x/2 with x from the beta distribution of mean
+    2 person - 1 and variance u times the greatest that a mean leaves; whether the metric is right does not depend on
+    it. flips: how often other seeds, as many as planned, would make the metric name the other model.
     """
 
     agreement: float = 0.94
     baseline: float = 0.85
     person: float = 0.85
+    unevenness: float = 0.0
     flips: float = 0.03
 
 
@@ -156,6 +160,8 @@ def _refuse_shares(question: Question) -> None:
     for name, value, least, most in limits:
         if not least < value < most:
             raise Refused(f"{name} lies above {least:g} and below {most:g}, not at {value:g}.")
+    if not 0 <= supposed.unevenness < 1:
+        raise Refused(f"The unevenness lies from 0 up to below 1, not at {supposed.unevenness:g}.")
     if not 0 <= supposed.flips < min(0.5, 1 - supposed.agreement + 1e-12):
         raise Refused(
             f"A metric that flips in {supposed.flips:g} of the comparisons cannot agree on {supposed.agreement:g}: "

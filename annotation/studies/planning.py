@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.studies.plan_question import MOST_PROMPTS, Design, Question, refuse_impossible
+from annotation.studies.plan_question import MOST_PROMPTS, Assumptions, Design, Question, refuse_impossible
 from annotation.voting.allocation import stored_chance
 from annotation.voting.dry_run import dry_run
 from scoring.statistics.agreement import ORDER, TieTreatment, agreement, bootstrap_agreement
@@ -228,11 +228,19 @@ def _studies(
         shape = (min(most, question.chance.simulations - start), len(counts))
         is_a = rng.random(shape) < question.assumptions.baseline
         its = np.where(rng.random(shape) < metric, is_a, ~is_a)
-        right = rng.binomial(counts, question.assumptions.person, size=shape)
+        right = rng.binomial(counts, _clarity(rng, shape, question.assumptions))
         theirs = np.sign(2 * right - counts) * np.where(is_a, 1, -1)
         cells = [[((theirs == sign) & (its == side)).sum(axis=1) for side in (True, False)] for sign in ORDER]
         found.update(tuple(map(tuple, table)) for table in np.moveaxis(np.array(cells), 2, 0).tolist())
     yield from found.items()
+
+
+def _clarity(rng: np.random.Generator, shape: tuple[int, int], supposed: Assumptions) -> NDArray[np.float64]:
+    """How often one vote goes to the winner of each comparison of each study."""
+    if not supposed.unevenness:
+        return np.full(shape, supposed.person)
+    mean, size = 2 * supposed.person - 1, 1 / supposed.unevenness - 1
+    return np.asarray(0.5 + rng.beta(mean * size, (1 - mean) * size, size=shape) / 2, dtype=np.float64)
 
 
 @lru_cache(maxsize=100_000)

@@ -23,6 +23,7 @@ SIMULATIONS = 200  # half of the command's: a page is waited for
 LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
+    "unevenness": "Unequal clarity of the comparisons",
     "flips": "Winners that other seeds would flip",
     "endpoint": "Ties",
     "level": "Level of intervals",
@@ -52,7 +53,7 @@ def _field(name: str, default: Any) -> forms.Field:
         "label": LABELS.get(name, name.replace("_", " ").capitalize()),
         "help_text": MEANING[name],
         "initial": default,
-        "required": default is not None,
+        "required": bool(default),  # what is zero or nothing unless said may be left out
     }
     if isinstance(default, str):
         return forms.ChoiceField(choices=[(value, value) for value in ("strict", "half", "dropped")], **about)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from scipy.stats import binom
+from scipy.stats import beta, binom
 
 from annotation.reports.plan_figure import plan_figure
 from annotation.reports.plan_rendering import as_planned, to_text
@@ -52,6 +52,20 @@ def test_the_majority_errs_as_often_as_the_binomial_says() -> None:
     point = as_planned(curve("prompts", asked))
     right = binom.sf(2, 5, 0.8)
     assert point.agreement == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
+
+
+@pytest.mark.parametrize("unevenness", [0.1, 0.5, 0.9])
+def test_unequally_clear_comparisons_err_as_often_as_the_moments_say(unevenness: float) -> None:
+    person = 0.8
+    size = 1 / unevenness - 1
+    clarity = beta((2 * person - 1) * size, (2 - 2 * person) * size)
+    at = np.linspace(0, 1, 6)  # the chance of a majority of five is a polynomial of the fifth degree
+    powers = np.linalg.solve(np.vander(at, increasing=True), np.asarray(binom.sf(2, 5, 0.5 + at / 2)))
+    right = float(sum(weight * clarity.moment(power) for power, weight in enumerate(powers.tolist())))
+    assert right < binom.sf(2, 5, person)
+    asked = question(agreement=0.9999, flips=0.0, person=person, unevenness=unevenness, baseline=0.6, simulations=300)
+    found = as_planned(curve("prompts", asked)).agreement
+    assert found == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
 
 
 def test_votes_that_never_err_leave_the_agreement_as_supposed() -> None:

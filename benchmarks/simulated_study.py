@@ -1,0 +1,90 @@
+"""A closed external study drawn at random, as the arrays that a report is made from. Nobody cast its votes."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+
+from annotation.reports.study_data import (
+    AnnotatorRow,
+    ComparisonArrays,
+    ManifestRow,
+    Similarities,
+    StudyData,
+    VoteArrays,
+    pseudonym,
+)
+from annotation.studies.manifest import Manifest, sha256
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SEED = 20240412
+
+
+def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyData:
+    """So many comparisons with so many votes each, one vote in ten a tie, the others following a noisy margin."""
+    rng = np.random.default_rng(SEED)
+    prompts = tuple(f"prompt {number}" for number in range(comparisons))
+    manifest = Manifest.model_validate(
+        {
+            "name": "Simulated",
+            "slug": "simulated",
+            "source": "external",
+            "model_a": {"name": "Alpha"},
+            "model_b": {"name": "Beta"},
+            "prompts": [{"text": text} for text in prompts],
+            "annotation": {"ties": True},
+        }
+    )
+    lean = rng.normal(0.3, 1, comparisons)
+    none = np.zeros(comparisons, dtype=np.int64)
+    return StudyData(
+        manifest=manifest,
+        state="closed",
+        opened_at=None,
+        closed_at=NOW,
+        first_vote_at=NOW,
+        is_sealed=False,
+        metric=manifest.encoder.metric,
+        metrics=(manifest.encoder.metric,),
+        margins={},
+        similarities=Similarities.none("no images"),
+        comparisons=ComparisonArrays(
+            position=np.arange(comparisons),
+            prompt=prompts,
+            cluster=np.arange(comparisons),
+            images_a=none,
+            images_b=none,
+            planned_images=none,
+            is_scored=np.ones(comparisons, dtype=bool),
+            score_a=80 + lean + rng.normal(0, 0.7, comparisons),
+            score_b=np.full(comparisons, 80.0),
+        ),
+        votes=_votes(rng, lean, votes=votes, annotators=annotators),
+        late_count=0,
+        superseded_count=0,
+        withdrawn_vote_count=0,
+        annotators=tuple(AnnotatorRow(pseudonym(n + 1), "simulated", "finished", True) for n in range(annotators)),
+        manifest_versions=(ManifestRow(1, sha256(manifest), NOW, ""),),
+        events=(),
+    )
+
+
+def _votes(
+    rng: np.random.Generator, lean: "np.typing.NDArray[np.float64]", *, votes: int, annotators: int
+) -> VoteArrays:
+    n, total = len(lean), len(lean) * votes
+    comparison = np.repeat(np.arange(n), votes).astype(np.int32)
+    who = np.concatenate([np.sort(rng.choice(annotators, votes, replace=False)) for _ in range(n)]).astype(np.int32)
+    is_for_a = rng.random(total) < 1 / (1 + np.exp(-2 * lean[comparison]))
+    choice = np.where(rng.random(total) < 0.1, 2, np.where(is_for_a, 0, 1)).astype(np.int8)
+    left = rng.integers(0, 2, total).astype(np.int8)
+    return VoteArrays(
+        comparison=comparison,
+        annotator=who,
+        side=np.where(choice == 2, 2, choice != left).astype(np.int8),
+        choice=choice,
+        left=left,
+        response_ms=rng.integers(500, 9000, total).astype(np.int32),
+        arrival=rng.permutation(total),
+        is_excluded=np.zeros(total, dtype=bool),
+        exclusions=(),
+    )

@@ -1,0 +1,466 @@
+"""Data that the program has never seen, imported from CSV files and reported: every number against `recount`."""
+
+import csv
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import statsmodels.api as sm
+from django.core.management import call_command
+from scipy import integrate, stats
+from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, matthews_corrcoef
+from statsmodels.stats.contingency_tables import mcnemar
+from statsmodels.stats.inter_rater import fleiss_kappa
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from tests.annotation.reports import recount
+from tests.annotation.reports.recount import Comparison, Recount
+
+pytestmark = pytest.mark.django_db
+
+RESAMPLES = 100
+SEED = 99
+ENDS = {"low": 0.025, "high": 0.975}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How a study is drawn: who votes how often, how often they tie, how far one model is ahead."""
+
+    comparisons: int
+    annotators: int
+    missing: float
+    ties: float
+    ahead: float = 0.3
+    cluster: int = 1
+    are_sides_said: bool = True
+
+
+SHAPES = {
+    "unequal counts, ties, missing votes": Shape(40, 7, missing=0.45, ties=0.15),
+    "two hundred annotators": Shape(30, 200, missing=0.96, ties=0.05),
+    "one model far ahead, everybody votes": Shape(45, 4, missing=0.0, ties=0.0, ahead=1.6),
+    "prompts in clusters, sides unknown": Shape(36, 6, missing=0.2, ties=0.3, cluster=3, are_sides_said=False),
+}
+
+
+@dataclass
+class Case:
+    """The results of the report's JSON, its whole document, and the files counted again."""
+
+    document: dict[str, Any]
+    again: Recount
+    may_tie: bool
+
+    @property
+    def found(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.document["results"]
+        return found
+
+    @property
+    def rows(self) -> list[Comparison]:
+        return self.again.analysed
+
+    def names(self) -> list[str]:
+        """Annotators as the file has them first."""
+        return list(dict.fromkeys(who for row in self.again.everything.values() for who, _, _ in row.votes))
+
+    def check(self, estimate: dict[str, Any], rows: Sequence[Comparison], statistic: Callable[..., float]) -> None:
+        """Value, n and interval of an estimate whose interval is the percentile bootstrap's."""
+        value = statistic(rows)
+        if np.isnan(value):
+            assert estimate["value"] is None
+            assert estimate["reason"]
+            return
+        assert estimate["value"] == pytest.approx(value)
+        values = recount.resampled(rows, statistic, resamples=RESAMPLES, seed=SEED)
+        defined = [one for one in values if not np.isnan(one)]
+        if estimate["low"] is None:
+            assert estimate["reason"]
+            assert len(defined) < 0.95 * RESAMPLES or np.ptp(defined) < 1e-9
+            return
+        for end, share in ENDS.items():
+            assert estimate[end] == pytest.approx(np.quantile(defined, share), abs=1e-9)
+
+
+@pytest.fixture(params=list(SHAPES.values()), ids=list(SHAPES))
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    """Imported and reported once; the tests then read files only."""
+    if request.param not in _MADE:
+        _MADE[request.param] = _case(request.param, tmp_path)
+    return _MADE[request.param]
+
+
+_MADE: dict[Shape, Case] = {}
+
+
+def _case(shape: Shape, tmp_path: Path) -> Case:
+    prompts = [f"prompt {number}, unseen" for number in range(shape.comparisons)]
+    clusters = {prompt: number // shape.cluster for number, prompt in enumerate(prompts)}
+    _write(shape, tmp_path, clusters)
+    call_command("create_study", tmp_path / "study.toml", stdout=StringIO())
+    call_command("import_scores", "unseen", tmp_path / "scores.csv", metric="made/up", stdout=StringIO())
+    call_command("import_votes", "unseen", tmp_path / "votes.csv", stdout=StringIO())
+    call_command("report", "unseen", format="json", out=tmp_path / "report.json", stdout=StringIO())
+    again = recount.read(tmp_path / "votes.csv", tmp_path / "scores.csv", clusters)
+    return Case(json.loads((tmp_path / "report.json").read_text()), again, may_tie=shape.ties > 0)
+
+
+def _write(shape: Shape, folder: Path, clusters: dict[str, int]) -> None:
+    rng = random.Random(f"{shape}")
+    listed = ", ".join(
+        f'{{text = "{prompt}", cluster = "c{cluster}"}}' if shape.cluster > 1 else f'"{prompt}"'
+        for prompt, cluster in clusters.items()
+    )
+    (folder / "study.toml").write_text(
+        f'name = "Unseen"\nslug = "unseen"\nsource = "external"\n[prompts]\nlist = [{listed}]\n'
+        '[models.a]\nname = "Alpha"\n[models.b]\nname = "Beta"\n'
+        f"[annotation]\nties = {str(shape.ties > 0).lower()}\n[analysis]\nresamples = {RESAMPLES}\nseed = {SEED}\n"
+    )
+    votes, scores = [], []
+    for number, prompt in enumerate(clusters):
+        lean = rng.gauss(shape.ahead, 1)
+        scores.append((prompt, 70.0, 70.0) if number == 5 else (prompt, 70 + lean + rng.gauss(0, 0.8), 70.0))
+        for annotator in range(shape.annotators):
+            if rng.random() >= shape.missing:
+                side = "Alpha" if rng.random() < 1 / (1 + np.exp(-1.8 * lean)) else "Beta"
+                choice = "tie" if rng.random() < shape.ties else side
+                left = rng.choice(("Alpha", "Beta")) if shape.are_sides_said else ""
+                votes.append((f"person {annotator}", prompt, choice, left))
+    for name, head, rows in (
+        ("votes.csv", ("annotator", "prompt", "choice", "left_model"), votes),
+        ("scores.csv", ("prompt", "score_a", "score_b"), scores),
+    ):
+        with (folder / name).open("w", newline="") as file:
+            csv.writer(file).writerows([head, *rows])
+
+
+def wilson(successes: int, n: int, estimate: dict[str, Any], method: str = "wilson") -> None:
+    assert (estimate["n"], estimate["value"]) == (n, pytest.approx(successes / n))
+    ends = proportion_confint(successes, n, method=method)
+    assert (estimate["low"], estimate["high"]) == pytest.approx(ends, abs=1e-9)
+
+
+def test_agreement(case: Case) -> None:
+    found, rows = case.found["agreement"], case.rows
+    assert case.document["counts"]["analysed_comparisons"] == len(rows)
+    assert case.document["counts"]["votes"] == sum(len(row.votes) for row in rows)
+    decided = [row for row in rows if row.people and row.metric]
+    for name, counted in (("strict", rows), ("dropped", decided)):
+        right = sum(row.people == row.metric for row in counted)
+        wilson(right, len(counted), found[name]["wilson"])
+        wilson(right, len(counted), found[name]["clopper_pearson"], "beta")
+    for name, statistic in (("strict", recount.strict), ("half", recount.half), ("dropped", recount.dropped)):
+        case.check(found[name]["bootstrap"], rows, statistic)
+    wilson(sum(recount.plurality(row) == row.metric for row in rows), len(rows), found["plurality"])
+    planned, right = len(case.again.everything), sum(row.people == row.metric for row in rows)
+    assert found["bounds"] == pytest.approx({"worst": right / planned, "best": (right + planned - len(rows)) / planned})
+
+
+def test_baseline_and_chance(case: Case) -> None:
+    found, rows = case.found, case.rows
+    wins = {sign: sum(row.people == sign for row in rows) for sign in (1, -1)}
+    pick = max(wins, key=lambda sign: wins[sign])
+    assert wins[1] != wins[-1]
+    wilson(wins[pick], len(rows), found["baseline"]["agreement"])
+    better, worse = (
+        sum(row.people == one(row) != other(row) for row in rows)
+        for one, other in (
+            (lambda row: row.metric, lambda _row: pick),
+            (lambda _row: pick, lambda row: row.metric),
+        )
+    )
+    p_value = mcnemar([[0, better], [worse, 0]], exact=True).pvalue
+    assert found["baseline"]["mcnemar"]["p_value"] == pytest.approx(p_value)
+    assert found["baseline"]["is_beaten"] == (p_value < 0.05 and better > worse)
+    decided = [(row.people, row.metric) for row in rows if row.people and row.metric]
+    table = [[decided.count((p, m)) for m in (1, -1)] for p in (1, -1)]
+    assert found["fisher_exact"]["p_value"] == pytest.approx(stats.fisher_exact(np.array(table))[1])
+    right = sum(p == m for p, m in decided)
+    assert found["against_one_half"]["p_value"] == pytest.approx(stats.binomtest(right, len(decided)).pvalue)
+    chance, (people, metric) = found["chance_corrected"], zip(*decided, strict=True)
+    assert chance["kappa"]["value"] == pytest.approx(cohen_kappa_score(people, metric))
+    assert chance["matthews"]["value"] == pytest.approx(matthews_corrcoef(people, metric))
+    assert chance["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(people, metric))
+    case.check(
+        chance["kappa_with_ties"],
+        rows,
+        lambda some: float(cohen_kappa_score([r.people for r in some], [r.metric for r in some], labels=[1, -1, 0])),
+    )
+    cells = [[sum((r.people, r.metric) == (p, m) for r in rows) for m in (1, -1, 0)] for p in (1, -1, 0)]
+    assert found["confusion"]["counts"] == cells
+
+
+def test_reliability(case: Case) -> None:
+    found, rows = case.found["reliability"], case.rows
+    case.check(found["pairwise_agreement"], rows, recount.pairwise_agreement)
+    case.check(found["pooled_agreement"], rows, recount.pooled_agreement)
+    case.check(found["alpha"], rows, recount.alpha)
+    case.check(found["alpha_ordinal"], rows, lambda some: recount.alpha(some, "ordinal"))
+    decided = [row for row in rows if any(row.signs)]
+    case.check(found["alpha_without_ties"], decided, lambda some: recount.alpha(some, with_ties=False))
+    q = 3 if case.may_tie else 2
+    case.check(found["ac1"], rows, lambda some: recount.chance_corrected(some, "ac1", q))
+    case.check(found["brennan_prediger"], rows, lambda some: recount.chance_corrected(some, "bp", q))
+    if len({len(row.votes) for row in rows}) == 1:
+        assert found["fleiss_kappa"]["value"] == pytest.approx(fleiss_kappa([row.counts for row in rows]))
+    else:
+        assert found["fleiss_kappa"]["reason"] == "comparisons have different numbers of votes"
+
+
+def test_people(case: Case) -> None:
+    found = case.found
+    shared = [row for row in case.rows if len(row.votes) > 1]
+    for name, by_vote in (("by_comparison", False), ("by_vote", True)):
+        left_out = found["leave_one_out"][name]
+        for who in ("people", "metric"):
+            case.check(left_out[who], shared, lambda some, w=who, v=by_vote: recount.left_out(some, w, by_vote=v))
+        case.check(
+            left_out["difference"],
+            shared,
+            lambda some, v=by_vote: (
+                recount.left_out(some, "metric", by_vote=v) - recount.left_out(some, "people", by_vote=v)
+            ),
+        )
+    for row in found["leave_one_out"]["by_count"]:
+        same = [one for one in shared if len(one.votes) == row["votes"]]
+        assert row["comparisons"] == len(same)
+        assert row["people"] == pytest.approx(recount.left_out(same, "people"))
+        assert row["metric"] == pytest.approx(recount.left_out(same, "metric"))
+    assert found["people"]["greatest_agreement"]["value"] == pytest.approx(_greatest(case.rows), abs=1e-5)
+
+
+def _greatest(rows: Sequence[Comparison]) -> float:
+    """The beta-binomial by moments, integrated numerically."""
+    counts = [row.counts[:2] for row in rows if any(row.counts[:2])]
+    mean = np.mean([a / (a + b) for a, b in counts])
+    split = np.mean([2 * a * b / ((a + b) * (a + b - 1)) for a, b in counts if a + b > 1])
+    rho = 1 - split / (2 * mean * (1 - mean))
+    alpha, beta = mean * (1 - rho) / rho, (1 - mean) * (1 - rho) / rho
+
+    def best(p: float, k: int) -> float:
+        return float(max(stats.binom.sf(k // 2, k, p), stats.binom.sf(k // 2, k, 1 - p)))
+
+    def weighed(p: float, k: int) -> float:
+        return best(p, k) * float(stats.beta.pdf(p, alpha, beta))
+
+    by_size = {
+        k: integrate.quad(weighed, 0, 0.5, args=(k,), limit=200)[0]
+        + integrate.quad(weighed, 0.5, 1, args=(k,), limit=200)[0]
+        for k in {a + b for a, b in counts}
+    }
+    return float(np.mean([by_size[a + b] for a, b in counts]))
+
+
+def test_the_alternative_annotator_test(case: Case) -> None:
+    outcomes = [row for row in case.found["people"]["alternative_annotator"] if row["contestant"] == "metric"]
+    assert [row["tolerance"] for row in outcomes] == [0.1, 0.0]
+    duels = {name: recount.alternative_annotator(case.rows, name) for name in case.names()}
+    duels = {name: wins for name, wins in duels.items() if len(wins[0]) >= 30}
+    for outcome in outcomes:
+        if len(duels) < 3:
+            assert outcome["winning_rate"] is None
+            assert outcome["reason"].startswith(f"not eligible: {len(duels)} annotators")
+            continue
+        gaps = [np.subtract(person, metric) for metric, person in duels.values()]
+        epsilon = outcome["tolerance"]
+        p_values = [
+            float(stats.ttest_1samp(gap, epsilon, alternative="less").pvalue)
+            if np.ptp(gap)
+            else float(gap[0] >= epsilon)
+            for gap in gaps
+        ]
+        found = sorted(row["p_value"] for row in outcome["annotators"])
+        assert found == pytest.approx(sorted(p_values))
+        rejected = multipletests(p_values, alpha=0.05, method="fdr_by")[0]
+        assert outcome["winning_rate"] == pytest.approx(rejected.mean())
+        assert outcome["advantage"] == pytest.approx(np.mean([np.mean(metric) for metric, _ in duels.values()]))
+
+
+def test_resampled_annotators_and_each_left_out(case: Case) -> None:
+    found, rows, names = case.found, case.rows, case.names()
+    # The report numbers annotators in the order in which the file names them first.
+    shares = recount.two_way(rows, names=names, resamples=RESAMPLES, seed=SEED)
+    two_way = found["sensitivity"]["two_way"]
+    assert two_way["agreement"]["value"] == pytest.approx(recount.strict(rows))
+    assert two_way["bias"] == pytest.approx(np.nanmean(shares) - recount.strict(rows))
+    assert two_way["standard_error"] == pytest.approx(np.nanstd(shares, ddof=1))
+    without = {name: recount.without(rows, name) for name in names}
+    strict = {name: recount.strict(left) for name, left in without.items() if left}
+    assert (two_way["least"], two_way["greatest"]) == pytest.approx((min(strict.values()), max(strict.values())))
+    listed = [(row["agreement"], row["n"]) for row in found["fragility"]["without_each"]]
+    assert listed == [(pytest.approx(strict[name]), len(without[name])) for name in strict]
+
+
+def test_skills_by_dawid_and_skene(case: Case) -> None:
+    for model in case.found["sensitivity"]["dawid_skene"]:
+        winners = recount.dawid_skene(case.rows, ties=case.may_tie, learn=model["prior"] == "learned")
+        assert model["comparisons"] == len(case.rows)
+        assert model["changed"] == sum(row.people != sign for row, sign in zip(case.rows, winners, strict=True))
+        right = sum(row.metric == sign for row, sign in zip(case.rows, winners, strict=True))
+        wilson(right, len(case.rows), model["agreement"])
+
+
+def test_scores(case: Case) -> None:
+    found, scored = case.found["scores"], list(case.again.everything.values())
+    a, b = np.array([row.scores for row in scored]).T
+    for name, column in (("model_a", a), ("model_b", b)):
+        for key, value in (
+            ("n", len(column)),
+            ("mean", column.mean()),
+            ("median", np.median(column)),
+            ("standard_deviation", column.std(ddof=1)),
+            ("least", column.min()),
+            ("greatest", column.max()),
+        ):
+            assert found[name][key] == pytest.approx(value)
+    clear = np.array([row.margin for row in scored if row.metric])
+    oracle = stats.wilcoxon(clear, method="exact" if len(clear) <= 50 else "approx")
+    assert found["wilcoxon"]["test"]["statistic"] == pytest.approx(oracle.statistic)
+    assert found["wilcoxon"]["test"]["p_value"] == pytest.approx(oracle.pvalue)
+    decided = [row for row in scored if row.metric]
+    case.check(found["wilcoxon"]["rank_biserial"], decided, recount.rank_biserial)
+    distance = stats.ks_2samp(a, b).statistic
+    assert found["kolmogorov_smirnov"]["statistic"] == pytest.approx(distance)
+    assert found["kolmogorov_smirnov"]["p_value"] == pytest.approx(stats.ks_2samp(a, b, method="exact").pvalue)
+    labels = sorted({row.cluster for row in scored})
+    flips = np.random.default_rng(SEED).choice((-1.0, 1.0), size=(RESAMPLES, len(labels)))
+    reached = 0
+    for flip in flips:
+        swapped = np.array([flip[labels.index(row.cluster)] < 0 for row in scored])
+        first, second = np.where(swapped, b, a), np.where(swapped, a, b)
+        reached += stats.ks_2samp(first, second).statistic >= distance - 1e-9
+    assert found["kolmogorov_smirnov_sign_flip"]["p_value"] == pytest.approx((1 + reached) / (1 + RESAMPLES))
+
+
+def test_margins(case: Case) -> None:
+    found, rows = case.found["margins"], case.rows
+    assert sum(bar["agreement"]["n"] for bar in found["by_margin"]) == len(rows)
+    for bar in found["by_margin"]:
+        inside = [row for row in rows if bar["low"] - 1e-12 <= abs(row.margin) <= bar["high"] + 1e-12]
+        wilson(sum(row.people == row.metric for row in inside), len(inside), bar["agreement"])
+    case.check(found["auc"], rows, recount.auc)
+    threshold = recount.best_threshold(rows)
+    assert found["ties"]["threshold"] == pytest.approx(threshold)
+    assert found["ties"]["in_sample"] == pytest.approx(recount.accuracy_with_threshold(rows, threshold))
+    assert found["ties"]["held_out"]["value"] == pytest.approx(recount.held_out(rows, SEED))
+    assert ("no comparison tied" in found["ties"]["note"]) == all(row.people for row in rows)
+
+
+def test_calibration(case: Case) -> None:
+    found = case.found["margins"]["calibration"]
+    rows = [row for row in case.rows if any(row.signs)]
+    won, lost = (np.array([row.counts[place] for row in rows]) for place in (0, 1))
+    x, clusters = np.array([row.margin for row in rows]), np.array([row.cluster for row in rows])
+
+    def fit(keep: Any) -> Any:
+        votes = np.column_stack([won, lost])[keep]
+        return sm.GLM(votes, sm.add_constant(x[keep]), family=sm.families.Binomial())
+
+    everything = np.ones(len(rows), dtype=bool)
+    oracle = fit(everything).fit(tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})
+    for name, value, error in zip(("intercept", "slope"), oracle.params, oracle.bse, strict=True):
+        reach = stats.norm.ppf(0.975) * error
+        assert [found[name][key] for key in ("value", "low", "high")] == pytest.approx(
+            [value, value - reach, value + reach], rel=1e-6, abs=1e-8
+        )
+    labels = sorted(set(clusters.tolist()))
+    dealt = np.random.default_rng(SEED).permutation(len(labels)) % 10
+    fold = np.array([dealt[labels.index(cluster)] for cluster in clusters])
+    chance = np.empty(len(rows))
+    for number in set(fold.tolist()):
+        at = sm.add_constant(x[fold == number], has_constant="add")
+        chance[fold == number] = fit(fold != number).fit(tol=1e-12).predict(at)
+    squared = (won * (1 - chance) ** 2 + lost * chance**2).sum() / (won + lost).sum()
+    share = won.sum() / (won + lost).sum()
+    assert (found["brier"], found["reference"]) == pytest.approx((squared, share * (1 - share)), rel=1e-6)
+
+
+def test_sides(case: Case) -> None:
+    found = case.found["bias"]
+    shares, chosen, total = [], 0, 0
+    for name in case.names():
+        by_left: dict[str, list[bool]] = {"Alpha": [], "Beta": []}
+        for row in case.again.everything.values():
+            for who, sign, left in row.votes:
+                if who == name and sign and left:
+                    by_left[left].append(recount.SIGN[left] == sign)
+        chosen += sum(map(sum, by_left.values()))
+        total += sum(map(len, by_left.values()))
+        if all(by_left.values()):
+            shares.append(np.mean([np.mean(said) for said in by_left.values()]))
+    if not total:
+        assert found["position"] is None
+        assert found["reason"] == "no vote for a side whose sides were recorded"
+        return
+    position = found["position"]
+    wilson(chosen, total, position["pooled_share"])
+    wilson(chosen, total, case.document["quality"]["left_share"])
+    assert position["pooled_test"]["p_value"] == pytest.approx(stats.binomtest(chosen, total).pvalue)
+    assert position["share"]["value"] == pytest.approx(np.mean(shares))
+    oracle = stats.ttest_1samp(shares, 0.5)
+    assert position["t_test"]["p_value"] == pytest.approx(oracle.pvalue)
+    ends = oracle.confidence_interval(0.95)
+    assert (position["share"]["low"], position["share"]["high"]) == pytest.approx((max(0, ends.low), min(1, ends.high)))
+
+
+def test_fragility(case: Case) -> None:
+    found, rows = case.found["fragility"], case.rows
+    lead = sum(row.people for row in rows)
+    assert (found["lead"]["leader"], found["lead"]["lead"]) == ("A" if lead > 0 else "B", abs(lead))
+    assert found["lead"]["to_lose"]["votes"] == recount.votes_to_swing(rows, abs(lead))
+    assert found["lead"]["to_reverse"]["votes"] == recount.votes_to_swing(rows, abs(lead) + 1)
+    for name in ("below_interval", "below_baseline"):
+        assert found[name]["votes"] == recount.votes_below(rows, found[name]["target"])
+    assert found["below_interval"]["target"] == pytest.approx(case.found["agreement"]["strict"]["wilson"]["low"])
+    assert found["below_baseline"]["target"] == pytest.approx(case.found["baseline"]["agreement"]["value"])
+
+
+def test_power(case: Case) -> None:
+    for name in ("against_baseline", "against_one_half"):
+        found = case.found["power"][name]
+        p0, p1 = found["baseline"], found["agreement"]
+        if found["first"] is None:
+            assert p1 <= p0
+            continue
+
+        def power(n: int, p0: float = p0, p1: float = p1) -> tuple[int, float]:
+            least = next(k for k in range(n + 2) if stats.binom.sf(k - 1, n, p0) <= 0.05)
+            return least, float(stats.binom.sf(least - 1, n, p1))
+
+        reached = [power(n)[1] >= 0.8 for n in range(1, found["safe"] + 40)]
+        assert found["first"] == reached.index(True) + 1
+        assert found["rejects_from"] == power(found["first"])[0]
+        assert found["safe"] == len(reached) - reached[::-1].index(False) + 1
+
+
+def test_annotators(case: Case) -> None:
+    quality = case.document["quality"]
+    rows, everything = case.rows, list(case.again.everything.values())
+    names = case.names()
+    for name, found in zip(names, quality["annotators"], strict=True):
+        own = [(sign, left) for row in everything for who, sign, left in row.votes if who == name]
+        assert (found["votes"], found["tie_votes"]) == (len(own), sum(sign == 0 for sign, _ in own))
+    sizes = [len(row.votes) for row in everything]
+    assert quality["least_votes_per_comparison"] == min(sizes)
+    assert quality["median_votes_per_comparison"] == np.median(sizes)
+    ties = sum(sign == 0 for row in everything for sign in row.signs)
+    wilson(ties, sum(sizes), quality["tie_share"])
+    agreed = Counter[str]()
+    beside = Counter[str]()
+    for row in rows:
+        for who, sign, _ in row.votes:
+            if len(row.votes) > 1:
+                target = int(np.sign(sum(row.signs) - sign))
+                agreed[who] += 1 - abs(sign - target) / 2  # type: ignore[assignment]
+                beside[who] += 1
+    expected = [(beside[name], pytest.approx(agreed[name] / beside[name])) for name in names if beside[name]]
+    assert [(row["votes"], row["agreement"]) for row in case.found["annotators"]] == expected
