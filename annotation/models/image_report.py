@@ -11,7 +11,7 @@ from generation.models import GeneratedImage
 class ImageReport(models.Model):
     """Which image of which assignment, why and when. Reports of three annotators park a comparison.
 
-    `settled_at`: when the researcher gave the comparison out again; a settled report parks nothing any more.
+    `settled_at`: when the researcher decided, either way; a settled report parks nothing any more.
     """
 
     class Kind(models.TextChoices):

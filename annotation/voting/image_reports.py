@@ -1,11 +1,12 @@
-"""An image that failed or offends: report it, give the slot back, set the comparison aside for the researcher."""
+"""An image that failed or offends: annotators report it and get another comparison; the researcher decides."""
 
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext as _
 
-from annotation.models import Assignment, Comparison, ImageReport
+from annotation.models import Assignment, Comparison, ImageReport, StudyEvent
 from annotation.voting.assignment import give_back, lock, refuse_unless_taking_part
 from annotation.voting.turns import in_turn
 from generation.models import GeneratedImage
@@ -18,8 +19,9 @@ REPORTERS_THAT_PARK = 3
 def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datetime) -> ImageReport:
     """Keep the report, and give the comparison back; its annotator does not get it again.
 
-    Reports of REPORTERS_THAT_PARK annotators set the comparison aside until `give_out_again`. The same
-    report twice is one. Raises `Refused` for an image that was not shown, and when the annotator has left.
+    Reports of REPORTERS_THAT_PARK annotators park the comparison until the researcher gives it out again or sets it
+    aside for good. The same report twice is one. Raises `Refused` for an image that was not
+    shown, and when the annotator has left.
     """
     annotator = lock(assignment.annotator_id)
     refuse_unless_taking_part(annotator)
@@ -51,16 +53,36 @@ def _reports_on(comparison: Comparison) -> QuerySet[ImageReport]:
     return ImageReport.objects.filter(of_sets & of_study, settled_at=None)
 
 
-def _reporter_count(comparison: Comparison) -> int:
-    open_reports = _reports_on(comparison)
-    return open_reports.order_by().values("assignment__annotator").distinct().count()
+@in_turn
+def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
+    """The researcher found the images in order: the reports are settled and the comparison is given out again.
+
+    Not to those who reported it. Raises `Refused` where it is given out already.
+    """
+    parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
+    if not parked.update(parked_at=None):
+        raise Refused("This comparison is given out already.")
+    _settle(comparison, "comparison given out again", actor, now)
 
 
 @in_turn
-def give_out_again(*, comparison: Comparison, now: datetime) -> bool:
-    """The researcher has looked: its reports are settled and it is given out again; False when it was not set aside."""
-    parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
-    if not parked.update(parked_at=None):
-        return False
-    _reports_on(comparison).update(settled_at=now)
-    return True
+def set_aside(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
+    """The researcher agrees with the reports: the comparison is given out to nobody any more; its votes stay.
+
+    Raises `Refused` where no report waits for an answer, so that nobody drops comparisons by their looks.
+    """
+    if not _reports_on(comparison).exists():
+        raise Refused("No report of this comparison waits for an answer.")
+    Comparison.objects.filter(pk=comparison.pk, parked_at=None).update(parked_at=now)
+    _settle(comparison, "comparison set aside", actor, now)
+
+
+def _settle(comparison: Comparison, verb: str, actor: User | None, now: datetime) -> None:
+    """Answer every open report, and write down what was decided."""
+    report_count = _reports_on(comparison).update(settled_at=now)
+    detail = {"comparison": comparison.position + 1, "prompt": comparison.prompt.text, "reports": report_count}
+    StudyEvent.objects.create(study_id=comparison.study_id, verb=verb, detail=detail, actor=actor)
+
+
+def _reporter_count(comparison: Comparison) -> int:
+    return _reports_on(comparison).order_by().values("assignment__annotator").distinct().count()

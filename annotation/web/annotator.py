@@ -1,17 +1,20 @@
 """The annotator's pages. One link, one place: `place` decides which page it shows."""
 
+from contextlib import suppress
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
+from annotation.voting.casting import undo_vote
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web import frame, markdown
 from annotation.web.page_words import page_words
-from annotation.web.visiting import Place, annotator_page, place
+from annotation.web.visiting import Place, annotator_page, place, undoable
 from generation.refusals import Refused
 
 # How often a page that waits for the researcher looks again.
@@ -52,6 +55,18 @@ def end(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpR
     """Where the comparisons lead when none is left."""
     if place(annotator=annotator, manifest=manifest, now=timezone.now()) == Place.COMPARISONS:
         return _outcome(request, annotator, manifest, Place.END)
+    return redirect("visit", annotator.token)
+
+
+@require_POST
+@annotator_page
+def undo_last(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
+    """Take the last vote back from the page that came after it; where that is too late, that page shows again."""
+    vote = undoable(annotator, manifest, now=timezone.now())
+    if vote and str(vote.vote_id) == request.POST.get("vote"):
+        with suppress(Refused):  # too late by a moment
+            undone = Vote.objects.select_related("assignment").get(pk=vote.vote_id)
+            undo_vote(vote=undone, rules=manifest.voting_rules(), now=timezone.now())
     return redirect("visit", annotator.token)
 
 

@@ -1,6 +1,7 @@
 """The pages around the comparisons. Each acts only while it is due, so none is skipped and none is left twice."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +18,7 @@ from annotation.web import markdown
 from annotation.web.frame_forms import CheckForm, CommentForm, QuestionsForm
 from annotation.web.images import Addresses, addresses
 from annotation.web.page_words import page_words
-from annotation.web.visiting import AnnotatorView, Place, annotator_page, breaks_due, place
+from annotation.web.visiting import AnnotatorView, Place, annotator_page, breaks_due, place, undoable
 
 
 def page_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
@@ -27,6 +28,7 @@ def page_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
         "annotator": annotator,
         "manifest": manifest,
         "texts": manifest.texts,
+        "undoable": partial(undoable, annotator, manifest, now=timezone.now()),  # asked where the page offers it
         "can_withdraw": withdrawal.is_open(until=until, now=timezone.now())
         and annotator.state != Annotator.State.WITHDRAWN,
     }

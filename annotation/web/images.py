@@ -4,6 +4,7 @@ An address is a sealed token of (annotator, image) and the rendition's name: sta
 hold, and only made by `addresses`, which is only asked for images of the annotator's own assignments.
 """
 
+import logging
 from functools import cache
 from typing import TypedDict
 
@@ -16,6 +17,9 @@ from annotation.models import Annotator
 from annotation.web.sealing import Seal
 from generation import renditions
 from generation.models import GeneratedImage
+from generation.refusals import Refused
+
+logger = logging.getLogger(__name__)
 
 ADDRESSES = Seal(b"semblance image addresses 2", ">QQ")  # annotator id, image id
 
@@ -58,7 +62,12 @@ def serve(_request: HttpRequest, token: str, rendition: str) -> HttpResponse:
     if not Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN).exists():
         raise Http404
     image = get_object_or_404(GeneratedImage, pk=image_id)
-    response = HttpResponse(renditions.read(image, rendition), content_type="image/webp")
+    try:
+        body = renditions.read(image, rendition)
+    except Refused as refusal:  # the annotator's page offers to report the image
+        logger.error("%s", refusal)
+        raise Http404 from None
+    response = HttpResponse(body, content_type="image/webp")
     response["Cache-Control"] = "private, max-age=31536000, immutable"
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -12,7 +12,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Annotator, Answer, Assignment, Study, Vote
+from annotation.models import Annotator, Answer, Assignment, ImageReport, Study, Vote
 from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
 from annotation.reports.study_data import pseudonym
@@ -23,6 +23,7 @@ from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
 from annotation.voting.annotators import PEOPLE, free_leases, invite
 from annotation.web.forms import InvitationForm
+from annotation.web.reported import waiting_count
 from annotation.web.staff import staff_page
 
 MOST_ANNOTATORS_LISTED = 200
@@ -69,6 +70,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
         "people": people[:MOST_ANNOTATORS_LISTED],
         "people_count": people.count(),
+        "has_reports": ImageReport.objects.filter(assignment__comparison__study=study).exists(),
+        "parked_count": waiting_count(study),
         "has_answers": Answer.objects.filter(annotator__study=study).exists(),
         "simulated_count": annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
         "invitation_form": form or InvitationForm(),

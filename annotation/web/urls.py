@@ -2,7 +2,18 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import actions, annotator, explorer, frame, images, joining, planning, reports, researcher
+from annotation.web import (
+    actions,
+    annotator,
+    explorer,
+    frame,
+    images,
+    joining,
+    planning,
+    reported,
+    reports,
+    researcher,
+)
 from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -18,6 +29,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/check/", frame.check, name="check"),
     path("a/<str:token>/break/", frame.end_break, name="end-break"),
     path("a/<str:token>/comment/", frame.comment, name="comment"),
+    path("a/<str:token>/undo/", annotator.undo_last, name="undo-last"),
     path("a/<str:token>/withdraw/", annotator.withdraw, name="withdraw"),
     path("a/<str:token>/end/", annotator.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),
@@ -32,6 +44,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/answers.csv", researcher.answers_file, name="answers-file"),
     path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", researcher.free, name="free-annotator"),
     path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
+    *reported.urlpatterns,
     *reports.urlpatterns,
     *explorer.urlpatterns,
 ]

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from functools import wraps
+from typing import NamedTuple
+from uuid import UUID
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -14,6 +16,7 @@ from annotation.models import Annotator, Answer, Assignment
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
+from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.opening import Closure, closure
 from annotation.voting.practice import practice_count
 from annotation.voting.search_statements import ANSWERED
@@ -78,6 +81,23 @@ def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0)
     answered = annotator.assignments.exclude(kind=Assignment.Kind.PRACTICE).filter(state__in=ANSWERED)
     number = (answered.count() + votes_more) // manifest.frame.break_every
     return number if number > annotator.break_count else 0
+
+
+class Undoable(NamedTuple):
+    """A vote that may still be undone for so many seconds."""
+
+    vote_id: UUID
+    seconds_left: float
+
+
+def undoable(annotator: Annotator, manifest: Manifest, *, now: datetime) -> Undoable | None:
+    """The annotator's last vote, while it may be undone."""
+    rules = manifest.voting_rules()
+    vote = last_vote(annotator=annotator, rules=rules)
+    if vote is None or closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED:
+        return None
+    seconds = undo_seconds_left(vote=vote, rules=rules, now=now)
+    return Undoable(vote.pk, seconds) if seconds > 0 else None
 
 
 def _has_answered(annotator: Annotator, page: Answer.Page) -> bool:

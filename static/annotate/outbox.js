@@ -105,7 +105,9 @@ export class Outbox {
     let tries = 0;
     for (let [key] = this.keys(); key; [key] = this.keys()) {
       this.onChange({ waiting: this.keys().length, isOffline: tries > 0 });
-      const answer = await post(this.url, this.#kept.getItem(key));
+      const vote = this.#kept.getItem(key);
+      if (!vote) continue; // another tab has sent it
+      const answer = await post(this.url, vote);
       if (answer) {
         this.#kept.removeItem(key);
         if (answer.ok) this.onAnswer(answer.body);

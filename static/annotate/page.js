@@ -12,6 +12,7 @@ const MOST_SECONDS_BETWEEN_LOOKS = 15;
 const KEYS = { 1: "left", 2: "right", 0: "tie" };
 const UNDO = "undo";
 const SHORTLY_MS = 100;
+const LEAST_LOOK_MS = 400; // nobody has judged forty images by then: a second press was meant for the comparison before
 
 const words = JSON.parse(document.getElementById("words").textContent);
 const find = (selector) => document.querySelector(selector);
@@ -137,11 +138,9 @@ async function looked(comparison) {
   isPainted = true;
   standing.set({ isLoading: false });
   fetchAhead();
-  const least = comparison.minimum_viewing_seconds * 1000;
-  for (let left = least; left > 0; left = least - (performance.now() - painted)) {
-    standing.set({ lookSeconds: Math.ceil(least / 1000) });
-    await pause(left);
-  }
+  standing.set({ lookSeconds: Math.ceil(comparison.minimum_viewing_seconds) });
+  const least = Math.max(LEAST_LOOK_MS, comparison.minimum_viewing_seconds * 1000);
+  for (let left = least; left > 0; left = least - (performance.now() - painted)) await pause(left);
   standing.set({ lookSeconds: 0 });
   return { at, painted };
 }
@@ -257,12 +256,16 @@ for (const button of buttons) {
 }
 undoButton.addEventListener("click", undo);
 addEventListener("keydown", (event) => {
+  // A button that has the focus is pressed again and again while Enter is held.
+  if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();
   if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || zoom.isOpen || panel.isOpen) return;
   const choice = KEYS[event.key];
   if (buttons.some((button) => button.dataset.choice === choice)) choose(choice);
   if (event.key.toLowerCase() === "u") undo();
 });
 addEventListener("popstate", undo);
+// Votes that wait for the line outlive the page, but go out only when it is opened again.
+addEventListener("beforeunload", (event) => standing.isOffline && !outbox.isEmpty && event.preventDefault());
 // What was fetched ahead goes back at once; the comparison on the page stays the annotator's.
 addEventListener("pagehide", () => {
   if (line.ahead().length && outbox.isEmpty) post(urls.leave, "{}");

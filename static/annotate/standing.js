@@ -10,6 +10,11 @@ export class Standing {
     this.words = words;
   }
 
+  /** Whether votes wait for the line. */
+  get isOffline() {
+    return this.#facts.isOffline;
+  }
+
   /** Some of: waiting, isOffline, isLoading, lookSeconds, stopped, last (what became of the last vote). */
   set(facts) {
     Object.assign(this.#facts, facts);

@@ -252,10 +252,48 @@ def test_withdrawing_asks_first_and_is_offered_on_every_page(annotator: Annotato
     assert "You have withdrawn" in visitor.see("withdraw/")
 
 
+def test_the_last_vote_is_undone_from_the_pages_that_follow_it(annotator: Annotator) -> None:
+    visitor = Visitor(annotator)
+    visitor.come_to_the_check()
+    visitor.send("check/", tries=0, **RIGHT)
+    for _vote in range(2):
+        visitor.vote(visitor.next())
+    first, last = Vote.objects.filter(assignment__kind="main").order_by("received_at")
+    assert "Time for a break" in visitor.see()
+    assert f'value="{last.pk}"' in visitor.see()
+    assert "Time for a break" in visitor.send("undo/", vote=first.pk), "only the last"
+    assert 'id="sets"' in visitor.send("undo/", vote=last.pk)
+    visitor.vote(visitor.next())
+    visitor.send("break/")
+    visitor.vote(visitor.next())
+    comment = visitor.see()
+    assert "Undo the last vote" in comment
+    assert "Undo the last vote" in visitor.send("comment/", comment="Calm.")
+    Vote.objects.update(received_at=timezone.now() - timedelta(seconds=31))
+    assert "Undo the last vote" not in visitor.see()
+    assert "You have finished." in visitor.send("undo/", vote=Vote.objects.filter(state="standing")[0].pk)
+    states = Vote.objects.filter(assignment__kind="main").values_list("state", flat=True)
+    assert sorted(states) == ["standing", "standing", "standing", "superseded"]
+
+
+def test_a_closed_study_offers_no_undo(annotator: Annotator) -> None:
+    Annotator.objects.update(state="finished")
+    Answer.objects.create(annotator=annotator, page="comment", answered_at=timezone.now())
+    comparison = annotator.study.comparisons.get(position=0)
+    assignment = Assignment.objects.create(
+        comparison=comparison, annotator=annotator, state="voted", left_model="a", leased_at=timezone.now()
+    )
+    Vote.objects.create(assignment=assignment, choice="left")
+    assert "Undo the last vote" in Visitor(annotator).see()
+    Study.objects.update(state="closed", closed_at=timezone.now())
+    assert "Undo the last vote" not in Visitor(annotator).see()
+
+
 def test_withdrawing_ends_with_the_date(client: Client) -> None:
     soon = timezone.now() + timedelta(hours=1)
-    study = make_study(annotation={"withdrawal_until": soon.isoformat()})
+    study = make_study(annotation={"withdrawal_until": soon.isoformat()}, texts=TEXTS)
     visitor = Visitor(invite(study=study, label="Ada"))
+    assert "deleted until" in visitor.see(), "the page that asks for consent says until when"
     assert "You can withdraw until" in visitor.see("withdraw/")
     past = make_study(slug="past", annotation={"withdrawal_until": "2026-01-01T00:00:00Z"})
     visitor = Visitor(invite(study=past, label="Ada"))

@@ -1,0 +1,143 @@
+"""The researcher's side of reported images: who reported what, the image, and what becomes of the comparison."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from annotation.models import Annotator, Assignment, Comparison, ImageReport, Study
+from annotation.reports.gathering import gather
+from annotation.reports.report import build_report
+from annotation.studies.current import current_manifest
+from annotation.voting.annotators import invite
+from annotation.voting.assignment import next_assignment
+from annotation.voting.image_reports import report_image
+from tests.annotation.voting.studies import NOON, RULES, assert_invariants
+from tests.factories import make_researcher, make_study, put_in_state
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(comparisons=1, annotation={"overlap": 5}, sealed=False)
+
+
+@pytest.fixture
+def comparison(study: Study) -> Comparison:
+    return study.comparisons.get()
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(make_researcher())
+    return client
+
+
+def leased(study: Study, label: str) -> Assignment:
+    following = next_assignment(annotator=invite(study=study, label=label), rules=RULES, now=NOON)
+    assert following.assignment is not None
+    return following.assignment
+
+
+def report(study: Study, *labels: str, **changes: Any) -> None:
+    """The first image of the left side is reported by each of these annotators."""
+    for assignment in [leased(study, label) for label in labels]:
+        sent = {"image_id": assignment.left_images[0], "kind": "offensive", "now": NOON, **changes}
+        report_image(assignment=assignment, **sent)
+
+
+def decide(researcher: Client, study: Study, decision: str) -> str:
+    address = f"{study.get_absolute_url()}reported/0/{decision}/"
+    return researcher.post(address, follow=True).content.decode()
+
+
+def test_three_reporters_stop_a_comparison_and_the_study_s_page_says_so(researcher: Client, study: Study) -> None:
+    report(study, "Ada", "Bob")
+    assert "1 comparison is stopped" not in researcher.get(study.get_absolute_url()).content.decode()
+    report(study, "Cleo")
+    assert "1 comparison is stopped" in researcher.get(study.get_absolute_url()).content.decode()
+    page = researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
+    assert "Stopped: nobody gets it until you decide." in page
+    assert page.count("was called offensive by") == 3
+    for label in ("Ada", "Bob", "Cleo"):
+        assert f"by {label}" in page
+
+
+def test_given_out_again_it_goes_to_others_and_not_to_those_who_reported_it(
+    researcher: Client, study: Study, comparison: Comparison
+) -> None:
+    report(study, "Ada", "Bob", "Cleo")
+    nobody = next_assignment(annotator=invite(study=study, label="Dan"), rules=RULES, now=NOON)
+    assert nobody.assignment is None, "a stopped comparison is given to nobody"
+    assert "Comparison 1 is given out again." in decide(researcher, study, "give-out")
+    comparison.refresh_from_db()
+    assert comparison.parked_at is None
+    assert leased(study, "Eve").comparison_id == comparison.pk
+    ada = Annotator.objects.get(label="Ada")
+    assert next_assignment(annotator=ada, rules=RULES, now=NOON).assignment is None
+    report(study, "Fay", "Gus")
+    comparison.refresh_from_db()
+    assert comparison.parked_at is None, "answered reports stop nothing any more"
+    assert_invariants(study)
+
+
+def test_set_aside_it_stays_away_keeps_its_votes_and_can_come_back(
+    researcher: Client, study: Study, comparison: Comparison
+) -> None:
+    report(study, "Ada")
+    assert "Comparison 1 is set aside" in decide(researcher, study, "set-aside")
+    comparison.refresh_from_db()
+    assert comparison.parked_at is not None
+    assert "1 comparison is stopped" not in researcher.get(study.get_absolute_url()).content.decode()
+    assert "Set aside: nobody gets it." in researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
+    assert "Comparison 1 is given out again." in decide(researcher, study, "give-out")
+
+
+def test_what_was_decided_stands_in_the_report(researcher: Client, study: Study) -> None:
+    report(study, "Ada", "Bob", "Cleo")
+    decide(researcher, study, "set-aside")
+    put_in_state(study, Study.State.CLOSED)
+    (event,) = [
+        one
+        for one in build_report(gather(study, manifest=current_manifest(study))).events
+        if one.verb == "comparison set aside"
+    ]
+    assert event.detail == {"comparison": 1, "prompt": "prompt 1", "reports": 3}
+
+
+@pytest.mark.parametrize(
+    ("decision", "sentence"),
+    [("give-out", "This comparison is given out already."), ("set-aside", "No report of this comparison waits")],
+)
+def test_a_comparison_that_nobody_reported_is_left_alone(
+    researcher: Client, study: Study, decision: str, sentence: str
+) -> None:
+    assert sentence in decide(researcher, study, decision)
+    assert not study.events.filter(verb__startswith="comparison").exists()
+
+
+def test_a_reported_image_is_shown_to_staff_alone(researcher: Client, study: Study) -> None:
+    report(study, "Ada")
+    address = f"{study.get_absolute_url()}reported/{ImageReport.objects.get().pk}.webp"
+    assert researcher.get(address)["content-type"] == "image/webp"
+    assert Client().get(address).status_code == 302
+
+
+def test_a_reported_image_whose_file_is_gone_is_not_found(researcher: Client, study: Study, media_root: Any) -> None:
+    report(study, "Ada", kind="failed")
+    for file in (*media_root.rglob("*.png"), *media_root.rglob("*.webp")):
+        file.unlink()
+    reported = ImageReport.objects.get()
+    assert researcher.get(f"{study.get_absolute_url()}reported/{reported.pk}.webp").status_code == 404
+    page = researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
+    assert "could not be loaded by Ada" in page
+
+
+def test_without_the_permission_nothing_is_decided(client: Client, study: Study) -> None:
+    user = make_researcher()
+    user.user_permissions.clear()
+    client.force_login(user)
+    report(study, "Ada")
+    assert client.get(f"{study.get_absolute_url()}reported/").status_code == 200
+    assert client.post(f"{study.get_absolute_url()}reported/0/set-aside/").status_code == 403
