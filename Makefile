@@ -4,12 +4,13 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-all lint format install clean
+.PHONY: help demo serve worker test test-all lint screenshots format install clean
 
 # Where a package index with other builds of torch is wanted, e.g. TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
 # 1: the demo stays up after its report, with a study to vote in. 0: it ends.
 SERVE ?= 1
+SHOTS ?= var/screenshots
 HOST ?= 127.0.0.1
 PORT ?= 8000
 # The first Python of 3.11 or newer that answers.
@@ -28,7 +29,7 @@ PRODUCTION := env -u DEBUG SECRET_KEY=$$($(BIN)/python -c 'import secrets; print
 	DATABASE_URL=postgresql://semblance@database/semblance CELERY_BROKER_URL=redis://broker/0
 
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report
 	@$(MANAGE) demo --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
@@ -59,6 +60,9 @@ lint: $(DEV)  ## ruff, mypy (strict) and the import rules between the rooms
 	@echo "== ruff"; $(BIN)/ruff check .; $(BIN)/ruff format --check .
 	@echo "== import rules"; $(BIN)/lint-imports
 	@echo "== mypy"; $(BIN)/mypy .
+
+screenshots: $(DEV)  ## a picture of every page in SHOTS (var/screenshots), light and dark, 1440 and 390 px wide
+	@$(BIN)/python -m tests.journeys.screenshots $(SHOTS)
 
 format: $(DEV)  ## put the code into shape
 	@$(BIN)/ruff check --fix .; $(BIN)/ruff format .

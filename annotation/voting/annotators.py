@@ -1,8 +1,9 @@
 """Annotators: how they come into a study, and how their links lead back to them."""
 
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import datetime, timedelta
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Study
@@ -46,16 +47,27 @@ def join(
         return known
     if reason := closure(study=study, rules=rules, now=now):
         raise Refused(sentence(reason))
-    if rules.most_annotators is not None:
-        people = study.annotators.filter(kind__in=PEOPLE).exclude(state=Annotator.State.WITHDRAWN)
-        if people.count() >= rules.most_annotators:
-            raise Refused(_("This study has all the annotators that it needs; thank you."))
+    if rules.most_annotators is not None and _holding_a_place(study, rules, now).count() >= rules.most_annotators:
+        raise Refused(_("This study has all the annotators that it needs; thank you."))
     return Annotator.objects.create(
         study=study,
         kind=Annotator.Kind.OPEN,
         external_id=external_id,
         platform_parameters=dict(platform_parameters or {}),
     )
+
+
+def _holding_a_place(study: Study, rules: VotingRules, now: datetime) -> QuerySet[Annotator]:
+    """Those who count towards `most_annotators`: not whoever withdrew, was screened out, or left.
+
+    Somebody whom a platform sent has left when they have not finished, came longer ago than a lease lasts, and hold
+    no comparison: the platform sends another in their place. Anybody else may come back with their link at any time.
+    """
+    lives = Assignment.objects.filter(annotator=OuterRef("pk"), state=Assignment.State.LEASED, lease_expires_at__gt=now)
+    came_lately = Q(created_at__gt=now - timedelta(seconds=rules.lease_seconds))
+    is_at_it = Q(external_id="") | came_lately | Q(Exists(lives))
+    people = study.annotators.filter(kind__in=PEOPLE)
+    return people.filter(Q(state=Annotator.State.FINISHED) | Q(state=Annotator.State.ACTIVE) & is_at_it)
 
 
 def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
@@ -88,3 +100,13 @@ def free_leases(*, annotator: Annotator, now: datetime) -> int:
     lock(annotator.pk)
     leased = annotator.assignments.filter(state=Assignment.State.LEASED).order_by("comparison")
     return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in leased)
+
+
+def free_leases_of(*, study: Study, external_ids: Collection[str], now: datetime) -> tuple[int, list[str]]:
+    """`free_leases` for those whom the platform says have returned or timed out.
+
+    How many comparisons came back, and the ids that nobody in the study has.
+    """
+    found = {one: by_external_id(study=study, external_id=one) for one in external_ids}
+    freed = sum(free_leases(annotator=annotator, now=now) for annotator in found.values() if annotator)
+    return freed, [external_id for external_id, annotator in found.items() if annotator is None]

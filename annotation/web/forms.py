@@ -49,6 +49,20 @@ class InvitationForm(forms.Form):
         return self.cleaned_data["labels"] or numbered
 
 
+class ReturnedForm(forms.Form):
+    """The ids of people who have returned their place on the platform, or timed out there."""
+
+    ids = forms.CharField(
+        label=_("Ids of people who returned or timed out"),
+        widget=forms.Textarea(attrs={"rows": 4}),
+        help_text=_("One a line, as the platform lists them. What they hold is given out to others; their votes stay."),
+    )
+
+    def clean_ids(self) -> list[str]:
+        """Each id once, without blank lines."""
+        return list(dict.fromkeys(self.cleaned_data["ids"].split()))
+
+
 class ResumeForm(forms.Form):
     """The code that an annotator wrote down; blanks, hyphens and small letters are forgiven."""
 

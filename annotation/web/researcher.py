@@ -21,8 +21,8 @@ from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
-from annotation.voting.annotators import PEOPLE, free_leases, invite
-from annotation.web.forms import InvitationForm
+from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
+from annotation.web.forms import InvitationForm, ReturnedForm
 from annotation.web.reported import waiting_count
 from annotation.web.staff import staff_page
 
@@ -75,6 +75,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "has_answers": Answer.objects.filter(annotator__study=study).exists(),
         "simulated_count": annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
         "invitation_form": form or InvitationForm(),
+        "returned_form": ReturnedForm() if current_manifest(study).platform.id_parameter else None,
         "site": request.build_absolute_uri("/").rstrip("/"),
     }
 
@@ -128,6 +129,22 @@ def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
     count = free_leases(annotator=annotator, now=timezone.now())
     said = ngettext("%(n)s comparison was given back.", "%(n)s comparisons were given back.", count)
     messages.success(request, said % {"n": count})
+    return redirect(f"{reverse('study', args=[slug])}#invitations")
+
+
+@require_POST
+@staff_page
+def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
+    """Give back what people hold who returned their place on the platform, or timed out there."""
+    found, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
+    if form.is_valid():
+        count, unknown = free_leases_of(study=found, external_ids=form.cleaned_data["ids"], now=timezone.now())
+        said = ngettext("%(n)s comparison was given back.", "%(n)s comparisons were given back.", count)
+        messages.success(request, said % {"n": count})
+        if unknown:
+            messages.warning(request, f"Nobody in this study has the id {', '.join(unknown)}.")
+    else:
+        messages.error(request, "Nothing was given back: the list of ids is empty.")
     return redirect(f"{reverse('study', args=[slug])}#invitations")
 
 

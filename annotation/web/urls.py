@@ -43,6 +43,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/invitations.csv", researcher.invitations_file, name="invitations-file"),
     path("studies/<slug:slug>/answers.csv", researcher.answers_file, name="answers-file"),
     path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", researcher.free, name="free-annotator"),
+    path("studies/<slug:slug>/returned/", researcher.free_returned, name="free-returned"),
     path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
     *reported.urlpatterns,
     *reports.urlpatterns,

@@ -1,4 +1,4 @@
-"""Pictures of every page, light and dark, laptop and phone: `python -m tests.journeys.screenshots DIR`."""
+"""Pictures of every page, light and dark, at a desk and on a phone: `make screenshots`."""
 
 import os
 import subprocess
@@ -9,13 +9,13 @@ FOLDER = "SEMBLANCE_SCREENSHOTS"
 
 
 def main() -> int:
-    """Run the tour below under pytest, which brings the database and the server."""
+    """Take the tour under pytest, which brings the database and the server."""
     if len(sys.argv) != 2:
         sys.stderr.write("Say where to: python -m tests.journeys.screenshots DIR\n")
         return 2
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
-    tour = Path(__file__).with_name("tour.py")
+    tour = Path(__file__).with_name("test_tour.py")
     environment = {**os.environ, FOLDER: str(folder)}
     return subprocess.run([sys.executable, "-m", "pytest", str(tour), "-q"], env=environment, check=False).returncode
 

@@ -8,17 +8,21 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from io import BytesIO
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
+from annotation.voting.practice import KnownPair, known_pair
 from annotation.web.images import Addresses, addresses
 from generation.models import GeneratedImage, ImageSet
+from tests.annotation.web import scenes
 from tests.annotation.web.scenes import TIDY, UNTIDY, Scene, draw_study
+from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -26,6 +30,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 OF_EVERY_ANSWER = {"date", "x-request-id", "content-length"}
 FETCH_EVERY_SIZE = """() => Promise.all([...document.querySelectorAll('.cell')]
     .flatMap(cell => Object.values(cell.image)).map(url => fetch(url)))"""
+# Every image of two practice comparisons and two others, in three sizes.
+LEAST_IMAGES = 4 * 2 * 3 * 3
 METADATA = ("exif", "icc_profile", "xmp", "comment")
 
 
@@ -46,13 +52,33 @@ def _is_page(answer: Received) -> bool:
     return answer.headers.get("content-type", "").startswith(("text/html", "application/json"))
 
 
+def as_a_camera_saves(image: Image.Image) -> Image.Image:
+    """The same picture in another format and size, with everything in the file that could name its maker."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0131] = UNTIDY  # the tag "Software"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    image.resize((400, 360)).save(file, "JPEG", exif=exif, comment=UNTIDY.encode(), icc_profile=profile)
+    return Image.open(file)
+
+
 @pytest.fixture
-def scene() -> Scene:
-    return draw_study(prompt_count=2, images_per_set=3)
+def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """One model's images are drawn, the other's are like photographs."""
+    draw = scenes.picture
+
+    def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
+        drawn = draw(prompt, seed, disorder, side)
+        return as_a_camera_saves(drawn) if disorder > 0.5 else drawn
+
+    monkeypatch.setattr(scenes, "picture", picture)
+    return draw_study(prompt_count=3, images_per_set=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
 
 
 def session(page: Page, server: str, scene: Scene) -> list[Received]:
-    """An annotator's whole session: instructions, every comparison, every image in every size, the end."""
+    """An annotator's whole session, from the platform's link to the page that asks about withdrawing.
+
+    Every page of the frame, every comparison with every image in every size, a vote undone, an image reported.
+    """
     received: list[Received] = []
 
     def collect(route: Route) -> None:
@@ -61,19 +87,59 @@ def session(page: Page, server: str, scene: Scene) -> list[Received]:
         route.fulfill(response=answer)
 
     page.route("**/*", collect)
-    annotator = scene.invite("Ada")
+    page.goto(f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
+    page.get_by_role("button", name="Start").click()
     Annotator.objects.update(seed=20240412)  # the orders are drawn from it
-    page.goto(f"{server}/a/{annotator.token}/")
-    page.get_by_role("button", name="Start the comparisons").click()
-    for number in (1, 2):
-        expect(page.locator("#count")).to_have_text(f"{number} of 2")
-        expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
-        page.evaluate(FETCH_EVERY_SIZE)
-        page.keyboard.press("1")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
+    come_to_the_comparisons(page)
+    vote_on_everything(page)
+    page.goto(f"{server}/a/{Annotator.objects.get().token}/withdraw/")
     page.wait_for_load_state("networkidle")
     page.unroute_all(behavior="wait")
     return received
+
+
+def come_to_the_comparisons(page: Page) -> None:
+    """Consent, questions, worked examples, practice with its feedback, the check."""
+    page.get_by_role("button", name="I agree and take part").click()
+    page.get_by_label("How old are you?").fill("34")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("heading", name="Worked examples")).to_be_visible()
+    page.get_by_role("button", name="Continue").click()
+    for _number in range(2):
+        until_votable(page)
+        page.evaluate(FETCH_EVERY_SIZE)
+        page.keyboard.press("1")
+        page.get_by_role("link", name="Go on").click()
+    for answer in ("likeness", "sets"):
+        page.get_by_label(answer).check()
+    page.get_by_role("button", name="Check my answers").click()
+
+
+def vote_on_everything(page: Page) -> None:
+    """A vote, undone and made again; an image reported; a break; the comment and the end."""
+    until_votable(page)
+    page.evaluate(FETCH_EVERY_SIZE)
+    page.keyboard.press("1")
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.locator("#state")).to_have_text("Undone")
+    until_votable(page)
+    page.keyboard.press("2")
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    until_votable(page)
+    page.locator(".cell").first.click()
+    page.get_by_role("button", name="Report this image").click()
+    with page.expect_response("**/reports"):
+        page.get_by_role("button", name="Report it and go on").click()
+    until_votable(page)
+    page.evaluate(FETCH_EVERY_SIZE)
+    page.keyboard.press("1")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("link", name="Back to where you came from")).to_be_visible()
+
+
+def until_votable(page: Page) -> None:
+    expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
 
 
 def traces(received: list[Received]) -> set[str]:
@@ -108,7 +174,7 @@ def _in_headers(received: list[Received]) -> Iterator[str]:
     """Image answers whose headers are not the same for every image."""
     pictures = [one.headers for one in received if _is_image(one)]
     headers = [{name: text for name, text in one.items() if name not in OF_EVERY_ANSWER} for one in pictures]
-    assert len(headers) >= 2 * 2 * 3 * 3, "every image of both comparisons, in three sizes"
+    assert len(headers) >= LEAST_IMAGES
     if any(one != headers[0] for one in headers):
         yield "headers differ"
     if {"last-modified", "etag", "content-disposition", "set-cookie"} & set().union(*headers):
@@ -132,14 +198,15 @@ def _in_lengths(received: list[Received]) -> Iterator[str]:
 
 
 def _in_order() -> Iterator[str]:
-    """Images that stand in the order of their seeds, on both sides of every comparison."""
+    """Images that stand in the order of their seeds, on both sides of every comparison, or of every practice one."""
     seed_of = dict(GeneratedImage.objects.values_list("pk", "seed"))
-    shown = [
-        ([seed_of[pk] for pk in one.left_images], [seed_of[pk] for pk in one.right_images])
-        for one in Assignment.objects.all()
-    ]
-    if all(left == sorted(left) and right == sorted(right) for left, right in shown):
-        yield "order"
+    for kind in ("main", "practice"):
+        shown = [
+            ([seed_of[pk] for pk in one.left_images], [seed_of[pk] for pk in one.right_images])
+            for one in Assignment.objects.filter(kind=kind)
+        ]
+        if all(left == sorted(left) and right == sorted(right) for left, right in shown):
+            yield "order"
 
 
 def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Scene) -> None:
@@ -150,15 +217,16 @@ def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Sce
     )
 
 
+@pytest.mark.parametrize("pages", ["api", "frame"])
 def test_a_leak_in_the_addresses_is_found(
-    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch, pages: str
 ) -> None:
     def telling(*, annotator: Annotator, image_id: int) -> Addresses:
         seed = GeneratedImage.objects.get(pk=image_id).seed
         found = addresses(annotator=annotator, image_id=image_id)
         return {"grid": f"{found['grid']}?seed={seed}", "grid2x": found["grid2x"], "zoom": found["zoom"]}
 
-    monkeypatch.setattr("annotation.web.api.addresses", telling)
+    monkeypatch.setattr(f"annotation.web.{pages}.addresses", telling)
     assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}
 
 
@@ -167,6 +235,17 @@ def test_a_leak_in_the_order_is_found(page: Page, server: str, scene: Scene, mon
         return Presentation("a", sorted(images_a), sorted(images_b))
 
     monkeypatch.setattr("annotation.voting.search.present", in_order)
+    assert traces(session(page, server, scene)) == {"order"}
+
+
+def test_a_leak_in_the_order_of_practice_is_found(
+    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def in_order(**arguments: Any) -> KnownPair:
+        pair = known_pair(**arguments)
+        return replace(pair, left_images=sorted(pair.left_images), right_images=sorted(pair.right_images))
+
+    monkeypatch.setattr("annotation.voting.practice.known_pair", in_order)
     assert traces(session(page, server, scene)) == {"order"}
 
 

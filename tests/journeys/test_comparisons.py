@@ -1,6 +1,5 @@
 """From the invitation to the end page in a real browser; after each journey the votes are exactly those made."""
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -11,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, Vote
 from tests.annotation.web.scenes import Scene, draw_study
-from tests.journeys.conftest import PHONE
+from tests.journeys.people import at_a_screen, sources, until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
@@ -23,78 +22,14 @@ def scene() -> Scene:
     return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
 
 
-def votes_of(annotator: Annotator) -> list[tuple[str, str]]:
-    """(prompt, choice) in the order in which they were received."""
-    votes = Vote.objects.filter(assignment__annotator=annotator).order_by("received_at")
-    return [(vote.assignment.comparison.prompt.text, vote.choice) for vote in votes]
-
-
 def begin(page: Page, server: str, annotator: Annotator) -> None:
     """Straight to the comparisons."""
     Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at="2026-01-01T00:00Z")
     page.goto(f"{server}/a/{annotator.token}/")
 
 
-def until_votable(page: Page, number: int, of: int = 3, *, is_saved: bool = True) -> None:
-    """Until comparison `number` can be voted on, and every earlier vote is saved (the page does not wait for that)."""
-    expect(page.locator("#count")).to_have_text(f"{number} of {of}")
-    expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
-    if number > 1 and is_saved:
-        expect(page.locator("#state")).to_have_text(re.compile("Saved|Already voted|Undone"))
-
-
-def sources(page: Page) -> list[str]:
-    """The addresses of the images, left then right."""
-    found: list[str] = page.locator(".cell img").evaluate_all("images => images.map(image => image.currentSrc)")
-    return found
-
-
-def test_from_invitation_to_end_with_the_keyboard_alone(
-    page: Page, server: str, accessible: Check, scene: Scene
-) -> None:
-    annotator = scene.invite("Ada")
-    page.goto(f"{server}/a/{annotator.token}/")
-    expect(page.get_by_role("heading", level=1)).to_have_text("Which set is more consistent?")
-    accessible(page)
-    page.keyboard.press("Tab")
-    page.keyboard.press("Enter")
-    for number, key in enumerate("120", 1):
-        until_votable(page, number)
-        if number == 1:
-            accessible(page)
-        page.keyboard.press(key)
-    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
-    expect(page.get_by_role("main")).to_contain_text("All 3 of your votes are saved.")
-    accessible(page)
-    assert [choice for _prompt, choice in votes_of(annotator)] == ["left", "right", "tie"]
-    vote = Vote.objects.latest("received_at")
-    assert vote.response_ms is not None
-    assert vote.shown_at is not None
-    assert vote.voted_at is not None
-    assert vote.shown_at <= vote.voted_at
-    assert set(Assignment.objects.values_list("rendition", flat=True)) <= {"grid", "grid2x"}
-    annotator.refresh_from_db()
-    assert annotator.state == "finished"
-
-
-def test_from_invitation_to_end_by_touch(browser: Browser, server: str, accessible: Check, scene: Scene) -> None:
-    context = browser.new_context(**PHONE)
-    page = context.new_page()
-    annotator = scene.invite("Ada")
-    page.goto(f"{server}/a/{annotator.token}/")
-    accessible(page)
-    page.get_by_role("button", name="Start the comparisons").tap()
-    for number, name in enumerate(("Lower", "Upper", "Lower"), 1):
-        until_votable(page, number)
-        accessible(page)
-        page.get_by_role("button", name=name, exact=True).tap()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
-    assert [choice for _prompt, choice in votes_of(annotator)] == ["right", "left", "right"]
-    context.close()
-
-
-def test_a_reload_a_second_tab_and_the_back_button_show_the_same_comparison(
-    page: Page, server: str, scene: Scene
+def test_a_reload_a_second_tab_the_back_button_and_another_device_show_the_same_comparison(
+    page: Page, browser: Browser, server: str, scene: Scene
 ) -> None:
     annotator = scene.invite("Ada")
     begin(page, server, annotator)
@@ -111,20 +46,54 @@ def test_a_reload_a_second_tab_and_the_back_button_show_the_same_comparison(
     page.go_back()
     until_votable(page, 1)
     assert sources(page) == shown
+    device = at_a_screen(browser, server, "1440")
+    device.open(f"/a/{annotator.token}/")
+    device.until_votable(1)
+    assert device.sources() == shown
+    device.context.close()
 
 
-def test_the_same_comparison_voted_in_two_tabs_counts_once(page: Page, server: str, scene: Scene) -> None:
+def test_enter_held_down_on_a_button_is_one_vote(page: Page, server: str, scene: Scene) -> None:
     annotator = scene.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
-    second = page.context.new_page()
-    second.goto(page.url)
-    until_votable(second, 1)
-    page.keyboard.press("1")
+    page.get_by_role("button", name="Left", exact=True).focus()
+    page.keyboard.down("Enter")
     until_votable(page, 2)
-    second.keyboard.press("2")
-    until_votable(second, 2)
+    for _repeat in range(3):
+        page.keyboard.down("Enter")  # the browser repeats a key that is held, and each one presses the button
+    page.keyboard.up("Enter")
+    expect(page.locator("#count")).to_have_text("2 of 3")
+    assert len(votes_of(annotator)) == 1
+    page.keyboard.press("Enter")
+    until_votable(page, 3)
+
+
+@pytest.mark.parametrize("act", ["key", "touch"])
+def test_a_second_press_at_once_is_no_vote_on_the_next_comparison(
+    browser: Browser, server: str, scene: Scene, act: str
+) -> None:
+    """The next one is painted within a few frames: a nervous finger would vote on what nobody has seen."""
+    person = at_a_screen(browser, server, "1440" if act == "key" else "390")
+    annotator = scene.invite("Ada")
+    person.begin(annotator)
+    person.until_votable(1)
+    person.page.wait_for_load_state("networkidle")
+    person.page.evaluate(
+        """act => {
+            const press = () => act === "key"
+                ? dispatchEvent(new KeyboardEvent("keydown", {key: "1", bubbles: true}))
+                : document.querySelector("[data-choice=left]").click();
+            press();
+            for (const ms of [50, 100, 200, 300]) setTimeout(press, ms);
+        }""",
+        act,
+    )
+    person.until_votable(2)
+    person.page.wait_for_timeout(300)
+    expect(person.page.locator("#count")).to_have_text("2 of 3")
     assert [choice for _prompt, choice in votes_of(annotator)] == ["left"]
+    person.context.close()
 
 
 def test_a_double_click_is_one_vote(page: Page, server: str, scene: Scene) -> None:
@@ -245,20 +214,6 @@ def test_an_image_that_fails_is_tried_twice_more_and_then_said(
     assert votes_of(annotator) == []
 
 
-def test_an_image_that_fails_is_reported_and_another_comparison_comes(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
-    page.route("**/i/*", lambda route: route.abort())
-    begin(page, server, annotator)
-    page.get_by_role("button", name="Report it and go on").wait_for()
-    page.unroute("**/i/*")
-    page.get_by_role("button", name="Report it and go on").click()
-    until_votable(page, 1)
-    reported = ImageReport.objects.get()
-    assert (reported.kind, reported.assignment.state) == ("failed", "reported")
-    assert Assignment.objects.get(state="leased", is_ahead=False).comparison_id != reported.assignment.comparison_id
-    assert votes_of(annotator) == []
-
-
 def test_an_offensive_image_is_reported_only_after_a_question(
     page: Page, server: str, accessible: Check, scene: Scene
 ) -> None:
@@ -276,24 +231,6 @@ def test_an_offensive_image_is_reported_only_after_a_question(
     assert not Vote.objects.exists()
 
 
-def test_the_next_comparison_is_there_before_the_server_answers(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
-    begin(page, server, annotator)
-    until_votable(page, 1)
-    page.wait_for_load_state("networkidle")
-    assert Assignment.objects.filter(is_ahead=True).count() == 1
-    page.context.set_offline(True)
-    page.keyboard.press("1")
-    until_votable(page, 2, is_saved=False)
-    expect(page.locator("#state")).to_have_text("Offline (1 waiting)")
-    page.keyboard.press("2")
-    expect(page.locator("#state")).to_have_text("Offline (2 waiting)")
-    assert votes_of(annotator) == []
-    page.context.set_offline(False)
-    until_votable(page, 3)
-    assert [choice for _prompt, choice in votes_of(annotator)] == ["left", "right"]
-
-
 def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: Page, server: str, scene: Scene) -> None:
     begin(page, server, scene.invite("Ada"))
     until_votable(page, 1)
@@ -303,31 +240,6 @@ def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: P
     while Assignment.objects.filter(is_ahead=True).exists() and time.monotonic() < deadline:
         time.sleep(0.1)  # the tab is gone: nothing to wait on but the database
     assert sorted(Assignment.objects.values_list("state", "is_ahead")) == [("leased", False), ("released", False)]
-
-
-@pytest.mark.parametrize("way", ["key", "button", "browser's Back"])
-def test_the_last_vote_is_undone(page: Page, server: str, scene: Scene, way: str) -> None:
-    annotator = scene.invite("Ada")
-    begin(page, server, annotator)
-    until_votable(page, 1)
-    shown = sources(page)
-    undo = page.get_by_role("button", name="Undo")
-    expect(undo).to_be_hidden()
-    page.keyboard.press("1")
-    until_votable(page, 2)
-    expect(undo).to_be_visible()
-    acts: dict[str, Callable[[], object]] = {
-        "key": lambda: page.keyboard.press("u"),
-        "button": undo.click,
-        "browser's Back": page.go_back,
-    }
-    acts[way]()
-    until_votable(page, 1)
-    assert sources(page) == shown
-    page.keyboard.press("2")
-    until_votable(page, 2)
-    states = Vote.objects.order_by("received_at").values_list("choice", "state")
-    assert list(states) == [("left", "superseded"), ("right", "standing")]
 
 
 def test_a_neighbour_is_flickered_to_by_hand_where_motion_is_unwelcome(page: Page, server: str, scene: Scene) -> None:

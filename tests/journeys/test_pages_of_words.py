@@ -26,14 +26,11 @@ def scene() -> Scene:
         ("closed", "This study is closed"),
     ],
 )
-def test_a_study_that_takes_no_votes_says_so(
-    page: Page, server: str, accessible: Check, state: str, heading: str
-) -> None:
+def test_a_study_that_takes_no_votes_says_so(page: Page, server: str, state: str, heading: str) -> None:
     scene = draw_study(prompt_count=1, images_per_set=2, state=state)
     for path in (f"/a/{scene.invite('first').token}/", f"/join/{scene.study.open_link_token}/"):
         page.goto(server + path)
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
-        accessible(page)
 
 
 def test_whoever_has_finished_is_thanked_even_after_the_study_closed(

@@ -328,6 +328,36 @@ def test_without_a_sane_id_nobody_is_let_in(client: Client, study: Study, query:
     assert not Annotator.objects.exists()
 
 
+def test_whom_the_platform_sends_in_the_place_of_one_who_left_is_let_in(client: Client) -> None:
+    study = make_study(annotation={"most_annotators": 1}, platform=PLATFORM)
+    link = f"/join/{study.open_link_token}/?PROLIFIC_PID="
+    client.post(f"{link}first")
+    first = Visitor(Annotator.objects.get())
+    first.send("start/")
+    first.next()
+    assert client.post(f"{link}second").status_code == 409, "the only place is taken"
+    Annotator.objects.update(created_at=timezone.now() - timedelta(hours=1))
+    assert client.post(f"{link}second").status_code == 409, "a comparison is on the first one's screen"
+    client.force_login(make_researcher())
+    sent = {"ids": "first\n\nnobody\n"}
+    said = client.post(f"/studies/{study.slug}/returned/", sent, follow=True).content.decode()
+    assert "2 comparisons were given back." in said
+    assert "Nobody in this study has the id nobody." in said
+    assert not study.comparisons.filter(slot_count__gt=0).exists()
+    assert client.post(f"{link}second").status_code == 302
+    assert first.next()["kind"] == "comparison", "whoever comes back goes on all the same"
+    assert Annotator.objects.count() == 2
+
+
+@pytest.mark.parametrize(("state", "status"), [("screened_out", 302), ("finished", 409), ("active", 409)])
+def test_who_keeps_a_place(client: Client, state: str, status: int) -> None:
+    """Whoever came by the bare link keeps it until they finish: they may come back tomorrow."""
+    study = make_study(annotation={"most_annotators": 1})
+    client.post(f"/join/{study.open_link_token}/")
+    Annotator.objects.update(state=state, created_at=timezone.now() - timedelta(days=1))
+    assert Client().post(f"/join/{study.open_link_token}/").status_code == status
+
+
 def test_a_researcher_frees_comparisons_and_downloads_answers(client: Client, annotator: Annotator) -> None:
     visitor = Visitor(annotator)
     visitor.come_to_the_check()

@@ -1,0 +1,307 @@
+"""A tour of every page of annotators and researchers: axe (WCAG 2.2 AA) on each, by `make screenshots` a picture, too.
+
+In the tests it is taken at a desk by day and on a phone by night; for pictures on both by day and by night. The last
+stop makes sure that no page was left out.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.template import Template
+from django.test.signals import template_rendered
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, Route, expect
+
+from annotation.models import Annotator, Assignment, ImageReport, Study, Vote
+from annotation.voting.annotators import invite
+from annotation.voting.image_reports import report_image
+from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
+from tests.factories import make_researcher, put_in_state, score_all
+from tests.journeys.conftest import WCAG
+from tests.journeys.people import SCREENS
+from tests.journeys.screenshots import FOLDER
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
+LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
+PER_SET = 20 if PICTURES else 4
+PAGES = ("web", "reports")  # below templates/
+# Whole documents that no browser gets as a page: they are files to download.
+FILES = {"reports/file.html"}
+
+
+@dataclass
+class Tour:
+    """A browser on its way, what axe found, and the templates that were shown."""
+
+    page: Page
+    server: str
+    look: str
+    faults: list[str] = field(default_factory=list)
+    shown: set[str] = field(default_factory=set)
+
+    def go(self, path: str) -> None:
+        self.page.goto(self.server + path)
+
+    def stop(self, name: str) -> None:
+        """Look at the page: a picture, or axe."""
+        if PICTURES:
+            self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
+            return
+        found = Axe().run(self.page, options=WCAG)
+        if found.violations_count:
+            self.faults.append(f"{name}: {found.generate_report()}")
+
+    def press(self, name: str) -> None:
+        self.page.get_by_role("button", name=name, exact=True).click()
+
+    def follow(self, name: str) -> None:
+        self.page.get_by_role("link", name=name, exact=True).click()
+
+    def until_votable(self) -> None:
+        expect(self.page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
+
+    def begin(self, scene: Scene, label: str = "Ada") -> Annotator:
+        """Straight to the comparisons."""
+        annotator = scene.invite(label)
+        Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at=timezone.now())
+        self.go(f"/a/{annotator.token}/")
+        return annotator
+
+
+@pytest.fixture(params=LOOKS, ids="-".join)
+def tour(request: pytest.FixtureRequest, browser: Browser, server: str) -> Iterator[Tour]:
+    screen, scheme = request.param
+    context = browser.new_context(**SCREENS[screen], color_scheme=scheme, locale="en-GB", reduced_motion="reduce")
+    tour = Tour(context.new_page(), server, f"{screen}-{scheme}")
+
+    def note(sender: object, template: Template, **_facts: object) -> None:
+        tour.shown.add(str(template.name))
+
+    template_rendered.connect(note)
+    yield tour
+    template_rendered.disconnect(note)
+    context.close()
+
+
+def test_every_page(tour: Tour) -> None:
+    visit_the_landing(tour)
+    visit_the_states(tour)
+    visit_the_comparisons(tour)
+    visit_the_frame(tour)
+    visit_what_goes_wrong(tour)
+    visit_the_researcher(tour)
+    assert tour.faults == []
+    assert pages() - tour.shown == set(), "the tour leaves these pages out"
+
+
+def pages() -> set[str]:
+    """Every template that is a whole page: it extends another."""
+    root = Path(settings.BASE_DIR) / "templates"
+    files = [file for folder in PAGES for file in (root / folder).rglob("*.html")]
+    return {str(file.relative_to(root)) for file in files if "{% extends" in file.read_text()} - FILES
+
+
+def visit_the_landing(tour: Tour) -> None:
+    tour.go("/")
+    tour.stop("landing")
+    tour.go("/resume/")
+    tour.page.get_by_label("Resume code").fill("WRONG")
+    tour.press("Go to my place")
+    tour.stop("resume")
+    tour.go("/a/wrong/")
+    tour.stop("404")
+
+
+def visit_the_states(tour: Tour) -> None:
+    """A study that takes no votes, for whoever is in it and for whoever comes."""
+    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"most_annotators": 1})
+    tour.go(f"/join/{scene.study.open_link_token}/")
+    tour.stop("join")
+    tour.press("Start")
+    tour.stop("instructions")
+    place = tour.page.url
+    for state in (Study.State.PAUSED, Study.State.READY, Study.State.CLOSED):
+        put_in_state(scene.study, state)
+        tour.page.goto(place)
+        tour.stop(f"state-{state}")
+    put_in_state(scene.study, Study.State.OPEN)
+    tour.page.goto(f"{place}end/")
+    tour.press("Start the comparisons")
+    tour.until_votable()
+    tour.page.goto(f"{place}end/")
+    tour.stop("nothing-left")
+    tour.page.context.clear_cookies()
+    tour.go(f"/join/{scene.study.open_link_token}/")
+    tour.press("Start")
+    tour.stop("full")
+
+
+def visit_the_comparisons(tour: Tour) -> None:
+    scene = draw_study(prompt_count=3, images_per_set=PER_SET, annotation={"ties": True})
+    tour.begin(scene)
+    tour.until_votable()
+    tour.stop("comparison")
+    tour.page.locator(".cell").nth(2).click()
+    expect(tour.page.get_by_role("dialog")).to_be_visible()
+    tour.stop("comparison-zoom")
+    tour.press("Report this image")
+    tour.stop("comparison-offensive")
+    tour.press("Back to the comparison")
+    tour.page.keyboard.press("1")
+    expect(tour.page.get_by_role("button", name="Undo")).to_be_visible()
+    tour.until_votable()
+    tour.stop("comparison-undo")
+    tour.page.context.set_offline(True)
+    tour.page.keyboard.press("2")
+    expect(tour.page.locator("#state")).to_have_text("Offline (1 waiting)")
+    tour.stop("comparison-offline")
+    tour.page.context.set_offline(False)
+    expect(tour.page.locator("#state")).to_have_text("Saved")
+    if PICTURES:
+        for count in (4, 10, 40):
+            tour.begin(draw_study(prompt_count=1, images_per_set=count, annotation={"show_prompt": True}))
+            tour.until_votable()
+            tour.stop(f"comparison-{count}")
+
+
+def visit_what_goes_wrong(tour: Tour) -> None:
+    """An image that fails, and a study whose last comparison somebody else holds."""
+    scene = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"overlap": 1})
+    failed: list[str] = []
+
+    def fail_one(route: Route) -> None:
+        failed.append(route.request.url)
+        if route.request.url == failed[0]:
+            route.abort()
+        else:
+            route.continue_()
+
+    tour.page.route("**/i/*", fail_one)
+    tour.begin(scene, "Bob")
+    expect(tour.page.get_by_role("alert")).to_contain_text("could not be loaded")
+    tour.stop("comparison-failed")
+    tour.page.unroute_all(behavior="ignoreErrors")
+    tour.begin(scene, "Cleo")
+    expect(tour.page.get_by_role("alert")).to_contain_text("Others are voting")
+    tour.stop("comparison-wait")
+
+
+def visit_the_frame(tour: Tour) -> None:
+    scene = draw_study(prompt_count=3, images_per_set=PER_SET, frame=FRAME, platform=PLATFORM, texts=TEXTS)
+    tour.go(f"/join/{scene.study.open_link_token}/")
+    tour.stop("frame-no-id")
+    tour.go(f"/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
+    tour.press("Start")
+    tour.stop("frame-welcome")
+    tour.press("I agree and take part")
+    tour.press("Continue")
+    tour.stop("frame-questions")
+    tour.page.get_by_label("How old are you?").fill("34")
+    tour.press("Continue")
+    tour.stop("frame-instructions")
+    tour.press("Continue")
+    for _number in range(2):
+        tour.until_votable()
+        tour.stop("frame-practice")
+        tour.page.keyboard.press("1")
+        tour.page.get_by_role("link", name="Go on").wait_for()
+        tour.stop("frame-feedback")
+        tour.follow("Go on")
+    for number in range(2):
+        for answer in ("beauty", "sets"):
+            tour.page.get_by_label(answer).check()
+        tour.press("Check my answers")
+        tour.page.get_by_role("heading", name=["Is everything clear?", "Your part in this study has ended"][number])
+        tour.stop(["frame-check", "frame-screened-out"][number])
+    leave_the_frame(tour, Annotator.objects.get(external_id="p1"))
+
+
+def leave_the_frame(tour: Tour, annotator: Annotator) -> None:
+    """From the break to the withdrawal."""
+    Annotator.objects.filter(pk=annotator.pk).update(
+        check_passed_at=timezone.now(), state=Annotator.State.ACTIVE, screened_out_for=""
+    )
+    tour.go(f"/a/{annotator.token}/")
+    for _vote in range(2):
+        tour.until_votable()
+        tour.page.keyboard.press("1")
+        tour.page.wait_for_timeout(100)
+    tour.page.get_by_role("button", name="Go on").wait_for()
+    tour.stop("frame-break")
+    tour.press("Go on")
+    tour.until_votable()
+    tour.page.keyboard.press("2")
+    tour.page.get_by_label("Your comment").wait_for()
+    tour.stop("frame-comment")
+    tour.press("Continue")
+    tour.page.get_by_role("link", name="Back to where you came from").wait_for()
+    tour.stop("frame-end")
+    tour.follow("Withdraw from this study")
+    tour.stop("frame-withdraw")
+    tour.press("Delete my votes and withdraw")
+    tour.stop("frame-withdrawn")
+
+
+def visit_the_researcher(tour: Tour) -> None:
+    make_researcher("a long password")
+    others = list(Study.objects.values_list("pk", flat=True))
+    tour.go("/studies/")
+    tour.stop("login")
+    tour.page.get_by_label("Username").fill("researcher")
+    tour.page.get_by_label("Password").fill("a long password")
+    tour.page.get_by_role("main").get_by_role("button", name="Log in").click()
+    tour.page.wait_for_url("**/studies/")
+    tour.stop("studies")
+    scene = draw_study(prompt_count=3, images_per_set=4, notice="The two models of this study are drawings.")
+    people = [scene.invite(label) for label in ("Ada", "Grace", "Katherine")]
+    invite(study=scene.study, label="robot", kind=Annotator.Kind.SIMULATED)
+    report_images(scene, people)
+    address = scene.study.get_absolute_url()
+    for path, name in (("", "study"), ("do/close/", "study-close"), ("reported/", "study-reported")):
+        tour.go(address + path)
+        tour.stop(name)
+    visit_the_report(tour, scene, people)
+    tour.go("/studies/plan/?prompts=20&annotators=5")
+    tour.stop("plan")
+    for path, name in (("password/change", "password"), ("2fa", "2fa"), ("logout", "logout"), ("signup", "signup")):
+        tour.go(f"/accounts/{path}/")
+        tour.stop(name)
+    Study.objects.exclude(pk__in=others).exclude(pk=scene.study.pk).delete()
+
+
+def report_images(scene: Scene, people: list[Annotator]) -> None:
+    """Each of them reports an image of the first comparison."""
+    comparison = scene.study.comparisons.get(position=0)
+    images = list(comparison.image_set_a.images.values_list("pk", flat=True))
+    for person, image, kind in zip(people, images, ("offensive", "failed", "offensive"), strict=False):
+        assignment = Assignment.objects.create(
+            comparison=comparison, annotator=person, state="released", left_model="a", left_images=images,
+            leased_at=timezone.now(), released_at=timezone.now(),
+        )  # fmt: skip
+        report_image(assignment=assignment, image_id=image, kind=kind, now=timezone.now())
+    assert ImageReport.objects.count() == len(people)
+
+
+def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
+    """Refused without scores; then with votes and scores."""
+    put_in_state(scene.study, Study.State.CLOSED)
+    tour.go(f"{scene.study.get_absolute_url()}report/")
+    tour.stop("report-refused")
+    score_all(scene.study)
+    for comparison in scene.study.comparisons.all():
+        for number, person in enumerate(people):
+            assignment, _made = Assignment.objects.update_or_create(
+                comparison=comparison, annotator=person,
+                defaults={"state": "voted", "left_model": "a", "leased_at": timezone.now()},
+            )  # fmt: skip
+            Vote.objects.create(assignment=assignment, choice=("left", "right", "left")[number], response_ms=4000)
+    tour.go(f"{scene.study.get_absolute_url()}report/")
+    tour.page.wait_for_load_state("networkidle")
+    tour.stop("report")
