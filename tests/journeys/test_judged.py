@@ -8,6 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from annotation.models import Annotator, Answer, Assignment, ImageReport, Vote
+from annotation.reports.gathering import gather
+from annotation.reports.report import build_report
 from tests.annotation.voting.studies import assert_invariants
 from tests.annotation.web.scenes import Scene, draw_study
 from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
@@ -364,3 +366,5 @@ def test_a_vote_that_comes_too_late_is_kept_said_and_not_counted(browser: Browse
     person.context.close()
     other.context.close()
     assert_invariants(scene.study)
+    counts = build_report(gather(scene.study, manifest=scene.manifest)).counts
+    assert (counts.votes, counts.late_votes) == (2, 1)

@@ -101,6 +101,15 @@ def test_every_page(tour: Tour) -> None:
     assert pages() - tour.shown == set(), "the tour leaves these pages out"
 
 
+if PICTURES:
+
+    @pytest.mark.parametrize("count", [4, 10, 40])
+    def test_other_counts(tour: Tour, count: int) -> None:
+        tour.begin(draw_study(prompt_count=1, images_per_set=count, annotation={"show_prompt": True}))
+        tour.until_votable()
+        tour.stop(f"comparison-{count}")
+
+
 def pages() -> set[str]:
     """Every template that is a whole page: it extends another."""
     root = Path(settings.BASE_DIR) / "templates"
@@ -121,7 +130,7 @@ def visit_the_landing(tour: Tour) -> None:
 
 def visit_the_states(tour: Tour) -> None:
     """A study that takes no votes, for whoever is in it and for whoever comes."""
-    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"most_annotators": 1})
+    scene = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"most_annotators": 1})
     tour.go(f"/join/{scene.study.open_link_token}/")
     tour.stop("join")
     tour.press("Start")
@@ -164,11 +173,6 @@ def visit_the_comparisons(tour: Tour) -> None:
     tour.stop("comparison-offline")
     tour.page.context.set_offline(False)
     expect(tour.page.locator("#state")).to_have_text("Saved")
-    if PICTURES:
-        for count in (4, 10, 40):
-            tour.begin(draw_study(prompt_count=1, images_per_set=count, annotation={"show_prompt": True}))
-            tour.until_votable()
-            tour.stop(f"comparison-{count}")
 
 
 def visit_what_goes_wrong(tour: Tour) -> None:
@@ -259,7 +263,7 @@ def visit_the_researcher(tour: Tour) -> None:
     tour.page.get_by_role("main").get_by_role("button", name="Log in").click()
     tour.page.wait_for_url("**/studies/")
     tour.stop("studies")
-    scene = draw_study(prompt_count=3, images_per_set=4, notice="The two models of this study are drawings.")
+    scene = draw_study(prompt_count=3, images_per_set=PER_SET, notice="The two models of this study are drawings.")
     people = [scene.invite(label) for label in ("Ada", "Grace", "Katherine")]
     invite(study=scene.study, label="robot", kind=Annotator.Kind.SIMULATED)
     report_images(scene, people)
