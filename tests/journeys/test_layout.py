@@ -136,7 +136,7 @@ def test_nothing_moves_from_the_first_image_to_the_second_comparison(
         if number == 1:
             person.choose("left")
     page.locator(".set").first.evaluate("set => set.style.paddingTop = '40px'")
-    page.wait_for_function("window.shifts.length > 0")  # a shift is seen where there is one
+    page.wait_for_function("() => window.shifts.length > 0")  # a shift is seen where there is one
     person.context.close()
 
 

@@ -309,3 +309,7 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
     tour.go(f"{scene.study.get_absolute_url()}report/")
     tour.page.wait_for_load_state("networkidle")
     tour.stop("report")
+    tour.go(f"{scene.study.get_absolute_url()}comparisons/")
+    tour.stop("explorer")
+    tour.go(f"{scene.study.get_absolute_url()}comparisons/1/")
+    tour.stop("explored-comparison")
