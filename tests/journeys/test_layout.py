@@ -135,6 +135,11 @@ def test_nothing_moves_from_the_first_image_to_the_second_comparison(
         assert page.evaluate("window.shifts") == []
         if number == 1:
             person.choose("left")
+    person.context.set_offline(True)
+    person.choose("right")
+    person.expect_state("Offline (1 waiting)")
+    page.wait_for_timeout(600)
+    assert page.evaluate("window.shifts") == []
     page.locator(".set").first.evaluate("set => set.style.paddingTop = '40px'")
     page.wait_for_function("() => window.shifts.length > 0")  # a shift is seen where there is one
     person.context.close()

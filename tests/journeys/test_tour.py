@@ -52,6 +52,7 @@ class Tour:
     def stop(self, name: str) -> None:
         """Look at the page: a picture, or axe."""
         if PICTURES:
+            self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
             return
         found = Axe().run(self.page, options=WCAG)
@@ -272,7 +273,9 @@ def visit_the_researcher(tour: Tour) -> None:
         tour.go(address + path)
         tour.stop(name)
     visit_the_report(tour, scene, people)
-    tour.go("/studies/plan/?prompts=20&annotators=5")
+    tour.go("/studies/plan/")
+    tour.press("Plan")
+    tour.page.get_by_role("heading", name="Answer").wait_for()
     tour.stop("plan")
     for path, name in (("password/change", "password"), ("2fa", "2fa"), ("logout", "logout"), ("signup", "signup")):
         tour.go(f"/accounts/{path}/")
@@ -296,7 +299,7 @@ def report_images(scene: Scene, people: list[Annotator]) -> None:
 def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
     """Refused without scores; then with votes and scores."""
     put_in_state(scene.study, Study.State.CLOSED)
-    tour.go(f"{scene.study.get_absolute_url()}report/")
+    tour.go(f"{scene.study.get_absolute_url()}report/?metric=another")
     tour.stop("report-refused")
     score_all(scene.study)
     for comparison in scene.study.comparisons.all():
