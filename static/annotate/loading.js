@@ -5,7 +5,7 @@ import { patience } from "./outbox.js";
 const PAUSES_BEFORE_TRIES_MS = [0, 1000, 3000];
 
 /** Whether the server answers at all. */
-async function isServerThere() {
+export async function isServerThere() {
   try {
     return (await fetch(location.href, { method: "HEAD", cache: "no-store" })).status < 500;
   } catch {

@@ -1,6 +1,7 @@
 // The comparison page: show what comes next, take one vote, and let it travel while the next is shown already.
 
 import { Line } from "./line.js";
+import { isServerThere } from "./loading.js";
 import { Outbox, newId, patience, post } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { ImageFailed, Sets } from "./sets.js";
@@ -40,7 +41,8 @@ const line = new Line();
 
 let shown = null; // the comparison on the page, until it is voted on or taken away
 let isPainted = false;
-let choose = () => {}; // what a choice does right now
+let choose = null; // what a choice does right now, where one is awaited
+let isUndoing = false; // what is on the page is about to give way: a choice now is meant for what comes back
 let takeAway = () => {}; // ends the comparison on the page without a vote
 let isHalted = false;
 let undoable = null; // the last vote, while it may be undone: {vote_id, until}
@@ -99,8 +101,16 @@ function showProgress({ done, of }) {
   document.title = `${count} – ${find("h1").textContent}`;
 }
 
-function setVotable(isVotable) {
-  for (const button of buttons) button.setAttribute("aria-disabled", String(!isVotable));
+const isVotable = () => choose !== null && !isUndoing && !panel.isOpen;
+
+function showVotable() {
+  for (const button of buttons) button.setAttribute("aria-disabled", String(choose === null || isUndoing));
+}
+
+/** From here on this is what a choice does; null: nothing. */
+function listenForChoice(act) {
+  choose = act;
+  showVotable();
 }
 
 /** What is asked; it may name a side, which has another name on a narrow screen. */
@@ -147,8 +157,7 @@ async function looked(comparison) {
 
 /** Take exactly one choice; null when the comparison was taken away before. */
 function chosen() {
-  setVotable(true);
-  return new Promise((resolve) => (choose = resolve));
+  return new Promise((resolve) => listenForChoice(resolve));
 }
 
 /** Show a comparison until it is voted on, or taken away. */
@@ -160,9 +169,8 @@ async function vote(comparison) {
   showPrompt(comparison.prompt);
   const look = await Promise.race([looked(comparison), away]);
   const choice = look && (await Promise.race([chosen(), away]));
-  choose = () => {};
+  listenForChoice(null);
   shown = null;
-  setVotable(false);
   standing.set({ lookSeconds: 0 });
   zoom.close();
   if (isHalted) return;
@@ -198,12 +206,16 @@ function offerUndo(undo) {
 
 async function undo() {
   if (!undoable || panel.isOpen || zoom.isOpen) return;
-  const { vote_id } = undoable;
+  const { vote_id, until } = undoable;
   offerUndo(null);
+  isUndoing = true;
+  showVotable();
   standing.set({ isLoading: true });
   const answer = await post(urls.undo, JSON.stringify({ vote_id }));
+  isUndoing = false;
+  showVotable();
   standing.set({ isLoading: !isPainted });
-  if (!answer) return;
+  if (!answer) return offerUndo({ vote_id, seconds: Math.max(0, until - Date.now()) / 1000 });
   if (!answer.ok) return standing.set({ last: words.notUndone });
   standing.set({ last: words.undone });
   line.unvoted(answer.body.assignment);
@@ -233,6 +245,15 @@ async function wait({ seconds }) {
   learn(await insist(urls.next, {}));
 }
 
+/** To another page, once the line is there: the browser's own page about a dead line would look like a loss. */
+async function leave(go) {
+  for (let tries = 0; !(await isServerThere()); tries += 1) {
+    standing.set({ isOffline: true });
+    await patience(tries);
+  }
+  go();
+}
+
 async function run() {
   await outbox.drain();
   if (!line.first()) learn(await insist(urls.next, {}));
@@ -242,8 +263,8 @@ async function run() {
     if (step.assignment) await vote(step);
     else if (!outbox.isEmpty) {
       await pause(100); // said about an earlier vote: the answers to the others are still to come
-    } else if (step.kind === "done") return location.replace(urls.end);
-    else if (step.kind === "stopped") return location.reload(); // the server has a page that says why
+    } else if (step.kind === "done") return leave(() => location.replace(urls.end));
+    else if (step.kind === "stopped") return leave(() => location.reload()); // the server has a page that says why
     else await wait(step);
   }
 }
@@ -251,7 +272,7 @@ async function run() {
 for (const button of buttons) {
   button.addEventListener("click", ({ detail }) => {
     // The second click of a double click would fall on the next comparison, which nobody has looked at yet.
-    if (detail <= 1 && !panel.isOpen) choose(button.dataset.choice);
+    if (detail <= 1 && isVotable()) choose(button.dataset.choice);
   });
 }
 undoButton.addEventListener("click", undo);
@@ -260,7 +281,7 @@ addEventListener("keydown", (event) => {
   if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();
   if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || zoom.isOpen || panel.isOpen) return;
   const choice = KEYS[event.key];
-  if (buttons.some((button) => button.dataset.choice === choice)) choose(choice);
+  if (isVotable() && buttons.some((button) => button.dataset.choice === choice)) choose(choice);
   if (event.key.toLowerCase() === "u") undo();
 });
 addEventListener("popstate", undo);

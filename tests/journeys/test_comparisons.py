@@ -242,6 +242,33 @@ def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: P
     assert sorted(Assignment.objects.values_list("state", "is_ahead")) == [("leased", False), ("released", False)]
 
 
+def test_a_choice_while_a_vote_is_being_undone_is_meant_for_what_comes_back(
+    page: Page, server: str, scene: Scene
+) -> None:
+    annotator = scene.invite("Ada")
+    begin(page, server, annotator)
+    until_votable(page, 1)
+    page.keyboard.press("1")
+    until_votable(page, 2)
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()
+    held: list[Route] = []
+    page.route("**/undo", held.append)
+    page.keyboard.press("u")
+    page.keyboard.press("2")
+    expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "true")
+    while not held:  # the test's own time limit ends this
+        page.wait_for_timeout(20)
+    held[0].abort()
+    until_votable(page, 2)
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()  # there was no line: it can be tried again
+    page.unroute("**/undo")
+    page.keyboard.press("u")
+    page.keyboard.press("2")
+    until_votable(page, 1)
+    states = Vote.objects.order_by("received_at").values_list("choice", "state")
+    assert list(states) == [("left", "superseded")]
+
+
 def test_a_neighbour_is_flickered_to_by_hand_where_motion_is_unwelcome(page: Page, server: str, scene: Scene) -> None:
     begin(page, server, scene.invite("Ada"))
     until_votable(page, 1)
