@@ -17,7 +17,7 @@ from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
-from annotation.voting.practice import KnownPair, known_pair
+from annotation.voting.known_order import KnownPair, seeded_pair
 from annotation.web.images import Addresses, addresses
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import scenes
@@ -242,10 +242,10 @@ def test_a_leak_in_the_order_of_practice_is_found(
     page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_order(**arguments: Any) -> KnownPair:
-        pair = known_pair(**arguments)
+        pair = seeded_pair(**arguments)
         return replace(pair, left_images=sorted(pair.left_images), right_images=sorted(pair.right_images))
 
-    monkeypatch.setattr("annotation.voting.practice.known_pair", in_order)
+    monkeypatch.setattr("annotation.voting.practice.seeded_pair", in_order)
     assert traces(session(page, server, scene)) == {"order"}
 
 
