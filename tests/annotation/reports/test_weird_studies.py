@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -150,6 +151,57 @@ def test_annotators_who_hate_each_other() -> None:
     assert results["agreement"]["headline"]["value"] == 0.0  # every majority is a tie, the metric decides
     assert results["reliability"]["alpha"]["value"] < 0
     assert results["leave_one_out"]["by_comparison"]["people"]["value"] == 0.0
+
+
+def test_three_annotators_who_hate_each_other() -> None:
+    """Nobody ever agrees with anybody: one for A, one for B, one for a tie."""
+    ways = (["A", "B", "tie"], ["B", "tie", "A"], ["tie", "A", "B"])
+    results = report_of(Plan([ways[row % 3] for row in range(9)], [(2.0, 1.0)] * 9, manifest=TIES))["results"]
+    assert results["agreement"]["headline"]["value"] == 0.0
+    assert results["reliability"]["pairwise_agreement"]["value"] == 0.0
+    assert results["reliability"]["alpha"]["value"] == pytest.approx(1 - 26 / 18)  # nothing observed agrees
+    assert results["reliability"]["brennan_prediger"]["value"] == pytest.approx(-0.5)
+    people = results["leave_one_out"]["by_comparison"]["people"]
+    assert people["value"] == pytest.approx((0 + 0 + 1) / 3)  # only the tie between A and B is what the others say
+    assert results["fragility"]["lead"]["leader"] is None
+
+
+WEIRD = {
+    "unanimous": Plan([["A"] * 3] * 6, [(2.0, 1.0)] * 4 + [(1.0, 2.0)] * 2),
+    "one annotator": Plan([["A"], ["B"], ["A"]], [(2.0, 1.0)] * 3),
+    "all ties": Plan([["tie"] * 3] * 4, [(2.0, 1.0)] * 4, manifest=TIES),
+    "one model wins everything": Plan([["B"] * 3] * 5, [(1.0, 2.0)] * 5),
+    "haters": Plan([["A", "B", "tie"]] * 4, [(2.0, 1.0)] * 4, manifest=TIES),
+    "one comparison": Plan([["A", "B", "A"]], [(2.0, 1.0)]),
+    "no votes": Plan([[""]], [(2.0, 1.0)]),
+    "empty": Plan([], []),
+}
+
+
+@pytest.mark.parametrize("plan", WEIRD.values(), ids=list(WEIRD))
+def test_whatever_is_undefined_says_why_in_every_format(plan: Plan) -> None:
+    study, manifest = make_study(plan)
+    report = build_report(gather(study, manifest=manifest))
+    found = list(_without_value(json.loads(to_json(report))["results"]))
+    assert found
+    table = render(report, "csv")
+    for where, reason in found:
+        assert reason, f"{where} is undefined and does not say why"
+        assert reason in table
+    for report_format in FORMATS.keys() - {"json", "csv"}:
+        assert "undefined" in render(report, report_format), report_format
+
+
+def _without_value(value: Any, path: str = "results") -> Iterator[tuple[str, str]]:
+    """Every estimate and test that lacks its value, p-value or interval, with its reason."""
+    if isinstance(value, list):
+        for place, element in enumerate(value):
+            yield from _without_value(element, f"{path}[{place}]")
+    elif isinstance(value, dict):
+        if "method" in value and None in [value.get(key, 0) for key in ("value", "low", "p_value")]:
+            yield path, value["reason"]
+        for name, element in value.items():
+            yield from _without_value(element, f"{path}.{name}")
 
 
 def test_an_excluded_vote_changes_the_headline_and_both_are_given() -> None:

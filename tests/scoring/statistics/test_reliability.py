@@ -78,6 +78,11 @@ def test_published_coefficients_of_the_same_table() -> None:
     assert value(fleiss_kappa(fleiss_units(), resampling=FEW)) == pytest.approx(0.20993, abs=5e-6)
 
 
+def test_published_alpha_of_four_rows_of_five_votes() -> None:
+    rows = [(5, 0), (4, 1), (3, 2), (1, 4)]
+    assert value(krippendorff_alpha(rows, resampling=FEW)) == pytest.approx(0.2692, abs=5e-5)
+
+
 def test_prevalence_pulls_alpha_apart_from_brennan_prediger() -> None:
     found = reliability(UNANIMOUS_BUT_FEW, ties_allowed=False, resampling=FEW)
     assert rounded(found) == {
