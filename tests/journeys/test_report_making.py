@@ -1,0 +1,35 @@
+"""A report that the worker makes while the researcher looks on."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from annotation.models import ReportJob
+from annotation.reports import asking
+from annotation.tasks import make_report
+from generation import jobs
+from tests.annotation.reports.studies import crossed, make_study
+from tests.factories import make_researcher
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_the_page_waits_and_becomes_the_report(
+    page: Page, server: str, accessible: Callable[[Page], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asking, "enqueue", jobs.enqueue)  # no worker but this test
+    make_researcher("a long password")
+    study, _ = make_study(crossed([[6, 1], [1, 4]]))
+    page.goto(f"{server}/studies/{study.slug}/report/")
+    page.get_by_label("Username").fill("researcher")
+    page.get_by_label("Password").fill("a long password")
+    page.get_by_role("main").get_by_role("button", name="Log in").click()
+    expect(page.locator("#step")).to_have_text("The report is waiting for the worker.")
+    accessible(page)
+    ReportJob.objects.update(percent=40, step="scores")
+    expect(page.locator("#step")).to_have_text("The report is being made: scores.")
+    expect(page.get_by_role("progressbar")).to_have_attribute("value", "40")
+    make_report(ReportJob.objects.get().pk)
+    expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
+    page.wait_for_load_state("networkidle")  # its figures, before the database goes
