@@ -1,8 +1,7 @@
 """Chunks of columns written as CSV, JSON Lines or Parquet; no more than one chunk is in memory."""
 
-import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,24 +20,35 @@ _TYPES = {
     "time": pa.timestamp("us", tz="UTC"),
 }
 _TYPE_OF = {column.name: _TYPES[column.type] for column in COLUMNS}
+_QUOTE = '"'
+_SIGNS = (_QUOTE, ",", "\r", "\n")
 _WRITTEN_BY_PEOPLE = ("prompt", "choice", "left_model", "chosen_model", "exclusion_reason", "notice")
 
 
-def _cells(name: str, values: list[Any]) -> list[Any]:
+def _cells(name: str, values: list[Any]) -> Iterable[str]:
+    """The cells of a column; only what people wrote can hold what CSV must quote or a spreadsheet would run."""
     if name in _WRITTEN_BY_PEOPLE:
-        return [plain(value) for value in values]
+        spelled = {value: _quoted(plain(value)) for value in set(values)}  # few, again and again
+        return [spelled[value] for value in values]
     if _TYPE_OF[name] == pa.bool_():
         return ["true" if value else "false" for value in values]
-    return values
+    if _TYPE_OF[name] == pa.int32():
+        return ["" if value is None else str(value) for value in values]
+    return [value or "" for value in values]
+
+
+def _quoted(text: str) -> str:
+    return f'"{text.replace(_QUOTE, _QUOTE * 2)}"' if any(sign in text for sign in _SIGNS) else text
 
 
 def _write_csv(chunks: Iterator[Chunk], path: Path, names: Sequence[str]) -> int:
+    """By hand: the csv module looks at every sign of every cell."""
     count = 0
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
+        file.write(",".join(names) + "\r\n")
         for chunk in chunks:
-            writer.writerows(zip(*(_cells(name, chunk[name]) for name in names), strict=True))
+            rows = zip(*(_cells(name, chunk[name]) for name in names), strict=True)
+            file.writelines(f"{','.join(row)}\r\n" for row in rows)
             count += len(chunk["vote_id"])
     return count
 

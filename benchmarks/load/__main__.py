@@ -131,7 +131,9 @@ def _run(
 
     async def work() -> crowd.Tally:
         voting = crowd.vote(tokens, installation.port, warm_up=options.warm_up, seconds=options.seconds)
-        falling = asyncio.to_thread(_after, options.warm_up + options.seconds / 3, blow or (lambda: None))
+        if blow is None:
+            return await voting
+        falling = asyncio.to_thread(_after, options.warm_up + options.seconds / 3, blow)
         return (await asyncio.gather(voting, falling))[0]
 
     tally = asyncio.run(work())
