@@ -24,6 +24,7 @@ class Deployment:
 
     def __init__(self, folder: Path, *, processes: int, database: Server | None, broker: Server | None) -> None:
         self.database, self.broker, self.port = database, broker, free_port()
+        self._log = folder / "web.log"
         self.environment = {
             **{name: value for name, value in os.environ.items() if name not in FOREIGN},
             "DJANGO_SETTINGS_MODULE": "config.settings",
@@ -47,11 +48,14 @@ class Deployment:
         """Start the web server, as docker-compose.yml does, and wait until it is healthy."""
         bind = ("--bind", f"127.0.0.1:{self.port}")
         command = [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", *bind, "config.wsgi"]
-        self.web = subprocess.Popen(command, cwd=PROJECT, env=self.environment, start_new_session=True)
+        with self._log.open("ab") as log:
+            self.web = subprocess.Popen(
+                command, cwd=PROJECT, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + PATIENCE_SECONDS
         while not self._is_healthy():
             if time.monotonic() > deadline or self.web.poll() is not None:
-                raise SystemExit("The web server did not come up; its words are above.")
+                raise SystemExit(f"The web server did not come up: {self._log.read_text()[-2000:]}")
             time.sleep(0.1)
 
     def _is_healthy(self) -> bool:
