@@ -54,6 +54,9 @@ def metric_winners(margins: ArrayLike) -> Signs:
     """The model that the metric chooses: the sign of its margin, a tie up to 1e-9.
 
     margins: (n,) score of A minus score of B. Returns (n,) signs. Raises ValueError for a value that is not finite.
+
+    >>> metric_winners([0.3, -2.0, 1e-12]).tolist()
+    [1, -1, 0]
     """
     values = np.asarray(margins, dtype=np.float64)
     if values.ndim != 1 or not np.isfinite(values).all():
@@ -75,6 +78,9 @@ def agreement(
     a tie on one side only counts one half; "dropped": only comparisons that both decide.
     Half credit is no count of successes: it has a value but no such interval; see `bootstrap_agreement`.
     Raises ValueError for arrays of unequal length or with anything but signs.
+
+    >>> agreement([1, 1, -1, 0], [1, -1, -1, 1]).value, agreement([1, 1, -1, 0], [1, -1, -1, 1], ties="half").value
+    (0.5, 0.625)
     """
     earned = earned_credit(people, metric, ties=ties)
     earned = earned[~np.isnan(earned)]
@@ -98,6 +104,10 @@ def bootstrap_agreement(
 
     people, metric, ties: as for `agreement`. clusters: (n,) labels, or None where each comparison is its own.
     Where every comparison agrees, or none, all resamples are equal: the interval is undefined, and Wilson's is not.
+
+    >>> found = bootstrap_agreement([1] * 9 + [-1], [1] * 10, resampling=Resampling(resamples=500))
+    >>> found.value, found.low is not None
+    (0.9, True)
     """
     earned = earned_credit(people, metric, ties=ties)
     is_counted = ~np.isnan(earned)
@@ -123,7 +133,11 @@ def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[f
 
 
 def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -> Floats:
-    """What each comparison adds to the agreement: 1, 0, one half, or NaN where the treatment of ties drops it."""
+    """What each comparison adds to the agreement: 1, 0, one half, or NaN where the treatment of ties drops it.
+
+    >>> earned_credit([1, 0, 0], [1, 1, 0], ties="half").tolist()
+    [1.0, 0.5, 1.0]
+    """
     theirs, its = checked_winners(people, metric)
     earned: Floats = (theirs == its).astype(np.float64)
     is_one_sided = (theirs == 0) != (its == 0)
@@ -135,13 +149,22 @@ def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -
 
 
 def confusion(people: ArrayLike, metric: ArrayLike) -> Integers:
-    """How often each winner met each: (3, 3) counts, rows people, columns metric, both in the order A, B, tie."""
+    """How often each winner met each: (3, 3) counts, rows people, columns metric, both in the order A, B, tie.
+
+    >>> confusion([1, 1, -1, 0], [1, -1, -1, 1]).tolist()
+    [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
+    """
     theirs, its = checked_winners(people, metric)
     return np.array([[np.sum((theirs == row) & (its == column)) for column in ORDER] for row in ORDER], dtype=np.int64)
 
 
 def checked_winners(people: ArrayLike, metric: ArrayLike) -> tuple[Signs, Signs]:
-    """Both as arrays of signs, of equal length, or ValueError."""
+    """Both as arrays of signs, of equal length, or ValueError.
+
+    >>> people, metric = checked_winners([1, 0], [-1, 1])
+    >>> people.dtype.name, metric.tolist()
+    ('int8', [-1, 1])
+    """
     theirs, its = np.asarray(people), np.asarray(metric)
     if theirs.ndim != 1 or theirs.shape != its.shape:
         raise ValueError(f"winners come in pairs, not as arrays {theirs.shape} and {its.shape}")

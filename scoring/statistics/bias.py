@@ -38,6 +38,10 @@ def position_bias(left_votes: ArrayLike, side_votes: ArrayLike, *, resampling: R
     first column counts what was shown with model A left, the second with model B left. Annotators without a vote in
     both columns have no share of their own and count in the pooled numbers only.
     Raises ValueError where there are more left votes than votes.
+
+    >>> found = position_bias([[6, 4], [5, 5]], [[10, 10], [10, 10]], resampling=Resampling(resamples=100))
+    >>> found.share.value, found.pooled_share.value
+    (0.5, 0.5)
     """
     left, both = checked_counts(left_votes, categories=2), checked_counts(side_votes, categories=2)
     if left.shape != both.shape or (left > both).any():
@@ -73,6 +77,10 @@ def side_coding_alpha(
 
     counts_by_side: (n, 3). About 0 where the sides are drawn for each vote; it says nothing about how well people
     agree on models, and is never reliability.
+
+    >>> found = side_coding_alpha([(2, 0, 0), (0, 2, 0)], resampling=Resampling(resamples=100))
+    >>> found.value
+    1.0
     """
     votes = checked_counts(counts_by_side, categories=3)
     return krippendorff_alpha(votes, clusters=clusters, resampling=resampling)

@@ -52,6 +52,11 @@ def calibration(
     base prompts or None. Intervals are Wald's with clustered HC0 errors; where the margin separates the votes, Firth's
     penalised fit with model errors takes over. Folds by cluster, dealt with the resampling's seed.
     Undefined where all votes or all margins are equal.
+
+    >>> votes = [(0, 5, 0), (2, 3, 0), (2, 3, 0), (4, 1, 0), (5, 0, 0)]
+    >>> found = calibration(votes, [-2, -1, 0, 1, 2], resampling=Resampling())
+    >>> round(found.intercept.value or 0, 4), round(found.slope.value or 0, 4)
+    (0.1515, 1.4399)
     """
     votes, sizes = checked_counts(counts, categories=3), np.asarray(margins, dtype=np.float64)
     is_cast = votes[:, :2].any(axis=1)
@@ -78,6 +83,10 @@ def agreement_by_margin(counts: ArrayLike, margins: ArrayLike, *, level: float =
     """The strict agreement in up to five bins of |margin| with about equally many comparisons each.
 
     counts: (n, 3), every comparison with votes. margins: (n,). Equal sizes always share a bin.
+
+    >>> bins = agreement_by_margin([(3, 0, 0), (0, 3, 0)], [0.5, 2.0])
+    >>> [(row.low, row.agreement.value) for row in bins]
+    [(0.5, 1.0), (2.0, 0.0)]
     """
     people, metric = people_winners(counts), metric_winners(margins)
     sizes = np.abs(np.asarray(margins, dtype=np.float64))
@@ -115,6 +124,9 @@ def margin_auc(
     margins: (n,), of which the size counts. is_right: (n,) whether the winner is the people's. Percentile interval over
     clusters. Undefined where it is always right or always wrong.
     Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
+
+    >>> margin_auc([0.1, 0.2, 0.5, 0.9], [False, True, False, True], resampling=Resampling(resamples=100)).value
+    0.75
     """
     sizes, right = np.abs(np.asarray(margins, dtype=np.float64)), np.asarray(is_right, dtype=bool)
     n = len(right)

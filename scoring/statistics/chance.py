@@ -46,6 +46,10 @@ def baseline(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment = "stri
     people, metric: (n,) signs, +1 A, -1 B, 0 tie. ties: as for `agreement`. The baseline comes from the same data as
     the agreement, so the two are compared by McNemar's exact test on the comparisons where one earns more than the
     other, never by a binomial test against the baseline's share. Beaten: earns more, with p below 1 - level.
+
+    >>> found = baseline([1] * 9 + [-1], [1] * 10)
+    >>> found.models, found.agreement.value, found.is_beaten
+    (('A',), 0.9, False)
     """
     theirs, its = checked_winners(people, metric)
     if ties == "dropped":
@@ -69,6 +73,9 @@ def fisher_exact(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
     people, metric: (n,) signs. The statistic is the odds ratio; where a cell is empty it is infinite, so there is none,
     and `reason` says so. Undefined where people or metric name one model only.
     Source: Fisher (1922), "On the interpretation of chi-squared from contingency tables".
+
+    >>> round(fisher_exact([1, 1, 1, -1, -1, -1], [1, 1, 1, -1, -1, 1]).p_value or 0, 4)
+    0.4
     """
     table, method = _decided_table(people, metric), "Fisher's exact test"
     reason = _why_one_sided(table)
@@ -84,6 +91,9 @@ def against_one_half(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
     """Whether the metric does better or worse than a coin, on comparisons that both decide: exact binomial.
 
     people, metric: (n,) signs. The statistic is the number of agreements.
+
+    >>> against_one_half([1, 1, -1, -1], [1, 1, -1, 1]).p_value
+    0.625
     """
     table, method = _decided_table(people, metric), "exact binomial against one half"
     n = int(table.sum())
@@ -102,6 +112,11 @@ def chance_corrected(
     expected agreement pe is 1. Matthews: undefined where people or metric name one model only. Balanced accuracy: the
     mean over the people's two choices of the share that the metric shares; undefined where people choose one only.
     Source: Cohen (1960), "A coefficient of agreement for nominal scales"; Matthews (1975); Brodersen et al. (2010).
+
+    >>> people, metric = [1] * 25 + [-1] * 25, [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
+    >>> found = chance_corrected(people, metric, resampling=Resampling(resamples=100))
+    >>> round(found.kappa.value or 0, 2)
+    0.4
     """
     theirs, its = checked_winners(people, metric)
     cells = np.array([(theirs == row) & (its == column) for row in ORDER for column in ORDER]).T

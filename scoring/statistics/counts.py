@@ -12,6 +12,9 @@ def checked_counts(counts: ArrayLike, *, categories: int | None = None) -> Integ
     counts: (n, q), one row a comparison, one column a category, q >= 2; an empty list is no comparison.
     categories: the q that is wanted, or None for any. Returns (n, q).
     Raises ValueError for another shape, and for a count that is negative or no whole number.
+
+    >>> checked_counts([(3.0, 2.0)]).tolist()
+    [[3, 2]]
     """
     votes = np.asarray(counts)
     if votes.shape == (0,):

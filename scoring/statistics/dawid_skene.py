@@ -47,6 +47,12 @@ def dawid_skene(votes: Votes, *, ties_allowed: bool, learn_prior: bool = False) 
     frequencies too, instead of holding them equal. Stops when the log-posterior changes by less than 1e-10, or after
     1,000 rounds. No fit with fewer than three annotators, whose skills cannot be told apart.
     Raises ValueError for tie votes where none were allowed.
+
+    >>> rows = [(0, 0, 0), (0, 0, 1), (1, 1, 1), (1, 1, 0), (0, 1, 1)]
+    >>> cells = [(i, j, choice) for i, row in enumerate(rows) for j, choice in enumerate(row)]
+    >>> fit = dawid_skene(Votes.of(*zip(*cells)), ties_allowed=False)
+    >>> fit.posterior[:, 1].round(4).tolist()
+    [0.0179, 0.1187, 0.9824, 0.8829, 0.7719]
     """
     q = 3 if ties_allowed else 2
     if (votes.choice >= q).any():

@@ -14,6 +14,9 @@ def cluster_folds(n: int, *, clusters: ArrayLike | None, seed: int) -> Integers:
 
     clusters: (n,) labels, or None where each comparison is its own; a cluster is never split. Ten folds of nearly equal
     numbers of clusters, dealt out at random; with fewer clusters each is a fold of its own.
+
+    >>> cluster_folds(4, clusters=["a", "a", "b", "c"], seed=1).tolist()
+    [0, 0, 1, 2]
     """
     members = cluster_numbers(n, clusters)
     cluster_count = int(members.max(initial=-1)) + 1

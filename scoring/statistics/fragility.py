@@ -45,6 +45,10 @@ def lead_fragility(counts: ArrayLike) -> LeadFragility:
     counts: (n, 3) votes for A, for B, tie votes. A comparison is won by the sign of (A - B). Turning one that the
     leader wins by m into a tie costs m of its votes, into a loss m + 1 if the other model has a vote; a comparison tied
     with votes on both sides is lost for one. The cheapest mix is found exactly (a knapsack).
+
+    >>> found = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
+    >>> found.to_lose.votes, found.to_reverse.votes
+    (2, 3)
     """
     votes = checked_counts(counts, categories=3)
     margins = votes[:, 0] - votes[:, 1]
@@ -62,6 +66,9 @@ def agreement_fragility(counts: ArrayLike, people: ArrayLike, metric: ArrayLike,
 
     counts: (n, 3). people: (n,) signs of (A - B) of the same counts. metric: (n,) signs. An agreement on a model costs
     its margin of votes, an agreement on a tie one vote where there are votes for the models.
+
+    >>> agreement_fragility([(3, 2, 0), (5, 0, 0)], [1, 1], [1, 1], target=0.9).votes
+    1
     """
     votes = checked_counts(counts, categories=3)
     theirs, its = checked_winners(people, metric)
@@ -83,6 +90,10 @@ def agreement_without_each(votes: Votes, metric: ArrayLike) -> tuple[WithoutOne,
 
     metric: (n,) signs. Comparisons that lose all their votes drop out; an annotator without whom none is left is left
     out of the answer.
+
+    >>> votes = Votes.of([0, 0, 0], [0, 1, 2], [0, 0, 1])
+    >>> [row.agreement for row in agreement_without_each(votes, [1])]
+    [0.0, 0.0, 1.0]
     """
     its = checked_winners(metric, metric)[0]
     counts = votes.counts(len(its))

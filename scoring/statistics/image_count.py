@@ -36,6 +36,10 @@ def agreement_by_images(
     `scoring.consistency.pairwise_similarities` gives them, row i from the same seed everywhere.
     Returns one row for each number of images from 2 to N; `resampling.resamples` subsets each, seeded.
     Raises ValueError for arrays that do not fit.
+
+    >>> gap = np.array([[0, 1, 1], [1, 0, 1], [1, 1, 0]]) * np.array([1.0, -1.0])[:, np.newaxis, np.newaxis]
+    >>> [row.agreement.value for row in agreement_by_images([1, 1], gap, resampling=Resampling(resamples=20))]
+    [0.5, 0.5]
     """
     theirs, _ = checked_winners(people, people)
     between = np.asarray(margins_of_pairs, dtype=np.float64)

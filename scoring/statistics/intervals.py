@@ -67,6 +67,10 @@ def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampli
     Yields blocks (b, n) of weights whose b add up to `resampling.resamples`, so that memory stays small. As many
     clusters as there are are drawn with replacement, each time from the same generator, so equal arguments give
     equal weights.
+
+    >>> blocks = resample_weights(4, clusters=[1, 1, 2, 2], resampling=Resampling(resamples=3))
+    >>> [block.shape for block in blocks]
+    [(3, 4)]
     """
     members = cluster_numbers(n, clusters)
     cluster_count = int(members.max(initial=-1)) + 1
@@ -80,6 +84,9 @@ def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, 
     summands: (n, p), what each comparison adds to p sums. clusters: as for `resample_weights`.
     Returns (resamples, p). A statistic that follows from sums is bootstrapped by one matrix product this way.
     Source of the resampling of whole clusters: Field and Welsh (2007), "Bootstrapping clustered data".
+
+    >>> resampled_totals([(1.0,), (1.0,)], resampling=Resampling(resamples=2)).tolist()
+    [[2.0], [2.0]]
     """
     rows = np.asarray(summands, dtype=np.float64)
     members = cluster_numbers(len(rows), clusters)
@@ -93,6 +100,9 @@ def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
     """Cluster labels as numbers from zero up, in the labels' order.
 
     clusters: (n,) labels, or None where each comparison is its own. Raises ValueError for another shape.
+
+    >>> cluster_numbers(3, ["b", "a", "b"]).tolist()
+    [1, 0, 1]
     """
     if clusters is None:
         return np.arange(n)
@@ -108,6 +118,10 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
     value: finite. resampled: (resamples,), NaN where a resample leaves the statistic undefined. Such resamples are
     left out and counted in the method; more of them than the interval may miss (1 - level), or all values equal, leave
     the interval undefined.
+
+    >>> found = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
+    >>> round(found.low or 0, 3), round(found.high or 0, 3)
+    (0.025, 0.975)
     """
     defined = resampled[~np.isnan(resampled)]
     missing = len(resampled) - len(defined)
@@ -119,12 +133,20 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
 
 
 def summed_groups(values: Floats, starts: Integers) -> Floats:
-    """Sums within groups of neighbouring columns: values (b, n), groups beginning at the columns `starts` (g,)."""
+    """Sums within groups of neighbouring columns: values (b, n), groups beginning at the columns `starts` (g,).
+
+    >>> summed_groups(np.array([[1.0, 2.0, 4.0]]), np.array([0, 2])).tolist()
+    [[3.0, 4.0]]
+    """
     return values if len(starts) == values.shape[1] else np.add.reduceat(values, starts, axis=1)
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by."""
+    """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by.
+
+    >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
+    [0.5, nan]
+    """
     undefined: Floats = np.full(np.shape(denominator), np.nan)
     return np.divide(numerator, denominator, out=undefined, where=np.asarray(denominator) != 0)
 
@@ -188,7 +210,10 @@ def _kept_draws(cluster_count: int, resamples: int, seed: int) -> NDArray[np.uin
 
 
 def forget_draws() -> None:
-    """Free the draws that are kept, for example before measuring how long everything takes."""
+    """Free the draws that are kept, for example before measuring how long everything takes.
+
+    >>> forget_draws()
+    """
     _kept_draws.cache_clear()
 
 

@@ -53,6 +53,11 @@ def leave_one_out(
     against k - 1, would look better than people by construction; here both meet the same targets.
     Raises ValueError for counts and signs that do not fit together.
     Source: Snow et al. (2008), "Cheap and fast, but is it good?", judge annotators against the others this way.
+
+    >>> votes = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]
+    >>> found = leave_one_out(votes, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
+    >>> round(found.people.value or 0, 3), round(found.metric.value or 0, 3)
+    (0.725, 0.675)
     """
     votes, its = checked_counts(counts, categories=3), checked_winners(metric, metric)[0]
     if len(votes) != len(its):
@@ -85,6 +90,10 @@ def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[One
 
     As `leave_one_out` credits a vote: a tie on one side only one half. Votes that stand alone on their comparison do
     not count, and annotators with no other votes are left out.
+
+    >>> votes = Votes.of([0, 0, 0], [0, 1, 2], [0, 0, 1])
+    >>> [row.agreement for row in each_against_the_others(votes, comparison_count=1)]
+    [0.5, 0.5, 0.0]
     """
     counts = votes.counts(comparison_count)
     own = np.array(_CHOICES)[votes.choice]

@@ -40,6 +40,9 @@ def fit_logistic(
     clusters: (n,) labels of rows whose residuals may go together, or None.
     Raises ValueError where there is nothing to fit: fewer than two values of x.
     Source: Firth (1993), "Bias reduction of maximum likelihood estimates"; Liang and Zeger (1986) for the sandwich.
+
+    >>> fit_logistic([-2, -1, 0, 1, 2], [0, 2, 2, 4, 5], [5] * 5).coefficients.round(4).tolist()
+    [0.1515, 1.4399]
     """
     number, won, cast = (np.asarray(column, dtype=np.float64) for column in (x, successes, trials))
     if len(np.unique(number)) < 2:

@@ -50,6 +50,11 @@ def compare_metrics(
     people: (n,) signs. metrics: the (n,) signs of each metric. clusters: (n,) labels or None. margin: of equivalence,
     fixed before the votes. Raises ValueError for a margin that is not positive.
     Source: Holm (1979), "A simple sequentially rejective multiple test procedure"; Schuirmann (1987) for equivalence.
+
+    >>> signs = {"one": [1, 1, 1, 1], "other": [1, 1, -1, -1]}
+    >>> (pair,) = compare_metrics([1, 1, 1, -1], signs, resampling=Resampling(resamples=100))
+    >>> pair.difference.value, pair.mcnemar.p_value
+    (0.0, 1.0)
     """
     if margin is not None and margin <= 0:
         raise ValueError("a margin of equivalence is positive")
@@ -63,7 +68,11 @@ def compare_metrics(
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values; a test that does not exist stays without one and does not count."""
+    """Holm's adjusted p-values; a test that does not exist stays without one and does not count.
+
+    >>> [None if p is None else round(p, 3) for p in holm([0.01, None, 0.04])]
+    [0.02, None, 0.04]
+    """
     order = sorted((p, place) for place, p in enumerate(p_values) if p is not None)
     adjusted: list[float | None] = [None] * len(p_values)
     reached = 0.0

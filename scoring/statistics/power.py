@@ -34,7 +34,11 @@ class NeededComparisons:
 
 
 def rejects_from(n: NDArray[np.int64], test: AgainstBaseline) -> NDArray[np.int64]:
-    """The fewest agreements of each n at which the test rejects; n + 1 where nothing rejects."""
+    """The fewest agreements of each n at which the test rejects; n + 1 where nothing rejects.
+
+    >>> rejects_from(np.array([76]), AgainstBaseline(0.85)).tolist()
+    [70]
+    """
     most_accepted = binom.isf(test.significance_level, n, test.baseline)  # the least k with P(more than k) small enough
     return np.asarray(most_accepted).astype(np.int64) + 1
 
@@ -53,6 +57,9 @@ def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float
 
     target: the power wanted. Raises ValueError where the agreement is not above the baseline, or so little that a
     quarter of a million comparisons are too few.
+
+    >>> needed_comparisons(AgainstBaseline(0.85), agreement=0.94)
+    NeededComparisons(first=76, rejects_from=70, safe=85)
     """
     if not test.baseline < agreement < 1 or not 0 < target < 1:
         raise ValueError("the agreement lies between the baseline and 1, the power between 0 and 1")
@@ -86,6 +93,9 @@ def comparisons_for_width(width: float, *, agreement: float, level: float = 0.95
     """The fewest comparisons whose interval is on average no wider than `width`, high minus low.
 
     Raises ValueError for a width outside 0 to 1, or one that a quarter of a million comparisons do not reach.
+
+    >>> comparisons_for_width(0.1, agreement=0.94)
+    92
     """
     if not 0 < width < 1:
         raise ValueError("a width lies between 0 and 1")

@@ -54,6 +54,10 @@ def reliability(
     counts: (n, 3) votes for A, for B, and tie votes. ties_allowed: whether a tie could be voted, which makes q 3
     instead of 2 even if nobody did. clusters: (n,) labels or None.
     Raises ValueError for tie votes where none were allowed.
+
+    >>> found = reliability([(3, 0, 0), (2, 1, 0)], ties_allowed=False, resampling=Resampling(resamples=100))
+    >>> round(found.pairwise_agreement.value or 0, 3)
+    0.667
     """
     votes = checked_counts(counts, categories=3)
     if not ties_allowed and votes[:, 2].any():
@@ -91,6 +95,9 @@ def pairwise_agreement(counts: ArrayLike, *, clusters: ArrayLike | None = None, 
     """The share of agreeing pairs of votes in a comparison, averaged over the comparisons with two votes or more.
 
     counts: (n, q). Source: Fleiss (1971), "Measuring nominal scale agreement among many raters".
+
+    >>> round(pairwise_agreement([(3, 0), (2, 1)], resampling=Resampling(resamples=100)).value or 0, 3)
+    0.667
     """
     return _estimate(counts, _pairwise_agreement, clusters, resampling)
 
@@ -100,6 +107,9 @@ def gwet_ac1(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling
 
     counts: (n, q). pa: `pairwise_agreement`. pi_k: mean share of category k over the comparisons with any votes.
     Source: Gwet (2008), "Computing inter-rater reliability and its variance in the presence of high agreement".
+
+    >>> round(gwet_ac1([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100)).value or 0, 3)
+    0.6
     """
     return _estimate(counts, _gwet_ac1, clusters, resampling)
 
@@ -108,6 +118,10 @@ def brennan_prediger(counts: ArrayLike, *, clusters: ArrayLike | None = None, re
     """Brennan and Prediger's kappa: (pa - 1/q) / (1 - 1/q), blind to which category is frequent.
 
     counts: (n, q). Source: Brennan and Prediger (1981), "Coefficient kappa: some uses, misuses, and alternatives".
+
+    >>> found = brennan_prediger([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100))
+    >>> round(found.value or 0, 4)
+    0.5556
     """
     return _estimate(counts, _brennan_prediger, clusters, resampling)
 
@@ -116,6 +130,9 @@ def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resamp
     """Fleiss' kappa: (pa - pe) / (1 - pe) with pe = sum pi_k^2, only where every comparison has equally many votes.
 
     counts: (n, q). Source: Fleiss (1971).
+
+    >>> round(fleiss_kappa([(3, 0), (2, 1), (0, 3)], resampling=Resampling(resamples=100)).value or 0, 3)
+    0.55
     """
     return _fleiss(_Resampled(checked_counts(counts), clusters, resampling))
 

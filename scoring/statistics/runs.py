@@ -26,6 +26,9 @@ def suspicious_run(votes: int, *, probability: float) -> int:
     """The shortest run that an honest annotator with so many votes has with at most this probability.
 
     One longer than the votes where even all of them on one side are likelier than that.
+
+    >>> suspicious_run(60, probability=0.001)
+    16
     """
     # From where the chances of a run at each place add up to so little, downwards: a step or two.
     length = next((n for n in range(1, votes + 1) if (votes - n + 1) * 2.0 ** (1 - n) <= probability), votes + 1)

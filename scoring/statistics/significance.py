@@ -64,6 +64,11 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
     percentile interval over clusters.
     Raises ValueError for a value that is not finite.
     Source: Wilcoxon (1945), "Individual comparisons by ranking methods"; Kerby (2014), "The simple difference formula".
+
+    >>> heights = [6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75]
+    >>> found = wilcoxon(heights, resampling=Resampling(resamples=100))
+    >>> found.test.statistic, round(found.test.p_value or 0, 4)
+    (24.0, 0.0413)
     """
     values = _finite(differences)
     is_kept = np.abs(values) > METRIC_TIE
@@ -82,6 +87,9 @@ def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
     first, second: (n,) scores of the same comparisons. Exact p-value (where no scores are equal) up to n = 1,000.
     Raises ValueError for unequal lengths or a value that is not finite.
     Source: Smirnov (1939); Gnedenko and Korolyuk (1951). `ks_sign_flip` gives the p-value that keeps the pairing.
+
+    >>> round(ks_two_sample([1, 2, 3, 4], [5, 6, 7, 8]).p_value or 0, 4)
+    0.0286
     """
     a, b = _paired(first, second)
     n, method = len(a), "two-sample Kolmogorov-Smirnov, {}, ignores the pairing"
@@ -102,6 +110,9 @@ def ks_sign_flip(
     first, second: (n,) scores of the same comparisons. clusters: (n,) labels; pairs of one label are exchanged
     together. p = (1 + permutations at least as far apart) / (1 + permutations).
     Raises ValueError as `ks_two_sample` does.
+
+    >>> ks_sign_flip([1, 2, 3, 4], [5, 6, 7, 8], resampling=Resampling(resamples=199)).statistic
+    1.0
     """
     a, b = _paired(first, second)
     method = f"Kolmogorov-Smirnov under within-pair exchange, {resampling.resamples} permutations, "
@@ -116,7 +127,11 @@ def ks_sign_flip(
 
 
 def sign_flips(n: int, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Iterator[Floats]:
-    """Random signs for n units, equal within a cluster: blocks (b, n) whose b add up to `resampling.resamples`."""
+    """Random signs for n units, equal within a cluster: blocks (b, n) whose b add up to `resampling.resamples`.
+
+    >>> [block.shape for block in sign_flips(3, resampling=Resampling(resamples=2))]
+    [(2, 3)]
+    """
     members = cluster_numbers(n, clusters)
     rng = np.random.default_rng(resampling.seed)
     for block in resampling.blocks(n):

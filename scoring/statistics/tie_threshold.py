@@ -35,6 +35,10 @@ def accuracy_with_ties(people: ArrayLike, margins: ArrayLike, *, threshold: floa
     None where there is no comparison.
     Source: Deutsch, Foster and Freitag (2023), "Ties Matter: Meta-Evaluating Modern Metrics with Pairwise Accuracy and
     Tie Calibration".
+
+    >>> people, margins = [0, 0, -1, 0, -1, -1], [2, 6, -8, 4, -6, -2]
+    >>> [6 * (accuracy_with_ties(people, margins, threshold=size) or 0) for size in (0, 2, 4, 6, 8)]
+    [3.0, 3.0, 4.0, 4.0, 3.0]
     """
     theirs, sizes = _checked(people, margins)
     return float(_is_right(theirs, sizes, threshold).mean()) if len(theirs) else None
@@ -46,6 +50,9 @@ def calibrate_ties(
     """The best threshold among 0 and every |margin|, and its honest accuracy by ten folds of clusters.
 
     people: (n,) signs. margins: (n,). clusters: (n,) labels or None. Undefined for fewer than two clusters.
+
+    >>> calibrate_ties([0, 0, -1, 0, -1, -1], [2, 6, -8, 4, -6, -2], seed=1).threshold
+    4.0
     """
     theirs, sizes = _checked(people, margins)
     folds = cluster_folds(len(theirs), clusters=clusters, seed=seed)

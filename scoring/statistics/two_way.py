@@ -50,6 +50,11 @@ def two_way_agreement(
 
     metric: (n,) signs. clusters: (n,) labels or None. Majorities are formed again from the weighted votes.
     progress: told the number of resamples done. It needs every vote, not counts, and takes a while for many.
+
+    >>> votes = Votes.of([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 1, 1])
+    >>> found = two_way_agreement(votes, [1, -1], resampling=Resampling(resamples=100))
+    >>> found.agreement.value, found.least
+    (1.0, 0.5)
     """
     its = checked_winners(metric, metric)[0]
     table = _Table(votes, its)

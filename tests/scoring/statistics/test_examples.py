@@ -1,5 +1,6 @@
 import doctest
 import importlib
+import inspect
 import pkgutil
 import subprocess
 import sys
@@ -16,6 +17,13 @@ MODULES = [consistency, *map(importlib.import_module, NAMES)]
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_the_examples_of_the_docstrings_are_true(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.ELLIPSIS).failed == 0
+
+
+@pytest.mark.parametrize("module", MODULES[1:], ids=lambda module: module.__name__)
+def test_every_function_has_an_example(module: ModuleType) -> None:
+    for name, function in inspect.getmembers(module, inspect.isfunction):
+        if function.__module__ == module.__name__ and not name.startswith("_"):
+            assert ">>>" in (inspect.getdoc(function) or ""), name
 
 
 def test_no_formula_needs_django() -> None:
