@@ -59,8 +59,13 @@ def make_report(study: Study, *, metric: str = "", progress: Progress = silent) 
 
 
 def stored_report(sha256: str) -> AgreementReport | None:
-    """The report made from data of this hash; None where there is none, or none that can be read any more."""
-    return _read(sha256) if sha256 and _file(sha256).exists() else None
+    """The report made from data of this hash; None where there is none, or only one of another version's shape."""
+    if not sha256 or not _file(sha256).exists():
+        return None
+    try:
+        return _read(sha256)
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def forget_report(sha256: str) -> None:

@@ -1,6 +1,7 @@
 """Rows by the hundred thousand: a model instance for each would cost more than the database does."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
@@ -35,9 +36,9 @@ def insert_rows(
     quoted = [connection.ops.quote_name(str(field.column)) for field in (*varying, *fields.values())]
     table, places = connection.ops.quote_name(model._meta.db_table), ", ".join(["%s"] * len(quoted))
     # Column by column, so that the loops over rows are the interpreter's own.
-    prepared = [
-        _prepared(field, values, connection) for field, values in zip(varying, zip(*rows, strict=True), strict=True)
-    ]
+    columns_of_rows = zip(varying, zip(*rows, strict=True), strict=True)
+    time = cache(connection.ops.adapt_datetimefield_value)  # one moment often stands in many rows and columns
+    prepared = [_prepared(field, values, connection, time) for field, values in columns_of_rows]
     with connection.cursor() as cursor:
         cursor.executemany(
             f"INSERT INTO {table} ({', '.join(quoted)}) VALUES ({places})",  # noqa: S608 - names of our own tables
@@ -45,11 +46,13 @@ def insert_rows(
         )
 
 
-def _prepared(field: "Field[Any, Any]", values: Iterable[Any], connection: Any) -> Iterable[Any]:
+def _prepared(
+    field: "Field[Any, Any]", values: Iterable[Any], connection: Any, time: Callable[[Any], Any]
+) -> Iterable[Any]:
     """Values as they go to the database. Asking the field takes some microseconds each, so most are not asked."""
     kind = field.get_internal_type()
     if kind in _AS_THEY_ARE:
         return values
     if kind == "DateTimeField":
-        return map(connection.ops.adapt_datetimefield_value, values)  # None stays None
+        return map(time, values)  # None stays None
     return (field.get_db_prep_save(value, connection) for value in values)

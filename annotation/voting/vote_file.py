@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from annotation.voting.allocation import Side
 from generation.refusals import Refused
@@ -34,8 +35,7 @@ class StudyWords:
     are_ties_allowed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class FileVote:
+class FileVote(NamedTuple):
     """One line of the file as the study understands it."""
 
     line: int

@@ -96,6 +96,22 @@ def test_asking_again_changes_nothing_while_it_waits_and_when_it_is_there(study:
     assert ReportJob.objects.get().attempt_count == 1
 
 
+def test_a_report_of_another_version_s_shape_is_made_anew(study: Study, reports_root: Path) -> None:
+    job = ask(study)
+    making._read.cache_clear()
+    (reports_root / f"{job.sha256}.json").write_text('{"schema_version": 1}')
+    assert finished_report(job) is None
+    assert finished_report(ask(study)) is not None
+
+
+def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, researcher: Client) -> None:
+    ask(study)
+    ReportJob.objects.update(state=State.FAILED, error="the disk is full")
+    page = researcher.get(reverse("report", args=[study.slug])).content.decode()
+    assert "A newer report could not be made: the disk is full" in page
+    assert "Krippendorff" in page
+
+
 def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, reports_root: Path) -> None:
     before = ask(study)
     vote = Vote.objects.order_by("assignment_id")[0]
