@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from annotation.reports.findings.checks import Checks
 from annotation.reports.findings.fragility import Fragility
 from annotation.reports.findings.headlines import Headlines
 from annotation.reports.findings.image_noise import ImageNoise
@@ -95,6 +96,7 @@ class AnnotatorFacts:
     left_share: Estimate
     longest_run: LongestRun
     median_response_seconds: float | None
+    broken_rules: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +110,7 @@ class Quality:
     most_votes_per_comparison: int | None
     timed_votes: int
     median_response_seconds: float | None
+    checks: Checks
     annotators: tuple[AnnotatorFacts, ...]
 
 

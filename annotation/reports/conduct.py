@@ -13,8 +13,10 @@ from annotation.reports.agreement_report import (
     StudyEventFacts,
     StudyFacts,
 )
+from annotation.reports.findings.checks import checks_found
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.study_data import LEFT, RIGHT, TIE, StudyData
+from annotation.voting.exclusion import rules_in
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import wilson
 
@@ -110,6 +112,7 @@ def quality(data: StudyData) -> Quality:
         most_votes_per_comparison=int(per_comparison.max()) if len(per_comparison) else None,
         timed_votes=len(times),
         median_response_seconds=_median(times),
+        checks=checks_found(data),
         annotators=_annotator_facts(data),
     )
 
@@ -175,6 +178,7 @@ def _annotator_facts(data: StudyData) -> tuple[AnnotatorFacts, ...]:
                 left_share=_left_share(votes.side[counted], level=level),
                 longest_run=longest_run(votes.side[counted[np.argsort(votes.arrival[counted])]]),
                 median_response_seconds=_median(_response_times(votes.response_ms[counted])),
+                broken_rules=tuple(rules_in(row.broken_rules)),
             )
         )
     return tuple(facts)

@@ -38,8 +38,32 @@ COLUMNS = (
         "The side that was called more consistent: left, right or tie. Where nobody recorded the sides it is the "
         "model's name, and empty while that is sealed.",
     ),
-    Column("left_model", "text", "", "The model whose set stood on the left; empty where nobody recorded it.", True),
-    Column("chosen_model", "text", "", "The model whose set was chosen; empty for a tie.", True),
+    Column(
+        "known_choice",
+        "text",
+        "",
+        "Of ladder, instructed and practice the choice that is right by construction; else empty.",
+    ),
+    Column(
+        "replaced_images",
+        "integer",
+        "",
+        "Of ladder and practice how many images of the other side belong to other prompts; else 0.",
+    ),
+    Column(
+        "left_model",
+        "text",
+        "",
+        "The model whose set stood on the left; empty where nobody recorded it and where both sets are of one model.",
+        True,
+    ),
+    Column(
+        "chosen_model",
+        "text",
+        "",
+        "The model whose set was chosen; empty for a tie and where both sets are of one model.",
+        True,
+    ),
     Column("left_seeds", "text", "", "The seeds of the left set in the order shown, row by row.", True),
     Column("right_seeds", "text", "", "The seeds of the right set in the order shown, row by row.", True),
     Column(

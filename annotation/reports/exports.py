@@ -31,6 +31,8 @@ _OPEN_FIELDS = (
     "assignment__comparison__position",
     "assignment__comparison__prompt__text",
     "assignment__kind",
+    "assignment__known_choice",
+    "assignment__replaced_count",
     "assignment__are_sides_known",
     "assignment__rendition",
     "choice",
@@ -110,6 +112,8 @@ def _open_columns(values: dict[str, list[Any]], names: dict[int, str]) -> Chunk:
             choice if is_known or choice == "tie" else ""
             for choice, is_known in zip(values["choice"], are_known, strict=True)
         ],
+        "known_choice": values["assignment__known_choice"],
+        "replaced_images": values["assignment__replaced_count"],
         "rendition": values["assignment__rendition"],
         "response_ms": values["response_ms"],
         "state": values["state"],
@@ -125,14 +129,19 @@ def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds")
     others = {Assignment.Side.A.value: study.model_b.name, Assignment.Side.B.value: study.model_a.name}
     lefts, choices = values["assignment__left_model"], values["choice"]
     are_known = values["assignment__are_sides_known"]
+    # Where images were replaced, both sets are of one model.
+    are_two = [not replaced for replaced in values["assignment__replaced_count"]]
     chosen = [
-        models[left] if choice == "left" else others[left] if choice == "right" else ""
-        for left, choice in zip(lefts, choices, strict=True)
+        "" if not are_models else models[left] if choice == "left" else others[left] if choice == "right" else ""
+        for left, choice, are_models in zip(lefts, choices, are_two, strict=True)
     ]
     shown = ("assignment__comparison__position", "assignment__left_images", "assignment__right_images")
     orders = [seeds.in_order(*row) for row in zip(*(values[name] for name in shown), strict=True)]
     return {
-        "left_model": [models[left] if is_known else "" for left, is_known in zip(lefts, are_known, strict=True)],
+        "left_model": [
+            models[left] if is_known and are_models else ""
+            for left, is_known, are_models in zip(lefts, are_known, are_two, strict=True)
+        ],
         "chosen_model": chosen,
         "choice": [
             choice if is_known else model or choice

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.reports.gathering_checks import gather_checks
 from annotation.reports.similarities import gather_similarities
 from annotation.reports.study_data import (
     LEFT,
@@ -67,8 +68,9 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
         withdrawn_vote_count=sum(row.withdrawn_vote_count for row in annotators),
+        checks=gather_checks(study, annotators),
         annotators=tuple(
-            AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated)
+            AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated, row.broken_rules)
             for number, row in enumerate(annotators, start=1)
         ),
         manifest_versions=tuple(

@@ -5,6 +5,7 @@ from typing import Any
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
+from annotation.reports.parts.checks import checks_section
 from annotation.reports.parts.exclusions import exclusions_section
 from annotation.reports.preregistration import preregistration
 from annotation.reports.presentation import Row, Section, Table, share_row
@@ -13,7 +14,8 @@ from annotation.reports.result_sections import later_sections, result_sections
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
     """Every section; those with results are missing while the study is sealed."""
-    run, votes = (_conduct(report), _design(report)), (_quality(report), exclusions_section(report))
+    run = (_conduct(report), _design(report))
+    votes = (_quality(report), *checks_section(report), exclusions_section(report))
     if report.results is None:
         return *run, *votes
     return *run, *result_sections(report), *votes, *later_sections(report, report.results)

@@ -12,6 +12,7 @@ from annotation.studies.manifest import Manifest
 MODEL_A, MODEL_B, TIE = 0, 1, 2
 LEFT, RIGHT = 0, 1
 UNKNOWN = -1
+SAME, OTHER, UNDECIDED = "same", "other", "tie"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,36 @@ class VoteArrays:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckRow:
+    """An answered check of known order: who, which rung (by images replaced, of how many) or instructed, whether right.
+
+    replaced and images are 0 for an instructed item.
+    """
+
+    annotator: int
+    occurrence: int
+    replaced: int
+    images: int
+    is_right: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RepeatRow:
+    """An answered repeat: who, and whether the same model was named as before, the other, or neither in one of both."""
+
+    annotator: int
+    outcome: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChecksData:
+    """Every answered check; annotators by their place in the report."""
+
+    known: tuple[CheckRow, ...]
+    repeats: tuple[RepeatRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AnnotatorRow:
     """One annotator, under a pseudonym that says nothing of the person."""
 
@@ -99,6 +130,7 @@ class AnnotatorRow:
     kind: str
     state: str
     is_simulated: bool
+    broken_rules: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +158,7 @@ class StudyData:
 
     first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
-    withdrawn_vote_count: votes that withdrawals deleted.
+    withdrawn_vote_count: votes that withdrawals deleted. checks: the answered attention checks.
     metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
     B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
     None while the study is sealed.
@@ -147,6 +179,7 @@ class StudyData:
     late_count: int
     superseded_count: int
     withdrawn_vote_count: int
+    checks: ChecksData
     annotators: tuple[AnnotatorRow, ...]
     manifest_versions: tuple[ManifestRow, ...]
     events: tuple[EventRow, ...]

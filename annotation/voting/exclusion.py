@@ -42,8 +42,10 @@ def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
 
 @in_turn
 def mark(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
-    """Mark the annotator's votes as `judge` found. It waits for several comparisons, so it runs in no transaction
-    that holds one; if it never runs, the next judgement finds that it is due."""
+    """Mark the annotator's votes as `judge` found; what never ran is made up for by `review_all`.
+
+    It waits for several comparisons, so it runs in no transaction that holds one.
+    """
     annotator = _locked(annotator.pk)
     reason = "; ".join(rule.words for rule in rules_in(annotator.broken_rules))
     standing = Vote.objects.filter(
@@ -57,15 +59,14 @@ def mark(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
 
 
 def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
-    """Judge everybody once more: others' votes may have made a comparison clear, or unclear, since somebody's last."""
+    """Judge and mark everybody once more: others' votes may have made a comparison clear, or unclear, meanwhile."""
     if not rules.quality.in_force:
         return
     for pk in list(study.annotators.filter(state__in=JUDGED).order_by("pk").values_list("pk", flat=True)):
         with transaction.atomic():
             annotator = _locked(pk)
-            is_due = judge(annotator=annotator, rules=rules)
-        if is_due:
-            mark(annotator=annotator, rules=rules, now=now)
+            judge(annotator=annotator, rules=rules)
+        mark(annotator=annotator, rules=rules, now=now)
 
 
 @in_turn

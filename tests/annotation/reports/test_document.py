@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import settings
+from django.utils import timezone
 
 from annotation.models import StudyEvent
 from annotation.reports.agreement_report import SCHEMA_VERSION
@@ -46,7 +48,23 @@ def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def full_document() -> dict[str, Any]:
     """A document in which every list has an entry and everything optional is there."""
-    study, manifest = make_study(crossed([[16, 2], [1, 15]]))
+    plan = replace(crossed([[16, 2], [1, 15]]), manifest={"quality": {"same_side": 0.001}})
+    study, manifest = make_study(plan)
+    annotator = study.annotators.earliest("pk")
+    annotator.broken_rules = "same_side"
+    annotator.save()
+    rung = annotator.assignments.create(
+        comparison=study.comparisons.earliest("pk"),
+        kind="ladder",
+        state="voted",
+        left_model="a",
+        left_images=[1, 2],
+        right_images=[3, 4],
+        known_choice="left",
+        replaced_count=1,
+        leased_at=timezone.now(),
+    )
+    rung.votes.create(choice="left")
     StudyEvent.objects.create(study=study, verb="open", detail={"from": "ready"})
     vote = study.annotators.earliest("pk").assignments.earliest("pk").votes.get()
     vote.excluded_at, vote.exclusion_reason = study.closed_at, "failed the check"

@@ -1,0 +1,87 @@
+"""Exclusions by rule, and the alarm where a rule begins to exclude more: on the study's page and in the admin."""
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.studies.lifecycle import close
+from annotation.studies.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
+from scoring.statistics.screening import rise_probability
+from tests.factories import make_researcher, make_study
+
+pytestmark = pytest.mark.django_db
+QUALITY = {"ladder": [0.75, 0.5], "instructed": 1, "repeat_distance": 1, "checks_failed": 0.01, "too_fast": 0.01}
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(comparisons=6, quality=QUALITY)
+
+
+def came(study: Study, broken: list[str]) -> None:
+    """Annotators who voted once, one after the other, with the rules that each broke."""
+    comparison = study.comparisons.earliest("pk")
+    for rules in broken:
+        annotator = Annotator.objects.create(study=study, kind="open", broken_rules=rules)
+        assignment = Assignment.objects.create(
+            comparison=comparison, annotator=annotator, state="voted", left_model="a", leased_at=timezone.now()
+        )
+        excluded = {"excluded_at": timezone.now(), "exclusion_reason": rules} if rules else {}
+        Vote.objects.create(assignment=assignment, choice="left", **excluded)
+
+
+def test_annotators_and_votes_are_counted_by_rule(study: Study) -> None:
+    came(study, ["", "checks_failed", "checks_failed, too_fast", ""])
+    Annotator.objects.create(study=study, kind="open")  # has not voted, so nothing is known of them
+    failed, fast = rule_counts(study)
+    assert (failed.rule, failed.probability, failed.threshold) == ("checks_failed", 0.01, 2)
+    assert (failed.annotators, failed.votes, failed.lately, failed.before) == (2, 2, (2, 4), (0, 0))
+    assert (fast.annotators, fast.votes) == (1, 1)
+    assert alarms(study) == (), "nobody came before, so nothing has risen"
+
+
+def test_a_study_without_rules_costs_no_query(django_assert_num_queries: pytest.FixtureRequest) -> None:
+    study = make_study(comparisons=2)
+    rule_counts(study)  # the manifest is read once
+    with django_assert_num_queries(0):  # type: ignore[operator]
+        assert rule_counts(study) == ()
+
+
+@pytest.mark.parametrize("rejected", [5, 6, 7])
+def test_the_alarm_rings_where_the_chance_is_small_enough(study: Study, rejected: int) -> None:
+    came(study, [""] * 40 + ["checks_failed"] * rejected + [""] * (LATELY - rejected))
+    expected = rise_probability(before=(0, 40), lately=(rejected, LATELY)) <= ALARM_PROBABILITY
+    assert [one.rule for one in alarms(study)] == (["checks_failed"] if expected else [])
+    assert expected == (rejected >= 6)
+
+
+def test_a_rate_that_was_always_high_is_no_alarm(study: Study) -> None:
+    came(study, (["checks_failed", ""] * 30))
+    assert alarms(study) == ()
+
+
+def test_the_alarm_stands_on_the_page_and_in_the_admin_until_the_study_closes(
+    study: Study, client: Client, admin_client: Client
+) -> None:
+    came(study, [""] * 40 + ["checks_failed"] * 10)
+    researcher = make_researcher()
+    client.force_login(researcher)
+    page = client.get(study.get_absolute_url()).content.decode()
+    sentence = "excludes 10 of the latest 20 annotators, after 0 of the 30 before"
+    assert sentence in page
+    assert "checks failed" in page
+    assert page.count("<td") >= 2 * 5
+    assert sentence in admin_client.get(f"/admin/annotation/study/{study.pk}/change/").content.decode()
+    assert "checks failed" in admin_client.get("/admin/annotation/study/").content.decode()
+    close(study=study)
+    assert sentence not in client.get(study.get_absolute_url()).content.decode()
+    assert sentence not in admin_client.get(f"/admin/annotation/study/{study.pk}/change/").content.decode()
+
+
+def test_closing_judges_once_more(study: Study) -> None:
+    came(study, ["checks_failed"])
+    close(study=study)
+    annotator = study.annotators.get()
+    assert annotator.broken_rules == "", "the only vote breaks nothing, so the mark that says so goes"
+    assert not Vote.objects.exclude(excluded_at=None).exists()
