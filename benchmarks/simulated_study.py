@@ -6,6 +6,7 @@ import numpy as np
 
 from annotation.reports.study_data import (
     AnnotatorRow,
+    ChecksData,
     ComparisonArrays,
     ManifestRow,
     Similarities,
@@ -62,6 +63,7 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyDa
         late_count=0,
         superseded_count=0,
         withdrawn_vote_count=0,
+        checks=ChecksData(known=(), repeats=()),
         annotators=tuple(AnnotatorRow(pseudonym(n + 1), "simulated", "finished", True) for n in range(annotators)),
         manifest_versions=(ManifestRow(1, sha256(manifest), NOW, ""),),
         events=(),
