@@ -15,7 +15,6 @@ def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
     known = tuple(
         CheckRow(
             annotator=place[vote.assignment.annotator_id],
-            occurrence=vote.assignment.occurrence,
             replaced=vote.assignment.replaced_count,
             images=len(vote.assignment.left_images) if vote.assignment.replaced_count else 0,
             is_right=vote.choice == vote.assignment.known_choice,

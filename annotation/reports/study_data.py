@@ -100,7 +100,6 @@ class CheckRow:
     """
 
     annotator: int
-    occurrence: int
     replaced: int
     images: int
     is_right: bool
