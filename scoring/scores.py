@@ -3,11 +3,12 @@
 Nothing here loads torch: an encoder is passed in, and `scoring.tasks` loads it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
 
 import numpy as np
+from django.db import transaction
 from numpy.typing import NDArray
 
 from generation.image_files import open_image
@@ -83,23 +84,26 @@ def score_set(*, image_set: ImageSet, encoder: EncoderSpec) -> SetScore:
     return standing
 
 
-def record_imported_score(*, image_set: ImageSet, metric: str, value: float) -> SetScore:
-    """Keep a score that was computed elsewhere. The same value again changes nothing.
+@transaction.atomic
+def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Collection[int]:
+    """Keep scores that were computed elsewhere, by the id of the image set. The same values again change nothing.
 
-    Raises Refused for a value that is not finite, a metric without a name, and another value than the one that stands.
+    Returns the sets that have another score under the metric; if there are any, nothing was stored.
+    Raises Refused for a value that is not finite and a metric without a name.
     """
     _refuse_unusable_name(metric)
-    if not isfinite(value):
-        raise Refused(f"{image_set}: {value} is no score: a finite number is needed.")
-    score, _ = SetScore.objects.get_or_create(
-        image_set=image_set, metric=metric, defaults={"value": value, "source": SetScore.Source.IMPORTED}
-    )
-    if score.value != value:
-        raise Refused(
-            f"{image_set} has the score {score.value} ({score.source}) under {metric} already, not {value}: "
-            "import the new scores under another name."
+    for value in values.values():
+        if not isfinite(value):
+            raise Refused(f"{value} is no score: a finite number is needed.")
+    standing = dict(SetScore.objects.filter(metric=metric).values_list("image_set", "value"))
+    others = [pk for pk, value in values.items() if standing.get(pk, value) != value]
+    if not others:
+        SetScore.objects.bulk_create(
+            SetScore(image_set_id=pk, metric=metric, value=value, source=SetScore.Source.IMPORTED)
+            for pk, value in values.items()
+            if pk not in standing
         )
-    return score
+    return others
 
 
 def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:

@@ -14,7 +14,7 @@ from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.texts import read_text
 from generation.refusals import Refused
 from scoring.models import SetScore
-from scoring.scores import record_imported_score
+from scoring.scores import record_imported_scores
 
 COLUMNS = ("prompt", "score_a", "score_b")
 
@@ -46,7 +46,7 @@ def import_scores(*, study: Study, path: Path, metric: str) -> ScoreImport:
     """
     comparisons = {
         _plain(comparison.prompt.text): comparison
-        for comparison in Comparison.objects.filter(study=study).select_related("prompt", "image_set_a", "image_set_b")
+        for comparison in Comparison.objects.filter(study=study).select_related("prompt")
     }
     if not comparisons:
         raise Refused(f"{study} has no comparisons yet; launch it first.")
@@ -107,22 +107,24 @@ def _refuse(path: Path, faults: list[str]) -> None:
 
 @transaction.atomic
 def _store(study: Study, path: Path, metric: str, reading: _Reading) -> ScoreImport:
-    faults: list[str] = []
-    before = SetScore.objects.filter(metric=metric)
-    standing = set(before.values_list("image_set", flat=True))
-    new_count = 0
-    for comparison in reading.comparisons.values():
-        sets = (comparison.image_set_a, comparison.image_set_b)
-        new_count += any(image_set.pk not in standing for image_set in sets)
-        for image_set, value in zip(sets, reading.scores[comparison.pk], strict=True):
-            try:
-                record_imported_score(image_set=image_set, metric=metric, value=value)
-            except Refused:
-                if image_set.pk not in standing:
-                    raise
-                # Without the score that stands: the study may be sealed.
-                faults.append(f'"{comparison.prompt}" has another score under {metric}; import under another name')
-    _refuse(path, faults)
+    comparisons = reading.comparisons.values()
+    values = {
+        pk: value
+        for item in comparisons
+        for pk, value in zip((item.image_set_a_id, item.image_set_b_id), reading.scores[item.pk], strict=True)
+    }
+    standing = set(SetScore.objects.filter(metric=metric).values_list("image_set", flat=True))
+    others = record_imported_scores(metric=metric, values=values)
+    _refuse(
+        path,
+        [
+            # Without the score that stands: the study may be sealed.
+            f'"{item.prompt}" has another score under {metric}; import under another name'
+            for item in comparisons
+            if item.image_set_a_id in others or item.image_set_b_id in others
+        ],
+    )
+    new_count = sum(not {item.image_set_a_id, item.image_set_b_id} <= standing for item in comparisons)
     if new_count:
         detail = {"metric": metric, "comparisons": new_count}
         StudyEvent.objects.create(study=study, verb="scores imported", detail=detail)

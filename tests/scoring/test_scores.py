@@ -13,7 +13,7 @@ from generation.refusals import Refused
 from scoring import scores
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
-from scoring.scores import embed_set, embeddings_of, plan_scoring, record_imported_score, score_set
+from scoring.scores import embed_set, embeddings_of, plan_scoring, record_imported_scores, score_set
 from tests.scoring.material import ColourEncoder, make_external_set, make_set, picture, score_by_double_loop
 
 pytestmark = pytest.mark.django_db
@@ -176,37 +176,37 @@ def test_an_undefined_score_says_why() -> None:
 def test_does_not_pass_an_imported_score_off_as_computed() -> None:
     image_set = make_set()
     embed_set(image_set=image_set, encoder=ColourEncoder())
-    record_imported_score(image_set=image_set, metric=SPEC.metric, value=50.0)
+    record_imported_scores(metric=SPEC.metric, values={image_set.pk: 50.0})
     with pytest.raises(Refused, match="imported score"):
         score_set(image_set=image_set, encoder=SPEC)
 
 
-# --- record_imported_score ----------------------------------------------------------------------
-def test_keeps_a_score_from_elsewhere_for_a_set_without_images() -> None:
-    image_set = make_external_set()
-    score = record_imported_score(image_set=image_set, metric="lpips", value=0.25)
-    assert (score.value, score.image_count, score.source) == (0.25, None, "imported")
-    assert record_imported_score(image_set=image_set, metric="lpips", value=0.25).pk == score.pk
+# --- record_imported_scores ---------------------------------------------------------------------
+def test_keeps_scores_from_elsewhere_for_sets_without_images() -> None:
+    values = {make_external_set().pk: 0.25}
+    for _ in range(2):
+        assert not record_imported_scores(metric="lpips", values=values)
+        score = SetScore.objects.get()
+        assert (score.value, score.image_count, score.source) == (0.25, None, "imported")
 
 
-def test_refuses_another_value_and_keeps_the_first() -> None:
-    image_set = make_external_set()
-    record_imported_score(image_set=image_set, metric="lpips", value=0.25)
-    with pytest.raises(Refused, match=r"has the score 0.25 \(imported\) under lpips already, not 0.5"):
-        record_imported_score(image_set=image_set, metric="lpips", value=0.5)
+def test_names_the_sets_with_another_score_and_stores_none() -> None:
+    image_set, other = make_external_set(), make_set()
+    record_imported_scores(metric="lpips", values={image_set.pk: 0.25})
+    assert record_imported_scores(metric="lpips", values={image_set.pk: 0.5, other.pk: 0.5}) == [image_set.pk]
     assert SetScore.objects.get().value == 0.25
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_refuses_a_value_that_is_not_finite(value: float) -> None:
     with pytest.raises(Refused, match="finite"):
-        record_imported_score(image_set=make_external_set(), metric="lpips", value=value)
+        record_imported_scores(metric="lpips", values={make_external_set().pk: value})
 
 
 @pytest.mark.parametrize("metric", ["", "  ", "m" * 256])
 def test_refuses_a_metric_without_a_usable_name(metric: str) -> None:
     with pytest.raises(Refused, match="1 to 255 characters"):
-        record_imported_score(image_set=make_external_set(), metric=metric, value=1.0)
+        record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
 
 
 # --- plan_scoring -------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from annotation.studies.doubts import doubts
 from annotation.studies.lifecycle import create_study, drop_seed, launch
 from annotation.studies.progress import progress
 from generation.models import GenerationJob
-from scoring.scores import record_imported_score
+from scoring.scores import record_imported_scores
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
 
@@ -76,7 +76,7 @@ def test_scores_that_were_computed_elsewhere_count_in_an_external_study() -> Non
     assert progress(study).scored_set_count == 0
     for comparison in Comparison.objects.filter(study=study)[:2]:
         for metric in ("DINO", "LPIPS"):
-            record_imported_score(image_set=comparison.image_set_a, metric=metric, value=70.0)
+            record_imported_scores(metric=metric, values={comparison.image_set_a_id: 70.0})
     assert progress(study).scored_set_count == 2
 
 
