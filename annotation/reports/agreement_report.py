@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from annotation.reports.findings.checks import Checks
+from annotation.reports.findings.early_stopping import EarlyStopping
 from annotation.reports.findings.fragility import Fragility
 from annotation.reports.findings.headlines import Headlines
 from annotation.reports.findings.image_noise import ImageNoise
@@ -238,6 +239,7 @@ class Results:
     chance_corrected: ChanceCorrected
     confusion: Confusion
     reliability: Reliability
+    early_stopping: EarlyStopping
     with_excluded_votes: Headlines | None
     sensitivity: Sensitivity
     leave_one_out: LeaveOneOut

@@ -6,7 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.reports.study_data import LEFT, RIGHT, StudyData, VoteArrays
+from annotation.studies.manifest import Manifest
 from scoring.statistics import agreement
+from scoring.statistics.votes import Votes
 
 Integers = NDArray[np.int64]
 Signs = NDArray[np.int8]
@@ -62,6 +64,30 @@ def votes_by_model(votes: VoteArrays, *, n: int, with_excluded: bool = False) ->
         raise ValueError("votes by model are sealed")
     is_counted = np.ones(len(votes), dtype=bool) if with_excluded else ~votes.is_excluded
     return _counts(votes.comparison, votes.choice, n=n, counted=is_counted)
+
+
+def votes_one_by_one(votes: VoteArrays, *, with_excluded: bool = False) -> Votes:
+    """The counted votes in the order in which they were received."""
+    if votes.choice is None:
+        raise ValueError("votes by model are sealed")
+    order = np.argsort(votes.arrival)
+    rows = order if with_excluded else order[~votes.is_excluded[order]]
+    return Votes.of(votes.comparison[rows], votes.annotator[rows], votes.choice[rows])
+
+
+def votes_for_reliability(data: StudyData, *, with_excluded: bool = False) -> Integers:
+    """(n, 3) votes for A, for B and for neither that say how well people agree: all, or the first of each comparison
+    where the study stops early."""
+    n, most = len(data.comparisons), first_votes(data.manifest)
+    if most is None:
+        return votes_by_model(data.votes, n=n, with_excluded=with_excluded)
+    return votes_one_by_one(data.votes, with_excluded=with_excluded).first_of_each(most).counts(n)
+
+
+def first_votes(manifest: Manifest) -> int | None:
+    """How many votes of each comparison come before any early stop; None where the study does not stop early."""
+    plan = manifest.annotation
+    return plan.overlap // 2 + 1 if plan.early_stopping else None
 
 
 def votes_by_side(votes: VoteArrays, *, n: int) -> Integers:

@@ -5,6 +5,7 @@ from annotation.reports.claim import TIE_RULES, metric_name, people
 from annotation.reports.figure_captions import agreement_figure, agreement_numbers, score_figures
 from annotation.reports.numbers import percent, score
 from annotation.reports.parts.calibration import calibration_section
+from annotation.reports.parts.early_stopping import first_votes_note
 from annotation.reports.parts.fragility import fragility_section
 from annotation.reports.parts.image_noise import image_noise_section, noise_tables
 from annotation.reports.parts.metrics import metrics_section
@@ -122,8 +123,8 @@ def _reliability(found: Results) -> Section:
         coefficient_row("Brennan-Prediger", reliability.brennan_prediger),
         coefficient_row("Fleiss' kappa", reliability.fleiss_kappa),
     )
-    text = "How well annotators agree with each other, votes coded by model."
-    return Section("reliability", "Reliability of the votes", (text,), rows, figures=votes_figures(found))
+    texts = ("How well annotators agree with each other, votes coded by model.", *first_votes_note(found))
+    return Section("reliability", "Reliability of the votes", texts, rows, figures=votes_figures(found))
 
 
 def _prevalence(found: Results) -> str:

@@ -18,8 +18,16 @@ from annotation.reports.agreement_report import (
 )
 from annotation.reports.comparison_rows import WINNERS, comparison_rows
 from annotation.reports.conduct import SIDES_UNKNOWN
-from annotation.reports.counting import Outcome, outcome, side_votes_by_annotator, votes_by_side
-from annotation.reports.findings.analysed import analysed
+from annotation.reports.counting import (
+    Outcome,
+    first_votes,
+    outcome,
+    side_votes_by_annotator,
+    votes_by_side,
+    votes_for_reliability,
+)
+from annotation.reports.findings.analysed import Analysed, analysed
+from annotation.reports.findings.early_stopping import early_stopping
 from annotation.reports.findings.fragility import fragility
 from annotation.reports.findings.headlines import with_excluded_votes
 from annotation.reports.findings.image_noise import image_noise
@@ -54,6 +62,7 @@ def results(data: StudyData, *, progress: Progress = silent) -> Results:
     step = Steps(progress, count=9)
     agreement = step("agreement", lambda: _agreement(data, found, resampling=resampling))
     constant = baseline(people, metric, ties=plan.primary_endpoint, level=plan.level)
+    first = kept.with_first_votes(first_votes(data.manifest))
     may_tie = data.manifest.annotation.ties or bool(found.votes[:, 2].any())
     return Results(
         agreement=agreement,
@@ -65,9 +74,13 @@ def results(data: StudyData, *, progress: Progress = silent) -> Results:
         reliability=step(
             "reliability",
             lambda: reliability(
-                found.votes, ties_allowed=may_tie, clusters=data.comparisons.cluster, resampling=resampling
+                votes_for_reliability(data),
+                ties_allowed=may_tie,
+                clusters=data.comparisons.cluster,
+                resampling=resampling,
             ),
         ),
+        early_stopping=early_stopping(data, found),
         with_excluded_votes=with_excluded_votes(data, resampling=resampling),
         sensitivity=step(
             "resampling comparisons and annotators",
@@ -79,9 +92,9 @@ def results(data: StudyData, *, progress: Progress = silent) -> Results:
                 progress=step.portion,
             ),
         ),
-        leave_one_out=step("people", lambda: _leave_one_out(found, clusters, resampling=resampling)),
-        people=step("people", lambda: people_limits(data, kept, resampling=resampling)),
-        annotators=voter_agreements(data, kept),
+        leave_one_out=step("people", lambda: _leave_one_out(first, resampling=resampling)),
+        people=step("people", lambda: people_limits(data, first, resampling=resampling)),
+        annotators=voter_agreements(data, first),
         scores=step("scores", lambda: _scores(data, found, resampling=resampling)),
         image_noise=step("resampling images", lambda: image_noise(data, kept, resampling=resampling)),
         margins=step("margins", lambda: margins(kept, resampling=resampling)),
@@ -165,10 +178,9 @@ def _confusion(people: Signs, metric: Signs) -> Confusion:
     return Confusion(labels=tuple(WINNERS.values()), counts=tuple(tuple(int(cell) for cell in row) for row in counts))
 
 
-def _leave_one_out(found: Outcome, clusters: NDArray[np.int64], *, resampling: Resampling) -> LeaveOneOut:
-    kept = found.is_analysed
-    computed = leave_one_out(found.votes[kept], found.metric[kept], clusters=clusters, resampling=resampling)
-    if kept.any():
+def _leave_one_out(kept: Analysed, *, resampling: Resampling) -> LeaveOneOut:
+    computed = leave_one_out(kept.counts, kept.metric, clusters=kept.clusters, resampling=resampling)
+    if len(kept):
         return computed
     nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=resampling.level)
     return LeaveOneOut(Compared(nothing, nothing, nothing), Compared(nothing, nothing, nothing), by_count=())

@@ -6,10 +6,17 @@ from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
 from annotation.reports.parts.checks import checks_section
+from annotation.reports.parts.early_stopping import saved_rows
 from annotation.reports.parts.exclusions import exclusions_section
 from annotation.reports.preregistration import preregistration
 from annotation.reports.presentation import Row, Section, Table, share_row
 from annotation.reports.result_sections import later_sections, result_sections
+
+_ALLOCATIONS = {
+    "even": "comparisons with the fewest votes",
+    "nearly_done": "comparisons closest to done",
+    "split": "comparisons where the votes so far are closest",
+}
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
@@ -43,6 +50,7 @@ def _conduct(report: AgreementReport) -> Section:
         Row("Annotators who withdrew", count(counts.withdrawn_annotators)),
         Row("Votes deleted by withdrawal", count(counts.withdrawn_votes)),
     ]
+    rows += saved_rows(report)
     if study.other_metrics:
         rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))
     has_images = counts.planned_images is not None
@@ -127,6 +135,8 @@ def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
     rows = [
         Row("Prompts", count(len(manifest["prompts"]))),
         Row("Votes wanted for each comparison", count(plan["overlap"])),
+        Row("Comparisons close once their winner is certain", "yes" if plan["early_stopping"] else "no"),
+        Row("Given out first", _ALLOCATIONS[plan["allocation"]]),
         Row("Comparisons for each annotator", count(plan["comparisons_per_annotator"])),
         Row("Ties may be voted", "yes" if plan["ties"] else "no"),
         Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Max, QuerySet, Sum
+from django.db.models import Case, Count, F, Max, Q, QuerySet, Sum, When
 
 from annotation.models import Annotator, Comparison, Study
 from annotation.studies.comparisons import image_sets_of
@@ -18,7 +18,12 @@ from scoring.models import ScoringJob, SetScore
 
 @dataclass(frozen=True, slots=True)
 class StudyProgress:
-    """Counts of one study. `failures` are the sentences of jobs that failed for good, each once, with its count."""
+    """Counts of one study. `failures` are the sentences of jobs that failed for good, each once, with its count.
+
+    `slot_total`: votes wanted; what early stopping saves is wanted no more. `held_count`: comparisons on a screen or
+    fetched ahead of it, counted once for each annotator. `complete_count`: comparisons that want no more votes,
+    `closed_early_count` of them with fewer than the overlap. `parked_count`: set aside by reported images.
+    """
 
     state: str
     comparison_count: int
@@ -31,6 +36,10 @@ class StudyProgress:
     failed_job_count: int
     slot_total: int
     vote_count: int
+    held_count: int
+    complete_count: int
+    closed_early_count: int
+    parked_count: int
     annotator_count: int
     simulated_annotator_count: int
     failures: tuple[str, ...]
@@ -46,8 +55,10 @@ def progress(study: Study) -> StudyProgress:
     jobs = Counter[str]()
     for queryset in (generation_jobs_of(study), scoring_jobs_of(study, manifest.encoder.metric)):
         jobs.update(queryset.order_by().values_list("state", flat=True))
-    votes = Comparison.objects.filter(study=study).aggregate(slots=Sum("overlap"), votes=Sum("vote_count"))
-    kinds = Counter(Annotator.objects.filter(study=study).order_by().values_list("kind", flat=True))
+    votes = _vote_counts(study)
+    kinds = Counter[str](
+        dict(Annotator.objects.filter(study=study).order_by().values_list("kind").annotate(count=Count("pk")))
+    )
     set_count = 2 * len(manifest.prompts)
     planned_image_count = _planned_image_count(study, manifest)
     return StudyProgress(
@@ -60,11 +71,29 @@ def progress(study: Study) -> StudyProgress:
         waiting_job_count=jobs[LeasedJob.State.QUEUED],
         running_job_count=jobs[LeasedJob.State.RUNNING],
         failed_job_count=jobs[LeasedJob.State.FAILED],
-        slot_total=votes["slots"] or len(manifest.prompts) * manifest.annotation.overlap,
-        vote_count=votes["votes"] or 0,
+        slot_total=votes["wanted"] if votes["comparisons"] else len(manifest.prompts) * manifest.annotation.overlap,
+        vote_count=votes["votes"],
+        held_count=votes["slots"] - votes["votes"],
+        complete_count=votes["complete"],
+        closed_early_count=votes["early"],
+        parked_count=votes["parked"],
         annotator_count=kinds.total(),
         simulated_annotator_count=kinds[Annotator.Kind.SIMULATED],
         failures=_failures(generation_jobs_of(study)) + _failures(scoring_jobs_of(study, manifest.encoder.metric)),
+    )
+
+
+def _vote_counts(study: Study) -> dict[str, int]:
+    """One look at the comparisons' counters, never at the votes."""
+    is_full, is_early = Q(vote_count__gte=F("overlap")), Q(decided_at__isnull=False, vote_count__lt=F("overlap"))
+    return Comparison.objects.filter(study=study).aggregate(
+        comparisons=Count("pk"),
+        wanted=Sum(Case(When(is_early, then="vote_count"), default="overlap"), default=0),
+        votes=Sum("vote_count", default=0),
+        slots=Sum("slot_count", default=0),
+        complete=Count("pk", filter=is_full | is_early),
+        early=Count("pk", filter=is_early),
+        parked=Count("pk", filter=Q(parked_at__isnull=False)),
     )
 
 

@@ -4,7 +4,8 @@ import csv
 from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Q
+from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -12,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Annotator, Answer, Assignment, ImageReport, Study, Vote
+from annotation.models import Annotator, Answer, Assignment, ImageReport, Study
 from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
 from annotation.reports.study_data import pseudonym
@@ -27,21 +28,20 @@ from annotation.web.reported import waiting_count
 from annotation.web.staff import staff_page
 
 MOST_ANNOTATORS_LISTED = 200
-_COUNTED = Q(assignments__votes__state=Vote.State.STANDING, assignments__kind=Assignment.Kind.MAIN)
-COUNTED_VOTES = Count("assignments__votes", filter=_COUNTED)
-HELD = Count("assignments", filter=Q(assignments__state=Assignment.State.LEASED), distinct=True)
+
+
+def _count_of(state: Assignment.State, **more: str) -> Coalesce:
+    """An annotator's assignments in a state, read from the index for those that are listed alone."""
+    own = Assignment.objects.filter(annotator=OuterRef("pk"), state=state, **more).order_by().values("annotator")
+    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
 
 
 @require_safe
 @staff_page
 def studies(request: HttpRequest) -> HttpResponse:
     """All studies, the newest first; without any, what to do first."""
-    standing = Q(
-        comparisons__assignments__votes__state=Vote.State.STANDING,
-        comparisons__assignments__kind=Assignment.Kind.MAIN,
-    )
     rows = Study.objects.select_related("model_a", "model_b").annotate(
-        vote_count=Count("comparisons__assignments__votes", filter=standing)
+        vote_count=Sum("comparisons__vote_count", default=0)
     )
     return render(request, "web/researcher/studies.html", {"studies": rows})
 
@@ -56,24 +56,28 @@ def study(request: HttpRequest, slug: str) -> HttpResponse:
 
 def _study_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
     """What the study's page shows, with the invitation form as it was sent where it had faults."""
-    annotators = study.annotators.annotate(vote_count=COUNTED_VOTES)
-    people = annotators.filter(kind__in=PEOPLE).annotate(held_count=HELD)
-    manifest = current_manifest(study)
+    people = study.annotators.filter(kind__in=PEOPLE)
+    listed = people.annotate(
+        # A main assignment that is answered in time has exactly one vote that stands.
+        vote_count=_count_of(Assignment.State.VOTED, kind=Assignment.Kind.MAIN),
+        held_count=_count_of(Assignment.State.LEASED),
+    )
+    manifest, counts = current_manifest(study), progress(study)
     return {
         "study": study,
         "manifest": manifest,
         "is_sealed": is_sealed(study, manifest=manifest),
-        "progress": progress(study),
+        "progress": counts,
         "rule_counts": rule_counts(study),
         "alarms": alarms(study),
         "verbs": verbs_for(study),
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
-        "people": people[:MOST_ANNOTATORS_LISTED],
+        "people": listed[:MOST_ANNOTATORS_LISTED],
         "people_count": people.count(),
         "has_reports": ImageReport.objects.filter(assignment__comparison__study=study).exists(),
         "parked_count": waiting_count(study),
         "has_answers": Answer.objects.filter(annotator__study=study).exists(),
-        "simulated_count": annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
+        "simulated_count": counts.simulated_annotator_count,
         "invitation_form": form or InvitationForm(),
         "returned_form": ReturnedForm() if current_manifest(study).platform.id_parameter else None,
         "site": request.build_absolute_uri("/").rstrip("/"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.reports.counting import Outcome
+from annotation.reports.counting import Outcome, votes_one_by_one
 from annotation.reports.study_data import StudyData
 from scoring.statistics.agreement import Signs
 from scoring.statistics.counts import Integers
@@ -20,8 +20,8 @@ class Analysed:
     """The n comparisons with votes and both scores.
 
     place: (n,) their indices in the study. counts: (n, 3) votes for A, for B, for neither. people, metric: (n,) winners
-    as signs. margin: (n,) score of A minus score of B. clusters: (n,) labels. votes: the counted votes, comparisons
-    numbered from 0 to n - 1.
+    as signs. margin: (n,) score of A minus score of B. clusters: (n,) labels. votes: the counted votes as they were
+    received, comparisons numbered from 0 to n - 1.
     """
 
     place: Integers
@@ -35,14 +35,19 @@ class Analysed:
     def __len__(self) -> int:
         return len(self.place)
 
+    def with_first_votes(self, most: int | None) -> "Analysed":
+        """With at most so many votes of each comparison, the first; None: all. The winners stay those of all votes."""
+        if most is None:
+            return self
+        votes = self.votes.first_of_each(most)
+        return replace(self, votes=votes, counts=votes.counts(len(self)))
+
 
 def analysed(data: StudyData, found: Outcome) -> Analysed:
     """Those of a study that is not sealed. Raises ValueError for one that is."""
-    if data.votes.choice is None:
-        raise ValueError("a sealed study has no votes by model")
-    kept = found.is_analysed
+    kept, votes = found.is_analysed, votes_one_by_one(data.votes)
     number = np.cumsum(kept) - 1
-    counted: NDArray[np.bool_] = ~data.votes.is_excluded & kept[data.votes.comparison]
+    counted: NDArray[np.bool_] = kept[votes.comparison]
     return Analysed(
         place=np.flatnonzero(kept),
         counts=found.votes[kept],
@@ -50,9 +55,7 @@ def analysed(data: StudyData, found: Outcome) -> Analysed:
         metric=found.metric[kept],
         margin=found.margin[kept],
         clusters=data.comparisons.cluster[kept],
-        votes=Votes.of(
-            number[data.votes.comparison[counted]], data.votes.annotator[counted], data.votes.choice[counted]
-        ),
+        votes=Votes(number[votes.comparison[counted]], votes.annotator[counted], votes.choice[counted]),
     )
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from annotation.reports.counting import outcome
+from annotation.reports.counting import outcome, votes_for_reliability
 from annotation.reports.study_data import StudyData
 from scoring.statistics.chance import baseline
 from scoring.statistics.estimate import Estimate
@@ -33,12 +33,13 @@ def with_excluded_votes(data: StudyData, *, resampling: Resampling) -> Headlines
     found = outcome(data, with_excluded=True)
     kept, plan = found.is_analysed, data.manifest.analysis
     people, metric, clusters = found.people[kept], found.metric[kept], data.comparisons.cluster
-    against = leave_one_out(found.votes[kept], metric, clusters=clusters[kept], resampling=resampling).by_comparison
+    votes = votes_for_reliability(data, with_excluded=True)
+    against = leave_one_out(votes[kept], metric, clusters=clusters[kept], resampling=resampling).by_comparison
     return Headlines(
         analysed_comparisons=int(kept.sum()),
         baseline=baseline(people, metric, ties=plan.primary_endpoint, level=plan.level).agreement,
-        pairwise_agreement=pairwise_agreement(found.votes, clusters=clusters, resampling=resampling),
-        alpha=krippendorff_alpha(found.votes, clusters=clusters, resampling=resampling),
+        pairwise_agreement=pairwise_agreement(votes, clusters=clusters, resampling=resampling),
+        alpha=krippendorff_alpha(votes, clusters=clusters, resampling=resampling),
         people=against.people,
         metric=against.metric,
     )

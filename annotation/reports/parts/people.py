@@ -3,6 +3,7 @@
 from annotation.reports.agreement_report import Results
 from annotation.reports.findings.people import Contestant
 from annotation.reports.numbers import percent
+from annotation.reports.parts.early_stopping import first_votes_note
 from annotation.reports.presentation import UNDEFINED, Section, Table, share_row
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
@@ -26,7 +27,8 @@ def people_section(found: Results) -> Section:
     )
     text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
     text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
-    return Section("people", "How well annotators agree with the others", (text, *_test(found)), rows, _tables(found))
+    texts = (text, *first_votes_note(found), *_test(found))
+    return Section("people", "How well annotators agree with the others", texts, rows, _tables(found))
 
 
 def _test(found: Results) -> tuple[str, ...]:

@@ -48,7 +48,9 @@ def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 def full_document() -> dict[str, Any]:
     """A document in which every list has an entry and everything optional is there."""
-    plan = replace(crossed([[16, 2], [1, 15]]), manifest={"quality": {"same_side": 0.001}})
+    plan = replace(
+        crossed([[16, 2], [1, 15]]), manifest={"quality": {"same_side": 0.001}, "annotation": {"early_stopping": True}}
+    )
     study, manifest = make_study(plan)
     annotator = study.annotators.earliest("pk")
     annotator.broken_rules = "same_side"

@@ -3,6 +3,9 @@
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.models import Annotator, Comparison
 from annotation.studies.doubts import doubts
@@ -29,6 +32,8 @@ from tests.factories import make_manifest, make_study
             "annotation.comparisons_per_annotator is 4, but",
         ),
         ({"analysis": {"primary_endpoint": "half"}}, 'analysis.primary_endpoint is "half", but no tie may be voted'),
+        ({"annotation": {"early_stopping": True}}, ""),
+        ({"annotation": {"early_stopping": True, "overlap": 2}}, "early_stopping saves nothing at an overlap of 2"),
         ({"analysis": {"primary_endpoint": "half"}, "annotation": {"ties": True}}, ""),
         ({"analysis": {"primary_endpoint": "half"}, "annotation": {"overlap": 4}}, ""),
         ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint: there is no /no/clip on this machine"),
@@ -68,6 +73,30 @@ def test_progress_counts_what_is_planned_and_what_is_there(worker: FakeWorker) -
     assert (counts.planned_image_count, counts.set_count, counts.scored_set_count) == (16, 6, 0)
     assert (counts.failed_job_count, counts.failures) == (2, ("Black image. (2 jobs)",))
     assert (counts.vote_count, counts.annotator_count, counts.simulated_annotator_count) == (1, 2, 1)
+    assert (counts.slot_total, counts.held_count, counts.complete_count) == (9, 1, 0)
+
+
+@pytest.mark.django_db
+def test_progress_counts_what_is_complete_closed_early_and_set_aside() -> None:
+    study = make_study(comparisons=4, state="open", annotation={"early_stopping": True})
+    comparisons = Comparison.objects.filter(study=study)
+    now = timezone.now()
+    comparisons.filter(position=0).update(
+        slot_count=3, vote_count=3, lead=3, decided_at=now
+    )  # the last vote came later
+    comparisons.filter(position=1).update(slot_count=3, vote_count=2, lead=2, decided_at=now)  # one is on a screen
+    comparisons.filter(position=2).update(slot_count=1, vote_count=1, lead=1, parked_at=now)
+    counts = progress(study)
+    assert (counts.complete_count, counts.closed_early_count, counts.parked_count) == (2, 1, 1)
+    assert (counts.slot_total, counts.vote_count, counts.held_count) == (3 + 2 + 3 + 3, 6, 1)
+
+
+@pytest.mark.django_db
+def test_progress_reads_no_vote() -> None:
+    study = make_study(comparisons=4, state="open")
+    with CaptureQueriesContext(connection) as asked:
+        progress(study)
+    assert not [query["sql"] for query in asked if "annotation_vote" in query["sql"]]
 
 
 @pytest.mark.django_db

@@ -1,7 +1,6 @@
 """Voting against a model of it: random deeds in random orders, every invariant checked after each."""
 
 import uuid
-from collections import Counter, defaultdict
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -22,22 +21,35 @@ from hypothesis.stateful import (
 )
 
 from annotation.models import Annotator, Assignment, Comparison, ImageReport, Study, Vote
-from annotation.voting.annotators import join
+from annotation.studies.amendments import amend
+from annotation.studies.current import current_manifest
+from annotation.voting import slots
+from annotation.voting.annotators import free_leases, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
 from annotation.voting.image_reports import give_out_again, report_image
+from annotation.voting.rules import VotingRules
+from annotation.voting.stopping import close_all_decided
+from annotation.voting.withdrawal import withdraw
 from generation.refusals import Refused
+from tests.annotation.voting.ledger import Ledger
 from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 QUOTA = 7
-# Small, so that annotators get in each other's way: slug -> comparisons, overlap.
-STUDIES = {"tight": (6, 1), "even": (4, 2), "wide": (8, 3)}
-VOTING_RULES = replace(RULES, comparisons_per_annotator=QUOTA, prefetch=1)
+LEASE = RULES.lease_seconds
+# Small, so that annotators get in each other's way: slug -> comparisons, overlap, and what the study file says more.
+STUDIES: dict[str, tuple[int, int, dict[str, Any]]] = {
+    "tight": (6, 1, {}),
+    "filling": (4, 2, {"allocation": "nearly_done"}),
+    "stopping": (5, 3, {"early_stopping": True}),
+    "split": (3, 4, {"early_stopping": True, "allocation": "split", "ties": True, "undo_seconds": 0}),
+}
+choices = st.sampled_from(["left", "left", "right", "tie"])
 
 
 class Voting(RuleBasedStateMachine):
-    """What a study's voting must look like from outside, whatever its annotators do."""
+    """What a study's voting must look like from outside, whatever its annotators and its researcher do."""
 
     annotators = Bundle("annotators")
     assignments = Bundle("assignments")
@@ -49,9 +61,8 @@ class Voting(RuleBasedStateMachine):
         self.undo_everything = transaction.atomic()
         self.undo_everything.__enter__()
         self.seconds = 0
-        self.counted: dict[int, uuid.UUID] = {}  # assignment -> its standing vote
-        self.late: set[int] = set()
-        self.shown: dict[int, tuple[Any, ...]] = {}
+        self.ledger = Ledger()
+        self.waiting: dict[int, int] = {}  # annotator -> since when nothing was free
 
     def teardown(self) -> None:
         transaction.set_rollback(True)
@@ -66,6 +77,12 @@ class Voting(RuleBasedStateMachine):
         self.study = Study.objects.get(slug=slug)
         return multiple(*(self.join() for _ in range(3)))
 
+    @property
+    def voting_rules(self) -> VotingRules:
+        return replace(
+            current_manifest(self.study).voting_rules(), comparisons_per_annotator=QUOTA, lease_seconds=LEASE
+        )
+
     @precondition(lambda self: self.study.annotators.count() < 6)
     @rule(target=annotators)
     def somebody_joins(self) -> Annotator:
@@ -73,57 +90,68 @@ class Voting(RuleBasedStateMachine):
 
     def join(self) -> Annotator:
         """A new annotator, with a seed that is the same whenever the example is run again."""
-        annotator = join(study=self.study, rules=VOTING_RULES, now=self.now)
+        annotator = join(study=self.study, rules=self.voting_rules, now=self.now)
         annotator.seed = self.study.annotators.count()
         annotator.save(update_fields=["seed"])
         return annotator
 
-    @rule(seconds=st.sampled_from([1, 59, RULES.lease_seconds]), is_tick_due=st.booleans())
+    def has_left(self, annotator_id: int) -> bool:
+        return annotator_id in self.ledger.withdrawn
+
+    @rule(seconds=st.sampled_from([1, 59, LEASE]), is_tick_due=st.booleans())
     def time_passes(self, seconds: int, is_tick_due: bool) -> None:
         self.seconds += seconds
         if is_tick_due:
-            self.leases_end()
-
-    def leases_end(self) -> None:
-        due = Assignment.objects.filter(state="leased", lease_expires_at__lte=self.now).count()
-        assert expire_leases(now=self.now, study=self.study) == due
+            due = Assignment.objects.filter(state="leased", lease_expires_at__lte=self.now).count()
+            assert expire_leases(now=self.now, study=self.study) == due
+            close_all_decided(study=self.study, rules=self.voting_rules, now=self.now)
 
     @rule(target=assignments, annotator=annotators)
     def next(self, annotator: Annotator) -> Any:
+        if self.has_left(annotator.pk):
+            with pytest.raises(Refused):
+                next_assignment(annotator=annotator, rules=self.voting_rules, now=self.now)
+            return multiple()
         held = set(annotator.assignments.filter(state="leased").values_list("pk", flat=True))
-        answer = next_assignment(annotator=annotator, rules=VOTING_RULES, now=self.now)
+        answer = next_assignment(annotator=annotator, rules=self.voting_rules, now=self.now)
         if answer.assignment is None:
             assert not held
             self.check_that_nothing_was_free(annotator, answer.kind, answer.wait_seconds)
             return multiple()
+        self.waiting.pop(annotator.pk, None)
         assignment = answer.assignment
         assert assignment.annotator_id == annotator.pk
-        assert assignment.lease_expires_at == after(seconds=self.seconds + RULES.lease_seconds)
-        assert assignment.pk not in self.counted
-        assert assignment.pk not in self.late
+        assert assignment.lease_expires_at == after(seconds=self.seconds + LEASE)
+        assert self.ledger.standing_on(assignment.pk) is None
         assert not held or assignment.pk in held
         assert not assignment.is_ahead
-        assert all(one.pk not in self.counted and one.is_ahead for one in answer.ahead)
-        sides = (assignment.left_model, assignment.left_images, assignment.right_images)
-        assert self.shown.setdefault(assignment.pk, sides) == sides
+        assert all(one.is_ahead and self.ledger.standing_on(one.pk) is None for one in answer.ahead)
         return assignment
 
     def check_that_nothing_was_free(self, annotator: Annotator, kind: NextKind, wait_seconds: int) -> None:
+        """Never a false end: done after the quota, when nothing lacks votes any more, or after a lease of waiting."""
         answered = annotator.assignments.filter(state__in=["voted", "late"])
         reported = annotator.assignments.filter(state="reported")
-        unseen = self.study.comparisons.filter(parked_at=None).exclude(pk__in=answered.values("comparison"))
-        unseen = unseen.exclude(pk__in=reported.values("comparison"))
+        unseen = self.study.comparisons.filter(parked_at=None, decided_at=None)
+        unseen = unseen.exclude(pk__in=answered.values("comparison")).exclude(pk__in=reported.values("comparison"))
         lacking = [comparison for comparison in unseen if comparison.vote_count < comparison.overlap]
-        is_quota_reached = answered.count() >= min(QUOTA, self.study.comparisons.count())
-        assert (kind == NextKind.DONE) == (is_quota_reached or not lacking)
+        is_over = answered.count() >= min(QUOTA, self.study.comparisons.count()) or not lacking
+        has_waited = self.seconds - self.waiting.get(annotator.pk, self.seconds) >= LEASE
+        assert (kind == NextKind.DONE) == (is_over or has_waited)
+        assert is_over or all(comparison.slot_count == comparison.overlap for comparison in lacking)
         if kind == NextKind.WAIT:
-            assert 0 < wait_seconds <= RULES.lease_seconds
-            assert all(comparison.slot_count == comparison.overlap for comparison in lacking)
+            since = self.waiting.setdefault(annotator.pk, self.seconds)
+            assert 0 < wait_seconds <= since + LEASE - self.seconds
 
     @rule(assignment=assignments)
     def give_back(self, assignment: Assignment) -> None:
-        state = Assignment.objects.get(pk=assignment.pk).state
-        assert release(assignment=assignment, now=self.now) == (state == "leased")
+        is_leased = Assignment.objects.filter(pk=assignment.pk, state="leased").exists()
+        assert release(assignment=assignment, now=self.now) == is_leased
+
+    @rule(annotator=annotators)
+    def the_researcher_frees_what_somebody_holds(self, annotator: Annotator) -> None:
+        held = annotator.assignments.filter(state="leased").count()
+        assert free_leases(annotator=annotator, now=self.now) == held
 
     @rule(annotator=annotators)
     def leave(self, annotator: Annotator) -> None:
@@ -135,97 +163,147 @@ class Voting(RuleBasedStateMachine):
     @rule(assignment=assignments)
     def report(self, assignment: Assignment) -> None:
         """An image offends: the slot is back, and the comparison is set aside by the third who says so."""
-        before = Assignment.objects.get(pk=assignment.pk).state
         image_id = assignment.left_images[0]
+        if self.has_left(assignment.annotator_id):
+            with pytest.raises(Refused):
+                report_image(assignment=assignment, image_id=image_id, kind="offensive", now=self.now)
+            return
+        before = Assignment.objects.get(pk=assignment.pk).state
         report_image(assignment=assignment, image_id=image_id, kind="offensive", now=self.now)
         assignment.refresh_from_db()
         assert assignment.state == ("reported" if before == "leased" else before)
-        who = {
-            report.assignment.annotator_id
-            for report in ImageReport.objects.filter(
-                assignment__comparison=assignment.comparison_id, settled_at=None
-            ).select_related("assignment")
-        }
-        assert (Comparison.objects.get(pk=assignment.comparison_id).parked_at is not None) == (len(who) >= 3)
+        who = set(
+            ImageReport.objects.filter(assignment__comparison=assignment.comparison_id, settled_at=None).values_list(
+                "assignment__annotator", flat=True
+            )
+        )
+        if len(who) >= 3:
+            assert Comparison.objects.get(pk=assignment.comparison_id).parked_at is not None
 
-    @rule(annotator=annotators)
-    def the_researcher_gives_out_again(self, annotator: Annotator) -> None:
-        for comparison in annotator.study.comparisons.exclude(parked_at=None):
-            give_out_again(comparison=comparison, actor=None, now=self.now)
+    @rule()
+    def the_researcher_gives_out_again(self) -> None:
+        for comparison in self.study.comparisons.exclude(parked_at=None):
+            assert give_out_again(comparison=comparison, actor=None, now=self.now)
 
-    @rule(target=ballots, assignment=assignments, choice=st.sampled_from(["left", "right"]))
+    @precondition(lambda self: current_manifest(self.study).annotation.overlap == STUDIES[self.study.slug][1])
+    @rule()
+    def the_researcher_wants_more_votes(self) -> None:
+        manifest = current_manifest(self.study)
+        plan = manifest.annotation.model_copy(update={"overlap": manifest.annotation.overlap + 1})
+        amend(study=self.study, manifest=manifest.model_copy(update={"annotation": plan}), reason="wider intervals")
+        self.study.refresh_from_db()
+
+    @rule(target=ballots, assignment=assignments, choice=choices)
     def vote(self, assignment: Assignment, choice: str) -> Any:
+        choice = choice if self.voting_rules.are_ties_allowed or choice != "tie" else "right"
+        ballot = Ballot(uuid.uuid4(), choice, voted_at=self.now, response_ms=self.seconds)
+        if self.has_left(assignment.annotator_id):
+            with pytest.raises(Refused):
+                cast_vote(ballot=ballot, assignment=assignment, rules=self.voting_rules, now=self.now)
+            return multiple()
         current = Assignment.objects.select_related("comparison").get(pk=assignment.pk)
-        comparison = current.comparison
-        has_room = current.state == "leased" or comparison.slot_count < comparison.overlap
-        ballot = Ballot(uuid.uuid4(), choice)
-        result = cast_vote(ballot=ballot, assignment=assignment, rules=VOTING_RULES, now=self.now)
-        if assignment.pk in self.counted or assignment.pk in self.late:
-            assert result.state == CastState.ALREADY_VOTED
+        has_room = current.state == "leased" or current.comparison.slot_count < current.comparison.overlap
+        before = self.ledger.standing_on(assignment.pk)
+        result = cast_vote(ballot=ballot, assignment=assignment, rules=self.voting_rules, now=self.now)
+        if before:
+            assert (result.state, result.vote.pk) == (CastState.ALREADY_VOTED, before)
             return multiple()
         assert result.state == (CastState.ACCEPTED if has_room else CastState.LATE)
-        if has_room:
-            self.counted[assignment.pk] = ballot.vote_id
-        else:
-            self.late.add(assignment.pk)
+        self.ledger.acknowledge(result.vote, "standing" if has_room else "late")
         return (ballot, assignment)
 
-    @rule(target=ballots, annotator=annotators, choice=st.sampled_from(["left", "right"]))
+    @rule(target=ballots, annotator=annotators, choice=choices)
     def look_and_vote(self, annotator: Annotator, choice: str) -> Any:
         assignment = self.next(annotator)
         return self.vote(assignment, choice) if isinstance(assignment, Assignment) else multiple()
 
-    @rule(target=ballots, slow=annotators, quick=annotators, choice=st.sampled_from(["left", "right"]))
+    @rule(target=ballots, slow=annotators, quick=annotators, choice=choices)
     def overtake(self, slow: Annotator, quick: Annotator, choice: str) -> Any:
         """One looks until the lease ends, another takes what is free then, and the first votes after all."""
         assignment = self.next(slow)
-        self.time_passes(RULES.lease_seconds, is_tick_due=False)
+        self.time_passes(LEASE, is_tick_due=False)
         sent = [self.look_and_vote(quick, choice)]
         if isinstance(assignment, Assignment):
             sent.append(self.vote(assignment, choice))
         return multiple(*(one for one in sent if isinstance(one, tuple)))
 
+    @rule(annotators_=st.lists(annotators, min_size=2, max_size=4), choice=choices)
+    def several_are_of_one_mind(self, annotators_: list[Annotator], choice: str) -> None:
+        """Votes for one model, so that comparisons are decided."""
+        for annotator in annotators_:
+            assignment = self.next(annotator)
+            if isinstance(assignment, Assignment):
+                self.vote(
+                    assignment, "left" if assignment.left_model == ("a" if choice == "left" else "b") else "right"
+                )
+
     @rule(sent=ballots, choice=st.sampled_from(["left", "right"]))
     def send_again(self, sent: tuple[Ballot, Assignment], choice: str) -> None:
         ballot, assignment = sent
         again = replace(ballot, choice=choice)
-        result = cast_vote(ballot=again, assignment=assignment, rules=VOTING_RULES, now=self.now)
+        if self.has_left(assignment.annotator_id):
+            with pytest.raises(Refused):
+                cast_vote(ballot=again, assignment=assignment, rules=self.voting_rules, now=self.now)
+            return
+        result = cast_vote(ballot=again, assignment=assignment, rules=self.voting_rules, now=self.now)
         assert (result.state, result.vote.choice) == (CastState.DUPLICATE, ballot.choice)
 
     @rule(sent=ballots)
     def undo(self, sent: tuple[Ballot, Assignment]) -> None:
-        ballot, assignment = sent
-        vote = Vote.objects.get(pk=ballot.vote_id)
-        is_in_time = (self.now - vote.received_at).total_seconds() <= RULES.undo_seconds
-        if is_in_time and vote.state == "standing":
-            undo_vote(vote=vote, rules=VOTING_RULES, now=self.now)
-            del self.counted[assignment.pk]
+        if (vote := Vote.objects.filter(pk=sent[0].vote_id).first()) is None:
+            return  # withdrawn
+        is_in_time = (self.now - vote.received_at).total_seconds() <= self.voting_rules.undo_seconds
+        if is_in_time and vote.state == "standing" and vote.pk not in self.ledger.excluded:
+            undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
+            self.ledger.states[vote.pk] = "superseded"
             return
         with pytest.raises(Refused):
-            undo_vote(vote=vote, rules=VOTING_RULES, now=self.now)
+            undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
+
+    @rule(sent=ballots, is_excluded=st.booleans())
+    def exclude(self, sent: tuple[Ballot, Assignment], is_excluded: bool) -> None:
+        """A vote is excluded, or its exclusion taken back: its slot stays as it was."""
+        vote = Vote.objects.filter(pk=sent[0].vote_id, state="standing")
+        if not vote.update(excluded_at=self.now if is_excluded else None, exclusion_reason="why" * is_excluded):
+            return
+        slots.recount([sent[1].comparison_id])
+        (self.ledger.excluded.add if is_excluded else self.ledger.excluded.discard)(sent[0].vote_id)
+        assert Comparison.objects.get(pk=sent[1].comparison_id).decided_at is None
+
+    @rule(annotator=annotators)
+    def withdraw(self, annotator: Annotator) -> None:
+        if not self.has_left(annotator.pk):
+            self.ledger.withdraw(annotator)
+        withdraw(annotator=annotator, until=None, now=self.now)
 
     @invariant()
     def nothing_breaks(self) -> None:
-        if not hasattr(self, "study"):
-            return
-        assert_invariants(self.study)
-        standing = dict(Vote.objects.filter(state="standing").values_list("assignment", "pk"))
-        assert standing == self.counted
-        assert set(Vote.objects.filter(state="late").values_list("assignment", flat=True)) == self.late
-        lefts: dict[int, dict[int, str]] = defaultdict(dict)
-        for assignment in Assignment.objects.all():
-            assert assignment.comparison_id not in lefts[assignment.annotator_id]
-            lefts[assignment.annotator_id][assignment.comparison_id] = assignment.left_model
-        for sides in lefts.values():
-            assert abs(Counter(sides.values())["a"] - Counter(sides.values())["b"]) <= 1
+        if hasattr(self, "study"):
+            assert_invariants(self.study)
+            self.ledger.assert_kept(self.study)
 
 
-def test_whatever_annotators_do_every_invariant_holds() -> None:
-    for slug, (comparisons, overlap) in STUDIES.items():
-        make_study(slug=slug, comparisons=comparisons, overlap=overlap, images=2)
+def drive(*, examples: int, steps: int) -> None:
+    for slug, (comparisons, overlap, options) in STUDIES.items():
+        plan = {"undo_seconds": RULES.undo_seconds, **options}
+        make_study(slug=slug, comparisons=comparisons, overlap=overlap, images=2, **plan)
     run_state_machine_as_test(
         Voting,
         settings=settings(
-            max_examples=20, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
         ),
     )
+
+
+def test_whatever_annotators_do_every_invariant_holds() -> None:
+    drive(examples=20, steps=40)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+def test_whatever_annotators_do_for_long_every_invariant_holds() -> None:
+    drive(examples=500, steps=80)

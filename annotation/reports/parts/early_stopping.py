@@ -1,0 +1,28 @@
+"""What early stopping saved, and what it means for reliability. Pure."""
+
+from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.numbers import count
+from annotation.reports.presentation import Row
+
+
+def saved_rows(report: AgreementReport) -> tuple[Row, ...]:
+    """Votes that were not needed; none where the study did not stop early, or while it is sealed."""
+    if report.results is None or report.results.early_stopping.first_votes is None:
+        return ()
+    saved, planned = report.results.early_stopping, report.counts.planned_comparisons * report.study.overlap
+    remark = (
+        f"of {planned} at the full overlap; {saved.closed_comparisons} comparisons closed once no vote to come could "
+        "change their winner"
+    )
+    return (Row("Votes saved by early stopping", count(saved.saved_votes), remark=remark),)
+
+
+def first_votes_note(found: Results) -> tuple[str, ...]:
+    """Which votes say how well people agree, where not all do."""
+    most = found.early_stopping.first_votes
+    if most is None:
+        return ()
+    return (
+        f"From the first {most} votes of each comparison: the study stopped early where people agreed, so all votes "
+        "together would make them look more of one mind than they are.",
+    )

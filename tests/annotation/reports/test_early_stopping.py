@@ -1,0 +1,114 @@
+"""A study that stopped early: what it saved, and reliability from the votes that no stop could choose."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from annotation.models import Annotator, Vote
+from annotation.reports.agreement_report import Results
+from annotation.reports.gathering import gather
+from annotation.reports.plain_text import to_text
+from annotation.reports.report import build_report
+from annotation.voting.stopping import is_decided
+from scoring.statistics.intervals import Resampling
+from scoring.statistics.leave_one_out import leave_one_out
+from scoring.statistics.reliability import pairwise_agreement
+from scoring.statistics.votes import Votes
+from tests.annotation.reports.studies import Plan, make_study
+
+# At an overlap of 5: decided by three votes, complete, and decided by four. The first three votes of the second
+# comparison have another winner than all of them.
+VOTES = (("A", "A", "A"), ("B", "B", "A", "A", "A"), ("A", "B", "B", "B"))
+FIRST_COUNTS = np.array([[3, 0, 0], [1, 2, 0], [1, 2, 0]])
+PLAN = Plan(
+    votes=VOTES,
+    scores=[(2.0, 1.0), (2.0, 1.0), (1.0, 2.0)],
+    manifest={"annotation": {"overlap": 5, "early_stopping": True}, "analysis": {"resamples": 100}},
+)
+
+
+def results(plan: Plan) -> Results:
+    study, manifest = make_study(plan)
+    found = build_report(gather(study, manifest=manifest)).results
+    assert found
+    return found
+
+
+@pytest.mark.django_db
+def test_what_was_saved_is_what_the_decided_comparisons_lack() -> None:
+    found = results(PLAN).early_stopping
+    assert (found.closed_comparisons, found.saved_votes, found.first_votes) == (2, 3, 3)
+
+
+@pytest.mark.django_db
+def test_the_winners_come_from_all_votes() -> None:
+    found = results(PLAN)
+    assert [row.people_winner for row in found.comparisons] == ["A", "A", "B"]
+    assert found.agreement.headline.value == 1.0
+
+
+@pytest.mark.django_db
+def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
+    found = results(PLAN)
+    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    metric = np.array([1, 1, -1], dtype=np.int8)
+    expected = leave_one_out(FIRST_COUNTS, metric, resampling=Resampling(resamples=100)).by_comparison
+    assert found.leave_one_out.by_comparison.people.value == expected.people.value
+    assert found.leave_one_out.by_comparison.metric.value == expected.metric.value
+    assert {row.annotator: row.votes for row in found.annotators} == {"P001": 3, "P002": 3, "P003": 3}
+
+
+@pytest.mark.django_db
+def test_a_study_without_the_option_uses_every_vote_and_saves_none() -> None:
+    plan = replace(PLAN, manifest={"annotation": {"overlap": 5}, "analysis": {"resamples": 100}})
+    found = results(plan)
+    assert (found.early_stopping.saved_votes, found.early_stopping.first_votes) == (0, None)
+    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 4 / 10 + 3 / 6) / 3)
+
+
+@pytest.mark.django_db
+def test_the_first_votes_are_the_first_that_count() -> None:
+    study, manifest = make_study(PLAN)
+    of_first = Vote.objects.filter(assignment__annotator=Annotator.objects.earliest("pk"))
+    of_first.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
+    found = build_report(gather(study, manifest=manifest)).results
+    assert found
+    # AA, BAA, BBB; with the excluded votes as above.
+    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1) / 3)
+    assert found.with_excluded_votes
+    assert found.with_excluded_votes.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    assert found.early_stopping.saved_votes == 1  # of the third; AA of 5 is not certain, and its slot stays taken
+
+
+@pytest.mark.django_db
+def test_the_report_says_both() -> None:
+    study, manifest = make_study(PLAN)
+    text = to_text(build_report(gather(study, manifest=manifest)))
+    assert "Votes saved by early stopping" in text
+    assert text.count("From the first 3 votes of each comparison") == 2
+
+
+def test_the_first_votes_agree_as_all_votes_of_the_full_overlap_would_and_all_cast_votes_do_not() -> None:
+    """20,000 comparisons of one clarity, where two annotators agree with chance .7 * .7 + .3 * .3."""
+    overlap, comparisons, share = 5, 20_000, 0.7
+    full = np.where(np.random.default_rng(20260101).random((comparisons, overlap)) < share, 0, 1)
+    rows = [(place, turn) for place in range(comparisons) for turn in range(_stop(full[place].tolist()))]
+    place, turn = np.array(rows).T
+    votes = Votes.of(place, turn, full[place, turn])
+    resampling = Resampling(resamples=100)
+    truth = share**2 + (1 - share) ** 2
+    first = pairwise_agreement(votes.first_of_each(overlap // 2 + 1).counts(comparisons), resampling=resampling)
+    cast = pairwise_agreement(votes.counts(comparisons), resampling=resampling)
+    assert first.value == pytest.approx(truth, abs=0.01)
+    assert cast.value
+    assert cast.value > truth + 0.02
+
+
+def _stop(choices: list[int]) -> int:
+    """How many of a comparison's votes are cast before it is decided."""
+    for given in range(len(choices)):
+        for_b = sum(choices[:given])
+        if is_decided(for_a=given - for_b, for_b=for_b, ties=0, overlap=len(choices)):
+            return given
+    return len(choices)

@@ -1,0 +1,95 @@
+"""What a test knows of a study's voting from outside: everything that was acknowledged or shown, and never changes."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.voting.slots import counted_votes, lead_of
+
+
+@dataclass
+class Ledger:
+    """Written by whoever acts, compared with the tables after every act.
+
+    states, contents: of every vote that was acknowledged. excluded: those that do not count. assignments: what was
+    given out, as it was first seen. winners: of comparisons while they are closed early.
+    """
+
+    states: dict[UUID, str] = field(default_factory=dict)
+    contents: dict[UUID, tuple[Any, ...]] = field(default_factory=dict)
+    excluded: set[UUID] = field(default_factory=set)
+    withdrawn: dict[int, int] = field(default_factory=dict)  # annotator -> votes that the tombstone counts
+    assignments: dict[int, tuple[Any, ...]] = field(default_factory=dict)
+    winners: dict[int, int] = field(default_factory=dict)
+
+    def acknowledge(self, vote: Vote, state: str) -> None:
+        """A vote was received for the first time."""
+        self.states[vote.pk], self.contents[vote.pk] = state, content(vote)
+
+    def standing_on(self, assignment_id: int) -> UUID | None:
+        """The vote that stands, or is late, on an assignment."""
+        kept = (pk for pk, state in self.states.items() if state != "superseded")
+        return next((pk for pk in kept if self.contents[pk][0] == assignment_id), None)
+
+    def withdraw(self, annotator: Annotator) -> None:
+        """All of an annotator's votes and assignments are gone; what the tombstone counts."""
+        gone = set(annotator.assignments.values_list("pk", flat=True))
+        votes = {pk for pk, row in self.contents.items() if row[0] in gone}
+        self.withdrawn[annotator.pk] = sum(self.states[pk] != "superseded" for pk in votes)
+        self.assignments = {pk: row for pk, row in self.assignments.items() if pk not in gone}
+        self.states = {pk: state for pk, state in self.states.items() if pk not in votes}
+        self.contents = {pk: row for pk, row in self.contents.items() if pk not in votes}
+        self.excluded -= votes
+
+    def assert_kept(self, study: Study) -> None:
+        """Nothing that was acknowledged or shown is lost, changed or doubled."""
+        votes = list(Vote.objects.filter(assignment__comparison__study=study))
+        assert {vote.pk: vote.state for vote in votes} == self.states
+        assert {vote.pk: content(vote) for vote in votes} == self.contents
+        assert {vote.pk for vote in votes if vote.excluded_at} == self.excluded
+        self._assert_assignments(list(Assignment.objects.filter(comparison__study=study)))
+        self._assert_winners(study)
+        for annotator in study.annotators.filter(pk__in=self.withdrawn):
+            assert annotator.withdrawn_vote_count == self.withdrawn[annotator.pk]
+            assert not annotator.assignments.exists()
+
+    def _assert_assignments(self, assignments: list[Assignment]) -> None:
+        for one in assignments:
+            assert self.assignments.setdefault(one.pk, shown(one)) == shown(one)
+        assert self.assignments.keys() == {one.pk for one in assignments}
+        main = [one for one in assignments if one.kind == Assignment.Kind.MAIN]
+        pairs = Counter((one.annotator_id, one.comparison_id) for one in main)
+        assert set(pairs.values()) <= {1}
+        balance: Counter[int] = Counter()
+        for one in main:
+            balance[one.annotator_id] += 1 if one.left_model == "a" else -1
+        assert all(-1 <= lead <= 1 for lead in balance.values())
+
+    def _assert_winners(self, study: Study) -> None:
+        closed = Comparison.objects.filter(study=study).exclude(decided_at=None)
+        now = {comparison.pk: winner(comparison) for comparison in closed}
+        for pk, sign in now.items():
+            assert sign != 0
+            assert self.winners.get(pk, sign) == sign
+        self.winners = now
+
+
+def content(vote: Vote) -> tuple[Any, ...]:
+    """What is never edited."""
+    times = (vote.shown_at, vote.voted_at, vote.received_at, vote.response_ms)
+    return vote.assignment_id, vote.choice, *times
+
+
+def shown(assignment: Assignment) -> tuple[Any, ...]:
+    """What is stored of how a comparison was shown, and never recomputed."""
+    who = (assignment.comparison_id, assignment.annotator_id, assignment.kind, assignment.occurrence)
+    return *who, assignment.left_model, tuple(assignment.left_images), tuple(assignment.right_images)
+
+
+def winner(comparison: Comparison) -> int:
+    """The sign of the counted votes."""
+    votes = counted_votes().filter(assignment__comparison=comparison).select_related("assignment")
+    lead = sum(lead_of(vote.choice, vote.assignment.left_model) for vote in votes)
+    return (lead > 0) - (lead < 0)
