@@ -35,9 +35,10 @@ class Ledger:
 
     def withdraw(self, annotator: Annotator) -> None:
         """All of an annotator's votes and assignments are gone; what the tombstone counts."""
-        gone = set(annotator.assignments.values_list("pk", flat=True))
+        gone = dict(annotator.assignments.values_list("pk", "kind"))
         votes = {pk for pk, row in self.contents.items() if row[0] in gone}
-        self.withdrawn[annotator.pk] = sum(self.states[pk] != "superseded" for pk in votes)
+        kept = (pk for pk in votes if self.states[pk] != "superseded")
+        self.withdrawn[annotator.pk] = sum(gone[self.contents[pk][0]] == "main" for pk in kept)
         self.assignments = {pk: row for pk, row in self.assignments.items() if pk not in gone}
         self.states = {pk: state for pk, state in self.states.items() if pk not in votes}
         self.contents = {pk: row for pk, row in self.contents.items() if pk not in votes}
@@ -48,7 +49,7 @@ class Ledger:
         votes = list(Vote.objects.filter(assignment__comparison__study=study))
         assert {vote.pk: vote.state for vote in votes} == self.states
         assert {vote.pk: content(vote) for vote in votes} == self.contents
-        assert {vote.pk for vote in votes if vote.excluded_at} == self.excluded
+        assert {vote.pk for vote in votes if vote.excluded_at} == self.excluded | excluded_by_rule(study)
         self._assert_assignments(list(Assignment.objects.filter(comparison__study=study)))
         self._assert_winners(study)
         for annotator in study.annotators.filter(pk__in=self.withdrawn):
@@ -93,3 +94,9 @@ def winner(comparison: Comparison) -> int:
     votes = counted_votes().filter(assignment__comparison=comparison).select_related("assignment")
     lead = sum(lead_of(vote.choice, vote.assignment.left_model) for vote in votes)
     return (lead > 0) - (lead < 0)
+
+
+def excluded_by_rule(study: Study) -> set[UUID]:
+    """The votes of annotators who broke a rule of the study: all that stand on main assignments, and no others."""
+    votes = Vote.objects.filter(assignment__comparison__study=study, assignment__kind="main", state="standing")
+    return set(votes.exclude(assignment__annotator__broken_rules="").values_list("pk", flat=True))

@@ -28,7 +28,7 @@ from annotation.voting.annotators import free_leases, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
 from annotation.voting.image_reports import give_out_again, report_image
-from annotation.voting.rules import VotingRules
+from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
 from generation.refusals import Refused
@@ -43,8 +43,19 @@ STUDIES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "tight": (6, 1, {}),
     "filling": (4, 2, {"allocation": "nearly_done"}),
     "stopping": (5, 3, {"early_stopping": True}),
+    "checked": (5, 2, {"early_stopping": True}),
     "split": (3, 4, {"early_stopping": True, "allocation": "split", "ties": True, "undo_seconds": 0}),
 }
+# Checks soon and strict, so that somebody fails them.
+CHECKS = QualityRules(
+    ladder=(0.5, 0.5),
+    repeats=1,
+    repeat_distance=1,
+    first_check_after=1,
+    checks_failed=0.05,
+    slip=0.04,
+    screens_out=(QualityRule.CHECKS_FAILED,),
+)
 choices = st.sampled_from(["left", "left", "right", "tie"])
 
 
@@ -79,9 +90,9 @@ class Voting(RuleBasedStateMachine):
 
     @property
     def voting_rules(self) -> VotingRules:
-        return replace(
-            current_manifest(self.study).voting_rules(), comparisons_per_annotator=QUOTA, lease_seconds=LEASE
-        )
+        rules = current_manifest(self.study).voting_rules()
+        quality = CHECKS if self.study.slug == "checked" else QualityRules()
+        return replace(rules, comparisons_per_annotator=QUOTA, lease_seconds=LEASE, quality=quality)
 
     @precondition(lambda self: self.study.annotators.count() < 6)
     @rule(target=annotators)
@@ -96,7 +107,7 @@ class Voting(RuleBasedStateMachine):
         return annotator
 
     def has_left(self, annotator_id: int) -> bool:
-        return annotator_id in self.ledger.withdrawn
+        return Annotator.objects.filter(pk=annotator_id, state__in=["withdrawn", "screened_out"]).exists()
 
     @rule(seconds=st.sampled_from([1, 59, LEASE]), is_tick_due=st.booleans())
     def time_passes(self, seconds: int, is_tick_due: bool) -> None:
@@ -130,7 +141,7 @@ class Voting(RuleBasedStateMachine):
 
     def check_that_nothing_was_free(self, annotator: Annotator, kind: NextKind, wait_seconds: int) -> None:
         """Never a false end: done after the quota, when nothing lacks votes any more, or after a lease of waiting."""
-        answered = annotator.assignments.filter(state__in=["voted", "late"])
+        answered = annotator.assignments.filter(kind="main", state__in=["voted", "late"])
         reported = annotator.assignments.filter(state="reported")
         unseen = self.study.comparisons.filter(parked_at=None, decided_at=None)
         unseen = unseen.exclude(pk__in=answered.values("comparison")).exclude(pk__in=reported.values("comparison"))
@@ -177,7 +188,7 @@ class Voting(RuleBasedStateMachine):
                 "assignment__annotator", flat=True
             )
         )
-        if len(who) >= 3:
+        if len(who) >= 3 and assignment.kind == "main":
             assert Comparison.objects.get(pk=assignment.comparison_id).parked_at is not None
 
     @rule()
@@ -202,7 +213,11 @@ class Voting(RuleBasedStateMachine):
                 cast_vote(ballot=ballot, assignment=assignment, rules=self.voting_rules, now=self.now)
             return multiple()
         current = Assignment.objects.select_related("comparison").get(pk=assignment.pk)
-        has_room = current.state == "leased" or current.comparison.slot_count < current.comparison.overlap
+        has_room = (
+            current.kind != "main"
+            or current.state == "leased"
+            or current.comparison.slot_count < current.comparison.overlap
+        )
         before = self.ledger.standing_on(assignment.pk)
         result = cast_vote(ballot=ballot, assignment=assignment, rules=self.voting_rules, now=self.now)
         if before:
@@ -253,13 +268,17 @@ class Voting(RuleBasedStateMachine):
         if (vote := Vote.objects.filter(pk=sent[0].vote_id).first()) is None:
             return  # withdrawn
         is_in_time = (self.now - vote.received_at).total_seconds() <= self.voting_rules.undo_seconds
-        if is_in_time and vote.state == "standing" and vote.pk not in self.ledger.excluded:
+        if self.has_left(sent[1].annotator_id):
+            is_in_time = False
+        if is_in_time and vote.state == "standing":
             undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
             self.ledger.states[vote.pk] = "superseded"
+            self.ledger.excluded.discard(vote.pk)
             return
         with pytest.raises(Refused):
             undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
 
+    @precondition(lambda self: self.study.slug != "checked")  # there the rules exclude
     @rule(sent=ballots, is_excluded=st.booleans())
     def exclude(self, sent: tuple[Ballot, Assignment], is_excluded: bool) -> None:
         """A vote is excluded, or its exclusion taken back: its slot stays as it was."""
@@ -272,7 +291,7 @@ class Voting(RuleBasedStateMachine):
 
     @rule(annotator=annotators)
     def withdraw(self, annotator: Annotator) -> None:
-        if not self.has_left(annotator.pk):
+        if annotator.pk not in self.ledger.withdrawn:
             self.ledger.withdraw(annotator)
         withdraw(annotator=annotator, until=None, now=self.now)
 
