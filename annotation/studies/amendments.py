@@ -10,6 +10,7 @@ from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies.creation import Actor, append_version, diffusion_model_of
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest, document, sha256
+from annotation.voting.slots import lock_all
 from generation.refusals import Refused
 
 # What may change although images are being made or votes are in: how many votes, when, by whom, in which words.
@@ -42,6 +43,7 @@ def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = 
         raise Refused("An amendment needs its reason: the report prints it.")
     version = append_version(study=study, manifest=manifest, reason=reason.strip(), actor=actor)
     Study.objects.filter(pk=study.pk).update(manifest_sha256=version.sha256)
+    lock_all(study)  # in the order in which everybody waits for comparisons
     # More votes to come may change a winner that was certain.
     Comparison.objects.filter(study=study).update(overlap=manifest.annotation.overlap, decided_at=None)
     detail = {"changed": changed, "sha256": version.sha256, "reason": version.reason}

@@ -92,8 +92,7 @@ def free(comparison_ids: Collection[int], slots: int = 1) -> None:
 
 def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
     """Uncount a standing vote of each comparison in `voted` and free its slot; free a slot of each in `leased`."""
-    rows = Comparison.objects.filter(pk__in=[*voted, *leased]).order_by("pk")
-    list(rows.select_for_update(no_key=True).values("pk"))
+    _lock([*voted, *leased])
     # What votes that go had decided is no longer sure; the constraint holds in between, too.
     Comparison.objects.filter(pk__in=voted).update(
         slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1, decided_at=None
@@ -107,14 +106,22 @@ def recount(comparison_ids: Collection[int]) -> None:
     For whatever deletes assignments, excludes votes or takes an exclusion back, in its transaction and after it;
     the slots are `take_back`'s.
     """
+    # Locked first: an UPDATE that waited would count with the view from before it waited.
+    _lock(comparison_ids)
     ids = sorted(comparison_ids)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         some = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT])
-        # Locked first: an UPDATE that waited would count with the view from before it waited.
-        list(some.order_by("pk").select_for_update(no_key=True).values("pk"))
         main = Assignment.objects.filter(kind=Assignment.Kind.MAIN)
         lead = Case(When(lead=None, then=None), default=_difference(counted_votes(), FOR_A, FOR_B))
         some.update(left_lead=_difference(main, _LEFT_A, ~_LEFT_A), lead=lead, decided_at=None)
+
+
+def _lock(comparison_ids: Collection[int]) -> None:
+    """Wait for each of the comparisons, in the order of their ids."""
+    ids = sorted(comparison_ids)
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        some = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).order_by("pk")
+        list(some.select_for_update(no_key=True).values("pk"))
 
 
 def _difference(rows: QuerySet[Any], plus: Q, minus: Q) -> Coalesce:
@@ -132,6 +139,7 @@ def take_back_all(annotator: Annotator) -> list[int]:
     """
     main = annotator.assignments.filter(kind=Assignment.Kind.MAIN)
     rows = list(main.select_for_update().values_list("comparison_id", "state"))
+    _lock([comparison for comparison, _state in rows])  # all at once: `recount` must wait for none out of its turn
     if annotator.state != Annotator.State.SCREENED_OUT:
         take_back(
             voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],

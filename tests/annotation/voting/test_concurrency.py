@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -21,7 +22,7 @@ from annotation.voting.annotators import join
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, CastState, cast_vote, vote_and_next
 from annotation.voting.opening import Closure
-from annotation.voting.rules import VotingRules
+from annotation.voting.rules import Allocation, VotingRules
 from generation.refusals import Refused
 from tests.annotation.voting.studies import RULES, assert_invariants, make_annotators, make_study
 
@@ -51,20 +52,22 @@ def ballot(choice: str = "left") -> Ballot:
 def is_false_end(annotator: Annotator) -> bool:
     """Whether a comparison that the annotator has not answered still lacks votes. Votes only grow here."""
     answered = Assignment.objects.filter(annotator=annotator, state__in=["voted", "late"]).values("comparison")
-    return annotator.study.comparisons.filter(vote_count__lt=F("overlap")).exclude(pk__in=answered).exists()
+    wanting = annotator.study.comparisons.filter(vote_count__lt=F("overlap"), decided_at=None)
+    return wanting.exclude(pk__in=answered).exists()
 
 
-def vote_to_the_end(annotator: Annotator) -> bool:
-    """Next, vote, next, vote ... until done; whether that end was false."""
-    following: Next | Closure = next_assignment(annotator=annotator, rules=RULES, now=timezone.now())
+def vote_to_the_end(annotator: Annotator, rules: VotingRules = RULES) -> bool:
+    """Next, vote, next, vote ... until done; whether that end was false. Everybody prefers one model."""
+    following: Next | Closure = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
     while isinstance(following, Next) and following.kind != NextKind.DONE:
         if following.assignment:
+            choice = "left" if following.assignment.left_model == "a" else "right"
             _result, following = vote_and_next(
-                ballot=ballot(), assignment=following.assignment, rules=RULES, now=timezone.now()
+                ballot=ballot(choice), assignment=following.assignment, rules=rules, now=timezone.now()
             )
         else:
             time.sleep(0.01)
-            following = next_assignment(annotator=annotator, rules=RULES, now=timezone.now())
+            following = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
     return is_false_end(annotator)
 
 
@@ -75,6 +78,18 @@ def test_twelve_annotators_exhaust_four_comparisons_exactly() -> None:
     assert not any(ends)
     assert list(study.comparisons.values_list("slot_count", "vote_count")) == [(3, 3)] * 4
     assert Vote.objects.count() == 12
+    assert_invariants(study)
+
+
+@pytest.mark.parametrize("allocation", ["even", "nearly_done", "split"])
+def test_many_at_once_stop_early_with_no_false_end(allocation: Allocation) -> None:
+    study = make_study(comparisons=4, overlap=5, early_stopping=True, allocation=allocation)
+    rules = replace(RULES, undo_seconds=0, stops_early=True, allocation=allocation)
+    annotators = make_annotators(study, 8)
+    assert not any(at_once([partial(vote_to_the_end, annotator, rules) for annotator in annotators]))
+    votes = list(study.comparisons.values_list("vote_count", flat=True))
+    assert min(votes) >= 3
+    assert max(votes) <= 5
     assert_invariants(study)
 
 
