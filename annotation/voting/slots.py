@@ -4,9 +4,9 @@ A slot is a live main assignment or a standing main vote, of anybody but those w
 
 No two transactions wait for each other, because (1) locks are waited for in the order annotator,
 assignment, comparison; (2) whoever holds a comparison skips what others have locked, and (3) only the
-expiry of leases, undoing, withdrawing, screening out and giving back several comparisons wait for more than one
-of them, in the order of their ids; expiry skips locked assignments, and undoing has moved every assignment before
-it waits for the first comparison.
+expiry of leases, undoing, excluding, withdrawing, screening out, amending and giving back several comparisons wait
+for more than one of them, in the order of their ids; expiry skips locked assignments, and undoing has moved every
+assignment before it waits for the first comparison.
 A search that may wait tries one comparison for each transaction: PostgreSQL keeps the lock of a row that
 it waited for even when the row then no longer fits.
 """

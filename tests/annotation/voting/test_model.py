@@ -256,7 +256,7 @@ class Voting(RuleBasedStateMachine):
     def send_again(self, sent: tuple[Ballot, Assignment], choice: str) -> None:
         ballot, assignment = sent
         again = replace(ballot, choice=choice)
-        if self.has_left(assignment.annotator_id):
+        if assignment.annotator_id in self.ledger.withdrawn:  # who was screened out still gets the answer of before
             with pytest.raises(Refused):
                 cast_vote(ballot=again, assignment=assignment, rules=self.voting_rules, now=self.now)
             return
@@ -319,7 +319,7 @@ def drive(*, examples: int, steps: int) -> None:
 
 
 def test_whatever_annotators_do_every_invariant_holds() -> None:
-    drive(examples=20, steps=40)
+    drive(examples=15, steps=40)
 
 
 @pytest.mark.slow
