@@ -5,6 +5,7 @@ from annotation.models.answer import Answer
 from annotation.models.assignment import Assignment
 from annotation.models.comparison import Comparison
 from annotation.models.image_report import ImageReport
+from annotation.models.replay_bundle import ReplayBundle
 from annotation.models.report_job import ReportJob
 from annotation.models.study import ManifestVersion, Study, StudyEvent
 from annotation.models.vote import Vote
@@ -16,6 +17,7 @@ __all__ = [
     "Comparison",
     "ImageReport",
     "ManifestVersion",
+    "ReplayBundle",
     "ReportJob",
     "Study",
     "StudyEvent",

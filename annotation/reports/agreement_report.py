@@ -15,6 +15,7 @@ from annotation.reports.findings.people import PeopleLimits
 from annotation.reports.findings.power import Power
 from annotation.reports.findings.sensitivity import Sensitivity
 from annotation.reports.findings.voters import LongestRun, VoterAgreement
+from annotation.reports.study_data import Tombstone
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.chance import Baseline, ChanceCorrected
 from scoring.statistics.estimate import Estimate, SignificanceTest
@@ -22,7 +23,7 @@ from scoring.statistics.leave_one_out import LeaveOneOut
 from scoring.statistics.reliability import Reliability
 from scoring.statistics.significance import Wilcoxon
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,5 +272,6 @@ class AgreementReport:
     counts: Counts
     quality: Quality
     exclusions: tuple[ExcludedVote, ...]
+    withdrawals: tuple[Tombstone, ...]
     events: tuple[StudyEventFacts, ...]
     results: Results | None

@@ -6,7 +6,7 @@ Nothing is ever unpacked to disk, so names in an archive lead nowhere.
 import hashlib
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -33,15 +33,21 @@ def canonical_json(document: Any) -> bytes:
     return text.encode()
 
 
-def write_archive(path: Path, members: Iterable[tuple[str, Contents]], *, about: Mapping[str, Any]) -> str:
-    """Write the members and, last, the index: `about` and each member's hash. Returns the SHA-256 of the index.
+Entries = dict[str, dict[str, Any]]
+
+
+def write_archive(
+    path: Path, members: Iterable[tuple[str, Contents]], *, about: Callable[[Entries], dict[str, Any]]
+) -> str:
+    """Write the members and, last, the index: each member's hash, and what `about` says of them. Returns the SHA-256
+    of the index.
 
     The index names of every member `sha256` and `byte_count`, and of a CSV table also `row_count` and `rows_sha256`
     (its lines after the head). Who knows the index's hash knows that nothing was changed.
     """
     with ZipFile(path, "w") as file:
         entries = {name: _write(file, name, contents) for name, contents in members}
-        index = canonical_json({**about, "members": entries})
+        index = canonical_json({**about(entries), "members": entries})
         _write(file, INDEX, index)
     return hashlib.sha256(index).hexdigest()
 

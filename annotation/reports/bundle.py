@@ -1,5 +1,6 @@
 """The replay bundle: one archive that holds everything a report is made from, and the report made again from it."""
 
+import hashlib
 import json
 import platform
 from collections.abc import Iterator
@@ -10,8 +11,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from annotation.models import ManifestVersion, Study
-from annotation.reports.archive import INDEX, Archive, Contents, canonical_json, open_archive, write_archive
+from annotation.models import ManifestVersion, ReplayBundle, Study
+from annotation.reports.archive import INDEX, Archive, Contents, Entries, canonical_json, open_archive, write_archive
+from annotation.reports.document import as_document
 from annotation.reports.embedding_files import Rescored, embedding_files, encoders_of, rescored
 from annotation.reports.gathering import gather
 from annotation.reports.study_data import ManifestRow, StudyData
@@ -27,45 +29,61 @@ _PACKAGES = ("semblance", "numpy", "scipy", "statsmodels", "pyarrow", "django")
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that was written: the SHA-256 of its index, and how many votes and members it holds."""
+    """A bundle that was written: the SHA-256 of its index, how many votes and members it holds, and the SHA-256 of the
+    index of the bundle that it replaces, empty where it is the first."""
 
     sha256: str
     votes: int
     members: int
+    replaces: str
 
 
 @dataclass(frozen=True, slots=True)
 class Replay:
     """A bundle that was read and is whole: its data, the index's SHA-256, its members, and scores computed again.
 
-    rescored: by metric; empty where the bundle holds no embeddings of the reported metric.
+    replaces: the SHA-256 of the index of the bundle that it replaces, empty where it is the first. rescored: by metric;
+    empty where the bundle holds no embeddings of the reported metric.
     """
 
     data: StudyData
     sha256: str
     member_count: int
+    replaces: str
     rescored: dict[str, Rescored]
 
 
 def write_bundle(study: Study, path: Path, *, metric: str = "", replaces: Path | None = None) -> Bundle:
     """Write the study's bundle to `path`: the same study gives the same bytes.
 
-    replaces: a former bundle of the study, which the new one then names by its hash.
+    It names the bundle before it by its hash, where that held something else (before a withdrawal, say): the one that
+    was made here last, or `replaces`, a file made elsewhere.
     Raises Refused while the study is sealed, and for a `replaces` that is no bundle of this study.
     """
     data = gather(study, manifest=current_manifest(study), metric=metric)
     if data.is_sealed:
         raise Refused(f"{study} is sealed until it closes: a bundle holds scores and winners.")
-    about = {
-        "kind": KIND,
-        "version": VERSION,
-        "study": study.slug,
-        "metric": data.metric,
-        "manifest_in_force": _in_force(study),
-        "replaces": _predecessor(replaces, study.slug) if replaces else None,
-    }
+    made = study.replay_bundles.filter(metric=data.metric).last()
+    known = ReplayBundle(study=study, metric=data.metric)
+
+    def about(entries: Entries) -> dict[str, Any]:
+        known.contents_sha256 = hashlib.sha256(canonical_json(entries)).hexdigest()
+        known.replaces = _hash_of(replaces, study.slug) if replaces else _former(made, known.contents_sha256)
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "study": study.slug,
+            "metric": data.metric,
+            "manifest_in_force": _in_force(study),
+            "replaces": known.replaces or None,
+            "tombstones": [as_document(row) for row in data.tombstones],
+        }
+
     members = list(_members(study, data))
-    return Bundle(write_archive(path, members, about=about), len(data.votes), len(members))
+    known.sha256 = write_archive(path, members, about=about)
+    if not study.replay_bundles.filter(sha256=known.sha256).exists():
+        known.save()
+    return Bundle(known.sha256, len(data.votes), len(members), known.replaces)
 
 
 def replay(path: Path) -> Replay:
@@ -79,7 +97,7 @@ def replay(path: Path) -> Replay:
         except (KeyError, TypeError, ValueError, ValidationError) as error:
             reason = str(error).splitlines()[0][:200]
             raise Refused(f"{path} does not hold what this version of the program reads: {reason}.") from error
-        return Replay(data, archive.sha256, len(archive.names), again)
+        return Replay(data, archive.sha256, len(archive.names), archive.index.get("replaces") or "", again)
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -110,7 +128,14 @@ def _manifest_name(number: int) -> str:
     return f"manifests/{number}.json"
 
 
-def _predecessor(path: Path, slug: str) -> str:
+def _former(made: ReplayBundle | None, contents_sha256: str) -> str:
+    """What the bundle that was made last is to a new one: the same once more, or its predecessor."""
+    if made is None:
+        return ""
+    return made.replaces if made.contents_sha256 == contents_sha256 else made.sha256
+
+
+def _hash_of(path: Path, slug: str) -> str:
     with open_archive(path) as archive:
         if archive.index.get("study") != slug:
             raise Refused(f"{path} is no bundle of {slug}: it cannot be replaced by one.")

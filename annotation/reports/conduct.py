@@ -91,7 +91,7 @@ def counts(data: StudyData) -> Counts:
         excluded_votes=int(votes.is_excluded.sum()),
         late_votes=data.late_count,
         undone_votes=data.superseded_count,
-        withdrawn_votes=data.withdrawn_vote_count,
+        withdrawn_votes=sum(stone.votes for stone in data.tombstones),
         withdrawn_annotators=sum(row.state == Annotator.State.WITHDRAWN for row in data.annotators),
         annotators=len(np.unique(votes.annotator[is_counted])),
         simulated_annotators=int(is_simulated[np.unique(votes.annotator[is_counted])].sum()),

@@ -13,10 +13,9 @@ from annotation.reports.counting import outcome_of
 from annotation.reports.gathering import (
     CHOICE,
     EXCLUDED,
-    choose_metric,
+    chosen_metric,
     is_sealed,
     main_votes,
-    metrics_of,
     scores_of,
 )
 from annotation.studies.manifest import Manifest
@@ -27,7 +26,7 @@ def explored_metric(study: Study, *, manifest: Manifest, metric: str = "") -> st
     """The metric to explore by, chosen as for a report. Raises Refused for an unknown one and while sealed."""
     if is_sealed(study, manifest=manifest):
         raise Refused("The study is sealed until it closes: its comparisons show scores, winners and votes.")
-    return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
+    return chosen_metric(study, manifest=manifest, metric=metric)
 
 
 def explored_rows(study: Study, *, metric: str) -> tuple[ComparisonRow, ...]:

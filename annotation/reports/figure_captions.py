@@ -8,7 +8,7 @@ from scoring.statistics.estimate import Estimate
 
 CLAIM, AGREEMENT, BOX, DENSITY = "claim", "agreement", "scores-box", "scores-density"
 BOOTSTRAP, VOTES, VOTERS, MARGIN, CALIBRATION = "bootstrap", "votes", "annotators", "margin", "calibration"
-IMAGES = "images"  # only where images were embedded; the others wherever there are votes and scores
+IMAGES, SCORES_BY_IMAGES = "images", "scores-images"  # only where images were embedded; the others always
 FIGURES = (CLAIM, AGREEMENT, BOOTSTRAP, VOTES, BOX, DENSITY, MARGIN, CALIBRATION, VOTERS)
 
 Numbers = tuple[tuple[Row, Estimate], ...]

@@ -21,13 +21,14 @@ from annotation.reports.figure_captions import (
     DENSITY,
     IMAGES,
     MARGIN,
+    SCORES_BY_IMAGES,
     VOTERS,
     VOTES,
     Numbers,
     agreement_numbers,
     claim_numbers,
 )
-from annotation.reports.margin_figures import bootstrap, by_images, by_margin, calibration_curve
+from annotation.reports.margin_figures import bootstrap, by_images, by_margin, calibration_curve, scores_by_images
 from annotation.reports.presentation import Row
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET, STYLE, to_svg
 from annotation.reports.vote_figures import voters, votes_by_comparison
@@ -182,6 +183,7 @@ DRAWINGS: dict[str, Callable[[AgreementReport, Results], Figure]] = {
     BOOTSTRAP: bootstrap,
     MARGIN: by_margin,
     IMAGES: by_images,
+    SCORES_BY_IMAGES: scores_by_images,
     CALIBRATION: calibration_curve,
     VOTES: votes_by_comparison,
     VOTERS: voters,

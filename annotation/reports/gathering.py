@@ -23,6 +23,7 @@ from annotation.reports.study_data import (
     Exclusion,
     ManifestRow,
     StudyData,
+    Tombstone,
     VoteArrays,
     pseudonym,
 )
@@ -48,7 +49,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
     """
     sealed = is_sealed(study, manifest=manifest)
     metrics = metrics_of(study)
-    chosen = choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
     annotators = list(study.annotators.order_by("pk"))
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes = main_votes(study)
@@ -67,7 +68,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
-        withdrawn_vote_count=sum(row.withdrawn_vote_count for row in annotators),
+        tombstones=_tombstones(annotators),
         checks=gather_checks(study, annotators),
         annotators=tuple(
             AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated, row.broken_rules)
@@ -84,6 +85,16 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
 def main_votes(study: Study) -> QuerySet[Vote]:
     """The study's votes on main assignments: the only ones that count for agreement and reliability."""
     return Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
+
+
+def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
+    """The id is the seed that a withdrawal draws anew: nothing was ever shown by it, and nobody else knows it."""
+    stones = [
+        Tombstone(f"{row.seed:016x}", row.withdrawn_vote_count, row.withdrawn_at)
+        for row in annotators
+        if row.withdrawn_at is not None
+    ]
+    return tuple(sorted(stones, key=lambda stone: (stone.withdrawn_at, stone.id)))
 
 
 # --- metrics ------------------------------------------------------------------------------------
@@ -105,10 +116,10 @@ def metrics_of(study: Study) -> tuple[str, ...]:
 
 def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
     """The metric that `gather` would report. Raises Refused as it does."""
-    return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
+    return _choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
 
 
-def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
+def _choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
     """The metric that was asked for, else the study's own, else the only one there is. Raises Refused otherwise."""
     if wanted:
         if wanted not in metrics:

@@ -1,6 +1,7 @@
 """The report as HTML: the parts that a page shows, and one self-contained file without any outside address."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,15 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.contact_sheets import TellingComparison
 from annotation.reports.figure_captions import claim_figure
 from annotation.reports.figures import draw
-from annotation.reports.presentation import Figure
+from annotation.reports.numbers import count
+from annotation.reports.presentation import Figure, Table
 from annotation.reports.sections import sections
 
 STYLESHEETS = ("pages.css", "reports/report.css")
+MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
 
 
 def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
@@ -25,11 +29,15 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
         return {"figure": figure, "drawing": drawing(figure)}
 
     parts = [
-        {"section": section, "figures": [drawn(figure) for figure in section.figures]} for section in sections(report)
+        {
+            "section": section,
+            "tables": [_cut(table) for table in section.tables],
+            "figures": [drawn(figure) for figure in section.figures],
+        }
+        for section in sections(report)
     ]
     claim = drawn(claim_figure(report, report.results)) if report.results else None
-    sentence = report.claim.replace(" %", "\u00a0%")  # a line never breaks before its per cent
-    return {"report": report, "claim": sentence, "parts": parts, "claim_figure": claim}
+    return {"report": report, "claim": report.claim, "parts": parts, "claim_figure": claim}
 
 
 def figures_of(report: AgreementReport) -> list[Figure]:
@@ -38,15 +46,24 @@ def figures_of(report: AgreementReport) -> list[Figure]:
     return claim + [figure for section in sections(report) for figure in section.figures]
 
 
-def to_html(report: AgreementReport) -> str:
-    """One file that holds everything it shows: styles, figures, tables."""
+def _cut(table: Table) -> Table:
+    """A table that a page can hold; its caption says what was left out, and where it is."""
+    if len(table.rows) <= MOST_ROWS:
+        return table
+    said = f"{table.caption}: the first {count(MOST_ROWS)} of {count(len(table.rows))}; the JSON and CSV hold them all"
+    return replace(table, caption=said, rows=table.rows[:MOST_ROWS])
+
+
+def to_html(report: AgreementReport, *, telling: Sequence[TellingComparison] = ()) -> str:
+    """One file that holds everything it shows: styles, figures, tables, and contact sheets where there are any."""
 
     def inline(figure: Figure) -> SafeString:
         label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
         return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
 
     css = mark_safe("\n".join(map(_stylesheet, STYLESHEETS)))  # noqa: S308 - our own files
-    return render_to_string("reports/file.html", page_context(report, drawing=inline) | {"css": css})
+    context = page_context(report, drawing=inline) | {"css": css, "telling": telling}
+    return render_to_string("reports/file.html", context)
 
 
 def _stylesheet(name: str) -> str:

@@ -63,7 +63,8 @@ def _breakable(text: str) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    lines = ["", rf"\subsection*{{{escape(section.title)}}}"]
+    level = "subsubsection" if section.is_part else "subsection"
+    lines = ["", rf"\{level}*{{{escape(section.title)}}}"]
     lines += [escape(paragraph) + "\n" for paragraph in section.paragraphs]
     if section.is_numeric:
         lines += _longtable("p{5.2cm}rlp{5.6cm}", ("Quantity", "Value", "Interval", "n and method"), _numbers(section))

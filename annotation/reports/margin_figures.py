@@ -6,8 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.claim import metric_name
 from annotation.reports.parts.calibration import dot_step
-from annotation.reports.svg import INK, LINE, QUIET
+from annotation.reports.svg import INK, LINE, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET
 
 WIDTH = 5.6  # inches, as all figures
 _PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
@@ -73,6 +74,27 @@ def by_images(_report: AgreementReport, found: Results) -> Figure:
     axes.yaxis.set_major_formatter(_PERCENT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Images a set")
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0, fontsize=10)
+    return figure
+
+
+def scores_by_images(report: AgreementReport, found: Results) -> Figure:
+    """Each model's mean score against the number of images: percentiles over subsets, and a single set's error."""
+    figure, axes = _axes(2.7)
+    noise = found.image_noise
+    lines = (("A", noise.scores_a, MODEL_A_COLOUR, "-"), ("B", noise.scores_b, MODEL_B_COLOUR, (0, (5, 2))))
+    for letter, rows, colour, dashes in lines:
+        counts = [row.images for row in rows]
+        values = np.array([row.score.value for row in rows], dtype=np.float64)
+        errors = np.array([row.set_error for row in rows])
+        lows = [value if row.score.low is None else row.score.low for row, value in zip(rows, values, strict=True)]
+        highs = [value if row.score.high is None else row.score.high for row, value in zip(rows, values, strict=True)]
+        axes.fill_between(counts, values - errors, values + errors, color=colour, alpha=0.1, linewidth=0)
+        axes.fill_between(counts, lows, highs, color=colour, alpha=0.3, linewidth=0)
+        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=letter)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Images a set")
+    axes.set_ylabel(metric_name(report.study.metric).partition(" (")[0])
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, borderaxespad=0, fontsize=10)
     return figure
 

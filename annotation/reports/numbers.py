@@ -54,6 +54,15 @@ def probability(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"= {p:.3f}"
 
 
+def significant(value: float) -> str:
+    """A number to four significant digits.
+
+    >>> significant(-0.083333), significant(30.0)
+    ('−0.08333', '30')
+    """
+    return _minus(f"{value:.4g}")
+
+
 def count(number: int | None) -> str:
     """A count, or a dash where there is none to count."""
     return "–" if number is None else f"{number:,}".replace(",", "\u202f")

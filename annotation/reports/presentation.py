@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from annotation.reports.numbers import coefficient, percent, probability
+from annotation.reports.numbers import coefficient, percent, probability, significant
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
@@ -49,7 +49,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report, to be read from top to bottom."""
+    """A part of the report, to be read from top to bottom. is_part: it belongs to the section before it."""
 
     key: str
     title: str
@@ -57,6 +57,7 @@ class Section:
     rows: tuple[Row, ...] = ()
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
+    is_part: bool = False
 
     @property
     def is_numeric(self) -> bool:
@@ -77,7 +78,7 @@ def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:
     """A test by its p-value, its statistic in the remark."""
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
-    statistic = "" if test.statistic is None else f", statistic {test.statistic:.4g}"
+    statistic = "" if test.statistic is None else f", statistic {significant(test.statistic)}"
     method = without_resampling(test.method) + statistic
     return Row(label, value, n=test.n, method=method, remark=_joined(test.reason, remark))
 

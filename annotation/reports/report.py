@@ -27,6 +27,7 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
         counts=counts,
         quality=conduct.quality(data),
         exclusions=conduct.exclusions(data),
+        withdrawals=data.tombstones,
         events=conduct.event_facts(data),
         results=found,
     )

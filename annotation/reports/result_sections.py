@@ -151,7 +151,7 @@ def _scores(report: AgreementReport, found: Results) -> Section:
         significance_row("Distributions differ", scores.kolmogorov_smirnov, remark="a replication: pairing ignored"),
         significance_row("Distributions differ, pairing kept", scores.kolmogorov_smirnov_sign_flip),
     )
-    return Section("scores", "The scores", (), rows, (table,), score_figures(report, found))
+    return Section("scores", "The scores of the two models", (), rows, (table,), score_figures(report, found))
 
 
 def _model(name: str, scores: ModelScores) -> tuple[str, ...]:

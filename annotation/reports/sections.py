@@ -107,7 +107,13 @@ def _quality(report: AgreementReport) -> Section:
     )
     head = ("Annotator", "Kind", "State", "Votes", "Excluded", "Ties", "Left", "Median time")
     table = Table("Annotators, under pseudonyms in the order they came", head, people, tuple(range(3, 8)), is_long=True)
-    return Section("quality", "How the votes were given", rows=tuple(rows), tables=(table,) if people else ())
+    return Section(
+        "quality",
+        "How the votes were given",
+        rows=tuple(rows),
+        tables=(table,) if people else (),
+        is_part=report.results is not None,
+    )
 
 
 def _design(report: AgreementReport) -> Section:
@@ -126,7 +132,7 @@ def _design(report: AgreementReport) -> Section:
     opened = f"Opened {study.opened_at:%Y-%m-%d %H:%M} UTC. " if study.opened_at else "Never opened for votes. "
     closed = f"Closed {study.closed_at:%Y-%m-%d %H:%M} UTC." if study.closed_at else "Not closed."
     paragraphs = (opened + closed, preregistration(report))
-    return Section("design", "Design and amendments", paragraphs, _design_rows(report.manifest), (table,))
+    return Section("design", "Design and amendments", paragraphs, _design_rows(report.manifest), (table,), is_part=True)
 
 
 def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:

@@ -152,12 +152,21 @@ class EventRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What stays of an annotator who withdrew: a random id, how many votes were deleted, when."""
+
+    id: str
+    votes: int
+    withdrawn_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StudyData:
     """What a report is made from. While `is_sealed`, scores and models behind votes were not even read.
 
     first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
-    withdrawn_vote_count: votes that withdrawals deleted. checks: the answered attention checks.
+    tombstones: of the annotators who withdrew, in the order of their withdrawals. checks: the answered attention checks.
     metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
     B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
     None while the study is sealed.
@@ -177,7 +186,7 @@ class StudyData:
     votes: VoteArrays
     late_count: int
     superseded_count: int
-    withdrawn_vote_count: int
+    tombstones: tuple[Tombstone, ...]
     checks: ChecksData
     annotators: tuple[AnnotatorRow, ...]
     manifest_versions: tuple[ManifestRow, ...]

@@ -1,11 +1,13 @@
 """The report on the web, for staff: the page, its figures as files of their own, and a download in each format."""
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp_replace
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
@@ -15,11 +17,12 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import ReportJob, Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.asking import ask, ask_again, finished_report
+from annotation.reports.downloads import DOWNLOADS
+from annotation.reports.explorer import ORDERS
 from annotation.reports.figures import draw
 from annotation.reports.gathering import chosen_metric, metrics_of
 from annotation.reports.html import figures_of, page_context
 from annotation.reports.presentation import Figure
-from annotation.reports.rendering import FORMATS
 from annotation.reports.svg import as_file
 from annotation.studies.current import current_manifest
 from annotation.web.staff import staff_page
@@ -46,7 +49,10 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         return format_html('<img src="{}" alt="{}">', source, f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
-    return render(request, "reports/page.html", context | {"formats": FORMATS, "query": _query(request), "job": job})
+    downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
+    explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
+    context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
+    return render(request, "reports/page.html", context)
 
 
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
@@ -63,14 +69,20 @@ def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 
 @require_safe
 @staff_page
-def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
-    """The report as a download."""
-    if report_format not in FORMATS:
+def report_file(request: HttpRequest, slug: str, report_format: str) -> FileResponse:
+    """The report as a download, also its figures, its literature and its replay bundle."""
+    if report_format not in DOWNLOADS:
         raise Http404
-    chosen = FORMATS[report_format]
-    response = HttpResponse(chosen.render(_report_or_404(request, slug)), content_type=chosen.content_type)
-    response["Content-Disposition"] = f'attachment; filename="{slug}-report.{chosen.suffix}"'
-    return response
+    chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
+    if chosen.has_results and report.results is None:
+        raise Http404
+    # The folder goes once the file is open; the bytes go with the last who reads them.
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "report"
+        chosen.write(get_object_or_404(Study, slug=slug), report, path)
+        file = path.open("rb")
+    name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
+    return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
 
 
 def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:

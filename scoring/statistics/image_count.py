@@ -1,4 +1,4 @@
-"""How many images of a set are enough: the agreement that fewer of the same images would have shown."""
+"""How many images of a set are enough: the scores and the agreement that fewer of the same images would have shown."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +25,49 @@ class AtImages:
     images: int
     agreement: Estimate
     same_winner: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreAtImages:
+    """What subsets of a number of images say of the scores of one model's sets.
+
+    score: mean over sets; its bounds are percentiles over subsets. The mean over all subsets is the score itself, with
+    however few images: what fewer images cost is certainty. set_error: how far a single set's score strays from its
+    score with all images, root mean square over sets and subsets, in points.
+    """
+
+    images: int
+    score: Estimate
+    set_error: float
+
+
+def scores_by_images(similarities: ArrayLike, *, resampling: Resampling) -> tuple[ScoreAtImages, ...]:
+    """Draw subsets of 2, 3, … N seeds without replacement, the same for all sets.
+
+    similarities: (n, N, N) as `scoring.consistency.pairwise_similarities` gives them, row i from the same seed in all
+    n sets. Returns one row for each number of images from 2 to N; `resampling.resamples` subsets each, seeded as in
+    `agreement_by_images`, so that both speak of the same subsets. Raises ValueError for an array of another shape.
+    """
+    pairs = np.asarray(similarities, dtype=np.float64)
+    if pairs.ndim != 3 or pairs.shape[1] != pairs.shape[2]:
+        raise ValueError(f"similarities are square matrices, one a set, not {pairs.shape}")
+    if not len(pairs):
+        return ()
+    seeds = pairs.shape[1]
+    whole = _means(pairs, np.ones((1, seeds)))[0]
+    rng = np.random.default_rng(resampling.seed)
+    return tuple(
+        _score_at(whole, _means(pairs, _subsets(rng, seeds, images, resampling)), images, resampling)
+        for images in range(2, seeds + 1)
+    )
+
+
+def _score_at(whole: Floats, scores: Floats, images: int, resampling: Resampling) -> ScoreAtImages:
+    return ScoreAtImages(
+        images=images,
+        score=_over_subsets(scores.mean(axis=1), len(whole), resampling),
+        set_error=float(np.sqrt(((scores - whole) ** 2).mean())),
+    )
 
 
 def agreement_by_images(
@@ -64,10 +107,15 @@ def _subsets(rng: np.random.Generator, seeds: int, images: int, resampling: Resa
 
 def _winners(between: Floats, subsets: Floats) -> Signs:
     """(subsets, n) winners by the mean over the pairs inside each subset."""
+    means = _means(between, subsets)
+    return metric_winners(means.ravel()).reshape(means.shape)
+
+
+def _means(between: Floats, subsets: Floats) -> Floats:
+    """(subsets, n) means over the pairs inside each subset."""
     pairs = subsets.sum(axis=1) * (subsets.sum(axis=1) - 1)
     columns = [_sums_of_pairs(block, subsets) / pairs[:, np.newaxis] for block in _blocks(between, len(subsets))]
-    means = np.concatenate(columns, axis=1)
-    return metric_winners(means.ravel()).reshape(means.shape)
+    return np.concatenate(columns, axis=1)
 
 
 def _blocks(between: Floats, subsets: int) -> Iterator[Floats]:

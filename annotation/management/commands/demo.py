@@ -23,9 +23,10 @@ from django.urls import reverse
 
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
+from annotation.reports.downloads import text_of
 from annotation.reports.files import whole_file
 from annotation.reports.making import make_report
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.rendering import FORMATS
 from annotation.studies.lifecycle import close, create_study, open_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
@@ -121,7 +122,7 @@ class Command(BaseCommand):
         report = make_report(study).report
         for report_format in FORMATS:
             with whole_file(self.folder / f"report.{ENDINGS.get(report_format, report_format)}") as path:
-                path.write_text(render(report, report_format), encoding="utf-8")
+                path.write_text(text_of(report, report_format, study), encoding="utf-8")
         call_command("export_votes", study.slug, out=self.folder / "votes.csv", stdout=self.stdout)
         self._step("Report", f"{_short(self.folder)}/report.* ({', '.join(FORMATS)})")
         for line in (*report.notices, report.claim):

@@ -8,10 +8,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle import Replay, replay, write_bundle
+from annotation.reports.downloads import text_of
 from annotation.reports.files import whole_file
 from annotation.reports.making import make_report
 from annotation.reports.paper import bibliography, write_comparisons, write_figures
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.rendering import FORMATS
 from annotation.reports.report import build_report
 from generation.refusals import Refused
 
@@ -61,22 +62,24 @@ class Command(BaseCommand):
             made = write_bundle(study, path, metric=options["metric"], replaces=options["replaces"])
         self.stdout.write(f"{options['out']}")
         self.stdout.write(f"{made.votes} votes, {made.members} members; SHA-256 of its index: {made.sha256}")
+        if made.replaces:
+            self.stdout.write(f"It replaces the bundle with the index {made.replaces}")
 
     def _report(self, options: dict[str, Any]) -> None:
-        report = self._replayed(options) if options["from_bundle"] else self._of_study(options)
+        study = None if options["from_bundle"] else Study.objects.get(slug=options["study"])
+        report = self._of_study(study, options["metric"]) if study else self._replayed(options)
         if options["out"] is None:
-            self.stdout.write(_text(report, options["format"]), ending="")
+            self.stdout.write(_text(report, options["format"], study), ending="")
             return
-        for path in _write(report, options["format"], options["out"]):
+        for path in _write(report, options["format"], options["out"], study):
             self.stdout.write(f"{path}")
         for line in (*report.notices, report.claim):
             self.stdout.write(line)
 
-    def _of_study(self, options: dict[str, Any]) -> AgreementReport:
-        study = Study.objects.get(slug=options["study"])
+    def _of_study(self, study: Study, metric: str) -> AgreementReport:
         if not self.stderr.isatty():
-            return make_report(study, metric=options["metric"]).report
-        made = make_report(study, metric=options["metric"], progress=self._tell)
+            return make_report(study, metric=metric).report
+        made = make_report(study, metric=metric, progress=self._tell)
         self._tell(1.0, "")
         return made.report
 
@@ -95,11 +98,11 @@ class Command(BaseCommand):
         return build_report(found.data)
 
 
-def _text(report: AgreementReport, report_format: str) -> str:
-    return bibliography() if report_format == BIBTEX else render(report, report_format)
+def _text(report: AgreementReport, report_format: str, study: Study | None) -> str:
+    return bibliography() if report_format == BIBTEX else text_of(report, report_format, study)
 
 
-def _write(report: AgreementReport, report_format: str, out: Path) -> list[Path]:
+def _write(report: AgreementReport, report_format: str, out: Path, study: Study | None) -> list[Path]:
     """Write the report in a format; returns the files."""
     if report_format == FIGURES:
         return write_figures(report, out)
@@ -107,12 +110,17 @@ def _write(report: AgreementReport, report_format: str, out: Path) -> list[Path]
         if report_format == PARQUET:
             write_comparisons(report, path)
         else:
-            path.write_text(_text(report, report_format), encoding="utf-8")
+            path.write_text(_text(report, report_format, study), encoding="utf-8")
     return [out]
 
 
 def _verdict(found: Replay) -> tuple[str, ...]:
     lines = [f"Every hash of {found.member_count} members holds; SHA-256 of the bundle's index: {found.sha256}"]
+    if found.replaces:
+        lines.append(f"It replaces the bundle with the index {found.replaces}")
+    if found.data.tombstones:
+        votes = sum(stone.votes for stone in found.data.tombstones)
+        lines.append(f"Withdrawals before it was made: {len(found.data.tombstones)}, with {votes} votes")
     for again in found.rescored.values():
         same = again.count - again.differing
         lines.append(

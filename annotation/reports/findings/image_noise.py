@@ -7,7 +7,7 @@ import numpy as np
 from annotation.reports.findings.analysed import Analysed, within_budget
 from annotation.reports.study_data import Similarities, StudyData
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.image_count import AtImages, agreement_by_images
+from scoring.statistics.image_count import AtImages, ScoreAtImages, agreement_by_images, scores_by_images
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.seed_noise import CLEAR, agreement_where_clear, seed_noise
 
@@ -32,7 +32,8 @@ class ImageNoise:
 
     images: N, None where there are none. comparisons: those analysed whose images could be resampled. doubtful: of
     these, those that other seeds could well have turned, flip above .05. agreement_where_clear: strict, without them.
-    margins: one row a comparison. by_images: with 2, 3, … N of the images. reason: why nothing is there.
+    margins: one row a comparison. by_images, scores_a, scores_b: with 2, 3, … N of the images. reason: why nothing is
+    there.
     """
 
     images: int | None
@@ -41,6 +42,8 @@ class ImageNoise:
     agreement_where_clear: Estimate
     margins: tuple[NoisyMargin, ...]
     by_images: tuple[AtImages, ...]
+    scores_a: tuple[ScoreAtImages, ...]
+    scores_b: tuple[ScoreAtImages, ...]
     reason: str
 
 
@@ -51,7 +54,7 @@ def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> I
     if not len(ours):
         reason = similarities.reason or "no comparison has votes, scores and embedded images"
         undefined = Estimate.undefined(reason, n=0, level=resampling.level, method="Wilson")
-        return ImageNoise(None, 0, None, undefined, (), (), reason)
+        return ImageNoise(None, 0, None, undefined, (), (), (), (), reason)
     a, b = similarities.a[theirs], similarities.b[theirs]
     images = a.shape[1]
     pairs = len(a) * images**2
@@ -77,5 +80,7 @@ def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> I
             for position, row in zip(positions, noise, strict=True)
         ),
         by_images=agreement_by_images(kept.people[ours], a - b, resampling=subsets),
+        scores_a=scores_by_images(a, resampling=subsets),
+        scores_b=scores_by_images(b, resampling=subsets),
         reason="",
     )

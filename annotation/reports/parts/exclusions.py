@@ -11,8 +11,9 @@ from scoring.statistics.estimate import Estimate
 def exclusions_section(report: AgreementReport) -> Section:
     """The list; and, where nothing is sealed, what difference the exclusions make."""
     paragraphs = ("Nobody is excluded for disagreeing with the metric or with the majority.",)
+    withdrawn = _withdrawals(report)
     if not report.exclusions:
-        return Section("exclusions", "Exclusions", (*paragraphs, "No vote was excluded."))
+        return Section("exclusions", "Exclusions", (*paragraphs, "No vote was excluded."), tables=withdrawn)
     table = Table(
         "Every excluded vote with its reason",
         ("Comparison", "Prompt", "Annotator", "Reason"),
@@ -21,7 +22,15 @@ def exclusions_section(report: AgreementReport) -> Section:
         is_long=True,
     )
     compared = () if report.results is None else _with_and_without(report.results)
-    return Section("exclusions", "Exclusions", paragraphs, tables=(*compared, table))
+    return Section("exclusions", "Exclusions", paragraphs, tables=(*compared, table, *withdrawn))
+
+
+def _withdrawals(report: AgreementReport) -> tuple[Table, ...]:
+    """What stays of whoever withdrew; their votes were deleted and are counted nowhere."""
+    rows = tuple((row.id, str(row.votes), f"{row.withdrawn_at:%Y-%m-%d %H:%M}") for row in report.withdrawals)
+    head = ("Tombstone", "Votes deleted", "When (UTC)")
+    caption = "Annotators who withdrew: a random id, how many votes were deleted, and when"
+    return (Table(caption, head, rows, (1,), is_long=True),) if rows else ()
 
 
 def _excluded(row: ExcludedVote) -> tuple[str, ...]:

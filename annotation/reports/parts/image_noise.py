@@ -1,18 +1,19 @@
 """What the scores owe to the images that there happen to be. Pure."""
 
 from annotation.reports.agreement_report import Results
-from annotation.reports.figure_captions import IMAGES
+from annotation.reports.figure_captions import IMAGES, SCORES_BY_IMAGES
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.numbers import percent, probability, score
 from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, share_row
 from scoring.statistics.estimate import Estimate
+from scoring.statistics.image_count import ScoreAtImages
 
 
 def image_noise_section(found: Results) -> Section:
     """Resampled seeds, the agreement without doubtful comparisons, and fewer images a set."""
     noise, title = found.image_noise, "What the scores owe to the images"
     if noise.images is None:
-        return Section("image-noise", title, (f"Undefined: {noise.reason}.",))
+        return Section("image-noise", title, (f"Undefined: {noise.reason}.",), is_part=True)
     rows = (
         Row("Comparisons that other seeds could well have turned", str(noise.doubtful), n=noise.comparisons),
         share_row("Agreement without these, strict", noise.agreement_where_clear),
@@ -23,7 +24,7 @@ def image_noise_section(found: Results) -> Section:
         "than 5 % of the resamples. Fewer images: subsets of the same images, the same seeds everywhere; the brackets "
         "are percentiles over subsets and say nothing of other prompts."
     )
-    return Section("image-noise", title, (text,), rows, (_by_images(noise),), _figures(noise))
+    return Section("image-noise", title, (text,), rows, (_by_images(noise),), _figures(noise), is_part=True)
 
 
 def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
@@ -37,14 +38,40 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
     )
     words = f"agreement {_spread(fewest.agreement)} with {fewest.images} images, "
     words += f"{_spread(all_of_them.agreement)} with {all_of_them.images}"
-    return (Figure(IMAGES, "Agreement by number of images", caption, words),)
+    return _score_figure(noise), Figure(IMAGES, "Agreement by number of images", caption, words)
+
+
+def _score_figure(noise: ImageNoise) -> Figure:
+    caption = (
+        f"Mean score of each model's sets with 2 to {noise.images} of their images; n = {noise.comparisons} sets a "
+        f"model. Lines: mean over subsets of the images; dark bands: {noise.scores_a[0].score.method}; light bands: "
+        "how far the score of a single set strays from its score with all images, root mean square."
+    )
+    words = "; ".join(
+        f"{name}: a single set strays by {score(rows[0].set_error)} points with {rows[0].images} images, by "
+        f"{score(rows[len(rows) // 2].set_error)} with {rows[len(rows) // 2].images}"
+        for name, rows in (("A", noise.scores_a), ("B", noise.scores_b))
+    )
+    return Figure(SCORES_BY_IMAGES, "Score by number of images", caption, words)
 
 
 def _by_images(noise: ImageNoise) -> Table:
-    rows = tuple((str(row.images), _spread(row.agreement), _spread(row.same_winner)) for row in noise.by_images)
-    head = ("Images a set", "Agreement", "Winner as with all")
+    rows = tuple(
+        (str(row.images), _spread(row.agreement), _spread(row.same_winner), *map(_points, (a, b)))
+        for row, a, b in zip(noise.by_images, noise.scores_a, noise.scores_b, strict=True)
+    )
+    head = ("Images a set", "Agreement", "Winner as with all", "Score of A ± of a set", "Score of B ± of a set")
     subsets = noise.by_images[0].agreement.method if noise.by_images else ""
-    return Table(f"Had there been fewer images: {noise.comparisons} comparisons, {subsets}", head, rows, (0, 1, 2))
+    return Table(
+        f"Had there been fewer images: {noise.comparisons} comparisons, {subsets}", head, rows, (0, 1, 2, 3, 4)
+    )
+
+
+def _points(row: ScoreAtImages) -> str:
+    """The mean score, its percentiles, and how far a single set strays."""
+    mean = row.score
+    bounds = "" if mean.low is None or mean.high is None else f" [{score(mean.low)}, {score(mean.high)}]"
+    return f"{score(mean.value)}{bounds} ± {score(row.set_error)}"
 
 
 def _spread(estimate: Estimate) -> str:

@@ -30,7 +30,8 @@ def sensitivity_section(report: AgreementReport, found: Results) -> Section:
         "(Owen, 2007), which makes majorities noisier and moves the agreement down; and the winners are those of Dawid "
         "and Skene's model (1979), which weighs annotators by how reliable they seem. Neither replaces the headline."
     )
-    return Section("sensitivity", "Other ways to compute it", (text,), tuple(rows), figures=_figures(report, found))
+    figures = _figures(report, found)
+    return Section("sensitivity", "Other ways to compute it", (text,), tuple(rows), figures=figures, is_part=True)
 
 
 def _skill_row(model: SkillModel) -> Row:

@@ -13,6 +13,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.models import ManifestVersion, Study, StudyEvent
 from annotation.reports import archive
@@ -20,9 +21,11 @@ from annotation.reports.archive import INDEX
 from annotation.reports.bundle import replay, write_bundle
 from annotation.reports.document import to_json
 from annotation.reports.gathering import gather
+from annotation.reports.html import to_html
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import document, sha256
+from annotation.voting.withdrawal import withdraw
 from generation.refusals import Refused
 from scoring.models import Encoder, ImageEmbedding, SetScore
 from scoring.scores import score_set
@@ -310,13 +313,47 @@ def test_the_command_writes_a_bundle_and_reports_from_it(tmp_path: Path) -> None
     assert index_sha256 in err.getvalue()
 
 
-def test_a_new_bundle_names_the_one_it_replaces(tmp_path: Path) -> None:
+def index_of(path: Path) -> dict[str, Any]:
+    with zipfile.ZipFile(path) as file:
+        index: dict[str, Any] = json.loads(file.read(INDEX))
+        return index
+
+
+def test_after_a_withdrawal_a_new_bundle_names_its_predecessor_and_the_tombstone(tmp_path: Path) -> None:
+    study, path = weather(), tmp_path / "weather.zip"
+    first = write_bundle(study, path)
+    assert index_of(path)["replaces"] is None
+    annotator, now = study.annotators.order_by("pk")[1], timezone.now()
+    withdraw(annotator=annotator, until=None, now=now)
+    second = write_bundle(study, path)
+    index = index_of(path)
+    assert index["replaces"] == second.replaces == first.sha256
+    annotator.refresh_from_db()
+    (stone,) = index["tombstones"]
+    assert stone == {"id": f"{annotator.seed:016x}", "votes": 3, "withdrawn_at": now.isoformat()}
+    assert write_bundle(study, path) == second
+    report = build_report(replay(path).data)
+    assert report.withdrawals[0].votes == report.counts.withdrawn_votes == 3
+    assert stone["id"] in to_html(report)
+    out, err = StringIO(), StringIO()
+    call_command("report", from_bundle=path, format="txt", stdout=out, stderr=err)
+    assert f"It replaces the bundle with the index {first.sha256}" in err.getvalue()
+    assert "Withdrawals before it was made: 1, with 3 votes" in err.getvalue()
+
+
+def test_bundles_by_other_metrics_and_studies_are_no_predecessors(tmp_path: Path) -> None:
+    study = weather()
+    write_bundle(study, tmp_path / "first.zip")
+    assert write_bundle(study, tmp_path / "lpips.zip", metric="../lpips").replaces == ""
+    other, _ = make_study(Plan([["A"]], [(1, 2)], slug="other"))
+    assert write_bundle(other, tmp_path / "other.zip").replaces == ""
+
+
+def test_a_bundle_made_elsewhere_is_named_where_it_is_given(tmp_path: Path) -> None:
     study = weather()
     first = write_bundle(study, tmp_path / "first.zip")
-    StudyEvent.objects.create(study=study, verb="withdraw", detail={"votes": 3})
-    write_bundle(study, tmp_path / "second.zip", replaces=tmp_path / "first.zip")
-    with zipfile.ZipFile(tmp_path / "second.zip") as file:
-        assert json.loads(file.read(INDEX))["replaces"] == first.sha256
+    study.replay_bundles.all().delete()
+    assert write_bundle(study, tmp_path / "second.zip", replaces=tmp_path / "first.zip").replaces == first.sha256
     other, _ = make_study(Plan([["A"]], [(1, 2)], slug="other"))
     with pytest.raises(Refused, match="no bundle of other"):
         write_bundle(other, tmp_path / "third.zip", replaces=tmp_path / "first.zip")

@@ -1,15 +1,21 @@
 """The report on the web: who may see it, and under which content security policy."""
 
 import json
+import zipfile
+from io import BytesIO
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study
+from annotation.reports.bundle import replay
+from annotation.reports.downloads import DOWNLOADS
 from annotation.reports.figure_captions import FIGURES
-from annotation.reports.rendering import FORMATS
+from annotation.reports.report import build_report
 from scoring.models import SetScore
 from tests.annotation.reports.studies import Plan, crossed, make_study
 
@@ -38,13 +44,21 @@ def addresses(study: Study) -> list[str]:
     return [
         reverse("report", args=[study.slug]),
         *(reverse("report-figure", args=[study.slug, name]) for name in FIGURES),
-        *(reverse("report-file", args=[study.slug, report_format]) for report_format in FORMATS),
+        *(reverse("report-file", args=[study.slug, report_format]) for report_format in DOWNLOADS),
     ]
+
+
+def status(client: Client, address: str) -> int:
+    """The status of an answer that is read to its end: a file that is not stays open."""
+    response = client.get(address)
+    if response.streaming:
+        assert b"".join(response)
+    return response.status_code
 
 
 def test_only_staff_see_it(study: Study, researcher: Client, outsider: Client) -> None:
     for address in addresses(study):
-        assert researcher.get(address).status_code == 200
+        assert status(researcher, address) == 200
         assert outsider.get(address).status_code == 404
         login = Client().get(address)
         assert login.status_code == 302
@@ -82,9 +96,31 @@ def test_a_figure_with_nothing_to_draw_is_not_found(researcher: Client) -> None:
 def test_downloads_carry_their_names(study: Study, researcher: Client) -> None:
     response = researcher.get(reverse("report-file", args=[study.slug, "latex"]))
     assert response["Content-Disposition"] == 'attachment; filename="weather-report.tex"'
-    document = json.loads(researcher.get(reverse("report-file", args=[study.slug, "json"])).content)
+    assert b"\\end{document}" in b"".join(response)
+    document = json.loads(downloaded(researcher, study, "json"))
     assert document["study"]["slug"] == "weather"
     assert researcher.get(reverse("report-file", args=[study.slug, "docx"])).status_code == 404
+
+
+def downloaded(researcher: Client, study: Study, name: str) -> bytes:
+    return b"".join(researcher.get(reverse("report-file", args=[study.slug, name])))
+
+
+def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher: Client, tmp_path: Path) -> None:
+    page = researcher.get(reverse("report", args=[study.slug])).content.decode()
+    for name in DOWNLOADS:
+        assert f'href="{reverse("report-file", args=[study.slug, name])}" download' in page
+    with zipfile.ZipFile(BytesIO(downloaded(researcher, study, "figures"))) as figures:
+        assert {f"{name}.{suffix}" for name in ("claim", "margin", "scores-box") for suffix in ("pdf", "png")} <= set(
+            figures.namelist()
+        )
+        assert figures.read("claim.pdf").startswith(b"%PDF")
+    assert pq.read_table(BytesIO(downloaded(researcher, study, "parquet"))).num_rows == 10
+    assert b"@" in downloaded(researcher, study, "bibtex")
+    bundle = tmp_path / "bundle.zip"
+    bundle.write_bytes(downloaded(researcher, study, "bundle"))
+    document = json.loads(downloaded(researcher, study, "json"))
+    assert build_report(replay(bundle).data).claim == document["claim"]
 
 
 def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:
@@ -95,6 +131,11 @@ def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Cl
     assert "<img" not in page
     for name in FIGURES:
         assert researcher.get(reverse("report-figure", args=[study.slug, name])).status_code == 404
+    for name, one in DOWNLOADS.items():
+        address = reverse("report-file", args=[study.slug, name])
+        assert (f'href="{address}"' in page) == (not one.has_results)
+        assert status(researcher, address) == (404 if one.has_results else 200)
+    assert reverse("explorer", args=[study.slug]) not in page
 
 
 def test_of_several_metrics_one_is_chosen_on_the_page(study: Study, researcher: Client) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scoring.consistency import pairwise_similarities, semantic_consistency_score
-from scoring.statistics.image_count import agreement_by_images
+from scoring.statistics.image_count import agreement_by_images, scores_by_images
 from scoring.statistics.intervals import Resampling
 from tests.scoring.statistics.reading import bounds, value
 
@@ -72,3 +72,43 @@ def test_what_does_not_fit_is_refused_and_nothing_is_nothing() -> None:
     assert agreement_by_images([], np.zeros((0, 4, 4)), resampling=MANY) == ()
     with pytest.raises(ValueError, match="as many square matrices"):
         agreement_by_images([1], np.zeros((2, 4, 4)), resampling=MANY)
+
+
+# --- scores ---------------------------------------------------------------------------------------
+def similarities(sets: np.ndarray) -> np.ndarray:
+    return np.array([pairwise_similarities(rows) for rows in sets])
+
+
+def test_scores_equal_those_of_every_subset() -> None:
+    a, _, _ = study(6, 5)
+    whole = np.array([semantic_consistency_score(rows) for rows in a])
+    found = scores_by_images(similarities(a), resampling=MANY)
+    assert [at.images for at in found] == [2, 3, 4, 5]
+    for at in found:
+        scores = np.array(
+            [
+                [semantic_consistency_score(rows[list(kept)]) for rows in a]
+                for kept in itertools.combinations(range(5), at.images)
+            ]
+        )
+        assert value(at.score) == pytest.approx(scores.mean(), abs=0.5)
+        assert at.set_error == pytest.approx(np.sqrt(((scores - whole) ** 2).mean()), rel=0.05, abs=1e-9)
+    assert value(found[-1].score) == pytest.approx(whole.mean())
+    assert found[-1].set_error == pytest.approx(0, abs=1e-9)
+    assert found[-1].score.low is None
+
+
+def test_the_mean_score_stays_and_its_error_shrinks() -> None:
+    a, _, _ = study(60, 12)
+    found = scores_by_images(similarities(a), resampling=Resampling(resamples=300, seed=2))
+    errors = [at.set_error for at in found]
+    assert errors == sorted(errors, reverse=True)
+    assert [value(at.score) for at in found] == pytest.approx([value(found[-1].score)] * 11, abs=1)
+    low, high = bounds(found[0].score)
+    assert low < value(found[0].score) < high
+
+
+def test_scores_without_square_matrices_are_refused_and_nothing_is_nothing() -> None:
+    assert scores_by_images(np.zeros((0, 4, 4)), resampling=MANY) == ()
+    with pytest.raises(ValueError, match="square matrices"):
+        scores_by_images(np.zeros((2, 4, 3)), resampling=MANY)
