@@ -83,6 +83,14 @@ def significance_row(label: str, test: SignificanceTest, *, remark: str = "") ->
     return Row(label, value, n=test.n, method=method, remark=_joined(test.reason, remark))
 
 
+def cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
+    """An estimate as two cells of a table: the value with its interval in brackets, or why there is none; and n."""
+    if estimate.value is None:
+        return f"{UNDEFINED}: {estimate.reason}", str(estimate.n)
+    bounds = "" if estimate.low is None or estimate.high is None else f" [{text(estimate.low)}, {text(estimate.high)}]"
+    return text(estimate.value) + bounds.replace(" %", ""), str(estimate.n)
+
+
 def without_resampling(method: str) -> str:
     """A method without the resamples and the seed, which are the same throughout a report and stated once.
 

@@ -41,7 +41,7 @@ def later_sections(report: AgreementReport, found: Results) -> tuple[Section, ..
     return (
         fragility_section(report, found),
         power_section(found),
-        *metrics_section(found),
+        metrics_section(found),
         comparison_section(report.study, found),
     )
 

@@ -1,11 +1,8 @@
 """Every excluded vote, and the headlines with and without. Pure."""
 
-from collections.abc import Callable
-
 from annotation.reports.agreement_report import AgreementReport, ExcludedVote, Results
 from annotation.reports.numbers import coefficient, percent
-from annotation.reports.presentation import UNDEFINED, Section, Table
-from scoring.statistics.estimate import Estimate
+from annotation.reports.presentation import Section, Table, cells
 
 
 def exclusions_section(report: AgreementReport) -> Section:
@@ -48,16 +45,8 @@ def _with_and_without(found: Results) -> tuple[Table, ...]:
         ("The metric in their place", each.metric, before.metric),
         ("Two annotators agree", found.reliability.pairwise_agreement, before.pairwise_agreement),
     )
-    rows = [(label, *_cells(now, percent), *_cells(then, percent)) for label, now, then in pairs]
-    alphas = (*_cells(found.reliability.alpha, coefficient), *_cells(before.alpha, coefficient))
+    rows = [(label, *cells(now, percent), *cells(then, percent)) for label, now, then in pairs]
+    alphas = (*cells(found.reliability.alpha, coefficient), *cells(before.alpha, coefficient))
     rows.append(("Krippendorff's alpha", *alphas))
     head = ("Headline", "As reported", "n", "Had no vote been excluded", "n")
     return (Table("The headlines with and without the exclusions", head, tuple(rows), (1, 2, 3, 4)),)
-
-
-def _cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
-    """The value with its interval in brackets, and n."""
-    if estimate.value is None:
-        return f"{UNDEFINED}: {estimate.reason}", str(estimate.n)
-    bounds = "" if estimate.low is None or estimate.high is None else f" [{text(estimate.low)}, {text(estimate.high)}]"
-    return text(estimate.value) + bounds.replace(" %", ""), str(estimate.n)

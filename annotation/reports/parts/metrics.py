@@ -3,33 +3,56 @@
 from annotation.reports.agreement_report import Results
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import percent, probability
-from annotation.reports.presentation import Section, share_row, significance_row
+from annotation.reports.presentation import UNDEFINED, Section, Table, cells, without_resampling
 from scoring.statistics.metric_pairs import MetricPair
 
 
-def metrics_section(found: Results) -> tuple[Section, ...]:
-    """None where there is one metric only."""
-    lab = found.metrics
+def metrics_section(found: Results) -> Section:
+    """One row a metric, one row a pair of metrics; where there is one metric only, how others are brought in."""
+    lab, title = found.metrics, "Several metrics on the same votes"
     if len(lab.metrics) < 2:
-        return ()
-    rows = []
-    for row in lab.metrics:
-        rows += [
-            share_row(metric_name(row.metric), row.agreement),
-            share_row(f"{metric_name(row.metric)}, common comparisons", row.on_common),
-        ]
-    for pair in lab.pairs:
-        names = f"{metric_name(pair.first)} against {metric_name(pair.second)}"
-        rows += [
-            share_row(f"{names}: difference", pair.difference, remark=_equivalence(pair, lab.equivalence_margin)),
-            significance_row(f"{names}: exact", pair.mcnemar),
-            significance_row(f"{names}: metrics exchanged", pair.permutation, remark=_adjusted(pair)),
-        ]
+        text = (
+            "Only one metric has scores in this study. Others are judged by the same votes once they are there: "
+            "score_study scores the images by another encoder, import_scores takes in a metric computed elsewhere."
+        )
+        return Section("metrics", title, (text,))
     text = (
         f"Strict agreement of every metric with the same votes; pairs on the {lab.common_comparisons} comparisons "
-        f"that all of them scored. Holm's correction over the pairs. {_margin(lab.equivalence_margin, found)}"
+        "that all of them scored, by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
+        f"Holm's correction over the pairs. {_margin(lab.equivalence_margin, found)}"
     )
-    return (Section("metrics", "Several metrics on the same votes", (text,), tuple(rows)),)
+    return Section("metrics", title, (text,), tables=(_agreements(found), _pairs(found)))
+
+
+def _agreements(found: Results) -> Table:
+    method = found.metrics.metrics[0].agreement.method
+    rows = tuple(
+        (metric_name(row.metric), *cells(row.agreement, percent), *cells(row.on_common, percent))
+        for row in found.metrics.metrics
+    )
+    head = ("Metric", "Agreement", "n", "On the common comparisons", "n")
+    return Table(f"Agreement by metric, {method}'s interval", head, rows, (1, 2, 3, 4))
+
+
+def _pairs(found: Results) -> Table:
+    lab = found.metrics
+    rows = []
+    for pair in lab.pairs:
+        names, adjusted = (metric_name(pair.first), metric_name(pair.second)), _p(pair.adjusted)
+        difference, n = cells(pair.difference, percent)
+        equivalence = (_equivalence(pair),) if lab.equivalence_margin is not None else ()
+        tests = (_p(pair.mcnemar.p_value), _p(pair.permutation.p_value), adjusted)
+        rows.append((*names, difference, n, *tests, *equivalence))
+    head = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
+    if lab.equivalence_margin is not None:
+        head = (*head, f"Equivalent within {percent(lab.equivalence_margin)}")
+    method = without_resampling(lab.pairs[0].difference.method)
+    caption = f"Agreement of the first metric minus that of the second, interval by {method}"
+    return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
+
+
+def _p(value: float | None) -> str:
+    return UNDEFINED if value is None else probability(value).removeprefix("= ")
 
 
 def _margin(margin: float | None, found: Results) -> str:
@@ -45,13 +68,7 @@ def _margin(margin: float | None, found: Results) -> str:
     )
 
 
-def _equivalence(pair: MetricPair, margin: float | None) -> str:
-    if margin is None:
-        return ""
+def _equivalence(pair: MetricPair) -> str:
     if pair.is_equivalent is None:
-        return "equivalence undefined: no interval"
-    return f"{'' if pair.is_equivalent else 'not '}shown to be equivalent within {percent(margin)}"
-
-
-def _adjusted(pair: MetricPair) -> str:
-    return "" if pair.adjusted is None else f"after Holm's correction p {probability(pair.adjusted)}"
+        return "undefined: no interval"
+    return "shown" if pair.is_equivalent else "not shown"

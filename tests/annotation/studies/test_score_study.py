@@ -25,7 +25,12 @@ def typed(*words: str) -> str:
 @pytest.fixture
 def working(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """While the command sleeps, the worker does one message."""
-    monkeypatch.setattr(time, "sleep", lambda _seconds: worker.messages and worker.do(*worker.messages.pop(0)[:2]))
+
+    def sleep(_seconds: float) -> None:
+        if worker.messages:
+            worker.do(*worker.messages.pop(0)[:2])
+
+    monkeypatch.setattr(time, "sleep", sleep)
     return worker
 
 
