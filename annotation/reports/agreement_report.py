@@ -23,7 +23,7 @@ from scoring.statistics.leave_one_out import LeaveOneOut
 from scoring.statistics.reliability import Reliability
 from scoring.statistics.significance import Wilcoxon
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)

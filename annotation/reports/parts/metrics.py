@@ -43,7 +43,7 @@ def _pairs(found: Results) -> Table:
         equivalence = (_equivalence(pair),) if lab.equivalence_margin is not None else ()
         tests = (_p(pair.mcnemar.p_value), _p(pair.permutation.p_value), adjusted)
         rows.append((*names, difference, n, *tests, *equivalence))
-    head = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
+    head: tuple[str, ...] = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
     if lab.equivalence_margin is not None:
         head = (*head, f"Equivalent within {percent(lab.equivalence_margin)}")
     method = without_resampling(lab.pairs[0].difference.method)

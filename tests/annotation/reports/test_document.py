@@ -11,10 +11,11 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from annotation.models import StudyEvent
+from annotation.models import Annotator, StudyEvent
 from annotation.reports.agreement_report import SCHEMA_VERSION
 from annotation.reports.document import to_json
 from annotation.reports.exports import columns
+from annotation.reports.figures import DRAWINGS
 from annotation.reports.gathering import gather
 from annotation.reports.report import build_report
 from annotation.studies.manifest import Manifest, sha256
@@ -46,6 +47,16 @@ def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
         yield path, {bool: "yes/no", int: "number", float: "number", str: "text"}.get(type(value), "null")
 
 
+def test_every_figure_has_its_data_in_the_document() -> None:
+    table = DOCUMENTATION.partition("### The data behind each figure")[2].partition("\n## ")[0]
+    rows = [
+        [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:3]] for line in table.splitlines()[4:] if line
+    ]
+    assert {name for names, _ in rows for name in names} == set(DRAWINGS)
+    assert [key for _, found in rows for key in found if key not in DOCUMENTED] == []
+    assert all(found for _, found in rows)
+
+
 def full_document() -> dict[str, Any]:
     """A document in which every list has an entry and everything optional is there."""
     plan = replace(
@@ -74,6 +85,9 @@ def full_document() -> dict[str, Any]:
     first = study.comparisons.earliest("pk")
     first.image_set_a.scores.create(metric="lpips", value=0.5, source="imported")
     embed(first, spread_a=0.1, spread_b=0.5)
+    Annotator.objects.create(
+        study=study, kind="personal", state="withdrawn", withdrawn_at=study.closed_at, withdrawn_vote_count=2
+    )
     document: dict[str, Any] = json.loads(to_json(build_report(gather(study, manifest=manifest))))
     document["notices"].append("a notice")
     document["results"]["sensitivity"]["dawid_skene"][0]["warnings"].append("a warning")
