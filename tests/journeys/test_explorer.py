@@ -1,0 +1,110 @@
+"""The explorer and the report in the browser: by keyboard alone, on a phone, nothing to object to by WCAG."""
+
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from playwright.sync_api import Browser, Page, expect
+
+from annotation.models import Study
+from tests.annotation.web.scenes import draw_study
+from tests.factories import make_researcher, put_in_state, score_all
+from tests.journeys.conftest import PHONE
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def study() -> Study:
+    """Three voted comparisons, closed."""
+    found = draw_study(prompt_count=3, images_per_set=4, side=64, state="ready").study
+    score_all(found)
+    put_in_state(found, "open")
+    call_command("simulate_votes", found.slug, annotators=3, seed=1, stdout=StringIO())
+    put_in_state(found, "closed")
+    return found
+
+
+def logged_in(page: Page, server: str, path: str) -> None:
+    make_researcher("a long password")
+    page.goto(server + path)
+    page.get_by_label("Username").fill("researcher")
+    page.get_by_label("Password").fill("a long password")
+    page.get_by_label("Password").press("Enter")
+    page.wait_for_url(f"**{path}")
+
+
+def whole(page: Page) -> bool:
+    """Whether nothing sticks out at the side, and every image has come."""
+    return bool(
+        page.evaluate(
+            """() => document.documentElement.scrollWidth <= innerWidth
+            && [...document.images].every(image => image.loading === "lazy" || image.naturalWidth > 0)"""
+        )
+    )
+
+
+def test_by_keyboard_from_the_list_to_a_comparison_and_on(
+    page: Page, server: str, study: Study, accessible: Callable[[Page], None]
+) -> None:
+    logged_in(page, server, f"/studies/{study.slug}/comparisons/")
+    accessible(page)
+    page.get_by_label("Order").focus()
+    page.keyboard.type("Order of")
+    page.get_by_label("Words of the prompt").focus()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**by=position**")
+    first = page.locator(".card a").first
+    first.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Comparison 1")
+    accessible(page)
+    following = page.get_by_role("link", name="Next")
+    following.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Comparison 2")
+    expect(page.locator(".steps")).to_contain_text("2 of 3")
+    expect(page.locator(".images img")).to_have_count(8)
+
+
+def test_on_a_phone_nothing_sticks_out(
+    browser: Browser, server: str, study: Study, accessible: Callable[[Page], None]
+) -> None:
+    context = browser.new_context(**PHONE, color_scheme="dark")
+    page = context.new_page()
+    logged_in(page, server, f"/studies/{study.slug}/comparisons/")
+    assert whole(page)
+    accessible(page)
+    page.locator(".card a").first.tap()
+    expect(page.locator(".images img")).to_have_count(8)
+    assert whole(page)
+    accessible(page)
+    context.close()
+
+
+def test_the_report_leads_through_its_sections_to_the_explorer(
+    page: Page, server: str, study: Study, accessible: Callable[[Page], None]
+) -> None:
+    logged_in(page, server, f"/studies/{study.slug}/report/")
+    expect(page.get_by_role("heading", level=2)).to_have_text(
+        [
+            "How the study was run",
+            "Agreement",
+            "Reliability of the votes",
+            "How well annotators agree with the others",
+            "The scores of the two models",
+            "Margin and agreement",
+            "Bias",
+            "Exclusions",
+            "Fragility",
+            "Power",
+            "Several metrics on the same votes",
+            "The comparisons",
+        ]
+    )
+    assert whole(page)
+    accessible(page)
+    page.get_by_role("navigation", name="Contents").get_by_role("link", name="The comparisons").click()
+    page.get_by_role("link", name="Split votes").click()
+    page.wait_for_url("**by=split**")
