@@ -62,7 +62,7 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyDa
         votes=_votes(rng, lean, votes=votes, annotators=annotators),
         late_count=0,
         superseded_count=0,
-        withdrawn_vote_count=0,
+        tombstones=(),
         checks=ChecksData(known=(), repeats=()),
         annotators=tuple(AnnotatorRow(pseudonym(n + 1), "simulated", "finished", True) for n in range(annotators)),
         manifest_versions=(ManifestRow(1, sha256(manifest), NOW, ""),),
