@@ -50,7 +50,7 @@ def test_by_keyboard_from_the_list_to_a_comparison_and_on(
 ) -> None:
     logged_in(page, server, f"/studies/{study.slug}/comparisons/")
     accessible(page)
-    page.get_by_label("Order").focus()
+    page.locator("#by").focus()
     page.keyboard.type("Order of")
     page.get_by_label("Words of the prompt").focus()
     page.keyboard.press("Enter")

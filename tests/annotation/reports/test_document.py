@@ -48,7 +48,7 @@ def keys(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_every_figure_has_its_data_in_the_document() -> None:
-    table = DOCUMENTATION.partition("### The data behind each figure")[2].partition("\n## ")[0]
+    table = DOCUMENTATION.partition("## The data behind each figure")[2].partition("\n## ")[0]
     rows = [
         [re.findall(r"`([^`]+)`", cell) for cell in line.split("|")[1:3]] for line in table.splitlines()[4:] if line
     ]
