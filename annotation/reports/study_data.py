@@ -166,7 +166,7 @@ class StudyData:
 
     first_vote_at: when this server received the first main vote of any state; None without votes.
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
-    tombstones: of the annotators who withdrew, in the order of their withdrawals. checks: the answered attention checks.
+    tombstones: of the annotators who withdrew, in the order of their withdrawals. checks: the answered checks.
     metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
     B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
     None while the study is sealed.

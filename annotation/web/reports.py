@@ -52,6 +52,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
+    context["bundle"] = study.replay_bundles.filter(metric=report.study.metric).last()
     return render(request, "reports/page.html", context)
 
 

@@ -121,6 +121,7 @@ def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher
     bundle.write_bytes(downloaded(researcher, study, "bundle"))
     document = json.loads(downloaded(researcher, study, "json"))
     assert build_report(replay(bundle).data).claim == document["claim"]
+    assert replay(bundle).sha256 in researcher.get(reverse("report", args=[study.slug])).content.decode()
 
 
 def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:
