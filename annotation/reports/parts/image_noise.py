@@ -22,7 +22,8 @@ def image_noise_section(found: Results) -> Section:
         f"Each score rests on {noise.images} images. Their seeds are resampled jointly for both models, pairs of "
         "different images only (Snijders and Borgatti, 1999); doubtful is a comparison whose winner changes in more "
         "than 5 % of the resamples. Fewer images: subsets of the same images, the same seeds everywhere; the brackets "
-        "are percentiles over subsets and say nothing of other prompts."
+        "are percentiles over subsets and say nothing of other prompts; ± is how far the score of one set strays from "
+        "its score with all images, root mean square."
     )
     return Section("image-noise", title, (text,), rows, (_by_images(noise),), _figures(noise), is_part=True)
 
@@ -60,7 +61,7 @@ def _by_images(noise: ImageNoise) -> Table:
         (str(row.images), _spread(row.agreement), _spread(row.same_winner), *map(_points, (a, b)))
         for row, a, b in zip(noise.by_images, noise.scores_a, noise.scores_b, strict=True)
     )
-    head = ("Images a set", "Agreement", "Winner as with all", "Score of A ± of a set", "Score of B ± of a set")
+    head = ("Images a set", "Agreement", "Winner as with all", "Score of A ± of one set", "Score of B ± of one set")
     subsets = noise.by_images[0].agreement.method if noise.by_images else ""
     return Table(
         f"Had there been fewer images: {noise.comparisons} comparisons, {subsets}", head, rows, (0, 1, 2, 3, 4)
