@@ -13,8 +13,9 @@ from annotation.reports.figures import draw
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.gathering import gather
 from annotation.reports.html import figures_of
-from annotation.reports.plain_text import to_text
+from annotation.reports.numbers import percent
 from annotation.reports.report import build_report
+from annotation.reports.sections import sections
 from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
 from scoring.scores import embeddings_of
 from tests.annotation.reports.studies import Plan, crossed, embed, make_study
@@ -189,5 +190,11 @@ def test_equivalence_is_judged_by_the_margin_that_the_manifest_fixed(
     assert report.results is not None
     (pair,) = report.results.metrics.pairs
     assert (report.results.metrics.equivalence_margin, pair.is_equivalent) == (margin, is_equivalent)
-    said = {None: "no difference shown is not equality", True: "; shown to be", False: "not shown to be"}[is_equivalent]
-    assert said.lstrip("; ") in to_text(report)
+    (section,) = [one for one in sections(report) if one.key == "metrics"]
+    _, pairs = section.tables
+    if margin is None:
+        assert "no difference shown is not equality" in section.paragraphs[0]
+        assert pairs.head[-1] == "p after Holm"
+    else:
+        assert pairs.head[-1] == f"Equivalent within {percent(margin)}"
+        assert pairs.rows[0][-1] == ("shown" if is_equivalent else "not shown")
