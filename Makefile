@@ -38,7 +38,7 @@ serve: $(BASE)  ## the web server at HOST:PORT (127.0.0.1:8000), with the databa
 	@$(MANAGE) migrate --verbosity 0
 	@$(MANAGE) collectstatic --no-input --verbosity 0
 	@echo "Serving http://$(HOST):$(PORT)/ (Ctrl-C ends it)"
-	@exec $(BIN)/gunicorn config.wsgi --bind $(HOST):$(PORT)
+	@exec $(BIN)/gunicorn --config python:config.gunicorn --bind $(HOST):$(PORT) config.wsgi
 
 worker: $(GENERATION)  ## the worker: generation and scoring beside the half-minute tick
 	@exec $(MANAGE) worker

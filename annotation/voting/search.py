@@ -95,7 +95,9 @@ def _lease_comparison(
     comparison = _find(annotator, progress, hold, is_patient=is_patient)
     if comparison is None:
         return None, progress
-    before = statements.BEFORE.first(comparison=comparison.pk, annotator=annotator.pk)
+    # Every assignment is answered or held: then none was given back that could be opened again.
+    is_new = progress.assignment_count == progress.had_count
+    before = None if is_new else statements.BEFORE.first(comparison=comparison.pk, annotator=annotator.pk)
     after = replace(progress, held_count=progress.held_count + 1)
     if before:
         return (_lease(before, comparison, hold), after) if slots.take(comparison.pk) else (None, progress)

@@ -38,18 +38,19 @@ def free(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
 
 
 def _progress() -> QuerySet[Annotator, Any]:
-    main = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
-    counts = main.values("annotator").annotate(
-        total=Count("pk"),
-        answered=Count("pk", filter=Q(state__in=ANSWERED)),
-        held=Count("pk", filter=Q(state=Assignment.State.LEASED)),
-        lefts=Count("pk", filter=Q(left_model=Assignment.Side.A)),
-    )
+    """Main assignments, those with A on the left, those answered, those held; the study's last position."""
+    main = Q(assignments__kind=Assignment.Kind.MAIN)
+    conditions = {
+        "total": main,
+        "lefts": main & Q(assignments__left_model=Assignment.Side.A),
+        "answered": main & Q(assignments__state__in=ANSWERED),
+        "held": main & Q(assignments__state=Assignment.State.LEASED),
+    }
+    counts = {name: Count("assignments", filter=condition) for name, condition in conditions.items()}
     positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
-    return Annotator.objects.filter(pk=given("annotator", Annotator.id)).values_list(
-        *(Coalesce(Subquery(counts.values(count)), 0) for count in ("total", "lefts", "answered", "held")),
-        Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField()),
-    )
+    last = Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField())
+    this = Annotator.objects.filter(pk=given("annotator", Annotator.id)).order_by().values("pk")
+    return this.annotate(**counts).values_list(*counts, last)
 
 
 def _open_ones(allocation: Allocation) -> QuerySet[Comparison]:
