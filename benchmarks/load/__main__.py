@@ -142,7 +142,7 @@ def _run(
     cores["crowd"] = (time.process_time() - own) / seconds
     report(tally, options.seconds if not is_to_the_end else seconds, cores)
     if blow and connection.vendor == "postgresql":
-        connection.close_pool()  # our own connections died with the server
+        connection.close_pool()  # type: ignore[attr-defined]  # our own connections died with the server
     verdict = verification.verify(study, tally)
     print(f"  {verdict}", flush=True)
     is_complete = not is_to_the_end or (len(tally.done) == count and verdict.stored == comparisons * options.overlap)
