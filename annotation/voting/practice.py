@@ -50,8 +50,3 @@ def answer_practice(*, assignment: Assignment, choice: str, now: datetime) -> Vo
     if this.filter(state=Assignment.State.RELEASED).update(state=Assignment.State.VOTED):
         return Vote.objects.create(assignment=assignment, choice=choice, received_at=now)
     return assignment.votes.get()
-
-
-def consistent_side(assignment: Assignment) -> str:
-    """The side of a practice comparison whose images all belong to one set."""
-    return assignment.known_choice

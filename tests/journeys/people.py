@@ -9,7 +9,6 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from annotation.models import Annotator, Vote
-from annotation.voting.practice import consistent_side
 from tests.annotation.voting.studies import assert_invariants
 from tests.journeys.conftest import LAPTOP, PHONE
 
@@ -128,4 +127,4 @@ def tab_to(page: Page, target: Locator) -> None:
 def practised(annotator: Annotator) -> Iterator[str]:
     """The consistent side of one practice comparison after the other."""
     for number in count():
-        yield consistent_side(annotator.assignments.get(kind="practice", occurrence=number))
+        yield annotator.assignments.get(kind="practice", occurrence=number).known_choice

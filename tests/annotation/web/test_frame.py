@@ -14,7 +14,6 @@ from annotation.models import Annotator, Answer, Assignment, Study, Vote
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
-from annotation.voting.practice import consistent_side
 from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +85,7 @@ class Visitor:
         number = Assignment.objects.filter(annotator=self.annotator, kind="practice", state="voted").count()
         self.see()
         assignment = Assignment.objects.get(annotator=self.annotator, kind="practice", occurrence=number)
-        return self.send("practice/", number=number, choice=consistent_side(assignment))
+        return self.send("practice/", number=number, choice=assignment.known_choice)
 
     def come_to_the_check(self) -> str:
         self.agree()
@@ -187,7 +186,7 @@ def test_practice_says_which_set_was_the_other_one(annotator: Annotator) -> None
     visitor.send("start/")
     assert visitor.client.get(visitor.link + "practice/0/").status_code == 404, "not answered yet"
     assignment = Assignment.objects.get(annotator=annotator)
-    wrong = "right" if consistent_side(assignment) == "left" else "left"
+    wrong = "right" if assignment.known_choice == "left" else "left"
     assert "It is the other set." in visitor.send("practice/", number=0, choice=wrong)
     assert "It is the other set." in visitor.see("practice/0/"), "a reload shows it again"
     for nonsense in ({"number": "7", "choice": "left"}, {"number": "1", "choice": "tie"}, {"number": "x" * 9}):
