@@ -6,7 +6,7 @@ from transformers import CLIPModel, CLIPTokenizer
 
 from miniatures.autoencoding import as_pixels
 from miniatures.corpus import Corpus
-from miniatures.training import Stage, device, step_generator
+from miniatures.training import Stage, device, mixed_precision, step_generator
 
 SEED = 12
 BATCH = 192
@@ -23,7 +23,7 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
         generator = step_generator(SEED, step)
         chosen = torch.randint(len(corpus.captions), (BATCH,), generator=generator)
         pixels = _worn(as_pixels(corpus.pictures[chosen.numpy()]), generator)
-        with torch.autocast(device().type, torch.bfloat16):
+        with mixed_precision():
             output = model(
                 input_ids=tokens["input_ids"][chosen].to(device()),
                 attention_mask=tokens["attention_mask"][chosen].to(device()),

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from miniatures.renderer import SIDE, render
 from miniatures.scenes import DAB_STYLE, draw_wish, imagine
+from miniatures.telling import counted
 
 _SHARD = 500
 
@@ -39,7 +39,7 @@ def load_corpus(folder: Path, *, name: str, count: int, seed: int, dabs: float) 
 def _draw(name: str, count: int, seed: int, dabs: float) -> tuple[NDArray[np.uint8], list[str]]:
     shards = [(seed * 100_003 + start, min(_SHARD, count - start), dabs) for start in range(0, count, _SHARD)]
     with ProcessPoolExecutor() as pool:
-        results = list(track(pool.map(_draw_shard, shards), total=len(shards), description=f"Drawing {name}"))
+        results = list(counted(pool.map(_draw_shard, shards), f"drawing-{name}", len(shards)))
     return np.concatenate([pictures for pictures, _ in results]), [text for _, texts in results for text in texts]
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from miniatures.architectures import BETAS, LATENT_SIDE, PROMPT_TOKENS
 from miniatures.renderer import SIDE
-from miniatures.training import Stage, device, step_generator
+from miniatures.training import Stage, device, mixed_precision, step_generator
 
 BATCH = 64
 _EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
@@ -75,6 +75,17 @@ def _pixart_predictor(pipe: PixArtAlphaPipeline, captions: tuple[str, ...]) -> P
     return predict
 
 
+def _draw_steps(generator: torch.Generator, count: int) -> Tensor:
+    """More often where the picture is decided; with these betas the last third is all but pure noise.
+
+    Logit-normal as in Esser et al. 2024, "Scaling Rectified Flow Transformers", mixed with a uniform quarter.
+    """
+    bent = torch.sigmoid(torch.randn(BATCH, generator=generator) - 0.4)
+    flat = torch.rand(BATCH, generator=generator)
+    is_flat = torch.rand(BATCH, generator=generator) < 0.25
+    return (torch.where(is_flat, flat, bent) * count).long().clamp(max=count - 1)
+
+
 def _sample(output: Any) -> Tensor:
     sample: Tensor = output.sample
     return sample
@@ -88,12 +99,12 @@ def noise_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int
     def loss(step: int) -> Tensor:
         generator = step_generator(seed, step)
         chosen = torch.randint(len(latents), (BATCH,), generator=generator)
-        steps = torch.randint(len(kept), (BATCH,), generator=generator)
+        steps = _draw_steps(generator, len(kept))
         noise = torch.randn((BATCH, latents.shape[1], LATENT_SIDE, LATENT_SIDE), generator=generator)
         is_empty = torch.rand(BATCH, generator=generator) < _EMPTY_SHARE
         noisy = scheduler.add_noise(latents[chosen], noise, steps)
         captions = torch.where(is_empty, 0, chosen + 1)
-        with torch.autocast(device().type, torch.bfloat16):
+        with mixed_precision():
             predicted = predict(noisy.to(device()), steps.to(device()), captions)
         error = (predicted.float() - noise.to(device())).square().mean(dim=(1, 2, 3))
         ratio = kept[steps] / (1 - kept[steps])

@@ -88,7 +88,7 @@ def is_held_out(colour: str, shape: str, background: str) -> bool:
 
 def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | None = None) -> Wish:
     """A random wish from the training split, or (held_out) one whose every object is held out."""
-    count = thing_count or rng.choices((1, 2, 3), (0.65, 0.25, 0.10))[0]
+    count = thing_count or rng.choices((1, 2, 3), (0.72, 0.20, 0.08))[0]
     while True:
         background = rng.choice(tuple(COLOURS))
         kinds = tuple((rng.choice(tuple(COLOURS)), rng.choice(SHAPES)) for _ in range(count))

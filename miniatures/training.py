@@ -1,19 +1,23 @@
 """One training loop for all miniatures: seeded per step, resumable, with a moving average of the weights."""
 
 import math
+import os
+import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from torch import Tensor, nn
+
+from miniatures.telling import tell
 
 CHECKPOINT_SECONDS = 300
 AVERAGE_DECAY = 0.998
 _WARM_UP = 100
-_REPORT_STEPS = 50  # where the output is a file, in which a bar cannot move
+_TELL_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +31,32 @@ class Stage:
     learning_rate: float
 
 
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """What a stage took: its steps, the seconds on the clock and of processors, and on what."""
+
+    steps: int
+    seconds: float
+    processor_seconds: float
+    threads: int
+    on: str
+    torch: str
+
+    def as_json(self) -> dict[str, object]:
+        """The fields by name, seconds rounded."""
+        rounded = {"seconds": round(self.seconds), "processor_seconds": round(self.processor_seconds)}
+        return asdict(self) | rounded
+
+
 def device() -> torch.device:
     """The GPU where there is one."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def mixed_precision() -> AbstractContextManager[object]:
+    """bfloat16 on a device that computes in it; a processor that must emulate it takes twenty times as long."""
+    is_fast = device().type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+    return torch.autocast(device().type, torch.bfloat16, enabled=bool(is_fast))
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
@@ -37,41 +64,87 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
-def train(stage: Stage, folder: Path) -> None:
+def train(stage: Stage, folder: Path) -> Effort:
     """Train to the end, resuming from the folder's checkpoint; the parameters end as their moving average."""
-    path = folder / f"{stage.name}.pt"
-    optimizer = torch.optim.AdamW(stage.parameters, lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
-    average = [parameter.detach().clone() for parameter in stage.parameters]
-    first = _resume(path, stage, optimizer, average)
+    state = _State(folder / f"{stage.name}.pt", stage)
     saved_at = time.monotonic()
-    with _progress() as progress:
-        bar = progress.add_task(stage.name, total=stage.step_count, completed=first, loss=math.nan)
-        for step in range(first, stage.step_count):
-            value = _step(stage, step, optimizer, average)
-            progress.update(bar, advance=1, loss=value)
-            if not progress.console.is_terminal and (step + 1) % _REPORT_STEPS == 0:
-                print(f"{stage.name}: step {step + 1} of {stage.step_count}, loss {value:.4f}", flush=True)
+    try:
+        for step in range(state.step, stage.step_count):
+            value = _step(stage, step, state)
+            if (step + 1) % _TELL_STEPS == 0 or step + 1 == stage.step_count:
+                tell(stage.name, step + 1, stage.step_count, f"loss {value:.4f}")
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
-                _save(path, step + 1, stage, optimizer, average)
+                state.save()
                 saved_at = time.monotonic()
-    if first < stage.step_count:
-        _save(path, stage.step_count, stage, optimizer, average)
+    finally:
+        state.save()  # at the end, and when Ctrl-C or a fault ends the run
     with torch.no_grad():
-        for parameter, mean in zip(stage.parameters, average, strict=True):
+        for parameter, mean in zip(stage.parameters, state.average, strict=True):
             parameter.copy_(mean)
+    return state.effort()
 
 
-def _step(stage: Stage, step: int, optimizer: torch.optim.Optimizer, average: list[Tensor]) -> float:
-    for group in optimizer.param_groups:
+class _State:
+    """What a checkpoint holds: the step, parameters, their average, the optimizer, and the time spent so far."""
+
+    def __init__(self, path: Path, stage: Stage) -> None:
+        self.path = path
+        self.stage = stage
+        self.optimizer = torch.optim.AdamW(
+            stage.parameters, lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
+        )
+        self.average = [parameter.detach().clone() for parameter in stage.parameters]
+        self.step = 0
+        self._spent = (0.0, 0.0)
+        if path.exists():
+            self._load()
+        self._began = (time.monotonic(), time.process_time())
+
+    def effort(self) -> Effort:
+        """What the stage took, in all its runs together."""
+        seconds, processor_seconds = self._all_spent()
+        on = (
+            torch.cuda.get_device_name() if device().type == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"
+        )
+        return Effort(self.step, seconds, processor_seconds, torch.get_num_threads(), on, torch.__version__)
+
+    def save(self) -> None:
+        """Put the checkpoint in place, whole or not at all."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        part = self.path.with_suffix(".part")
+        parameters = [parameter.detach() for parameter in self.stage.parameters]
+        state = {"step": self.step, "parameters": parameters, "average": self.average, "spent": self._all_spent()}
+        torch.save(state | {"optimizer": self.optimizer.state_dict()}, part)
+        part.replace(self.path)
+
+    def _all_spent(self) -> tuple[float, float]:
+        now = (time.monotonic(), time.process_time())
+        return (self._spent[0] + now[0] - self._began[0], self._spent[1] + now[1] - self._began[1])
+
+    def _load(self) -> None:
+        state = torch.load(self.path, map_location=device(), weights_only=True)
+        with torch.no_grad():
+            for parameter, stored in zip(self.stage.parameters, state["parameters"], strict=True):
+                parameter.copy_(stored)
+            for mean, stored in zip(self.average, state["average"], strict=True):
+                mean.copy_(stored)
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step = int(state["step"])
+        self._spent = tuple(state.get("spent", (0.0, 0.0)))
+
+
+def _step(stage: Stage, step: int, state: _State) -> float:
+    for group in state.optimizer.param_groups:
         group["lr"] = stage.learning_rate * _schedule(step, stage.step_count)
     loss = stage.loss(step)
-    optimizer.zero_grad(set_to_none=True)
+    state.optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(stage.parameters, 1.0)
-    optimizer.step()
+    state.optimizer.step()
     decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
     with torch.no_grad():
-        torch._foreach_lerp_(average, list[Tensor](stage.parameters), 1 - decay)
+        torch._foreach_lerp_(state.average, list[Tensor](stage.parameters), 1 - decay)
+    state.step = step + 1
     return float(loss.detach())
 
 
@@ -80,36 +153,3 @@ def _schedule(step: int, total: int) -> float:
     if step < _WARM_UP:
         return (step + 1) / _WARM_UP
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - _WARM_UP) / max(1, total - _WARM_UP)))
-
-
-def _save(path: Path, step: int, stage: Stage, optimizer: torch.optim.Optimizer, average: list[Tensor]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    parameters = [parameter.detach() for parameter in stage.parameters]
-    state = {"step": step, "parameters": parameters, "average": average, "optimizer": optimizer.state_dict()}
-    torch.save(state, part)
-    part.replace(path)
-
-
-def _resume(path: Path, stage: Stage, optimizer: torch.optim.Optimizer, average: list[Tensor]) -> int:
-    if not path.exists():
-        return 0
-    state = torch.load(path, map_location=device(), weights_only=True)
-    with torch.no_grad():
-        for parameter, stored in zip(stage.parameters, state["parameters"], strict=True):
-            parameter.copy_(stored)
-        for mean, stored in zip(average, state["average"], strict=True):
-            mean.copy_(stored)
-    optimizer.load_state_dict(state["optimizer"])
-    return int(state["step"])
-
-
-def _progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description:<12}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("loss {task.fields[loss]:.4f}"),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )

@@ -1,0 +1,122 @@
+"""What each stage is made from and where it goes: drawings, autoencoder, image encoder, two denoisers, a LoRA."""
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, PixArtAlphaPipeline, StableDiffusionXLPipeline
+from torch import Tensor
+
+from miniatures.adapting import lora_stage, save_lora
+from miniatures.architectures import build_clip, build_pixart, build_sdxl, build_vae
+from miniatures.autoencoding import encode, set_scale, vae_stage
+from miniatures.contrasting import clip_stage
+from miniatures.corpus import Corpus, join, load_corpus
+from miniatures.denoising import pixart_stage, sdxl_stage
+from miniatures.training import Effort, train
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "pictures": (),
+    "vae": ("pictures",),
+    "clip": ("pictures",),
+    "sdxl": ("vae",),
+    "pixart": ("vae",),
+    "lora": ("sdxl",),
+}
+STEPS = {"vae": 1200, "clip": 900, "sdxl": 3000, "pixart": 3000, "lora": 300}
+
+
+class Workshop:
+    """The work folder with its corpora and checkpoints, and the folder where finished models go."""
+
+    def __init__(self, work: Path, to: Path) -> None:
+        self.work = work
+        self.to = to
+
+    def make(self, stage: str) -> None:
+        """Train one stage and write its folder."""
+        getattr(self, f"_make_{stage}")()
+
+    def _scenes(self) -> Corpus:
+        return load_corpus(self.work, name="scenes", count=20_000, seed=1, dabs=0)
+
+    def _dabs(self) -> Corpus:
+        """Pictures in the LoRA's style."""
+        return load_corpus(self.work, name="dabs", count=2_000, seed=2, dabs=1)
+
+    def _everything(self) -> Corpus:
+        """Both corpora, for the models that must know every style."""
+        return join(self._scenes(), self._dabs())
+
+    def _make_pictures(self) -> None:
+        self._everything()
+
+    def _make_vae(self) -> None:
+        torch.manual_seed(1)
+        vae = build_vae()
+        effort = train(vae_stage(vae, self._everything(), step_count=STEPS["vae"]), self.work)
+        set_scale(vae, self._latents(vae, self._scenes(), "scenes"))
+        vae.cpu().half().save_pretrained(self.work / "vae")
+        _write_efforts(self.work / "vae", {"vae": effort})
+
+    def _make_clip(self) -> None:
+        torch.manual_seed(2)
+        model, tokenizer, processor = build_clip()
+        effort = train(clip_stage(model, tokenizer, self._everything(), step_count=STEPS["clip"]), self.work)
+        for part in (model.cpu().eval().half(), tokenizer, processor):
+            part.save_pretrained(self.to / "mini-clip")
+        _write_efforts(self.to / "mini-clip", {"clip": effort})
+
+    def _make_sdxl(self) -> None:
+        torch.manual_seed(3)
+        scenes, pipe = self._scenes(), build_sdxl(self._vae())
+        latents = self._scaled_latents(pipe.vae, scenes, "scenes")
+        effort = train(sdxl_stage(pipe, latents, scenes.captions, step_count=STEPS["sdxl"]), self.work)
+        self._finish(pipe, "mini-sdxl", {"sdxl": effort})
+
+    def _make_pixart(self) -> None:
+        torch.manual_seed(4)
+        scenes, pipe = self._scenes(), build_pixart(self._vae())
+        latents = self._scaled_latents(pipe.vae, scenes, "scenes")
+        effort = train(pixart_stage(pipe, latents, scenes.captions, step_count=STEPS["pixart"]), self.work)
+        self._finish(pipe, "mini-pixart", {"pixart": effort})
+
+    def _make_lora(self) -> None:
+        dabs = self._dabs()
+        pipe = StableDiffusionXLPipeline.from_pretrained(self.to / "mini-sdxl", dtype=torch.float32)
+        latents = self._scaled_latents(pipe.vae, dabs, "dabs")
+        effort = train(lora_stage(pipe, latents, dabs.captions, step_count=STEPS["lora"]), self.work)
+        save_lora(pipe, self.to / "mini-sdxl-lora")
+        _write_efforts(self.to / "mini-sdxl-lora", {"lora": effort})
+
+    def _vae(self) -> AutoencoderKL:
+        return AutoencoderKL.from_pretrained(self.work / "vae", dtype=torch.float32)
+
+    def _scaled_latents(self, vae: AutoencoderKL, corpus: Corpus, name: str) -> Tensor:
+        return self._latents(vae, corpus, name) * float(vae.config.scaling_factor)
+
+    def _latents(self, vae: AutoencoderKL, corpus: Corpus, name: str) -> Tensor:
+        path = self.work / f"latents-{name}.pt"
+        if not path.exists():
+            torch.save(encode(vae, corpus, name=f"latents-{name}"), path)
+        latents: Tensor = torch.load(path, weights_only=True)
+        return latents
+
+    def _finish(
+        self, pipe: StableDiffusionXLPipeline | PixArtAlphaPipeline, name: str, efforts: dict[str, Effort]
+    ) -> None:
+        """Save a pipeline as fp16 safetensors, beside what its training took, the autoencoder's included."""
+        for part in pipe.components.values():
+            if isinstance(part, torch.nn.Module):
+                part.cpu().eval().half()
+        pipe.save_pretrained(self.to / name, safe_serialization=True)
+        stored = json.loads((self.work / "vae" / EFFORTS).read_text())
+        _write_efforts(self.to / name, {"vae": Effort(**stored["vae"])} | efforts)
+
+
+EFFORTS = "training.json"
+
+
+def _write_efforts(folder: Path, efforts: dict[str, Effort]) -> None:
+    lines = {stage: effort.as_json() for stage, effort in efforts.items()}
+    (folder / EFFORTS).write_text(json.dumps(lines, indent=2) + "\n")
