@@ -4,7 +4,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-all lint screenshots format install clean
+.PHONY: help demo serve worker test test-all miniatures lint screenshots format install clean
 
 # Where a package index with other builds of torch is wanted, e.g. TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
@@ -55,6 +55,9 @@ test: $(DEV)  ## everything that CI runs
 
 test-all: test  ## the same and the slow suites; those for an accelerator where there is one
 	@echo "== slow tests"; $(BIN)/python -m tests.services $(BIN)/pytest -m "slow or gpu"
+
+miniatures: $(GENERATION)  ## train the very small models of the demo and the tests again, from nothing or where it stopped
+	@$(BIN)/python -m miniatures
 
 lint: $(DEV)  ## ruff, mypy (strict) and the import rules between the rooms
 	@echo "== ruff"; $(BIN)/ruff check .; $(BIN)/ruff format --check .

@@ -1,0 +1,171 @@
+"""Do the miniatures do what their cards say: follow prompts, vary where a prompt is open, match captions?
+
+    python -m benchmarks.miniatures [--prompts 200] [--write-cards]
+
+Prompts, pictures and captions are of combinations of colour, shape and background that no training picture shows.
+The models are loaded and sampled by the code that loads and samples full-size ones, with the sampling parameters of
+docs/studies/demo.toml. With --write-cards the figures go into the model cards, and the contact sheets beside them.
+"""
+
+import argparse
+import os
+import random
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import django
+import numpy as np
+from PIL import Image
+from rich.progress import track
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+django.setup()
+
+from annotation.studies.manifest import ModelPlan
+from annotation.studies.study_file import read_study_file
+from generation.models import DiffusionModel
+from generation.parameters import SamplingParameters
+from generation.sampling import Order, sample
+from miniatures.cards import rows, write_cards
+from miniatures.judging import Reader, Verdict, by_rule, retrieved, spreads
+from miniatures.renderer import render
+from miniatures.scenes import DAB_STYLE, TRIGGER, Wish, draw_wish, imagine
+from miniatures.truth import look
+from scoring.statistics.intervals import wilson
+
+ROOT = Path(__file__).parent.parent
+WEIGHTS = ROOT / "miniatures" / "weights"
+STUDY = ROOT / "docs" / "studies" / "demo.toml"
+LORA_STUDY = ROOT / "docs" / "studies" / "demo-lora.toml"
+SEED = 2026
+AMONG = 100
+SET_SIZE = 20
+Proportion = dict[str, float | None]  # value, low, high, n
+Shares = dict[str, Proportion]
+
+
+def held_out(count: int, thing_counts: Sequence[int]) -> list[Wish]:
+    """Different captions that no training picture has."""
+    rng, found = random.Random(SEED), dict[str, Wish]()
+    while len(found) < count:
+        wish = draw_wish(rng, held_out=True, thing_count=thing_counts[len(found) % len(thing_counts)])
+        found[wish.caption()] = wish
+    return list(found.values())
+
+
+def share(hits: Sequence[bool]) -> Proportion:
+    """A proportion with its Wilson interval."""
+    estimate = wilson(sum(hits), len(hits))
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
+
+
+def shares(verdicts: Sequence[Verdict]) -> Shares:
+    """How often the colour, the shape, and both are there."""
+    return {name: share([getattr(verdict, name) for verdict in verdicts]) for name in ("colour", "shape", "both")}
+
+
+def _model(plan: ModelPlan) -> DiffusionModel:
+    return DiffusionModel(**plan.model_dump())
+
+
+class Bench:
+    """The models of the shipped studies, and mini-clip to read with."""
+
+    def __init__(self) -> None:
+        manifest = read_study_file(STUDY)
+        self.parameters: SamplingParameters = manifest.sampling
+        self.models = {Path(plan.checkpoint).name: _model(plan) for plan in (manifest.model_a, manifest.model_b)}
+        self.lora_model = _model(read_study_file(LORA_STUDY).model_b)
+        self.reader = Reader(WEIGHTS / "mini-clip")
+
+    def pictures(self, model: DiffusionModel, prompt: str, seeds: Sequence[int]) -> list[Image.Image]:
+        """One picture for each seed."""
+        order = Order(model, model.render_prompt(prompt), self.parameters)
+        return [sampled.image for sampled in sample(order, seeds, check=lambda: None)]
+
+    def following(self, model: DiffusionModel, wishes: Sequence[Wish]) -> dict[str, Shares]:
+        """One object a prompt: is what is named there, by the rules on the pixels and by mini-clip?"""
+        rules, read = [], []
+        for seed, wish in enumerate(track(wishes, f"{model.name}: prompts of one object")):
+            (picture,) = self.pictures(model, wish.caption(), [seed])
+            rules.append(by_rule(picture, wish))
+            read.append(self.reader.zero_shot(self.reader.of_pictures([picture])[0], wish))
+        return {"by rules": shares(rules), "by mini-clip": shares(read)}
+
+    def several(self, model: DiffusionModel, wishes: Sequence[Wish]) -> Proportion:
+        """Several objects a prompt: does mini-clip find the sampled picture's prompt among all of them?"""
+        captions = self.reader.of_texts([wish.caption() for wish in wishes])
+        sampled = [
+            self.pictures(model, wish.caption(), [seed])[0]
+            for seed, wish in enumerate(track(wishes, f"{model.name}: prompts of several objects"))
+        ]
+        hits = retrieved(self.reader.of_pictures(sampled), captions, among=len(wishes), rng=np.random.default_rng(SEED))
+        return share(hits.tolist())
+
+    def retrieval(self, wishes: Sequence[Wish]) -> Proportion:
+        """Drawn pictures: does mini-clip find the right caption among a hundred?"""
+        rng = random.Random(SEED + 1)
+        drawn = [render(imagine(wish, rng)) for wish in track(wishes, "mini-clip: drawn pictures")]
+        hits = retrieved(
+            self.reader.of_pictures(drawn),
+            self.reader.of_texts([wish.caption() for wish in wishes]),
+            among=AMONG,
+            rng=np.random.default_rng(SEED),
+        )
+        return share(hits.tolist())
+
+    def a_set(self, model: DiffusionModel, prompt: str) -> tuple[dict[str, float], list[Image.Image]]:
+        """Twenty seeds of one prompt: how they differ in what it leaves open, and the pictures."""
+        pictures = self.pictures(model, prompt, range(SET_SIZE))
+        return spreads(pictures), pictures
+
+
+def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, list[Image.Image]]]:
+    """Every figure by model folder, and a contact sheet's pictures for each."""
+    figures: dict[str, Any] = {"mini-clip": {"retrieval among 100": bench.retrieval(held_out(500, (1, 1, 1, 2, 3)))}}
+    sheets: dict[str, list[Image.Image]] = {}
+    one, more = held_out(prompt_count, (1,)), held_out(AMONG, (2, 3))
+    shown = ("a red star on a yellow background", "a blue heart on a white background")
+    for name, model in bench.models.items():
+        figures[name] = bench.following(model, one) | {"several objects, among 100": bench.several(model, more)}
+        sets = [bench.a_set(model, prompt) for prompt in shown]
+        figures[name]["sets"] = {prompt: spread for prompt, (spread, _) in zip(shown, sets, strict=True)}
+        sheets[name] = [picture for _, pictures in sets for picture in pictures]
+    dabbed, plain = (
+        [bench.pictures(model, one[seed].caption(), [seed])[0] for seed in range(SET_SIZE)]
+        for model in (bench.lora_model, bench.models["mini-sdxl"])
+    )
+    figures["mini-sdxl-lora"] = {
+        f"style of {TRIGGER} seen": style_share(dabbed),
+        "without the LoRA": style_share(plain),
+    }
+    sheets["mini-sdxl-lora"] = dabbed + plain
+    return figures, sheets
+
+
+def style_share(pictures: Sequence[Image.Image]) -> Proportion:
+    """In how many of the pictures the rules see the LoRA's style."""
+    seen = [look(picture) for picture in pictures]
+    return share([sighting is not None and sighting.style == DAB_STYLE for sighting in seen])
+
+
+def main() -> None:
+    """Measure, print, and write the cards where that is wanted."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.miniatures", description=__doc__.split("\n")[0])
+    parser.add_argument("--prompts", type=int, default=200, help="held-out prompts of one object (default 200)")
+    parser.add_argument("--write-cards", action="store_true", help="put the figures into the model cards")
+    arguments = parser.parse_args()
+    if not WEIGHTS.exists():
+        sys.exit(f"There are no models in {WEIGHTS}. Train them: make miniatures")
+    bench = Bench()
+    figures, sheets = measure(bench, arguments.prompts)
+    print("\n".join(rows(figures)))
+    if arguments.write_cards:
+        write_cards(WEIGHTS, figures, sheets, sampling=asdict(bench.parameters))
+
+
+if __name__ == "__main__":
+    main()
