@@ -4,7 +4,7 @@
 
 Prompts, pictures and captions are of combinations of colour, shape and background that no training picture shows.
 The models are loaded and sampled by the code that loads and samples full-size ones, with the sampling parameters of
-docs/studies/demo.toml. With --write-cards the figures go into the model cards, and the contact sheets beside them.
+docs/studies/miniature-pixart.toml. With --write-cards the figures and contact sheets go into the model cards.
 """
 
 import argparse
@@ -38,8 +38,8 @@ from scoring.statistics.intervals import wilson
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "miniatures" / "weights"
-STUDY = ROOT / "docs" / "studies" / "demo.toml"
-LORA_STUDY = ROOT / "docs" / "studies" / "demo-lora.toml"
+STUDY = ROOT / "docs" / "studies" / "miniature-pixart.toml"
+LORA_STUDY = ROOT / "docs" / "studies" / "miniature-lora.toml"
 SEED = 2026
 AMONG = 100
 SET_SIZE = 20

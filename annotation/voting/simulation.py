@@ -3,7 +3,7 @@
 import io
 import math
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -40,10 +40,18 @@ class Crowd:
     careless: int = 0
 
 
-def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progress | None = None) -> int:
+def simulate(
+    *,
+    study: Study,
+    rules: VotingRules,
+    crowd: Crowd,
+    spreads: Mapping[int, tuple[float, float]] | None = None,
+    progress: Progress | None = None,
+) -> int:
     """Let simulated annotators vote until nothing is left for them; how many votes they cast.
 
-    They use the same assignment and the same casting as people, take turns, and look at the pixels only.
+    They use the same assignment and the same casting as people, take turns, and look at the pixels only; or, where
+    `spreads` gives the spread of set A and of set B by the comparison's id, at that.
     The same seed gives the same votes; a simulation that was interrupted goes on where it stopped, and one
     that is complete casts nothing. Raises `Refused` where the study has no images or is not open.
     """
@@ -51,7 +59,7 @@ def simulate(*, study: Study, rules: VotingRules, crowd: Crowd, progress: Progre
     # They need no time to look, and claim none: their votes carry no times of a browser. Nothing is fetched ahead.
     rules = replace(rules, minimum_viewing_seconds=0.0, prefetch=0)
     annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
-    spreads = _spreads(study)
+    spreads = spreads or _spreads(study)
     eye = Eye(typical([a - b for a, b in spreads.values()]), crowd.noise, rules.are_ties_allowed)
     careless = {one.pk for one in annotators[crowd.annotators - crowd.careless :]}
     choose = partial(_choice, eye=eye, spreads=spreads, careless=careless)
@@ -132,7 +140,7 @@ def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[As
 
 
 def _choice(
-    assignment: Assignment, *, eye: Eye, spreads: dict[int, tuple[float, float]], careless: Collection[int]
+    assignment: Assignment, *, eye: Eye, spreads: Mapping[int, tuple[float, float]], careless: Collection[int]
 ) -> str:
     if assignment.annotator_id in careless:
         return _OTHER.get(assignment.known_choice, Vote.Choice.LEFT)
@@ -146,7 +154,7 @@ def _choice(
     return eye.choose(left_spread=left, right_spread=right, chance=chance)
 
 
-def _seen(assignment: Assignment, spreads: dict[int, tuple[float, float]]) -> tuple[float, float]:
+def _seen(assignment: Assignment, spreads: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
     """The spreads of the left and of the right set; those of a mixed set are looked at anew."""
     if assignment.kind == Assignment.Kind.LADDER:
         images = GeneratedImage.objects.in_bulk([*assignment.left_images, *assignment.right_images])

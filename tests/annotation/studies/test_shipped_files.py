@@ -32,7 +32,25 @@ def shipped(name: str, folder: Path, prompt_count: int = 0) -> Manifest:
 
 
 def test_every_shipped_file_is_tested_here() -> None:
-    assert [path.stem for path in SHIPPED] == ["demo-open", "demo", "sdxl-lora", "sdxl-pixart"]
+    assert [path.stem for path in SHIPPED] == [
+        "demo-open",
+        "demo",
+        "miniature-lora",
+        "miniature-pixart",
+        "sdxl-lora",
+        "sdxl-pixart",
+    ]
+
+
+@pytest.mark.parametrize("name", ["miniature-pixart", "miniature-lora"])
+def test_the_studies_in_miniature_have_the_papers_shape(name: str) -> None:
+    study = read_study_file(DOCS / "studies" / f"{name}.toml")
+    assert (study.slug, len(study.prompts), study.seeds) == (name, 100, SEEDS)
+    weights = Path(settings.BASE_DIR) / "miniatures" / "weights"
+    assert study.model_a.checkpoint == str(weights / "mini-sdxl")
+    assert study.encoder.checkpoint == str(weights / "mini-clip")
+    assert (study.sampling.width, study.sampling.height) == (96, 96)
+    assert "miniatures" in study.notice
 
 
 @pytest.mark.parametrize(("name", "prompt_count"), [("sdxl-pixart", 100), ("sdxl-lora", 50)])
