@@ -22,8 +22,10 @@ def _command(folder: Path, stage: str) -> list[str]:
 
 
 def test_every_stage_runs_once_after_those_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run_stages(NEEDS, lambda stage: _command(tmp_path, stage), lanes=2)
-    assert {path.name for path in tmp_path.iterdir()} == set(NEEDS)
+    made = tmp_path / "made"
+    made.mkdir()
+    run_stages(NEEDS, lambda stage: _command(made, stage), lanes=2)
+    assert {path.name for path in made.iterdir()} == set(NEEDS)
     assert "second: 2 of 2 loss 0.1" in capsys.readouterr().out
 
 
