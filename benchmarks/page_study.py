@@ -43,7 +43,7 @@ addEventListener('keydown', event => {{
 
 def crops(seed: int, photograph: Image.Image, count: int) -> list[Image.Image]:
     """So many squares of a photograph, drawn from the seed."""
-    chance = random.Random(seed)  # noqa: S311 - pictures, no secrets
+    chance = random.Random(seed)
     found = []
     for _number in range(count):
         side = chance.randint(LEAST_CROP, photograph.height)
