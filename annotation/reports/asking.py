@@ -13,9 +13,9 @@ from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportJob, Study, Vote
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.gathering import chosen_metric, main_votes, set_scores
+from annotation.reports.gathering import chosen_metric, set_scores
 from annotation.reports.making import code_sha256, forget_report, make_report, stored_report
 from annotation.studies.current import current_manifest
 from generation.jobs import enqueue, requeue
@@ -82,7 +82,7 @@ def stamp(study: Study, *, metric: str) -> str:
     It costs a few queries where `making.fingerprint` reads every vote. What it cannot see leaves the report as it was
     until something else changes: it is a hint that another one is due, never the name of a report.
     """
-    votes = main_votes(study).aggregate(
+    votes = Vote.objects.filter(assignment__annotator__study=study).aggregate(  # checks and repeats among them
         votes=Count("pk"),
         standing=Count("pk", filter=Q(state="standing")),
         late=Count("pk", filter=Q(state="late")),
