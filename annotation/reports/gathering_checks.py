@@ -8,10 +8,14 @@ from annotation.voting.exclusion import named_model
 
 
 def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
-    """The standing votes on the study's checks."""
+    """The standing votes on the study's checks.
+
+    Which model stood left is read of repeats and their first votes only, to say whether both name the same.
+    """
     place = {row.pk: number for number, row in enumerate(annotators)}
-    votes = _standing(study).filter(assignment__kind__in=Assignment.CHECKS).select_related("assignment")
-    rows = list(votes.order_by("assignment__annotator", "assignment__kind", "assignment__occurrence"))
+    votes = _standing(study).order_by("assignment__annotator", "assignment__kind", "assignment__occurrence")
+    kinds = set(Assignment.CHECKS) - {Assignment.Kind.REPEAT}
+    rows = votes.filter(assignment__kind__in=kinds).select_related("assignment").defer("assignment__left_model")
     known = tuple(
         CheckRow(
             annotator=place[vote.assignment.annotator_id],
@@ -22,8 +26,9 @@ def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
         for vote in rows
         if vote.assignment.known_choice
     )
-    repeats = [vote for vote in rows if vote.assignment.kind == Assignment.Kind.REPEAT]
-    return ChecksData(known, _repeats(study, repeats, place))
+    repeats = votes.filter(assignment__kind=Assignment.Kind.REPEAT)
+    again = list(_with_assignment(repeats)) if repeats.exists() else []
+    return ChecksData(known, _repeats(study, again, place) if again else ())
 
 
 def _repeats(study: Study, again: list[Vote], place: dict[int, int]) -> tuple[RepeatRow, ...]:
