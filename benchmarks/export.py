@@ -31,9 +31,7 @@ def main() -> None:
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--votes", type=int, default=100_000)
     parser.add_argument("--comparisons", type=int, default=10_000)
-    parser.add_argument(
-        "--formats", type=lambda text: text.split(","), default=["csv", "jsonl", "parquet", "instances"]
-    )
+    parser.add_argument("--formats", default="csv,jsonl,parquet,instances")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
