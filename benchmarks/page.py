@@ -20,6 +20,7 @@ from playwright.sync_api import Browser, BrowserContext, CDPSession, Page, sync_
 
 LINE = {"offline": False, "latency": 50, "downloadThroughput": 10e6 / 8, "uploadThroughput": 10e6 / 8}
 MOST_MS = 120_000
+PLAIN_PAGES = {"jpg": 6, "png": 3}  # how many of each are gone through: a page of PNG takes half a minute
 WATCH = """window.took = []; let pressed = 0;
 addEventListener('keydown', event => { pressed = event.timeStamp; }, true);
 new PerformanceObserver(list => list.getEntriesByName('painted').forEach(mark =>
@@ -123,7 +124,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
     from tests.journeys.conftest import QUIET, chromium_path
 
     arguments = [*QUIET, *([] if os.geteuid() else ["--no-sandbox"])]
-    plain = {kind: PlainPages(folder / f"plain-{kind}", kind, pages) for kind, pages in (("jpg", 6), ("png", 3))}
+    plain = {kind: PlainPages(folder / f"plain-{kind}", kind, pages) for kind, pages in PLAIN_PAGES.items()}
     links = {density: new_link() for density in (1, 2)}
     with WebServer() as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium_path(), args=arguments)
@@ -131,7 +132,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
         for density, link in links.items():
             found = measure_study(browser, address + link, density, options.comparisons, options.look)
             print(found.line(), flush=True)
-        for kind, pages in (("jpg", 6), ("png", 3)):
+        for kind, pages in PLAIN_PAGES.items():
             with plain[kind] as plain_address:
                 print(measure_plain(browser, plain_address, kind, pages).line(), flush=True)
         browser.close()

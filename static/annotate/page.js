@@ -279,6 +279,7 @@ undoButton.addEventListener("click", undo);
 addEventListener("keydown", (event) => {
   // A button that has the focus is pressed again and again while Enter is held.
   if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();
+  if (event.key === "Escape" && panel.isOpen) panel.cancel();
   if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || zoom.isOpen || panel.isOpen) return;
   const choice = KEYS[event.key];
   if (isVotable() && buttons.some((button) => button.dataset.choice === choice)) choose(choice);

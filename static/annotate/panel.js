@@ -30,6 +30,11 @@ export class Panel {
     });
   }
 
+  /** As if "cancel" had been chosen, where it is offered. */
+  cancel() {
+    this.buttons.find((button) => !button.hidden && button.dataset.act === "cancel")?.click();
+  }
+
   focus() {
     this.buttons.find((button) => !button.hidden)?.focus();
   }

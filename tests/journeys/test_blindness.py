@@ -243,7 +243,9 @@ def test_a_leak_in_the_order_of_practice_is_found(
 ) -> None:
     def in_order(**arguments: Any) -> KnownPair:
         pair = seeded_pair(**arguments)
-        return replace(pair, left_images=sorted(pair.left_images), right_images=sorted(pair.right_images))
+        seed_of = dict(GeneratedImage.objects.values_list("pk", "seed"))
+        left, right = (sorted(side, key=seed_of.__getitem__) for side in (pair.left_images, pair.right_images))
+        return replace(pair, left_images=left, right_images=right)
 
     monkeypatch.setattr("annotation.voting.practice.seeded_pair", in_order)
     assert traces(session(page, server, scene)) == {"order"}
