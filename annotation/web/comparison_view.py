@@ -93,7 +93,6 @@ def _image(image: SeenImage, side: str, number: int, *, slug: str, largest: floa
         "grid": image_address(slug, number, side, image.seed, "grid"),
         "grid2x": image_address(slug, number, side, image.seed, "grid2x"),
         "zoom": image_address(slug, number, side, image.seed, "zoom"),
-        "lowers": lowers,
         "bar": Part(
             "minus" if lowers else "plus", round(WIDTH / 2 - width if lowers else WIDTH / 2, 3), round(width, 3)
         ),
