@@ -13,7 +13,7 @@ from PIL import Image
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.allocation import stored_chance
-from annotation.voting.assignment import Next, next_assignment
+from annotation.voting.assignment import Next, NextKind, next_assignment
 from annotation.voting.casting import Ballot, vote_and_next
 from annotation.voting.opening import Closure, closure
 from annotation.voting.perception import Eye, spread, typical
@@ -122,21 +122,26 @@ def _expected(study: Study, rules: VotingRules, crowd: Crowd) -> int:
 
 def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[Assignment], str]) -> Iterator[int]:
     """Cast votes in turns, one a round, until a whole round brings none; the voter's id after each vote."""
-    screens = {
-        annotator.pk: (annotator, next_assignment(annotator=annotator, rules=rules, now=timezone.now()))
-        for annotator in annotators
-    }
+    screens = {annotator.pk: (annotator, _next(annotator, rules)) for annotator in annotators}
     is_round_idle = False
     while not is_round_idle:
         is_round_idle = True
         for annotator_id, (annotator, screen) in list(screens.items()):
             if screen.assignment is None:
-                screen = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
+                screen = _next(annotator, rules)
             if screen.assignment is not None:
                 is_round_idle = False
                 ballot = Ballot(vote_id=uuid.uuid4(), choice=choose(screen.assignment), rendition="grid")
                 screens[annotator_id] = (annotator, _cast(ballot, screen.assignment, rules))
                 yield annotator_id
+
+
+def _next(annotator: Annotator, rules: VotingRules) -> Next:
+    """What comes next; nothing for somebody who was screened out."""
+    annotator.refresh_from_db(fields=["state"])
+    if annotator.state == Annotator.State.SCREENED_OUT:
+        return Next(NextKind.DONE, 0, 0)
+    return next_assignment(annotator=annotator, rules=rules, now=timezone.now())
 
 
 def _choice(

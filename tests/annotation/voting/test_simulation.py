@@ -200,7 +200,14 @@ def test_a_set_without_its_rendition_is_read_from_the_image(media_root: Path) ->
 
 @pytest.mark.django_db
 def test_the_careless_fail_the_checks_and_the_others_pass_them() -> None:
-    quality = {"ladder": [0.75, 0.5], "repeats": 2, "instructed": 1, "repeat_distance": 2, "checks_failed": 0.01}
+    quality: dict[str, Any] = {
+        "ladder": [0.75, 0.5],
+        "repeats": 2,
+        "instructed": 1,
+        "repeat_distance": 2,
+        "checks_failed": 0.01,
+    }
+    quality["screens_out"] = ["checks_failed"]
     study = make_colourful(make_study(comparisons=8, overlap=4, quality=quality))
     crowd = Crowd(annotators=4, noise=0.0, seed=1, careless=1)
     assert simulate(study=study, rules=current_manifest(study).voting_rules(), crowd=crowd) == 4 * (8 + 5)
@@ -210,6 +217,7 @@ def test_the_careless_fail_the_checks_and_the_others_pass_them() -> None:
     assert {vote.choice == vote.assignment.known_choice for vote in careful} == {True}
     excluded = Vote.objects.exclude(excluded_at=None)
     assert excluded.count() == 8
+    assert list(study.annotators.order_by("pk").values_list("state", flat=True))[-1] == "screened_out"
     assert_invariants(study)
     with pytest.raises(Refused, match="Of 2 annotators 3 cannot be careless"):
         simulate(study=study, rules=current_manifest(study).voting_rules(), crowd=Crowd(2, 0.0, 1, 3))
