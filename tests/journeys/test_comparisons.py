@@ -255,7 +255,7 @@ def test_a_choice_while_a_vote_is_being_undone_is_meant_for_what_comes_back(
     until_votable(page, 2)
     expect(page.get_by_role("button", name="Undo")).to_be_visible()
     held: list[Route] = []
-    page.route("**/undo", held.append)
+    page.route("**/undo", lambda route: held.append(route))
     page.keyboard.press("u")
     page.keyboard.press("2")
     expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "true")
