@@ -18,6 +18,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
+from annotation.reports import asking
 from annotation.tasks import make_report
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
@@ -310,7 +311,9 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
                 defaults={"state": "voted", "left_model": "a", "leased_at": timezone.now()},
             )  # fmt: skip
             Vote.objects.create(assignment=assignment, choice=("left", "right", "left")[number], response_ms=4000)
-    tour.go(f"{scene.study.get_absolute_url()}report/")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(asking, "enqueue", lambda _jobs: None)  # no worker is there yet
+        tour.go(f"{scene.study.get_absolute_url()}report/")
     tour.stop("report-making")
     make_report(ReportJob.objects.get().pk)
     tour.go(f"{scene.study.get_absolute_url()}report/")
