@@ -47,6 +47,10 @@ def scores_by_images(similarities: ArrayLike, *, resampling: Resampling) -> tupl
     similarities: (n, N, N) as `scoring.consistency.pairwise_similarities` gives them, row i from the same seed in all
     n sets. Returns one row for each number of images from 2 to N; `resampling.resamples` subsets each, seeded as in
     `agreement_by_images`, so that both speak of the same subsets. Raises ValueError for an array of another shape.
+
+    >>> alike = 80 * (1 - np.eye(3))[np.newaxis]
+    >>> [row.score.value for row in scores_by_images(alike, resampling=Resampling(resamples=20))]
+    [80.0, 80.0]
     """
     pairs = np.asarray(similarities, dtype=np.float64)
     if pairs.ndim != 3 or pairs.shape[1] != pairs.shape[2]:
