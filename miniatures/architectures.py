@@ -32,7 +32,7 @@ from miniatures.scenes import COLOURS, PLACES, SHAPES, SIZES, STYLES, TRIGGER
 
 LATENT_CHANNELS = 8
 LATENT_SIDE = SIDE // 8
-PROMPT_TOKENS = 32  # the longest caption has 24; every further one costs time at each step
+PROMPT_TOKENS = 32  # the longest caption has 22; every further one costs time at each step
 # Linear betas up to .02 leave almost nothing of the picture at the last step. With Stable Diffusion's
 # own schedule 7 % of it remains, from which a model on 12 x 12 latents reads the background in training.
 BETAS = {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear", "num_train_timesteps": 1000}
