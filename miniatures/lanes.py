@@ -1,6 +1,6 @@
 """The stages as processes: what does not wait for another runs beside it, each on its share of the cores.
 
-One thread on each of two stages does twice the work of two threads on one, at these sizes.
+Networks this small are many short operations, between which two threads on one of them would wait for each other.
 """
 
 import os

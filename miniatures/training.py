@@ -54,7 +54,7 @@ def device() -> torch.device:
 
 
 def mixed_precision() -> AbstractContextManager[object]:
-    """bfloat16 on a device that computes in it; a processor that must emulate it takes twenty times as long."""
+    """bfloat16 on a device that computes in it; a processor that must emulate it takes many times as long."""
     is_fast = device().type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return torch.autocast(device().type, torch.bfloat16, enabled=bool(is_fast))
 
