@@ -67,6 +67,7 @@ class Person:
 
     def expect_heading(self, text: str) -> None:
         expect(self.page.get_by_role("heading", level=1)).to_have_text(text)
+        self.page.wait_for_load_state()  # its script listens for keys by then
 
     def expect_state(self, text: str) -> None:
         expect(self.page.locator("#state")).to_have_text(text)
