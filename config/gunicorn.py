@@ -1,5 +1,6 @@
 """How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`. WEB_CONCURRENCY sets the processes."""
 
+import gc
 import os
 
 worker_class = "gthread"  # threads: a slow line holds a thread, not the process
@@ -8,3 +9,10 @@ timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk
 control_socket_disable = True  # nobody talks to the server behind its back
+
+
+def post_worker_init(_worker: object) -> None:
+    """What is loaded by now stays for good: the collector need not look through it again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

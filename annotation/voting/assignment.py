@@ -34,6 +34,7 @@ _LOCKED = Select(
     lambda: (
         Annotator.objects.select_for_update(no_key=True, of=("self",))
         .select_related("study")
+        .defer("platform_parameters")
         .filter(pk=given("annotator", Annotator.id))
     )
 )

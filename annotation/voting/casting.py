@@ -1,6 +1,7 @@
 """Cast a vote, undo a vote. Nothing that an annotator sent is lost: what cannot count is kept as late."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -50,6 +51,13 @@ class BallotInvalid(Refused):
     """The ballot itself is wrong; sending it again cannot help."""
 
 
+Find = Callable[[], tuple[Assignment, VotingRules]]
+
+
+class _SentBefore(Exception):  # noqa: N818 - takes the transaction back, and nobody else sees it
+    """A vote with the ballot's id is stored already."""
+
+
 class CastState(StrEnum):
     """What became of a ballot."""
 
@@ -80,6 +88,16 @@ class CastResult:
     are_marks_due: bool = False
 
 
+def found_by_id(assignment: Assignment, rules: VotingRules) -> Find:
+    """What `vote_and_next` asks for, of an assignment that is at hand."""
+
+    def find() -> tuple[Assignment, VotingRules]:
+        assignment.annotator = lock(assignment.annotator_id)
+        return assignment, rules
+
+    return find
+
+
 def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:
     """Record a vote, once, however often it is sent.
 
@@ -88,20 +106,27 @@ def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now
     as late. Raises `BallotInvalid` for a choice that the study does not offer, a vote faster than the
     minimum viewing time, or a vote id used for something else; `Refused` when the annotator has left.
     """
-    annotator, result = _cast(ballot, assignment, rules, now)
+    try:
+        annotator, result = _cast(ballot, assignment, rules, now)
+    except _SentBefore:
+        annotator, result = _cast(ballot, assignment, rules, now, is_sent_before=True)
     if result.are_marks_due:
         mark(annotator=annotator, rules=rules, now=now)
     return result
 
 
-def vote_and_next(
-    *, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
-) -> tuple[CastResult, Next | Closure]:
+def vote_and_next(*, ballot: Ballot, find: Find, now: datetime) -> tuple[CastResult, Next | Closure]:
     """`cast_vote` and `next_assignment` in one transaction wherever something is free.
 
-    Instead of the next it says why the study gives out nothing now, where it was paused or closed meanwhile.
+    `find` runs first in the transaction, at times twice: it reads the assignment with its annotator and study, locks
+    the annotator, and knows the rules. Instead of the next this says why the study gives out nothing now, where it was
+    paused or closed meanwhile.
     """
-    annotator, result, following = _cast_and_lease(ballot, assignment, rules, now)
+    try:
+        found = _cast_and_lease(ballot, find, now)
+    except _SentBefore:
+        found = _cast_and_lease(ballot, find, now, is_sent_before=True)
+    annotator, rules, result, following = found
     # The vote is committed; only now may anything wait for what others hold.
     if result.are_marks_due:
         mark(annotator=annotator, rules=rules, now=now)
@@ -113,19 +138,24 @@ def vote_and_next(
 
 
 @in_turn
-def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> tuple[Annotator, CastResult]:
+def _cast(
+    ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime, *, is_sent_before: bool = False
+) -> tuple[Annotator, CastResult]:
     annotator = lock(assignment.annotator_id)
-    return annotator, _cast_under_lock(annotator, ballot, assignment, rules, now)
+    known = _known(ballot, assignment) if is_sent_before else None
+    return annotator, known or _cast_under_lock(annotator, ballot, assignment, rules, now)
 
 
 @in_turn
 def _cast_and_lease(
-    ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
-) -> tuple[Annotator, CastResult, Next | Closure | None]:
-    annotator = lock(assignment.annotator_id)
-    result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+    ballot: Ballot, find: Find, now: datetime, *, is_sent_before: bool = False
+) -> tuple[Annotator, VotingRules, CastResult, Next | Closure | None]:
+    assignment, rules = find()
+    annotator = assignment.annotator
+    known = _known(ballot, assignment) if is_sent_before else None
+    result = known or _cast_under_lock(annotator, ballot, assignment, rules, now)
     reason = closure(study=annotator.study, rules=rules, now=now)
-    return annotator, result, reason or lease_under_lock(annotator=annotator, rules=rules, now=now)
+    return annotator, rules, result, reason or lease_under_lock(annotator=annotator, rules=rules, now=now)
 
 
 def last_vote(*, annotator: Annotator, rules: VotingRules) -> Vote | None:
@@ -197,20 +227,32 @@ def _on_the_screen_again(assignment_id: int, rules: VotingRules, now: datetime) 
     return assignment
 
 
+def _known(ballot: Ballot, assignment: Assignment) -> CastResult | None:
+    """What is said of a ballot that was received before; None for a new one."""
+    known = _BY_ID.first(vote=ballot.vote_id)
+    if known is None:
+        return None
+    if known.assignment_id != assignment.pk:
+        raise BallotInvalid(_("This vote id was used for another comparison; make a new random one."))
+    return CastResult(CastState.DUPLICATE, known)
+
+
 def _cast_under_lock(
     annotator: Annotator, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
 ) -> CastResult:
-    if known := _BY_ID.first(vote=ballot.vote_id):
-        if known.assignment_id != assignment.pk:
-            raise BallotInvalid(_("This vote id was used for another comparison; make a new random one."))
-        return CastResult(CastState.DUPLICATE, known)
-    refuse_unless_taking_part(annotator)
-    _refuse_invalid(ballot, assignment, rules, now)
+    """Raises `_SentBefore` where the vote turns out to be stored: nobody looks before, since it nearly never is."""
+    try:
+        refuse_unless_taking_part(annotator)
+        _refuse_invalid(ballot, assignment, rules, now)
+    except Refused:
+        if known := _known(ballot, assignment):
+            return known
+        raise
     is_over = closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED
     state = _settle(ballot, assignment, is_over=is_over)
     if state is None:
-        kept = (Vote.State.STANDING, Vote.State.LATE)
-        return CastResult(CastState.ALREADY_VOTED, assignment.votes.filter(state__in=kept).latest("received_at"))
+        kept = assignment.votes.filter(state__in=(Vote.State.STANDING, Vote.State.LATE))
+        return _known(ballot, assignment) or CastResult(CastState.ALREADY_VOTED, kept.latest("received_at"))
     vote = Vote(
         pk=ballot.vote_id,
         assignment=assignment,
@@ -221,7 +263,8 @@ def _cast_under_lock(
         received_at=now,
         response_ms=ballot.response_ms,
     )
-    _STORE(vote)
+    if _STORE(vote) is None:
+        raise _SentBefore
     are_marks_due = judge(annotator=annotator, rules=rules)
     return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote, are_marks_due)
 

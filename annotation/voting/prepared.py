@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from django.db import DEFAULT_DB_ALIAS, connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, connections, models
 from django.db.models import Expression, Field, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import InsertQuery, UpdateQuery
 from django.db.models.sql.compiler import SQLCompiler
 
 Row = TypeVar("Row", bound=models.Model)
+AS_THEY_ARE = (int, str, bool)  # Python values that every database takes
 
 
 class Given(Expression):
@@ -25,6 +26,7 @@ class Given(Expression):
     def __init__(self, name: str, field: "Field[Any, Any]") -> None:
         super().__init__(output_field=field)
         self.name = name
+        self._is_document = isinstance(field, models.JSONField)
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
         """A placeholder, with this place as its parameter."""
@@ -32,6 +34,8 @@ class Given(Expression):
 
     def filled(self, value: Any) -> Any:
         """The value as the database takes it."""
+        if value.__class__ in AS_THEY_ARE and not self._is_document:
+            return value
         return self.output_field.get_db_prep_value(value, connection)
 
 
@@ -52,6 +56,17 @@ class Statement:
         cursor.execute(
             self.sql, [one.filled(values[one.name]) if isinstance(one, Given) else one for one in self.parameters]
         )
+
+
+def _cursor() -> Any:
+    """A cursor; on PostgreSQL one that sends values apart from the statement, so that the server plans it once."""
+    this = connections[DEFAULT_DB_ALIAS]
+    if this.vendor != "postgresql":
+        return this.cursor()
+    from django.db.backends.postgresql.base import ServerBindingCursor
+
+    this.ensure_connection()
+    return this._prepare_cursor(ServerBindingCursor(this.connection))  # type: ignore[attr-defined, call-arg]
 
 
 class _Prepared:
@@ -112,7 +127,7 @@ class Select(_Prepared, Generic[Row]):
     def values(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples, for a queryset that ends in `values_list`."""
         selection: _Selection = self._compiled()
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             selection.statement.run(cursor, values)
             return selection.values(cursor.fetchall())
 
@@ -141,13 +156,13 @@ class Update(_Prepared):
 
     def __call__(self, **values: Any) -> int:
         """Run it."""
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             self._compiled().run(cursor, values)
             return int(cursor.rowcount)
 
 
 class Insert(_Prepared):
-    """A prepared INSERT of one instance; calling it gives the new row's key."""
+    """A prepared INSERT of one instance; calling it gives the new row's key, or None where a row has this key."""
 
     def __init__(self, model: type[models.Model]) -> None:
         super().__init__()
@@ -164,13 +179,14 @@ class Insert(_Prepared):
         compiler = query.get_compiler(connection=connection)
         ((sql, _parameters),) = compiler.as_sql()
         key = connection.ops.quote_name(str(self._model._meta.pk.column))
-        return f"{sql} RETURNING {key}"
+        return f"{sql} ON CONFLICT ({key}) DO NOTHING RETURNING {key}"
 
     def __call__(self, instance: models.Model) -> Any:
         """Run it."""
         values = [
             field.get_db_prep_save(getattr(instance, field.attname), connection=connection) for field in self._fields
         ]
-        with connection.cursor() as cursor:
+        with _cursor() as cursor:
             cursor.execute(self._compiled(), values)
-            return cursor.fetchone()[0]
+            row = cursor.fetchone()
+            return row and row[0]

@@ -133,13 +133,10 @@ def _preferred(
     annotator: Annotator, progress: Progress, allocation: Allocation, *, is_patient: bool
 ) -> Comparison | None:
     """The free comparison that comes first in the order of the rule; which of equal ones is drawn from the seed."""
-    who = {"annotator": annotator.pk, "study": annotator.study_id}
-    if not (first := statements.FIRST[allocation].values(**who)):
-        return None
     start = search_start(stored_chance(annotator.seed, "search", progress.assignment_count), progress.last_position)
-    equal = dict(zip(statements.KEYS[allocation], first[0], strict=True))
-    parts = statements.EQUAL[allocation, is_patient]
-    return next(filter(None, (part.first(**who, **equal, start=start) for part in parts)), None)
+    values = {"annotator": annotator.pk, "study": annotator.study_id, "start": start}
+    parts = statements.PREFERRED[allocation, is_patient]
+    return next(filter(None, (part.first(**values) for part in parts)), None)
 
 
 def _lease(assignment: Assignment, comparison: Comparison, hold: Hold) -> Assignment:

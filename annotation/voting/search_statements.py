@@ -16,7 +16,6 @@ ORDERS: dict[Allocation, tuple[str, ...]] = {
     "nearly_done": ("-slot_count",),
     "split": ("margin", "slot_count"),
 }
-KEYS = {allocation: [key.removeprefix("-") for key in order] for allocation, order in ORDERS.items()}
 ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
 
 
@@ -60,20 +59,14 @@ def _open_ones(allocation: Allocation) -> QuerySet[Comparison]:
     return open_ones
 
 
-def _first(allocation: Allocation) -> Select[Comparison]:
-    """The keys of the free comparison that comes first."""
-    return Select(
-        lambda: _open_ones(allocation).order_by(*ORDERS[allocation], "position").values_list(*KEYS[allocation])[:1]
-    )
-
-
-def _equal(allocation: Allocation, *, is_patient: bool, is_from_start: bool) -> Select[Comparison]:
-    """The first comparison with these keys, from `start` on or before it."""
+def _preferred(allocation: Allocation, *, is_patient: bool, is_from_start: bool) -> Select[Comparison]:
+    """Of the free comparisons equal to the one that comes first: the first from `start` on, or before it."""
     start = given("start", Comparison.position)
 
     def build() -> QuerySet[Comparison]:
-        fields = {"margin": Comparison.lead, "slot_count": Comparison.slot_count}
-        equal = _open_ones(allocation).filter(**{key: given(key, fields[key]) for key in KEYS[allocation]})
+        first = _open_ones(allocation).order_by(*ORDERS[allocation], "position")
+        keys = (key.removeprefix("-") for key in ORDERS[allocation])
+        equal = _open_ones(allocation).filter(**{key: Subquery(first.values(key)[:1]) for key in keys})
         part = equal.filter(position__gte=start) if is_from_start else equal.filter(position__lt=start)
         if not is_patient:
             part = part.select_for_update(no_key=True, skip_locked=True, of=("self",))
@@ -83,10 +76,9 @@ def _equal(allocation: Allocation, *, is_patient: bool, is_from_start: bool) -> 
 
 
 PROGRESS = Select(_progress)
-FIRST = {allocation: _first(allocation) for allocation in ORDERS}
-EQUAL = {
+PREFERRED = {
     (allocation, is_patient): [
-        _equal(allocation, is_patient=is_patient, is_from_start=is_from_start) for is_from_start in (True, False)
+        _preferred(allocation, is_patient=is_patient, is_from_start=is_from_start) for is_from_start in (True, False)
     ]
     for allocation in ORDERS
     for is_patient in (True, False)

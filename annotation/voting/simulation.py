@@ -14,7 +14,7 @@ from PIL import Image
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.allocation import stored_chance
 from annotation.voting.assignment import Next, NextKind, next_assignment
-from annotation.voting.casting import Ballot, vote_and_next
+from annotation.voting.casting import Ballot, found_by_id, vote_and_next
 from annotation.voting.opening import Closure, closure
 from annotation.voting.perception import Eye, spread, typical
 from annotation.voting.rules import VotingRules
@@ -170,7 +170,7 @@ def _seen(assignment: Assignment, spreads: Mapping[int, tuple[float, float]]) ->
 
 
 def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules) -> Next:
-    _result, following = vote_and_next(ballot=ballot, assignment=assignment, rules=rules, now=timezone.now())
+    _result, following = vote_and_next(ballot=ballot, find=found_by_id(assignment, rules), now=timezone.now())
     if isinstance(following, Closure):
         raise Refused("The study was paused or closed while votes were simulated; those cast until then stand.")
     return following

@@ -11,11 +11,12 @@ PostgreSQL has many writers and collects their commits by itself: there every tr
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
-from django.db import connection, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import translation
 
 Result = TypeVar("Result")
@@ -34,7 +35,7 @@ class _Job(Generic[Result]):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Do the work in a savepoint: an error takes back this work alone."""
+        """Do the work in a transaction, or in a savepoint of one: an error takes back this work alone."""
         try:
             with transaction.atomic(), translation.override(self._language):
                 self.result = self._work()
@@ -72,9 +73,8 @@ class _Line:
         with self._guard:
             jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
         try:
-            with transaction.atomic():
-                for job in jobs:
-                    job.run()
+            with _writer():
+                _commit(jobs)
         except BaseException as error:  # nothing was committed
             for job in jobs:
                 job.error = error
@@ -92,6 +92,41 @@ class _Line:
                 self._is_busy = False
 
 
+def _commit(jobs: list[_Job[Any]]) -> None:
+    """Run the jobs; return when all of them are on the disk."""
+    if len(jobs) == 1:
+        jobs[0].run()
+    else:
+        with transaction.atomic():
+            for job in jobs:
+                job.run()
+
+
+class _Writer:
+    """The process's one connection that writes, used by whoever runs what waits.
+
+    A connection drops the pages that it has read when another one writes. With a connection for each thread every
+    transaction would read anew what the last one had in its hands.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Any = None
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Inside, the database connection of this thread is the writer; one thread at a time."""
+        own = connections[DEFAULT_DB_ALIAS]
+        if self._connection is None or self._connection.settings_dict != own.settings_dict:
+            self._connection = own.copy()
+            self._connection.inc_thread_sharing()
+        connections[DEFAULT_DB_ALIAS] = self._connection
+        try:
+            yield
+        finally:
+            connections[DEFAULT_DB_ALIAS] = own
+
+
+_writer = _Writer()
 _LINE = _Line()
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Literal
 
+from django.conf import settings
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -50,11 +53,20 @@ api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="opena
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
-_ASSIGNMENT = Select(
-    lambda: Assignment.objects.filter(
-        pk=given("assignment", Assignment.id), annotator=given("annotator", Annotator.id)
-    ).order_by()
-)
+
+
+def _of_a_link() -> QuerySet[Assignment]:
+    """The assignment of this id, with its annotator and study, if the link is its annotator's."""
+    found = Assignment.objects.filter(
+        pk=given("assignment", Assignment.id),
+        annotator__token=given("token", Annotator.token),
+        annotator__kind__in=annotators.PEOPLE,
+    ).select_related("annotator__study")
+    return found.defer("left_images", "right_images", "annotator__platform_parameters").order_by()  # read by few
+
+
+_ASSIGNMENT = Select(_of_a_link)
+_LOCKED = Select(lambda: _of_a_link().select_for_update(no_key=True, of=("annotator",)))
 PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
@@ -69,6 +81,7 @@ class Visit:
     manifest: Manifest
     rules: VotingRules
     now: datetime
+    language: str
 
 
 @api.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
@@ -95,17 +108,25 @@ def _answer(document: BaseModel) -> HttpResponse:
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
     """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
-    with _visit(token) as visit:
-        assignment = _assignment(visit.annotator, body.assignment)
-        result, following = vote_and_next(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=visit.now)
+    visits: list[Visit] = []
+
+    def find() -> tuple[Assignment, VotingRules]:
+        assignment = _named(_LOCKED, token, body.assignment)
+        visits[:] = [_visit_of(assignment.annotator)]
+        translation.activate(visits[0].language)
+        return assignment, visits[0].rules
+
+    with translation.override(translation.get_language()):  # in the end it is what it was
+        result, following = vote_and_next(ballot=_ballot(body), find=find, now=timezone.now())
+        (visit,) = visits
+        translation.activate(visit.language)
         return _answer(schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote)))
 
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
 def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
     """Give a comparison back at once, for whoever leaves; somebody else may then get it."""
-    with _visit(token) as visit:
-        assignment = _assignment(visit.annotator, body.assignment)
+    with _visit_for(token, body.assignment) as (visit, assignment):
         return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
 
 
@@ -124,8 +145,7 @@ def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
 )
 def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> HttpResponse:
     """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
-    with _visit(token) as visit:
-        assignment = _assignment(visit.annotator, body.assignment)
+    with _visit_for(token, body.assignment) as (visit, assignment):
         images = assignment.left_images if body.side == "left" else assignment.right_images
         if body.n >= len(images):
             raise Http404(_("The set has no such image: count from 0."))
@@ -182,24 +202,40 @@ def _visit(token: str) -> Iterator[Visit]:
     annotator = annotators.by_token(token)
     if annotator is None:
         raise Http404(_("No annotator has this link: compare it with the one that you were given."))
+    visit = _visit_of(annotator)
+    with translation.override(visit.language):
+        yield visit
+
+
+@contextmanager
+def _visit_for(token: str, sealed: str) -> Iterator[tuple[Visit, Assignment]]:
+    """`_visit` with the assignment that the annotator names."""
+    assignment = _named(_ASSIGNMENT, token, sealed)
+    visit = _visit_of(assignment.annotator)
+    with translation.override(visit.language):
+        yield visit, assignment
+
+
+def _visit_of(annotator: Annotator) -> Visit:
     manifest = current_manifest(annotator.study)
-    with translation.override(spoken(manifest.texts.language)):
-        yield Visit(annotator, manifest, manifest.voting_rules(), timezone.now())
+    return Visit(annotator, manifest, manifest.voting_rules(), timezone.now(), spoken(manifest.texts.language))
+
+
+def _named(select: Select[Assignment], token: str, sealed: str) -> Assignment:
+    """The assignment that the annotator names, with annotator and study; not found where it is another's."""
+    try:
+        annotator_id, assignment_id = ASSIGNMENTS.open(sealed)
+    except ValueError:
+        annotator_id = assignment_id = 0
+    found = select.first(assignment=assignment_id, token=token)
+    if found is None or annotator_id != found.annotator_id:
+        with _visit(token):
+            raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
+    return found
 
 
 def _is_page_due(visit: Visit) -> bool:
     return visiting.place(annotator=visit.annotator, manifest=visit.manifest, now=visit.now) in BEFORE_COMPARISONS
-
-
-def _assignment(annotator: Annotator, token: str) -> Assignment:
-    try:
-        annotator_id, assignment_id = ASSIGNMENTS.open(token)
-    except ValueError:
-        annotator_id = assignment_id = 0
-    found = _ASSIGNMENT.first(assignment=assignment_id, annotator=annotator.pk)
-    if found is None or annotator_id != annotator.pk:
-        raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
-    return found
 
 
 def _ballot(body: schemas.BallotIn) -> Ballot:
@@ -273,4 +309,10 @@ def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
 
 
 def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> list[schemas.ImageOut]:
-    return [schemas.ImageOut(**addresses(annotator=annotator, image_id=image_id)) for image_id in image_ids]
+    return _sealed(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
+
+
+@lru_cache(maxsize=1000)
+def _sealed(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> list[schemas.ImageOut]:
+    """What is held ahead in one answer is on the screen in the next: it is sealed once, with the secret in force."""
+    return [schemas.ImageOut(**addresses(annotator_id=annotator_id, image_id=image_id)) for image_id in image_ids]

@@ -206,7 +206,7 @@ def _pair_context(
     sets = [
         {
             "is_consistent": side == consistent_side,
-            "images": [addresses(annotator=annotator, image_id=image) for image in images],
+            "images": [addresses(annotator_id=annotator.pk, image_id=image) for image in images],
         }
         for side, images in (("left", left), ("right", right))
     ]
@@ -214,4 +214,4 @@ def _pair_context(
 
 
 def _images(annotator: Annotator, image_ids: Sequence[int]) -> list[Addresses]:
-    return [addresses(annotator=annotator, image_id=image_id) for image_id in image_ids]
+    return [addresses(annotator_id=annotator.pk, image_id=image_id) for image_id in image_ids]

@@ -32,9 +32,9 @@ class Addresses(TypedDict):
     zoom: str
 
 
-def addresses(*, annotator: Annotator, image_id: int) -> Addresses:
+def addresses(*, annotator_id: int, image_id: int) -> Addresses:
     """Where this annotator finds this image. A vote's answer holds some forty of these, so one is made of one token."""
-    start = _folder() + ADDRESSES.close(annotator.pk, image_id)
+    start = _folder() + ADDRESSES.close(annotator_id, image_id)
     return {"grid": f"{start}.grid", "grid2x": f"{start}.grid2x", "zoom": f"{start}.zoom"}
 
 

@@ -225,7 +225,7 @@ def test_a_leak_in_the_addresses_is_found(
 ) -> None:
     def telling(*, annotator: Annotator, image_id: int) -> Addresses:
         seed = GeneratedImage.objects.get(pk=image_id).seed
-        found = addresses(annotator=annotator, image_id=image_id)
+        found = addresses(annotator_id=annotator.pk, image_id=image_id)
         return {"grid": f"{found['grid']}?seed={seed}", "grid2x": found["grid2x"], "zoom": found["zoom"]}
 
     monkeypatch.setattr(f"annotation.web.{pages}.addresses", telling)

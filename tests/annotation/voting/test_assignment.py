@@ -1,3 +1,4 @@
+import re
 import uuid
 from dataclasses import replace
 
@@ -245,10 +246,9 @@ def test_the_search_reads_the_index_of_what_is_free() -> None:
     with CaptureQueriesContext(connection) as queries:
         leased(annotator)
     searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and "NOT EXISTS" in query["sql"]]
-    assert len(searches) == 2
+    (search,) = searches
     with connection.cursor() as cursor:
-        for search in searches:
-            cursor.execute(f"EXPLAIN QUERY PLAN {search}")
-            plan = "\n".join(row[3] for row in cursor.fetchall())
-            assert "USING INDEX comparison_free" in plan
-            assert "TEMP B-TREE" not in plan
+        cursor.execute(f"EXPLAIN QUERY PLAN {search}")
+        plan = "\n".join(row[3] for row in cursor.fetchall())
+    assert len(re.findall("USING (COVERING )?INDEX comparison_free", plan)) == 2
+    assert "TEMP B-TREE" not in plan

@@ -8,7 +8,16 @@ from django.db import IntegrityError, transaction
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import by_resume_code, by_token, invite, join, read_instructions
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
-from annotation.voting.casting import Ballot, BallotInvalid, CastResult, CastState, cast_vote, undo_vote, vote_and_next
+from annotation.voting.casting import (
+    Ballot,
+    BallotInvalid,
+    CastResult,
+    CastState,
+    cast_vote,
+    found_by_id,
+    undo_vote,
+    vote_and_next,
+)
 from annotation.voting.opening import Closure
 from annotation.voting.rules import VotingRules
 from generation.refusals import Refused
@@ -152,14 +161,14 @@ def test_an_annotator_who_left_casts_nothing(annotator: Annotator) -> None:
 
 def test_a_vote_brings_the_next_comparison_or_says_why_not(study: Study, annotator: Annotator) -> None:
     result, following = vote_and_next(
-        ballot=Ballot(uuid.uuid4(), "left"), assignment=lease(annotator), rules=RULES, now=NOON
+        ballot=Ballot(uuid.uuid4(), "left"), find=found_by_id(lease(annotator), RULES), now=NOON
     )
     assert isinstance(following, Next)
     assert following.assignment is not None
     assert (result.state, following.kind, following.done_count) == (CastState.ACCEPTED, NextKind.COMPARISON, 1)
     Study.objects.update(state="paused")
     result, stop = vote_and_next(
-        ballot=Ballot(uuid.uuid4(), "left"), assignment=following.assignment, rules=RULES, now=NOON
+        ballot=Ballot(uuid.uuid4(), "left"), find=found_by_id(following.assignment, RULES), now=NOON
     )
     assert (result.state, stop) == (CastState.ACCEPTED, Closure.PAUSED)
     assert_invariants(study)

@@ -27,7 +27,7 @@ def annotator(scene: Scene) -> Annotator:
 
 
 def address(annotator: Annotator, image: GeneratedImage, rendition: Literal["grid", "grid2x", "zoom"] = "grid") -> str:
-    return addresses(annotator=annotator, image_id=image.pk)[rendition]
+    return addresses(annotator_id=annotator.pk, image_id=image.pk)[rendition]
 
 
 def an_image() -> GeneratedImage:
