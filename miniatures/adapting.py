@@ -9,7 +9,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
-from miniatures.denoising import noise_loss, sdxl_predictor
+from miniatures.denoising import velocity_loss, sdxl_predictor
 from miniatures.training import Stage, device
 
 RANK = 8
@@ -26,7 +26,7 @@ def lora_stage(
     config = LoraConfig(r=RANK, lora_alpha=RANK, init_lora_weights="gaussian", target_modules=_TARGETS)
     pipe.unet.add_adapter(config)
     parameters = [parameter for parameter in pipe.unet.parameters() if parameter.requires_grad]
-    loss = noise_loss(sdxl_predictor(pipe, captions), latents, seed=15)
+    loss = velocity_loss(sdxl_predictor(pipe, captions), latents, seed=15)
     return Stage("lora", parameters, loss, step_count, 2e-3)
 
 

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMScheduler, PixArtAlphaPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from miniatures.architectures import BETAS, LATENT_SIDE, PROMPT_TOKENS
+from miniatures.architectures import SCHEDULE, LATENT_SIDE, PROMPT_TOKENS
 from miniatures.renderer import SIDE
 from miniatures.training import Stage, device, mixed_precision, step_generator
 
@@ -16,7 +16,7 @@ _EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
 _SNR_CAP = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
 _T5_TOKENS = 28
 
-Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # noisy latents, steps, caption numbers -> noise
+Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # noisy latents, steps, caption numbers -> velocity
 
 
 def sdxl_stage(
@@ -25,7 +25,7 @@ def sdxl_stage(
     """UNet and both text encoders from scratch."""
     modules = (pipe.unet, pipe.text_encoder, pipe.text_encoder_2)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
-    return Stage("sdxl", parameters, noise_loss(sdxl_predictor(pipe, captions), latents, seed=13), step_count, 1e-3)
+    return Stage("sdxl", parameters, velocity_loss(sdxl_predictor(pipe, captions), latents, seed=13), step_count, 1e-3)
 
 
 def pixart_stage(pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int) -> Stage:
@@ -33,7 +33,7 @@ def pixart_stage(pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str
     modules = (pipe.transformer, pipe.text_encoder)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
     return Stage(
-        "pixart", parameters, noise_loss(_pixart_predictor(pipe, captions), latents, seed=14), step_count, 1e-3
+        "pixart", parameters, velocity_loss(_pixart_predictor(pipe, captions), latents, seed=14), step_count, 1e-3
     )
 
 
@@ -76,11 +76,11 @@ def _pixart_predictor(pipe: PixArtAlphaPipeline, captions: tuple[str, ...]) -> P
 
 
 def _draw_steps(generator: torch.Generator, count: int) -> Tensor:
-    """More often where the picture is decided; with these betas the last third is all but pure noise.
+    """More often in the middle, where the picture is decided.
 
     Logit-normal as in Esser et al. 2024, "Scaling Rectified Flow Transformers", mixed with a uniform quarter.
     """
-    bent = torch.sigmoid(torch.randn(BATCH, generator=generator) - 0.4)
+    bent = torch.sigmoid(torch.randn(BATCH, generator=generator))
     flat = torch.rand(BATCH, generator=generator)
     is_flat = torch.rand(BATCH, generator=generator) < 0.25
     return (torch.where(is_flat, flat, bent) * count).long().clamp(max=count - 1)
@@ -91,9 +91,9 @@ def _sample(output: Any) -> Tensor:
     return sample
 
 
-def noise_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int], Tensor]:
-    """Mean squared error of the noise, the easy steps weighted down; `seed` names the run's random numbers."""
-    scheduler = DDPMScheduler(**BETAS)
+def velocity_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int], Tensor]:
+    """Mean squared error of the velocity, the easy steps weighted down; `seed` names the run's random numbers."""
+    scheduler = DDPMScheduler(**SCHEDULE)
     kept = scheduler.alphas_cumprod
 
     def loss(step: int) -> Tensor:
@@ -106,9 +106,10 @@ def noise_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int
         captions = torch.where(is_empty, 0, chosen + 1)
         with mixed_precision():
             predicted = predict(noisy.to(device()), steps.to(device()), captions)
-        error = (predicted.float() - noise.to(device())).square().mean(dim=(1, 2, 3))
+        velocity = scheduler.get_velocity(latents[chosen], noise, steps)
+        error = (predicted.float() - velocity.to(device())).square().mean(dim=(1, 2, 3))
         ratio = kept[steps] / (1 - kept[steps])
-        mean: Tensor = (error * (ratio.clamp(max=_SNR_CAP) / ratio).to(device())).mean()
+        mean: Tensor = (error * (ratio.clamp(max=_SNR_CAP) / (ratio + 1)).to(device())).mean()
         return mean
 
     return loss

@@ -23,7 +23,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae",),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1200, "clip": 900, "sdxl": 3000, "pixart": 3000, "lora": 300}
+STEPS = {"vae": 1200, "clip": 1200, "sdxl": 3500, "pixart": 3500, "lora": 400}
 
 
 class Workshop:
