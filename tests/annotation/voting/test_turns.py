@@ -105,3 +105,17 @@ def test_inside_a_transaction_it_is_a_part_of_it(study: Study) -> None:
     with pytest.raises(RuntimeError):
         begin_and_fail()
     assert not Annotator.objects.exists()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL every thread writes through its own")
+def test_whoever_runs_the_line_writes_through_the_same_connection() -> None:
+    @in_turn
+    def writer() -> object:
+        return connection.connection
+
+    connection.ensure_connection()
+    with ThreadPoolExecutor(1) as pool:
+        elsewhere = pool.submit(in_a_thread_of_its_own, writer).result()
+    assert elsewhere is not None
+    assert writer() is elsewhere
+    assert connection.connection is not elsewhere
