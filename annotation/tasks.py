@@ -3,8 +3,9 @@
 from celery import shared_task
 from django.utils import timezone
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.reports.asking import work_on_report
+from annotation.reports.fetching import forget_old_files, work_on_file
 from annotation.studies.lifecycle import advance
 from annotation.studies.upkeep import keep_up
 from generation import jobs
@@ -13,7 +14,9 @@ from generation import jobs
 @shared_task
 def tick() -> None:
     """Every half minute (CELERY_BEAT_SCHEDULE)."""
-    keep_up(timezone.now())
+    now = timezone.now()
+    keep_up(now)
+    forget_old_files(now)
 
 
 @shared_task
@@ -28,3 +31,9 @@ def advance_study(study_id: int) -> None:
 def make_report(job_id: int) -> None:
     """Make the report of a job; nothing where it is settled or somebody else's."""
     jobs.work(ReportJob, job_id, work_on_report)
+
+
+@shared_task
+def make_report_file(job_id: int) -> None:
+    """Make a file of a report that takes long; nothing where it is settled or somebody else's."""
+    jobs.work(ReportFileJob, job_id, work_on_file)

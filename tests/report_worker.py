@@ -1,21 +1,25 @@
-"""What tests of the report's pages stand on: somebody who makes the reports."""
+"""What tests of the report's pages stand on: somebody who makes the reports and their files."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pytest
 
-from annotation.models import ReportJob
-from annotation.reports import asking
-from annotation.tasks import make_report
+from annotation.models.report_job import WatchedJob
+from annotation.reports import asking, fetching
+from annotation.tasks import make_report, make_report_file
 
 
 @pytest.fixture(autouse=True)
 def report_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker at hand: reports are made the moment they are asked for. A test that wants none puts `enqueue` back."""
+    """A worker at hand: what is asked for is made at once. A test that wants none puts `enqueue` back."""
 
-    def work_at_once(queued: Iterable[ReportJob]) -> None:
-        for job in queued:
-            make_report(job.pk)
-            job.refresh_from_db()
+    def at_once(make: Callable[[int], None]) -> Callable[[Iterable[WatchedJob]], None]:
+        def work(queued: Iterable[WatchedJob]) -> None:
+            for job in queued:
+                make(job.pk)
+                job.refresh_from_db()
 
-    monkeypatch.setattr(asking, "enqueue", work_at_once)
+        return work
+
+    monkeypatch.setattr(asking, "enqueue", at_once(make_report))
+    monkeypatch.setattr(fetching, "enqueue", at_once(make_report_file))

@@ -162,6 +162,32 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name='ReportFileJob',
+            fields=[
+                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
+                ('state', models.CharField(choices=[('queued', 'Queued'), ('running', 'Running'), ('done', 'Done'), ('failed', 'Failed'), ('cancelled', 'Cancelled')], default='queued', max_length=10)),
+                ('attempt_count', models.PositiveIntegerField(default=0)),
+                ('claimed_by', models.CharField(blank=True, help_text='Host, process and a random part: one claim.', max_length=200)),
+                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
+                ('heartbeat_at', models.DateTimeField(blank=True, null=True)),
+                ('is_cancel_requested', models.BooleanField(default=False)),
+                ('error', models.TextField(blank=True)),
+                ('enqueued_at', models.DateTimeField(blank=True, help_text='When a message for it was last sent.', null=True)),
+                ('created_at', models.DateTimeField(auto_now_add=True)),
+                ('started_at', models.DateTimeField(blank=True, null=True)),
+                ('finished_at', models.DateTimeField(blank=True, null=True)),
+                ('percent', models.PositiveSmallIntegerField(default=0)),
+                ('step', models.CharField(blank=True, max_length=100)),
+                ('name', models.CharField(max_length=20)),
+                ('key', models.CharField(blank=True, max_length=64)),
+                ('report_job', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='file_jobs', to='annotation.reportjob')),
+            ],
+            options={
+                'ordering': ('id',),
+                'abstract': False,
+            },
+        ),
+        migrations.CreateModel(
             name='ReplayBundle',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -301,6 +327,22 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='reportjob',
             constraint=models.UniqueConstraint(fields=('study', 'metric'), name='one_report_job_per_study_and_metric'),
+        ),
+        migrations.AddIndex(
+            model_name='reportfilejob',
+            index=models.Index(fields=['state', 'lease_expires_at'], name='reportfilejob_state'),
+        ),
+        migrations.AddConstraint(
+            model_name='reportfilejob',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', False), ('state', 'running')), models.Q(models.Q(('state', 'running'), _negated=True), ('lease_expires_at__isnull', True)), _connector='OR'), name='reportfilejob_lease_only_while_running'),
+        ),
+        migrations.AddConstraint(
+            model_name='reportfilejob',
+            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'failed'), _negated=True), models.Q(('error', ''), _negated=True), _connector='OR'), name='reportfilejob_failed_says_why'),
+        ),
+        migrations.AddConstraint(
+            model_name='reportfilejob',
+            constraint=models.UniqueConstraint(fields=('report_job', 'name'), name='one_file_job_per_report_and_name'),
         ),
         migrations.AddConstraint(
             model_name='replaybundle',

@@ -6,7 +6,7 @@ from annotation.models.assignment import Assignment
 from annotation.models.comparison import Comparison
 from annotation.models.image_report import ImageReport
 from annotation.models.replay_bundle import ReplayBundle
-from annotation.models.report_job import ReportJob
+from annotation.models.report_job import ReportFileJob, ReportJob
 from annotation.models.study import ManifestVersion, Study, StudyEvent
 from annotation.models.vote import Vote
 
@@ -18,6 +18,7 @@ __all__ = [
     "ImageReport",
     "ManifestVersion",
     "ReplayBundle",
+    "ReportFileJob",
     "ReportJob",
     "Study",
     "StudyEvent",

@@ -1,4 +1,4 @@
-"""A report that is to be made, or was: one row for each study and metric."""
+"""A report that is to be made, or was: one row for each study and metric; and its files that take long."""
 
 from typing import ClassVar
 
@@ -8,12 +8,27 @@ from annotation.models.study import Study
 from generation.models import LeasedJob
 
 
-class ReportJob(LeasedJob):
+class WatchedJob(LeasedJob):
+    """A job that somebody waits for. percent, step: how far it is."""
+
+    percent = models.PositiveSmallIntegerField(default=0)
+    step = models.CharField(max_length=100, blank=True)
+
+    class Meta(LeasedJob.Meta):
+        abstract = True
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it will be done without anybody asking again."""
+        return self.state in (self.State.QUEUED, self.State.RUNNING)
+
+
+class ReportJob(WatchedJob):
     """What making a report came to. `annotation.reports.asking` says when another one is due.
 
     metric: the one to report. stamp: hash of the study's counts and states that the latest report was asked for.
     sha256: of everything that went into the finished report, which is also the name of its file; empty before the
-    first one, and kept while the next one is made. percent, step: how far the making is.
+    first one, and kept while the next one is made.
     """
 
     task_name = "annotation.tasks.make_report"
@@ -22,21 +37,38 @@ class ReportJob(LeasedJob):
     metric = models.CharField(max_length=300)
     stamp = models.CharField(max_length=64)
     sha256 = models.CharField(max_length=64, blank=True)
-    percent = models.PositiveSmallIntegerField(default=0)
-    step = models.CharField(max_length=100, blank=True)
 
-    class Meta(LeasedJob.Meta):
+    class Meta(WatchedJob.Meta):
         abstract = False
         ordering = ("id",)
         constraints: ClassVar = [
-            *LeasedJob.Meta.constraints,
+            *WatchedJob.Meta.constraints,
             models.UniqueConstraint(fields=["study", "metric"], name="one_report_job_per_study_and_metric"),
         ]
 
-    @property
-    def is_waiting(self) -> bool:
-        """Whether it will be made without anybody asking again."""
-        return self.state in (self.State.QUEUED, self.State.RUNNING)
-
     def __str__(self) -> str:
         return f"report of {self.study_id} by {self.metric}: {self.state}"
+
+
+class ReportFileJob(WatchedJob):
+    """What making a download of a report came to. `annotation.reports.fetching` says when another one is due.
+
+    name: which download. key: of the file that is there, see `fetching`; empty before the first one.
+    """
+
+    task_name = "annotation.tasks.make_report_file"
+
+    report_job = models.ForeignKey(ReportJob, on_delete=models.CASCADE, related_name="file_jobs")
+    name = models.CharField(max_length=20)
+    key = models.CharField(max_length=64, blank=True)
+
+    class Meta(WatchedJob.Meta):
+        abstract = False
+        ordering = ("id",)
+        constraints: ClassVar = [
+            *WatchedJob.Meta.constraints,
+            models.UniqueConstraint(fields=["report_job", "name"], name="one_file_job_per_report_and_name"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.report_job}: {self.state}"

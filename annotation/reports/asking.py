@@ -8,21 +8,25 @@ import hashlib
 import json
 import time
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet, Sum
 from django.utils import timezone
 
 from annotation.models import ReportJob, Study, Vote
+from annotation.models.report_job import WatchedJob
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.gathering import chosen_metric, set_scores
 from annotation.reports.making import code_sha256, forget_report, make_report, stored_report
+from annotation.reports.progress import Progress
 from annotation.studies.current import current_manifest
 from generation.jobs import enqueue, requeue
 from generation.leases import Lease
 
 AT_MOST_EVERY = timedelta(minutes=1)  # while votes come in, each look at the page would make another one
 _TOLD_EVERY = 0.5  # seconds between two notes of how far it is
+J = TypeVar("J", bound=WatchedJob)
 
 
 def ask(study: Study, *, metric: str = "") -> ReportJob:
@@ -60,6 +64,15 @@ def finished_report(job: ReportJob) -> AgreementReport | None:
 def work_on_report(job: ReportJob, lease: Lease) -> None:
     """Make the report of a claimed job. Made twice it is the same: the second time it is only read."""
     before = job.sha256
+    wanted = stamp(job.study, metric=job.metric)
+    made = make_report(job.study, metric=job.metric, progress=teller(job, lease))
+    rows_of(job).update(sha256=made.sha256, stamp=wanted, percent=100, step="")
+    if before not in ("", made.sha256) and not ReportJob.objects.filter(sha256=before).exists():
+        forget_report(before)
+
+
+def teller(job: WatchedJob, lease: Lease) -> Progress:
+    """Notes in the job's row how far it is. Raises LeaseLost or Cancelled where the job is not to be gone on with."""
     told_at = 0.0
 
     def tell(share: float, step: str) -> None:
@@ -67,13 +80,9 @@ def work_on_report(job: ReportJob, lease: Lease) -> None:
         lease.check()
         if time.monotonic() - told_at > _TOLD_EVERY:
             told_at = time.monotonic()
-            _rows(job).update(percent=round(100 * share), step=step)
+            rows_of(job).update(percent=round(100 * share), step=step)
 
-    wanted = stamp(job.study, metric=job.metric)
-    made = make_report(job.study, metric=job.metric, progress=tell)
-    _rows(job).update(sha256=made.sha256, stamp=wanted, percent=100, step="")
-    if before not in ("", made.sha256) and not ReportJob.objects.filter(sha256=before).exists():
-        forget_report(before)
+    return tell
 
 
 def stamp(study: Study, *, metric: str) -> str:
@@ -113,5 +122,6 @@ def _is_due(job: ReportJob, study: Study, wanted: str, *, long_ago: datetime) ->
     return job.stamp != wanted and (job.finished_at is None or job.finished_at < long_ago)
 
 
-def _rows(job: ReportJob) -> QuerySet[ReportJob]:
-    return ReportJob.objects.filter(pk=job.pk, claimed_by=job.claimed_by)
+def rows_of(job: J) -> QuerySet[J]:
+    """The job's row, as long as it is this claim's."""
+    return type(job)._default_manager.filter(pk=job.pk, claimed_by=job.claimed_by)

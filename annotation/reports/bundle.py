@@ -3,7 +3,7 @@
 import hashlib
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,6 +16,8 @@ from annotation.reports.archive import INDEX, Archive, Contents, Entries, canoni
 from annotation.reports.document import as_document
 from annotation.reports.embedding_files import Rescored, embedding_files, encoders_of, rescored
 from annotation.reports.gathering import gather
+from annotation.reports.making import GATHERING
+from annotation.reports.progress import Progress, silent
 from annotation.reports.study_data import ManifestRow, StudyData
 from annotation.reports.study_files import from_files, to_files
 from annotation.studies.current import current_manifest
@@ -53,13 +55,16 @@ class Replay:
     rescored: dict[str, Rescored]
 
 
-def write_bundle(study: Study, path: Path, *, metric: str = "", replaces: Path | None = None) -> Bundle:
+def write_bundle(
+    study: Study, path: Path, *, metric: str = "", replaces: Path | None = None, progress: Progress = silent
+) -> Bundle:
     """Write the study's bundle to `path`: the same study gives the same bytes.
 
     It names the bundle before it by its hash, where that held something else (before a withdrawal, say): the one that
     was made here last, or `replaces`, a file made elsewhere.
     Raises Refused while the study is sealed, and for a `replaces` that is no bundle of this study.
     """
+    progress(0.0, GATHERING)
     data = gather(study, manifest=current_manifest(study), metric=metric)
     if data.is_sealed:
         raise Refused(f"{study} is sealed until it closes: a bundle holds scores and winners.")
@@ -80,7 +85,7 @@ def write_bundle(study: Study, path: Path, *, metric: str = "", replaces: Path |
         }
 
     members = list(_members(study, data))
-    known.sha256 = write_archive(path, members, about=about)
+    known.sha256 = write_archive(path, _told(members, progress), about=about)
     if not study.replay_bundles.filter(sha256=known.sha256).exists():
         known.save()
     return Bundle(known.sha256, len(data.votes), len(members), known.replaces)
@@ -101,6 +106,12 @@ def replay(path: Path) -> Replay:
 
 
 # --- writing ------------------------------------------------------------------------------------
+def _told(members: Sequence[tuple[str, Contents]], progress: Progress) -> Iterator[tuple[str, Contents]]:
+    for done, member in enumerate(members):
+        progress(done / len(members), f"writing {member[0]}"[:100])
+        yield member
+
+
 def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
     for row in _versions(study):
         yield _manifest_name(row.number), canonical_json(row.document)

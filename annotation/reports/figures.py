@@ -29,14 +29,13 @@ from annotation.reports.figure_captions import (
     claim_numbers,
 )
 from annotation.reports.margin_figures import bootstrap, by_images, by_margin, calibration_curve, scores_by_images
-from annotation.reports.presentation import Row
+from annotation.reports.presentation import MOST_MARKS, Row
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET, STYLE, to_svg
 from annotation.reports.vote_figures import voters, votes_by_comparison
 from scoring.statistics.estimate import Estimate
 
 WIDTH = 5.6  # inches: the eleven points of the text stay readable where a phone shows the figure whole
 _COLOURS = {"A": MODEL_A_COLOUR, "B": MODEL_B_COLOUR}
-_MOST_DOTS = 2000  # beyond, dots hide each other and swell the file
 
 
 Look = tuple[str, str]  # shape and colour
@@ -126,7 +125,7 @@ def _box(report: AgreementReport, found: Results) -> Figure:
             capprops=line,
             medianprops=line | {"linewidth": 2.6},
         )
-        if len(scores) <= _MOST_DOTS:
+        if len(scores) <= MOST_MARKS:
             axes.plot(scores, height - 0.34 + _spread(len(scores)), ".", color=colour, markersize=3.5, alpha=0.7)
         axes.text(0, height + 0.27, _shortened(f"{letter}  {names[letter]}"), transform=axes.get_yaxis_transform())
     axes.set_ylim(-0.6, 1.6)

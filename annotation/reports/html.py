@@ -1,6 +1,6 @@
 """The report as HTML: the parts that a page shows, and one self-contained file without any outside address."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.contact_sheets import TellingComparison
+from annotation.reports.contact_sheets import ContactSheets
 from annotation.reports.figure_captions import claim_figure
 from annotation.reports.figures import draw
 from annotation.reports.numbers import count
@@ -19,7 +19,11 @@ from annotation.reports.presentation import Figure, Table
 from annotation.reports.sections import sections
 
 STYLESHEETS = ("pages.css", "reports/report.css")
+MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
+MOST_LETTERS = 500  # of a cell
+_FILE = "reports/file.html"
+_WORDS_BYTES = 2_000  # of what introduces the contact sheets
 
 
 def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
@@ -47,23 +51,34 @@ def figures_of(report: AgreementReport) -> list[Figure]:
 
 
 def _cut(table: Table) -> Table:
-    """A table that a page can hold; its caption says what was left out, and where it is."""
+    """A table that a page can hold; its caption says which rows were left out, and where they are."""
+    rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:MOST_ROWS])
     if len(table.rows) <= MOST_ROWS:
-        return table
+        return replace(table, rows=rows)
     said = f"{table.caption}: the first {count(MOST_ROWS)} of {count(len(table.rows))}; the JSON and CSV hold them all"
-    return replace(table, caption=said, rows=table.rows[:MOST_ROWS])
+    return replace(table, caption=said, rows=rows)
 
 
-def to_html(report: AgreementReport, *, telling: Sequence[TellingComparison] = ()) -> str:
-    """One file that holds everything it shows: styles, figures, tables, and contact sheets where there are any."""
+def _shortened(cell: str) -> str:
+    return cell if len(cell) <= MOST_LETTERS else f"{cell[: MOST_LETTERS - 1]}…"
+
+
+def to_html(report: AgreementReport, *, sheets: Callable[[int], ContactSheets] | None = None) -> str:
+    """One file that holds everything it shows: styles, figures, tables, and contact sheets where there are any.
+
+    sheets: gives the contact sheets that add at most so many bytes; with them the file takes at most MOST_BYTES.
+    """
 
     def inline(figure: Figure) -> SafeString:
         label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
         return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
 
     css = mark_safe("\n".join(map(_stylesheet, STYLESHEETS)))  # noqa: S308 - our own files
-    context = page_context(report, drawing=inline) | {"css": css, "telling": telling}
-    return render_to_string("reports/file.html", context)
+    context = page_context(report, drawing=inline) | {"css": css}
+    bare = render_to_string(_FILE, context)
+    if sheets is None:
+        return bare
+    return render_to_string(_FILE, context | {"telling": sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)})
 
 
 def _stylesheet(name: str) -> str:

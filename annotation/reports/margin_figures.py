@@ -7,7 +7,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.claim import metric_name
-from annotation.reports.parts.calibration import dot_step
+from annotation.reports.presentation import mark_step
 from annotation.reports.svg import INK, LINE, MODEL_A_COLOUR, MODEL_B_COLOUR, QUIET
 
 WIDTH = 5.6  # inches, as all figures
@@ -42,7 +42,7 @@ def calibration_curve(_report: AgreementReport, found: Results) -> Figure:
         for row in found.comparisons
         if row.margin is not None and row.votes_a + row.votes_b
     ]
-    margins, shares, votes = np.array(dots[:: dot_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
+    margins, shares, votes = np.array(dots[:: mark_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
     axes.scatter(margins, shares, s=(3 + 2 * np.log1p(votes)) ** 2, color=QUIET, alpha=0.45, linewidths=0)
     curve = found.margins.curve
     if curve:

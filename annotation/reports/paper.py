@@ -17,6 +17,7 @@ from annotation.reports.figures import DRAWINGS
 from annotation.reports.files import whole_file
 from annotation.reports.html import figures_of
 from annotation.reports.presentation import Figure
+from annotation.reports.progress import Progress, silent
 from annotation.reports.svg import QUIET, STYLE
 from generation.refusals import Refused
 
@@ -32,18 +33,20 @@ _METADATA: dict[str, dict[str, Any]] = {
 _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 
-def write_figures(report: AgreementReport, folder: Path) -> list[Path]:
+def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
     """Every figure of the report as PDF and as PNG (300 dots an inch), and captions.txt; returns what was written.
 
     The report's notices stand below each figure. Raises Refused while the study is sealed.
     """
     found = _results(report)
     figures = figures_of(report)
-    written = [
-        _write(folder / f"{figure.name}.{suffix}", drawn(report, found, figure.name, suffix))
-        for figure in figures
-        for suffix in _METADATA
-    ]
+    written = []
+    for done, figure in enumerate(figures):
+        progress(done / len(figures), "figures")
+        written += [
+            _write(folder / f"{figure.name}.{suffix}", drawn(report, found, figure.name, suffix))
+            for suffix in _METADATA
+        ]
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
 
 

@@ -8,6 +8,7 @@ from annotation.reports.numbers import coefficient, percent, probability, signif
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
+MOST_MARKS = 2_000  # of one kind in a drawing: beyond, they hide each other and swell the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,11 @@ class Section:
     def is_numeric(self) -> bool:
         """Whether its rows are estimates and tests, and not facts in words."""
         return any(row.n is not None for row in self.rows)
+
+
+def mark_step(n: int) -> int:
+    """Of so many comparisons or annotators, one in how many is drawn."""
+    return -(-n // MOST_MARKS) or 1
 
 
 def share_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:

@@ -8,6 +8,7 @@ from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.parts.voters import timed_voters
+from annotation.reports.presentation import mark_step
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR
 
 WIDTH = 5.6  # inches, as all figures
@@ -15,11 +16,11 @@ _PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
 
 
 def votes_by_comparison(_report: AgreementReport, found: Results) -> Figure:
-    """Stacked steps, so that ten thousand comparisons are three shapes and not thirty thousand."""
+    """Stacked steps, so that two thousand comparisons are three shapes and not six thousand."""
     counts = np.array([(row.votes_a, row.votes_tie, row.votes_b) for row in found.comparisons], dtype=np.float64)
     counts = counts[counts.any(axis=1)]
     shares = counts / counts.sum(axis=1, keepdims=True)
-    shares = shares[np.lexsort((shares[:, 1], -shares[:, 0]))]
+    shares = shares[np.lexsort((shares[:, 1], -shares[:, 0]))][:: mark_step(len(counts))]
     edges, tops = np.arange(len(shares) + 1), np.cumsum(shares, axis=1)
     figure = Figure(figsize=(WIDTH, 2.6))
     axes = figure.add_subplot()
@@ -35,17 +36,17 @@ def votes_by_comparison(_report: AgreementReport, found: Results) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(_PERCENT)
-    axes.set_xlabel(f"{len(shares)} comparisons, by their share of votes for A")
+    axes.set_xlabel(f"{len(counts)} comparisons, by their share of votes for A")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0, fontsize=10)
     return figure
 
 
 def voters(report: AgreementReport, found: Results) -> Figure:
-    """One dot an annotator; the axis of time is logarithmic where the slowest takes ten times the quickest."""
+    """One dot an annotator, or for one in so many; the axis of time is logarithmic where times differ tenfold."""
     timed = timed_voters(report, found)
     figure = Figure(figsize=(WIDTH, 2.8))
     axes = figure.add_subplot()
-    times, agreements, votes = zip(*timed, strict=True)
+    times, agreements, votes = zip(*timed[:: mark_step(len(timed))], strict=True)
     axes.scatter(times, agreements, s=(4 + 1.6 * np.log1p(votes)) ** 2, color=INK, alpha=0.55, linewidths=0)
     if min(times) > 0 and max(times) > 10 * min(times):
         axes.set_xscale("log")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import partial
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import advance
 from annotation.voting.assignment import expire_leases
@@ -34,12 +34,14 @@ def reap(now: datetime) -> None:
     """Put back the jobs of workers that stopped answering; `advance` sends their messages."""
     jobs.reap(GenerationJob, now)
     jobs.reap(ScoringJob, now)
-    jobs.reap(ReportJob, now)
+    for watched in (ReportJob, ReportFileJob):
+        jobs.reap(watched, now)
 
 
 def send_reports() -> None:
-    """The messages of reports that were asked for while the broker was away, or whose worker died."""
-    jobs.enqueue(ReportJob.objects.filter(state=ReportJob.State.QUEUED, enqueued_at__isnull=True))
+    """The messages of reports and their files that were asked for while the broker was away, or whose worker died."""
+    for watched in (ReportJob, ReportFileJob):
+        jobs.enqueue(watched.objects.filter(state=watched.State.QUEUED, enqueued_at__isnull=True))
 
 
 def stop_early(study: Study, now: datetime) -> int:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
@@ -14,15 +14,18 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models.report_job import WatchedJob
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.asking import ask, ask_again, finished_report
-from annotation.reports.downloads import DOWNLOADS
+from annotation.reports.downloads import DOWNLOADS, Download
 from annotation.reports.explorer import ORDERS
+from annotation.reports.fetching import ask_file, ask_file_again, made_file
 from annotation.reports.figures import draw
 from annotation.reports.gathering import chosen_metric, metrics_of
 from annotation.reports.html import figures_of, page_context
 from annotation.reports.presentation import Figure
+from annotation.reports.progress import silent
 from annotation.reports.svg import as_file
 from annotation.studies.current import current_manifest
 from annotation.web.staff import staff_page
@@ -41,8 +44,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         return render(request, "reports/refused.html", context, status=409)
     report = finished_report(job)
     if report is None:
-        context = {"study": study, "job": job, "query": _query(request)}
-        return render(request, "reports/making.html", context, status=202 if job.is_waiting else 500)
+        return _wait(request, job, study)
 
     def address(figure: Figure) -> SafeString:
         source = reverse("report-figure", args=[slug, figure.name]) + _query(request)
@@ -70,20 +72,47 @@ def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 
 @require_safe
 @staff_page
-def report_file(request: HttpRequest, slug: str, report_format: str) -> FileResponse:
-    """The report as a download, also its figures, its literature and its replay bundle."""
+def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResponse | FileResponse:
+    """The report as a download, also its figures, its literature and its replay bundle; or how far the file is."""
     if report_format not in DOWNLOADS:
         raise Http404
     chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
     if chosen.has_results and report.results is None:
         raise Http404
-    # The folder goes once the file is open; the bytes go with the last who reads them.
+    if not chosen.is_long:
+        return _sent(chosen, slug, _written(chosen, slug, report))
+    job = ask_file(_job_or_404(request, slug), report_format)
+    path = made_file(job)
+    return _sent(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+
+
+def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
+    """The file, open. Its folder goes at once; the bytes go with the last who reads them."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report"
-        chosen.write(get_object_or_404(Study, slug=slug), report, path)
-        file = path.open("rb")
+        chosen.write(get_object_or_404(Study, slug=slug), report, path, silent)
+        return path.open("rb")
+
+
+def _sent(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
     name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
     return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
+
+
+def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "") -> HttpResponse:
+    """The page that shows how far a report or a download of it is, or why it failed."""
+    name, args = ("report-file", [study.slug, download]) if download else ("report", [study.slug])
+    ends = {"address": "", "progress": "-progress", "again": "-again"}
+    addresses = {key: reverse(f"{name}{end}", args=args) + _query(request) for key, end in ends.items()}
+    context = {
+        "study": study,
+        "job": job,
+        "download": download,
+        "label": f"The file “{DOWNLOADS[download].label}”" if download else "The report",
+        "report": reverse("report", args=[study.slug]) + _query(request),
+        **addresses,
+    }
+    return render(request, "reports/making.html", context, status=202 if job.is_waiting else 500)
 
 
 def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
@@ -119,7 +148,17 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
 @staff_page
 def report_progress(request: HttpRequest, slug: str) -> JsonResponse:
     """How far the report is, for the page that waits."""
-    job = _job_or_404(request, slug)
+    return _told(_job_or_404(request, slug))
+
+
+@require_safe
+@staff_page
+def file_progress(request: HttpRequest, slug: str, report_format: str) -> JsonResponse:
+    """How far a download is, for the page that waits."""
+    return _told(_file_job_or_404(request, slug, report_format))
+
+
+def _told(job: WatchedJob) -> JsonResponse:
     return JsonResponse({"state": job.state, "percent": job.percent, "step": job.step})
 
 
@@ -129,6 +168,18 @@ def make_again(request: HttpRequest, slug: str) -> HttpResponse:
     """Make the report anew: after a fault, or now that more votes are in."""
     ask_again(_job_or_404(request, slug))
     return redirect(reverse("report", args=[slug]) + _query(request))
+
+
+@require_POST
+@staff_page
+def make_file_again(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
+    """Make a download anew after a fault."""
+    ask_file_again(_file_job_or_404(request, slug, report_format))
+    return redirect(reverse("report-file", args=[slug, report_format]) + _query(request))
+
+
+def _file_job_or_404(request: HttpRequest, slug: str, report_format: str) -> ReportFileJob:
+    return get_object_or_404(ReportFileJob, report_job=_job_or_404(request, slug), name=report_format)
 
 
 def _query(request: HttpRequest) -> str:
@@ -142,4 +193,8 @@ urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/report/again", make_again, name="report-again"),
     path("studies/<slug:slug>/report/<slug:name>.svg", report_figure, name="report-figure"),
     path("studies/<slug:slug>/report/download/<slug:report_format>", report_file, name="report-file"),
+    path(
+        "studies/<slug:slug>/report/download/<slug:report_format>/progress", file_progress, name="report-file-progress"
+    ),
+    path("studies/<slug:slug>/report/download/<slug:report_format>/again", make_file_again, name="report-file-again"),
 ]

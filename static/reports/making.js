@@ -1,4 +1,4 @@
-// A report that is being made: how far it is, and the report itself as soon as it is there.
+// A report or a download that is being made: how far it is, and the thing itself as soon as it is there.
 
 const EVERY_MS = 1000;
 const bar = document.getElementById("making");
@@ -10,11 +10,12 @@ async function look() {
     if (answer.ok) {
       const job = await answer.json();
       if (job.state !== "queued" && job.state !== "running") {
+        if (step.dataset.done) step.textContent = step.dataset.done; // a download leaves the page as it is
         location.reload();
         return;
       }
       bar.value = job.percent;
-      if (job.step) step.textContent = `The report is being made: ${job.step}.`;
+      if (job.step) step.textContent = `${step.dataset.label} is being made: ${job.step}.`;
     }
   } catch {
     // The line is down: the next look may get through.

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from annotation.models import ReportJob
-from annotation.reports import asking
-from annotation.tasks import make_report
+from annotation.models import ReportFileJob, ReportJob
+from annotation.reports import asking, fetching
+from annotation.tasks import make_report, make_report_file
 from generation import jobs
 from tests.annotation.reports.studies import crossed, make_study
 from tests.factories import make_researcher
@@ -15,7 +15,7 @@ from tests.factories import make_researcher
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def test_the_page_waits_and_becomes_the_report(
+def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_there(
     page: Page, server: str, accessible: Callable[[Page], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(asking, "enqueue", jobs.enqueue)  # no worker but this test
@@ -33,3 +33,15 @@ def test_the_page_waits_and_becomes_the_report(
     make_report(ReportJob.objects.get().pk)
     expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
     page.wait_for_load_state("networkidle")  # its figures, before the database goes
+
+    monkeypatch.setattr(fetching, "enqueue", jobs.enqueue)
+    page.get_by_role("link", name="Replay bundle").click()
+    expect(page.locator("#step")).to_have_text("The file “Replay bundle” is waiting for the worker.")
+    accessible(page)
+    with page.expect_download() as download:
+        make_report_file(ReportFileJob.objects.get().pk)
+    assert download.value.suggested_filename == "weather-bundle.zip"
+    expect(page.locator("#step")).to_have_text("The file “Replay bundle”: made, the download begins.")
+    page.get_by_role("link", name="Back to the report").click()
+    expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
+    page.wait_for_load_state("networkidle")

@@ -3,10 +3,17 @@
 from annotation.reports.agreement_report import Results
 from annotation.reports.figure_captions import CALIBRATION, MARGIN
 from annotation.reports.numbers import coefficient, percent, score
-from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, coefficient_row, share_row
+from annotation.reports.presentation import (
+    UNDEFINED,
+    Figure,
+    Row,
+    Section,
+    Table,
+    coefficient_row,
+    mark_step,
+    share_row,
+)
 from scoring.statistics.estimate import Estimate
-
-_MOST_DOTS = 2000
 
 
 def calibration_section(found: Results) -> Section:
@@ -45,11 +52,6 @@ def calibration_section(found: Results) -> Section:
     )
 
 
-def dot_step(n: int) -> int:
-    """Of so many comparisons, one in how many is drawn: beyond two thousand, dots hide each other."""
-    return -(-n // _MOST_DOTS) or 1
-
-
 def _brier_row(label: str, value: float | None, n: int, reason: str) -> Row:
     return Row(label, UNDEFINED, n=n, remark=reason) if value is None else Row(label, coefficient(value), n=n)
 
@@ -71,7 +73,7 @@ def _figures(found: Results) -> tuple[Figure, ...]:
         "The dotted line is always naming one model."
     )
     words = "; ".join(f"{score(row.low)} to {score(row.high)}: {_share(row.agreement)[0]}" for row in margins.by_margin)
-    step = dot_step(n)
+    step = mark_step(n)
     each = "a dot a comparison" if step == 1 else f"a dot for one comparison in {step}"
     curve = (
         f"Share of votes for A against the margin, ties left out: {each}, n = {n}; larger dots stand for more votes."

@@ -3,7 +3,7 @@
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figure_captions import VOTERS, VOTES
 from annotation.reports.numbers import percent
-from annotation.reports.presentation import Figure, Table
+from annotation.reports.presentation import Figure, Table, mark_step
 
 
 def votes_figures(found: Results) -> tuple[Figure, ...]:
@@ -13,8 +13,10 @@ def votes_figures(found: Results) -> tuple[Figure, ...]:
         return ()
     split = sum(sum(votes > 0 for votes in (row.votes_a, row.votes_b, row.votes_tie)) > 1 for row in voted)
     unanimous = len(voted) - split
+    step = mark_step(len(voted))
+    each = "one column a comparison" if step == 1 else f"one column for one comparison in {step}"
     caption = (
-        f"Shares of the votes for A, for neither and for B, one column a comparison, sorted by the share of A; n = "
+        f"Shares of the votes for A, for neither and for B, {each}, sorted by the share of A; n = "
         f"{len(voted)} comparisons with votes, {unanimous} of them unanimous."
     )
     words = f"{len(voted)} comparisons, {unanimous} unanimous"
@@ -59,8 +61,10 @@ def voter_figures(report: AgreementReport, found: Results) -> tuple[Figure, ...]
     timed = timed_voters(report, found)
     if not timed:
         return ()
+    step = mark_step(len(timed))
+    each = "Each annotator's" if step == 1 else f"Of one annotator in {step}, the"
     caption = (
-        "Each annotator's agreement with the majority of the others against the median response time, n = "
+        f"{each} agreement with the majority of the others against the median response time, n = "
         f"{len(timed)} annotators whose votes were timed; larger dots stand for more votes. Quick and disagreeing "
         "hints at clicking through; nobody is excluded for it."
     )

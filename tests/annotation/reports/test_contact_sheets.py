@@ -11,12 +11,15 @@ from PIL import Image
 
 from annotation.models import Study
 from annotation.reports import contact_sheets as sheets_module
+from annotation.reports import html as html_module
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.contact_sheets import MOST_BYTES, contact_sheets
+from annotation.reports.contact_sheets import LEAST_BYTES, MOST_BYTES, MOST_IMAGES, ContactSheets, contact_sheets
 from annotation.reports.document import to_json
 from annotation.reports.downloads import text_of
+from annotation.reports.explorer import MOST_TELLING
 from annotation.reports.gathering import gather
-from annotation.reports.html import MOST_ROWS
+from annotation.reports.html import MOST_BYTES as MOST_FILE_BYTES
+from annotation.reports.html import MOST_LETTERS, MOST_ROWS, to_html
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from generation.image_files import media
@@ -29,6 +32,10 @@ pytestmark = pytest.mark.django_db
 
 def report_of(study: Study) -> AgreementReport:
     return build_report(gather(study, manifest=current_manifest(study)))
+
+
+def sheets_of(study: Study, *, room: int = MOST_FILE_BYTES) -> ContactSheets:
+    return contact_sheets(study, report_of(study), room=room)
 
 
 @pytest.fixture
@@ -49,7 +56,7 @@ def picture(address: str) -> Image.Image:
 
 
 def test_each_telling_comparison_has_both_sets_whole(study: Study) -> None:
-    found = contact_sheets(study, report_of(study))
+    found = sheets_of(study).comparisons
     assert len(found) == 3
     for one in found:
         assert [sheet.model for sheet in one.sheets] == ["A", "B"]
@@ -80,10 +87,10 @@ def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(stud
     for rendition in media("renditions").rglob(f"{Path(image.path).stem}-*"):
         if rendition.parent.name == Path(image.path).parent.name:
             rendition.unlink()
-    words = [sheet.words for one in contact_sheets(study, report_of(study)) for sheet in one.sheets]
+    words = [sheet.words for one in sheets_of(study).comparisons for sheet in one.sheets]
     assert sorted(words)[0] == "5 of 6 images of A, by seed"
     external, _ = make_study(crossed([[2, 0], [0, 0]]))
-    assert contact_sheets(external, report_of(external)) == ()
+    assert sheets_of(external) == ContactSheets()
     assert '<figure class="telling">' not in text_of(report_of(external), "html", external)
 
 
@@ -91,15 +98,47 @@ def noisy(side: int) -> Image.Image:
     return Image.effect_noise((side, side), 255).convert("RGB")
 
 
-def test_thirty_pairs_of_the_worst_images_stay_within_fifteen_megabytes(
-    study: Study, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("most", [MOST_BYTES, LEAST_BYTES])
+def test_sixty_four_images_of_noise_stay_within_the_bytes_of_their_sheet(most: int) -> None:
+    sheet = sheets_module._laid_out([noisy(96)] * MOST_IMAGES)
+    assert most / 4 < len(sheets_module._encoded(sheet, most=most)) <= most
+
+
+@pytest.fixture
+def worst() -> Study:
+    """More comparisons than a table holds, each with as long a prompt as somebody may paste."""
+    plan = crossed([[MOST_ROWS, 0], [0, 20]], voters=1)
+    plan.prompts = [f"{number} " + '"<&' * MOST_LETTERS for number in range(MOST_ROWS + 20)]
+    return make_study(plan)[0]
+
+
+@pytest.fixture
+def sheets_of_the_most_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every set has a sheet, and each is as large as it may be."""
+    monkeypatch.setattr(sheets_module, "_pictures", lambda _image_set: ([noisy(8)] * MOST_IMAGES, MOST_IMAGES))
+    monkeypatch.setattr(sheets_module, "_encoded", lambda _sheet, *, most: bytes(most))
+
+
+@pytest.mark.usefixtures("sheets_of_the_most_bytes")
+def test_the_worst_study_has_its_thirty_comparisons_in_fifteen_megabytes(worst: Study) -> None:
+    text = text_of(report_of(worst), "html", worst)
+    assert text.count('<figure class="telling">') == MOST_TELLING
+    assert 8_800_000 < len(text.encode()) <= MOST_FILE_BYTES == 15_000_000
+    assert "the file has no room" not in text
+
+
+@pytest.mark.usefixtures("sheets_of_the_most_bytes")
+def test_where_the_file_is_nearly_full_sheets_shrink_and_then_there_are_fewer(
+    worst: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sheets_module, "_picture", lambda _image: noisy(96))
-    found = contact_sheets(study, report_of(study))
-    sizes = [len(base64.b64decode(sheet.address.partition(",")[2])) for one in found for sheet in one.sheets]
-    assert max(sizes) <= MOST_BYTES
-    assert MOST_BYTES * 60 * 4 / 3 < 9_000_000
-    assert len(sheets_module._encoded(noisy(1600))) <= MOST_BYTES
+    report = report_of(worst)
+    bare = len(to_html(report).encode())
+    for room, shown in ((2_000_000, MOST_TELLING), (200_000, 10), (0, 0)):
+        monkeypatch.setattr(html_module, "MOST_BYTES", bare + room)
+        text = text_of(report, "html", worst)
+        assert len(text.encode()) <= bare + max(room, 2_000)
+        assert text.count('<figure class="telling">') == shown
+        assert (f"For {MOST_TELLING - shown} more the file has no room." in text) == (shown < MOST_TELLING)
 
 
 def test_long_tables_end_where_a_page_does_and_the_json_has_all() -> None:
