@@ -5,8 +5,9 @@ import json
 from annotation.reports.document import as_document
 from annotation.reports.numbers import percent
 from annotation.reports.presentation import Table
-from annotation.studies.plan_question import Question
+from annotation.studies.plan_question import Design, Question
 from annotation.studies.planning import Curve, Exact, Point, StudyPlan
+from annotation.voting.rules import GIVEN_OUT_FIRST
 
 SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "
@@ -69,12 +70,17 @@ def _simulated(plan: StudyPlan) -> str:
     point = as_planned(plan.curves[0])
     return (
         f"It is not: {chance.simulations:,} studies were simulated (seed {chance.seed}), {design.overlap} votes for "
-        f"each comparison by {design.annotators_planned:,} annotators ({plan.annotators_needed:,} are needed for every "
-        f"vote), a vote going to the winner in {percent(supposed.person)}. Majorities then err, so that the agreement "
-        f"seen is {percent(point.agreement)} on average, and the report, which takes the baseline from the same votes "
-        f"(exact McNemar at {1 - design.level:.2g}, two-sided), says in {_share(point)} of the studies that the metric "
-        "beats it."
+        f"each comparison{_stopped(design, point)} by {design.annotators_planned:,} annotators "
+        f"({plan.annotators_needed:,} are needed for every vote), who are given first the "
+        f"{GIVEN_OUT_FIRST[design.allocation]}; a vote goes to the winner in {percent(supposed.person)}, none to a "
+        f"tie. Majorities then err, so that the agreement seen is {percent(point.agreement)} on average, and the "
+        f"report, which takes the baseline from the same votes (exact McNemar at {1 - design.level:.2g}, two-sided), "
+        f"says in {_share(point)} of the studies that the metric beats it."
     )
+
+
+def _stopped(design: Design, point: Point) -> str:
+    return f", or fewer once its winner is certain (on average {point.votes:.1f})," if design.early_stopping else ""
 
 
 def _reached(curve: Curve) -> str:

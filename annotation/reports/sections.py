@@ -11,12 +11,7 @@ from annotation.reports.parts.exclusions import exclusions_section
 from annotation.reports.preregistration import preregistration
 from annotation.reports.presentation import Row, Section, Table, share_row
 from annotation.reports.result_sections import later_sections, result_sections
-
-_ALLOCATIONS = {
-    "even": "comparisons with the fewest votes",
-    "nearly_done": "comparisons closest to done",
-    "split": "comparisons where the votes so far are closest",
-}
+from annotation.voting.rules import GIVEN_OUT_FIRST
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
@@ -142,7 +137,7 @@ def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
         Row("Prompts", count(len(manifest["prompts"]))),
         Row("Votes wanted for each comparison", count(plan["overlap"])),
         Row("Comparisons close once their winner is certain", "yes" if plan["early_stopping"] else "no"),
-        Row("Given out first", _ALLOCATIONS[plan["allocation"]]),
+        Row("Given out first", GIVEN_OUT_FIRST[plan["allocation"]]),
         Row("Comparisons for each annotator", count(plan["comparisons_per_annotator"])),
         Row("Ties may be voted", "yes" if plan["ties"] else "no"),
         Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),

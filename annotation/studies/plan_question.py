@@ -2,22 +2,27 @@
 
 import math
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, get_args
 
 from annotation.studies.manifest import Manifest
+from annotation.voting.dry_run import Collecting
+from annotation.voting.rules import Allocation
 from generation.refusals import Refused
 from scoring.statistics.agreement import TieTreatment
 
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
 
 
-# What each number of a question means, for whoever is asked for it.
+CHOICES: dict[str, tuple[str, ...]] = {"allocation": get_args(Allocation), "endpoint": get_args(TieTreatment)}
+# What each part of a question means, for whoever is asked for it.
 MEANING = {
     "prompts": "Prompts, each one comparison.",
     "images": "Images in each set.",
     "overlap": "Votes for each comparison.",
     "comparisons_per_annotator": "After so many an annotator is done.",
     "annotators": "How many there are (default: as few as can give every vote).",
+    "allocation": "Which comparisons are given out first: even (fewest votes), nearly_done, or split (closest votes).",
+    "early_stopping": "Whether a comparison takes no more votes once its winner is certain.",
     "endpoint": "How ties count: strict, half or dropped.",
     "level": "Level of the interval, and of the report's test against the baseline.",
     "agreement": "How often the metric names the model that endlessly many people would.",
@@ -42,19 +47,30 @@ class Design:
     overlap: int = 5
     comparisons_per_annotator: int = 60
     annotators: int | None = None
+    allocation: Allocation = "even"
+    early_stopping: bool = False
     endpoint: TieTreatment = "strict"
     level: float = 0.95
 
     @property
     def annotators_needed(self) -> int:
         """The fewest annotators who can give every vote: nobody sees a comparison twice."""
-        quota = min(self.comparisons_per_annotator, self.prompts)
-        return max(self.overlap, math.ceil(self.prompts * self.overlap / quota))
+        return max(self.overlap, math.ceil(self.prompts * self.overlap / self._quota))
 
     @property
     def annotators_planned(self) -> int:
         """How many there are."""
         return self.annotators_needed if self.annotators is None else self.annotators
+
+    @property
+    def collecting(self) -> Collecting:
+        """How votes are collected."""
+        quotas = (self._quota,) * self.annotators_planned
+        return Collecting(self.overlap, quotas, self.allocation, self.early_stopping)
+
+    @property
+    def _quota(self) -> int:
+        return min(self.comparisons_per_annotator, self.prompts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +127,8 @@ def design_of(manifest: Manifest) -> Design:
         overlap=plan.overlap,
         comparisons_per_annotator=plan.comparisons_per_annotator,
         annotators=plan.most_annotators,
+        allocation=plan.allocation,
+        early_stopping=plan.early_stopping,
         endpoint=manifest.analysis.primary_endpoint,
         level=manifest.analysis.level,
     )
@@ -131,6 +149,9 @@ def ask(design: Design, **values: Any) -> Question:
 def refuse_impossible(question: Question) -> None:
     """Raise Refused, in one sentence, for a question that no study can answer."""
     design, chance = question.design, question.chance
+    for name, known in CHOICES.items():
+        if (chosen := getattr(design, name)) not in known:
+            raise Refused(f"The {name} is {', '.join(known[:-1])} or {known[-1]}, not {chosen!r}.")
     limits = (
         ("prompts", design.prompts, 2, MOST_PROMPTS),
         ("images", design.images, 2, MOST_IMAGES),

@@ -1,12 +1,12 @@
 """How large a study must be: exactly for the test, by simulation for all that comes between a vote and the report.
 
-A simulated study allots its comparisons by the rule of voting, aggregates votes as the report does, and asks what
-the report would say. Pure; every draw comes from the plan's seed.
+A simulated study hands out its comparisons and stops early by its own rules, aggregates votes as the report does, and
+asks what the report would say. Pure; every draw comes from the plan's seed.
 """
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.studies.plan_question import MOST_PROMPTS, Assumptions, Design, Question, refuse_impossible
-from annotation.voting.allocation import stored_chance
 from annotation.voting.dry_run import dry_run
 from scoring.statistics.agreement import ORDER, TieTreatment, agreement, bootstrap_agreement
 from scoring.statistics.chance import baseline
@@ -57,7 +56,8 @@ class Exact:
 class Point:
     """Simulated studies of one size.
 
-    x: the size. votes: for each comparison, on average. voted: comparisons with a vote. agreement: seen, on average.
+    x: the size. votes: for each comparison, on average. voted: comparisons with a vote, on average. agreement: seen, on
+    average.
     power: how often the report says that the metric beats always naming one model, with the interval of the simulation.
     width: of the interval of the agreement, on average.
     """
@@ -173,32 +173,38 @@ def _enough(points: Sequence[Point], is_reached: Sequence[bool]) -> int | None:
 
 # --- simulated studies --------------------------------------------------------------------------
 def _point(question: Question, x: int, design: Design) -> Point:
-    counts = _votes(design, question.chance.seed)
-    rng = np.random.default_rng(question.chance.seed)  # the same at every point, so that neighbours differ by size only
-    metric = _agreement_with(design.images, question)
-    verdicts: list[tuple[float, float, bool]] = []
-    for table, times in _studies(rng, counts, metric, question):
-        verdicts += [_verdict(table, design.endpoint, design.level)] * times
+    chance = question.chance
+    rng = np.random.default_rng(chance.seed)  # the same at every point, so that neighbours differ by size only
+    found: Counter[Table] = Counter()
+    vote_count = voted_count = 0
+    most = max(1, _NUMBERS_AT_ONCE // design.prompts)
+    for start in range(0, chance.simulations, most):
+        shape = (min(most, chance.simulations - start), design.prompts)
+        votes, right = _votes(rng, shape, design, question.assumptions)
+        found.update(_tables(rng, votes, right, question, images=design.images))
+        vote_count += int(votes.sum())
+        voted_count += int((votes > 0).sum())
+    verdicts = [_verdict(table, design.endpoint, design.level) for table in found.elements()]
     agreements, widths, is_beaten = (np.array(column) for column in zip(*verdicts, strict=True))
     return Point(
         x=x,
-        votes=float(counts.mean()),
-        voted=int((counts > 0).sum()),
+        votes=vote_count / (chance.simulations * design.prompts),
+        voted=round(voted_count / chance.simulations),
         agreement=float(np.nanmean(agreements)) if np.isfinite(agreements).any() else 0.0,
         width=float(np.nanmean(widths)) if np.isfinite(widths).any() else 1.0,
         power=wilson(int(is_beaten.sum()), len(verdicts)),
     )
 
 
-def _votes(design: Design, seed: int) -> NDArray[np.int64]:
-    """Votes of each comparison, as the allocation of voting hands them out."""
-    annotators = range(design.annotators_planned)
-    return dry_run(
-        comparisons=design.prompts,
-        overlap=design.overlap,
-        quotas=[min(design.comparisons_per_annotator, design.prompts)] * len(annotators),
-        seeds=[stored_chance(seed, "annotator", number).getrandbits(63) for number in annotators],
-    )
+def _votes(
+    rng: np.random.Generator, shape: tuple[int, int], design: Design, supposed: Assumptions
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(studies, comparisons) votes, and those for the winner, as the study's own rules collect them."""
+    clarity, rules = _clarity(rng, shape, supposed), design.collecting
+    if rules.looks_at_votes:
+        return dry_run(rng, clarity, rules)
+    votes = np.broadcast_to(dry_run(rng, clarity[:1], rules)[0], shape)
+    return votes, rng.binomial(votes, clarity)
 
 
 def _agreement_with(images: int, question: Question) -> float:
@@ -217,22 +223,21 @@ def _agreement_with(images: int, question: Question) -> float:
 Table = tuple[tuple[int, int], ...]  # comparisons by people (A, B, tie) and metric (A, B)
 
 
-def _studies(
-    rng: np.random.Generator, counts: NDArray[np.int64], metric: float, question: Question
-) -> Iterator[tuple[Table, int]]:
-    """The simulated studies as tables of winners, each with how many studies gave it."""
-    counts = counts[counts > 0]
-    found: Counter[Table] = Counter()
-    most = max(1, _NUMBERS_AT_ONCE // max(1, len(counts)))
-    for start in range(0, question.chance.simulations, most):
-        shape = (min(most, question.chance.simulations - start), len(counts))
-        is_a = rng.random(shape) < question.assumptions.baseline
-        its = np.where(rng.random(shape) < metric, is_a, ~is_a)
-        right = rng.binomial(counts, _clarity(rng, shape, question.assumptions))
-        theirs = np.sign(2 * right - counts) * np.where(is_a, 1, -1)
-        cells = [[((theirs == sign) & (its == side)).sum(axis=1) for side in (True, False)] for sign in ORDER]
-        found.update(tuple(map(tuple, table)) for table in np.moveaxis(np.array(cells), 2, 0).tolist())
-    yield from found.items()
+def _tables(
+    rng: np.random.Generator,
+    votes: NDArray[np.int64],
+    right: NDArray[np.int64],
+    question: Question,
+    *,
+    images: int,
+) -> list[Table]:
+    """The winners of each simulated study, counted; comparisons without a vote are none of the report's."""
+    is_a = rng.random(votes.shape) < question.assumptions.baseline
+    its = np.where(rng.random(votes.shape) < _agreement_with(images, question), is_a, ~is_a)
+    theirs = np.sign(2 * right - votes) * np.where(is_a, 1, -1)
+    of_sign = [(votes > 0) & (theirs == sign) for sign in ORDER]
+    cells = [[(people & (its == side)).sum(axis=1) for side in (True, False)] for people in of_sign]
+    return [tuple(map(tuple, table)) for table in np.moveaxis(np.array(cells), 2, 0).tolist()]
 
 
 def _clarity(rng: np.random.Generator, shape: tuple[int, int], supposed: Assumptions) -> NDArray[np.float64]:

@@ -1,34 +1,62 @@
-"""Who would be given what: the allocation of comparisons without a database, for planning. Pure."""
+"""Who would be given what, and how they would vote: studies without a database, for planning. Pure."""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.voting.allocation import search_start, stored_chance
+from annotation.voting.rules import Allocation
+
+Counts = NDArray[np.int64]
+_CLOSED = np.iinfo(np.int64).max
 
 
-def dry_run(*, comparisons: int, overlap: int, quotas: list[int], seeds: list[int]) -> NDArray[np.int64]:
-    """How many votes each comparison gets, (comparisons,), if annotators come one after the other and answer all.
+@dataclass(frozen=True, slots=True)
+class Collecting:
+    """How votes are collected. quotas: comparisons of each annotator, at most as many as there are."""
 
-    The rule is that of `assignment`: one of the least filled comparisons that the annotator has not had, the first
-    from a position drawn from the annotator's seed. quotas, seeds: one for each annotator.
+    overlap: int
+    quotas: tuple[int, ...]
+    allocation: Allocation = "even"
+    stops_early: bool = False
+
+    @property
+    def looks_at_votes(self) -> bool:
+        """Whether who is given what depends on how others voted; if not, all studies hand out alike."""
+        return self.stops_early or self.allocation == "split"
+
+
+def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Collecting) -> tuple[Counts, Counts]:
+    """(studies, comparisons) votes that each comparison gets, and how many of them name its winner, if annotators come
+    one after the other and answer all.
+
+    clarity: (studies, comparisons) the chance of one vote to name the winner. The rules are those of `search` and
+    `stopping`. Which of equal comparisons comes first is drawn there and is the order of the columns here: it looks at
+    no vote, so that comparisons which are exchangeable fare the same.
     """
-    slots = np.zeros(comparisons, dtype=np.int64)
-    for quota, seed in zip(quotas, seeds, strict=True):
-        is_unseen = np.ones(comparisons, dtype=bool)
-        for index in range(quota):
-            start = search_start(stored_chance(seed, "search", index), comparisons - 1)
-            place = _next(slots, is_unseen & (slots < overlap), start)
-            if place is None:
-                break
-            slots[place] += 1
-            is_unseen[place] = False
-    return slots
+    votes, right = (np.zeros(clarity.shape, dtype=np.int64) for _ in range(2))
+    for quota in rules.quotas:
+        lead = np.abs(2 * right - votes)
+        is_open = votes < rules.overlap
+        if rules.stops_early:
+            is_open &= lead <= rules.overlap - votes
+        if not is_open.any():
+            break
+        is_given = _first(_rank(votes, lead, rules), is_open, quota)
+        votes += is_given
+        right += is_given & (rng.random(clarity.shape) < clarity)
+    return votes, right
 
 
-def _next(slots: NDArray[np.int64], is_free: NDArray[np.bool_], start: int) -> int | None:
-    """The first of the least filled free places from `start` on, around the end; None where nothing is free."""
-    if not is_free.any():
-        return None
-    is_least = is_free & (slots == slots[is_free].min())
-    after = int(is_least[start:].argmax()) + start
-    return after if is_least[after] else int(is_least.argmax())
+def _rank(votes: Counts, lead: Counts, rules: Collecting) -> Counts:
+    """The least comes first. While an annotator votes, nothing changes that they have not had: one look is enough."""
+    ranks = {"even": votes, "nearly_done": rules.overlap - votes, "split": lead * (rules.overlap + 1) + votes}
+    return ranks[rules.allocation]
+
+
+def _first(rank: Counts, is_open: NDArray[np.bool_], quota: int) -> NDArray[np.bool_]:
+    """The first `quota` open comparisons of each study by their rank, then by their place."""
+    places = rank.shape[1]
+    key = np.where(is_open, rank * places + np.arange(places), _CLOSED)
+    last = np.partition(key, quota - 1, axis=1)[:, quota - 1 : quota]
+    return is_open & (key <= last)

@@ -8,6 +8,11 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 Allocation = Literal["even", "nearly_done", "split"]
+GIVEN_OUT_FIRST: dict[Allocation, str] = {
+    "even": "comparisons with the fewest votes",
+    "nearly_done": "comparisons closest to done",
+    "split": "comparisons where the votes so far are closest",
+}
 Share = Annotated[float, Interval(gt=0, lt=1)]
 # The chance that somebody attentive breaks a rule; above a twentieth it would be no rule but a lottery. 0: no rule.
 Chance = Annotated[float, Interval(ge=0, le=0.05)]

@@ -8,23 +8,39 @@ from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp_replace
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
+from annotation.models import Study
 from annotation.reports.plan_figure import caption, plan_figure
 from annotation.reports.plan_rendering import sentences, tables
-from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, Question, ask
+from annotation.studies.current import current_manifest
+from annotation.studies.plan_question import (
+    CHOICES,
+    MEANING,
+    Assumptions,
+    Chance,
+    Design,
+    Goal,
+    Question,
+    ask,
+    design_of,
+    refuse_impossible,
+)
 from annotation.studies.planning import StudyPlan, plan_study
 from annotation.web.staff import staff_page
 from generation.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's: a page is waited for
+MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: some ten seconds in all
 LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
     "unevenness": "Unequal clarity of the comparisons",
     "flips": "Winners that other seeds would flip",
+    "allocation": "Given out first",
+    "early_stopping": "Early stopping",
     "endpoint": "Ties",
     "level": "Level of intervals",
     "agreement": "Agreement of the metric",
@@ -36,9 +52,9 @@ LABELS = {
 class PlanForm(forms.Form):
     """Every number of a question; what lies outside its limits is for `plan_study` to refuse."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, design: Design | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for part in (Design(), Assumptions(), Goal(), Chance(simulations=SIMULATIONS)):
+        for part in (design or Design(), Assumptions(), Goal(), Chance(simulations=SIMULATIONS)):
             for field in fields(part):
                 self.fields[field.name] = _field(field.name, getattr(part, field.name))
 
@@ -55,8 +71,10 @@ def _field(name: str, default: Any) -> forms.Field:
         "initial": default,
         "required": bool(default),  # what is zero or nothing unless said may be left out
     }
+    if isinstance(default, bool):
+        return forms.BooleanField(**about | {"required": False})
     if isinstance(default, str):
-        return forms.ChoiceField(choices=[(value, value) for value in ("strict", "half", "dropped")], **about)
+        return forms.ChoiceField(choices=[(value, value) for value in CHOICES[name]], **about)
     if isinstance(default, float):
         return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **about)
     return forms.IntegerField(**about)
@@ -66,6 +84,9 @@ def _field(name: str, default: Any) -> forms.Field:
 @staff_page
 def plan_page(request: HttpRequest) -> HttpResponse:
     """The form and, once it is sent, the answer; what has no answer is refused in a sentence beside the form."""
+    if slug := request.GET.get("study", ""):  # a form that begins with the study's design
+        design = design_of(current_manifest(get_object_or_404(Study, slug=slug)))
+        return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
     form = PlanForm(request.GET) if request.GET else PlanForm()
     context: dict[str, Any] = {"form": form, "query": request.GET.urlencode()}
     if not request.GET:
@@ -97,7 +118,12 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
 
 @lru_cache(maxsize=32)
 def _plan(question: Question) -> StudyPlan:
-    """Computed once for the page and its drawing."""
+    """Computed once for the page and its drawing. Raises Refused for what a page cannot wait for."""
+    refuse_impossible(question)
+    design = question.design
+    turns = design.annotators_planned if design.collecting.looks_at_votes else 1
+    if question.chance.simulations * design.prompts * turns > MOST_NUMBERS:
+        raise Refused("That takes longer than a page is waited for: ask for fewer simulations, or use plan_study.")
     return plan_study(question)
 
 

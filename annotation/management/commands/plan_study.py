@@ -1,14 +1,17 @@
-"""plan_study [STUDY.toml]: how many prompts, annotators and images a study needs."""
+"""plan_study [STUDY.toml | --study SLUG]: how many prompts, annotators and images a study needs."""
 
+from argparse import BooleanOptionalAction
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from annotation.models import Study
 from annotation.reports.files import whole_file
 from annotation.reports.plan_figure import plan_figure
 from annotation.reports.plan_rendering import to_json, to_text
+from annotation.studies.current import current_manifest
 from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
 from annotation.studies.planning import plan_study
 from annotation.studies.study_file import read_study_file
@@ -25,13 +28,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The study file, and an option for each number of the question."""
         parser.add_argument("file", nargs="?", type=Path, help="A study file to start from; options override it.")
+        parser.add_argument("--study", help="In place of a file, a study that is here, by its slug.")
         for part in (Design(), Assumptions(), Goal(), Chance()):
             for field in fields(part):
                 default = getattr(part, field.name)
                 kind = int if default is None else type(default)
                 known = "" if default is None else f" (default: {default})"
                 text = f"{MEANING[field.name]}{known}".replace("%", "%%")
-                parser.add_argument(f"--{field.name.replace('_', '-')}", type=kind, help=text)
+                how: dict[str, Any] = {"action": BooleanOptionalAction} if kind is bool else {"type": kind}
+                parser.add_argument(f"--{field.name.replace('_', '-')}", default=None, help=text, **how)
         parser.add_argument("--format", choices=tuple(FORMATS), default="txt")
         parser.add_argument("--out", type=Path, help="The file to write; without it the plan is printed.")
 
@@ -49,8 +54,18 @@ class Command(BaseCommand):
         self.stdout.write(f"{options['out']}")
 
     def _plan(self, options: dict[str, Any]) -> str:
-        design = design_of(read_study_file(options["file"])) if options["file"] else Design()
         given = {name: options[name] for name in MEANING if options[name] is not None}
-        if given.get("endpoint", design.endpoint) not in ("strict", "half", "dropped"):
-            raise Refused(f"--endpoint is strict, half or dropped, not {given['endpoint']!r}.")
-        return FORMATS[options["format"]](plan_study(ask(design, **given)))
+        return FORMATS[options["format"]](plan_study(ask(_design(options), **given)))
+
+
+def _design(options: dict[str, Any]) -> Design:
+    if options["file"] and options["study"]:
+        raise Refused("Name either a study file or, with --study, a study that is here.")
+    if options["file"]:
+        return design_of(read_study_file(options["file"]))
+    if not options["study"]:
+        return Design()
+    try:
+        return design_of(current_manifest(Study.objects.get(slug=options["study"])))
+    except Study.DoesNotExist as error:
+        raise Refused(f"There is no study {options['study']!r}.") from error

@@ -17,7 +17,7 @@ from annotation.reports.plan_rendering import as_planned, to_text
 from annotation.studies.plan_question import Design, Question, ask, design_of
 from annotation.studies.planning import Curve, plan_study
 from generation.refusals import Refused
-from tests.factories import make_manifest
+from tests.factories import make_manifest, make_study
 
 
 def question(design: Design | None = None, **values: Any) -> Question:
@@ -98,6 +98,45 @@ def test_annotators_give_their_quota_and_no_more() -> None:
     assert points[1].voted == 10
 
 
+@pytest.mark.parametrize("allocation", ["even", "nearly_done", "split"])
+def test_early_stopping_saves_votes_and_finds_the_same_winners(allocation: str) -> None:
+    """Enough annotators: the agreement is that of every vote. Votes of unanimous fives: three are certain."""
+    design = replace(Design(prompts=40), allocation=allocation)  # type: ignore[arg-type]
+    supposed = {"person": 0.8, "agreement": 0.9999, "flips": 0.0, "baseline": 0.6}
+    stopped = as_planned(curve("prompts", question(replace(design, early_stopping=True), **supposed)))
+    every = as_planned(curve("prompts", question(design, **supposed)))
+    assert every.votes == 5.0
+    # Three of one model end it: 3 votes with .8^3 + .2^3, 4 with 3 (.8^3 .2 + .2^3 .8), else 5.
+    three, four = 0.8**3 + 0.2**3, 3 * (0.8**3 * 0.2 + 0.2**3 * 0.8)
+    assert stopped.votes == pytest.approx(3 * three + 4 * four + 5 * (1 - three - four), abs=0.06)
+    assert stopped.agreement == pytest.approx(every.agreement, abs=0.02)
+    assert stopped.agreement == pytest.approx(binom.sf(2, 5, 0.8), abs=0.02)
+
+
+def test_early_stopping_lets_fewer_annotators_decide_more() -> None:
+    """Too few for five votes each: with four some tie, while what is saved on certain winners decides the others."""
+    design = Design(prompts=40, comparisons_per_annotator=20, annotators=8)
+    supposed = {"person": 0.85, "agreement": 0.9999, "flips": 0.0, "baseline": 0.6, "simulations": 200}
+    stopped = as_planned(curve("annotators", question(replace(design, early_stopping=True), **supposed)))
+    every = as_planned(curve("annotators", question(design, **supposed)))
+    assert stopped.votes < every.votes == 4.0
+    assert stopped.agreement > every.agreement + 0.02
+
+
+def test_nearly_done_leaves_comparisons_without_a_vote_where_annotators_are_few() -> None:
+    design = Design(prompts=40, overlap=5, comparisons_per_annotator=10, annotators=10)
+    assert as_planned(curve("annotators", question(design))).voted == 40
+    few = as_planned(curve("annotators", question(replace(design, allocation="nearly_done"))))
+    assert (few.voted, few.votes) == (20, 2.5)
+
+
+def test_the_text_says_by_which_rules_the_votes_came() -> None:
+    text = to_text(plan_study(question(replace(Design(), allocation="split", early_stopping=True), simulations=20)))
+    assert "5 votes for each comparison, or fewer once its winner is certain (on average 3." in text
+    assert "who are given first the comparisons where the votes so far are closest" in text
+    assert "or fewer" not in to_text(plan_study(question(simulations=20)))
+
+
 def test_nobody_votes_twice_on_a_comparison() -> None:
     plan = plan_study(question(Design(prompts=10, overlap=5, comparisons_per_annotator=100)))
     assert plan.annotators_needed == 5
@@ -118,9 +157,11 @@ def test_an_even_overlap_ties_and_the_endpoint_says_what_a_tie_is_worth(endpoint
 
 
 def test_a_design_comes_from_the_study_file() -> None:
-    manifest = make_manifest(comparisons=7, source="generated", annotation={"overlap": 4, "most_annotators": 9})
+    annotation = {"overlap": 4, "most_annotators": 9, "early_stopping": True, "allocation": "nearly_done"}
+    manifest = make_manifest(comparisons=7, source="generated", annotation=annotation)
     design = design_of(manifest)
     assert (design.prompts, design.images, design.overlap, design.annotators) == (7, 3, 4, 9)
+    assert (design.early_stopping, design.allocation) == (True, "nearly_done")
 
 
 @pytest.mark.parametrize(
@@ -139,6 +180,8 @@ def test_a_design_comes_from_the_study_file() -> None:
         ({"flips": 0.2}, "cannot agree on 0.94"),
         ({"simulations": 1}, "number of simulations"),
         ({"seed": -1}, "number of seed"),
+        ({"endpoint": "maybe"}, "The endpoint is strict, half or dropped, not 'maybe'"),
+        ({"allocation": "odd"}, "The allocation is even, nearly_done or split"),
     ],
 )
 def test_what_has_no_answer_is_refused_in_one_sentence(values: dict[str, Any], sentence: str) -> None:
@@ -163,6 +206,22 @@ def test_the_command_reads_a_study_file_and_options_override_it(tmp_path: Path) 
     call_command("plan_study", file, "--overlap=4", "--simulations=20", format="json", stdout=out)
     design = json.loads(out.getvalue())["question"]["design"]
     assert (design["prompts"], design["overlap"], design["comparisons_per_annotator"]) == (3, 4, 3)
+
+
+@pytest.mark.django_db
+def test_the_command_starts_from_a_study_that_is_here() -> None:
+    study = make_study(comparisons=4, annotation={"overlap": 3, "early_stopping": True})
+    out = StringIO()
+    call_command("plan_study", "--simulations=20", study=study.slug, format="json", stdout=out)
+    design = json.loads(out.getvalue())["question"]["design"]
+    assert (design["prompts"], design["overlap"], design["early_stopping"]) == (4, 3, True)
+    out = StringIO()
+    call_command("plan_study", "--simulations=20", "--no-early-stopping", study=study.slug, format="json", stdout=out)
+    assert json.loads(out.getvalue())["question"]["design"]["early_stopping"] is False
+    with pytest.raises(CommandError, match="There is no study 'nowhere'"):
+        call_command("plan_study", study="nowhere")
+    with pytest.raises(CommandError, match="either a study file or"):
+        call_command("plan_study", "a.toml", study=study.slug)
 
 
 def test_the_command_s_figure_is_an_svg_file_of_the_same_bytes_each_time(tmp_path: Path) -> None:

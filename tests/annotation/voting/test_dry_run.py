@@ -1,7 +1,8 @@
-"""The dry run against the real thing: the same comparisons get the same votes."""
+"""The dry run against the real thing: comparisons get as many votes, whatever the rules are."""
 
 from uuid import uuid4
 
+import numpy as np
 import pytest
 from django.utils import timezone
 
@@ -9,28 +10,69 @@ from annotation.models import Annotator, Comparison
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import next_assignment
 from annotation.voting.casting import Ballot, cast_vote
-from annotation.voting.dry_run import dry_run
+from annotation.voting.dry_run import Collecting, dry_run
+from annotation.voting.rules import Allocation
+from annotation.voting.stopping import is_decided
 from tests.factories import make_study
 
-pytestmark = pytest.mark.django_db
+ALLOCATIONS: tuple[Allocation, ...] = ("even", "nearly_done", "split")
 
 
+def unanimous(comparisons: int, rules: Collecting) -> list[int]:
+    """The votes of each comparison where every vote goes to its winner, the fewest first."""
+    votes, right = dry_run(np.random.default_rng(1), np.ones((1, comparisons)), rules)
+    assert (votes == right).all()
+    return sorted(votes[0].tolist())
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+@pytest.mark.parametrize("stops_early", [False, True])
 @pytest.mark.parametrize(("annotators", "quota"), [(2, 3), (5, 4), (9, 4)])
-def test_a_dry_run_gives_the_votes_that_annotators_one_after_the_other_give(annotators: int, quota: int) -> None:
-    study = make_study(comparisons=7, annotation={"overlap": 3, "comparisons_per_annotator": quota})
+def test_it_gives_the_votes_that_annotators_one_after_the_other_give(
+    annotators: int, quota: int, allocation: Allocation, stops_early: bool
+) -> None:
+    plan = {"overlap": 3, "comparisons_per_annotator": quota, "allocation": allocation, "undo_seconds": 0}
+    study = make_study(comparisons=7, annotation={**plan, "early_stopping": stops_early})
     rules = current_manifest(study).voting_rules()
-    seeds = [1000 + number for number in range(annotators)]
-    for seed in seeds:
-        annotator = Annotator.objects.create(study=study, kind=Annotator.Kind.PERSONAL, seed=seed)
+    for number in range(annotators):
+        annotator = Annotator.objects.create(study=study, kind=Annotator.Kind.PERSONAL, seed=1000 + number)
         while assignment := next_assignment(annotator=annotator, rules=rules, now=timezone.now()).assignment:
-            ballot = Ballot(vote_id=uuid4(), choice="left")
+            for_a = "left" if assignment.left_model == "a" else "right"
+            ballot = Ballot(vote_id=uuid4(), choice=for_a)
             cast_vote(ballot=ballot, assignment=assignment, rules=rules, now=timezone.now())
-    given = list(Comparison.objects.filter(study=study).order_by("position").values_list("vote_count", flat=True))
-    assert dry_run(comparisons=7, overlap=3, quotas=[quota] * annotators, seeds=seeds).tolist() == given
+    given = sorted(Comparison.objects.filter(study=study).values_list("vote_count", flat=True))
+    assert unanimous(7, Collecting(3, (quota,) * annotators, allocation, stops_early)) == given
 
 
 def test_no_comparison_gets_more_than_its_overlap_and_all_fill_evenly() -> None:
-    votes = dry_run(comparisons=30, overlap=4, quotas=[13] * 5, seeds=list(range(5)))
-    assert votes.sum() == 65
-    assert votes.max() - votes.min() <= 1
-    assert dry_run(comparisons=3, overlap=2, quotas=[3] * 9, seeds=list(range(9))).tolist() == [2, 2, 2]
+    votes = unanimous(30, Collecting(4, (13,) * 5))
+    assert sum(votes) == 65
+    assert votes[-1] - votes[0] <= 1
+    assert unanimous(3, Collecting(2, (3,) * 9)) == [2, 2, 2]
+    assert unanimous(6, Collecting(3, (2,) * 4, "nearly_done")) == [0, 0, 1, 1, 3, 3]
+
+
+@pytest.mark.parametrize("allocation", ALLOCATIONS)
+def test_early_stopping_ends_where_the_winner_is_certain_and_never_changes_it(allocation: Allocation) -> None:
+    clarity, overlap = np.full((50, 8), 0.7), 5
+    votes, right = dry_run(np.random.default_rng(4), clarity, Collecting(overlap, (8,) * 12, allocation, True))
+    assert (votes < overlap).any()
+    for count, yes in zip(votes.flat, right.flat, strict=True):
+        for_a, for_b = int(yes), int(count - yes)
+        assert count == overlap or is_decided(for_a=for_a, for_b=for_b, ties=0, overlap=overlap)
+        last = (for_a - 1, for_b) if for_a > for_b else (for_a, for_b - 1)  # the leader's vote came last
+        assert not is_decided(for_a=last[0], for_b=last[1], ties=0, overlap=overlap)
+        assert for_a != for_b
+
+
+def test_split_gives_the_next_votes_where_those_so_far_are_closest() -> None:
+    """Two annotators vote on everything; the third, with one comparison, gets one that is tied where there is any."""
+    votes, right = dry_run(np.random.default_rng(2), np.full((200, 4), 0.5), Collecting(3, (4, 4, 1), "split"))
+    third = votes == 3
+    assert (third.sum(axis=1) == 1).all()
+    # Tied after two votes is 1 or 2 right of three; clear after two is 0 or 3 where the third agrees, else 1 or 2.
+    unanimous_third = third & ((right == 0) | (right == 3))
+    others_tied = ((votes == 2) & (right == 1)).any(axis=1)
+    assert not (unanimous_third.any(axis=1) & others_tied).any()
+    assert others_tied.any()

@@ -1,10 +1,13 @@
 """The page that plans a study."""
 
+import re
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+
+from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -15,6 +18,7 @@ ASKED: dict[str, Any] = {
     "overlap": 3,
     "comparisons_per_annotator": 40,
     "annotators": "",
+    "allocation": "even",
     "endpoint": "strict",
     "level": 0.95,
     "agreement": 0.94,
@@ -73,6 +77,7 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
         ({"prompts": "many"}, "Enter a whole number."),
         ({"endpoint": "maybe"}, "Select a valid choice"),
         ({"width": "nan"}, "Enter a number."),
+        ({"early_stopping": "on", "prompts": 2000, "simulations": 400}, "ask for fewer simulations"),
         ({"comparisons_per_annotator": 0}, "comparisons for each annotator lies"),
     ],
 )
@@ -81,6 +86,23 @@ def test_what_has_no_answer_says_why_beside_the_form(researcher: Client, change:
     assert response.status_code == 400
     assert sentence in response.content.decode()
     assert researcher.get(CURVES, ASKED | change).status_code == 404
+
+
+def test_a_study_s_page_leads_to_the_form_with_its_design(researcher: Client) -> None:
+    study = make_study(comparisons=4, annotation={"overlap": 3, "early_stopping": True, "allocation": "split"})
+    address = f"{PAGE}?study={study.slug}"
+    assert f'href="{address}"' in researcher.get(f"/studies/{study.slug}/").content.decode()
+    page = researcher.get(address).content.decode()
+    assert 'name="prompts" value="4"' in page
+    assert '<option value="split" selected>' in page
+    assert re.search(r'<input type="checkbox" name="early_stopping"[^>]* checked', page)
+    assert "Answer" not in page
+    assert researcher.get(PAGE, {"study": "nowhere"}).status_code == 404
+
+
+def test_early_stopping_is_asked_for_with_a_tick(researcher: Client) -> None:
+    page = researcher.get(PAGE, ASKED | {"early_stopping": "on"}).content.decode()
+    assert "or fewer once its winner is certain" in page
 
 
 def test_the_list_of_studies_leads_there(researcher: Client) -> None:
