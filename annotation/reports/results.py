@@ -1,5 +1,6 @@
 """What is sealed until the study closes: agreement, reliability, scores, winners. Pure; every formula is scoring's."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -35,7 +36,7 @@ from annotation.reports.findings.margins import margins
 from annotation.reports.findings.metric_lab import metric_lab
 from annotation.reports.findings.people import people_limits
 from annotation.reports.findings.power import power_findings
-from annotation.reports.findings.sensitivity import sensitivity
+from annotation.reports.findings.sensitivity import Sensitivity, sensitivity
 from annotation.reports.findings.voters import voter_agreements
 from annotation.reports.progress import Progress, Steps, silent
 from annotation.reports.study_data import StudyData
@@ -46,7 +47,7 @@ from scoring.statistics.chance import against_one_half, baseline, chance_correct
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.leave_one_out import Compared, LeaveOneOut, leave_one_out
-from scoring.statistics.reliability import reliability
+from scoring.statistics.reliability import Reliability, reliability
 from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
 
 NOTHING_ANALYSED = "no comparison has both votes and two scores"
@@ -54,43 +55,26 @@ NOTHING_ANALYSED = "no comparison has both votes and two scores"
 
 def results(data: StudyData, *, progress: Progress = silent) -> Results:
     """Every result of a study that is not sealed. progress: told of each of the longer parts."""
-    found = outcome(data)
-    plan = data.manifest.analysis
-    resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
+    found, resampling = outcome(data), _resampling(data)
     kept = analysed(data, found)
-    people, metric, clusters = kept.people, kept.metric, kept.clusters
+    first = kept.with_first_votes(first_votes(data.manifest))
     step = Steps(progress, count=9)
     agreement = step("agreement", lambda: _agreement(data, found, resampling=resampling))
-    constant = baseline(people, metric, ties=plan.primary_endpoint, level=plan.level)
-    first = kept.with_first_votes(first_votes(data.manifest))
-    may_tie = data.manifest.annotation.ties or bool(found.votes[:, 2].any())
+    endpoint, level = data.manifest.analysis.primary_endpoint, resampling.level
+    constant = baseline(kept.people, kept.metric, ties=endpoint, level=level)
     return Results(
         agreement=agreement,
         baseline=constant,
-        fisher_exact=fisher_exact(people, metric),
-        against_one_half=against_one_half(people, metric),
-        chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
-        confusion=_confusion(people, metric),
-        reliability=step(
-            "reliability",
-            lambda: reliability(
-                votes_for_reliability(data),
-                ties_allowed=may_tie,
-                clusters=data.comparisons.cluster,
-                resampling=resampling,
-            ),
-        ),
+        fisher_exact=fisher_exact(kept.people, kept.metric),
+        against_one_half=against_one_half(kept.people, kept.metric),
+        chance_corrected=chance_corrected(kept.people, kept.metric, clusters=kept.clusters, resampling=resampling),
+        confusion=_confusion(kept.people, kept.metric),
+        reliability=step("reliability", lambda: _reliability(data, found, resampling=resampling)),
         early_stopping=early_stopping(data, found),
         with_excluded_votes=with_excluded_votes(data, resampling=resampling),
         sensitivity=step(
             "resampling comparisons and annotators",
-            lambda: sensitivity(
-                kept,
-                ties=plan.primary_endpoint,
-                may_tie=may_tie,
-                resampling=resampling,
-                progress=step.portion,
-            ),
+            lambda: _sensitivity(data, found, kept, resampling=resampling, progress=step.portion),
         ),
         leave_one_out=step("people", lambda: _leave_one_out(first, resampling=resampling)),
         people=step("people", lambda: people_limits(data, first, resampling=resampling)),
@@ -99,10 +83,38 @@ def results(data: StudyData, *, progress: Progress = silent) -> Results:
         image_noise=step("resampling images", lambda: image_noise(data, kept, resampling=resampling)),
         margins=step("margins", lambda: margins(kept, resampling=resampling)),
         bias=_bias(data, resampling=resampling),
-        fragility=fragility(data, kept, level=plan.level),
+        fragility=fragility(data, kept, level=level),
         power=power_findings(agreement=agreement.headline, baseline=constant.agreement),
         metrics=step("metrics", lambda: metric_lab(data, found, resampling=resampling)),
         comparisons=_comparisons(data, found),
+    )
+
+
+def _resampling(data: StudyData) -> Resampling:
+    plan = data.manifest.analysis
+    return Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
+
+
+# --- votes --------------------------------------------------------------------------------------
+def _may_tie(data: StudyData, found: Outcome) -> bool:
+    """Whether neither could be voted; imported votes may tie where the manifest knows nothing of it."""
+    return data.manifest.annotation.ties or bool(found.votes[:, 2].any())
+
+
+def _reliability(data: StudyData, found: Outcome, *, resampling: Resampling) -> Reliability:
+    votes, clusters = votes_for_reliability(data), data.comparisons.cluster
+    return reliability(votes, ties_allowed=_may_tie(data, found), clusters=clusters, resampling=resampling)
+
+
+def _sensitivity(
+    data: StudyData, found: Outcome, kept: Analysed, *, resampling: Resampling, progress: Callable[[float], None]
+) -> Sensitivity:
+    return sensitivity(
+        kept,
+        ties=data.manifest.analysis.primary_endpoint,
+        may_tie=_may_tie(data, found),
+        resampling=resampling,
+        progress=progress,
     )
 
 
