@@ -44,13 +44,21 @@ def people(counts: Counts) -> str:
     return "simulated annotators" if counts.simulated_votes == counts.votes else "people and simulated annotators"
 
 
+def judges(counts: Counts) -> str:
+    """Whose winner the metric is compared with."""
+    who = people(counts)
+    if counts.annotators != 1:
+        return f"the majority of {who}"
+    return "the one annotator" if who == "people" else "the one simulated annotator"
+
+
 def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: Counts) -> str:
-    who, metric = people(counts), metric_name(study.metric)
+    metric = metric_name(study.metric)
     if headline.value is None:
-        return f"Agreement of {metric} with {who} is undefined: {headline.reason}"
+        return f"Agreement of {metric} with {people(counts)} is undefined: {headline.reason}"
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
     return (
-        f"{metric} and the majority of {who} chose the same model on {percent(headline.value)} "
+        f"{metric} and {judges(counts)} chose the same model on {percent(headline.value)} "
         f"of {headline.n} comparisons{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
     )
 
@@ -70,7 +78,7 @@ def _one_against_the_others(compared: Compared) -> str:
         return f"agreement of one annotator with the others undefined: {compared.people.reason}"
     return (
         f"one annotator agrees with the majority of the others on {percent(compared.people.value)}, "
-        f"the metric on the same votes on {percent(compared.metric.value)}"
+        f"the metric on the same votes on {percent(compared.metric.value)}, ties counting one half"
     )
 
 

@@ -12,6 +12,15 @@ def percent(share: float) -> str:
     return _minus(f"{100 * share:.1f} %")
 
 
+def points(difference: float) -> str:
+    """A difference of two shares, in percentage points.
+
+    >>> points(-0.17)
+    '−17.0 points'
+    """
+    return percent(difference).replace("%", "points")
+
+
 def coefficient(value: float) -> str:
     """A coefficient to three decimals, with a minus sign and without a negative zero.
 

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from annotation.reports.numbers import coefficient, percent, probability, significant
+from annotation.reports.numbers import coefficient, percent, points, probability, significant
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
@@ -76,6 +76,11 @@ def share_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
     return _row(label, estimate, percent, remark)
 
 
+def points_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
+    """A difference of two shares, in percentage points."""
+    return _row(label, estimate, points, remark)
+
+
 def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
     """A coefficient such as kappa, to three decimals."""
     return _row(label, estimate, coefficient, remark)
@@ -86,15 +91,16 @@ def significance_row(label: str, test: SignificanceTest, *, remark: str = "") ->
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
     statistic = "" if test.statistic is None else f", statistic {significant(test.statistic)}"
     method = without_resampling(test.method) + statistic
-    return Row(label, value, n=test.n, method=method, remark=_joined(test.reason, remark))
+    return Row(label, value, n=test.n, method=method, remark=test.reason if value == UNDEFINED else remark)
 
 
 def cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
     """An estimate as two cells of a table: the value with its interval in brackets, or why there is none; and n."""
     if estimate.value is None:
         return f"{UNDEFINED}: {estimate.reason}", str(estimate.n)
-    bounds = "" if estimate.low is None or estimate.high is None else f" [{text(estimate.low)}, {text(estimate.high)}]"
-    return text(estimate.value) + bounds.replace(" %", ""), str(estimate.n)
+    if estimate.low is None or estimate.high is None:
+        return text(estimate.value), str(estimate.n)
+    return f"{text(estimate.value)} {_bracketed(estimate.low, estimate.high, text)}", str(estimate.n)
 
 
 def without_resampling(method: str) -> str:
@@ -109,12 +115,17 @@ def without_resampling(method: str) -> str:
 
 def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: str) -> Row:
     if estimate.value is None:
-        return Row(label, UNDEFINED, n=estimate.n, remark=_joined(estimate.reason, remark))
+        return Row(label, UNDEFINED, n=estimate.n, remark=estimate.reason or remark)
     if estimate.low is None or estimate.high is None:
         return Row(label, text(estimate.value), n=estimate.n, remark=_joined(f"no interval: {estimate.reason}", remark))
-    interval = f"[{text(estimate.low)}, {text(estimate.high)}]".replace(" %", "")
+    interval = _bracketed(estimate.low, estimate.high, text)
     method = f"{100 * estimate.level:g} %, {without_resampling(estimate.method)}"
     return Row(label, text(estimate.value), interval, estimate.n, method, _joined(estimate.reason, remark))
+
+
+def _bracketed(low: float, high: float, text: Callable[[float], str]) -> str:
+    """An interval without its unit, which stands with the value."""
+    return f"[{text(low)}, {text(high)}]".replace(" %", "").replace(" points", "")
 
 
 def _joined(*remarks: str) -> str:

@@ -1,7 +1,7 @@
 """The sections with results: agreement, reliability, scores, bias, the comparisons one by one. Pure."""
 
 from annotation.reports.agreement_report import AgreementReport, Bounds, ComparisonRow, ModelScores, Results, StudyFacts
-from annotation.reports.claim import TIE_RULES, metric_name, people
+from annotation.reports.claim import TIE_RULES, judges, metric_name
 from annotation.reports.figure_captions import agreement_figure, agreement_numbers, score_figures
 from annotation.reports.numbers import percent, score
 from annotation.reports.parts.calibration import calibration_section
@@ -14,6 +14,7 @@ from annotation.reports.parts.power import power_section
 from annotation.reports.parts.sensitivity import sensitivity_section
 from annotation.reports.parts.voters import voter_figures, voter_table, votes_figures
 from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
+from scoring.statistics.estimate import Estimate
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
@@ -67,8 +68,7 @@ def _agreement(report: AgreementReport, found: Results) -> Section:
         rows.insert(1, _bounds_row(agreement.bounds, fallen))
     if agreement.with_excluded_votes is not None:
         rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
-    who = people(report.counts)
-    text = f"How often {metric_name(report.study.metric)} and the majority of {who} choose the same model. "
+    text = f"How often {metric_name(report.study.metric)} and {judges(report.counts)} choose the same model. "
     text += f"Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]})."
     return Section(
         "agreement",
@@ -123,8 +123,20 @@ def _reliability(found: Results) -> Section:
         coefficient_row("Brennan-Prediger", reliability.brennan_prediger),
         coefficient_row("Fleiss' kappa", reliability.fleiss_kappa),
     )
-    texts = ("How well annotators agree with each other, votes coded by model.", *first_votes_note(found))
+    text = "How well annotators agree with each other, votes coded by model."
+    texts = (text, *_beyond_chance(reliability.alpha), *first_votes_note(found))
     return Section("reliability", "Reliability of the votes", texts, rows, figures=votes_figures(found))
+
+
+def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
+    """Said where the votes could as well be noise: then no agreement with their majority means much."""
+    if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
+        return ()
+    how = "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
+    return (
+        f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric meets "
+        "them then says little about the metric.",
+    )
 
 
 def _prevalence(found: Results) -> str:

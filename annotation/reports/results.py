@@ -130,7 +130,7 @@ def _agreement(data: StudyData, found: Outcome, *, resampling: Resampling) -> Ag
     plurality = agreements.people_winners(found.votes[kept], rule="plurality")
     return Agreement(
         endpoint=endpoint,
-        headline=_explained(headline(treatments[endpoint]), analysed=len(people)),
+        headline=headline(treatments[endpoint]),
         strict=treatments["strict"],
         half=treatments["half"],
         dropped=treatments["dropped"],
@@ -147,7 +147,7 @@ def headline(estimates: AgreementEstimates) -> Estimate:
 
 
 def _explained(quoted: Estimate, *, analysed: int) -> Estimate:
-    """The headline, which says more than that it rests on no comparison where it rests on none."""
+    """An agreement, which says more than that it rests on no comparison where it rests on none."""
     if quoted.is_defined:
         return quoted
     return replace(quoted, reason="no comparison that both decide" if analysed else NOTHING_ANALYSED)
@@ -157,11 +157,12 @@ def _treatment(
     people: Signs, metric: Signs, clusters: NDArray[np.int64], *, ties: TieTreatment, resampling: Resampling
 ) -> AgreementEstimates:
     level = resampling.level
-    return AgreementEstimates(
-        wilson=agreements.agreement(people, metric, ties=ties, interval="wilson", level=level),
-        clopper_pearson=agreements.agreement(people, metric, ties=ties, interval="clopper-pearson", level=level),
-        bootstrap=agreements.bootstrap_agreement(people, metric, ties=ties, clusters=clusters, resampling=resampling),
+    found = (
+        agreements.agreement(people, metric, ties=ties, interval="wilson", level=level),
+        agreements.agreement(people, metric, ties=ties, interval="clopper-pearson", level=level),
+        agreements.bootstrap_agreement(people, metric, ties=ties, clusters=clusters, resampling=resampling),
     )
+    return AgreementEstimates(*(_explained(estimate, analysed=len(people)) for estimate in found))
 
 
 def _quick(

@@ -162,7 +162,7 @@ def _wald(fit: LogisticFit, which: int, n: int, level: float) -> Estimate:
     method = "Wald, Firth's penalised likelihood" if fit.robust_error is None else "Wald, clustered HC0"
     value, reach = float(fit.coefficients[which]), float(stats.norm.ppf((1 + level) / 2) * error[which])
     if error[which] <= _VANISHING * fit.model_error[which]:
-        return Estimate(value, None, None, level, n, method, "the clustered errors vanish: too few comparisons")
+        return Estimate(value, None, None, level, n, method, "the clustered errors vanish: the fit leaves no residuals")
     return Estimate(value, value - reach, value + reach, level, n, method)
 
 

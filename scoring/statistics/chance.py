@@ -183,4 +183,6 @@ def _why_one_sided(table: Integers) -> str:
 
 
 def _why_no_kappa(table: Integers) -> str:
-    return "people and metric always say the same one thing" if table.any() else "no comparison"
+    if table.any():
+        return "people and metric always say the same one thing"
+    return "no comparison that both decide" if len(table) == 2 else "no comparison"

@@ -59,7 +59,7 @@ def dawid_skene(votes: Votes, *, ties_allowed: bool, learn_prior: bool = False) 
         raise ValueError("there are tie votes, although none were allowed")
     annotators = np.unique(votes.annotator)
     if len(annotators) < LEAST_ANNOTATORS:
-        return f"{len(annotators)} annotators: the skills of fewer than {LEAST_ANNOTATORS} cannot be told apart"
+        return f"{_annotators(len(annotators))}: the skills of fewer than {LEAST_ANNOTATORS} cannot be told apart"
     fit = _Fit(votes, q, learn_prior)
     rounds = fit.run()
     counts = votes.counts(int(votes.comparison.max()) + 1)[fit.comparisons]
@@ -133,7 +133,11 @@ def _warnings(votes_of_annotator: Integers, skill: Floats) -> tuple[str, ...]:
     few = int((votes_of_annotator < _FEW_VOTES).sum())
     poor = int((np.diagonal(skill, axis1=1, axis2=2) < 0.5).any(axis=1).sum())
     sentences = {
-        f"{few} annotators have fewer than {_FEW_VOTES} votes": few,
-        f"{poor} annotators vote for a class that they see less than half of the time": poor,
+        f"fewer than {_FEW_VOTES} votes: {_annotators(few)}": few,
+        f"by the model, wrong on most comparisons of one winner: {_annotators(poor)}": poor,
     }
     return tuple(sentence for sentence, count in sentences.items() if count)
+
+
+def _annotators(count: int) -> str:
+    return f"{count} {'annotator' if count == 1 else 'annotators'}"

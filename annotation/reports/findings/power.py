@@ -70,11 +70,11 @@ def _needed(agreement: float | None, baseline: float | None, *, level: float, n:
     if agreement is None or baseline is None:
         return Needed(baseline, agreement, None, None, None, None, reason or "no baseline")
     if baseline in (0.0, 1.0):
-        return Needed(baseline, agreement, None, None, None, None, "no test against a baseline of none or all")
+        return Needed(baseline, agreement, None, None, None, None, "a baseline of 0 or 100 % leaves nothing to test")
     test = AgainstBaseline(baseline, level)
     detectable = _detectable(test, n)
     if not baseline < agreement < 1:
-        why = "the observed agreement is not above the baseline" if agreement <= baseline else "nothing disagrees"
+        why = "the observed agreement is not above that" if agreement <= baseline else "nothing disagrees"
         return Needed(baseline, agreement, None, None, None, detectable, why)
     try:
         found = needed_comparisons(test, agreement=agreement, target=TARGET)

@@ -28,11 +28,22 @@ def calibration_section(found: Results) -> Section:
         coefficient_row(
             "AUC of the margin's size for agreement", margins.auc, remark="one half: a larger margin is no surer"
         ),
-        share_row("Accuracy with calibrated ties, held out", margins.ties.held_out, remark=margins.ties.note),
+        share_row(
+            "Accuracy with calibrated ties, held out",
+            margins.ties.held_out,
+            remark=margins.ties.note or _never_deciding(found),
+        ),
     ]
     if margins.ties.threshold is not None and margins.ties.in_sample is not None:
         remark = f"accuracy with it on the same comparisons {percent(margins.ties.in_sample)}, too good by construction"
-        rows.append(Row("Best tie threshold, points of score", score(margins.ties.threshold), n=n, remark=remark))
+        rows.append(
+            Row(
+                "Best tie threshold, points of score",
+                score(margins.ties.threshold),
+                n=margins.ties.held_out.n,
+                remark=remark,
+            )
+        )
     penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
     text = (
         "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
@@ -50,6 +61,13 @@ def calibration_section(found: Results) -> Section:
     return Section(
         "calibration", "Margin and agreement", (text,), tuple(rows), (table,) if table.rows else (), _figures(found)
     )
+
+
+def _never_deciding(found: Results) -> str:
+    """What naming no winner at all would reach: an accuracy with ties is to be read beside it."""
+    by_people = [sum(row) for row in found.confusion.counts]
+    tied = dict(zip(found.confusion.labels, by_people, strict=True))["tie"]
+    return f"never naming a winner reaches {percent(tied / sum(by_people))}" if tied else ""
 
 
 def _brier_row(label: str, value: float | None, n: int, reason: str) -> Row:

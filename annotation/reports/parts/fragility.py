@@ -14,7 +14,7 @@ def fragility_section(report: AgreementReport, found: Results) -> Section:
     fragile, votes = found.fragility, report.counts.votes
     lead = fragile.lead
     names = {"A": report.study.model_a, "B": report.study.model_b}
-    who = "neither model leads" if lead.leader is None else f"{lead.leader} ({names[lead.leader]}) leads by {lead.lead}"
+    who = "" if lead.leader is None else f"{lead.leader} ({names[lead.leader]}) leads by {lead.lead}"
     rows = (
         _fewest("Votes to remove until the lead in comparisons won is lost", lead.to_lose, votes, who),
         _fewest("Votes to remove until the other model leads", lead.to_reverse, votes, ""),
@@ -41,5 +41,5 @@ def _fewest(label: str, fewest: FewestVotes, votes: int, remark: str) -> Row:
 
 
 def _below(label: str, below: FewestBelow, votes: int) -> Row:
-    target = "" if below.target is None else f"below {percent(below.target)}"
+    target = "" if below.target is None else f"target: below {percent(below.target)}"
     return _fewest(label, FewestVotes(below.votes, below.reason), votes, target)

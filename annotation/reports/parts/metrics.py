@@ -2,7 +2,7 @@
 
 from annotation.reports.agreement_report import Results
 from annotation.reports.claim import metric_name
-from annotation.reports.numbers import percent, probability
+from annotation.reports.numbers import percent, points, probability
 from annotation.reports.presentation import UNDEFINED, Section, Table, cells, without_resampling
 from scoring.statistics.metric_pairs import MetricPair
 
@@ -39,7 +39,7 @@ def _pairs(found: Results) -> Table:
     rows = []
     for pair in lab.pairs:
         names, adjusted = (metric_name(pair.first), metric_name(pair.second)), _p(pair.adjusted)
-        difference, n = cells(pair.difference, percent)
+        difference, n = cells(pair.difference, points)
         equivalence = (_equivalence(pair),) if lab.equivalence_margin is not None else ()
         tests = (_p(pair.mcnemar.p_value), _p(pair.permutation.p_value), adjusted)
         rows.append((*names, difference, n, *tests, *equivalence))

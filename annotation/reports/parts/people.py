@@ -4,7 +4,7 @@ from annotation.reports.agreement_report import Results
 from annotation.reports.findings.people import Contestant
 from annotation.reports.numbers import percent
 from annotation.reports.parts.early_stopping import first_votes_note
-from annotation.reports.presentation import UNDEFINED, Section, Table, share_row
+from annotation.reports.presentation import UNDEFINED, Section, Table, points_row, share_row
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 
@@ -15,10 +15,10 @@ def people_section(found: Results) -> Section:
     rows = (
         share_row("One annotator against the others", each.people),
         share_row("The metric in their place", each.metric),
-        share_row("Metric minus annotator", each.difference),
+        points_row("Metric minus annotator", each.difference),
         share_row("One annotator, every vote weighing the same", votes.people),
         share_row("The metric, every vote weighing the same", votes.metric),
-        share_row("Metric minus annotator, every vote weighing the same", votes.difference),
+        points_row("Metric minus annotator, every vote weighing the same", votes.difference),
         share_row(
             "Greatest agreement that any metric could reach",
             found.people.greatest_agreement,
@@ -38,7 +38,8 @@ def _test(found: Results) -> tuple[str, ...]:
     return (
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
         "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
-        "beside the constant choices: where one model wins nearly always, naming it always passes too.",
+        "beside the constant choices and the coin: where one model wins nearly always, naming it always passes too, "
+        "and where annotators hardly agree with each other, anything does.",
     )
 
 
@@ -66,5 +67,7 @@ def _tables(found: Results) -> tuple[Table, ...]:
 def _contestant(row: Contestant) -> tuple[str, ...]:
     shares = (UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage))
     constant = sum(duel.is_constant for duel in row.annotators)
-    name = _NAMES[row.contestant] + (f" (differences constant for {constant})" if constant else "")
+    name = _NAMES[row.contestant] + (
+        f" (differences all equal for {constant}: decided without a test)" if constant else ""
+    )
     return name, f"{row.tolerance:g}", str(len(row.annotators)), *shares

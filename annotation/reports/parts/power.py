@@ -16,7 +16,7 @@ def power_section(found: Results) -> Section:
     )
     needed = Table(
         "Comparisons that the next study needs",
-        ("Against", "Agreement", "To beat", "First", "Rejects from", "Safe", "This study shows from"),
+        ("Against", "Agreement", "To beat", "First", "Rejects from", "Safe", "Shown with this study's number from"),
         (
             _needed("Always naming one model", power.against_baseline),
             _needed("One half", power.against_one_half),
@@ -30,7 +30,13 @@ def _needed(name: str, row: Needed) -> tuple[str, ...]:
     shares = tuple(UNDEFINED if share is None else percent(share) for share in (row.agreement, row.baseline))
     numbers = ("–" if number is None else str(number) for number in (row.first, row.rejects_from, row.safe))
     label = f"{name} ({row.reason})" if row.reason else name
-    return label, *shares, *numbers, "no agreement" if row.detectable is None else percent(row.detectable)
+    return label, *shares, *numbers, _detectable(row)
+
+
+def _detectable(row: Needed) -> str:
+    if row.detectable is not None:
+        return percent(row.detectable)
+    return "not even 100 %" if row.baseline is not None and 0 < row.baseline < 1 else "–"
 
 
 def _curve(power: Power) -> Table:

@@ -3,7 +3,7 @@
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figure_captions import BOOTSTRAP
 from annotation.reports.findings.sensitivity import SkillModel
-from annotation.reports.numbers import coefficient, percent
+from annotation.reports.numbers import coefficient, percent, points
 from annotation.reports.presentation import Figure, Row, Section, share_row, without_resampling
 
 _PRIORS = {"uniform": "winners held equally frequent", "learned": "their frequencies estimated too"}
@@ -17,8 +17,8 @@ def sensitivity_section(report: AgreementReport, found: Results) -> Section:
         n, how = two_way.agreement.n, without_resampling(two_way.agreement.method)
         dropped = f"on average {two_way.mean_dropped:.1f} comparisons lost all their votes and dropped out"
         rows += [
-            Row("Mean of these resamples minus the estimate", percent(two_way.bias), n=n, method=how, remark=dropped),
-            Row("Their standard error", percent(two_way.standard_error), n=n),
+            Row("Mean of these resamples minus the estimate", points(two_way.bias), n=n, method=how, remark=dropped),
+            Row("Their standard error", points(two_way.standard_error), n=n),
         ]
     if two_way.least is not None and two_way.greatest is not None:
         reach = f"[{percent(two_way.least)}, {percent(two_way.greatest)}]".replace(" %", "")
@@ -27,8 +27,9 @@ def sensitivity_section(report: AgreementReport, found: Results) -> Section:
     rows += [_skill_row(model) for model in found.sensitivity.dawid_skene]
     text = (
         "The headline takes the annotators as given and their votes as equal. Here annotators are drawn anew too "
-        "(Owen, 2007), which makes majorities noisier and moves the agreement down; and the winners are those of Dawid "
-        "and Skene's model (1979), which weighs annotators by how reliable they seem. Neither replaces the headline."
+        "(Owen, 2007), which makes majorities noisier and so moves the agreement, mostly down; and the winners are "
+        "those of Dawid and Skene's model (1979), which weighs annotators by how reliable they seem. Neither replaces "
+        "the headline."
     )
     figures = _figures(report, found)
     return Section("sensitivity", "Other ways to compute it", (text,), tuple(rows), figures=figures, is_part=True)

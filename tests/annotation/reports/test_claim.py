@@ -20,7 +20,8 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
         f"{METRIC} and the majority of people chose the same model on 94.0 % of 100 comparisons, "
         "95 % interval 87.5 to 97.2 % (Wilson), a tie on one side only counts as disagreement; "
         "not shown to beat always naming A (Alpha), 90.0 % (exact McNemar p = 0.289); "
-        "one annotator agrees with the majority of the others on 100.0 %, the metric on the same votes on 94.0 %; "
+        "one annotator agrees with the majority of the others on 100.0 %, the metric on the same votes on 94.0 %, "
+        "ties counting one half; "
         "300 votes by 3 annotators, none excluded."
     )
 

@@ -19,6 +19,12 @@ pytestmark = pytest.mark.django_db
 TIES = {"annotation": {"ties": True}}
 
 
+def written(plan: Plan) -> str:
+    """The report in words, on one line."""
+    study, manifest = make_study(plan)
+    return " ".join(render(build_report(gather(study, manifest=manifest)), "txt").split())
+
+
 def report_of(plan: Plan) -> dict[str, Any]:
     """The JSON document, after every format, figures included, was made of the same report."""
     study, manifest = make_study(plan)
@@ -80,7 +86,7 @@ def test_every_vote_a_tie() -> None:
     results = report_of(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))["results"]
     assert results["agreement"]["strict"]["wilson"]["value"] == 0.0
     assert results["agreement"]["half"]["bootstrap"]["value"] == 0.5
-    assert undefined(results["agreement"]["dropped"]["wilson"]) == "no comparison"
+    assert undefined(results["agreement"]["dropped"]["wilson"]) == "no comparison that both decide"
     assert results["baseline"]["models"] == ["A", "B"]
     assert undefined(results["fisher_exact"])
     assert undefined(results["reliability"]["alpha_without_ties"])
@@ -218,3 +224,45 @@ def test_an_excluded_vote_changes_the_headline_and_both_are_given() -> None:
     assert document["results"]["agreement"]["with_excluded_votes"]["value"] == 0.5
     assert document["counts"]["excluded_votes"] == len(document["exclusions"]) == 2
     assert "2 votes by 2 annotators, 2 excluded" in document["claim"]
+
+
+# --- read as a reviewer reads ---------------------------------------------------------------------
+def test_one_annotator_is_no_majority() -> None:
+    text = written(Plan([["A"], ["B"], ["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 1.0)]))
+    assert "and the one annotator chose the same model on 75.0 %" in text
+    assert "majority of people" not in text
+    assert "undefined n = 0 1 annotator: the skills of fewer than 3 cannot be told apart" in text
+
+
+def test_annotators_who_contradict_each_other_make_a_majority_of_noise_and_the_report_says_so() -> None:
+    hate = [["A", "B", "A" if index % 2 else "B"] for index in range(40)]
+    text = written(Plan(hate, [(2.0, 1.0)] * 40))
+    assert "Annotators agree no more than by chance (Krippendorff's alpha): the winners of the votes may be" in text
+    assert "where annotators hardly agree with each other, anything does" in text
+    assert "moves the agreement down" not in text
+    agreed = written(Plan([["A"] * 3, ["B"] * 3] * 10, [(2.0, 1.0), (1.0, 2.0)] * 10, slug="agreed"))
+    assert "by chance (Krippendorff's alpha)" not in agreed
+
+
+def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() -> None:
+    text = written(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))
+    assert "never naming a winner reaches 100.0 %" in text
+    assert "Best tie threshold, points of score 1.00 n = 5" in text
+    assert "could reach undefined n = 0 no comparison has two votes for A or B" in text
+    assert "Ties dropped, Wilson undefined n = 0 no comparison that both decide" in text
+    assert "neither model leads; neither model leads" not in text
+    assert "a baseline of 0 or 100 % leaves nothing to test" in text
+    assert "no agreement" not in text
+
+
+def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:
+    text = written(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))
+    assert "Votes for the left side undefined n = 0 no vote for a side whose sides were recorded Tie" in text
+    assert "the metric is always wrong Accuracy" in text
+
+
+def test_differences_of_shares_are_points_and_no_percentages() -> None:
+    text = written(Plan([["A"] * 3] * 12 + [["A", "A", "B"]] * 8, [(2.0, 1.0)] * 9 + [(1.0, 2.0)] * 11))
+    assert re.search(r"Metric minus annotator −[\d.]+ points \[−[\d.]+, −?[\d.]+\] n = 20", text)
+    assert re.search(r"Mean of these resamples minus the estimate −?[\d.]+ points", text)
+    assert re.search(r"Their standard error [\d.]+ points", text)

@@ -84,8 +84,8 @@ def test_neither_names_nor_order_nor_empty_comparisons_matter() -> None:
 @pytest.mark.parametrize(
     ("counts", "reason"),
     [
-        ([], "no comparison has two votes"),
-        ([(1, 0, 0), (0, 1, 4)], "no comparison has two votes"),
+        ([], "no comparison has two votes for A or B"),
+        ([(1, 0, 0), (0, 1, 4)], "no comparison has two votes for A or B"),
         ([(3, 0, 0), (2, 0, 1)], "unanimous: all votes are equal"),
     ],
 )

@@ -87,7 +87,7 @@ def test_errors_that_vanish_make_no_interval() -> None:
     found = calibration([(1, 1, 0), (0, 3, 0), (1, 0, 0)], [0, 1, 1], resampling=FEW)
     assert value(found.intercept) == pytest.approx(0)
     assert (found.intercept.low, found.intercept.high) == (None, None)
-    assert found.intercept.reason == "the clustered errors vanish: too few comparisons"
+    assert found.intercept.reason == "the clustered errors vanish: the fit leaves no residuals"
     low, high = bounds(found.slope)
     assert low < value(found.slope) < high
 

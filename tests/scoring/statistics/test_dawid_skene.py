@@ -53,7 +53,7 @@ def test_published_votes() -> None:
     assert found.posterior[:, 1] == pytest.approx([0.0179, 0.1187, 0.9824, 0.8829, 0.7719], abs=5e-5)
     assert found.winners.tolist() == [1, 1, -1, -1, -1]
     assert found.changed == 0
-    assert found.warnings == ("3 annotators have fewer than 10 votes",)
+    assert found.warnings == ("fewer than 10 votes: 3 annotators",)
 
 
 @settings(max_examples=20)
@@ -91,7 +91,7 @@ def test_a_skilled_minority_overrules_and_is_counted() -> None:
 
 def test_a_contrary_annotator_is_warned_of() -> None:
     rows = ["0001", "1110"] * 10
-    assert fitted(rows).warnings == ("1 annotators vote for a class that they see less than half of the time",)
+    assert fitted(rows).warnings == ("by the model, wrong on most comparisons of one winner: 1 annotator",)
 
 
 def test_comparisons_without_votes_are_left_out() -> None:
@@ -108,7 +108,7 @@ def test_a_class_without_votes_may_have_a_learned_prior_of_nothing() -> None:
 @pytest.mark.parametrize(("rows", "count"), [([], 0), (["01", "11"], 2)])
 def test_too_few_annotators(rows: list[str], count: int) -> None:
     reason = dawid_skene(votes_of_rows(rows), ties_allowed=False)
-    assert reason == f"{count} annotators: the skills of fewer than 3 cannot be told apart"
+    assert reason == f"{count} annotator{'s' * (count != 1)}: the skills of fewer than 3 cannot be told apart"
 
 
 def test_tie_votes_that_were_not_allowed_are_refused() -> None:
