@@ -48,6 +48,7 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyDa
         metrics=(manifest.encoder.metric,),
         margins={},
         similarities=Similarities.none("no images"),
+        other_similarities={},
         comparisons=ComparisonArrays(
             position=np.arange(comparisons),
             prompt=prompts,

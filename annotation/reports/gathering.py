@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.reports.gathering_checks import gather_checks
-from annotation.reports.similarities import gather_similarities
+from annotation.reports.similarities import gather_other_similarities, gather_similarities
 from annotation.reports.study_data import (
     LEFT,
     MODEL_A,
@@ -50,6 +50,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
     sealed = is_sealed(study, manifest=manifest)
     metrics = metrics_of(study)
     chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    others = [name for name in metrics if name != chosen]
     annotators = list(study.annotators.order_by("pk"))
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes = main_votes(study)
@@ -62,8 +63,9 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         is_sealed=sealed,
         metric=chosen,
         metrics=metrics,
-        margins=None if sealed else _margins(study, rows, metrics=[name for name in metrics if name != chosen]),
+        margins=None if sealed else _margins(study, rows, metrics=others),
         similarities=None if sealed else gather_similarities(rows, metric=chosen),
+        other_similarities=None if sealed else gather_other_similarities(rows, metrics=others),
         comparisons=_comparison_arrays(study, rows, metric=chosen, sealed=sealed),
         votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
         late_count=votes.filter(state=Vote.State.LATE).count(),

@@ -41,6 +41,12 @@ def gather_similarities(rows: Sequence[Comparison], *, metric: str) -> Similarit
     return paired_similarities([(embedded.get(row.image_set_a_id), embedded.get(row.image_set_b_id)) for row in rows])
 
 
+def gather_other_similarities(rows: Sequence[Comparison], *, metrics: Sequence[str]) -> dict[str, Similarities]:
+    """The same for each of these metrics that has any."""
+    found = {metric: gather_similarities(rows, metric=metric) for metric in metrics}
+    return {metric: one for metric, one in found.items() if len(one.comparison)}
+
+
 def paired_similarities(pairs: Sequence[tuple[Embedded | None, Embedded | None]]) -> Similarities:
     """The (n, N, N) similarities of the comparisons whose two sets have the same seeds, as most of them do.
 

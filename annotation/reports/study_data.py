@@ -168,8 +168,8 @@ class StudyData:
     late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
     tombstones: of the annotators who withdrew, in the order of their withdrawals. checks: the answered checks.
     metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
-    B by each other metric, NaN where missing. similarities: of the images behind the reported scores. The last two are
-    None while the study is sealed.
+    B by each other metric, NaN where missing. similarities: of the images behind the reported scores;
+    other_similarities: by each other metric that has any. The last three are None while the study is sealed.
     """
 
     manifest: Manifest
@@ -182,6 +182,7 @@ class StudyData:
     metrics: tuple[str, ...]
     margins: dict[str, NDArray[np.float64]] | None
     similarities: Similarities | None
+    other_similarities: dict[str, Similarities] | None
     comparisons: ComparisonArrays
     votes: VoteArrays
     late_count: int

@@ -1,14 +1,15 @@
 """How sure the scores are that rest on N images a set, and how many images would have been enough. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from annotation.reports.findings.analysed import Analysed, within_budget
 from annotation.reports.study_data import Similarities, StudyData
+from scoring.statistics.agreement import Signs
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import AtImages, ScoreAtImages, agreement_by_images, scores_by_images
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.intervals import Floats, Resampling
 from scoring.statistics.seed_noise import CLEAR, agreement_where_clear, seed_noise
 
 NOISE_BUDGET = 400_000_000  # resamples times pairs of images, all comparisons together
@@ -47,6 +48,32 @@ class ImageNoise:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class FewerImages:
+    """With 2, 3, … N of the images: agreement and winners, and each model's scores."""
+
+    by_images: tuple[AtImages, ...]
+    scores_a: tuple[ScoreAtImages, ...]
+    scores_b: tuple[ScoreAtImages, ...]
+
+
+def fewer_images(people: Signs, a: Floats, b: Floats, *, resampling: Resampling, share: float = 1.0) -> FewerImages:
+    """Draw smaller sets of the images of m comparisons. people: (m,) winners. a, b: (m, N, N) similarities.
+
+    share: of the budget of subsets, where several metrics are looked at.
+    """
+    subsets = within_budget(
+        replace(resampling, resamples=min(resampling.resamples, _MOST_SUBSETS)),
+        numbers=len(a) * a.shape[1] ** 3,
+        budget=int(share * SUBSET_BUDGET),
+    )
+    return FewerImages(
+        agreement_by_images(people, a - b, resampling=subsets),
+        scores_by_images(a, resampling=subsets),
+        scores_by_images(b, resampling=subsets),
+    )
+
+
 def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> ImageNoise:
     """Resample the images of each comparison, and draw smaller sets of them."""
     similarities = data.similarities or Similarities.none("sealed")
@@ -57,16 +84,11 @@ def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> I
         return ImageNoise(None, 0, None, undefined, (), (), (), (), reason)
     a, b = similarities.a[theirs], similarities.b[theirs]
     images = a.shape[1]
-    pairs = len(a) * images**2
-    budgeted = within_budget(resampling, numbers=pairs, budget=NOISE_BUDGET)
+    budgeted = within_budget(resampling, numbers=len(a) * images**2, budget=NOISE_BUDGET)
     noise = [seed_noise(of_a, of_b, resampling=budgeted) for of_a, of_b in zip(a, b, strict=True)]
     flips = np.array([np.nan if row.flip is None else row.flip for row in noise])
     known = ~np.isnan(flips)
-    subsets = within_budget(
-        Resampling(resampling.level, min(resampling.resamples, _MOST_SUBSETS), resampling.seed),
-        numbers=pairs * images,
-        budget=SUBSET_BUDGET,
-    )
+    fewer = fewer_images(kept.people[ours], a, b, resampling=resampling)
     positions = data.comparisons.position[kept.place[ours]] + 1
     return ImageNoise(
         images=images,
@@ -79,8 +101,8 @@ def image_noise(data: StudyData, kept: Analysed, *, resampling: Resampling) -> I
             NoisyMargin(int(position), row.margin, row.flip, row.standard_error)
             for position, row in zip(positions, noise, strict=True)
         ),
-        by_images=agreement_by_images(kept.people[ours], a - b, resampling=subsets),
-        scores_a=scores_by_images(a, resampling=subsets),
-        scores_b=scores_by_images(b, resampling=subsets),
+        by_images=fewer.by_images,
+        scores_a=fewer.scores_a,
+        scores_b=fewer.scores_b,
         reason="",
     )

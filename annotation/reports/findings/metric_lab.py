@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotation.reports.counting import Outcome
+from annotation.reports.findings.image_noise import FewerImages, fewer_images
 from annotation.reports.study_data import StudyData
 from scoring.statistics.agreement import agreement, metric_winners
 from scoring.statistics.estimate import Estimate
@@ -22,16 +23,27 @@ class MetricAgreement:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricByImages:
+    """Another encoder's score with 2, 3, … N images a set, on the comparisons with votes, scores and embeddings."""
+
+    metric: str
+    comparisons: int
+    fewer: FewerImages
+
+
+@dataclass(frozen=True, slots=True)
 class MetricLab:
     """common_comparisons: those with votes and scores by every metric, on which pairs are compared.
 
-    equivalence_margin: the one that the manifest fixed; None where it fixed none.
+    equivalence_margin: the one that the manifest fixed; None where it fixed none. by_images: the metrics beside the
+    reported one whose embeddings are here.
     """
 
     common_comparisons: int
     equivalence_margin: float | None
     metrics: tuple[MetricAgreement, ...]
     pairs: tuple[MetricPair, ...]
+    by_images: tuple[MetricByImages, ...]
 
 
 def metric_lab(data: StudyData, found: Outcome, *, resampling: Resampling) -> MetricLab:
@@ -53,4 +65,19 @@ def metric_lab(data: StudyData, found: Outcome, *, resampling: Resampling) -> Me
     clusters = data.comparisons.cluster[common]
     within = data.manifest.analysis.equivalence_margin
     pairs = compare_metrics(found.people[common], signs, clusters=clusters, resampling=resampling, margin=within)
-    return MetricLab(int(common.sum()), within, metrics=tuple(rows), pairs=pairs)
+    by_images = _by_images(data, found, resampling=resampling)
+    return MetricLab(int(common.sum()), within, metrics=tuple(rows), pairs=pairs, by_images=by_images)
+
+
+def _by_images(data: StudyData, found: Outcome, *, resampling: Resampling) -> tuple[MetricByImages, ...]:
+    rows = []
+    others = data.other_similarities or {}
+    for metric, alike in others.items():
+        is_scored = ~np.isnan((data.margins or {})[metric])
+        used = (found.has_votes & is_scored)[alike.comparison]
+        if not used.any():
+            continue
+        people, share = found.people[alike.comparison[used]], 1 / len(others)
+        fewer = fewer_images(people, alike.a[used], alike.b[used], resampling=resampling, share=share)
+        rows.append(MetricByImages(metric, int(used.sum()), fewer))
+    return tuple(rows)

@@ -2,7 +2,7 @@
 
 from annotation.reports.agreement_report import Results
 from annotation.reports.figure_captions import IMAGES, SCORES_BY_IMAGES
-from annotation.reports.findings.image_noise import ImageNoise
+from annotation.reports.findings.image_noise import FewerImages, ImageNoise
 from annotation.reports.numbers import percent, probability, score
 from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, share_row
 from scoring.statistics.estimate import Estimate
@@ -25,7 +25,9 @@ def image_noise_section(found: Results) -> Section:
         "are percentiles over subsets and say nothing of other prompts; ± is how far the score of one set strays from "
         "its score with all images, root mean square."
     )
-    return Section("image-noise", title, (text,), rows, (_by_images(noise),), _figures(noise), is_part=True)
+    fewer = FewerImages(noise.by_images, noise.scores_a, noise.scores_b)
+    table = by_images_table("Had there been fewer images", noise.comparisons, fewer)
+    return Section("image-noise", title, (text,), rows, (table,), _figures(noise), is_part=True)
 
 
 def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
@@ -56,16 +58,15 @@ def _score_figure(noise: ImageNoise) -> Figure:
     return Figure(SCORES_BY_IMAGES, "Score by number of images", caption, words)
 
 
-def _by_images(noise: ImageNoise) -> Table:
+def by_images_table(title: str, comparisons: int, noise: FewerImages) -> Table:
+    """Agreement and scores with fewer images a set, one row a number of images."""
     rows = tuple(
         (str(row.images), _spread(row.agreement), _spread(row.same_winner), *map(_points, (a, b)))
         for row, a, b in zip(noise.by_images, noise.scores_a, noise.scores_b, strict=True)
     )
     head = ("Images a set", "Agreement", "Winner as with all", "Score of A ± of one set", "Score of B ± of one set")
     subsets = noise.by_images[0].agreement.method if noise.by_images else ""
-    return Table(
-        f"Had there been fewer images: {noise.comparisons} comparisons, {subsets}", head, rows, (0, 1, 2, 3, 4)
-    )
+    return Table(f"{title}: {comparisons} comparisons, {subsets}", head, rows, (0, 1, 2, 3, 4))
 
 
 def _points(row: ScoreAtImages) -> str:

@@ -3,6 +3,7 @@
 from annotation.reports.agreement_report import Results
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import percent, points, probability
+from annotation.reports.parts.image_noise import by_images_table
 from annotation.reports.presentation import UNDEFINED, Section, Table, cells, without_resampling
 from scoring.statistics.metric_pairs import MetricPair
 
@@ -21,7 +22,14 @@ def metrics_section(found: Results) -> Section:
         "that all of them scored, by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
         f"Holm's correction over the pairs. {_margin(lab.equivalence_margin, found)}"
     )
-    return Section("metrics", title, (text,), tables=(_agreements(found), _pairs(found)))
+    return Section("metrics", title, (text,), tables=(_agreements(found), _pairs(found), *_by_images(found)))
+
+
+def _by_images(found: Results) -> tuple[Table, ...]:
+    return tuple(
+        by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer)
+        for row in found.metrics.by_images
+    )
 
 
 def _agreements(found: Results) -> Table:

@@ -148,16 +148,18 @@ def crossed(table: Sequence[Sequence[int]], *, voters: int = 3, kind: str = "per
     )
 
 
-def embed(comparison: Comparison, *, spread_a: float, spread_b: float, images: int = 4) -> None:
-    """Images with embeddings for both sets, from the same seeds: the wider the spread, the lower the score."""
-    metric = Manifest.model_fields["encoder"].default.metric
+def embed(comparison: Comparison, *, spread_a: float, spread_b: float, images: int = 4, metric: str = "") -> None:
+    """Images with embeddings for both sets, from the same seeds: the wider the spread, the lower the score.
+
+    metric: of the encoder; the study's own by default. Images that are there are embedded by another encoder, too.
+    """
+    metric = metric or Manifest.model_fields["encoder"].default.metric
     encoder, _ = Encoder.objects.get_or_create(identity=metric.removeprefix("scs/"), fingerprint="e" * 64)
     for image_set, spread in ((comparison.image_set_a, spread_a), (comparison.image_set_b, spread_b)):
         rng = np.random.default_rng(image_set.pk)
         for seed in range(images):
-            image = GeneratedImage.objects.create(
-                image_set=image_set, seed=seed, path="", sha256="a" * 64, width=8, height=8, byte_count=1
-            )
+            facts = {"path": "", "sha256": "a" * 64, "width": 8, "height": 8, "byte_count": 1}
+            image, _ = GeneratedImage.objects.get_or_create(image_set=image_set, seed=seed, defaults=facts)
             vector = np.ones(8) + spread * rng.normal(size=8)
             ImageEmbedding.objects.create(
                 image=image, encoder=encoder, dimension=8, vector=vector.astype("<f4").tobytes()

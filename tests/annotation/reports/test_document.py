@@ -85,6 +85,9 @@ def full_document() -> dict[str, Any]:
     first = study.comparisons.earliest("pk")
     first.image_set_a.scores.create(metric="lpips", value=0.5, source="imported")
     embed(first, spread_a=0.1, spread_b=0.5)
+    embed(first, spread_a=0.2, spread_b=0.4, metric="scs/other")
+    for image_set, value in ((first.image_set_a, 80.0), (first.image_set_b, 70.0)):
+        image_set.scores.create(metric="scs/other", value=value, source="imported")
     Annotator.objects.create(
         study=study, kind="personal", state="withdrawn", withdrawn_at=study.closed_at, withdrawn_vote_count=2
     )

@@ -10,13 +10,17 @@ import pytest
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figures import draw
+from annotation.reports.findings.image_noise import FewerImages
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.gathering import gather
 from annotation.reports.html import figures_of
+from annotation.reports.making import fingerprint
 from annotation.reports.numbers import percent
 from annotation.reports.report import build_report
 from annotation.reports.sections import sections
 from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
+from annotation.reports.study_files import from_files, to_files
+from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from tests.annotation.reports.studies import Plan, crossed, embed, make_study
 
@@ -66,7 +70,54 @@ def test_sets_of_other_seeds_are_not_paired() -> None:
 def test_similarities_and_margins_are_sealed() -> None:
     study, manifest = embedded_study(state="open")
     data = gather(study, manifest=manifest)
-    assert (data.similarities, data.margins) == (None, None)
+    assert (data.similarities, data.other_similarities, data.margins) == (None, None, None)
+
+
+OTHER = "scs/other"
+
+
+def study_of_two_encoders() -> tuple[Study, Any]:
+    """The embedded study, its first two comparisons embedded and scored by another encoder, too."""
+    study, manifest = embedded_study()
+    for comparison in study.comparisons.order_by("position")[:2]:
+        embed(comparison, spread_a=0.4, spread_b=0.2, metric=OTHER)
+        for image_set, value in ((comparison.image_set_a, 70.0), (comparison.image_set_b, 80.0)):
+            SetScore.objects.create(image_set=image_set, metric=OTHER, value=value, source="imported")
+    return study, manifest
+
+
+def test_every_encoder_has_its_scores_by_number_of_images_as_in_its_own_report() -> None:
+    study, manifest = study_of_two_encoders()
+    report = build_report(gather(study, manifest=manifest))
+    own = build_report(gather(study, manifest=manifest, metric=OTHER)).results
+    assert report.results is not None
+    assert own is not None
+    (other,) = report.results.metrics.by_images
+    assert (other.metric, other.comparisons) == (OTHER, 2)
+    noise = own.image_noise
+    assert other.fewer == FewerImages(noise.by_images, noise.scores_a, noise.scores_b)
+    assert [row.images for row in other.fewer.by_images] == [2, 3, 4]
+    (section,) = [one for one in sections(report) if one.key == "metrics"]
+    assert section.tables[-1].caption.startswith("SCS (other), had there been fewer images: 2 comparisons")
+    assert [row[0] for row in section.tables[-1].rows] == ["2", "3", "4"]
+
+
+def test_a_metric_without_embeddings_has_none() -> None:
+    study, manifest = study_of_two_encoders()
+    SetScore.objects.filter(metric=OTHER).update(metric="lpips")
+    data = gather(study, manifest=manifest)
+    assert data.other_similarities == {}
+    found = build_report(data).results
+    assert found is not None
+    assert found.metrics.by_images == ()
+
+
+def test_the_bundle_s_files_hold_the_similarities_of_every_encoder() -> None:
+    study, manifest = study_of_two_encoders()
+    data = gather(study, manifest=manifest)
+    files = to_files(data)
+    assert "other_similarities/1/a.npy" in files
+    assert fingerprint(from_files(files.__getitem__, manifest)) == fingerprint(data)
 
 
 def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
