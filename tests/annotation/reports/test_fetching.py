@@ -15,7 +15,7 @@ from django.utils import timezone
 from annotation.models import Annotator, ReportFileJob, Study, Vote
 from annotation.reports import downloads, fetching
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.asking import ask
+from annotation.reports.asking import ask, finished_report
 from annotation.reports.bundle import replay
 from annotation.reports.downloads import DOWNLOADS
 from annotation.reports.fetching import KEPT, ask_file, forget_old_files, made_file
@@ -91,7 +91,7 @@ def test_its_progress_is_told_as_far_as_it_is(study: Study, researcher: Client) 
 @pytest.mark.parametrize("name", LONG)
 def test_progress_rises_from_nothing(study: Study, name: str, tmp_path: Path) -> None:
     told: list[float] = []
-    report = fetching.finished_report(ask(study))
+    report = finished_report(ask(study))
     assert report is not None
     DOWNLOADS[name].write(study, report, tmp_path / "file", lambda share, _step: told.append(share))
     assert told
