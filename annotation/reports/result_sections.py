@@ -178,7 +178,11 @@ def _bias(report: AgreementReport, found: Results) -> Section:
         return Section("bias", "Bias", (text, f"Undefined: {bias.reason}."), tables=tables, figures=figures)
     position = bias.position
     rows = (
-        share_row("Left chosen, mean over annotators", position.share, remark="half means no bias"),
+        share_row(
+            "Left chosen, mean over annotators",
+            position.share,
+            remark="half means no bias; with A and with B on the left weighing the same",
+        ),
         significance_row("Annotators' shares against one half", position.t_test),
         significance_row("The same by sign flips", position.sign_flip),
         share_row("Left chosen, all votes", position.pooled_share),

@@ -19,6 +19,27 @@ from scoring.statistics.estimate import Estimate
 def calibration_section(found: Results) -> Section:
     """Votes as a function of the margin, agreement by its size, and the tie threshold."""
     margins, fit = found.margins, found.margins.calibration
+    penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
+    text = (
+        "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
+        f"the votes on the margin, one row a comparison, errors clustered by base prompt.{penalised} Ties: the margin "
+        "up to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
+    )
+    table = Table(
+        "Agreement by size of the margin, strict, Wilson's interval",
+        ("From", "To", "Comparisons", "Agreement", "Interval"),
+        tuple(
+            (score(row.low), score(row.high), str(row.agreement.n), *_share(row.agreement)) for row in margins.by_margin
+        ),
+        (0, 1, 2, 3, 4),
+    )
+    return Section(
+        "calibration", "Margin and agreement", (text,), _rows(found), (table,) if table.rows else (), _figures(found)
+    )
+
+
+def _rows(found: Results) -> tuple[Row, ...]:
+    margins, fit = found.margins, found.margins.calibration
     n = fit.slope.n
     rows = [
         coefficient_row("Log-odds of a vote for A at equal scores", fit.intercept),
@@ -44,23 +65,7 @@ def calibration_section(found: Results) -> Section:
                 remark=remark,
             )
         )
-    penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
-    text = (
-        "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
-        f"the votes on the margin, one row a comparison, errors clustered by base prompt.{penalised} Ties: the margin "
-        "up to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
-    )
-    table = Table(
-        "Agreement by size of the margin, strict, Wilson's interval",
-        ("From", "To", "Comparisons", "Agreement", "Interval"),
-        tuple(
-            (score(row.low), score(row.high), str(row.agreement.n), *_share(row.agreement)) for row in margins.by_margin
-        ),
-        (0, 1, 2, 3, 4),
-    )
-    return Section(
-        "calibration", "Margin and agreement", (text,), tuple(rows), (table,) if table.rows else (), _figures(found)
-    )
+    return tuple(rows)
 
 
 def _never_deciding(found: Results) -> str:
