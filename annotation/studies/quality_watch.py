@@ -39,6 +39,11 @@ class RuleCount:
         return rise_probability(before=self.before, lately=self.lately)
 
     @property
+    def excluded(self) -> str:
+        """Whom the rule excluded; somebody who breaks two rules stands with both."""
+        return f"{self.annotators} annotators, {self.votes} votes (chance {self.probability:g} if attentive)"
+
+    @property
     def is_alarming(self) -> bool:
         """Whether exclusions by this rule have become so frequent that somebody should look."""
         return self.rise <= ALARM_PROBABILITY
