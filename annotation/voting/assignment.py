@@ -160,19 +160,8 @@ def release_ahead(*, annotator: Annotator, now: datetime) -> int:
     The comparison that the annotator sees stays theirs, so that coming back leads to the same place.
     """
     lock(annotator.pk)
-    return _give_back_all(_leased(annotator).filter(is_ahead=True), now)
-
-
-@in_turn
-def release_all(*, annotator: Annotator, now: datetime) -> int:
-    """Give back everything that is held, for an annotator who stops for now; how many comparisons there were."""
-    lock(annotator.pk)
-    return _give_back_all(_leased(annotator), now)
-
-
-def _give_back_all(leased: QuerySet[Assignment], now: datetime) -> int:
-    in_order = leased.order_by("comparison")
-    return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in in_order)
+    ahead = _leased(annotator).filter(is_ahead=True).order_by("comparison")
+    return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in ahead)
 
 
 def give_back(assignment: Assignment, state: Assignment.State, now: datetime) -> bool:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
-from annotation.voting.assignment import release_all
+from annotation.voting.annotators import free_leases
 from annotation.voting.casting import undo_vote
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web import frame, markdown
@@ -77,7 +77,7 @@ def undo_last(request: HttpRequest, annotator: Annotator, manifest: Manifest) ->
 def stop(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
     """Stop for now: what is held goes back at once. The link goes on whenever the annotator likes."""
     if request.method == "POST":
-        release_all(annotator=annotator, now=timezone.now())
+        free_leases(annotator=annotator, now=timezone.now())
         return redirect("stop", annotator.token)  # a reload sends nothing again
     if place(annotator=annotator, manifest=manifest, now=timezone.now()) not in STOPPABLE:
         return redirect("visit", annotator.token)
