@@ -50,9 +50,10 @@ class RuleCount:
 
     def __str__(self) -> str:
         (now, count), (then, before) = self.lately, self.before
+        chance = f"= {self.rise:.4f}" if self.rise >= 0.0001 else "< 0.0001"
         return (
             f"“{self.rule.words}” excludes {now} of the latest {count} annotators, after {then} of the {before} before "
-            f"them (p = {self.rise:.2g}). Look at the images, the words and where people come from."
+            f"them (p {chance}). Look at the images, the words and where people come from."
         )
 
 
