@@ -19,15 +19,11 @@ from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.studies.doubts import doubts
 from annotation.studies.progress import progress
-from annotation.studies.quality_watch import RuleCount, alarms, rule_counts
+from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import VERBS
 from generation.admin import ReadOnlyAdmin
 from generation.refusals import Refused
-
-
-def _excluded(count: RuleCount) -> str:
-    return f"{count.annotators} annotators, {count.votes} votes (chance {count.probability:g} if attentive)"
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -102,7 +98,7 @@ class StudyAdmin(ReadOnlyAdmin):
             ("jobs", f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"),
             ("votes", f"{counts.vote_count} of {counts.slot_total}"),
             ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
-            *((f"excluded, {one.rule.words}", _excluded(one)) for one in rule_counts(study)),
+            *((f"excluded, {one.rule.words}", one.excluded) for one in rule_counts(study)),
             *(("failed", failure) for failure in counts.failures),
         ]
         return format_html("<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows))

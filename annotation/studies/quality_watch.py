@@ -39,15 +39,21 @@ class RuleCount:
         return rise_probability(before=self.before, lately=self.lately)
 
     @property
+    def excluded(self) -> str:
+        """Whom the rule excluded; somebody who breaks two rules stands with both."""
+        return f"{self.annotators} annotators, {self.votes} votes (chance {self.probability:g} if attentive)"
+
+    @property
     def is_alarming(self) -> bool:
         """Whether exclusions by this rule have become so frequent that somebody should look."""
         return self.rise <= ALARM_PROBABILITY
 
     def __str__(self) -> str:
         (now, count), (then, before) = self.lately, self.before
+        chance = f"= {self.rise:.4f}" if self.rise >= 0.0001 else "< 0.0001"
         return (
             f"“{self.rule.words}” excludes {now} of the latest {count} annotators, after {then} of the {before} before "
-            f"them (p = {self.rise:.2g}). Look at the images, the words and where people come from."
+            f"them (p {chance}). Look at the images, the words and where people come from."
         )
 
 

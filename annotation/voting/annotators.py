@@ -96,7 +96,7 @@ def read_instructions(*, annotator: Annotator, now: datetime) -> None:
 
 @in_turn
 def free_leases(*, annotator: Annotator, now: datetime) -> int:
-    """Give back every comparison that the annotator holds, for somebody who will not come back; how many there were."""
+    """Give back every comparison of an annotator who stops or will not come back; how many there were."""
     lock(annotator.pk)
     leased = annotator.assignments.filter(state=Assignment.State.LEASED).order_by("comparison")
     return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in leased)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
-from annotation.voting.exclusion import is_to_be_screened_out, screen_out
+from annotation.voting.exclusion import conclude, is_to_be_screened_out, judge
 from annotation.voting.opening import closure, sentence
 from annotation.voting.prepared import Given, Select, Update, given
 from annotation.voting.rules import VotingRules
@@ -82,7 +82,7 @@ def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) 
     """
     answer = _search(annotator, rules, now)
     if answer.kind == NextKind.DONE:
-        screen_out(annotator=annotator, rules=rules, now=now)
+        conclude(annotator=annotator, rules=rules, now=now)
     return answer
 
 
@@ -272,9 +272,12 @@ def ahead_end(rules: VotingRules, now: datetime) -> datetime:
 
 
 def _done(annotator: Annotator, progress: Progress, rules: VotingRules, now: datetime) -> Next:
-    # Screening out waits for several comparisons, so it has a transaction of its own.
-    if annotator.state == Annotator.State.ACTIVE and not is_to_be_screened_out(annotator, rules):
-        Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.FINISHED, finished_at=now)
+    if annotator.state == Annotator.State.ACTIVE:
+        # Since the annotator's last vote others may have made a repeated comparison clear.
+        judge(annotator=annotator, rules=rules)
+        # Screening out waits for several comparisons, so it has a transaction of its own.
+        if not is_to_be_screened_out(annotator, rules):
+            Annotator.objects.filter(pk=annotator.pk).update(state=Annotator.State.FINISHED, finished_at=now)
     return Next(NextKind.DONE, progress.done_count, progress.total)
 
 

@@ -19,7 +19,7 @@ from annotation.voting.assignment import (
     next_assignment,
     refuse_unless_taking_part,
 )
-from annotation.voting.exclusion import judge, mark, screen_out
+from annotation.voting.exclusion import conclude, judge, mark
 from annotation.voting.opening import Closure, closure
 from annotation.voting.prepared import Insert, Select, Update, given
 from annotation.voting.rules import VotingRules
@@ -133,7 +133,7 @@ def vote_and_next(*, ballot: Ballot, find: Find, now: datetime) -> tuple[CastRes
     if following is None:
         following = next_assignment(annotator=annotator, rules=rules, now=now)
     elif isinstance(following, Next) and following.kind == NextKind.DONE:
-        screen_out(annotator=annotator, rules=rules, now=now)
+        conclude(annotator=annotator, rules=rules, now=now)
     return result, following
 
 

@@ -69,6 +69,13 @@ def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
         mark(annotator=annotator, rules=rules, now=now)
 
 
+def conclude(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
+    """At the end: mark what was judged last, and screen out where a rule that was broken says so."""
+    if rules.quality.in_force:
+        mark(annotator=annotator, rules=rules, now=now)
+        screen_out(annotator=annotator, rules=rules, now=now)
+
+
 @in_turn
 def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bool:
     """At the end: whether the annotator broke a rule that screens out; the slots of all their votes are free then.

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
+from annotation.voting.annotators import free_leases
 from annotation.voting.casting import undo_vote
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web import frame, markdown
@@ -20,6 +21,7 @@ from generation.refusals import Refused
 # How often a page that waits for the researcher looks again.
 LOOK_AGAIN_SECONDS = 60
 WAITING = (Place.NOT_YET_OPEN, Place.PAUSED, Place.CLOSED)
+STOPPABLE = (Place.COMPARISONS, Place.BREAK)
 
 
 @require_safe
@@ -68,6 +70,19 @@ def undo_last(request: HttpRequest, annotator: Annotator, manifest: Manifest) ->
             undone = Vote.objects.select_related("assignment").get(pk=vote.vote_id)
             undo_vote(vote=undone, rules=manifest.voting_rules(), now=timezone.now())
     return redirect("visit", annotator.token)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@annotator_page
+def stop(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
+    """Stop for now: what is held goes back at once. The link goes on whenever the annotator likes."""
+    if request.method == "POST":
+        free_leases(annotator=annotator, now=timezone.now())
+        return redirect("stop", annotator.token)  # a reload sends nothing again
+    if place(annotator=annotator, manifest=manifest, now=timezone.now()) not in STOPPABLE:
+        return redirect("visit", annotator.token)
+    context = frame.page_context(annotator, manifest) | {"vote_count": _vote_count(annotator)}
+    return render(request, "web/annotator/stop.html", context)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -27,6 +27,10 @@ def page_words() -> dict[str, object]:
         "saved": _("Saved"),
         "offline": _("Offline ({n} waiting)"),
         "stopped": _("Stopped"),
+        "stopping": _(
+            "You stop here. Your last votes are still on their way: leave this page open until it says that they are "
+            "saved."
+        ),
         "late": _("Too late to count"),
         "alreadyVoted": _("Already voted"),
         "undone": _("Undone"),

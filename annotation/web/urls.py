@@ -30,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/break/", frame.end_break, name="end-break"),
     path("a/<str:token>/comment/", frame.comment, name="comment"),
     path("a/<str:token>/undo/", annotator.undo_last, name="undo-last"),
+    path("a/<str:token>/stop/", annotator.stop, name="stop"),
     path("a/<str:token>/withdraw/", annotator.withdraw, name="withdraw"),
     path("a/<str:token>/end/", annotator.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),

@@ -95,7 +95,7 @@ export class Outbox {
 
   add(vote) {
     const time = String(Date.now()).padStart(15, "0");
-    this.#kept.setItem(`${this.prefix}${time} ${vote.id}`, JSON.stringify(vote));
+    this.#kept.setItem(`${this.prefix}${time} ${vote.vote_id}`, JSON.stringify(vote));
   }
 
   /** Send what waits until nothing waits, oldest first. A second call while it runs changes nothing. */

@@ -22,6 +22,7 @@ const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const urls = document.body.dataset;
 const buttons = [...document.querySelectorAll("[data-choice]")];
 const undoButton = find("#undo");
+const stopForm = find("#stop");
 const standing = new Standing({ element: find("#state"), words });
 const panel = new Panel(find("#message"));
 const sets = new Sets({
@@ -205,7 +206,7 @@ function offerUndo(undo) {
 }
 
 async function undo() {
-  if (!undoable || panel.isOpen || zoom.isOpen) return;
+  if (!undoable || isHalted || panel.isOpen || zoom.isOpen) return;
   const { vote_id, until } = undoable;
   offerUndo(null);
   isUndoing = true;
@@ -241,6 +242,7 @@ async function wait({ seconds }) {
   standing.set({ isLoading: false });
   panel.ask(words.wait, ["reload"]).then(() => location.reload());
   await pause(Math.min(seconds, MOST_SECONDS_BETWEEN_LOOKS) * 1000);
+  if (isHalted) return;
   panel.close();
   learn(await insist(urls.next, {}));
 }
@@ -252,6 +254,17 @@ async function leave(go) {
     await patience(tries);
   }
   go();
+}
+
+/** Stop for now, once every vote is saved: what comes next is given back, and a page says so. */
+async function stop(event) {
+  event.preventDefault();
+  if (isHalted) return;
+  isHalted = true;
+  takeAway();
+  if (!outbox.isEmpty) panel.ask(words.stopping, []);
+  while (!outbox.isEmpty) await pause(SHORTLY_MS);
+  await leave(() => stopForm.submit());
 }
 
 async function run() {
@@ -276,6 +289,7 @@ for (const button of buttons) {
   });
 }
 undoButton.addEventListener("click", undo);
+stopForm.addEventListener("submit", stop);
 addEventListener("keydown", (event) => {
   // A button that has the focus is pressed again and again while Enter is held.
   if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();

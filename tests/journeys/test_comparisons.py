@@ -152,6 +152,8 @@ def test_a_vote_outlives_the_page(page: Page, server: str, scene: Scene) -> None
     page.keyboard.press("2")
     expect(page.locator("#state")).to_have_text("Offline (1 waiting)")
     assert votes_of(annotator) == []
+    named = "Object.entries(localStorage).map(([key, vote]) => key.endsWith(JSON.parse(vote).vote_id))"
+    assert page.evaluate(named) == [True], "two tabs that vote at the same moment keep both"
     later = page.context.new_page()
     page.close()
     later.goto(f"{server}/a/{annotator.token}/")

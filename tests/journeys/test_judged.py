@@ -263,6 +263,43 @@ def test_the_browsers_back_undoes(person: Person, scene: Scene) -> None:
 
 
 @at_both_screens
+def test_stopping_for_now_waits_for_the_votes_gives_everything_back_and_goes_on(
+    person: Person, scene: Scene, accessible: Callable[[Page], None]
+) -> None:
+    annotator = scene.invite("Ada")
+    person.begin(annotator)
+    person.until_votable(1)
+    stop = person.page.get_by_role("button", name="Stop for now")
+    box, images = stop.bounding_box(), person.page.locator(".cell").first.bounding_box()
+    assert box
+    assert images
+    assert box["height"] >= 24, "large enough for a finger"
+    assert box["y"] + box["height"] <= images["y"], "both sets are between it and the buttons of the vote"
+    person.choose("left")
+    person.until_votable(2)
+    person.context.set_offline(True)
+    person.choose("right")
+    person.expect_state("Offline (1 waiting)")
+    if person.is_on_a_phone:
+        stop.tap()
+    else:
+        tab_to(person.page, stop)
+        person.page.keyboard.press("Enter")
+    expect(person.page.get_by_role("alert")).to_contain_text("Your last votes are still on their way")
+    person.context.set_offline(False)
+    person.expect_heading("You have stopped for now")
+    expect(person.page.get_by_role("main")).to_contain_text("All 2 of your votes are saved.")
+    accessible(person.page)
+    assert_exactly(annotator, "left", "right")
+    assert not Assignment.objects.filter(state="leased").exists()
+    person.act(person.page.get_by_role("link", name="Go on"))
+    person.until_votable(3, is_saved=False)
+    person.choose("left")
+    person.expect_heading(THANKS)
+    assert_exactly(annotator, "left", "right", "left")
+
+
+@at_both_screens
 def test_withdrawal(person: Person) -> None:
     scene = draw_study(prompt_count=2, platform={"withdrawn_code": "GONE4"})
     annotator = scene.invite("Ada")

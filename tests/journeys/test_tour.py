@@ -1,4 +1,4 @@
-"""A tour of every page of annotators and researchers: axe (WCAG 2.2 AA) on each, by `make screenshots` a picture, too.
+"""A tour of every page that is ours: axe (WCAG 2.2 AA) on each, by `make screenshots` a picture, too.
 
 In the tests it is taken at a desk by day and on a phone by night; for pictures on both by day and by night. The last
 stop makes sure that no page was left out.
@@ -22,6 +22,8 @@ from annotation.reports import asking
 from annotation.tasks import make_report
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
+from annotation.web import joining
+from tests.annotation.studies.test_quality_watch import QUALITY, came
 from tests.annotation.web.scenes import Scene, draw_study
 from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
 from tests.factories import make_researcher, put_in_state, score_all
@@ -33,9 +35,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 PER_SET = 20 if PICTURES else 4
-PAGES = ("web", "reports")  # below templates/
-# Whole documents that no browser gets as a page: they are files to download.
-FILES = {"reports/file.html"}
+# What no browser gets as a page of its own: a file to download, and the frame of the pages of accounts.
+NO_PAGES = {"reports/file.html", "allauth/layouts/base.html"}
 
 
 @dataclass
@@ -51,13 +52,13 @@ class Tour:
     def go(self, path: str) -> None:
         self.page.goto(self.server + path)
 
-    def stop(self, name: str) -> None:
-        """Look at the page: a picture, or axe."""
+    def stop(self, name: str, *, ours: str | None = None) -> None:
+        """Look at the page: a picture, or axe at what is ours of it."""
         if PICTURES:
             self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
             return
-        found = Axe().run(self.page, options=WCAG)
+        found = Axe().run(self.page, context=ours, options=WCAG)
         if found.violations_count:
             self.faults.append(f"{name}: {found.generate_report()}")
 
@@ -99,6 +100,9 @@ def test_every_page(tour: Tour) -> None:
     visit_the_comparisons(tour)
     visit_the_frame(tour)
     visit_what_goes_wrong(tour)
+    visit_the_refusals(tour)
+    log_in(tour)
+    visit_the_admin(tour)
     visit_the_researcher(tour)
     assert tour.faults == []
     assert pages() - tour.shown == set(), "the tour leaves these pages out"
@@ -116,8 +120,8 @@ if PICTURES:
 def pages() -> set[str]:
     """Every template that is a whole page: it extends another."""
     root = Path(settings.BASE_DIR) / "templates"
-    files = [file for folder in PAGES for file in (root / folder).rglob("*.html")]
-    return {str(file.relative_to(root)) for file in files if "{% extends" in file.read_text()} - FILES
+    whole = (file for file in root.rglob("*.html") if "{% extends" in file.read_text())
+    return {str(file.relative_to(root)) for file in whole} - NO_PAGES
 
 
 def visit_the_landing(tour: Tour) -> None:
@@ -129,6 +133,8 @@ def visit_the_landing(tour: Tour) -> None:
     tour.stop("resume")
     tour.go("/a/wrong/")
     tour.stop("404")
+    tour.go("/accounts/signup/")
+    tour.stop("signup")
 
 
 def visit_the_states(tour: Tour) -> None:
@@ -200,6 +206,27 @@ def visit_what_goes_wrong(tour: Tour) -> None:
     tour.stop("comparison-wait")
 
 
+def visit_the_refusals(tour: Tour) -> None:
+    """What the server says where it cannot read, does not allow, or fails."""
+    scene = draw_study(prompt_count=1, images_per_set=2, platform=PLATFORM)
+    tour.go(f"/join/{scene.study.open_link_token}/?{'a&' * 1001}")
+    tour.stop("400")
+    tour.go("/resume/")
+    tour.page.context.clear_cookies()
+    tour.page.get_by_label("Resume code").fill("WRONG")
+    tour.press("Go to my place")
+    tour.stop("403-csrf")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(joining, "MOST_RESUME_TRIES", 0)
+        tour.go("/resume/")
+        tour.page.get_by_label("Resume code").fill("WRONG")
+        tour.press("Go to my place")
+        tour.stop("429")
+        patch.setattr(joining, "ResumeForm", None)
+        tour.go("/resume/")
+        tour.stop("500")
+
+
 def visit_the_frame(tour: Tour) -> None:
     scene = draw_study(prompt_count=3, images_per_set=PER_SET, frame=FRAME, platform=PLATFORM, texts=TEXTS)
     tour.go(f"/join/{scene.study.open_link_token}/")
@@ -242,6 +269,9 @@ def leave_the_frame(tour: Tour, annotator: Annotator) -> None:
         tour.page.wait_for_timeout(100)
     tour.page.get_by_role("button", name="Go on").wait_for()
     tour.stop("frame-break")
+    tour.press("Stop for now")
+    tour.stop("frame-stop")
+    tour.follow("Go on")
     tour.press("Go on")
     tour.until_votable()
     tour.page.keyboard.press("2")
@@ -256,9 +286,8 @@ def leave_the_frame(tour: Tour, annotator: Annotator) -> None:
     tour.stop("frame-withdrawn")
 
 
-def visit_the_researcher(tour: Tour) -> None:
+def log_in(tour: Tour) -> None:
     make_researcher("a long password")
-    others = list(Study.objects.values_list("pk", flat=True))
     tour.go("/studies/")
     tour.stop("login")
     tour.page.get_by_label("Username").fill("researcher")
@@ -266,6 +295,23 @@ def visit_the_researcher(tour: Tour) -> None:
     tour.page.get_by_role("main").get_by_role("button", name="Log in").click()
     tour.page.wait_for_url("**/studies/")
     tour.stop("studies")
+
+
+def visit_the_admin(tour: Tour) -> None:
+    """A study whose quality rule rings, on its own page and in the admin; and what this account may not see."""
+    study = draw_study(prompt_count=5, images_per_set=PER_SET, quality=QUALITY).study
+    came(study, [""] * 40 + ["checks_failed"] * 10)
+    tour.go(study.get_absolute_url())
+    tour.stop("study-alarm")
+    for path in ("change", "amend"):
+        tour.go(f"/admin/annotation/study/{study.pk}/{path}/")
+        tour.stop(f"admin-{path}", ours="#content")  # the frame around it is Django's
+    tour.go("/admin/auth/user/")
+    tour.stop("403")
+
+
+def visit_the_researcher(tour: Tour) -> None:
+    others = list(Study.objects.values_list("pk", flat=True))
     scene = draw_study(prompt_count=3, images_per_set=PER_SET, notice="The two models of this study are drawings.")
     people = [scene.invite(label) for label in ("Ada", "Grace", "Katherine")]
     invite(study=scene.study, label="robot", kind=Annotator.Kind.SIMULATED)
@@ -279,7 +325,7 @@ def visit_the_researcher(tour: Tour) -> None:
     tour.press("Plan")
     tour.page.get_by_role("heading", name="Answer").wait_for()
     tour.stop("plan")
-    for path, name in (("password/change", "password"), ("2fa", "2fa"), ("logout", "logout"), ("signup", "signup")):
+    for path, name in (("password/change", "password"), ("2fa", "2fa"), ("logout", "logout")):
         tour.go(f"/accounts/{path}/")
         tour.stop(name)
     Study.objects.exclude(pk__in=others).exclude(pk=scene.study.pk).delete()
@@ -315,6 +361,7 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
         patch.setattr(asking, "enqueue", lambda _jobs: None)  # no worker is there yet
         tour.go(f"{scene.study.get_absolute_url()}report/")
     tour.stop("report-making")
+    tour.page.goto("about:blank")  # the page that waits would load the report by itself, across our way to it
     make_report(ReportJob.objects.get().pk)
     tour.go(f"{scene.study.get_absolute_url()}report/")
     tour.page.wait_for_load_state("networkidle")

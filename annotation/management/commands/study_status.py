@@ -9,12 +9,13 @@ from rich.table import Table
 from annotation.management.console import console_on
 from annotation.models import Study
 from annotation.studies.progress import StudyProgress, progress
+from annotation.studies.quality_watch import alarms, rule_counts
 
 
 class Command(BaseCommand):
     """Counts only: nothing that a sealed study keeps to itself."""
 
-    help = "How far a study is: images, scores, votes, failures. Without a study: one line for each."
+    help = "How far a study is: images, scores, votes, exclusions, failures. Without a study: one line for each."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The study and the format."""
@@ -30,14 +31,23 @@ class Command(BaseCommand):
                 raise CommandError(f"There is no study {options['study']!r}.")
         found = [(study, progress(study)) for study in studies]
         if options["format"] == "json":
-            documents = [{"slug": study.slug, **counts.as_document()} for study, counts in found]
+            documents = [_document(study, counts) for study, counts in found]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
         console.print(_table(found))
         for study, counts in found:
-            for failure in counts.failures:
-                console.print(f"{study.slug}: {failure}", style="red", markup=False, soft_wrap=True)
+            for one in rule_counts(study):
+                console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
+            for fault in (*map(str, alarms(study)), *counts.failures):
+                console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
+
+
+def _document(study: Study, counts: StudyProgress) -> dict[str, Any]:
+    exclusions = [
+        {"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rule_counts(study)
+    ]
+    return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions}
 
 
 def _table(found: list[tuple[Study, StudyProgress]]) -> Table:

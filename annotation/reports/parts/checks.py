@@ -2,8 +2,8 @@
 
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.numbers import percent
-from annotation.reports.presentation import UNDEFINED, Section, Table, share_row
-from scoring.statistics.estimate import Estimate
+from annotation.reports.presentation import Section, Table, cells, share_row
+from annotation.voting.rules import QualityRule
 
 
 def checks_section(report: AgreementReport) -> tuple[Section, ...]:
@@ -30,10 +30,8 @@ def _ladder(report: AgreementReport) -> Table:
     rows = tuple(
         (
             f"{rung.replaced} of {rung.images}",
-            _share(rung.right),
-            str(rung.right.n),
-            _share(rung.right_of_counted),
-            str(rung.right_of_counted.n),
+            *cells(rung.right, percent),
+            *cells(rung.right_of_counted, percent),
             "yes" if rung.may_exclude else "no",
         )
         for rung in report.quality.checks.ladder
@@ -45,7 +43,7 @@ def _ladder(report: AgreementReport) -> Table:
 def _rules(report: AgreementReport) -> Table:
     rows = tuple(
         (
-            rule.rule.replace("_", " "),
+            QualityRule(rule.rule).words,
             f"{rule.probability:g}",
             str(rule.threshold),
             str(rule.annotators),
@@ -55,9 +53,3 @@ def _rules(report: AgreementReport) -> Table:
     )
     head = ("Rule", "Chance if attentive", "Broken from", "Annotators", "Votes excluded")
     return Table("The rules, and whom they excluded; one annotator may break several", head, rows, (1, 2, 3, 4))
-
-
-def _share(estimate: Estimate) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
-        return UNDEFINED
-    return f"{percent(estimate.value)} [{percent(estimate.low)}, {percent(estimate.high)}]".replace(" %,", ",")

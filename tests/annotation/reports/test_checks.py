@@ -84,7 +84,10 @@ def test_every_format_has_them_and_a_study_without_has_no_section(studied: tuple
     for report_format in FORMATS:
         text = render(report, report_format)
         assert "same side" in text or "same_side" in text, report_format
-    assert "Attention checks" in render(report, "html")
+    html = render(report, "html")
+    assert "Attention checks" in html
+    assert "66.7 % [20.8, 93.9]" in html
+    assert "always the same side" in html
     plain, plain_manifest = make_study(Plan([["A", "A"]] * 2, [(2, 1)] * 2, slug="plain"))
     assert "Attention checks" not in render(build_report(gather(plain, manifest=plain_manifest)), "html")
 

@@ -1,6 +1,10 @@
 """Exclusions by rule, and the alarm where a rule begins to exclude more: on the study's page and in the admin."""
 
+import json
+from io import StringIO
+
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -77,6 +81,23 @@ def test_the_alarm_stands_on_the_page_and_in_the_admin_until_the_study_closes(
     close(study=study)
     assert sentence not in client.get(study.get_absolute_url()).content.decode()
     assert sentence not in admin_client.get(f"/admin/annotation/study/{study.pk}/change/").content.decode()
+
+
+def test_study_status_lists_exclusions_by_rule_and_the_alarm(study: Study) -> None:
+    came(study, [""] * 40 + ["checks_failed"] * 9 + ["checks_failed, too_fast"])
+    out = StringIO()
+    call_command("study_status", "study", stdout=out)
+    said = out.getvalue()
+    assert "study: excluded, checks failed: 10 annotators, 10 votes (chance 0.01 if attentive)" in said
+    assert "study: excluded, too fast: 1 annotators, 1 votes" in said
+    assert "study: “checks failed” excludes 10 of the latest 20 annotators" in said
+    assert "(p < 0.0001)" in said
+    out = StringIO()
+    call_command("study_status", "study", "--format", "json", stdout=out)
+    assert json.loads(out.getvalue())["exclusions"] == [
+        {"rule": "checks_failed", "annotator_count": 10, "vote_count": 10},
+        {"rule": "too_fast", "annotator_count": 1, "vote_count": 1},
+    ]
 
 
 def test_closing_judges_once_more(study: Study) -> None:

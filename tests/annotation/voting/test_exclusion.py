@@ -9,7 +9,7 @@ import pytest
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import Next, next_assignment
-from annotation.voting.casting import Ballot, found_by_id, last_vote, undo_vote, vote_and_next
+from annotation.voting.casting import Ballot, cast_vote, found_by_id, last_vote, undo_vote, vote_and_next
 from annotation.voting.exclusion import review_all
 from annotation.voting.opening import Closure
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
@@ -142,6 +142,30 @@ def test_contradictions_count_only_where_others_see_clearly(study: Study) -> Non
     review_all(study=study, rules=CHECKED, now=NOON)
     first.refresh_from_db()
     assert (first.broken_rules, reasons(first)) == ("", {""}), "split votes make it unclear, and the marks go again"
+
+
+@pytest.mark.parametrize("screens_out", [(), (QualityRule.REPEATS_CONTRADICTED,)])
+def test_what_became_clear_since_the_last_vote_is_judged_at_the_end(
+    study: Study, screens_out: tuple[QualityRule, ...]
+) -> None:
+    rules = replace(CHECKED, quality=replace(QUALITY, screens_out=screens_out))
+    first, *others = make_annotators(study, 4)
+    vote_all(first, contradicting, rules=rules, most=22)
+    evening = after(seconds=36_000)
+    last = next_assignment(annotator=first, rules=rules, now=evening).assignment
+    assert last
+    ballot = Ballot(vote_id=uuid.uuid4(), choice=contradicting(last), response_ms=4000)
+    cast_vote(ballot=ballot, assignment=last, rules=rules, now=evening)
+    for annotator in others:
+        vote_all(annotator, of_model_a, rules=rules)
+    first.refresh_from_db()
+    assert (first.state, first.broken_rules) == ("active", "")
+    assert next_assignment(annotator=first, rules=rules, now=evening).kind == "done"
+    first.refresh_from_db()
+    assert first.state == ("screened_out" if screens_out else "finished")
+    assert first.broken_rules == "repeats_contradicted"
+    assert reasons(first) == {"repeats contradicted"}
+    assert_invariants(study)
 
 
 def test_a_failed_check_that_is_undone_fails_nothing_and_undoing_tells_nothing(study: Study) -> None:

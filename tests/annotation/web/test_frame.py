@@ -144,7 +144,7 @@ def test_no_page_can_be_skipped_by_its_address(annotator: Annotator) -> None:
     visitor = Visitor(annotator)
     for path, data in PAGES.items():
         assert "<em>stop</em>" in visitor.send(path, **data), path
-    for path in ("instructions/", "end/"):
+    for path in ("instructions/", "end/", "stop/"):
         assert "<em>stop</em>" in visitor.see(path), path
     assert visitor.next()["kind"] == "stopped"
     api = f"/api/v1/annotators/{annotator.token}/instructions-read"
@@ -249,6 +249,31 @@ def test_withdrawing_asks_first_and_is_offered_on_every_page(annotator: Annotato
     assert "You have withdrawn" in visitor.send("withdraw/", confirmed="yes")
     assert not Vote.objects.exists()
     assert "You have withdrawn" in visitor.see("withdraw/")
+
+
+def test_stopping_gives_back_what_is_held_from_the_comparisons_and_from_a_break(annotator: Annotator) -> None:
+    visitor = Visitor(annotator)
+    visitor.come_to_the_check()
+    visitor.send("check/", tries=0, **RIGHT)
+    held = Assignment.objects.filter(state="leased")
+    for votes, said in enumerate(
+        ("You have stopped for now", "Your 1 vote is saved.", "All 2 of your votes are saved.")
+    ):
+        assert visitor.vote(visitor.next()) if votes else visitor.next()
+        assert held.exists()
+        page = visitor.send("stop/")
+        assert said in page
+        assert "Go on" in page
+        assert not held.exists()
+        assert said in visitor.see("stop/"), "a reload says it again"
+        assert set(annotator.study.comparisons.values_list("slot_count", "vote_count")) <= {(0, 0), (1, 1)}
+    assert "Time for a break" in visitor.see(), "the link goes on where it was"
+
+
+def test_nobody_stops_who_has_nothing_to_go_on_with(annotator: Annotator) -> None:
+    visitor = Visitor(annotator)
+    Annotator.objects.update(state="screened_out")
+    assert "Your part in this study has ended" in visitor.send("stop/")
 
 
 def test_the_last_vote_is_undone_from_the_pages_that_follow_it(annotator: Annotator) -> None:
