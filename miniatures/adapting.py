@@ -9,7 +9,7 @@ from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from torch import Tensor
 
-from miniatures.denoising import velocity_loss, sdxl_predictor
+from miniatures.denoising import sdxl_predictor, velocity_loss
 from miniatures.training import Stage, device
 
 RANK = 8

@@ -7,7 +7,7 @@ import torch
 from diffusers import DDPMScheduler, PixArtAlphaPipeline, StableDiffusionXLPipeline
 from torch import Tensor
 
-from miniatures.architectures import SCHEDULE, LATENT_SIDE, PROMPT_TOKENS
+from miniatures.architectures import LATENT_SIDE, PROMPT_TOKENS, SCHEDULE
 from miniatures.renderer import SIDE
 from miniatures.training import Stage, device, mixed_precision, step_generator
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.untrained import build_all
 from tests.models import FOLDERS, tiny_models
+from tests.untrained import build_all
 
 __all__ = ["tiny_models"]
 
