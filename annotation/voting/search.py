@@ -121,8 +121,9 @@ def _find(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: b
         found = _preferred(annotator, progress, hold.rules.allocation, is_patient=is_patient)
         if found is None:
             return None
-        this = Comparison.objects.filter(pk=found.pk)
-        if not hold.rules.stops_early or not close_decided(this, rules=hold.rules, now=hold.now):
+        if not hold.rules.stops_early:
+            return found
+        if not close_decided(Comparison.objects.filter(pk=found.pk), rules=hold.rules, now=hold.now):
             return found
         if is_patient:  # it holds the one that it closed, and may wait for no second
             return None
