@@ -274,7 +274,8 @@ def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, 
         raise BallotInvalid(_("The choice must be left, right or tie."))
     if ballot.choice == Vote.Choice.TIE and not rules.are_ties_allowed:
         raise BallotInvalid(_("This study has no ties: choose left or right."))
-    if (now - assignment.leased_at).total_seconds() < rules.minimum_viewing_seconds:
+    # Below zero where the clocks of two web servers differ: that is nobody's haste.
+    if max(0.0, (now - assignment.leased_at).total_seconds()) < rules.minimum_viewing_seconds:
         raise BallotInvalid(
             _("Please look at the images for at least %(seconds)g seconds.")
             % {"seconds": rules.minimum_viewing_seconds}

@@ -57,6 +57,11 @@ def test_a_vote_counts_and_closes_the_lease(study: Study, annotator: Annotator) 
     assert_invariants(study)
 
 
+def test_a_vote_by_a_clock_that_is_behind_the_lease_s_counts(annotator: Annotator) -> None:
+    assert RULES.minimum_viewing_seconds == 0
+    assert cast(lease(annotator), now=after(seconds=-2)).state == CastState.ACCEPTED
+
+
 def test_the_same_vote_an_hour_later_counts_once(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     ballot = Ballot(uuid.uuid4(), "left")

@@ -151,7 +151,7 @@ def test_what_became_clear_since_the_last_vote_is_judged_at_the_end(
     rules = replace(CHECKED, quality=replace(QUALITY, screens_out=screens_out))
     first, *others = make_annotators(study, 4)
     vote_all(first, contradicting, rules=rules, most=22)
-    evening = after(seconds=36_000)
+    evening = after(seconds=1000 * first.pk + 999)
     last = next_assignment(annotator=first, rules=rules, now=evening).assignment
     assert last
     ballot = Ballot(vote_id=uuid.uuid4(), choice=contradicting(last), response_ms=4000)
