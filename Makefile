@@ -50,7 +50,7 @@ test: $(DEV)  ## everything that CI runs
 	@echo "== production settings"; $(PRODUCTION) $(MANAGE) check --deploy --fail-level WARNING
 	@echo "== compose file"; $(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 	@echo "== tests on SQLite"; $(BIN)/pytest --numprocesses auto --dist loadfile --ignore tests/journeys -m "not slow and not gpu"
-	@echo "== journeys in a browser"; $(BIN)/pytest -m "not slow and not gpu" tests/journeys
+	@echo "== journeys in a browser"; $(BIN)/pytest --numprocesses auto --dist worksteal -m "not slow and not gpu" tests/journeys
 	@echo "== tests on PostgreSQL and Redis"; \
 	$(BIN)/python -m tests.services $(BIN)/pytest -m "(services or both_databases) and not slow and not gpu"
 
