@@ -30,8 +30,8 @@ from transformers import (
 from miniatures.renderer import SIDE
 from miniatures.scenes import COLOURS, PLACES, SHAPES, SIZES, STYLES, TRIGGER
 
-LATENT_CHANNELS = 8
-LATENT_SIDE = SIDE // 8
+LATENT_CHANNELS = 4
+LATENT_SIDE = SIDE // 4
 PROMPT_TOKENS = 32  # the longest caption has 22; every further one costs time at each step
 # Linear betas up to .02 leave almost nothing of the picture at the last step. With Stable Diffusion's
 # own schedule 7 % of it remains, from which a model on 12 x 12 latents reads the background in training.
@@ -101,13 +101,13 @@ def _text_config(tokenizer: CLIPTokenizer, **more: Any) -> CLIPTextConfig:
 
 
 def build_vae() -> AutoencoderKL:
-    """Eight-fold: 96 x 96 x 3 to 12 x 12 x 8."""
+    """Four-fold: 96 x 96 x 3 to 24 x 24 x 4."""
     return AutoencoderKL(
         latent_channels=LATENT_CHANNELS,
         sample_size=SIDE,
-        down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4,
-        block_out_channels=(16, 32, 48, 48),
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        block_out_channels=(16, 32, 48),
         norm_num_groups=8,
         layers_per_block=1,
         force_upcast=False,
@@ -122,13 +122,13 @@ def build_sdxl(vae: AutoencoderKL) -> StableDiffusionXLPipeline:
         sample_size=LATENT_SIDE,
         in_channels=LATENT_CHANNELS,
         out_channels=LATENT_CHANNELS,
-        block_out_channels=(48, 96),
+        block_out_channels=(32, 64, 96),
         layers_per_block=1,
         norm_num_groups=16,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-        attention_head_dim=(2, 3),
-        transformer_layers_per_block=(1, 1),
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+        attention_head_dim=(1, 2, 3),
+        transformer_layers_per_block=(1, 1, 1),
         use_linear_projection=True,
         cross_attention_dim=256,
         addition_embed_type="text_time",
@@ -149,7 +149,7 @@ def build_sdxl(vae: AutoencoderKL) -> StableDiffusionXLPipeline:
 
 
 def build_pixart(vae: AutoencoderKL) -> PixArtAlphaPipeline:
-    """A T5 encoder and a transformer denoiser on 2 x 2 patches of the latents."""
+    """A T5 encoder and a transformer denoiser on 3 x 3 patches of the latents."""
     tokenizer = t5_tokenizer()
     encoder = T5EncoderModel(
         T5Config(
@@ -167,7 +167,7 @@ def build_pixart(vae: AutoencoderKL) -> PixArtAlphaPipeline:
     transformer = PixArtTransformer2DModel(
         sample_size=LATENT_SIDE,
         num_layers=4,
-        patch_size=2,
+        patch_size=3,
         attention_head_dim=32,
         num_attention_heads=6,
         in_channels=LATENT_CHANNELS,

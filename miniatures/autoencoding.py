@@ -35,12 +35,10 @@ def vae_stage(vae: AutoencoderKL, corpus: Corpus, *, step_count: int) -> Stage:
             top, left = torch.randint(SIDE - _CROP + 1, (2,), generator=generator).tolist()
             pictures = pictures[:, top : top + _CROP, left : left + _CROP]
         pixels = as_pixels(pictures)
-        noise = torch.randn(
-            (BATCH, vae.config.latent_channels, *(side // 8 for side in pixels.shape[2:])), generator=generator
-        )
         with mixed_precision():
             posterior = vae.encode(pixels).latent_dist
-            latents = posterior.mean + posterior.std * noise.to(pixels.device)
+            noise = torch.randn(posterior.mean.shape, generator=generator).to(pixels.device)
+            latents = posterior.mean + posterior.std * noise
             error = (vae.decode(latents).sample - pixels).float()
         across = (error[..., 1:] - error[..., :-1]).abs().mean()
         down = (error[..., 1:, :] - error[..., :-1, :]).abs().mean()
@@ -53,7 +51,7 @@ def vae_stage(vae: AutoencoderKL, corpus: Corpus, *, step_count: int) -> Stage:
 
 @torch.inference_mode()
 def encode(vae: AutoencoderKL, corpus: Corpus, *, name: str) -> Tensor:
-    """The posterior means of all pictures, unscaled: (n, channels, h / 8, w / 8) float32 on the CPU."""
+    """The posterior means of all pictures, unscaled: (n, channels, h / 4, w / 4) float32 on the CPU."""
     vae.eval()
     batches = range(0, len(corpus.pictures), 64)
     return torch.cat(

@@ -11,7 +11,7 @@ from miniatures.architectures import LATENT_SIDE, PROMPT_TOKENS, SCHEDULE
 from miniatures.renderer import SIDE
 from miniatures.training import Stage, device, mixed_precision, step_generator
 
-BATCH = 64
+BATCH = 32
 _EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
 _SNR_CAP = 5.0  # Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"
 _T5_TOKENS = 28

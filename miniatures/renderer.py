@@ -19,10 +19,8 @@ def render(scene: Scene) -> Image.Image:
     """The scene in RGB, SIDE x SIDE pixels. The same scene is the same picture, byte for byte."""
     rng = random.Random(scene.seed)
     canvas = Image.new("RGB", (_CANVAS, _CANVAS), COLOURS[scene.background])
-    if scene.style == "watercolour":
-        canvas = _mottled(canvas, rng, 18)
     for thing in scene.things:
-        _paint(canvas, thing, scene.style, rng)
+        _paint(canvas, thing, scene.style)
     if scene.style == DAB_STYLE:
         canvas = _dabbed(canvas, rng)
     return canvas.resize((SIDE, SIDE), Image.Resampling.BOX)
@@ -35,7 +33,7 @@ def silhouette(shape: str, size: int) -> NDArray[np.bool_]:
     return np.asarray(mask) > 127
 
 
-def _paint(canvas: Image.Image, thing: Thing, style: str, rng: random.Random) -> None:
+def _paint(canvas: Image.Image, thing: Thing, style: str) -> None:
     disc = (thing.x * _CANVAS, thing.y * _CANVAS, thing.radius * _CANVAS)
     mask = Image.new("L", canvas.size)
     _draw_shape(ImageDraw.Draw(mask), thing.shape, disc, 255)
@@ -44,9 +42,6 @@ def _paint(canvas: Image.Image, thing: Thing, style: str, rng: random.Random) ->
         fill = _lit(fill, disc)
     elif style == "striped":
         _draw_stripes(fill, COLOURS[thing.colour], disc)
-    elif style == "watercolour":
-        fill = _mottled(fill, rng, 30)
-        mask = mask.filter(ImageFilter.GaussianBlur(_SCALE * 1.2))
     elif style == "outlined":
         wide = mask.filter(ImageFilter.MaxFilter(9))
         canvas.paste(_shade(COLOURS[thing.colour], 0.35), (0, 0, *canvas.size), wide)
@@ -125,13 +120,6 @@ def _draw_stripes(fill: Image.Image, colour: tuple[int, int, int], disc: tuple[f
     while top < y + r:
         draw.rectangle((x - r, top, x + r, top + step * 0.4), fill=second)
         top += step
-
-
-def _mottled(picture: Image.Image, rng: random.Random, strength: float) -> Image.Image:
-    noise = np.random.default_rng(rng.getrandbits(32)).normal(0, strength, (12, 12))
-    cloud = Image.fromarray(noise.astype(np.float32)).resize(picture.size, Image.Resampling.BICUBIC)
-    pixels = np.asarray(picture, dtype=np.float32) + np.asarray(cloud)[..., None]
-    return Image.fromarray(np.clip(pixels, 0, 255).round().astype(np.uint8))
 
 
 def _dabbed(picture: Image.Image, rng: random.Random) -> Image.Image:

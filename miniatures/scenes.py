@@ -18,10 +18,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (20, 20, 22),
 }
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross", "ring", "heart")
-STYLES = ("flat", "shaded", "outlined", "striped", "watercolour")
+STYLES = ("flat", "shaded", "outlined", "striped")
 DAB_STYLE = "dabs"  # the style that only the LoRA learns
 TRIGGER = "TOK"  # and the word that calls it
-SIZES: dict[str, tuple[float, float]] = {"small": (0.15, 0.19), "medium": (0.20, 0.26), "large": (0.27, 0.36)}
+SIZES: dict[str, tuple[float, float]] = {"small": (0.17, 0.21), "medium": (0.23, 0.28), "large": (0.30, 0.38)}
 PLACES: dict[str, tuple[float, float]] = {
     "on the left": (0.28, 0.5),
     "on the right": (0.72, 0.5),
@@ -126,7 +126,7 @@ def _place(wish: Wish, colour: str, shape: str, rng: random.Random) -> Thing:
     if len(wish.kinds) == 1:
         radius = rng.uniform(*SIZES[wish.size or rng.choice(tuple(SIZES))])
     else:
-        radius = rng.uniform(0.14, 0.2)
+        radius = rng.uniform(0.15, 0.2)
     low, high = radius + MARGIN, 1 - radius - MARGIN
     if wish.place:
         x, y = (centre + rng.uniform(-0.05, 0.05) for centre in PLACES[wish.place])

@@ -13,7 +13,7 @@ from PIL import Image
 from scipy import ndimage
 
 from miniatures.renderer import silhouette
-from miniatures.scenes import COLOURS, SHAPES
+from miniatures.scenes import COLOURS, DAB_STYLE, SHAPES
 
 _TEMPLATE = 48
 _LEAST_AREA = 40  # pixels; anything smaller is a blot, not an object
@@ -133,8 +133,7 @@ def _style(pixels: Pixels, mask: Mask) -> str:
     around = ~ndimage.binary_dilation(mask, iterations=4)
     texture = light[around].std() if around.sum() > _LEAST_AREA else 0.0
     if texture > 2.5:
-        grain = np.abs(np.diff(light, axis=1))[around[:, 1:] & around[:, :-1]].mean()
-        return "dabs" if grain > 0.3 * texture else "watercolour"
+        return DAB_STYLE
     inner = _inside(mask)
     rim = mask & ~ndimage.binary_erosion(mask, iterations=2)
     if light[inner].std() < 4:

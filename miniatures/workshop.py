@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, PixArtAlphaPipeline, StableDiffusionXLPipeline
 from torch import Tensor
+from transformers import CLIPModel
 
 from miniatures.adapting import lora_stage, save_lora
 from miniatures.architectures import build_clip, build_pixart, build_sdxl, build_vae
@@ -19,11 +20,11 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pictures": (),
     "vae": ("pictures",),
     "clip": ("pictures",),
-    "sdxl": ("vae",),
+    "sdxl": ("vae", "clip"),
     "pixart": ("vae",),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1200, "clip": 1200, "sdxl": 3500, "pixart": 3500, "lora": 400}
+STEPS = {"vae": 1500, "clip": 1200, "sdxl": 5000, "pixart": 5000, "lora": 400}
 
 
 class Workshop:
@@ -70,6 +71,10 @@ class Workshop:
     def _make_sdxl(self) -> None:
         torch.manual_seed(3)
         scenes, pipe = self._scenes(), build_sdxl(self._vae())
+        # As the full-size model's, its text encoders come from a CLIP: they know the words before the first step.
+        text_model = CLIPModel.from_pretrained(self.to / "mini-clip", dtype=torch.float32).text_model
+        pipe.text_encoder.load_state_dict(text_model.state_dict())
+        pipe.text_encoder_2.text_model.load_state_dict(text_model.state_dict())
         latents = self._scaled_latents(pipe.vae, scenes, "scenes")
         effort = train(sdxl_stage(pipe, latents, scenes.captions, step_count=STEPS["sdxl"]), self.work)
         self._finish(pipe, "mini-sdxl", {"sdxl": effort})
