@@ -34,7 +34,7 @@ LATENT_CHANNELS = 4
 LATENT_SIDE = SIDE // 4
 PROMPT_TOKENS = 32  # the longest caption has 22; every further one costs time at each step
 # Linear betas up to .02 leave almost nothing of the picture at the last step. With Stable Diffusion's
-# own schedule 7 % of it remains, from which a model on 12 x 12 latents reads the background in training.
+# own schedule 7 % of it remains, from which a model on small latents reads the background in training.
 # What is predicted is the velocity (Salimans and Ho 2022, "Progressive Distillation for Fast Sampling of Diffusion
 # Models"): near pure noise a network that predicts the noise has nothing to gain from the caption, and the background
 # is decided there.
