@@ -5,6 +5,7 @@ the queryset is written as ever, with `given(...)` where a value will stand; it 
 database once, and each use only fills the values in.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,7 +70,9 @@ def _cursor() -> Any:
     return this._prepare_cursor(ServerBindingCursor(this.connection))  # type: ignore[attr-defined, call-arg]
 
 
-class _Prepared:
+class _Prepared(ABC):
+    """What is compiled at its first use, for each database once."""
+
     def __init__(self) -> None:
         self._by_vendor: dict[str, Any] = {}
 
@@ -80,8 +83,9 @@ class _Prepared:
             self._by_vendor[vendor] = self._compile()
         return self._by_vendor[vendor]
 
+    @abstractmethod
     def _compile(self) -> Any:
-        raise NotImplementedError
+        """What the database of this connection runs."""
 
 
 class _Selection:

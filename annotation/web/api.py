@@ -75,7 +75,7 @@ NextOut = schemas.ComparisonOut | schemas.WaitOut | schemas.DoneOut | schemas.St
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who asks, of which study, when."""
+    """Who asks, of which study, when, and in which language they are answered."""
 
     annotator: Annotator
     manifest: Manifest
