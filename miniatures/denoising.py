@@ -22,7 +22,7 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # noisy latents, steps, ca
 def sdxl_stage(
     pipe: StableDiffusionXLPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int
 ) -> Stage:
-    """UNet and both text encoders from scratch."""
+    """UNet from scratch, and both text encoders from where they are."""
     modules = (pipe.unet, pipe.text_encoder, pipe.text_encoder_2)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
     return Stage("sdxl", parameters, velocity_loss(sdxl_predictor(pipe, captions), latents, seed=13), step_count, 1e-3)
