@@ -78,6 +78,8 @@ def test_a_supervisor_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> Non
         assert supervisor.stdout is not None
         orphan = int(supervisor.stdout.readline())
         assert is_alive(orphan)
+        # Until setpriv has asked the kernel for the signal and become the child, nothing binds it to its parent.
+        assert eventually(lambda: Path(f"/proc/{orphan}/comm").read_text() != "setpriv\n")
         supervisor.kill()
     assert eventually(lambda: not is_alive(orphan))
 

@@ -138,7 +138,10 @@ def worker_plans(queues: tuple[str, ...]) -> list[ProcessPlan]:
 
 
 def _end_with_parent() -> list[str]:
-    """The prefix under which the kernel sends a child SIGTERM when its parent is gone, kill -9 included (Linux)."""
+    """The prefix under which the kernel sends a child SIGTERM when its parent is gone, kill -9 included (Linux).
+
+    A parent that is gone before the prefix has run, in the child's first milliseconds, leaves it behind.
+    """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
 
