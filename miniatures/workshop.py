@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, PixArtAlphaPipeline, StableDiffusionXLPipeline
 from torch import Tensor
-from transformers import CLIPModel
+from transformers import CLIPModel, CLIPTokenizer
 
 from miniatures.adapting import lora_stage, save_lora
 from miniatures.architectures import build_clip, build_pixart, build_sdxl, build_vae
@@ -15,16 +15,17 @@ from miniatures.contrasting import clip_stage
 from miniatures.corpus import Corpus, join, load_corpus
 from miniatures.denoising import pixart_stage, sdxl_stage
 from miniatures.training import Effort, train
+from miniatures.wording import t5_stage
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "pictures": (),
     "vae": ("pictures",),
     "clip": ("pictures",),
     "sdxl": ("vae", "clip"),
-    "pixart": ("vae",),
+    "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1500, "clip": 1200, "sdxl": 5000, "pixart": 5000, "lora": 400}
+STEPS = {"vae": 1500, "clip": 1200, "sdxl": 7000, "t5": 400, "pixart": 9500, "lora": 400}
 
 
 class Workshop:
@@ -72,7 +73,7 @@ class Workshop:
         torch.manual_seed(3)
         scenes, pipe = self._scenes(), build_sdxl(self._vae())
         # As the full-size model's, its text encoders come from a CLIP: they know the words before the first step.
-        text_model = CLIPModel.from_pretrained(self.to / "mini-clip", dtype=torch.float32).text_model
+        text_model = self._clip()[0].text_model
         pipe.text_encoder.load_state_dict(text_model.state_dict())
         pipe.text_encoder_2.text_model.load_state_dict(text_model.state_dict())
         latents = self._scaled_latents(pipe.vae, scenes, "scenes")
@@ -82,9 +83,11 @@ class Workshop:
     def _make_pixart(self) -> None:
         torch.manual_seed(4)
         scenes, pipe = self._scenes(), build_pixart(self._vae())
+        words = t5_stage(pipe.text_encoder, pipe.tokenizer, scenes.captions, self._clip(), step_count=STEPS["t5"])
+        efforts = {"t5": train(words, self.work)}
         latents = self._scaled_latents(pipe.vae, scenes, "scenes")
-        effort = train(pixart_stage(pipe, latents, scenes.captions, step_count=STEPS["pixart"]), self.work)
-        self._finish(pipe, "mini-pixart", {"pixart": effort})
+        efforts["pixart"] = train(pixart_stage(pipe, latents, scenes.captions, step_count=STEPS["pixart"]), self.work)
+        self._finish(pipe, "mini-pixart", efforts)
 
     def _make_lora(self) -> None:
         dabs = self._dabs()
@@ -93,6 +96,10 @@ class Workshop:
         effort = train(lora_stage(pipe, latents, dabs.captions, step_count=STEPS["lora"]), self.work)
         save_lora(pipe, self.to / "mini-sdxl-lora")
         _write_efforts(self.to / "mini-sdxl-lora", {"lora": effort})
+
+    def _clip(self) -> tuple[CLIPModel, CLIPTokenizer]:
+        folder = self.to / "mini-clip"
+        return CLIPModel.from_pretrained(folder, dtype=torch.float32), CLIPTokenizer.from_pretrained(folder)
 
     def _vae(self) -> AutoencoderKL:
         return AutoencoderKL.from_pretrained(self.work / "vae", dtype=torch.float32)
