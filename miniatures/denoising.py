@@ -34,9 +34,9 @@ def pixart_stage(pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str
     """Transformer from scratch, and T5 encoder from where it is."""
     modules = (pipe.transformer, pipe.text_encoder)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
-    return Stage(
-        "pixart", parameters, velocity_loss(_pixart_predictor(pipe, captions), latents, seed=14), step_count, 1e-3
-    )
+    matrices = tuple(weight for weight in pipe.transformer.parameters() if weight.ndim == 2 and min(weight.shape) > 8)
+    loss = velocity_loss(_pixart_predictor(pipe, captions), latents, seed=14)
+    return Stage("pixart", parameters, loss, step_count, 1e-3, matrices)
 
 
 def sdxl_predictor(pipe: StableDiffusionXLPipeline, captions: tuple[str, ...]) -> Predict:

@@ -17,19 +17,24 @@ from miniatures.telling import tell
 
 CHECKPOINT_SECONDS = 300
 AVERAGE_DECAY = 0.998
+_MUON_RATE = 0.02
 _WARM_UP = 100
 _TELL_STEPS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is trained: `loss(step)` draws its batch from the step's number alone, so a resumed run is the same run."""
+    """What is trained: `loss(step)` draws its batch from the step's number alone, so a resumed run is the same run.
+
+    `matrices`: those of the parameters that Muon moves, AdamW the rest at `learning_rate`.
+    """
 
     name: str
     parameters: list[nn.Parameter]
     loss: Callable[[int], Tensor]
     step_count: int
     learning_rate: float
+    matrices: tuple[nn.Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +101,7 @@ class _State:
     def __init__(self, path: Path, stage: Stage) -> None:
         self.path = path
         self.stage = stage
-        self.optimizer = torch.optim.AdamW(
-            stage.parameters, lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=0.01
-        )
+        self.optimizers = _optimizers(stage)
         self.average = [parameter.detach().clone() for parameter in stage.parameters]
         self.step = 0
         self._spent = (0.0, 0.0)
@@ -120,7 +123,7 @@ class _State:
         part = self.path.with_suffix(".part")
         parameters = [parameter.detach() for parameter in self.stage.parameters]
         state = {"step": self.step, "parameters": parameters, "average": self.average, "spent": self._all_spent()}
-        torch.save(state | {"optimizer": self.optimizer.state_dict()}, part)
+        torch.save(state | {"optimizers": [optimizer.state_dict() for optimizer in self.optimizers]}, part)
         part.replace(self.path)
 
     def _all_spent(self) -> tuple[float, float]:
@@ -134,20 +137,36 @@ class _State:
                 parameter.copy_(stored)
             for mean, stored in zip(self.average, state["average"], strict=True):
                 mean.copy_(stored)
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, stored in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(stored)
         self.step = int(state["step"])
         self._spent = tuple(state.get("spent", (0.0, 0.0)))
 
 
+def _optimizers(stage: Stage) -> list[torch.optim.Optimizer]:
+    by_muon = {id(parameter) for parameter in stage.matrices}
+    others = [parameter for parameter in stage.parameters if id(parameter) not in by_muon]
+    made: list[torch.optim.Optimizer] = [
+        torch.optim.AdamW(others, lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
+    ]
+    if stage.matrices:
+        made.append(torch.optim.Muon(stage.matrices, lr=_MUON_RATE, momentum=0.95, weight_decay=0.01))
+    for group in (group for optimizer in made for group in optimizer.param_groups):
+        group["initial_lr"] = group["lr"]
+    return made
+
+
 def _step(stage: Stage, step: int, state: _State) -> float:
-    for group in state.optimizer.param_groups:
-        group["lr"] = stage.learning_rate * _schedule(step, stage.step_count)
+    for group in (group for optimizer in state.optimizers for group in optimizer.param_groups):
+        group["lr"] = group["initial_lr"] * _schedule(step, stage.step_count)
     with attention():
         loss = stage.loss(step)
-    state.optimizer.zero_grad(set_to_none=True)
+    for optimizer in state.optimizers:
+        optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(stage.parameters, 1.0)
-    state.optimizer.step()
+    for optimizer in state.optimizers:
+        optimizer.step()
     decay = min(AVERAGE_DECAY, (1 + step) / (10 + step))
     with torch.no_grad():
         torch._foreach_lerp_(state.average, list[Tensor](stage.parameters), 1 - decay)

@@ -11,7 +11,7 @@ from miniatures.architectures import WORDS, clip_tokenizer, t5_tokenizer
 from miniatures.training import Stage, step_generator, train
 
 
-def _stage(step_count: int, *, cut_at: int | None = None) -> tuple[nn.Linear, Stage]:
+def _stage(step_count: int, *, cut_at: int | None = None, by_muon: bool = False) -> tuple[nn.Linear, Stage]:
     torch.manual_seed(0)
     layer = nn.Linear(3, 1)
 
@@ -22,24 +22,27 @@ def _stage(step_count: int, *, cut_at: int | None = None) -> tuple[nn.Linear, St
         error: Tensor = (layer(inputs) - inputs.sum(dim=1, keepdim=True)).square().mean()
         return error
 
-    return layer, Stage("line", list(layer.parameters()), loss, step_count, 0.05)
+    matrices = (layer.weight,) if by_muon else ()
+    return layer, Stage("line", list(layer.parameters()), loss, step_count, 0.05, matrices)
 
 
-def test_a_resumed_run_is_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("by_muon", [False, True])
+def test_a_resumed_run_is_the_same_run(by_muon: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1)  # after every step
-    whole, stage = _stage(30)
+    whole, stage = _stage(30, by_muon=by_muon)
     train(stage, tmp_path / "whole")
-    _, stage = _stage(30, cut_at=17)
+    _, stage = _stage(30, cut_at=17, by_muon=by_muon)
     with pytest.raises(KeyboardInterrupt):
         train(stage, tmp_path / "cut")
-    resumed, stage = _stage(30)
+    resumed, stage = _stage(30, by_muon=by_muon)
     train(stage, tmp_path / "cut")
     assert torch.equal(whole.weight, resumed.weight)
     assert torch.equal(whole.bias, resumed.bias)
 
 
-def test_training_learns(tmp_path: Path) -> None:
-    _, stage = _stage(400)
+@pytest.mark.parametrize("by_muon", [False, True])
+def test_training_learns(by_muon: bool, tmp_path: Path) -> None:
+    _, stage = _stage(400, by_muon=by_muon)
     before = stage.loss(10_000).item()
     train(stage, tmp_path)
     assert stage.loss(10_000).item() < before / 10
