@@ -115,6 +115,7 @@ else:
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=8)},
         # The statements of a vote (annotation/voting/prepared.py) are planned once for each connection.
         "prepare_threshold": 5,
+        "options": "-c plan_cache_mode=force_generic_plan",
     }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 

@@ -6,7 +6,7 @@ database once, and each use only fills the values in.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -59,6 +59,27 @@ class Statement:
         )
 
 
+def _statement(sql: str, parameters: Iterable[Any]) -> Statement:
+    """The statement; on PostgreSQL what is always the same stands in its text.
+
+    There it is planned once for all values (`plan_cache_mode` in the settings), and only what the text says can tell
+    the planner that a partial index fits.
+    """
+    if connection.vendor != "postgresql":
+        return Statement(sql, tuple(parameters))
+    connection.ensure_connection()
+    first, *rest = sql.split("%s")
+    parts, places = [first], []
+    for parameter, part in zip(parameters, rest, strict=True):
+        if isinstance(parameter, Given):
+            parts.append("%s")
+            places.append(parameter)
+        else:
+            parts.append(connection.ops.compose_sql("%s", [parameter]).replace("%", "%%"))
+        parts.append(part)
+    return Statement("".join(parts), tuple(places))
+
+
 def _cursor() -> Any:
     """A cursor; on PostgreSQL one that sends values apart from the statement, so that the server plans it once."""
     this = connections[DEFAULT_DB_ALIAS]
@@ -93,7 +114,7 @@ class _Selection:
 
     def __init__(self, compiler: Any) -> None:
         sql, parameters = compiler.as_sql()
-        self.statement = Statement(sql, tuple(parameters))
+        self.statement = _statement(sql, parameters)
         self._compiler = compiler
         self._converters = compiler.get_converters([part for part, _sql, _alias in compiler.select])
         self._info = info = compiler.klass_info
@@ -156,7 +177,7 @@ class Update(_Prepared):
         query: Any = queryset.order_by().query.chain(UpdateQuery)
         query.add_update_values(changes)
         sql, parameters = query.get_compiler(connection=connection).as_sql()
-        return Statement(sql, tuple(parameters))
+        return _statement(sql, parameters)
 
     def __call__(self, **values: Any) -> int:
         """Run it."""

@@ -4,7 +4,8 @@ SQLite has one writer. Whoever waits for it asks again after pauses, and who ask
 annotators some votes took seconds. And every commit waits for the disk, so that a second holds no more votes than the
 disk has time to confirm. So in each process the transactions of annotators stand in line here. The first in the line
 runs all that wait, each in a savepoint, and commits them together; then it wakes their threads, and the first of
-those that came meanwhile goes on. Nothing is acknowledged before the commit that holds it is on the disk.
+those that came meanwhile goes on. Nothing is acknowledged before the commit that holds it is on the disk. Several
+processes take turns before the file (`turnstile`).
 
 PostgreSQL has many writers and collects their commits by itself: there every transaction is one of its own.
 """
@@ -12,12 +13,15 @@ PostgreSQL has many writers and collects their commits by itself: there every tr
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import wraps
+from pathlib import Path
 from typing import Any, Generic, ParamSpec, TypeVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import translation
+
+from annotation.voting.turnstile import Turnstile
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -70,18 +74,23 @@ class _Line:
         return job.outcome()
 
     def _run_all_that_wait(self) -> None:
-        with self._guard:
-            jobs = [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
+        jobs: list[_Job[Any]] = []
         try:
             with _writer():
+                jobs = self._those_who_wait()
                 _commit(jobs)
         except BaseException as error:  # nothing was committed
+            jobs = jobs or self._those_who_wait()
             for job in jobs:
                 job.error = error
         finally:
             self._hand_on()
             for job in jobs[1:]:
                 job.woken.set()
+
+    def _those_who_wait(self) -> list[_Job[Any]]:
+        with self._guard:
+            return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
 
     def _hand_on(self) -> None:
         with self._guard:
@@ -111,19 +120,29 @@ class _Writer:
 
     def __init__(self) -> None:
         self._connection: Any = None
+        self._enter: Callable[[], AbstractContextManager[None]] = nullcontext
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Inside, the database connection of this thread is the writer; one thread at a time."""
+        """Inside, the database connection of this thread is the writer; one thread, and one process, at a time."""
         own = connections[DEFAULT_DB_ALIAS]
         if self._connection is None or self._connection.settings_dict != own.settings_dict:
             self._connection = own.copy()
             self._connection.inc_thread_sharing()
-        connections[DEFAULT_DB_ALIAS] = self._connection
-        try:
-            yield
-        finally:
-            connections[DEFAULT_DB_ALIAS] = own
+            self._enter = _way_in(own)
+        with self._enter():
+            connections[DEFAULT_DB_ALIAS] = self._connection
+            try:
+                yield
+            finally:
+                connections[DEFAULT_DB_ALIAS] = own
+
+
+def _way_in(database: Any) -> Callable[[], AbstractContextManager[None]]:
+    """The turnstile of the database's file; a database in memory belongs to one process."""
+    if database.is_in_memory_db():
+        return nullcontext
+    return Turnstile(Path(f"{database.settings_dict['NAME']}-turn"))
 
 
 _writer = _Writer()
