@@ -1,15 +1,19 @@
 """Training mini-clip: pictures against captions."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from miniatures.autoencoding import as_pixels
 from miniatures.corpus import Corpus
+from miniatures.scenes import COLOURS
 from miniatures.training import Stage, device, mixed_precision, step_generator
 
 SEED = 12
 BATCH = 192
+_ALIKE = 6  # pictures of a batch that have the same colours: nothing but the rest can tell them apart
 _MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIPImageProcessor's own
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
@@ -18,10 +22,11 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
     """Contrastive loss over the batch; every second picture is blurred or noisy, as a sampled one may be."""
     model.to(device()).train()
     tokens = tokenizer(list(corpus.captions), padding=True, return_tensors="pt")
+    alike = _by_colours(corpus.captions)
 
     def loss(step: int) -> Tensor:
         generator = step_generator(SEED, step)
-        chosen = torch.randint(len(corpus.captions), (BATCH,), generator=generator)
+        chosen = _draw(alike, generator)
         pixels = _worn(as_pixels(corpus.pictures[chosen.numpy()]), generator)
         with mixed_precision():
             output = model(
@@ -39,7 +44,26 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
         both: Tensor = (rows + columns) / 2
         return both
 
-    return Stage("clip", list(model.parameters()), loss, step_count, 1e-3)
+    matrices = tuple(
+        weight for name, weight in model.named_parameters() if weight.ndim == 2 and "embedding" not in name
+    )
+    return Stage("clip", list(model.parameters()), loss, step_count, 1e-3, matrices)
+
+
+def _by_colours(captions: Sequence[str]) -> list[Tensor]:
+    """For each picture, the numbers of all whose captions name the same colours in the same order."""
+    keys = [tuple(word for word in caption.split() if word in COLOURS) for caption in captions]
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for number, key in enumerate(keys):
+        groups.setdefault(key, []).append(number)
+    as_tensors = {key: torch.tensor(numbers) for key, numbers in groups.items()}
+    return [as_tensors[key] for key in keys]
+
+
+def _draw(alike: Sequence[Tensor], generator: torch.Generator) -> Tensor:
+    """A batch: pictures drawn at random, each with others of its colours."""
+    first = torch.randint(len(alike), (BATCH // _ALIKE,), generator=generator).tolist()
+    return torch.cat([alike[one][torch.randint(len(alike[one]), (_ALIKE,), generator=generator)] for one in first])
 
 
 def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:

@@ -25,7 +25,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1500, "clip": 1200, "sdxl": 7000, "t5": 400, "pixart": 5500, "lora": 400}
+STEPS = {"vae": 1500, "clip": 2000, "sdxl": 7000, "t5": 400, "pixart": 5500, "lora": 400}
 
 
 class Workshop:
