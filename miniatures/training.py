@@ -17,7 +17,7 @@ from miniatures.telling import tell
 
 CHECKPOINT_SECONDS = 300
 AVERAGE_DECAY = 0.998
-_MUON_RATE = 0.02
+_MUON_RATE = 0.01
 _WARM_UP = 100
 _TELL_STEPS = 5
 

@@ -25,7 +25,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1500, "clip": 2000, "sdxl": 7000, "t5": 400, "pixart": 5500, "lora": 400}
+STEPS = {"vae": 1500, "clip": 2000, "sdxl": 7000, "t5": 400, "pixart": 11_000, "lora": 800}
 
 
 class Workshop:
@@ -40,7 +40,7 @@ class Workshop:
         getattr(self, f"_make_{stage}")()
 
     def _scenes(self) -> Corpus:
-        return load_corpus(self.work, name="scenes", count=20_000, seed=1, dabs=0)
+        return load_corpus(self.work, name="scenes", count=40_000, seed=1, dabs=0)
 
     def _dabs(self) -> Corpus:
         """Pictures in the LoRA's style."""

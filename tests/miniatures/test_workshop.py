@@ -33,7 +33,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(workshop, "STEPS", dict.fromkeys(workshop.STEPS, 2))
         patch.setattr(workshop, "load_corpus", few)
         for module in (autoencoding, contrasting, denoising, wording):
-            patch.setattr(module, "BATCH", 4)
+            patch.setattr(module, "BATCH", 6)
         shop = Workshop(folder / "work", folder / "weights")
         for stage in NEEDS:
             shop.make(stage)
