@@ -75,7 +75,8 @@ def _statement(sql: str, parameters: Iterable[Any]) -> Statement:
             parts.append("%s")
             places.append(parameter)
         else:
-            parts.append(connection.ops.compose_sql("%s", [parameter]).replace("%", "%%"))
+            literal = connection.ops.compose_sql("%s", [parameter])  # type: ignore[attr-defined]
+            parts.append(literal.replace("%", "%%"))
         parts.append(part)
     return Statement("".join(parts), tuple(places))
 

@@ -22,7 +22,7 @@ def _stage(step_count: int, *, cut_at: int | None = None, by_muon: bool = False)
         error: Tensor = (layer(inputs) - inputs.sum(dim=1, keepdim=True)).square().mean()
         return error
 
-    matrices = (layer.weight,) if by_muon else ()
+    matrices = tuple(one for one in layer.parameters() if by_muon and one.ndim == 2)
     return layer, Stage("line", list(layer.parameters()), loss, step_count, 0.05, matrices)
 
 

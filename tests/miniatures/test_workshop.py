@@ -72,7 +72,8 @@ def test_whoever_knows_the_velocity_has_no_error_and_whoever_does_not_has_one() 
         kept = scheduler.alphas_cumprod[steps].view(-1, 1, 1, 1)
         clean = latents[captions - 1]
         noise = (noisy - kept.sqrt() * clean) / (1 - kept).sqrt()
-        return kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        velocity: Tensor = kept.sqrt() * noise - (1 - kept).sqrt() * clean
+        return velocity
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(denoising, "_EMPTY_SHARE", 0.0)

@@ -37,8 +37,9 @@ class Crowd:
 
     def start(self, name: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-c", PROCESS, name, str(self.path)]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-        process = self._stack.enter_context(subprocess.Popen(command, text=True, **pipes))
+        process = self._stack.enter_context(
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        )
         self._stack.callback(process.kill)
         return process
 
