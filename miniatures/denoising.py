@@ -13,8 +13,8 @@ from miniatures.training import Stage, device, mixed_precision, step_generator
 
 BATCH = 32
 _EMPTY_SHARE = 0.1  # captions left out, for classifier-free guidance
-# Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"; its root, since drawings are so
-# smooth that shapes are decided where the ratio of signal to noise is a tenth and less.
+# Hang et al. 2023, "Efficient Diffusion Training via Min-SNR Weighting Strategy"; its root, which gives more weight
+# to noisy steps, where a drawing's shape is decided.
 _SNR_CAP = 5.0
 T5_TOKENS = 28
 
