@@ -128,8 +128,8 @@ def lease_under_lock(
     refuse_unless_taking_part(annotator)
     if reason := closure(study=annotator.study, rules=rules, now=now):
         raise Refused(sentence(reason))
-    progress = progress_of(annotator, rules)
     live = _live(annotator, is_patient=is_patient)
+    progress = progress_of(annotator, rules, live)
     if live:
         assignment = _make_current(live[0], rules, now)
     else:

@@ -1,5 +1,6 @@
 """Find what an annotator gets next: a check that is due, or a comparison with a slot free. Lease it as it is shown."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -62,10 +63,14 @@ class Hold:
     is_ahead: bool = False
 
 
-def progress_of(annotator: Annotator, rules: VotingRules) -> Progress:
-    """One query, and one more for checks. Not part of `lock`'s: after waiting, PostgreSQL keeps other tables' view."""
+def progress_of(annotator: Annotator, rules: VotingRules, live: Iterable[Assignment] = ()) -> Progress:
+    """One query, and one more for checks. Not part of `lock`'s: after waiting, PostgreSQL keeps other tables' view.
+
+    `live` are the annotator's leases, locked. What is not locked is not held: it may end before the next statement.
+    """
     (counts,) = statements.PROGRESS.values(annotator=annotator.pk)
-    assignment_count, lefts, answered_count, held_count, last_position = counts
+    assignment_count, lefts, answered_count, last_position = counts
+    held_count = sum(one.kind == Assignment.Kind.MAIN for one in live)
     quota = min(rules.comparisons_per_annotator, last_position + 1)
     checks = checks_of(annotator, quota=quota, rules=rules.quality)
     left_lead = 2 * lefts - assignment_count

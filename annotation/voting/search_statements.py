@@ -37,13 +37,12 @@ def free(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
 
 
 def _progress() -> QuerySet[Annotator, Any]:
-    """Main assignments, those with A on the left, those answered, those held; the study's last position."""
+    """Main assignments, those with A on the left, those answered; the study's last position."""
     main = Q(assignments__kind=Assignment.Kind.MAIN)
     conditions = {
         "total": main,
         "lefts": main & Q(assignments__left_model=Assignment.Side.A),
         "answered": main & Q(assignments__state__in=ANSWERED),
-        "held": main & Q(assignments__state=Assignment.State.LEASED),
     }
     counts = {name: Count("assignments", filter=condition) for name, condition in conditions.items()}
     positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")

@@ -7,9 +7,11 @@ from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.voting import assignment
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, cast_vote
 from annotation.voting.rules import VotingRules
+from annotation.voting.search import Progress, progress_of
 from generation.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
@@ -146,6 +148,24 @@ def test_leasing_again_reopens_the_row_as_it_was_shown() -> None:
     again = leased(annotator, seconds=700)
     assert (again.pk, again.left_model, again.left_images) == (first.pk, first.left_model, first.left_images)
     assert (again.leased_at, again.released_at) == (after(seconds=700), None)
+    assert_invariants(study)
+
+
+def test_a_lease_that_another_process_ends_between_two_statements_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(comparisons=2, overlap=1, images=6)
+    annotator, other = make_annotators(study, 2)
+    first = leased(annotator)
+    vote(leased(other))
+
+    def progress_before_it_ends(annotator: Annotator, rules: VotingRules, live: list[Assignment]) -> Progress:
+        progress = progress_of(annotator, rules, live)
+        expire_leases(now=after(seconds=600))
+        return progress
+
+    # What the other one has locked is skipped.
+    monkeypatch.setattr(assignment, "_live", lambda *_args, **_is_patient: [])
+    monkeypatch.setattr(assignment, "progress_of", progress_before_it_ends)
+    assert leased(annotator, seconds=600).pk == first.pk
     assert_invariants(study)
 
 
