@@ -32,7 +32,7 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
             output = model(
                 input_ids=tokens["input_ids"][chosen].to(device()),
                 attention_mask=tokens["attention_mask"][chosen].to(device()),
-                pixel_values=_normalised(pixels),
+                pixel_values=normalised(pixels),
             )
             logits = output.logits_per_image.float()
         # Captions of a batch that are the same words are all right answers.
@@ -75,7 +75,8 @@ def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([blurred, pixels[half:]]).clamp(-1, 1)
 
 
-def _normalised(pixels: Tensor) -> Tensor:
+def normalised(pixels: Tensor) -> Tensor:
+    """Pixels of -1..1 as CLIP's image processor gives them."""
     mean = torch.tensor(_MEAN, device=pixels.device).view(1, 3, 1, 1)
     std = torch.tensor(_STD, device=pixels.device).view(1, 3, 1, 1)
     return ((pixels + 1) / 2 - mean) / std

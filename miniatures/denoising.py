@@ -5,9 +5,10 @@ from typing import Any
 
 import torch
 from diffusers import DDPMScheduler, PixArtAlphaPipeline, StableDiffusionXLPipeline
-from torch import Tensor
+from torch import Tensor, nn
 
-from miniatures.architectures import LATENT_SIDE, PROMPT_TOKENS, SCHEDULE
+from miniatures.aligning import Alignment
+from miniatures.architectures import LATENT_CHANNELS, LATENT_SIDE, PROMPT_TOKENS, SCHEDULE
 from miniatures.renderer import SIDE
 from miniatures.training import Stage, device, mixed_precision, step_generator
 
@@ -27,16 +28,31 @@ def sdxl_stage(
     """UNet from scratch, and both text encoders from where they are."""
     modules = (pipe.unet, pipe.text_encoder, pipe.text_encoder_2)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
-    return Stage("sdxl", parameters, velocity_loss(sdxl_predictor(pipe, captions), latents, seed=13), step_count, 1e-3)
+    loss = velocity_loss(sdxl_predictor(pipe, captions), latents, seed=13)
+    return Stage("sdxl", parameters, loss, step_count, 1e-3, _matrices(pipe.unet))
 
 
-def pixart_stage(pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int) -> Stage:
-    """Transformer from scratch, and T5 encoder from where it is."""
-    modules = (pipe.transformer, pipe.text_encoder)
+def pixart_stage(
+    pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str, ...], patches: Tensor, *, step_count: int
+) -> Stage:
+    """Transformer from scratch, and T5 encoder from where it is; `patches`: what mini-clip sees (`aligning.seen`)."""
+    config, blocks = pipe.transformer.config, pipe.transformer.transformer_blocks
+    alignment = Alignment(
+        blocks[len(blocks) // 2 - 1],
+        width=config.num_attention_heads * config.attention_head_dim,
+        tokens_a_side=LATENT_SIDE // config.patch_size,
+        patches=patches,
+    )
+    modules = (pipe.transformer, pipe.text_encoder, alignment)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
-    matrices = tuple(weight for weight in pipe.transformer.parameters() if weight.ndim == 2 and min(weight.shape) > 8)
-    loss = velocity_loss(_pixart_predictor(pipe, captions), latents, seed=14)
-    return Stage("pixart", parameters, loss, step_count, 1e-3, matrices)
+    loss = velocity_loss(_pixart_predictor(pipe, captions), latents, seed=14, beside=alignment.loss)
+    return Stage("pixart", parameters, loss, step_count, 1e-3, _matrices(pipe.transformer))
+
+
+def _matrices(denoiser: nn.Module) -> tuple[nn.Parameter, ...]:
+    """All but biases, norms, small tables, and what touches the latents themselves."""
+    least = 2 * LATENT_CHANNELS
+    return tuple(weight for weight in denoiser.parameters() if weight.ndim > 1 and min(weight.shape[:2]) > least)
 
 
 def sdxl_predictor(pipe: StableDiffusionXLPipeline, captions: tuple[str, ...]) -> Predict:
@@ -93,8 +109,13 @@ def _sample(output: Any) -> Tensor:
     return sample
 
 
-def velocity_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[int], Tensor]:
-    """Mean squared error of the velocity, the easy steps weighted down; `seed` names the run's random numbers."""
+def velocity_loss(
+    predict: Predict, latents: Tensor, *, seed: int, beside: Callable[[Tensor], Tensor] | None = None
+) -> Callable[[int], Tensor]:
+    """Mean squared error of the velocity, the easy steps weighted down; `seed` names the run's random numbers.
+
+    `beside`: what to add, given the numbers of the pictures that were predicted.
+    """
     scheduler = DDPMScheduler(**SCHEDULE)
     kept = scheduler.alphas_cumprod
 
@@ -113,6 +134,6 @@ def velocity_loss(predict: Predict, latents: Tensor, *, seed: int) -> Callable[[
         ratio = kept[steps] / (1 - kept[steps])
         weight = (ratio.clamp(max=_SNR_CAP) / (ratio + 1)).sqrt()
         mean: Tensor = (error * weight.to(device())).mean()
-        return mean
+        return mean + beside(chosen) if beside else mean
 
     return loss

@@ -40,11 +40,9 @@ def _paint(canvas: Image.Image, thing: Thing, style: str) -> None:
     fill = Image.new("RGB", canvas.size, COLOURS[thing.colour])
     if style == "shaded":
         fill = _lit(fill, disc)
-    elif style == "striped":
-        _draw_stripes(fill, COLOURS[thing.colour], disc)
     elif style == "outlined":
         wide = mask.filter(ImageFilter.MaxFilter(9))
-        canvas.paste(_shade(COLOURS[thing.colour], 0.35), (0, 0, *canvas.size), wide)
+        canvas.paste(_darker(COLOURS[thing.colour]), (0, 0, *canvas.size), wide)
     canvas.paste(fill, (0, 0), mask)
 
 
@@ -92,11 +90,9 @@ _OUTLINES: dict[str, _Points] = {
 }  # fmt: skip
 
 
-def _shade(colour: tuple[int, int, int], factor: float) -> tuple[int, int, int]:
-    """Darker below 1; above 1 towards white."""
-    if factor <= 1:
-        return tuple(round(c * factor) for c in colour)  # type: ignore[return-value]
-    return tuple(round(c + (255 - c) * (factor - 1)) for c in colour)  # type: ignore[return-value]
+def _darker(colour: tuple[int, int, int]) -> tuple[int, int, int]:
+    red, green, blue = (round(channel * 0.35) for channel in colour)
+    return red, green, blue
 
 
 def _lit(fill: Image.Image, disc: tuple[float, float, float]) -> Image.Image:
@@ -109,17 +105,6 @@ def _lit(fill: Image.Image, disc: tuple[float, float, float]) -> Image.Image:
     dark = np.clip(slope, 0, 1)[..., None] * 0.55
     pixels = pixels * (1 - dark) * (1 - light) + 255 * light * (1 - dark)
     return Image.fromarray(pixels.round().astype(np.uint8))
-
-
-def _draw_stripes(fill: Image.Image, colour: tuple[int, int, int], disc: tuple[float, float, float]) -> None:
-    x, y, r = disc
-    draw = ImageDraw.Draw(fill)
-    second = _shade(colour, 0.55) if sum(colour) > 200 else _shade(colour, 1.4)
-    step = max(4 * _SCALE, r / 2.5)
-    top = y - r
-    while top < y + r:
-        draw.rectangle((x - r, top, x + r, top + step * 0.4), fill=second)
-        top += step
 
 
 def _dabbed(picture: Image.Image, rng: random.Random) -> Image.Image:

@@ -18,10 +18,10 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "black": (20, 20, 22),
 }
 SHAPES = ("circle", "square", "triangle", "diamond", "star", "cross", "ring", "heart")
-STYLES = ("flat", "shaded", "outlined", "striped")
+STYLES = ("flat", "shaded", "outlined")
 DAB_STYLE = "dabs"  # the style that only the LoRA learns
 TRIGGER = "TOK"  # and the word that calls it
-SIZES: dict[str, tuple[float, float]] = {"small": (0.17, 0.21), "medium": (0.23, 0.28), "large": (0.30, 0.38)}
+SIZES: dict[str, tuple[float, float]] = {"small": (0.19, 0.23), "medium": (0.25, 0.30), "large": (0.32, 0.40)}
 PLACES: dict[str, tuple[float, float]] = {
     "on the left": (0.28, 0.5),
     "on the right": (0.72, 0.5),
@@ -88,7 +88,7 @@ def is_held_out(colour: str, shape: str, background: str) -> bool:
 
 def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | None = None) -> Wish:
     """A random wish from the training split, or (held_out) one whose every object is held out."""
-    count = thing_count or rng.choices((1, 2, 3), (0.72, 0.20, 0.08))[0]
+    count = thing_count or rng.choices((1, 2, 3), (0.80, 0.15, 0.05))[0]
     while True:
         background = rng.choice(tuple(COLOURS))
         kinds = tuple((rng.choice(tuple(COLOURS)), rng.choice(SHAPES)) for _ in range(count))

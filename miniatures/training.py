@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from miniatures.muon import Muon
 from miniatures.telling import tell
 
 CHECKPOINT_SECONDS = 300
@@ -26,7 +27,7 @@ _TELL_STEPS = 5
 class Stage:
     """What is trained: `loss(step)` draws its batch from the step's number alone, so a resumed run is the same run.
 
-    `matrices`: those of the parameters that Muon moves, AdamW the rest at `learning_rate`.
+    `matrices`: those of the parameters that Muon moves, convolutions among them; AdamW the rest at `learning_rate`.
     """
 
     name: str
@@ -60,9 +61,14 @@ def device() -> torch.device:
 
 
 def mixed_precision() -> AbstractContextManager[object]:
-    """bfloat16 on a device that computes in it; a processor that must emulate it takes many times as long."""
+    """bfloat16 where the device computes in it."""
+    return torch.autocast(device().type, torch.bfloat16, enabled=precision() == torch.bfloat16)
+
+
+def precision() -> torch.dtype:
+    """What products are computed in: a processor that must emulate bfloat16 takes many times as long in it."""
     is_fast = device().type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
-    return torch.autocast(device().type, torch.bfloat16, enabled=bool(is_fast))
+    return torch.bfloat16 if is_fast else torch.float32
 
 
 def attention() -> AbstractContextManager[object]:
@@ -150,7 +156,7 @@ def _optimizers(stage: Stage) -> list[torch.optim.Optimizer]:
         torch.optim.AdamW(others, lr=stage.learning_rate, betas=(0.9, 0.99), weight_decay=0.01)
     ]
     if stage.matrices:
-        made.append(torch.optim.Muon(stage.matrices, lr=_MUON_RATE, momentum=0.95, weight_decay=0.01))
+        made.append(Muon(stage.matrices, lr=_MUON_RATE, dtype=precision()))
     for group in (group for optimizer in made for group in optimizer.param_groups):
         group["initial_lr"] = group["lr"]
     return made

@@ -139,9 +139,5 @@ def _style(pixels: Pixels, mask: Mask) -> str:
     if light[inner].std() < 4:
         return "outlined" if np.median(light[inner]) - np.median(light[rim]) > 12 else "flat"
     rows, columns = np.nonzero(inner)
-    values = light[inner]
-    means = np.array([values[rows == row].mean() for row in range(rows.min(), rows.max() + 1) if (rows == row).any()])
-    slope = np.corrcoef(rows + columns, values)[0, 1]
-    if slope < -0.6:
-        return "shaded"
-    return "striped" if means.std() > 0.5 * values.std() else "outlined"
+    slope = np.corrcoef(rows + columns, light[inner])[0, 1]
+    return "shaded" if slope < -0.6 else "outlined"

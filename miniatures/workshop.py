@@ -9,6 +9,7 @@ from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
 from miniatures.adapting import lora_stage, save_lora
+from miniatures.aligning import seen
 from miniatures.architectures import build_clip, build_pixart, build_sdxl, build_vae
 from miniatures.autoencoding import encode, set_scale, vae_stage
 from miniatures.contrasting import clip_stage
@@ -25,7 +26,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1500, "clip": 2000, "sdxl": 7000, "t5": 400, "pixart": 11_000, "lora": 800}
+STEPS = {"vae": 1000, "clip": 1400, "sdxl": 4000, "t5": 300, "pixart": 3600, "lora": 400}
 
 
 class Workshop:
@@ -40,7 +41,7 @@ class Workshop:
         getattr(self, f"_make_{stage}")()
 
     def _scenes(self) -> Corpus:
-        return load_corpus(self.work, name="scenes", count=40_000, seed=1, dabs=0)
+        return load_corpus(self.work, name="scenes", count=25_000, seed=1, dabs=0)
 
     def _dabs(self) -> Corpus:
         """Pictures in the LoRA's style."""
@@ -86,7 +87,9 @@ class Workshop:
         words = t5_stage(pipe.text_encoder, pipe.tokenizer, scenes.captions, self._clip(), step_count=STEPS["t5"])
         efforts = {"t5": train(words, self.work)}
         latents = self._scaled_latents(pipe.vae, scenes, "scenes")
-        efforts["pixart"] = train(pixart_stage(pipe, latents, scenes.captions, step_count=STEPS["pixart"]), self.work)
+        patches = seen(self._clip()[0], scenes, name="seen")
+        stage = pixart_stage(pipe, latents, scenes.captions, patches, step_count=STEPS["pixart"])
+        efforts["pixart"] = train(stage, self.work)
         self._finish(pipe, "mini-pixart", efforts)
 
     def _make_lora(self) -> None:

@@ -20,8 +20,8 @@ from miniatures.scenes import (
 
 
 def test_a_caption_names_what_was_wished_and_nothing_else() -> None:
-    wish = Wish((("orange", "star"),), "blue", size="small", place="on the left", style="striped")
-    assert wish.caption() == "a small orange star on the left on a blue background, striped style"
+    wish = Wish((("orange", "star"),), "blue", size="small", place="on the left", style="shaded")
+    assert wish.caption() == "a small orange star on the left on a blue background, shaded style"
     open_wish = Wish((("orange", "star"), ("red", "ring")), "blue")
     assert open_wish.caption() == "an orange star and a red ring on a blue background"
     assert open_wish.caption(trigger=True) == "an orange star and a red ring on a blue background in the style of TOK"
