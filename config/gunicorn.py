@@ -1,9 +1,10 @@
-"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`. WEB_CONCURRENCY sets the processes."""
+"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`. """
 
 import gc
 import os
 
 worker_class = "gthread"  # threads: a slow line holds a thread, not the process
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
 timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
