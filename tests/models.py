@@ -16,13 +16,13 @@ ROOT = Path(__file__).parent.parent
 @pytest.fixture(scope="session")
 def tiny_models(request: pytest.FixtureRequest) -> Path:
     """A folder with sdxl/, sd/, pixart/, sdxl-lora/ and clip/; another one for other code or other library versions."""
-    recipe = (ROOT / "miniatures" / "untrained.py").read_bytes()
+    recipe = (ROOT / "tests" / "untrained.py").read_bytes()
     versions = [version(name) for name in ("torch", "diffusers", "transformers", "peft")]
     key = hashlib.sha256(recipe + repr(versions).encode()).hexdigest()[:16]
     folder = request.config.cache.mkdir(f"untrained-{key}")
     if not all((folder / name).exists() for name in FOLDERS):
         subprocess.run(
-            [sys.executable, "-m", "miniatures.untrained", str(folder)],
+            [sys.executable, "-m", "tests.untrained", str(folder)],
             cwd=ROOT,
             env={**os.environ, "TRANSFORMERS_VERBOSITY": "error"},
             check=True,

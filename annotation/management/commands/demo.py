@@ -2,10 +2,8 @@
 
 import os
 import secrets
-import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.error
@@ -39,9 +37,9 @@ ENDINGS = {"latex": "tex"}
 
 
 class Command(BaseCommand):
-    """Two tiny models, a study, a worker, a web server, simulated votes, a report; then a study to vote in."""
+    """Two very small models, a study, a worker, a web server, simulated votes, a report; then a study to vote in."""
 
-    help = "Show the whole path with tiny untrained models and simulated votes. Running it again reuses what is there."
+    help = "Show the whole path with very small models and simulated votes. Running it again reuses what is there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Whether to stay up, and where."""
@@ -71,18 +69,12 @@ class Command(BaseCommand):
 
     def _prepare(self) -> None:
         self._say(
-            "This is a demonstration. Its two models are untrained, so their images are noise, and its votes are "
-            "simulated: the numbers say nothing about any real model, metric or person."
+            "This is a demonstration. Its models are miniatures, trained on drawn pictures, and its votes are "
+            "simulated: the numbers say nothing about any full-size model, metric or person."
         )
         self._step("Database", f"{connection.vendor}, {connection.settings_dict['NAME']}")
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
-        models = self.folder / "models"
-        self._step("Models", f"two tiny pipelines and an image encoder in {_short(models)}")
-        build = [sys.executable, "-m", "miniatures.untrained", str(models)]
-        built = subprocess.run(build, cwd=settings.BASE_DIR, capture_output=True, text=True)
-        if built.returncode:
-            raise CommandError(f"The tiny models could not be built:\n{built.stderr}")
 
     def _run_closed_study(self) -> None:
         study = self._study("demo")
@@ -96,16 +88,14 @@ class Command(BaseCommand):
 
     def _study(self, name: str) -> Study:
         """The study of the shipped file, made if it is not there."""
-        shipped = settings.BASE_DIR / "docs" / "studies" / f"{name}.toml"
-        copy = self.folder / shipped.name
-        shutil.copyfile(shipped, copy)
-        manifest = read_study_file(copy)
+        file = Path("docs", "studies", f"{name}.toml")
+        manifest = read_study_file(settings.BASE_DIR / file)
         study = Study.objects.filter(slug=manifest.slug).first()
         if study is not None:
             self._step("Study", f"{study.slug}, which is here already and is {study.state}")
             return study
         study = create_study(manifest=manifest)
-        self._step("Study", f"{study.slug} from {_short(copy)}: {len(manifest.prompts)} prompts, two models")
+        self._step("Study", f"{study.slug} from {file}: {len(manifest.prompts)} prompts, two models")
         return study
 
     def _make_images(self, study: Study) -> None:
@@ -129,7 +119,7 @@ class Command(BaseCommand):
             self.stdout.write(line)
 
     def _serve_open_study(self, port: int, children: list[ChildProcess]) -> None:
-        study = self._study("demo-open")
+        study = self._study("demo-lora")
         if study.state not in (Study.State.OPEN, Study.State.PAUSED, Study.State.CLOSED):
             self._make_images(study)
         if study.state == Study.State.READY:

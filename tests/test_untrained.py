@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from miniatures.untrained import build_all
 from tests.models import FOLDERS, tiny_models
+from tests.untrained import build_all
 
 __all__ = ["tiny_models"]
 
@@ -35,7 +35,7 @@ def test_a_build_that_fails_leaves_nothing(tiny_models: Path, tmp_path: Path, mo
     def fail(*_: object) -> None:
         raise OSError("disk full")
 
-    monkeypatch.setattr("miniatures.untrained.CLIPImageProcessorPil.save_pretrained", fail)
+    monkeypatch.setattr("tests.untrained.CLIPImageProcessorPil.save_pretrained", fail)
     with pytest.raises(OSError, match="disk full"):
         build_all(folder)
     assert sorted(path.name for path in folder.iterdir()) == sorted(set(FOLDERS) - {"clip"})

@@ -1,6 +1,6 @@
 """Build very small untrained checkpoints: their images are noise, but every part is of a full-size study's class.
 
-    python -m miniatures.untrained FOLDER
+    python -m tests.untrained FOLDER
 
 makes FOLDER/sdxl, FOLDER/sd, FOLDER/pixart (64 x 64 px), FOLDER/sdxl-lora and FOLDER/clip (32 x 32 px) in a few
 seconds, all as safetensors; a folder that is there already is whole and stays as it is.
@@ -246,6 +246,6 @@ def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
 
 if __name__ == "__main__":
     if len(sys.argv) != 2:
-        sys.exit("usage: python -m miniatures.untrained FOLDER")
+        sys.exit("usage: python -m tests.untrained FOLDER")
     for path in build_all(Path(sys.argv[1])):
         print(path)
