@@ -26,7 +26,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1000, "clip": 1400, "sdxl": 4000, "t5": 300, "pixart": 3600, "lora": 400}
+STEPS = {"vae": 1000, "clip": 1400, "sdxl": 4000, "t5": 300, "pixart": 4500, "lora": 300}
 
 
 class Workshop:

@@ -68,7 +68,8 @@ def test_a_picture_shows_the_colour_and_the_shape_that_its_prompt_names(side: st
     study = read_study_file(ROOT / "docs" / "studies" / "miniature-pixart.toml")
     model = DiffusionModel(**getattr(study, side).model_dump())
     wishes = held_out(PROMPTS)
-    shown = [by_rule(picture, wish).both for picture, wish in zip(pictures(model, wishes, study.sampling), wishes)]
+    made = pictures(model, wishes, study.sampling)
+    shown = [by_rule(picture, wish).both for picture, wish in zip(made, wishes, strict=True)]
     assert sum(shown) >= PROMPTS - 2  # of 200 the cards say how many
 
 
