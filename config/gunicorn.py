@@ -1,4 +1,4 @@
-"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`. """
+"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`."""
 
 import gc
 import os
