@@ -8,10 +8,11 @@ database once, and each use only fills the values in.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from functools import cache, cached_property
+from typing import Any, Generic, TypeVar, cast
 
 from django.db import DEFAULT_DB_ALIAS, connection, connections, models
+from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 from django.db.models import Expression, Field, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.models.sql import InsertQuery, UpdateQuery
@@ -27,17 +28,20 @@ class Given(Expression):
     def __init__(self, name: str, field: "Field[Any, Any]") -> None:
         super().__init__(output_field=field)
         self.name = name
-        self._is_document = isinstance(field, models.JSONField)
 
     def as_sql(self, compiler: SQLCompiler, connection: Any) -> tuple[str, Any]:
         """A placeholder, with this place as its parameter."""
         return "%s", [self]
 
-    def filled(self, value: Any) -> Any:
+    def filled(self, value: Any, database: Any) -> Any:
         """The value as the database takes it."""
-        if value.__class__ in AS_THEY_ARE and not self._is_document:
-            return value
-        return self.output_field.get_db_prep_value(value, connection)
+        return _as_taken(self.output_field, value, database)
+
+
+def _as_taken(field: Any, value: Any, database: Any) -> Any:
+    if value.__class__ in AS_THEY_ARE and not isinstance(field, models.JSONField):
+        return value
+    return field.get_db_prep_save(value, database)
 
 
 def given(name: str, field: Any) -> Given:
@@ -52,11 +56,10 @@ class Statement:
     sql: str
     parameters: tuple[Any, ...]
 
-    def run(self, cursor: Any, values: dict[str, Any]) -> None:
+    def run(self, cursor: Any, values: dict[str, Any], database: Any) -> None:
         """Run it with these values."""
-        cursor.execute(
-            self.sql, [one.filled(values[one.name]) if isinstance(one, Given) else one for one in self.parameters]
-        )
+        filled = [one.filled(values[one.name], database) if isinstance(one, Given) else one for one in self.parameters]
+        cursor.execute(self.sql, filled)
 
 
 def _statement(sql: str, parameters: Iterable[Any]) -> Statement:
@@ -81,15 +84,24 @@ def _statement(sql: str, parameters: Iterable[Any]) -> Statement:
     return Statement("".join(parts), tuple(places))
 
 
-def _cursor() -> Any:
+class _SqliteCursor(SQLiteCursorWrapper):
+    """Django's own, but each statement's placeholders are made SQLite's once."""
+
+    @staticmethod
+    @cache
+    def convert_query(query: str, *, param_names: None = None) -> str:  # noqa: ARG004 - Django hands it over
+        """The statement as SQLite has it."""
+        return SQLiteCursorWrapper.convert_query(cast("SQLiteCursorWrapper", None), query)
+
+
+def _cursor(database: Any) -> Any:
     """A cursor; on PostgreSQL one that sends values apart from the statement, so that the server plans it once."""
-    this = connections[DEFAULT_DB_ALIAS]
-    if this.vendor != "postgresql":
-        return this.cursor()
+    database.ensure_connection()
+    if database.vendor != "postgresql":
+        return database._prepare_cursor(database.connection.cursor(_SqliteCursor))
     from django.db.backends.postgresql.base import ServerBindingCursor
 
-    this.ensure_connection()
-    return this._prepare_cursor(ServerBindingCursor(this.connection))  # type: ignore[attr-defined, call-arg]
+    return database._prepare_cursor(ServerBindingCursor(database.connection))  # type: ignore[call-arg]
 
 
 class _Prepared(ABC):
@@ -98,9 +110,8 @@ class _Prepared(ABC):
     def __init__(self) -> None:
         self._by_vendor: dict[str, Any] = {}
 
-    def _compiled(self) -> Any:
+    def _compiled(self, vendor: str) -> Any:
         # Two threads may both compile at the first use: the result is the same.
-        vendor = connection.vendor
         if vendor not in self._by_vendor:
             self._by_vendor[vendor] = self._compile()
         return self._by_vendor[vendor]
@@ -152,14 +163,19 @@ class Select(_Prepared, Generic[Row]):
 
     def values(self, **values: Any) -> list[tuple[Any, ...]]:
         """The rows as tuples, for a queryset that ends in `values_list`."""
-        selection: _Selection = self._compiled()
-        with _cursor() as cursor:
-            selection.statement.run(cursor, values)
-            return selection.values(cursor.fetchall())
+        return self._selected(values)[1]
 
     def rows(self, **values: Any) -> list[Row]:
         """The rows as model instances."""
-        return [self._compiled().instance(row) for row in self.values(**values)]
+        selection, rows = self._selected(values)
+        return [selection.instance(row) for row in rows]
+
+    def _selected(self, values: dict[str, Any]) -> tuple[_Selection, list[tuple[Any, ...]]]:
+        database = connections[DEFAULT_DB_ALIAS]
+        selection: _Selection = self._compiled(database.vendor)
+        with _cursor(database) as cursor:
+            selection.statement.run(cursor, values, database)
+            return selection, selection.values(cursor.fetchall())
 
     def first(self, **values: Any) -> Row | None:
         """The first row, or None."""
@@ -182,8 +198,9 @@ class Update(_Prepared):
 
     def __call__(self, **values: Any) -> int:
         """Run it."""
-        with _cursor() as cursor:
-            self._compiled().run(cursor, values)
+        database = connections[DEFAULT_DB_ALIAS]
+        with _cursor(database) as cursor:
+            self._compiled(database.vendor).run(cursor, values, database)
             return int(cursor.rowcount)
 
 
@@ -209,10 +226,9 @@ class Insert(_Prepared):
 
     def __call__(self, instance: models.Model) -> Any:
         """Run it."""
-        values = [
-            field.get_db_prep_save(getattr(instance, field.attname), connection=connection) for field in self._fields
-        ]
-        with _cursor() as cursor:
-            cursor.execute(self._compiled(), values)
+        database = connections[DEFAULT_DB_ALIAS]
+        values = [_as_taken(field, getattr(instance, field.attname), database) for field in self._fields]
+        with _cursor(database) as cursor:
+            cursor.execute(self._compiled(database.vendor), values)
             row = cursor.fetchone()
             return row and row[0]

@@ -68,7 +68,7 @@ def progress_of(annotator: Annotator, rules: VotingRules, live: Iterable[Assignm
 
     `live` are the annotator's leases, locked. What is not locked is not held: it may end before the next statement.
     """
-    (counts,) = statements.PROGRESS.values(annotator=annotator.pk)
+    (counts,) = statements.PROGRESS.values(annotator=annotator.pk, study=annotator.study_id)
     assignment_count, lefts, answered_count, last_position = counts
     held_count = sum(one.kind == Assignment.Kind.MAIN for one in live)
     quota = min(rules.comparisons_per_annotator, last_position + 1)

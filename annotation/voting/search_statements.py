@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Abs, Coalesce
+from django.db.models.lookups import IsNull
 
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting.prepared import Given, Insert, Select, Update, given
@@ -28,7 +29,9 @@ def unseen(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
         kind=Assignment.Kind.MAIN,
         state__in=(*ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED),
     )
-    return Comparison.objects.filter(~Exists(seen), study=study, parked_at=None, decided_at=None)
+    # Not ~Exists: PostgreSQL may join for that, and then reads all that the annotator has seen for each candidate.
+    is_unseen = IsNull(Subquery(seen.order_by().values("pk")[:1]), True)
+    return Comparison.objects.filter(is_unseen, study=study, parked_at=None, decided_at=None)
 
 
 def free(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
@@ -45,7 +48,9 @@ def _progress() -> QuerySet[Annotator, Any]:
         "answered": main & Q(assignments__state__in=ANSWERED),
     }
     counts = {name: Count("assignments", filter=condition) for name, condition in conditions.items()}
-    positions = Comparison.objects.filter(study=OuterRef("study")).order_by("-position").values("position")
+    # By the study that is given, not the annotator's by a join: it would be looked up for each assignment.
+    of_study = Comparison.objects.filter(study=given("study", Study.id))
+    positions = of_study.order_by("-position").values("position")
     last = Coalesce(Subquery(positions[:1]), -1, output_field=IntegerField())
     this = Annotator.objects.filter(pk=given("annotator", Annotator.id)).order_by().values("pk")
     return this.annotate(**counts).values_list(*counts, last)

@@ -48,14 +48,6 @@ class ImageReportIn(Request):
     kind: Literal["failed", "offensive"]
 
 
-class ImageOut(BaseModel):
-    """Where the browser finds one image, in each size."""
-
-    grid: str
-    grid2x: str
-    zoom: str
-
-
 class ProgressOut(BaseModel):
     """How many comparisons this annotator has answered, of how many."""
 
@@ -70,14 +62,17 @@ class UndoOut(BaseModel):
     seconds: float
 
 
+IMAGES = Field(description="Where the browser finds each image; `.grid`, `.grid2x` or `.zoom`, its size, follows.")
+
+
 class HeldOut(BaseModel):
     """A comparison, with what is needed to show it. Nothing in it tells which model made an image."""
 
     assignment: str
     question: str = Field(description="What is asked. {left} and {right} in it stand for the names of the sides.")
     prompt: str | None = Field(description="Null unless the study shows prompts.")
-    left: list[ImageOut]
-    right: list[ImageOut]
+    left: list[str] = IMAGES
+    right: list[str] = IMAGES
     ties: bool = Field(description="Whether a tie may be voted.")
     minimum_viewing_seconds: float
     progress: ProgressOut

@@ -1,6 +1,6 @@
 """The pages around the comparisons. Each acts only while it is due, so none is skipped and none is left twice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from annotation.voting import practice as practising
 from annotation.voting.known_order import seeded_pair
 from annotation.web import markdown
 from annotation.web.frame_forms import CheckForm, CommentForm, QuestionsForm
-from annotation.web.images import Addresses, addresses
+from annotation.web.images import addresses
 from annotation.web.page_words import page_words
 from annotation.web.visiting import AnnotatorView, Place, annotator_page, breaks_due, place, undoable
 
@@ -187,7 +187,7 @@ def _practice_context(annotator: Annotator) -> dict[str, Any]:
         "words": page_words(),
         "number": number,
         "shown_number": number + 1,
-        "pair": {side: _images(annotator, images) for side, images in sides.items()},
+        "pair": {side: addresses(annotator_id=annotator.pk, image_ids=images) for side, images in sides.items()},
     }
 
 
@@ -206,12 +206,8 @@ def _pair_context(
     sets = [
         {
             "is_consistent": side == consistent_side,
-            "images": [addresses(annotator_id=annotator.pk, image_id=image) for image in images],
+            "images": addresses(annotator_id=annotator.pk, image_ids=images),
         }
         for side, images in (("left", left), ("right", right))
     ]
     return {"sets": sets, "replaced_count": replaced_count, "count": len(left)}
-
-
-def _images(annotator: Annotator, image_ids: Sequence[int]) -> list[Addresses]:
-    return [addresses(annotator_id=annotator.pk, image_id=image_id) for image_id in image_ids]

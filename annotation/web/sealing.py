@@ -6,6 +6,7 @@ that opens was made here; and a layout has a fixed length, so nothing can be rea
 
 import base64
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
@@ -29,8 +30,13 @@ class Seal:
 
     def close(self, *numbers: int) -> str:
         """The URL-safe token of these numbers."""
-        sealed = _cipher(settings.SECRET_KEY, self._purpose).encrypt(self._layout.pack(*numbers), None)
-        return base64.urlsafe_b64encode(sealed).decode().rstrip("=")
+        (token,) = self.close_all([numbers])
+        return token
+
+    def close_all(self, rows: Iterable[tuple[int, ...]]) -> list[str]:
+        """The token of each row of numbers."""
+        encrypt, pack = _cipher(settings.SECRET_KEY, self._purpose).encrypt, self._layout.pack
+        return [base64.urlsafe_b64encode(encrypt(pack(*row), None)).decode().rstrip("=") for row in rows]
 
     def open(self, token: str) -> tuple[int, ...]:
         """The numbers of a token; raises `ValueError` for anything that `close` did not make."""

@@ -17,6 +17,7 @@ from annotation.web import (
 from annotation.web.api import api
 
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", api.urls),  # first: every vote looks its address up
     path("", joining.landing, name="landing"),
     path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
     path("a/<str:token>/", annotator.visit, name="visit"),
@@ -35,7 +36,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/end/", annotator.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),
     path("resume/", joining.resume, name="resume"),
-    path("api/v1/", api.urls),
     path("studies/", researcher.studies, name="studies"),
     *planning.urlpatterns,
     path("studies/<slug:slug>/", researcher.study, name="study"),

@@ -9,7 +9,12 @@ const GRID = 160;
 const GRID_2X = 320;
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-const sources = (image) => ({ src: image.grid, srcset: `${image.grid} ${GRID}w, ${image.grid2x} ${GRID_2X}w` });
+/** Where an image of this size is: `grid`, `grid2x` or `zoom`. */
+export const sized = (image, size) => `${image}.${size}`;
+const sources = (image) => {
+  const [small, large] = [sized(image, "grid"), sized(image, "grid2x")];
+  return { src: small, srcset: `${small} ${GRID}w, ${large} ${GRID_2X}w` };
+};
 
 /** An image that could not be loaded: the n-th (from 0) of a side. */
 export class ImageFailed extends Error {
@@ -85,7 +90,7 @@ export class Sets {
 
   /** Which size of image the browser chose for the grid. */
   rendition() {
-    const isLarge = this.#cells().some((cell) => cell.firstChild.currentSrc.endsWith(cell.image.grid2x));
+    const isLarge = this.#cells().some((cell) => cell.firstChild.currentSrc.endsWith(sized(cell.image, "grid2x")));
     return isLarge ? "grid2x" : "grid";
   }
 

@@ -1,6 +1,8 @@
 // One image, large. Arrows walk through its set, F flickers between it and the next; Escape closes and the focus
 // returns to the image last seen.
 
+import { sized } from "./sets.js";
+
 const FLICKER_MS = 500; // one flash a second: below the three that can harm
 
 export class Zoom {
@@ -85,17 +87,18 @@ export class Zoom {
   show(index) {
     this.index = index;
     const image = this.sets.comparison[this.side][index];
+    const zoomed = sized(image, "zoom");
     const name = this.sets.describe(this.side, index);
     this.title.textContent = name;
     this.img.alt = name;
     // The small one stands in, enlarged, until the large one is there: the place never changes.
-    this.img.src = this.#large.has(image.zoom) ? image.zoom : image.grid2x;
+    this.img.src = this.#large.has(zoomed) ? zoomed : sized(image, "grid2x");
     const large = new Image();
-    large.src = image.zoom;
+    large.src = zoomed;
     large.decode().then(
       () => {
-        this.#large.add(image.zoom);
-        if (this.index === index) this.img.src = image.zoom;
+        this.#large.add(zoomed);
+        if (this.index === index) this.img.src = zoomed;
       },
       () => {}, // the enlarged small one stays
     );

@@ -5,7 +5,7 @@ show that the search finds it.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from io import BytesIO
@@ -20,7 +20,7 @@ from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
 from annotation.voting.known_order import KnownPair, seeded_pair
 from annotation.web.api import sealed
-from annotation.web.images import Addresses, addresses
+from annotation.web.images import _opened, addresses
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import scenes
 from tests.annotation.web.scenes import TIDY, UNTIDY, Scene, draw_study
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 # May differ between any two answers, whoever made the image.
 OF_EVERY_ANSWER = {"date", "x-request-id", "content-length"}
 FETCH_EVERY_SIZE = """() => Promise.all([...document.querySelectorAll('.cell')]
-    .flatMap(cell => Object.values(cell.image)).map(url => fetch(url)))"""
+    .flatMap(cell => ['grid', 'grid2x', 'zoom'].map(size => fetch(`${cell.image}.${size}`))))"""
 # Every image of two practice comparisons and two others, in three sizes.
 LEAST_IMAGES = 4 * 2 * 3 * 3
 METADATA = ("exif", "icc_profile", "xmp", "comment")
@@ -225,12 +225,13 @@ def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Sce
 def test_a_leak_in_the_addresses_is_found(
     page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch, pages: str
 ) -> None:
-    def telling(*, annotator_id: int, image_id: int) -> Addresses:
-        seed = GeneratedImage.objects.get(pk=image_id).seed
-        found = addresses(annotator_id=annotator_id, image_id=image_id)
-        return {"grid": f"{found['grid']}?seed={seed}", "grid2x": found["grid2x"], "zoom": found["zoom"]}
+    def telling(*, annotator_id: int, image_ids: Sequence[int]) -> list[str]:
+        seeds = dict(GeneratedImage.objects.filter(pk__in=image_ids).values_list("pk", "seed"))
+        found = addresses(annotator_id=annotator_id, image_ids=image_ids)
+        return [f"{start}~{seeds[pk]}" for start, pk in zip(found, image_ids, strict=True)]
 
     monkeypatch.setattr(f"annotation.web.{pages}.addresses", telling)
+    monkeypatch.setattr("annotation.web.images._opened", lambda token: _opened(token.partition("~")[0]))
     # The API keeps what it has sealed; neither this leak nor what was there before it may outlive its test.
     monkeypatch.setattr("annotation.web.api.sealed", lru_cache(sealed.__wrapped__))
     assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}

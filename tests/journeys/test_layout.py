@@ -42,7 +42,7 @@ def webp(side: int) -> bytes:
 
 
 def comparison(left: int, right: int) -> dict[str, Any]:
-    images = [{"grid": f"/i/{n}-grid", "grid2x": f"/i/{n}-grid2x", "zoom": f"/i/{n}-zoom"} for n in range(left + right)]
+    images = [f"/i/{n}" for n in range(left + right)]
     return {
         "kind": "comparison",
         "assignment": "some",

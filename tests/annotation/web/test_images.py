@@ -27,7 +27,7 @@ def annotator(scene: Scene) -> Annotator:
 
 
 def address(annotator: Annotator, image: GeneratedImage, rendition: Literal["grid", "grid2x", "zoom"] = "grid") -> str:
-    return addresses(annotator_id=annotator.pk, image_id=image.pk)[rendition]
+    return f"{addresses(annotator_id=annotator.pk, image_ids=[image.pk])[0]}.{rendition}"
 
 
 def an_image() -> GeneratedImage:
