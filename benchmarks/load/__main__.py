@@ -139,7 +139,7 @@ def _run(
     seconds = time.monotonic() - began
     cores = {name: (now - used[name]) / seconds for name, now in installation.cpu_seconds().items() if not blow}
     cores["crowd"] = (time.process_time() - own) / seconds
-    report(tally, options.seconds if not is_to_the_end else seconds, cores)
+    report(tally, cores)
     if blow and connection.vendor == "postgresql":
         connection.close_pool()  # type: ignore[attr-defined]  # our own connections died with the server
     verdict = verification.verify(study, tally)
@@ -153,9 +153,9 @@ def _after(seconds: float, blow: Callable[[], None]) -> None:
     blow()
 
 
-def report(tally: "crowd.Tally", seconds: float, cores: dict[str, float]) -> None:  # type: ignore[name-defined]  # noqa: F821
+def report(tally: "crowd.Tally", cores: dict[str, float]) -> None:  # type: ignore[name-defined]  # noqa: F821
     """One line of speed, one of what was answered."""
-    cycles = sorted(tally.cycles)
+    cycles, seconds = sorted(tally.cycles), tally.window[1] - tally.window[0]
     if len(cycles) > 1:
         cuts = statistics.quantiles(cycles, n=100)
         waits = " / ".join(f"{cuts[percent - 1] * 1000:.0f}" for percent in (50, 95, 99))

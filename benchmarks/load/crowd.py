@@ -27,7 +27,10 @@ AGAIN_EVERY = 100  # so many votes until one is sent twice
 
 @dataclass
 class Tally:
-    """What a crowd saw. `cycles`: seconds of a vote with the next comparison, for those that began in `window`."""
+    """What a crowd saw. `cycles`: seconds of a vote with the next comparison, for those that began in `window`.
+
+    The window ends early where nothing was left to vote on.
+    """
 
     window: tuple[float, float]
     cycles: list[float] = field(default_factory=list)
@@ -162,4 +165,5 @@ async def vote(tokens: list[str], port: int, *, warm_up: float, seconds: float) 
     start = time.monotonic() + warm_up
     tally = Tally((start, start + seconds))
     await asyncio.gather(*(Person(token, port, tally).vote_until(start + seconds) for token in tokens))
+    tally.window = (start, min(start + seconds, time.monotonic()))
     return tally
