@@ -113,7 +113,7 @@ else:
     DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
     DATABASES["default"]["OPTIONS"] = {
         "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=8)},
-        # The statements of a vote (annotation/voting/prepared.py) are planned once for each connection.
+        # The statements of a vote (annotation/voting/prepared.py) are planned once for each connection and size of ids.
         "prepare_threshold": 5,
         "options": "-c plan_cache_mode=force_generic_plan",
     }

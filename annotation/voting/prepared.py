@@ -97,7 +97,7 @@ class _SqliteCursor(SQLiteCursorWrapper):
 def _cursor(database: Any) -> Any:
     """A cursor; on PostgreSQL one that sends values apart from the statement, so that the server plans it once."""
     database.ensure_connection()
-    if database.vendor != "postgresql":
+    if database.vendor == "sqlite":
         return database._prepare_cursor(database.connection.cursor(_SqliteCursor))
     from django.db.backends.postgresql.base import ServerBindingCursor
 

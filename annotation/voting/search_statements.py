@@ -29,7 +29,7 @@ def unseen(annotator: int | Given, study: int | Given) -> QuerySet[Comparison]:
         kind=Assignment.Kind.MAIN,
         state__in=(*ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED),
     )
-    # Not ~Exists: PostgreSQL may join for that, and then reads all that the annotator has seen for each candidate.
+    # Not ~Exists: PostgreSQL may join for that, and then reads all that the annotator has seen.
     is_unseen = IsNull(Subquery(seen.order_by().values("pk")[:1]), True)
     return Comparison.objects.filter(is_unseen, study=study, parked_at=None, decided_at=None)
 

@@ -308,11 +308,11 @@ def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
     return schemas.UndoOut(vote_id=last.pk, seconds=seconds) if last and seconds > 0 else None
 
 
-def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> list[str]:
+def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> tuple[str, ...]:
     return sealed(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
 
 
 @lru_cache(maxsize=1000)
-def sealed(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> list[str]:
+def sealed(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
     """What is held ahead in one answer is on the screen in the next: it is sealed once, with the secret in force."""
-    return addresses(annotator_id=annotator_id, image_ids=image_ids)
+    return tuple(addresses(annotator_id=annotator_id, image_ids=image_ids))

@@ -71,8 +71,8 @@ class HeldOut(BaseModel):
     assignment: str
     question: str = Field(description="What is asked. {left} and {right} in it stand for the names of the sides.")
     prompt: str | None = Field(description="Null unless the study shows prompts.")
-    left: list[str] = IMAGES
-    right: list[str] = IMAGES
+    left: tuple[str, ...] = IMAGES
+    right: tuple[str, ...] = IMAGES
     ties: bool = Field(description="Whether a tie may be voted.")
     minimum_viewing_seconds: float
     progress: ProgressOut

@@ -1,7 +1,7 @@
 """Images as annotators get them: an opaque address, the same headers for every model.
 
-An address is a sealed token of (annotator, image) and the rendition's name: stable for an annotator, so that caches
-hold, and only made by `addresses`, which is only asked for images of the annotator's own assignments.
+An address is a sealed token of (annotator, image), a dot and the rendition's name: stable for an annotator, so that
+caches hold. Tokens are only made by `addresses`, which is only asked for images of the annotator's own assignments.
 """
 
 import logging

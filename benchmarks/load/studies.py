@@ -94,8 +94,8 @@ def annotators(study: Study, count: int) -> list[str]:
 
 
 def store_votes(*, slug: str, comparisons: int, count: int) -> Study:
-    """A closed study with `count` votes, as many on each comparison; every annotator is marked simulated."""
-    each = count // comparisons
+    """A closed study with `count` votes or a few more, as many on each comparison, by annotators marked simulated."""
+    each = -(-count // comparisons)
     study = open_study(slug=slug, comparisons=comparisons, overlap=each)
     rows = [Annotator(study=study, kind="simulated", label="synthetic") for _ in range(each)]
     for annotator in Annotator.objects.bulk_create(rows):

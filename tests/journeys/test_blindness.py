@@ -197,7 +197,7 @@ def _in_lengths(received: list[Received]) -> Iterator[str]:
     """Addresses of one size of image that are not all as long."""
     urls = {one.url for one in received if _is_image(one)}
     for size in ("grid", "grid2x", "zoom"):
-        if len({len(url) for url in urls if url.partition("?")[0].endswith(f".{size}")}) > 1:
+        if len({len(url) for url in urls if url.endswith(f".{size}")}) > 1:
             yield "address lengths"
 
 

@@ -57,6 +57,7 @@ def show_images(comparison: Comparison, seeds: list[int]) -> None:
         assignment.save()
 
 
+@pytest.mark.both_databases
 def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exports, "_CHUNK", 2)
     study, manifest = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
@@ -71,6 +72,19 @@ def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: p
         ("Alpha", "27 23", "23 27", "grid2x"),
         ("Beta", "23 27", "27 23", "grid2x"),
     ]
+
+
+@pytest.mark.both_databases
+def test_a_side_without_images_has_no_seeds() -> None:
+    study, manifest = make_study(Plan(votes=[["A"], ["A"]], scores=[(1, 2)] * 2))
+    first, second = study.comparisons.all()
+    show_images(first, [7, 3])
+    show_images(second, [9])
+    GeneratedImage.objects.filter(image_set=first.image_set_b).delete()
+    first.assignments.filter(left_model="a").update(right_images=[])
+    first.assignments.filter(left_model="b").update(left_images=[])
+    told = [sorted((row["left_seeds"], row["right_seeds"])) for row in rows_of(study, manifest)]
+    assert told == [["", "7 3"], ["9", "9"]]
 
 
 def test_the_codebook_says_what_stands_in_every_column_and_in_no_other(tmp_path: Path) -> None:
