@@ -4,8 +4,10 @@ A million rows pass through here a chunk at a time, column by column, as the dat
 or a model instance of every row takes longer than all the rest.
 """
 
+import gc
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -68,7 +70,20 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
 def write_votes(study: Study, path: Path, *, manifest: Manifest, export_format: str) -> int:
     """Write the study's votes to `path` in one of FORMATS and return how many there are."""
     chunks = vote_chunks(study, manifest=manifest)
-    return WRITERS[export_format](chunks, path, columns(study, manifest=manifest))
+    with _uncollected():
+        return WRITERS[export_format](chunks, path, columns(study, manifest=manifest))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Rows hold no cycles: a collector that looks through them again and again takes a tenth of the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _annotators(study: Study) -> QuerySet[Annotator, int]:
