@@ -57,8 +57,15 @@ def clip_tokenizer() -> CLIPTokenizer:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit()])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    # Merges seen equally often come in the order of their parts' numbers; those of the last letters would be drawn anew
+    # in each process, were they not given.
     trainer = trainers.BpeTrainer(
-        vocab_size=4096, min_frequency=1, end_of_word_suffix="</w>", initial_alphabet=alphabet, show_progress=False
+        vocab_size=4096,
+        min_frequency=1,
+        end_of_word_suffix="</w>",
+        initial_alphabet=alphabet,
+        special_tokens=[f"{letter}</w>" for letter in alphabet],
+        show_progress=False,
     )
     tokenizer.train_from_iterator(WORDS * 2, trainer)
     merges = [tuple(merge) for merge in _merges(tokenizer)]

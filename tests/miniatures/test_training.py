@@ -62,3 +62,7 @@ def test_each_word_of_the_captions_is_one_token() -> None:
         assert clip.tokenize(word) == [f"{word}</w>"]
         assert len(t5.tokenize("TOK" if word == "tok" else word)) == 1
     assert t5.tokenize("a red star, flat style") == ["▁a", "▁red", "▁star", ",", "▁flat", "▁style"]
+
+
+def test_the_numbers_of_the_words_are_always_the_same() -> None:
+    assert len({tuple(sorted(clip_tokenizer().get_vocab().items())) for _time in range(8)}) == 1
