@@ -12,7 +12,6 @@ votes, reports. Stop it and start it again as you like. Figures are printed as t
 """
 
 import argparse
-import io
 import json
 import math
 import os
@@ -100,14 +99,12 @@ def truth_spreads(study: Any) -> dict[int, tuple[float, float]]:
 
 
 def _spread_of(image_set_id: int) -> dict[str, float]:
-    from PIL import Image
-
-    from generation import renditions
+    from generation.image_files import open_image
     from generation.models import GeneratedImage
     from miniatures.judging import spreads
 
     images = GeneratedImage.objects.filter(image_set=image_set_id).order_by("seed")
-    found = spreads([Image.open(io.BytesIO(renditions.read(image, "full"))) for image in images])
+    found = spreads([open_image(image) for image in images])
     return {"place": 0.0, "size": 0.0, "styles": 0.0} | {key: value for key, value in found.items() if key != "seen"}
 
 
