@@ -26,7 +26,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1000, "clip": 1400, "sdxl": 4000, "t5": 300, "pixart": 4500, "lora": 300}
+STEPS = {"vae": 1000, "clip": 1400, "sdxl": 8000, "t5": 300, "pixart": 10_500, "lora": 800}
 
 
 class Workshop:
