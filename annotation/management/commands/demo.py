@@ -49,7 +49,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps in order; every child process ends with this one."""
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small only wait for each other's threads
+        os.environ.setdefault("OMP_NUM_THREADS", "2")  # in models this small more would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
