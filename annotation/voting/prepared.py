@@ -33,12 +33,9 @@ class Given(Expression):
         """A placeholder, with this place as its parameter."""
         return "%s", [self]
 
-    def filled(self, value: Any, database: Any) -> Any:
-        """The value as the database takes it."""
-        return _as_taken(self.output_field, value, database)
-
 
 def _as_taken(field: Any, value: Any, database: Any) -> Any:
+    """The value of a field as the database takes it."""
     if value.__class__ in AS_THEY_ARE and not isinstance(field, models.JSONField):
         return value
     return field.get_db_prep_save(value, database)
@@ -58,7 +55,10 @@ class Statement:
 
     def run(self, cursor: Any, values: dict[str, Any], database: Any) -> None:
         """Run it with these values."""
-        filled = [one.filled(values[one.name], database) if isinstance(one, Given) else one for one in self.parameters]
+        filled = [
+            _as_taken(one.output_field, values[one.name], database) if isinstance(one, Given) else one
+            for one in self.parameters
+        ]
         cursor.execute(self.sql, filled)
 
 
