@@ -1,14 +1,16 @@
 """The embedded broker: Celery's messages in a SQLite file, for one machine without Redis.
 
 Celery's messaging library has such a transport; this one waits for a lock instead of failing at it, looks for
-messages more often, keeps none that were delivered, and lets two processes make the same queue at once.
+messages more often, keeps none that were delivered, and lets two processes make the same tables and queues at once.
 """
 
 from typing import Any
 
 from kombu.transport import sqlalchemy
 from sqlalchemy import Engine, event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+_TABLE_COUNT = 2
 
 
 class Channel(sqlalchemy.Channel):
@@ -18,6 +20,15 @@ class Channel(sqlalchemy.Channel):
         engine: Engine = super()._engine_from_config()
         event.listen(engine, "connect", _prepare)
         return engine
+
+    def _open(self) -> Any:
+        for _ in range(_TABLE_COUNT):
+            try:
+                return super()._open()  # type: ignore[misc]  # missing in the types of kombu
+            except OperationalError as error:  # another process made a table between the look and the making
+                if "already exists" not in str(error):
+                    raise
+        return super()._open()  # type: ignore[misc]
 
     def _get_or_create(self, queue: str) -> Any:
         try:

@@ -16,6 +16,8 @@ import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
 from kombu import Connection
+from kombu.transport.sqlalchemy.models import metadata
+from sqlalchemy import create_engine, event
 
 import config.celery  # noqa: F401 - registers the embedded queue
 from annotation.management.processes import ProcessPlan, running, supervise, worker_plans
@@ -116,3 +118,24 @@ def test_the_embedded_queue_gives_each_message_to_one_of_two_readers_and_keeps_n
     assert sorted(got) == sorted(sent)
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT count(*) FROM kombu_message").fetchone() == (0,)
+
+
+def test_two_processes_make_the_embedded_queue_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "broker.sqlite3"
+    others = 0
+
+    def another_is_quicker(*_: object, **__: object) -> None:
+        nonlocal others
+        others += 1
+        if others == 1:  # it makes the tables itself, and gets here for that
+            metadata.create_all(create_engine(f"sqlite:///{file}"))
+
+    with Connection(f"sqla+sqlite:///{file}") as connection:
+        event.listen(metadata, "before_create", another_is_quicker)
+        try:
+            queue = connection.SimpleQueue("work")
+        finally:
+            event.remove(metadata, "before_create", another_is_quicker)
+        queue.put("message")
+        assert queue.get(timeout=5).payload == "message"
+    assert others

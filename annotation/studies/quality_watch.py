@@ -41,7 +41,8 @@ class RuleCount:
     @property
     def excluded(self) -> str:
         """Whom the rule excluded; somebody who breaks two rules stands with both."""
-        return f"{self.annotators} annotators, {self.votes} votes (chance {self.probability:g} if attentive)"
+        annotators, votes = "annotator" + "s" * (self.annotators != 1), "vote" + "s" * (self.votes != 1)
+        return f"{self.annotators} {annotators}, {self.votes} {votes} (chance {self.probability:g} if attentive)"
 
     @property
     def is_alarming(self) -> bool:

@@ -89,7 +89,7 @@ def test_study_status_lists_exclusions_by_rule_and_the_alarm(study: Study) -> No
     call_command("study_status", "study", stdout=out)
     said = out.getvalue()
     assert "study: excluded, checks failed: 10 annotators, 10 votes (chance 0.01 if attentive)" in said
-    assert "study: excluded, too fast: 1 annotators, 1 votes" in said
+    assert "study: excluded, too fast: 1 annotator, 1 vote (chance" in said
     assert "study: “checks failed” excludes 10 of the latest 20 annotators" in said
     assert "(p < 0.0001)" in said
     out = StringIO()
