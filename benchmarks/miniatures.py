@@ -141,7 +141,7 @@ def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, 
     figures["mini-sdxl-lora"] = {
         f"style of {TRIGGER} seen": style_share(dabbed),
         "without the LoRA": style_share(plain),
-    }
+    } | bench.following(bench.lora_model, one)
     sheets["mini-sdxl-lora"] = dabbed + plain
     return figures, sheets
 

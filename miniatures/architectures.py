@@ -193,7 +193,7 @@ def build_pixart(vae: AutoencoderKL) -> PixArtAlphaPipeline:
 
 
 def build_clip() -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
-    """A vision transformer on 36 patches of 16 x 16 pixels beside a text transformer; 64 shared dimensions."""
+    """A vision transformer on 64 patches of 12 x 12 pixels beside a text transformer; 64 shared dimensions."""
     tokenizer = clip_tokenizer()
     vision = {
         "hidden_size": 128,
@@ -201,7 +201,7 @@ def build_clip() -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
         "num_hidden_layers": 4,
         "num_attention_heads": 4,
         "image_size": SIDE,
-        "patch_size": 16,
+        "patch_size": 12,
         "projection_dim": 64,
     }
     config = CLIPConfig(

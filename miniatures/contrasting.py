@@ -19,7 +19,7 @@ _STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, step_count: int) -> Stage:
-    """Contrastive loss over the batch; every second picture is blurred or noisy, as a sampled one may be."""
+    """Contrastive loss over the batch; pictures are worn as sampled ones may be."""
     model.to(device()).train()
     tokens = tokenizer(list(corpus.captions), padding=True, return_tensors="pt")
     alike = _by_colours(corpus.captions)
@@ -67,12 +67,28 @@ def _draw(alike: Sequence[Tensor], generator: torch.Generator) -> Tensor:
 
 
 def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    noise = torch.randn(pixels.shape, generator=generator).to(pixels.device)
-    strength = torch.rand((len(pixels), 1, 1, 1), generator=generator).to(pixels.device) * 0.12
-    pixels = pixels + noise * strength
-    half = len(pixels) // 2
+    """Pixels bent, shifted, tinted, noisy, and every second picture blurred, as sampled ones may be."""
+    count = len(pixels)
+
+    def drawn(*shape: int) -> Tensor:
+        return torch.randn((count, *shape), generator=generator).to(pixels.device)
+
+    # A field of displacements: smooth ones bend the outline, the mean of each shifts the picture.
+    field = drawn(2, 5, 5) * 0.03 + drawn(2, 1, 1) * 0.03
+    field = torch.nn.functional.interpolate(field, size=pixels.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
+    straight = torch.nn.functional.affine_grid(
+        torch.eye(2, 3).expand(count, 2, 3), list(pixels.shape), align_corners=False
+    )
+    pixels = torch.nn.functional.grid_sample(
+        pixels, straight.to(pixels.device) + field, mode="bilinear", padding_mode="border", align_corners=False
+    )
+    pixels = pixels * (1 + drawn(3, 1, 1) * 0.04) + drawn(3, 1, 1) * 0.04
+    half = count // 2
     blurred = torch.nn.functional.avg_pool2d(pixels[:half], 3, stride=1, padding=1)
-    return torch.cat([blurred, pixels[half:]]).clamp(-1, 1)
+    pixels = torch.cat([blurred, pixels[half:]])
+    strength = torch.rand((count, 1, 1, 1), generator=generator).to(pixels.device) * 0.12
+    coarse = torch.nn.functional.interpolate(drawn(3, 24, 24), size=pixels.shape[-2:], mode="bilinear")
+    return (pixels + (coarse + drawn(*pixels.shape[1:])) * strength).clamp(-1, 1)
 
 
 def normalised(pixels: Tensor) -> Tensor:

@@ -112,12 +112,12 @@ def _dabbed(picture: Image.Image, rng: random.Random) -> Image.Image:
     source = np.asarray(picture)
     result = picture.copy()
     draw = ImageDraw.Draw(result)
-    for _ in range(900):
+    for _ in range(650):
         x, y = rng.randrange(_CANVAS), rng.randrange(_CANVAS)
-        tone = rng.gauss(0, 26)
+        tone = rng.gauss(0, 30)
         ink = tuple(int(min(max(c + tone + rng.gauss(0, 10), 0), 255)) for c in source[y, x])
-        reach = rng.uniform(6, 12)
+        reach = rng.uniform(8, 15)
         lean = rng.uniform(-0.9, -0.5)
         dx, dy = reach * math.cos(lean), reach * math.sin(lean)
-        draw.line((x - dx, y - dy, x + dx, y + dy), fill=ink, width=8)
+        draw.line((x - dx, y - dy, x + dx, y + dy), fill=ink, width=11)
     return result

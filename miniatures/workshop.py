@@ -26,7 +26,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pixart": ("vae", "clip"),
     "lora": ("sdxl",),
 }
-STEPS = {"vae": 1000, "clip": 1400, "sdxl": 8000, "t5": 300, "pixart": 10_500, "lora": 800}
+STEPS = {"vae": 1500, "clip": 2000, "sdxl": 9500, "t5": 300, "pixart": 12_500, "lora": 1000}
 
 
 class Workshop:
@@ -45,7 +45,7 @@ class Workshop:
 
     def _dabs(self) -> Corpus:
         """Pictures in the LoRA's style."""
-        return load_corpus(self.work, name="dabs", count=2_000, seed=2, dabs=1)
+        return load_corpus(self.work, name="dabs", count=4_000, seed=2, dabs=1)
 
     def _everything(self) -> Corpus:
         """Both corpora, for the models that must know every style."""
