@@ -24,11 +24,11 @@ class Channel(sqlalchemy.Channel):
     def _open(self) -> Any:
         for _ in range(_TABLE_COUNT):
             try:
-                return super()._open()  # type: ignore[misc]  # missing in the types of kombu
+                return super()._open()
             except OperationalError as error:  # another process made a table between the look and the making
                 if "already exists" not in str(error):
                     raise
-        return super()._open()  # type: ignore[misc]
+        return super()._open()
 
     def _get_or_create(self, queue: str) -> Any:
         try:
