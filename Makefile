@@ -52,7 +52,8 @@ test: $(DEV)  ## everything that CI runs
 	@echo "== tests on SQLite"; $(BIN)/pytest --numprocesses auto --dist loadfile --ignore tests/journeys -m "not slow and not gpu"
 	@echo "== journeys in a browser"; $(BIN)/pytest --numprocesses auto --dist worksteal -m "not slow and not gpu" tests/journeys
 	@echo "== tests on PostgreSQL and Redis"; \
-	$(BIN)/python -m tests.services $(BIN)/pytest -m "(services or both_databases) and not slow and not gpu"
+	$(BIN)/python -m tests.services $(BIN)/pytest --numprocesses auto --dist loadfile \
+		-m "(services or both_databases) and not slow and not gpu"
 
 test-all: test  ## the same and the slow suites; those for an accelerator where there is one
 	@echo "== slow tests"; $(BIN)/python -m tests.services $(BIN)/pytest -m "slow or gpu"

@@ -19,6 +19,8 @@ for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOW
     os.environ.pop(_name, None)
 os.environ["SEMBLANCE_VAR"] = str(_var)
 os.environ["CELERY_BROKER_URL"] = "memory://"
+# There is a test process for each core: threads of torch would wait for one that has none.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ON_SERVICES = os.environ.get("SEMBLANCE_TESTS_ON_SERVICES") == "1"
 if ON_SERVICES:
     os.environ["DATABASE_URL"] = os.environ["TEST_DATABASE_URL"]

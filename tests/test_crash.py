@@ -59,7 +59,6 @@ class Machine:
             # So that the test need not wait a minute for the lease of a dead worker to end.
             "JOB_LEASE_SECONDS": "10",
             "JOB_HEARTBEAT_SECONDS": "1",
-            "OMP_NUM_THREADS": "1",
         }
         self.running: list[subprocess.Popen[bytes]] = []
 

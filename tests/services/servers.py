@@ -25,6 +25,7 @@ WHAT_TO_INSTALL = (
     "binaries nor Docker gives them. Install them with: apt-get install -y postgresql redis-server"
 )
 PATIENCE_SECONDS = 60
+OURS = "semblance-tests"  # whoever sets this key in a database of Redis has the database
 Argument = str | Path
 
 
@@ -68,7 +69,7 @@ def fresh_database() -> Iterator[str]:
 
 @contextmanager
 def fresh_broker() -> Iterator[str]:
-    """A database of the Redis at TEST_BROKER_URL that is empty, and empty again afterwards.
+    """A database of the Redis at TEST_BROKER_URL that is empty but for OURS, and empty again afterwards.
 
     Raises:
         ServicesMissingError: every database holds something; what others left there is never flushed.
@@ -76,7 +77,7 @@ def fresh_broker() -> Iterator[str]:
     addresses = [f"{os.environ['TEST_BROKER_URL'].rpartition('/')[0]}/{number}" for number in range(15, -1, -1)]
     for url in addresses:
         with redis.Redis.from_url(url) as client:
-            if client.dbsize() == 0:
+            if client.dbsize() == 0 and client.set(OURS, os.getpid(), nx=True):
                 try:
                     yield url
                 finally:

@@ -5,6 +5,8 @@ import pytest
 import redis
 from django.db import connection
 
+from tests.services.servers import OURS, fresh_broker
+
 
 @pytest.mark.django_db
 def test_django_stands_on_postgresql() -> None:
@@ -13,9 +15,11 @@ def test_django_stands_on_postgresql() -> None:
         assert cursor.fetchone()[0].startswith("PostgreSQL")
 
 
-def test_a_test_gets_a_database_and_a_broker_that_are_empty(fresh_database_url: str, fresh_broker_url: str) -> None:
+def test_a_test_gets_a_database_and_a_broker_of_its_own(fresh_database_url: str, fresh_broker_url: str) -> None:
     with psycopg.connect(fresh_database_url) as private:
         tables = private.execute("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'").fetchone()
     assert tables == (0,)
     with redis.Redis.from_url(fresh_broker_url) as client:
-        assert client.dbsize() == 0
+        assert client.keys() == [OURS.encode()]
+    with fresh_broker() as another:
+        assert another != fresh_broker_url
