@@ -138,9 +138,12 @@ def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, 
         [bench.pictures(model, one[seed].caption(), [seed])[0] for seed in range(SET_SIZE)]
         for model in (bench.lora_model, bench.models["mini-sdxl"])
     )
+    rng = random.Random(SEED)
+    drawn = [by_rule(render(imagine(wish, rng, style=DAB_STYLE)), wish) for wish in one]
     figures["mini-sdxl-lora"] = {
         f"style of {TRIGGER} seen": style_share(dabbed),
         "without the LoRA": style_share(plain),
+        "drawn in that style, by rules": shares(drawn),
     } | bench.following(bench.lora_model, one)
     sheets["mini-sdxl-lora"] = dabbed + plain
     return figures, sheets

@@ -63,14 +63,14 @@ def pictures(model: DiffusionModel, wishes: Sequence[Wish], parameters: Sampling
     return [next(sample(order, [seed], check=lambda: None)).image for seed, order in enumerate(orders)]
 
 
-@pytest.mark.parametrize(("side", "least"), [("model_a", 6), ("model_b", 4)])  # by chance one
-def test_a_picture_shows_the_colour_and_the_shape_that_its_prompt_names(side: str, least: int) -> None:
+@pytest.mark.parametrize("side", ["model_a", "model_b"])
+def test_a_picture_shows_the_colour_and_the_shape_that_its_prompt_names(side: str) -> None:
     study = read_study_file(ROOT / "docs" / "studies" / "miniature-pixart.toml")
     model = DiffusionModel(**getattr(study, side).model_dump())
     wishes = held_out(PROMPTS)
     made = pictures(model, wishes, study.sampling)
     shown = [by_rule(picture, wish).both for picture, wish in zip(made, wishes, strict=True)]
-    assert sum(shown) >= least  # of 200 the cards say how many
+    assert sum(shown) >= 6  # by chance none; of 200 the cards say how many
 
 
 def test_the_lora_paints_in_its_style_and_the_base_does_not() -> None:
@@ -81,7 +81,7 @@ def test_the_lora_paints_in_its_style_and_the_base_does_not() -> None:
         seen = [look(picture) for picture in pictures(model, held_out(PROMPTS), study.sampling)]
         dabs[side] = sum(sighting is not None and sighting.style == DAB_STYLE for sighting in seen)
     assert dabs["model_a"] <= 1
-    assert dabs["model_b"] >= dabs["model_a"] + 2  # of 20 the cards say how many
+    assert dabs["model_b"] >= 4  # of 20 the cards say how many
 
 
 def test_mini_clip_scores_a_set_of_one_scene_above_one_of_many() -> None:
