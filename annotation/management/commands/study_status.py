@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.box import SIMPLE
 from rich.table import Table
 
 from annotation.management.console import console_on
@@ -51,7 +52,8 @@ def _document(study: Study, counts: StudyProgress) -> dict[str, Any]:
 
 
 def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
-    table = Table("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
+    names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
+    table = Table(*names, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)  # narrow: in 80 columns no word is cut
     for study, counts in found:
         jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"
         failed = f", {counts.failed_job_count} failed" if counts.failed_job_count else ""

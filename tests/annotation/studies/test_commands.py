@@ -73,6 +73,13 @@ def test_study_status_as_a_table_and_as_json() -> None:
     assert [found["slug"] for found in json.loads(typed("study_status", "--format", "json"))] == ["study"]
 
 
+def test_study_status_cuts_no_word_in_80_columns() -> None:
+    make_study(state="open", slug="pairs-houses")
+    call_command("simulate_votes", "pairs-houses", annotators=3, stdout=StringIO())
+    words = typed("study_status").split()
+    assert {"pairs-houses", "annotators", "simulated)", "waiting,"} <= set(words)
+
+
 def test_study_status_tells_failures(worker: FakeWorker) -> None:
     study = create_study(manifest=make_manifest(source="generated"))
     launch(study=study)
