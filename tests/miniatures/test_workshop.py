@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from diffusers import DDPMScheduler
+from safetensors import safe_open
 from torch import Tensor
 
 from generation.models import DiffusionModel
@@ -58,6 +59,11 @@ def test_the_platform_samples_from_it(trained: Path, name: str, lora: str) -> No
     parameters = SamplingParameters(width=96, height=96, scheduler="checkpoint", num_inference_steps=2)
     (sampled,) = sample(Order(model, "a red star on a white background", parameters), [1], check=lambda: None)
     assert sampled.image.size == (96, 96)
+
+
+def test_the_lora_is_of_the_text_encoders_too(trained: Path) -> None:
+    with safe_open(trained / "mini-sdxl-lora" / "pytorch_lora_weights.safetensors", framework="pt") as weights:
+        assert {name.partition(".")[0] for name in weights.keys()} == {"unet", "text_encoder", "text_encoder_2"}  # noqa: SIM118
 
 
 def test_mini_clip_reads_words(trained: Path) -> None:
