@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.box import SIMPLE
-from rich.table import Table
+from rich.table import Column, Table
 
 from annotation.management.console import console_on
 from annotation.models import Study
@@ -53,7 +53,8 @@ def _document(study: Study, counts: StudyProgress) -> dict[str, Any]:
 
 def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
     names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
-    table = Table(*names, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)  # narrow: in 80 columns no word is cut
+    columns = (Column(name, overflow="fold") for name in names)  # where 80 columns do not hold it, nothing is cut
+    table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     for study, counts in found:
         jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"
         failed = f", {counts.failed_job_count} failed" if counts.failed_job_count else ""
