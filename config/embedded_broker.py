@@ -10,7 +10,7 @@ from kombu.transport import sqlalchemy
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-_TABLE_COUNT = 2
+_TABLE_COUNT = 2  # another process may be quicker with each
 
 
 class Channel(sqlalchemy.Channel):
@@ -25,7 +25,7 @@ class Channel(sqlalchemy.Channel):
         for _ in range(_TABLE_COUNT):
             try:
                 return super()._open()
-            except OperationalError as error:  # another process made a table between the look and the making
+            except OperationalError as error:  # made between our look and our making
                 if "already exists" not in str(error):
                     raise
         return super()._open()

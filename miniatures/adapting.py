@@ -37,13 +37,16 @@ def lora_stage(
 
 def save_lora(pipe: StableDiffusionXLPipeline, folder: Path) -> None:
     """The adapters alone, as fp16 safetensors."""
+    encoders = [
+        convert_state_dict_to_diffusers(get_peft_model_state_dict(encoder))
+        for encoder in (pipe.text_encoder, pipe.text_encoder_2)
+    ]
+    unet, first, second = map(_halves, (get_peft_model_state_dict(pipe.unet), *encoders))
     StableDiffusionXLPipeline.save_lora_weights(
         folder,
-        unet_lora_layers=_halves(get_peft_model_state_dict(pipe.unet)),
-        text_encoder_lora_layers=_halves(convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.text_encoder))),
-        text_encoder_2_lora_layers=_halves(
-            convert_state_dict_to_diffusers(get_peft_model_state_dict(pipe.text_encoder_2))
-        ),
+        unet_lora_layers=unet,
+        text_encoder_lora_layers=first,
+        text_encoder_2_lora_layers=second,
         safe_serialization=True,
     )
 

@@ -73,7 +73,7 @@ def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
     def drawn(*shape: int) -> Tensor:
         return torch.randn((count, *shape), generator=generator).to(pixels.device)
 
-    # A field of displacements: smooth ones bend the outline, the mean of each shifts the picture.
+    # Displacements in half sides: a smooth field of them bends outlines, and one for all pixels shifts the picture.
     field = drawn(2, 5, 5) * 0.03 + drawn(2, 1, 1) * 0.03
     field = torch.nn.functional.interpolate(field, size=pixels.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
     straight = torch.nn.functional.affine_grid(
