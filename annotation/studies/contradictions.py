@@ -54,7 +54,10 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
         if field not in parts:
             continue
         if parts.get("source") == "generated" and not parts[field].checkpoint:
-            sentence = "is missing: a generated study needs a local folder or a hub id with its revision."
+            sentence = (
+                "is missing: a generated study needs a local folder or a hub id with its revision; "
+                'where the images exist already, write source = "images".'
+            )
             yield Fault((field, "checkpoint"), sentence)
         yield from _pin(parts[field].checkpoint, parts[field].revision, (field,), "checkpoint", "revision")
         yield from _pin(parts[field].lora, parts[field].lora_revision, (field,), "lora", "lora_revision")
@@ -72,7 +75,10 @@ def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name:
                 "(the model's page on the hub lists them); a local folder is written with ./ or / in front.",
             )
     elif revision:
-        yield Fault((*section, revision_name), f"belongs to a hub id; {name} is {'local' if checkpoint else 'empty'}.")
+        yield Fault(
+            (*section, revision_name),
+            f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out.",
+        )
 
 
 def _loras(parts: Parts) -> Iterator[Fault]:
@@ -117,7 +123,7 @@ def _seeds(parts: Parts) -> Iterator[Fault]:
 def _times(parts: Parts) -> Iterator[Fault]:
     plan = parts.get("annotation")
     if plan and plan.opens_at and plan.closes_at and plan.closes_at <= plan.opens_at:
-        yield Fault(("annotation", "closes_at"), "must come after opens_at.")
+        yield Fault(("annotation", "closes_at"), "must come after opens_at; give a later time, or leave it out.")
 
 
 def _questions(parts: Parts) -> Iterator[Fault]:
@@ -150,8 +156,12 @@ def _known_order(parts: Parts) -> Iterator[Fault]:
     if "frame" not in parts or "prompts" not in parts or "source" not in parts:
         return
     for name in ("practice", "worked_examples"):
-        if getattr(parts["frame"], name) and (len(parts["prompts"]) < 2 or parts["source"] == "external"):
-            sentence = "mixes images of one prompt with those of another, so the study needs images of two prompts."
+        if not getattr(parts["frame"], name):
+            continue
+        if parts["source"] == "external":
+            yield Fault(("frame", name), 'shows images, and source is "external", which has none; leave it out.')
+        elif len(parts["prompts"]) < 2:
+            sentence = "mixes images of two prompts, and the study has one; give another prompt, or leave it out."
             yield Fault(("frame", name), sentence)
 
 
@@ -159,7 +169,8 @@ def _platform(parts: Parts) -> Iterator[Fault]:
     url = parts["platform"].redirect_url if "platform" in parts else ""
     if url and not (url.startswith("https://") and "{code}" in url):
         yield Fault(
-            ("platform", "redirect_url"), "must begin with https:// and hold {code}, where the completion code goes."
+            ("platform", "redirect_url"),
+            "must begin with https:// and hold {code}, where the completion code goes; or leave it out.",
         )
 
 

@@ -16,6 +16,7 @@ PATTERNS = {
     "name": "must be small letters, digits and underscores, like age_group",
     "answer": "must be one line",
     "id_parameter": "must be the name of a parameter of an address, like PROLIFIC_PID",
+    "other_parameters": "must be the name of a parameter of an address, like STUDY_ID",
     "complete_code": "must be letters, digits, hyphens and underscores",
     "screened_out_code": "must be letters, digits, hyphens and underscores",
     "failed_checks_code": "must be letters, digits, hyphens and underscores",
@@ -32,7 +33,6 @@ KINDS = {
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
-    "too_short": "is empty; give at least one.",
     "timezone_aware": "needs its time zone, like 2026-12-01T09:00:00Z or 2026-12-01T10:00:00+01:00",
     "datetime_type": "must be a date with its time and time zone, like 2026-12-01T09:00:00Z",
 }
@@ -40,20 +40,47 @@ KINDS = {
 
 def faults_of(errors: Sequence[ErrorDetails]) -> list[Fault]:
     """The faults behind the errors of one validation, with keys of the manifest."""
-    # A list whose items are all wrong is called too short as well: one thing, said once.
-    told = [error for error in errors if error["type"] != "too_short" or len(errors) == 1]
-    return [Fault(error["loc"], _sentence(error)) for error in told]
+    return [Fault(error["loc"], _sentence(error)) for error in errors if not _is_an_echo(error, errors)]
+
+
+def _is_an_echo(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Whether a list is called too short only because its items are wrong, which is said already."""
+    place = error["loc"]
+    return error["type"] == "too_short" and any(
+        other["loc"][: len(place)] == place for other in errors if other is not error
+    )
 
 
 def _sentence(error: ErrorDetails) -> str:
     kind = error["type"]
     if kind in UNKNOWN:
         return unknown_key(error["loc"])
-    words = PATTERNS.get(str(error["loc"][-1])) if kind == "string_pattern_mismatch" else KINDS.get(kind)
+    if kind in ("too_short", "too_long"):
+        return _length_sentence(error)
+    if kind == "model_type" and error["loc"][0] == "prompts":
+        return f"must be a text in quotation marks, or a table with text and cluster, not {_shown(error['input'])}."
+    words = PATTERNS.get(_name(error)) if kind == "string_pattern_mismatch" else KINDS.get(kind)
     if kind == "string_too_short":
-        words = "is empty."
+        words = (
+            "is empty; write a prompt, or take it out." if error["loc"][0] == "prompts" else "is empty; give a text."
+        )
     words = words or error["msg"].replace("Input should", "must").replace("String should", "must")
     return words if words.endswith(".") else f"{words}, not {_shown(error['input'])}."
+
+
+def _name(error: ErrorDetails) -> str:
+    """The key that the error is about, without its place in a list."""
+    return [part for part in error["loc"] if isinstance(part, str)][-1]
+
+
+def _length_sentence(error: ErrorDetails) -> str:
+    """What to say of a list with too few or too many items."""
+    context = error.get("ctx", {})
+    count = context["actual_length"]
+    if error["type"] == "too_long":
+        return f"has more items than the {context['max_length']} that it may have; take some out."
+    least = context["min_length"]
+    return f"has {count} of at least {least} items; give more." if count else f"is empty; give at least {least}."
 
 
 def _shown(value: object) -> str:

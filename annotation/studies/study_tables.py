@@ -20,6 +20,10 @@ from generation.refusals import Refused
 # Everything that is not printed, but for the tab and the end of a line.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 MOST_SEEDS = 10_000
+WITHOUT_SEEDS = {
+    "images": 'source is "images", and a set has as many images as import_images brings in',
+    "external": 'source is "external", which has no images here',
+}
 Raw = dict[str, Any]
 
 
@@ -81,9 +85,12 @@ def unknown_key(key: Key) -> str:
     """What to say of a key that a study file does not have."""
     dotted = ".".join(str(part) for part in key if not isinstance(part, int))
     leaf = dotted.rpartition(".")[2]
-    same_leaf = [known for known in file_keys() if known.rpartition(".")[2] == leaf]
+    # The items of a list have keys of their own: no other table's key is meant there.
+    table = dotted.rpartition(".")[0] + "." if any(isinstance(part, int) for part in key) else ""
+    candidates = [known for known in file_keys() if known.startswith(table)]
+    same_leaf = [known for known in candidates if known.rpartition(".")[2] == leaf]
     # The whole name first: a key in the wrong table is commoner than a misspelt one.
-    close = same_leaf[:1] or get_close_matches(dotted, file_keys(), n=1, cutoff=0.75)
+    close = same_leaf[:1] or get_close_matches(dotted, candidates, n=1, cutoff=0.75)
     return "is not a key of a study file" + (f"; did you mean {close[0]}?" if close else ".")
 
 
@@ -188,6 +195,10 @@ def _prompts_file(draft: Draft, name: Any, base: Path | None) -> None:
 def _images(draft: Draft, table: Any) -> None:
     if table is None:
         return
+    if draft.raw.get("source") in WITHOUT_SEEDS:
+        # One sentence for whatever stands in it: to mend a key of a section that must go would lead in a circle.
+        draft.fault(("images",), f"{WITHOUT_SEEDS[draft.raw['source']]}; remove the section [images].", "seeds")
+        return
     if not isinstance(table, dict):
         draft.fault(("images",), "must be a table with per_set and seeds.", "seeds")
         return
@@ -202,7 +213,12 @@ def _images(draft: Draft, table: Any) -> None:
     elif isinstance(seeds, list):
         draft.raw["seeds"] = seeds
         if per_set not in (None, len(seeds)):
-            draft.fault(("images", "seeds"), f"holds {len(seeds)} seeds, but per_set is {per_set}; make them equal.")
+            draft.fault(
+                ("images", "seeds"),
+                f"holds {len(seeds)} seeds, but per_set is {per_set}; give {per_set} seeds, or leave per_set out.",
+            )
+    elif seeds is None:
+        draft.fault(("images", "seeds"), "is missing: give a list of seeds, or a number to draw them from.", "seeds")
     elif type(seeds) is int and seeds >= 0:
         if per_set is None:
             draft.fault(("images",), "needs per_set: how many seeds to draw from the one number.", "seeds")

@@ -15,7 +15,9 @@ GIVEN_OUT_FIRST: dict[Allocation, str] = {
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]
 # The chance that somebody attentive breaks a rule; above a twentieth it would be no rule but a lottery. 0: no rule.
-Chance = Annotated[float, Interval(ge=0, le=0.05)]
+MOST_CHANCE = 0.05
+MOST_FAST_SECONDS = 60.0
+Chance = Annotated[float, Interval(ge=0, le=MOST_CHANCE)]
 
 
 class QualityRule(StrEnum):
@@ -48,7 +50,7 @@ class QualityRules:
     first_check_after: Annotated[int, Interval(ge=0, le=1000)] = 2
     repeat_distance: Annotated[int, Interval(ge=1, le=1000)] = 5
     slip: Annotated[float, Interval(gt=0, lt=0.5)] = 0.05
-    fast_seconds: Annotated[float, Interval(gt=0, le=60)] = 1.0
+    fast_seconds: Annotated[float, Interval(gt=0, le=MOST_FAST_SECONDS)] = 1.0
     checks_failed: Chance = 0.0
     too_fast: Chance = 0.0
     same_side: Chance = 0.0

@@ -90,7 +90,7 @@ def test_a_fault_is_found_at_its_line(right: str, wrong: str, key: str, at: str)
 
 
 def test_an_external_study_has_no_images_to_practise_on() -> None:
-    with pytest.raises(ValueError, match="mixes images of one prompt"):
+    with pytest.raises(ValueError, match="shows images, and source is"):
         make_manifest(source="external", frame={"practice": 1})
 
 

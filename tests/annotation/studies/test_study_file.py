@@ -160,7 +160,7 @@ FAULTS = {
         changed('checkpoint = "/models/beta"', ""),
         [
             "line 8, models.b.checkpoint: is missing: a generated study needs a local folder or a hub id "
-            "with its revision."
+            'with its revision; where the images exist already, write source = "images".'
         ],
     ),
     "hub id without its commit": (
@@ -172,7 +172,7 @@ FAULTS = {
     ),
     "revision of a folder": (
         changed('checkpoint = "/models/beta"', f'checkpoint = "/models/beta"\nrevision = "{COMMIT}"'),
-        ["line 11, models.b.revision: belongs to a hub id; checkpoint is local."],
+        ["line 11, models.b.revision: belongs to a hub id, and checkpoint is local; leave it out."],
     ),
     "lora without scale": (
         changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nlora = "/lora"'),
@@ -188,9 +188,12 @@ FAULTS = {
     ),
     "no prompts": (
         changed('["a cat", "a dog"]', "[]"),
-        ["line 13, prompts.list: is empty; give at least one."],
+        ["line 13, prompts.list: is empty; give at least 1."],
     ),
-    "empty prompt": (changed('"a dog"', '" "'), ["line 13, prompts.list[2].text: is empty."]),
+    "empty prompt": (
+        changed('"a dog"', '" "'),
+        ["line 13, prompts.list[2].text: is empty; write a prompt, or take it out."],
+    ),
     "duplicate prompt": (
         changed('"a dog"', '"a cat "'),
         ['line 13, prompts.list[2]: "a cat" is prompt 1 already; each goes in once.'],
@@ -199,7 +202,10 @@ FAULTS = {
         changed('"a dog"', '"a\\ndog"'),
         ["line 13, prompts.list[2].text: must be one line, not 'a\\ndog'."],
     ),
-    "prompt that is a number": (changed('"a dog"', "5"), ["line 13, prompts.list[2]: must be a table."]),
+    "prompt that is a number": (
+        changed('"a dog"', "5"),
+        ["line 13, prompts.list[2]: must be a text in quotation marks, or a table with text and cluster, not 5."],
+    ),
     "control character": (
         changed('"a dog"', '"a \\u0000 dog"'),
         ["line 13, prompts.list[2]: holds a control character, which no page can show; take it out."],
@@ -214,7 +220,7 @@ FAULTS = {
     ),
     "fewer seeds than images": (
         changed("seeds = 7", "seeds = [1, 2]"),
-        ["line 17, images.seeds: holds 2 seeds, but per_set is 3; make them equal."],
+        ["line 17, images.seeds: holds 2 seeds, but per_set is 3; give 3 seeds, or leave per_set out."],
     ),
     "seed twice": (
         changed("seeds = 7", "seeds = [1, 2, 1]"),
@@ -253,7 +259,10 @@ FAULTS = {
     ),
     "seeds for imported images": (
         "source = 'images'" + STUDY,
-        ['line 17, images.seeds: source is "images", which generates nothing; leave the seeds out.'],
+        [
+            'line 15, images: source is "images", and a set has as many images as import_images brings in; '
+            "remove the section [images]."
+        ],
     ),
     "size": (STUDY + "[sampling]\nwidth = 770\n", ["line 19, sampling.width: must be a multiple of 8, not 770."]),
     "true is no number": (
@@ -277,7 +286,7 @@ FAULTS = {
     ),
     "closes before it opens": (
         STUDY + "[annotation]\nopens_at = 2026-12-01T09:00:00Z\ncloses_at = 2026-12-01T10:00:00+01:00\n",
-        ["line 20, annotation.closes_at: must come after opens_at."],
+        ["line 20, annotation.closes_at: must come after opens_at; give a later time, or leave it out."],
     ),
     "unknown endpoint": (
         STUDY + "[analysis]\nprimary_endpoint = 'best'\n",
@@ -325,7 +334,7 @@ def test_faults_in_the_prompts_file_name_its_lines(tmp_path: Path) -> None:
     (tmp_path / "prompts.txt").write_text("a cat\n\na cat\n")
     text = changed('list = ["a cat", "a dog"]', 'file = "prompts.txt"')
     assert faults_in(text, tmp_path) == [
-        "prompts.txt, line 2: is empty.",
+        "prompts.txt, line 2: is empty; write a prompt, or take it out.",
         'prompts.txt, line 3: "a cat" is prompt 1 already; each goes in once.',
     ]
 
