@@ -7,13 +7,15 @@ crash writes the same files again, and nothing is left lying about.
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import transaction
+from django.db.models import Model
 from PIL import Image
 
 from generation import renditions
@@ -27,37 +29,46 @@ from generation.refusals import Refused
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
 LARGEST_SEED = 2**63 - 1
+M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 
 
-@transaction.atomic
 def plan_image_set(
     *, diffusion_model: DiffusionModel, prompt: str, parameters: SamplingParameters, seeds: Sequence[int]
 ) -> ImageSet:
-    """The set with this plan, and its jobs; made where it does not exist.
+    """The set with this plan, and its jobs; see `plan_image_sets`."""
+    return plan_image_sets(diffusion_model=diffusion_model, prompts=[prompt], parameters=parameters, seeds=seeds)[0]
+
+
+@transaction.atomic
+def plan_image_sets(
+    *, diffusion_model: DiffusionModel, prompts: Sequence[str], parameters: SamplingParameters, seeds: Sequence[int]
+) -> list[ImageSet]:
+    """The set of each prompt with this plan, and its jobs; made where they do not exist. A few statements for all.
 
     Raises Refused for a blank prompt, no seeds, a seed twice, or one below 0 or above LARGEST_SEED.
     """
     _check_seeds(seeds)
-    image_set = _planned(
-        diffusion_model,
-        prompt,
-        ImageSet.Origin.GENERATED,
-        {"parameters": parameters.as_document(), "seeds": list(seeds)},
-    )
-    _plan_jobs(image_set)
-    return image_set
+    plan = {"parameters": parameters.as_document(), "seeds": list(seeds)}
+    image_sets = _planned(diffusion_model, prompts, ImageSet.Origin.GENERATED, plan)
+    _plan_jobs(image_sets)
+    return image_sets
 
 
 def plan_imported_set(*, diffusion_model: DiffusionModel, prompt: str, seeds: Sequence[int]) -> ImageSet:
     """The set that this model's imported images for a prompt belong to: one for each (model, prompt)."""
     _check_seeds(seeds)
-    return _planned(diffusion_model, prompt, ImageSet.Origin.IMPORTED, {"seeds": list(seeds)})
+    return _planned(diffusion_model, [prompt], ImageSet.Origin.IMPORTED, {"seeds": list(seeds)})[0]
 
 
 def plan_external_set(*, diffusion_model: DiffusionModel, prompt: str, lot: str) -> ImageSet:
-    """A set whose images are elsewhere; `lot` (the study, say) keeps it apart from other sets of the same wording."""
-    return _planned(diffusion_model, prompt, ImageSet.Origin.EXTERNAL, {"lot": lot})
+    """The set of one prompt whose images are elsewhere; see `plan_external_sets`."""
+    return plan_external_sets(diffusion_model=diffusion_model, prompts=[prompt], lot=lot)[0]
+
+
+def plan_external_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str], lot: str) -> list[ImageSet]:
+    """Sets whose images are elsewhere; `lot` (the study, say) keeps them apart from others of the same wording."""
+    return _planned(diffusion_model, prompts, ImageSet.Origin.EXTERNAL, {"lot": lot})
 
 
 def imported_uid(*, model: str, prompt: str) -> uuid.UUID:
@@ -67,10 +78,20 @@ def imported_uid(*, model: str, prompt: str) -> uuid.UUID:
 
 def find_imported_set(*, diffusion_model: DiffusionModel, prompt: str) -> ImageSet | None:
     """The imported images of a model for a base prompt, or else for the wording its template makes of it."""
-    wordings = (prompt, diffusion_model.render_prompt(prompt))
-    uids = [imported_uid(model=diffusion_model.name, prompt=wording) for wording in wordings]
-    found = {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=uids)}
-    return found.get(uids[0]) or found.get(uids[1])
+    return find_imported_sets(diffusion_model=diffusion_model, prompts=[prompt])[0]
+
+
+def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str]) -> list[ImageSet | None]:
+    """`find_imported_set` of each prompt, in one query."""
+    uids = [
+        [
+            imported_uid(model=diffusion_model.name, prompt=wording)
+            for wording in (prompt, diffusion_model.render_prompt(prompt))
+        ]
+        for prompt in prompts
+    ]
+    found = {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=chain.from_iterable(uids))}
+    return [found.get(plain) or found.get(rendered) for plain, rendered in uids]
 
 
 def record_image(
@@ -166,14 +187,15 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
     _check_seeds(seeds)
     lot = f"{image_set.lot} without {seed}".strip() if image_set.origin == ImageSet.Origin.IMPORTED else ""
     plan = {"parameters": image_set.parameters, "seeds": seeds, "lot": lot}
-    smaller = _planned(image_set.diffusion_model, image_set.prompt.text, ImageSet.Origin(image_set.origin), plan)
+    origin = ImageSet.Origin(image_set.origin)
+    [smaller] = _planned(image_set.diffusion_model, [image_set.prompt.text], origin, plan)
     absent = image_set.images.filter(seed__in=missing_seeds(smaller))
     shared = ("seed", "path", "sha256", "width", "height", "byte_count", "provenance")
     GeneratedImage.objects.bulk_create(
         [GeneratedImage(image_set=smaller, **fields) for fields in absent.values(*shared)], ignore_conflicts=True
     )
     if smaller.origin == ImageSet.Origin.GENERATED:
-        _plan_jobs(smaller)
+        _plan_jobs([smaller])
     return smaller
 
 
@@ -188,25 +210,52 @@ def _check_seeds(seeds: Sequence[int]) -> None:
             raise Refused(f"Seed {seed} is out of range: seeds are whole numbers from 0 to {LARGEST_SEED}.")
 
 
-def _planned(diffusion_model: DiffusionModel, prompt: str, origin: ImageSet.Origin, plan: dict[str, Any]) -> ImageSet:
-    if not prompt.strip():
+def _planned(
+    diffusion_model: DiffusionModel, prompts: Sequence[str], origin: ImageSet.Origin, plan: dict[str, Any]
+) -> list[ImageSet]:
+    """The set of each prompt; the prompts and the sets that are missing are made."""
+    if not all(prompt.strip() for prompt in prompts):
         raise Refused(f"A prompt for {diffusion_model} is blank.")
     is_generated = origin == ImageSet.Origin.GENERATED
-    wording = diffusion_model.render_prompt(prompt) if is_generated else prompt
-    fingerprint = _fingerprint(diffusion_model, [origin.value, prompt, wording], plan)
-    row, _ = Prompt.objects.get_or_create(text=prompt)
-    image_set, _ = ImageSet.objects.get_or_create(
-        fingerprint=fingerprint,
-        defaults={
-            "uid": _uid(fingerprint),
-            "diffusion_model": diffusion_model,
-            "prompt": row,
-            "origin": origin,
-            "rendered_prompt": wording,
-            **plan,
-        },
-    )
-    return image_set
+    rows = prompt_rows(prompts)
+    planned = []
+    for prompt in prompts:
+        wording = diffusion_model.render_prompt(prompt) if is_generated else prompt
+        fingerprint = _fingerprint(diffusion_model, [origin.value, prompt, wording], plan)
+        planned.append(
+            ImageSet(
+                fingerprint=fingerprint,
+                uid=_uid(fingerprint),
+                diffusion_model=diffusion_model,
+                prompt=rows[prompt],
+                origin=origin,
+                rendered_prompt=wording,
+                **plan,
+            )
+        )
+    found = _present(ImageSet, "fingerprint", planned)
+    return [found[one.fingerprint] for one in planned]
+
+
+def prompt_rows(texts: Sequence[str]) -> dict[str, Prompt]:
+    """The base prompts of these texts, by text; made where they are missing."""
+    return _present(Prompt, "text", [Prompt(text=text) for text in dict.fromkeys(texts)])
+
+
+def _present(model: type[M], key: str, wanted: Sequence[M]) -> dict[str, M]:
+    """The rows of these keys, each stored where no row has its key; another process may store the same meanwhile."""
+    rows = {getattr(one, key): one for one in wanted}
+    found = _by_key(model, key, rows)
+    # In one order everywhere, so that no two processes wait for each other.
+    absent = [rows[value] for value in sorted(rows.keys() - found.keys())]
+    if absent:
+        model._default_manager.bulk_create(absent, ignore_conflicts=True)
+        found |= _by_key(model, key, [getattr(one, key) for one in absent])
+    return found
+
+
+def _by_key(model: type[M], key: str, values: Iterable[str]) -> dict[str, M]:
+    return {getattr(one, key): one for one in model._default_manager.filter(**{f"{key}__in": list(values)}).order_by()}
 
 
 def _uid(fingerprint: str) -> uuid.UUID:
@@ -224,16 +273,22 @@ def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plan_jobs(image_set: ImageSet) -> None:
+def _plan_jobs(image_sets: Sequence[ImageSet]) -> None:
     """A job for each chunk that lacks images; one that was cancelled, or whose images went away, waits again."""
-    missing = set(missing_seeds(image_set))
+    images = GeneratedImage.objects.filter(image_set__in=image_sets).order_by()
+    present = set(images.values_list("image_set_id", "seed"))
+    wanted = [
+        GenerationJob(image_set=image_set, chunk=chunk, seeds=image_set.seeds[start : start + CHUNK_SIZE])
+        for image_set in image_sets
+        for chunk, start in enumerate(range(0, len(image_set.seeds), CHUNK_SIZE))
+        if not all((image_set.pk, seed) in present for seed in image_set.seeds[start : start + CHUNK_SIZE])
+    ]
+    jobs = GenerationJob.objects.filter(image_set__in=image_sets).order_by()
+    known = {(image_set, chunk): pk for image_set, chunk, pk in jobs.values_list("image_set_id", "chunk", "pk")}
+    new = [job for job in wanted if (job.image_set_id, job.chunk) not in known]
+    GenerationJob.objects.bulk_create(new, ignore_conflicts=True)
+    again = [known[key] for job in wanted if (key := (job.image_set_id, job.chunk)) in known]
     states = GenerationJob.State
-    for chunk, start in enumerate(range(0, len(image_set.seeds), CHUNK_SIZE)):
-        seeds = image_set.seeds[start : start + CHUNK_SIZE]
-        if missing.isdisjoint(seeds):
-            continue
-        job, is_new = GenerationJob.objects.get_or_create(image_set=image_set, chunk=chunk, defaults={"seeds": seeds})
-        if not is_new:
-            this = GenerationJob.objects.filter(pk=job.pk)
-            this.filter(state=states.RUNNING).update(is_cancel_requested=False)
-            requeue(this.filter(state__in=(states.CANCELLED, states.DONE)))
+    these = GenerationJob.objects.filter(pk__in=again)
+    these.filter(state=states.RUNNING).update(is_cancel_requested=False)
+    requeue(these.filter(state__in=(states.CANCELLED, states.DONE)))

@@ -3,17 +3,18 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
 from annotation.studies.manifest import Manifest, PromptPlan
-from generation.image_sets import find_imported_set, plan_external_set, plan_image_set
-from generation.models import DiffusionModel, ImageSet, Prompt
+from annotation.voting.slices import in_slices
+from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
+from generation.models import DiffusionModel, ImageSet
 
-# So few that no other writer waits long for the transaction's end.
-PROMPTS_PER_TRANSACTION = 50
+PROMPTS_AT_ONCE = 500
+Planned = tuple[int, PromptPlan]  # the position of a comparison and its prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,68 +27,86 @@ class Gap:
 
 def image_sets_of(study: Study) -> QuerySet[ImageSet]:
     """Both sets of every comparison of the study."""
-    comparisons = Comparison.objects.filter(study=study)
-    return ImageSet.objects.filter(
-        Q(pk__in=comparisons.values("image_set_a")) | Q(pk__in=comparisons.values("image_set_b"))
-    )
+    comparisons = Comparison.objects.filter(study=study).order_by()
+    # Not IN ... OR ... IN: with that, both databases read the sets of every study.
+    return ImageSet.objects.filter(pk__in=comparisons.values("image_set_a").union(comparisons.values("image_set_b")))
 
 
 def plan_comparisons(study: Study, manifest: Manifest) -> list[Gap]:
     """Make the comparisons that are not there yet; what is still in the way, by position. Safe to repeat."""
-    there = set(Comparison.objects.filter(study=study).values_list("position", flat=True))
-    missing = [(position, plan) for position, plan in enumerate(manifest.prompts) if position not in there]
-    gaps: list[Gap] = []
-    for start in range(0, len(missing), PROMPTS_PER_TRANSACTION):
-        with transaction.atomic():
-            # Whoever plans the same study at the same moment waits here and then finds the rows.
-            Study.objects.select_for_update().get(pk=study.pk)
-            gaps += _plan_some(study, manifest, missing[start : start + PROMPTS_PER_TRANSACTION])
+    missing = _missing(study, manifest)
+    gaps = _gaps(study, missing) if manifest.source == "images" else []
+    waiting = {gap.position for gap in gaps}
+    in_slices([one for one in missing if one[0] not in waiting], partial(_plan_some, study, manifest))
     return gaps
 
 
-def _plan_some(study: Study, manifest: Manifest, plans: Sequence[tuple[int, PromptPlan]]) -> list[Gap]:
-    gaps = []
-    for position, plan in plans:
-        set_a = _image_set(study, study.model_a, manifest, plan.text)
-        set_b = _image_set(study, study.model_b, manifest, plan.text)
-        gap = _gap(study, plan.text, set_a, set_b)
-        if gap or set_a is None or set_b is None:
-            gaps.append(Gap(position, gap))
-            continue
-        Comparison.objects.get_or_create(
+def _missing(study: Study, manifest: Manifest) -> list[Planned]:
+    comparisons = Comparison.objects.filter(study=study).order_by()
+    if comparisons.count() == len(manifest.prompts):
+        return []
+    there = set(comparisons.values_list("position", flat=True))
+    return [(position, plan) for position, plan in enumerate(manifest.prompts) if position not in there]
+
+
+def _plan_some(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
+    # Whoever plans the same study at the same moment waits here and then finds the rows.
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    positions = [position for position, _plan in plans]
+    there = set(study.comparisons.filter(position__in=positions).values_list("position", flat=True))
+    plans = [(position, plan) for position, plan in plans if position not in there]
+    texts = [plan.text for _position, plan in plans]
+    sets_a, sets_b = (_image_sets(study, model, manifest, texts) for model in (study.model_a, study.model_b))
+    prompts = prompt_rows(texts)
+    lead = 0 if manifest.voting_rules().needs_lead else None
+    Comparison.objects.bulk_create(
+        Comparison(
             study=study,
             position=position,
-            defaults={
-                "prompt": Prompt.objects.get_or_create(text=plan.text)[0],
-                "cluster": plan.cluster or hashlib.sha256(plan.text.encode()).hexdigest()[:16],
-                "image_set_a": set_a,
-                "image_set_b": set_b,
-                "overlap": manifest.annotation.overlap,
-                "lead": 0 if manifest.voting_rules().needs_lead else None,
-            },
+            prompt=prompts[plan.text],
+            cluster=plan.cluster or hashlib.sha256(plan.text.encode()).hexdigest()[:16],
+            image_set_a=set_a,
+            image_set_b=set_b,
+            overlap=manifest.annotation.overlap,
+            lead=lead,
         )
-    return gaps
+        for (position, plan), set_a, set_b in zip(plans, sets_a, sets_b, strict=True)
+        if set_a and set_b
+    )
 
 
-def _image_set(study: Study, diffusion_model: DiffusionModel, manifest: Manifest, prompt: str) -> ImageSet | None:
+def _image_sets(
+    study: Study, diffusion_model: DiffusionModel, manifest: Manifest, prompts: Sequence[str]
+) -> Sequence[ImageSet | None]:
     match manifest.source:
         case "generated":
-            return plan_image_set(
-                diffusion_model=diffusion_model, prompt=prompt, parameters=manifest.sampling, seeds=manifest.seeds
+            return plan_image_sets(
+                diffusion_model=diffusion_model, prompts=prompts, parameters=manifest.sampling, seeds=manifest.seeds
             )
         case "images":
-            return find_imported_set(diffusion_model=diffusion_model, prompt=prompt)
+            return find_imported_sets(diffusion_model=diffusion_model, prompts=prompts)
         case "external":
-            return plan_external_set(diffusion_model=diffusion_model, prompt=prompt, lot=study.slug)
+            return plan_external_sets(diffusion_model=diffusion_model, prompts=prompts, lot=study.slug)
+
+
+def _gaps(study: Study, plans: Sequence[Planned]) -> list[Gap]:
+    """What is in the way of comparing imported sets; looked up before anything is locked."""
+    gaps = []
+    for start in range(0, len(plans), PROMPTS_AT_ONCE):
+        some = plans[start : start + PROMPTS_AT_ONCE]
+        texts = [plan.text for _position, plan in some]
+        sets = [find_imported_sets(diffusion_model=model, prompts=texts) for model in (study.model_a, study.model_b)]
+        for (position, plan), set_a, set_b in zip(some, *sets, strict=True):
+            if sentence := _gap(study, plan.text, set_a, set_b):
+                gaps.append(Gap(position, sentence))
+    return gaps
 
 
 def _gap(study: Study, prompt: str, set_a: ImageSet | None, set_b: ImageSet | None) -> str:
     """What is in the way of comparing the two sets; empty where nothing is."""
-    without = [str(model) for model, found in ((study.model_a, set_a), (study.model_b, set_b)) if found is None]
-    if without:
+    if set_a is None or set_b is None:
+        without = [str(model) for model, found in ((study.model_a, set_a), (study.model_b, set_b)) if found is None]
         return f'"{prompt}" has no images of {" and ".join(without)}'
-    if set_a is None or set_b is None or set_a.origin == ImageSet.Origin.EXTERNAL:
-        return ""
     counts = (len(set_a.seeds), len(set_b.seeds))
     if counts[0] != counts[1]:
         # A larger set shows more variety: people would compare sizes.

@@ -1,29 +1,51 @@
 """Make a study from a manifest: its row, its models, version 1 of its manifest."""
 
+from typing import Any
+
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
 from annotation.models import ManifestVersion, Study, StudyEvent
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.manifest import Manifest, ModelPlan, document, sha256
+from annotation.voting.turns import in_turn
 from generation.models import DiffusionModel
 from generation.refusals import Refused
 
 Actor = User | None
 
 
-@transaction.atomic
 def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:
-    """A new study, as a draft. An external one generates and shows nothing: it is closed from the start.
+    """A new study, as a draft. An external one generates and shows nothing: it is closed once its rows are there.
 
-    Refused where the slug is taken, or where a model of the same name is set up differently.
+    Until then an external study is GENERATING; if this process dies, the next tick completes it, or the same manifest
+    again. Refused where the slug is taken, or where a model of the same name is set up differently.
     """
-    if Study.objects.filter(slug=manifest.slug).exists():
-        raise Refused(
-            f"slug: a study called {manifest.slug} exists already; give another slug, or another name to draw it from."
-        )
+    study = _begun_before(manifest) or _begin(manifest, document(manifest), sha256(manifest), actor)
+    if study.state == Study.State.GENERATING:
+        complete_external(study, manifest)
+        study.refresh_from_db()
+    return study
+
+
+def _begun_before(manifest: Manifest) -> Study | None:
+    """The external study that this manifest began and that lacks comparisons still. Refused where the slug is taken."""
+    study = Study.objects.filter(slug=manifest.slug).first()
+    if study is None:
+        return None
+    is_unfinished = study.source == Study.Source.EXTERNAL and study.state == Study.State.GENERATING
+    if is_unfinished and study.manifest_sha256 == sha256(manifest):
+        return study
+    raise Refused(
+        f"slug: a study called {manifest.slug} exists already; give another slug, or another name to draw it from."
+    )
+
+
+@in_turn
+def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) -> Study:
+    if begun := _begun_before(manifest):  # another process was quicker
+        return begun
     is_external = manifest.source == "external"
     study = Study.objects.create(
         slug=manifest.slug,
@@ -31,16 +53,32 @@ def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:
         source=manifest.source,
         model_a=diffusion_model_of(manifest, manifest.model_a),
         model_b=diffusion_model_of(manifest, manifest.model_b),
-        manifest_sha256=sha256(manifest),
+        manifest_sha256=digest,
         created_by=actor,
-        state=Study.State.CLOSED if is_external else Study.State.DRAFT,
-        closed_at=timezone.now() if is_external else None,
+        state=Study.State.GENERATING if is_external else Study.State.DRAFT,
     )
-    append_version(study=study, manifest=manifest, reason="", actor=actor)
-    StudyEvent.objects.create(study=study, verb="created", detail={"sha256": study.manifest_sha256}, actor=actor)
-    if is_external:
-        plan_comparisons(study, manifest)
+    ManifestVersion.objects.create(study=study, number=1, document=text, sha256=digest, created_by=actor)
+    if not is_external:
+        _note_creation(study)
     return study
+
+
+def complete_external(study: Study, manifest: Manifest) -> None:
+    """Make the comparisons of an external study that are missing, then close it. Safe to repeat."""
+    plan_comparisons(study, manifest)
+    _close_external(study)
+
+
+@in_turn
+def _close_external(study: Study) -> None:
+    begun = Study.objects.filter(pk=study.pk, state=Study.State.GENERATING)
+    if begun.update(state=Study.State.CLOSED, closed_at=timezone.now()):
+        _note_creation(study)
+
+
+def _note_creation(study: Study) -> None:
+    detail = {"sha256": study.manifest_sha256}
+    StudyEvent.objects.create(study=study, verb="created", detail=detail, actor=study.created_by)
 
 
 def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
 from annotation.studies.comparisons import plan_comparisons
-from annotation.studies.creation import Actor, create_study, diffusion_model_of
+from annotation.studies.creation import Actor, complete_external, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
 from annotation.voting.exclusion import review_all
 from generation.image_sets import without_seed
@@ -131,6 +131,9 @@ def advance(study: Study) -> str:
 
 
 def _advance_generation(study: Study) -> str:
+    if study.source == Study.Source.EXTERNAL:
+        complete_external(study, current_manifest(study))
+        return "every comparison is there"
     gaps = plan_comparisons(study, current_manifest(study))
     if gaps:
         more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""

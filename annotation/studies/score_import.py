@@ -12,6 +12,7 @@ from django.db import transaction
 
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.texts import read_text
+from annotation.voting.opening import refuse_half_made
 from generation.refusals import Refused
 from scoring.models import SetScore
 from scoring.scores import record_imported_scores
@@ -44,6 +45,7 @@ def import_scores(*, study: Study, path: Path, metric: str) -> ScoreImport:
     finite numbers, and other values than those that stand under the metric. Then nothing is stored. The same file
     again changes nothing.
     """
+    refuse_half_made(study)
     comparisons = {
         _plain(comparison.prompt.text): comparison
         for comparison in Comparison.objects.filter(study=study).select_related("prompt")

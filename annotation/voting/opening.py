@@ -7,6 +7,7 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Study
 from annotation.voting.rules import VotingRules
+from generation.refusals import Refused
 
 
 class Closure(StrEnum):
@@ -35,3 +36,9 @@ def sentence(reason: Closure) -> str:
         Closure.PAUSED: _("This study is paused; please come back later with the same link."),
         Closure.CLOSED: _("This study is closed and takes no more votes; thank you."),
     }[reason]
+
+
+def refuse_half_made(study: Study) -> None:
+    """Raise `Refused` for an external study that lacks comparisons still: files name prompts that it has not."""
+    if study.source == Study.Source.EXTERNAL and study.state == Study.State.GENERATING:
+        raise Refused(f"{study} is still being made; try again in a minute, or run create_study with its file again.")

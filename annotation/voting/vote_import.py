@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting import slots
 from annotation.voting.bulk_rows import insert_rows
+from annotation.voting.opening import refuse_half_made
 from annotation.voting.rules import VotingRules
 from annotation.voting.vote_file import FileVote, StudyWords, VoteFileFault, plain, read_votes
 from generation.refusals import Refused
@@ -37,6 +38,7 @@ def import_votes(*, study: Study, path: Path, rules: VotingRules, now: datetime)
     An external study makes room for every vote; a live one takes no more than its overlap. Raises
     `VoteFileFault` with every fault by its line, and `Refused` where the study takes no votes from files.
     """
+    refuse_half_made(study)
     votes = read_votes(path, _words(study, rules))
     with transaction.atomic():
         # One import of a study at a time; the second finds what the first stored.

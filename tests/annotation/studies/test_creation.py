@@ -1,11 +1,23 @@
 """A study is made from a manifest, once."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
+from annotation.studies import comparisons
+from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import create_study
 from annotation.studies.manifest import sha256
+from annotation.studies.score_import import import_scores
+from annotation.studies.upkeep import keep_up
+from annotation.voting import slices
+from annotation.voting.vote_import import import_votes
 from generation.models import DiffusionModel, ImageSet
 from generation.refusals import Refused
 from tests.factories import make_manifest, make_study
@@ -71,3 +83,78 @@ def test_the_factory_gives_every_state(source: str, state: str) -> None:
     study = make_study(source=source, state=state)
     assert study.state == ("closed" if source == "external" else state)
     assert study.comparisons.count() == (0 if (source, state) == ("images", "draft") else 3)
+
+
+@pytest.fixture
+def two_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows a transaction, however fast the machine is."""
+    monkeypatch.setattr(slices, "FIRST_SIZE", 2)
+    monkeypatch.setattr(slices, "next_size", lambda *_args, **_options: 2)
+
+
+class Killed(BaseException):
+    """kill -9, as far as a test can have it."""
+
+
+@pytest.fixture
+def half_made(two_a_slice: None, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """An external study of seven prompts whose process died after two slices."""
+    whole, done = comparisons._plan_some, list[Any]()
+
+    def dying(*args: Any) -> None:
+        if len(done) == 2:
+            raise Killed
+        done.append(whole(*args))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(comparisons, "_plan_some", dying)
+        with pytest.raises(Killed):
+            create_study(manifest=make_manifest(source="external", comparisons=7))
+    study = Study.objects.get()
+    assert (study.state, study.comparisons.count(), study.events.count()) == (Study.State.GENERATING, 4, 0)
+    return study
+
+
+def is_whole(study: Study) -> bool:
+    study.refresh_from_db()
+    assert list(study.events.values_list("verb", flat=True)) == ["created"]
+    positions = list(study.comparisons.values_list("position", flat=True))
+    return study.state == Study.State.CLOSED and positions == list(range(7))
+
+
+def test_the_tick_completes_an_external_study_whose_process_died(half_made: Study) -> None:
+    for _ in range(2):
+        keep_up(timezone.now())
+    assert is_whole(half_made)
+
+
+def test_the_same_file_again_completes_it_and_another_one_is_refused(half_made: Study) -> None:
+    with pytest.raises(Refused, match="exists already"):
+        create_study(manifest=make_manifest(source="external", comparisons=8))
+    assert create_study(manifest=make_manifest(source="external", comparisons=7)) == half_made
+    assert is_whole(half_made)
+    with pytest.raises(Refused, match="exists already"):
+        create_study(manifest=make_manifest(source="external", comparisons=7))
+
+
+def test_half_a_study_takes_no_votes_and_no_scores(half_made: Study, tmp_path: Path) -> None:
+    (tmp_path / "file.csv").write_text("")
+    rules = current_manifest(half_made).voting_rules()
+    with pytest.raises(Refused, match="is still being made"):
+        import_votes(study=half_made, path=tmp_path / "file.csv", rules=rules, now=timezone.now())
+    with pytest.raises(Refused, match="is still being made"):
+        import_scores(study=half_made, path=tmp_path / "file.csv", metric="m")
+
+
+@pytest.mark.parametrize("source", ["external", "generated"])
+def test_planning_asks_about_as_often_for_forty_prompts_as_for_two(source: str) -> None:
+    counts = []
+    for number in (2, 40):
+        manifest = make_manifest(source=source, comparisons=number, slug=f"study-{number}")
+        study = create_study(manifest=make_manifest(source="generated", slug=f"study-{number}"))
+        with CaptureQueriesContext(connection) as asked:
+            plan_comparisons(study, manifest)
+        counts.append(len(asked))
+        assert study.comparisons.count() == number
+    # SQLite takes 999 values a statement, so a long INSERT is two or three.
+    assert counts[1] < counts[0] + 8 < 45
