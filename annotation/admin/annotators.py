@@ -1,8 +1,9 @@
 """Who takes part, with how many votes; what they chose is nowhere here."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
@@ -12,6 +13,10 @@ from annotation.models import Annotator, Assignment, Vote
 MADE = ("kind", "state", "invitation", "votes", "created_at", "finished_at")
 
 
+def _may_change(request: HttpRequest) -> bool:
+    return cast(User, request.user).has_perm("annotation.change_study")
+
+
 @admin.register(Annotator)
 class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
     """Adding one invites them; the label is all that can be changed."""
@@ -19,9 +24,15 @@ class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
     list_display = ("__str__", "study", "kind", "state", "votes", "created_at")
     list_filter = ("kind", "state", "study")
     list_select_related = ("study",)
-    search_fields = ("label", "external_id")
-    fields = ("study", "label", *MADE)
     actions = None
+
+    def get_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
+        """The link is a credential: it is for accounts that may change studies, as on the study's page."""
+        return ("study", "label", *(name for name in MADE if name != "invitation" or _may_change(request)))
+
+    def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
+        """A platform's id is personal: a search by others would confirm a guess."""
+        return ("label", "external_id") if _may_change(request) else ("label",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
         """With the number of standing votes."""

@@ -25,7 +25,7 @@ from annotation.studies.verbs import verbs_for
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
 from annotation.web.forms import InvitationForm, ReturnedForm
 from annotation.web.reported import waiting_count
-from annotation.web.staff import staff_page
+from annotation.web.staff import CHANGE, staff_page
 
 MOST_ANNOTATORS_LISTED = 200
 
@@ -63,6 +63,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         held_count=_count_of(Assignment.State.LEASED),
     )
     manifest, counts = current_manifest(study), progress(study)
+    may_change = request.user.has_perm(CHANGE)
     return {
         "study": study,
         "manifest": manifest,
@@ -71,7 +72,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "rule_counts": rule_counts(study),
         "alarms": alarms(study),
         "verbs": verbs_for(study),
-        "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])),
+        "may_change": may_change,
+        "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": listed[:MOST_ANNOTATORS_LISTED],
         "people_count": people.count(),
         "has_reports": ImageReport.objects.filter(assignment__comparison__study=study).exists(),

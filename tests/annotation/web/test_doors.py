@@ -1,0 +1,179 @@
+"""Who may see and do what: every address, as a stranger, an annotator, staff who only look, and a researcher."""
+
+import io
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.http import HttpResponseBase
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver, reverse
+from django.utils import timezone
+
+from annotation.models import Annotator, Answer, ImageReport, Study
+from annotation.studies.current import current_manifest
+from annotation.voting.annotators import invite
+from annotation.voting.assignment import next_assignment
+from annotation.web import urls
+from annotation.web.staff import CHANGE, DOORS, LOOK
+from tests.annotation.reports.studies import crossed
+from tests.annotation.reports.studies import make_study as make_voted_study
+from tests.factories import make_researcher, make_study
+
+pytestmark = pytest.mark.django_db
+EVERYBODY = ("", "api/v1/", "i/", "a/", "join/", "resume/")  # addresses for annotators and strangers begin with these
+PLATFORM = {"id_parameter": "PROLIFIC_PID", "other_parameters": ["SESSION_ID"]}
+PERSONAL = {"external_id": "5f0c1d2e3b", "platform_parameters": {"SESSION_ID": "session-77aa"}}
+
+
+@pytest.fixture
+def study() -> Study:
+    """An open study with a personal link, a visitor of the open link, answers, and a reported image."""
+    study = make_study(images_per_set=2, platform=PLATFORM, analysis={"resamples": 100})
+    annotator = give_personal_data(invite(study=study, label="Ada"))
+    manifest = current_manifest(study)
+    held = next_assignment(annotator=annotator, rules=manifest.voting_rules(), now=timezone.now()).assignment
+    assert held is not None
+    ImageReport.objects.create(assignment=held, image_id=held.left_images[0], kind="failed", reported_at=timezone.now())
+    return study
+
+
+def give_personal_data(annotator: Annotator) -> Annotator:
+    for name, value in PERSONAL.items():
+        setattr(annotator, name, value)
+    annotator.save()
+    for page, name, value in (("questions", "age", "quite-old-34"), ("comment", "", "a free remark")):
+        Answer.objects.create(annotator=annotator, page=page, name=name, value=value, answered_at=timezone.now())
+    return annotator
+
+
+def secrets_of(study: Study) -> list[str]:
+    found = [study.open_link_token, "session-77aa", "quite-old-34", "a free remark"]
+    for annotator in study.annotators.all():
+        found += [annotator.token, annotator.resume_code, annotator.external_id]
+    return [one for one in found if one]
+
+
+@pytest.fixture
+def researcher() -> Client:
+    return logged_in(make_researcher())
+
+
+@pytest.fixture
+def viewer() -> Client:
+    """Staff who may look at everything and change nothing."""
+    user = User.objects.create_user("viewer", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return logged_in(user)
+
+
+def logged_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def patterns(found: list[Any], before: str = "") -> Iterator[tuple[str, URLPattern]]:
+    """Each address below these, as its route and its pattern."""
+    for one in found:
+        route = before + str(one.pattern)
+        if isinstance(one, URLResolver):
+            yield from patterns(one.url_patterns, route)
+        else:
+            yield route, one
+
+
+def address(name: str, study: Study) -> str:
+    """The address of this name, in the study where it names one."""
+    report = ImageReport.objects.filter(assignment__comparison__study=study).first()
+    values = {"slug": study.slug, "verb": "pause", "annotator_id": study.annotators.earliest("pk").pk}
+    values |= {"report_id": report.pk if report else 1, "position": 0, "decision": "set-aside", "name": "agreement"}
+    values |= {"report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
+    (pattern,) = (pattern for _, pattern in patterns(urls.urlpatterns) if pattern.name == name)
+    return reverse(name, kwargs={key: values[key] for key in pattern.pattern.converters})
+
+
+def status(client: Client, method: str, place: str) -> int:
+    """The status of an answer that is read to its end: a file that is not stays open."""
+    response = getattr(client, method)(place)
+    text(response)
+    return int(response.status_code)
+
+
+def text(response: HttpResponseBase) -> str:
+    """Everything that an answer says, also within archives and tables."""
+    body = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
+    if body.startswith(b"PK"):
+        with zipfile.ZipFile(io.BytesIO(body)) as archive:
+            return "".join(unpacked(archive.read(name)) for name in archive.namelist())
+    return unpacked(body) + str(response.headers)
+
+
+def unpacked(body: bytes) -> str:
+    if body.startswith(b"PAR1"):
+        return str(pq.read_table(io.BytesIO(body)).to_pylist())
+    return body.decode(errors="replace")
+
+
+def test_every_address_is_in_the_table_or_for_everybody() -> None:
+    found = {pattern.name: route for route, pattern in patterns(urls.urlpatterns)}
+    staff = {name for name, route in found.items() if not route.startswith(EVERYBODY[1:]) and route}
+    assert staff == set(DOORS), "a new address for staff gets a line in annotation.web.staff.DOORS"
+    roots = {str(one.pattern) for one in get_resolver().url_patterns if isinstance(one, URLResolver)}
+    assert roots == {"admin/", "accounts/", "accounts/2fa/", ""}, "a new part of the site is walked here, too"
+
+
+def test_the_table_holds_for_each_kind_of_visitor(study: Study, viewer: Client, researcher: Client) -> None:
+    annotator, outsider = Client(), logged_in(User.objects.create_user("outsider"))
+    annotator.get(f"/a/{study.annotators.earliest('pk').token}/")
+    for name, needs in DOORS.items():
+        place = address(name, study)
+        for method, needed in (("get", needs.get), ("post", needs.post)):
+            for client, refused in ((Client(), 302), (annotator, 302), (outsider, 404)):
+                assert status(client, method, place) == (405 if needed is None else refused), (name, method)
+            expected = {None: {405}, CHANGE: {403}, LOOK: {200, 404, 409}}[needed]
+            assert status(viewer, method, place) in expected, (name, method)
+    study.refresh_from_db()
+    assert study.state == "open"
+    for name, needs in DOORS.items():
+        if needs.get is not None:
+            assert status(researcher, "get", address(name, study)) in {200, 404, 409}, name
+        if needs.post is not None:
+            assert status(researcher, "post", address(name, study)) not in {403, 405}, name
+
+
+def test_staff_who_only_look_meet_no_credential_and_no_answer(study: Study, viewer: Client, researcher: Client) -> None:
+    pages = [address(name, study) for name, needs in DOORS.items() if needs.get == LOOK]
+    person = study.annotators.earliest("pk")
+    for model, pk in (("study", study.pk), ("annotator", person.pk)):
+        pages += [reverse(f"admin:annotation_{model}_{page}", args=[pk]) for page in ("change", "history")]
+        pages += [reverse(f"admin:annotation_{model}_changelist")]
+    pages += [f"{pages[-1]}?q={person.external_id}", "/studies/plan/?study=study", "/admin/", "/api/v1/openapi.json"]
+    for page in pages:
+        shown = text(viewer.get(page)).replace(f"q={person.external_id}", "")
+        shown = shown.replace(f'value="{person.external_id}"', "")
+        assert [one for one in secrets_of(study) if one in shown] == [], page
+    assert ">Ada<" not in text(viewer.get(pages[-4])), "no guess of an id is confirmed"
+    shown = text(researcher.get(study.get_absolute_url()))
+    assert study.open_link_token in shown
+    assert person.token in shown
+
+
+def test_the_study_page_says_why_there_are_no_links(study: Study, viewer: Client, researcher: Client) -> None:
+    page, said = study.get_absolute_url(), "Links and answers are not shown to your account"
+    shown = viewer.get(page).content.decode()
+    assert said in shown
+    for act in ("invitations.csv", "answers.csv", "do/pause/", "invitations/", "free/", "returned/"):
+        assert f'{page}{act}"' not in shown
+    assert said not in researcher.get(page).content.decode()
+
+
+def test_no_download_of_a_report_names_a_person(viewer: Client) -> None:
+    study = make_voted_study(crossed([[4, 1], [1, 4]]))[0]
+    give_personal_data(study.annotators.earliest("pk"))
+    for name in ("json", "parquet", "bundle"):  # every format is written from what these hold
+        shown = text(viewer.get(reverse("report-file", args=[study.slug, name])))
+        assert [one for one in [*secrets_of(study), "person 0"] if one in shown] == [], name
