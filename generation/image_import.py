@@ -13,7 +13,7 @@ from pathlib import Path
 from django.db import IntegrityError, transaction
 
 from generation import renditions
-from generation.image_files import media, read_image, sweep
+from generation.image_files import media, read_image
 from generation.image_layouts import Fault, PromptFiles, read_layout, shown
 from generation.image_sets import (
     PreparedFile,
@@ -25,6 +25,7 @@ from generation.image_sets import (
 )
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.refusals import Refused
+from generation.whole_files import sweep
 
 
 @dataclass

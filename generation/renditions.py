@@ -5,8 +5,9 @@ from pathlib import PurePosixPath
 
 from PIL import Image, ImageOps
 
-from generation.image_files import media, open_image, sweep, write
+from generation.image_files import media, open_image
 from generation.models import GeneratedImage
+from generation.whole_files import sweep, write
 
 # Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, never enlarged.
 SIZES = {"grid": 160, "grid2x": 320, "zoom": 1024}

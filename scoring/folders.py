@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from generation.image_files import SUFFIXES, read_image
+from generation.image_files import read_image
+from generation.pictures import SUFFIXES
 from generation.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 

@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 from pytest_django.fixtures import Settings
 
-from generation.image_files import read_image, sweep, write
+from generation.image_files import read_image
 from generation.refusals import Refused
+from generation.whole_files import sweep, write
 from tests.generation.material import files_below, picture
 
 

@@ -1,0 +1,84 @@
+"""What a PNG file says of its colours outside an ICC profile, as an ICC profile. Pure.
+
+A colour-managed viewer obeys these chunks where there is no profile: sRGB first, then gAMA and cHRM together.
+"""
+
+import struct
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+SRGB_GAMMA = 0.45455
+SRGB_CHROMATICITY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue: x and y of each
+# libpng's own threshold: files say 0.45455 and mean sRGB, whose curve is not quite a power.
+GAMMA_THRESHOLD = 0.05
+CHROMATICITY_THRESHOLD = 0.002
+_D50 = (0.9642, 1.0, 0.8249)  # the white of an ICC profile
+_BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]])
+_SRGB_CURVE = (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045)
+
+Matrix = npt.NDArray[np.float64]
+
+
+def profile_of(info: Mapping[Any, Any]) -> bytes | None:
+    """The ICC profile that gAMA and cHRM amount to; None where they say sRGB, nothing, or nonsense.
+
+    `info` is Pillow's: gamma, chromaticity, srgb.
+    """
+    if "srgb" in info:
+        return None
+    gamma, chromaticity = info.get("gamma") or SRGB_GAMMA, info.get("chromaticity", SRGB_CHROMATICITY)
+    has_gamma = abs(gamma / SRGB_GAMMA - 1) > GAMMA_THRESHOLD
+    offset = max(abs(one - srgb) for one, srgb in zip(chromaticity, SRGB_CHROMATICITY, strict=True))
+    if not has_gamma and offset <= CHROMATICITY_THRESHOLD:
+        return None
+    try:
+        columns = _to_d50(chromaticity)
+        curve = _curve(3, _SRGB_CURVE) if not has_gamma else _curve(0, (1 / gamma,))
+        return _profile(columns, curve)
+    except (ZeroDivisionError, np.linalg.LinAlgError, struct.error):  # no such colours
+        return None
+
+
+def _xyz(x: float, y: float) -> Matrix:
+    return np.array([x / y, 1.0, (1 - x - y) / y])
+
+
+def _to_d50(chromaticity: Sequence[float]) -> Matrix:
+    """Linear RGB to XYZ under D50, adapted as ICC asks (Bradford): the three primaries as columns."""
+    white, *primaries = (_xyz(*chromaticity[start : start + 2]) for start in range(0, 8, 2))
+    columns = np.column_stack(primaries)
+    columns = columns * np.linalg.solve(columns, white)
+    cones = _BRADFORD @ np.array(_D50) / (_BRADFORD @ white)
+    adapted: Matrix = np.linalg.inv(_BRADFORD) @ np.diag(cones) @ _BRADFORD @ columns
+    return adapted
+
+
+def _fixed(value: float) -> bytes:
+    return struct.pack(">i", round(value * 65536))
+
+
+def _curve(kind: int, numbers: Sequence[float]) -> bytes:
+    return b"para" + bytes(4) + struct.pack(">HH", kind, 0) + b"".join(map(_fixed, numbers))
+
+
+def _point(values: Iterable[float]) -> bytes:
+    return b"XYZ " + bytes(4) + b"".join(map(_fixed, values))
+
+
+def _profile(columns: Matrix, curve: bytes) -> bytes:
+    """A display profile of three primaries and one curve (ICC.1, version 4)."""
+    text = "PNG".encode("utf-16-be")
+    name = b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(text), 28) + text + bytes(2)
+    tags = [(b"desc", name), (b"cprt", name), (b"wtpt", _point(_D50))]
+    tags += [(letter + b"XYZ", _point(columns[:, index])) for index, letter in enumerate((b"r", b"g", b"b"))]
+    tags += [(letter + b"TRC", curve) for letter in (b"r", b"g", b"b")]
+    offset, table, data = 128 + 4 + 12 * len(tags), struct.pack(">I", len(tags)), b""
+    for tag, content in tags:
+        table += struct.pack(">4sII", tag, offset + len(data), len(content))
+        data += content + bytes(-len(content) % 4)
+    size = offset + len(data)
+    head = struct.pack(">I4sI4s4s4s12s4s", size, bytes(4), 0x04000000, b"mntr", b"RGB ", b"XYZ ", bytes(12), b"acsp")
+    return (head + bytes(28) + b"".join(map(_fixed, _D50))).ljust(128, b"\0") + table + data
