@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.contrib.auth.models import Permission, User
+from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Comparison, Study
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.creation import create_study
 from annotation.studies.current import current_manifest
@@ -94,6 +95,17 @@ def put_in_state(study: Study, state: str) -> None:
         state=state, opened_at=now if was_opened else None, closed_at=now if state == State.CLOSED else None
     )
     study.refresh_from_db()
+
+
+def give_vote(annotator: Annotator, *, position: int = 0) -> Vote:
+    """A standing vote of the annotator, past the rules of voting."""
+    comparison = annotator.study.comparisons.get(position=position)
+    counts = {"slot_count": F("slot_count") + 1, "vote_count": F("vote_count") + 1}
+    Comparison.objects.filter(pk=comparison.pk).update(**counts)
+    assignment = Assignment.objects.create(
+        comparison=comparison, annotator=annotator, state="voted", left_model="a", leased_at=timezone.now()
+    )
+    return Vote.objects.create(assignment=assignment, choice="left")
 
 
 def make_researcher(password: str | None = None) -> User:

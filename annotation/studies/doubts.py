@@ -15,6 +15,7 @@ def doubts(manifest: Manifest) -> list[str]:
         _nothing_to_stop,
         _absent_paths,
         _same_model_twice,
+        _no_code_when_full,
     )
     return [sentence for check in checks for sentence in check(manifest)]
 
@@ -87,3 +88,13 @@ def _same_model_twice(manifest: Manifest) -> list[str]:
     if manifest.source != "generated" or settings_a != settings_b:
         return []
     return ["models.a and models.b have the same settings: their images will be the same, seed by seed."]
+
+
+def _no_code_when_full(manifest: Manifest) -> list[str]:
+    platform = manifest.platform
+    if not (platform.id_parameter and platform.complete_code) or platform.study_full_code:
+        return []
+    return [
+        "platform.study_full_code is missing: people whom the platform sends when the study is full get no code to go "
+        "back with."
+    ]

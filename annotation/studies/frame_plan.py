@@ -51,6 +51,7 @@ class PlatformPlan(Section):
     screened_out_code: Code = ""
     failed_checks_code: Code = ""
     withdrawn_code: Code = ""
+    study_full_code: Code = ""
 
     def leaving_address(self, code: str) -> str:
         """Where an annotator with this completion code goes back to; empty where the study file names no address."""

@@ -21,6 +21,8 @@ from scoring.encoder_spec import EncoderSpec
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
+# Keys that came later, which manifests from before do not have.
+LATER_KEYS = (("platform", "study_full_code"),)
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # One line in one spelling: prompts are lines of files, cells of tables and names of folders.
 PromptText = Annotated[
@@ -82,6 +84,11 @@ class Texts(Section):
     instructions: str = ""
     instructed: str = "To show that you are reading this, please choose the set called “{side}”, whatever it shows."
     debrief: str = ""
+
+    @property
+    def has_welcome(self) -> bool:
+        """Whether a page of welcome or consent comes before everything else."""
+        return bool(self.welcome or self.consent)
 
     @property
     def consent_sha256(self) -> str:
@@ -153,8 +160,16 @@ class Manifest(Section):
 
 
 def document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as JSON keeps it; `Manifest.model_validate` is its inverse."""
-    return manifest.model_dump(mode="json")
+    """The manifest as JSON keeps it; `Manifest.model_validate` is its inverse.
+
+    A key that came after the first release is absent while it has its default: the hash of a study file that does
+    not use it stays what it was.
+    """
+    plan = manifest.model_dump(mode="json")
+    for section, key in LATER_KEYS:
+        if plan[section][key] == getattr(type(getattr(manifest, section))(), key):
+            del plan[section][key]
+    return plan
 
 
 def sha256(manifest: Manifest) -> str:

@@ -1,15 +1,16 @@
 """Annotators: how they come into a study, and how their links lead back to them."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
-from django.utils.translation import gettext as _
 
-from annotation.models import Annotator, Assignment, Study
+from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import give_back, lock
 from annotation.voting.opening import closure, sentence
 from annotation.voting.prepared import Select, given
+from annotation.voting.room import NoRoom, NoRoomLeft, lack_of_votes_to_give
 from annotation.voting.rules import VotingRules
 from annotation.voting.turns import in_turn
 from annotation.voting.withdrawal import marker
@@ -26,35 +27,68 @@ def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> 
     return Annotator.objects.create(study=study, label=label, kind=kind)
 
 
-@in_turn
-def join(
-    *,
-    study: Study,
-    rules: VotingRules,
-    now: datetime,
-    external_id: str = "",
-    platform_parameters: Mapping[str, str] | None = None,
-) -> Annotator:
-    """A place for somebody who came through the study's open link.
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What somebody brings who takes part through the open link.
 
-    An external id (of a crowd platform) always leads to the same annotator, who keeps the parameters of the
-    first visit. Raises `Refused` when the study is not open, or when as many people take part as
-    `most_annotators` allows.
+    `token`: the link that the place will have, so that a form sent twice makes one place. `consent_sha256`: the hash
+    of the text that was agreed to; None if the study has no welcome page.
     """
+
+    external_id: str = ""
+    platform_parameters: Mapping[str, str] = field(default_factory=dict)
+    token: str = ""
+    consent_sha256: str | None = None
+
+
+@in_turn
+def join(*, study: Study, rules: VotingRules, now: datetime, arrival: Arrival | None = None) -> Annotator:
+    """A place for somebody who takes part through the study's open link: only then they are stored.
+
+    The same external id (of a crowd platform) and the same token always lead to the same annotator, who keeps what
+    came with the first visit. Raises `Refused` when the study is not open, and `NoRoomLeft`.
+    """
+    arrival = arrival or Arrival()
     # The lock makes those who come at once come one after the other, so that the limit holds.
     study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
-    if known := by_external_id(study=study, external_id=external_id):
+    if known := _known(study, arrival):
         return known
     if reason := closure(study=study, rules=rules, now=now):
         raise Refused(sentence(reason))
-    if rules.most_annotators is not None and _holding_a_place(study, rules, now).count() >= rules.most_annotators:
-        raise Refused(_("This study has all the annotators that it needs; thank you."))
-    return Annotator.objects.create(
+    if lack := no_room(study=study, rules=rules, now=now):
+        raise NoRoomLeft(lack)
+    made = Annotator(
         study=study,
         kind=Annotator.Kind.OPEN,
-        external_id=external_id,
-        platform_parameters=dict(platform_parameters or {}),
+        external_id=arrival.external_id,
+        platform_parameters=dict(arrival.platform_parameters),
     )
+    if arrival.token:
+        made.token = arrival.token
+    if arrival.consent_sha256 is not None:
+        made.welcomed_at, made.consent_sha256 = now, arrival.consent_sha256
+    made.save()
+    return made
+
+
+def _known(study: Study, arrival: Arrival) -> Annotator | None:
+    if known := by_external_id(study=study, external_id=arrival.external_id):
+        return known
+    mine = study.annotators.filter(token=arrival.token, kind=Annotator.Kind.OPEN)
+    return mine.select_related("study").first() if arrival.token else None
+
+
+def no_room(*, study: Study, rules: VotingRules, now: datetime) -> NoRoom | None:
+    """Why nobody more is let into the study by its open link, or None while somebody is."""
+    if lack := lack_of_votes_to_give(study=study, now=now):
+        return lack
+    if rules.most_annotators is None:
+        return None
+    people = _holding_a_place(study, rules, now)
+    if people.count() < rules.most_annotators:
+        return None
+    finished = people.filter(state=Annotator.State.FINISHED)
+    return NoRoom.FULL if finished.count() >= rules.most_annotators else NoRoom.HELD
 
 
 def _holding_a_place(study: Study, rules: VotingRules, now: datetime) -> QuerySet[Annotator]:
@@ -87,6 +121,12 @@ def by_resume_code(code: str) -> Annotator | None:
     """The person who was given this code, however it was typed: blanks, hyphens and case do not matter."""
     plain = "".join(character for character in code.upper() if character.isalnum())
     return Annotator.objects.select_related("study").filter(resume_code=plain, kind__in=PEOPLE).first()
+
+
+def has_voted(annotator: Annotator) -> bool:
+    """Whether a vote of the annotator is kept, on a comparison or a check: practice and what was undone are none."""
+    votes = Vote.objects.filter(assignment__annotator=annotator).exclude(state=Vote.State.SUPERSEDED)
+    return votes.exclude(assignment__kind=Assignment.Kind.PRACTICE).exists()
 
 
 def read_instructions(*, annotator: Annotator, now: datetime) -> None:

@@ -21,6 +21,7 @@ from generation.refusals import Refused
 # How often a page that waits for the researcher looks again.
 LOOK_AGAIN_SECONDS = 60
 WAITING = (Place.NOT_YET_OPEN, Place.PAUSED, Place.CLOSED)
+OUTCOMES = (Place.END, Place.STUDY_FULL, Place.SCREENED_OUT, Place.WITHDRAWN)
 STOPPABLE = (Place.COMPARISONS, Place.BREAK)
 
 
@@ -31,7 +32,7 @@ def visit(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> Htt
     due = place(annotator=annotator, manifest=manifest, now=timezone.now())
     if due == Place.COMPARISONS:
         return _comparisons(request, annotator, manifest)
-    if due in (Place.END, Place.SCREENED_OUT, Place.WITHDRAWN):
+    if due in OUTCOMES:
         return _outcome(request, annotator, manifest, due)
     if due in WAITING:
         context = frame.page_context(annotator, manifest) | {
@@ -115,7 +116,7 @@ def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest)
 
 
 def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Place) -> HttpResponse:
-    code = _completion_code(annotator, manifest)
+    code = _completion_code(annotator, manifest, due)
     context = frame.page_context(annotator, manifest) | {
         "debrief": markdown.render(manifest.texts.debrief),
         "has_finished": annotator.state == Annotator.State.FINISHED,
@@ -126,11 +127,13 @@ def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due
     return render(request, f"web/annotator/{due}.html", context)
 
 
-def _completion_code(annotator: Annotator, manifest: Manifest) -> str:
+def _completion_code(annotator: Annotator, manifest: Manifest, due: Place) -> str:
     """What the platform is told of the annotator's outcome; empty while there is none."""
     platform = manifest.platform
     if annotator.screened_out_for == Annotator.Screening.ATTENTION:
         return platform.failed_checks_code
+    if due == Place.STUDY_FULL:
+        return platform.study_full_code
     codes = {
         Annotator.State.FINISHED: platform.complete_code,
         Annotator.State.SCREENED_OUT: platform.screened_out_code,

@@ -52,7 +52,7 @@ def step(due: Place) -> Callable[[AnnotatorView], Callable[[HttpRequest, str], H
 def show(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Place) -> HttpResponse:
     """The page that is due, as it looks before anything was typed."""
     extra: dict[Place, Callable[[], dict[str, Any]]] = {
-        Place.WELCOME: lambda: _welcome_context(manifest),
+        Place.WELCOME: lambda: welcome_context(manifest),
         Place.QUESTIONS: lambda: {"form": QuestionsForm(manifest.frame.questions)},
         Place.INSTRUCTIONS: lambda: instructions_context(annotator, manifest),
         Place.PRACTICE: lambda: _practice_context(annotator),
@@ -170,7 +170,8 @@ def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, 
     }
 
 
-def _welcome_context(manifest: Manifest) -> dict[str, Any]:
+def welcome_context(manifest: Manifest) -> dict[str, Any]:
+    """The words of welcome and consent."""
     texts = manifest.texts
     return {
         "welcome": markdown.render(texts.welcome),

@@ -19,6 +19,7 @@ from annotation.voting import annotators
 from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.opening import Closure, closure
 from annotation.voting.practice import practice_count
+from annotation.voting.room import has_all_votes
 from annotation.voting.search_statements import ANSWERED
 
 
@@ -38,6 +39,7 @@ class Place(StrEnum):
     BREAK = "break"
     COMPARISONS = "comparisons"
     COMMENT = "comment"
+    STUDY_FULL = "study_full"
     END = "end"
 
 
@@ -51,17 +53,28 @@ def place(*, annotator: Annotator, manifest: Manifest, now: datetime) -> Place:
     if state in (Annotator.State.WITHDRAWN, Annotator.State.SCREENED_OUT):
         return Place(state)
     if state == Annotator.State.FINISHED:
-        is_asked = manifest.frame.asks_comment and not _has_answered(annotator, Answer.Page.COMMENT)
-        return Place.COMMENT if is_asked else Place.END
+        return _way_out(annotator, manifest)
     if reason := closure(study=annotator.study, rules=manifest.voting_rules(), now=now):
         return Place(reason)
-    return _way_in(annotator, manifest) or (Place.BREAK if breaks_due(annotator, manifest) else Place.COMPARISONS)
+    if way_in := _way_in(annotator, manifest):
+        # Nobody reads and practises for comparisons that are all done.
+        is_in_vain = has_all_votes(annotator.study) and not annotators.has_voted(annotator)
+        return Place.STUDY_FULL if is_in_vain else way_in
+    return Place.BREAK if breaks_due(annotator, manifest) else Place.COMPARISONS
+
+
+def _way_out(annotator: Annotator, manifest: Manifest) -> Place:
+    """What follows the comparisons; for somebody who found none to vote on, that the study has all it needs."""
+    if not annotators.has_voted(annotator):
+        return Place.STUDY_FULL
+    is_asked = manifest.frame.asks_comment and not _has_answered(annotator, Answer.Page.COMMENT)
+    return Place.COMMENT if is_asked else Place.END
 
 
 def _way_in(annotator: Annotator, manifest: Manifest) -> Place | None:
     """The first page before the comparisons that the annotator has not left yet."""
     frame, texts = manifest.frame, manifest.texts
-    if (texts.welcome or texts.consent) and not annotator.welcomed_at:
+    if texts.has_welcome and not annotator.welcomed_at:
         return Place.WELCOME
     if frame.questions and not _has_answered(annotator, Answer.Page.QUESTIONS):
         return Place.QUESTIONS

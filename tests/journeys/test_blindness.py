@@ -90,7 +90,8 @@ def session(page: Page, server: str, scene: Scene) -> list[Received]:
 
     page.route("**/*", collect)
     page.goto(f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
-    page.get_by_role("button", name="Start").click()
+    page.get_by_role("button", name="I agree and take part").click()
+    expect(page.get_by_label("How old are you?")).to_be_visible()
     Annotator.objects.update(seed=20240412)  # the orders are drawn from it
     come_to_the_comparisons(page)
     vote_on_everything(page)
@@ -101,8 +102,7 @@ def session(page: Page, server: str, scene: Scene) -> list[Received]:
 
 
 def come_to_the_comparisons(page: Page) -> None:
-    """Consent, questions, worked examples, practice with its feedback, the check."""
-    page.get_by_role("button", name="I agree and take part").click()
+    """Questions, worked examples, practice with its feedback, the check."""
     page.get_by_label("How old are you?").fill("34")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Worked examples")).to_be_visible()

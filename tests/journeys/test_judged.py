@@ -40,7 +40,6 @@ def whole_study(page: Page, link: str, press: Callable[[Locator], None], choose:
         return page.get_by_role("button", name=name, exact=True)
 
     page.goto(link)
-    press(button("Start"))
     press(button("I agree and take part"))
     press(page.get_by_label("How old are you?"))
     page.keyboard.type("34")

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from annotation.models import Annotator, Study
 from tests.annotation.web.scenes import Scene, draw_study
+from tests.factories import give_vote
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
@@ -38,6 +39,7 @@ def test_whoever_has_finished_is_thanked_even_after_the_study_closed(
 ) -> None:
     annotator = scene.invite("first")
     Annotator.objects.update(state=Annotator.State.FINISHED)
+    give_vote(annotator)
     Study.objects.update(state=Study.State.CLOSED, closed_at=timezone.now())
     page.goto(f"{server}/a/{annotator.token}/")
     expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")

@@ -157,8 +157,10 @@ def visit_the_states(tour: Tour) -> None:
     tour.stop("nothing-left")
     tour.page.context.clear_cookies()
     tour.go(f"/join/{scene.study.open_link_token}/")
-    tour.press("Start")
-    tour.stop("full")
+    tour.stop("all-held")
+    scene.study.annotators.update(state=Annotator.State.FINISHED)
+    tour.go(f"/join/{scene.study.open_link_token}/")
+    tour.stop("study-full")
 
 
 def visit_the_comparisons(tour: Tour) -> None:
@@ -232,7 +234,6 @@ def visit_the_frame(tour: Tour) -> None:
     tour.go(f"/join/{scene.study.open_link_token}/")
     tour.stop("frame-no-id")
     tour.go(f"/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
-    tour.press("Start")
     tour.stop("frame-welcome")
     tour.press("I agree and take part")
     tour.press("Continue")

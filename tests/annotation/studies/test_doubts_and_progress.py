@@ -36,6 +36,11 @@ from tests.factories import make_manifest, make_study
         ({"annotation": {"early_stopping": True, "overlap": 2}}, "early_stopping saves nothing at an overlap of 2"),
         ({"analysis": {"primary_endpoint": "half"}, "annotation": {"ties": True}}, ""),
         ({"analysis": {"primary_endpoint": "half"}, "annotation": {"overlap": 4}}, ""),
+        (
+            {"platform": {"id_parameter": "ID", "complete_code": "C1"}},
+            "platform.study_full_code is missing: people whom the platform sends when the study is full",
+        ),
+        ({"platform": {"id_parameter": "ID", "complete_code": "C1", "study_full_code": "C2"}}, ""),
         ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint: there is no /no/clip on this machine"),
     ],
 )

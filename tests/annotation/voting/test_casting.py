@@ -6,7 +6,7 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.voting.annotators import by_resume_code, by_token, invite, join, read_instructions
+from annotation.voting.annotators import Arrival, by_resume_code, by_token, invite, join, read_instructions
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import (
     Ballot,
@@ -242,19 +242,19 @@ def test_the_open_link_makes_a_place_each_time_but_one_for_each_external_id(stud
     first = join(study=study, rules=RULES, now=NOON)
     assert (first.kind, first.label) == ("open", "")
     assert join(study=study, rules=RULES, now=NOON) != first
-    crowd = join(study=study, rules=RULES, now=NOON, external_id="crowd-7")
-    assert join(study=study, rules=RULES, now=NOON, external_id="crowd-7") == crowd
+    crowd = join(study=study, rules=RULES, now=NOON, arrival=Arrival("crowd-7"))
+    assert join(study=study, rules=RULES, now=NOON, arrival=Arrival("crowd-7")) == crowd
 
 
 def test_the_open_link_closes_with_the_study_and_when_it_is_full(study: Study) -> None:
     rules = replace(RULES, most_annotators=1)
-    known = join(study=study, rules=rules, now=NOON, external_id="crowd-7")
-    with pytest.raises(Refused, match="all the annotators"):
+    known = join(study=study, rules=rules, now=NOON, arrival=Arrival("crowd-7"))
+    with pytest.raises(Refused, match="Others are working"):
         join(study=study, rules=rules, now=NOON)
     Study.objects.update(state="paused")
     with pytest.raises(Refused, match="paused"):
         join(study=study, rules=RULES, now=NOON)
-    assert join(study=study, rules=rules, now=NOON, external_id="crowd-7") == known
+    assert join(study=study, rules=rules, now=NOON, arrival=Arrival("crowd-7")) == known
 
 
 def test_a_simulated_annotator_takes_nobody_s_place(study: Study) -> None:

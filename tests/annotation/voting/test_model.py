@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.db.models import F
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -24,10 +25,11 @@ from annotation.models import Annotator, Assignment, Comparison, ImageReport, St
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.voting import slots
-from annotation.voting.annotators import free_leases, join
+from annotation.voting.annotators import free_leases, invite, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
 from annotation.voting.image_reports import give_out_again, report_image
+from annotation.voting.room import NoRoomLeft
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
@@ -100,8 +102,16 @@ class Voting(RuleBasedStateMachine):
         return self.join()
 
     def join(self) -> Annotator:
-        """A new annotator, with a seed that is the same whenever the example is run again."""
-        annotator = join(study=self.study, rules=self.voting_rules, now=self.now)
+        """A new annotator, with a seed that is the same whenever the example is run again.
+
+        By a personal link if the open one lets nobody in, which is only so while no comparison is free.
+        """
+        try:
+            annotator = join(study=self.study, rules=self.voting_rules, now=self.now)
+        except NoRoomLeft:
+            is_open = self.study.comparisons.filter(parked_at=None, decided_at=None)
+            assert not is_open.filter(slot_count__lt=F("overlap")).exists()
+            annotator = invite(study=self.study, label="")
         annotator.seed = self.study.annotators.count()
         annotator.save(update_fields=["seed"])
         return annotator

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Answer, Assignment, Study, Vote
 from annotation.voting import frame
-from annotation.voting.annotators import by_external_id, free_leases, join
+from annotation.voting.annotators import Arrival, by_external_id, free_leases, join
 from annotation.voting.assignment import expire_leases, next_assignment
 from annotation.voting.casting import Ballot, cast_vote
 from annotation.voting.practice import answer_practice, practice
@@ -30,7 +30,7 @@ def vote(annotator: Annotator) -> None:
 
 def given(study: Study) -> Annotator:
     """An annotator of whom there is everything that can be: votes, a lease, practice, answers, consent."""
-    annotator = join(study=study, rules=RULES, now=NOON, external_id="p1", platform_parameters={"SESSION_ID": "s1"})
+    annotator = join(study=study, rules=RULES, now=NOON, arrival=Arrival("p1", {"SESSION_ID": "s1"}))
     frame.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
     frame.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
     answer_practice(assignment=practice(annotator=annotator, number=0, now=NOON), choice="left", now=NOON)
@@ -63,7 +63,7 @@ def test_the_same_person_does_not_come_back_as_another() -> None:
     study = make_study(comparisons=4, overlap=2, images=4)
     tombstone = withdraw(annotator=given(study), until=None, now=NOON)
     assert by_external_id(study=study, external_id="p1") == tombstone
-    assert join(study=study, rules=RULES, now=NOON, external_id="p1") == tombstone
+    assert join(study=study, rules=RULES, now=NOON, arrival=Arrival("p1")) == tombstone
     assert by_external_id(study=study, external_id=tombstone.external_id + "x") is None
     with pytest.raises(Refused, match="has left the study"):
         next_assignment(annotator=tombstone, rules=RULES, now=NOON)

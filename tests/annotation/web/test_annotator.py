@@ -12,7 +12,7 @@ from annotation.voting.annotators import invite, join
 from annotation.web import joining
 from annotation.web.markdown import render
 from annotation.web.visiting import Place, place
-from tests.factories import make_manifest, make_study, put_in_state
+from tests.factories import give_vote, make_manifest, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db
 
@@ -42,6 +42,8 @@ def test_the_link_leads_to_the_page_that_is_due(annotator: Annotator) -> None:
         put_in_state(annotator.study, state)
         assert due(annotator) == expected
     annotator.state = Annotator.State.FINISHED
+    assert due(annotator) == Place.STUDY_FULL, "finished without a vote: nothing was left"
+    give_vote(annotator)
     assert due(annotator) == Place.END
     annotator.state = Annotator.State.WITHDRAWN
     assert due(annotator) == Place.WITHDRAWN
@@ -112,6 +114,7 @@ def test_the_study_s_own_texts_are_markdown_without_html(client: Client) -> None
     assert "<strong>well</strong>" in page
     assert "<script>alert" not in page
     Annotator.objects.update(state=Annotator.State.FINISHED)
+    give_vote(annotator)
     assert "<em>lighthouses</em>" in client.get(f"/a/{annotator.token}/").content.decode()
 
 

@@ -14,7 +14,7 @@ from annotation.models import Annotator, Answer, Assignment, Study, Vote
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
-from tests.factories import make_researcher, make_study
+from tests.factories import give_vote, make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
 FRAME: dict[str, Any] = {
@@ -40,6 +40,7 @@ PLATFORM = {
     "screened_out_code": "SCREEN2",
     "failed_checks_code": "FAILED3",
     "withdrawn_code": "GONE4",
+    "study_full_code": "FULL5",
 }
 TEXTS = {"welcome": "# Welcome", "consent": "You may *stop* at any time.", "debrief": "It was about likeness."}
 WRONG = {"check1": "beauty", "check2": "sets"}
@@ -229,6 +230,8 @@ def test_each_outcome_has_its_own_code_and_no_other(annotator: Annotator) -> Non
     Annotator.objects.update(state="screened_out", screened_out_for="comprehension")
     assert shown() == {"SCREEN2"}
     Annotator.objects.update(state="finished", screened_out_for="")
+    assert shown() == {"FULL5"}, "nothing was left to vote on"
+    give_vote(annotator)
     Answer.objects.create(annotator=annotator, page="comment", answered_at=timezone.now())
     assert shown() == {"DONE1"}
     visitor.send("withdraw/", confirmed="yes")
@@ -303,11 +306,7 @@ def test_the_last_vote_is_undone_from_the_pages_that_follow_it(annotator: Annota
 def test_a_closed_study_offers_no_undo(annotator: Annotator) -> None:
     Annotator.objects.update(state="finished")
     Answer.objects.create(annotator=annotator, page="comment", answered_at=timezone.now())
-    comparison = annotator.study.comparisons.get(position=0)
-    assignment = Assignment.objects.create(
-        comparison=comparison, annotator=annotator, state="voted", left_model="a", leased_at=timezone.now()
-    )
-    Vote.objects.create(assignment=assignment, choice="left")
+    give_vote(annotator)
     assert "Undo the last vote" in Visitor(annotator).see()
     Study.objects.update(state="closed", closed_at=timezone.now())
     assert "Undo the last vote" not in Visitor(annotator).see()
@@ -333,13 +332,14 @@ def test_the_platforms_id_leads_to_one_place(client: Client, study: Study) -> No
     link = f"/join/{study.open_link_token}/?PROLIFIC_PID=5f9aa&STUDY_ID=s1&SESSION_ID=v1"
     assert "The id that the platform gave you" in client.get(link).content.decode()
     assert not Annotator.objects.exists()
-    first = client.post(link)
+    agreed = {"consent_sha256": current_manifest(study).texts.consent_sha256}
+    first = client.post(link, agreed)
     annotator = Annotator.objects.get()
     assert first["Location"] == f"/a/{annotator.token}/"
     assert (annotator.external_id, annotator.platform_parameters) == ("5f9aa", {"STUDY_ID": "s1", "SESSION_ID": "v1"})
-    for again in (Client().get(link.replace("v1", "v2")), Client().post(link)):
+    for again in (Client().get(link.replace("v1", "v2")), Client().post(link, agreed)):
         assert again["Location"] == f"/a/{annotator.token}/"
-    other = client.post(link.replace("5f9aa", "5f9bb"))
+    other = client.post(link.replace("5f9aa", "5f9bb"), agreed)
     assert other["Location"] != first["Location"], "another person on the same device"
     assert Annotator.objects.count() == 2
 
