@@ -138,7 +138,10 @@ def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
         Row("Votes wanted for each comparison", count(plan["overlap"])),
         Row("Comparisons close once their winner is certain", "yes" if plan["early_stopping"] else "no"),
         Row("Given out first", GIVEN_OUT_FIRST[plan["allocation"]]),
-        Row("Comparisons for each annotator", count(plan["comparisons_per_annotator"])),
+        Row(
+            "Comparisons for each annotator, at most",
+            count(min(plan["comparisons_per_annotator"], len(manifest["prompts"]))),
+        ),
         Row("Ties may be voted", "yes" if plan["ties"] else "no"),
         Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),
         Row("Primary endpoint", manifest["analysis"]["primary_endpoint"]),

@@ -39,7 +39,7 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Comparisons and checks planned."""
+        """Comparisons and checks planned: it stays as it is, whatever becomes of them."""
         return self.quota + self.checks.planned_count
 
     @property
@@ -75,6 +75,11 @@ def progress_of(annotator: Annotator, rules: VotingRules, live: Iterable[Assignm
     checks = checks_of(annotator, quota=quota, rules=rules.quality)
     left_lead = 2 * lefts - assignment_count
     return Progress(assignment_count, left_lead, answered_count, held_count, quota, last_position, checks)
+
+
+def most_shown(annotator: Annotator, rules: VotingRules) -> int:
+    """How many comparisons the annotator is shown at most, checks among them: the one number that every page says."""
+    return progress_of(annotator, rules).total
 
 
 def lease_another(

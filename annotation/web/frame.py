@@ -14,6 +14,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting import annotators, frame, withdrawal
 from annotation.voting import practice as practising
 from annotation.voting.known_order import seeded_pair
+from annotation.voting.search import most_shown
 from annotation.web import markdown
 from annotation.web.frame_forms import CheckForm, CommentForm, QuestionsForm
 from annotation.web.images import addresses
@@ -162,6 +163,7 @@ def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, 
     ]
     return {
         "instructions": markdown.render(manifest.texts.instructions),
+        "most_shown": most_shown(annotator, manifest.voting_rules()),
         "has_begun": annotator.instructions_read_at is not None,
         "examples": [
             _pair_context(annotator, pair.left_images, pair.right_images, pair.consistent_side, pair.replaced_count)

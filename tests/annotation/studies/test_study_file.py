@@ -429,3 +429,12 @@ def test_every_key_of_the_file_is_written_back() -> None:
     for key in file_keys():
         if key not in ("prompts.file", "models.a.lora_scale"):
             assert f"{key.rpartition('.')[2]} = " in text
+
+
+def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
+    """The hash that version 0.1 gave this study file: people have quoted such hashes in preregistrations."""
+    plain = make_manifest(source="generated")
+    assert sha256(plain) == "6f81700804e7d6d7d0b35284884f1ad0fa890476c3547b901162df6361906518"
+    used = make_manifest(source="generated", platform={"study_full_code": "C5"})
+    assert sha256(used) != sha256(plain)
+    assert Manifest.model_validate(document(used)) == used

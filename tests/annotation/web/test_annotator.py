@@ -1,5 +1,6 @@
 """The annotator's pages as the server gives them: which page, in which language, for whom, and what they never say."""
 
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -62,6 +63,34 @@ def test_reading_the_instructions_is_recorded_once(client: Client, annotator: An
     assert annotator.instructions_read_at == first
     assert 'id="sets"' in client.get(page).content.decode()
     assert "Back to the comparisons" in client.get(f"{page}instructions/").content.decode()
+
+
+@pytest.mark.parametrize(("quota", "ladder"), [(60, [0.5]), (2, [0.5]), (1, [])])
+def test_every_page_says_one_number_with_the_checks_in_it_and_it_stays(
+    client: Client, quota: int, ladder: list[float]
+) -> None:
+    study = make_study(
+        images_per_set=4,
+        annotation={"comparisons_per_annotator": quota},
+        quality={"ladder": ladder, "instructed": 1 if ladder else 0, "first_check_after": 1},
+    )
+    annotator = invite(study=study, label="Ada")
+    most = min(quota, 3) + (len(ladder) + 1 if ladder else 0)
+    said = "There is 1 comparison at most." if most == 1 else f"There are up to {most} comparisons."
+    assert said in client.get(f"/a/{annotator.token}/").content.decode()
+    client.post(f"/a/{annotator.token}/start/")
+    api = f"/api/v1/annotators/{annotator.token}/"
+    comparison = client.post(f"{api}next", {}, "application/json").json()
+    for done in range(most):
+        assert comparison["progress"] == {"done": done, "of": most}
+        assert {held["progress"]["of"] for held in comparison["ahead"]} <= {most}
+        assert said in client.get(f"/a/{annotator.token}/instructions/").content.decode()
+        ballot = {"vote_id": str(uuid.uuid4()), "assignment": comparison["assignment"], "choice": "left"}
+        comparison = client.post(f"{api}votes", ballot, "application/json").json()["next"]
+    assert comparison == {"kind": "done"}
+    assert (f"All {most} of your votes" if most > 1 else "Your 1 vote") in client.get(
+        f"/a/{annotator.token}/"
+    ).content.decode()
 
 
 def test_whoever_has_left_is_told_so(client: Client, annotator: Annotator) -> None:
