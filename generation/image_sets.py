@@ -52,7 +52,7 @@ def plan_image_sets(
     _check_seeds(seeds)
     plan = {"parameters": parameters.as_document(), "seeds": list(seeds)}
     image_sets = _planned(diffusion_model, prompts, ImageSet.Origin.GENERATED, plan)
-    _plan_jobs(image_sets)
+    plan_jobs(image_sets)
     return image_sets
 
 
@@ -196,7 +196,7 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
         [GeneratedImage(image_set=smaller, **fields) for fields in absent.values(*shared)], ignore_conflicts=True
     )
     if smaller.origin == ImageSet.Origin.GENERATED:
-        _plan_jobs([smaller])
+        plan_jobs([smaller])
     return smaller
 
 
@@ -274,7 +274,7 @@ def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _plan_jobs(image_sets: Sequence[ImageSet]) -> None:
+def plan_jobs(image_sets: Sequence[ImageSet]) -> None:
     """A job for each chunk that lacks images; one that was cancelled, or whose images went away, waits again."""
     images = GeneratedImage.objects.filter(image_set__in=image_sets).order_by()
     present = set(images.values_list("image_set_id", "seed"))

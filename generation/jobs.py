@@ -30,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 LOST_MESSAGE_AFTER = timedelta(minutes=10)
+MESSAGES_AT_ONCE = 500  # called lost by one `reap`: each UPDATE keeps SQLite's writer
 State = LeasedJob.State
 J = TypeVar("J", bound=LeasedJob)
 
@@ -121,7 +122,8 @@ def reap(job_model: type[J], now: datetime) -> int:
     count += expired.update(state=State.QUEUED, lease_expires_at=None, enqueued_at=None)
     long_ago = now - LOST_MESSAGE_AFTER
     if not objects.filter(heartbeat_at__gte=long_ago).exists():
-        objects.filter(state=State.QUEUED, enqueued_at__lt=long_ago).update(enqueued_at=None)
+        lost = objects.filter(state=State.QUEUED, enqueued_at__lt=long_ago).order_by("pk")
+        objects.filter(pk__in=list(lost.values_list("pk", flat=True)[:MESSAGES_AT_ONCE])).update(enqueued_at=None)
     return count
 
 

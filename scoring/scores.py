@@ -29,19 +29,32 @@ CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stor
 
 
 def plan_scoring(*, image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
-    """The one job that embeds and scores a set with an encoder; planned before, it comes back as it stands.
+    """The one job that embeds and scores a set with an encoder; see `plan_scorings`."""
+    plan_scorings(image_set_ids=[image_set.pk], encoder=encoder)
+    return ScoringJob.objects.get(image_set=image_set, metric=encoder.metric)
+
+
+def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> None:
+    """One job for each set that embeds and scores it with an encoder; those planned before stay as they stand.
 
     A job planned with the same encoder in another folder takes up the folder named last. Raises Refused for an
     encoder whose name is too long for a metric's.
     """
     _refuse_unusable_name(encoder.metric)
-    job, is_new = ScoringJob.objects.get_or_create(
-        image_set=image_set, metric=encoder.metric, defaults={"encoder": encoder.as_document()}
+    wanted = encoder.as_document()
+    jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=encoder.metric).order_by()
+    planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
+    # Conflicts are ignored: another process may plan the same at this moment.
+    ScoringJob.objects.bulk_create(
+        [
+            ScoringJob(image_set_id=pk, metric=encoder.metric, encoder=wanted)
+            for pk in image_set_ids
+            if pk not in planned
+        ],
+        ignore_conflicts=True,
     )
-    if not is_new and job.encoder != encoder.as_document():
-        job.encoder = encoder.as_document()
-        job.save(update_fields=["encoder"])
-    return job
+    elsewhere = [pk for pk, document in planned.values() if document != wanted]
+    ScoringJob.objects.filter(pk__in=elsewhere).update(encoder=wanted)
 
 
 def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[], None] = lambda: None) -> int:

@@ -14,8 +14,9 @@ class Comparison(models.Model):
     """The unit of analysis.
 
     `slot_count` counts live main assignments plus standing main votes; `overlap` is how many there may be.
-    `vote_count` counts the standing main votes among them. They change, like `left_lead` and `lead`, in the
-    transaction that changes the assignment or the vote. `decided_at`: no vote that may still come can change
+    `vote_count` counts the standing main votes among them, and `votes_a`, `votes_b` and `votes_tie` those that count
+    for the winner. They change, like `left_lead` and `lead`, in the transaction that changes the assignment or the
+    vote, so that no page counts votes. `decided_at`: no vote that may still come can change
     the winner, so nothing is given out any more; empty again as soon as that may no longer hold.
     """
 
@@ -28,6 +29,9 @@ class Comparison(models.Model):
     overlap = models.PositiveIntegerField()
     slot_count = models.PositiveIntegerField(default=0)
     vote_count = models.PositiveIntegerField(default=0)
+    votes_a = models.PositiveIntegerField(default=0, help_text="Counted votes for model A.")
+    votes_b = models.PositiveIntegerField(default=0, help_text="Counted votes for model B.")
+    votes_tie = models.PositiveIntegerField(default=0, help_text="Counted votes for neither.")
     left_lead = models.IntegerField(
         default=0, help_text="Main assignments with model A on the left, minus those with model B."
     )

@@ -29,6 +29,7 @@ class Study(models.Model):
         READY = "ready"
         OPEN = "open"
         PAUSED = "paused"
+        CLOSING = "closing"  # the voting has ended, and every annotator is judged for the last time; still sealed
         CLOSED = "closed"
 
     class Source(models.TextChoices):
@@ -49,7 +50,7 @@ class Study(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     opened_at = models.DateTimeField(null=True, blank=True)
-    closed_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True, help_text="When the voting ended.")
 
     class Meta:
         ordering = ("-created_at",)
@@ -58,7 +59,8 @@ class Study(models.Model):
             models.CheckConstraint(name="study_compares_two_models", condition=~Q(model_a=models.F("model_b"))),
             models.CheckConstraint(
                 name="study_closed_has_a_time",
-                condition=Q(state="closed", closed_at__isnull=False) | (~Q(state="closed") & Q(closed_at__isnull=True)),
+                condition=Q(state__in=("closing", "closed"), closed_at__isnull=False)
+                | (~Q(state__in=("closing", "closed")) & Q(closed_at__isnull=True)),
             ),
         ]
 
@@ -72,7 +74,12 @@ class Study(models.Model):
     @property
     def is_frozen(self) -> bool:
         """Whether the study was ever opened, so that its manifest can only be amended."""
-        return self.opened_at is not None or self.state == self.State.CLOSED
+        return self.opened_at is not None or self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the voting has ended for good."""
+        return self.state in (self.State.CLOSING, self.State.CLOSED)
 
 
 class ManifestVersion(models.Model):

@@ -1,16 +1,18 @@
 """Change a study's manifest: a draft freely, afterwards only what a short list allows, as a version of its own."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
-from django.db import transaction
 from django.utils import timezone
 
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies.creation import Actor, append_version, diffusion_model_of
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest, document, sha256
-from annotation.voting.slots import lock_all
+from annotation.voting.slices import in_slices
+from annotation.voting.slots import want_more
+from annotation.voting.turns import in_turn
 from generation.refusals import Refused
 
 # What may change although images are being made or votes are in: how many votes, when, by whom, in which words.
@@ -25,13 +27,28 @@ AMENDABLE = (
 )
 
 
-@transaction.atomic
 def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = None) -> ManifestVersion:
     """Put `manifest` in the place of the study's manifest; the version that holds it.
 
     A draft's only version is rewritten. Later a version is appended, with its reason; Refused then for anything but
-    AMENDABLE, for a smaller overlap, without a reason, and always once the study is closed.
+    AMENDABLE, for a smaller overlap, without a reason, and always once the study is closed. The comparisons follow a
+    larger overlap in slices; if this process dies among them, `advance` goes on.
     """
+    version = _amend(study, manifest, reason, actor)
+    raise_overlaps(study, manifest.annotation.overlap)
+    return version
+
+
+def raise_overlaps(study: Study, overlap: int) -> int:
+    """Let each comparison take as many votes as the manifest in force asks for; how many took fewer."""
+    below = Comparison.objects.filter(study=study, overlap__lt=overlap).order_by("pk")
+    ids = list(below.values_list("pk", flat=True))
+    in_slices(ids, partial(want_more, overlap))
+    return len(ids)
+
+
+@in_turn
+def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:
     study = Study.objects.select_for_update().get(pk=study.pk)
     changed = sorted(_differences(document(current_manifest(study)), document(manifest), ""))
     if not changed:
@@ -43,9 +60,6 @@ def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = 
         raise Refused("An amendment needs its reason: the report prints it.")
     version = append_version(study=study, manifest=manifest, reason=reason.strip(), actor=actor)
     Study.objects.filter(pk=study.pk).update(manifest_sha256=version.sha256)
-    lock_all(study)  # in the order in which everybody waits for comparisons
-    # More votes to come may change a winner that was certain.
-    Comparison.objects.filter(study=study).update(overlap=manifest.annotation.overlap, decided_at=None)
     detail = {"changed": changed, "sha256": version.sha256, "reason": version.reason}
     StudyEvent.objects.create(study=study, verb="amended", detail=detail, actor=actor)
     return version
@@ -70,7 +84,7 @@ def _redraft(study: Study, manifest: Manifest, changed: list[str], actor: Actor)
 
 
 def _refuse_beyond_the_list(study: Study, manifest: Manifest, changed: list[str]) -> None:
-    if study.state == Study.State.CLOSED:
+    if study.is_over:
         raise Refused(f"{study} is closed: what it was is what it stays. Duplicate the study to go on.")
     beyond = [key for key in changed if not key.startswith(AMENDABLE)]
     if beyond:

@@ -1,4 +1,4 @@
-"""What happens to a study: draft -> generating -> scoring -> ready -> open <-> paused -> closed.
+"""What happens to a study: draft -> generating -> scoring -> ready -> open <-> paused -> closing -> closed.
 
 Every change of state is one conditional UPDATE whose row count is checked, together with a StudyEvent. `advance`
 looks at the database and does the next thing that is due; it may run twice, at once, or late.
@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
+from annotation.studies.amendments import raise_overlaps
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.creation import Actor, complete_external, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
@@ -23,6 +24,8 @@ from generation.refusals import Refused
 __all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
 
 State = Study.State
+WORKED_ON = (State.GENERATING, State.SCORING, State.CLOSING)
+ANNOTATING = (State.READY, State.OPEN, State.PAUSED)
 BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
 
 
@@ -60,12 +63,20 @@ def pause(*, study: Study, actor: Actor = None) -> None:
 
 
 def close(*, study: Study, actor: Actor = None) -> None:
-    """End the voting and unseal the study. Cannot be undone."""
+    """End the voting for good. The study is unsealed once every annotator is judged, which the next `advance` does."""
     sources = (State.READY, State.OPEN, State.PAUSED)
-    now = timezone.now()
-    if not _move(study, "closed", State.CLOSED, sources=sources, actor=actor, closed_at=now):
+    if not _end_the_voting(study, sources, timezone.now(), actor=actor):
         raise Refused(f"{study} cannot be closed: {_why_not(study)}")
-    _judge_for_the_last_time(study, now)
+
+
+def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
+    """No vote can make a comparison clear or unclear any more. Without rules of quality nobody is left to judge."""
+    is_judged = not current_manifest(study).quality.in_force
+    state = State.CLOSED if is_judged else State.CLOSING
+    has_ended = _move(study, "closed", state, sources=sources, closed_at=now, **event)
+    if has_ended and not is_judged:
+        work.prod(study)
+    return has_ended
 
 
 def retry_failed(*, study: Study, actor: Actor = None) -> int:
@@ -126,6 +137,10 @@ def advance(study: Study) -> str:
         done.append(_advance_generation(study))
     if study.state == State.SCORING:
         done.append(_advance_scoring(study))
+    if study.state in ANNOTATING and (count := raise_overlaps(study, current_manifest(study).annotation.overlap)):
+        done.append(f"{count} comparisons take more votes, as amended")
+    if study.state == State.CLOSING:
+        done.append(_judge_for_the_last_time(study))
     done.append(_follow_the_clock(study, timezone.now()))
     return "; ".join(word for word in done if word) or "nothing to do"
 
@@ -151,29 +166,42 @@ def _advance_scoring(study: Study) -> str:
     return "every set is scored"
 
 
+def is_due(study: Study, now: datetime) -> bool:
+    """Whether `advance` may have something to do, by what the study's row and its manifest say."""
+    return study.state in WORKED_ON or bool(_due_by_the_clock(study, now))
+
+
+def _due_by_the_clock(study: Study, now: datetime) -> State | None:
+    """The state that the times of the manifest ask for; None where the study waits for no time."""
+    if study.state not in ANNOTATING:
+        return None
+    plan = current_manifest(study).annotation
+    is_over = bool(plan.closes_at and plan.closes_at <= now)
+    if study.state != State.READY:
+        return State.CLOSED if is_over else None
+    return State.OPEN if plan.opens_at and plan.opens_at <= now and not is_over else None
+
+
 def _follow_the_clock(study: Study, now: datetime) -> str:
     """Open and close at the times that the manifest names."""
-    if study.state not in (State.READY, State.OPEN, State.PAUSED):
-        return ""
-    plan = current_manifest(study).annotation
-    if study.state != State.READY and plan.closes_at and plan.closes_at <= now:
-        detail = {"closes_at": plan.closes_at.isoformat()}
-        is_closed = _move(
-            study, "closed", State.CLOSED, sources=(State.OPEN, State.PAUSED), actor=None, detail=detail, closed_at=now
-        )
-        if is_closed:
-            _judge_for_the_last_time(study, now)
-        return "closed on time" if is_closed else ""
-    is_due = plan.opens_at and plan.opens_at <= now and not (plan.closes_at and plan.closes_at <= now)
-    if study.state == State.READY and is_due:
-        is_open = _move(study, "opened", State.OPEN, sources=(State.READY,), actor=None, opened_at=now)
-        return "opened on time" if is_open else ""
-    return ""
+    match _due_by_the_clock(study, now):
+        case State.CLOSED:
+            closes_at = current_manifest(study).annotation.closes_at
+            detail = {"closes_at": closes_at.isoformat() if closes_at else ""}
+            is_closed = _end_the_voting(study, (State.OPEN, State.PAUSED), now, actor=None, detail=detail)
+            return "closed on time" if is_closed else ""
+        case State.OPEN:
+            is_open = _move(study, "opened", State.OPEN, sources=(State.READY,), actor=None, opened_at=now)
+            return "opened on time" if is_open else ""
+        case _:
+            return ""
 
 
-def _judge_for_the_last_time(study: Study, now: datetime) -> None:
-    """No vote can make a comparison clear or unclear any more, so every exclusion is now what it stays."""
-    review_all(study=study, rules=current_manifest(study).voting_rules(), now=now)
+def _judge_for_the_last_time(study: Study) -> str:
+    """Every exclusion becomes what it stays; then, and not before, the study is unsealed."""
+    review_all(study=study, rules=current_manifest(study).voting_rules(), now=study.closed_at or timezone.now())
+    _move(study, "judged", State.CLOSED, sources=(State.CLOSING,), actor=None)
+    return "every annotator is judged, and the study is closed"
 
 
 def _move(
@@ -209,5 +237,7 @@ def _why_not(study: Study) -> str:
             return "it is open."
         case State.PAUSED:
             return "it is paused."
+        case State.CLOSING:
+            return "its voting has ended, and it closes by itself once every annotator is judged."
         case _:
             return "it is closed, which cannot be undone; duplicate the study instead."

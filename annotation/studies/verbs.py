@@ -66,7 +66,7 @@ VERBS = {
             _("Close"),
             (State.READY, State.OPEN, State.PAUSED),
             lifecycle.close,
-            _("Closed: the report is unsealed."),
+            _("Closed: the voting has ended, and the report is unsealed once every annotator is judged."),
             _("Closing ends the voting for good and unseals scores and votes. It cannot be undone."),
         ),
     )

@@ -1,7 +1,7 @@
 """The jobs that a study waits for: images first, then scores. The job table is the truth."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 
 from celery import current_app
@@ -12,13 +12,13 @@ from kombu.exceptions import OperationalError
 
 from annotation.models import Comparison, Study
 from annotation.studies.comparisons import image_sets_of
+from annotation.voting.slices import in_slices
 from generation import jobs
-from generation.image_sets import missing_seeds, plan_image_set
+from generation.image_sets import missing_seeds, plan_jobs
 from generation.models import GeneratedImage, GenerationJob, ImageSet, LeasedJob
-from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob, SetScore
-from scoring.scores import plan_scoring
+from scoring.scores import plan_scorings
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +59,7 @@ def work_on_images(study: Study) -> str:
     if to_do := _see_to(study, generation_jobs_of(study)):
         return to_do
     incomplete = incomplete_sets_of(study)
-    for image_set in incomplete:
-        if image_set.origin == ImageSet.Origin.GENERATED:
-            _plan_again(image_set)
+    in_slices([one for one in incomplete if one.origin == ImageSet.Origin.GENERATED], plan_jobs)
     # Planning again gave jobs to what had none left, for example where they were cancelled for another study.
     to_do = _see_to(study, generation_jobs_of(study))
     if incomplete and not to_do:
@@ -77,25 +75,19 @@ def incomplete_sets_of(study: Study) -> list[ImageSet]:
     return [image_set for image_set in sets if counts.get(image_set.pk, 0) < len(image_set.seeds)]
 
 
-def _plan_again(image_set: ImageSet) -> None:
-    plan_image_set(
-        diffusion_model=image_set.diffusion_model,
-        prompt=image_set.prompt.text,
-        parameters=SamplingParameters(**image_set.parameters),
-        seeds=image_set.seeds,
-    )
-
-
 def work_on_scores(study: Study, encoder: EncoderSpec) -> str:
     """See to it that every set is scored by the encoder's metric: what is still to be done, empty where all is."""
     wanted = scoring_jobs_of(study, encoder.metric)
     if to_do := _see_to(study, wanted):
         return to_do
-    unscored = unscored_sets_of(study, encoder.metric)
-    for image_set in unscored.select_related("diffusion_model", "prompt"):
-        plan_scoring(image_set=image_set, encoder=encoder)
-    jobs.requeue(wanted.filter(image_set__in=unscored))
+    unscored = list(unscored_sets_of(study, encoder.metric).values_list("pk", flat=True))
+    in_slices(unscored, partial(_plan_scores, encoder))
     return _see_to(study, wanted)
+
+
+def _plan_scores(encoder: EncoderSpec, image_sets: Sequence[int]) -> None:
+    plan_scorings(image_set_ids=image_sets, encoder=encoder)
+    jobs.requeue(ScoringJob.objects.filter(image_set__in=image_sets, metric=encoder.metric))
 
 
 def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
@@ -106,9 +98,14 @@ def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
 def retry_failed(study: Study) -> int:
     """Queue what failed again; how many jobs."""
     sets = image_sets_of(study)
-    return jobs.retry(GenerationJob.objects.filter(image_set__in=sets)) + jobs.retry(
+    return _retry(GenerationJob.objects.filter(image_set__in=sets)) + _retry(
         ScoringJob.objects.filter(image_set__in=sets)
     )
+
+
+def _retry(some: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> int:
+    failed = list(some.filter(state=State.FAILED).order_by("pk").values_list("pk", flat=True))
+    return sum(in_slices(failed, lambda ids: jobs.retry(some.model.objects.filter(pk__in=ids))))
 
 
 def has_failed(image_set: ImageSet, seed: int) -> bool:

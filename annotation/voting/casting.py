@@ -111,7 +111,7 @@ def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now
     except _SentBefore:
         annotator, result = _cast(ballot, assignment, rules, now, is_sent_before=True)
     if result.are_marks_due:
-        mark(annotator=annotator, rules=rules, now=now)
+        mark(annotator=annotator, now=now)
     return result
 
 
@@ -129,7 +129,7 @@ def vote_and_next(*, ballot: Ballot, find: Find, now: datetime) -> tuple[CastRes
     annotator, rules, result, following = found
     # The vote is committed; only now may anything wait for what others hold.
     if result.are_marks_due:
-        mark(annotator=annotator, rules=rules, now=now)
+        mark(annotator=annotator, now=now)
     if following is None:
         following = next_assignment(annotator=annotator, rules=rules, now=now)
     elif isinstance(following, Next) and following.kind == NextKind.DONE:
@@ -181,7 +181,7 @@ def undo_vote(*, vote: Vote, rules: VotingRules, now: datetime) -> Assignment:
     """
     annotator, assignment, is_due = _undo_and_judge(vote, rules, now)
     if is_due:
-        mark(annotator=annotator, rules=rules, now=now)
+        mark(annotator=annotator, now=now)
     return assignment
 
 
@@ -200,7 +200,7 @@ def _undo_under_lock(annotator: Annotator, vote: Vote, rules: VotingRules, now: 
         raise Refused(_("The time in which this vote could be undone is over."))
     # An excluded vote can be undone like any other, so that nobody learns of the exclusion.
     standing = Vote.objects.filter(pk=vote.pk, state=Vote.State.STANDING)
-    was_excluded = rules.needs_lead and standing.exclude(excluded_at=None).exists()
+    was_excluded = standing.exclude(excluded_at=None).exists()
     if not standing.update(state=Vote.State.SUPERSEDED, excluded_at=None, exclusion_reason=""):
         raise Refused(_("This vote does not stand, so there is nothing to undo."))
     given_back = make_way(annotator=annotator, rules=rules, now=now)
@@ -211,7 +211,7 @@ def _undo_under_lock(annotator: Annotator, vote: Vote, rules: VotingRules, now: 
         if comparison_id in given_back:
             slots.free([comparison_id])
         else:
-            lead = 0 if was_excluded else slots.lead_of(vote.choice, assignment.left_model)
+            lead = None if was_excluded else slots.lead_of(vote.choice, assignment.left_model)
             slots.uncount_vote(comparison_id, lead)
     Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.FINISHED).update(
         state=Annotator.State.ACTIVE, finished_at=None
@@ -265,8 +265,9 @@ def _cast_under_lock(
     )
     if _STORE(vote) is None:
         raise _SentBefore
-    are_marks_due = judge(annotator=annotator, rules=rules)
-    return CastResult(CastState.ACCEPTED if state == Vote.State.STANDING else CastState.LATE, vote, are_marks_due)
+    if state == Vote.State.LATE:
+        return CastResult(CastState.LATE, vote)
+    return CastResult(CastState.ACCEPTED, vote, judge(annotator=annotator, rules=rules))
 
 
 def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> None:

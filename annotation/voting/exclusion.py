@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 
-from django.db import transaction
+from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting import slots
@@ -17,6 +17,7 @@ from annotation.voting.turns import in_turn
 
 Kind, State = Assignment.Kind, Annotator.State
 SEPARATOR = ", "
+VOTES_AT_ONCE = 200  # marked in one transaction, each with a comparison to count anew
 JUDGED = (State.ACTIVE, State.FINISHED)
 
 
@@ -30,49 +31,68 @@ def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
 
     The cost follows the annotator's own votes, not the study's. Whoever was screened out stays as they were.
     """
-    quality = rules.quality
-    if not quality.in_force or annotator.state not in JUDGED:
+    if not rules.quality.in_force or annotator.state not in JUDGED:
         return False
-    broken = broken_rules(conduct_of(annotator, quality), thresholds(quality, rules.comparisons_per_annotator))
-    before, annotator.broken_rules = annotator.broken_rules, SEPARATOR.join(broken)
+    before, annotator.broken_rules = annotator.broken_rules, _broken_by(annotator, rules)
     if annotator.broken_rules != before:
         Annotator.objects.filter(pk=annotator.pk).update(broken_rules=annotator.broken_rules)
-    return bool(before or broken)
+    return bool(before or annotator.broken_rules)
 
 
-@in_turn
-def mark(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
+def _broken_by(annotator: Annotator, rules: VotingRules) -> str:
+    """The rules that the annotator's votes break, as `Annotator.broken_rules` names them."""
+    limits = thresholds(rules.quality, rules.comparisons_per_annotator)
+    return SEPARATOR.join(broken_rules(conduct_of(annotator, rules.quality), limits))
+
+
+def mark(*, annotator: Annotator, now: datetime) -> None:
     """Mark the annotator's votes as `judge` found; what never ran is made up for by `review_all`.
 
     It waits for several comparisons, so it runs in no transaction that holds one.
     """
-    annotator = _locked(annotator.pk)
+    while _mark_some(annotator.pk, now) == VOTES_AT_ONCE:
+        pass
+
+
+@in_turn
+def _mark_some(annotator_id: int, now: datetime) -> int:
+    annotator = _locked(annotator_id)
     reason = "; ".join(rule.words for rule in rules_in(annotator.broken_rules))
+    wrong = dict(_marked_otherwise(annotator, reason).values_list("pk", "assignment__comparison")[:VOTES_AT_ONCE])
+    Vote.objects.filter(pk__in=wrong).update(excluded_at=now if reason else None, exclusion_reason=reason)
+    slots.recount(set(wrong.values()))
+    return len(wrong)
+
+
+def _marked_otherwise(annotator: Annotator, reason: str) -> QuerySet[Vote]:
     standing = Vote.objects.filter(
         assignment__annotator=annotator, assignment__kind=Kind.MAIN, state=Vote.State.STANDING
     )
-    changed = dict(standing.exclude(exclusion_reason=reason).values_list("pk", "assignment__comparison"))
-    excluded_at = now if reason else None
-    Vote.objects.filter(pk__in=changed).update(excluded_at=excluded_at, exclusion_reason=reason)
-    if rules.needs_lead:
-        slots.recount(set(changed.values()))
+    return standing.exclude(exclusion_reason=reason).order_by()
 
 
 def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
-    """Judge and mark everybody once more: others' votes may have made a comparison clear, or unclear, meanwhile."""
+    """Judge and mark everybody once more: others' votes may have made a comparison clear, or unclear, meanwhile.
+
+    For a study whose voting has ended: votes are read before anything is locked, and only what changes is written, in
+    short transactions. Interrupted, it begins anew.
+    """
     if not rules.quality.in_force:
         return
-    for pk in list(study.annotators.filter(state__in=JUDGED).order_by("pk").values_list("pk", flat=True)):
-        with transaction.atomic():
-            annotator = _locked(pk)
-            judge(annotator=annotator, rules=rules)
-        mark(annotator=annotator, rules=rules, now=now)
+    for annotator in study.annotators.filter(state__in=JUDGED).order_by("pk"):
+        _note(annotator.pk, _broken_by(annotator, rules))
+        mark(annotator=annotator, now=now)
+
+
+def _note(annotator_id: int, broken: str) -> None:
+    judged = Annotator.objects.filter(pk=annotator_id, state__in=JUDGED)
+    judged.exclude(broken_rules=broken).update(broken_rules=broken)
 
 
 def conclude(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
     """At the end: mark what was judged last, and screen out where a rule that was broken says so."""
     if rules.quality.in_force:
-        mark(annotator=annotator, rules=rules, now=now)
+        mark(annotator=annotator, now=now)
         screen_out(annotator=annotator, rules=rules, now=now)
 
 
@@ -94,8 +114,7 @@ def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bo
     Annotator.objects.filter(pk=annotator.pk).update(
         state=State.SCREENED_OUT, screened_out_for=Annotator.Screening.ATTENTION, finished_at=now
     )
-    if rules.needs_lead:
-        slots.recount(comparisons)
+    slots.recount(comparisons)
     return True
 
 

@@ -20,7 +20,7 @@ class Closure(StrEnum):
 
 def closure(*, study: Study, rules: VotingRules, now: datetime) -> Closure | None:
     """Why the study gives out no comparison, or None while it does."""
-    if study.state == Study.State.CLOSED or (rules.closes_at and rules.closes_at <= now):
+    if study.is_over or (rules.closes_at and rules.closes_at <= now):
         return Closure.CLOSED
     if study.state == Study.State.PAUSED:
         return Closure.PAUSED

@@ -14,7 +14,7 @@ it waited for even when the row then no longer fits.
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from django.db.models import Case, Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, When
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Greatest
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
@@ -36,10 +36,15 @@ _TAKE = Update(
         },
     )
 )
+_BY_LEAD = {"votes_a": 1, "votes_b": -1, "votes_tie": 0}  # which counter a vote with this lead is counted in
 _COUNT_VOTE = Update(
     lambda: (
         Comparison.objects.filter(pk=_THIS),
-        {"vote_count": F("vote_count") + 1, "lead": F("lead") + given("lead", Comparison.lead)},
+        {
+            "vote_count": F("vote_count") + 1,
+            "lead": F("lead") + given("lead", Comparison.lead),
+            **{name: F(name) + given(name, Comparison.vote_count) for name in _BY_LEAD},
+        },
     )
 )
 
@@ -70,19 +75,28 @@ def take_for_vote(comparison_id: int, lead: int) -> bool:
     """Take a slot for a vote whose lease had ended; False when every slot is taken. `lead`: see `lead_of`."""
     free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"))
     counts = {"slot_count": F("slot_count") + 1, "vote_count": F("vote_count") + 1, "lead": F("lead") + lead}
-    return free.update(**counts) == 1
+    return free.update(**counts, **{name: F(name) + count for name, count in _tally(lead).items()}) == 1
 
 
 def count_vote(comparison_id: int, lead: int) -> None:
     """A lease that holds a slot became a standing vote. `lead`: see `lead_of`; nothing is added where none is kept."""
-    _COUNT_VOTE(comparison=comparison_id, lead=lead)
+    _COUNT_VOTE(comparison=comparison_id, lead=lead, **_tally(lead))
 
 
-def uncount_vote(comparison_id: int, lead: int) -> None:
-    """A standing vote became a lease again: its slot stays held, and what was decided with it is open again."""
+def uncount_vote(comparison_id: int, lead: int | None) -> None:
+    """A standing vote became a lease again: its slot stays held, and what was decided with it is open again.
+
+    `lead`: see `lead_of`; None for a vote that was excluded, and so not counted for the winner.
+    """
+    tally = {} if lead is None else {name: F(name) - count for name, count in _tally(lead).items()}
     Comparison.objects.filter(pk=comparison_id).update(
-        vote_count=F("vote_count") - 1, lead=F("lead") - lead, decided_at=None
+        vote_count=F("vote_count") - 1, lead=F("lead") - (lead or 0), decided_at=None, **tally
     )
+
+
+def _tally(lead: int) -> dict[str, int]:
+    """What one vote adds to each of the counters of counted votes."""
+    return {name: int(counted == lead) for name, counted in _BY_LEAD.items()}
 
 
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
@@ -101,19 +115,31 @@ def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
 
 
 def recount(comparison_ids: Collection[int]) -> None:
-    """Read `lead` and `left_lead` anew from the tables, and open again what was decided.
+    """Read `lead`, `left_lead` and the counted votes anew from the tables, and open again what was decided.
 
-    For whatever deletes assignments, excludes votes or takes an exclusion back, in its transaction and after it;
-    the slots are `take_back`'s.
+    For whatever stores, deletes or excludes votes by the many, or takes an exclusion back, in its transaction and
+    after it; the slots are `take_back`'s.
     """
     # Locked first: an UPDATE that waited would count with the view from before it waited.
     _lock(comparison_ids)
     ids = sorted(comparison_ids)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         some = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT])
-        main = Assignment.objects.filter(kind=Assignment.Kind.MAIN)
-        lead = Case(When(lead=None, then=None), default=_difference(counted_votes(), FOR_A, FOR_B))
-        some.update(left_lead=_difference(main, _LEFT_A, ~_LEFT_A), lead=lead, decided_at=None)
+        some.update(**recounted())
+        some.filter(lead__isnull=False).update(lead=F("votes_a") - F("votes_b"))
+
+
+def recounted() -> dict[str, Any]:
+    """The counters that rest on rows, as subqueries of comparisons."""
+    main, votes = Assignment.objects.filter(kind=Assignment.Kind.MAIN), counted_votes()
+    left_lead = Count("pk", filter=_LEFT_A) - Count("pk", filter=~_LEFT_A)
+    return {
+        "left_lead": _of_one(main, left_lead),
+        "votes_a": _of_one(votes, Count("pk", filter=FOR_A)),
+        "votes_b": _of_one(votes, Count("pk", filter=FOR_B)),
+        "votes_tie": _of_one(votes, Count("pk", filter=FOR_TIE)),
+        "decided_at": None,
+    }
 
 
 def _lock(comparison_ids: Collection[int]) -> None:
@@ -124,12 +150,11 @@ def _lock(comparison_ids: Collection[int]) -> None:
         list(some.select_for_update(no_key=True).values("pk"))
 
 
-def _difference(rows: QuerySet[Any], plus: Q, minus: Q) -> Coalesce:
-    """How many more of a comparison's rows are `plus` than `minus`, as a subquery of comparisons."""
+def _of_one(rows: QuerySet[Any], counted: Any) -> Coalesce:
+    """What is counted among the rows of one comparison, as a subquery of comparisons."""
     path = "assignment__comparison" if rows.model is Vote else "comparison"
-    of_one = rows.filter(**{path: OuterRef("pk")}).order_by().values(path)
-    counted = of_one.annotate(difference=Count("pk", filter=plus) - Count("pk", filter=minus))
-    return Coalesce(Subquery(counted.values("difference"), output_field=IntegerField()), 0)
+    of_one = rows.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(counted=counted)
+    return Coalesce(Subquery(of_one.values("counted"), output_field=IntegerField()), 0)
 
 
 def take_back_all(annotator: Annotator) -> list[int]:
@@ -146,6 +171,12 @@ def take_back_all(annotator: Annotator) -> list[int]:
             leased=[comparison for comparison, state in rows if state == Assignment.State.LEASED],
         )
     return [comparison for comparison, _state in rows]
+
+
+def want_more(overlap: int, comparison_ids: Collection[int]) -> None:
+    """Let comparisons take more votes than before, which may change a winner that was certain."""
+    _lock(comparison_ids)
+    Comparison.objects.filter(pk__in=comparison_ids, overlap__lt=overlap).update(overlap=overlap, decided_at=None)
 
 
 def lock_all(study: Study) -> dict[int, int]:

@@ -60,7 +60,7 @@ def _words(study: Study, rules: VotingRules) -> StudyWords:
 def _refuse_state(study: Study) -> None:
     if study.source == Study.Source.EXTERNAL or study.state in TAKES_VOTES:
         return
-    if study.state == Study.State.CLOSED:
+    if study.is_over:
         raise Refused(f"{study} is closed and its report is open to see, so it takes no more votes.")
     raise Refused(f"{study} is not ready for votes yet; launch it and wait until every set is there.")
 

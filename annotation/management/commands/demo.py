@@ -25,7 +25,7 @@ from annotation.reports.downloads import text_of
 from annotation.reports.files import whole_file
 from annotation.reports.making import make_report
 from annotation.reports.rendering import FORMATS
-from annotation.studies.lifecycle import close, create_study, open_study
+from annotation.studies.lifecycle import advance, close, create_study, open_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
 
@@ -84,6 +84,7 @@ class Command(BaseCommand):
                 open_study(study=study)
             self._simulate(study)
             close(study=study)
+            advance(study)  # judges the annotators, should no worker have done so yet
         self._report(study)
 
     def _study(self, name: str) -> Study:
@@ -120,7 +121,7 @@ class Command(BaseCommand):
 
     def _serve_open_study(self, port: int, children: list[ChildProcess]) -> None:
         study = self._study("demo-lora")
-        if study.state not in (Study.State.OPEN, Study.State.PAUSED, Study.State.CLOSED):
+        if study.state not in (Study.State.OPEN, Study.State.PAUSED, Study.State.CLOSING, Study.State.CLOSED):
             self._make_images(study)
         if study.state == Study.State.READY:
             open_study(study=study)

@@ -3,12 +3,15 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from annotation.models import Comparison, Study
+from annotation.studies import amendments
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import create_study
 from annotation.studies.manifest import Manifest, document, sha256
+from annotation.studies.upkeep import keep_up
 from generation.models import DiffusionModel
 from generation.refusals import Refused
 from tests.factories import make_manifest, make_study
@@ -100,3 +103,28 @@ def test_a_draft_keeps_its_slug_and_source() -> None:
     study = make_study(state="draft")
     with pytest.raises(Refused, match="slug and source cannot change once the study is made"):
         amend(study=study, manifest=with_changes(study, slug="else", source="external"))
+
+
+def test_an_amendment_that_died_among_the_comparisons_is_finished_by_the_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(comparisons=3)
+    Comparison.objects.filter(position=0).update(lead=3, vote_count=3, slot_count=3)
+    manifest = with_changes(study, annotation={"overlap": 5})
+    with monkeypatch.context() as patch:
+        patch.setattr(amendments, "raise_overlaps", lambda *_args: 0)  # so far it came
+        amend(study=study, manifest=manifest, reason="Too few votes.")
+    Comparison.objects.filter(position=1).update(overlap=5)
+    assert list(Comparison.objects.order_by("position").values_list("overlap", flat=True)) == [3, 5, 3]
+    for _ in range(2):
+        keep_up(timezone.now())
+    assert set(Comparison.objects.values_list("overlap", flat=True)) == {5}
+
+
+def test_a_larger_overlap_opens_again_what_was_decided_and_other_amendments_do_not() -> None:
+    study = make_study(comparisons=1, annotation={"early_stopping": True})
+    now = timezone.now()
+    Comparison.objects.update(lead=2, vote_count=2, slot_count=2, decided_at=now)
+    amend(study=study, manifest=with_changes(study, notice="Hello."), reason="Politeness.")
+    assert Comparison.objects.get().decided_at == now
+    study.refresh_from_db()
+    amend(study=study, manifest=with_changes(study, annotation={"overlap": 4}), reason="Too few votes.")
+    assert Comparison.objects.get().decided_at is None

@@ -9,8 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.reports.gathering import is_sealed
+from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import close
 from annotation.studies.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
+from annotation.studies.upkeep import keep_up
+from annotation.voting.opening import Closure, closure
+from generation.refusals import Refused
 from scoring.statistics.screening import rise_probability
 from tests.factories import make_researcher, make_study
 
@@ -100,9 +105,22 @@ def test_study_status_lists_exclusions_by_rule_and_the_alarm(study: Study) -> No
     ]
 
 
-def test_closing_judges_once_more(study: Study) -> None:
+def test_closing_judges_once_more_outside_the_request_and_unseals_afterwards(study: Study) -> None:
     came(study, ["checks_failed"])
     close(study=study)
+    manifest = current_manifest(study)
+    assert (study.state, is_sealed(study, manifest=manifest)) == (Study.State.CLOSING, True)
+    assert study.annotators.get().broken_rules == "checks_failed"
+    assert closure(study=study, rules=manifest.voting_rules(), now=timezone.now()) == Closure.CLOSED
+    with pytest.raises(Refused, match="closes by itself once every annotator is judged"):
+        close(study=study)
+    ended_at = study.closed_at
+    for _ in range(2):
+        keep_up(timezone.now())
+    study.refresh_from_db()
+    assert (study.state, is_sealed(study, manifest=manifest)) == (Study.State.CLOSED, False)
+    assert study.closed_at == ended_at
+    assert list(study.events.values_list("verb", flat=True))[-2:] == ["closed", "judged"]
     annotator = study.annotators.get()
     assert annotator.broken_rules == "", "the only vote breaks nothing, so the mark that says so goes"
     assert not Vote.objects.exclude(excluded_at=None).exists()

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 from celery.canvas import Signature
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from annotation import tasks
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.studies import upkeep
-from annotation.studies.lifecycle import create_study, launch
-from annotation.studies.upkeep import keep_up
+from annotation.studies.current import current_manifest, size_of
+from annotation.studies.lifecycle import advance, create_study, launch
+from annotation.studies.upkeep import keep_up, reap
+from generation import jobs
 from generation.models import GenerationJob
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
@@ -68,7 +72,7 @@ def test_the_tick_ends_leases_of_annotators_who_left() -> None:
 
 def test_one_broken_study_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     studies = [make_study(state="draft", slug=slug) for slug in ("first", "second")]
-    Study.objects.update(state=Study.State.READY)
+    Study.objects.update(state=Study.State.GENERATING)
     seen = []
 
     def advance(study: Study) -> str:
@@ -97,3 +101,38 @@ def test_a_launch_asks_a_worker_to_go_on(
         launch(study=study)
     assert sent == ([] if is_broker_away else [("annotation.tasks.advance_study", (study.pk,))])
     assert study.state == Study.State.GENERATING  # the next tick goes on from here
+
+
+def test_a_tick_asks_as_often_for_twelve_open_studies_as_for_two() -> None:
+    counts = []
+    for number in range(12):
+        make_study(slug=f"study-{number}", comparisons=1, images_per_set=2)
+        if number in (1, 11):
+            keep_up(timezone.now())  # parses the manifests
+            with CaptureQueriesContext(connection) as asked:
+                keep_up(timezone.now())
+            counts.append(len(asked))
+    assert counts[0] == counts[1]
+
+
+def test_messages_that_were_lost_are_sent_again_some_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "MESSAGES_AT_ONCE", 2)
+    study = create_study(manifest=make_manifest(source="generated", comparisons=2))
+    launch(study=study)
+    advance(study)
+    long_ago = timezone.now() - timedelta(hours=1)
+    GenerationJob.objects.update(enqueued_at=long_ago)
+    for _ in range(2):
+        reap(timezone.now())
+        assert GenerationJob.objects.filter(enqueued_at=None).count() in (2, 4)
+    assert not GenerationJob.objects.filter(enqueued_at=long_ago).exists()
+
+
+def test_manifests_are_kept_by_what_they_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+    few, many = make_manifest(comparisons=3), make_manifest(comparisons=300)
+    assert size_of(many) - size_of(few) == 297
+    study = make_study(comparisons=3)
+    current_manifest(study)
+    with CaptureQueriesContext(connection) as asked:
+        assert current_manifest(study) is current_manifest(study)
+    assert not asked.captured_queries

@@ -52,6 +52,7 @@ class Ledger:
         assert {vote.pk for vote in votes if vote.excluded_at} == self.excluded | excluded_by_rule(study)
         self._assert_assignments(list(Assignment.objects.filter(comparison__study=study)))
         self._assert_winners(study)
+        self._assert_counted_votes(study)
         for annotator in study.annotators.filter(pk__in=self.withdrawn):
             assert annotator.withdrawn_vote_count == self.withdrawn[annotator.pk]
             assert not annotator.assignments.exists()
@@ -67,6 +68,15 @@ class Ledger:
         for one in main:
             balance[one.annotator_id] += 1 if one.left_model == "a" else -1
         assert all(-1 <= lead <= 1 for lead in balance.values())
+
+    def _assert_counted_votes(self, study: Study) -> None:
+        counted = counted_votes().filter(assignment__comparison__study=study).select_related("assignment")
+        leads = Counter(
+            (vote.assignment.comparison_id, lead_of(vote.choice, vote.assignment.left_model)) for vote in counted
+        )
+        for comparison in Comparison.objects.filter(study=study):
+            expected = [leads[comparison.pk, lead] for lead in (1, -1, 0)]
+            assert [comparison.votes_a, comparison.votes_b, comparison.votes_tie] == expected
 
     def _assert_winners(self, study: Study) -> None:
         closed = Comparison.objects.filter(study=study).exclude(decided_at=None)
