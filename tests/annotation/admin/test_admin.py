@@ -122,7 +122,7 @@ def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None
         ]
         study.refresh_from_db()
         assert study.state == state
-    assert said(act(researcher, study, "close", confirmed="on")) == ["Closed: the report is unsealed."]
+    assert said(act(researcher, study, "close", confirmed="on")) == [str(VERBS["close"].done)]
     study.refresh_from_db()
     assert study.state == Study.State.CLOSED
     actors = set(
