@@ -17,7 +17,8 @@ from generation.refusals import Refused
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")
-LEFT_BEHIND = {"thumbs.db", "desktop.ini"}  # what file managers leave in folders; so are names that begin with a dot
+# What file managers and archivers leave in folders; so are names that begin with a dot.
+LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"}
 
 
 @dataclass(frozen=True)
@@ -78,8 +79,11 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
     if not layout.prompts:
         of_model = f" of the model {model}" if model else ""
         raise Refused(f"{folder} holds no images{of_model}: wanted is <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
+    first: dict[tuple[str, str], PromptFiles] = {}
     for prompt in layout.prompts:
         _check_names(prompt)
+        if first.setdefault((prompt.model, prompt.prompt), prompt) is not prompt:
+            prompt.faults.append(Fault(str(prompt), "is there twice, in folders whose names only look different"))
     return layout
 
 
@@ -154,6 +158,8 @@ def _check_names(prompt: PromptFiles) -> None:
     for what, name, most in (("model", prompt.model, longest), ("prompt", prompt.prompt, None)):
         if not name or shown(name) != name:
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is empty or not UTF-8"))
+        elif not name.isprintable() and any(unicodedata.category(sign) == "Cc" for sign in name):
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name holds a control character"))
         elif most is not None and len(name) > most:
             prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is longer than {most} signs"))
 

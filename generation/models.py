@@ -166,6 +166,10 @@ class GenerationJob(LeasedJob):
 class GeneratedImage(models.Model):
     """One image of a set: its file, its hash and everything that went into making it."""
 
+    class Remark(models.TextChoices):
+        PLAIN = "plain"  # of one colour
+        REPEAT = "repeat"  # the pixels of an earlier image of the set
+
     image_set = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="images")
     seed = models.PositiveBigIntegerField()
     path = models.CharField(max_length=500, help_text="Below the media folder.")
@@ -174,6 +178,9 @@ class GeneratedImage(models.Model):
     height = models.PositiveIntegerField()
     byte_count = models.PositiveBigIntegerField()
     provenance = models.JSONField(default=dict, help_text="Versions, device, dtype, batch size, hashes, source.")
+    remark = models.CharField(
+        max_length=6, null=True, blank=True, choices=Remark, help_text="Why it says little; null: nothing was noted."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -181,6 +188,10 @@ class GeneratedImage(models.Model):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["image_set", "seed"], name="one_image_per_set_and_seed"),
             models.CheckConstraint(name="generated_image_hash_is_sha256", condition=Q(sha256__length=64)),
+        ]
+        indexes: ClassVar = [
+            # Nearly empty, so that a study's few remarks are found without looking at its images.
+            models.Index(fields=["image_set"], name="generated_image_remarked", condition=Q(remark__isnull=False))
         ]
 
     def __str__(self) -> str:

@@ -1,29 +1,28 @@
-"""What annotators are served: WebP without metadata, made when an image is recorded and again where one is missing."""
+"""Renditions: made when an image is recorded, and again where one is missing."""
 
-from io import BytesIO
 from pathlib import PurePosixPath
-
-from PIL import Image, ImageOps
 
 from generation.image_files import media, open_image
 from generation.models import GeneratedImage
+from generation.thumbnails import SIZES, encode
 from generation.whole_files import sweep, write
 
-# Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, never enlarged.
-SIZES = {"grid": 160, "grid2x": 320, "zoom": 1024}
-QUALITY = 75
+__all__ = ["SIZES", "encode", "make", "mend", "paths", "read"]
+
+# The files of earlier versions are called zoom-1024, and their sizes differ.
+_FILES = {name: f"{name}-{side}" for name, side in SIZES.items()} | {"zoom": f"whole-{SIZES['zoom']}"}
 
 
 def make(image: GeneratedImage) -> None:
     """Make every rendition. The same pixels give the same bytes (with the same library versions)."""
     original = open_image(image)
-    for name in SIZES:
-        write(media(_path(image, name)), encode(original, name))
+    for name, path in paths(image.path).items():
+        write(media(path), encode(original, name))
 
 
 def mend(image: GeneratedImage) -> None:
     """Finish what a killed process began: its temporary files go, and renditions that are missing are made."""
-    files = [media(_path(image, name)) for name in SIZES]
+    files = [media(path) for path in paths(image.path).values()]
     for file in files:
         sweep(file)
     if not all(file.exists() for file in files):
@@ -32,7 +31,7 @@ def mend(image: GeneratedImage) -> None:
 
 def read(image: GeneratedImage, name: str) -> bytes:
     """One rendition's WebP bytes; made anew where the file is missing. KeyError for a name not in SIZES."""
-    file = media(_path(image, name))
+    file = media(paths(image.path)[name])
     try:
         return file.read_bytes()
     except FileNotFoundError:
@@ -40,19 +39,7 @@ def read(image: GeneratedImage, name: str) -> bytes:
         return file.read_bytes()
 
 
-def encode(original: Image.Image, name: str) -> bytes:
-    """A rendition of an sRGB image, as WebP with neither EXIF nor profile."""
-    side = SIZES[name]
-    if name == "zoom":
-        small = ImageOps.contain(original, (side, side)) if max(original.size) > side else original
-    else:
-        small = ImageOps.fit(original, (side, side), Image.Resampling.LANCZOS)
-    buffer = BytesIO()
-    small.save(buffer, "WEBP", quality=QUALITY, exif=b"", icc_profile=b"")
-    return buffer.getvalue()
-
-
-def _path(image: GeneratedImage, name: str) -> str:
-    """Beside nothing that names a model: renditions/<set uid>/<seed>-<name>-<side>.webp, from the image's own path."""
-    file = PurePosixPath(image.path)
-    return f"renditions/{file.parent.name}/{file.stem}-{name}-{SIZES[name]}.webp"
+def paths(image_path: str) -> dict[str, str]:
+    """Where each rendition lies below the media folder: renditions/<set uid>/<seed>-<what>.webp."""
+    file = PurePosixPath(image_path)
+    return {name: f"renditions/{file.parent.name}/{file.stem}-{what}.webp" for name, what in _FILES.items()}

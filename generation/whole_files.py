@@ -56,6 +56,12 @@ def write(target: Path, data: bytes) -> None:
         put_in_place(part, target)
 
 
+def sweep_folder(folder: Path) -> None:
+    """Remove every temporary file in a folder."""
+    for part in folder.glob("*.part"):
+        part.unlink(missing_ok=True)
+
+
 def sweep(target: Path) -> None:
     """Remove the temporary files that killed processes left beside `target`."""
     for part in target.parent.glob(f"{target.name}.*.part"):

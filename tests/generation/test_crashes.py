@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generation.renditions import SIZES
+from generation.renditions import paths
 from tests.generation.doomed_workers import SEEDS
 from tests.models import ROOT
 
@@ -47,6 +47,5 @@ def test_killed_twice_and_done_again(var: Path, tiny_models: Path) -> None:
     assert [seed for seed, _, _ in last["images"]] == SEEDS
     for _, path, sha256 in last["images"]:
         assert hashlib.sha256((var / "media" / path).read_bytes()).hexdigest() == sha256
-    (uid,) = {path.split("/")[1] for _, path, _ in last["images"]}
-    renditions = [f"renditions/{uid}/{seed}-{name}-{side}.webp" for seed in SEEDS for name, side in SIZES.items()]
+    renditions = [rendition for _, path, _ in last["images"] for rendition in paths(path).values()]
     assert last["files"] == sorted([*(path for _, path, _ in last["images"]), *renditions])

@@ -1,19 +1,24 @@
 """Importing images made elsewhere: both layouts, all of a prompt or nothing, every fault by name."""
 
 import os
+import shutil
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from PIL import Image
 
 from generation.image_files import open_image
-from generation.image_import import ImportReport, import_images
-from generation.image_sets import find_imported_set, is_complete
+from generation.image_import import ImportReport, Manner, import_images, import_layout
+from generation.image_layouts import read_layout
+from generation.image_remarks import note
+from generation.image_sets import find_imported_set, imported_uid, is_complete, plan_imported_set, record_image
+from generation.import_work import FileTask, ReadFile, prepare
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from generation.refusals import Refused
-from tests.generation.material import files_below, picture
+from tests.generation.material import diffusion_model, files_below, picture
 
 pytestmark = pytest.mark.django_db
 
@@ -226,7 +231,7 @@ def test_a_fault_of_the_machine_leaves_nothing(
     lay_out(tmp_path / "in")
     before = rows()
     with monkeypatch.context() as patch:
-        patch.setattr("generation.image_sets.put_in_place", fail)
+        patch.setattr("generation.import_work.write_part", fail)
         with pytest.raises(OSError, match="disk full"):
             import_images(folder=tmp_path / "in")
     assert rows() == before
@@ -268,6 +273,133 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
 def test_a_models_name_that_is_too_long(tmp_path: Path) -> None:
     report = import_images(folder=lay_out(tmp_path, model="m" * 201))
     assert "has a model whose name is longer than 200 signs" in faults(report)[0]
+
+
+def test_two_folders_of_one_prompt(tmp_path: Path) -> None:
+    report = import_images(folder=lay_out(tmp_path, prompts=("caf\u00e9", "cafe\u0301")))
+    assert (report.imported_set_count, report.refused_set_count) == (1, 1)
+    assert "is there twice, in folders whose names only look different" in faults(report)[0]
+
+
+def test_what_archivers_leave_behind_is_no_model(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / "__MACOSX" / "a cube").mkdir(parents=True)
+    (tmp_path / "sdxl" / "@eaDir").mkdir()
+    (tmp_path / "sdxl" / "a cube" / "._1.jpg").touch()
+    assert import_images(folder=tmp_path).faults == []
+
+
+def test_several_processes_come_to_the_same_as_one(tmp_path: Path, media_root: Path) -> None:
+    lay_out(tmp_path / "in", prompts=("a cube", "a ring", "a star", "a tree"))
+    truncated(tmp_path / "in" / "sdxl" / "a ring")
+    text_file(tmp_path / "in" / "sdxl" / "a tree")
+    found = []
+    for processes in (1, 2):
+        counts: list[int] = []
+        manner = Manner(processes=processes, advance=counts.append)
+        report = import_layout(read_layout(tmp_path / "in", model=None), manner)
+        images = list(GeneratedImage.objects.order_by("path").values_list("path", "sha256", "provenance", "byte_count"))
+        found.append((report, images, files_below(media_root), sum(counts)))
+        for kept in (GeneratedImage, ImageSet):
+            kept._default_manager.all().delete()
+        shutil.rmtree(media_root)
+    assert found[0] == found[1]
+    assert [str(fault).split()[0] for fault in found[0][0].faults] == ["sdxl/a", "sdxl/a"]
+    assert found[0][3] == 8
+
+
+def test_files_that_a_killed_import_left_are_swept(tmp_path: Path, media_root: Path) -> None:
+    left = media_root / "image_sets" / str(imported_uid(model="sdxl", prompt="a cube")) / "1.png.00ff.part"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    import_images(folder=lay_out(tmp_path / "in"))
+    assert not left.exists()
+
+
+@pytest.mark.parametrize("rival_seeds", [[1, 2], [7]])
+def test_a_set_that_another_process_imports_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rival_seeds: list[int]
+) -> None:
+    def rival(task: FileTask) -> ReadFile | str:
+        model = diffusion_model("sdxl")
+        image_set = plan_imported_set(diffusion_model=model, prompt="a cube", seeds=rival_seeds)
+        for seed in rival_seeds:
+            record_image(image_set=image_set, seed=seed, image=picture(seed), provenance={})
+        return prepare(task)
+
+    monkeypatch.setattr("generation.image_import.prepare", rival)
+    report = import_images(folder=lay_out(tmp_path))
+    assert faults(report) == ["sdxl/a cube is being imported by another process at this moment"]
+    assert imported().seeds == rival_seeds
+
+
+# --- shapes and remarks -----------------------------------------------------------------------------------------
+
+
+def cut(folder: Path, crop: tuple[int, int] | None) -> ImportReport:
+    return import_layout(read_layout(folder, model=None), Manner(crop=crop))
+
+
+def test_images_are_cut_to_a_shape_from_their_middle(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    wide = picture(5, size=(90, 31))
+    wide.save(tmp_path / "sdxl" / "a cube" / "3.png")
+    assert cut(tmp_path, (3, 2)).faults == []
+    assert {(image.width, image.height) for image in imported().images.all()} == {(39, 26), (45, 30)}
+    image = imported().images.get(seed=3)
+    assert open_image(image).tobytes() == wide.crop((22, 0, 67, 30)).tobytes()
+    assert image.provenance["source"]["crop"] == "3:2"
+
+
+def test_an_image_too_small_for_the_shape(tmp_path: Path) -> None:
+    assert "is too small to be cut to 41:1" in faults(cut(lay_out(tmp_path), (41, 1)))[0]
+
+
+def test_cut_otherwise_before(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "in")
+    cut(folder, (1, 1))
+    assert cut(folder, (1, 1)).unchanged_set_count == 1
+    assert "was imported before cut to 1:1; those images stay" in faults(cut(folder, None))[0]
+    assert "was imported before cut to 1:1; those images stay" in faults(cut(folder, (3, 2)))[0]
+
+
+def of_one_colour(folder: Path, count: int, size: tuple[int, int] = (64, 48)) -> None:
+    folder.mkdir(parents=True)
+    for seed in range(1, count + 1):
+        Image.new("RGB", size).save(folder / f"{seed}.png")
+
+
+def test_images_of_one_colour_or_the_same_again_are_named(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    of_one_colour(folder / "sdxl" / "black", 7)
+    lay_out(tmp_path / "other", prompts=("mixed", "fine"), seeds=3)
+    (tmp_path / "other" / "sdxl" / "mixed").rename(folder / "sdxl" / "mixed")
+    (tmp_path / "other" / "sdxl" / "fine").rename(folder / "sdxl" / "fine")
+    picture(1).save(folder / "sdxl" / "mixed" / "4.png")
+    picture(1).save(folder / "sdxl" / "mixed" / "5.webp", lossless=True)
+    Image.new("RGB", (40, 30), "white").save(folder / "sdxl" / "mixed" / "6.webp")
+    said = [
+        "sdxl / black: 7 of 7 images are of one colour (seeds 1, 2, 3, 4, 5, …)",
+        "sdxl / mixed: 1 of 6 images is of one colour (seed 6), "
+        "and 1 of 6 images is the same as an earlier one of the set (seed 5)",
+    ]
+    report = import_images(folder=folder)
+    assert (report.refused_set_count, report.remarks) == (0, said)
+    assert import_images(folder=folder).remarks == said
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 900), (8, 8), (64, 64), (512, 512), (1024, 768), (2000, 1500)])
+def test_one_colour_is_seen_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    of_one_colour(tmp_path / "sdxl" / "black", 1, size)
+    assert len(import_images(folder=tmp_path).remarks) == 1
+
+
+def test_images_that_an_earlier_version_recorded_are_noted(tmp_path: Path) -> None:
+    of_one_colour(tmp_path / "sdxl" / "black", 2)
+    import_images(folder=tmp_path)
+    GeneratedImage.objects.update(remark=None)
+    note(ImageSet.objects.all())
+    assert set(GeneratedImage.objects.values_list("remark", flat=True)) == {"plain"}
 
 
 # --- the CSV manifest -------------------------------------------------------------------------------------------
@@ -347,14 +479,14 @@ def test_a_manifest_that_is_not_text(tmp_path: Path) -> None:
 def test_the_command_says_what_it_did(tmp_path: Path) -> None:
     out = StringIO()
     call_command("import_images", str(lay_out(tmp_path)), "--model", "sdxl", stdout=out)
-    assert out.getvalue() == "1 sets with 2 images imported, 0 sets unchanged.\n"
+    assert out.getvalue() == "1 set with 2 images imported, 0 sets unchanged.\n"
 
 
 def test_the_command_lists_faults_and_fails(tmp_path: Path) -> None:
     lay_out(tmp_path)
     truncated(tmp_path / "sdxl" / "a cube")
     err = StringIO()
-    with pytest.raises(CommandError, match="1 sets were left out for the reasons above"):
+    with pytest.raises(CommandError, match="1 set was left out for the reasons above"):
         call_command("import_images", str(tmp_path), stdout=StringIO(), stderr=err)
     assert "not imported: sdxl/a cube/2.jpg is truncated or damaged" in err.getvalue()
 

@@ -24,7 +24,16 @@ def decoded(data: bytes) -> Image.Image:
 
 
 @pytest.mark.parametrize(
-    ("size", "zoom"), [((64, 64), (64, 64)), ((768, 512), (768, 512)), ((2048, 1024), (1024, 512))]
+    ("size", "zoom"),
+    [
+        ((64, 64), (1024, 1024)),
+        ((512, 512), (1024, 1024)),
+        ((768, 512), (1024, 683)),
+        ((1536, 1024), (1024, 683)),
+        ((2048, 1024), (1024, 512)),
+        ((1, 3000), (1, 1024)),
+        ((3000, 1), (1024, 1)),
+    ],
 )
 def test_sizes(size: tuple[int, int], zoom: tuple[int, int]) -> None:
     image = recorded(picture(size=size))

@@ -1,0 +1,103 @@
+"""`manage.py import_images FOLDER`: images made elsewhere, by model, prompt and seed."""
+
+from argparse import ArgumentTypeError
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from annotation.studies.image_names import unknown_names
+from generation.image_import import ImportReport, Manner, import_layout
+from generation.image_layouts import Layout, read_layout
+from generation.import_work import Ratio
+from generation.refusals import Refused
+
+
+class Command(BaseCommand):
+    """Say which names no study knows, import, list every file that was not taken, and why."""
+
+    help = (
+        "Import images made elsewhere: FOLDER/<model>/<prompt>/<seed>.jpg, or a CSV file with the columns path, "
+        "model, prompt, seed (paths are relative to it). All of a prompt or nothing of it; again changes nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """FOLDER and how to read it."""
+        parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder, or the CSV file")
+        parser.add_argument(
+            "--model", metavar="NAME", help="this model only: FOLDER/NAME, or where there is none FOLDER itself"
+        )
+        parser.add_argument(
+            "--crop",
+            metavar="W:H",
+            type=_ratio,
+            help="cut every image to this shape, from its middle: both models of a study need one shape",
+        )
+        parser.add_argument(
+            "--processes", metavar="N", type=_positive, help="how many read images (default: each core)"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Import, print what came of it, fail where something was left out."""
+        try:
+            layout = read_layout(options["folder"], model=options["model"])
+            for sentence in unknown_names(layout):
+                self.stderr.write(self.style.WARNING(f"Note: {sentence}"))
+            report = _import(layout, crop=options["crop"], processes=options["processes"])
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from None
+        except OSError as error:
+            raise CommandError(
+                f"Stopped: {error.strerror or error} ({error.filename}). What was imported stays; "
+                "run the same command again."
+            ) from None
+        except KeyboardInterrupt:
+            raise CommandError(
+                "Stopped. What was imported stays; run the same command again.", returncode=130
+            ) from None
+        self._tell(report)
+
+    def _tell(self, report: ImportReport) -> None:
+        self.stdout.write(
+            f"{_counted(report.imported_set_count, 'set')} with {_counted(report.imported_image_count, 'image')} "
+            f"imported, {_counted(report.unchanged_set_count, 'set')} unchanged."
+        )
+        for remark in report.remarks:
+            self.stderr.write(self.style.WARNING(f"Look at {remark}"))
+        for fault in report.faults:
+            self.stderr.write(f"not imported: {fault}")
+        if report.refused_set_count:
+            is_one = report.refused_set_count == 1
+            raise CommandError(
+                f"{_counted(report.refused_set_count, 'set')} {'was' if is_one else 'were'} left out for the reasons "
+                "above; mend the files and run the same command again."
+            )
+
+
+def _import(layout: Layout, *, crop: Ratio | None, processes: int | None) -> ImportReport:
+    """With a bar on a terminal."""
+    columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("importing", total=sum(len(prompt.files) for prompt in layout.prompts))
+        advance = lambda count: progress.advance(bar, count)  # noqa: E731 - one line, as in score_folder
+        return import_layout(layout, Manner(crop=crop, processes=processes, advance=advance))
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def _ratio(text: str) -> Ratio:
+    width, _, height = text.partition(":")
+    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 1000 for part in (width, height)):
+        raise ArgumentTypeError(f"{text!r} is not a shape: write width:height in whole numbers, like 1:1 or 3:2")
+    return int(width), int(height)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text)):
+        raise ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
