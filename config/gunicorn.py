@@ -10,6 +10,7 @@ timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk
 control_socket_disable = True  # nobody talks to the server behind its back
+logger_class = "config.gunicorn_logs.RedactingLogger"
 
 
 def post_worker_init(_worker: object) -> None:

@@ -4,15 +4,19 @@ Variables: SEMBLANCE_VAR, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS
 CELERY_BROKER_URL, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS, LOG_LEVEL. docs/operations.md explains each.
 """
 
+import logging
 import os
 import secrets
 import sys
 from pathlib import Path
+from typing import Any
 
 import environ
 import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
+
+from config.logs import OneLine, Render
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
@@ -74,7 +78,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "config.logs.RequestLogMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -222,23 +226,27 @@ USE_TZ = True
 USE_I18N = True
 
 # --- mail: password resets ----------------------------------------------------------------------
-globals().update(env.email_url("EMAIL_URL", default="consolemail://"))
+if env.str("EMAIL_URL", default=""):
+    globals().update(env.email_url("EMAIL_URL"))
+else:
+    EMAIL_BACKEND = "config.mail.PrivateFiles"
+    EMAIL_FILE_PATH = VAR_DIR / "mail"
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="semblance@localhost")
 
 # --- logs ---------------------------------------------------------------------------------------
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # where an annotator sits is nobody's business
-_renderer: structlog.typing.Processor
-if env.str("LOG_FORMAT", default="text") == "json":
-    _renderer = structlog.processors.JSONRenderer()
-else:
-    _renderer = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-LOGGING = {
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # Django's own line says it
+DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO
+_line = Render(as_json=env.str("LOG_FORMAT", default="text") == "json", colors=sys.stderr.isatty())
+_through_root: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
+LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {"one_line": {"()": OneLine}},
     "formatters": {
         "structured": {
             "()": structlog.stdlib.ProcessorFormatter,
-            "processor": _renderer,
+            "processors": [_line],
             "foreign_pre_chain": [
                 structlog.contextvars.merge_contextvars,
                 structlog.processors.TimeStamper(fmt="iso"),
@@ -247,7 +255,17 @@ LOGGING = {
             ],
         },
     },
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "structured"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["one_line"]},
+    },
+    "loggers": {
+        # Django gives these handlers of its own, which would write beside ours.
+        "django": _through_root,
+        "django.server": _through_root | {"level": "INFO"},
+        # At DEBUG they write statements with their parameters, and the variables of a page.
+        "django.db.backends": {"level": "INFO"},
+        "django.template": {"level": "INFO"},
+    },
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="WARNING")},
 }
 structlog.configure(

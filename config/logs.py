@@ -1,0 +1,135 @@
+"""What the logs say, and never say: no credential at any level, no local variable, one line for a stranger's mistake.
+
+A request is named by its route (`/a/<str:token>/`), never by its path: the path of an annotator's page is her whole
+credential. `redact` is the last line behind that, over the finished text of every record.
+"""
+
+import logging
+import re
+from collections.abc import Iterator
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+from django.http import HttpRequest
+from django.urls import Resolver404, resolve
+from django_structlog.middlewares import RequestMiddleware
+
+# What follows one of these in a path is a credential: a test compares them with the addresses that there are.
+CREDENTIAL_PREFIXES = (
+    "a",
+    "i",
+    "join",
+    "api/v1/annotators",
+    "accounts/password/reset/key",
+    "accounts/confirm-email",
+)
+CREDENTIAL_NAMES = frozenset({"token", "open_link_token", "key", "uidb36"})  # parameters of routes
+SECRET_FIELDS = re.compile(r"code|token|password|ids", re.IGNORECASE)  # of a form that was sent
+SHORTEST_SECRET = 6  # below it a value is a word of the language
+_IN_PATH = re.compile(rf"(/(?:{'|'.join(CREDENTIAL_PREFIXES)})/)[^/\s\"'?#<>\\]+", re.IGNORECASE)
+_QUERY = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
+_FIRST_SEGMENT = re.compile(r"/[a-z]{1,12}/")
+_REQUEST: ContextVar[HttpRequest | None] = ContextVar("request of this thread", default=None)
+
+
+def route_of(request: HttpRequest) -> str:
+    """The address that was asked for, as its pattern; of an unknown one no more than a known kind of beginning."""
+    try:
+        match = request.resolver_match or resolve(request.path_info)
+    except Resolver404:
+        beginning = _FIRST_SEGMENT.match(request.path_info)
+        return f"{beginning.group() if beginning else '/'}…"
+    return f"/{match.route}"
+
+
+def redact(text: str, request: HttpRequest | None = None) -> str:
+    """The text without credentials: in paths, in queries, and each value that came with the request."""
+    for secret in sorted(_secrets(request), key=len, reverse=True) if request else ():
+        text = text.replace(secret, "…")
+    return _QUERY.sub("?…", _IN_PATH.sub(r"\1…", text))
+
+
+def _secrets(request: HttpRequest) -> Iterator[str]:
+    """The values of a request that let somebody in, or say who somebody is."""
+    match = request.resolver_match
+    values = [str(value) for name, value in (match.kwargs if match else {}).items() if name in CREDENTIAL_NAMES]
+    values += request.COOKIES.values()
+    values += [value for one in request.GET.lists() for value in one[1]]
+    # Never read here: reading a body that was refused would raise.
+    sent = getattr(request, "_post", None) or {}
+    values += [value for name, value in sent.items() if SECRET_FIELDS.search(name)]
+    yield from (value for value in values if len(value) >= SHORTEST_SECRET)
+
+
+class RequestLogMiddleware(RequestMiddleware):
+    """`request_started` and `request_finished`, with the route; what went wrong is said by Django's own line, once."""
+
+    def prepare(self, request: HttpRequest) -> None:
+        """Remember the request, so that what is logged meanwhile is cleared of its credentials."""
+        _REQUEST.set(request)
+        super().prepare(request)
+
+    def handle_response(self, request: HttpRequest, response: Any) -> None:
+        """Forget it again."""
+        super().handle_response(request, response)
+        _REQUEST.set(None)
+
+    @staticmethod
+    def format_request(request: HttpRequest) -> Any:
+        """The method and the route, found only if a line is written: most requests write none."""
+        return _Lazy(request)
+
+    @staticmethod
+    def bind_user_id(request: HttpRequest) -> None:
+        """The account, if the request has looked it up anyway."""
+        if user := getattr(request, "_cached_user", None):
+            structlog.contextvars.bind_contextvars(user_id=user.pk)
+
+    def _process_exception(self, request: HttpRequest, exception: Exception) -> None:
+        """No line: Django logs the same exception."""
+        request._raised_exception = exception  # type: ignore[attr-defined]
+
+
+class _Lazy:
+    def __init__(self, request: HttpRequest) -> None:
+        self._request = request
+
+    def __repr__(self) -> str:
+        return f"{self._request.method} {route_of(self._request)}"
+
+
+class OneLine(logging.Filter):
+    """What Django says of a request: its route in place of the path, and a traceback for real faults only."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Change the record; it is always written."""
+        request = getattr(record, "request", None)
+        if not isinstance(request, HttpRequest):
+            return True
+        text = record.getMessage()
+        for path in (request.path.encode("unicode_escape").decode("ascii"), request.path):
+            text = text.replace(f": {path}", f": {request.method} {route_of(request)}")
+        record.msg, record.args = text.replace("\n", " "), None
+        if getattr(record, "status_code", 500) < 500:
+            record.exc_info = record.exc_text = record.stack_info = None
+        return True
+
+
+class Render:
+    """The last processor: the line as text, or as JSON, cleared of credentials."""
+
+    def __init__(self, *, as_json: bool, colors: bool) -> None:
+        self._render: structlog.typing.Processor = (
+            structlog.processors.JSONRenderer(default=repr)
+            if as_json
+            # Not the default's box of local variables: they hold annotators' tokens.
+            else structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        )
+
+    def __call__(self, logger: Any, name: str, event: structlog.typing.EventDict) -> str:
+        """The line of this event."""
+        request = getattr(event["_record"], "request", None) or _REQUEST.get()
+        event = structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, name, event)
+        event = structlog.processors.format_exc_info(logger, name, event)
+        return redact(str(self._render(logger, name, event)), request if isinstance(request, HttpRequest) else None)
