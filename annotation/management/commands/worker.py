@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
 
@@ -26,6 +27,8 @@ class Command(BaseCommand):
         unknown = [queue for queue in queues if queue not in QUEUES]
         if unknown:
             raise CommandError(f"--queues: there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}.")
+        connection.ensure_connection()  # manage.py refuses here where the database is not of this version
+        connection.close()
         patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
         with (
             told_to_stop() as stop,

@@ -1,0 +1,50 @@
+"""Whether the database has the tables of this version of Semblance, and the one command to type where it has not."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
+
+
+def version_fault(*, may_be_behind: bool = False) -> str:
+    """A sentence where the database is not of this version, or only where it is newer; empty where it fits."""
+    executor = MigrationExecutor(connection)
+    return _newer(executor.loader) or ("" if may_be_behind else _behind(executor))
+
+
+def _newer(loader: MigrationLoader) -> str:
+    known = set(loader.disk_migrations).union(*(migration.replaces for migration in loader.replacements.values()))
+    apps = {app for app, _ in known}
+    strange = sorted(key for key in loader.applied_migrations or () if key[0] in apps and key not in known)
+    if not strange:
+        return ""
+    return (
+        f"The database belongs to a newer version of Semblance than this one, which does not know its migration "
+        f"{'.'.join(strange[-1])}; nothing was changed. Update the code with `git pull`."
+    )
+
+
+def _behind(executor: MigrationExecutor) -> str:
+    missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    if not missing:
+        return ""
+    if not executor.loader.applied_migrations:
+        return f"There is no database yet; make it with `{migrate_command()}`."
+    steps = "1 step" if len(missing) == 1 else f"{len(missing)} steps"
+    return f"The database is of an older version ({steps} behind); bring it up to date with `{migrate_command()}`."
+
+
+def migrate_command() -> str:
+    """What to type, with this Python and this manage.py as the person who reads it would call them."""
+    manage = Path(__file__).resolve().parent.parent / "manage.py"
+    return shlex.join([_as_typed(Path(sys.executable)), _as_typed(manage), "migrate"])
+
+
+def _as_typed(path: Path) -> str:
+    """The path from the current folder where it lies below it."""
+    here = Path(os.environ.get("PWD") or Path.cwd())
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)

@@ -1,0 +1,62 @@
+"""Reading the environment's variables: what cannot be read ends in a sentence that names the variable."""
+
+import logging
+import warnings
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from kombu.transport import TRANSPORT_ALIASES
+
+_DATABASES = "postgresql://user:password@host:5432/name or sqlite:////folder/name.sqlite3"
+
+
+class Environment(environ.Env):
+    """Variables of the environment, each with the kind of value that it holds."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        """The value of the variable; ImproperlyConfigured if it is not of its kind."""
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(f"{var} has a value that cannot be used: {error}.") from None
+
+    def database(self, var: str, default: str) -> dict[str, Any]:
+        """A PostgreSQL or SQLite database. The value itself is never repeated: it may hold a password."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # one of them holds the password
+                found: dict[str, Any] = self.db_url_config(self.str(var, default="") or default)
+        except ValueError:
+            found = {}
+        if str(found.get("ENGINE")).rpartition(".")[2] not in ("postgresql", "sqlite3"):
+            raise ImproperlyConfigured(f"{var} is not the address of a database; it looks like {_DATABASES}.")
+        return found
+
+    def broker(self, var: str, default: str) -> str:
+        """The address of a message broker that Celery knows."""
+        found: str = self.str(var, default="") or default
+        kind = urlsplit(found).scheme.partition("+")[0]
+        if kind not in TRANSPORT_ALIASES:
+            raise ImproperlyConfigured(f"{var} begins with no kind of broker; it looks like redis://host:6379/0.")
+        return found
+
+    def log_level(self, var: str) -> str:
+        """The name of a level of Python's logging."""
+        found: str = self.str(var, default="WARNING").upper()
+        if found not in logging.getLevelNamesMapping():
+            raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {found}.")
+        return found
+
+
+def writable_folder(path: Path, *, variable: str) -> Path:
+    """The folder, made if it is not there; ImproperlyConfigured if it cannot be made."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The folder {path} cannot be made ({error.strerror}); set {variable} to one that can be written."
+        ) from None
+    return path
