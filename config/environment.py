@@ -13,7 +13,7 @@ from kombu.transport import TRANSPORT_ALIASES
 _DATABASES = "postgresql://user:password@host:5432/name or sqlite:////folder/name.sqlite3"
 
 
-class Environment(environ.Env):
+class Environment(environ.Env):  # type: ignore[misc]  # has no types
     """Variables of the environment, each with the kind of value that it holds."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:

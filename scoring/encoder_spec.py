@@ -9,6 +9,7 @@ from annotated_types import Len
 EncoderKind = Literal["clip", "siglip", "dinov2"]
 ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
 
+MOST_METRIC_LENGTH = 255  # of the database's columns
 CLIP_VIT_B32 = "openai/clip-vit-base-patch32"
 # The commit of CLIP_VIT_B32 that holds model.safetensors; its main branch has pickled weights only.
 CLIP_VIT_B32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
@@ -47,6 +48,12 @@ class EncoderSpec:
     def metric(self) -> str:
         """What the Semantic Consistency Score by this encoder is stored under."""
         return f"scs/{self.identity}"
+
+    @property
+    def length_fault(self) -> str:
+        """A sentence if the metric's name is longer than the database holds; else empty."""
+        spare = MOST_METRIC_LENGTH - len(self.metric)
+        return "" if spare >= 0 else f"gives the metric a name that is {-spare} letters too long; shorten the name."
 
     def as_document(self) -> dict[str, Any]:
         """The spec as JSON keeps it."""

@@ -6,12 +6,15 @@ from django.db import models
 from django.db.models import Q
 
 from generation.models import GeneratedImage, ImageSet, LeasedJob
+from scoring.encoder_spec import MOST_METRIC_LENGTH
 
 
 class Encoder(models.Model):
     """The weights behind an encoder's identity: those it was first seen with, and no others ever after."""
 
-    identity = models.CharField(max_length=255, unique=True, help_text="EncoderSpec.identity: kind, name, revision.")
+    identity = models.CharField(
+        max_length=MOST_METRIC_LENGTH, unique=True, help_text="EncoderSpec.identity: kind, name, revision."
+    )
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 over weights, configuration and preprocessing.")
     provenance = models.JSONField(default=dict, help_text="Processor, dtype, device, versions when first seen.")
     created_at = models.DateTimeField(auto_now_add=True)
@@ -53,7 +56,9 @@ class SetScore(models.Model):
         IMPORTED = "imported"
 
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scores")
-    metric = models.CharField(max_length=255, help_text="The metric's identity; for SCS it holds the encoder's.")
+    metric = models.CharField(
+        max_length=MOST_METRIC_LENGTH, help_text="The metric's identity; for SCS it holds the encoder's."
+    )
     value = models.FloatField()
     image_count = models.PositiveIntegerField(null=True, blank=True, help_text="Images it rests on, where known.")
     source = models.CharField(max_length=10, choices=Source)
@@ -81,7 +86,7 @@ class ScoringJob(LeasedJob):
 
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scoring_jobs")
     encoder = models.JSONField(help_text="The EncoderSpec: kind, checkpoint, revision.")
-    metric = models.CharField(max_length=255)
+    metric = models.CharField(max_length=MOST_METRIC_LENGTH)
 
     class Meta(LeasedJob.Meta):
         abstract = False

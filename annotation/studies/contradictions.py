@@ -63,6 +63,8 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
         yield from _pin(parts[field].lora, parts[field].lora_revision, (field,), "lora", "lora_revision")
     if "encoder" in parts and parts.get("source") != "external":
         yield from _pin(parts["encoder"].checkpoint, parts["encoder"].revision, ("encoder",), "checkpoint", "revision")
+        if too_long := parts["encoder"].length_fault:
+            yield Fault(("encoder", "checkpoint"), too_long)
 
 
 def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name: str) -> Iterator[Fault]:

@@ -1,6 +1,6 @@
 """What a study file may say but probably does not mean; pure. Doubts are shown, they stop nothing."""
 
-from pathlib import Path
+import os
 
 from annotation.studies.contradictions import MODELS, is_local
 from annotation.studies.manifest import Manifest
@@ -79,7 +79,7 @@ def _absent_paths(manifest: Manifest) -> list[str]:
     return [
         f"{key}: there is no {path} on this machine; the worker needs it."
         for key, path in named.items()
-        if path and is_local(path) and not Path(path).exists()
+        if path and is_local(path) and not os.path.exists(path)  # noqa: PTH110 - Path.exists raises at a long name
     ]
 
 

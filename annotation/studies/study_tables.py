@@ -150,8 +150,15 @@ def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base
             if value.startswith("."):
                 draft.fault((*section, key), f'"{value}" starts from nowhere here; write the whole path, from /.')
                 table[key] = str(Path("/") / value)  # local all the same: no second fault for it
-        elif value.startswith(".") or (base / value).exists():
+        elif value.startswith(".") or _exists(base / value):
             table[key] = str((base / value).resolve())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system allows
+        return False
 
 
 def _prompts(draft: Draft, table: Any, base: Path | None) -> None:

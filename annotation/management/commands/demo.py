@@ -33,6 +33,7 @@ ANNOTATOR_COUNT = 5
 NOISE = 0.5
 SEED = 1
 ADMIN = "demo-admin"
+MOST_PORT = 65_535
 ENDINGS = {"latex": "tex"}
 
 
@@ -48,6 +49,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps in order; every child process ends with this one."""
+        if not 0 <= options["port"] <= MOST_PORT:
+            raise CommandError(f"--port: a port is a number from 0 to {MOST_PORT}, not {options['port']}.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         os.environ.setdefault("OMP_NUM_THREADS", "2")  # in models this small more would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"

@@ -31,6 +31,8 @@ class Command(BaseCommand):
         """Plan, send, watch until every set has its score."""
         encoder = EncoderSpec(kind=options["kind"], checkpoint=options["checkpoint"], revision=options["revision"])
         try:
+            if encoder.length_fault:
+                raise Refused(f"--checkpoint {encoder.length_fault}")
             study = Study.objects.get(slug=options["study"])
             _refuse_without_images(study)
             self._watch(study, encoder)

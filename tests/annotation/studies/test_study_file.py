@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from annotation.studies.doubts import doubts
 from annotation.studies.manifest import Manifest, document, sha256
 from annotation.studies.seeds import draw_seeds
 from annotation.studies.study_file import StudyFileFault, parse, read_study_file, write_study_file
@@ -352,6 +353,19 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
         read_study_file(path)
     with pytest.raises(Refused, match="cannot be read: Is a directory"):
         read_study_file(tmp_path)
+
+
+def test_names_of_three_hundred_letters_are_faults_or_paths_that_are_not_there(tmp_path: Path) -> None:
+    long = "x" * 300
+    text = changed('name = "Beta"', f'name = "{long}"').replace("/models/alpha", long).replace('"a dog"', f'"{long}"')
+    found = faults_in(text + f'[encoder]\ncheckpoint = "./{long}"\n', tmp_path)
+    assert [fault.partition(": ")[0] for fault in found] == [
+        "line 4, models.a.revision",
+        "line 9, models.b.name",
+        "line 20, encoder.checkpoint",
+    ]
+    local = parse(changed("/models/alpha", f"/{long}"), tmp_path)
+    assert any("models.a.checkpoint: there is no" in sentence for sentence in doubts(local))
 
 
 def test_ten_thousand_prompts() -> None:
