@@ -17,13 +17,15 @@ from django.db import DataError, OperationalError, connection
 from django.db.backends.signals import connection_created
 from django.db.migrations.recorder import MigrationRecorder
 
+import annotation.migrations
 from config import command_line
 from config.command_line import run
 from config.database_version import migrate_command, version_fault
 from config.environment import Environment, writable_folder
 from config.version_gate import VersionGate
 
-AN_OLD_VERSION = "annotation", "0001_initial"
+# The newest migration: a database without it is of an older version.
+NEWEST = "annotation", max(path.stem for path in Path(annotation.migrations.__path__[0]).glob("0*.py"))
 TYPED = [sys.executable, "manage.py"]
 
 
@@ -73,10 +75,10 @@ def test_the_command_is_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_database_of_an_older_or_a_newer_version_is_named() -> None:
     assert version_fault() == ""
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied(*AN_OLD_VERSION)
+    recorder.record_unapplied(*NEWEST)
     assert "The database is of an older version (" in version_fault()
     assert version_fault(may_be_behind=True) == ""
-    recorder.record_applied(*AN_OLD_VERSION)
+    recorder.record_applied(*NEWEST)
     recorder.record_applied("annotation", "9999_of_tomorrow")
     assert "does not know its migration annotation.9999_of_tomorrow" in version_fault(may_be_behind=True)
 
@@ -227,7 +229,7 @@ def test_pages_wait_for_the_database_s_version(caplog: pytest.LogCaptureFixture)
     page = Page()
     gate = VersionGate(page)
     recorder = MigrationRecorder(connection)
-    recorder.record_unapplied(*AN_OLD_VERSION)
+    recorder.record_unapplied(*NEWEST)
     for _ in range(2):
         [body] = gate({"PATH_INFO": "/"}, page.start_response)
     assert page.status == "503 Service Unavailable"
@@ -235,9 +237,9 @@ def test_pages_wait_for_the_database_s_version(caplog: pytest.LogCaptureFixture)
     [body] = gate({"PATH_INFO": "/api/v1/x"}, page.start_response)
     assert "try again" in json.loads(body)["message"]
     assert [line for line in caplog.messages if "older version" in line] == caplog.messages[:1]
-    recorder.record_applied(*AN_OLD_VERSION)
+    recorder.record_applied(*NEWEST)
     assert gate({"PATH_INFO": "/"}, page.start_response) == [b"a page"]
-    recorder.record_unapplied(*AN_OLD_VERSION)
+    recorder.record_unapplied(*NEWEST)
     assert gate({"PATH_INFO": "/"}, page.start_response) == [b"a page"]  # it looks until it fits, and never again
 
 
