@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from annotation.models import Annotator, Assignment, Vote
 
-MADE = ("kind", "state", "invitation", "votes", "created_at", "finished_at")
+MADE = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
 
 
 def _may_change(request: HttpRequest) -> bool:
@@ -21,7 +21,7 @@ def _may_change(request: HttpRequest) -> bool:
 class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
     """Adding one invites them; the label is all that can be changed."""
 
-    list_display = ("__str__", "study", "kind", "state", "votes", "created_at")
+    list_display = ("__str__", "study", "kind", "situation", "votes", "created_at")
     list_filter = ("kind", "state", "study")
     list_select_related = ("study",)
     actions = None
@@ -54,6 +54,13 @@ class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
             return
         obj.kind = Annotator.Kind.PERSONAL
         obj.save()
+
+    @admin.display(description="state", ordering="state")
+    def situation(self, annotator: Annotator) -> str:
+        """The state in words; of one who is still to be invited, none."""
+        if not annotator.pk:
+            return "–"
+        return annotator.situation(study_state=annotator.study.state, has_voted=self.votes(annotator) > 0)
 
     @admin.display(description="votes")
     def votes(self, annotator: Annotator) -> int:

@@ -21,7 +21,7 @@ from annotation.studies.doubts import doubts
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
-from annotation.studies.verbs import VERBS
+from annotation.studies.verbs import VERBS, verbs_for
 from generation.admin import ReadOnlyAdmin
 from generation.refusals import Refused
 
@@ -116,8 +116,18 @@ class StudyAdmin(ReadOnlyAdmin):
         if request.method == "GET" and study is not None and self.has_view_permission(request, study):
             for one in alarms(study):
                 messages.warning(request, str(one))
-        context = {"verbs": VERBS.values(), "drop_seed_form": DropSeedForm(), "may_act": self._may_act(request)}
+        context = self._actions(request, study) if study else {}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
+
+    def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
+        """What can be done to the study in its state, by whoever may."""
+        may_act = self._may_act(request)
+        is_closed = study.state == Study.State.CLOSED
+        return {
+            "verbs": verbs_for(study) if may_act else [],
+            "drop_seed_form": DropSeedForm() if may_act and lifecycle.may_drop_seeds(study) else None,
+            "may_amend": may_act and not is_closed,
+        }
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None

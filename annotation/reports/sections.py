@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.agreement_report import AgreementReport, AnnotatorFacts
 from annotation.reports.claim import metric_name
 from annotation.reports.numbers import count, percent
 from annotation.reports.parts.checks import checks_section
@@ -91,7 +91,7 @@ def _quality(report: AgreementReport) -> Section:
         (
             row.pseudonym,
             row.kind,
-            row.state.replace("_", " "),
+            _state(row, report),
             count(row.votes),
             count(row.excluded_votes),
             count(row.tie_votes),
@@ -109,6 +109,13 @@ def _quality(report: AgreementReport) -> Section:
         tables=(table,) if people else (),
         is_part=report.results is not None,
     )
+
+
+def _state(row: AnnotatorFacts, report: AgreementReport) -> str:
+    """How far the annotator came: nobody is active in a closed study, nor behind votes that were imported."""
+    if row.state != "active" or report.study.is_interim:
+        return row.state.replace("_", " ")
+    return "–" if row.kind == "imported" else "not finished"
 
 
 def _design(report: AgreementReport) -> Section:

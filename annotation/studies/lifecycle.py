@@ -29,8 +29,8 @@ ANNOTATING = (State.READY, State.OPEN, State.PAUSED)
 BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
 
 
-def launch(*, study: Study, actor: Actor = None) -> None:
-    """Start making the images. Launching again changes nothing.
+def launch(*, study: Study, actor: Actor = None) -> bool:
+    """Start making the images; False, and nothing changed, for a study that was launched before.
 
     Planning thousands of sets takes minutes, so the next `advance` does it: in the worker, or in run_study.
     """
@@ -40,8 +40,10 @@ def launch(*, study: Study, actor: Actor = None) -> None:
     manifest = current_manifest(study)
     for plan in (manifest.model_a, manifest.model_b):
         diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin since
-    if _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor):
+    is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
+    if is_launched:
         work.prod(study)
+    return is_launched
 
 
 def open_study(*, study: Study, actor: Actor = None) -> None:
@@ -87,6 +89,12 @@ def retry_failed(*, study: Study, actor: Actor = None) -> int:
     StudyEvent.objects.create(study=study, verb="retried", detail={"jobs": count}, actor=actor)
     work.prod(study)
     return count
+
+
+def may_drop_seeds(study: Study) -> bool:
+    """Whether something failed in the study, and it is in a state in which its seed can be dropped."""
+    is_possible = study.source == Study.Source.GENERATED and study.state in BEFORE_OPENING[1:]
+    return is_possible and work.has_failed_jobs(study)
 
 
 def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:

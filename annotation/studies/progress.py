@@ -21,8 +21,9 @@ class StudyProgress:
     """Counts of one study. `failures` are the sentences of jobs that failed for good, each once, with its count.
 
     `slot_total`: votes wanted; what early stopping saves is wanted no more. `held_count`: comparisons on a screen or
-    fetched ahead of it, counted once for each annotator. `complete_count`: comparisons that want no more votes,
-    `closed_early_count` of them with fewer than the overlap. `parked_count`: set aside by reported images.
+    fetched ahead of it, counted once for each annotator; none once the study is closed. `complete_count`: comparisons
+    that want no more votes, `closed_early_count` of them with fewer than the overlap. `parked_count`: set aside by
+    reported images.
     """
 
     state: str
@@ -73,7 +74,7 @@ def progress(study: Study) -> StudyProgress:
         failed_job_count=jobs[LeasedJob.State.FAILED],
         slot_total=votes["wanted"] if votes["comparisons"] else len(manifest.prompts) * manifest.annotation.overlap,
         vote_count=votes["votes"],
-        held_count=votes["slots"] - votes["votes"],
+        held_count=0 if study.state == Study.State.CLOSED else votes["slots"] - votes["votes"],
         complete_count=votes["complete"],
         closed_early_count=votes["early"],
         parked_count=votes["parked"],

@@ -7,7 +7,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from annotation.models import Study
-from annotation.studies import lifecycle
+from annotation.studies import lifecycle, work
+from annotation.studies.creation import Actor
+from generation.refusals import Refused
 
 State = Study.State
 
@@ -17,6 +19,7 @@ class Verb:
     """A button: the word in the address, the label, the states that offer it, what was done, what is asked before.
 
     `carry_out` takes `study` and `actor`. `is_next_step`: whether a study that offers it waits for nothing else.
+    `is_wanted`: whether there is anything to do for it in one of its states.
     """
 
     name: str
@@ -26,6 +29,12 @@ class Verb:
     done: str | Promise
     question: str | Promise = ""
     is_next_step: bool = False
+    is_wanted: Callable[[Study], bool] = lambda _study: True
+
+
+def _launch(*, study: Study, actor: Actor) -> None:
+    if not lifecycle.launch(study=study, actor=actor):
+        raise Refused(f"{study} is {study.state}: it was launched already, and nothing was done.")
 
 
 VERBS = {
@@ -35,7 +44,7 @@ VERBS = {
             "launch",
             _("Launch"),
             (State.DRAFT,),
-            lifecycle.launch,
+            _launch,
             _("Launched: the images are made and scored from here on."),
             is_next_step=True,
         ),
@@ -60,6 +69,7 @@ VERBS = {
             (State.GENERATING, State.SCORING),
             lifecycle.retry_failed,
             _("The failed jobs are queued again."),
+            is_wanted=work.has_failed_jobs,
         ),
         Verb(
             "close",
@@ -75,4 +85,4 @@ VERBS = {
 
 def verbs_for(study: Study) -> list[Verb]:
     """The buttons that a study in this state offers, the most likely first."""
-    return [verb for verb in VERBS.values() if study.state in verb.states]
+    return [verb for verb in VERBS.values() if study.state in verb.states and verb.is_wanted(study)]

@@ -95,12 +95,20 @@ def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
     return image_sets_of(study).exclude(pk__in=SetScore.objects.filter(metric=metric).values("image_set"))
 
 
+def _all_jobs_of(study: Study) -> "tuple[QuerySet[GenerationJob], QuerySet[ScoringJob]]":
+    """Every job at the study's sets, of any metric."""
+    sets = image_sets_of(study)
+    return GenerationJob.objects.filter(image_set__in=sets), ScoringJob.objects.filter(image_set__in=sets)
+
+
 def retry_failed(study: Study) -> int:
     """Queue what failed again; how many jobs."""
-    sets = image_sets_of(study)
-    return _retry(GenerationJob.objects.filter(image_set__in=sets)) + _retry(
-        ScoringJob.objects.filter(image_set__in=sets)
-    )
+    return sum(_retry(some) for some in _all_jobs_of(study))
+
+
+def has_failed_jobs(study: Study) -> bool:
+    """Whether a job of the study failed for good."""
+    return any(some.filter(state=State.FAILED).exists() for some in _all_jobs_of(study))
 
 
 def _retry(some: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> int:

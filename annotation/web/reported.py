@@ -46,6 +46,8 @@ class Reported:
     @property
     def standing(self) -> str:
         """What holds now, in words."""
+        if self.comparison.study.state == Study.State.CLOSED:
+            return "The study is closed: nobody gets it any more."
         if self.comparison.parked_at is None:
             return f"Given out until {REPORTERS_THAT_PARK} have reported it." if self.is_waiting else "Given out."
         return "Stopped: nobody gets it until you decide." if self.is_waiting else "Set aside: nobody gets it."
@@ -71,7 +73,7 @@ def reported_comparisons(study: Study) -> list[Reported]:
     comparisons = _of_sets(study, list(reports)) | study.comparisons.filter(parked_at__isnull=False)
     found = [
         Reported(comparison, reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id])
-        for comparison in comparisons.select_related("prompt")
+        for comparison in comparisons.select_related("prompt", "study")
     ]
     return sorted(found, key=lambda one: (not one.is_waiting, one.comparison.parked_at is None))
 

@@ -74,7 +74,10 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "verbs": verbs_for(study),
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
-        "people": listed[:MOST_ANNOTATORS_LISTED],
+        "people": [
+            (one, one.situation(study_state=study.state, has_voted=one.vote_count > 0))
+            for one in listed[:MOST_ANNOTATORS_LISTED]
+        ],
         "people_count": people.count(),
         "has_reports": ImageReport.objects.filter(assignment__comparison__study=study).exists(),
         "parked_count": waiting_count(study),

@@ -144,6 +144,50 @@ def test_a_refused_action_says_why(researcher: Client, verb: str, sentence: str)
     assert said(act(researcher, study, verb)) == [sentence]
 
 
+def test_launching_what_was_launched_is_no_success(researcher: Client) -> None:
+    study = make_study(state="open")
+    assert said(act(researcher, study, "launch")) == ["Study is open: it was launched already, and nothing was done."]
+    assert not study.events.filter(verb="launched").exists()
+
+
+OFFERED = {
+    "draft": {"Launch"},
+    "generating": set(),
+    "scoring": set(),
+    "ready": {"Open for votes", "Close"},
+    "open": {"Pause", "Close"},
+    "paused": {"Open for votes", "Close"},
+    "closed": set(),
+}
+
+
+@pytest.mark.parametrize(("state", "offered"), OFFERED.items())
+def test_a_page_offers_the_actions_of_its_state_and_one_close(
+    researcher: Client, state: str, offered: set[str]
+) -> None:
+    study = make_study(state="draft")
+    put_in_state(study, state)
+    page = researcher.get(address("change", study.pk)).content.decode()
+    buttons = re.findall(r'<input type="submit" value="([^"]+)"', page.split('id="study-actions"')[-1])
+    assert set(buttons) == offered
+    assert len(re.findall(r">\s*Close\s*<", page)) == 0, "Django's own link has another name"
+    assert "Back to the studies" in page
+    assert (address("amend", study.pk) in page) == (state != "closed")
+    shown = researcher.get(f"/studies/{study.slug}/").content.decode().split('class="actions"')[1].split("</div>")[0]
+    assert {
+        one for one in ("Launch", "Open for votes", "Pause", "Retry failed jobs", "Close") if f">{one}<" in shown
+    } == offered
+
+
+def test_retrying_and_dropping_are_offered_where_something_failed(researcher: Client, worker: FakeWorker) -> None:
+    study = create_study(manifest=make_manifest(source="generated", comparisons=1))
+    launch(study=study)
+    for has_failed in (False, True):
+        page = researcher.get(address("change", study.pk)).content.decode()
+        assert ("Retry failed jobs" in page) == ("Drop this seed" in page) == has_failed
+        GenerationJob.objects.update(state="failed", error="Black image.")
+
+
 def test_looking_at_an_action_does_nothing(researcher: Client) -> None:
     study = make_study(state="draft")
     put_in_state(study, Study.State.READY)

@@ -1,16 +1,25 @@
 """The researcher's pages: who may see them, what they say, what their buttons do, and what stays sealed."""
 
 import csv
+import re
 from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.utils import timezone
 
 from annotation.models import Annotator, Study
+from annotation.reports.gathering import gather
+from annotation.reports.rendering import render
+from annotation.reports.report import build_report
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import close
+from annotation.studies.progress import progress
 from annotation.studies.study_file import parse
 from annotation.voting.annotators import invite
-from tests.factories import make_researcher, make_study
+from annotation.voting.assignment import next_assignment
+from tests.factories import give_vote, make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +58,28 @@ def test_a_closed_study_invites_nobody(researcher: Client) -> None:
     assert invitation in researcher.get(make_study().get_absolute_url()).content.decode()
     closed = make_study(slug="closed", state="closed")
     assert invitation not in researcher.get(closed.get_absolute_url()).content.decode()
+
+
+@pytest.mark.parametrize("platform", [{}, {"id_parameter": "ID"}])
+def test_a_closed_study_says_of_nobody_that_they_are_at_it(researcher: Client, platform: dict[str, str]) -> None:
+    study = make_study(platform=platform)
+    rules, now = current_manifest(study).voting_rules(), timezone.now()
+    begun, _never = (invite(study=study, label=name) for name in ("Ada", "Ben"))
+    give_vote(begun)
+    next_assignment(annotator=begun, rules=rules, now=now)
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    for said in ("on screens now", "Give back", ">Active<", ">Invited<"):
+        assert said in page
+    close(study=study)
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    for said in ("on screens now", "Give back", ">Active<", ">Invited<", "Holds"):
+        assert said not in page
+    assert ">Not finished<" in page
+    assert ">Never came<" in page
+    assert progress(study).held_count == 0
+    text = render(build_report(gather(study, manifest=current_manifest(study))), "text")
+    assert "not finished" in text
+    assert not re.search(r"personal\s+active", text)
 
 
 def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Client) -> None:
