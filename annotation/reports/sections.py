@@ -139,25 +139,29 @@ def _design(report: AgreementReport) -> Section:
 
 def _design_rows(manifest: dict[str, Any]) -> tuple[Row, ...]:
     """What the manifest fixed, in words; the JSON document holds all of it."""
-    plan = manifest["annotation"]
-    rows = [
-        Row("Prompts", count(len(manifest["prompts"]))),
-        Row("Votes wanted for each comparison", count(plan["overlap"])),
-        Row("Comparisons close once their winner is certain", "yes" if plan["early_stopping"] else "no"),
-        Row("Given out first", GIVEN_OUT_FIRST[plan["allocation"]]),
-        Row(
-            "Comparisons for each annotator, at most",
-            count(min(plan["comparisons_per_annotator"], len(manifest["prompts"]))),
-        ),
-        Row("Ties may be voted", "yes" if plan["ties"] else "no"),
-        Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),
-        Row("Primary endpoint", manifest["analysis"]["primary_endpoint"]),
-        Row("Sealed until closed", "yes" if manifest["sealed"] else "no"),
-    ]
+    rows = [Row("Prompts", count(len(manifest["prompts"])))]
+    if manifest["source"] != "external":  # there everybody voted elsewhere, by rules that are not known here
+        rows += _collecting_rows(manifest)
+    rows.append(Row("Primary endpoint", manifest["analysis"]["primary_endpoint"]))
     if manifest["source"] == "generated":
         rows += [Row("Images a set", count(len(manifest["seeds"]))), Row("Sampling", _detail(manifest["sampling"]))]
         rows += [Row(f"Prompt template, {name}", manifest[f"model_{name.lower()}"]["prompt_template"]) for name in "AB"]
     return tuple(rows)
+
+
+def _collecting_rows(manifest: dict[str, Any]) -> list[Row]:
+    """How votes were collected."""
+    plan = manifest["annotation"]
+    quota = min(plan["comparisons_per_annotator"], len(manifest["prompts"]))
+    return [
+        Row("Votes wanted for each comparison", count(plan["overlap"])),
+        Row("Comparisons close once their winner is certain", "yes" if plan["early_stopping"] else "no"),
+        Row("Given out first", GIVEN_OUT_FIRST[plan["allocation"]]),
+        Row("Comparisons for each annotator, at most", count(quota)),
+        Row("Ties may be voted", "yes" if plan["ties"] else "no"),
+        Row("Prompt shown to annotators", "yes" if plan["show_prompt"] else "no"),
+        Row("Sealed until closed", "yes" if manifest["sealed"] else "no"),
+    ]
 
 
 def _plain(value: float | None) -> str:

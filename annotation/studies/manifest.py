@@ -23,6 +23,8 @@ AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
 # Keys that came later, which manifests from before do not have.
 LATER_KEYS = (("platform", "study_full_code"),)
+# Parts that act only on images that are scored here, and on people who vote here.
+EXTERNALLY = ("encoder", "annotation", "frame", "quality", "platform")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # One line in one spelling: prompts are lines of files, cells of tables and names of folders.
 PromptText = Annotated[
@@ -133,6 +135,14 @@ class Manifest(Section):
     platform: PlatformPlan = PlatformPlan()
     analysis: AnalysisPlan = AnalysisPlan()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _samples_only_what_is_generated(cls, plan: Any) -> Any:
+        """Older manifests and study files hold sampling parameters of images that come from elsewhere."""
+        if isinstance(plan, dict) and plan.get("source", "generated") != "generated":
+            return {key: value for key, value in plan.items() if key != "sampling"}
+        return plan
+
     @model_validator(mode="after")
     def _does_not_contradict_itself(self) -> Self:
         faults = contradictions({name: getattr(self, name) for name in type(self).model_fields})
@@ -160,16 +170,43 @@ class Manifest(Section):
 
 
 def document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as JSON keeps it; `Manifest.model_validate` is its inverse.
+    """The manifest as JSON keeps it, without what does not apply; `Manifest.model_validate` is its inverse.
 
     A key that came after the first release is absent while it has its default: the hash of a study file that does
     not use it stays what it was.
     """
-    plan = manifest.model_dump(mode="json")
+    plan = applicable(manifest.model_dump(mode="json"), manifest.source)
     for section, key in LATER_KEYS:
-        if plan[section][key] == getattr(type(getattr(manifest, section))(), key):
+        if section in plan and plan[section].get(key) == _default(section, key):
             del plan[section][key]
     return plan
+
+
+def applicable(plan: dict[str, Any], source: str) -> dict[str, Any]:
+    """The plan of a study, dumped, without settings that nobody uses: a default that did not act is no fact.
+
+    Where nothing is generated there are no sampling parameters and no seeds, and of the models only what was said.
+    An external study shows nothing to anybody either: there of each part in EXTERNALLY only what was said is left.
+    """
+    if source == "generated":
+        return plan
+    left = {key: value for key, value in plan.items() if key not in ("sampling", "seeds")}
+    said = ("model_a", "model_b", *(EXTERNALLY if source == "external" else ()))
+    parts = {section: _said(left[section], section) for section in said}
+    return {key: parts.get(key, value) for key, value in left.items() if parts.get(key) != {}}
+
+
+def _said(part: dict[str, Any], section: str) -> dict[str, Any]:
+    """The keys of a part that differ from their defaults."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in part.items()}
+    return {key: part[key] for key in plain if plain[key] != _default(section, key)}
+
+
+def _default(section: str, key: str) -> Any:
+    kind: Any = Manifest.model_fields[section].annotation
+    fields = getattr(kind, "model_fields", None)
+    default = fields[key].default if fields else getattr(kind(), key)
+    return list(default) if isinstance(default, tuple) else default
 
 
 def sha256(manifest: Manifest) -> str:

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ValidationError, create_model
 from annotation.studies.contradictions import MODELS, contradictions
 from annotation.studies.fault_sentences import faults_of
 from annotation.studies.faults import Fault, Key
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import Manifest, applicable
 from annotation.studies.section import Section
 from annotation.studies.study_tables import Draft, translate
 from annotation.studies.texts import read_text
@@ -90,10 +90,13 @@ def parse(text: str, base: Path | None) -> Manifest:
 
 
 def write_study_file(manifest: Manifest) -> str:
-    """The study file of a manifest: reading it gives the same manifest, whatever the defaults are by then."""
-    plan = manifest.model_dump()
+    """The study file of a manifest: reading it gives the same manifest, whatever the defaults are by then.
+
+    What does not apply is left out.
+    """
+    plan = applicable(manifest.model_dump(), manifest.source)
     models = {field.removeprefix("model_"): plan.pop(field) for field in MODELS}
-    prompts, seeds = plan.pop("prompts"), plan.pop("seeds")
+    prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())
     has_clusters = any(prompt["cluster"] for prompt in prompts)
     tables = {
         "models": models,

@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 from annotation.models import Study
 from annotation.reports.plan_figure import caption, plan_figure
 from annotation.reports.plan_rendering import sentences, tables
-from annotation.studies.current import current_manifest
 from annotation.studies.plan_question import (
     CHOICES,
     MEANING,
@@ -25,10 +24,10 @@ from annotation.studies.plan_question import (
     Goal,
     Question,
     ask,
-    design_of,
     refuse_impossible,
 )
 from annotation.studies.planning import StudyPlan, plan_study
+from annotation.studies.study_design import design_of_study
 from annotation.web.staff import staff_page
 from generation.refusals import Refused
 
@@ -85,7 +84,7 @@ def _field(name: str, default: Any) -> forms.Field:
 def plan_page(request: HttpRequest) -> HttpResponse:
     """The form and, once it is sent, the answer; what has no answer is refused in a sentence beside the form."""
     if slug := request.GET.get("study", ""):  # a form that begins with the study's design
-        design = design_of(current_manifest(get_object_or_404(Study, slug=slug)))
+        design = design_of_study(get_object_or_404(Study, slug=slug))
         return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
     form = PlanForm(request.GET) if request.GET else PlanForm()
     context: dict[str, Any] = {"form": form, "query": request.GET.urlencode()}

@@ -11,9 +11,9 @@ from annotation.models import Study
 from annotation.reports.files import whole_file
 from annotation.reports.plan_figure import plan_figure
 from annotation.reports.plan_rendering import to_json, to_text
-from annotation.studies.current import current_manifest
 from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
 from annotation.studies.planning import plan_study
+from annotation.studies.study_design import design_of_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
 
@@ -66,6 +66,6 @@ def _design(options: dict[str, Any]) -> Design:
     if not options["study"]:
         return Design()
     try:
-        return design_of(current_manifest(Study.objects.get(slug=options["study"])))
+        return design_of_study(Study.objects.get(slug=options["study"]))
     except Study.DoesNotExist as error:
         raise Refused(f"There is no study {options['study']!r}.") from error

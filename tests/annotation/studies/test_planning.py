@@ -16,8 +16,9 @@ from annotation.reports.plan_figure import plan_figure
 from annotation.reports.plan_rendering import as_planned, to_text
 from annotation.studies.plan_question import Design, Question, ask, design_of
 from annotation.studies.planning import Curve, plan_study
+from annotation.studies.study_design import design_of_study
 from generation.refusals import Refused
-from tests.factories import make_manifest, make_study
+from tests.factories import import_sets, make_manifest, make_study
 
 
 def question(design: Design | None = None, **values: Any) -> Question:
@@ -242,3 +243,17 @@ def test_the_command_s_figure_is_an_svg_file_of_the_same_bytes_each_time(tmp_pat
 def test_the_command_refuses_in_one_sentence(options: list[str], sentence: str) -> None:
     with pytest.raises(CommandError, match=sentence):
         call_command("plan_study", *options)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("state", ["draft", "open"])
+def test_a_study_of_imported_images_is_planned_with_as_many_as_there_are(state: str) -> None:
+    study = make_study(state=state, images_per_set=8, comparisons=2)
+    if state == "draft":
+        assert design_of_study(study).images == Design().images, "nothing is imported yet"
+        for model in (study.model_a, study.model_b):
+            import_sets(model, ["prompt 1", "prompt 2"], 8)
+    assert design_of_study(study).images == 8
+    said = StringIO()
+    call_command("plan_study", "--study", study.slug, "--simulations", "20", stdout=said)
+    assert "8 (planned)" in said.getvalue()

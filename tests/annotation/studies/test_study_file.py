@@ -452,3 +452,42 @@ def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
     used = make_manifest(source="generated", platform={"study_full_code": "C5"})
     assert sha256(used) != sha256(plain)
     assert Manifest.model_validate(document(used)) == used
+
+
+INAPPLICABLE = {
+    "generated": set(),
+    "images": {"sampling", "seeds"},
+    "external": {"sampling", "seeds", "encoder", "frame", "quality", "platform"},
+}
+
+
+@pytest.mark.parametrize(("source", "absent"), INAPPLICABLE.items())
+def test_what_does_not_apply_is_in_no_document_and_no_file(source: str, absent: set[str]) -> None:
+    manifest = make_manifest(source=source)
+    plan, text = document(manifest), write_study_file(manifest)
+    assert set(Manifest.model_fields) - set(plan) == absent
+    assert (plan["model_a"] == {"name": "Alpha"}) == (source != "generated")
+    assert [word for word in ("[sampling]", "768", "euler", "dtype", "[images]", "[encoder]") if word in text] == (
+        ["[sampling]", "768", "euler", "dtype", "[images]", "[encoder]"]
+        if source == "generated"
+        else ["[encoder]"]
+        if source == "images"
+        else []
+    )
+    assert Manifest.model_validate(plan) == manifest
+    assert parse(text, None) == manifest
+    assert sha256(parse(text, None)) == sha256(manifest)
+
+
+def test_sampling_parameters_in_an_older_manifest_or_file_of_imported_images_are_passed_over() -> None:
+    manifest = make_manifest()
+    older = manifest.model_dump(mode="json")
+    older["sampling"]["width"] = 512
+    assert Manifest.model_validate(older) == manifest
+    assert parse(write_study_file(manifest) + "\n[sampling]\nwidth = 512\n", None) == manifest
+
+
+def test_what_an_external_study_says_of_itself_is_kept() -> None:
+    manifest = make_manifest(source="external", encoder={"kind": "dinov2", "checkpoint": "/d"})
+    assert document(manifest)["encoder"]["checkpoint"] == "/d"
+    assert Manifest.model_validate(document(manifest)) == manifest

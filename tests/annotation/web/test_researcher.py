@@ -77,7 +77,7 @@ def test_a_closed_study_says_of_nobody_that_they_are_at_it(researcher: Client, p
     assert ">Not finished<" in page
     assert ">Never came<" in page
     assert progress(study).held_count == 0
-    text = render(build_report(gather(study, manifest=current_manifest(study))), "text")
+    text = render(build_report(gather(study, manifest=current_manifest(study))), "txt")
     assert "not finished" in text
     assert not re.search(r"personal\s+active", text)
 
