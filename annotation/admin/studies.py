@@ -18,6 +18,7 @@ from annotation.studies import lifecycle
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.studies.doubts import doubts
+from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
@@ -100,6 +101,7 @@ class StudyAdmin(ReadOnlyAdmin):
             ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
             *((f"excluded, {one.rule.words}", one.excluded) for one in rule_counts(study)),
             *(("failed", failure) for failure in counts.failures),
+            *(("images to look at", warning) for warning in image_warnings(study)),
         ]
         return format_html("<table>{}</table>", format_html_join("", "<tr><th>{}</th><td>{}</td></tr>", rows))
 

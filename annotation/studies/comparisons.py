@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
 from annotation.studies.manifest import Manifest, PromptPlan
+from annotation.studies.shapes import other_shape, size_in, sizes_of
 from annotation.voting.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, ImageSet
@@ -35,10 +36,15 @@ def image_sets_of(study: Study) -> QuerySet[ImageSet]:
 def plan_comparisons(study: Study, manifest: Manifest) -> list[Gap]:
     """Make the comparisons that are not there yet; what is still in the way, by position. Safe to repeat."""
     missing = _missing(study, manifest)
-    gaps = _gaps(study, missing) if manifest.source == "images" else []
+    gaps = _gaps(study, missing)
     waiting = {gap.position for gap in gaps}
     in_slices([one for one in missing if one[0] not in waiting], partial(_plan_some, study, manifest))
     return gaps
+
+
+def gaps_of(study: Study, manifest: Manifest) -> list[Gap]:
+    """What is in the way of the comparisons that are not there yet."""
+    return _gaps(study, _missing(study, manifest))
 
 
 def _missing(study: Study, manifest: Manifest) -> list[Planned]:
@@ -91,13 +97,23 @@ def _image_sets(
 
 def _gaps(study: Study, plans: Sequence[Planned]) -> list[Gap]:
     """What is in the way of comparing imported sets; looked up before anything is locked."""
+    if study.source != Study.Source.IMAGES:
+        return []
     gaps = []
+    wanted = size_in(study)
     for start in range(0, len(plans), PROMPTS_AT_ONCE):
         some = plans[start : start + PROMPTS_AT_ONCE]
         texts = [plan.text for _position, plan in some]
         sets = [find_imported_sets(diffusion_model=model, prompts=texts) for model in (study.model_a, study.model_b)]
+        sizes = sizes_of(one for model_sets in sets for one in model_sets if one)
         for (position, plan), set_a, set_b in zip(some, *sets, strict=True):
-            if sentence := _gap(study, plan.text, set_a, set_b):
+            sentence = _gap(study, plan.text, set_a, set_b)
+            if not sentence and set_a and set_b:
+                of_models = {str(study.model_a): sizes[set_a.pk], str(study.model_b): sizes[set_b.pk]}
+                wanted = wanted or next(iter(sizes[set_a.pk]), None)
+                other = other_shape(wanted, of_models) if wanted else ""
+                sentence = other and f'"{plan.text}" {other}'
+            if sentence:
                 gaps.append(Gap(position, sentence))
     return gaps
 

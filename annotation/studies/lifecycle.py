@@ -14,10 +14,12 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
 from annotation.studies.amendments import raise_overlaps
-from annotation.studies.comparisons import plan_comparisons
+from annotation.studies.comparisons import image_sets_of, plan_comparisons
 from annotation.studies.creation import Actor, complete_external, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
+from annotation.studies.image_warnings import remarked_sets
 from annotation.voting.exclusion import review_all
+from generation import image_remarks
 from generation.image_sets import without_seed
 from generation.refusals import Refused
 
@@ -163,6 +165,7 @@ def _advance_generation(study: Study) -> str:
         return f"waits for images: {gaps[0].sentence}{more}; import them with import_images"
     if to_do := work.work_on_images(study):
         return to_do
+    image_remarks.note(image_sets_of(study))
     _move(study, "generated", State.SCORING, sources=(State.GENERATING,), actor=None)
     return "every image is there"
 
@@ -171,7 +174,7 @@ def _advance_scoring(study: Study) -> str:
     if to_do := work.work_on_scores(study, current_manifest(study).encoder):
         return to_do
     _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
-    return "every set is scored"
+    return " ".join(["every set is scored", *remarked_sets(study)])
 
 
 def is_due(study: Study, now: datetime) -> bool:

@@ -18,6 +18,7 @@ from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
 from annotation.reports.study_data import pseudonym
 from annotation.studies.current import current_manifest
+from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, rule_counts
 from annotation.studies.study_file import write_study_file
@@ -69,6 +70,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "manifest": manifest,
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
+        "image_warnings": image_warnings(study),
         "rule_counts": rule_counts(study),
         "alarms": alarms(study),
         "verbs": verbs_for(study),

@@ -59,7 +59,7 @@ def as_a_camera_saves(image: Image.Image) -> Image.Image:
     exif, file = Image.Exif(), BytesIO()
     exif[0x0131] = UNTIDY  # the tag "Software"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
-    image.resize((400, 360)).save(file, "JPEG", exif=exif, comment=UNTIDY.encode(), icc_profile=profile)
+    image.resize((400, 400)).save(file, "JPEG", exif=exif, comment=UNTIDY.encode(), icc_profile=profile)
     return Image.open(file)
 
 
@@ -148,7 +148,8 @@ def until_votable(page: Page) -> None:
 
 def traces(received: list[Received]) -> set[str]:
     """What gives a model away, one word for each kind of place."""
-    return {*_named(received), *_in_headers(received), *_in_files(received), *_in_lengths(received), *_in_order()}
+    places = (_named, _in_headers, _in_files, _in_shapes, _in_lengths)
+    return {*_in_order(), *(word for place in places for word in place(received))}
 
 
 def _secrets() -> set[str]:
@@ -191,6 +192,17 @@ def _in_files(received: list[Received]) -> Iterator[str]:
             with Image.open(BytesIO(one.body)) as picture:
                 if picture.getexif() or any(picture.info.get(name) for name in METADATA):
                     yield "metadata"
+
+
+def _in_shapes(received: list[Received]) -> Iterator[str]:
+    """Images of one rendition that are not all of one size."""
+    sizes: dict[str, set[tuple[int, int]]] = {}
+    for one in received:
+        if _is_image(one):
+            with Image.open(BytesIO(one.body)) as picture:
+                sizes.setdefault(one.url.rpartition(".")[2], set()).add(picture.size)
+    if any(len(found) > 1 for found in sizes.values()):
+        yield "shape"
 
 
 def _in_lengths(received: list[Received]) -> Iterator[str]:
@@ -262,7 +274,8 @@ def test_leaks_in_headers_texts_and_files_are_found(page: Page, server: str, sce
     received = session(page, server, scene)
     picture, text = (next(one for one in received if kind(one)) for kind in (_is_image, _is_page))
     uid, date = ImageSet.objects.values_list("uid", flat=True)[0], "Mon, 23 Nov 2026 05:00:00 GMT"
-    tagged, exif = BytesIO(), Image.Exif()
+    tagged, wide, exif = BytesIO(), BytesIO(), Image.Exif()
+    Image.new("RGB", (1024, 683)).save(wide, "WEBP")
     exif[0x0131] = TIDY  # the tag "Software"
     Image.open(BytesIO(picture.body)).save(tagged, "WEBP", exif=exif)
     planted = {
@@ -272,6 +285,7 @@ def test_leaks_in_headers_texts_and_files_are_found(page: Page, server: str, sce
         "key": replace(text, body=text.body + b'{"seed": 7}'),
         "metadata": replace(picture, body=tagged.getvalue()),
         "file": replace(picture, body=picture.body + str(uid).encode()),
+        "shape": replace(picture, url=picture.url.rpartition(".")[0] + ".zoom", body=wide.getvalue()),
     }
     for place, leak in planted.items():
         assert place in traces([*received, leak]), place

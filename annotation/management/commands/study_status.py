@@ -9,6 +9,7 @@ from rich.table import Column, Table
 
 from annotation.management.console import console_on
 from annotation.models import Study
+from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import StudyProgress, progress
 from annotation.studies.quality_watch import alarms, rule_counts
 
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         for study, counts in found:
             for one in rule_counts(study):
                 console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
+            for warning in image_warnings(study):
+                console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
             for fault in (*map(str, alarms(study)), *counts.failures):
                 console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
 
@@ -48,7 +51,8 @@ def _document(study: Study, counts: StudyProgress) -> dict[str, Any]:
     exclusions = [
         {"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rule_counts(study)
     ]
-    return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions}
+    warnings = image_warnings(study)
+    return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions, "image_warnings": warnings}
 
 
 def _table(found: list[tuple[Study, StudyProgress]]) -> Table:

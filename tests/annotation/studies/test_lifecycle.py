@@ -1,13 +1,17 @@
 """The states of a study: what leads from one to the next, what is refused, and that repeating changes nothing."""
 
+import re
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.management import call_command
 
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.current import current_manifest
+from annotation.studies.image_warnings import image_warnings
 from annotation.studies.lifecycle import (
     advance,
     close,
@@ -18,11 +22,13 @@ from annotation.studies.lifecycle import (
     pause,
     retry_failed,
 )
+from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
 from generation.refusals import Refused
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import import_sets, make_manifest, make_study, put_in_state
+from tests.generation.material import picture
 
 pytestmark = pytest.mark.django_db
 State = Study.State
@@ -173,6 +179,84 @@ def test_single_images_are_not_compared(worker: FakeWorker) -> None:
         import_sets(model, ["prompt 1"], 1)
     launch(study=study)
     assert '"prompt 1" has fewer than two images of each model' in advance(study)
+
+
+def import_drawn(model: DiffusionModel, *sizes: tuple[int, int]) -> None:
+    """A set of "prompt 1" with an image of each size."""
+    seeds = range(1, len(sizes) + 1)
+    image_set = plan_imported_set(diffusion_model=model, prompt="prompt 1", seeds=list(seeds))
+    for seed, size in zip(seeds, sizes, strict=True):
+        record_image(image_set=image_set, seed=seed, image=picture(seed, size), provenance={})
+
+
+@pytest.mark.parametrize(
+    ("of_a", "of_b"),
+    [
+        ([(64, 64), (64, 64)], [(96, 64), (96, 64)]),
+        ([(64, 64), (64, 64)], [(64, 64), (96, 64)]),
+        ([(64, 64), (96, 64)], [(64, 64), (96, 64)]),
+        ([(64, 64), (64, 64)], [(64, 65), (64, 64)]),
+    ],
+)
+def test_shapes_that_differ_are_not_compared(
+    worker: FakeWorker, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]]
+) -> None:
+    study = make_study(state="draft", comparisons=1)
+    import_drawn(study.model_a, *of_a)
+    import_drawn(study.model_b, *of_b)
+    launch(study=study)
+    assert re.search(
+        r'"prompt 1" has \d+ x \d+ pixels of (Alpha|Beta), but other images of the study have 64 x 64, and a shape '
+        r"that differs tells the models apart: import both models cut to one shape, for example with --crop 1:1",
+        advance(study),
+    )
+    assert image_warnings(study)[0].startswith('Waits for images: "prompt 1" has')
+
+
+def test_every_comparison_has_the_shape_of_the_first(worker: FakeWorker) -> None:
+    """Practice and attention checks mix the images of prompts."""
+    study = make_study(state="draft", comparisons=2)
+    for model in (study.model_a, study.model_b):
+        import_drawn(model, (64, 64), (128, 128))
+    launch(study=study)
+    assert '"prompt 2" has no images' in advance(study)
+    for model in (study.model_a, study.model_b):
+        image_set = plan_imported_set(diffusion_model=model, prompt="prompt 2", seeds=[1, 2])
+        for seed in image_set.seeds:
+            record_image(image_set=image_set, seed=seed, image=picture(seed, (96, 64)), provenance={})
+    assert '"prompt 2" has 96 x 64 pixels of Alpha, but other images of the study have 64 x 64' in advance(study)
+
+
+def test_sizes_of_one_shape_are_compared(worker: FakeWorker) -> None:
+    study = make_study(state="draft", comparisons=1)
+    import_drawn(study.model_a, (64, 64), (32, 32))
+    import_drawn(study.model_b, (128, 128), (512, 512))
+    launch(study=study)
+    assert advance(study) == "2 jobs to do"
+    assert image_warnings(study) == []
+
+
+def test_images_of_one_colour_are_named_when_the_study_is_ready(worker: FakeWorker) -> None:
+    worker.makes_plain_images = True
+    study = a_generated_study(prompts=[{"text": "a cube"}])
+    launch(study=study)
+    worker.work_off()
+    study.refresh_from_db()
+    assert study.state == State.READY
+    said = image_warnings(study)
+    assert said == [
+        f"Look at {model} / a cube: 3 of 3 images are of one colour (seeds 11, 22, 33)." for model in ("Alpha", "Beta")
+    ]
+    out = StringIO()
+    call_command("study_status", study.slug, stdout=out)
+    assert f"{study.slug}: {said[0]}" in out.getvalue()
+
+
+def test_a_study_is_not_told_of_the_images_of_another(worker: FakeWorker) -> None:
+    worker.makes_plain_images = True
+    launch(study=a_generated_study(prompts=[{"text": "a cube"}]))
+    worker.work_off()
+    assert image_warnings(make_study(slug="another", state="ready")) == []
 
 
 def test_open_pause_open_close(researcher: User) -> None:

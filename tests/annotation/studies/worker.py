@@ -26,6 +26,7 @@ class FakeWorker:
     messages: list[tuple[str, int, Signature | None]] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     made: list[tuple[int, int]] = field(default_factory=list)
+    makes_plain_images: bool = False
 
     def enqueue(self, sent: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
         """What jobs.enqueue does, but the messages come here."""
@@ -56,6 +57,8 @@ class FakeWorker:
         self._break(job)
         for seed in job.seeds:
             image = Image.new("RGB", (8, 8), (seed % 256, job.image_set_id % 256, 0))
+            if not self.makes_plain_images:
+                image.putpixel((0, 0), (255, 255, 255))
             record_image(image_set=job.image_set, seed=seed, image=image, provenance={}, job=job)
             self.made.append((job.image_set_id, seed))
 

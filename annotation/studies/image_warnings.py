@@ -1,0 +1,30 @@
+"""What a researcher should look at among a study's images before people vote on them."""
+
+from annotation.models import Study
+from annotation.studies.comparisons import gaps_of, image_sets_of
+from annotation.studies.current import current_manifest
+from generation import image_remarks
+
+MOST_SHOWN = 5
+
+
+def image_warnings(study: Study) -> list[str]:
+    """Sentences on comparisons that wait for images, and on sets with images of one colour or the same again."""
+    return [*_waiting(study), *remarked_sets(study)]
+
+
+def remarked_sets(study: Study) -> list[str]:
+    """One sentence about each set whose score says little, since its images are of one colour or repeat each other."""
+    return _first([f"Look at {sentence}." for sentence in image_remarks.sentences(image_sets_of(study))], "such sets")
+
+
+def _waiting(study: Study) -> list[str]:
+    if study.source != Study.Source.IMAGES or study.state != Study.State.GENERATING:
+        return []
+    gaps = gaps_of(study, current_manifest(study))
+    return _first([f"Waits for images: {gap.sentence}." for gap in gaps], "comparisons wait")
+
+
+def _first(sentences: list[str], what: str) -> list[str]:
+    more = len(sentences) - MOST_SHOWN
+    return sentences if more <= 0 else [*sentences[:MOST_SHOWN], f"{more} more {what}."]

@@ -1,0 +1,42 @@
+"""The shapes of imported images: one for a whole study, since a shape that differs would tell the models apart.
+
+A study may also mix its images (practice, attention checks), so one shape for each comparison would not do.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from annotation.models import Study
+from generation.models import GeneratedImage, ImageSet
+from generation.thumbnails import zoom_size
+
+Size = tuple[int, int]
+
+
+def sizes_of(image_sets: Iterable[ImageSet]) -> dict[int, list[Size]]:
+    """The sizes in pixels that occur in each set, by its primary key, sorted."""
+    images = GeneratedImage.objects.filter(image_set__in=[one.pk for one in image_sets]).order_by()
+    found: dict[int, list[Size]] = defaultdict(list)
+    for pk, width, height in sorted(images.values_list("image_set", "width", "height").distinct()):
+        found[pk].append((width, height))
+    return found
+
+
+def size_in(study: Study) -> Size | None:
+    """The size of an image that the study shows already; None before the first."""
+    first = study.comparisons.order_by("position").first()
+    image = GeneratedImage.objects.filter(image_set=first.image_set_a_id).first() if first else None
+    return (image.width, image.height) if image else None
+
+
+def other_shape(wanted: Size, sets: Mapping[str, Iterable[Size]]) -> str:
+    """What is to be said if an image of one of these sets, by their models, has another shape; empty if none has."""
+    for model, sizes in sets.items():
+        for size in sizes:
+            if zoom_size(*size) != zoom_size(*wanted):
+                return (
+                    f"has {size[0]} x {size[1]} pixels of {model}, but other images of the study have "
+                    f"{wanted[0]} x {wanted[1]}, and a shape that differs tells the models apart: "
+                    "import both models cut to one shape, for example with --crop 1:1"
+                )
+    return ""
