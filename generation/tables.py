@@ -4,6 +4,7 @@ Each way in which such a file goes wrong ends in `Refused` with one sentence tha
 """
 
 import csv
+import hashlib
 import json
 import re
 import unicodedata
@@ -92,6 +93,13 @@ def open_table(path: Path, columns: Columns) -> Iterator[Table]:
         yield opened(path, columns)
 
 
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file. Raises Refused if it cannot be read."""
+    _refuse_no_file(path)
+    with _sentences(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 @contextmanager
 def _sentences(path: Path) -> Iterator[None]:
     try:
@@ -106,13 +114,13 @@ def _sentences(path: Path) -> Iterator[None]:
 
 
 def _refuse_no_file(path: Path) -> None:
+    if "\0" in str(path):
+        raise Refused(f"{str(path)!r} is not the name of a file.")
     try:
         if path.exists() and not path.is_file():
             raise Refused(f"{path} is not a file.")
     except OSError as error:  # a name that is too long, say
         raise Refused(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
-    except ValueError:  # a name with a zero byte
-        raise Refused(f"{str(path)!r} is not the name of a file.") from None
 
 
 # --- CSV ----------------------------------------------------------------------------------------
@@ -276,9 +284,7 @@ def _of_records(
     return Table(frozenset(map(plain_name, written)), unused, is_csv=False, rows=rows)
 
 
-def _record_rows(
-    records: Iterable[tuple[int, dict[str, Any]]], places: Collection[tuple[str, str]]
-) -> Iterator[Row]:
+def _record_rows(records: Iterable[tuple[int, dict[str, Any]]], places: Collection[tuple[str, str]]) -> Iterator[Row]:
     for line, record in records:
         cells = {column: _text(record.get(name)) for name, column in places}
         if any("\0" in cell for cell in cells.values()):

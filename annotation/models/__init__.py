@@ -5,6 +5,7 @@ from annotation.models.answer import Answer
 from annotation.models.assignment import Assignment
 from annotation.models.comparison import Comparison
 from annotation.models.image_report import ImageReport
+from annotation.models.imports import Import, ImportedAssignment
 from annotation.models.replay_bundle import ReplayBundle
 from annotation.models.report_job import ReportFileJob, ReportJob
 from annotation.models.study import ManifestVersion, Study, StudyEvent
@@ -16,6 +17,8 @@ __all__ = [
     "Assignment",
     "Comparison",
     "ImageReport",
+    "Import",
+    "ImportedAssignment",
     "ManifestVersion",
     "ReplayBundle",
     "ReportFileJob",

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-_BEGINNINGS_OF_FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+from generation.formulas import marked
 
 
 def cell(value: Any) -> Any:
@@ -20,8 +20,5 @@ def cell(value: Any) -> Any:
 
 
 def plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front.
-
-    Names, labels and prompts may be written by somebody who means ill; numbers are never texts here.
-    """
-    return f"'{text}" if text.startswith(_BEGINNINGS_OF_FORMULAS) else text
+    """A text that no spreadsheet takes for a formula; numbers are never texts here."""
+    return marked(text)

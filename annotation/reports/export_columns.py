@@ -64,8 +64,14 @@ COLUMNS = (
         "The model whose set was chosen; empty for a tie and where both sets are of one model.",
         True,
     ),
-    Column("left_seeds", "text", "", "The seeds of the left set in the order shown, row by row.", True),
-    Column("right_seeds", "text", "", "The seeds of the right set in the order shown, row by row.", True),
+    Column(
+        "left_seeds",
+        "text",
+        "",
+        "The seeds of the left set in the order shown, row by row; * is an image that belongs to another prompt.",
+        True,
+    ),
+    Column("right_seeds", "text", "", "The same of the right set.", True),
     Column(
         "rendition",
         "text",

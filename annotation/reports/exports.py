@@ -17,12 +17,13 @@ from django.db.models import Aggregate, Func, QuerySet, TextField
 from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.reports.export_columns import COLUMNS
 from annotation.reports.export_formats import WRITERS, Chunk
 from annotation.reports.gathering import SCREENED_OUT, is_sealed
-from annotation.reports.study_data import pseudonym
+from annotation.reports.pseudonyms import pseudonyms
 from annotation.studies.manifest import Manifest
+from annotation.voting.imports import refuse_unfinished_import
 
 _TIMES = ("shown_at", "voted_at", "received_at")
 _OPEN_FIELDS = (
@@ -42,6 +43,7 @@ _OPEN_FIELDS = (
     "exclusion_reason",
 )
 _SEALED_FIELDS = ("assignment__left_model", "assignment__left_images", "assignment__right_images")
+_IMPORTED_FIELDS = ("assignment__imported__left_seeds", "assignment__imported__right_seeds")
 _CHUNK = 5_000
 
 
@@ -57,8 +59,9 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
     `export_columns` says what stands in each. Times are ISO 8601 in UTC. Nothing that is sealed is read.
     """
     sealed = is_sealed(study, manifest=manifest)
-    names = {pk: pseudonym(number) for number, pk in enumerate(_annotators(study), start=1)}
-    fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS
+    refuse_unfinished_import(study)
+    names = pseudonyms(study)
+    fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + _imported_fields(study)
     texts = {name: Iso(name) for name in _TIMES} | {"vote_id": Dashed("pk")}
     seeds = None if sealed else _Seeds(study)
     for rows in _stream(_votes(study).values_list(*texts.values(), *fields)):
@@ -86,8 +89,9 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _annotators(study: Study) -> QuerySet[Annotator, int]:
-    return study.annotators.order_by("pk").values_list("pk", flat=True)
+def _imported_fields(study: Study) -> tuple[str, ...]:
+    """What files said of the images; a join that a study without such files does not pay for."""
+    return _IMPORTED_FIELDS if study.imports.filter(kind=Import.Kind.VOTES).exists() else ()
 
 
 def _votes(study: Study) -> QuerySet[Vote]:
@@ -161,9 +165,16 @@ def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds")
             choice if is_known else model or choice
             for choice, is_known, model in zip(choices, are_known, chosen, strict=True)
         ],
-        "left_seeds": [left for left, _right in orders],
-        "right_seeds": [right for _left, right in orders],
+        "left_seeds": _seeds([left for left, _right in orders], values.get("assignment__imported__left_seeds")),
+        "right_seeds": _seeds([right for _left, right in orders], values.get("assignment__imported__right_seeds")),
     }
+
+
+def _seeds(shown: list[str], said: list[str | None] | None) -> list[str]:
+    """The seeds of the images that were shown; of imported votes, what their file says."""
+    return (
+        shown if said is None else [here if there is None else there for here, there in zip(shown, said, strict=True)]
+    )
 
 
 class Iso(Func):
@@ -213,17 +224,21 @@ class Joined(Aggregate):
         return super().as_sql(compiler, connection, template=template, **extra)
 
 
+def _of_another_prompt() -> str:
+    return "*"
+
+
 class _Seeds:
     """The seeds of a study's images, one comparison at a time, for positions that never go back."""
 
     def __init__(self, study: Study) -> None:
         self._sides = [_Side(study, letter) for letter in ("a", "b")]
-        self._position, self._book = -1, defaultdict[str, str](str)
+        self._position, self._book = -1, defaultdict[str, str](_of_another_prompt)
 
     def in_order(self, position: int, *image_ids: str) -> list[str]:
         """Of each JSON list of image ids the seeds, in its order, with blanks between."""
         if position != self._position:
-            self._position, self._book = position, defaultdict(str)
+            self._position, self._book = position, defaultdict(_of_another_prompt, {"": ""})
             for side in self._sides:
                 self._book.update(side.images_at(position))
         return [" ".join(map(self._book.__getitem__, ids[1:-1].split(", "))) for ids in image_ids]

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.reports.gathering_checks import gather_checks
+from annotation.reports.pseudonyms import pseudonyms
 from annotation.reports.similarities import gather_other_similarities, gather_similarities
 from annotation.reports.study_data import (
     LEFT,
@@ -25,9 +26,9 @@ from annotation.reports.study_data import (
     StudyData,
     Tombstone,
     VoteArrays,
-    pseudonym,
 )
 from annotation.studies.manifest import Manifest
+from annotation.voting.imports import refuse_unfinished_import
 from generation.models import GeneratedImage
 from generation.refusals import Refused
 from scoring.models import SetScore
@@ -47,11 +48,12 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
     `metric` names one of the study's metrics; empty means the manifest's own, or the only one there is.
     Raises Refused where that leaves a choice. While the study is sealed no score and no model behind a vote is read.
     """
+    refuse_unfinished_import(study)
     sealed = is_sealed(study, manifest=manifest)
     metrics = metrics_of(study)
     chosen = _choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
     others = [name for name in metrics if name != chosen]
-    annotators = list(study.annotators.order_by("pk"))
+    annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes = main_votes(study)
     return StudyData(
@@ -73,8 +75,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         tombstones=_tombstones(annotators),
         checks=gather_checks(study, annotators),
         annotators=tuple(
-            AnnotatorRow(pseudonym(number), row.kind, row.state, row.is_simulated, row.broken_rules)
-            for number, row in enumerate(annotators, start=1)
+            AnnotatorRow(names[row.pk], row.kind, row.state, row.is_simulated, row.broken_rules) for row in annotators
         ),
         manifest_versions=tuple(
             ManifestRow(row.number, row.sha256, row.created_at, row.reason)
@@ -118,6 +119,7 @@ def metrics_of(study: Study) -> tuple[str, ...]:
 
 def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
     """The metric that `gather` would report. Raises Refused as it does."""
+    refuse_unfinished_import(study)
     return _choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
 
 

@@ -12,7 +12,7 @@ from annotation.models import Annotator, Comparison, Vote
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.gathering import CHOICE, EXCLUDED, SCREENED_OUT
 from annotation.reports.similarities import SCS
-from annotation.reports.study_data import MODEL_A, MODEL_B, TIE, pseudonym
+from annotation.reports.study_data import MODEL_A, MODEL_B, TIE
 from generation.models import ImageSet
 from scoring.consistency import contributions, pairwise_similarities
 from scoring.models import ImageEmbedding
@@ -144,7 +144,7 @@ def _unknown(seeds: list[int], embedded: Embedded, score: float | None, metric: 
 # --- votes --------------------------------------------------------------------------------------
 def _votes(comparison: Comparison) -> Iterator[SeenVote]:
     """Every standing main vote in the order of arrival, the excluded ones with their reason."""
-    places = {pk: number for number, pk in enumerate(_annotators(comparison), start=1)}
+    names = pseudonyms(comparison.study)
     votes = Vote.objects.filter(
         assignment__comparison=comparison, assignment__kind="main", state=Vote.State.STANDING
     ).annotate(
@@ -156,7 +156,7 @@ def _votes(comparison: Comparison) -> Iterator[SeenVote]:
     )
     for vote in votes.order_by("received_at", "pk"):
         yield SeenVote(
-            annotator=pseudonym(places[vote.annotator]),
+            annotator=names[vote.annotator],
             is_simulated=vote.kind == Annotator.Kind.SIMULATED,
             chosen=_CHOSEN[vote.chosen],
             side=vote.choice if vote.are_sides_known else "",
@@ -164,9 +164,3 @@ def _votes(comparison: Comparison) -> Iterator[SeenVote]:
             received_at=vote.received_at,
             excluded=(vote.exclusion_reason or SCREENED_OUT) if vote.is_excluded else "",
         )
-
-
-def _annotators(comparison: Comparison) -> list[int]:
-    """Every annotator of the study in the order that the report's pseudonyms follow."""
-    in_order = Annotator.objects.filter(study_id=comparison.study_id).order_by("pk")
-    return list(in_order.values_list("pk", flat=True))

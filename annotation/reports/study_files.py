@@ -19,9 +19,12 @@ from numpy.typing import NDArray
 from annotation.reports.archive import canonical_json
 from annotation.reports.study_data import StudyData
 from annotation.studies.manifest import Manifest
+from generation.formulas import looks_like_a_formula, marked, unmarked
 
 STUDY = "study.json"
 _TABLE, _COLUMNS, _ARRAY, _TEXT = "$table", "$columns", "$array", "text"
+# Texts among which one looks like a formula: whoever opens the table in a spreadsheet runs none. See `formulas`.
+_MARKED_TEXT = "text, formulas marked"
 
 Files = dict[str, bytes]
 Read = Callable[[str], bytes]
@@ -83,9 +86,17 @@ def _is_column(item: Any, n: int) -> bool:
 def _with_table(columns: dict[str, Any], name: str, files: Files) -> dict[str, Any]:
     if not columns:
         return {}
-    files[name] = _csv(columns)
-    kinds = {key: item.dtype.str if isinstance(item, np.ndarray) else _TEXT for key, item in columns.items()}
+    kinds = {key: _kind(item) for key, item in columns.items()}
+    files[name] = _csv(
+        {key: tuple(map(marked, item)) if kinds[key] == _MARKED_TEXT else item for key, item in columns.items()}
+    )
     return {_TABLE: name, _COLUMNS: kinds}
+
+
+def _kind(column: Any) -> str:
+    if isinstance(column, np.ndarray):
+        return column.dtype.str
+    return _MARKED_TEXT if any(map(looks_like_a_formula, column)) else _TEXT
 
 
 def _csv(columns: dict[str, Any]) -> bytes:
@@ -135,9 +146,7 @@ def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> 
 
 
 def _read_csv(table: bytes, kinds: dict[str, str]) -> dict[str, Any]:
-    types = {
-        name: pa.string() if kind == _TEXT else pa.from_numpy_dtype(np.dtype(kind)) for name, kind in kinds.items()
-    }
+    types = {name: _arrow_type(kind) for name, kind in kinds.items()}
     options = pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[])
     parsing = pa_csv.ParseOptions(newlines_in_values=True)
     rows = pa_csv.read_csv(pa.BufferReader(table), parse_options=parsing, convert_options=options)
@@ -145,10 +154,11 @@ def _read_csv(table: bytes, kinds: dict[str, str]) -> dict[str, Any]:
 
 
 def _arrow_type(kind: str) -> Any:
-    return pa.string() if kind == _TEXT else pa.from_numpy_dtype(np.dtype(kind))
+    return pa.string() if kind in (_TEXT, _MARKED_TEXT) else pa.from_numpy_dtype(np.dtype(kind))
 
 
 def _column(column: Any, kind: str) -> Any:
-    if kind == _TEXT:
-        return tuple(column.to_pylist())
+    if kind in (_TEXT, _MARKED_TEXT):
+        texts = column.to_pylist()
+        return tuple(map(unmarked, texts) if kind == _MARKED_TEXT else texts)
     return column.to_numpy().astype(np.dtype(kind), copy=True)

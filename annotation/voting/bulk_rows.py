@@ -11,7 +11,15 @@ from django.db.models import Model
 if TYPE_CHECKING:
     from django.db.models import Field
 
-_AS_THEY_ARE = {"BooleanField", "CharField", "ForeignKey", "PositiveIntegerField"}
+_AS_THEY_ARE = {
+    "BooleanField",
+    "CharField",
+    "ForeignKey",
+    "OneToOneField",
+    "PositiveIntegerField",
+    "PositiveSmallIntegerField",
+    "TextField",
+}
 
 
 def insert_rows(

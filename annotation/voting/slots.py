@@ -11,10 +11,12 @@ A search that may wait tries one comparison for each transaction: PostgreSQL kee
 it waited for even when the row then no longer fits.
 """
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass
 from typing import Any
 
-from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
@@ -179,19 +181,50 @@ def want_more(overlap: int, comparison_ids: Collection[int]) -> None:
     Comparison.objects.filter(pk__in=comparison_ids, overlap__lt=overlap).update(overlap=overlap, decided_at=None)
 
 
-def lock_all(study: Study) -> dict[int, int]:
-    """Lock every comparison of the study until the transaction ends; how many slots each has left, by its id."""
-    rows = Comparison.objects.filter(study=study).order_by("pk").select_for_update(no_key=True)
-    return {pk: overlap - held for pk, overlap, held in rows.values_list("pk", "overlap", "slot_count")}
+@dataclass(slots=True)
+class Tally:
+    """What imported votes add to the counters of one comparison."""
+
+    vote_count: int = 0
+    votes_a: int = 0
+    votes_b: int = 0
+    votes_tie: int = 0
+    left_lead: int = 0
+
+    def count(self, *, choice: str, left_model: str, is_excluded: bool) -> None:
+        """One more standing vote."""
+        self.vote_count += 1
+        for name, number in _tally(lead_of(choice, left_model)).items():
+            setattr(self, name, getattr(self, name) + (0 if is_excluded else number))
 
 
-def add_votes(counts: Mapping[int, int]) -> None:
-    """Count so many new votes more, by the id of the comparison; the overlap grows where they would not fit."""
-    for count in sorted(set(counts.values())):
-        ids = [comparison_id for comparison_id in counts if counts[comparison_id] == count]
+def lock_rooms(comparison_ids: Collection[int]) -> dict[int, int]:
+    """Lock the comparisons, in the order of their ids; how many slots each has left."""
+    _lock(comparison_ids)
+    rooms: dict[int, int] = {}
+    ids = sorted(comparison_ids)
+    for start in range(0, len(ids), IDS_PER_STATEMENT):
+        rows = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT])
+        rooms |= {pk: overlap - held for pk, overlap, held in rows.values_list("pk", "overlap", "slot_count")}
+    return rooms
+
+
+def add(tallies: Mapping[int, Tally], *, sign: int = 1, least_overlap: int | None = None) -> None:
+    """Count what was imported, by the id of the comparison, or with `sign` -1 count it no more.
+
+    The overlap grows if the votes would not fit. `least_overlap`: of a study whose overlap only grows by imports,
+    what it falls back to. Counted up and down, not read anew: a comparison may have a hundred thousand votes.
+    """
+    same: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for comparison_id, tally in tallies.items():
+        same[astuple(tally)].append(comparison_id)
+    for numbers, ids in same.items():
+        tally = Tally(*(sign * number for number in numbers))
+        held = F("slot_count") + tally.vote_count
+        least = F("overlap") if least_overlap is None else Value(least_overlap)
+        counts = {name: F(name) + getattr(tally, name) for name in Tally.__slots__}
+        lead = F("lead") + tally.votes_a - tally.votes_b
+        # What was decided may hold no more; the next vote looks again.
+        changes = {"slot_count": held, "overlap": Greatest(least, held), "lead": lead, "decided_at": None}
         for start in range(0, len(ids), IDS_PER_STATEMENT):
-            held = F("slot_count") + count
-            Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).update(
-                slot_count=held, vote_count=F("vote_count") + count, overlap=Greatest("overlap", held)
-            )
-    recount(counts)
+            Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).update(**changes, **counts)

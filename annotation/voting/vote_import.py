@@ -1,50 +1,75 @@
 """Bring in votes that were cast elsewhere: all of a file or none of it, and the same file again changes nothing."""
 
-from collections import Counter
-from collections.abc import Collection, Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from uuid import UUID
 
-from django.db import transaction
+from django.contrib.auth.models import User
+from django.db import IntegrityError
 from django.db.models import QuerySet
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
-from annotation.voting import slots
-from annotation.voting.bulk_rows import insert_rows
+from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.voting import imports
+from annotation.voting.imported_rows import Given, answers_of, remove_votes, store
 from annotation.voting.opening import refuse_half_made
 from annotation.voting.rules import VotingRules
-from annotation.voting.vote_file import FileVote, StudyWords, VoteFileFault, plain, read_votes
+from annotation.voting.slices import in_slices
+from annotation.voting.vote_file import FileVote, Place, StudyWords, VoteFile, VoteFileFault, read_votes
 from generation.refusals import Refused
+from generation.tables import file_sha256, plain
 
-ROWS_PER_STATEMENT = 1000
-MOST_MILLISECONDS = 2**31 - 1  # what the column holds
+IDS_PER_STATEMENT = 1000
 TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
 
 
 @dataclass(frozen=True, slots=True)
 class VoteImport:
-    """What an import did: votes that are new, votes that stood already, annotators that are new."""
+    """What an import did: votes that are new, votes that stood already, annotators that are new; columns that were
+    not used, lines that repeat an earlier one, and lines without a name that were left out."""
 
     new_count: int
     unchanged_count: int
     new_annotator_count: int
+    unused: tuple[str, ...] = ()
+    repeated: tuple[int, ...] = ()
+    nameless: tuple[int, ...] = ()
 
 
-def import_votes(*, study: Study, path: Path, rules: VotingRules, now: datetime) -> VoteImport:
-    """Store the votes of a CSV file (see `vote_file`) as standing votes of imported annotators.
+def import_votes(
+    *,
+    study: Study,
+    path: Path,
+    rules: VotingRules,
+    now: datetime,
+    leaves_out_blank_names: bool = False,
+    actor: User | None = None,
+) -> VoteImport:
+    """Store the votes of a file (see `vote_file`) as votes of imported annotators, in slices; see `imports`.
 
     An external study makes room for every vote; a live one takes no more than its overlap. Raises
     `VoteFileFault` with every fault by its line, and `Refused` where the study takes no votes from files.
     """
     refuse_half_made(study)
-    votes = read_votes(path, _words(study, rules))
-    with transaction.atomic():
-        # One import of a study at a time; the second finds what the first stored.
-        study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
-        _refuse_state(study)
-        return _store(study, path, votes, now)
+    study.refresh_from_db()
+    _refuse_state(study)
+    sha256 = file_sha256(path)
+    file = read_votes(path, _words(study, rules), leaves_out_blank_names=leaves_out_blank_names)
+    source = imports.begin(study=study, kind=Import.Kind.VOTES, path=path, sha256=sha256, actor=actor)
+    try:
+        return _import(source, path, file, now)
+    except imports.TakenOver:
+        raise
+    except IntegrityError:
+        _give_up(source)
+        raise Refused(
+            f"Nothing was imported from {path}: votes with the same ids were stored at the same moment; try again."
+        ) from None
+    except Refused:
+        _give_up(source)
+        raise
 
 
 def _words(study: Study, rules: VotingRules) -> StudyWords:
@@ -65,126 +90,130 @@ def _refuse_state(study: Study) -> None:
     raise Refused(f"{study} is not ready for votes yet; launch it and wait until every set is there.")
 
 
-def _store(study: Study, path: Path, votes: Sequence[FileVote], now: datetime) -> VoteImport:
-    standing = _standing(study)
-    new = [vote for vote in votes if (vote.annotator, vote.comparison_id) not in standing]
-    faults = [
-        (vote.line, f"{vote.annotator} has another vote on this prompt in the study already")
-        for vote in votes
-        if standing.get((vote.annotator, vote.comparison_id), _meaning(vote)) != _meaning(vote)
-    ]
-    rooms = slots.lock_all(study)
-    faults += _foreign_ids(new)
+def _import(source: Import, path: Path, file: VoteFile, now: datetime) -> VoteImport:
+    study = source.study
+    new = _new_votes(study, path, file.votes)
+    if file.is_export:  # pseudonyms count the annotators in the order in which they came
+        new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
+    before = _annotators(study).count()
+    in_slices(answers_of(new), partial(_store_some, source, path, now))
+    votes = Vote.objects.filter(assignment__imported__source=source).count()
+    if not votes:
+        imports.forget(source)
+        return VoteImport(0, len(file.votes), 0, file.unused, file.repeated, file.nameless)
+    whose = ImportedAssignment.objects.filter(source=source).values("assignment__annotator")
+    annotators = whose.distinct().count()
+    imports.finish(source, verb="votes imported", row_count=votes, detail=_detail(file, votes, annotators))
+    strangers = _annotators(study).count() - before
+    return VoteImport(votes, len(file.votes) - votes, strangers, file.unused, file.repeated, file.nameless)
+
+
+def _detail(file: VoteFile, votes: int, annotators: int) -> dict[str, object]:
+    detail: dict[str, object] = {"votes": votes, "annotators": annotators}
+    if file.repeated:
+        detail["rows_repeated_and_counted_once"] = len(file.repeated)
+    if file.nameless:
+        detail["votes_without_a_name_left_out"] = len(file.nameless)
+    return detail
+
+
+def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[FileVote]:
+    """The votes that are not here yet, each with an id that is free. Raises VoteFileFault for what contradicts votes
+    that are here, and for what a live study has no slots for."""
+    here = _votes_here(study)
+    new, faults = [], []
+    for vote in votes:
+        others = here.get(vote.place, set())
+        if _meaning(vote) not in others and _meaning(_renamed(vote, study)) not in others:
+            new.append(vote)
+            if others and vote.state != Vote.State.SUPERSEDED and any(state != "superseded" for *_, state in others):
+                faults.append((vote.line, f"{vote.annotator} has another vote on this prompt in the study already"))
+    new, foreign = _with_free_ids(study, new)
+    faults += foreign
     if study.source != Study.Source.EXTERNAL:
-        faults += _beyond_overlap(new, rooms)
+        rooms = Comparison.objects.filter(study=study).values_list("pk", "overlap", "slot_count")
+        faults += beyond_overlap(new, {pk: overlap - held for pk, overlap, held in rooms})
     if faults:
         raise VoteFileFault(path, faults)
-    labels = dict.fromkeys(vote.annotator for vote in new)
-    annotators = dict(_imported(study).values_list("label", "pk"))
-    strangers = [Annotator(study=study, kind=Annotator.Kind.IMPORTED, label=label) for label in labels]
-    strangers = [annotator for annotator in strangers if annotator.label not in annotators]
-    Annotator.objects.bulk_create(strangers, batch_size=ROWS_PER_STATEMENT)
-    annotators |= {annotator.label: annotator.pk for annotator in strangers}
-    _insert(new, annotators, now)
-    slots.add_votes(Counter(vote.comparison_id for vote in new))
-    return VoteImport(len(new), len(votes) - len(new), len(strangers))
+    return new
 
 
-Meaning = tuple[UUID, str, str, bool]
+Meaning = tuple[uuid.UUID, str, str, bool, str]
 
 
 def _meaning(vote: FileVote) -> Meaning:
-    return vote.vote_id, vote.choice, vote.left_model, vote.are_sides_known
+    return vote.vote_id, vote.choice, vote.left_model, vote.are_sides_known, vote.state
 
 
-def _imported(study: Study) -> QuerySet[Annotator]:
-    return Annotator.objects.filter(study=study, kind=Annotator.Kind.IMPORTED)
+def _renamed(vote: FileVote, study: Study) -> FileVote:
+    """The vote under the id that it gets here if the database holds the study that it was exported from, too."""
+    return vote._replace(vote_id=uuid.uuid5(uuid.NAMESPACE_URL, f"{study.slug}\n{vote.vote_id}"))
 
 
-def _standing(study: Study) -> dict[tuple[str, int], Meaning]:
-    """What imported annotators said before, by label and comparison."""
-    rows = Vote.objects.filter(assignment__annotator__in=_imported(study), state=Vote.State.STANDING).values_list(
+def _annotators(study: Study) -> QuerySet[Annotator]:
+    """Those who came with files; the simulated ones among them are known by what they are imported with."""
+    return Annotator.objects.filter(study=study, kind__in=(Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED))
+
+
+def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
+    """What imported annotators said before, by assignment."""
+    rows = Vote.objects.filter(assignment__imported__source__study=study).values_list(
         "assignment__annotator__label",
         "assignment__comparison_id",
+        "assignment__kind",
+        "assignment__occurrence",
         "pk",
         "choice",
         "assignment__left_model",
         "assignment__are_sides_known",
+        "state",
     )
-    return {
-        (label, comparison_id): (vote_id, choice, left_model, are_sides_known)
-        for label, comparison_id, vote_id, choice, left_model, are_sides_known in rows.iterator()
-    }
+    here: dict[Place, set[Meaning]] = {}
+    for label, comparison_id, kind, occurrence, *meaning in rows.iterator():
+        here.setdefault((label, comparison_id, kind, occurrence), set()).add(tuple(meaning))
+    return here
 
 
-def _foreign_ids(new: Sequence[FileVote]) -> list[tuple[int, str]]:
-    """Votes whose id another vote of this database has."""
-    lines = {vote.vote_id: vote.line for vote in new}
-    ids = list(lines)
-    taken: list[UUID] = []
-    for start in range(0, len(ids), ROWS_PER_STATEMENT):
-        taken += Vote.objects.filter(pk__in=ids[start : start + ROWS_PER_STATEMENT]).values_list("pk", flat=True)
-    return [(lines[pk], "its vote_id is that of another vote here; leave the column vote_id out") for pk in taken]
+def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:
+    """The votes, renamed where another study has their id; and as faults those whose id this study has."""
+    ours, others = set(), set()
+    for ids in _chunks([vote.vote_id for vote in new]):
+        taken = Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study")
+        for pk, study_id in taken:
+            (ours if study_id == study.pk else others).add(pk)
+    faults = [
+        (vote.line, "its vote_id is that of another vote here; leave the column vote_id out")
+        for vote in new
+        if vote.vote_id in ours
+    ]
+    return [_renamed(vote, study) if vote.vote_id in others else vote for vote in new], faults
 
 
-def _beyond_overlap(new: Sequence[FileVote], rooms: dict[int, int]) -> list[tuple[int, str]]:
-    """Votes for which a live study has no slot left."""
+def _chunks(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
+    return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))
+
+
+def beyond_overlap(new: Iterable[FileVote], rooms: dict[int, int]) -> list[tuple[int, str]]:
+    """Votes for which a live study has no slot left, as faults by line; `rooms`: slots by comparison."""
     left, faults = dict(rooms), []
     for vote in new:
-        left[vote.comparison_id] -= 1
-        if left[vote.comparison_id] < 0:
-            faults.append((vote.line, "this prompt has all the votes that the study asks for"))
+        if vote.kind == Assignment.Kind.MAIN and vote.state == Vote.State.STANDING:
+            left[vote.comparison_id] -= 1
+            if left[vote.comparison_id] < 0:
+                faults.append((vote.line, "this prompt has all the votes that the study asks for"))
     return faults
 
 
-def _insert(new: Sequence[FileVote], annotators: dict[str, int], now: datetime) -> None:
-    insert_rows(
-        Assignment,
-        ("comparison", "annotator", "left_model", "are_sides_known", "leased_at", "shown_at"),
-        [
-            (
-                vote.comparison_id,
-                annotators[vote.annotator],
-                vote.left_model,
-                vote.are_sides_known,
-                vote.shown_at or vote.voted_at or now,
-                vote.shown_at,
-            )
-            for vote in new
-        ],
-        {"state": Assignment.State.VOTED},
-    )
-    assignments = _assignments({annotators[vote.annotator] for vote in new})
-    insert_rows(
-        Vote,
-        ("id", "assignment", "choice", "shown_at", "voted_at", "response_ms"),
-        [
-            (
-                vote.vote_id,
-                assignments[annotators[vote.annotator], vote.comparison_id],
-                vote.choice,
-                vote.shown_at,
-                vote.voted_at,
-                _milliseconds(vote),
-            )
-            for vote in new
-        ],
-        {"received_at": now},
-    )
+def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Given]) -> None:
+    study = imports.hold(source)
+    _refuse_state(study)
+    rooms = store(source, study, answers, now)
+    faults = beyond_overlap((vote for answer in answers for vote in answer), rooms) if rooms else []
+    if faults:
+        raise VoteFileFault(path, faults)
 
 
-def _assignments(annotators: Collection[int]) -> dict[tuple[int, int], int]:
-    """The assignments of imported annotators, by annotator and comparison."""
-    known, found = sorted(annotators), {}
-    for start in range(0, len(known), ROWS_PER_STATEMENT):
-        rows = Assignment.objects.filter(annotator__in=known[start : start + ROWS_PER_STATEMENT]).order_by()
-        for annotator, comparison, pk in rows.values_list("annotator_id", "comparison_id", "pk").iterator():
-            found[annotator, comparison] = pk
-    return found
-
-
-def _milliseconds(vote: FileVote) -> int | None:
-    """From shown to voted, where the file gives both and in this order."""
-    if vote.shown_at is None or vote.voted_at is None or vote.voted_at < vote.shown_at:
-        return None
-    return min(round((vote.voted_at - vote.shown_at).total_seconds() * 1000), MOST_MILLISECONDS)
+def _give_up(source: Import) -> None:
+    """Remove what was stored before the fault was found: all of a file or none of it."""
+    remove_votes(source)
+    imports.forget(source)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Annotator, Answer, Assignment, ImageReport, Study
 from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
-from annotation.reports.study_data import pseudonym
+from annotation.reports.pseudonyms import pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
@@ -164,8 +164,7 @@ def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
 def answers_file(_request: HttpRequest, slug: str) -> HttpResponse:
     """What annotators answered around the comparisons, as CSV under the report's pseudonyms. Tries count from 1."""
     study = get_object_or_404(Study, slug=slug)
-    in_order = study.annotators.order_by("pk").values_list("pk", flat=True)
-    names = {pk: pseudonym(number) for number, pk in enumerate(in_order, start=1)}
+    names = pseudonyms(study)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-answers.csv"'
     writer = csv.writer(response)

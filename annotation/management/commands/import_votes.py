@@ -1,4 +1,4 @@
-"""import_votes STUDY FILE.csv: votes that were cast elsewhere."""
+"""import_votes STUDY FILE: votes that were cast elsewhere."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from annotation.management.table_notes import notes_on
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.voting.vote_import import import_votes
@@ -16,21 +17,32 @@ class Command(BaseCommand):
     """Imports all of a file or none of it; the same file again changes nothing."""
 
     help = (
-        "Import votes from a CSV file with the columns annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id], "
-        "or User Name,Prompt,Selection Choice. A choice is a model's name, left, right or tie."
+        "Import votes from a file with the columns annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id], or "
+        "User Name,Prompt,Selection Choice, or from the vote export of a study with the same prompts and models. A "
+        "choice is a model's name, left, right or tie. CSV, or JSON Lines (.jsonl) or Parquet (.parquet)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study and the file."""
+        """The study, the file, and whether votes without a name are left out."""
         parser.add_argument("study", help="The study's slug.")
-        parser.add_argument("file", type=Path, help="CSV, one row for each vote.")
+        parser.add_argument("file", type=Path, help="One row for each vote.")
+        parser.add_argument(
+            "--leave-out-blank-names",
+            action="store_true",
+            help="Leave out votes without an annotator's name; the report says how many.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import and say what was new."""
+        """Import and say what was new, and what of the file was not used."""
         try:
             study = Study.objects.select_related("model_a", "model_b").get(slug=options["study"])
-            rules = current_manifest(study).voting_rules()
-            done = import_votes(study=study, path=options["file"], rules=rules, now=timezone.now())
+            done = import_votes(
+                study=study,
+                path=options["file"],
+                rules=current_manifest(study).voting_rules(),
+                now=timezone.now(),
+                leaves_out_blank_names=options["leave_out_blank_names"],
+            )
         except Study.DoesNotExist:
             raise CommandError(f"There is no study {options['study']!r}.") from None
         except Refused as error:
@@ -39,3 +51,5 @@ class Command(BaseCommand):
             f"{study.slug}: {done.new_count} votes of {done.new_annotator_count} new annotators imported, "
             f"{done.unchanged_count} stood already."
         )
+        for note in notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless):
+            self.stdout.write(note)

@@ -1,0 +1,68 @@
+"""An import: a file of votes or scores that was brought into a study, and what came from it."""
+
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from annotation.models.assignment import Assignment
+from annotation.models.study import Study
+from scoring.models import SetScore
+
+
+class Import(models.Model):
+    """One file that was imported; taking it back removes its rows, and this one last.
+
+    While it is UNFINISHED some of its rows may be here: no report is made and no votes are exported then. The same
+    file again completes it. `claim`: which process works on it; another one that starts takes it over.
+    """
+
+    class Kind(models.TextChoices):
+        VOTES = "votes"
+        SCORES = "scores"
+
+    class State(models.TextChoices):
+        UNFINISHED = "unfinished"
+        DONE = "done"
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="imports")
+    kind = models.CharField(max_length=6, choices=Kind)
+    state = models.CharField(max_length=10, choices=State, default=State.UNFINISHED)
+    file_name = models.CharField(max_length=255)
+    sha256 = models.CharField(max_length=64, help_text="Of the file.")
+    metric = models.CharField(max_length=255, blank=True, help_text="Of scores: what they are called.")
+    row_count = models.PositiveIntegerField(default=0, help_text="Votes, or comparisons scored, that came from it.")
+    claim = models.CharField(max_length=32, blank=True, editable=False)
+    actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    scores = models.ManyToManyField(SetScore, related_name="+", editable=False)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["study"], condition=Q(state="unfinished"), name="one_unfinished_import_per_study"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} from {self.file_name}"
+
+
+class ImportedAssignment(models.Model):
+    """Which import an assignment came from, and what its file says that has no other place here.
+
+    left_seeds, right_seeds: in the order shown; the images themselves may be elsewhere.
+    """
+
+    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, primary_key=True, related_name="imported")
+    source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="assignments")
+    left_seeds = models.TextField(blank=True)
+    right_seeds = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("assignment_id",)
+
+    def __str__(self) -> str:
+        return f"{self.assignment_id} from {self.source_id}"
