@@ -4,7 +4,6 @@ Two layouts: folders named `<model>/<prompt>/<seed>.jpg`, and a flat CSV manifes
 prompt, seed. Reads names and the manifest, never an image.
 """
 
-import csv
 import os
 import unicodedata
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 from generation.image_sets import LARGEST_SEED
 from generation.models import DiffusionModel
 from generation.refusals import Refused
+from generation.tables import Columns, open_table
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")
@@ -143,14 +143,13 @@ def _from_manifest(manifest: Path, model: str | None) -> Layout:
 
 
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    try:
-        with manifest.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.DictReader(stream, strict=True)
-            if missing := [column for column in COLUMNS if column not in (reader.fieldnames or ())]:
-                raise Refused(f"{manifest} has no column {missing[0]}: wanted are {', '.join(COLUMNS)}.")
-            yield from ((reader.line_num, row) for row in reader)
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise Refused(f"{manifest} is not a CSV file in UTF-8 ({error}).") from None
+    # A file's name may take accents apart; it must stay as it is written.
+    columns = Columns(COLUMNS, as_written=frozenset({"path"}))
+    with open_table(manifest, columns) as table:
+        for line, row, fault in table.rows:
+            if fault:
+                raise Refused(f"{manifest.name} line {line}: {fault}.")
+            yield line, row
 
 
 def _check_names(prompt: PromptFiles) -> None:

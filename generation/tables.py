@@ -52,17 +52,25 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is read of a table: names that must be there, names that may be, and other spellings of them."""
+    """What is read of a table: names that must be there, names that may be, and other spellings of them.
+
+    as_written: columns whose cells are not brought to one spelling, such as names of files.
+    """
 
     required: tuple[str, ...]
     optional: tuple[str, ...] = ()
     aliases: Mapping[str, str] | None = None
+    as_written: frozenset[str] = frozenset()
 
     def known(self, written: str) -> str:
         """The column that a head means; empty if nobody asks for it."""
         name = plain_name(written)
         name = (self.aliases or {}).get(name, name)
         return name if name in self.required or name in self.optional else ""
+
+    def spelled(self, name: str, cell: str) -> str:
+        """A cell of one of these columns."""
+        return cell if name in self.as_written else plain(cell)
 
 
 def plain(text: str) -> str:
@@ -141,7 +149,7 @@ def _csv(path: Path, columns: Columns) -> Table:
     unused = tuple(plain(cell) or "a column without a name" for cell, name in zip(head, known, strict=True) if not name)
     named = frozenset(plain_name(cell) for cell in head)
     used = tuple(dict.fromkeys(unused))
-    return Table(named, used, is_csv=True, rows=_used_rows(rows, known, unnamed))
+    return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))
 
 
 def _refuse_other_kinds(path: Path, beginning: bytes) -> None:
@@ -202,15 +210,21 @@ def _refuse_separator(path: Path, separator: str, why: str) -> None:
         raise Refused(f"{path} separates its columns by {name}, not by commas ({why}): {_AS_CSV}.")
 
 
-def _used_rows(rows: Iterable[tuple[int, list[str]]], known: list[str], unnamed: list[bool]) -> Iterator[Row]:
+def _used_rows(
+    rows: Iterable[tuple[int, list[str]]], columns: Columns, known: list[str], unnamed: list[bool]
+) -> Iterator[Row]:
     width = len(known)
     least = width - next((place for place, is_unnamed in enumerate(reversed(unnamed)) if not is_unnamed), width)
     places = [(place, name) for place, name in enumerate(known) if name]
     for line, cells in rows:
         if len(cells) < least or any(plain(cell) for cell in cells[width:]):
-            yield Row(line, {}, f"it has {len(cells)} cells and the first line {width}{_guess(cells, width)}")
+            yield Row(line, {}, f"it has {_cells(len(cells))} and the first line {width}{_guess(cells, width)}")
         else:
-            yield Row(line, {name: plain(cells[place]) for place, name in places})
+            yield Row(line, {name: columns.spelled(name, cells[place]) for place, name in places})
+
+
+def _cells(count: int) -> str:
+    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _guess(cells: list[str], width: int) -> str:
@@ -280,13 +294,15 @@ def _of_records(
     _refuse_head(path, columns, list(written), known)
     places = [(name, column) for name, column in zip(written, known, strict=True) if column]
     unused = tuple(name for name, column in zip(written, known, strict=True) if not column)
-    rows = _record_rows(records(), places)
+    rows = _record_rows(records(), columns, places)
     return Table(frozenset(map(plain_name, written)), unused, is_csv=False, rows=rows)
 
 
-def _record_rows(records: Iterable[tuple[int, dict[str, Any]]], places: Collection[tuple[str, str]]) -> Iterator[Row]:
+def _record_rows(
+    records: Iterable[tuple[int, dict[str, Any]]], columns: Columns, places: Collection[tuple[str, str]]
+) -> Iterator[Row]:
     for line, record in records:
-        cells = {column: _text(record.get(name)) for name, column in places}
+        cells = {column: columns.spelled(column, _text(record.get(name))) for name, column in places}
         if any("\0" in cell for cell in cells.values()):
             yield Row(line, {}, "it holds a NUL, as no text does")
         else:
@@ -302,7 +318,5 @@ def _text(value: Any) -> str:
             return str(value).lower()
         case datetime():
             return value.isoformat()
-        case str():
-            return plain(value)
         case _:
             return str(value)

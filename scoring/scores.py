@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Embeddings = NDArray[np.float32]
 
 STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
+SETS_PER_STATEMENT = 1000
 CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
 
 
@@ -40,7 +41,7 @@ def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> No
     A job planned with the same encoder in another folder takes up the folder named last. Raises Refused for an
     encoder whose name is too long for a metric's.
     """
-    _refuse_unusable_name(encoder.metric)
+    refuse_unusable_name(encoder.metric)
     wanted = encoder.as_document()
     jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=encoder.metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
@@ -104,19 +105,37 @@ def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Colle
     Returns the sets that have another score under the metric; if there are any, nothing was stored.
     Raises Refused for a value that is not finite and a metric without a name.
     """
-    _refuse_unusable_name(metric)
+    refuse_unusable_name(metric)
     for value in values.values():
         if not isfinite(value):
             raise Refused(f"{value} is no score: a finite number is needed.")
-    standing = dict(SetScore.objects.filter(metric=metric).values_list("image_set", "value"))
-    others = [pk for pk, value in values.items() if standing.get(pk, value) != value]
+    standing = _standing_scores(metric, values)
+    others = _others(standing, values)
     if not others:
         SetScore.objects.bulk_create(
             SetScore(image_set_id=pk, metric=metric, value=value, source=SetScore.Source.IMPORTED)
             for pk, value in values.items()
             if pk not in standing
         )
-    return others
+    return sorted(others)
+
+
+def other_scores(*, metric: str, values: Mapping[int, float]) -> set[int]:
+    """Those of the image sets that have another score under the metric than this."""
+    return _others(_standing_scores(metric, values), values)
+
+
+def _others(standing: Mapping[int, float], values: Mapping[int, float]) -> set[int]:
+    return {pk for pk, value in values.items() if standing.get(pk, value) != value}
+
+
+def _standing_scores(metric: str, image_sets: Collection[int]) -> dict[int, float]:
+    """The metric's scores of these sets: other studies may have a million by it."""
+    ids, standing = sorted(image_sets), {}
+    for start in range(0, len(ids), SETS_PER_STATEMENT):
+        scores = SetScore.objects.filter(metric=metric, image_set__in=ids[start : start + SETS_PER_STATEMENT])
+        standing.update(scores.values_list("image_set", "value"))
+    return standing
 
 
 def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
@@ -132,7 +151,8 @@ def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
     return np.stack(rows).astype(np.float32, copy=False) if rows else np.empty((0, 0), np.float32)
 
 
-def _refuse_unusable_name(metric: str) -> None:
+def refuse_unusable_name(metric: str) -> None:
+    """Raise Refused for a metric whose name is blank or too long."""
     longest = SetScore._meta.get_field("metric").max_length or 0
     if not 0 < len(metric.strip()) <= longest:
         raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")

@@ -434,7 +434,6 @@ def test_a_manifest_of_several_models(tmp_path: Path) -> None:
         ("/etc/hostname,sdxl,a cube,2", "manifest.csv line 3: the path /etc/hostname leads out"),
         ("link.png,sdxl,a cube,2", "manifest.csv line 3: the path link.png leads out"),
         ("3.png,sdxl,a cube,2", "sdxl/a cube/3.png is not there"),
-        ("a\0b.png,sdxl,a cube,2", "leads out of the manifest's folder"),
         (f"{'a' * 300}.png,sdxl,a cube,2", "cannot be read (File name too long)"),
         ("2.png,sdxl,a cube,1", "manifest.csv line 3: 2.png has seed 1, as another file"),
         ("2.png,sdxl,a cube,x", "manifest.csv line 3: 2.png does not say its seed: “x”"),
@@ -453,11 +452,13 @@ def test_lines_that_cannot_be_taken(tmp_path: Path, line: str, sentence: str) ->
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("path,model,prompt\n", "has no column seed: wanted are path, model, prompt, seed"),
-        ("", "has no column path"),
+        ("path,model,prompt\n", "line 1 must name the columns path,model,prompt,seed, and seed is not in it"),
+        ("", "is empty: its first line must name the columns path,model,prompt,seed"),
         ("path,model,prompt,seed\n1.png,,,1\n", "line 2: model and prompt must not be empty"),
-        ("path,model,prompt,seed\n1.png\n", "line 2: model and prompt and seed must not be empty"),
-        ('path,model,prompt,seed\n1.png,sdxl,"a cube,1\n', "is not a CSV file"),
+        ("path,model,prompt,seed\n1.png\n", "line 2: it has 1 cell and the first line 4"),
+        ('path,model,prompt,seed\n1.png,sdxl,"a cube,1\n', "line 2 is not CSV: a quote is opened and never closed"),
+        ("path;model;prompt;seed\n1.png;sdxl;a cube;1\n", "separates its columns by semicolons, not by commas"),
+        ("path,model,prompt,seed\na\0b.png,sdxl,a cube,2\n", "holds NUL bytes"),
         ("path,model,prompt,seed\n", "holds no images"),
     ],
 )
@@ -469,7 +470,7 @@ def test_a_manifest_that_is_none(tmp_path: Path, text: str, sentence: str) -> No
 
 def test_a_manifest_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes(b"path,model,prompt,seed\n\xff\xfe\n")
-    with pytest.raises(Refused, match="is not a CSV file in UTF-8"):
+    with pytest.raises(Refused, match="is not a UTF-8 text"):
         import_images(folder=tmp_path)
 
 

@@ -5,15 +5,21 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from annotation.management.table_notes import notes_on
 from annotation.models import Study
 from annotation.studies.score_import import import_scores
 from generation.refusals import Refused
+
+FEW = 5
 
 
 class Command(BaseCommand):
     """Imports all of a file or none of it; the same file again changes nothing."""
 
-    help = "Import scores from a CSV file with the columns prompt, score_a, score_b: one row for each comparison."
+    help = (
+        "Import scores from a file with the columns prompt, score_a, score_b: one row for each comparison; prompts may "
+        "be missing. CSV, or JSON Lines (.jsonl) or Parquet (.parquet)."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The study, the file, the metric's name."""
@@ -22,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--metric", required=True, help="What the metric is called from now on.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import and say what was new."""
+        """Import and say what was new, and what the file lacks."""
         try:
             study = Study.objects.get(slug=options["study"])
             done = import_scores(study=study, path=options["file"], metric=options["metric"])
@@ -31,5 +37,15 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"{done.metric}: {done.new_count} comparisons scored, {done.unchanged_count} had these scores already."
+            f"{done.metric}: {_comparisons(done.new_count)} scored, {done.unchanged_count} had these scores already."
         )
+        for note in notes_on(unused=done.unused, repeated=done.repeated):
+            self.stdout.write(note)
+        if done.missing:
+            first = "; ".join(f'"{prompt[:80]}"' for prompt in done.missing[:FEW])
+            more = "; ..." if len(done.missing) > FEW else ""
+            self.stdout.write(f"No row for {_comparisons(len(done.missing))}, which stay without a score: {first}{more}")
+
+
+def _comparisons(count: int) -> str:
+    return "1 comparison" if count == 1 else f"{count} comparisons"

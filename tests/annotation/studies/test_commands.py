@@ -182,7 +182,7 @@ def test_import_scores(tmp_path: Path) -> None:
     path = tmp_path / "scores.csv"
     path.write_text("prompt,score_a,score_b\nprompt 1,1,2\n")
     assert typed("import_scores", "study", path, "--metric", "m") == (
-        "m: 1 comparisons scored, 0 had these scores already.\n"
+        "m: 1 comparison scored, 0 had these scores already.\n"
     )
     path.write_text("prompt,score_a,score_b\nprompt 2,1,2\n")
     with pytest.raises(CommandError, match='line 2: "prompt 2" is not a prompt of this study'):

@@ -1,8 +1,10 @@
 """Scores from elsewhere: all of a file or none of it, every fault by its line."""
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
 from annotation.models import Study
 from annotation.studies.score_import import ScoreImport, import_scores
@@ -53,17 +55,33 @@ def test_every_fault_is_listed_and_nothing_is_imported(study: Study, tmp_path: P
         f"Nothing was imported from {path}:",
         '  line 2: score_b is "nan", which is not a finite number',
         '  line 3: "prompt 9" is not a prompt of this study',
-        '  line 4: "prompt 1" is there twice',
+        '  line 4: "prompt 1" is there twice, in line 2 first',
         '  line 5: score_a is "x", which is not a finite number',
         '  line 5: score_b is "", which is not a finite number',
     ]
     assert not SetScore.objects.exists()
 
 
-def test_prompts_without_a_row_are_listed(study: Study, tmp_path: Path) -> None:
-    path = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n")
-    with pytest.raises(Refused, match='no row for "prompt 2"\n  no row for "prompt 3"'):
-        import_scores(study=study, path=path, metric="m")
+def test_prompts_may_be_missing_and_come_with_another_file(study: Study, tmp_path: Path) -> None:
+    path = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n")
+    done = import_scores(study=study, path=path, metric="m")
+    assert (done.new_count, done.missing) == (1, ("prompt 1", "prompt 3"))
+    out = StringIO()
+    call_command("import_scores", "study", path, metric="m", stdout=out)
+    assert out.getvalue().splitlines()[1] == (
+        'No row for 2 comparisons, which stay without a score: "prompt 1"; "prompt 3"'
+    )
+    rest = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\nprompt 3,1,2\nprompt 2,1,2\n")
+    assert import_scores(study=study, path=rest, metric="m").new_count == 2
+    assert [(one.kind, one.row_count) for one in study.imports.all()] == [("scores", 1), ("scores", 2)]
+
+
+def test_what_other_programs_write(study: Study, tmp_path: Path) -> None:
+    text = ",PROMPT,Score A,score-b,model\n0,prompt 1,1,2,x\n1,prompt 1,1.0,2,y\n2,prompt 2,3,4,z\n"
+    done = import_scores(study=study, path=scores_file(tmp_path, text), metric="m")
+    assert (done.new_count, done.unused, done.repeated) == (2, ("a column without a name", "model"), (3,))
+    event = study.events.get(verb="scores imported")
+    assert (event.detail["file"], event.detail["metric"], event.detail["comparisons"]) == ("scores.csv", "m", 2)
 
 
 def test_other_scores_than_those_that_stand_are_refused_without_telling_them(study: Study, tmp_path: Path) -> None:
@@ -78,8 +96,13 @@ def test_other_scores_than_those_that_stand_are_refused_without_telling_them(stu
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "must begin with a line that names its columns: prompt,score_a,score_b"),
-        ("prompt,a,b\n", "must begin with a line that names its columns"),
+        ("", "is empty: its first line must name the columns prompt,score_a,score_b"),
+        ("prompt,a,b\n", "line 1 must name the columns prompt,score_a,score_b, and score_a and score_b are not in it"),
+        ("prompt,score_a,score_b\n", "holds no scores"),
+        ("prompt;score_a;score_b\nprompt 1;0,5;0,6\n", "separates its columns by semicolons"),
+        ('prompt,score_a,score_b\nprompt 1,"0,5",1\n', "write 0.5, with a decimal point"),
+        ("prompt,score_a,score_b\nprompt 1,0,5,0,6\n", "line 2: it has 5 cells .* decimal commas"),
+        ("prompt,score_a,score_b\nprompt 1,inf,1_0\n", 'line 2: score_a is "inf".*\n.*score_b is "1_0"'),
         ('prompt,score_a,score_b\n"prompt 1,1,2\n', "line 2 is not CSV"),
     ],
 )
