@@ -131,7 +131,7 @@ def _others(standing: Mapping[int, float], values: Mapping[int, float]) -> set[i
 
 def _standing_scores(metric: str, image_sets: Collection[int]) -> dict[int, float]:
     """The metric's scores of these sets: other studies may have a million by it."""
-    ids, standing = sorted(image_sets), {}
+    ids, standing = sorted(image_sets), dict[int, float]()
     for start in range(0, len(ids), SETS_PER_STATEMENT):
         scores = SetScore.objects.filter(metric=metric, image_set__in=ids[start : start + SETS_PER_STATEMENT])
         standing.update(scores.values_list("image_set", "value"))

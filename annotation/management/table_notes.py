@@ -5,7 +5,9 @@ from collections.abc import Iterator, Sequence
 _MOST_LINES_NAMED = 10
 
 
-def notes_on(*, unused: Sequence[str] = (), repeated: Sequence[int] = (), nameless: Sequence[int] = ()) -> Iterator[str]:
+def notes_on(
+    *, unused: Sequence[str] = (), repeated: Sequence[int] = (), nameless: Sequence[int] = ()
+) -> Iterator[str]:
     """A sentence for each, none for what there is not."""
     if unused:
         yield f"Not used: {_columns(len(unused))} {', '.join(unused)}."

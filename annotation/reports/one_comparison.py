@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from annotation.models import Annotator, Comparison, Vote
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.gathering import CHOICE, EXCLUDED, SCREENED_OUT
+from annotation.reports.pseudonyms import pseudonyms
 from annotation.reports.similarities import SCS
 from annotation.reports.study_data import MODEL_A, MODEL_B, TIE
 from generation.models import ImageSet

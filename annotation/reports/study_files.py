@@ -95,7 +95,7 @@ def _with_table(columns: dict[str, Any], name: str, files: Files) -> dict[str, A
 
 def _kind(column: Any) -> str:
     if isinstance(column, np.ndarray):
-        return column.dtype.str
+        return str(column.dtype.str)
     return _MARKED_TEXT if any(map(looks_like_a_formula, column)) else _TEXT
 
 

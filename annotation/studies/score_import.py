@@ -78,9 +78,7 @@ def import_scores(*, study: Study, path: Path, metric: str, actor: User | None =
         raise Refused(f"{study} has no comparisons yet; launch it first.")
     sha256 = file_sha256(path)
     reading = _read(path, comparisons)
-    source = imports.begin(
-        study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor
-    )
+    source = imports.begin(study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor)
     try:
         new_count = _import(source, path, reading)
     except imports.TakenOver:

@@ -179,12 +179,10 @@ def _tallies(answers: Sequence[Given]) -> dict[int, slots.Tally]:
     for answer in answers:
         if answer[0].kind == Assignment.Kind.MAIN:
             tally = tallies.setdefault(answer[0].comparison_id, slots.Tally())
-            tally.left_lead += 1 if answer[0].left_model == Assignment.Side.A else -1
+            tally.left_lead += 1 if answer[0].left_model == "a" else -1
             for vote in answer:
                 if vote.state == Vote.State.STANDING:
-                    tally.count(
-                        choice=vote.choice, left_model=vote.left_model, is_excluded=bool(vote.exclusion_reason)
-                    )
+                    tally.count(choice=vote.choice, left_model=vote.left_model, is_excluded=bool(vote.exclusion_reason))
     return tallies
 
 

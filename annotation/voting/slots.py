@@ -19,7 +19,7 @@ from typing import Any
 from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subquery, Value
 from django.db.models.functions import Coalesce, Greatest
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Vote
 from annotation.voting.prepared import Update, given
 
 IDS_PER_STATEMENT = 1000

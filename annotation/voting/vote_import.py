@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
@@ -169,14 +170,16 @@ def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
         "state",
     )
     here: dict[Place, set[Meaning]] = {}
-    for label, comparison_id, kind, occurrence, *meaning in rows.iterator():
-        here.setdefault((label, comparison_id, kind, occurrence), set()).add(tuple(meaning))
+    for label, comparison_id, kind, occurrence, *said in rows.iterator():
+        meaning = cast("Meaning", tuple(said))
+        here.setdefault((label, comparison_id, kind, occurrence), set()).add(meaning)
     return here
 
 
 def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:
     """The votes, renamed where another study has their id; and as faults those whose id this study has."""
-    ours, others = set(), set()
+    ours: set[uuid.UUID] = set()
+    others: set[uuid.UUID] = set()
     for ids in _chunks([vote.vote_id for vote in new]):
         taken = Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study")
         for pk, study_id in taken:

@@ -44,7 +44,9 @@ class Command(BaseCommand):
         if done.missing:
             first = "; ".join(f'"{prompt[:80]}"' for prompt in done.missing[:FEW])
             more = "; ..." if len(done.missing) > FEW else ""
-            self.stdout.write(f"No row for {_comparisons(len(done.missing))}, which stay without a score: {first}{more}")
+            self.stdout.write(
+                f"No row for {_comparisons(len(done.missing))}, which stay without a score: {first}{more}"
+            )
 
 
 def _comparisons(count: int) -> str:

@@ -20,7 +20,7 @@ from tests.factories import make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
-PROMPTS = [{"text": text} for text in ("=SUM(1)", "'=1", "a, \"b\"\u00e9")]
+PROMPTS = [{"text": text} for text in ("=SUM(1)", "'=1", 'a, "b"\u00e9')]
 
 
 def answer(
@@ -62,7 +62,7 @@ def original() -> Study:
     answer(study, 0, second, ("left", "superseded"))
     answer(study, 2, program, ("right", "standing"), left_model="a")
     answer(study, 1, first, ("right", "standing"), kind="repeat", left_model="a")
-    mixed = {"kind": "ladder", "known_choice": "left", "replaced_count": 1}
+    mixed: dict[str, Any] = {"kind": "ladder", "known_choice": "left", "replaced_count": 1}
     answer(study, 2, first, ("left", "standing"), left_images=images[0], right_images=[images[0][0], 0], **mixed)
     answer(study, 2, second, ("right", "standing"), kind="instructed", known_choice="left")
     return study
@@ -107,7 +107,9 @@ def test_a_study_s_own_export_comes_back_the_same(
     assert {row["annotator"] for row in without_ids(again)} == {"P001", "P003", "P004"}
     other.refresh_from_db()
     before, after = (gather(study, manifest=current_manifest(study)) for study in (original, other))
-    assert [row.is_right for row in after.checks.known] == [row.is_right for row in before.checks.known] == [True, False]
+    assert (
+        [row.is_right for row in after.checks.known] == [row.is_right for row in before.checks.known] == [True, False]
+    )
     assert [(row.replaced, row.images) for row in after.checks.known] == [(1, 2), (0, 0)]
     assert [row.outcome for row in after.checks.repeats] == [row.outcome for row in before.checks.repeats]
     assert (after.late_count, after.superseded_count) == (before.late_count, before.superseded_count) == (1, 2)
