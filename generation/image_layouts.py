@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from generation.image_sets import LARGEST_SEED
-from generation.models import DiffusionModel
+from generation.models import MOST_PROMPT_BYTES, DiffusionModel
 from generation.refusals import Refused
 from generation.tables import Columns, open_table
 
@@ -84,6 +84,8 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
         _check_names(prompt)
         if first.setdefault((prompt.model, prompt.prompt), prompt) is not prompt:
             prompt.faults.append(Fault(str(prompt), "is there twice, in folders whose names only look different"))
+        if len(prompt.prompt.encode("utf-8", "surrogateescape")) > MOST_PROMPT_BYTES:
+            prompt.faults.append(Fault(str(prompt), f"has a prompt longer than {MOST_PROMPT_BYTES} bytes"))
     return layout
 
 

@@ -29,7 +29,8 @@ from generation.refusals import Refused
 from generation.whole_files import put_in_place, written
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
-LARGEST_SEED = 2**63 - 1
+LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
+LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 
@@ -47,9 +48,13 @@ def plan_image_sets(
 ) -> list[ImageSet]:
     """The set of each prompt with this plan, and its jobs; made where they do not exist. A few statements for all.
 
-    Raises Refused for a blank prompt, no seeds, a seed twice, or one below 0 or above LARGEST_SEED.
+    Raises Refused for a blank prompt, no seeds, a seed twice, or one below 0 or above LARGEST_GENERATED_SEED. Plans
+    with larger seeds that an earlier version made are still followed.
     """
     _check_seeds(seeds)
+    made = ImageSet.objects.filter(diffusion_model=diffusion_model, origin=ImageSet.Origin.GENERATED)
+    if max(seeds) > LARGEST_GENERATED_SEED and not made.filter(seeds=list(seeds)).exists():
+        raise Refused(seed_too_large(max(seeds)))
     plan = {"parameters": parameters.as_document(), "seeds": list(seeds)}
     image_sets = _planned(diffusion_model, prompts, ImageSet.Origin.GENERATED, plan)
     plan_jobs(image_sets)
@@ -198,6 +203,14 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
     if smaller.origin == ImageSet.Origin.GENERATED:
         plan_jobs([smaller])
     return smaller
+
+
+def seed_too_large(seed: int) -> str:
+    """What to say of a seed that no image is generated from."""
+    return (
+        f"seed {seed} is out of range: seeds of generated images are whole numbers from 0 to {LARGEST_GENERATED_SEED}, "
+        f"and this one would give the image of seed {seed % (LARGEST_GENERATED_SEED + 1)}."
+    )
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:

@@ -7,6 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Length
 
+MOST_PROMPT_BYTES = 2600  # PostgreSQL's unique index holds no longer one; text encoders read far less
+
 models.CharField.register_lookup(Length)  # so that a constraint can say __length
 
 

@@ -5,8 +5,9 @@ from typing import Any
 from django import forms
 
 from annotation.admin.example import EXAMPLE
+from annotation.studies.doubts import doubts
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file import StudyFileFault, parse
+from annotation.studies.study_file import StudyFileFault, parse, same_prompts_in
 
 
 class StudyFileForm(forms.Form):
@@ -20,15 +21,21 @@ class StudyFileForm(forms.Form):
         help_text="TOML, as create_study takes it. Paths begin with / here: there is no folder to start from.",
     )
     manifest: Manifest
+    earlier: Manifest | None = None  # of the study that the file amends
 
     def clean_file_text(self) -> str:
         """Every fault of the file, each on a line of its own."""
         text = str(self.cleaned_data["file_text"])
         try:
-            self.manifest = parse(text, base=None)
+            self.manifest = parse(text, base=None, earlier=self.earlier)
         except StudyFileFault as fault:
             raise forms.ValidationError([str(one) for one in fault.faults]) from None
         return text
+
+    def doubts(self) -> list[str]:
+        """What a valid file probably does not mean."""
+        alike = same_prompts_in(self.cleaned_data["file_text"], base=None)
+        return [*doubts(self.manifest), *map(str, alike)]
 
 
 class AmendmentForm(StudyFileForm):

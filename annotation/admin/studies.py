@@ -17,7 +17,6 @@ from annotation.models import ManifestVersion, Study, StudyEvent
 from annotation.studies import lifecycle
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
-from annotation.studies.doubts import doubts
 from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, rule_counts
@@ -150,8 +149,9 @@ class StudyAdmin(ReadOnlyAdmin):
     def amend(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The study's file to change: freely while it is a draft, later only what an amendment may."""
         study = self._study(request, pk)
-        initial = {"file_text": write_study_file(current_manifest(study))}
-        form = AmendmentForm(request.POST or None, initial=initial)
+        earlier = current_manifest(study)
+        form = AmendmentForm(request.POST or None, initial={"file_text": write_study_file(earlier)})
+        form.earlier = earlier
         if form.is_valid():
             reason = form.cleaned_data["reason"]
             try:
@@ -217,7 +217,7 @@ class StudyAdmin(ReadOnlyAdmin):
 
     def _done(self, request: HttpRequest, study: Study, sentence: str, form: StudyFileForm) -> HttpResponse:
         messages.success(request, sentence)
-        for doubt in doubts(form.manifest):
+        for doubt in form.doubts():
             messages.warning(request, doubt)
         return self._back(study)
 

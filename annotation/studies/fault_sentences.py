@@ -6,6 +6,7 @@ from pydantic_core import ErrorDetails
 
 from annotation.studies.faults import Fault
 from annotation.studies.study_tables import unknown_key
+from generation.image_sets import seed_too_large
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # What is meant by a pattern, by the name of the key.
@@ -55,6 +56,8 @@ def _sentence(error: ErrorDetails) -> str:
     kind = error["type"]
     if kind in UNKNOWN:
         return unknown_key(error["loc"])
+    if kind == "less_than" and error["loc"][0] == "seeds":
+        return seed_too_large(error["input"])
     if kind in ("too_short", "too_long"):
         return _length_sentence(error)
     if kind == "model_type" and error["loc"][0] == "prompts":

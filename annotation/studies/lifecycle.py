@@ -20,7 +20,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import remarked_sets
 from annotation.voting.exclusion import review_all
 from generation import image_remarks
-from generation.image_sets import without_seed
+from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from generation.refusals import Refused
 
 __all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
@@ -40,6 +40,8 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
     if study.source == Study.Source.EXTERNAL:
         raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
     manifest = current_manifest(study)
+    if max(manifest.seeds, default=0) > LARGEST_GENERATED_SEED:  # a draft of an earlier version
+        raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")
     for plan in (manifest.model_a, manifest.model_b):
         diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin since
     is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)

@@ -16,10 +16,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError, create_model
 
+from annotation.studies import same_prompts
 from annotation.studies.contradictions import MODELS, contradictions
 from annotation.studies.fault_sentences import faults_of
 from annotation.studies.faults import Fault, Key
 from annotation.studies.manifest import Manifest, applicable
+from annotation.studies.new_studies import new_study_faults
 from annotation.studies.section import Section
 from annotation.studies.study_tables import Draft, translate
 from annotation.studies.texts import read_text
@@ -64,12 +66,51 @@ def read_study_file(path: Path) -> Manifest:
         raise StudyFileFault(fault.faults, name=str(path)) from None
 
 
-def parse(text: str, base: Path | None) -> Manifest:
+def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> Manifest:
     """The manifest that the text of a study file describes.
 
-    `base` is the folder that relative paths start from; without one (a form on a page) no file can be named.
+    `base` is the folder that relative paths start from; without one (a form on a page) no file can be named. What
+    `earlier`, the manifest of the same study, holds may stay, although no new study may hold it today.
     Raises StudyFileFault, which lists every fault with its key and line.
     """
+    draft, lines = _translated(text, base)
+    parts, remains, faults = _validated(draft)
+    known = {fault.key for fault in faults}
+    more = [*contradictions(parts | remains), *new_study_faults(parts | remains, earlier)]
+    faults += [fault for fault in more if fault.key not in known]
+    placed = [_placed(fault.key, fault.sentence, lines) for fault in draft.faults]
+    placed += [_placed_by_manifest(fault, draft, lines) for fault in faults]
+    if placed:
+        raise StudyFileFault(sorted(dict.fromkeys(placed), key=lambda fault: (fault.file, fault.line)))
+    return Manifest(**parts)
+
+
+def same_prompts_in_file(path: Path) -> list[StudyFault]:
+    """`same_prompts_in` of a file, from its folder."""
+    return same_prompts_in(read_text(path), path.resolve().parent)
+
+
+def same_prompts_in(text: str, base: Path | None) -> list[StudyFault]:
+    """The prompts of a study file without faults that differ from an earlier one in nothing a model sees.
+
+    Each at its line, with the place of the other.
+    """
+    draft, lines = _translated(text, base)
+    prompts = _valid("prompts", {"prompts": draft.raw["prompts"]})
+    found = []
+    for first, second in same_prompts.pairs(prompt.text for prompt in prompts):
+        place = _placed_by_manifest(Fault(("prompts", first), ""), draft, lines)
+        where = f"line {place.line}" if draft.prompts_file else f"prompt {first + 1}, line {place.line}"
+        sentence = (
+            f"“{prompts[second].text}” differs from “{prompts[first].text}” ({where}) only in blanks, case or the "
+            "spelling of signs: both may give the same images, and they would count twice."
+        )
+        found.append(_placed_by_manifest(Fault(("prompts", second), sentence), draft, lines))
+    return found
+
+
+def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
+    """The tables of the file, and the lines of its keys. Raises StudyFileFault where the text is not TOML."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
         data = tomllib.loads(text)
@@ -78,15 +119,7 @@ def parse(text: str, base: Path | None) -> Manifest:
         raise StudyFileFault([_not_toml(text, error)]) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         raise StudyFileFault([StudyFault("", 0, "this is nested too deeply, or holds too long a number.")]) from None
-    draft = translate(data, base)
-    parts, remains, faults = _validated(draft)
-    known = {fault.key for fault in faults}
-    faults += [fault for fault in contradictions(parts | remains) if fault.key not in known]
-    placed = [_placed(fault.key, fault.sentence, lines) for fault in draft.faults]
-    placed += [_placed_by_manifest(fault, draft, lines) for fault in faults]
-    if placed:
-        raise StudyFileFault(sorted(dict.fromkeys(placed), key=lambda fault: (fault.file, fault.line)))
-    return Manifest(**parts)
+    return translate(data, base), lines
 
 
 def write_study_file(manifest: Manifest) -> str:

@@ -74,7 +74,13 @@ def test_the_wording_follows_the_models_template() -> None:
 
 @pytest.mark.parametrize(
     ("seeds", "sentence"),
-    [([], "at least one seed"), ([1, 2, 1], "Seed 1 is given twice"), ([-1], "Seed -1 is"), ([2**63], "out of range")],
+    [
+        ([], "at least one seed"),
+        ([1, 2, 1], "Seed 1 is given twice"),
+        ([-1], "Seed -1 is"),
+        ([2**63], "out of range"),
+        ([2**32 + 7], "would give the image of seed 7"),
+    ],
 )
 def test_seeds_that_cannot_be(seeds: list[int], sentence: str) -> None:
     with pytest.raises(Refused, match=sentence):
@@ -87,9 +93,16 @@ def test_a_blank_prompt_is_refused() -> None:
 
 
 def test_the_largest_seed_is_kept_exactly() -> None:
-    image_set = planned(seeds=[2**63 - 1])
+    image_set = plan_imported_set(diffusion_model=diffusion_model(), prompt="a cube", seeds=[2**63 - 1])
     record_image(image_set=image_set, seed=2**63 - 1, image=picture(), provenance={})
     assert is_complete(ImageSet.objects.get())
+
+
+def test_larger_seeds_that_an_earlier_version_planned_are_followed() -> None:
+    image_set = planned(seeds=[1, 2])
+    ImageSet.objects.filter(pk=image_set.pk).update(seeds=[1, 2**40])
+    other = planned(seeds=[1, 2**40], prompt="a prompt that was still to be planned")
+    assert other.seeds == [1, 2**40]
 
 
 def test_external_sets_are_complete_and_apart_by_lot() -> None:

@@ -402,7 +402,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
         "notice": draw(pages),
         "sealed": draw(st.booleans()),
         "prompts": [{"text": text, "cluster": draw(st.sampled_from(["", "c"]))} for text in texts],
-        "seeds": draw(st.lists(st.integers(0, 2**63 - 1), min_size=2, max_size=4, unique=True)),
+        "seeds": draw(st.lists(st.integers(0, 2**32 - 1), min_size=2, max_size=4, unique=True)),
         "texts": {"instructions": draw(pages), "question": draw(words)},
         "annotation": annotation | {"lease_minutes": draw(st.floats(0.1, 60))},
         "sampling": {"guidance_scale": draw(st.integers(0, 9) | st.floats(0, 20)), "negative_prompt": draw(pages)},
