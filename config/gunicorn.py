@@ -3,9 +3,11 @@
 import gc
 import os
 
-worker_class = "gthread"  # threads: a slow line holds a thread, not the process
+worker_class = "config.server.worker.BufferingWorker"  # threads that no slow line holds up
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 threads = int(os.environ.get("WEB_THREADS", "8"))
+worker_connections = 800  # open at once in each process; below the 1024 files that many systems allow
+sendfile = False  # a file is sent by the event loop, like everything else
 timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk

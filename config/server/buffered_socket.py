@@ -1,0 +1,135 @@
+"""What gunicorn's threads take for the client's socket: they read a request that is here, and write into a buffer."""
+
+import errno
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+
+PIECE_BYTES = 256 * 2**10
+
+
+class Readers:
+    """Threads that wait for a client to read. One too many, and the client that stands still is cut off."""
+
+    def __init__(self, most: int) -> None:
+        self._most, self._guard, self._waiting = most, threading.Lock(), set["BufferedSocket"]()
+
+    def add(self, waiting: "BufferedSocket") -> None:
+        """One more thread waits."""
+        with self._guard:
+            self._waiting.add(waiting)
+            slowest = min(self._waiting, key=lambda one: one.moved_at) if len(self._waiting) > self._most else None
+        if slowest:
+            slowest.break_off()
+
+    def remove(self, waiting: "BufferedSocket") -> None:
+        """It waits no more."""
+        with self._guard:
+            self._waiting.discard(waiting)
+
+
+class BufferedSocket:
+    """One connection's socket. `flush` and `give` are the event loop's, the rest is called by gunicorn in a thread."""
+
+    def __init__(
+        self, own: socket.socket, *, most_waiting: int, readers: Readers, ask_to_flush: Callable[[], None]
+    ) -> None:
+        self._own, self._most_waiting, self._readers, self._ask_to_flush = own, most_waiting, readers, ask_to_flush
+        self._request, self._read = b"", 0
+        self._changed, self._waiting = threading.Condition(), bytearray()
+        self.is_broken = False
+        self.moved_at = 0.0  # when the client last read something
+        self.stuck_since, self.sent_since = 0.0, 0  # since something waits; bytes read since then
+
+    def give(self, request: bytes) -> None:
+        """What `recv` returns from now on; behind it, the end."""
+        self._request, self._read = request, 0
+
+    def recv(self, size: int) -> bytes:
+        """The next bytes of the request."""
+        piece = self._request[self._read : self._read + size]
+        self._read += len(piece)
+        return piece
+
+    def sendall(self, data: bytes) -> None:
+        """Send what the line takes at once and leave the rest to the event loop; wait only where that is much."""
+        with self._changed:
+            if self.is_broken:
+                raise _broken()
+            sent = 0 if self._waiting else self._send(data)
+            if sent == len(data):
+                return
+            is_first = not self._waiting
+            if is_first:
+                self.stuck_since, self.sent_since = time.monotonic(), 0
+            self._waiting += memoryview(data)[sent:]
+            is_much = len(self._waiting) > self._most_waiting
+        if is_first:
+            self._ask_to_flush()
+        if is_much:
+            self._wait()
+
+    def flush(self) -> bool:
+        """Send what waits, as far as the line takes it; whether nothing waits any more."""
+        with self._changed:
+            sent = self._send(self._waiting[:PIECE_BYTES])
+            self.sent_since += sent
+            del self._waiting[:sent]
+            if not self._waiting:
+                self.stuck_since = 0.0
+            self._changed.notify_all()
+            return self.is_broken or not self._waiting
+
+    def break_off(self) -> None:
+        """Give the client up: what waits is dropped, and the thread that writes learns of it."""
+        with self._changed:
+            self.is_broken = True
+            self._waiting.clear()
+            self._changed.notify_all()
+
+    def has_waiting(self) -> bool:
+        """Whether something is still to be sent."""
+        return bool(self._waiting)
+
+    def _send(self, data: bytes | bytearray) -> int:
+        try:
+            sent = self._own.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            self.is_broken = True
+            self._waiting.clear()
+            self._changed.notify_all()
+            return len(data)
+        self.moved_at = time.monotonic()
+        return sent
+
+    def _wait(self) -> None:
+        self._readers.add(self)
+        try:
+            with self._changed:
+                self._changed.wait_for(lambda: self.is_broken or len(self._waiting) <= self._most_waiting // 2)
+                if self.is_broken:
+                    raise _broken()
+        finally:
+            self._readers.remove(self)
+
+    def gettimeout(self) -> float:
+        """Gunicorn asks before it sends an error: nothing here blocks."""
+        return 0.0
+
+    def setblocking(self, flag: bool) -> None:
+        """The event loop's socket stays as it is."""
+
+    def shutdown(self, how: int) -> None:
+        """Refused: the event loop closes the connection once the client has what was sent."""
+        raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+
+    def close(self) -> None:
+        """The event loop closes the connection."""
+
+
+def _broken() -> BrokenPipeError:
+    return BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -1,0 +1,33 @@
+"""How long a client may take, and how much it may send: docs/operations.md explains each variable."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds and bytes. A body gets its seconds and one more for each `slowest_rate` bytes; so does a response."""
+
+    head_seconds: float = 10
+    body_seconds: float = 30
+    response_seconds: float = 30
+    slowest_rate: int = 4096  # bytes a second
+    idle_seconds: float = (
+        75  # above the 60 s of deploy/Caddyfile: the proxy closes first, so it never sends into a void
+    )
+    linger_seconds: float = 2  # for a client to read an answer that closes the connection
+    most_head_bytes: int = 64 * 2**10
+    most_body_bytes: int = 16 * 2**20
+    most_held_bytes: int = 128 * 2**20  # of all requests that one process has not read whole
+    most_waiting_bytes: int = 512 * 2**10  # of one response, until its thread waits for the client
+
+
+def limits_from_environment() -> Limits:
+    """The limits, with what the operator set."""
+    shipped = Limits()
+    return Limits(
+        head_seconds=float(os.environ.get("REQUEST_HEAD_SECONDS", shipped.head_seconds)),
+        body_seconds=float(os.environ.get("REQUEST_BODY_SECONDS", shipped.body_seconds)),
+        response_seconds=float(os.environ.get("RESPONSE_SECONDS", shipped.response_seconds)),
+        most_body_bytes=int(os.environ.get("REQUEST_MOST_BYTES", shipped.most_body_bytes)),
+    )

@@ -1,0 +1,265 @@
+"""The worker: gunicorn's threads behind an event loop that reads requests whole and sends responses, with deadlines."""
+
+import errno
+import json
+import selectors
+import socket
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from enum import Enum, auto
+from functools import partial
+from typing import Any
+
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
+
+from config.server.buffered_socket import BufferedSocket, Readers
+from config.server.framing import Framing
+from config.server.limits import Limits, limits_from_environment
+
+RECEIVE_BYTES = 64 * 2**10
+SWEEP_SECONDS = 0.5
+TOO_LATE = 408, "Request Timeout", "The request did not arrive in time. Check your connection and send it again."
+TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the header fields are too long."
+TOO_LARGE = 413, "Content Too Large", "What you sent is too large. Nothing of it was used."
+FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
+Refusal = tuple[int, str, str]
+
+
+class Stage(Enum):
+    """What a connection does; its deadline is this stage's."""
+
+    IDLE = auto()  # nothing of a request is here
+    READING = auto()
+    WORKING = auto()  # a thread has it
+    SENDING = auto()  # the thread is done, the client is still reading
+    ENDING = auto()  # the client has everything; it may close
+    CLOSED = auto()
+
+
+class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
+    """A client's connection: `sock` is what gunicorn's threads see, `own` the socket itself."""
+
+    def __init__(self, worker: "BufferingWorker", own: socket.socket, client: Any, server: Any) -> None:
+        limits = worker.limits
+        buffered = BufferedSocket(
+            own,
+            most_waiting=limits.most_waiting_bytes,
+            readers=worker.readers,
+            ask_to_flush=lambda: worker.method_queue.defer(worker.send_what_waits, self),
+        )
+        super().__init__(worker.cfg, buffered, client, server)
+        self.data_ready = True
+        self.own, self.stage, self.watched = own, Stage.IDLE, 0
+        self.received, self.framing, self.is_kept = bytearray(), Framing(), False
+        self.deadline = time.monotonic() + limits.head_seconds
+
+
+class BufferingWorker(ThreadWorker):  # type: ignore[misc]
+    """As gunicorn's gthread, but a thread gets a request that is here, and leaves as soon as its answer is made."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.limits: Limits = limits_from_environment()
+        self.readers = Readers(max(1, self.cfg.threads // 2))
+        self.connections: set[Connection] = set()
+        self.held_bytes, self.next_sweep = 0, 0.0
+
+    # --- a request comes in -----------------------------------------------------------------------
+    def accept(self, listener: socket.socket) -> None:
+        """Take a new connection; with too many open, the one that is nearest to its deadline goes."""
+        try:
+            own, client = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+                raise
+            return
+        own.setblocking(False)
+        connection = Connection(self, own, client, listener.getsockname())
+        self.connections.add(connection)
+        self.nr_conns += 1
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+        self._receive(connection)
+
+    def _make_room(self) -> None:
+        without_a_thread = [one for one in self.connections if one.stage != Stage.WORKING]
+        if without_a_thread:
+            self._close(min(without_a_thread, key=self._deadline))
+
+    def _receive(self, connection: Connection, _own: object = None) -> None:
+        try:
+            data = connection.own.recv(RECEIVE_BYTES)
+        except BlockingIOError:
+            self._watch(connection, selectors.EVENT_READ)
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self._close(connection)
+        elif connection.stage != Stage.ENDING:
+            connection.received += data
+            self.held_bytes += len(data)
+            self._look(connection)
+
+    def _look(self, connection: Connection) -> None:
+        """Hand a whole request to a thread, refuse one that is too large, wait for the rest of any other."""
+        if connection.stage == Stage.IDLE:
+            connection.stage, connection.deadline = Stage.READING, time.monotonic() + self.limits.head_seconds
+        had_head, framing = connection.framing.head_size, connection.framing
+        is_whole = framing.look(connection.received)
+        if refusal := self._refusal(connection):
+            self._refuse(connection, refusal)
+        elif is_whole:
+            self._hand_over(connection)
+        else:
+            if framing.head_size and not had_head:
+                self._begin_body(connection)
+            self._watch(connection, selectors.EVENT_READ)
+
+    def _refusal(self, connection: Connection) -> Refusal | None:
+        framing, limits = connection.framing, self.limits
+        if (framing.head_size or len(connection.received)) > limits.most_head_bytes:
+            return TOO_LONG_A_HEAD
+        if framing.size - framing.head_size > limits.most_body_bytes:
+            return TOO_LARGE
+        return FULL if self.held_bytes > limits.most_held_bytes and not framing.is_whole else None
+
+    def _begin_body(self, connection: Connection) -> None:
+        connection.deadline = time.monotonic() + self.limits.body_seconds
+        if connection.framing.expects_continue:
+            with suppress(OSError):  # a client that is gone is found at the next read
+                connection.own.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    def _hand_over(self, connection: Connection) -> None:
+        size = connection.framing.size
+        connection.sock.give(bytes(memoryview(connection.received)[:size]))
+        del connection.received[:size]
+        self.held_bytes -= size
+        connection.stage, connection.framing = Stage.WORKING, Framing()
+        self._watch(connection, 0)
+        self.enqueue_req(connection)
+
+    def handle_request(self, req: Any, conn: Connection) -> Any:
+        """Answer a request; where a client waited to be told to send its body, it was told."""
+        req._expected_100_continue = False
+        return super().handle_request(req, conn)
+
+    # --- an answer goes out -----------------------------------------------------------------------
+    def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
+        """The thread is done: send what still waits, then keep the connection or end it."""
+        is_kept = not fs.cancelled() and fs.exception() is None and bool(fs.result())
+        conn.is_kept = is_kept and not conn.parser.unreader.buf.getvalue()
+        self._send_rest(conn)
+
+    def send_what_waits(self, connection: Connection) -> None:
+        """A thread left something to send."""
+        if connection.stage in (Stage.WORKING, Stage.SENDING) and connection.sock.has_waiting():
+            self._watch(connection, selectors.EVENT_WRITE)
+
+    def _send_rest(self, connection: Connection) -> None:
+        connection.stage = Stage.SENDING
+        if connection.sock.has_waiting():
+            self._watch(connection, selectors.EVENT_WRITE)
+        else:
+            self._after_answer(connection)
+
+    def _after_answer(self, connection: Connection) -> None:
+        if connection.sock.is_broken:
+            self._close(connection)
+        elif connection.is_kept:
+            connection.stage, connection.deadline = Stage.IDLE, time.monotonic() + self.limits.idle_seconds
+            if connection.received:
+                self._look(connection)
+            else:
+                self._watch(connection, selectors.EVENT_READ)
+        else:
+            self._end(connection)
+
+    def _end(self, connection: Connection) -> None:
+        """Say that nothing more comes, and let the client read: closed at once, it might lose the answer."""
+        connection.stage, connection.deadline = Stage.ENDING, time.monotonic() + self.limits.linger_seconds
+        self._forget_received(connection)
+        try:
+            connection.own.shutdown(socket.SHUT_WR)
+        except OSError:
+            self._close(connection)
+        else:
+            self._watch(connection, selectors.EVENT_READ)
+
+    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+        first_line = bytes(connection.received[:2000]).partition(b"\r\n")[0]
+        self._watch(connection, 0)
+        connection.is_kept = False
+        connection.sock.sendall(_response(refusal, is_for_a_program=b" /api/" in first_line))
+        self._send_rest(connection)
+
+    # --- the loop ---------------------------------------------------------------------------------
+    def _watch(self, connection: Connection, events: int) -> None:
+        if events == connection.watched:
+            return
+        if not events:
+            self.poller.unregister(connection.own)
+        elif connection.watched:
+            self.poller.modify(connection.own, events, partial(self._ready, connection))
+        else:
+            self.poller.register(connection.own, events, partial(self._ready, connection))
+        connection.watched = events
+
+    def _ready(self, connection: Connection, _own: object) -> None:
+        if connection.watched == selectors.EVENT_READ:
+            self._receive(connection)
+        elif connection.watched == selectors.EVENT_WRITE and connection.sock.flush():
+            self._watch(connection, 0)
+            if connection.stage == Stage.SENDING:
+                self._after_answer(connection)
+
+    def murder_pending(self) -> None:
+        """Close what is past its deadline: gunicorn's loop calls this after every round, also while it stops."""
+        now = time.monotonic()
+        if now < self.next_sweep:
+            return
+        self.next_sweep = now + SWEEP_SECONDS
+        for connection in tuple(self.connections):
+            if not self.alive and connection.stage == Stage.IDLE:
+                connection.deadline = min(connection.deadline, now + STOP_KEEPALIVE_LINGER)
+            if now > self._deadline(connection):
+                self._give_up(connection)
+
+    def _deadline(self, connection: Connection) -> float:
+        if connection.stage in (Stage.WORKING, Stage.SENDING):
+            since, sent = connection.sock.stuck_since, connection.sock.sent_since
+            return since + self.limits.response_seconds + sent / self.limits.slowest_rate if since else float("inf")
+        is_in_body = connection.stage == Stage.READING and connection.framing.head_size
+        return connection.deadline + (len(connection.received) / self.limits.slowest_rate if is_in_body else 0)
+
+    def _give_up(self, connection: Connection) -> None:
+        if connection.stage == Stage.READING:
+            self._refuse(connection, TOO_LATE)
+        elif connection.stage == Stage.WORKING:
+            connection.sock.break_off()
+        else:
+            self._close(connection)
+
+    def _close(self, connection: Connection) -> None:
+        self._watch(connection, 0)
+        self._forget_received(connection)
+        connection.stage = Stage.CLOSED
+        connection.own.close()
+        self.connections.discard(connection)
+        self.nr_conns -= 1
+
+    def _forget_received(self, connection: Connection) -> None:
+        self.held_bytes -= len(connection.received)
+        connection.received.clear()
+
+
+def _response(refusal: Refusal, *, is_for_a_program: bool) -> bytes:
+    status, reason, sentence = refusal
+    kind, body = (
+        ("application/json", json.dumps({"message": sentence})) if is_for_a_program else ("text/plain", sentence)
+    )
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+    return f"{head}Retry-After: 5\r\nConnection: close\r\n\r\n{body}".encode()

@@ -1,0 +1,14 @@
+"""A WSGI application for the tests of the server alone: it says what it got, and answers as much as it is asked for."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+
+def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    if environ["PATH_INFO"] == "/large":
+        start_response("200 OK", [("Content-Length", str(24 * 2**20))])
+        return (b"x" * 2**16 for _ in range(24 * 2**4))
+    body = environ["wsgi.input"].read()
+    answer = f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {len(body)} {sum(body)}".encode()
+    start_response("200 OK", [("Content-Length", str(len(answer)))])
+    return [answer]
