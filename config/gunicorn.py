@@ -2,6 +2,7 @@
 
 import gc
 import os
+import sys
 
 worker_class = "config.server.worker.BufferingWorker"  # threads that no slow line holds up
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -13,6 +14,16 @@ graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk
 control_socket_disable = True  # nobody talks to the server behind its back
 logger_class = "config.gunicorn_logs.RedactingLogger"
+
+
+def on_starting(_server: object) -> None:
+    """Settings that cannot be used end the server before it serves, in one sentence."""
+    from django.core.exceptions import ImproperlyConfigured
+
+    try:
+        import config.settings  # noqa: F401
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))
 
 
 def post_worker_init(_worker: object) -> None:

@@ -5,9 +5,10 @@ CELERY_BROKER_URL, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS, LOG_LEVEL. docs/operatio
 """
 
 import logging
-import os
 import secrets
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,18 +31,31 @@ def _embedded_secret_key() -> str:
     """A key of this installation's own, made once and readable by its owner only."""
     path = VAR_DIR / "secret_key"
     writable_folder(VAR_DIR, variable="SEMBLANCE_VAR")
+    if not path.exists():
+        part = path.with_name(f"secret_key.{secrets.token_hex(8)}.part")
+        try:
+            part.touch(0o600)
+            part.write_text(secrets.token_urlsafe(64))
+            # Of two processes that start at once, one puts its key in place, whole, and both read that one.
+            with suppress(FileExistsError):
+                path.hardlink_to(part)
+        finally:
+            part.unlink(missing_ok=True)
+    return path.read_text()
+
+
+def _or_a_sentence(of_the_var_folder: Callable[[], str]) -> str:
+    """Nothing here runs without its var folder: one sentence says so, where a traceback would."""
     try:
-        # O_EXCL: of two processes that start at once, one writes and both read what it wrote.
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    except FileExistsError:
-        return path.read_text()
-    key = secrets.token_urlsafe(64)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(key)
-    return key
+        return of_the_var_folder()
+    except OSError as error:
+        what = f"{error.filename or VAR_DIR}: {error.strerror}"
+        raise ImproperlyConfigured(
+            f"The var folder cannot be used ({what}). Make room, set its owner, or name another one in SEMBLANCE_VAR."
+        ) from error
 
 
-SECRET_KEY = env.str("SECRET_KEY", default="") or _embedded_secret_key()
+SECRET_KEY = env.str("SECRET_KEY", default="") or _or_a_sentence(_embedded_secret_key)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if "*" in ALLOWED_HOSTS and not DEBUG:
@@ -67,11 +81,13 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "config.health.HealthMiddleware",
+    "config.failures.JsonErrorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
+    "config.failures.InputMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
@@ -79,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "config.logs.RequestLogMiddleware",
+    "config.failures.OutageMiddleware",  # last: it sees a view's fault first
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -114,9 +131,17 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON;",
     }
 else:
+    DATABASES["default"]["ENGINE"] = "config.postgresql"
     DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
     DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": env.int("DATABASE_POOL", default=8)},
+        "pool": {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL", default=env.int("WEB_THREADS", default=8)),
+            "timeout": 2,  # seconds that a thread waits for a connection: the answer is 503 then
+            "reconnect_timeout": 1,  # given up so soon, the pool tries anew for whoever asks next, not minutes later
+        },
+        "connect_timeout": 2,
+        "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone
         # The statements of a vote (annotation/voting/prepared.py) are planned once for each connection and size of ids.
         "prepare_threshold": 5,
         "options": "-c plan_cache_mode=force_generic_plan",
@@ -242,7 +267,7 @@ _through_root: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate":
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {"one_line": {"()": OneLine}},
+    "filters": {"one_line": {"()": OneLine}, "outages": {"()": "config.outages.WithoutTraceback"}},
     "formatters": {
         "structured": {
             "()": structlog.stdlib.ProcessorFormatter,
@@ -256,7 +281,7 @@ LOGGING: dict[str, Any] = {
         },
     },
     "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["one_line"]},
+        "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["one_line", "outages"]},
     },
     "loggers": {
         # Django gives these handlers of its own, which would write beside ours.

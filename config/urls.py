@@ -13,3 +13,5 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("annotation.web.urls")),
 ]
+
+handler500 = "config.failures.server_error"

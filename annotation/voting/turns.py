@@ -127,9 +127,9 @@ class _Writer:
         """Inside, the database connection of this thread is the writer; one thread, and one process, at a time."""
         own = connections[DEFAULT_DB_ALIAS]
         if self._connection is None or self._connection.settings_dict != own.settings_dict:
+            self._enter = _way_in(own)  # first: where no lock file can be made, nobody comes in without one
             self._connection = own.copy()
             self._connection.inc_thread_sharing()
-            self._enter = _way_in(own)
         with self._enter():
             connections[DEFAULT_DB_ALIAS] = self._connection
             try:

@@ -1,0 +1,114 @@
+"""What is answered when something fails: 503 for an outage, 400 for what no database can hold, JSON to programs."""
+
+import json
+import sys
+from collections.abc import Callable
+
+from django.core.exceptions import BadRequest, RequestDataTooBig
+from django.db import DataError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.template import loader
+from django.utils import translation
+from django.views import defaults
+
+from config.outages import WHAT_NEXT, Outage, log, outage
+
+API = "/api/"
+RETRY_SECONDS = 5
+SENTENCES = {
+    400: "The request could not be read: compare it with openapi.json.",
+    403: "This is not allowed with the account or link that was used.",
+    404: "There is nothing at this address: openapi.json lists all of them.",
+    405: "This address does not take this method: openapi.json says which one it takes.",
+    413: "What was sent is too large. Nothing of it was used.",
+    429: "Too many requests: wait a moment, then send it again.",
+    500: "The fault is ours and has been written to the log. Send the request again in a minute.",
+}
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+class JsonErrorsMiddleware:
+    """Whatever fails below /api/, wherever it fails: `{"message": …}`, as the API's own refusals are."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The answer, in JSON where it is an error of the API."""
+        response = self.get_response(request)
+        if response.status_code >= 400 and request.path_info.startswith(API) and not _is_json(response):
+            sentence = SENTENCES.get(response.status_code, response.reason_phrase)
+            response.content = json.dumps({"message": sentence}).encode()
+            response["Content-Type"] = "application/json; charset=utf-8"
+            response["Content-Length"] = str(len(response.content))
+        return response
+
+
+class InputMiddleware:
+    """Refuses NUL, which PostgreSQL's texts cannot hold and nothing here is named by, before anybody looks it up."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """404 for such an address, 400 for such a query or cookie."""
+        if "\0" in request.path_info:
+            raise Http404("no address holds NUL")
+        query, cookies = request.META.get("QUERY_STRING", ""), request.META.get("HTTP_COOKIE", "")
+        if "%00" in query or "\0" in query or "\\000" in cookies:
+            raise BadRequest("NUL in the query or in a cookie")
+        return self.get_response(request)
+
+
+class OutageMiddleware:
+    """Innermost, so that it sees a view's fault before any other: 503 for an outage, 400 for what cannot be stored."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The view's answer."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
+        """The answer to an error of a view that is none of the program's."""
+        if found := outage(error):
+            return unavailable(request, found)
+        if isinstance(error, RequestDataTooBig) and request.path_info.startswith(API):
+            return JsonResponse({"message": SENTENCES[413]}, status=413)
+        return defaults.bad_request(request, error) if _cannot_be_stored(error) else None
+
+
+def server_error(request: HttpRequest) -> HttpResponseBase:
+    """The answer to an error that came out of the middleware or of a view: `handler500` of the addresses."""
+    found = outage(sys.exc_info()[1])
+    return unavailable(request, found) if found else defaults.server_error(request)
+
+
+def unavailable(request: HttpRequest, found: Outage) -> HttpResponse:
+    """503 with a sentence: a page in the language that the browser asks for, or JSON. Asks no database."""
+    log(found)
+    with translation.override(translation.get_language_from_request(request)):
+        sentence, what_next = str(found.sentence), str(WHAT_NEXT)
+        if request.path_info.startswith(API):
+            response: HttpResponse = JsonResponse({"message": f"{sentence} {what_next}"}, status=503)
+        else:
+            page = loader.get_template("503.html").render({"sentence": sentence, "what_next": what_next})
+            response = HttpResponse(page, status=503)
+        response["Content-Language"] = translation.get_language()
+    response["Retry-After"] = str(RETRY_SECONDS)
+    response["Cache-Control"] = "no-store"
+    response._has_been_logged = True  # type: ignore[attr-defined]  # else Django writes its address into the log
+    return response
+
+
+def _is_json(response: HttpResponse) -> bool:
+    return response.get("Content-Type", "").startswith("application/json")
+
+
+def _cannot_be_stored(error: Exception) -> bool:
+    """NUL or half a surrogate pair in a text, a number beyond 64 bits: the databases' own words for them differ."""
+    if isinstance(error, UnicodeEncodeError):
+        return "surrogates" in error.reason
+    return isinstance(error, DataError) or (isinstance(error, OverflowError) and "SQLite INTEGER" in str(error))

@@ -1,0 +1,252 @@
+"""Database, disk, Redis and queue away: 503 with a sentence, one line in the log, and never a traceback."""
+
+import errno
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from django.conf import settings
+from django.db import DataError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from kombu.exceptions import OperationalError as BrokerAway
+from pytest_django.fixtures import Settings
+
+from config import outages, urls
+from config.outages import DATABASE, DISK, QUEUE, outage
+from config.postgresql.breaker import Breaker
+
+handler500 = urls.handler500
+FAULT: list[BaseException] = []
+
+
+def faulty(_request: HttpRequest) -> HttpResponse:
+    raise FAULT[-1]
+
+
+def store_much(_request: HttpRequest) -> HttpResponse:
+    Path(settings.VAR_DIR, "much").write_bytes(b"x" * 2**20)
+    return HttpResponse("stored")
+
+
+urlpatterns = [path("page/", faulty), path("api/v1/verb", faulty), path("store/", store_much), *urls.urlpatterns]
+
+
+@pytest.fixture
+def client(settings: Settings) -> Client:
+    settings.ROOT_URLCONF = __name__
+    outages._logged_at.clear()
+    return Client(raise_request_exception=False)
+
+
+def caused_by(error: type[BaseException], cause: BaseException) -> BaseException:
+    """As Django raises the databases' errors."""
+    made = error(str(cause))
+    made.__cause__ = cause
+    return made
+
+
+def sqlite_error(name: str) -> BaseException:
+    import sqlite3
+
+    cause = sqlite3.OperationalError("as SQLite says it")
+    cause.sqlite_errorname = name
+    return caused_by(OperationalError, cause)
+
+
+def postgresql_error(kind: type[psycopg.Error]) -> BaseException:
+    return caused_by(OperationalError, kind("as PostgreSQL says it"))
+
+
+CASES: list[tuple[BaseException, Any]] = [
+    (sqlite_error("SQLITE_BUSY"), DATABASE),
+    (sqlite_error("SQLITE_BUSY_SNAPSHOT"), DATABASE),
+    (sqlite_error("SQLITE_LOCKED"), DATABASE),
+    (sqlite_error("SQLITE_FULL"), DISK),
+    (sqlite_error("SQLITE_IOERR_WRITE"), DISK),
+    (sqlite_error("SQLITE_READONLY"), DISK),
+    (sqlite_error("SQLITE_CANTOPEN"), DISK),
+    (sqlite_error("SQLITE_ERROR"), None),  # no such table
+    (postgresql_error(psycopg.OperationalError), DATABASE),  # no connection
+    (postgresql_error(psycopg.errors.AdminShutdown), DATABASE),
+    (postgresql_error(psycopg.errors.CannotConnectNow), DATABASE),
+    (postgresql_error(psycopg.errors.TooManyConnections), DATABASE),
+    (postgresql_error(psycopg.errors.ReadOnlySqlTransaction), DATABASE),
+    (postgresql_error(psycopg.errors.DeadlockDetected), DATABASE),
+    (postgresql_error(psycopg.errors.DiskFull), DISK),
+    (postgresql_error(psycopg.errors.UndefinedTable), None),
+    (OSError(errno.ENOSPC, "No space left on device"), DISK),
+    (OSError(errno.EROFS, "Read-only file system"), DISK),
+    (PermissionError(errno.EACCES, "Permission denied"), DISK),
+    (OSError(errno.EMFILE, "Too many open files"), QUEUE),
+    (FileNotFoundError(errno.ENOENT, "No such file"), None),
+    (redis.ConnectionError("refused"), QUEUE),
+    (redis.TimeoutError("too late"), QUEUE),
+    (BrokerAway("refused"), QUEUE),
+    (ValueError("a fault of the program"), None),
+]
+
+
+@pytest.mark.parametrize(("error", "sentence"), CASES, ids=[repr(case[0])[:50] for case in CASES])
+def test_what_counts_as_an_outage(error: BaseException, sentence: Any) -> None:
+    found = outage(error)
+    assert (found and found.sentence) == sentence
+
+
+AWAY = [case for case in CASES if case[1] is not None]
+
+
+@pytest.mark.parametrize("error", [case[0] for case in AWAY[:1] + AWAY[3:4] + AWAY[-1:]])
+def test_people_get_a_page_programs_get_json_and_the_log_one_line(
+    client: Client, caplog: pytest.LogCaptureFixture, error: BaseException
+) -> None:
+    FAULT[:] = [error]
+    found = outage(error)
+    assert found
+    page = client.get("/page/", headers={"accept-language": "de-CH,de"})
+    assert (page.status_code, page["Retry-After"], page["Content-Language"]) == (503, "5", "de")
+    assert "Derzeit nicht erreichbar" in page.content.decode()
+    answer = client.post("/api/v1/verb", "{}", content_type="application/json")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert answer.json()["message"].startswith(str(found.sentence))
+    (record,) = [one for one in caplog.records if one.name == "config.outages"]
+    assert record.getMessage() == str(found)
+    assert not [one for one in caplog.records if one.exc_info]
+    assert "/page/" not in caplog.text
+
+
+def test_a_fault_of_the_program_stays_one(client: Client) -> None:
+    FAULT[:] = [ValueError("wrong")]
+    assert client.get("/page/").status_code == 500
+    answer = client.post("/api/v1/verb")
+    assert (answer.status_code, list(answer.json())) == (500, ["message"])
+    assert "wrong" not in answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        caused_by(DataError, psycopg.DataError("PostgreSQL text fields cannot contain NUL (0x00) bytes")),
+        OverflowError("Python int too large to convert to SQLite INTEGER"),
+        UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"),
+    ],
+)
+def test_what_a_database_cannot_hold_is_the_request_s_fault(client: Client, error: BaseException) -> None:
+    FAULT[:] = [error]
+    assert client.get("/page/").status_code == 400
+    assert list(client.post("/api/v1/verb").json()) == ["message"]
+
+
+def test_a_fault_in_the_middleware_is_told_apart_as_well(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise FAULT[-1]
+
+    monkeypatch.setattr("django.contrib.sessions.backends.db.SessionStore.load", away)
+    client.cookies[settings.SESSION_COOKIE_NAME] = "some-session"
+    FAULT[:] = [postgresql_error(psycopg.OperationalError)]
+    answer = client.get("/studies/")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+def test_an_outage_is_logged_without_its_traceback() -> None:
+    error = OSError(errno.ENOSPC, "No space left on device")
+    record = logging.LogRecord("name", logging.ERROR, "path", 1, "failed", (), (OSError, error, None))
+    outages.WithoutTraceback().filter(record)
+    assert (record.exc_info, record.getMessage()) == (None, f"failed: {outage(error)}")
+
+
+def test_after_a_failure_one_in_a_while_may_try() -> None:
+    breaker = Breaker(seconds=3600)
+    assert breaker.may_try()
+    assert breaker.may_try()
+    breaker.failed()
+    assert not breaker.may_try()
+    breaker._next_try_at = 1.0  # the hour is over
+    assert breaker.may_try()
+    assert not breaker.may_try()
+    breaker.succeeded()
+    assert breaker.may_try()
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A file system of 600 KB, where this machine lets one be mounted."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "tmpfs", folder], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no file system can be mounted here")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def test_a_full_disk_is_told_to_people(
+    client: Client, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "small") as settings.VAR_DIR:
+        answer = client.get("/store/")
+    assert answer.status_code == 503
+    assert str(DISK) in answer.content.decode()
+    assert [record.exc_info for record in caplog.records if record.levelno >= logging.ERROR] == [None]
+
+
+def test_a_command_on_a_full_disk_ends_in_a_sentence(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "small") as folder:
+        ended = run_manage(folder / "var", "migrate", "--verbosity", "0")
+        assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+        assert "disk is full" in ended.stderr
+        (folder / "filler").write_bytes(b"")
+        with pytest.raises(OSError, match="No space"):
+            (folder / "filler").write_bytes(b"x" * 2**20)
+        ended = run_manage(folder / "other", "check")
+    assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
+    assert "The var folder cannot be used" in ended.stderr
+    assert not list((folder / "other").glob("secret_key*"))
+
+
+def test_the_web_server_says_in_one_line_that_its_folder_cannot_be_used(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ended = run(tmp_path / "file" / "var", "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi")
+    assert ended.returncode != 0
+    assert ended.stderr.splitlines()[-1].startswith("The var folder cannot be used")
+
+
+def test_a_database_server_that_is_away_ends_a_command_in_a_sentence(tmp_path: Path) -> None:
+    ended = run_manage(tmp_path, "study_status", DATABASE_URL="postgresql://semblance@127.0.0.1:1/semblance")
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1].startswith(str(DATABASE))
+    assert "Traceback" not in ended.stderr
+
+
+def run_manage(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(var, "manage.py", *arguments, **environment)
+
+
+def run(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {"PATH": os.environ["PATH"], "SEMBLANCE_VAR": str(var), **environment}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=settings.BASE_DIR, env=clean, capture_output=True, text=True)
+
+
+def test_no_vote_is_stored_without_the_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from annotation.voting import turns
+
+    writer, fault = turns._Writer(), OSError(errno.EROFS, "Read-only file system")
+
+    def refuse(_database: object) -> Callable[[], Any]:
+        raise fault
+
+    monkeypatch.setattr(turns, "_way_in", refuse)
+    for _ in range(2):
+        with pytest.raises(OSError, match="Read-only"), writer():
+            pytest.fail("came in without the lock")
