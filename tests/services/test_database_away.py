@@ -42,10 +42,10 @@ class Site:
                 env=self.environment,
                 check=True,
             )
+        serve = [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi", "--bind"]
         with self.log.open("wb") as log:
             self.web = subprocess.Popen(
-                [sys.executable, "-m", "gunicorn", "--config", "python:config.gunicorn"]
-                + ["--bind", f"127.0.0.1:{self.port}", "config.wsgi"],
+                [*serve, f"127.0.0.1:{self.port}"],
                 cwd=settings.BASE_DIR,
                 env=self.environment,
                 stdout=log,
