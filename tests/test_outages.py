@@ -218,14 +218,7 @@ def test_the_web_server_says_in_one_line_that_its_folder_cannot_be_used(tmp_path
     (tmp_path / "file").touch()
     ended = run(tmp_path / "file" / "var", "-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi")
     assert ended.returncode != 0
-    assert ended.stderr.splitlines()[-1].startswith("The var folder cannot be used")
-
-
-def test_a_database_server_that_is_away_ends_a_command_in_a_sentence(tmp_path: Path) -> None:
-    ended = run_manage(tmp_path, "study_status", DATABASE_URL="postgresql://semblance@127.0.0.1:1/semblance")
-    assert ended.returncode == 1
-    assert ended.stderr.splitlines()[-1].startswith(str(DATABASE))
-    assert "Traceback" not in ended.stderr
+    assert "SEMBLANCE_VAR" in ended.stderr.splitlines()[-1]
 
 
 def run_manage(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
