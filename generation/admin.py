@@ -4,11 +4,18 @@ from typing import cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
 from generation import jobs
-from generation.models import DiffusionModel, GenerationJob, ImageSet, LeasedJob, Prompt
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, LeasedJob, Prompt
+
+
+def count_of(model: type[Model], field: str) -> Coalesce:
+    """How many rows of a model refer to a row, as a subquery: a list then counts for the rows of its page only."""
+    own = model._default_manager.filter(**{field: OuterRef("pk")}).order_by().values(field)
+    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -36,7 +43,7 @@ class DiffusionModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DiffusionModel]:
         """With the number of image sets."""
-        return DiffusionModel.objects.annotate(image_set_total=Count("image_sets"))
+        return DiffusionModel.objects.annotate(image_set_total=count_of(ImageSet, "diffusion_model"))
 
     @admin.display(description="image sets")
     def image_set_count(self, model: DiffusionModel) -> int:
@@ -72,7 +79,7 @@ class ImageSetAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImageSet]:
         """With the number of images."""
-        return ImageSet.objects.annotate(image_total=Count("images"))
+        return ImageSet.objects.annotate(image_total=count_of(GeneratedImage, "image_set"))
 
     @admin.display(description="planned")
     def planned_count(self, image_set: ImageSet) -> int:

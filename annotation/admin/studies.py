@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, cast
 
 from django.contrib import admin, messages
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model
@@ -19,7 +20,7 @@ from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
-from annotation.studies.quality_watch import alarms, rule_counts
+from annotation.studies.quality_watch import alarms, alarms_of, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import VERBS, verbs_for
 from generation.admin import ReadOnlyAdmin
@@ -55,6 +56,17 @@ class StudyEventInline(_History):
     model = StudyEvent
     fields = ("happened_at", "verb", "detail", "actor")
     readonly_fields = ("happened_at",)
+
+
+class _StudyList(ChangeList):
+    """A page of studies, each with its `alarms`."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        """As ever, and one look for the alarms of the whole page."""
+        super().get_results(request)
+        found = alarms_of(self.result_list)
+        for study in self.result_list:
+            study.alarms = found[study.pk]
 
 
 @admin.register(Study)
@@ -107,7 +119,11 @@ class StudyAdmin(ReadOnlyAdmin):
     @admin.display(description="alarm")
     def alarm(self, study: Study) -> str:
         """The quality rules that exclude more annotators of late."""
-        return ", ".join(one.rule.words for one in alarms(study)) or "–"
+        return ", ".join(one.rule.words for one in getattr(study, "alarms", ())) or "–"
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
+        """The list that looks for the alarms of all its studies at once."""
+        return _StudyList
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None

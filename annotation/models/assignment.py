@@ -88,7 +88,8 @@ class Assignment(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["lease_expires_at"], condition=Q(state="leased"), name="assignment_live_leases"),
-            models.Index(fields=["annotator", "state"], name="assignment_of_annotator"),
+            # With the kind, so that an annotator's votes are counted in the index alone.
+            models.Index(fields=["annotator", "state", "kind"], name="assignment_of_annotator"),
         ]
 
     def __str__(self) -> str:

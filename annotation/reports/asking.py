@@ -11,13 +11,13 @@ from datetime import datetime, timedelta
 from typing import TypeVar
 
 from django.db import transaction
-from django.db.models import Count, Max, Q, QuerySet, Sum
+from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import ReportJob, Study, Vote
+from annotation.models import ReportJob, Study
 from annotation.models.report_job import WatchedJob
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.gathering import chosen_metric, set_scores
+from annotation.reports.gathering import chosen_metric, scored_by
 from annotation.reports.making import code_sha256, forget_report, make_report, stored_report
 from annotation.reports.progress import Progress
 from annotation.studies.current import current_manifest
@@ -86,27 +86,21 @@ def teller(job: WatchedJob, lease: Lease) -> Progress:
 
 
 def stamp(study: Study, *, metric: str) -> str:
-    """SHA-256 of counts and latest times that change whenever something changes that a report is made from.
+    """SHA-256 of counters that change whenever something changes that a report is made from.
 
-    It costs a few queries where `making.fingerprint` reads every vote. What it cannot see leaves the report as it was
-    until something else changes: it is a hint that another one is due, never the name of a report.
+    It reads no vote, where `making.fingerprint` reads every one. What it cannot see (a vote that came late, say) leaves
+    the report as it was until something else changes: it is a hint that another one is due, never its name.
     """
-    votes = Vote.objects.filter(assignment__annotator__study=study).aggregate(  # checks and repeats among them
-        votes=Count("pk"),
-        standing=Count("pk", filter=Q(state="standing")),
-        late=Count("pk", filter=Q(state="late")),
-        excluded=Count("pk", filter=Q(excluded_at__isnull=False)),
-        received=Max("received_at"),
-        excluded_at=Max("excluded_at"),
-    )
+    counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
+    people = study.annotators.order_by().values_list("state", "broken_rules")
     seen = [
         code_sha256(),
         study.state,
         study.manifest_sha256,
         study.manifest_versions.count(),
-        sorted(votes.items()),
-        sorted(study.annotators.order_by().values_list("state").annotate(Count("pk"), Sum("withdrawn_vote_count"))),
-        sorted(set_scores(study).order_by().values_list("metric").annotate(Count("pk"), Max("pk"))),
+        sorted(study.comparisons.aggregate(**{name: Sum(name) for name in counters}).items()),
+        sorted(people.annotate(Count("pk"), Sum("withdrawn_vote_count"))),
+        [(name, one.count, one.latest) for name, one in scored_by(study).items()],
         study.events.aggregate(Count("pk"), Max("pk")),
         metric,
     ]

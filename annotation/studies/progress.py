@@ -1,18 +1,31 @@
 """How far a study is: counts that may be shown while it is sealed."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Case, Count, F, Max, Q, QuerySet, Sum, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    Func,
+    IntegerField,
+    Max,
+    OuterRef,
+    Q,
+    QuerySet,
+    Sum,
+    Value,
+    When,
+)
 
 from annotation.models import Annotator, Comparison, Study
-from annotation.studies.comparisons import image_sets_of
-from annotation.studies.current import current_manifest
+from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
-from annotation.studies.work import generation_jobs_of, scoring_jobs_of, unscored_sets_of
-from generation.models import GeneratedImage, GenerationJob, LeasedJob
+from generation.models import GenerationJob, LeasedJob
 from scoring.models import ScoringJob, SetScore
 
 
@@ -52,75 +65,168 @@ class StudyProgress:
 
 def progress(study: Study) -> StudyProgress:
     """Count what is planned and what is there."""
-    manifest = current_manifest(study)
-    jobs = Counter[str]()
-    for queryset in (generation_jobs_of(study), scoring_jobs_of(study, manifest.encoder.metric)):
-        jobs.update(queryset.order_by().values_list("state", flat=True))
-    votes = _vote_counts(study)
-    kinds = Counter[str](
-        dict(Annotator.objects.filter(study=study).order_by().values_list("kind").annotate(count=Count("pk")))
-    )
-    set_count = 2 * len(manifest.prompts)
-    planned_image_count = _planned_image_count(study, manifest)
+    return progress_of([study])[study.pk]
+
+
+def progress_of(studies: Sequence[Study]) -> dict[int, StudyProgress]:
+    """The progress of several studies, by the study's id: as many queries as for one.
+
+    Everything is counted from the comparisons of these studies, so that it costs what they hold, not what the
+    laboratory holds. Images and jobs are counted while they are made: afterwards every planned image is there.
+    """
+    manifests = current_manifests(studies)
+    counters, kinds = _counters(studies), _annotator_kinds(studies)
+    made = _Made.of(studies)
+    return {study.pk: _progress(study, manifests[study.pk], counters.get(study.pk), kinds, made) for study in studies}
+
+
+Counters = dict[str, int]
+ByStudy = Counter[tuple[Any, ...]]  # counts, by the study's id and what else is named
+SIDES = ("image_set_a", "image_set_b")
+IN_THE_MAKING = (Study.State.GENERATING, Study.State.SCORING)
+UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images are missing, as far as anybody has looked
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """What there is of image sets. images: by study. scored: sets by study and metric, "" for any. jobs: by study,
+    metric ("" for images) and state. failures: sentences of failed jobs by study and metric."""
+
+    images: ByStudy
+    scored: ByStudy
+    jobs: ByStudy
+    failures: dict[tuple[int, str], Counter[str]]
+
+    @classmethod
+    def of(cls, studies: Sequence[Study]) -> "_Made":
+        """Count them for these studies."""
+        making = _comparisons(study for study in studies if study.state in IN_THE_MAKING)
+        external = _comparisons(study for study in studies if study.source == Study.Source.EXTERNAL)
+        others = _comparisons(study for study in studies if study.source != Study.Source.EXTERNAL)
+        jobs = _counted(making, "jobs", Value(""), "jobs__state")
+        jobs += _counted(making, "scoring_jobs", "scoring_jobs__metric", "scoring_jobs__state")
+        has_failed = any(state == LeasedJob.State.FAILED for _study, _metric, state in jobs)
+        return cls(
+            images=_counted(making, "images"),
+            scored=_counted(others, "scores", "scores__metric") + _scored_by_any(external),
+            jobs=jobs,
+            failures=_failures(making) if has_failed else {},
+        )
+
+
+def _comparisons(studies: Iterable[Study]) -> QuerySet[Comparison]:
+    return Comparison.objects.filter(study__in=[study.pk for study in studies]).order_by()
+
+
+def _counted(comparisons: QuerySet[Comparison], rows: str, *by: "str | Value") -> ByStudy:
+    """How many rows of a kind the sets of the comparisons have, by the study and `by`: a query for each side."""
+    counts = ByStudy()
+    for side in SIDES:
+        named = {f"by_{place}": F(f"{side}__{one}") if isinstance(one, str) else one for place, one in enumerate(by)}
+        grouped = comparisons.annotate(**named).values_list("study", *named)
+        for *key, count in grouped.annotate(count=Count(f"{side}__{rows}")):
+            counts[tuple(key)] += count
+    return +counts
+
+
+def _scored_by_any(comparisons: QuerySet[Comparison]) -> ByStudy:
+    """Sets with a score under any name: those of an external study come from elsewhere."""
+    counts = ByStudy()
+    for side in SIDES:
+        scored = comparisons.filter(Exists(SetScore.objects.filter(image_set=OuterRef(side))))
+        for study, count in scored.values_list("study").annotate(count=Count("pk")):
+            counts[study, ""] += count
+    return counts
+
+
+def _failures(comparisons: QuerySet[Comparison]) -> dict[tuple[int, str], Counter[str]]:
+    """The sentences of the jobs that failed, in the order of the jobs."""
+    rows = []
+    for side in SIDES:
+        for jobs, metric in (("jobs", Value("")), ("scoring_jobs", F(f"{side}__scoring_jobs__metric"))):
+            failed = comparisons.filter(**{f"{side}__{jobs}__state": LeasedJob.State.FAILED}).annotate(by=metric)
+            rows += list(failed.values_list("study", "by", f"{side}__{jobs}__pk", f"{side}__{jobs}__error"))
+    found: dict[tuple[int, str], Counter[str]] = {}
+    for study, metric, _pk, error in sorted(rows, key=lambda row: row[2]):
+        found.setdefault((study, metric), Counter())[error] += 1
+    return found
+
+
+def _progress(
+    study: Study, manifest: Manifest, counters: Counters | None, kinds: ByStudy, made: _Made
+) -> StudyProgress:
+    counters = counters or dict.fromkeys(_COUNTERS, 0)
+    prompts, metric = len(manifest.prompts), manifest.encoder.metric
+    planned = counters["images"] + 2 * (prompts - counters["comparisons"]) * len(manifest.seeds)
+    is_external = study.source == Study.Source.EXTERNAL
+    jobs = {state: made.jobs[study.pk, "", state] + made.jobs[study.pk, metric, state] for state in LeasedJob.State}
     return StudyProgress(
         state=study.state,
-        comparison_count=len(manifest.prompts),
-        planned_image_count=planned_image_count,
-        image_count=min(planned_image_count, _image_count(study)),
-        set_count=set_count,
-        scored_set_count=_scored_set_count(study, manifest),
+        comparison_count=prompts,
+        planned_image_count=planned,
+        image_count=min(planned, made.images[study.pk,]) if study.state in UNFINISHED else planned,
+        set_count=2 * prompts,
+        scored_set_count=made.scored[study.pk, "" if is_external else metric],
         waiting_job_count=jobs[LeasedJob.State.QUEUED],
         running_job_count=jobs[LeasedJob.State.RUNNING],
         failed_job_count=jobs[LeasedJob.State.FAILED],
-        slot_total=votes["wanted"] if votes["comparisons"] else len(manifest.prompts) * manifest.annotation.overlap,
-        vote_count=votes["votes"],
-        held_count=0 if study.state == Study.State.CLOSED else votes["slots"] - votes["votes"],
-        complete_count=votes["complete"],
-        closed_early_count=votes["early"],
-        parked_count=votes["parked"],
-        annotator_count=kinds.total(),
-        simulated_annotator_count=kinds[Annotator.Kind.SIMULATED],
-        failures=_failures(generation_jobs_of(study)) + _failures(scoring_jobs_of(study, manifest.encoder.metric)),
+        slot_total=counters["wanted"] if counters["comparisons"] else prompts * manifest.annotation.overlap,
+        vote_count=counters["votes"],
+        held_count=0 if study.is_over else counters["slots"] - counters["votes"],
+        complete_count=counters["complete"],
+        closed_early_count=counters["early"],
+        parked_count=counters["parked"],
+        annotator_count=sum(kinds[study.pk, kind] for kind in Annotator.Kind),
+        simulated_annotator_count=kinds[study.pk, Annotator.Kind.SIMULATED],
+        failures=tuple(_sentences(made, study.pk, "", metric)),
     )
 
 
-def _vote_counts(study: Study) -> dict[str, int]:
+def _sentences(made: _Made, study_id: int, *metrics: str) -> Iterator[str]:
+    for metric in metrics:
+        for error, count in made.failures.get((study_id, metric), Counter()).items():
+            yield error if count == 1 else f"{error} ({count} jobs)"
+
+
+class _Length(Func):
+    """How many values a JSON list holds."""
+
+    function = "JSON_ARRAY_LENGTH"
+    output_field = IntegerField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        """PostgreSQL keeps JSON as jsonb, and has a name of its own for it."""
+        return self.as_sql(compiler, connection, function="JSONB_ARRAY_LENGTH", **context)
+
+
+_IS_FULL, _IS_EARLY = Q(vote_count__gte=F("overlap")), Q(decided_at__isnull=False, vote_count__lt=F("overlap"))
+_COUNTERS: dict[str, Any] = {
+    "comparisons": Count("pk"),
+    "wanted": Sum(Case(When(_IS_EARLY, then="vote_count"), default="overlap"), default=0),
+    "votes": Sum("vote_count", default=0),
+    "slots": Sum("slot_count", default=0),
+    "complete": Count("pk", filter=_IS_FULL | _IS_EARLY),
+    "early": Count("pk", filter=_IS_EARLY),
+    "parked": Count("pk", filter=Q(parked_at__isnull=False)),
+    # From the sets, since a seed may have been dropped.
+    "images": Sum(_Length("image_set_a__seeds") + _Length("image_set_b__seeds"), default=0),
+}
+
+
+def _counters(studies: Sequence[Study]) -> dict[int, Counters]:
     """One look at the comparisons' counters, never at the votes."""
-    is_full, is_early = Q(vote_count__gte=F("overlap")), Q(decided_at__isnull=False, vote_count__lt=F("overlap"))
-    return Comparison.objects.filter(study=study).aggregate(
-        comparisons=Count("pk"),
-        wanted=Sum(Case(When(is_early, then="vote_count"), default="overlap"), default=0),
-        votes=Sum("vote_count", default=0),
-        slots=Sum("slot_count", default=0),
-        complete=Count("pk", filter=is_full | is_early),
-        early=Count("pk", filter=is_early),
-        parked=Count("pk", filter=Q(parked_at__isnull=False)),
-    )
+    counts = {f"n_{name}": count for name, count in _COUNTERS.items()}
+    rows = _comparisons(studies).values_list("study").annotate(**counts).values_list("study", *counts)
+    return {study: dict(zip(_COUNTERS, found, strict=True)) for study, *found in rows}
+
+
+def _annotator_kinds(studies: Sequence[Study]) -> ByStudy:
+    annotators = Annotator.objects.filter(study__in=[study.pk for study in studies]).order_by()
+    rows = annotators.values_list("study", "kind").annotate(count=Count("pk"))
+    return ByStudy({(study, kind): count for study, kind, count in rows})
 
 
 def last_sign_of_a_worker() -> datetime | None:
     """When a worker last showed that it works on any job, of any study."""
     beats = (model.objects.aggregate(at=Max("heartbeat_at"))["at"] for model in (GenerationJob, ScoringJob))
     return max((beat for beat in beats if beat), default=None)
-
-
-def _planned_image_count(study: Study, manifest: Manifest) -> int:
-    """From the sets, since a seed may have been dropped; before they are laid out, from the manifest."""
-    seeds = image_sets_of(study).values_list("seeds", flat=True)
-    in_sets = [len(one) for one in seeds]
-    return sum(in_sets) + (2 * len(manifest.prompts) - len(in_sets)) * len(manifest.seeds)
-
-
-def _image_count(study: Study) -> int:
-    return GeneratedImage.objects.filter(image_set__in=image_sets_of(study)).count()
-
-
-def _scored_set_count(study: Study, manifest: Manifest) -> int:
-    if study.source == Study.Source.EXTERNAL:  # its scores come from elsewhere, under a name of their own
-        return image_sets_of(study).filter(pk__in=SetScore.objects.values("image_set")).count()
-    return image_sets_of(study).count() - unscored_sets_of(study, manifest.encoder.metric).count()
-
-
-def _failures(jobs: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> tuple[str, ...]:
-    errors = Counter(jobs.filter(state=LeasedJob.State.FAILED).order_by("pk").values_list("error", flat=True))
-    return tuple(error if count == 1 else f"{error} ({count} jobs)" for error, count in errors.items())

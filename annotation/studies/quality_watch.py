@@ -1,19 +1,20 @@
 """Exclusions of a study by rule, and the alarm where a rule begins to exclude more. Counts: nothing here is sealed."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from django.db.models import Count, Exists, OuterRef
 
-from annotation.models import Assignment, Study, Vote
-from annotation.studies.current import current_manifest
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.studies.current import current_manifests
 from annotation.voting.exclusion import rules_in
 from annotation.voting.quality import thresholds
-from annotation.voting.rules import QualityRule
+from annotation.voting.rules import QualityRule, VotingRules
 from scoring.statistics.screening import rise_probability
 
 LATELY = 20  # annotators
+WATCHED = (Study.State.OPEN, Study.State.PAUSED)
 # The page is looked at often and there are four rules: a chance of one in twenty would ring every week.
 ALARM_PROBABILITY = 0.001
 
@@ -60,32 +61,63 @@ class RuleCount:
 
 def rule_counts(study: Study) -> tuple[RuleCount, ...]:
     """One for each rule that the study has; two queries, none where it has no rule."""
-    rules = current_manifest(study).voting_rules()
+    return rule_counts_of([study])[study.pk]
+
+
+def rule_counts_of(studies: Iterable[Study]) -> dict[int, tuple[RuleCount, ...]]:
+    """The rules of several studies with what they exclude, by the study's id: as many queries as for one."""
+    rules = {pk: manifest.voting_rules() for pk, manifest in current_manifests(studies).items()}
+    ruled = [pk for pk, one in rules.items() if one.quality.in_force]
+    broken, votes = _broken_rules(ruled), _excluded_votes(ruled)
+    return {pk: tuple(_counts(one, broken.get(pk, []), votes.get(pk, Counter()))) for pk, one in rules.items()}
+
+
+def _counts(rules: VotingRules, broken: list[str], votes: Counter[str]) -> Iterator[RuleCount]:
     limits = thresholds(rules.quality, rules.comparisons_per_annotator)
-    if not limits:
-        return ()
-    voted = Assignment.objects.filter(annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN, state=Assignment.State.VOTED)
-    broken = list(study.annotators.filter(Exists(voted)).order_by("pk").values_list("broken_rules", flat=True))
-    votes = _excluded_votes(study)
-    return tuple(
-        _count(rule, rules.quality.probability(rule), limits[rule], [rule in rules_in(one) for one in broken], votes)
-        for rule in rules.quality.in_force
-    )
+    for rule in rules.quality.in_force:
+        is_broken = [rule in rules_in(one) for one in broken]
+        yield _count(rule, rules.quality.probability(rule), limits[rule], is_broken, votes)
 
 
 def alarms(study: Study) -> tuple[RuleCount, ...]:
     """The rules that exclude more of late, in a study that takes votes."""
-    if study.state not in (Study.State.OPEN, Study.State.PAUSED):
-        return ()
-    return tuple(count for count in rule_counts(study) if count.is_alarming)
+    return alarms_of([study])[study.pk]
 
 
-def _excluded_votes(study: Study) -> Counter[str]:
-    """How many votes each combination of broken rules excludes."""
-    excluded = Vote.objects.filter(assignment__annotator__study=study, state=Vote.State.STANDING)
-    of_broken = excluded.exclude(assignment__annotator__broken_rules="").exclude(excluded_at=None).order_by()
-    rows = of_broken.values_list("assignment__annotator__broken_rules").annotate(Count("pk"))
-    return Counter(dict(rows))
+def alarms_of(studies: Sequence[Study]) -> dict[int, tuple[RuleCount, ...]]:
+    """The alarms of several studies, by the study's id: as many queries as for one."""
+    counts = rule_counts_of(study for study in studies if study.state in WATCHED)
+    return {study.pk: alarming(study, counts.get(study.pk, ())) for study in studies}
+
+
+def alarming(study: Study, counts: Iterable[RuleCount]) -> tuple[RuleCount, ...]:
+    """Those of a study's `rule_counts` that are an alarm."""
+    return tuple(one for one in counts if one.is_alarming) if study.state in WATCHED else ()
+
+
+def _broken_rules(studies: Sequence[int]) -> dict[int, list[str]]:
+    """What each annotator broke who has voted, in the order in which they came, by study."""
+    found: dict[int, list[str]] = {}
+    if studies:
+        voted = Assignment.objects.filter(
+            annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN, state=Assignment.State.VOTED
+        )
+        came = Annotator.objects.filter(Exists(voted), study__in=studies).order_by("pk")
+        for study, broken in came.values_list("study_id", "broken_rules"):
+            found.setdefault(study, []).append(broken)
+    return found
+
+
+def _excluded_votes(studies: Sequence[int]) -> dict[int, Counter[str]]:
+    """How many votes each combination of broken rules excludes, by study."""
+    found: dict[int, Counter[str]] = {}
+    if studies:
+        standing = Vote.objects.filter(assignment__annotator__study__in=studies, state=Vote.State.STANDING)
+        excluded = standing.exclude(assignment__annotator__broken_rules="").exclude(excluded_at=None).order_by()
+        rows = excluded.values_list("assignment__annotator__study", "assignment__annotator__broken_rules")
+        for study, broken, count in rows.annotate(count=Count("pk")):
+            found.setdefault(study, Counter())[broken] = count
+    return found
 
 
 def _count(

@@ -8,7 +8,7 @@ from functools import partial
 from django.db.models import Min
 
 from annotation.models import Comparison, ReportFileJob, ReportJob, Study
-from annotation.studies.current import current_manifest
+from annotation.studies.current import current_manifest, current_manifests
 from annotation.studies.lifecycle import ANNOTATING, advance, is_due
 from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
@@ -28,7 +28,9 @@ def keep_up(now: datetime) -> None:
     _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
     least = _least_overlaps()
-    for study in Study.objects.exclude(state__in=ENDED).order_by("pk"):
+    studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
+    _guarded("reading the manifests", partial(current_manifests, studies))  # all that are not known yet, in one query
+    for study in studies:
         _guarded(f"advancing {study.slug}", partial(_advance_if_due, study, least.get(study.pk), now))
         _guarded(f"closing what is decided in {study.slug}", partial(stop_early, study, now))
 

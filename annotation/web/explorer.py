@@ -13,7 +13,7 @@ from django.views.decorators.http import require_safe
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.explorer import CHOICES, ORDERS, explored
-from annotation.reports.exploring import explored_metric, explored_rows
+from annotation.reports.exploring import explore
 from annotation.reports.gathering import is_sealed, metrics_of
 from annotation.reports.one_comparison import look_at
 from annotation.studies.current import current_manifest
@@ -63,16 +63,16 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search = Search.of(request)
     try:
-        metric = explored_metric(study, manifest=current_manifest(study), metric=search.metric)
+        seen = explore(study, manifest=current_manifest(study), metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
-    rows = explored_rows(study, metric=metric)
+    rows = seen.rows
     found = explored(rows, by=search.by, show=search.show, words=search.words)
     page = Paginator(found, A_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
-        "metric": metric,
-        "metrics": metrics_of(study),
+        "metric": seen.metric,
+        "metrics": seen.metrics,
         "search": search,
         "query": search.query(),
         "metric_query": f"?{urlencode({'metric': search.metric})}" if search.metric else "",
@@ -94,12 +94,12 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search, manifest = Search.of(request), current_manifest(study)
     try:
-        metric = explored_metric(study, manifest=manifest, metric=search.metric)
+        listed = explore(study, manifest=manifest, metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
     sets = ("prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model")
     comparison = get_object_or_404(study.comparisons.select_related(*sets), position=number - 1)
-    rows = explored_rows(study, metric=metric)
+    rows, metric = listed.rows, listed.metric
     plan = manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
     row = next(row for row in rows if row.position == number)

@@ -13,14 +13,14 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Annotator, Answer, Assignment, ImageReport, Study
+from annotation.models import Annotator, Answer, Assignment, Comparison, ImageReport, Study
 from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
 from annotation.reports.pseudonyms import pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
-from annotation.studies.quality_watch import alarms, rule_counts
+from annotation.studies.quality_watch import alarming, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
@@ -41,9 +41,10 @@ def _count_of(state: Assignment.State, **more: str) -> Coalesce:
 @staff_page
 def studies(request: HttpRequest) -> HttpResponse:
     """All studies, the newest first; without any, what to do first."""
-    rows = Study.objects.select_related("model_a", "model_b").annotate(
-        vote_count=Sum("comparisons__vote_count", default=0)
-    )
+    # A subquery, since grouping all studies by their comparisons costs their order and sorts whole rows.
+    own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
+    vote_count = Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0)
+    rows = Study.objects.select_related("model_a", "model_b").annotate(vote_count=vote_count)
     return render(request, "web/researcher/studies.html", {"studies": rows})
 
 
@@ -63,7 +64,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         vote_count=_count_of(Assignment.State.VOTED, kind=Assignment.Kind.MAIN),
         held_count=_count_of(Assignment.State.LEASED),
     )
-    manifest, counts = current_manifest(study), progress(study)
+    manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
     may_change = request.user.has_perm(CHANGE)
     return {
         "study": study,
@@ -71,8 +72,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
         "image_warnings": image_warnings(study),
-        "rule_counts": rule_counts(study),
-        "alarms": alarms(study),
+        "rule_counts": rules,
+        "alarms": alarming(study, rules),
         "verbs": verbs_for(study),
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",

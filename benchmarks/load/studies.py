@@ -6,19 +6,25 @@ opens none.
 
 from typing import Any
 
+import numpy as np
 from django.db import connection, models, transaction
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.studies.manifest import Manifest, document, sha256
+from annotation.voting.slots import recounted
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
+from scoring.models import Encoder, ImageEmbedding, SetScore
 
 IMAGES_PER_SET = 20
 MODELS = ("Synthetic A", "Synthetic B")
 
 
-def open_study(*, slug: str, comparisons: int, overlap: int) -> Study:
-    """An open study with the defaults of a study file, two sets of IMAGES_PER_SET images a comparison."""
+def open_study(*, slug: str, comparisons: int, overlap: int, is_analysed: bool = True, **changes: Any) -> Study:
+    """An open study with the defaults of a study file, two sets of IMAGES_PER_SET images a comparison.
+
+    changes: other tables of the manifest. Without `is_analysed` the planner's statistics are the caller's to refresh.
+    """
     manifest = Manifest.model_validate(
         {
             "name": f"Load {slug}",
@@ -29,6 +35,7 @@ def open_study(*, slug: str, comparisons: int, overlap: int) -> Study:
             "model_b": {"name": MODELS[1]},
             "prompts": [{"text": f"{slug} {position}"} for position in range(comparisons)],
             "annotation": {"overlap": overlap, "comparisons_per_annotator": min(comparisons, 100_000)},
+            **changes,
         }
     )
     model_a, model_b = [DiffusionModel.objects.get_or_create(name=name)[0] for name in MODELS]
@@ -42,11 +49,37 @@ def open_study(*, slug: str, comparisons: int, overlap: int) -> Study:
         prompts = Prompt.objects.bulk_create((Prompt(text=prompt.text) for prompt in manifest.prompts), batch_size=1000)
         _make_sets(study, first=prompts[0].pk, last=prompts[-1].pk)
         _make_comparisons(study, overlap, first=prompts[0].pk, last=prompts[-1].pk)
-    analyse()
+    if is_analysed:
+        analyse()
     return study
 
 
+def store_scores(study: Study, *, with_embeddings: bool = False) -> None:
+    """A score of every set by the study's own metric, and on demand an embedding of every image."""
+    metric = Manifest.model_validate(study.manifest_versions.latest("number").document).encoder.metric
+    of_these = (
+        "FROM generation_imageset s JOIN annotation_comparison c ON c.image_set_a_id = s.id OR c.image_set_b_id = s.id "
+        f"WHERE c.study_id = {study.pk}"
+    )
+    score = {"metric": f"'{metric}'", "value": "60 + s.id * 7919 % 3001 * 0.01", "source": "'computed'"}
+    _insert(SetScore, of_these, image_set="s.id", image_count=str(IMAGES_PER_SET), **score)
+    if with_embeddings:
+        identity = metric.removeprefix("scs/")
+        Encoder.objects.get_or_create(identity=identity, defaults={"fingerprint": "0" * 64})
+        images = of_these.replace(" WHERE", " JOIN generation_generatedimage i ON i.image_set_id = s.id WHERE")
+        vector = np.arange(1, 5, dtype="<f4").tobytes().hex()
+        _insert(
+            ImageEmbedding,
+            images,
+            image="i.id",
+            encoder=f"'{identity}'",
+            dimension="4",
+            vector=f"decode('{vector}', 'hex')" if _is_postgresql() else f"x'{vector}'",
+        )
+
+
 def _make_sets(study: Study, *, first: int, last: int) -> None:
+    listed = list(range(IMAGES_PER_SET))
     for offset, model in enumerate((study.model_a_id, study.model_b_id)):
         number = f"p.id * 2 + {offset}"
         _insert(
@@ -57,6 +90,7 @@ def _make_sets(study: Study, *, first: int, last: int) -> None:
             prompt="p.id",
             origin="'imported'",
             rendered_prompt="p.text",
+            seeds=f"CAST('{listed}' AS jsonb)" if _is_postgresql() else f"'{listed}'",
             fingerprint=_hex(number, 64),
         )
     seeds = f"WITH RECURSIVE n(seed) AS (SELECT 0 UNION ALL SELECT seed + 1 FROM n WHERE seed < {IMAGES_PER_SET - 1}) "
@@ -93,14 +127,14 @@ def annotators(study: Study, count: int) -> list[str]:
     return [row.token for row in Annotator.objects.bulk_create(rows)]
 
 
-def store_votes(*, slug: str, comparisons: int, count: int) -> Study:
+def store_votes(*, slug: str, comparisons: int, count: int, **changes: Any) -> Study:
     """A closed study with `count` votes or a few more, as many on each comparison, by annotators marked simulated."""
     each = -(-count // comparisons)
-    study = open_study(slug=slug, comparisons=comparisons, overlap=each)
+    study = open_study(slug=slug, comparisons=comparisons, overlap=each, **changes)
     rows = [Annotator(study=study, kind="simulated", label="synthetic") for _ in range(each)]
     for annotator in Annotator.objects.bulk_create(rows):
         _vote_on_everything(study, annotator)
-    study.comparisons.update(slot_count=each, vote_count=each)
+    study.comparisons.update(slot_count=each, vote_count=each, **recounted())
     now = timezone.now()
     Study.objects.filter(pk=study.pk).update(state="closed", closed_at=now)
     analyse()

@@ -1,6 +1,7 @@
 """study_status [STUDY]: how far a study is, or all of them."""
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,8 +11,8 @@ from rich.table import Column, Table
 from annotation.management.console import console_on
 from annotation.models import Study
 from annotation.studies.image_warnings import image_warnings
-from annotation.studies.progress import StudyProgress, progress
-from annotation.studies.quality_watch import alarms, rule_counts
+from annotation.studies.progress import StudyProgress, progress_of
+from annotation.studies.quality_watch import RuleCount, alarming, rule_counts_of
 
 
 class Command(BaseCommand):
@@ -31,26 +32,26 @@ class Command(BaseCommand):
             studies = studies.filter(slug=options["study"])
             if not studies:
                 raise CommandError(f"There is no study {options['study']!r}.")
-        found = [(study, progress(study)) for study in studies]
+        counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
+        found = [(study, counts_of[study.pk]) for study in studies]
         if options["format"] == "json":
-            documents = [_document(study, counts) for study, counts in found]
+            documents = [_document(study, counts, rules_of[study.pk]) for study, counts in found]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
         console.print(_table(found))
         for study, counts in found:
-            for one in rule_counts(study):
+            rules = rules_of[study.pk]
+            for one in rules:
                 console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
             for warning in image_warnings(study):
                 console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
-            for fault in (*map(str, alarms(study)), *counts.failures):
+            for fault in (*map(str, alarming(study, rules)), *counts.failures):
                 console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
 
 
-def _document(study: Study, counts: StudyProgress) -> dict[str, Any]:
-    exclusions = [
-        {"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rule_counts(study)
-    ]
+def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount]) -> dict[str, Any]:
+    exclusions = [{"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rules]
     warnings = image_warnings(study)
     return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions, "image_warnings": warnings}
 

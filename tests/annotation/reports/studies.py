@@ -12,6 +12,7 @@ from django.utils import timezone
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.studies import manifest as manifests
 from annotation.studies.manifest import Manifest
+from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
 
@@ -129,6 +130,7 @@ def _cast(plan: Plan, comparisons: list[Comparison], annotators: list[Annotator]
             votes.append(Vote(assignment=assignment, choice=side, response_ms=1000 * (1 + column)))
     Assignment.objects.bulk_create(assignments)
     Vote.objects.bulk_create(votes)
+    recount([comparison.pk for comparison in comparisons])
 
 
 def crossed(table: Sequence[Sequence[int]], *, voters: int = 3, kind: str = "personal", state: str = "closed") -> Plan:

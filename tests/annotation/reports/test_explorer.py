@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from annotation.models import Annotator, Comparison, Study, Vote
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.explorer import ORDERS, explored, most_telling, pull, split
-from annotation.reports.exploring import explored_metric, explored_rows
+from annotation.reports.exploring import explore
 from annotation.reports.gathering import gather
 from annotation.reports.one_comparison import SeenComparison, look_at
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
+from annotation.voting.slots import recount
 from generation.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 from scoring.models import SetScore
@@ -110,6 +111,7 @@ def weather() -> Study:
         excluded_at=study.closed_at, exclusion_reason="failed the check"
     )
     Annotator.objects.filter(pk=last.pk).update(state="screened_out")
+    recount(list(study.comparisons.values_list("pk", flat=True)))
     return study
 
 
@@ -118,8 +120,8 @@ def test_the_rows_are_the_report_s() -> None:
     study = weather()
     report = build_report(gather(study, manifest=current_manifest(study)))
     assert report.results is not None
-    metric = explored_metric(study, manifest=current_manifest(study))
-    assert explored_rows(study, metric=metric) == report.results.comparisons
+    for _ in range(2):
+        assert explore(study, manifest=current_manifest(study)).rows == report.results.comparisons
 
 
 @pytest.mark.django_db
@@ -127,22 +129,36 @@ def test_the_rows_are_the_report_s() -> None:
 def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
     study, manifest = make_study(crossed([[count, 0], [0, 0]], voters=2))
     with CaptureQueriesContext(connection) as queries:
-        assert len(explored_rows(study, metric=manifest.encoder.metric)) == count
-    assert len(queries) == 3
+        assert len(explore(study, manifest=manifest).rows) == count
+    assert len(queries) == 5
+    assert not [query["sql"] for query in queries if "annotation_vote" in query["sql"]]
+
+
+@pytest.mark.django_db
+def test_the_rows_are_made_once_until_votes_or_scores_change() -> None:
+    study, manifest = make_study(crossed([[3, 1], [0, 0]], voters=2))
+    rows = explore(study, manifest=manifest).rows
+    assert explore(study, manifest=manifest).rows is rows
+    Vote.objects.filter(assignment__comparison__position=0).delete()
+    recount([study.comparisons.get(position=0).pk])
+    without = explore(study, manifest=manifest).rows
+    assert (rows[0].votes_a, without[0].votes_a, without[1:]) == (2, 0, rows[1:])
+    SetScore.objects.filter(image_set__in=study.comparisons.filter(position=1).values("image_set_b")).delete()
+    assert [row.score_b is None for row in explore(study, manifest=manifest).rows] == [False, True, False, False]
 
 
 @pytest.mark.django_db
 def test_a_sealed_study_is_not_explored() -> None:
     study, manifest = make_study(crossed([[4, 1], [1, 4]], state="open"))
     with pytest.raises(Refused, match="sealed until it closes"):
-        explored_metric(study, manifest=manifest)
+        explore(study, manifest=manifest)
     opted_out, its = make_study(Plan([["A"]], [(2.0, 1.0)], slug="seen", state="open", manifest={"sealed": False}))
-    assert explored_metric(opted_out, manifest=its)
+    assert explore(opted_out, manifest=its).rows
 
 
 # --- one comparison -------------------------------------------------------------------------------
 def seen(comparison: Comparison, metric: str) -> SeenComparison:
-    rows = explored_rows(comparison.study, metric=metric)
+    rows = explore(comparison.study, manifest=current_manifest(comparison.study), metric=metric).rows
     return look_at(comparison, rows[comparison.position], metric=metric, resampling=RESAMPLING)
 
 

@@ -5,13 +5,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import Annotator, Vote
+from annotation.reports import similarities
 from annotation.reports.conduct import counts
 from annotation.reports.gathering import gather
 from annotation.reports.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
 from annotation.voting.withdrawal import withdraw
 from generation.refusals import Refused
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.studies import Plan, embed, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -115,3 +116,19 @@ def test_a_withdrawal_leaves_the_report_with_its_count_alone() -> None:
     found = counts(after)
     assert (found.withdrawn_annotators, found.withdrawn_votes) == (1, own)
     assert found.votes == counts(before).votes - own
+
+
+def test_of_more_embeddings_than_a_report_reads_none_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, manifest = make_study(Plan([["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0)]))
+    for comparison in study.comparisons.all():
+        embed(comparison, spread_a=0.5, spread_b=0.5, images=4)
+    monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 15)
+    with CaptureQueriesContext(connection) as asked:
+        data = gather(study, manifest=manifest)
+    assert data.similarities is not None
+    assert data.similarities.reason.startswith("more than 15 images")
+    assert not [query["sql"] for query in asked if '"vector"' in query["sql"]]
+    monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 16)
+    read = gather(study, manifest=manifest).similarities
+    assert read is not None
+    assert len(read.comparison) == 2

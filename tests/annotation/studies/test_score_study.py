@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.reports.exploring import explored_metric
+from annotation.reports.exploring import explore
 from annotation.reports.gathering import metrics_of
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
@@ -42,7 +42,7 @@ def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker)
     assert said.endswith("study is scored by scs/clip:other.\n")
     assert set(metrics_of(study)) == {"scs/clip:other", current_manifest(study).encoder.metric}
     assert before <= set(SetScore.objects.values_list("pk", "value"))
-    assert explored_metric(study, manifest=current_manifest(study)) == current_manifest(study).encoder.metric
+    assert explore(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
     assert "sets to score" not in typed("study", "--checkpoint", "/models/other")
 
 

@@ -1,0 +1,1 @@
+"""A laboratory of hundreds of studies: what each page and command costs there, and what voting beside them loses."""

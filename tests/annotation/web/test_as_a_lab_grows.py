@@ -1,0 +1,98 @@
+"""What a page, a list or a command asks the database does not grow with the laboratory."""
+
+from collections.abc import Callable
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+
+from annotation.admin.annotators import AnnotatorAdmin
+from annotation.models import Annotator, Assignment, Study
+from annotation.studies.progress import progress
+from annotation.voting.slots import recount
+from tests.factories import make_study
+
+pytestmark = pytest.mark.django_db
+QUALITY = {"too_fast": 0.01}
+
+
+@pytest.fixture
+def laboratory() -> Callable[[int], None]:
+    """Add so many open studies with rules of quality, each with more annotators and votes than the one before."""
+
+    def add(count: int) -> None:
+        for _ in range(count):
+            number = Study.objects.count()
+            study = make_study(source="external", comparisons=2 + number % 3, slug=f"study-{number}", quality=QUALITY)
+            Study.objects.filter(pk=study.pk).update(state="open", closed_at=None)
+            for _person in range(1 + number):
+                voted(study)
+
+    return add
+
+
+def voted(study: Study) -> None:
+    annotator = Annotator.objects.create(study=study, kind="personal", broken_rules="too_fast")
+    comparison = study.comparisons.earliest("position")
+    assignment = Assignment.objects.create(
+        comparison=comparison, annotator=annotator, state="voted", left_model="a", leased_at=study.created_at
+    )
+    assignment.votes.create(choice="left", excluded_at=study.created_at, exclusion_reason="too fast")
+    comparison.overlap = comparison.slot_count = comparison.vote_count = comparison.vote_count + 1
+    comparison.save()
+    recount([comparison.pk])
+
+
+LOOKS = {
+    "studies": lambda client: client.get(reverse("studies")),
+    "admin, studies": lambda client: client.get(reverse("admin:annotation_study_changelist")),
+    "admin, annotators": lambda client: client.get(reverse("admin:annotation_annotator_changelist")),
+    "admin, image sets": lambda client: client.get(reverse("admin:generation_imageset_changelist")),
+    "study_status": lambda _client: call_command("study_status", stdout=StringIO()),
+    "study_status as JSON": lambda _client: call_command("study_status", format="json", stdout=StringIO()),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
+def test_a_list_asks_as_often_of_six_studies_as_of_two(
+    look: Callable[[Client], object], laboratory: Callable[[int], None], admin_client: Client
+) -> None:
+    counts = []
+    for added in (2, 4):
+        laboratory(added)
+        look(admin_client)  # reads the manifests
+        with CaptureQueriesContext(connection) as asked:
+            look(admin_client)
+        counts.append(len(asked))
+    assert counts[0] == counts[1] < 25
+
+
+def test_progress_names_no_rows_but_of_the_study_s_own_sets(laboratory: Callable[[int], None]) -> None:
+    """As joins from its comparisons: with IN ... OR ... IN both databases read the rows of every study."""
+    laboratory(1)
+    study = Study.objects.get()
+    for state in ("open", "generating"):
+        Study.objects.update(state=state)
+        study.refresh_from_db()
+        with CaptureQueriesContext(connection) as asked:
+            progress(study)
+        assert not [query["sql"] for query in asked if " OR " in query["sql"].rpartition("WHERE")[2]]
+        assert len(asked) < 14
+
+
+def test_the_admin_counts_the_votes_of_one_page_of_annotators(
+    laboratory: Callable[[int], None], admin_client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laboratory(2)
+    for name in ("list_per_page", "list_max_show_all"):
+        monkeypatch.setattr(AnnotatorAdmin, name, 2)
+    with CaptureQueriesContext(connection) as asked:
+        page = admin_client.get(reverse("admin:annotation_annotator_changelist"))
+    counting = [query["sql"] for query in asked if "annotation_assignment" in query["sql"]]
+    assert len(counting) == 1
+    assert "LIMIT 2" in counting[0]
+    assert page.content.decode().count('<td class="field-votes">1</td>') == 2
