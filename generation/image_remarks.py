@@ -31,6 +31,11 @@ def note(image_sets: QuerySet[ImageSet]) -> None:
         same.filter(seed__gt=group["first"]).update(remark=Remark.REPEAT)
 
 
+def remarked_sets() -> QuerySet[GeneratedImage, int]:
+    """The ids of all sets that hold such images, from an index that holds these alone."""
+    return GeneratedImage.objects.filter(remark__isnull=False).order_by().values_list("image_set", flat=True)
+
+
 def sentences(image_sets: QuerySet[ImageSet]) -> list[str]:
     """One sentence about each of the sets that holds such images, in the order of the sets."""
     noted = GeneratedImage.objects.filter(image_set__in=image_sets, remark__isnull=False)

@@ -1,6 +1,8 @@
 """What a researcher should look at among a study's images before people vote on them."""
 
-from annotation.models import Study
+from collections.abc import Sequence
+
+from annotation.models import Comparison, Study
 from annotation.studies.comparisons import gaps_of, image_sets_of
 from annotation.studies.current import current_manifest
 from generation import image_remarks
@@ -11,6 +13,20 @@ MOST_SHOWN = 5
 def image_warnings(study: Study) -> list[str]:
     """Sentences on comparisons that wait for images, and on sets with images of one colour or the same again."""
     return [*_waiting(study), *remarked_sets(study)]
+
+
+def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
+    """The warnings of several studies, by the study's id: few queries, unless there is something to warn of."""
+    noted = _with_remarks(studies)
+    is_asked = {study.pk: study.pk in noted or study.state == Study.State.GENERATING for study in studies}
+    return {study.pk: image_warnings(study) if is_asked[study.pk] else [] for study in studies}
+
+
+def _with_remarks(studies: Sequence[Study]) -> set[int]:
+    sets = image_remarks.remarked_sets()
+    comparisons = Comparison.objects.filter(study__in=[study.pk for study in studies]).order_by()
+    sides = (comparisons.filter(**{f"{side}__in": sets}) for side in ("image_set_a", "image_set_b"))
+    return {study for side in sides for study in side.values_list("study", flat=True).distinct()}
 
 
 def remarked_sets(study: Study) -> list[str]:

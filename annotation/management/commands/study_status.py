@@ -10,7 +10,7 @@ from rich.table import Column, Table
 
 from annotation.management.console import console_on
 from annotation.models import Study
-from annotation.studies.image_warnings import image_warnings
+from annotation.studies.image_warnings import image_warnings_of
 from annotation.studies.progress import StudyProgress, progress_of
 from annotation.studies.quality_watch import RuleCount, alarming, rule_counts_of
 
@@ -33,9 +33,10 @@ class Command(BaseCommand):
             if not studies:
                 raise CommandError(f"There is no study {options['study']!r}.")
         counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
+        warnings_of = image_warnings_of(list(studies))
         found = [(study, counts_of[study.pk]) for study in studies]
         if options["format"] == "json":
-            documents = [_document(study, counts, rules_of[study.pk]) for study, counts in found]
+            documents = [_document(study, counts, rules_of[study.pk], warnings_of[study.pk]) for study, counts in found]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
@@ -44,15 +45,14 @@ class Command(BaseCommand):
             rules = rules_of[study.pk]
             for one in rules:
                 console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
-            for warning in image_warnings(study):
+            for warning in warnings_of[study.pk]:
                 console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
             for fault in (*map(str, alarming(study, rules)), *counts.failures):
                 console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
 
 
-def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount]) -> dict[str, Any]:
+def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], warnings: list[str]) -> dict[str, Any]:
     exclusions = [{"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rules]
-    warnings = image_warnings(study)
     return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions, "image_warnings": warnings}
 
 

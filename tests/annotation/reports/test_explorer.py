@@ -130,7 +130,7 @@ def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
     study, manifest = make_study(crossed([[count, 0], [0, 0]], voters=2))
     with CaptureQueriesContext(connection) as queries:
         assert len(explore(study, manifest=manifest).rows) == count
-    assert len(queries) == 5
+    assert len(queries) == 6
     assert not [query["sql"] for query in queries if "annotation_vote" in query["sql"]]
 
 
