@@ -23,8 +23,7 @@ def local_path(name: str, *, revision: str, owner: str) -> Path | None:
 
     Raises Refused where nothing lies there, or a hub id comes without a commit of 40 digits.
     """
-    path = Path(name).expanduser()
-    if path.exists():
+    if path := on_disk(name):
         return path.resolve()
     if not _HUB_ID.fullmatch(name) or name.startswith("."):
         raise Refused(f"{owner}: there is no {name} on this machine; give a folder that exists, or a hub id.")
@@ -38,7 +37,16 @@ def local_path(name: str, *, revision: str, owner: str) -> Path | None:
 
 def shown(name: str) -> str:
     """A checkpoint's name without the folders of the machine it lies on."""
-    return name if _HUB_ID.fullmatch(name) and not Path(name).expanduser().exists() else Path(name).name
+    return name if _HUB_ID.fullmatch(name) and not on_disk(name) else Path(name).name
+
+
+def on_disk(name: str | Path) -> Path | None:
+    """The path of that name if something lies there; None also for a name that no file can have."""
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError):  # longer than the file system allows, of a user that is not there
+        return None
 
 
 def read_index(folder: Path, *, owner: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from generation.checkpoints import on_disk
 from generation.image_sets import LARGEST_SEED
 from generation.models import MOST_PROMPT_BYTES, DiffusionModel
 from generation.refusals import Refused
@@ -69,7 +70,7 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
     With a model only its images are read: FOLDER/model where that exists, else the folder is that model's own.
     Raises Refused where there is nothing to read, and for a manifest that is not one.
     """
-    if not folder.exists():
+    if not on_disk(folder):
         raise Refused(f"There is no {folder}.")
     manifest = folder if folder.is_file() else folder / MANIFEST
     try:
@@ -116,14 +117,21 @@ def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
             continue
         prompt = PromptFiles(model, _text(child.name))
         layout.prompts.append(prompt)
-        for file in _children(child):
-            where = shown(str(file.relative_to(root)))
-            if _leaves(file, root):
-                prompt.faults.append(Fault(where, "is a link that leads out of the folder or in a circle"))
-            elif file.is_dir():
-                prompt.faults.append(Fault(where, "is a folder: wanted are images named <seed>.jpg"))
-            else:
-                prompt.add(file.stem, file, where)
+        try:
+            _add_files(prompt, child, root)
+        except OSError as error:
+            prompt.faults.append(Fault(str(prompt), f"cannot be read ({error.strerror})"))
+
+
+def _add_files(prompt: PromptFiles, folder: Path, root: Path) -> None:
+    for file in _children(folder):
+        where = shown(str(file.relative_to(root)))
+        if _leaves(file, root):
+            prompt.faults.append(Fault(where, "is a link that leads out of the folder or in a circle"))
+        elif file.is_dir():
+            prompt.faults.append(Fault(where, "is a folder: wanted are images named <seed>.jpg"))
+        else:
+            prompt.add(file.stem, file, where)
 
 
 def _from_manifest(manifest: Path, model: str | None) -> Layout:

@@ -1,5 +1,6 @@
 """Score folders of images as they lie on disk: no database, no image set."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,8 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from generation.checkpoints import on_disk
 from generation.image_files import read_image
+from generation.image_layouts import LEFT_BEHIND
 from generation.pictures import SUFFIXES
+from generation.pixels import is_plain
 from generation.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 
@@ -32,8 +36,8 @@ class ImageFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class BrokenImage:
-    """A file that was left out, and why."""
+class NotedImage:
+    """A file and what is to be said of it: why it was left out, or why it says little."""
 
     file: str
     reason: str
@@ -41,13 +45,18 @@ class BrokenImage:
 
 @dataclass(frozen=True, slots=True)
 class FolderScore:
-    """The score of one folder over its `image_count` readable images; None with the reason where it is undefined."""
+    """The score of one folder over its `image_count` readable images; None with the reason where it is undefined.
+
+    `broken` files were left out. `remarks` are on images that count although they say little: of one colour, or the
+    same as another one.
+    """
 
     folder: str
     score: float | None
     image_count: int
     reason: str
-    broken: tuple[BrokenImage, ...]
+    broken: tuple[NotedImage, ...]
+    remarks: tuple[NotedImage, ...] = ()
 
 
 def find_image_folders(root: Path) -> list[ImageFolder]:
@@ -55,7 +64,7 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
 
     Hidden files and folders are passed over, links to folders are not followed. Raises Refused where there is none.
     """
-    if not root.is_dir():
+    if not (on_disk(root) and root.is_dir()):
         raise Refused(f"There is no folder {root}.")
     found = [folder for folder in _walk(root) if folder.files]
     if not found:
@@ -65,11 +74,12 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
 
 def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance: Callable[[int], None]) -> FolderScore:
     """The Semantic Consistency Score of a folder's readable images; `advance` is told how many files are done."""
-    broken: list[BrokenImage] = []
+    broken: list[NotedImage] = []
+    seen = _Seen()
     chunks = []
     for start in range(0, len(folder.files), CHUNK_SIZE):
         files = folder.files[start : start + CHUNK_SIZE]
-        chunks.append(encoder.embed(list(_readable(files, broken))))
+        chunks.append(encoder.embed(list(_readable(files, broken, seen))))
         advance(len(files))
     embeddings = np.concatenate(chunks)
     score, reason = None, ""
@@ -80,12 +90,16 @@ def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance:
             score = semantic_consistency_score(embeddings)
         except ValueError as error:
             reason = str(error)
-    return FolderScore(folder.name, score, len(embeddings), reason, tuple(broken))
+    return FolderScore(folder.name, score, len(embeddings), reason, tuple(broken), tuple(seen.remarks))
+
+
+def _refuse(error: OSError) -> None:
+    raise Refused(f"{error.filename} cannot be read: {error.strerror}.")
 
 
 def _walk(root: Path) -> Iterator[ImageFolder]:
-    for path, inner, names in os.walk(root):
-        inner[:] = [name for name in inner if not name.startswith(".")]
+    for path, inner, names in os.walk(root, onerror=_refuse):
+        inner[:] = [name for name in inner if not name.startswith(".") and name.lower() not in LEFT_BEHIND]
         files = sorted(
             Path(path, name)
             for name in names
@@ -94,9 +108,28 @@ def _walk(root: Path) -> Iterator[ImageFolder]:
         yield ImageFolder(Path(path).relative_to(root).as_posix(), tuple(files))
 
 
-def _readable(files: Sequence[Path], broken: list[BrokenImage]) -> Iterator[Image.Image]:
+class _Seen:
+    """The images of a folder so far, to tell what is of one colour or there before."""
+
+    def __init__(self) -> None:
+        self.remarks: list[NotedImage] = []
+        self._first: dict[bytes, str] = {}
+
+    def look(self, image: Image.Image, name: str) -> None:
+        """Remember the image, and note what is to be said of it."""
+        pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
+        if is_plain(image):
+            self.remarks.append(NotedImage(name, "is of one colour"))
+        elif (first := self._first.setdefault(pixels, name)) != name:
+            self.remarks.append(NotedImage(name, f"is the same image as {first}"))
+
+
+def _readable(files: Sequence[Path], broken: list[NotedImage], seen: _Seen) -> Iterator[Image.Image]:
     for file in files:
         try:
-            yield read_image(file)
+            image = read_image(file)
         except Refused as refusal:
-            broken.append(BrokenImage(file.name, str(refusal)))
+            broken.append(NotedImage(file.name, str(refusal)))
+        else:
+            seen.look(image, file.name)
+            yield image

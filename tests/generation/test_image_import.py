@@ -10,6 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
+from generation import image_layouts
 from generation.image_files import open_image
 from generation.image_import import ImportReport, Manner, import_images, import_layout
 from generation.image_layouts import read_layout
@@ -254,6 +255,18 @@ def test_what_file_managers_leave_behind_is_no_fault(tmp_path: Path) -> None:
     for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / "sdxl" / "a cube" / name).touch()
     assert import_images(folder=tmp_path).faults == []
+
+
+def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(folder: Path) -> list[Path]:
+        if folder.name == "a ring":
+            raise PermissionError(13, "Permission denied", str(folder))
+        return children(folder)
+
+    children = image_layouts._children
+    monkeypatch.setattr("generation.image_layouts._children", denied)
+    report = import_images(folder=lay_out(tmp_path, prompts=("a cube", "a ring")))
+    assert (report.imported_set_count, faults(report)) == (1, ["sdxl/a ring cannot be read (Permission denied)"])
 
 
 def test_odd_names(tmp_path: Path) -> None:

@@ -54,6 +54,28 @@ def test_scores_every_folder_below(model_folder: Path, clip: str) -> None:
     assert document["encoder"]["processor_backend"] == "pil"
 
 
+def test_images_of_one_colour_or_the_same_again_are_named(tmp_path: Path, clip: str) -> None:
+    for seed, colour in enumerate(("black", "black", "red"), start=1):
+        Image.new("RGB", (20, 20), colour).save(tmp_path / f"{seed}.png")
+    for seed, of in ((4, 4), (5, 4), (6, 6)):
+        picture(of).save(tmp_path / f"{seed}.png")
+    remarks = as_json(tmp_path, clip)["folders"][0]["remarks"]
+    plain = [{"file": f"{seed}.png", "reason": "is of one colour"} for seed in (1, 2, 3)]
+    assert remarks == [*plain, {"file": "5.png", "reason": "is the same image as 4.png"}]
+    assert "5.png is the same image as 4.png" in score_folder(tmp_path, clip)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "/".join(["x" * 200] * 30), "~nobody-of-that-name/x"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(CommandError, match="There is no folder"):
+        score_folder(tmp_path / name, "irrelevant")
+    picture(1).save(tmp_path / "1.png")
+    with pytest.raises(CommandError, match=r"there is no .*give a folder that exists, or a hub id"):
+        score_folder(tmp_path, name)
+    with pytest.raises(CommandError, match="There is no"):
+        call_command("import_images", str(tmp_path / name))
+
+
 def test_scores_the_folder_itself(model_folder: Path, clip: str) -> None:
     inner, outer = as_json(model_folder / "a dog", clip), as_json(model_folder, clip)
     assert inner["folders"][0]["folder"] == "."

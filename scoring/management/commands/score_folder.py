@@ -83,6 +83,7 @@ def _as_json(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
                 "n": score.image_count,
                 "undefined_because": score.reason or None,
                 "broken": [asdict(image) for image in score.broken],
+                "remarks": [asdict(image) for image in score.remarks],
             }
             for score in scores
         ],
@@ -98,7 +99,7 @@ def _as_table(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
     table.add_column("remarks", overflow="fold")
     for score in scores:
         remarks = [f"undefined: {score.reason}"] if score.reason else []
-        remarks += [f"{image.file} {image.reason}" for image in score.broken]
+        remarks += [f"{image.file} {image.reason}" for image in (*score.broken, *score.remarks)]
         value = "-" if score.score is None else f"{score.score:.3f}"
         table.add_row(score.folder, str(score.image_count), value, "\n".join(remarks))
     text = StringIO()
