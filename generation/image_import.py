@@ -23,7 +23,7 @@ from generation import image_remarks, renditions
 from generation.image_files import limits, media
 from generation.image_layouts import Fault, Layout, PromptFiles, read_layout, shown
 from generation.image_sets import image_path, imported_uid, plan_imported_set
-from generation.import_work import FileTask, Ratio, ReadFile, ignore_interrupts, prepare, shape
+from generation.import_work import FileTask, ReadFile, Size, ignore_interrupts, prepare, written
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.refusals import Refused
 from generation.whole_files import keep_names, sweep_folder
@@ -49,12 +49,12 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to import: the shape to cut images to, how many processes (None: one for each core), who hears of progress.
+    """How to import: the size to bring images to, how many processes (None: one for each core), who hears of progress.
 
     `advance` is told how many files are done.
     """
 
-    crop: Ratio | None = None
+    size: Size | None = None
     processes: int | None = None
     advance: Callable[[int], None] = lambda _count: None
 
@@ -140,7 +140,7 @@ def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Futu
 
 def _task(image: str, path: Path, manner: Manner) -> FileTask:
     places = {name: media(place) for name, place in renditions.paths(image).items()}
-    return FileTask(path=path, target=media(image), renditions=places, limits=limits(), crop=manner.crop)
+    return FileTask(path=path, target=media(image), renditions=places, limits=limits(), size=manner.size)
 
 
 def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, report: ImportReport) -> None:
@@ -232,12 +232,13 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
     differing = sorted(
         seed for seed in sources.keys() | given.keys() if given.get(seed) != sources.get(seed, {}).get("sha256")
     )
-    cut = next((source.get("crop") for source in sources.values()), None)
+    size = next((source.get("size") for source in sources.values()), None)
     if differing:
         reason = f"was imported before with other images (seed {differing[0]}, of {len(differing)}); those stay"
         prompt.faults.append(Fault(str(prompt), reason))
-    elif cut != (manner.crop and shape(manner.crop)):
-        reason = f"was imported before {f'cut to {cut}' if cut else 'as it was, not cut'}; those images stay"
+    elif size != (manner.size and written(manner.size)):
+        before = f"with --size {size}" if size else "without --size"
+        reason = f"was imported before {before}; those images stay until take_back_images removes them"
         prompt.faults.append(Fault(str(prompt), reason))
     else:
         for image in images:

@@ -8,7 +8,7 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 from generation.pictures import Limits, decode, read_bytes
 from generation.pixels import png
@@ -16,18 +16,18 @@ from generation.refusals import Refused
 from generation.thumbnails import SIZES, encode
 from generation.whole_files import write_part
 
-Ratio = tuple[int, int]
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A file to read, and where its image and renditions are to lie. `crop` is the shape to cut it to, if any."""
+    """A file to read, and where its image and renditions are to lie. `size` is what it is brought to, if anything."""
 
     path: Path
     target: Path
     renditions: dict[str, Path]
     limits: Limits
-    crop: Ratio | None
+    size: Size | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +56,11 @@ def prepare(task: FileTask) -> ReadFile | str:
     try:
         data = read_bytes(task.path, task.limits)
         image = decode(data, suffix=task.path.suffix, limits=task.limits)
-        cropped = image if task.crop is None else crop(image, task.crop)
+        fitted = image if task.size is None else fit(image, task.size)
     except Refused as refusal:
         return str(refusal)
-    stored = png(cropped)
-    files = [(task.target, stored), *((task.renditions[name], encode(cropped, name)) for name in SIZES)]
+    stored = png(fitted)
+    files = [(task.target, stored), *((task.renditions[name], encode(fitted, name)) for name in SIZES)]
     parts: list[tuple[Path, Path]] = []
     try:
         for place, content in files:
@@ -70,21 +70,18 @@ def prepare(task: FileTask) -> ReadFile | str:
             part.unlink(missing_ok=True)
         raise
     source: dict[str, str | int] = {"sha256": hashlib.sha256(data).hexdigest(), "byte_count": len(data)}
-    if task.crop is not None:
-        source["crop"] = shape(task.crop)
-    return ReadFile(tuple(parts), hashlib.sha256(stored).hexdigest(), cropped.size, len(stored), source)
+    if task.size is not None:
+        source["size"] = written(task.size)
+    return ReadFile(tuple(parts), hashlib.sha256(stored).hexdigest(), fitted.size, len(stored), source)
 
 
-def crop(image: Image.Image, ratio: Ratio) -> Image.Image:
-    """The largest piece of exactly this shape from the middle. Raises Refused if not even the smallest fits."""
-    unit = min(image.width // ratio[0], image.height // ratio[1])
-    if not unit:
-        raise Refused(f"is too small to be cut to {shape(ratio)}")
-    width, height = unit * ratio[0], unit * ratio[1]
-    left, top = (image.width - width) // 2, (image.height - height) // 2
-    return image.crop((left, top, left + width, top + height))
+def fit(image: Image.Image, size: Size) -> Image.Image:
+    """The middle of an image in this shape, scaled down to this size. Raises Refused if the image is too small."""
+    if image.width < size[0] or image.height < size[1]:
+        raise Refused(f"is smaller than {written(size)} ({written(image.size)})")
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
-def shape(ratio: Ratio) -> str:
-    """As --crop takes it."""
-    return f"{ratio[0]}:{ratio[1]}"
+def written(size: Size) -> str:
+    """As --size takes it."""
+    return f"{size[0]}x{size[1]}"

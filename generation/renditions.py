@@ -9,9 +9,6 @@ from generation.whole_files import sweep, write
 
 __all__ = ["SIZES", "encode", "make", "mend", "paths", "read"]
 
-# The files of earlier versions are called zoom-1024, and their sizes differ.
-_FILES = {name: f"{name}-{side}" for name, side in SIZES.items()} | {"zoom": f"whole-{SIZES['zoom']}"}
-
 
 def make(image: GeneratedImage) -> None:
     """Make every rendition. The same pixels give the same bytes (with the same library versions)."""
@@ -40,6 +37,6 @@ def read(image: GeneratedImage, name: str) -> bytes:
 
 
 def paths(image_path: str) -> dict[str, str]:
-    """Where each rendition lies below the media folder: renditions/<set uid>/<seed>-<what>.webp."""
+    """Where each rendition lies below the media folder: renditions/<set uid>/<seed>-<name>-<side>.webp."""
     file = PurePosixPath(image_path)
-    return {name: f"renditions/{file.parent.name}/{file.stem}-{what}.webp" for name, what in _FILES.items()}
+    return {name: f"renditions/{file.parent.name}/{file.stem}-{name}-{side}.webp" for name, side in SIZES.items()}

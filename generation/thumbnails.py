@@ -4,7 +4,7 @@ from io import BytesIO
 
 from PIL import Image, ImageOps
 
-# Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, its longer side as given.
+# Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, never enlarged.
 SIZES = {"grid": 160, "grid2x": 320, "zoom": 1024}
 QUALITY = 75
 
@@ -12,7 +12,7 @@ QUALITY = 75
 def encode(original: Image.Image, name: str) -> bytes:
     """A rendition of an sRGB image, as WebP with neither EXIF nor profile. KeyError for a name not in SIZES."""
     if name == "zoom":
-        small = original.resize(zoom_size(*original.size), Image.Resampling.LANCZOS)
+        small = original.resize(zoom_size(*original.size), Image.Resampling.BICUBIC)
     else:
         small = ImageOps.fit(original, (SIZES[name],) * 2, Image.Resampling.LANCZOS)
     buffer = BytesIO()
@@ -21,9 +21,6 @@ def encode(original: Image.Image, name: str) -> bytes:
 
 
 def zoom_size(width: int, height: int) -> tuple[int, int]:
-    """The size of the whole image as it is served: that of every image of the same shape, however large it is.
-
-    A small image is enlarged, because its size in pixels would tell which model made it.
-    """
-    scale = SIZES["zoom"] / max(width, height)
+    """The size of the whole image as it is served."""
+    scale = min(1.0, SIZES["zoom"] / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
 from annotation.studies.manifest import Manifest, PromptPlan
-from annotation.studies.shapes import other_shape, size_in, sizes_of
+from annotation.studies.shapes import other_size, size_in, sizes_of
 from annotation.voting.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, ImageSet
@@ -111,7 +111,7 @@ def _gaps(study: Study, plans: Sequence[Planned]) -> list[Gap]:
             if not sentence and set_a and set_b:
                 of_models = {str(study.model_a): sizes[set_a.pk], str(study.model_b): sizes[set_b.pk]}
                 wanted = wanted or next(iter(sizes[set_a.pk]), None)
-                other = other_shape(wanted, of_models) if wanted else ""
+                other = other_size(wanted, of_models) if wanted else ""
                 sentence = other and f'"{plan.text}" {other}'
             if sentence:
                 gaps.append(Gap(position, sentence))

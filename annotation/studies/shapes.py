@@ -1,6 +1,6 @@
-"""The shapes of imported images: one for a whole study, since a shape that differs would tell the models apart.
+"""The size of imported images: one for a whole study, since a size or shape that differs tells the models apart.
 
-A study may also mix its images (practice, attention checks), so one shape for each comparison would not do.
+A study may also mix its images (practice, attention checks), so one size for each comparison would not do.
 """
 
 from collections import defaultdict
@@ -29,14 +29,15 @@ def size_in(study: Study) -> Size | None:
     return (image.width, image.height) if image else None
 
 
-def other_shape(wanted: Size, sets: Mapping[str, Iterable[Size]]) -> str:
-    """What is to be said if an image of one of these sets, by their models, has another shape; empty if none has."""
+def other_size(wanted: Size, sets: Mapping[str, Iterable[Size]]) -> str:
+    """What is to be said if an image of one of these sets, by their models, is shown in another size; else empty."""
     for model, sizes in sets.items():
         for size in sizes:
             if zoom_size(*size) != zoom_size(*wanted):
+                side = min(*size, *wanted)
                 return (
-                    f"has {size[0]} x {size[1]} pixels of {model}, but other images of the study have "
-                    f"{wanted[0]} x {wanted[1]}, and a shape that differs tells the models apart: "
-                    "import both models cut to one shape, for example with --crop 1:1"
+                    f"has images of {size[0]} x {size[1]} pixels of {model}, but others of the study have "
+                    f"{wanted[0]} x {wanted[1]}, which would tell the models apart: take the images back "
+                    f"(take_back_images) and import both models with one --size, for example {side}x{side}"
                 )
     return ""

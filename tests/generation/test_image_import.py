@@ -349,31 +349,37 @@ def test_a_set_that_another_process_imports_meanwhile(
 # --- shapes and remarks -----------------------------------------------------------------------------------------
 
 
-def cut(folder: Path, crop: tuple[int, int] | None) -> ImportReport:
-    return import_layout(read_layout(folder, model=None), Manner(crop=crop))
+def at_size(folder: Path, size: tuple[int, int] | None) -> ImportReport:
+    return import_layout(read_layout(folder, model=None), Manner(size=size))
 
 
-def test_images_are_cut_to_a_shape_from_their_middle(tmp_path: Path) -> None:
+def test_images_are_brought_to_one_size_from_their_middle(tmp_path: Path) -> None:
     lay_out(tmp_path)
-    wide = picture(5, size=(90, 31))
+    wide = picture(5, size=(60, 20))
     wide.save(tmp_path / "sdxl" / "a cube" / "3.png")
-    assert cut(tmp_path, (3, 2)).faults == []
-    assert {(image.width, image.height) for image in imported().images.all()} == {(39, 26), (45, 30)}
+    assert at_size(tmp_path, (20, 20)).faults == []
+    assert {(image.width, image.height) for image in imported().images.all()} == {(20, 20)}
     image = imported().images.get(seed=3)
-    assert open_image(image).tobytes() == wide.crop((22, 0, 67, 30)).tobytes()
-    assert image.provenance["source"]["crop"] == "3:2"
+    assert open_image(image).tobytes() == wide.crop((20, 0, 40, 20)).tobytes()
+    assert image.provenance["source"]["size"] == "20x20"
 
 
-def test_an_image_too_small_for_the_shape(tmp_path: Path) -> None:
-    assert "is too small to be cut to 41:1" in faults(cut(lay_out(tmp_path), (41, 1)))[0]
+def test_an_image_too_small_for_the_size(tmp_path: Path) -> None:
+    assert "sdxl/a cube/1.jpg is smaller than 41x20 (40x30)" in faults(at_size(lay_out(tmp_path), (41, 20)))
 
 
-def test_cut_otherwise_before(tmp_path: Path) -> None:
+def test_imported_at_another_size_before(tmp_path: Path) -> None:
     folder = lay_out(tmp_path / "in")
-    cut(folder, (1, 1))
-    assert cut(folder, (1, 1)).unchanged_set_count == 1
-    assert "was imported before cut to 1:1; those images stay" in faults(cut(folder, None))[0]
-    assert "was imported before cut to 1:1; those images stay" in faults(cut(folder, (3, 2)))[0]
+    at_size(folder, (20, 20))
+    assert at_size(folder, (20, 20)).unchanged_set_count == 1
+    for size in (None, (20, 10)):
+        assert "was imported before with --size 20x20; those images stay until" in faults(at_size(folder, size))[0]
+
+
+@pytest.mark.parametrize("text", ["512", "0x5", "x", "1.5x2", "-1x2", "\u0661x2", "999999x1"])
+def test_what_is_no_size(tmp_path: Path, text: str) -> None:
+    with pytest.raises(CommandError, match="is not a size: write width x height in pixels, like 512x512"):
+        call_command("import_images", str(lay_out(tmp_path)), f"--size={text}")
 
 
 def of_one_colour(folder: Path, count: int, size: tuple[int, int] = (64, 48)) -> None:

@@ -135,7 +135,7 @@ def test_recording_stores_pixels_row_and_renditions(media_root: Path) -> None:
         f"image_sets/{uid}/2.png",
         f"renditions/{uid}/2-grid-160.webp",
         f"renditions/{uid}/2-grid2x-320.webp",
-        f"renditions/{uid}/2-whole-1024.webp",
+        f"renditions/{uid}/2-zoom-1024.webp",
     ]
 
 

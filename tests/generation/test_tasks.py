@@ -74,7 +74,7 @@ def test_run_half(image_set: ImageSet, sampled: list[int], media_root: Path) -> 
 def test_what_a_worker_left_between_an_image_and_its_renditions(image_set: ImageSet, media_root: Path) -> None:
     run_generation_job(only_job(image_set).pk)
     before = everything(media_root)
-    grid, zoom = (media_root / f"renditions/{image_set.uid}/7-{name}.webp" for name in ("grid-160", "whole-1024"))
+    grid, zoom = (media_root / f"renditions/{image_set.uid}/7-{name}.webp" for name in ("grid-160", "zoom-1024"))
     grid.with_name(f"{grid.name}.00ff.part").touch()
     zoom.unlink()
     jobs.requeue(GenerationJob.objects.all())

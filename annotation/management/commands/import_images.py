@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from annotation.studies.image_names import unknown_names
 from generation.image_import import ImportReport, Manner, import_layout
 from generation.image_layouts import Layout, read_layout
-from generation.import_work import Ratio
+from generation.import_work import Size
 from generation.refusals import Refused
 
 
@@ -30,10 +30,10 @@ class Command(BaseCommand):
             "--model", metavar="NAME", help="this model only: FOLDER/NAME, or where there is none FOLDER itself"
         )
         parser.add_argument(
-            "--crop",
-            metavar="W:H",
-            type=_ratio,
-            help="cut every image to this shape, from its middle: both models of a study need one shape",
+            "--size",
+            metavar="WxH",
+            type=_size,
+            help="bring every image to this size: its middle in this shape, scaled down; both models need one size",
         )
         parser.add_argument(
             "--processes", metavar="N", type=_positive, help="how many read images (default: each core)"
@@ -45,7 +45,7 @@ class Command(BaseCommand):
             layout = read_layout(options["folder"], model=options["model"])
             for sentence in unknown_names(layout):
                 self.stderr.write(self.style.WARNING(f"Note: {sentence}"))
-            report = _import(layout, crop=options["crop"], processes=options["processes"])
+            report = _import(layout, size=options["size"], processes=options["processes"])
         except Refused as refusal:
             raise CommandError(str(refusal)) from None
         except OSError as error:
@@ -76,24 +76,24 @@ class Command(BaseCommand):
             )
 
 
-def _import(layout: Layout, *, crop: Ratio | None, processes: int | None) -> ImportReport:
+def _import(layout: Layout, *, size: Size | None, processes: int | None) -> ImportReport:
     """With a bar on a terminal."""
     columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("importing", total=sum(len(prompt.files) for prompt in layout.prompts))
         advance = lambda count: progress.advance(bar, count)  # noqa: E731 - one line, as in score_folder
-        return import_layout(layout, Manner(crop=crop, processes=processes, advance=advance))
+        return import_layout(layout, Manner(size=size, processes=processes, advance=advance))
 
 
 def _counted(count: int, what: str) -> str:
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
-def _ratio(text: str) -> Ratio:
-    width, _, height = text.partition(":")
-    if not all(part.isascii() and part.isdigit() and 0 < int(part) <= 1000 for part in (width, height)):
-        raise ArgumentTypeError(f"{text!r} is not a shape: write width:height in whole numbers, like 1:1 or 3:2")
+def _size(text: str) -> Size:
+    width, _, height = text.lower().partition("x")
+    if not all(part.isascii() and part.isdigit() and len(part) < 6 and int(part) for part in (width, height)):
+        raise ArgumentTypeError(f"{text!r} is not a size: write width x height in pixels, like 512x512")
     return int(width), int(height)
 
 

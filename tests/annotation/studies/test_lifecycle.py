@@ -196,9 +196,10 @@ def import_drawn(model: DiffusionModel, *sizes: tuple[int, int]) -> None:
         ([(64, 64), (64, 64)], [(64, 64), (96, 64)]),
         ([(64, 64), (96, 64)], [(64, 64), (96, 64)]),
         ([(64, 64), (64, 64)], [(64, 65), (64, 64)]),
+        ([(64, 64), (64, 64)], [(128, 128), (128, 128)]),
     ],
 )
-def test_shapes_that_differ_are_not_compared(
+def test_sizes_that_differ_are_not_compared(
     worker: FakeWorker, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]]
 ) -> None:
     study = make_study(state="draft", comparisons=1)
@@ -206,31 +207,31 @@ def test_shapes_that_differ_are_not_compared(
     import_drawn(study.model_b, *of_b)
     launch(study=study)
     assert re.search(
-        r'"prompt 1" has \d+ x \d+ pixels of (Alpha|Beta), but other images of the study have 64 x 64, and a shape '
-        r"that differs tells the models apart: import both models cut to one shape, for example with --crop 1:1",
+        r'"prompt 1" has images of \d+ x \d+ pixels of (Alpha|Beta), but others of the study have 64 x 64, which would '
+        r"tell the models apart: take the images back .* with one --size, for example 64x64",
         advance(study),
     )
     assert image_warnings(study)[0].startswith('Waits for images: "prompt 1" has')
 
 
-def test_every_comparison_has_the_shape_of_the_first(worker: FakeWorker) -> None:
+def test_every_comparison_has_the_size_of_the_first(worker: FakeWorker) -> None:
     """Practice and attention checks mix the images of prompts."""
     study = make_study(state="draft", comparisons=2)
     for model in (study.model_a, study.model_b):
-        import_drawn(model, (64, 64), (128, 128))
+        import_drawn(model, (64, 64), (64, 64))
     launch(study=study)
     assert '"prompt 2" has no images' in advance(study)
     for model in (study.model_a, study.model_b):
         image_set = plan_imported_set(diffusion_model=model, prompt="prompt 2", seeds=[1, 2])
         for seed in image_set.seeds:
             record_image(image_set=image_set, seed=seed, image=picture(seed, (96, 64)), provenance={})
-    assert '"prompt 2" has 96 x 64 pixels of Alpha, but other images of the study have 64 x 64' in advance(study)
+    assert '"prompt 2" has images of 96 x 64 pixels of Alpha, but others of the study have 64 x 64' in advance(study)
 
 
-def test_sizes_of_one_shape_are_compared(worker: FakeWorker) -> None:
+def test_sizes_that_are_shown_alike_are_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
-    import_drawn(study.model_a, (64, 64), (32, 32))
-    import_drawn(study.model_b, (128, 128), (512, 512))
+    import_drawn(study.model_a, (1024, 8), (1024, 8))
+    import_drawn(study.model_b, (2048, 16), (1024, 8))
     launch(study=study)
     assert advance(study) == "2 jobs to do"
     assert image_warnings(study) == []
