@@ -25,6 +25,7 @@ from tests.services.servers import free_port, fresh_broker, fresh_database
 
 PATIENCE_SECONDS = 90
 COMPOSE_FILE = settings.BASE_DIR / "docker-compose.yml"
+SECRETS = ("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
 OURS = ("migrate", "web", "worker", "worker-gpu")
 
 
@@ -56,12 +57,13 @@ class Composition:
                 "POSTGRES_USER": str(database.username),
                 "POSTGRES_PASSWORD": database.password or "trusted",
                 "POSTGRES_DB": database.path.lstrip("/"),
+                "REDIS_PASSWORD": "a-password",
             }
         )
         # Longest first, so that no replacement cuts into another.
         self.replacements = {
             "@postgres:5432/": f"@{database.hostname}:{database.port}/",
-            "redis://redis:6379/0": broker_url,
+            "redis://:a-password@redis:6379/0": broker_url,
             "0.0.0.0:8000": f"127.0.0.1:{self.port}",
             "127.0.0.1:8000": f"127.0.0.1:{self.port}",
             "/var/lib/semblance": str(folder / "var"),
@@ -150,7 +152,7 @@ def test_the_web_server_serves_and_is_healthy(composition: Composition) -> None:
             behind_the_proxy = line.recv(4096).decode()
     assert plain.startswith("HTTP/1.1 301")
     assert behind_the_proxy.startswith("HTTP/1.1 200")
-    assert "Strict-Transport-Security" in behind_the_proxy
+    assert "Strict-Transport-Security: max-age=31536000\r\n" in behind_the_proxy  # no other name, no preload list
     assert not composition.is_healthy("web")  # the check sees that it is gone
 
 
@@ -163,13 +165,48 @@ def test_a_worker_reaches_the_broker_and_is_healthy(composition: Composition, na
 
 def test_every_secret_is_asked_for() -> None:
     text = COMPOSE_FILE.read_text()
-    for name in ("SECRET_KEY", "POSTGRES_PASSWORD", "SITE_HOST"):
+    for name in SECRETS:
         assert re.search(rf"\$\{{{name}:\?", text)
+        assert re.search(rf"^{name}=$", (settings.BASE_DIR / "deploy/example.env").read_text(), flags=re.MULTILINE)
         assert not re.search(rf"\$\{{{name}(?::-[^}}]*)?\}}", text)
 
 
+def test_every_service_has_limits_and_no_privilege_that_it_does_not_name() -> None:
+    services = read_compose(dict.fromkeys(SECRETS, "x"))
+    for service in services.values():
+        assert service["mem_limit"]
+        assert service["pids_limit"]
+        assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert {name: service["cap_add"] for name, service in services.items() if "cap_add" in service} == {
+        "postgres": ["CHOWN", "DAC_OVERRIDE", "FOWNER", "SETGID", "SETUID"],
+        "proxy": ["NET_BIND_SERVICE"],
+    }
+
+
+def test_redis_asks_for_its_password(tmp_path: Path) -> None:
+    service, port = read_compose(dict.fromkeys(SECRETS, "a-password"))["redis"], str(free_port())
+    (kind, check), password = service["healthcheck"]["test"], service["environment"]["REDISCLI_AUTH"]
+    assert kind == "CMD-SHELL"
+
+    def is_healthy(password: str) -> bool:
+        environment = {"PATH": os.environ["PATH"], "REDISCLI_AUTH": password}
+        here = check.replace("redis-cli", f"redis-cli -p {port}")
+        return subprocess.run(["sh", "-c", here], env=environment, capture_output=True).returncode == 0
+
+    assert not is_healthy(password)
+    process = subprocess.Popen([*service["command"], "--port", port], cwd=tmp_path, stdout=subprocess.DEVNULL)
+    try:
+        assert becomes_true(lambda: is_healthy(password))
+        assert not is_healthy("another")
+    finally:
+        process.kill()
+        process.wait()
+
+
 def test_the_grace_period_is_above_the_soft_shutdown() -> None:
-    services = read_compose(dict.fromkeys(("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD"), "x"))
+    services = read_compose(dict.fromkeys(SECRETS, "x"))
     for name in ("worker", "worker-gpu"):
         grace = int(services[name]["stop_grace_period"].removesuffix("s"))
         # The supervisor waits ten seconds longer than Celery does.
@@ -184,7 +221,7 @@ def test_the_web_image_holds_no_torch() -> None:
     assert "--from=build /venv" in by_name["web"]
     for stage in ("web", "gpu"):
         assert "USER semblance" in by_name[stage]
-    services = read_compose(dict.fromkeys(("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD"), "x"))
+    services = read_compose(dict.fromkeys(SECRETS, "x"))
     assert {name: services[name]["build"]["target"] for name in OURS} == {
         "migrate": "web",
         "web": "web",
