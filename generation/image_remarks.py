@@ -58,6 +58,8 @@ def describe(seeds: dict[str, list[int]], total: int) -> str:
 
 
 def _counted(seeds: list[int], total: int) -> str:
+    if total == 1:
+        return "its only image is"
     return f"{len(seeds)} of {total} images {'is' if len(seeds) == 1 else 'are'}"
 
 

@@ -44,7 +44,12 @@ def _about(model: str, prompts: list[str], known: dict[str, set[str]]) -> str:
         return ""
     named = ", ".join(_with_near(prompt, known[model]) for prompt in unknown[:MOST_NAMED])
     more = f", and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
-    return f"{len(unknown)} of {len(prompts)} prompts of {model} are in no study: {named}{more}; they are {_STAY} them."
+    if len(prompts) == 1:
+        return f"the prompt of {model} is in no study: {named}; it is {_STAY} it."
+    are, they, them = ("is", "it is", "it") if len(unknown) == 1 else ("are", "they are", "them")
+    return (
+        f"{len(unknown)} of {len(prompts)} prompts of {model} {are} in no study: {named}{more}; {they} {_STAY} {them}."
+    )
 
 
 def _with_near(name: str, known: Collection[str]) -> str:
