@@ -39,3 +39,13 @@ def one_machine_or_servers(**_: Any) -> list[CheckMessage]:
     embedded, served = ("DATABASE_URL", "queue") if is_sqlite else ("CELERY_BROKER_URL", "database")
     message = f"The {served} is a server, but {embedded} is a file on this machine only."
     return [checks.Warning(message, hint=f"Set {embedded} where workers run elsewhere.", id="semblance.W001")]
+
+
+@register(Tags.caches, deploy=True)
+def counters_are_shared(**_: Any) -> list[CheckMessage]:
+    """A counter of one process alone lets as many more tries through as there are web processes."""
+    backend = settings.CACHES["default"]["BACKEND"]
+    if not backend.endswith(("LocMemCache", "DummyCache")):
+        return []
+    message = "The limits of logins, resume codes and open links are counted in each process for itself."
+    return [checks.Warning(message, hint="Leave CACHE_URL out, or name a Redis.", id="semblance.W002")]

@@ -1,7 +1,8 @@
 """Settings, driven by the environment. Without any variable: SQLite, the embedded broker, everything under var/.
 
 Variables: SEMBLANCE_VAR, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, DATABASE_URL,
-CELERY_BROKER_URL, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS, LOG_LEVEL. docs/operations.md explains each.
+CELERY_BROKER_URL, CACHE_URL, TRUSTED_PROXIES, OPEN_LINK_JOINS_PER_MINUTE, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS,
+EMAIL_URL, LOG_LEVEL, LOG_FORMAT. docs/operations.md explains each.
 """
 
 import logging
@@ -9,6 +10,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -174,8 +176,13 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "annotation.tasks.tick", "schedule": 30, "options": {"expires": 25}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
-if CELERY_BROKER_URL.startswith("redis"):
-    # Counted limits (logins, resume codes) hold for all web processes together.
+JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
+JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well below the lease
+
+# --- limits: counted by address, by all web processes together ------------------------------------
+if env.str("CACHE_URL", default=""):
+    CACHES = {"default": env.cache_url("CACHE_URL")}
+elif CELERY_BROKER_URL.startswith("redis"):
     CACHES = {
         "default": {
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -183,8 +190,27 @@ if CELERY_BROKER_URL.startswith("redis"):
             "KEY_PREFIX": "semblance",
         }
     }
-JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
-JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well below the lease
+else:
+    CACHES = {
+        "default": {
+            "BACKEND": "annotation.web.database_cache.CountingDatabaseCache",
+            "LOCATION": "annotation_cacheentry",  # the table of annotation.models.CacheEntry
+            "OPTIONS": {"MAX_ENTRIES": 10_000},
+        }
+    }
+
+
+def _trusted_proxies(names: list[str]) -> int | list[IPv4Network | IPv6Network]:
+    try:
+        return int(names[0]) if len(names) == 1 and names[0].isdecimal() else [ip_network(name) for name in names]
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"TRUSTED_PROXIES must be how many proxies stand in front, or their networks like 10.0.0.0/8: {error}."
+        ) from None
+
+
+TRUSTED_PROXIES = _trusted_proxies(env.list("TRUSTED_PROXIES", default=[]))
+OPEN_LINK_JOINS_PER_MINUTE = env.int("OPEN_LINK_JOINS_PER_MINUTE", default=300)  # a lecture hall has one address
 
 # --- files --------------------------------------------------------------------------------------
 IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read

@@ -15,7 +15,10 @@ atexit.register(shutil.rmtree, _var, ignore_errors=True)
 (_var / "static").mkdir()
 
 # A developer's own variables lead to servers of theirs; the tests and their child processes never see them.
-for _name in ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "HTTPS", "LOG_LEVEL"):
+for _name in (
+    *("DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "EMAIL_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "HTTPS"),
+    *("TRUSTED_PROXIES", "OPEN_LINK_JOINS_PER_MINUTE", "LOG_LEVEL", "LOG_FORMAT"),
+):
     os.environ.pop(_name, None)
 os.environ["SEMBLANCE_VAR"] = str(_var)
 os.environ["CELERY_BROKER_URL"] = "memory://"

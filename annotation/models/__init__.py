@@ -3,6 +3,7 @@
 from annotation.models.annotator import Annotator
 from annotation.models.answer import Answer
 from annotation.models.assignment import Assignment
+from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
 from annotation.models.image_report import ImageReport
 from annotation.models.imports import Import, ImportedAssignment
@@ -15,6 +16,7 @@ __all__ = [
     "Annotator",
     "Answer",
     "Assignment",
+    "CacheEntry",
     "Comparison",
     "ImageReport",
     "Import",

@@ -87,12 +87,21 @@ def _arrival_page(request: HttpRequest, study: Study, manifest: Manifest, extern
         return render(request, f"web/annotator/{reason}.html", context)
     try:
         if _takes_part(request, manifest):
+            if not tries.is_allowed(request, action="join", most=settings.OPEN_LINK_JOINS_PER_MINUTE, seconds=60):
+                return _too_many_page(request)
             return _take_part(request, study, manifest, external_id)
         if lack := annotators.no_room(study=study, rules=rules, now=now):
             return _no_room_page(request, manifest, lack, external_id)
     except NoRoomLeft as refusal:  # the last place went while the page was read
         return _no_room_page(request, manifest, refusal.reason, external_id, status=409)
     return _start_page(request, manifest, external_id)
+
+
+def _too_many_page(request: HttpRequest) -> HttpResponse:
+    """One program could fill a study's places. The button works again within a minute."""
+    response = render(request, "429.html", {"is_joining": True}, status=429)
+    response["Retry-After"] = "60"
+    return response
 
 
 def _takes_part(request: HttpRequest, manifest: Manifest) -> bool:

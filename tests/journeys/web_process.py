@@ -18,7 +18,7 @@ PATIENCE_SECONDS = 60
 class WebProcess:
     """gunicorn over the test's database and media."""
 
-    def __init__(self, var: Path) -> None:
+    def __init__(self, var: Path, *options: str, **environment: str) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -30,11 +30,13 @@ class WebProcess:
             "DATABASE_URL": f"sqlite:///{connection.settings_dict['NAME']}",
             "DJANGO_SETTINGS_MODULE": "config.settings",
             "DEBUG": "1",  # static files without collectstatic
+            **environment,
         }
+        self.options = options
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{self.port}"]
+        command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{self.port}", *self.options]
         self.process = subprocess.Popen(
             command, env=self.environment, cwd=settings.BASE_DIR, start_new_session=True, stderr=subprocess.DEVNULL
         )

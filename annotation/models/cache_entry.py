@@ -1,0 +1,14 @@
+"""The table of Django's database cache, as a model: a migration makes it, and nobody types `createcachetable`."""
+
+from django.db import models
+
+
+class CacheEntry(models.Model):
+    """A counter that all web processes share, where no Redis is at hand. The columns are those that Django expects."""
+
+    cache_key = models.CharField(max_length=255, primary_key=True)
+    value = models.TextField()
+    expires = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.cache_key

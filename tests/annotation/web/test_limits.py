@@ -1,0 +1,163 @@
+"""The counted limits: whose address counts, behind which proxies, and that no count is lost."""
+
+import threading
+import uuid
+from ipaddress import ip_network
+from typing import Any
+
+import pytest
+from allauth.account.adapter import get_adapter
+from allauth.core.internal.ratelimit import get_ip
+from django.conf import settings as configured
+from django.core.cache import cache
+from django.core.exceptions import ImproperlyConfigured
+from django.db import OperationalError, connections
+from django.test import Client, RequestFactory
+from pytest_django.fixtures import Settings
+
+from annotation import checks
+from annotation.models import Annotator, CacheEntry
+from annotation.web import tries, visitors
+from config.settings import _trusted_proxies
+from tests.factories import make_study
+
+PEER = "10.0.0.5"
+NETWORKS = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
+LONG = ", ".join(["6.6.6.6"] * 900)
+
+
+def counted(settings: Settings, trusted: Any, forwarded: str | None, peer: str = PEER) -> str:
+    settings.TRUSTED_PROXIES = trusted
+    request = RequestFactory().get("/", REMOTE_ADDR=peer)
+    request.META |= {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
+    found = visitors.address(request)
+    assert get_adapter().get_client_ip(request) == get_ip(request) == found, "logins are counted by the same"
+    return found
+
+
+@pytest.mark.parametrize(
+    ("trusted", "forwarded", "address"),
+    [
+        ([], None, PEER),
+        ([], "1.2.3.4", PEER),  # no proxy is named: whoever sends the header made it up
+        (1, "1.2.3.4", "1.2.3.4"),
+        (1, "6.6.6.6, 1.2.3.4", "1.2.3.4"),
+        (1, f"{LONG},1.2.3.4", "1.2.3.4"),
+        (2, "6.6.6.6, 1.2.3.4, 10.0.0.6", "1.2.3.4"),
+        (2, "1.2.3.4", PEER),  # too short
+        (1, None, PEER),
+        (1, "", PEER),
+        (1, "1.2.3.4,", PEER),
+        (1, "unknown", PEER),
+        (1, "1.2.3.4\r\n", "1.2.3.4"),
+        (1, "9" * 5000, PEER),
+        (1, "1.2.3.4.5", PEER),
+        (1, "\x00\xff, \u0661.2.3.4", PEER),
+        (1, "1.2.3.4:5678", "1.2.3.4"),
+        (1, "[::1]:80", "::"),
+        (1, "[2001:db8:1:2:3:4:5:6]", "2001:db8:1:2::"),
+        (1, "[]:80", PEER),
+        (1, "2001:db8:1:2:ffff::9", "2001:db8:1:2::"),
+        (1, "fe80::1%eth0", "fe80::"),
+        (1, "fe80::1%" + "x" * 4000, PEER),
+        (1, "::ffff:1.2.3.4", "1.2.3.4"),
+        (1, "[::ffff:1.2.3.4]:443", "1.2.3.4"),
+        (NETWORKS, "6.6.6.6, 1.2.3.4, 10.1.1.1", "1.2.3.4"),
+        (NETWORKS, "6.6.6.6, 1.2.3.4, ::ffff:10.1.1.1", "1.2.3.4"),
+        (NETWORKS, "10.7.7.7, 10.1.1.1", PEER),  # nothing but proxies
+        (NETWORKS, "1.2.3.4, garbage, 10.1.1.1", PEER),
+        (NETWORKS, None, PEER),
+    ],
+)
+def test_the_address_that_counts(settings: Settings, trusted: Any, forwarded: str | None, address: str) -> None:
+    assert counted(settings, trusted, forwarded) == address
+
+
+def test_a_connection_that_is_no_named_proxy_s_counts_itself(settings: Settings) -> None:
+    assert counted(settings, NETWORKS, "1.2.3.4", peer="7.7.7.7") == "7.7.7.7"
+    assert counted(settings, [], None, peer="::ffff:7.7.7.7") == "7.7.7.7"
+
+
+def test_behind_a_socket_without_an_address(settings: Settings) -> None:
+    assert counted(settings, 1, "1.2.3.4", peer="") == "1.2.3.4"
+    assert counted(settings, 1, None, peer="") == visitors.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("names", "trusted"), [([], []), (["0"], 0), (["2"], 2), (["10.0.0.0/8", "fd00::/8"], NETWORKS)]
+)
+def test_the_operator_s_word_is_read(names: list[str], trusted: Any) -> None:
+    assert _trusted_proxies(names) == trusted
+
+
+@pytest.mark.parametrize("names", [["caddy"], ["-1"], ["1", "2"], ["10.0.0.1/8"]])
+def test_what_is_neither_a_number_nor_networks_is_refused(names: list[str]) -> None:
+    with pytest.raises(ImproperlyConfigured, match="how many proxies stand in front"):
+        _trusted_proxies(names)
+
+
+def test_counters_of_one_process_alone_are_warned_of(settings: Settings) -> None:
+    assert checks.counters_are_shared() == []
+    settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    assert [one.id for one in checks.counters_are_shared()] == ["semblance.W002"]
+
+
+@pytest.mark.django_db
+def test_the_database_holds_the_counters_without_a_further_step() -> None:
+    assert configured.CACHES["default"]["LOCATION"] == CacheEntry._meta.db_table
+    cache.set("a", 1, timeout=100)
+    before = CacheEntry.objects.get()
+    assert (cache.incr("a", 2), cache.get("a")) == (3, 3)
+    assert CacheEntry.objects.get().expires == before.expires, "a window ends when it was to end"
+    CacheEntry.objects.update(expires=before.expires.replace(year=2020))
+    with pytest.raises(ValueError, match="no such key"):
+        cache.incr("a")
+    assert cache.add("a", 1, timeout=100)
+    cache.delete("a")
+    assert cache.get("a") is None
+
+
+@pytest.mark.both_databases
+@pytest.mark.django_db(transaction=True)
+def test_no_count_is_lost_when_many_try_at_once() -> None:
+    request = RequestFactory().get("/")
+    allowed: list[bool] = []
+
+    def try_often() -> None:
+        allowed.extend(tries.is_allowed(request, action="test", most=17, seconds=600) for _ in range(5))
+        connections.close_all()
+
+    threads = [threading.Thread(target=try_often) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (len(allowed), sum(allowed)) == (30, 17)
+
+
+@pytest.mark.parametrize("error", [OperationalError("disk full"), ConnectionRefusedError()])
+def test_counters_out_of_reach_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    def fail(*_: Any) -> int:
+        raise error
+
+    monkeypatch.setattr(cache, "incr", fail)
+    assert tries.is_allowed(RequestFactory().get("/"), action="test", most=0, seconds=600)
+
+
+@pytest.mark.django_db
+def test_an_open_link_makes_so_many_places_a_minute_for_one_address(settings: Settings) -> None:
+    assert settings.OPEN_LINK_JOINS_PER_MINUTE == 300, "a lecture hall behind one address"
+    settings.OPEN_LINK_JOINS_PER_MINUTE = 3
+    link = f"/join/{make_study(texts={'language': 'de'}).open_link_token}/"
+
+    def join(peer: str) -> Any:
+        return Client(REMOTE_ADDR=peer).post(link, {"form": uuid.uuid4().hex[:22]})
+
+    assert [join("1.2.3.4").status_code for _ in range(4)] == [302, 302, 302, 429]
+    refused = join("1.2.3.4")
+    assert refused["Retry-After"] == "60"
+    assert "Bitte warten Sie eine Minute" in refused.content.decode()
+    assert f'href="{link}"' in refused.content.decode()
+    assert Client(REMOTE_ADDR="1.2.3.4").get(link).status_code == 200, "looking is not counted"
+    assert join("1.2.3.5").status_code == 302
+    assert Annotator.objects.count() == 4
