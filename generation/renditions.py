@@ -1,5 +1,6 @@
 """Renditions: made when an image is recorded, and again where one is missing."""
 
+from contextlib import suppress
 from pathlib import PurePosixPath
 
 from generation.image_files import media, open_image
@@ -7,7 +8,7 @@ from generation.models import GeneratedImage
 from generation.thumbnails import SIZES, encode
 from generation.whole_files import sweep, write
 
-__all__ = ["SIZES", "encode", "make", "mend", "paths", "read"]
+__all__ = ["SIZES", "encode", "forget", "make", "mend", "paths", "read"]
 
 
 def make(image: GeneratedImage) -> None:
@@ -40,3 +41,13 @@ def paths(image_path: str) -> dict[str, str]:
     """Where each rendition lies below the media folder: renditions/<set uid>/<seed>-<name>-<side>.webp."""
     file = PurePosixPath(image_path)
     return {name: f"renditions/{file.parent.name}/{file.stem}-{name}-{side}.webp" for name, side in SIZES.items()}
+
+
+def forget(image_path: str) -> None:
+    """Remove every rendition of an image that is gone, those of earlier versions too."""
+    file = PurePosixPath(image_path)
+    folder = media(f"renditions/{file.parent.name}")
+    for rendition in folder.glob(f"{file.stem}-*.webp"):
+        rendition.unlink(missing_ok=True)
+    with suppress(OSError):  # others lie in it
+        folder.rmdir()

@@ -19,6 +19,7 @@ from annotation.studies.creation import Actor, complete_external, create_study, 
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import remarked_sets
 from annotation.voting.exclusion import review_all
+from annotation.voting.imports import refuse_unfinished_import, unfinished_import
 from generation import image_remarks
 from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from generation.refusals import Refused
@@ -71,6 +72,7 @@ def pause(*, study: Study, actor: Actor = None) -> None:
 def close(*, study: Study, actor: Actor = None) -> None:
     """End the voting for good. The study is unsealed once every annotator is judged, which the next `advance` does."""
     sources = (State.READY, State.OPEN, State.PAUSED)
+    refuse_unfinished_import(study)
     if not _end_the_voting(study, sources, timezone.now(), actor=actor):
         raise Refused(f"{study} cannot be closed: {_why_not(study)}")
 
@@ -199,6 +201,8 @@ def _follow_the_clock(study: Study, now: datetime) -> str:
     """Open and close at the times that the manifest names."""
     match _due_by_the_clock(study, now):
         case State.CLOSED:
+            if source := unfinished_import(study):
+                return f"waits with closing for the import of {source.file_name}"
             closes_at = current_manifest(study).annotation.closes_at
             detail = {"closes_at": closes_at.isoformat() if closes_at else ""}
             is_closed = _end_the_voting(study, (State.OPEN, State.PAUSED), now, actor=None, detail=detail)

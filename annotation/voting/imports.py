@@ -5,6 +5,7 @@ fails is removed again. A process that was killed leaves it UNFINISHED: the same
 """
 
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from django.contrib.auth.models import User
@@ -83,9 +84,9 @@ def reopen(source: Import) -> Import:
 
 
 @in_turn
-def forget(source: Import, *, event: StudyEvent | None = None) -> None:
-    """Remove an import whose rows are gone; `event` says so in the history, none if it never counted."""
+def forget(source: Import, *, events: Sequence[StudyEvent] = ()) -> None:
+    """Remove an import whose rows are gone; the events say so in the history, none if it never counted."""
     hold(source)
     source.delete()
-    if event is not None:
+    for event in events:
         event.save()

@@ -1,0 +1,320 @@
+"""What was imported can be taken back, and a study in which nobody took part deleted; people's votes stay."""
+
+import logging
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from pytest_django import DjangoCaptureOnCommitCallbacks
+
+from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.reports.making import make_report
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import advance, close
+from annotation.studies.taking_back import take_back
+from annotation.voting import imported_rows, vote_import
+from annotation.voting.assignment import next_assignment
+from annotation.voting.vote_import import import_votes
+from generation.models import GeneratedImage, ImageSet, Prompt
+from generation.refusals import Refused
+from scoring.models import SetScore
+from tests.annotation.voting.studies import assert_invariants
+from tests.factories import import_sets, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+VOTES = "annotator,prompt,choice\nann,prompt 1,Alpha\nann,prompt 2,Beta\nben,prompt 1,Beta\n"
+MORE = "annotator,prompt,choice\nann,prompt 3,Alpha\ncat,prompt 1,Beta\n"
+
+
+def typed(*words: Any) -> str:
+    out = StringIO()
+    call_command(*map(str, words), stdout=out, stderr=out)
+    return out.getvalue()
+
+
+def file(folder: Path, text: str, name: str = "votes.csv") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def counters(study: Study) -> list[Any]:
+    names = ("slot_count", "vote_count", "votes_a", "votes_b", "votes_tie", "left_lead", "lead", "overlap")
+    return list(Comparison.objects.filter(study=study).order_by("position").values_list(*names))
+
+
+@pytest.fixture
+def external() -> Study:
+    return make_study(source="external", annotation={"overlap": 1})
+
+
+# --- votes --------------------------------------------------------------------------------------
+def test_votes_are_taken_back_file_by_file(external: Study, tmp_path: Path) -> None:
+    empty = counters(external)
+    typed("import_votes", "study", file(tmp_path, VOTES))
+    one = counters(external)
+    typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
+    first, second = Import.objects.all()
+    listed = typed("take_back", "study").splitlines()
+    assert [line.split(" (")[0] for line in listed] == [
+        f"{first.pk}: 3 votes from votes.csv",
+        f"{second.pk}: 2 votes from more.csv",
+    ]
+    said = typed("take_back", "study", second.pk)
+    assert "  2 votes of 2 imported annotators\n  1 annotator who then has no votes\n" in said
+    assert said.endswith(f"Nothing was removed. To do it: manage.py take_back study {second.pk} --yes\n")
+    assert Vote.objects.count() == 5
+    typed("take_back", "study", second.pk, "--yes")
+    assert counters(external) == one
+    assert sorted(Annotator.objects.values_list("label", flat=True)) == ["ann", "ben"]
+    typed("take_back", "study", first.pk, "--yes")
+    assert counters(external) == empty
+    assert not any(model.objects.exists() for model in (Vote, Annotator, Import))
+    event = external.events.filter(verb="votes taken back").last()
+    assert event is not None
+    assert event.detail == {"file": "votes.csv", "sha256": first.sha256, "votes": 3}
+    assert typed("import_votes", "study", file(tmp_path, VOTES)).startswith("study: 3 votes of 2 new")
+
+
+def test_the_report_changes_with_what_is_taken_back(external: Study, tmp_path: Path) -> None:
+    typed("import_votes", "study", file(tmp_path, VOTES))
+    before = make_report(external)
+    typed("take_back", "study", Import.objects.get().pk, "--yes")
+    after = make_report(external)
+    assert (before.report.counts.votes, after.report.counts.votes) == (3, 0)
+    assert "votes taken back" in typed("report", "study")
+
+
+def test_a_live_study_counts_as_before_and_keeps_the_votes_of_people(tmp_path: Path) -> None:
+    study = make_study(state="open", annotation={"overlap": 2, "early_stopping": True})
+    rules = current_manifest(study).voting_rules()
+    person = Annotator.objects.create(study=study, kind="personal")
+    next_assignment(annotator=person, rules=rules, now=timezone.now())
+    before = counters(study)
+    typed("import_votes", "study", file(tmp_path, "annotator,prompt,choice\nann,prompt 2,Alpha\nben,prompt 3,Beta\n"))
+    assert_invariants(study)
+    typed("take_back", "study", Import.objects.get().pk, "--yes")
+    assert counters(study) == before
+    assert_invariants(study)
+    assert person.assignments.exists()
+
+
+def test_a_number_that_is_not_there(external: Study) -> None:
+    assert typed("take_back", "study") == "Study has no imported votes or scores.\n"
+    with pytest.raises(CommandError, match="Study has no import 7; manage.py take_back study lists them"):
+        typed("take_back", "study", 7)
+    with pytest.raises(CommandError, match="There is no study 'sea'"):
+        typed("take_back", "sea")
+
+
+# --- an import that was stopped -----------------------------------------------------------------
+@pytest.fixture
+def killed(external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An import that died after its first slice of one assignment."""
+    path = file(tmp_path, VOTES)
+    store, calls = imported_rows.store, []
+
+    def store_once(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return store(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(vote_import, "store", store_once)
+        patch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+        with pytest.raises(KeyboardInterrupt):
+            typed("import_votes", "study", path)
+    assert Vote.objects.count() == 1
+    return path
+
+
+def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed: Path, tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"Of votes\.csv only a part is in Study .* import the same file again"):
+        typed("report", "study")
+    with pytest.raises(CommandError, match="only a part"):
+        typed("export_votes", "study", "--out", tmp_path / "out.csv")
+    with pytest.raises(CommandError, match="only a part"):
+        typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
+    assert "not finished" in typed("take_back", "study")
+
+
+def test_the_same_file_again_completes_it(external: Study, killed: Path) -> None:
+    assert typed("import_votes", "study", killed) == ("study: 3 votes of 1 new annotators imported, 0 stood already.\n")
+    assert external.events.filter(verb="votes imported").count() == 1
+    assert_invariants(external)
+    assert "Votes" in typed("report", "study")
+
+
+def test_or_it_is_taken_back(external: Study, killed: Path) -> None:
+    typed("take_back", "study", Import.objects.get().pk, "--yes")
+    assert not any(model.objects.exists() for model in (Vote, Annotator))
+    assert_invariants(external)
+
+
+def test_what_fails_half_way_is_removed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(state="open", annotation={"overlap": 1})
+    before = counters(study)
+    # People took the last slot after the file was checked.
+    monkeypatch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+    monkeypatch.setattr(vote_import, "_new_votes", lambda study, path, votes: list(votes))
+    with pytest.raises(CommandError, match="line 4: this prompt has all the votes"):
+        typed("import_votes", "study", file(tmp_path, VOTES))
+    assert counters(study) == before
+    assert not any(model.objects.exists() for model in (Vote, Annotator, Import))
+
+
+def test_a_process_whose_import_was_taken_over_leaves_its_rows_alone(external: Study, tmp_path: Path) -> None:
+    path = file(tmp_path, VOTES)
+    rules = current_manifest(external).voting_rules()
+    store = imported_rows.store
+
+    def taken_over(*arguments: Any) -> Any:
+        Import.objects.update(claim="another")
+        return store(*arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(vote_import, "store", taken_over)
+        with pytest.raises(Refused, match="Another process goes on with the import"):
+            import_votes(study=external, path=path, rules=rules, now=timezone.now())
+    assert ImportedAssignment.objects.count() == 3
+
+
+def test_a_study_does_not_close_on_a_part_of_a_file(external: Study, killed: Path) -> None:
+    study = make_study(state="open", slug="live")
+    Import.objects.update(study=study)
+    with pytest.raises(Refused, match="only a part"):
+        close(study=study)
+
+
+# --- scores -------------------------------------------------------------------------------------
+def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
+    study = make_study(state="closed")
+    other = make_study(state="closed", slug="other")  # shows the same image sets
+    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"), "--metric", "m")
+    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n"), "--metric", "m")
+    first, second = Import.objects.all()
+    said = typed("take_back", "study", first.pk, "--yes")
+    assert "  2 scores by m\n  the same scores in the study other" in said
+    assert SetScore.objects.filter(metric="m").count() == 2
+    for one in (study, other):
+        assert one.events.filter(verb="scores taken back", detail__metric="m").count() == 1
+    typed("take_back", "study", second.pk, "--yes")
+    assert not SetScore.objects.filter(metric="m").exists()
+    assert SetScore.objects.count() == 6
+    with pytest.raises(Refused, match="was taken back already"):
+        take_back(source=second)
+
+
+# --- images -------------------------------------------------------------------------------------
+def files_below(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def test_images_are_taken_back_with_their_files_and_can_be_replaced(
+    media_root: Path, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
+    study = make_study(state="ready")
+    assert "study: 3 comparisons wait for images again" in typed("take_back_images", "Alpha")
+    assert GeneratedImage.objects.count() == 12
+    with django_capture_on_commit_callbacks(execute=True):
+        said = typed("take_back_images", "Alpha", "--prompt", "prompt 1", "--yes")
+    assert said.endswith("2 images in 1 set removed.\n")
+    study.refresh_from_db()
+    assert (study.state, study.comparisons.count()) == ("generating", 2)
+    assert study.events.filter(verb="images taken back", detail__images=2).count() == 1
+    assert 'waits for images: "prompt 1" has no images of Alpha' in advance(study)
+    import_sets(study.model_a, ["prompt 1"], 2)
+    advance(study)
+    assert study.comparisons.count() == 3
+    with django_capture_on_commit_callbacks(execute=True):
+        typed("take_back_images", "Alpha", "--yes")
+        typed("take_back_images", "Beta", "--yes")
+    assert not any(model.objects.exists() for model in (GeneratedImage, ImageSet, SetScore))
+    assert files_below(media_root) == []
+
+
+def test_images_of_an_opened_study_stay_and_so_do_those_with_imports(tmp_path: Path) -> None:
+    study = make_study(state="ready")
+    typed("import_votes", "study", file(tmp_path, VOTES))
+    with pytest.raises(CommandError, match="3 sets stayed"):
+        typed("take_back_images", "Alpha", "--yes")
+    typed("take_back", "study", Import.objects.get().pk, "--yes")
+    Study.objects.update(state="open", opened_at=timezone.now())
+    assert "stay, since study was opened" in typed("take_back_images", "Alpha")
+    person = Annotator.objects.create(study=study, kind="open")
+    rules = current_manifest(study).voting_rules()
+    next_assignment(annotator=person, rules=rules, now=timezone.now())
+    assert "stay, since people have voted on images of study" in typed("take_back_images", "Alpha")
+    with pytest.raises(CommandError, match="There are no imported images of Gamma"):
+        typed("take_back_images", "Gamma")
+    assert GeneratedImage.objects.count() == 12
+
+
+# --- studies ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("source", ["external", "images"])
+def test_a_study_is_deleted_with_all_that_is_its_own(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, source: str, reports_root: Path
+) -> None:
+    study = make_study(state="ready", source=source)
+    other = make_study(state="ready", source=source, slug="other")
+    for one in (study, other):
+        typed("import_votes", one.slug, file(tmp_path, VOTES))
+    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"), "--metric", "m")
+    Annotator.objects.create(study=study, kind="personal", label="invited")
+    before = counters(other)
+    said = typed("delete_study", "study")
+    assert "  3 comparisons\n  3 imported votes\n  1 invitation, whose links lead nowhere then\n  2 imports\n" in said
+    assert Study.objects.count() == 2
+    with caplog.at_level(logging.WARNING):
+        assert typed("delete_study", "study", "--yes").endswith("study is deleted.\n")
+    assert any(record.message.startswith("study study (") for record in caplog.records)
+    assert list(Study.objects.all()) == [other]
+    assert counters(other) == before
+    assert Vote.objects.count() == 3
+    assert ImageSet.objects.count() == 6
+    assert SetScore.objects.filter(metric="m").count() == (2 if source == "images" else 0)
+    make_study(state="draft", source=source)
+
+
+def test_a_study_of_people_is_not_deleted() -> None:
+    study = make_study(state="open")
+    with pytest.raises(CommandError, match="is open, so that people may be voting: pause or close it first"):
+        typed("delete_study", "study", "--yes")
+    Study.objects.update(state="paused")
+    assert "Nothing was deleted" in typed("delete_study", "study")
+    person = Annotator.objects.create(study=study, kind="personal")
+    Assignment.objects.create(
+        comparison=study.comparisons.earliest("pk"),
+        annotator=person,
+        state="released",
+        left_model="a",
+        leased_at=timezone.now(),
+    )
+    with pytest.raises(CommandError, match="cannot be deleted: 1 person took part"):
+        typed("delete_study", "study", "--yes")
+    study.refresh_from_db()
+    assert study.state == "paused"
+
+
+def test_a_deletion_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_study(state="closed")
+    call_command("delete_study", "study", stdout=StringIO())
+
+    def stop(*arguments: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("annotation.studies.deletion._remove_row", stop)
+        with pytest.raises(KeyboardInterrupt):
+            typed("delete_study", "study", "--yes")
+    study.refresh_from_db()
+    assert (study.state, study.comparisons.count()) == ("draft", 0)
+    typed("delete_study", "study", "--yes")
+    assert not Study.objects.exists()
+    assert Prompt.objects.count() == 3
