@@ -5,12 +5,13 @@ Nothing is ever unpacked to disk, so names in an archive lead nowhere.
 
 import hashlib
 import json
+import struct
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from generation.refusals import Refused
 
@@ -22,7 +23,20 @@ MOST_BYTES_IN_MEMORY = 2**30  # of one member that is read whole
 _CHUNK = 2**20
 _LEVEL = 6
 # Everything that zipfile raises on bytes that are no zip file, are cut off, encrypted, or packed in an unknown way.
-_DAMAGE = (BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_DAMAGE = (
+    BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    OSError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    ArithmeticError,
+    MemoryError,
+)
+# A bundle of a million votes packs to a tenth; what packs to less than this is made to fill a memory or a disk.
+_MOST_PACKED, _LARGE = 200, 256 * 2**20
 
 Contents = bytes | Iterable[bytes]
 
@@ -81,6 +95,8 @@ class Archive:
         self.sha256 = hashlib.sha256(raw).hexdigest()
         self.index: dict[str, Any] = json.loads(raw)
         self._listed: dict[str, dict[str, Any]] = self.index["members"]
+        if not all(isinstance(entry["sha256"], str) for entry in self._listed.values()):
+            raise ValueError("its index names no hashes")
 
     def read(self, name: str) -> bytes:
         """A member's bytes. Raises Refused where it is missing or too large to be read whole."""
@@ -129,7 +145,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
             yield Archive(file, path)
     except FileNotFoundError as error:
         raise Refused(f"There is no file {path}.") from error
-    except (*_DAMAGE, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (*_DAMAGE, LookupError, TypeError, AttributeError) as error:
         reason = str(error).strip() or type(error).__name__
         raise Refused(f"{path} is damaged or no replay bundle: {reason.splitlines()[0][:200]}.") from error
 
@@ -140,6 +156,11 @@ def _checked_sizes(file: ZipFile, path: Path) -> dict[str, int]:
     sizes = {member.filename: member.file_size for member in members}
     if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_BYTES:
         raise Refused(f"{path} unpacks to more than {MOST_MEMBERS:,} files or {MOST_BYTES:,} bytes; it was not read.")
+    packed = sum(member.compress_size for member in members)
+    if sum(sizes.values()) > max(_LARGE, _MOST_PACKED * packed):
+        raise Refused(f"{path} unpacks to more than {_MOST_PACKED} times its size; it was not read.")
+    if any(member.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for member in members):
+        raise Refused(f"{path} is packed in another way than bundles are; it was not read.")
     if len(sizes) < len(members):
         raise Refused(f"{path} holds two members of one name; it was not read.")
     return sizes

@@ -9,15 +9,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
 from annotation.models import ManifestVersion, ReplayBundle, Study
+from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.archive import INDEX, Archive, Contents, Entries, canonical_json, open_archive, write_archive
+from annotation.reports.bundle_validation import validate
 from annotation.reports.document import as_document
 from annotation.reports.embedding_files import Rescored, embedding_files, encoders_of, rescored
 from annotation.reports.gathering import gather
 from annotation.reports.making import GATHERING
 from annotation.reports.progress import Progress, silent
+from annotation.reports.report import build_report
 from annotation.reports.study_data import ManifestRow, StudyData
 from annotation.reports.study_files import from_files, to_files
 from annotation.studies.current import current_manifest
@@ -98,11 +99,26 @@ def replay(path: Path) -> Replay:
         _refuse_changed(archive)
         try:
             data = _data(archive)
+            validate(data)
             again = _rescored(archive, data)
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
-            reason = str(error).splitlines()[0][:200]
-            raise Refused(f"{path} does not hold what this version of the program reads: {reason}.") from error
-        return Replay(data, archive.sha256, len(archive.names), archive.index.get("replaces") or "", again)
+        except Refused:
+            raise
+        except Exception as error:  # a foreign file: its hashes may be computed anew, and anything may stand in it
+            raise Refused(f"{path} does not hold what this version of the program reads: {_reason(error)}.") from error
+        return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again)
+
+
+def replayed_report(found: Replay, path: Path) -> AgreementReport:
+    """The report of a bundle. Raises Refused if it cannot be computed: that is the file's fault, not a formula's."""
+    try:
+        return build_report(found.data)
+    except Exception as error:  # numbers that are each possible may contradict each other in ways that nobody listed
+        raise Refused(f"{path} holds data that no report can be made from: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    named = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return (named.strip() or type(error).__name__).splitlines()[0][:200]
 
 
 # --- writing ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from datetime import datetime
+from math import prod
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
@@ -125,22 +126,65 @@ def _restored(value: Any, kind: Any, sources: _Sources) -> Any:
     if kind is Manifest:
         return sources.manifest
     if origin in (UnionType, Union):
-        (kind,) = [option for option in get_args(kind) if option is not NoneType]
-        return None if value is None else _restored(value, kind, sources)
+        return None if value is None else _restored(value, _without_none(kind), sources)
     if origin is np.ndarray:
-        return np.load(io.BytesIO(sources.read(value[_ARRAY])), allow_pickle=False)
+        return _of_type(_array(sources.read(value[_ARRAY])), kind)
     if origin is tuple:
         return tuple(_restored(item, get_args(kind)[0], sources) for item in value)
     if origin is dict:
         return {name: _restored(item, get_args(kind)[1], sources) for name, item in value.items()}
     if is_dataclass(kind):
         return _restored_dataclass(value, kind, sources)
-    return datetime.fromisoformat(value) if kind is datetime else value
+    return _moment(value) if kind is datetime else _plain_value(value, kind)
+
+
+def _moment(value: Any) -> datetime:
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError(f"{value!r} has no time zone")
+    return moment
+
+
+def _plain_value(value: Any, kind: Any) -> Any:
+    """A value of JSON, if it is of the kind that the data hold there; true and false are no numbers."""
+    if kind is not Any and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
+        raise TypeError(f"{str(value)[:100]!r} stands where a value of type {kind.__name__} belongs")
+    return value
+
+
+def _array(raw: bytes) -> NDArray[Any]:
+    """The array of a .npy file that `_npy` wrote; looked at before anything as large as its head says is made."""
+    source = io.BytesIO(raw)
+    if np.lib.format.read_magic(source) != (1, 0):
+        raise ValueError("an array is of another version of the format")
+    shape, is_fortran, dtype = np.lib.format.read_array_header_1_0(source)
+    if is_fortran or dtype.hasobject or prod(shape) * dtype.itemsize != len(raw) - source.tell():
+        raise ValueError("an array is not as large as it says")
+    return np.frombuffer(raw, dtype, offset=source.tell()).reshape(shape).copy()
+
+
+def _of_type(array: NDArray[Any], kind: Any) -> NDArray[Any]:
+    """The array, if its values are of the type that the hint names."""
+    (wanted,) = get_args(get_args(kind)[1])
+    if array.dtype != np.dtype(wanted):
+        raise TypeError(f"numbers of type {array.dtype} stand where {np.dtype(wanted)} belongs")
+    return array
+
+
+def _without_none(kind: Any) -> Any:
+    """The type of a value that may be None, without that."""
+    if get_origin(kind) not in (UnionType, Union):
+        return kind
+    (kind,) = [option for option in get_args(kind) if option is not NoneType]
+    return kind
 
 
 def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> Any:
     columns = _read_csv(sources.read(value[_TABLE]), value[_COLUMNS]) if _TABLE in value else {}
     hints = get_type_hints(kind)
+    for name, column in columns.items():
+        if isinstance(column, np.ndarray):
+            _of_type(column, _without_none(hints[name]))
     rest = {f.name: value[f.name] for f in fields(kind) if f.name not in columns}
     return kind(**columns, **{name: _restored(item, hints[name], sources) for name, item in rest.items()})
 

@@ -7,13 +7,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.bundle import Replay, replay, write_bundle
+from annotation.reports.bundle import Replay, replay, replayed_report, write_bundle
 from annotation.reports.downloads import text_of
 from annotation.reports.files import whole_file
 from annotation.reports.making import make_report
 from annotation.reports.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.rendering import FORMATS
-from annotation.reports.report import build_report
 from generation.refusals import Refused
 
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
@@ -95,7 +94,7 @@ class Command(BaseCommand):
         stream = self.stdout if options["out"] else self.stderr
         for line in _verdict(found):
             stream.write(line)
-        return build_report(found.data)
+        return replayed_report(found, options["from_bundle"])
 
 
 def _text(report: AgreementReport, report_format: str, study: Study | None) -> str:
