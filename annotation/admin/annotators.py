@@ -65,7 +65,7 @@ class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
         """The state in words; of one who is still to be invited, none."""
         if not annotator.pk:
             return "–"
-        return annotator.situation(study_state=annotator.study.state, has_voted=self.votes(annotator) > 0)
+        return annotator.situation(is_over=annotator.study.is_over, has_voted=self.votes(annotator) > 0)
 
     @admin.display(description="votes")
     def votes(self, annotator: Annotator) -> int:

@@ -139,11 +139,10 @@ class StudyAdmin(ReadOnlyAdmin):
     def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
         """What can be done to the study in its state, by whoever may."""
         may_act = self._may_act(request)
-        is_closed = study.state == Study.State.CLOSED
         return {
             "verbs": verbs_for(study) if may_act else [],
             "drop_seed_form": DropSeedForm() if may_act and lifecycle.may_drop_seeds(study) else None,
-            "may_amend": may_act and not is_closed,
+            "may_amend": may_act and not study.is_over,
         }
 
     def add_view(

@@ -100,13 +100,12 @@ class Annotator(models.Model):
         """Whether no person stands behind the votes."""
         return self.kind == self.Kind.SIMULATED
 
-    def situation(self, *, study_state: str, has_voted: bool) -> str:
-        """The state in words: an invitation alone is no part in the study, and in a closed study nobody is active."""
+    def situation(self, *, is_over: bool, has_voted: bool) -> str:
+        """The state in words: an invitation alone is no part in the study; once the voting is over nobody is active."""
         if self.state != self.State.ACTIVE:
             return self.get_state_display()
         if self.kind == self.Kind.IMPORTED:
             return "Votes imported"
-        is_over = study_state == Study.State.CLOSED
         if self.kind == self.Kind.PERSONAL and not (has_voted or self.welcomed_at or self.instructions_read_at):
             return "Never came" if is_over else "Invited"
         return "Not finished" if is_over else "Active"

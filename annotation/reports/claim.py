@@ -2,6 +2,7 @@
 
 from annotation.reports.agreement_report import Counts, Results, StudyFacts
 from annotation.reports.numbers import interval, p_value, percent
+from annotation.reports.reservations import reservations
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.leave_one_out import Compared
@@ -14,12 +15,13 @@ TIE_RULES = {
 
 
 def sentence(*, study: StudyFacts, counts: Counts, results: Results) -> str:
-    """The claim line: agreement, baseline, tie rule, votes and exclusions. It says what was not shown, too."""
+    """The claim line: agreement, baseline, tie rule, doubts, votes and exclusions. It says what was not shown, too."""
     parts = [
         _agreement(results.agreement.headline, results.agreement.endpoint, study=study, counts=counts),
         _baseline(results.baseline, study=study),
         _one_against_the_others(results.leave_one_out.by_comparison) if counts.analysed_comparisons else "",
-        _votes(counts),
+        *(reservations(study=study, results=results) if counts.analysed_comparisons else ()),
+        _votes(counts, results),
     ]
     interim = "Interim: " if study.is_interim else ""
     return interim + "; ".join(part for part in parts if part) + "."
@@ -82,12 +84,19 @@ def _one_against_the_others(compared: Compared) -> str:
     )
 
 
-def _votes(counts: Counts) -> str:
+def _votes(counts: Counts, results: Results) -> str:
     if not counts.votes:
         return "no votes"
-    excluded = f"{counts.excluded_votes} excluded" if counts.excluded_votes else "none excluded"
     voters = f"{counts.annotators} {'annotator' if counts.annotators == 1 else 'annotators'}"
     if counts.simulated_annotators:
         share = "all" if counts.simulated_annotators == counts.annotators else counts.simulated_annotators
         voters += f", {share} of them simulated"
-    return f"{counts.votes} votes by {voters}, {excluded}"
+    votes = "1 vote" if counts.votes == 1 else f"{counts.votes} votes"
+    return f"{votes} by {voters}, {_excluded(counts, results.agreement.with_excluded_votes)}"
+
+
+def _excluded(counts: Counts, with_them: Estimate | None) -> str:
+    if not counts.excluded_votes:
+        return "none excluded"
+    turned = f" (with them {percent(with_them.value)})" if with_them and with_them.value is not None else ""
+    return f"{counts.excluded_votes} excluded{turned}"

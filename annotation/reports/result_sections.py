@@ -14,6 +14,7 @@ from annotation.reports.parts.power import power_section
 from annotation.reports.parts.sensitivity import sensitivity_section
 from annotation.reports.parts.voters import voter_figures, voter_table, votes_figures
 from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
+from annotation.reports.reservations import beyond_chance, side_mattered
 from scoring.statistics.estimate import Estimate
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
@@ -130,9 +131,9 @@ def _reliability(found: Results) -> Section:
 
 def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
     """Said where the votes could as well be noise: then no agreement with their majority means much."""
-    if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
+    how = beyond_chance(alpha)
+    if not how:
         return ()
-    how = "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
     return (
         f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric meets "
         "them then says little about the metric.",
@@ -189,7 +190,9 @@ def _bias(report: AgreementReport, found: Results) -> Section:
         significance_row("All votes against one half", position.pooled_test),
         coefficient_row("Krippendorff's alpha of sides", bias.side_coding_alpha, remark="near 0 where sides are drawn"),
     )
-    return Section("bias", "Bias", (text,), rows, tables, figures)
+    mattered = side_mattered(bias, level=report.study.level)
+    texts = (text, f"{mattered[0].upper()}{mattered[1:]}.") if mattered else (text,)
+    return Section("bias", "Bias", texts, rows, tables, figures)
 
 
 def comparison_section(study: StudyFacts, found: Results) -> Section:

@@ -46,8 +46,8 @@ class Reported:
     @property
     def standing(self) -> str:
         """What holds now, in words."""
-        if self.comparison.study.state == Study.State.CLOSED:
-            return "The study is closed: nobody gets it any more."
+        if self.comparison.study.is_over:
+            return "The voting is over: nobody gets it any more."
         if self.comparison.parked_at is None:
             return f"Given out until {REPORTERS_THAT_PARK} have reported it." if self.is_waiting else "Given out."
         return "Stopped: nobody gets it until you decide." if self.is_waiting else "Set aside: nobody gets it."

@@ -45,6 +45,7 @@ def studies(request: HttpRequest) -> HttpResponse:
     own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
     vote_count = Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0)
     rows = Study.objects.select_related("model_a", "model_b").annotate(vote_count=vote_count)
+    rows = rows.order_by("-created_at", "-pk")
     return render(request, "web/researcher/studies.html", {"studies": rows})
 
 
@@ -78,7 +79,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [
-            (one, one.situation(study_state=study.state, has_voted=one.vote_count > 0))
+            (one, one.situation(is_over=study.is_over, has_voted=one.vote_count > 0))
             for one in listed[:MOST_ANNOTATORS_LISTED]
         ],
         "people_count": people.count(),

@@ -27,7 +27,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count and print."""
-        studies = Study.objects.order_by("created_at")
+        studies = Study.objects.order_by("created_at", "pk")
         if options["study"]:
             studies = studies.filter(slug=options["study"])
             if not studies:

@@ -1,8 +1,16 @@
-import pytest
+import html
+from dataclasses import replace
 
-from annotation.models import Study
+import pytest
+from django.utils import timezone
+
+from annotation.models import Study, Vote
 from annotation.reports.gathering import gather
+from annotation.reports.rendering import FORMATS, render
 from annotation.reports.report import SEALED_CLAIM, build_report
+from annotation.reports.reservations import reservations
+from scoring.statistics.bias import PositionBias
+from scoring.statistics.estimate import Estimate, SignificanceTest
 from tests.annotation.reports.studies import Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
@@ -58,3 +66,56 @@ def test_the_primary_endpoint_is_the_headline(endpoint: str, wording: str) -> No
     votes = [["A"], ["A"], ["tie"], ["B"]]
     scores = [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (1.0, 2.0)]
     assert wording in claim_of(Plan(votes, scores, manifest={"analysis": {"primary_endpoint": endpoint}}))
+
+
+NOISE = [["A", "B", "A"], ["B", "A", "B"], ["A", "A", "B"], ["B", "B", "A"]] * 3
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: str) -> None:
+    plan = Plan(NOISE, [(2.0, 1.0), (1.0, 2.0)] * 6)
+    study, manifest = make_study(plan)
+    report = build_report(gather(study, manifest=manifest))
+    said = "annotators agree no more than by chance (Krippendorff"
+    assert said in report.claim
+    assert said in " ".join(html.unescape(render(report, name)).split())
+
+
+def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
+    plan = crossed([[5, 1], [1, 5]])
+    plan.manifest = {"sealed": False}
+    study, manifest = make_study(plan)
+    report = build_report(gather(study, manifest=manifest))
+    assert report.results is not None
+    assert "not sealed: results could be seen while votes came in" in report.claim
+    biased = SignificanceTest(9.0, 0.0004, 6, "paired t")
+    share = Estimate(0.8, 0.7, 0.9, 0.95, 6, "t")
+    position = PositionBias(share, biased, biased, share, biased)
+    alpha = replace(report.results.reliability.alpha, value=0.1, low=-0.1, high=0.3)
+    results = replace(
+        report.results,
+        bias=replace(report.results.bias, position=position),
+        reliability=replace(report.results.reliability, alpha=alpha),
+        image_noise=replace(report.results.image_noise, images=8, doubtful=3, comparisons=12),
+    )
+    said = reservations(study=report.study, results=results)
+    assert [clause.partition(" ")[0] for clause in said] == ["annotators", "the", "other", "not"]
+    assert "are not shown to agree more than by chance" in said[0]
+    assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
+    assert "3 of the metric's 12 winners" in said[2]
+    text = render(replace(report, results=results), "txt")
+    assert "are not shown to agree more than by chance" in text
+    assert "The side mattered: left was chosen in 80.0 %" in text
+    assert not [
+        clause for clause in reservations(study=report.study, results=report.results) if "not sealed" not in clause
+    ]
+
+
+def test_the_claim_says_what_excluded_votes_would_have_made_of_it() -> None:
+    study, manifest = make_study(crossed([[5, 1], [1, 5]]))
+    annotator = study.annotators.first()
+    Vote.objects.filter(assignment__annotator=annotator).update(
+        excluded_at=timezone.now(), exclusion_reason="always the same side"
+    )
+    report = build_report(gather(study, manifest=manifest))
+    assert report.claim.endswith("12 excluded (with them 83.3 %).")

@@ -82,6 +82,14 @@ def test_a_closed_study_says_of_nobody_that_they_are_at_it(researcher: Client, p
     assert not re.search(r"personal\s+active", text)
 
 
+def test_the_newest_study_stands_first_and_equal_ones_keep_an_order(researcher: Client) -> None:
+    for name in ("first", "second", "third"):
+        make_study(slug=name, state="draft")
+    Study.objects.filter(slug__in=("second", "third")).update(created_at=timezone.now())
+    page = researcher.get("/studies/").content.decode()
+    assert re.findall(r'<a href="/studies/(first|second|third)/"', page) == ["third", "second", "first"]
+
+
 def test_strangers_are_led_to_the_login_and_outsiders_find_nothing(outsider: Client) -> None:
     study = make_study()
     for address in addresses(study):
