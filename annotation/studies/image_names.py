@@ -59,5 +59,5 @@ def _with_near(name: str, known: Collection[str]) -> str:
 
 def _near(name: str, known: Iterable[str]) -> str:
     wanted, by_key = same_prompts.key(name), {same_prompts.key(one): one for one in known}
-    found = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=1, cutoff=0.8)
+    found = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=1)
     return by_key[found[0]] if found else ""
