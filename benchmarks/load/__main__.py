@@ -4,6 +4,7 @@
     python -m benchmarks.load --database sqlite --run-out            60 comparisons, 50 annotators, to the end
     python -m benchmarks.load --database postgresql --kill           kill -9 in the middle: web, database, Redis
     python -m benchmarks.load --database sqlite --stored 1000,10000000   the same beside so many stored votes
+    python -m benchmarks.load --annotators 50 --slow-clients 200     once without and once beside so many slow clients
 
 Every simulated annotator is always busy with one request: the vote, whose answer brings the next comparison. The
 servers are private to the run and durable (`synchronous=FULL`, `fsync` and `synchronous_commit` on).
@@ -45,6 +46,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--warm-up", type=float, default=5)
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--stored", type=numbers, default=[0], help="Synthetic votes stored beside the study.")
+    parser.add_argument("--slow-clients", type=int, default=0)
     parser.add_argument("--run-out", action="store_true")
     parser.add_argument("--kill", action="store_true")
     return parser.parse_args()
@@ -80,6 +82,10 @@ def measure(installation: Deployment, options: argparse.Namespace) -> Iterator[b
                 slug = f"load-{stored}-{comparisons}-{count}"
                 print(f"{comparisons} comparisons, {stored} votes stored before, {count} annotators", flush=True)
                 yield _run(installation, options, slug=slug, comparisons=comparisons, count=count)
+                if slow := options.slow_clients:
+                    print(f"the same beside {slow} slow clients", flush=True)
+                    slug += "-slow"
+                    yield _run(installation, options, slug=slug, comparisons=comparisons, count=count, slow=slow)
 
 
 def run_out(installation: Deployment, options: argparse.Namespace) -> Iterator[bool]:
@@ -117,10 +123,11 @@ def _run(
     count: int,
     blow: Callable[[], None] | None = None,
     is_to_the_end: bool = False,
+    slow: int = 0,
 ) -> bool:
     from django.db import connection
 
-    from benchmarks.load import crowd, studies, verification
+    from benchmarks.load import crowd, slow_clients, studies, verification
 
     study = studies.open_study(slug=slug, comparisons=comparisons, overlap=options.overlap)
     tokens = studies.annotators(study, count)
@@ -129,9 +136,12 @@ def _run(
     own, began = time.process_time(), time.monotonic()
 
     async def work() -> crowd.Tally:
+        hanging = asyncio.create_task(slow_clients.hang(installation.port, slow))
         voting = crowd.vote(tokens, installation.port, warm_up=options.warm_up, seconds=options.seconds)
         if blow is None:
-            return await voting
+            result = await voting
+            hanging.cancel()
+            return result
         falling = asyncio.to_thread(_after, options.warm_up + options.seconds / 3, blow)
         return (await asyncio.gather(voting, falling))[0]
 
