@@ -1,5 +1,6 @@
 """The Celery application: its settings are the CELERY_ names of config.settings."""
 
+import logging
 import os
 import warnings
 from pathlib import Path
@@ -16,6 +17,7 @@ TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
 # Said to whoever is root, because of pickled messages; ours are JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+logger = logging.getLogger(__name__)
 app = Celery("semblance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
@@ -25,5 +27,8 @@ app.autodiscover_tasks()
 def leave_sign_of_life(sender: Any, **_: object) -> None:
     """Touch var/alive/<queue>@<host>: the event loop turns and reaches the broker. Health checks look at its age."""
     folder = Path(settings.VAR_DIR) / "alive"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / sender.eventer.hostname).touch()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / sender.eventer.hostname).touch()
+    except OSError as error:  # the file grows old, and the health check says it
+        logger.error("%s cannot be written to: %s", folder, error.strerror)

@@ -28,7 +28,7 @@ POSTGRESQL_DISK = ("53100", "58030")
 POSTGRESQL_AWAY = ("08", "53", "57", "58", "40", "25006", "55P03")
 # By name: the settings import this module, before Django's database layer may be, and not all machines have Redis.
 DJANGO = {"django.OperationalError", "django.InterfaceError", "django.InternalError"}
-NAMED = DJANGO | {"redis.ConnectionError", "redis.TimeoutError", "kombu.OperationalError"}
+NAMED = DJANGO | {"redis.RedisError", "kombu.OperationalError"}
 LOG_SECONDS = 10
 
 

@@ -166,9 +166,14 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed task is not sent again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# A page that sends a message tries once more at once, then leaves it to the tick: a row waits for it.
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+REDIS_SECONDS = {"socket_connect_timeout": 2, "socket_timeout": 5}  # a thread waits no longer for one that is away
 if CELERY_BROKER_URL.startswith("redis"):
-    # Longer than any task: a message is not given out again while its task still runs.
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 8 * 3600}
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "visibility_timeout": 8 * 3600,  # longer than any task: no message is given out again while its task runs
+        **REDIS_SECONDS,
+    }
 CELERY_WORKER_POOL_START_METHOD = "spawn"  # CUDA does not survive a fork
 CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 20  # below stop_grace_period in docker-compose.yml
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -188,6 +193,7 @@ elif CELERY_BROKER_URL.startswith("redis"):
             "BACKEND": "django.core.cache.backends.redis.RedisCache",
             "LOCATION": CELERY_BROKER_URL,
             "KEY_PREFIX": "semblance",
+            "OPTIONS": REDIS_SECONDS,
         }
     }
 else:

@@ -3,17 +3,20 @@
 import errno
 import logging
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
 import pytest
 import redis
 from django.conf import settings
+from django.core.cache.backends.redis import RedisCache
 from django.db import DataError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
@@ -22,6 +25,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 from pytest_django.fixtures import Settings
 
 from config import outages, urls
+from config.celery import leave_sign_of_life
 from config.outages import DATABASE, DISK, QUEUE, outage
 from config.postgresql.breaker import Breaker
 
@@ -243,3 +247,25 @@ def test_no_vote_is_stored_without_the_lock_file(tmp_path: Path, monkeypatch: py
     for _ in range(2):
         with pytest.raises(OSError, match="Read-only"), writer():
             pytest.fail("came in without the lock")
+
+
+def test_a_cache_that_accepts_and_never_answers_keeps_nobody_waiting() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        with pytest.raises(redis.TimeoutError):
+            RedisCache(url, {"OPTIONS": {"socket_timeout": 0.2}}).add("tries", 1)
+
+
+def test_every_wait_for_redis_has_an_end(tmp_path: Path) -> None:
+    said = "from django.conf import settings as s; print(s.CELERY_BROKER_TRANSPORT_OPTIONS, s.CACHES['default'])"
+    ended = run_manage(tmp_path, "shell", "-c", said, CELERY_BROKER_URL="redis://127.0.0.1:1/0")
+    assert ended.stdout.count("socket_connect_timeout") == ended.stdout.count("socket_timeout") == 2
+
+
+def test_a_worker_whose_folder_is_full_goes_on(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.VAR_DIR = tmp_path / "file" / "var"
+    (tmp_path / "file").touch()
+    leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname="gpu@here")))
+    assert [record.getMessage().partition(" cannot")[0] for record in caplog.records] == [f"{settings.VAR_DIR}/alive"]
