@@ -31,10 +31,11 @@ LIVE = 0.6  # of the small studies take votes; the others are closed
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """The studies that the pages are measured with."""
+    """The studies to measure with. judged: open, with a tenth of the votes; closing it judges its annotators."""
 
     open: Study
     voted: Study
+    judged: Study
     small: Study
 
 
@@ -48,8 +49,12 @@ def fill(size: Size) -> Laboratory:
     Annotator.objects.bulk_create(Annotator(study=large, kind="personal", label="invited") for _ in range(500))
     voted = studies.store_votes(slug="voted", comparisons=size.comparisons, count=size.votes)
     studies.store_scores(voted, with_embeddings=True)
+    judged = studies.store_votes(
+        slug="judged", comparisons=size.comparisons // 10, count=size.votes // 10, quality=QUALITY
+    )
+    Study.objects.filter(pk=judged.pk).update(state="open", closed_at=None)
     studies.analyse()
-    return Laboratory(large, voted, small[0])
+    return Laboratory(large, voted, judged, small[0])
 
 
 def _small_studies(size: Size) -> Iterator[Study]:

@@ -7,7 +7,7 @@ from itertools import cycle, islice
 from benchmarks.load.crowd import Line
 from benchmarks.load.deployment import HOST
 
-SECONDS_TO_READ = 2.0  # between two pages of one person
+SECONDS_TO_READ = 5.0  # between two pages of one person
 PATIENCE_SECONDS = 60.0
 
 

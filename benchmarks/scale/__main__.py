@@ -1,0 +1,192 @@
+"""What Semblance costs in a laboratory that has grown: every page and command, and the votes beside other work.
+
+    python -m benchmarks.scale                           SQLite, 505 studies, a million votes; some minutes to fill
+    python -m benchmarks.scale --database postgresql     the same on a PostgreSQL of its own
+    python -m benchmarks.scale --quick                   a tenth of it
+
+Pages and commands run in this process: their queries, the time of a process that sees them first, and the median of
+later looks. Then the server runs as production runs it, and a crowd votes: alone, while ten people of the staff read
+page after page, and while something large is written. Goals: no page over 300 ms, votes fall by less than 10 %,
+and no vote waits for a transaction of over 0.2 s.
+"""
+
+import argparse
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+import django
+
+from benchmarks.load.deployment import Deployment, deployment
+
+if TYPE_CHECKING:
+    from benchmarks.load.crowd import Tally
+    from benchmarks.scale.laboratory import Laboratory, Size
+
+PEOPLE = 10
+Work = Callable[[], object]
+
+
+def parse() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
+    parser.add_argument("--quick", action="store_true", help="A smaller laboratory and shorter runs.")
+    parser.add_argument("--processes", type=int, default=2, help="Web processes; 2 as shipped.")
+    parser.add_argument("--annotators", type=int, default=50)
+    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--times", type=int, default=7, help="Looks at each page.")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Fill, look, vote."""
+    options = parse()
+    with deployment(database=options.database, processes=options.processes) as installation:
+        os.environ.update(installation.environment)
+        django.setup()
+        from benchmarks.scale import laboratory, pages
+
+        size = laboratory.QUICK if options.quick else laboratory.FULL
+        began_at = time.monotonic()
+        lab = laboratory.fill(size)
+        print(f"{options.database}, {os.cpu_count()} cores: filled in {time.monotonic() - began_at:.0f} s", flush=True)
+        for measured in pages.look_at_everything(lab, times=2 if options.quick else options.times):
+            print(measured, flush=True)
+        installation.start()
+        try:
+            vote_beside_everything(installation, lab, size, options)
+        finally:
+            installation.end()
+
+
+def vote_beside_everything(
+    installation: Deployment, lab: "Laboratory", size: "Size", options: argparse.Namespace
+) -> None:
+    """Alone first and last, since a machine's speed varies; in between beside readers and writers."""
+    from benchmarks.scale.pages import addresses
+
+    seconds = 8.0 if options.quick else options.seconds
+    crowd = partial(_vote, installation, size, annotators=options.annotators, seconds=seconds)
+    pages = list(addresses(lab).values())
+    alone = [_say("alone", crowd())]
+    looked_at: list[float] = []
+    beside = [_say(f"{PEOPLE} people look", crowd(pages=pages, looked_at=looked_at))]
+    print(f"    their {len(looked_at)} pages: median {1000 * median(looked_at):.0f} ms", flush=True)
+    alone.append(_say("alone", crowd()))
+    beside.append(_say(f"{PEOPLE} people look", crowd(pages=pages, looked_at=looked_at)))
+    alone.append(_say("alone", crowd()))
+    print(f"  with {PEOPLE} people looking, votes a second change by {sum(beside) / 2 / (sum(alone) / 3) - 1:+.0%}")
+    for name, work in _works(installation, lab, size).items():
+        _say(name, crowd(work=work))
+
+
+def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[str, Work]:
+    """Large things that are written, each in a process of its own or in this one."""
+    from annotation.studies.amendments import amend
+    from annotation.studies.current import current_manifest
+    from annotation.studies.lifecycle import advance, close
+    from annotation.studies.manifest import Manifest, document
+
+    file = Path(installation.environment["SEMBLANCE_VAR"], "external.toml")
+    prompts = "\n".join(f'  "an external prompt {number}",' for number in range(size.comparisons))
+    file.write_text(
+        'name = "External"\nsource = "external"\n[models.a]\nname = "Elsewhere A"\n[models.b]\nname = "Elsewhere B"\n'
+        f"[prompts]\nlist = [\n{prompts}\n]\n"
+    )
+    plan = document(current_manifest(lab.open))
+    plan["annotation"]["overlap"] += 1
+    raised = Manifest.model_validate(plan)
+
+    def closing() -> None:
+        close(study=lab.judged)
+        advance(lab.judged)
+
+    return {
+        f"an external study of {size.comparisons} prompts is made": partial(
+            installation.manage, "create_study", str(file)
+        ),
+        f"the overlap of {size.comparisons} comparisons is raised": partial(
+            amend, study=lab.open, manifest=raised, reason="A benchmark."
+        ),
+        f"a study of {size.votes // 10} votes is closed": closing,
+    }
+
+
+def _vote(
+    installation: Deployment,
+    size: "Size",
+    *,
+    annotators: int,
+    seconds: float,
+    pages: list[str] | None = None,
+    looked_at: list[float] | None = None,
+    work: Work | None = None,
+) -> "tuple[Tally, float]":
+    """What the crowd saw, and the seconds that the work took; people look at `pages` from the beginning."""
+    from django.contrib.auth.models import User
+    from django.db import connection
+    from django.test import Client
+
+    from benchmarks.load import crowd, studies
+    from benchmarks.scale import people
+
+    study = studies.open_study(slug=f"crowd-{time.monotonic_ns()}", comparisons=size.comparisons, overlap=5)
+    tokens = studies.annotators(study, annotators)
+    client = Client()
+    client.force_login(User.objects.get(username="researcher"))
+    cookie = client.cookies["sessionid"].value
+    connection.close()
+
+    async def everything() -> "tuple[Tally, float]":
+        warm_up = 3.0
+        voting = crowd.vote(tokens, installation.port, warm_up=warm_up, seconds=seconds)
+        until = time.monotonic() + warm_up + seconds
+        if pages and looked_at is not None:
+            looking = people.look(cookie, pages, installation.port, people=PEOPLE, until=until)
+            tally, found = await asyncio.gather(voting, looking)
+            looked_at.extend(found)
+            return tally, 0.0
+        if work:
+            return await asyncio.gather(voting, asyncio.to_thread(_timed, work, warm_up + 1))
+        return await voting, 0.0
+
+    return asyncio.run(everything())
+
+
+def _timed(work: Work, after: float) -> float:
+    """Do it, some seconds from now, in a thread whose connection ends with it; the seconds it took."""
+    from django.db import connection
+
+    time.sleep(after)
+    began_at = time.monotonic()
+    try:
+        work()
+    finally:
+        connection.close()
+    return time.monotonic() - began_at
+
+
+def _say(name: str, seen: "tuple[Tally, float]") -> float:
+    """Print one line; the votes a second."""
+    tally, took = seen
+    cycles = sorted(tally.cycles)
+    rate = len(cycles) / (tally.window[1] - tally.window[0])
+    waits = " / ".join(f"{1000 * cycles[int(share * (len(cycles) - 1))]:.0f}" for share in (0.5, 0.95, 1))
+    errors = ", ".join(f"{count} times {error}" for error, count in tally.errors.items())
+    print(
+        f"  {name:52} {rate:5.0f} votes/s, cycle p50 / p95 / longest {waits} ms"
+        + (f"; it took {took:.1f} s" if took else "")
+        + (f"; ERRORS: {errors}" if errors else ""),
+        flush=True,
+    )
+    return rate
+
+
+if __name__ == "__main__":
+    main()
