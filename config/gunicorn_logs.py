@@ -1,16 +1,28 @@
 """gunicorn's own lines, which do not pass through Django's logging: the same credentials are left out."""
 
 import logging
+import re
 from typing import Any
+from urllib.parse import unquote
 
 from gunicorn.glogging import Logger
 
-from config.logs import redact
+from config.logs import redact, route_of_path
+
+_PATH = re.compile(r"(?:(?<=[\s'\"])|^)/[^\s'\"]*")
+
+
+def _with_routes(text: str) -> str:
+    """The text with the route of each path: a path that leads nowhere may be a link with one letter too many."""
+    return _PATH.sub(lambda path: route_of_path(unquote(path.group().partition("?")[0])), text)
 
 
 class _Redacting(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), None
+        message = record.getMessage()
+        if message.startswith("Invalid request"):  # then it quotes what was sent, which may be anything
+            message = re.split("['\"]", message, maxsplit=1)[0].rstrip(": ")
+        record.msg, record.args = redact(_with_routes(message)), None
         if record.exc_info:
             record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
         return True

@@ -11,6 +11,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import structlog
+from django.apps import apps
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
@@ -27,20 +28,27 @@ CREDENTIAL_PREFIXES = (
 CREDENTIAL_NAMES = frozenset({"token", "open_link_token", "key", "uidb36"})  # parameters of routes
 SECRET_FIELDS = re.compile(r"code|token|password|ids", re.IGNORECASE)  # of a form that was sent
 SHORTEST_SECRET = 6  # below it a value is a word of the language
-_IN_PATH = re.compile(rf"(/(?:{'|'.join(CREDENTIAL_PREFIXES)})/)[^/\s\"'?#<>\\]+", re.IGNORECASE)
+_SLASH = "(?:/|%2f)+"
+_IN_PATH = re.compile(
+    rf"({_SLASH}(?:{'|'.join(CREDENTIAL_PREFIXES).replace('/', _SLASH)}){_SLASH})[^/\s\"'?#<>\\%]+", re.IGNORECASE
+)
 _QUERY = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
 _FIRST_SEGMENT = re.compile(r"/[a-z]{1,12}/")
 _REQUEST: ContextVar[HttpRequest | None] = ContextVar("request of this thread", default=None)
 
 
 def route_of(request: HttpRequest) -> str:
-    """The address that was asked for, as its pattern; of an unknown one no more than a known kind of beginning."""
+    """The address that was asked for, as its pattern."""
+    return f"/{request.resolver_match.route}" if request.resolver_match else route_of_path(request.path_info)
+
+
+def route_of_path(path: str) -> str:
+    """The pattern of a path; of an unknown one no more than a known kind of beginning."""
     try:
-        match = request.resolver_match or resolve(request.path_info)
+        return f"/{resolve(path).route}" if apps.ready else "/…"
     except Resolver404:
-        beginning = _FIRST_SEGMENT.match(request.path_info)
+        beginning = _FIRST_SEGMENT.match(path)
         return f"{beginning.group() if beginning else '/'}…"
-    return f"/{match.route}"
 
 
 def redact(text: str, request: HttpRequest | None = None) -> str:

@@ -187,6 +187,7 @@ def test_every_address_with_a_credential_is_known_to_the_redaction() -> None:
         prefix = route.replace("^", "").partition("<")[0].partition("(?P")[0]
         assert redact(f"GET {prefix}SECRET/more") == f"GET {prefix}…/more", route
     assert redact(reverse("image", args=["SECRET", "grid"])) == "/i/…"
+    assert redact("?next=/a/SECRET/ //a//SECRET /A%2FSECRET%2fx") == "?… //a//… /A%2F…%2fx"
 
 
 def test_gunicorn_s_own_lines_hold_no_credential() -> None:
@@ -208,8 +209,14 @@ def test_gunicorn_s_own_lines_hold_no_credential() -> None:
         raise ValueError(f"Invalid HTTP request line: 'GET {link}/'")
     except ValueError:
         log.exception("Error handling request %s", f"{link}/?PROLIFIC_PID={PERSON}")
+    for place in ("/a//secrettoken/", "/a%2Fsecrettoken/", "/resume/secrettoken", "/secrettoken", "//a/secrettoken/"):
+        log.debug("%s %s", "GET", place)
+    log.warning("Invalid request from ip=1.2.3.4: Invalid HTTP header name: 'Referer secrettoken'")
+    log.info("Listening at: %s (%s)", "http://127.0.0.1:8000", 1)
     text = written.getvalue()
-    assert "GET /a/…/?… HTTP/1.1" in text
+    assert "GET /a/<str:token>/ HTTP/1.1 /a/<str:token>/" in text
+    assert "Invalid HTTP header name\n" in text
+    assert "Listening at: http://127.0.0.1:8000" in text
     assert [one for one in ("secrettoken", PERSON, SESSION) if one in text] == []
     assert "Traceback" in text
 
