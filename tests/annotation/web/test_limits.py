@@ -161,3 +161,18 @@ def test_an_open_link_makes_so_many_places_a_minute_for_one_address(settings: Se
     assert Client(REMOTE_ADDR="1.2.3.4").get(link).status_code == 200, "looking is not counted"
     assert join("1.2.3.5").status_code == 302
     assert Annotator.objects.count() == 4
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["login", "reset_password"])
+def test_accounts_are_limited_by_the_same_address(settings: Settings, action: str) -> None:
+    settings.TRUSTED_PROXIES, settings.ACCOUNT_RATE_LIMITS = 1, {action: "2/m/ip"}
+    address = {"login": "/accounts/login/", "reset_password": "/accounts/password/reset/"}[action]
+
+    def send(forwarded: str) -> int:
+        form = {"login": "nobody", "password": "wrong", "email": "nobody@semblance.test"}
+        return Client(REMOTE_ADDR=PEER, HTTP_X_FORWARDED_FOR=forwarded).post(address, form).status_code
+
+    assert [send("1.2.3.4") for _ in range(3)][-1] == 429
+    assert send("6.6.6.6, 1.2.3.4:99") == 429
+    assert {send("1.2.3.5"), send(""), send("garbage")} <= {200, 302}
