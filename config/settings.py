@@ -139,7 +139,7 @@ else:
         "pool": {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL", default=env.int("WEB_THREADS", default=8)),
-            "timeout": 2,  # seconds that a thread waits for a connection: the answer is 503 then
+            "timeout": 1.5,  # seconds that a thread waits for a connection: the answer is 503 then
             "reconnect_timeout": 1,  # given up so soon, the pool tries anew for whoever asks next, not minutes later
         },
         "connect_timeout": 2,
@@ -187,6 +187,8 @@ JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well bel
 # --- limits: counted by address, by all web processes together ------------------------------------
 if env.str("CACHE_URL", default=""):
     CACHES = {"default": env.cache_url("CACHE_URL")}
+    if CACHES["default"]["BACKEND"].endswith("RedisCache"):
+        CACHES["default"]["OPTIONS"] = REDIS_SECONDS | CACHES["default"].get("OPTIONS", {})
 elif CELERY_BROKER_URL.startswith("redis"):
     CACHES = {
         "default": {

@@ -258,7 +258,8 @@ def test_a_cache_that_accepts_and_never_answers_keeps_nobody_waiting() -> None:
 
 def test_every_wait_for_redis_has_an_end(tmp_path: Path) -> None:
     said = "from django.conf import settings as s; print(s.CELERY_BROKER_TRANSPORT_OPTIONS, s.CACHES['default'])"
-    ended = run_manage(tmp_path, "shell", "-c", said, CELERY_BROKER_URL="redis://127.0.0.1:1/0")
+    urls = dict.fromkeys(("CELERY_BROKER_URL", "CACHE_URL"), "redis://127.0.0.1:1/0")
+    ended = run_manage(tmp_path, "shell", "-c", said, **urls)
     assert ended.stdout.count("socket_connect_timeout") == ended.stdout.count("socket_timeout") == 2
 
 
