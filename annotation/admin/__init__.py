@@ -5,5 +5,6 @@ Nothing here shows scores, the model behind a vote or agreement: scores, votes a
 
 from annotation.admin.annotators import AnnotatorAdmin
 from annotation.admin.studies import StudyAdmin
+from annotation.admin.taking_back import ImportAdmin
 
-__all__ = ["AnnotatorAdmin", "StudyAdmin"]
+__all__ = ["AnnotatorAdmin", "ImportAdmin", "StudyAdmin"]

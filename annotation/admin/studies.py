@@ -9,15 +9,18 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
-from annotation.models import ManifestVersion, Study, StudyEvent
+from annotation.admin.taking_back import MOST_IN_A_REQUEST, Removal, confirm
+from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
+from annotation.reports.deletion import delete_with_reports
 from annotation.studies import lifecycle
 from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
+from annotation.studies.deletion import refuse_deletion, what_goes
 from annotation.studies.image_warnings import image_warnings
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, alarms_of, rule_counts
@@ -69,6 +72,39 @@ class _StudyList(ChangeList):
             study.alarms = found[study.pk]
 
 
+class ImportInline(_History):
+    """The files that were imported; each one's page takes it back."""
+
+    model = Import
+    fields = ("file_name", "kind", "metric", "row_count", "state", "created_at")
+    readonly_fields = ("created_at",)
+    show_change_link = True
+
+
+def _deletion_of(study: Study) -> Removal:
+    def carry_out(user: User) -> str:
+        delete_with_reports(study=study, actor=user)
+        return f"{study} is deleted."
+
+    refusal = ""
+    try:
+        refuse_deletion(study)
+    except Refused as refused:
+        refusal = str(refused)
+    if Vote.objects.filter(assignment__comparison__study=study)[MOST_IN_A_REQUEST:].exists():
+        refusal = refusal or f"This takes too long for a page; type: manage.py delete_study {study.slug} --yes"
+    return Removal(
+        title=f"Delete {study}?",
+        lead=f"Deleting {study} removes:",
+        sentences=what_goes(study),
+        button="Delete it",
+        back=reverse("admin:annotation_study_change", args=[study.pk]),
+        afterwards=reverse("admin:annotation_study_changelist"),
+        carry_out=carry_out,
+        refusal=refusal,
+    )
+
+
 @admin.register(Study)
 class StudyAdmin(ReadOnlyAdmin):
     """A study comes in as its file; afterwards verbs change it, and a refused verb says why."""
@@ -77,7 +113,7 @@ class StudyAdmin(ReadOnlyAdmin):
     list_filter = ("state", "source")
     search_fields = ("name", "slug")
     fields = ("name", "slug", "source", "state", "model_a", "model_b", "how_far", "manifest_sha256", "created_at")
-    inlines: ClassVar = [ManifestVersionInline, StudyEventInline]
+    inlines: ClassVar = [ManifestVersionInline, ImportInline, StudyEventInline]
     change_form_template = "admin/annotation/study/page.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -85,9 +121,17 @@ class StudyAdmin(ReadOnlyAdmin):
         return cast(User, request.user).has_perm("annotation.add_study")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Only a draft: everything later has images, votes or a history."""
-        is_draft = isinstance(obj, Study) and obj.state == Study.State.DRAFT
-        return is_draft and cast(User, request.user).has_perm("annotation.delete_study")
+        """By Django's own permission, one study at a time; `refuse_deletion` says which."""
+        return obj is not None and cast(User, request.user).has_perm("annotation.delete_study")
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What goes with the study, or why it stays; and its deletion."""
+        study = get_object_or_404(Study, pk=object_id)
+        if not self.has_delete_permission(request, study):
+            raise PermissionDenied
+        return confirm(request, _deletion_of(study), self.admin_site.each_context(request))
 
     def get_urls(self) -> list[URLPattern]:
         """What can be done to a study, beside Django's own pages."""

@@ -12,13 +12,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.admin.example import EXAMPLE
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import create_study, launch
 from annotation.studies.manifest import sha256
 from annotation.studies.study_file import parse, write_study_file
 from annotation.studies.verbs import VERBS
-from generation.models import DiffusionModel, GenerationJob
+from generation.models import DiffusionModel, GenerationJob, ImageSet
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
 from tests.factories import make_manifest, make_study, put_in_state
@@ -234,12 +234,45 @@ def test_amending_from_the_study_page(researcher: Client) -> None:
     assert current_manifest(study).annotation.overlap == 4
 
 
-def test_only_a_draft_can_be_deleted(researcher: Client) -> None:
-    study = make_study(state="draft")
-    assert researcher.get(address("delete", study.pk)).status_code == 200
-    put_in_state(study, Study.State.READY)
-    assert researcher.post(address("delete", study.pk), {"post": "yes"}).status_code == 403
+def test_a_study_is_deleted_after_its_page_said_what_goes(researcher: Client) -> None:
+    study = make_study(state="ready")
+    page = researcher.get(address("delete", study.pk)).content.decode()
+    assert "3 comparisons" in page
+    assert "12 images and their scores stay" in page
+    assert researcher.post(address("delete", study.pk)).status_code == 200
     assert Study.objects.exists()
+    assert said(researcher.post(address("delete", study.pk), {"post": "yes"}, follow=True)) == ["Study is deleted."]
+    assert not Study.objects.exists()
+    assert "3 comparisons" in admin.models.LogEntry.objects.get().change_message
+
+
+def test_a_study_of_people_says_why_it_stays(researcher: Client) -> None:
+    study = make_study(state="paused")
+    Annotator.objects.create(study=study, kind="open", welcomed_at=timezone.now())
+    assert "1 person took part" in researcher.get(address("delete", study.pk)).content.decode()
+    researcher.post(address("delete", study.pk), {"post": "yes"})
+    assert Study.objects.exists()
+
+
+def test_imports_and_images_are_taken_back(researcher: Client, viewer: Client) -> None:
+    study = make_study(state="ready")
+    source = Import.objects.create(study=study, kind="votes", state="done", file_name="v.csv", sha256="0" * 64)
+    assert "v.csv" in researcher.get(address("change", study.pk)).content.decode()
+    delete = reverse("admin:annotation_import_delete", args=[source.pk])
+    assert viewer.get(reverse("admin:annotation_import_change", args=[source.pk])).status_code == 200
+    assert viewer.post(delete, {"post": "yes"}).status_code == 403
+    assert "Taking back votes from v.csv removes or changes" in researcher.get(delete).content.decode()
+    done = said(researcher.post(delete, {"post": "yes"}, follow=True))
+    assert done == ["votes from v.csv is taken back; the history of study says so."]
+    event = study.events.get(verb="votes taken back")
+    assert event.actor is not None
+    sets = [str(pk) for pk in ImageSet.objects.filter(diffusion_model__name="Alpha").values_list("pk", flat=True)]
+    chosen: dict[str, Any] = {"action": "take_images_back", "_selected_action": sets}
+    here = reverse("admin:generation_imageset_changelist")
+    assert "3 comparisons wait for images again" in researcher.post(here, chosen).content.decode()
+    assert ImageSet.objects.count() == 6
+    assert said(researcher.post(here, chosen | {"post": "yes"}, follow=True)) == ["6 images in 3 sets removed."]
+    assert ImageSet.objects.count() == 3
 
 
 @pytest.mark.parametrize("name", ["act", "drop_seed", "amend"])

@@ -18,7 +18,7 @@ from tests.annotation.reports.studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 
-VALUES = (
+VALUES: tuple[Any, ...] = (
     None,
     True,
     -1,

@@ -1,0 +1,159 @@
+"""Taking back in the admin: what depends on something is shown first, then it is removed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+
+from annotation.models import Import
+from annotation.studies import image_removal
+from annotation.studies.taking_back import counted, take_back, what_goes
+from generation.admin import ImageSetAdmin, ReadOnlyAdmin
+from generation.models import ImageSet
+from generation.refusals import Refused
+
+# A request is no place for a removal of many minutes; a command is.
+MOST_IN_A_REQUEST = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """A removal to be confirmed: its page's words, where to go without it, and what carries it out.
+
+    `carry_out` returns what was done, in a sentence. hidden: fields that the form sends along.
+    """
+
+    title: str
+    lead: str
+    sentences: Sequence[str]
+    button: str
+    back: str
+    afterwards: str
+    carry_out: Callable[[User], str]
+    refusal: str = ""
+    hidden: Sequence[tuple[str, str]] = ()
+
+
+def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> HttpResponse:
+    """The page that asks, or with its answer the removal."""
+    if request.method == "POST" and request.POST.get("post") == "yes" and not removal.refusal:
+        try:
+            messages.success(request, removal.carry_out(cast(User, request.user)))
+        except Refused as refusal:
+            messages.error(request, str(refusal))
+            return redirect(removal.back)
+        return redirect(removal.afterwards)
+    page = {**context, **{name: getattr(removal, name) for name in Removal.__slots__}}
+    return render(request, "admin/annotation/taking_back.html", page)
+
+
+def may_change_studies(request: HttpRequest) -> bool:
+    """Whoever may change studies may take back what was brought into them."""
+    return cast(User, request.user).has_perm("annotation.change_study")
+
+
+@admin.register(Import)
+class ImportAdmin(ReadOnlyAdmin):
+    """The files that were imported; deleting one takes it back."""
+
+    list_display = ("file_name", "study", "kind", "metric", "row_count", "state", "created_at")
+    list_filter = ("kind", "state")
+    list_select_related = ("study",)
+    search_fields = ("file_name", "sha256", "study__slug")
+    fields = ("study", "kind", "file_name", "sha256", "metric", "row_count", "state", "actor", "created_at")
+    actions = None
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Whoever may look at studies."""
+        return cast(User, request.user).has_perm("annotation.view_study") or may_change_studies(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Likewise."""
+        return self.has_view_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Whoever may change studies."""
+        return may_change_studies(request)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """What depends on the import; and its removal."""
+        source = get_object_or_404(Import, pk=object_id)
+        if not self.has_delete_permission(request, source):
+            raise PermissionDenied
+        return confirm(request, _of_import(source), self.admin_site.each_context(request))
+
+
+def _of_import(source: Import) -> Removal:
+    study = source.study
+
+    def carry_out(user: User) -> str:
+        take_back(source=source, actor=user)
+        return f"{source} is taken back; the history of {study.slug} says so."
+
+    command = f"manage.py take_back {study.slug} {source.pk} --yes"
+    return Removal(
+        title=f"Take back {source}?",
+        lead=f"Taking back {source} removes or changes in {study}:",
+        sentences=what_goes(source),
+        button="Take it back",
+        back=reverse("admin:annotation_import_change", args=[source.pk]),
+        afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
+        carry_out=carry_out,
+        refusal=f"This takes too long for a page; type: {command}" if source.row_count > MOST_IN_A_REQUEST else "",
+    )
+
+
+class TakenBackImageSetAdmin(ImageSetAdmin):
+    """Image sets, of which those that were imported can be taken back."""
+
+    actions = ("take_images_back",)
+
+    def has_take_back_permission(self, request: HttpRequest) -> bool:
+        """Whoever may change studies."""
+        return may_change_studies(request)
+
+    @admin.action(description="Take the imported images among them back", permissions=["take_back"])
+    def take_images_back(self, request: HttpRequest, chosen: QuerySet[ImageSet]) -> HttpResponse | None:
+        """What depends on the images; and their removal, with their files."""
+        # Anew by their ids: counts beside each set are not for the queries that follow.
+        sets = ImageSet.objects.filter(pk__in=chosen.values("pk"), origin=ImageSet.Origin.IMPORTED)
+        if not sets.exists():
+            messages.error(request, "None of these sets was imported: nothing was taken back.")
+            return None
+        return confirm(request, _of_sets(request, sets), self.admin_site.each_context(request))
+
+
+def _of_sets(request: HttpRequest, sets: QuerySet[ImageSet]) -> Removal:
+    here = reverse("admin:generation_imageset_changelist")
+
+    def carry_out(user: User) -> str:
+        done = image_removal.take_back_images(sets, actor=user)
+        for sentence in done.staying:
+            messages.warning(request, f"stays: {sentence}")
+        return f"{counted(done.image_count, 'image')} in {counted(done.set_count, 'set')} removed."
+
+    kept = ("action", "select_across", ACTION_CHECKBOX_NAME)
+    return Removal(
+        title="Take imported images back?",
+        lead="Taking them back removes or changes:",
+        sentences=image_removal.what_goes(sets),
+        button="Take them back",
+        back=here,
+        afterwards=here,
+        carry_out=carry_out,
+        hidden=[(name, value) for name in kept for value in request.POST.getlist(name)],
+    )
+
+
+admin.site.unregister(ImageSet)
+admin.site.register(ImageSet, TakenBackImageSetAdmin)
