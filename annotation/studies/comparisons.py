@@ -12,7 +12,7 @@ from annotation.studies.manifest import Manifest, PromptPlan
 from annotation.studies.shapes import other_size, size_in, sizes_of
 from annotation.voting.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
-from generation.models import DiffusionModel, ImageSet
+from generation.models import DiffusionModel, GeneratedImage, ImageSet
 
 PROMPTS_AT_ONCE = 500
 Planned = tuple[int, PromptPlan]  # the position of a comparison and its prompt
@@ -31,6 +31,18 @@ def image_sets_of(study: Study) -> QuerySet[ImageSet]:
     comparisons = Comparison.objects.filter(study=study).order_by()
     # Not IN ... OR ... IN: with that, both databases read the sets of every study.
     return ImageSet.objects.filter(pk__in=comparisons.values("image_set_a").union(comparisons.values("image_set_b")))
+
+
+def imported_images(study: Study) -> dict[str, object]:
+    """What the history says of the images that a study found: how many, and one hash of all their files."""
+    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).order_by(
+        "image_set__prompt__text", "image_set__diffusion_model__name", "seed"
+    )
+    digest, count = hashlib.sha256(), 0
+    for seed, sha256 in images.values_list("seed", "sha256").iterator():
+        digest.update(f"{seed} {sha256}\n".encode())
+        count += 1
+    return {"images": count, "sha256": digest.hexdigest()}
 
 
 def plan_comparisons(study: Study, manifest: Manifest) -> list[Gap]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
 from annotation.studies.amendments import raise_overlaps
-from annotation.studies.comparisons import image_sets_of, plan_comparisons
+from annotation.studies.comparisons import image_sets_of, imported_images, plan_comparisons
 from annotation.studies.creation import Actor, complete_external, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import remarked_sets
@@ -170,7 +170,9 @@ def _advance_generation(study: Study) -> str:
     if to_do := work.work_on_images(study):
         return to_do
     image_remarks.note(image_sets_of(study))
-    _move(study, "generated", State.SCORING, sources=(State.GENERATING,), actor=None)
+    is_imported = study.source == Study.Source.IMAGES
+    verb, detail = ("images imported", imported_images(study)) if is_imported else ("generated", {})
+    _move(study, verb, State.SCORING, sources=(State.GENERATING,), actor=None, detail=detail)
     return "every image is there"
 
 

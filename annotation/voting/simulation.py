@@ -4,14 +4,14 @@ import io
 import math
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 
 from django.db.models import F, Sum
 from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Study, StudyEvent, Vote
 from annotation.voting.allocation import stored_chance
 from annotation.voting.assignment import Next, NextKind, next_assignment
 from annotation.voting.casting import Ballot, found_by_id, vote_and_next
@@ -65,10 +65,20 @@ def simulate(
     choose = partial(_choice, eye=eye, spreads=spreads, careless=careless)
     expected = _expected(study, rules, crowd)
     count = 0
-    for count, _annotator_id in enumerate(_votes(annotators, rules, choose), start=1):
-        if progress:
-            progress(count, max(count, expected))
+    try:
+        for count, _annotator_id in enumerate(_votes(annotators, rules, choose), start=1):
+            if count == 1:  # before the end, which a killed process does not reach
+                _note(study, "simulation begun", crowd)
+            if progress:
+                progress(count, max(count, expected))
+    finally:
+        if count:
+            _note(study, "votes simulated", crowd, votes=count)
     return count
+
+
+def _note(study: Study, verb: str, crowd: Crowd, **counts: int) -> None:
+    StudyEvent.objects.create(study=study, verb=verb, detail={**counts, **asdict(crowd)})
 
 
 def _refuse_impossible(study: Study, rules: VotingRules, crowd: Crowd) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from annotation.models import Study
+from annotation.models import Study, StudyEvent
 from annotation.studies.upkeep import reap
 from annotation.studies.work import incomplete_sets_of, unscored_sets_of, work_on_scores
 from generation.refusals import Refused
@@ -45,8 +45,16 @@ class Command(BaseCommand):
             raise SystemExit(130) from None
         self.stdout.write(f"{study.slug} is scored by {encoder.metric}.")
 
+    def _note(self, study: Study, encoder: EncoderSpec) -> None:
+        """Write down once that the study is scored by a further metric: its report shows it from now on."""
+        count = unscored_sets_of(study, encoder.metric).count()
+        if count and not study.events.filter(verb="scored further", detail__metric=encoder.metric).exists():
+            detail = {"metric": encoder.metric, "sets": count}
+            StudyEvent.objects.create(study=study, verb="scored further", detail=detail)
+
     def _watch(self, study: Study, encoder: EncoderSpec) -> None:
         said = ""
+        self._note(study, encoder)
         while to_do := work_on_scores(study, encoder):
             if "to do" not in to_do:
                 raise CommandError(f"{to_do}: mend the cause and retry them in the admin.")

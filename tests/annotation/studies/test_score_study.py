@@ -44,6 +44,7 @@ def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker)
     assert before <= set(SetScore.objects.values_list("pk", "value"))
     assert explore(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
     assert "sets to score" not in typed("study", "--checkpoint", "/models/other")
+    assert study.events.get(verb="scored further").detail == {"metric": "scs/clip:other", "sets": 6}
 
 
 def test_a_failure_is_told_in_one_sentence(working: FakeWorker) -> None:

@@ -231,6 +231,8 @@ def test_images_are_taken_back_with_their_files_and_can_be_replaced(
     import_sets(study.model_a, ["prompt 1"], 2)
     advance(study)
     assert study.comparisons.count() == 3
+    event = study.events.get(verb="images imported")
+    assert (event.detail["images"], len(event.detail["sha256"])) == (12, 64)
     with django_capture_on_commit_callbacks(execute=True):
         typed("take_back_images", "Alpha", "--yes")
         typed("take_back_images", "Beta", "--yes")

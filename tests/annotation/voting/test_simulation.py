@@ -153,6 +153,9 @@ def test_a_simulation_goes_on_where_it_stopped_and_a_complete_one_casts_nothing(
     assert named_models(study) == named_models(whole)
     assert run(study, noise=1.0) == 0
     assert study.annotators.count() == 3
+    told = study.events.filter(verb="votes simulated").values_list("detail__votes", "detail__annotators")
+    assert list(told) == [(5, 3), (7, 3)]
+    assert study.events.filter(verb="simulation begun").count() == 2
 
 
 @pytest.mark.django_db
