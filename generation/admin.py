@@ -10,6 +10,7 @@ from django.http import HttpRequest
 
 from generation import jobs
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, LeasedJob, Prompt
+from generation.wording import counted
 
 
 def count_of(model: type[Model], field: str) -> Coalesce:
@@ -112,7 +113,10 @@ class LeasedJobAdmin(ReadOnlyAdmin):
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
         count = jobs.retry(chosen)
         jobs.enqueue(chosen.model._default_manager.filter(pk__in=failed))
-        messages.info(request, f"{count} jobs are queued again.")
+        said = f"{counted(count, 'job')} {'is' if count == 1 else 'are'} queued again."
+        if others := chosen.count() - len(failed):
+            said += f" {counted(others, 'job')} had not failed and {'stays' if others == 1 else 'stay'} as before."
+        messages.info(request, said)
 
 
 @admin.register(GenerationJob)

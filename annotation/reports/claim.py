@@ -3,6 +3,7 @@
 from annotation.reports.agreement_report import Counts, Results, StudyFacts
 from annotation.reports.numbers import interval, p_value, percent
 from annotation.reports.reservations import reservations
+from generation.wording import counted
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.leave_one_out import Compared
@@ -61,7 +62,7 @@ def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: 
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
     return (
         f"{metric} and {judges(counts)} chose the same model on {percent(headline.value)} "
-        f"of {headline.n} comparisons{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
+        f"of {counted(headline.n, 'comparison')}{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
     )
 
 
@@ -87,12 +88,11 @@ def _one_against_the_others(compared: Compared) -> str:
 def _votes(counts: Counts, results: Results) -> str:
     if not counts.votes:
         return "no votes"
-    voters = f"{counts.annotators} {'annotator' if counts.annotators == 1 else 'annotators'}"
+    voters = counted(counts.annotators, "annotator")
     if counts.simulated_annotators:
         share = "all" if counts.simulated_annotators == counts.annotators else counts.simulated_annotators
         voters += f", {share} of them simulated"
-    votes = "1 vote" if counts.votes == 1 else f"{counts.votes} votes"
-    return f"{votes} by {voters}, {_excluded(counts, results.agreement.with_excluded_votes)}"
+    return f"{counted(counts.votes, 'vote')} by {voters}, {_excluded(counts, results.agreement.with_excluded_votes)}"
 
 
 def _excluded(counts: Counts, with_them: Estimate | None) -> str:

@@ -17,6 +17,7 @@ from annotation.reports.findings.checks import checks_found
 from annotation.reports.findings.voters import longest_run
 from annotation.reports.study_data import LEFT, RIGHT, TIE, StudyData
 from annotation.voting.exclusion import rules_in
+from generation.wording import counted
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import wilson
 
@@ -53,11 +54,12 @@ def study_facts(data: StudyData) -> StudyFacts:
 
 def notices(data: StudyData) -> tuple[str, ...]:
     """What every page and every file must say: simulated votes, the manifest's notice, interim, not sealed."""
-    counted = data.votes.annotator[~data.votes.is_excluded]
-    simulated = int(_is_simulated(data)[counted].sum())
+    whose = data.votes.annotator[~data.votes.is_excluded]
+    simulated = int(_is_simulated(data)[whose].sum())
     found = []
     if simulated:
-        found.append(f"Simulated votes: {simulated} of {len(counted)} votes were made by a program, not by a person.")
+        were = f"{counted(len(whose), 'vote')} {'was' if simulated == 1 else 'were'}"
+        found.append(f"Simulated votes: {simulated} of {were} made by a program, not by a person.")
     if data.manifest.notice:
         found.append(data.manifest.notice)
     if data.is_sealed:

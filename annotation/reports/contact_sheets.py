@@ -14,6 +14,7 @@ from annotation.reports.progress import Progress, silent
 from generation import renditions
 from generation.models import GeneratedImage, ImageSet
 from generation.refusals import Refused
+from generation.wording import counted
 
 MOST_IMAGES = 64  # of a set
 MOST_BYTES = 110_000  # of a sheet, where the file has room: sixty of them, written as text, are 9 MB
@@ -96,7 +97,9 @@ def _sheet(model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
         return None
     sheet = _laid_out(pictures)
     address = f"data:image/webp;base64,{base64.b64encode(_encoded(sheet, most=most)).decode()}"
-    shown = f"{len(pictures)} images" if len(pictures) == count else f"{len(pictures)} of {count} images"
+    shown = (
+        counted(len(pictures), "image") if len(pictures) == count else f"{len(pictures)} of {counted(count, 'image')}"
+    )
     return Sheet(model, address, sheet.width, sheet.height, f"{shown} of {model}, by seed")
 
 

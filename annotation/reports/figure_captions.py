@@ -4,6 +4,7 @@ from annotation.reports.agreement_report import AgreementReport, ModelScores, Re
 from annotation.reports.claim import metric_name, people
 from annotation.reports.numbers import score
 from annotation.reports.presentation import Figure, Row, coefficient_row, share_row
+from generation.wording import counted
 from scoring.statistics.estimate import Estimate
 
 CLAIM, AGREEMENT, BOX, DENSITY = "claim", "agreement", "scores-box", "scores-density"
@@ -48,7 +49,8 @@ def claim_figure(report: AgreementReport, found: Results) -> Figure:
     """The claim card's figure."""
     headline = found.agreement.headline
     caption = (
-        f"Four numbers on one axis with their {100 * headline.level:g} % intervals, n = {headline.n} comparisons: "
+        f"Four numbers on one axis with their {100 * headline.level:g} % intervals, n = "
+        f"{counted(headline.n, 'comparison')}: "
         f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
         "majority of the others and Krippendorff's alpha (both by bootstrap over clusters)."
     )
@@ -59,7 +61,7 @@ def agreement_figure(found: Results) -> Figure:
     """The three treatments of ties."""
     caption = (
         "Agreement under the three treatments of ties with the intervals of Wilson, of Clopper and Pearson, and by "
-        f"bootstrap over clusters; n = {found.agreement.strict.wilson.n} comparisons, ties dropped "
+        f"bootstrap over clusters; n = {counted(found.agreement.strict.wilson.n, 'comparison')}, ties dropped "
         f"n = {found.agreement.dropped.wilson.n}. The dotted line is always naming one model."
     )
     return Figure(AGREEMENT, "Agreement by treatment of ties", caption, _words(agreement_numbers(found)))
@@ -72,10 +74,13 @@ def score_figures(report: AgreementReport, found: Results) -> tuple[Figure, ...]
         return ()
     metric, models = metric_name(report.study.metric), _models(report, found)
     box = (
-        f"{metric} of each model's image sets, n = {n} comparisons. Line: median; box: quartiles; whiskers: the last "
+        f"{metric} of each model's image sets, n = {counted(n, 'comparison')}. Line: median; box: quartiles; "
+        "whiskers: the last "
         "score within 1.5 times the box; dots: every set, spread out so that they do not hide each other."
     )
-    density = f"Gaussian kernel density of {metric} by model, bandwidth by Scott's rule, n = {n} sets a model."
+    density = (
+        f"Gaussian kernel density of {metric} by model, bandwidth by Scott's rule, n = {counted(n, 'set')} a model."
+    )
     equal = [name for name, scores in models if has_no_density(scores)]
     if equal:
         density += f" No density for {' and '.join(equal)}, whose scores are all equal: drawn as one line."

@@ -8,6 +8,7 @@ from annotation.reports.presentation import Table
 from annotation.studies.plan_question import Design, Question
 from annotation.studies.planning import Curve, Exact, Point, StudyPlan
 from annotation.voting.rules import GIVEN_OUT_FIRST
+from generation.wording import counted
 
 SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "
@@ -56,7 +57,7 @@ def _exact_sentences(question: Question, exact: Exact) -> tuple[str, ...]:
     if exact.for_width:
         found.append(
             f"An interval (Wilson, {percent(design.level)}) that is on average no wider than {goal.width:g} needs "
-            f"{exact.for_width:,} comparisons."
+            f"{exact.for_width:,} comparison{'' if exact.for_width == 1 else 's'}."
         )
     found.append(
         f"With the {design.prompts:,} prompts planned the chance is {percent(exact.planned_power)} and the interval "
@@ -69,14 +70,19 @@ def _simulated(plan: StudyPlan) -> str:
     design, supposed, chance = plan.question.design, plan.question.assumptions, plan.question.chance
     point = as_planned(plan.curves[0])
     return (
-        f"It is not: {chance.simulations:,} studies were simulated (seed {chance.seed}), {design.overlap} votes for "
-        f"each comparison{_stopped(design, point)} by {design.annotators_planned:,} annotators "
-        f"({plan.annotators_needed:,} are needed for every vote), who are given first the "
+        f"It is not: {chance.simulations:,} studies were simulated (seed {chance.seed}), "
+        f"{counted(design.overlap, 'vote')} for each comparison{_stopped(design, point)} by "
+        f"{_annotators(design.annotators_planned)} ({plan.annotators_needed:,} "
+        f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), given first the "
         f"{GIVEN_OUT_FIRST[design.allocation]}; a vote goes to the winner in {percent(supposed.person)}, none to a "
         f"tie. Majorities then err, so that the agreement seen is {percent(point.agreement)} on average, and the "
         f"report, which takes the baseline from the same votes (exact McNemar at {1 - design.level:.2g}, two-sided), "
         f"says in {_share(point)} of the studies that the metric beats it."
     )
+
+
+def _annotators(count: int) -> str:
+    return f"{count:,} annotator" if count == 1 else f"{count:,} annotators"
 
 
 def _stopped(design: Design, point: Point) -> str:

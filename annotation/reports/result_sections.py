@@ -15,6 +15,7 @@ from annotation.reports.parts.sensitivity import sensitivity_section
 from annotation.reports.parts.voters import voter_figures, voter_table, votes_figures
 from annotation.reports.presentation import Row, Section, Table, coefficient_row, share_row, significance_row
 from annotation.reports.reservations import beyond_chance, side_mattered
+from generation.wording import counted
 from scoring.statistics.estimate import Estimate
 
 FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
@@ -50,7 +51,7 @@ def later_sections(report: AgreementReport, found: Results) -> tuple[Section, ..
 
 def _agreement(report: AgreementReport, found: Results) -> Section:
     agreement, chance = found.agreement, found.chance_corrected
-    few = f"only {agreement.headline.n} comparisons" if 0 < agreement.headline.n < FEW_COMPARISONS else ""
+    few = f"only {counted(agreement.headline.n, 'comparison')}" if 0 < agreement.headline.n < FEW_COMPARISONS else ""
     rows = [
         share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=few),
         *(row for row, _ in agreement_numbers(found)),

@@ -74,7 +74,8 @@ def _events(report: AgreementReport) -> tuple[Table, ...]:
 
 
 def _detail(detail: dict[str, object]) -> str:
-    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in detail.items())
+    """What is known, in words; a text that is empty is left out."""
+    return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in detail.items() if value != "")
 
 
 def _quality(report: AgreementReport) -> Section:

@@ -10,6 +10,7 @@ from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.parts.voters import timed_voters
 from annotation.reports.presentation import mark_step
 from annotation.reports.svg import INK, MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR
+from generation.wording import counted
 
 WIDTH = 5.6  # inches, as all figures
 _PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
@@ -36,7 +37,7 @@ def votes_by_comparison(_report: AgreementReport, found: Results) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(_PERCENT)
-    axes.set_xlabel(f"{len(counts)} comparisons, by their share of votes for A")
+    axes.set_xlabel(f"{counted(len(counts), 'comparison')}, by their share of votes for A")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=3, frameon=False, borderaxespad=0, fontsize=10)
     return figure
 

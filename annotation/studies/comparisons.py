@@ -13,6 +13,7 @@ from annotation.studies.shapes import other_size, size_in, sizes_of
 from annotation.voting.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
+from generation.wording import counted
 
 PROMPTS_AT_ONCE = 500
 Planned = tuple[int, PromptPlan]  # the position of a comparison and its prompt
@@ -138,5 +139,5 @@ def _gap(study: Study, prompt: str, set_a: ImageSet | None, set_b: ImageSet | No
     counts = (len(set_a.seeds), len(set_b.seeds))
     if counts[0] != counts[1]:
         # A larger set shows more variety: people would compare sizes.
-        return f'"{prompt}" has {counts[0]} images of {study.model_a} and {counts[1]} of {study.model_b}'
+        return f'"{prompt}" has {counted(counts[0], "image")} of {study.model_a} and {counts[1]} of {study.model_b}'
     return "" if counts[0] > 1 else f'"{prompt}" has fewer than two images of each model'

@@ -14,13 +14,13 @@ from django.db.models import Count, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.studies.comparisons import image_sets_of
-from annotation.studies.taking_back import counted
 from annotation.studies.work import cancel_unused
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.slices import in_slices
 from annotation.voting.turns import in_turn
 from generation.models import GeneratedImage, ImageSet
 from generation.refusals import Refused
+from generation.wording import counted
 from scoring.models import SetScore
 
 logger = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ import os
 
 from annotation.studies.contradictions import MODELS, is_local
 from annotation.studies.manifest import Manifest
+from generation.wording import counted
 
 
 def doubts(manifest: Manifest) -> list[str]:
@@ -28,14 +29,15 @@ def _unfilled_slots(manifest: Manifest) -> list[str]:
     most = plan.most_annotators * min(plan.comparisons_per_annotator, len(manifest.prompts))
     if plan.most_annotators < plan.overlap:
         return [
-            f"annotation.overlap is {plan.overlap}, but at most {plan.most_annotators} annotators take part "
-            "and each votes once on a comparison: no comparison can fill."
+            f"annotation.overlap is {plan.overlap}, but at most {counted(plan.most_annotators, 'annotator')} may take "
+            "part and each votes once on a comparison: no comparison can fill."
         ]
     if slots <= most:
         return []
     return [
-        f"{slots} votes are wanted ({len(manifest.prompts)} comparisons, {plan.overlap} each), but at most {most} can "
-        f"be given ({plan.most_annotators} annotators, {most // plan.most_annotators} comparisons each)."
+        f"{counted(slots, 'vote')} wanted ({counted(len(manifest.prompts), 'comparison')}, {plan.overlap} each), but "
+        f"at most {most} can be given ({counted(plan.most_annotators, 'annotator')}, "
+        f"{counted(most // plan.most_annotators, 'comparison')} each)."
     ]
 
 
@@ -44,8 +46,9 @@ def _quota_beyond_prompts(manifest: Manifest) -> list[str]:
     if manifest.source == "external" or quota <= len(manifest.prompts):
         return []
     return [
-        f"annotation.comparisons_per_annotator is {quota}, but there are {len(manifest.prompts)} comparisons "
-        "and nobody sees one twice: an annotator is done after all of them."
+        f"annotation.comparisons_per_annotator is {quota}, but the study has "
+        f"{counted(len(manifest.prompts), 'comparison')} and nobody sees one twice: an annotator is done "
+        "after all of them."
     ]
 
 

@@ -11,12 +11,12 @@ from django.db.models import Q, QuerySet
 
 from annotation.models import Assignment, Comparison, Import, Study, StudyEvent
 from annotation.studies.comparisons import image_sets_of as sets_of
-from annotation.studies.taking_back import counted
 from annotation.voting.turns import in_turn
 from generation import renditions
 from generation.image_files import media
 from generation.models import GeneratedImage, ImageSet
 from generation.refusals import Refused
+from generation.wording import counted
 from scoring.models import SetScore
 
 State = Study.State

@@ -23,6 +23,7 @@ from annotation.voting.imports import refuse_unfinished_import, unfinished_impor
 from generation import image_remarks
 from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from generation.refusals import Refused
+from generation.wording import counted
 
 __all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
 
@@ -152,7 +153,7 @@ def advance(study: Study) -> str:
     if study.state == State.SCORING:
         done.append(_advance_scoring(study))
     if study.state in ANNOTATING and (count := raise_overlaps(study, current_manifest(study).annotation.overlap)):
-        done.append(f"{count} comparisons take more votes, as amended")
+        done.append(f"{counted(count, 'comparison')} to get more votes, as amended")
     if study.state == State.CLOSING:
         done.append(_judge_for_the_last_time(study))
     done.append(_follow_the_clock(study, timezone.now()))

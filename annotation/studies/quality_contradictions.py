@@ -9,6 +9,7 @@ from itertools import pairwise
 from annotation.studies.faults import Fault, Parts
 from annotation.voting.quality import HALF, thresholds
 from annotation.voting.rules import MOST_CHANCE, MOST_FAST_SECONDS, QualityRule, QualityRules
+from generation.wording import counted
 
 CHECKS = ("ladder", "repeats", "instructed")
 FEWEST_COMPARISONS_WITH_A_REPEAT = 3  # one, another between, the first again
@@ -58,14 +59,15 @@ def _rungs(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
 
 def _places(rules: QualityRules, quota: int) -> Iterator[Fault]:
     if rules.check_count > quota:
-        sentence = f"{rules.check_count} checks among {quota} comparisons are too many; plan at most {quota} in all."
+        checks, comparisons = counted(rules.check_count, "check"), counted(quota, "comparison")
+        sentence = f"{checks} among {comparisons} are too many; plan at most {quota} in all."
         yield _fault(next(name for name in CHECKS if getattr(rules, name)), sentence)
     elif rules.repeats and quota - 1 <= rules.repeat_distance:
         both = "repeats" + (" and repeats_contradicted" if rules.repeats_contradicted else "")
         yield _fault(
             "repeat_distance",
-            f"is {rules.repeat_distance}, but an annotator has {quota} comparisons: no repeat finds a place. "
-            + (f"Give at most {quota - 2}, or leave {both} out." if quota > 2 else f"Leave {both} out."),
+            f"is {rules.repeat_distance}, but an annotator has {counted(quota, 'comparison')}: no repeat finds a "
+            "place. " + (f"Give at most {quota - 2}, or leave {both} out." if quota > 2 else f"Leave {both} out."),
         )
 
 

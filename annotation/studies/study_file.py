@@ -28,6 +28,7 @@ from annotation.studies.texts import read_text
 from annotation.studies.toml_lines import key_lines
 from annotation.studies.toml_text import toml_text
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class StudyFileFault(Refused):
     def __init__(self, faults: list[StudyFault], name: str = "") -> None:
         self.faults = faults
         self.name = name
-        head = f"{name or 'The study file'} has {len(faults)} fault{'s' if len(faults) > 1 else ''}:"
+        head = f"{name or 'The study file'} has {counted(len(faults), 'fault')}:"
         super().__init__("\n".join([head, *(f"  {fault}" for fault in faults)]))
 
 

@@ -16,6 +16,7 @@ from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
 from annotation.studies.seeds import draw_seeds
 from annotation.studies.texts import read_text
 from generation.refusals import Refused
+from generation.wording import counted
 
 # Everything that is not printed, but for the tab and the end of a line.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -222,7 +223,8 @@ def _images(draft: Draft, table: Any) -> None:
         if per_set not in (None, len(seeds)):
             draft.fault(
                 ("images", "seeds"),
-                f"holds {len(seeds)} seeds, but per_set is {per_set}; give {per_set} seeds, or leave per_set out.",
+                f"holds {counted(len(seeds), 'seed')}, but per_set is {per_set}; "
+                f"give {per_set} seeds, or leave per_set out.",
             )
     elif seeds is None:
         draft.fault(("images", "seeds"), "is missing: give a list of seeds, or a number to draw them from.", "seeds")

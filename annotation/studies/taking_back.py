@@ -10,6 +10,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.score_import import remove_scores
 from annotation.voting import imports
 from annotation.voting.imported_rows import remove_votes
+from generation.wording import counted
 
 
 def what_goes(source: Import) -> list[str]:
@@ -44,9 +45,9 @@ def other_studies(source: Import) -> QuerySet[Study]:
 
 
 def _detail(source: Import) -> dict[str, object]:
-    counted = "votes" if source.kind == Import.Kind.VOTES else "comparisons"
+    rows = "votes" if source.kind == Import.Kind.VOTES else "comparisons"
     metric = {"metric": source.metric} if source.metric else {}
-    return {"file": source.file_name, "sha256": source.sha256, **metric, counted: source.row_count}
+    return {"file": source.file_name, "sha256": source.sha256, **metric, rows: source.row_count}
 
 
 def _votes_that_go(source: Import) -> list[str]:
@@ -75,12 +76,3 @@ def _afterwards(study: Study, source: Import) -> Iterator[str]:
     takes_more = study.source == Study.Source.EXTERNAL or source.kind == Import.Kind.SCORES or not study.is_over
     if not takes_more:
         yield "the study is closed and takes no votes any more: these cannot be imported again"
-
-
-def counted(count: int, what: str) -> str:
-    """A count with its noun.
-
-    >>> counted(1, "vote"), counted(2, "vote")
-    ('1 vote', '2 votes')
-    """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from generation.wording import counted
 from scoring.statistics.agreement import checked_winners
 from scoring.statistics.counts import Integers
 from scoring.statistics.intervals import Floats, ratio
@@ -120,7 +121,9 @@ class _Duels:
 def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: float) -> Outcome:
     count = len(duels.annotator)
     if count < LEAST_ANNOTATORS:
-        reason = f"not eligible: {count} annotators with {LEAST_COMPARISONS} comparisons that others voted on, "
+        reason = (
+            f"not eligible: {counted(count, 'annotator')} with {LEAST_COMPARISONS} comparisons that others voted on, "
+        )
         return Outcome(contestant, tolerance, None, None, (), f"{reason}{LEAST_ANNOTATORS} are needed")
     p_values = duels.p_values(tolerance)
     is_replaceable = stats.false_discovery_control(p_values, method="by") <= 1 - level

@@ -179,7 +179,8 @@ def _why_one_sided(table: Integers) -> str:
     if not table.any():
         return "no comparison that both decide"
     whose = [who for who, axis in (("people", 1), ("metric", 0)) if not table.sum(axis=axis).all()]
-    return f"{' and '.join(whose)} always name one model" if whose else ""
+    name = "names" if whose == ["metric"] else "name"
+    return f"{' and '.join(whose)} always {name} one model" if whose else ""
 
 
 def _why_no_kappa(table: Integers) -> str:

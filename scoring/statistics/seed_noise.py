@@ -52,7 +52,7 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
         raise ValueError(f"similarities of A and B are two square matrices of one size, not {a.shape} and {b.shape}")
     between, n = a - b, len(a)
     if n < 3:
-        reason = f"{n} seeds are too few to resample"
+        reason = f"too few seeds to resample: {n}"
         return SeedNoise(Estimate.undefined(reason, n=n, level=resampling.level), None, None, reason)
     margin = float(_weighted_means(between, np.ones((1, n)))[0])
     blocks = resample_weights(n, clusters=None, resampling=resampling)

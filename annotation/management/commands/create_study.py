@@ -9,6 +9,7 @@ from annotation.studies.doubts import doubts
 from annotation.studies.lifecycle import create_study
 from annotation.studies.study_file import read_study_file, same_prompts_in_file
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -31,6 +32,6 @@ class Command(BaseCommand):
         for doubt in [*doubts(manifest), *same_prompts_in_file(options["file"])]:
             self.stderr.write(self.style.WARNING(f"Warning: {doubt}"))
         if study is None:
-            self.stdout.write(f"{options['file']} has no faults: {len(manifest.prompts)} prompts.")
+            self.stdout.write(f"{options['file']} has no faults: {counted(len(manifest.prompts), 'prompt')}.")
         else:
             self.stdout.write(f"{study.slug} {study.manifest_sha256}")

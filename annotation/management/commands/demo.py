@@ -28,6 +28,7 @@ from annotation.reports.rendering import FORMATS
 from annotation.studies.lifecycle import advance, close, create_study, open_study
 from annotation.studies.study_file import read_study_file
 from generation.refusals import Refused
+from generation.wording import counted
 
 ANNOTATOR_COUNT = 5
 NOISE = 0.5
@@ -99,7 +100,7 @@ class Command(BaseCommand):
             self._step("Study", f"{study.slug}, which is here already and is {study.state}")
             return study
         study = create_study(manifest=manifest)
-        self._step("Study", f"{study.slug} from {file}: {len(manifest.prompts)} prompts, two models")
+        self._step("Study", f"{study.slug} from {file}: {counted(len(manifest.prompts), 'prompt')}, two models")
         return study
 
     def _make_images(self, study: Study) -> None:

@@ -12,6 +12,7 @@ from annotation.reports.exports import columns, write_votes
 from annotation.reports.files import whole_file
 from annotation.studies.current import current_manifest
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -39,4 +40,4 @@ class Command(BaseCommand):
             raise CommandError(f"There is no study {options['study']!r}.") from error
         except Refused as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{count} votes written to {out}")
+        self.stdout.write(f"{counted(count, 'vote')} written to {out}")

@@ -13,6 +13,7 @@ from generation.image_import import ImportReport, Manner, import_layout
 from generation.image_layouts import Layout, read_layout
 from generation.import_work import Size
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -61,8 +62,8 @@ class Command(BaseCommand):
 
     def _tell(self, report: ImportReport) -> None:
         self.stdout.write(
-            f"{_counted(report.imported_set_count, 'set')} with {_counted(report.imported_image_count, 'image')} "
-            f"imported, {_counted(report.unchanged_set_count, 'set')} unchanged."
+            f"{counted(report.imported_set_count, 'set')} with {counted(report.imported_image_count, 'image')} "
+            f"imported, {counted(report.unchanged_set_count, 'set')} unchanged."
         )
         for remark in report.remarks:
             self.stderr.write(self.style.WARNING(f"Look at {remark}"))
@@ -71,7 +72,7 @@ class Command(BaseCommand):
         if report.refused_set_count:
             is_one = report.refused_set_count == 1
             raise CommandError(
-                f"{_counted(report.refused_set_count, 'set')} {'was' if is_one else 'were'} left out for the reasons "
+                f"{counted(report.refused_set_count, 'set')} {'was' if is_one else 'were'} left out for the reasons "
                 "above; mend the files and run the same command again."
             )
 
@@ -84,10 +85,6 @@ def _import(layout: Layout, *, size: Size | None, processes: int | None) -> Impo
         bar = progress.add_task("importing", total=sum(len(prompt.files) for prompt in layout.prompts))
         advance = lambda count: progress.advance(bar, count)  # noqa: E731 - one line, as in score_folder
         return import_layout(layout, Manner(size=size, processes=processes, advance=advance))
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
 
 
 def _size(text: str) -> Size:

@@ -9,6 +9,7 @@ from annotation.management.table_notes import notes_on
 from annotation.models import Study
 from annotation.studies.score_import import import_scores
 from generation.refusals import Refused
+from generation.wording import counted
 
 FEW = 5
 
@@ -37,7 +38,8 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"{done.metric}: {_comparisons(done.new_count)} scored, {done.unchanged_count} had these scores already."
+            f"{done.metric}: {counted(done.new_count, 'comparison')} scored, "
+            f"{done.unchanged_count} had these scores already."
         )
         for note in notes_on(unused=done.unused, repeated=done.repeated):
             self.stdout.write(note)
@@ -45,9 +47,5 @@ class Command(BaseCommand):
             first = "; ".join(f'"{prompt[:80]}"' for prompt in done.missing[:FEW])
             more = "; ..." if len(done.missing) > FEW else ""
             self.stdout.write(
-                f"No row for {_comparisons(len(done.missing))}, which stay without a score: {first}{more}"
+                f"No row for {counted(len(done.missing), 'comparison')}, which stay without a score: {first}{more}"
             )
-
-
-def _comparisons(count: int) -> str:
-    return "1 comparison" if count == 1 else f"{count} comparisons"

@@ -11,6 +11,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.voting.vote_import import import_votes
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -48,7 +49,8 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(
-            f"{study.slug}: {done.new_count} votes of {done.new_annotator_count} new annotators imported, "
+            f"{study.slug}: {counted(done.new_count, 'vote')} of "
+            f"{counted(done.new_annotator_count, 'new annotator')} imported, "
             f"{done.unchanged_count} stood already."
         )
         for note in notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless):

@@ -14,6 +14,7 @@ from annotation.reports.making import make_report
 from annotation.reports.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.rendering import FORMATS
 from generation.refusals import Refused
+from generation.wording import counted
 
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
 
@@ -60,7 +61,9 @@ class Command(BaseCommand):
         with whole_file(options["out"]) as path:
             made = write_bundle(study, path, metric=options["metric"], replaces=options["replaces"])
         self.stdout.write(f"{options['out']}")
-        self.stdout.write(f"{made.votes} votes, {made.members} members; SHA-256 of its index: {made.sha256}")
+        self.stdout.write(
+            f"{counted(made.votes, 'vote')}, {counted(made.members, 'member')}; SHA-256 of its index: {made.sha256}"
+        )
         if made.replaces:
             self.stdout.write(f"It replaces the bundle with the index {made.replaces}")
 
@@ -114,12 +117,14 @@ def _write(report: AgreementReport, report_format: str, out: Path, study: Study 
 
 
 def _verdict(found: Replay) -> tuple[str, ...]:
-    lines = [f"Every hash of {found.member_count} members holds; SHA-256 of the bundle's index: {found.sha256}"]
+    lines = [
+        f"Every hash of {counted(found.member_count, 'member')} holds; SHA-256 of the bundle's index: {found.sha256}"
+    ]
     if found.replaces:
         lines.append(f"It replaces the bundle with the index {found.replaces}")
     if found.data.tombstones:
         votes = sum(stone.votes for stone in found.data.tombstones)
-        lines.append(f"Withdrawals before it was made: {len(found.data.tombstones)}, with {votes} votes")
+        lines.append(f"Withdrawals before it was made: {len(found.data.tombstones)}, with {counted(votes, 'vote')}")
     for again in found.rescored.values():
         same = again.count - again.differing
         lines.append(

@@ -16,6 +16,7 @@ from annotation.studies.lifecycle import advance, launch, open_study
 from annotation.studies.progress import StudyProgress, last_sign_of_a_worker, progress
 from annotation.studies.upkeep import reap
 from generation.refusals import Refused
+from generation.wording import counted
 
 IN_THE_MAKING = (Study.State.GENERATING, Study.State.SCORING)
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -71,7 +72,7 @@ class Command(BaseCommand):
 def _refuse_if_stuck(study: Study, counts: StudyProgress) -> None:
     if counts.failures and not counts.waiting_job_count and not counts.running_job_count:
         raise CommandError(
-            "\n".join([f"{counts.failed_job_count} jobs of {study.slug} failed:", *counts.failures])
+            "\n".join([f"{counted(counts.failed_job_count, 'job')} of {study.slug} failed:", *counts.failures])
             + "\nMend the cause and retry the failed jobs in the admin, or drop the seed there."
         )
 

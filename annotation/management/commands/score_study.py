@@ -10,6 +10,7 @@ from annotation.models import Study, StudyEvent
 from annotation.studies.upkeep import reap
 from annotation.studies.work import incomplete_sets_of, unscored_sets_of, work_on_scores
 from generation.refusals import Refused
+from generation.wording import counted
 from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -60,7 +61,7 @@ class Command(BaseCommand):
                 raise CommandError(f"{to_do}: mend the cause and retry them in the admin.")
             if to_do != said:
                 left = unscored_sets_of(study, encoder.metric).count()
-                self.stdout.write(f"{left} sets to score ({to_do}); a worker does it: `manage.py worker`.")
+                self.stdout.write(f"{counted(left, 'set')} to score ({to_do}); a worker does it: `manage.py worker`.")
                 said = to_do
             time.sleep(SECONDS_BETWEEN_LOOKS)
             reap(timezone.now())

@@ -10,6 +10,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.voting.simulation import Crowd, simulate
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -53,4 +54,6 @@ class Command(BaseCommand):
             raise CommandError(f"There is no study {options['study']!r}.") from None
         except Refused as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{study.slug}: {count} votes of {crowd.annotators} simulated annotators cast.")
+        self.stdout.write(
+            f"{study.slug}: {counted(count, 'vote')} of {counted(crowd.annotators, 'simulated annotator')} cast."
+        )

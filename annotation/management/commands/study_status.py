@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.box import SIMPLE
+from rich.measure import Measurement
 from rich.table import Column, Table
 
 from annotation.management.console import console_on
@@ -13,6 +14,8 @@ from annotation.models import Study
 from annotation.studies.image_warnings import image_warnings_of
 from annotation.studies.progress import StudyProgress, progress_of
 from annotation.studies.quality_watch import RuleCount, alarming, rule_counts_of
+
+MOST_COLUMNS = 1000
 
 
 class Command(BaseCommand):
@@ -40,7 +43,10 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
-        console.print(_table(found))
+        table = _table(found)
+        needed = Measurement.get(console, console.options.update(width=MOST_COLUMNS), table).minimum
+        console.width = max(console.width, needed)
+        console.print(table)
         for study, counts in found:
             rules = rules_of[study.pk]
             for one in rules:
@@ -58,7 +64,8 @@ def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], w
 
 def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
     names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
-    columns = (Column(name, overflow="fold") for name in names)  # where 80 columns do not hold it, nothing is cut
+    # A slug is typed again, so it stays in one piece; the others fold where 80 columns do not hold them.
+    columns = (Column(name, overflow="fold", no_wrap=name == "study") for name in names)
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     for study, counts in found:
         jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.studies.image_removal import imported_sets, take_back_images, what_goes
-from annotation.studies.taking_back import counted
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):

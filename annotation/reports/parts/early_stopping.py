@@ -3,6 +3,7 @@
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.numbers import count
 from annotation.reports.presentation import Row
+from generation.wording import counted
 
 
 def saved_rows(report: AgreementReport) -> tuple[Row, ...]:
@@ -11,8 +12,8 @@ def saved_rows(report: AgreementReport) -> tuple[Row, ...]:
         return ()
     saved, planned = report.results.early_stopping, report.counts.planned_comparisons * report.study.overlap
     remark = (
-        f"of {planned} at the full overlap; {saved.closed_comparisons} comparisons closed once no vote to come could "
-        "change their winner"
+        f"of {planned} at the full overlap; {counted(saved.closed_comparisons, 'comparison')} closed once no vote to "
+        "come could change their winner"
     )
     return (Row("Votes saved by early stopping", count(saved.saved_votes), remark=remark),)
 
@@ -23,6 +24,6 @@ def first_votes_note(found: Results) -> tuple[str, ...]:
     if most is None:
         return ()
     return (
-        f"From the first {most} votes of each comparison: the study stopped early where people agreed, so all votes "
-        "together would make them look more of one mind than they are.",
+        f"From the first {counted(most, 'vote')} of each comparison: the study stopped early where people agreed, so "
+        "all votes together would make them look more of one mind than they are.",
     )

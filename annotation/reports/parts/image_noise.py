@@ -5,6 +5,7 @@ from annotation.reports.figure_captions import IMAGES, SCORES_BY_IMAGES
 from annotation.reports.findings.image_noise import FewerImages, ImageNoise
 from annotation.reports.numbers import percent, probability, score
 from annotation.reports.presentation import UNDEFINED, Figure, Row, Section, Table, share_row
+from generation.wording import counted
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import ScoreAtImages
 
@@ -36,7 +37,7 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
     fewest, all_of_them = noise.by_images[0], noise.by_images[-1]
     caption = (
         f"Strict agreement, and the share of comparisons whose winner is that of all {noise.images} images, with fewer "
-        f"images a set; n = {noise.comparisons} comparisons. Lines: mean over subsets of the images; bands: "
+        f"images a set; n = {counted(noise.comparisons, 'comparison')}. Lines: mean over subsets of the images; bands: "
         f"{fewest.agreement.method}."
     )
     words = f"agreement {_spread(fewest.agreement)} with {fewest.images} images, "
@@ -46,8 +47,9 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
 
 def _score_figure(noise: ImageNoise) -> Figure:
     caption = (
-        f"Mean score of each model's sets with 2 to {noise.images} of their images; n = {noise.comparisons} sets a "
-        f"model. Lines: mean over subsets of the images; dark bands: {noise.scores_a[0].score.method}; light bands: "
+        f"Mean score of each model's sets with 2 to {noise.images} of their images; n = "
+        f"{counted(noise.comparisons, 'set')} a model. "
+        f"Lines: mean over subsets of the images; dark bands: {noise.scores_a[0].score.method}; light bands: "
         "how far the score of a single set strays from its score with all images, root mean square."
     )
     words = "; ".join(
@@ -66,7 +68,7 @@ def by_images_table(title: str, comparisons: int, noise: FewerImages) -> Table:
     )
     head = ("Images a set", "Agreement", "Winner as with all", "Score of A ± of one set", "Score of B ± of one set")
     subsets = noise.by_images[0].agreement.method if noise.by_images else ""
-    return Table(f"{title}: {comparisons} comparisons, {subsets}", head, rows, (0, 1, 2, 3, 4))
+    return Table(f"{title}: {counted(comparisons, 'comparison')}, {subsets}", head, rows, (0, 1, 2, 3, 4))
 
 
 def _points(row: ScoreAtImages) -> str:

@@ -5,6 +5,7 @@ from annotation.reports.claim import metric_name
 from annotation.reports.numbers import percent, points, probability
 from annotation.reports.parts.image_noise import by_images_table
 from annotation.reports.presentation import UNDEFINED, Section, Table, cells, without_resampling
+from generation.wording import counted
 from scoring.statistics.metric_pairs import MetricPair
 
 
@@ -18,7 +19,8 @@ def metrics_section(found: Results) -> Section:
         )
         return Section("metrics", title, (text,))
     text = (
-        f"Strict agreement of every metric with the same votes; pairs on the {lab.common_comparisons} comparisons "
+        "Strict agreement of every metric with the same votes; pairs on "
+        f"{counted(lab.common_comparisons, 'comparison')} "
         "that all of them scored, by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
         f"Holm's correction over the pairs. {_margin(lab.equivalence_margin, found)}"
     )

@@ -5,6 +5,7 @@ from annotation.reports.figure_captions import BOOTSTRAP
 from annotation.reports.findings.sensitivity import SkillModel
 from annotation.reports.numbers import coefficient, percent, points
 from annotation.reports.presentation import Figure, Row, Section, share_row, without_resampling
+from generation.wording import counted
 
 _PRIORS = {"uniform": "winners held equally frequent", "learned": "their frequencies estimated too"}
 
@@ -47,7 +48,7 @@ def _figures(report: AgreementReport, found: Results) -> tuple[Figure, ...]:
         return ()
     caption = (
         f"How often each agreement came up in {report.study.resamples} resamples of clusters of comparisons, the votes "
-        f"within them fixed; n = {endpoint.n} comparisons, {found.agreement.endpoint} treatment of ties. "
+        f"within them fixed; n = {counted(endpoint.n, 'comparison')}, {found.agreement.endpoint} treatment of ties. "
         "Line: the estimate; shaded: the percentile interval, where there is one."
     )
     most = max(bars, key=lambda bar: bar.resamples)

@@ -4,6 +4,7 @@ from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figure_captions import VOTERS, VOTES
 from annotation.reports.numbers import percent
 from annotation.reports.presentation import Figure, Table, mark_step
+from generation.wording import counted
 
 
 def votes_figures(found: Results) -> tuple[Figure, ...]:
@@ -17,9 +18,9 @@ def votes_figures(found: Results) -> tuple[Figure, ...]:
     each = "one column a comparison" if step == 1 else f"one column for one comparison in {step}"
     caption = (
         f"Shares of the votes for A, for neither and for B, {each}, sorted by the share of A; n = "
-        f"{len(voted)} comparisons with votes, {unanimous} of them unanimous."
+        f"{counted(len(voted), 'comparison')} with votes, {unanimous} of them unanimous."
     )
-    words = f"{len(voted)} comparisons, {unanimous} unanimous"
+    words = f"{counted(len(voted), 'comparison')}, {unanimous} unanimous"
     return (Figure(VOTES, "Votes by comparison", caption, words),)
 
 
@@ -65,8 +66,8 @@ def voter_figures(report: AgreementReport, found: Results) -> tuple[Figure, ...]
     each = "Each annotator's" if step == 1 else f"Of one annotator in {step}, the"
     caption = (
         f"{each} agreement with the majority of the others against the median response time, n = "
-        f"{len(timed)} annotators whose votes were timed; larger dots stand for more votes. Quick and disagreeing "
-        "hints at clicking through; nobody is excluded for it."
+        f"{counted(len(timed), 'annotator')} whose votes were timed; larger dots stand for more votes. Quick and "
+        "disagreeing hints at clicking through; nobody is excluded for it."
     )
-    words = f"{len(timed)} annotators, medians from {min(timed)[0]:.1f} to {max(timed)[0]:.1f} seconds"
+    words = f"{counted(len(timed), 'annotator')}, medians from {min(timed)[0]:.1f} to {max(timed)[0]:.1f} seconds"
     return (Figure(VOTERS, "Agreement with the others and response time", caption, words),)
