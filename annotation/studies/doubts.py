@@ -35,7 +35,7 @@ def _unfilled_slots(manifest: Manifest) -> list[str]:
     if slots <= most:
         return []
     return [
-        f"{counted(slots, 'vote')} wanted ({counted(len(manifest.prompts), 'comparison')}, {plan.overlap} each), but "
+        f"{slots} votes are wanted ({counted(len(manifest.prompts), 'comparison')}, {plan.overlap} each), but "
         f"at most {most} can be given ({counted(plan.most_annotators, 'annotator')}, "
         f"{counted(most // plan.most_annotators, 'comparison')} each)."
     ]

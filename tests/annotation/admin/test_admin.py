@@ -356,7 +356,7 @@ def test_jobs_are_retried_from_their_list(researcher: Client, worker: FakeWorker
     GenerationJob.objects.filter(pk=failed.pk).update(state="failed", error="Out of memory.")
     data = {"action": "retry", "_selected_action": list(GenerationJob.objects.values_list("pk", flat=True))}
     response = researcher.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
-    assert said(response) == ["1 jobs are queued again."]
+    assert said(response) == ["1 job is queued again. 1 job had not failed and stays as before."]
     assert [message[:2] for message in worker.messages] == [(GenerationJob.task_name, failed.pk)]
 
 

@@ -21,6 +21,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
+from generation.wording import counted
 from tests.annotation.reports import recount
 from tests.annotation.reports.recount import Comparison, Recount
 
@@ -268,7 +269,7 @@ def test_the_alternative_annotator_test(case: Case) -> None:
     for outcome in outcomes:
         if len(duels) < 3:
             assert outcome["winning_rate"] is None
-            assert outcome["reason"].startswith(f"not eligible: {len(duels)} annotators")
+            assert outcome["reason"].startswith(f"not eligible: {counted(len(duels), 'annotator')} with")
             continue
         gaps = [np.subtract(person, metric) for metric, person in duels.values()]
         epsilon = outcome["tolerance"]

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
+from generation.wording import counted
 from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import votes_of_rows
@@ -103,7 +104,7 @@ def test_tolerance_zero_is_not_given_twice() -> None:
 def test_too_few_annotators_are_not_eligible(rows: list[str], eligible: int) -> None:
     for outcome in alternative_annotator_test(votes_of_rows(rows), np.ones(len(rows)), tolerance=0.1, seed=1):
         assert (outcome.winning_rate, outcome.advantage, outcome.annotators) == (None, None, ())
-        assert outcome.reason.startswith(f"not eligible: {eligible} annotators with 30 comparisons")
+        assert outcome.reason.startswith(f"not eligible: {counted(eligible, 'annotator')} with 30 comparisons")
 
 
 def test_votes_that_nobody_shares_do_not_count() -> None:
