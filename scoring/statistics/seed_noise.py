@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from generation.wording import counted
 from scoring.statistics.agreement import agreement, checked_winners, metric_winners
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import (
@@ -52,7 +53,7 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
         raise ValueError(f"similarities of A and B are two square matrices of one size, not {a.shape} and {b.shape}")
     between, n = a - b, len(a)
     if n < 3:
-        reason = f"too few seeds to resample: {n}"
+        reason = f"{counted(n, 'seed')} {'is' if n == 1 else 'are'} too few to resample"
         return SeedNoise(Estimate.undefined(reason, n=n, level=resampling.level), None, None, reason)
     margin = float(_weighted_means(between, np.ones((1, n)))[0])
     blocks = resample_weights(n, clusters=None, resampling=resampling)

@@ -155,9 +155,9 @@ def test_agreement(case: Case) -> None:
     assert case.document["counts"]["analysed_comparisons"] == len(rows)
     assert case.document["counts"]["votes"] == sum(len(row.votes) for row in rows)
     decided = [row for row in rows if row.people and row.metric]
-    for name, counted in (("strict", rows), ("dropped", decided)):
-        right = sum(row.people == row.metric for row in counted)
-        wilson(right, len(counted), found[name]["wilson"])
+    for name, taken in (("strict", rows), ("dropped", decided)):
+        right = sum(row.people == row.metric for row in taken)
+        wilson(right, len(taken), found[name]["wilson"])
         wilson(right, len(counted), found[name]["clopper_pearson"], "beta")
     for name, statistic in (("strict", recount.strict), ("half", recount.half), ("dropped", recount.dropped)):
         case.check(found[name]["bootstrap"], rows, statistic)

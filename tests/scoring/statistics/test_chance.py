@@ -90,7 +90,7 @@ def test_decided_pairs_leave_ties_out() -> None:
     [
         ([[9, 0], [0, 0]], "always say the same", "people and metric always name one", "people and metric"),
         ([[9, 3], [0, 0]], 0.0, "people always name one model", "people always name one model"),
-        ([[9, 0], [3, 0]], 0.0, "metric always name one model", 0.5),
+        ([[9, 0], [3, 0]], 0.0, "metric always names one model", 0.5),
         (
             [[0, 0], [0, 0]],
             "no comparison that both decide",
