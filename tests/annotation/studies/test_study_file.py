@@ -362,7 +362,7 @@ def test_names_of_three_hundred_letters_are_faults_or_paths_that_are_not_there(t
     assert [fault.partition(": ")[0] for fault in found] == [
         "line 4, models.a.revision",
         "line 9, models.b.name",
-        "line 20, encoder.checkpoint",
+        "line 19, encoder.checkpoint",
     ]
     local = parse(changed("/models/alpha", f"/{long}"), tmp_path)
     assert any("models.a.checkpoint: there is no" in sentence for sentence in doubts(local))
