@@ -1,6 +1,7 @@
 """Who may see and do what: every address, as a stranger, an annotator, staff who only look, and a researcher."""
 
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from typing import Any
@@ -148,18 +149,41 @@ def test_the_table_holds_for_each_kind_of_visitor(study: Study, viewer: Client, 
 def test_staff_who_only_look_meet_no_credential_and_no_answer(study: Study, viewer: Client, researcher: Client) -> None:
     pages = [address(name, study) for name, needs in DOORS.items() if needs.get == LOOK]
     person = study.annotators.earliest("pk")
-    for model, pk in (("study", study.pk), ("annotator", person.pk)):
-        pages += [reverse(f"admin:annotation_{model}_{page}", args=[pk]) for page in ("change", "history")]
-        pages += [reverse(f"admin:annotation_{model}_changelist")]
-    pages += [f"{pages[-1]}?q={person.external_id}", "/studies/plan/?study=study", "/admin/", "/api/v1/openapi.json"]
+    search = f"/admin/annotation/annotator/?q={person.external_id}"
+    pages += [search, "/studies/plan/?study=study", "/admin/", "/api/v1/openapi.json"]
     for page in pages:
         shown = text(viewer.get(page)).replace(f"q={person.external_id}", "")
         shown = shown.replace(f'value="{person.external_id}"', "")
         assert [one for one in secrets_of(study) if one in shown] == [], page
-    assert ">Ada<" not in text(viewer.get(pages[-4])), "no guess of an id is confirmed"
+    assert ">Ada<" not in text(viewer.get(search)), "no guess of an id is confirmed"
     shown = text(researcher.get(study.get_absolute_url()))
     assert study.open_link_token in shown
     assert person.token in shown
+
+
+def admin_addresses(study: Study) -> list[str]:
+    """Every address of studies and annotators in the admin."""
+    found = []
+    for route, _ in patterns(get_resolver().url_patterns):
+        if route.startswith("admin/annotation/"):
+            pk = study.annotators.earliest("pk").pk if "/annotator/" in route else study.pk
+            found.append("/" + re.sub(r"<\w+:(object_id|pk)>", str(pk), route).replace("<str:verb>", "pause"))
+    return found
+
+
+def test_the_admin_lets_staff_look_and_nobody_else(study: Study, viewer: Client) -> None:
+    bare = logged_in(User.objects.create_user("bare", is_staff=True))
+    addresses, event_count = admin_addresses(study), study.events.count()
+    assert len(addresses) > 10
+    for place in addresses:
+        assert "<" not in place, "a new kind of address is walked here, too"
+        assert status(Client(), "get", place) == 302, place
+        assert [one for one in secrets_of(study) if one in text(viewer.get(place, follow=True))] == [], place
+        for method in ("get", "post"):
+            assert status(bare, method, place) in {302, 403, 404}, place  # 404: no import, only a study
+        assert status(viewer, "post", place) in {200, 302, 403, 404}, place
+    kept = Study.objects.get(pk=study.pk)
+    assert (kept.state, kept.annotators.count(), kept.events.count()) == ("open", 1, event_count)
 
 
 def test_the_study_page_says_why_there_are_no_links(study: Study, viewer: Client, researcher: Client) -> None:
