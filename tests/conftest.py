@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
 from tests.settings import ON_SERVICES
 
-# No deadline: no test asserts a duration. The same examples every time: a run that passes passes again.
-hypothesis_settings.register_profile("repeatable", deadline=None, derandomize=True)
+# No deadline, and no complaint about slow examples: no test depends on the machine's speed. The same examples every
+# time: a run that passes passes again.
+hypothesis_settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
 hypothesis_settings.load_profile("repeatable")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.report_worker import report_worker  # noqa: F401 - for every journey
@@ -25,7 +25,8 @@ QUIET = ("--disable-background-networking", "--disable-component-update", "--no-
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 
 # Patience for a busy machine; nothing here asserts a duration.
-expect.set_options(timeout=30_000)
+PATIENCE_MS = 600_000
+expect.set_options(timeout=PATIENCE_MS)
 # Playwright's loop runs in the test's thread; Django would refuse the database there otherwise.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
@@ -47,6 +48,19 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return {**browser_context_args, **LAPTOP, "locale": "en-GB", "reduced_motion": "reduce"}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give every page of every device the same patience, also those that a test opens itself."""
+    new_context = Browser.new_context
+
+    def patient(browser: Browser, **options: Any) -> BrowserContext:
+        context = new_context(browser, **options)
+        context.set_default_timeout(PATIENCE_MS)
+        return context
+
+    monkeypatch.setattr(Browser, "new_context", patient)
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.journeys.conftest import WCAG
 from tests.journeys.people import SCREENS
 from tests.journeys.screenshots import FOLDER
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 PER_SET = 20 if PICTURES else 4

@@ -12,7 +12,7 @@ from urllib.request import urlopen
 from django.conf import settings
 from django.db import connection
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 600
 
 
 class WebProcess:

@@ -24,7 +24,7 @@ WHAT_TO_INSTALL = (
     "The service tests need a PostgreSQL and a Redis, and neither TEST_DATABASE_URL and TEST_BROKER_URL nor local "
     "binaries nor Docker gives them. Install them with: apt-get install -y postgresql redis-server"
 )
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 600
 OURS = "semblance-tests"  # whoever sets this key in a database of Redis has the database
 Argument = str | Path
 
@@ -299,14 +299,14 @@ def _wait_until(answers: Callable[[], bool], what: str) -> None:
 
 def _postgresql_answers(url: str) -> bool:
     try:
-        psycopg.connect(url, connect_timeout=2).close()
+        psycopg.connect(url, connect_timeout=60).close()
     except psycopg.OperationalError:
         return False
     return True
 
 
 def _redis_answers(url: str) -> bool:
-    client = redis.Redis.from_url(url, socket_timeout=2)
+    client = redis.Redis.from_url(url, socket_timeout=60)
     try:
         return bool(client.ping())
     except redis.ConnectionError:

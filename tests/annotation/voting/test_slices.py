@@ -42,11 +42,11 @@ def test_a_vote_that_comes_during_a_slice_is_stored_before_the_next(study: Study
                 time.sleep(0.001)
         else:
             if connection.vendor == "postgresql":  # there it waits for nobody, and may still be at work
-                other.join(timeout=60)
+                other.join(timeout=600)
             seen.append(Annotator.objects.filter(label="annotator").count())
 
     in_slices([0, 1], work, most=1)
-    other.join(timeout=60)
+    other.join(timeout=600)
     assert seen == [1]
 
 

@@ -44,7 +44,7 @@ def all_behind_one(study: Study, labels: list[str]) -> list[object]:
 
     def hold() -> None:
         is_held.set()
-        assert may_go_on.wait(timeout=60)
+        assert may_go_on.wait(timeout=600)
 
     def attempt(label: str) -> object:
         try:
@@ -54,7 +54,7 @@ def all_behind_one(study: Study, labels: list[str]) -> list[object]:
 
     with ThreadPoolExecutor(len(labels) + 1) as pool:
         first = pool.submit(in_a_thread_of_its_own, lambda: add(study, "first", hold))
-        assert is_held.wait(timeout=60)
+        assert is_held.wait(timeout=600)
         others = [pool.submit(in_a_thread_of_its_own, lambda label=label: attempt(label)) for label in labels]  # type: ignore[misc]
         may_go_on.set()
         assert first.result() == "first"

@@ -12,7 +12,7 @@ import pytest
 
 from annotation.voting.turnstile import DESK, GATE
 
-PATIENCE_SECONDS = 60
+PATIENCE_SECONDS = 600
 # Takes its turn again and again: writes its name, says so, and leaves when it is told to.
 PROCESS = """
 import sys

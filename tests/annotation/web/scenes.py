@@ -75,12 +75,14 @@ def draw_study(
 ) -> Scene:
     """A study of drawn pictures in the given state; `manifest` as in `tests.factories.manifest_document`."""
     slug = f"drawn-{uuid.uuid4().hex[:8]}"
+    # Undo for an hour: a busy machine takes its time between a vote and the next act of a test.
+    annotation = {"comparisons_per_annotator": prompt_count, "undo_seconds": 3600, **manifest.pop("annotation", {})}
     plan = {
         "name": f"{TIDY} against {UNTIDY}",
         "model_a": {"name": TIDY},
         "model_b": {"name": UNTIDY},
         "prompts": [{"text": prompt} for prompt in PROMPTS[:prompt_count]],
-        "annotation": {"comparisons_per_annotator": prompt_count},
+        "annotation": annotation,
     }
     study = create_study(manifest=make_manifest(slug=slug, **{**plan, **manifest}))
     seeds = range(FIRST_SEED, FIRST_SEED + images_per_set)
