@@ -160,7 +160,8 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
-    "generation.tasks.*": {"queue": "gpu"},
+    # Behind scoring, which takes seconds: a study whose images are there does not wait for thousands of another's.
+    "generation.tasks.*": {"queue": "gpu", "priority": 9},
     "scoring.tasks.*": {"queue": "gpu"},
     "annotation.tasks.*": {"queue": "control"},
 }

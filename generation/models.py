@@ -198,3 +198,14 @@ class GeneratedImage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.image_set} seed {self.seed}"
+
+
+class WorkerSign(models.Model):
+    """When a process of a worker, `<queue>@<host>`, last showed that it runs."""
+
+    name = models.CharField(max_length=255, unique=True)
+    queue = models.CharField(max_length=50)
+    seen_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.name

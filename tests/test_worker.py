@@ -19,7 +19,7 @@ from kombu import Connection
 from kombu.transport.sqlalchemy.models import metadata
 from sqlalchemy import create_engine, event
 
-import config.celery  # noqa: F401 - registers the embedded queue
+import config.celery  # registers the embedded queue
 from annotation.management.processes import ProcessPlan, running, supervise, worker_plans
 
 SLEEP = ("-c", "import time; time.sleep(600)")
@@ -118,6 +118,22 @@ def test_the_embedded_queue_gives_each_message_to_one_of_two_readers_and_keeps_n
     assert sorted(got) == sorted(sent)
     with closing(sqlite3.connect(file)) as database:
         assert database.execute("SELECT count(*) FROM kombu_message").fetchone() == (0,)
+
+
+def test_scoring_is_delivered_before_images_that_were_asked_for_earlier(tmp_path: Path) -> None:
+    """With the tasks and routes as they are: another study's images do not hold up a study that can be scored."""
+    app = config.celery.app
+    with Connection(f"sqla+sqlite:///{tmp_path / 'broker.sqlite3'}") as connection:
+        for job_id, name in enumerate(["generation", "generation", "scoring", "generation", "scoring"]):
+            task = {"generation": "run_generation_job", "scoring": "run_scoring_job"}[name]
+            app.signature(f"{name}.tasks.{task}", args=(job_id,)).apply_async(connection=connection)
+        queue = connection.SimpleQueue("gpu")
+        taken = []
+        for _ in range(5):
+            message = queue.get(timeout=600)
+            taken.append((message.headers["task"].partition(".")[0], message.payload[0][0]))
+            message.ack()
+    assert taken == [("scoring", 2), ("scoring", 4), ("generation", 0), ("generation", 1), ("generation", 3)]
 
 
 def test_two_processes_make_the_embedded_queue_at_once(tmp_path: Path) -> None:

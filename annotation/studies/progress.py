@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db.models import (
@@ -13,7 +12,6 @@ from django.db.models import (
     F,
     Func,
     IntegerField,
-    Max,
     OuterRef,
     Q,
     QuerySet,
@@ -224,9 +222,3 @@ def _annotator_kinds(studies: Sequence[Study]) -> ByStudy:
     annotators = Annotator.objects.filter(study__in=[study.pk for study in studies]).order_by()
     rows = annotators.values_list("study", "kind").annotate(count=Count("pk"))
     return ByStudy({(study, kind): count for study, kind, count in rows})
-
-
-def last_sign_of_a_worker() -> datetime | None:
-    """When a worker last showed that it works on any job, of any study."""
-    beats = (model.objects.aggregate(at=Max("heartbeat_at"))["at"] for model in (GenerationJob, ScoringJob))
-    return max((beat for beat in beats if beat), default=None)

@@ -19,10 +19,12 @@ from annotation.reports.gathering import is_sealed
 from annotation.reports.pseudonyms import pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import image_warnings
+from annotation.studies.imports import imported_images
 from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarming, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
+from annotation.studies.workers import missing_worker
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
 from annotation.web.forms import InvitationForm, ReturnedForm
 from annotation.web.reported import waiting_count
@@ -73,6 +75,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
         "image_warnings": image_warnings(study),
+        "imported": imported_images(study),
+        "missing_worker": "" if study.state == Study.State.CLOSED else missing_worker(timezone.now()),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
         "verbs": verbs_for(study),

@@ -13,8 +13,9 @@ from rich.text import Text
 from annotation.management.console import console_on
 from annotation.models import Study
 from annotation.studies.lifecycle import advance, launch, open_study
-from annotation.studies.progress import StudyProgress, last_sign_of_a_worker, progress
+from annotation.studies.progress import StudyProgress, progress
 from annotation.studies.upkeep import reap
+from annotation.studies.workers import waits_for
 from generation.refusals import Refused
 from generation.wording import counted
 
@@ -81,11 +82,9 @@ def _hint(counts: StudyProgress, word: str, started: datetime) -> str:
     """What the watcher should know: what the study waits for, or that nobody works."""
     if not counts.waiting_job_count and not counts.running_job_count:
         return word
-    quiet_since = max(last_sign_of_a_worker() or started, started)
-    if timezone.now() - quiet_since < WITHOUT_A_WORKER_AFTER:
-        return ""
-    seconds = round((timezone.now() - quiet_since).total_seconds(), -1)
-    return f"No worker has taken a job for {seconds:.0f} s. Is one running? Start it with `manage.py worker`."
+    now = timezone.now()
+    # One that was started together with this command has left no sign yet.
+    return waits_for(counts, now) if now - started >= WITHOUT_A_WORKER_AFTER else ""
 
 
 class _Rate(ProgressColumn):

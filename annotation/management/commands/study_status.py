@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 from rich.box import SIMPLE
 from rich.measure import Measurement
 from rich.table import Column, Table
@@ -12,8 +14,10 @@ from rich.table import Column, Table
 from annotation.management.console import console_on
 from annotation.models import Study
 from annotation.studies.image_warnings import image_warnings_of
+from annotation.studies.imports import Imported, imported_images
 from annotation.studies.progress import StudyProgress, progress_of
 from annotation.studies.quality_watch import RuleCount, alarming, rule_counts_of
+from annotation.studies.workers import missing_worker
 
 MOST_COLUMNS = 1000
 
@@ -43,26 +47,39 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
-        table = _table(found)
+        imported = {study.pk: imported_images(study) for study in studies}
+        table = _table(found, imported)
         needed = Measurement.get(console, console.options.update(width=MOST_COLUMNS), table).minimum
         console.width = max(console.width, needed)
         console.print(table)
         for study, counts in found:
             rules = rules_of[study.pk]
+            for some in imported[study.pk]:
+                console.print(f"{study.slug}: imported for {some}", markup=False, soft_wrap=True)
             for one in rules:
                 console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
             for warning in warnings_of[study.pk]:
                 console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
             for fault in (*map(str, alarming(study, rules)), *counts.failures):
                 console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
+        sentence = missing_worker(timezone.now())
+        if sentence and any(study.state != Study.State.CLOSED for study in studies):
+            console.print(sentence, style="yellow", markup=False, soft_wrap=True)
 
 
 def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], warnings: list[str]) -> dict[str, Any]:
     exclusions = [{"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rules]
-    return {"slug": study.slug, **counts.as_document(), "exclusions": exclusions, "image_warnings": warnings}
+    return {
+        "slug": study.slug,
+        **counts.as_document(),
+        "exclusions": exclusions,
+        "image_warnings": warnings,
+        "imported": [asdict(some) for some in imported_images(study)],
+        "missing_worker": missing_worker(timezone.now()),
+    }
 
 
-def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
+def _table(found: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[Imported, ...]]) -> Table:
     names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
     # A slug is typed again, so it stays in one piece; the others fold where 80 columns do not hold them.
     columns = (Column(name, overflow="fold", no_wrap=name == "study") for name in names)
@@ -74,10 +91,16 @@ def _table(found: list[tuple[Study, StudyProgress]]) -> Table:
         table.add_row(
             study.slug,
             counts.state,
-            f"{counts.image_count} of {counts.planned_image_count}",
+            _images(counts, imported[study.pk]),
             f"{counts.scored_set_count} of {counts.set_count}",
             jobs + failed,
             f"{counts.vote_count} of {counts.slot_total}",
             f"{counts.annotator_count}{simulated}",
         )
     return table
+
+
+def _images(counts: StudyProgress, imported: tuple[Imported, ...]) -> str:
+    if counts.planned_image_count:
+        return f"{counts.image_count} of {counts.planned_image_count}"
+    return f"{sum(some.image_count for some in imported)} imported" if imported else "–"

@@ -154,8 +154,7 @@ def test_run_study_says_when_nobody_works(worker: FakeWorker, monkeypatch: pytes
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("run_study", "study", stdout=out)
-    assert out.getvalue().count("No worker has taken a job") == 1
-    assert "Start it with `manage.py worker`" in out.getvalue()
+    assert out.getvalue().count("No worker is running: start one with `manage.py worker`.") == 1
 
 
 def test_run_study_says_what_imported_images_are_missing(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,103 @@
+"""Whether a worker runs, and what is said where none does."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+import config.celery
+from annotation.models import Study
+from annotation.studies.lifecycle import advance, create_study, launch
+from annotation.studies.progress import progress
+from annotation.studies.workers import missing_worker, waits_for
+from generation import jobs
+from generation.models import GenerationJob, WorkerSign
+from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
+from tests.annotation.studies.test_commands import typed
+from tests.factories import import_sets, make_manifest, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+NOW = timezone.now()
+NONE = "No worker is running: start one with `manage.py worker`."
+
+
+def planned(slug: str) -> Study:
+    study = create_study(manifest=make_manifest(source="generated", slug=slug, prompts=[{"text": slug}]))
+    launch(study=study)
+    advance(study)
+    return study
+
+
+def test_each_queue_is_missed_until_its_worker_shows_itself() -> None:
+    assert missing_worker(NOW) == NONE
+    leave_sign(name="control@here", now=NOW)
+    assert missing_worker(NOW).endswith("makes and scores images: start one with `manage.py worker --queues gpu`.")
+    leave_sign(name="gpu@elsewhere", now=NOW)
+    assert missing_worker(NOW) == ""
+    assert missing_worker(NOW + SILENT_AFTER * 2) == NONE
+
+
+def test_one_row_for_each_process_and_none_for_those_long_gone() -> None:
+    for minutes in (0, 1):
+        leave_sign(name="gpu@here", now=NOW + timedelta(minutes=minutes))
+    assert WorkerSign.objects.get().seen_at == NOW + timedelta(minutes=1)
+    leave_sign(name="gpu@next", now=NOW + FORGOTTEN_AFTER * 2)
+    assert WorkerSign.objects.get().name == "gpu@next"
+
+
+def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "_send", lambda job, link: None)
+    busy, waiting = planned("busy"), planned("waiting")
+    first = GenerationJob.objects.earliest("pk")
+    now = timezone.now()
+    assert waits_for(progress(waiting), now) == NONE
+    assert jobs.claim(GenerationJob, first.pk, worker="gpu", now=now)
+    assert waits_for(progress(busy), now) == ""
+    # Its job's heartbeat shows that it runs, also where its own sign is late.
+    leave_sign(name="control@here", now=now)
+    assert waits_for(progress(waiting), now) == "The worker is busy with another study; this one follows."
+
+
+def test_one_that_is_idle_or_loads_a_model_shows_itself_by_celery_s_event_loop(
+    tmp_path: object, settings: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.VAR_DIR = tmp_path
+    monkeypatch.setattr(config.celery, "_next_sign_at", 0.0)
+    monkeypatch.setattr("config.celery.connection.close", lambda: None)  # the test's own
+    for queue in ("gpu", "control"):
+        monkeypatch.setattr(config.celery, "_next_sign_at", 0.0)
+        config.celery.leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname=f"{queue}@host")))
+    config.celery.leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname="too-soon@host")))
+    assert set(WorkerSign.objects.values_list("name", flat=True)) == {"gpu@host", "control@host"}
+    assert missing_worker(timezone.now()) == ""
+
+
+def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: Client) -> None:
+    study = make_study(state="draft", comparisons=3)
+    client.force_login(User.objects.create_superuser("researcher"))
+
+    def page() -> str:
+        return client.get(reverse("study", args=[study.slug])).content.decode()
+
+    assert "study: imported for Alpha: 0 sets with 0 images" in typed("study_status")
+    import_sets(study.model_a, ["prompt 1", "prompt 2", "of no study"], images_per_set=2)
+    import_sets(study.model_b, ["prompt 3"], images_per_set=3)
+    said = typed("study_status")
+    assert "study: imported for Alpha: 2 sets with 4 images" in said
+    assert "study: imported for Beta: 1 set with 3 images" in said
+    assert "7 imported" in said
+    assert NONE in said
+    assert "Imported for Alpha: 2 sets with 4 images." in page()
+    assert NONE in page()
+    for queue in ("gpu", "control"):
+        leave_sign(name=f"{queue}@here", now=timezone.now())
+    assert NONE not in typed("study_status") + page()
+
+
+def test_a_study_that_is_over_needs_no_worker() -> None:
+    make_study(source="external")
+    assert "worker" not in typed("study_status")
