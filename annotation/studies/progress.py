@@ -23,8 +23,8 @@ from django.db.models import (
 from annotation.models import Annotator, Comparison, Study
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
-from generation.models import GenerationJob, LeasedJob
-from scoring.models import ScoringJob, SetScore
+from generation.models import LeasedJob
+from scoring.models import SetScore
 
 
 @dataclass(frozen=True, slots=True)
