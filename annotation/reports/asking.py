@@ -7,6 +7,7 @@ is being made, changes nothing.
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -14,13 +15,14 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import ReportJob, Study
+from annotation.models import Assignment, ReportJob, Study
 from annotation.models.report_job import WatchedJob
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.gathering import chosen_metric, scored_by
+from annotation.reports.gathering import Scored, choose_metric, scored_by
 from annotation.reports.making import code_sha256, forget_report, make_report, stored_report
 from annotation.reports.progress import Progress
 from annotation.studies.current import current_manifest
+from annotation.voting.imports import refuse_unfinished_import
 from generation.jobs import enqueue, requeue
 from generation.leases import Lease
 
@@ -34,8 +36,10 @@ def ask(study: Study, *, metric: str = "") -> ReportJob:
 
     metric: as for `gather`, which also says what is refused. A report that failed is made again by `ask_again` only.
     """
-    chosen = chosen_metric(study, manifest=current_manifest(study), metric=metric)
-    now, wanted = timezone.now(), stamp(study, metric=chosen)
+    refuse_unfinished_import(study)
+    scored = scored_by(study)
+    chosen = choose_metric(tuple(scored), own=current_manifest(study).encoder.metric, wanted=metric)
+    now, wanted = timezone.now(), stamp(study, metric=chosen, scored=scored)
     job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, defaults={"stamp": wanted})
     if is_new:
         enqueue([job])
@@ -64,7 +68,7 @@ def finished_report(job: ReportJob) -> AgreementReport | None:
 def work_on_report(job: ReportJob, lease: Lease) -> None:
     """Make the report of a claimed job. Made twice it is the same: the second time it is only read."""
     before = job.sha256
-    wanted = stamp(job.study, metric=job.metric)
+    wanted = stamp(job.study, metric=job.metric, scored=scored_by(job.study))
     made = make_report(job.study, metric=job.metric, progress=teller(job, lease))
     rows_of(job).update(sha256=made.sha256, stamp=wanted, percent=100, step="")
     if before not in ("", made.sha256) and not ReportJob.objects.filter(sha256=before).exists():
@@ -85,11 +89,12 @@ def teller(job: WatchedJob, lease: Lease) -> Progress:
     return tell
 
 
-def stamp(study: Study, *, metric: str) -> str:
+def stamp(study: Study, *, metric: str, scored: Mapping[str, Scored]) -> str:
     """SHA-256 of counters that change whenever something changes that a report is made from.
 
-    It reads no vote, where `making.fingerprint` reads every one. What it cannot see (a vote that came late, say) leaves
-    the report as it was until something else changes: it is a hint that another one is due, never its name.
+    It reads no vote, where `making.fingerprint` reads every one. What it cannot see (a vote that was undone and given
+    again, say) leaves the report as it was until something else changes: it is a hint that another one is due, never
+    its name.
     """
     counters = ("vote_count", "slot_count", "votes_a", "votes_b", "votes_tie")
     people = study.annotators.order_by().values_list("state", "broken_rules")
@@ -99,8 +104,9 @@ def stamp(study: Study, *, metric: str) -> str:
         study.manifest_sha256,
         study.manifest_versions.count(),
         sorted(study.comparisons.aggregate(**{name: Sum(name) for name in counters}).items()),
+        Assignment.objects.filter(annotator__study=study, state=Assignment.State.LATE).count(),
         sorted(people.annotate(Count("pk"), Sum("withdrawn_vote_count"))),
-        [(name, one.count, one.latest) for name, one in scored_by(study).items()],
+        [(name, one.count, one.latest) for name, one in scored.items()],
         study.events.aggregate(Count("pk"), Max("pk")),
         metric,
     ]

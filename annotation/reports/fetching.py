@@ -17,6 +17,7 @@ from annotation.models import ReportFileJob, ReportJob
 from annotation.reports.asking import AT_MOST_EVERY, finished_report, rows_of, stamp, teller
 from annotation.reports.downloads import DOWNLOADS
 from annotation.reports.files import whole_file
+from annotation.reports.gathering import scored_by
 from generation.jobs import enqueue, requeue
 from generation.leases import Lease
 from generation.refusals import Refused
@@ -81,7 +82,8 @@ def _key(job: ReportFileJob) -> str:
     report_job = job.report_job
     if not DOWNLOADS[job.name].is_of_study:
         return report_job.sha256
-    parts = (report_job.sha256, stamp(report_job.study, metric=report_job.metric))
+    study = report_job.study
+    parts = (report_job.sha256, stamp(study, metric=report_job.metric, scored=scored_by(study)))
     return hashlib.sha256("".join(parts).encode()).hexdigest()
 
 

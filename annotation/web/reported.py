@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Comparison, ImageReport, Study
-from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, set_aside
+from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, reports_of, set_aside
 from annotation.web.staff import staff_page
 from generation import renditions
 from generation.refusals import Refused
@@ -55,7 +55,7 @@ class Reported:
 
 def waiting_count(study: Study) -> int:
     """How many comparisons are stopped by reports that have no answer."""
-    reports = ImageReport.objects.filter(settled_at=None, assignment__comparison__study=study)
+    reports = reports_of(study.pk).filter(settled_at=None)
     return _of_sets(study, reports.values("image__image_set")).filter(parked_at__isnull=False).distinct().count()
 
 
@@ -66,7 +66,7 @@ def _of_sets(study: Study, image_sets: Any) -> QuerySet[Comparison]:
 
 def reported_comparisons(study: Study) -> list[Reported]:
     """Whatever was reported or is set aside; what waits for the researcher first."""
-    rows = ImageReport.objects.filter(assignment__comparison__study=study).order_by("reported_at", "pk")
+    rows = reports_of(study.pk).order_by("reported_at", "pk")
     reports = defaultdict(list)
     for report in rows.select_related("assignment__annotator", "image"):
         reports[report.image.image_set_id].append(report)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
-from annotation.models import Annotator, Answer, Assignment, Comparison, ImageReport, Study
+from annotation.models import Annotator, Answer, Assignment, Comparison, Study
 from annotation.reports.cells import cell, plain
 from annotation.reports.gathering import is_sealed
 from annotation.reports.pseudonyms import pseudonyms
@@ -26,6 +26,7 @@ from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import verbs_for
 from annotation.studies.workers import missing_worker
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
+from annotation.voting.image_reports import reports_of
 from annotation.web.forms import InvitationForm, ReturnedForm
 from annotation.web.reported import waiting_count
 from annotation.web.staff import CHANGE, staff_page
@@ -87,7 +88,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
             for one in listed[:MOST_ANNOTATORS_LISTED]
         ],
         "people_count": people.count(),
-        "has_reports": ImageReport.objects.filter(assignment__comparison__study=study).exists(),
+        "has_reports": reports_of(study.pk).exists(),
         "parked_count": waiting_count(study),
         "has_answers": Answer.objects.filter(annotator__study=study).exists(),
         "simulated_count": counts.simulated_annotator_count,
