@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.models import Annotator, ReportFileJob, Study, Vote
+from annotation.models import Annotator, ReportFileJob, Study
 from annotation.reports import downloads, fetching
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.asking import ask, finished_report
@@ -22,6 +22,7 @@ from annotation.reports.fetching import KEPT, ask_file, forget_old_files, made_f
 from annotation.studies.upkeep import keep_up
 from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
+from annotation.voting.withdrawal import withdraw
 from generation import jobs
 from tests.annotation.reports.studies import crossed, make_study
 
@@ -144,7 +145,7 @@ def test_a_bundle_of_before_a_withdrawal_is_not_handed_out_after_it(
 
     before = download()
     one = Annotator.objects.filter(study=study).earliest("pk")
-    gone, _ = Vote.objects.filter(assignment__annotator=one).delete()
+    gone = withdraw(annotator=one, until=None, now=timezone.now()).withdrawn_vote_count
     ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
     assert download() == before - gone < before
     folder = fetching._folder()
