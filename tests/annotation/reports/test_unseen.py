@@ -158,7 +158,7 @@ def test_agreement(case: Case) -> None:
     for name, taken in (("strict", rows), ("dropped", decided)):
         right = sum(row.people == row.metric for row in taken)
         wilson(right, len(taken), found[name]["wilson"])
-        wilson(right, len(counted), found[name]["clopper_pearson"], "beta")
+        wilson(right, len(taken), found[name]["clopper_pearson"], "beta")
     for name, statistic in (("strict", recount.strict), ("half", recount.half), ("dropped", recount.dropped)):
         case.check(found[name]["bootstrap"], rows, statistic)
     wilson(sum(recount.plurality(row) == row.metric for row in rows), len(rows), found["plurality"])

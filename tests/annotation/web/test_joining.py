@@ -45,7 +45,7 @@ def test_who_only_looks_leaves_no_trace_and_who_takes_part_leaves_one(
     pages = [client.get(link).content.decode() for _look in range(3)]
     assert not Annotator.objects.exists()
     assert ("nothing has been recorded" in pages[0]) == bool(texts.get("consent"))
-    assert "Starting gives you a place of your own." in pages[0], "what taking part stores is said before"
+    assert "Taking part gives you a place of your own." in pages[0], "what taking part stores is said before"
     place = client.post(link, form_of(pages[0]))["Location"]
     annotator = Annotator.objects.get()
     assert place == f"/a/{annotator.token}/"
