@@ -186,6 +186,7 @@ class StudyAdmin(ReadOnlyAdmin):
         return {
             "verbs": verbs_for(study) if may_act else [],
             "drop_seed_form": DropSeedForm() if may_act and lifecycle.may_drop_seeds(study) else None,
+            "may_change": may_act,
             "may_amend": may_act and not study.is_over,
         }
 
@@ -256,9 +257,7 @@ class StudyAdmin(ReadOnlyAdmin):
 
     def download(self, request: HttpRequest, pk: int) -> HttpResponse:
         """The study file of the manifest in force."""
-        study = get_object_or_404(Study, pk=pk)
-        if not self.has_view_permission(request, study):
-            raise PermissionDenied
+        study = self._study(request, pk)
         disposition = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
         text = write_study_file(current_manifest(study))
         return HttpResponse(text, content_type="application/toml; charset=utf-8", headers=disposition)

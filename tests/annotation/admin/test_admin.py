@@ -108,6 +108,17 @@ def test_the_study_page_and_its_file(researcher: Client) -> None:
     assert parse(file.content.decode(), None) == current_manifest(study)
 
 
+def test_the_study_file_is_for_those_who_may_change_the_study(client: Client) -> None:
+    study = make_study(state="draft")
+    viewer = User.objects.create_user("viewer", is_staff=True)
+    viewer.user_permissions.add(Permission.objects.get(codename="view_study"))
+    client.force_login(viewer)
+    page = client.get(address("change", study.pk))
+    assert page.status_code == 200
+    assert address("file", study.pk) not in page.content.decode()  # it holds the completion codes
+    assert client.get(address("file", study.pk)).status_code == 403
+
+
 def act(client: Client, study: Study, verb: str, **data: str) -> HttpResponse:
     return client.post(address("act", study.pk, verb), data, follow=True)  # type: ignore[return-value]
 

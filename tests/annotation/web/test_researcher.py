@@ -49,6 +49,8 @@ def test_staff_who_may_not_change_studies_only_look(client: Client) -> None:
     assert page.status_code == 200
     assert "do/pause/" not in page.content.decode()
     assert client.post(f"{study.get_absolute_url()}do/pause/").status_code == 403
+    assert "study.toml" not in page.content.decode()  # it holds the completion codes
+    assert client.get(f"{study.get_absolute_url()}study.toml").status_code == 403
     study.refresh_from_db()
     assert study.state == "open"
 
