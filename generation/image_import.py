@@ -236,7 +236,7 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
     if differing:
         reason = f"was imported before with other images (seed {differing[0]}, of {len(differing)}); those stay"
         prompt.faults.append(Fault(str(prompt), reason))
-    elif size != (manner.size and written(manner.size)):
+    elif size != (manner.size and written(manner.size)) and not all(_has(manner.size, image) for image in images):
         before = f"with --size {size}" if size else "without --size"
         reason = f"was imported before {before}; those images stay until take_back_images removes them"
         prompt.faults.append(Fault(str(prompt), reason))
@@ -245,6 +245,11 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
             renditions.mend(image)
         report.unchanged_set_count += 1
         _remark(image_set, report)
+
+
+def _has(size: Size | None, image: GeneratedImage) -> bool:
+    """Whether bringing the image to this size would change nothing."""
+    return size == (image.width, image.height)
 
 
 def _remark(image_set: ImageSet, report: ImportReport) -> None:

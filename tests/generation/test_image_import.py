@@ -376,6 +376,13 @@ def test_imported_at_another_size_before(tmp_path: Path) -> None:
         assert "was imported before with --size 20x20; those images stay until" in faults(at_size(folder, size))[0]
 
 
+def test_a_set_that_has_the_size_already_is_unchanged(tmp_path: Path) -> None:
+    folder = lay_out(tmp_path / "in")
+    import_images(folder=folder)
+    assert at_size(folder, (40, 30)).unchanged_set_count == 1
+    assert "was imported before without --size" in faults(at_size(folder, (20, 20)))[0]
+
+
 @pytest.mark.parametrize("text", ["512", "0x5", "x", "1.5x2", "-1x2", "\u0661x2", "999999x1"])
 def test_what_is_no_size(tmp_path: Path, text: str) -> None:
     with pytest.raises(CommandError, match="is not a size: write width x height in pixels, like 512x512"):
