@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count and print."""
-        studies = Study.objects.order_by("created_at", "pk")
+        studies = Study.objects.select_related("model_a", "model_b").order_by("created_at", "pk")
         if options["study"]:
             studies = studies.filter(slug=options["study"])
             if not studies:
@@ -42,8 +42,12 @@ class Command(BaseCommand):
         counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
         warnings_of = image_warnings_of(list(studies))
         found = [(study, counts_of[study.pk]) for study in studies]
+        sentence = missing_worker(timezone.now())
         if options["format"] == "json":
-            documents = [_document(study, counts, rules_of[study.pk], warnings_of[study.pk]) for study, counts in found]
+            documents = [
+                _document(study, counts, rules_of[study.pk], warnings_of[study.pk]) | {"missing_worker": sentence}
+                for study, counts in found
+            ]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         console = console_on(self.stdout)
@@ -62,7 +66,6 @@ class Command(BaseCommand):
                 console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
             for fault in (*map(str, alarming(study, rules)), *counts.failures):
                 console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
-        sentence = missing_worker(timezone.now())
         if sentence and any(study.state != Study.State.CLOSED for study in studies):
             console.print(sentence, style="yellow", markup=False, soft_wrap=True)
 
@@ -75,7 +78,6 @@ def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], w
         "exclusions": exclusions,
         "image_warnings": warnings,
         "imported": [asdict(some) for some in imported_images(study)],
-        "missing_worker": missing_worker(timezone.now()),
     }
 
 
