@@ -16,7 +16,7 @@ from annotation.models import Annotator, Assignment, Comparison, Import, Importe
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.work import cancel_unused
 from annotation.voting.annotators import PEOPLE
-from annotation.voting.slices import in_slices
+from annotation.voting.slices import SMALL_ROWS, in_slices
 from annotation.voting.turns import in_turn
 from generation.models import GeneratedImage, ImageSet
 from generation.refusals import Refused
@@ -72,7 +72,7 @@ def delete_study(*, study: Study, actor: User | None = None) -> None:
     _remove_votes(study)
     _remove_scores(study)
     comparisons = list(study.comparisons.values_list("pk", flat=True))
-    in_slices(comparisons, _remove_comparisons, most=SETS_AT_ONCE)
+    in_slices(comparisons, _remove_comparisons, most=SETS_AT_ONCE, least=SETS_AT_ONCE // 4)
     _remove_row(study, lost, actor)
 
 
@@ -90,8 +90,8 @@ def _votes(study: Study) -> QuerySet[Vote]:
 
 def _remove_votes(study: Study) -> None:
     assignments = Assignment.objects.filter(comparison__study=study).order_by("pk")
-    in_slices(list(assignments.values_list("pk", flat=True)), _remove_assignments)
-    in_slices(list(study.annotators.values_list("pk", flat=True)), _remove_annotators)
+    in_slices(list(assignments.values_list("pk", flat=True)), _remove_assignments, least=SMALL_ROWS)
+    in_slices(list(study.annotators.values_list("pk", flat=True)), _remove_annotators, least=SMALL_ROWS)
 
 
 def _remove_assignments(assignment_ids: Sequence[int]) -> None:
@@ -110,7 +110,7 @@ def _remove_scores(study: Study) -> None:
     shared = others.values("image_set_a").union(others.values("image_set_b"))
     for source in study.imports.filter(kind=Import.Kind.SCORES):
         own = source.scores.exclude(image_set__in=shared)
-        in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores)
+        in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores, least=SMALL_ROWS)
 
 
 def _remove_some_scores(score_ids: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from annotation.models import Comparison, Import, Study
 from annotation.voting import imports
 from annotation.voting.opening import refuse_half_made
-from annotation.voting.slices import in_slices
+from annotation.voting.slices import SMALL_ROWS, in_slices
 from generation.formulas import unmarked
 from generation.refusals import Refused
 from generation.tables import Columns, file_sha256, open_table, plain
@@ -148,7 +148,7 @@ def _import(source: Import, path: Path, reading: _Reading) -> int:
     """Store the scores; of how many comparisons they are new."""
     metric, rows = source.metric, list(reading.rows.values())
     _refuse(path, _other_scores(metric, rows))
-    in_slices(rows, partial(_store_some, source, path), most=500)
+    in_slices(rows, partial(_store_some, source, path), most=500, least=SMALL_ROWS)
     new_count = _scored_by(source)
     if new_count:
         detail = {"metric": metric, "comparisons": new_count}
@@ -189,7 +189,9 @@ def _scored_by(source: Import) -> int:
 
 def remove_scores(source: Import) -> None:
     """Remove every score of an import that this process holds."""
-    in_slices(list(source.scores.values_list("pk", flat=True)), partial(_remove_some, source), most=500)
+    in_slices(
+        list(source.scores.values_list("pk", flat=True)), partial(_remove_some, source), most=500, least=SMALL_ROWS
+    )
 
 
 def _remove_some(source: Import, score_ids: Sequence[int]) -> None:

@@ -7,7 +7,7 @@ from functools import partial
 from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
 from annotation.voting import imports, slots
 from annotation.voting.bulk_rows import insert_rows
-from annotation.voting.slices import in_slices
+from annotation.voting.slices import SMALL_ROWS, in_slices
 from annotation.voting.vote_file import FileVote, Place
 
 Given = tuple[FileVote, ...]  # the votes on one assignment: those that were undone, and the one that was not
@@ -193,9 +193,9 @@ def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
     least_overlap: see `slots.add`.
     """
     rows = list(ImportedAssignment.objects.filter(source=source).values_list("pk", flat=True))
-    in_slices(rows, partial(_remove_some, source, least_overlap))
+    in_slices(rows, partial(_remove_some, source, least_overlap), least=SMALL_ROWS)
     idle = Annotator.objects.filter(study=source.study_id, kind=Annotator.Kind.IMPORTED, assignments=None)
-    in_slices(list(idle.values_list("pk", flat=True)), partial(_remove_annotators, source))
+    in_slices(list(idle.values_list("pk", flat=True)), partial(_remove_annotators, source), least=SMALL_ROWS)
 
 
 def _remove_some(source: Import, least_overlap: int | None, assignment_ids: Sequence[int]) -> None:

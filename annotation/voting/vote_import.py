@@ -17,7 +17,7 @@ from annotation.voting import imports
 from annotation.voting.imported_rows import Given, answers_of, remove_votes, store
 from annotation.voting.opening import refuse_half_made
 from annotation.voting.rules import VotingRules
-from annotation.voting.slices import in_slices
+from annotation.voting.slices import SMALL_ROWS, in_slices
 from annotation.voting.vote_file import FileVote, Place, StudyWords, VoteFile, VoteFileFault, read_votes
 from generation.refusals import Refused
 from generation.tables import file_sha256, plain
@@ -97,7 +97,7 @@ def _import(source: Import, path: Path, file: VoteFile, now: datetime) -> VoteIm
     if file.is_export:  # pseudonyms count the annotators in the order in which they came
         new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
     before = _annotators(study).count()
-    in_slices(answers_of(new), partial(_store_some, source, path, now))
+    in_slices(answers_of(new), partial(_store_some, source, path, now), least=SMALL_ROWS)
     votes = Vote.objects.filter(assignment__imported__source=source).count()
     if not votes:
         imports.forget(source)

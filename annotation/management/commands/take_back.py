@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from annotation.models import Import, Study
 from annotation.studies.taking_back import take_back, what_goes
 from generation.refusals import Refused
+from generation.wording import counted
 
 
 class Command(BaseCommand):
@@ -40,7 +41,7 @@ class Command(BaseCommand):
             state = "" if source.state == Import.State.DONE else ", not finished"
             metric = f" by {source.metric}" if source.metric else ""
             self.stdout.write(
-                f"{source.pk}: {source.row_count} {source.kind}{metric} from {source.file_name} "
+                f"{source.pk}: {_rows(source)}{metric} from {source.file_name} "
                 f"({source.created_at:%Y-%m-%d %H:%M} UTC, SHA-256 {source.sha256[:12]}{state})"
             )
         if not study.imports.exists():
@@ -59,3 +60,10 @@ class Command(BaseCommand):
         except Refused as error:
             raise CommandError(str(error)) from error
         self.stdout.write(f"{source} is taken back; the history of {slug} says so.")
+
+
+def _rows(source: Import) -> str:
+    """What is in the import, counted; of scores, how many comparisons they are of."""
+    if source.kind == Import.Kind.VOTES:
+        return counted(source.row_count, "vote")
+    return f"scores of {counted(source.row_count, 'comparison')}"

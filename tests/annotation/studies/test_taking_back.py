@@ -127,6 +127,7 @@ def killed(external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     with monkeypatch.context() as patch:
         patch.setattr(vote_import, "store", store_once)
         patch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+        patch.setattr(vote_import, "SMALL_ROWS", 1)
         with pytest.raises(KeyboardInterrupt):
             typed("import_votes", "study", path)
     assert Vote.objects.count() == 1
@@ -144,7 +145,7 @@ def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed:
 
 
 def test_the_same_file_again_completes_it(external: Study, killed: Path) -> None:
-    assert typed("import_votes", "study", killed) == ("study: 3 votes of 1 new annotators imported, 0 stood already.\n")
+    assert typed("import_votes", "study", killed) == ("study: 3 votes of 1 new annotator imported, 0 stood already.\n")
     assert external.events.filter(verb="votes imported").count() == 1
     assert_invariants(external)
     assert "Votes" in typed("report", "study")
@@ -161,6 +162,7 @@ def test_what_fails_half_way_is_removed_again(tmp_path: Path, monkeypatch: pytes
     before = counters(study)
     # People took the last slot after the file was checked.
     monkeypatch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+    monkeypatch.setattr(vote_import, "SMALL_ROWS", 1)
     monkeypatch.setattr(vote_import, "_new_votes", lambda study, path, votes: list(votes))
     with pytest.raises(CommandError, match="line 4: this prompt has all the votes"):
         typed("import_votes", "study", file(tmp_path, VOTES))

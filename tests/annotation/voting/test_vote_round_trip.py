@@ -171,7 +171,7 @@ def write(path: Path, text: str) -> Path:
     ],
 )
 def test_tables_of_other_programs(external: Study, tmp_path: Path, text: str) -> None:
-    assert said("import_votes", "study", write(tmp_path / "v.csv", text)).startswith("study: 1 votes of 1 new annota")
+    assert said("import_votes", "study", write(tmp_path / "v.csv", text)).startswith("study: 1 vote of 1 new annota")
     assert Vote.objects.get().choice == "left"
 
 
@@ -189,7 +189,7 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
     assert "--leave-out-blank-names, which the report then states." in str(error.value)
     lines = said("import_votes", "study", path, leave_out_blank_names=True).splitlines()
     assert lines == [
-        "study: 1 votes of 1 new annotators imported, 0 stood already.",
+        "study: 1 vote of 1 new annotator imported, 0 stood already.",
         "Not used: the columns index, a column without a name.",
         "Counted once: 1 row that repeats an earlier row (line 3).",
         "Left out: 2 votes without an annotator's name (lines 4, 5).",
