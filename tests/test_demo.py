@@ -30,10 +30,11 @@ class Demo:
     environment: dict[str, str]
     var: Path
     output: str
+    images: str
 
 
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+@pytest.fixture(scope="module", params=["4", pytest.param("20", marks=pytest.mark.slow)])
+def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     var = tmp_path_factory.mktemp("demo") / "var"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": str(var)}
     del environment["CELERY_BROKER_URL"]  # the tests' own, which leads nowhere
@@ -42,10 +43,14 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
             environment["DATABASE_URL"] = stack.enter_context(fresh_database())
             environment["CELERY_BROKER_URL"] = stack.enter_context(fresh_broker())
         shown = subprocess.run(
-            [*DEMO, "--no-serve"], cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True
+            [*DEMO, "--images", request.param, "--no-serve"],
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert shown.returncode == 0, shown.stdout + shown.stderr
-        yield Demo(environment, var, shown.stdout)
+        yield Demo(environment, var, shown.stdout, request.param)
 
 
 def processes_of(var: Path) -> list[str]:
@@ -113,7 +118,7 @@ def test_nothing_is_left_running(demo: Demo) -> None:
 
 
 def test_a_second_time_it_reuses_the_study_and_stays_up_until_ctrl_c(demo: Demo) -> None:
-    command, environment = [*DEMO, "--serve"], {**demo.environment, "PYTHONUNBUFFERED": "1"}
+    command, environment = [*DEMO, "--images", demo.images, "--serve"], {**demo.environment, "PYTHONUNBUFFERED": "1"}
     with (
         subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True) as again,
         ending(again),

@@ -49,6 +49,10 @@ class Command(BaseCommand):
         parser.add_argument("--serve", action=BooleanOptionalAction, default=True, help="stay up after the report")
         parser.add_argument("--port", type=int, default=8000, help="the web server's; another where it is taken")
 
+        parser.add_argument(
+            "--images", type=int, choices=range(2, 21), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         """Run the steps in order; every child process ends with this one."""
         if not 0 <= options["port"] <= MOST_PORT:
@@ -56,6 +60,7 @@ class Command(BaseCommand):
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
         os.environ.setdefault("OMP_NUM_THREADS", "2")  # in models this small more would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"
+        self.images_per_set: int | None = options["images"]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._prepare()
@@ -96,6 +101,7 @@ class Command(BaseCommand):
         """The study of the shipped file, made if it is not there."""
         file = Path("docs", "studies", f"{name}.toml")
         manifest = read_study_file(settings.BASE_DIR / file)
+        manifest = manifest.model_copy(update={"seeds": manifest.seeds[: self.images_per_set]})
         study = Study.objects.filter(slug=manifest.slug).first()
         if study is not None:
             self._step("Study", f"{study.slug}, which is here already and is {study.state}")
