@@ -33,7 +33,11 @@ class Demo:
     images: str
 
 
-@pytest.fixture(scope="module", params=["4", pytest.param("20", marks=pytest.mark.slow)])
+# The way over PostgreSQL and Redis is walked in every run by test_crash.py and test_compose.py.
+SMALL = pytest.param("4", marks=pytest.mark.slow if ON_SERVICES else ())
+
+
+@pytest.fixture(scope="module", params=[SMALL, pytest.param("20", marks=pytest.mark.slow)])
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     var = tmp_path_factory.mktemp("demo") / "var"
     environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": str(var)}
