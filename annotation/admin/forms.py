@@ -7,7 +7,7 @@ from django import forms
 from annotation.admin.example import EXAMPLE
 from annotation.studies.doubts import doubts
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file import StudyFileFault, parse, same_prompts_in
+from annotation.studies.study_file import StudyFileFault, parse, warnings_in
 
 
 class StudyFileForm(forms.Form):
@@ -34,8 +34,7 @@ class StudyFileForm(forms.Form):
 
     def doubts(self) -> list[str]:
         """What a valid file probably does not mean."""
-        alike = same_prompts_in(self.cleaned_data["file_text"], base=None)
-        return [*doubts(self.manifest), *map(str, alike)]
+        return [*doubts(self.manifest), *map(str, warnings_in(self.cleaned_data["file_text"], base=None))]
 
 
 class AmendmentForm(StudyFileForm):

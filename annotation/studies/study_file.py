@@ -86,17 +86,30 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
     return Manifest(**parts)
 
 
-def same_prompts_in_file(path: Path) -> list[StudyFault]:
-    """`same_prompts_in` of a file, from its folder."""
-    return same_prompts_in(read_text(path), path.resolve().parent)
+def warnings_in_file(path: Path) -> list[StudyFault]:
+    """`warnings_in` of a file, from its folder."""
+    return warnings_in(read_text(path), path.resolve().parent)
 
 
-def same_prompts_in(text: str, base: Path | None) -> list[StudyFault]:
-    """The prompts of a study file without faults that differ from an earlier one in nothing a model sees.
+def warnings_in(text: str, base: Path | None) -> list[StudyFault]:
+    """What the manifest no longer shows of a study file without faults, each at its line.
 
-    Each at its line, with the place of the other.
+    A section that does not act, and prompts that differ from an earlier one in nothing a model sees.
     """
     draft, lines = _translated(text, base)
+    return [*_sampling_of_nothing(draft, lines), *_same_prompts(draft, lines)]
+
+
+def _sampling_of_nothing(draft: Draft, lines: dict[Key, int]) -> list[StudyFault]:
+    source = draft.raw.get("source", "generated")
+    if source == "generated" or "sampling" not in draft.raw:
+        return []
+    sentence = f'does not act and is left out: source is "{source}", so no image is generated; remove the section.'
+    return [_placed(("sampling",), sentence, lines)]
+
+
+def _same_prompts(draft: Draft, lines: dict[Key, int]) -> list[StudyFault]:
+    """With the place of the earlier prompt."""
     prompts = _valid("prompts", {"prompts": draft.raw["prompts"]})
     found = []
     for first, second in same_prompts.pairs(prompt.text for prompt in prompts):

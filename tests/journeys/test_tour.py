@@ -4,6 +4,7 @@ In the tests it is taken at a desk by day and on a phone by night; for pictures 
 stop makes sure that no page was left out.
 """
 
+import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
+from django.contrib.auth.models import Permission, User
 from django.template import Template
 from django.test.signals import template_rendered
 from django.utils import timezone
@@ -26,7 +28,7 @@ from annotation.web import joining
 from tests.annotation.studies.test_quality_watch import QUALITY, came
 from tests.annotation.web.scenes import Scene, draw_study
 from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
-from tests.factories import make_researcher, put_in_state, score_all
+from tests.factories import make_researcher, make_study, put_in_state, score_all
 from tests.journeys.conftest import WCAG
 from tests.journeys.people import SCREENS
 from tests.journeys.screenshots import FOLDER
@@ -227,6 +229,13 @@ def visit_the_refusals(tour: Tour) -> None:
         patch.setattr(joining, "ResumeForm", None)
         tour.go("/resume/")
         tour.stop("500")
+        patch.setattr(joining, "ResumeForm", disk_is_full)
+        tour.go("/resume/")
+        tour.stop("503")
+
+
+def disk_is_full(*_data: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def visit_the_frame(tour: Tour) -> None:
@@ -307,6 +316,11 @@ def visit_the_admin(tour: Tour) -> None:
     for path in ("change", "amend"):
         tour.go(f"/admin/annotation/study/{study.pk}/{path}/")
         tour.stop(f"admin-{path}", ours="#content")  # the frame around it is Django's
+    User.objects.get().user_permissions.add(Permission.objects.get(codename="delete_study"))
+    draft = make_study(slug="a-draft", state="draft")
+    for name, one in (("admin-delete", draft), ("admin-delete-refused", study)):
+        tour.go(f"/admin/annotation/study/{one.pk}/delete/")
+        tour.stop(name, ours="#content")
     tour.go("/admin/auth/user/")
     tour.stop("403")
 

@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.studies.doubts import doubts
 from annotation.studies.lifecycle import create_study
-from annotation.studies.study_file import read_study_file, same_prompts_in_file
+from annotation.studies.study_file import read_study_file, warnings_in_file
 from generation.refusals import Refused
 from generation.wording import counted
 
@@ -29,7 +29,7 @@ class Command(BaseCommand):
             study = None if options["check"] else create_study(manifest=manifest)
         except Refused as error:
             raise CommandError(str(error)) from error
-        for doubt in [*doubts(manifest), *same_prompts_in_file(options["file"])]:
+        for doubt in [*doubts(manifest), *warnings_in_file(options["file"])]:
             self.stderr.write(self.style.WARNING(f"Warning: {doubt}"))
         if study is None:
             self.stdout.write(f"{options['file']} has no faults: {counted(len(manifest.prompts), 'prompt')}.")

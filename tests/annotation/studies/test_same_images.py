@@ -16,7 +16,7 @@ from annotation.studies.amendments import amend
 from annotation.studies.creation import create_study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import launch
-from annotation.studies.study_file import StudyFileFault, parse, same_prompts_in, write_study_file
+from annotation.studies.study_file import StudyFileFault, parse, warnings_in, write_study_file
 from generation.refusals import Refused
 from tests.factories import make_manifest
 
@@ -75,7 +75,7 @@ def test_prompts_that_are_not(one: str, other: str) -> None:
 
 
 def test_both_lines_are_named() -> None:
-    (warning,) = same_prompts_in(written(prompt="A  cat"), None)
+    (warning,) = warnings_in(written(prompt="A  cat"), None)
     assert str(warning).startswith(
         "line 14, prompts.list[2]: “A  cat” differs from “a cat” (prompt 1, line 13) only in"
     )
@@ -138,3 +138,12 @@ def test_a_study_of_an_earlier_version_opens_and_is_amended_but_not_launched() -
         parse(text, None)
     amend(study=study, manifest=parse(text, None, earlier=manifest))
     assert current_manifest(Study.objects.get()).annotation.overlap == 7
+
+
+@pytest.mark.parametrize(("source", "is_said"), [("images", True), ("external", True), ("generated", False)])
+def test_a_sampling_section_that_does_not_act_is_named(source: str, is_said: bool) -> None:
+    text = f'source = "{source}"\n{written()}[sampling]\nwidth = 512\n'
+    warnings = [str(warning) for warning in warnings_in(text, None)]
+    line = text.splitlines().index("[sampling]") + 1
+    said = f'line {line}, sampling: does not act and is left out: source is "{source}"'
+    assert [warning.startswith(said) for warning in warnings] == ([True] if is_said else [])
