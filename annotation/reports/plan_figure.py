@@ -13,7 +13,7 @@ NAME = "plan"
 _WIDTH, _HEIGHT = 5.6, 7.2  # inches, as wide as the report's figures
 
 
-def plan_figure(plan: StudyPlan) -> str:
+def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
     """An SVG file: power against prompts (with the exact sawtooth), annotators, and images, goals as dotted lines.
 
     Equal plans give equal bytes.
@@ -24,7 +24,7 @@ def plan_figure(plan: StudyPlan) -> str:
         for axes, curve in zip(panels, plan.curves, strict=True):
             _draw(axes, curve, plan)
         _draw_sawtooth(panels[0], plan)
-        return as_file(to_svg(figure, name=NAME))
+        return as_file(to_svg(figure, name=NAME), is_dark=is_dark)
 
 
 def caption(plan: StudyPlan) -> str:

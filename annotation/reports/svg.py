@@ -12,9 +12,7 @@ MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR = "#0072b2", "#d55e00", "#8a8a8a"
 
 # What a page that holds the drawing may set (static/reports/report.css does).
 _VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
-_OWN_THEME = (
-    "<style>@media (prefers-color-scheme: dark) {svg {--ink: #ececec; --quiet: #a3a8ad; --line: #3b3d3f}}</style>"
-)
+_DARK = "svg {--ink: #ececec; --quiet: #a3a8ad; --line: #3b3d3f}"
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
@@ -41,10 +39,14 @@ def to_svg(figure: Figure, *, name: str) -> str:
     return _adapted(buffer.getvalue(), name)
 
 
-def as_file(svg: str) -> str:
-    """The element as a file of its own that follows the reader's theme by itself."""
+def as_file(svg: str, *, is_dark: bool = False) -> str:
+    """The element as a file of its own that follows the reader's preference, or is always the one for a dark page.
+
+    WebKit does not tell an SVG in an <img> which colours the reader prefers, so a dark page names the dark file.
+    """
+    theme = _DARK if is_dark else f"@media (prefers-color-scheme: dark) {{{_DARK}}}"
     opening, _, rest = svg.partition(">")
-    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}>{_OWN_THEME}{rest}\n'
+    return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}><style>{theme}</style>{rest}\n'
 
 
 def _adapted(svg: str, name: str) -> str:

@@ -40,7 +40,15 @@ def page_words() -> dict[str, object]:
             "An image could not be loaded, so this comparison cannot be judged fairly. Every vote you have made is "
             "saved. Report it and you get another comparison instead, or try again."
         ),
-        "practiceFailed": _("An image could not be loaded. Reload the page to try again."),
+        "practiceFailed": _("An image could not be loaded. Nothing is lost: try again."),
+        "noAnswer": _(
+            "The server does not answer. Every vote you have made is kept, and this page goes on trying by itself. "
+            "Check your connection, or try again now."
+        ),
+        "fault": _(
+            "Something on this page does not work in this browser ({reason}). Every vote that was saved is safe. "
+            "Reload the page to go on; if this comes again, open the same link in another browser."
+        ),
         "reportOffensive": _(
             "Report this image as offensive? The researcher will look at it, and you get another comparison instead."
         ),

@@ -9,7 +9,7 @@ from csp.decorators import csp_replace
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Study
@@ -28,11 +28,13 @@ from annotation.studies.plan_question import (
 )
 from annotation.studies.planning import StudyPlan, plan_study
 from annotation.studies.study_design import design_of_study
+from annotation.web.drawings import drawing, is_for_a_dark_page
 from annotation.web.staff import staff_page
 from generation.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's: a page is waited for
 MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: some ten seconds in all
+CURVES_SIZE = (560, 720)  # CSS px
 LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
@@ -87,7 +89,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
         design = design_of_study(get_object_or_404(Study, slug=slug))
         return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
     form = PlanForm(request.GET) if request.GET else PlanForm()
-    context: dict[str, Any] = {"form": form, "query": request.GET.urlencode()}
+    context: dict[str, Any] = {"form": form}
     if not request.GET:
         return render(request, "web/researcher/plan.html", context)
     if not form.is_valid():
@@ -97,6 +99,8 @@ def plan_page(request: HttpRequest) -> HttpResponse:
     except Refused as refused:
         return render(request, "web/researcher/plan.html", context | {"refusal": str(refused)}, status=400)
     context |= {"sentences": sentences(plan), "tables": tables(plan), "caption": caption(plan)}
+    curves = f"{reverse('plan-curves')}?{request.GET.urlencode()}"
+    context["curves"] = drawing(curves, alt="The curves of the tables below", size=CURVES_SIZE)
     return render(request, "web/researcher/plan.html", context)
 
 
@@ -110,7 +114,8 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
     try:
         if not form.is_valid():
             raise Http404
-        return HttpResponse(plan_figure(_plan(form.question())), content_type="image/svg+xml")
+        svg = plan_figure(_plan(form.question()), is_dark=is_for_a_dark_page(request))
+        return HttpResponse(svg, content_type="image/svg+xml")
     except Refused as refused:
         raise Http404(str(refused)) from refused
 

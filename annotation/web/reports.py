@@ -10,7 +10,6 @@ from csp.decorators import csp_replace
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST, require_safe
 
@@ -28,6 +27,7 @@ from annotation.reports.presentation import Figure
 from annotation.reports.progress import silent
 from annotation.reports.svg import as_file
 from annotation.studies.current import current_manifest
+from annotation.web.drawings import drawing, is_for_a_dark_page
 from annotation.web.staff import staff_page
 from generation.refusals import Refused
 
@@ -48,7 +48,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 
     def address(figure: Figure) -> SafeString:
         source = reverse("report-figure", args=[slug, figure.name]) + _query(request)
-        return format_html('<img src="{}" alt="{}">', source, f"{figure.title}: {figure.words}")
+        return drawing(source, alt=f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
     downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
@@ -67,7 +67,8 @@ def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     report = _report_or_404(request, slug)
     if name not in {figure.name for figure in figures_of(report)}:
         raise Http404
-    return HttpResponse(as_file(draw(report, name)), content_type="image/svg+xml")
+    svg = as_file(draw(report, name), is_dark=is_for_a_dark_page(request))
+    return HttpResponse(svg, content_type="image/svg+xml")
 
 
 @require_safe

@@ -1,6 +1,7 @@
 // Votes that the server has not acknowledged yet. They outlive a reload, and go out oldest first, once.
 
-const LONGEST_REQUEST_MS = 15_000;
+import { json as jsonOf, reach } from "../requests.js";
+
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 
 /** A random id. crypto.randomUUID exists only on secure pages; a study on a local network may not be one. */
@@ -27,22 +28,20 @@ export function patience(tries) {
   });
 }
 
-/** Post JSON. A fault that may heal (no line, 5xx, 408, 429) gives null; any other answer gives {ok, body}. */
-export async function post(url, json) {
-  try {
-    const response = await fetch(url, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: json,
-      keepalive: true, // a closing tab does not take the vote with it
-      credentials: "omit", // the link is the identity; a researcher's login has no business here
-      signal: AbortSignal.timeout(LONGEST_REQUEST_MS),
-    });
+/** Post JSON. A fault that may heal (no connection, 5xx, 408, 429) gives null; any other answer gives {ok, body}. */
+export function post(url, json) {
+  const options = {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: json,
+    keepalive: true, // a closing tab does not take the vote with it
+    credentials: "omit", // the link is the identity; a researcher's login has no business here
+  };
+  return reach(url, options, async (response) => {
     if (response.status >= 500 || response.status === 408 || response.status === 429) return null;
-    return { ok: response.ok, body: await response.json() };
-  } catch {
-    return null;
-  }
+    const body = await jsonOf(response);
+    return body && { ok: response.ok, body };
+  });
 }
 
 /** Where votes wait: localStorage, or memory where the browser refuses it. */
@@ -76,12 +75,12 @@ export class Outbox {
 
   /**
    * `onChange` hears how many votes wait; `onAnswer` gets every acknowledgement, `onRefusal` the server's
-   * sentence about a vote that it will never take.
+   * sentence about a vote that it will never take; `wait(tries)` resolves when it is time for the next try.
    */
-  constructor({ url, onChange, onAnswer, onRefusal }) {
+  constructor({ url, onChange, onAnswer, onRefusal, wait = patience }) {
     this.url = url;
     this.prefix = `semblance vote ${url} `;
-    Object.assign(this, { onChange, onAnswer, onRefusal });
+    Object.assign(this, { onChange, onAnswer, onRefusal, wait });
   }
 
   get isEmpty() {
@@ -115,7 +114,7 @@ export class Outbox {
         tries = 0;
       } else {
         this.onChange({ waiting: this.keys().length, isOffline: true });
-        await patience(tries);
+        await this.wait(tries);
         tries += 1;
       }
     }

@@ -1,6 +1,7 @@
 // The comparison page: show what comes next, take one vote, and let it travel while the next is shown already.
 
 import { Line } from "./line.js";
+import { broken, isStyled, up } from "./loaded.js";
 import { isServerThere } from "./loading.js";
 import { Outbox, newId, patience, post } from "./outbox.js";
 import { Panel } from "./panel.js";
@@ -31,13 +32,15 @@ const sets = new Sets({
   onEnlarge: (side, index) => zoom.open(side, index),
   onFit: showQuestion,
 });
-const zoom = new Zoom({ dialog: find("#zoom"), sets, onReport: askWhetherOffensive });
+const zoom = new Zoom({ dialog: find("#zoom"), sets, onReport: guarded(askWhetherOffensive) });
 const outbox = new Outbox({
   url: urls.votes,
-  onChange: (facts) => standing.set(facts),
+  onChange: hear,
+  wait: waitForServer,
   onAnswer: acknowledged,
   onRefusal: (reason) => halt(fill(words.refused, { reason })),
 });
+const drain = guarded(() => outbox.drain());
 const line = new Line();
 
 let shown = null; // the comparison on the page, until it is voted on or taken away
@@ -46,7 +49,32 @@ let choose = null; // what a choice does right now, where one is awaited
 let isUndoing = false; // what is on the page is about to give way: a choice now is meant for what comes back
 let takeAway = () => {}; // ends the comparison on the page without a vote
 let isHalted = false;
+let unanswered = null; // the panel's question while the server does not answer
 let undoable = null; // the last vote, while it may be undone: {vote_id, until}
+
+/** A fault of the page itself is said, and never taken for a server that does not answer. */
+function fail(error) {
+  console.error(error);
+  return halt(fill(words.fault, { reason: error.message }));
+}
+
+/** The same act; if it fails, the page says so. */
+function guarded(act) {
+  return (...given) => act(...given).catch(fail);
+}
+
+/** What the server's answers, or their absence, say about the connection. */
+function hear(facts) {
+  standing.set(facts);
+  if (!facts.isOffline) panel.end(unanswered);
+}
+
+/** Until the next try. If no comparison is on the page, a sentence says why, with a button that tries at once. */
+function waitForServer(tries) {
+  standing.set({ isOffline: true });
+  if (!shown && !panel.isOpen) unanswered = panel.ask(words.noAnswer, ["retry"]);
+  return Promise.race(panel.isAsking(unanswered) ? [patience(tries), unanswered] : [patience(tries)]);
+}
 
 /** Stop for good and say why; the button beside the sentence reloads the page. */
 async function halt(sentence) {
@@ -81,15 +109,14 @@ async function insist(url, body) {
   for (let tries = 0; ; tries += 1) {
     const answer = await post(url, JSON.stringify(body));
     if (answer?.ok) {
-      standing.set({ isOffline: false });
+      hear({ isOffline: false });
       return answer.body;
     }
     if (answer) {
       await halt(answer.body.message);
       return { kind: "stopped" };
     }
-    standing.set({ isOffline: true });
-    await patience(tries);
+    await waitForServer(tries);
   }
 }
 
@@ -165,6 +192,7 @@ function chosen() {
 async function vote(comparison) {
   const away = new Promise((resolve) => (takeAway = () => resolve(null)));
   shown = comparison;
+  panel.end(unanswered);
   isPainted = false;
   showProgress(comparison.progress);
   showPrompt(comparison.prompt);
@@ -191,7 +219,7 @@ function send(comparison, choice, { at, painted }) {
     response_ms: Math.round(performance.now() - painted), // a monotonic clock: the two times above may be set in between
     rendition: sets.rendition(),
   });
-  outbox.drain();
+  drain();
 }
 
 /** While the last vote may be undone there is a button, the key U, and the browser's Back. */
@@ -205,7 +233,7 @@ function offerUndo(undo) {
   setTimeout(() => undoable === mine && offerUndo(null), undo.seconds * 1000);
 }
 
-async function undo() {
+const undo = guarded(async () => {
   if (!undoable || isHalted || panel.isOpen || zoom.isOpen) return;
   const { vote_id, until } = undoable;
   offerUndo(null);
@@ -221,7 +249,7 @@ async function undo() {
   standing.set({ last: words.undone });
   line.unvoted(answer.body.assignment);
   learn(answer.body);
-}
+});
 
 /** Give the comparison back, with the reason; the answer is what comes instead. */
 async function report(kind, side, n) {
@@ -249,10 +277,7 @@ async function wait({ seconds }) {
 
 /** To another page, once the line is there: the browser's own page about a dead line would look like a loss. */
 async function leave(go) {
-  for (let tries = 0; !(await isServerThere()); tries += 1) {
-    standing.set({ isOffline: true });
-    await patience(tries);
-  }
+  for (let tries = 0; !(await isServerThere()); tries += 1) await waitForServer(tries);
   go();
 }
 
@@ -289,7 +314,7 @@ for (const button of buttons) {
   });
 }
 undoButton.addEventListener("click", undo);
-stopForm.addEventListener("submit", stop);
+stopForm.addEventListener("submit", guarded(stop));
 addEventListener("keydown", (event) => {
   // A button that has the focus is pressed again and again while Enter is held.
   if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();
@@ -309,4 +334,7 @@ addEventListener("pagehide", () => {
 // Coming back with the Back button restores the page as it was left: ask the server where the annotator stands.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
-run();
+if (isStyled()) {
+  up();
+  guarded(run)();
+} else broken();

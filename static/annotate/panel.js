@@ -15,12 +15,22 @@ export class Panel {
     this.element.hidden = true;
   }
 
+  /** Whether this question, as `ask` returned it, is on the panel. */
+  isAsking(asked) {
+    return this.isOpen && asked === this.asked;
+  }
+
+  /** Close it if this question is still on it. */
+  end(asked) {
+    if (this.isAsking(asked)) this.close();
+  }
+
   /** Say it; resolves with the act (`data-act`) that was chosen among those offered. */
   ask(text, acts) {
     this.sentence.textContent = text;
     for (const button of this.buttons) button.hidden = !acts.includes(button.dataset.act);
     this.element.hidden = false;
-    return new Promise((resolve) => {
+    this.asked = new Promise((resolve) => {
       for (const button of this.buttons) {
         button.onclick = () => {
           this.close();
@@ -28,6 +38,7 @@ export class Panel {
         };
       }
     });
+    return this.asked;
   }
 
   /** As if "cancel" had been chosen, where it is offered. */

@@ -1,6 +1,8 @@
 // A practice comparison: the two sets as they will be shown, and a form that is sent once they have been painted.
 
-import { Sets } from "./sets.js";
+import { broken, isStyled, up } from "./loaded.js";
+import { ImageFailed, Sets } from "./sets.js";
+import { fill } from "./words.js";
 import { Zoom } from "./zoom.js";
 
 const KEYS = { 1: "left", 2: "right" };
@@ -24,11 +26,19 @@ addEventListener("keydown", (event) => {
 // Coming back with the Back button restores the page as it was left: ask the server where the annotator stands.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
-try {
+async function show() {
   await sets.show(read("pair"));
   isPainted = true;
   state.textContent = words.ready;
   for (const button of buttons) button.setAttribute("aria-disabled", "false");
-} catch {
-  state.textContent = words.practiceFailed;
 }
+
+function fail(error) {
+  console.error(error);
+  broken(error instanceof ImageFailed ? words.practiceFailed : fill(words.fault, { reason: error.message }));
+}
+
+if (isStyled()) {
+  up();
+  show().catch(fail);
+} else broken();

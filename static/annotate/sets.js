@@ -1,7 +1,7 @@
 // The two sets on the page: their images, their grid, and whether every image has been painted.
 
 import { arrange } from "./arrangement.js";
-import { load } from "./loading.js";
+import { NotLoaded, load } from "./loading.js";
 import { fill } from "./words.js";
 
 const USUAL_COUNT = 20;
@@ -71,7 +71,8 @@ export class Sets {
     const [img] = cell.children;
     try {
       await cell.loaded.catch((error) => (isAgain ? load(img, sources(cell.image)) : Promise.reject(error)));
-    } catch {
+    } catch (error) {
+      if (!(error instanceof NotLoaded)) throw error;
       throw new ImageFailed(cell.parentElement.dataset.side, [...cell.parentElement.children].indexOf(cell));
     }
   }

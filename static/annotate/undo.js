@@ -4,7 +4,7 @@ const form = document.getElementById("undo");
 
 if (form) {
   let isOver = false;
-  const undo = () => isOver || form.requestSubmit();
+  const undo = () => isOver || form.querySelector("button").click(); // Safari 15 has no requestSubmit
   addEventListener("keydown", (event) => {
     const isPlain = !event.repeat && !event.altKey && !event.ctrlKey && !event.metaKey;
     const isTyping = event.target.matches?.("input, textarea, select");

@@ -16,13 +16,8 @@ export class Zoom {
     this.sets = sets;
     this.title = dialog.querySelector("h2");
     this.img = dialog.querySelector("img");
-    dialog.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
-      if (step) this.step(step);
-      if (step) event.preventDefault();
-      const isPlain = !event.repeat && !event.altKey && !event.ctrlKey && !event.metaKey;
-      if (event.key.toLowerCase() === "f" && isPlain) this.flicker();
-    });
+    // On the window: a click on the picture takes the focus out of the dialog, and the keys are still meant for it.
+    addEventListener("keydown", (event) => this.isOpen && this.#press(event));
     this.flickering = dialog.querySelector("[data-flicker]");
     this.flickering?.addEventListener("click", () => this.flicker());
     dialog.querySelector("[data-report]")?.addEventListener("click", () => {
@@ -52,6 +47,17 @@ export class Zoom {
 
   close() {
     if (this.isOpen) this.dialog.close();
+  }
+
+  #press(event) {
+    const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1 }[event.key];
+    const isPlain = !event.altKey && !event.ctrlKey && !event.metaKey;
+    if (step && isPlain) {
+      event.preventDefault();
+      this.step(step);
+    }
+    if (event.key.toLowerCase() === "f" && isPlain && !event.repeat) this.flicker();
+    if (event.key === "Escape") this.close();
   }
 
   step(by) {
