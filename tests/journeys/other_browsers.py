@@ -14,13 +14,25 @@ from typing import Any
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.remote.client_config import ClientConfig
 from selenium.webdriver.remote.command import Command
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.webkitgtk.options import Options
 from selenium.webdriver.webkitgtk.service import Service
 
-PATIENCE_SECONDS = 40  # of a busy machine; nothing here asserts a duration
+PATIENCE_SECONDS = 120  # of a busy machine; nothing here asserts a duration
 _MINI_BROWSERS = "webkit2gtk-4.*/MiniBrowser"
+_COMMANDS = {
+    Command.QUIT: "DeleteSession",
+    Command.GET: "Navigate",
+    Command.GO_BACK: "Back",
+    Command.FIND_ELEMENT: "FindElement",
+    Command.CLICK_ELEMENT: "ElementClick",
+    Command.W3C_EXECUTE_SCRIPT: "ExecuteScript",
+    Command.W3C_ACTIONS: "PerformActions",
+    Command.SCREENSHOT: "TakeScreenshot",
+}
 _DARK = 'user_pref("layout.css.prefers-color-scheme.content-override", 0);\n'
 
 
@@ -86,23 +98,11 @@ def _port(path: Path) -> int:
     raise AssertionError("Firefox does not listen")
 
 
-class _Marionette:
+class _Marionette(RemoteConnection):
     """Carries out Selenium's commands over Marionette: a length, a colon, and [0, id, command, parameters] as JSON."""
 
-    COMMANDS = {
-        Command.QUIT: "DeleteSession",
-        Command.GET: "Navigate",
-        Command.GO_BACK: "Back",
-        Command.GET_CURRENT_URL: "GetCurrentURL",
-        Command.FIND_ELEMENT: "FindElement",
-        Command.CLICK_ELEMENT: "ElementClick",
-        Command.W3C_EXECUTE_SCRIPT: "ExecuteScript",
-        Command.W3C_ACTIONS: "PerformActions",
-        Command.SET_WINDOW_RECT: "SetWindowRect",
-        Command.SCREENSHOT: "TakeScreenshot",
-    }
-
     def __init__(self, connection: socket.socket) -> None:
+        super().__init__(client_config=ClientConfig("http://127.0.0.1"))  # not used: the connection is there
         self.stream = connection.makefile("rwb")
         self.number = 0
         self._received()  # the greeting
@@ -113,7 +113,7 @@ class _Marionette:
             session = self._sent("WebDriver:NewSession", {})
             self._sent("Marionette:SetContext", {"value": "content"})
             return session
-        return self._sent(f"WebDriver:{self.COMMANDS[command]}", params)
+        return self._sent(f"WebDriver:{_COMMANDS[command]}", params)
 
     def _sent(self, command: str, params: dict[str, Any]) -> dict[str, Any]:
         self.number += 1
