@@ -20,6 +20,7 @@ from generation.refusals import Refused
 LONGEST_CELL = 131_072  # what Python's csv module takes by default; a quote that is never closed runs into it
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
+_HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
 _NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote under the name of a CSV
     b"\xff\xfe": "is a text in UTF-16",
     b"\xfe\xff": "is a text in UTF-16",
@@ -305,6 +306,8 @@ def _record_rows(
         cells = {column: columns.spelled(column, _text(record.get(name))) for name, column in places}
         if any("\0" in cell for cell in cells.values()):
             yield Row(line, {}, "it holds a NUL, as no text does")
+        elif any(_HALF.search(cell) for cell in cells.values()):
+            yield Row(line, {}, "it holds half a character, as no text does")
         else:
             yield Row(line, cells)
 

@@ -1,0 +1,71 @@
+"""Tables of other people: rows, or one sentence, never another exception."""
+
+import random
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from annotation.voting.vote_file import StudyWords, VoteFileFault, read_votes
+from generation.formulas import marked, unmarked
+from generation.refusals import Refused
+
+WORDS = StudyWords("study", {"prompt 1": 1, "=1": 2}, {"Alpha": "a", "Beta": "b"}, are_ties_allowed=True)
+EXPORT = (
+    "vote_id,annotator,simulated,position,prompt,kind,choice,known_choice,replaced_images,left_model,state,received_at,"
+    "response_ms\n"
+    "6f0f3c7e-2f0e-4a4e-8d39-6a4b7c1d2e3f,P001,false,1,prompt 1,main,left,,0,Alpha,standing,2026-03-01T12:00:00Z,12\n"
+    "6f0f3c7e-2f0e-4a4e-8d39-6a4b7c1d2e40,P002,true,2,'=1,ladder,left,left,1,,late,,\n"
+)
+LINES = (
+    '{"annotator": "ann", "prompt": "prompt 1", "choice": "tie", "voted_at": "2026-03-01"}\n'
+    '{"annotator": "ben", "prompt": "=1", "choice": "Beta", "vote_id": null}\n'
+)
+SIGNS = (b'"', b"\0", b"\r", b"\n", b",", b";", b"'", b"[[[")
+STRANGE = (*SIGNS, b"\xff", b"\xef\xbb\xbf", b"1e999", b"NaN", b"\xe2\x80\xa8", b"\\ud800")
+
+
+def _parquet(path: Path) -> bytes:
+    table = pa.table({"annotator": ["ann"], "prompt": ["prompt 1"], "choice": ["Alpha"], "voted_at": [None]})
+    pq.write_table(table, path)
+    return path.read_bytes()
+
+
+def outcome(path: Path) -> str:
+    """How many votes, or the first line of the sentence."""
+    try:
+        return str(len(read_votes(path, WORDS).votes))
+    except VoteFileFault as fault:
+        return str(fault).splitlines()[1]
+    except Refused as refusal:
+        return str(refusal)
+
+
+@pytest.mark.parametrize("name", ["v.csv", "v.jsonl", "v.parquet"])
+def test_any_change_of_bytes_ends_in_votes_or_in_a_sentence(tmp_path: Path, name: str) -> None:
+    path, chance = tmp_path / name, random.Random(5)
+    whole = {"v.csv": EXPORT.encode(), "v.jsonl": LINES.encode()}.get(name) or _parquet(path)
+    path.write_bytes(whole)
+    assert outcome(path) in ("1", "2")
+    said = set()
+    for _ in range(150):
+        changed = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            at = chance.randrange(len(changed))
+            changed[at : at + chance.randint(0, 3)] = chance.choice(STRANGE)
+        path.write_bytes(changed)
+        said.add(outcome(path))
+    assert len(said) > 10
+
+
+def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_text('{"annotator": "a\\ud800", "prompt": "prompt 1", "choice": "Alpha"}')
+    assert outcome(path) == "  line 1: it holds half a character, as no text does"
+
+
+def test_a_text_marked_and_unmarked_is_itself() -> None:
+    for text in ("=1", "'=1", "''=1", "'", "'a", "-2", "@x", "＋1", "\n=", "plain", ""):
+        assert unmarked(marked(text)) == text
+        assert not marked(text).startswith(("=", "+", "-", "@", "＋", "\n"))
