@@ -14,6 +14,7 @@ from tests.journeys.people import SCREENS, at_a_screen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+LINE = 16  # px, less than any line of the header
 SIZES = {
     "laptop": (1440, 900),
     "small laptop": (1280, 640),
@@ -169,3 +170,25 @@ def test_it_follows_the_window(page: Page, server: str, annotator: Annotator) ->
     page.set_viewport_size({"width": 390, "height": 844})
     expect(page.get_by_role("button", name="Upper", exact=True)).to_be_visible()
     expect(page.get_by_role("group", name="Upper set, 20 images")).to_be_visible()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_undo_takes_no_line_of_the_header_for_itself(browser: Browser, server: str, language: str) -> None:
+    scene = draw_study(prompt_count=1, images_per_set=2, texts={"language": language})
+    annotator = scene.invite("first")
+    Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
+    context = browser.new_context(**PHONE)
+    page = context.new_page()
+    show(page, server, annotator, comparison(4, 4))
+    for width in (320, 360, 375, 390, 414):
+        page.set_viewport_size({"width": width, "height": 667})
+        with_undo, without = page.evaluate(
+            """() => ["", "none"].map((display) => {
+                document.getElementById("undo").style.display = display;
+                return document.querySelector("header").getBoundingClientRect().height;
+            })"""
+        )
+        assert with_undo - without < LINE, f"{width}: {with_undo} instead of {without}"
+        assert not page.evaluate("document.documentElement.scrollWidth > innerWidth")
+    assert page.evaluate("document.documentElement.lang") == language
+    context.close()

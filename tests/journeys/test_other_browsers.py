@@ -66,7 +66,7 @@ def walk(driver: WebDriver, server: str, annotator: Annotator) -> None:
     look_closely(driver)
     press(driver, "0")
     until(driver, AT_THE_END)
-    driver.execute_script("history.back()")
+    driver.back()
     until(driver, CHOOSABLE, "3 of 3")
     press(driver, "2")
     until(driver, AT_THE_END)

@@ -1,0 +1,56 @@
+"""What the static files use is in the oldest browsers that the README names: Safari 15.4, Firefox 101, Chrome 108."""
+
+import re
+
+import pytest
+from django.conf import settings
+
+# By MDN's compatibility data newer than one of the three. Each comment names the browser that had it last.
+NEWER = {
+    "js": (
+        r"AbortSignal\.(timeout|any)",  # Chrome 124, Safari 16
+        r"\.requestSubmit\(",  # Safari 16
+        r"\.(findLast|findLastIndex)\(",  # Firefox 104
+        r"\.(toSorted|toReversed|toSpliced)\(",  # Firefox 115
+        r"(Object|Map)\.groupBy",  # Safari 17.4
+        r"Array\.fromAsync",  # Chrome 121
+        r"Promise\.(withResolvers|try)",  # Safari 17.4
+        r"\.(union|intersection|difference|isSubsetOf)\(",  # Firefox 127
+        r"\(\?<[=!]",  # lookbehind: Safari 16.4
+        r"URL\.(canParse|parse)",  # Chrome 120
+        r"^await ",  # at the top of a module: Safari 27
+        r"^\s*static \{",  # Safari 16.4
+        r"\bshowPopover\(|\bpopover\b",  # Firefox 125
+        r"navigator\.userActivation|checkVisibility\(",  # Firefox 120
+    ),
+    "css": (
+        r"@container|\bcq[wh]\b",  # Firefox 110
+        r"color-mix\(|\boklch\(|light-dark\(",  # Firefox 113, 120
+        r"text-wrap:",  # Firefox 121
+        r"@starting-style|@scope|@property",  # Firefox 129
+        r"^\s+&",  # nesting: Firefox 117
+        r"@media[^{]*[<>]=?",  # ranges: Safari 16.4
+        r"scripting:",  # Chrome 120
+        r"subgrid",  # Chrome 117
+    ),
+}
+STATIC = settings.BASE_DIR / "static"
+FILES = sorted(str(path.relative_to(STATIC)) for kind in NEWER for path in STATIC.rglob(f"*.{kind}"))
+COMMENTS = re.compile(r"//.*|/\*[\s\S]*?\*/")
+# Without it, a check box stands under its label in Firefox before 121, and that is all.
+MAY_BE_MISSING = "p:has(> input"
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_nothing_newer_is_used(name: str) -> None:
+    text = COMMENTS.sub("", (STATIC / name).read_text()).replace(MAY_BE_MISSING, "")
+    newer = (*NEWER[name.rpartition(".")[2]], r":has\(")
+    assert [one for one in newer if re.search(one, text, flags=re.MULTILINE)] == []
+
+
+def test_the_readme_and_the_first_page_name_the_same_versions() -> None:
+    readme = " ".join((settings.BASE_DIR / "README.md").read_text().split())
+    page = (settings.BASE_DIR / "templates/web/annotator/too_old.html").read_text()
+    for version in ("15.4", "Firefox 101", "Edge 108"):
+        assert version in readme
+        assert version in page
