@@ -13,6 +13,7 @@ MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR = "#0072b2", "#d55e00", "#8a8a8a"
 # What a page that holds the drawing may set (static/reports/report.css does).
 _VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
 _DARK = "svg {--ink: #ececec; --quiet: #a3a8ad; --line: #3b3d3f}"
+_DARK_PAPER = "svg {background: #131415}"  # a file that is opened by itself stands on a white page in any browser
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
@@ -44,7 +45,7 @@ def as_file(svg: str, *, is_dark: bool = False) -> str:
 
     WebKit does not tell an SVG in an <img> which colours the reader prefers, so a dark page names the dark file.
     """
-    theme = _DARK if is_dark else f"@media (prefers-color-scheme: dark) {{{_DARK}}}"
+    theme = _DARK if is_dark else f"@media (prefers-color-scheme: dark) {{{_DARK} {_DARK_PAPER}}}"
     opening, _, rest = svg.partition(">")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{opening}><style>{theme}</style>{rest}\n'
 

@@ -94,9 +94,14 @@ def assert_figures_are_readable_in_the_dark(driver: WebDriver, server: str, stud
     driver.execute_script("document.cookie = arguments[0]", f"{settings.SESSION_COOKIE_NAME}={session}; path=/")
     driver.get(f"{server}/studies/{study.slug}/report/")
     assert driver.execute_script("return matchMedia('(prefers-color-scheme: dark)').matches")
-    left, top, right, bottom = map(round, until(driver, FIGURE))
+    assert_readable(driver, until(driver, FIGURE))
+    driver.get(f"{server}/studies/{study.slug}/report/claim.svg")  # by itself
+    assert_readable(driver, [0, 0, 400, 200])
+
+
+def assert_readable(driver: WebDriver, box: list[float]) -> None:
     picture = Image.open(BytesIO(driver.get_screenshot_as_png())).convert("L")
-    grey = picture.crop((left, top, right, bottom)).histogram()
+    grey = picture.crop((round(box[0]), round(box[1]), round(box[2]), round(box[3]))).histogram()
     assert any(grey[:60]), "the page is dark"
     assert any(grey[200:]), "and the words of the figure are not"
 
