@@ -264,9 +264,12 @@ def test_every_wait_for_redis_has_an_end(tmp_path: Path) -> None:
 
 
 def test_a_worker_whose_folder_is_full_goes_on(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    told: list[str] = []
+    monkeypatch.setattr("config.celery._tell_the_database", told.append)
     settings.VAR_DIR = tmp_path / "file" / "var"
     (tmp_path / "file").touch()
     leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname="gpu@here")))
     assert [record.getMessage().partition(" cannot")[0] for record in caplog.records] == [f"{settings.VAR_DIR}/alive"]
+    assert told == ["gpu@here"]

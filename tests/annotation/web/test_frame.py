@@ -344,7 +344,7 @@ def test_the_platforms_id_leads_to_one_place(client: Client, study: Study) -> No
     assert Annotator.objects.count() == 2
 
 
-@pytest.mark.parametrize("query", ["", "?PROLIFIC_PID=", "?PROLIFIC_PID=a%00b", "?PROLIFIC_PID=withdrawn:1"])
+@pytest.mark.parametrize("query", ["", "?PROLIFIC_PID=", "?PROLIFIC_PID=a%01b", "?PROLIFIC_PID=withdrawn:1"])
 def test_without_a_sane_id_nobody_is_let_in(client: Client, study: Study, query: str) -> None:
     answer = client.post(f"/join/{study.open_link_token}/{query}")
     assert answer.status_code == 400
