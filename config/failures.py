@@ -21,7 +21,7 @@ SENTENCES = {
     403: "This is not allowed with the account or link that was used.",
     404: "There is nothing at this address: openapi.json lists all of them.",
     405: "This address does not take this method: openapi.json says which one it takes.",
-    413: "What was sent is too large. Nothing of it was used.",
+    413: "The request is too large. Nothing of it was used.",
     429: "Too many requests: wait a moment, then send it again.",
     500: "The fault is ours and has been written to the log. Send the request again in a minute.",
 }

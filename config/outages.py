@@ -16,7 +16,7 @@ logger = logging.getLogger(__name__)
 DATABASE = gettext_lazy("The database does not answer at the moment.")
 DISK = gettext_lazy("This site cannot store anything at the moment: its disk is full or cannot be written to.")
 QUEUE = gettext_lazy("A part of this site does not answer at the moment.")
-WHAT_NEXT = gettext_lazy("What the page called saved is safe. Nothing else was changed: try again in a minute.")
+WHAT_NEXT = gettext_lazy("All that the page called saved is safe. Nothing else was changed: try again in a minute.")
 
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}

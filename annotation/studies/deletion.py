@@ -28,7 +28,7 @@ SETS_AT_ONCE = 200
 
 
 def people_in(study: Study) -> QuerySet[Annotator]:
-    """Those who took part: not who was only invited."""
+    """The people who took part, without those who were only invited."""
     people = study.annotators.filter(kind__in=PEOPLE)
     came = Q(welcomed_at__isnull=False) | Q(withdrawn_at__isnull=False) | Q(assignments__isnull=False)
     return people.filter(came | Q(answers__isnull=False) | Q(kind=Annotator.Kind.OPEN)).distinct()
@@ -38,9 +38,9 @@ def refuse_deletion(study: Study) -> None:
     """Raise Refused if people took part in the study, or may at this moment."""
     people = people_in(study).count()
     if people:
-        took = "1 person took part" if people == 1 else f"{people} people took part"
         raise Refused(
-            f"{study} cannot be deleted: {took}, and what people gave is never deleted but by their own withdrawal."
+            f"{study} cannot be deleted: {counted(people, 'person', 'people')} took part. Votes and answers of people "
+            "are deleted only when they withdraw."
         )
     if study.state == Study.State.OPEN:
         raise Refused(f"{study} is open, so that people may be voting: pause or close it first.")
@@ -51,13 +51,17 @@ def refuse_deletion(study: Study) -> None:
 def what_goes(study: Study) -> list[str]:
     """What deleting the study removes, and what it leaves, a sentence each."""
     kinds = _votes(study).values_list("assignment__annotator__kind").annotate(count=Count("pk")).order_by()
-    votes = [f"{counted(count, f'{kind} vote')}" for kind, count in kinds]
+    votes = [counted(count, f"{kind} vote") for kind, count in kinds]
     invited = study.annotators.filter(kind=Annotator.Kind.PERSONAL).count()
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).count()
     found = [
         counted(study.comparisons.count(), "comparison"),
         *votes,
-        *([f"{counted(invited, 'invitation')}, whose links lead nowhere then"] if invited else []),
+        *(
+            [f"{counted(invited, 'invitation')}, whose {'link stops' if invited == 1 else 'links stop'} working"]
+            if invited
+            else []
+        ),
         *([counted(study.imports.count(), "import")] if study.imports.exists() else []),
         f"its manifest, its history of {counted(study.events.count(), 'event')} and its reports",
     ]

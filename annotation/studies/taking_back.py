@@ -72,7 +72,7 @@ def _scores_that_go(source: Import) -> list[str]:
 
 def _afterwards(study: Study, source: Import) -> Iterator[str]:
     if study.report_jobs.exists():
-        yield "the report changes: the next look at its page makes it anew"
+        yield "the report changes: it is made again when its page is next opened"
     takes_more = study.source == Study.Source.EXTERNAL or source.kind == Import.Kind.SCORES or not study.is_over
     if not takes_more:
         yield "the study is closed and takes no votes any more: these cannot be imported again"

@@ -24,7 +24,7 @@ def refuse_unfinished_import(study: Study) -> None:
     """Raise Refused while a part of a file is in the study: a report or an export would show that part."""
     if source := unfinished_import(study):
         raise Refused(
-            f"Of {source.file_name} only a part is in {study} at this moment. Wait until its import ends; if it was "
+            f"Only a part of {source.file_name} is in {study} at this moment. Wait until its import ends; if it was "
             f"stopped, import the same file again, or take it back: manage.py take_back {study.slug} {source.pk}."
         )
 

@@ -254,7 +254,7 @@ def _contradiction(reading: _Reading, vote: FileVote) -> str:
     """What speaks against the vote in an earlier line about the same assignment; empty if nothing does."""
     first = reading.shown.setdefault(vote.place, vote)
     if (first.left_model, first.are_sides_known) != (vote.left_model, vote.are_sides_known):
-        return f"the sides are other ones than in line {first.line}, and {vote.annotator} saw this prompt once"
+        return f"the sides differ from line {first.line}, and {vote.annotator} saw this prompt once"
     if vote.state == Vote.State.SUPERSEDED:
         return ""
     before = reading.answered.setdefault(vote.place, vote)

@@ -47,7 +47,7 @@ def page_words() -> dict[str, object]:
         ),
         "fault": _(
             "Something on this page does not work in this browser ({reason}). Every vote that was saved is safe. "
-            "Reload the page to go on; if this comes again, open the same link in another browser."
+            "Reload the page to go on; if this happens again, open the same link in another browser."
         ),
         "reportOffensive": _(
             "Report this image as offensive? The researcher will look at it, and you get another comparison instead."

@@ -21,7 +21,7 @@ RECEIVE_BYTES = 64 * 2**10
 SWEEP_SECONDS = 0.5
 TOO_LATE = 408, "Request Timeout", "The request did not arrive in time. Check your connection and send it again."
 TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the header fields are too long."
-TOO_LARGE = 413, "Content Too Large", "What you sent is too large. Nothing of it was used."
+TOO_LARGE = 413, "Content Too Large", "The request is too large. Nothing of it was used."
 FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
 Refusal = tuple[int, str, str]
 

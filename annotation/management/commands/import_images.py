@@ -21,27 +21,31 @@ class Command(BaseCommand):
 
     help = (
         "Import images made elsewhere: FOLDER/<model>/<prompt>/<seed>.jpg, or a CSV file with the columns path, "
-        "model, prompt, seed (paths are relative to it). All of a prompt or nothing of it; again changes nothing."
+        "model, prompt, seed (paths are relative to it). A prompt is imported whole or not at all; "
+        "running the command again changes nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """FOLDER and how to read it."""
         parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder, or the CSV file")
         parser.add_argument(
-            "--model", metavar="NAME", help="this model only: FOLDER/NAME, or where there is none FOLDER itself"
+            "--model", metavar="NAME", help="this model only: FOLDER/NAME, or FOLDER itself if there is no such folder"
         )
         parser.add_argument(
             "--size",
             metavar="WxH",
             type=_size,
-            help="bring every image to this size: its middle in this shape, scaled down; both models need one size",
+            help="cut every image to this shape around its middle, then scale it down; use one size for both models",
         )
         parser.add_argument(
-            "--processes", metavar="N", type=_positive, help="how many read images (default: each core)"
+            "--processes",
+            metavar="N",
+            type=_positive,
+            help="how many processes read images (default: one for each core)",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import, print what came of it, fail where something was left out."""
+        """Import and print the result; fail if something was left out."""
         try:
             layout = read_layout(options["folder"], model=options["model"])
             for sentence in unknown_names(layout):

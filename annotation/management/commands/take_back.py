@@ -18,7 +18,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The study, the import's number, and whether it is meant."""
         parser.add_argument("study", help="The study's slug.")
-        parser.add_argument("number", nargs="?", type=int, help="Which import; left out, all are listed.")
+        parser.add_argument(
+            "number", nargs="?", type=int, help="The import's number; without it all imports are listed."
+        )
         parser.add_argument("--yes", action="store_true", help="Remove it.")
 
     def handle(self, *args: Any, **options: Any) -> None:

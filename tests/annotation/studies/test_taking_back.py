@@ -135,11 +135,11 @@ def killed(external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed: Path, tmp_path: Path) -> None:
-    with pytest.raises(CommandError, match=r"Of votes\.csv only a part is in Study .* import the same file again"):
+    with pytest.raises(CommandError, match=r"Only a part of votes\.csv is in Study .* import the same file again"):
         typed("report", "study")
-    with pytest.raises(CommandError, match="only a part"):
+    with pytest.raises(CommandError, match="Only a part"):
         typed("export_votes", "study", "--out", tmp_path / "out.csv")
-    with pytest.raises(CommandError, match="only a part"):
+    with pytest.raises(CommandError, match="Only a part"):
         typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
     assert "not finished" in typed("take_back", "study")
 
@@ -189,7 +189,7 @@ def test_a_process_whose_import_was_taken_over_leaves_its_rows_alone(external: S
 def test_a_study_does_not_close_on_a_part_of_a_file(external: Study, killed: Path) -> None:
     study = make_study(state="open", slug="live")
     Import.objects.update(study=study)
-    with pytest.raises(Refused, match="only a part"):
+    with pytest.raises(Refused, match="Only a part"):
         close(study=study)
 
 
@@ -272,7 +272,7 @@ def test_a_study_is_deleted_with_all_that_is_its_own(
     Annotator.objects.create(study=study, kind="personal", label="invited")
     before = counters(other)
     said = typed("delete_study", "study")
-    assert "  3 comparisons\n  3 imported votes\n  1 invitation, whose links lead nowhere then\n  2 imports\n" in said
+    assert "  3 comparisons\n  3 imported votes\n  1 invitation, whose link stops working\n  2 imports\n" in said
     assert Study.objects.count() == 2
     with caplog.at_level(logging.WARNING):
         assert typed("delete_study", "study", "--yes").endswith("study is deleted.\n")
