@@ -61,12 +61,14 @@ def test_no_address_holds_nul(researcher: Client) -> None:
     assert {route: researcher.get(filled(route, NUL)).status_code for route in VARYING} == dict.fromkeys(VARYING, 404)
 
 
-def test_a_number_too_large_for_a_database_is_not_found(researcher: Client) -> None:
+def test_a_number_that_no_row_has_is_not_found(researcher: Client) -> None:
     numbered = [route.replace("<slug:slug>", "study") for route in VARYING if "<int:" in route]
     statuses = {route: researcher.get(filled(route, HUGE)).status_code for route in numbered}
     statuses |= {
         one: researcher.get(f"/admin/{one}/{HUGE}/change/").status_code for one in ("annotation/study", "auth/user")
     }
+    own = [f"/admin/annotation/{one}/{value}/delete/" for one in ("study", "import") for value in (HUGE, "x")]
+    statuses |= {address: researcher.get(address).status_code for address in own}
     assert {key: status for key, status in statuses.items() if status >= 500} == {}
 
 

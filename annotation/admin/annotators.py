@@ -1,21 +1,17 @@
 """Who takes part, with how many votes; what they chose is nowhere here."""
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.urls import reverse
 
+from annotation.admin.taking_back import may_change_studies
 from annotation.models import Annotator, Assignment
 
 MADE = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
-
-
-def _may_change(request: HttpRequest) -> bool:
-    return cast(User, request.user).has_perm("annotation.change_study")
 
 
 @admin.register(Annotator)
@@ -29,11 +25,11 @@ class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's cl
 
     def get_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
         """The link is a credential: it is for accounts that may change studies, as on the study's page."""
-        return ("study", "label", *(name for name in MADE if name != "invitation" or _may_change(request)))
+        return ("study", "label", *(name for name in MADE if name != "invitation" or may_change_studies(request)))
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
         """A platform's id is personal: a search by others would confirm a guess."""
-        return ("label", "external_id") if _may_change(request) else ("label",)
+        return ("label", "external_id") if may_change_studies(request) else ("label",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
         """With the number of standing votes, which only the annotators of one page are asked for."""

@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
-from annotation.admin.taking_back import MOST_IN_A_REQUEST, Removal, confirm
+from annotation.admin.taking_back import MOST_IN_A_REQUEST, ConfirmedDeletionAdmin, Removal, may_change_studies
 from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
 from annotation.reports.deletion import delete_with_reports
 from annotation.studies import lifecycle
@@ -26,7 +26,6 @@ from annotation.studies.progress import progress
 from annotation.studies.quality_watch import alarms, alarms_of, rule_counts
 from annotation.studies.study_file import write_study_file
 from annotation.studies.verbs import VERBS, verbs_for
-from generation.admin import ReadOnlyAdmin
 from generation.refusals import Refused
 
 
@@ -65,7 +64,7 @@ class _StudyList(ChangeList):
     """A page of studies, each with its `alarms`."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """As ever, and one look for the alarms of the whole page."""
+        """Add one query for the alarms of the whole page."""
         super().get_results(request)
         found = alarms_of(self.result_list)
         for study in self.result_list:
@@ -106,7 +105,7 @@ def _deletion_of(study: Study) -> Removal:
 
 
 @admin.register(Study)
-class StudyAdmin(ReadOnlyAdmin):
+class StudyAdmin(ConfirmedDeletionAdmin):
     """A study comes in as its file; afterwards verbs change it, and a refused verb says why."""
 
     list_display = ("name", "slug", "source", "state", "alarm", "created_at")
@@ -124,14 +123,9 @@ class StudyAdmin(ReadOnlyAdmin):
         """By Django's own permission, one study at a time; `refuse_deletion` says which."""
         return obj is not None and cast(User, request.user).has_perm("annotation.delete_study")
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """What goes with the study, or why it stays; and its deletion."""
-        study = get_object_or_404(Study, pk=object_id)
-        if not self.has_delete_permission(request, study):
-            raise PermissionDenied
-        return confirm(request, _deletion_of(study), self.admin_site.each_context(request))
+    def removal_of(self, row: Study) -> Removal:
+        """What goes with the study, or why it stays."""
+        return _deletion_of(row)
 
     def get_urls(self) -> list[URLPattern]:
         """What can be done to a study, beside Django's own pages."""
@@ -181,8 +175,8 @@ class StudyAdmin(ReadOnlyAdmin):
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
-        """What can be done to the study in its state, by whoever may."""
-        may_act = self._may_act(request)
+        """What this account can do to the study in its state."""
+        may_act = may_change_studies(request)
         return {
             "verbs": verbs_for(study) if may_act else [],
             "drop_seed_form": DropSeedForm() if may_act and lifecycle.may_drop_seeds(study) else None,
@@ -262,11 +256,8 @@ class StudyAdmin(ReadOnlyAdmin):
         text = write_study_file(current_manifest(study))
         return HttpResponse(text, content_type="application/toml; charset=utf-8", headers=disposition)
 
-    def _may_act(self, request: HttpRequest) -> bool:
-        return cast(User, request.user).has_perm("annotation.change_study")
-
     def _study(self, request: HttpRequest, pk: int) -> Study:
-        if not self._may_act(request):
+        if not may_change_studies(request):
             raise PermissionDenied
         return get_object_or_404(Study, pk=pk)
 

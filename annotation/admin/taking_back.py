@@ -6,11 +6,12 @@ from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from annotation.models import Import
@@ -57,12 +58,31 @@ def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> 
 
 
 def may_change_studies(request: HttpRequest) -> bool:
-    """Whoever may change studies may take back what was brought into them."""
+    """Whether the account may change studies, and so take back imports and see links."""
     return cast(User, request.user).has_perm("annotation.change_study")
 
 
+class ConfirmedDeletionAdmin(ReadOnlyAdmin):
+    """Rows that are only read, and deleted after a page that shows what else goes."""
+
+    def removal_of(self, row: Any) -> Removal:
+        """The removal of one row, to be confirmed."""
+        raise NotImplementedError
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Show what the deletion removes; with its answer, delete."""
+        row = self.get_object(request, unquote(object_id))
+        if row is None:
+            raise Http404
+        if not self.has_delete_permission(request, row):
+            raise PermissionDenied
+        return confirm(request, self.removal_of(row), self.admin_site.each_context(request))
+
+
 @admin.register(Import)
-class ImportAdmin(ReadOnlyAdmin):
+class ImportAdmin(ConfirmedDeletionAdmin):
     """The files that were imported; deleting one takes it back."""
 
     list_display = ("file_name", "study", "kind", "metric", "row_count", "state", "created_at")
@@ -73,25 +93,20 @@ class ImportAdmin(ReadOnlyAdmin):
     actions = None
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whoever may look at studies."""
+        """As for studies."""
         return cast(User, request.user).has_perm("annotation.view_study") or may_change_studies(request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Likewise."""
+        """As for one import."""
         return self.has_view_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Whoever may change studies."""
+        """Taking an import back changes its study."""
         return may_change_studies(request)
 
-    def delete_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        """What depends on the import; and its removal."""
-        source = get_object_or_404(Import, pk=object_id)
-        if not self.has_delete_permission(request, source):
-            raise PermissionDenied
-        return confirm(request, _of_import(source), self.admin_site.each_context(request))
+    def removal_of(self, row: Import) -> Removal:
+        """What depends on the import, and how it is taken back."""
+        return _of_import(row)
 
 
 def _of_import(source: Import) -> Removal:
@@ -120,7 +135,7 @@ class TakenBackImageSetAdmin(ImageSetAdmin):
     actions = ("take_images_back",)
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change studies."""
+        """Taking images back changes the studies that show them."""
         return may_change_studies(request)
 
     @admin.action(description="Take the imported images among them back", permissions=["take_back"])
