@@ -9,6 +9,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
+from generation.wording import counted
+
 
 def version_fault(*, may_be_behind: bool = False) -> str:
     """A sentence where the database is not of this version, or only where it is newer; empty where it fits."""
@@ -34,7 +36,7 @@ def _behind(executor: MigrationExecutor) -> str:
         return ""
     if not executor.loader.applied_migrations:
         return f"There is no database yet; make it with `{migrate_command()}`."
-    steps = "1 step" if len(missing) == 1 else f"{len(missing)} steps"
+    steps = counted(len(missing), "step")
     return f"The database is of an older version ({steps} behind); bring it up to date with `{migrate_command()}`."
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from generation.refusals import Refused
+from generation.wording import counted
 
 LONGEST_CELL = 131_072  # what Python's csv module takes by default; a quote that is never closed runs into it
 _SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -219,13 +220,11 @@ def _used_rows(
     places = [(place, name) for place, name in enumerate(known) if name]
     for line, cells in rows:
         if len(cells) < least or any(plain(cell) for cell in cells[width:]):
-            yield Row(line, {}, f"it has {_cells(len(cells))} and the first line {width}{_guess(cells, width)}")
+            yield Row(
+                line, {}, f"it has {counted(len(cells), 'cell')} and the first line {width}{_guess(cells, width)}"
+            )
         else:
             yield Row(line, {name: columns.spelled(name, cells[place]) for place, name in places})
-
-
-def _cells(count: int) -> str:
-    return "1 cell" if count == 1 else f"{count} cells"
 
 
 def _guess(cells: list[str], width: int) -> str:

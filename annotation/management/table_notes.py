@@ -1,6 +1,8 @@
-"""What an import says of a file beside its success: what was not used, counted once, or left out."""
+"""Notes on an imported file: columns that were not used, rows that were counted once or left out."""
 
 from collections.abc import Iterator, Sequence
+
+from generation.wording import counted
 
 _MOST_LINES_NAMED = 10
 
@@ -10,26 +12,15 @@ def notes_on(
 ) -> Iterator[str]:
     """A sentence for each, none for what there is not."""
     if unused:
-        yield f"Not used: {_columns(len(unused))} {', '.join(unused)}."
+        yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
     if repeated:
-        yield f"Counted once: {_rows(len(repeated))} an earlier row ({_named(repeated)})."
+        repeat = "that repeats" if len(repeated) == 1 else "that repeat"
+        yield f"Counted once: {counted(len(repeated), 'row')} {repeat} an earlier row ({_named(repeated)})."
     if nameless:
-        yield f"Left out: {_votes(len(nameless))} without an annotator's name ({_named(nameless)})."
+        yield f"Left out: {counted(len(nameless), 'vote')} without an annotator's name ({_named(nameless)})."
 
 
 def _named(lines: Sequence[int]) -> str:
     shown = ", ".join(map(str, lines[:_MOST_LINES_NAMED]))
     more = len(lines) - _MOST_LINES_NAMED
     return f"{'line' if len(lines) == 1 else 'lines'} {shown}" + (f" and {more} more" if more > 0 else "")
-
-
-def _columns(count: int) -> str:
-    return "the column" if count == 1 else "the columns"
-
-
-def _rows(count: int) -> str:
-    return "1 row that repeats" if count == 1 else f"{count} rows that repeat"
-
-
-def _votes(count: int) -> str:
-    return "1 vote" if count == 1 else f"{count} votes"

@@ -1,4 +1,4 @@
-"""What was imported for a study before it has sets of its own: counts that may be shown while it is sealed."""
+"""Counts of images that were imported for a study before it has sets of its own. A sealed study may show them."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from generation.image_sets import find_imported_sets
 from generation.models import DiffusionModel
+from generation.wording import counted
 
 UNTIL_LAID_OUT = (Study.State.DRAFT, Study.State.GENERATING)
 ONE_LOOK = 300  # two names for each prompt; a database takes so many values at a time
@@ -20,9 +21,7 @@ class Imported:
     image_count: int
 
     def __str__(self) -> str:
-        sets = "1 set" if self.set_count == 1 else f"{self.set_count} sets"
-        images = "1 image" if self.image_count == 1 else f"{self.image_count} images"
-        return f"{self.model}: {sets} with {images}"
+        return f"{self.model}: {counted(self.set_count, 'set')} with {counted(self.image_count, 'image')}"
 
 
 def imported_images(study: Study) -> tuple[Imported, ...]:

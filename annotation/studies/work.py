@@ -16,6 +16,7 @@ from annotation.voting.slices import in_slices
 from generation import jobs
 from generation.image_sets import missing_seeds, plan_jobs
 from generation.models import GeneratedImage, GenerationJob, ImageSet, LeasedJob
+from generation.wording import counted
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scorings
@@ -141,9 +142,5 @@ def _see_to(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJob
     jobs.enqueue(unsent, link=follow_up(study))
     counts = dict(wanted.order_by().values_list("state").annotate(Count("pk")))
     waiting, failed = counts.get(State.QUEUED, 0) + counts.get(State.RUNNING, 0), counts.get(State.FAILED, 0)
-    sentences = [f"{_jobs(waiting)} to do"] if waiting else []
-    return ", ".join([*sentences, f"{_jobs(failed)} failed for good"] if failed else sentences)
-
-
-def _jobs(count: int) -> str:
-    return "1 job" if count == 1 else f"{count} jobs"
+    sentences = [f"{counted(waiting, 'job')} to do"] if waiting else []
+    return ", ".join([*sentences, f"{counted(failed, 'job')} failed for good"] if failed else sentences)
