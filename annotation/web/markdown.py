@@ -10,3 +10,8 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).disable("image")
 def render(text: str) -> SafeString:
     """The HTML of a Markdown text; empty for an empty text."""
     return SafeString(_MARKDOWN.render(text))  # raw HTML is escaped, links are checked by the renderer
+
+
+def render_line(text: str) -> SafeString:
+    """The HTML of one line, without a paragraph around it."""
+    return SafeString(_MARKDOWN.renderInline(text))

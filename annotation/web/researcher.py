@@ -27,6 +27,7 @@ from annotation.studies.verbs import verbs_for
 from annotation.studies.workers import missing_worker
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
 from annotation.voting.image_reports import reports_of
+from annotation.web import markdown
 from annotation.web.forms import InvitationForm, ReturnedForm
 from annotation.web.reported import waiting_count
 from annotation.web.staff import CHANGE, staff_page
@@ -70,6 +71,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
     )
     manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
     may_change = request.user.has_perm(CHANGE)
+    without = "" if study.state == Study.State.CLOSED else missing_worker(timezone.now())
     return {
         "study": study,
         "manifest": manifest,
@@ -77,7 +79,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "progress": counts,
         "image_warnings": image_warnings(study),
         "imported": imported_images(study),
-        "missing_worker": "" if study.state == Study.State.CLOSED else missing_worker(timezone.now()),
+        "missing_worker": markdown.render_line(without),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
         "verbs": verbs_for(study),

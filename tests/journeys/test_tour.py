@@ -14,6 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
 from django.contrib.auth.models import Permission, User
+from django.db import transaction
 from django.template import Template
 from django.test.signals import template_rendered
 from django.utils import timezone
@@ -22,6 +23,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
 from annotation.reports import asking
 from annotation.tasks import make_report
+from annotation.voting import slots
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
 from annotation.web import joining
@@ -372,6 +374,8 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
                 defaults={"state": "voted", "left_model": "a", "leased_at": timezone.now()},
             )  # fmt: skip
             Vote.objects.create(assignment=assignment, choice=("left", "right", "left")[number], response_ms=4000)
+    with transaction.atomic():
+        slots.recount(scene.study.comparisons.values_list("pk", flat=True))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(asking, "enqueue", lambda _jobs: None)  # no worker is there yet
         tour.go(f"{scene.study.get_absolute_url()}report/")

@@ -92,7 +92,7 @@ def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: C
     assert "7 imported" in said
     assert NONE in said
     assert "Imported for Alpha: 2 sets with 4 images." in page()
-    assert NONE in page()
+    assert "start one with <code>manage.py worker</code>." in page()
     for queue in ("gpu", "control"):
         leave_sign(name=f"{queue}@here", now=timezone.now())
     assert NONE not in typed("study_status") + page()
