@@ -28,13 +28,13 @@ from annotation.reports.study_data import (
     Tombstone,
     VoteArrays,
 )
+from annotation.studies.comparisons import SIDES, set_ids
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports import refuse_unfinished_import
 from generation.models import GeneratedImage
 from generation.refusals import Refused
 from scoring.models import SetScore
 
-SIDES = ("image_set_a", "image_set_b")
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
 
@@ -105,9 +105,7 @@ def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
 # --- metrics ------------------------------------------------------------------------------------
 def _in_study(study: Study) -> Q:
     """Rows about an image set of the study."""
-    sets = study.comparisons.order_by()
-    # Not IN ... OR ... IN: with that, both databases read the rows of every study.
-    return Q(image_set__in=sets.values("image_set_a").union(sets.values("image_set_b")))
+    return Q(image_set__in=set_ids(study.comparisons.all()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from django.db.models import QuerySet
 
@@ -16,6 +17,7 @@ from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.wording import counted
 
 PROMPTS_AT_ONCE = 500
+SIDES = ("image_set_a", "image_set_b")
 Planned = tuple[int, PromptPlan]  # the position of a comparison and its prompt
 
 
@@ -29,13 +31,17 @@ class Gap:
 
 def image_sets_of(study: Study) -> QuerySet[ImageSet]:
     """Both sets of every comparison of the study."""
-    comparisons = Comparison.objects.filter(study=study).order_by()
-    # Not IN ... OR ... IN: with that, both databases read the sets of every study.
-    return ImageSet.objects.filter(pk__in=comparisons.values("image_set_a").union(comparisons.values("image_set_b")))
+    return ImageSet.objects.filter(pk__in=set_ids(Comparison.objects.filter(study=study)))
 
 
-def imported_images(study: Study) -> dict[str, object]:
-    """What the history says of the images that a study found: how many, and one hash of all their files."""
+def set_ids(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison, Any]:
+    """The ids of both sets of the comparisons. With IN ... OR ... IN both databases read the sets of every study."""
+    comparisons = comparisons.order_by()
+    return comparisons.values("image_set_a").union(comparisons.values("image_set_b"))
+
+
+def images_detail(study: Study) -> dict[str, object]:
+    """How many images a study found, and one hash of all their files, for its history."""
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).order_by(
         "image_set__prompt__text", "image_set__diffusion_model__name", "seed"
     )

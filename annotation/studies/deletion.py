@@ -13,7 +13,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db.models import Count, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
-from annotation.studies.comparisons import image_sets_of
+from annotation.studies.comparisons import image_sets_of, set_ids
 from annotation.studies.work import cancel_unused
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.slices import SMALL_ROWS, in_slices
@@ -110,8 +110,7 @@ def _remove_annotators(annotator_ids: Sequence[int]) -> None:
 
 def _remove_scores(study: Study) -> None:
     """Scores that were imported for this study, unless another study shows the same image sets."""
-    others = Comparison.objects.exclude(study=study).order_by()
-    shared = others.values("image_set_a").union(others.values("image_set_b"))
+    shared = set_ids(Comparison.objects.exclude(study=study))
     for source in study.imports.filter(kind=Import.Kind.SCORES):
         own = source.scores.exclude(image_set__in=shared)
         in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores, least=SMALL_ROWS)

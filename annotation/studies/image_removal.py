@@ -11,6 +11,7 @@ from django.db.models import Q, QuerySet
 
 from annotation.models import Assignment, Comparison, Import, Study, StudyEvent
 from annotation.studies.comparisons import image_sets_of as sets_of
+from annotation.voting.annotators import PEOPLE
 from annotation.voting.turns import in_turn
 from generation import renditions
 from generation.image_files import media
@@ -89,7 +90,7 @@ def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEven
 
 def why_not(study: Study) -> str:
     """Why the images of a study stay; empty if they may go."""
-    if Assignment.objects.filter(comparison__study=study).exclude(annotator__kind__in=_NO_PEOPLE).exists():
+    if Assignment.objects.filter(comparison__study=study, annotator__kind__in=PEOPLE).exists():
         return f"people have voted on images of {study.slug}"
     if study.state not in GOES_BACK or study.opened_at is not None:
         return f"{study.slug} was opened; delete that study first if nobody took part in it"
@@ -98,9 +99,6 @@ def why_not(study: Study) -> str:
     if study.imports.filter(kind=Import.Kind.SCORES).exists():
         return f"{study.slug} has imported scores; take those back first"
     return ""
-
-
-_NO_PEOPLE = ("imported", "simulated")
 
 
 def _comparisons_of(sets: "QuerySet[ImageSet] | Sequence[ImageSet]") -> QuerySet[Comparison]:

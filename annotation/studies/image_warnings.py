@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from annotation.models import Comparison, Study
-from annotation.studies.comparisons import gaps_of, image_sets_of
+from annotation.studies.comparisons import SIDES, gaps_of, image_sets_of
 from annotation.studies.current import current_manifest
 from generation import image_remarks
 
@@ -25,7 +25,7 @@ def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
 def _with_remarks(studies: Sequence[Study]) -> set[int]:
     sets = image_remarks.remarked_sets()
     comparisons = Comparison.objects.filter(study__in=[study.pk for study in studies]).order_by()
-    sides = (comparisons.filter(**{f"{side}__in": sets}) for side in ("image_set_a", "image_set_b"))
+    sides = (comparisons.filter(**{f"{side}__in": sets}) for side in SIDES)
     return {study for side in sides for study in side.values_list("study", flat=True).distinct()}
 
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies import work
 from annotation.studies.amendments import raise_overlaps
-from annotation.studies.comparisons import image_sets_of, imported_images, plan_comparisons
+from annotation.studies.comparisons import image_sets_of, images_detail, plan_comparisons
 from annotation.studies.creation import Actor, complete_external, create_study, diffusion_model_of
 from annotation.studies.current import current_manifest
 from annotation.studies.image_warnings import remarked_sets
@@ -172,7 +172,7 @@ def _advance_generation(study: Study) -> str:
         return to_do
     image_remarks.note(image_sets_of(study))
     is_imported = study.source == Study.Source.IMAGES
-    verb, detail = ("images imported", imported_images(study)) if is_imported else ("generated", {})
+    verb, detail = ("images imported", images_detail(study)) if is_imported else ("generated", {})
     _move(study, verb, State.SCORING, sources=(State.GENERATING,), actor=None, detail=detail)
     return "every image is there"
 

@@ -21,6 +21,7 @@ from django.db.models import (
 )
 
 from annotation.models import Annotator, Comparison, Study
+from annotation.studies.comparisons import SIDES
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
 from generation.models import LeasedJob
@@ -80,7 +81,6 @@ def progress_of(studies: Sequence[Study]) -> dict[int, StudyProgress]:
 
 Counters = dict[str, int]
 ByStudy = Counter[tuple[Any, ...]]  # counts, by the study's id and what else is named
-SIDES = ("image_set_a", "image_set_b")
 IN_THE_MAKING = (Study.State.GENERATING, Study.State.SCORING)
 UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images are missing, as far as anybody has looked
 

@@ -17,6 +17,7 @@ from annotation.voting.withdrawal import marker
 from generation.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
+BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # as a votes file may name them
 _BY_TOKEN = Select(
     lambda: Annotator.objects.select_related("study").filter(token=given("token", Annotator.token), kind__in=PEOPLE)
 )
@@ -43,7 +44,7 @@ class Arrival:
 
 @in_turn
 def join(*, study: Study, rules: VotingRules, now: datetime, arrival: Arrival | None = None) -> Annotator:
-    """A place for somebody who takes part through the study's open link: only then they are stored.
+    """Make a place for somebody who takes part through the study's open link; before that, nothing of them is stored.
 
     The same external id (of a crowd platform) and the same token always lead to the same annotator, who keeps what
     came with the first visit. Raises `Refused` when the study is not open, and `NoRoomLeft`.

@@ -6,6 +6,7 @@ from functools import partial
 
 from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
 from annotation.voting import imports, slots
+from annotation.voting.annotators import BY_FILE
 from annotation.voting.bulk_rows import insert_rows
 from annotation.voting.slices import SMALL_ROWS, in_slices
 from annotation.voting.vote_file import FileVote, Place
@@ -54,12 +55,11 @@ def store(source: Import, study: Study, answers: Sequence[Given], now: datetime)
 def _annotators(study: Study, answers: Sequence[Given]) -> dict[str, int]:
     """The annotators of these votes by label, made if they are not here."""
     wanted = {answer[0].annotator: answer[0].is_simulated for answer in answers}
-    kinds = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)
     found = dict(
-        Annotator.objects.filter(study=study, kind__in=kinds, label__in=list(wanted)).values_list("label", "pk")
+        Annotator.objects.filter(study=study, kind__in=BY_FILE, label__in=list(wanted)).values_list("label", "pk")
     )
     strangers = [
-        Annotator(study=study, kind=kinds[is_simulated], label=label)
+        Annotator(study=study, kind=BY_FILE[is_simulated], label=label)
         for label, is_simulated in wanted.items()
         if label not in found
     ]

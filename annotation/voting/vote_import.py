@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.voting import imports
+from annotation.voting.annotators import BY_FILE
 from annotation.voting.imported_rows import Given, answers_of, remove_votes, store
 from annotation.voting.opening import refuse_half_made
 from annotation.voting.rules import VotingRules
@@ -153,7 +154,7 @@ def _renamed(vote: FileVote, study: Study) -> FileVote:
 
 def _annotators(study: Study) -> QuerySet[Annotator]:
     """Those who came with files; the simulated ones among them are known by what they are imported with."""
-    return Annotator.objects.filter(study=study, kind__in=(Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED))
+    return Annotator.objects.filter(study=study, kind__in=BY_FILE)
 
 
 def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
