@@ -1,8 +1,7 @@
-"""What manage.py runs: every command, with one sentence where something around it is not as it should be.
+"""Run a command of manage.py, and turn the faults that any command may meet into one sentence.
 
-The commands themselves refuse what is wrong with their input. What any of them may meet is answered here, once: no
-database or one of another version, a server that does not answer, a file that cannot be read or written, a pipe that
-nobody reads any more, Ctrl-C. `--traceback` shows the exception itself.
+The commands themselves refuse wrong input. Handled here: no database or one of another version, a server
+that does not answer, a file that cannot be read or written, a pipe that nobody reads any more, Ctrl-C. `--traceback` shows the exception itself.
 """
 
 import os
@@ -76,12 +75,12 @@ class _VersionCheck:
         self._is_done = True
         if sentence := version_fault(may_be_behind=self._may_be_behind):
             self._is_done = False
-            connection.close()  # whatever else wants the database hears it too
+            connection.close()  # so that the next use of the database is refused, too
             raise CommandError(sentence)
 
 
 def _database_in_words() -> str:
-    """Where the database is, without its password."""
+    """The place of the database, without its password."""
     found = settings.DATABASES["default"]
     if found["ENGINE"].endswith("sqlite3"):
         return f"the file {found['NAME']}"

@@ -1,4 +1,4 @@
-"""Whether the database has the tables of this version of Semblance, and the one command to type where it has not."""
+"""Check that the database has the tables of this version of Semblance, and name the command that makes them."""
 
 import os
 import shlex
@@ -41,7 +41,7 @@ def _behind(executor: MigrationExecutor) -> str:
 
 
 def migrate_command() -> str:
-    """What to type, with this Python and this manage.py as the person who reads it would call them."""
+    """The command to type, with Python and manage.py relative to the reader's folder."""
     manage = Path(__file__).resolve().parent.parent / "manage.py"
     return shlex.join([_as_typed(Path(sys.executable)), _as_typed(manage), "migrate"])
 

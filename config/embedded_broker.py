@@ -65,7 +65,7 @@ class Transport(sqlalchemy.Transport):
 
 
 def _behind(queue: str) -> str:
-    """Where the messages of a queue lie that wait until it has no other."""
+    """The name under which a queue keeps messages that wait until it has no others."""
     return f"{queue} behind"
 
 

@@ -1,4 +1,4 @@
-"""What is answered when something fails: 503 for an outage, 400 for what no database can hold, JSON to programs."""
+"""Answers to failures: 503 for an outage, 400 for values that no database can hold, JSON to programs."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""What the logs say, and never say: no credential at any level, no local variable, one line for a stranger's mistake.
+"""Log lines without credentials or local variables, at any level; one line for a stranger's mistake.
 
 A request is named by its route (`/a/<str:token>/`), never by its path: the path of an annotator's page is her whole
 credential. `redact` is the last line behind that, over the finished text of every record.
@@ -43,7 +43,7 @@ def route_of(request: HttpRequest) -> str:
 
 
 def route_of_path(path: str) -> str:
-    """The pattern of a path; of an unknown one no more than a known kind of beginning."""
+    """The pattern of a path; of an unknown path only its first segment, if that is a plain word."""
     try:
         return f"/{resolve(path).route}" if apps.ready else "/…"
     except Resolver404:

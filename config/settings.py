@@ -140,7 +140,7 @@ else:
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL", default=env.int("WEB_THREADS", default=8)),
             "timeout": 1.5,  # seconds that a thread waits for a connection: the answer is 503 then
-            "reconnect_timeout": 1,  # given up so soon, the pool tries anew for whoever asks next, not minutes later
+            "reconnect_timeout": 1,  # given up so soon, the pool tries again at the next request, not minutes later
         },
         "connect_timeout": 2,
         "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone

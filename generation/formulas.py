@@ -1,6 +1,6 @@
 """Texts in CSV files that a spreadsheet would run as a formula: marked with an apostrophe, and given back as they were.
 
-Names, labels and prompts may be written by somebody who means ill.
+Names, labels and prompts may come from an attacker.
 """
 
 # What spreadsheets take for the beginning of a formula; the wide signs, too, in some languages.

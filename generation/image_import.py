@@ -49,7 +49,7 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to import: the size to bring images to, how many processes (None: one for each core), who hears of progress.
+    """How to import: the size to bring images to, how many processes (None: one for each core), and a callback.
 
     `advance` is told how many files are done.
     """
@@ -106,7 +106,7 @@ class _Here(Executor):
 
 @contextmanager
 def _executor(layout: Layout, manner: Manner) -> Iterator[tuple[Executor, int]]:
-    """Who reads, and how many images ahead."""
+    """The executor that reads files, and how many images it reads ahead."""
     image_count = sum(len(prompt.files) for prompt in layout.prompts)
     processes = manner.processes or (_core_count() if image_count > FEW_IMAGES else 1)
     if processes == 1:
@@ -159,7 +159,7 @@ def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, repo
 
 
 def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dict[int, ReadFile]:
-    """What the files came to, by seed; each that cannot be taken is a fault of the prompt."""
+    """The files that were read, by seed; each refused file is a fault of the prompt."""
     found = {}
     for (seed, path), future in zip(prompt.files.items(), files, strict=True):
         outcome = future.result()

@@ -49,7 +49,7 @@ def sentences(image_sets: QuerySet[ImageSet]) -> list[str]:
 
 
 def describe(seeds: dict[str, list[int]], total: int) -> str:
-    """What is to be said of the seeds of a set, by their remark."""
+    """The remarks on the seeds of a set, in words."""
     parts = []
     if plain := seeds.get(Remark.PLAIN):
         parts.append(f"{_counted(plain, total)} of one colour ({_named(plain)})")

@@ -206,7 +206,7 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
 
 
 def seed_too_large(seed: int) -> str:
-    """What to say of a seed that no image is generated from."""
+    """The sentence about a seed that is too large to generate an image from."""
     return (
         f"seed {seed} is out of range: seeds of generated images are whole numbers from 0 to {LARGEST_GENERATED_SEED}, "
         f"and this one would give the image of seed {seed % (LARGEST_GENERATED_SEED + 1)}."
@@ -277,7 +277,7 @@ def _uid(fingerprint: str) -> uuid.UUID:
 
 
 def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]) -> str:
-    """The hash of everything that makes this plan this plan. What is imported is one set whatever its seeds."""
+    """The hash of everything that makes this plan this plan. Imported images are one set, with any seeds."""
     if wording[0] == ImageSet.Origin.GENERATED:
         weights = [model.checkpoint, model.revision, model.lora, model.lora_revision, model.lora_scale, model.dtype]
         identity = [model.name, weights, wording, plan["parameters"], plan["seeds"]]

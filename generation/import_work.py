@@ -1,4 +1,4 @@
-"""What becomes of one image file while it is imported: the work of the processes beside the one that writes rows.
+"""Read, convert and write one image file of an import, in a process beside the one that writes rows.
 
 Pure of Django, so that such a process starts at once.
 """
@@ -32,7 +32,7 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """What a file came to. The parts lie beside their places, the image's own first; `source` names the original."""
+    """A file that was read. The parts lie beside their places, the image's own first; `source` names the original."""
 
     parts: tuple[tuple[Path, Path], ...]
     sha256: str

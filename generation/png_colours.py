@@ -1,4 +1,4 @@
-"""What a PNG file says of its colours outside an ICC profile, as an ICC profile. Pure.
+"""The colour chunks of a PNG without an ICC profile, turned into one. Pure.
 
 A colour-managed viewer obeys these chunks where there is no profile: sRGB first, then gAMA and cHRM together.
 """

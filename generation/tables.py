@@ -54,7 +54,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """What is read of a table: names that must be there, names that may be, and other spellings of them.
+    """The columns to read: names that must be there, names that may be, and other spellings of them.
 
     as_written: columns whose cells are not brought to one spelling, such as names of files.
     """

@@ -1,4 +1,4 @@
-"""Signs of life of the worker's processes: rows that say which queues are served, whatever their tasks do meanwhile.
+"""Signs of life of the worker's processes: rows that say which queues are served, also during long tasks.
 
 A process that makes images, loads a model or has nothing to do looks alike here; only one that is gone does not.
 """

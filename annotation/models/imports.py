@@ -51,7 +51,7 @@ class Import(models.Model):
 
 
 class ImportedAssignment(models.Model):
-    """Which import an assignment came from, and what its file says that has no other place here.
+    """The import that an assignment came from, and the values of its file that have no other place here.
 
     left_seeds, right_seeds: in the order shown; the images themselves may be elsewhere.
     """

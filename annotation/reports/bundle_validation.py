@@ -1,5 +1,7 @@
-"""Whether the data of a bundle can be a study's: a bundle is a foreign file, and whoever altered it may have computed
-its hashes anew. Pure; raises ValueError with what is wrong, before anything is computed from it."""
+"""Check that the data of a bundle can be a study's: an altered bundle may carry hashes that were computed anew.
+
+Pure; raises ValueError with the fault before anything is computed from the data.
+"""
 
 from collections.abc import Iterable
 from typing import Any

@@ -90,7 +90,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def _imported_fields(study: Study) -> tuple[str, ...]:
-    """What files said of the images; a join that a study without such files does not pay for."""
+    """The images as files named them; a study without such files does not pay for this join."""
     return _IMPORTED_FIELDS if study.imports.filter(kind=Import.Kind.VOTES).exists() else ()
 
 

@@ -1,4 +1,4 @@
-"""What the report holds against the winners it compares: said in its sections and in the claim. Pure."""
+"""Reasons to doubt the winners, for the report's sections and its claim. Pure."""
 
 from annotation.reports.agreement_report import Bias, Results, StudyFacts
 from annotation.reports.findings.image_noise import ImageNoise

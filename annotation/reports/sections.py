@@ -74,7 +74,7 @@ def _events(report: AgreementReport) -> tuple[Table, ...]:
 
 
 def _detail(detail: dict[str, object]) -> str:
-    """What is known, in words; a text that is empty is left out."""
+    """The pairs in words, without empty texts."""
     return ", ".join(f"{key.replace('_', ' ')}: {value}" for key, value in detail.items() if value != "")
 
 

@@ -24,7 +24,7 @@ from generation.formulas import looks_like_a_formula, marked, unmarked
 
 STUDY = "study.json"
 _TABLE, _COLUMNS, _ARRAY, _TEXT = "$table", "$columns", "$array", "text"
-# Texts among which one looks like a formula: whoever opens the table in a spreadsheet runs none. See `formulas`.
+# Texts among which one looks like a formula; marked, so that a spreadsheet runs none. See `formulas`.
 _MARKED_TEXT = "text, formulas marked"
 
 Files = dict[str, bytes]

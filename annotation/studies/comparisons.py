@@ -75,7 +75,7 @@ def _missing(study: Study, manifest: Manifest) -> list[Planned]:
 
 
 def _plan_some(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
-    # Whoever plans the same study at the same moment waits here and then finds the rows.
+    # Another process that plans the same study waits here and then finds the rows.
     Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     positions = [position for position, _plan in plans]
     there = set(study.comparisons.filter(position__in=positions).values_list("position", flat=True))

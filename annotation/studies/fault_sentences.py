@@ -1,4 +1,4 @@
-"""What the validation library found wrong, in sentences for whoever wrote the study file."""
+"""What the validation library found wrong, in sentences for the author of the study file."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Which models and prompts of an import no study knows, with names near to them: said before the work begins."""
+"""Names of models and prompts in an import that no study knows, with the nearest known name."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable

@@ -26,7 +26,7 @@ GOES_BACK = (State.GENERATING, State.SCORING, State.READY)
 
 @dataclass(slots=True)
 class ImageRemoval:
-    """What came of it: sets and images removed, and a sentence for each set that stays."""
+    """The result: sets and images removed, and a sentence for each set that stays."""
 
     set_count: int = 0
     image_count: int = 0
@@ -75,7 +75,7 @@ def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> 
 
 
 def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEvent]:
-    """What to write into the history of each study that shows some of the sets, with the first set that it loses."""
+    """The event of each study that shows some of the sets; it is stored with the first set that the study loses."""
     events = {}
     for study in Study.objects.filter(pk__in=_comparisons_of(sets).values("study")):
         own = sets.filter(pk__in=sets_of(study).values("pk"))
@@ -89,7 +89,7 @@ def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEven
 
 
 def why_not(study: Study) -> str:
-    """Why the images of a study stay; empty if they may go."""
+    """The reason why the images of a study stay; empty if they may go."""
     if Assignment.objects.filter(comparison__study=study, annotator__kind__in=PEOPLE).exists():
         return f"people have voted on images of {study.slug}"
     if study.state not in GOES_BACK or study.opened_at is not None:

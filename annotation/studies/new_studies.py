@@ -1,4 +1,4 @@
-"""What a new study may not say, although studies of earlier versions may and still open; pure."""
+"""Faults of new studies that studies of earlier versions may have and still open with; pure."""
 
 from collections.abc import Iterator
 

@@ -87,7 +87,7 @@ UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images are missing, 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """What there is of image sets. images: by study. scored: sets by study and metric, "" for any. jobs: by study,
+    """Counts of what image sets have. images: by study. scored: sets by study and metric, "" for any. jobs: by study,
     metric ("" for images) and state. failures: sentences of failed jobs by study and metric."""
 
     images: ByStudy

@@ -96,7 +96,7 @@ def alarming(study: Study, counts: Iterable[RuleCount]) -> tuple[RuleCount, ...]
 
 
 def _broken_rules(studies: Sequence[int]) -> dict[int, list[str]]:
-    """What each annotator broke who has voted, in the order in which they came, by study."""
+    """The rules broken by each annotator who has voted, in the order in which they came, by study."""
     found: dict[int, list[str]] = {}
     if studies:
         voted = Assignment.objects.filter(

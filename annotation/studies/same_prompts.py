@@ -8,7 +8,7 @@ _BLANK = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | {chr(co
 
 
 def key(prompt: str) -> str:
-    """What is left of a prompt without those differences."""
+    """The prompt without those differences."""
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", prompt).casefold())
     return "".join(sign for sign in text if not _is_blank(sign)) or prompt
 

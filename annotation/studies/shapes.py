@@ -30,7 +30,7 @@ def size_in(study: Study) -> Size | None:
 
 
 def other_size(wanted: Size, sets: Mapping[str, Iterable[Size]]) -> str:
-    """What is to be said if an image of one of these sets, by their models, is shown in another size; else empty."""
+    """A sentence if an image of these sets (by model) is shown in another size than `wanted`; else empty."""
     for model, sizes in sets.items():
         for size in sizes:
             if zoom_size(*size) != zoom_size(*wanted):

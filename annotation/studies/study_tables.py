@@ -204,7 +204,7 @@ def _images(draft: Draft, table: Any) -> None:
     if table is None:
         return
     if draft.raw.get("source") in WITHOUT_SEEDS:
-        # One sentence for whatever stands in it: to mend a key of a section that must go would lead in a circle.
+        # One sentence for the whole section: mending its keys, one by one, would lead in a circle.
         draft.fault(("images",), f"{WITHOUT_SEEDS[draft.raw['source']]}; remove the section [images].", "seeds")
         return
     if not isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""Whether somebody works: what to say of a study that needs a worker."""
+"""Sentences about a worker that is missing or busy."""
 
 from datetime import datetime
 

@@ -39,7 +39,7 @@ class Progress:
 
     @property
     def total(self) -> int:
-        """Comparisons and checks planned: it stays as it is, whatever becomes of them."""
+        """Comparisons and checks planned; never changes."""
         return self.quota + self.checks.planned_count
 
     @property
@@ -78,7 +78,7 @@ def progress_of(annotator: Annotator, rules: VotingRules, live: Iterable[Assignm
 
 
 def most_shown(annotator: Annotator, rules: VotingRules) -> int:
-    """How many comparisons the annotator is shown at most, checks among them: the one number that every page says."""
+    """The most comparisons that the annotator is shown, checks included: the one number that every page gives."""
     return progress_of(annotator, rules).total
 
 

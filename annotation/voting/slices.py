@@ -1,8 +1,8 @@
 """Long work in short transactions: what annotators send is stored between two slices.
 
-SQLite has one writer, and on PostgreSQL a transaction keeps the rows that it has locked. So whatever writes thousands
-of rows beside the voting goes through `in_slices`, and stands in line (`turns`) anew for each slice. The process may
-die between two of them: the work must be such that doing it again goes on with what is left.
+SQLite has one writer, and on PostgreSQL a transaction keeps the rows that it has locked. So work that writes
+thousands of rows beside the voting goes through `in_slices`, and waits its turn (`turns`) again for each slice. The
+process may die between two of them, so repeating the work must go on with what is left.
 """
 
 import time
@@ -24,9 +24,9 @@ def in_slices(
 ) -> list[Result]:
     """Do the work on all rows, some at a time, each time in a transaction of its own; what each slice gave.
 
-    A slice holds at most `most` rows, and as many as SECONDS_OF_A_SLICE allow by what the one before took, but no fewer
-    than `least`: below that a busy machine would spend its time on what each slice costs, whatever it holds. Inside a
-    transaction of the caller the slices are savepoints of it, and nothing is let in between.
+    A slice holds between `least` and `most` rows, as many as fit into SECONDS_OF_A_SLICE at the pace of the one before.
+    Below `least` a busy machine would spend its time on the fixed cost of a slice. Inside a transaction of the caller
+    the slices are savepoints of it, and no vote is stored in between.
     """
     results: list[Result] = []
     start, size = 0, max(least, min(FIRST_SIZE, most))

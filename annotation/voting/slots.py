@@ -119,8 +119,8 @@ def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
 def recount(comparison_ids: Collection[int]) -> None:
     """Read `lead`, `left_lead` and the counted votes anew from the tables, and open again what was decided.
 
-    For whatever stores, deletes or excludes votes by the many, or takes an exclusion back, in its transaction and
-    after it; the slots are `take_back`'s.
+    For code that stores, deletes or excludes many votes, or takes an exclusion back: called at the end of its
+    transaction. `take_back` keeps the slots.
     """
     # Locked first: an UPDATE that waited would count with the view from before it waited.
     _lock(comparison_ids)

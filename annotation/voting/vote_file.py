@@ -251,7 +251,7 @@ def _take(reading: _Reading, vote: FileVote) -> None:
 
 
 def _contradiction(reading: _Reading, vote: FileVote) -> str:
-    """What speaks against the vote in an earlier line about the same assignment; empty if nothing does."""
+    """The contradiction between the vote and an earlier line about the same assignment; empty if there is none."""
     first = reading.shown.setdefault(vote.place, vote)
     if (first.left_model, first.are_sides_known) != (vote.left_model, vote.are_sides_known):
         return f"the sides differ from line {first.line}, and {vote.annotator} saw this prompt once"

@@ -120,8 +120,10 @@ def _detail(file: VoteFile, votes: int, annotators: int) -> dict[str, object]:
 
 
 def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[FileVote]:
-    """The votes that are not here yet, each with an id that is free. Raises VoteFileFault for what contradicts votes
-    that are here, and for what a live study has no slots for."""
+    """The votes that are not stored yet, each with an id that is free.
+
+    Raises VoteFileFault for votes that contradict stored ones, and for votes that a live study has no slot for.
+    """
     here = _votes_here(study)
     new, faults = [], []
     for vote in votes:
@@ -148,7 +150,7 @@ def _meaning(vote: FileVote) -> Meaning:
 
 
 def _renamed(vote: FileVote, study: Study) -> FileVote:
-    """The vote under the id that it gets here if the database holds the study that it was exported from, too."""
+    """The vote under the id that it gets if the study it was exported from is in this database, too."""
     return vote._replace(vote_id=uuid.uuid5(uuid.NAMESPACE_URL, f"{study.slug}\n{vote.vote_id}"))
 
 
@@ -158,7 +160,7 @@ def _annotators(study: Study) -> QuerySet[Annotator]:
 
 
 def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
-    """What imported annotators said before, by assignment."""
+    """The votes of imported annotators that are stored already, by assignment."""
     rows = Vote.objects.filter(assignment__imported__source__study=study).values_list(
         "assignment__annotator__label",
         "assignment__comparison_id",

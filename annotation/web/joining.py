@@ -78,7 +78,7 @@ def _parameter(request: HttpRequest, name: str) -> str:
 
 
 def _arrival_page(request: HttpRequest, study: Study, manifest: Manifest, external_id: str) -> HttpResponse:
-    """What somebody sees who has no place yet. Nothing is stored unless they take part."""
+    """The page for a visitor without a place. Nothing is stored unless they take part."""
     rules, now = manifest.voting_rules(), timezone.now()
     if manifest.platform.id_parameter and not external_id:
         return render(request, "web/annotator/no_id.html", status=400)
@@ -98,7 +98,7 @@ def _arrival_page(request: HttpRequest, study: Study, manifest: Manifest, extern
 
 
 def _too_many_page(request: HttpRequest) -> HttpResponse:
-    """One program could fill a study's places. The button works again within a minute."""
+    """The refusal that keeps one program from filling a study's places. The button works again within a minute."""
     response = render(request, "429.html", {"is_joining": True}, status=429)
     response["Retry-After"] = "60"
     return response

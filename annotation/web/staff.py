@@ -1,4 +1,4 @@
-"""The door of the researcher's pages: one table says which permission each of them needs, and this enforces it."""
+"""Access to the researcher's pages: one table says which permission each of them needs."""
 
 from collections.abc import Callable
 from functools import wraps

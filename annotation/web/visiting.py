@@ -64,7 +64,7 @@ def place(*, annotator: Annotator, manifest: Manifest, now: datetime) -> Place:
 
 
 def _way_out(annotator: Annotator, manifest: Manifest) -> Place:
-    """What follows the comparisons; for somebody who found none to vote on, that the study has all it needs."""
+    """The page after the comparisons; STUDY_FULL for an annotator who found none to vote on."""
     if not annotators.has_voted(annotator):
         return Place.STUDY_FULL
     is_asked = manifest.frame.asks_comment and not _has_answered(annotator, Answer.Page.COMMENT)

@@ -1,4 +1,4 @@
-"""Where a request ends in the bytes that came so far. What the request means is read by gunicorn, in a thread.
+"""Where a request ends in the bytes that came so far. Gunicorn parses the request itself, in a thread.
 
 A request that breaks the rules counts as whole: gunicorn refuses it, and what follows on its connection is never read.
 """

@@ -47,7 +47,7 @@ class Command(BaseCommand):
         self.stdout.write(f"{study.slug} is scored by {encoder.metric}.")
 
     def _note(self, study: Study, encoder: EncoderSpec) -> None:
-        """Write down once that the study is scored by a further metric: its report shows it from now on."""
+        """Store one event for a further metric, since the report shows its scores from now on."""
         count = unscored_sets_of(study, encoder.metric).count()
         if count and not study.events.filter(verb="scored further", detail__metric=encoder.metric).exists():
             detail = {"metric": encoder.metric, "sets": count}

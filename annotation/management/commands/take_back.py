@@ -65,7 +65,7 @@ class Command(BaseCommand):
 
 
 def _rows(source: Import) -> str:
-    """What is in the import, counted; of scores, how many comparisons they are of."""
+    """The size of the import: votes, or comparisons with scores."""
     if source.kind == Import.Kind.VOTES:
         return counted(source.row_count, "vote")
     return f"scores of {counted(source.row_count, 'comparison')}"
