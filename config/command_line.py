@@ -1,7 +1,8 @@
 """Run a command of manage.py, and turn the faults that any command may meet into one sentence.
 
 The commands themselves refuse wrong input. Handled here: no database or one of another version, a server
-that does not answer, a file that cannot be read or written, a pipe that nobody reads any more, Ctrl-C. `--traceback` shows the exception itself.
+that does not answer, a file that cannot be read or written, a pipe that nobody reads any more, Ctrl-C.
+`--traceback` shows the exception itself.
 """
 
 import os

@@ -35,13 +35,6 @@ M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 
 
-def plan_image_set(
-    *, diffusion_model: DiffusionModel, prompt: str, parameters: SamplingParameters, seeds: Sequence[int]
-) -> ImageSet:
-    """The set with this plan, and its jobs; see `plan_image_sets`."""
-    return plan_image_sets(diffusion_model=diffusion_model, prompts=[prompt], parameters=parameters, seeds=seeds)[0]
-
-
 @transaction.atomic
 def plan_image_sets(
     *, diffusion_model: DiffusionModel, prompts: Sequence[str], parameters: SamplingParameters, seeds: Sequence[int]
@@ -67,11 +60,6 @@ def plan_imported_set(*, diffusion_model: DiffusionModel, prompt: str, seeds: Se
     return _planned(diffusion_model, [prompt], ImageSet.Origin.IMPORTED, {"seeds": list(seeds)})[0]
 
 
-def plan_external_set(*, diffusion_model: DiffusionModel, prompt: str, lot: str) -> ImageSet:
-    """The set of one prompt whose images are elsewhere; see `plan_external_sets`."""
-    return plan_external_sets(diffusion_model=diffusion_model, prompts=[prompt], lot=lot)[0]
-
-
 def plan_external_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str], lot: str) -> list[ImageSet]:
     """Sets whose images are elsewhere; `lot` (the study, say) keeps them apart from others of the same wording."""
     return _planned(diffusion_model, prompts, ImageSet.Origin.EXTERNAL, {"lot": lot})
@@ -82,13 +70,8 @@ def imported_uid(*, model: str, prompt: str) -> uuid.UUID:
     return _uid(_fingerprint(DiffusionModel(name=model), [ImageSet.Origin.IMPORTED.value, prompt, prompt], {}))
 
 
-def find_imported_set(*, diffusion_model: DiffusionModel, prompt: str) -> ImageSet | None:
-    """The imported images of a model for a base prompt, or else for the wording its template makes of it."""
-    return find_imported_sets(diffusion_model=diffusion_model, prompts=[prompt])[0]
-
-
 def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str]) -> list[ImageSet | None]:
-    """`find_imported_set` of each prompt, in one query."""
+    """The imported images of a model for each base prompt, or else for the wording its template makes of it."""
     uids = [
         [
             imported_uid(model=diffusion_model.name, prompt=wording)

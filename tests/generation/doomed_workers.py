@@ -23,14 +23,14 @@ SEEDS = list(range(1, 13))
 def plan(checkpoint: str) -> None:
     from django.core.management import call_command
 
-    from generation.image_sets import plan_image_set
+    from generation.image_sets import plan_image_sets
     from generation.models import DiffusionModel
     from generation.parameters import SamplingParameters
 
     call_command("migrate", verbosity=0)
-    plan_image_set(
+    plan_image_sets(
         diffusion_model=DiffusionModel.objects.create(name="sdxl", checkpoint=checkpoint),
-        prompt="a red cube",
+        prompts=["a red cube"],
         parameters=SamplingParameters(width=64, height=64, num_inference_steps=2),
         seeds=SEEDS,
     )

@@ -7,7 +7,7 @@ from typing import Any
 
 from PIL import Image
 
-from generation.image_sets import plan_image_set
+from generation.image_sets import plan_image_sets
 from generation.models import DiffusionModel, GenerationJob, ImageSet
 from generation.parameters import SamplingParameters
 
@@ -30,7 +30,7 @@ def planned(
 ) -> ImageSet:
     """A planned set of small images with its jobs."""
     model = model or diffusion_model()
-    return plan_image_set(diffusion_model=model, prompt=prompt, parameters=SMALL, seeds=seeds)
+    return plan_image_sets(diffusion_model=model, prompts=[prompt], parameters=SMALL, seeds=seeds)[0]
 
 
 def only_job(image_set: ImageSet) -> GenerationJob:

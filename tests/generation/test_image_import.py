@@ -15,7 +15,7 @@ from generation.image_files import open_image
 from generation.image_import import ImportReport, Manner, import_images, import_layout
 from generation.image_layouts import read_layout
 from generation.image_remarks import note
-from generation.image_sets import find_imported_set, imported_uid, is_complete, plan_imported_set, record_image
+from generation.image_sets import find_imported_sets, imported_uid, is_complete, plan_imported_set, record_image
 from generation.import_work import FileTask, ReadFile, prepare
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from generation.refusals import Refused
@@ -34,7 +34,7 @@ def lay_out(folder: Path, model: str = "sdxl", prompts: tuple[str, ...] = ("a cu
 
 
 def imported(prompt: str = "a cube", model: str = "sdxl") -> ImageSet:
-    found = find_imported_set(diffusion_model=DiffusionModel.objects.get(name=model), prompt=prompt)
+    [found] = find_imported_sets(diffusion_model=DiffusionModel.objects.get(name=model), prompts=[prompt])
     assert found is not None
     return found
 

@@ -11,11 +11,11 @@ from generation import image_sets, jobs
 from generation.image_files import media, open_image
 from generation.image_sets import (
     CHUNK_SIZE,
-    find_imported_set,
+    find_imported_sets,
     is_complete,
     missing_seeds,
-    plan_external_set,
-    plan_image_set,
+    plan_external_sets,
+    plan_image_sets,
     plan_imported_set,
     record_image,
     without_seed,
@@ -48,15 +48,15 @@ def test_jobs_take_a_chunk_of_seeds_each() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"prompt": "a blue cube"},
+        {"prompts": ["a blue cube"]},
         {"seeds": [1, 2]},
         {"seeds": [3, 2, 1]},
         {"parameters": SamplingParameters(width=64, height=64, num_inference_steps=3)},
     ],
 )
 def test_another_plan_is_another_set(change: dict[str, Any]) -> None:
-    plan: dict[str, Any] = {"prompt": "a red cube", "seeds": [1, 2, 3], "parameters": SMALL} | change
-    assert plan_image_set(diffusion_model=diffusion_model(), **plan) != planned()
+    plan: dict[str, Any] = {"prompts": ["a red cube"], "seeds": [1, 2, 3], "parameters": SMALL} | change
+    assert plan_image_sets(diffusion_model=diffusion_model(), **plan) != [planned()]
 
 
 @pytest.mark.parametrize("field", ["checkpoint", "revision", "lora_revision", "dtype", "prompt_template"])
@@ -107,19 +107,19 @@ def test_larger_seeds_that_an_earlier_version_planned_are_followed() -> None:
 
 def test_external_sets_are_complete_and_apart_by_lot() -> None:
     model = diffusion_model()
-    one, other = (plan_external_set(diffusion_model=model, prompt="a cube", lot=lot) for lot in ("one", "other"))
+    one, other = (plan_external_sets(diffusion_model=model, prompts=["a cube"], lot=lot)[0] for lot in ("one", "other"))
     assert one != other
     assert is_complete(one)
-    assert plan_external_set(diffusion_model=model, prompt="a cube", lot="one") == one
+    assert plan_external_sets(diffusion_model=model, prompts=["a cube"], lot="one")[0] == one
 
 
 def test_imported_sets_are_found_by_prompt_or_wording() -> None:
     model = diffusion_model("monet", prompt_template="{prompt} in the style of TOK")
-    assert find_imported_set(diffusion_model=model, prompt="a pond") is None
+    assert find_imported_sets(diffusion_model=model, prompts=["a pond"])[0] is None
     by_wording = plan_imported_set(diffusion_model=model, prompt="a pond in the style of TOK", seeds=[1])
-    assert find_imported_set(diffusion_model=model, prompt="a pond") == by_wording
+    assert find_imported_sets(diffusion_model=model, prompts=["a pond"])[0] == by_wording
     by_prompt = plan_imported_set(diffusion_model=model, prompt="a pond", seeds=[1])
-    assert find_imported_set(diffusion_model=model, prompt="a pond") == by_prompt
+    assert find_imported_sets(diffusion_model=model, prompts=["a pond"])[0] == by_prompt
 
 
 def test_recording_stores_pixels_row_and_renditions(media_root: Path) -> None:
@@ -231,7 +231,7 @@ def test_an_imported_set_without_a_seed_stays_apart_from_the_import() -> None:
     smaller = without_seed(image_set=imported, seed=1)
     assert smaller.seeds == [2]
     assert not smaller.jobs.exists()
-    assert find_imported_set(diffusion_model=model, prompt="a cube") == imported
+    assert find_imported_sets(diffusion_model=model, prompts=["a cube"])[0] == imported
 
 
 @pytest.mark.parametrize(("seed", "sentence"), [(9, "has no seed 9"), (1, "at least one seed")])

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.image_sets import plan_external_set, plan_imported_set, record_image
+from generation.image_sets import plan_external_sets, plan_imported_set, record_image
 from generation.models import DiffusionModel, ImageSet
 from scoring.encoder_spec import EncoderSpec
 
@@ -34,7 +34,7 @@ def make_set(
 def make_external_set() -> ImageSet:
     """A set whose images are elsewhere."""
     model, _ = DiffusionModel.objects.get_or_create(name="Alpha")
-    return plan_external_set(diffusion_model=model, prompt="a cat", lot="study")
+    return plan_external_sets(diffusion_model=model, prompts=["a cat"], lot="study")[0]
 
 
 class ColourEncoder:
