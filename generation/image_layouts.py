@@ -14,7 +14,8 @@ from generation.checkpoints import on_disk
 from generation.image_sets import LARGEST_SEED
 from generation.models import MOST_PROMPT_BYTES, DiffusionModel
 from generation.refusals import Refused
-from generation.tables import Columns, open_table
+from generation.table_columns import Columns
+from generation.tables import open_table
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")

@@ -14,7 +14,8 @@ from annotation.voting.opening import refuse_half_made
 from annotation.voting.slices import SMALL_ROWS, in_slices
 from generation.formulas import unmarked
 from generation.refusals import Refused
-from generation.tables import Columns, file_sha256, open_table, plain
+from generation.table_columns import Columns, plain
+from generation.tables import file_sha256, open_table
 from scoring.models import SetScore
 from scoring.scores import other_scores, record_imported_scores, refuse_unusable_name
 

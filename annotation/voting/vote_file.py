@@ -16,7 +16,8 @@ from annotation.models import Assignment, Vote
 from annotation.voting.allocation import Side
 from generation.formulas import APOSTROPHE, unmarked
 from generation.refusals import Refused
-from generation.tables import Columns, Table, open_table
+from generation.table_columns import Columns, Table
+from generation.tables import open_table
 
 REQUIRED = ("annotator", "prompt", "choice")
 OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")

@@ -21,7 +21,8 @@ from annotation.voting.rules import VotingRules
 from annotation.voting.slices import SMALL_ROWS, in_slices
 from annotation.voting.vote_file import FileVote, Place, StudyWords, VoteFile, VoteFileFault, read_votes
 from generation.refusals import Refused
-from generation.tables import file_sha256, plain
+from generation.table_columns import plain
+from generation.tables import file_sha256
 
 IDS_PER_STATEMENT = 1000
 TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
