@@ -1,8 +1,6 @@
 """Settings, driven by the environment. Without any variable: SQLite, the embedded broker, everything under var/.
 
-Variables: SEMBLANCE_VAR, SECRET_KEY, DEBUG, ALLOWED_HOSTS, CSRF_TRUSTED_ORIGINS, HTTPS, DATABASE_URL,
-CELERY_BROKER_URL, CACHE_URL, TRUSTED_PROXIES, OPEN_LINK_JOINS_PER_MINUTE, IMAGE_MOST_BYTES, IMAGE_MOST_PIXELS,
-EMAIL_URL, LOG_LEVEL, LOG_FORMAT. docs/operations.md explains each.
+docs/operations.md explains each variable.
 """
 
 import logging
