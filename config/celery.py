@@ -2,12 +2,12 @@
 
 import logging
 import os
-import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 from celery import Celery
+from celery.bootsteps import StartStopStep
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in celery-types
 from celery.signals import heartbeat_sent
 from django.conf import settings
@@ -21,7 +21,6 @@ TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 logger = logging.getLogger(__name__)
-_next_sign_at = 0.0
 
 app = Celery("semblance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -29,25 +28,48 @@ app.autodiscover_tasks()
 
 
 @heartbeat_sent.connect
-def leave_sign_of_life(sender: Any, **_: object) -> None:
-    """Touch var/alive/<queue>@<host>: the event loop turns and reaches the broker. Health checks look at its age."""
+def touch_alive_file(sender: Any, **_: object) -> None:
+    """Touch var/alive/<queue>@<host>: the event loop turns and reaches Redis. Health checks look at its age."""
     folder = Path(settings.VAR_DIR) / "alive"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / sender.eventer.hostname).touch()
     except OSError as error:  # the file grows old, and the health check says it
         logger.error("%s cannot be written to: %s", folder, error.strerror)
-    _tell_the_database(sender.eventer.hostname)
 
 
-def _tell_the_database(name: str) -> None:
-    """The same for pages and commands, which may be on another machine: a row, written now and then."""
-    global _next_sign_at
-    from generation.workers import SECONDS_BETWEEN_SIGNS, leave_sign  # models: Django is set up by now
+class SignOfLife(StartStopStep):
+    """Leave a sign of the process in the database now and then, for pages and commands, maybe on another machine.
 
-    if time.monotonic() < _next_sign_at:
-        return
-    _next_sign_at = time.monotonic() + SECONDS_BETWEEN_SIGNS
+    Not by Celery's heartbeat: the embedded broker sends none.
+    """
+
+    requires = ("celery.worker.consumer.connection:Connection",)  # by name: a web process needs none of it
+
+    def __init__(self, parent: Any, **options: Any) -> None:
+        self.repetition: Any = None
+        super().__init__(parent, **options)
+
+    def start(self, parent: Any) -> None:
+        """Begin, whenever the process has reached its broker."""
+        from generation.workers import SECONDS_BETWEEN_SIGNS  # models: Django is set up by now
+
+        tell_the_database(parent.hostname)
+        self.repetition = parent.timer.call_repeatedly(SECONDS_BETWEEN_SIGNS, tell_the_database, (parent.hostname,))
+
+    def stop(self, parent: Any) -> None:
+        """End with the connection."""
+        if self.repetition:
+            self.repetition.cancel()
+
+
+app.steps["consumer"].add(SignOfLife)
+
+
+def tell_the_database(name: str) -> None:
+    """Leave the sign of the process `<queue>@<host>`; a database that is away gets none, and nothing else stops."""
+    from generation.workers import leave_sign
+
     try:
         leave_sign(name=name, now=timezone.now())
     except DatabaseError as error:

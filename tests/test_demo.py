@@ -5,12 +5,13 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,6 +120,12 @@ def test_it_says_that_models_and_votes_are_not_real(demo: Demo) -> None:
 @pytest.mark.both_databases
 def test_nothing_is_left_running(demo: Demo) -> None:
     assert processes_of(demo.var) == []
+
+
+def test_its_worker_left_signs_of_life(demo: Demo) -> None:
+    with closing(sqlite3.connect(demo.var / "semblance.sqlite3")) as database:
+        queues = {queue for (queue,) in database.execute("SELECT queue FROM generation_workersign")}
+    assert queues == {"gpu", "control"}
 
 
 def test_a_second_time_it_reuses_the_study_and_stays_up_until_ctrl_c(demo: Demo) -> None:

@@ -25,7 +25,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 from pytest_django.fixtures import Settings
 
 from config import outages, urls
-from config.celery import leave_sign_of_life
+from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
 from config.postgresql.breaker import Breaker
 
@@ -264,12 +264,9 @@ def test_every_wait_for_redis_has_an_end(tmp_path: Path) -> None:
 
 
 def test_a_worker_whose_folder_is_full_goes_on(
-    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr("config.celery._tell_the_database", told.append)
     settings.VAR_DIR = tmp_path / "file" / "var"
     (tmp_path / "file").touch()
-    leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname="gpu@here")))
+    touch_alive_file(SimpleNamespace(eventer=SimpleNamespace(hostname="gpu@here")))
     assert [record.getMessage().partition(" cannot")[0] for record in caplog.records] == [f"{settings.VAR_DIR}/alive"]
-    assert told == ["gpu@here"]

@@ -1,7 +1,10 @@
 """Whether a worker runs, and what is said where none does."""
 
+from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from types import SimpleNamespace
+from typing import Self
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,11 +12,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-import config.celery
 from annotation.models import Study
 from annotation.studies.lifecycle import advance, create_study, launch
 from annotation.studies.progress import progress
 from annotation.studies.workers import missing_worker, waits_for
+from config.celery import SignOfLife
 from generation import jobs
 from generation.models import GenerationJob, WorkerSign
 from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
@@ -62,18 +65,35 @@ def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pyt
     assert waits_for(progress(waiting), now) == "The worker is busy with another study; this one follows."
 
 
-def test_one_that_is_idle_or_loads_a_model_shows_itself_by_celery_s_event_loop(
-    tmp_path: object, settings: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    settings.VAR_DIR = tmp_path
-    monkeypatch.setattr(config.celery, "_next_sign_at", 0.0)
+class Timer:
+    """Celery's timer, as far as it is used."""
+
+    def __init__(self) -> None:
+        self.repeated: list[Callable[[], None]] = []
+        self.cancelled = 0
+
+    def call_repeatedly(self, _seconds: float, call: Callable[..., None], arguments: tuple[str, ...]) -> Self:
+        self.repeated.append(partial(call, *arguments))
+        return self
+
+    def cancel(self) -> None:
+        self.cancelled += 1
+
+
+def test_one_that_is_idle_or_loads_a_model_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("config.celery.connection.close", lambda: None)  # the test's own
+    timer = Timer()
     for queue in ("gpu", "control"):
-        monkeypatch.setattr(config.celery, "_next_sign_at", 0.0)
-        config.celery.leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname=f"{queue}@host")))
-    config.celery.leave_sign_of_life(SimpleNamespace(eventer=SimpleNamespace(hostname="too-soon@host")))
+        step = SignOfLife(SimpleNamespace())
+        step.start(SimpleNamespace(hostname=f"{queue}@host", timer=timer))
     assert set(WorkerSign.objects.values_list("name", flat=True)) == {"gpu@host", "control@host"}
     assert missing_worker(timezone.now()) == ""
+    WorkerSign.objects.update(seen_at=NOW)
+    for repeated in timer.repeated:
+        repeated()
+    assert missing_worker(timezone.now()) == ""
+    step.stop(SimpleNamespace())
+    assert timer.cancelled == 1
 
 
 def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: Client) -> None:
