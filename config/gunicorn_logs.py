@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from gunicorn.glogging import Logger
 
-from config.logs import redact, route_of_path
+from config.logs import redact, redact_traceback, route_of_path
 
 _PATH = re.compile(r"(?:(?<=[\s'\"])|^)/[^\s'\"]*")
 
@@ -24,7 +24,7 @@ class _Redacting(logging.Filter):
             message = re.split("['\"]", message, maxsplit=1)[0].rstrip(": ")
         record.msg, record.args = redact(_with_routes(message)), None
         if record.exc_info:
-            record.exc_text = redact(logging.Formatter().formatException(record.exc_info))
+            record.exc_text = redact(redact_traceback(logging.Formatter().formatException(record.exc_info)))
         return True
 
 

@@ -32,6 +32,7 @@ _SLASH = "(?:/|%2f)+"
 _IN_PATH = re.compile(
     rf"({_SLASH}(?:{'|'.join(CREDENTIAL_PREFIXES).replace('/', _SLASH)}){_SLASH})[^/\s\"'?#<>\\%]+", re.IGNORECASE
 )
+_UNKNOWN_PATH = re.compile(r"(Resolver404: ).*")  # its message holds the path, without the "/" in front
 _QUERY = re.compile(r"\?[^\s\"'<>]*=[^\s\"'<>]*")
 _FIRST_SEGMENT = re.compile(r"/[a-z]{1,12}/")
 _REQUEST: ContextVar[HttpRequest | None] = ContextVar("request of this thread", default=None)
@@ -56,6 +57,11 @@ def redact(text: str, request: HttpRequest | None = None) -> str:
     for secret in sorted(_secrets(request), key=len, reverse=True) if request else ():
         text = text.replace(secret, "…")
     return _QUERY.sub("?…", _IN_PATH.sub(r"\1…", text))
+
+
+def redact_traceback(text: str) -> str:
+    """The text of a traceback without the address of the 404 that a fault followed."""
+    return _UNKNOWN_PATH.sub(r"\1…", text)
 
 
 def _secrets(request: HttpRequest) -> Iterator[str]:
@@ -140,4 +146,6 @@ class Render:
         request = getattr(event["_record"], "request", None) or _REQUEST.get()
         event = structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, name, event)
         event = structlog.processors.format_exc_info(logger, name, event)
+        if exception := event.get("exception"):
+            event["exception"] = redact_traceback(str(exception))
         return redact(str(self._render(logger, name, event)), request if isinstance(request, HttpRequest) else None)

@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.test import Client
-from django.urls import URLResolver, get_resolver, reverse
+from django.urls import Resolver404, URLResolver, get_resolver, reverse
 from gunicorn.config import Config
 from pytest_django.fixtures import Settings
 
@@ -190,6 +190,23 @@ def test_every_address_with_a_credential_is_known_to_the_redaction() -> None:
     assert redact("?next=/a/SECRET/ //a//SECRET /A%2FSECRET%2fx") == "?… //a//… /A%2F…%2fx"
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_fault_while_a_404_is_answered_does_not_tell_the_address(as_json: bool) -> None:
+    for path in ("A/secrettoken/", "it's a/secrettoken", "/a/\"'secrettoken", "a}\n/secrettoken"):
+        try:
+            try:
+                raise Resolver404({"tried": [], "path": path})
+            except Resolver404:
+                raise ValueError("no icon.svg")  # noqa: B904 - as it happens within Django's handler
+        except ValueError as error:
+            record = logging.makeLogRecord({})
+            event = {"event": "x", "exc_info": (ValueError, error, error.__traceback__), "_record": record}
+        line = Render(as_json=as_json, colors=False)(None, "error", event | {"_from_structlog": False})
+        assert "Resolver404: " in line
+        assert "no icon.svg" in line
+        assert "secrettoken" not in line
+
+
 def test_gunicorn_s_own_lines_hold_no_credential() -> None:
     configuration = Config()
     configuration.set("accesslog", "-")
@@ -209,6 +226,11 @@ def test_gunicorn_s_own_lines_hold_no_credential() -> None:
         raise ValueError(f"Invalid HTTP request line: 'GET {link}/'")
     except ValueError:
         log.exception("Error handling request %s", f"{link}/?PROLIFIC_PID={PERSON}")
+    for path in ("A/secrettoken/", "it's a/secrettoken", "/a/\"'secrettoken"):
+        try:
+            raise Resolver404({"tried": [], "path": path})
+        except Resolver404:
+            log.exception("Error handling request")
     for place in ("/a//secrettoken/", "/a%2Fsecrettoken/", "/resume/secrettoken", "/secrettoken", "//a/secrettoken/"):
         log.debug("%s %s", "GET", place)
     log.warning("Invalid request from ip=1.2.3.4: Invalid HTTP header name: 'Referer secrettoken'")

@@ -39,13 +39,13 @@ class BufferedSocket:
         self._own, self._most_waiting, self._readers, self._ask_to_flush = own, most_waiting, readers, ask_to_flush
         self._request, self._read = b"", 0
         self._changed, self._waiting = threading.Condition(), bytearray()
-        self.is_broken = False
+        self.is_broken = self.has_answered = False
         self.moved_at = 0.0  # when the client last read something
         self.stuck_since, self.sent_since = 0.0, 0  # since something waits; bytes read since then
 
     def give(self, request: bytes) -> None:
         """What `recv` returns from now on; behind it, the end."""
-        self._request, self._read = request, 0
+        self._request, self._read, self.has_answered = request, 0, False
 
     def recv(self, size: int) -> bytes:
         """The next bytes of the request."""
@@ -55,6 +55,7 @@ class BufferedSocket:
 
     def sendall(self, data: bytes) -> None:
         """Send what the line takes at once and leave the rest to the event loop; wait only where that is much."""
+        self.has_answered = True
         with self._changed:
             if self.is_broken:
                 raise _broken()

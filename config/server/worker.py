@@ -147,6 +147,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         req._expected_100_continue = False
         return super().handle_request(req, conn)
 
+    def handle_error(self, req: Any, client: BufferedSocket, addr: Any, exc: Exception) -> None:
+        """Log the fault, and answer it unless the request has its answer: a second one would be taken for the next's.
+
+        The application may answer before it reads a body, and only then the body is found to break the rules.
+        """
+        # gunicorn notes at level DEBUG that it could not send to None.
+        super().handle_error(req, None if client.has_answered else client, addr, exc)
+
     # --- an answer goes out -----------------------------------------------------------------------
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
         """The thread is done: send what still waits, then keep the connection or end it."""

@@ -214,6 +214,13 @@ def test_what_breaks_the_rules_is_a_bad_request(server: Server) -> None:
             assert response(client)[0] == 400
 
 
+def test_a_request_gets_one_answer_also_if_its_unread_body_breaks_the_rules(server: Server) -> None:
+    for wrong in (b"-1\r\na\r\n0\r\n\r\n", b"1\r\nab0\r\n\r\n", b"0x1\r\na\r\n0\r\n\r\n", b"\r\na\r\n0\r\n\r\n"):
+        head = b"POST /unread HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        with server.connect(head + wrong) as client:
+            assert b"".join(iter(lambda: client.recv(4096), b"")).count(b"HTTP/1.1 ") == 1, wrong
+
+
 def test_a_connection_is_kept_and_requests_may_follow_each_other_at_once(server: Server) -> None:
     get = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
     post = b"POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n\x01\x02\x03"
