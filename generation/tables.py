@@ -86,7 +86,7 @@ def _csv(path: Path, columns: Columns) -> Table:
     known = [columns.known(cell) for cell in head]
     refuse_head(path, columns, head, known)
     unnamed = [not plain(cell) for cell in head]
-    unused = tuple(plain(cell) or "a column without a name" for cell, name in zip(head, known, strict=True) if not name)
+    unused = tuple(plain(cell) or "(without a name)" for cell, name in zip(head, known, strict=True) if not name)
     named = frozenset(plain_name(cell) for cell in head)
     used = tuple(dict.fromkeys(unused))
     return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))

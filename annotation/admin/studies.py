@@ -146,7 +146,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             ("images", f"{counts.image_count} of {counts.planned_image_count}"),
             ("sets scored", f"{counts.scored_set_count} of {counts.set_count}"),
             ("jobs", f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"),
-            ("votes", f"{counts.vote_count} of {counts.slot_total}"),
+            ("votes", counts.votes_in_words(study)),
             ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
             *((f"excluded, {one.rule.words}", one.excluded) for one in rule_counts(study)),
             *(("failed", failure) for failure in counts.failures),

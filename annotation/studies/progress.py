@@ -57,6 +57,11 @@ class StudyProgress:
     simulated_annotator_count: int
     failures: tuple[str, ...]
 
+    def votes_in_words(self, study: Study) -> str:
+        """The votes beside those wanted; an external study wants none."""
+        is_external = study.source == Study.Source.EXTERNAL
+        return str(self.vote_count) if is_external else f"{self.vote_count} of {self.slot_total}"
+
     def as_document(self) -> dict[str, Any]:
         """The counts as JSON keeps them."""
         return asdict(self)

@@ -96,7 +96,7 @@ def _table(found: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[I
             _images(counts, imported[study.pk]),
             f"{counts.scored_set_count} of {counts.set_count}",
             jobs + failed,
-            f"{counts.vote_count} of {counts.slot_total}",
+            counts.votes_in_words(study),
             f"{counts.annotator_count}{simulated}",
         )
     return table

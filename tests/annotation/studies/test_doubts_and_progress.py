@@ -119,3 +119,10 @@ def test_progress_asks_a_constant_number_of_questions(django_assert_max_num_quer
     study = make_study(source="external", comparisons=30)
     with django_assert_max_num_queries(14):
         progress(study)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("source", "votes"), [("images", "0 of 9"), ("external", "0")])
+def test_only_a_study_that_people_vote_in_wants_votes(source: str, votes: str) -> None:
+    study = make_study(source=source)
+    assert progress(study).votes_in_words(study) == votes

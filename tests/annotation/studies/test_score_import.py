@@ -79,7 +79,7 @@ def test_prompts_may_be_missing_and_come_with_another_file(study: Study, tmp_pat
 def test_what_other_programs_write(study: Study, tmp_path: Path) -> None:
     text = ",PROMPT,Score A,score-b,model\n0,prompt 1,1,2,x\n1,prompt 1,1.0,2,y\n2,prompt 2,3,4,z\n"
     done = import_scores(study=study, path=scores_file(tmp_path, text), metric="m")
-    assert (done.new_count, done.unused, done.repeated) == (2, ("a column without a name", "model"), (3,))
+    assert (done.new_count, done.unused, done.repeated) == (2, ("(without a name)", "model"), (3,))
     event = study.events.get(verb="scores imported")
     assert (event.detail["file"], event.detail["metric"], event.detail["comparisons"]) == ("scores.csv", "m", 2)
 
