@@ -4,7 +4,8 @@ Nothing here shows scores, the model behind a vote or agreement: scores, votes a
 """
 
 from annotation.admin.annotators import AnnotatorAdmin
+from annotation.admin.second_factors import SecondFactorAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
 
-__all__ = ["AnnotatorAdmin", "ImportAdmin", "StudyAdmin"]
+__all__ = ["AnnotatorAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]

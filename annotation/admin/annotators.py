@@ -10,12 +10,13 @@ from django.urls import reverse
 
 from annotation.admin.taking_back import may_change_studies
 from annotation.models import Annotator, Assignment
+from generation.admin import ListedFiltersAdmin
 
 MADE = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
 
 
 @admin.register(Annotator)
-class AnnotatorAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
+class AnnotatorAdmin(ListedFiltersAdmin):
     """Adding one invites them; the label is all that can be changed."""
 
     list_display = ("__str__", "study", "kind", "situation", "votes", "created_at")

@@ -8,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Permission, User
 from django.http import HttpResponseBase
 from django.test import Client
@@ -159,6 +160,27 @@ def test_staff_who_only_look_meet_no_credential_and_no_answer(study: Study, view
     shown = text(researcher.get(study.get_absolute_url()))
     assert study.open_link_token in shown
     assert person.token in shown
+
+
+def test_no_filter_of_the_admin_confirms_a_guess(study: Study, viewer: Client) -> None:
+    person, annotators = study.annotators.get(), reverse("admin:annotation_annotator_changelist")
+    for name in ("token", "resume_code", "external_id", "platform_parameters__SESSION_ID", "answers__value"):
+        for guess in (f"{name}__startswith=5", f"{name}={getattr(person, name, '')}", f"{name}__gte=a"):
+            assert status(viewer, "get", f"{annotators}?{guess}") == 400, guess
+    studies = reverse("admin:annotation_study_changelist")
+    assert status(viewer, "get", f"{studies}?open_link_token__startswith={study.open_link_token[0]}") == 400
+    for offered in (f"{annotators}?study__id__exact={study.pk}&kind__exact=personal", f"{studies}?state__exact=open"):
+        assert status(viewer, "get", offered) == 200, offered
+
+
+def test_the_admin_shows_no_secret_of_a_second_factor(viewer: Client) -> None:
+    owner = User.objects.create_user("owner", is_staff=True)
+    factor = Authenticator.objects.create(user=owner, type="totp", data={"secret": "JBSWY3DPEHPK3PXP"})
+    listed = reverse("admin:mfa_authenticator_changelist")
+    shown = viewer.get(reverse("admin:mfa_authenticator_change", args=[factor.pk]))
+    assert (shown.status_code, "JBSWY3DPEHPK3PXP" in text(shown)) == (200, False)
+    assert status(viewer, "get", f"{listed}?data__secret__startswith=J") == 400
+    assert status(viewer, "get", f"{listed}?type__exact=totp") == 200
 
 
 def admin_addresses(study: Study) -> list[str]:
