@@ -9,9 +9,11 @@ import re
 from collections.abc import Iterator
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import parse_qsl
 
 import structlog
 from django.apps import apps
+from django.core.exceptions import SuspiciousOperation
 from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
@@ -69,11 +71,19 @@ def _secrets(request: HttpRequest) -> Iterator[str]:
     match = request.resolver_match
     values = [str(value) for name, value in (match.kwargs if match else {}).items() if name in CREDENTIAL_NAMES]
     values += request.COOKIES.values()
-    values += [value for one in request.GET.lists() for value in one[1]]
+    values += _queried(request)
     # Never read here: reading a body that was refused would raise.
     sent = getattr(request, "_post", None) or {}
     values += [value for name, value in sent.items() if SECRET_FIELDS.search(name)]
     yield from (value for value in values if len(value) >= SHORTEST_SECRET)
+
+
+def _queried(request: HttpRequest) -> list[str]:
+    """The values of the query, also of one with more fields than Django reads: a log line is no place to refuse it."""
+    try:
+        return [value for _, values in request.GET.lists() for value in values]
+    except SuspiciousOperation:
+        return [value for _, value in parse_qsl(request.META.get("QUERY_STRING", ""))]
 
 
 class RequestLogMiddleware(RequestMiddleware):

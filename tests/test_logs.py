@@ -91,6 +91,7 @@ def mistakes(study: Study, ada: Annotator) -> dict[str, Callable[[], Any]]:
     """What strangers do wrong, each answered with a status of 400 to 499."""
     link, api, client = f"/a/{ada.token}/", f"/api/v1/annotators/{ada.token}/", visitor()
     query, csrf = f"?PROLIFIC_PID={PERSON}&SESSION_ID={SESSION}", visitor(enforce_csrf_checks=True)
+    many = f"{query}&{'&'.join(f'x{number}=1' for number in range(1100))}"
     crooked = "multipart/form-data; boundary="
     return {
         "a mistyped link": lambda: client.get(f"{link[:-2]}/"),
@@ -104,6 +105,8 @@ def mistakes(study: Study, ada: Annotator) -> dict[str, Callable[[], Any]]:
         "another host": lambda: client.get(link, HTTP_HOST="elsewhere.test"),
         "a body that is too long": lambda: client.post("/resume/", {"code": "x" * 3_000_000}),
         "too many fields": lambda: client.post("/resume/", {str(number): "" for number in range(1100)}),
+        "a query of too many fields": lambda: client.get(f"/join/{study.open_link_token}/{many}"),
+        "a wrong method with such a query": lambda: client.post(f"{link}{many}"),
         "a crooked form": lambda: client.post("/resume/", b"x", content_type=crooked),
         "a wrong code": lambda: client.post("/resume/", {"code": "BCDFGHJKM9"}),
         "no such image": lambda: client.get(f"/i/{IMAGE}.grid"),
