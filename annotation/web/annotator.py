@@ -12,6 +12,7 @@ from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from annotation.voting.annotators import free_leases
 from annotation.voting.casting import undo_vote
+from annotation.voting.room import has_all_votes
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web import frame, markdown
 from annotation.web.page_words import page_words
@@ -119,6 +120,7 @@ def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due
     code = _completion_code(annotator, manifest, due)
     context = frame.page_context(annotator, manifest) | {
         "debrief": markdown.render(manifest.texts.debrief),
+        "is_full": due == Place.STUDY_FULL and has_all_votes(annotator.study),
         "has_finished": annotator.state == Annotator.State.FINISHED,
         "vote_count": _vote_count(annotator),
         "completion_code": code,

@@ -161,6 +161,19 @@ def test_who_has_a_place_and_finds_nothing_is_told_before_reading_and_gets_the_c
     assert "cc=DONE1" in done.send("comment/", comment="")
 
 
+def test_who_waited_in_vain_is_not_told_that_the_study_is_full() -> None:
+    study = make_study(comparisons=1, annotation={"overlap": 1}, platform=PLATFORM)
+    rules, now = current_manifest(study).voting_rules(), timezone.now()
+    next_assignment(annotator=invite(study=study, label="Ada"), rules=rules, now=now)
+    waited = Visitor(invite(study=study, label="Ben"))
+    lease_before = {"instructions_read_at": now, "waiting_since": now - timedelta(seconds=rules.lease_seconds)}
+    Annotator.objects.filter(pk=waited.annotator.pk).update(**lease_before)
+    assert waited.next() == {"kind": "done"}
+    page = waited.see()
+    assert ALL_THERE not in page
+    assert "cc=FULL5" in page
+
+
 def test_a_full_study_that_wants_more_votes_lets_people_in_again(client: Client) -> None:
     study = make_study()
     fill(study)
