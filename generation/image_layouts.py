@@ -31,7 +31,9 @@ class Fault:
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.where} {self.reason}"
+        """One line: control characters of foreign names would break it, or command the terminal."""
+        said = f"{self.where} {self.reason}"
+        return "".join("\ufffd" if unicodedata.category(sign) == "Cc" else sign for sign in said)
 
 
 @dataclass

@@ -60,9 +60,15 @@ def is_plain(image: Image.Image) -> bool:
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's, 1 where there is none. Viewers pass over EXIF that is broken, so it is no fault of the picture."""
+    """EXIF's, 1 where there is none. Viewers pass over EXIF that is broken, so it is no fault of the picture.
+
+    They pass over an orientation in XMP or in a text chunk, too, which Pillow's getexif() would take.
+    """
     try:
-        return int(image.getexif().get(ExifTags.Base.Orientation, 1))
+        image.load()  # a PNG may carry EXIF behind its pixels
+        exif = Image.Exif()
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(ExifTags.Base.Orientation, 1))
     except Exception:  # what its decoder raises on foreign bytes has no end
         return 1
 

@@ -18,6 +18,8 @@ def json_lines(path: Path, columns: Columns) -> Table:
     names: dict[str, None] = {}
     for _line, record in _json_records(path):
         names |= dict.fromkeys(record)
+    if any("\0" in name or _HALF.search(name) for name in names):
+        raise Refused(f"{path} names a column with a NUL or half a character in it, as no text has.")
     return _of_records(path, columns, list(names), lambda: _json_records(path))
 
 

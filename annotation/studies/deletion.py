@@ -133,7 +133,7 @@ def _remove_comparisons(comparison_ids: Sequence[int]) -> None:
 
 @in_turn
 def _remove_row(study: Study, lost: str, actor: User | None) -> None:
-    said = f"study {study.slug} ({study.manifest_sha256}) deleted: {lost}"
+    said = f"study {study.slug} ({study.manifest_sha256[:12]}) deleted: {lost}"
     if actor is not None:
         LogEntry.objects.create(
             user=actor,

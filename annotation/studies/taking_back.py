@@ -39,9 +39,13 @@ def take_back(*, source: Import, actor: User | None = None) -> None:
 
 def other_studies(source: Import) -> QuerySet[Study]:
     """The other studies whose image sets have scores of this import."""
+    return Study.objects.filter(pk__in=_scored(source).values("study")).exclude(pk=source.study_id).order_by("pk")
+
+
+def _scored(source: Import) -> QuerySet[Comparison]:
+    """The comparisons, of any study, whose image sets have scores of this import."""
     sets = source.scores.values("image_set")
-    comparisons = Comparison.objects.filter(Q(image_set_a__in=sets) | Q(image_set_b__in=sets))
-    return Study.objects.filter(pk__in=comparisons.values("study")).exclude(pk=source.study_id).order_by("pk")
+    return Comparison.objects.filter(Q(image_set_a__in=sets) | Q(image_set_b__in=sets))
 
 
 def _detail(source: Import) -> dict[str, object]:
@@ -64,7 +68,8 @@ def _votes_that_go(source: Import) -> list[str]:
 
 
 def _scores_that_go(source: Import) -> list[str]:
-    sentences = [f"{counted(source.scores.count(), 'score')} by {source.metric}"]
+    own = _scored(source).filter(study=source.study).count()
+    sentences = [f"scores of {counted(own, 'comparison')} by {source.metric}"]
     return sentences + [
         f"the same scores in the study {other.slug}, which shows the same image sets" for other in other_studies(source)
     ]

@@ -532,3 +532,8 @@ def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(CommandError, match="holds no images of the model sdxl: wanted is"):
         call_command("import_images", str(tmp_path / "empty"), "--model", "sdxl")
+
+
+def test_a_fault_is_one_line_without_commands_for_the_terminal() -> None:
+    fault = image_layouts.Fault("sdxl/new\nline\x1b[31m", "holds no images")
+    assert str(fault) == "sdxl/new\ufffdline\ufffd[31m holds no images"

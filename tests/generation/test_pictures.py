@@ -4,6 +4,7 @@ The expected pixels are computed here by formula, or by LittleCMS on pixels that
 """
 
 import struct
+import zlib
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -322,3 +323,27 @@ def test_of_one_colour() -> None:
     assert is_plain(image)
     image.putpixel((4, 4), (200, 120, 61))
     assert not is_plain(image)
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+def test_a_png_whose_pixels_end_early_is_refused_and_one_that_is_black_is_not(interlace: int) -> None:
+    black = BytesIO()
+    Image.new("RGB", (9, 16)).save(black, "PNG")
+    assert read(black.getvalue()).getpixel((0, 15)) == (0, 0, 0)
+    header = made.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 16, 8, 2, 0, 0, interlace))
+    few = made.chunk(b"IDAT", zlib.compress((b"\0" + b"\xc8" * 27) * 5))
+    with pytest.raises(Refused, match="pixels are missing"):
+        read(b"\x89PNG\r\n\x1a\n" + header + few + made.chunk(b"IEND", b""))
+
+
+def test_a_png_with_a_wrong_checksum_of_its_pixels_is_refused() -> None:
+    data = bytearray(encoded(picture(1), "PNG"))
+    data[data.index(b"IDAT") + 20] ^= 0xFF
+    with pytest.raises(Refused, match="truncated or damaged"):
+        read(bytes(data))
+
+
+def test_an_orientation_in_xmp_is_passed_over_as_viewers_do() -> None:
+    xmp = b'<x xmlns:tiff="http://ns.adobe.com/tiff/1.0/" tiff:Orientation="6"/>'
+    wide = Image.new("RGB", (8, 4), "red")
+    assert read(encoded(wide, "JPEG", xmp=xmp), ".jpg").size == (8, 4)

@@ -201,7 +201,7 @@ def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
     typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n"), "--metric", "m")
     first, second = Import.objects.all()
     said = typed("take_back", "study", first.pk, "--yes")
-    assert "  2 scores by m\n  the same scores in the study other" in said
+    assert "  scores of 1 comparison by m\n  the same scores in the study other" in said
     assert SetScore.objects.filter(metric="m").count() == 2
     for one in (study, other):
         assert one.events.filter(verb="scores taken back", detail__metric="m").count() == 1

@@ -63,6 +63,8 @@ def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
     path.write_text('{"annotator": "a\\ud800", "prompt": "prompt 1", "choice": "Alpha"}')
     assert outcome(path) == "  line 1: it holds half a character, as no text does"
+    path.write_text('{"annotator": "a", "prompt": "prompt 1", "choice": "Alpha", "\\ud800": 1}')
+    assert outcome(path).endswith("names a column with a NUL or half a character in it, as no text has.")
 
 
 def test_a_text_marked_and_unmarked_is_itself() -> None:
