@@ -182,3 +182,12 @@ def test_a_full_study_that_wants_more_votes_lets_people_in_again(client: Client)
     assert client.post(link_of(study)).status_code == 302
     assert client.get(link_of(study)).status_code == 302
     assert joining.DEVICE_COOKIE in client.cookies
+
+
+def test_a_study_that_pauses_says_of_nobody_s_place_that_it_is_kept(client: Client) -> None:
+    study = make_study(state="paused")
+    kept = "Every vote you have made is saved, and your place is kept."
+    stranger = client.get(link_of(study)).content.decode()
+    assert "The researcher has paused it for a while." in stranger
+    assert kept not in stranger
+    assert kept in client.get(f"/a/{invite(study=study, label='Ada').token}/").content.decode()

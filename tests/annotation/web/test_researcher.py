@@ -59,7 +59,9 @@ def test_a_closed_study_invites_nobody(researcher: Client) -> None:
     invitation = "Make personal links"
     assert invitation in researcher.get(make_study().get_absolute_url()).content.decode()
     closed = make_study(slug="closed", state="closed")
-    assert invitation not in researcher.get(closed.get_absolute_url()).content.decode()
+    page = researcher.get(closed.get_absolute_url()).content.decode()
+    assert invitation not in page
+    assert "Nobody came by a link of this study." in page
 
 
 @pytest.mark.parametrize("platform", [{}, {"id_parameter": "ID"}])
