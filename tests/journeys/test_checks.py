@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Route, expect
 from annotation.models import Annotator, Assignment, Vote
 from annotation.web import api
 from tests.annotation.web.scenes import Scene, draw_study
+from tests.journeys.people import until_votable
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
@@ -44,8 +45,7 @@ def go_through(page: Page, server: str, annotator: Annotator, *, is_careless: bo
     page.get_by_role("button", name="Start the comparisons").click()
     shown = []
     for number in range(1, ALL + 1):
-        expect(page.locator("#count")).to_have_text(f"{number} of {ALL}")
-        expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
+        until_votable(page, number, ALL)  # and saved: until then the database holds the comparison before
         assignment = on_the_screen(annotator)
         shown.append(assignment)
         right = assignment.known_choice or ("left" if assignment.left_model == "a" else "right")
