@@ -1,7 +1,6 @@
 """deploy/Caddyfile in a real Caddy, before the real web server: its limits hold, and slow clients hold nobody up."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -24,7 +23,6 @@ from tests.server.test_slow_clients import (
 )
 from tests.services.servers import free_port
 
-pytestmark = pytest.mark.skipif(not shutil.which("caddy"), reason="Caddy is not installed")
 CADDYFILE: Path = settings.BASE_DIR / "deploy" / "Caddyfile"
 
 
