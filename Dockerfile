@@ -27,6 +27,7 @@ WORKDIR /app
 COPY manage.py ./
 COPY config config
 COPY generation generation
+COPY jobs jobs
 COPY scoring scoring
 COPY annotation annotation
 COPY templates templates

@@ -4,11 +4,11 @@ from celery import shared_task
 from django.utils import timezone
 
 from annotation.models import ReportFileJob, ReportJob, Study
-from annotation.reports.asking import work_on_report
-from annotation.reports.fetching import forget_old_files, work_on_file
-from annotation.studies.lifecycle import advance
-from annotation.studies.upkeep import keep_up
-from generation import jobs
+from annotation.reports.report_jobs.file_jobs import forget_old_files, work_on_file
+from annotation.reports.report_jobs.report_jobs import work_on_report
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.transitions import advance
+from jobs import claims
 
 
 @shared_task
@@ -30,10 +30,10 @@ def advance_study(study_id: int) -> None:
 @shared_task
 def make_report(job_id: int) -> None:
     """Make the report of a job; nothing where it is settled or somebody else's."""
-    jobs.work(ReportJob, job_id, work_on_report)
+    claims.work(ReportJob, job_id, work_on_report)
 
 
 @shared_task
 def make_report_file(job_id: int) -> None:
     """Make a file of a report that takes long; nothing where it is settled or somebody else's."""
-    jobs.work(ReportFileJob, job_id, work_on_file)
+    claims.work(ReportFileJob, job_id, work_on_file)

@@ -77,8 +77,8 @@ def _growth(write: Callable[[], int]) -> tuple[int, float]:
 
 def _writer(name: str, slug: str) -> Callable[[Path], int]:
     from annotation.models import Study
-    from annotation.reports.export_formats import WRITERS
-    from annotation.reports.exports import write_votes
+    from annotation.reports.exports.votes import write_votes
+    from annotation.reports.exports.writers import WRITERS
     from annotation.studies.current import current_manifest
 
     study = Study.objects.select_related("model_a", "model_b").get(slug=slug)

@@ -25,7 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 django.setup()
 
 from annotation.studies.manifest import ModelPlan
-from annotation.studies.study_file import read_study_file
+from annotation.studies.study_file.reading import read_study_file
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
 from generation.sampling import Order, sample

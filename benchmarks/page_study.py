@@ -67,7 +67,7 @@ def make_study(comparisons: int) -> None:
 
     from annotation.models import Study
     from annotation.studies.comparisons import plan_comparisons
-    from annotation.studies.creation import create_study
+    from annotation.studies.lifecycle.creation import create_study
     from annotation.studies.manifest import Manifest
     from generation.image_sets import plan_imported_set, record_image
 

@@ -62,10 +62,10 @@ def _one_study(slug: str, folder: Path) -> Mapping[str, Any]:
     from django.core.management import call_command
 
     from annotation.models import Study
-    from annotation.studies.creation import create_study
-    from annotation.studies.lifecycle import close, open_study
-    from annotation.studies.study_file import read_study_file
-    from annotation.voting.simulation import Crowd, simulate
+    from annotation.studies.lifecycle.creation import create_study
+    from annotation.studies.lifecycle.transitions import close, open_study
+    from annotation.studies.study_file.reading import read_study_file
+    from annotation.voting.simulation.simulated_votes import Crowd, simulate
 
     manifest = read_study_file(ROOT / "docs" / "studies" / f"{slug}.toml")
     study = Study.objects.filter(slug=slug).first() or create_study(manifest=manifest)
@@ -99,8 +99,8 @@ def truth_spreads(study: Any) -> dict[int, tuple[float, float]]:
 
 
 def _spread_of(image_set_id: int) -> dict[str, float]:
-    from generation.image_files import open_image
     from generation.models import GeneratedImage
+    from generation.pictures.files import open_image
     from miniatures.judging import spreads
 
     images = GeneratedImage.objects.filter(image_set=image_set_id).order_by("seed")

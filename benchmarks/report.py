@@ -25,7 +25,7 @@ LOOPS = 5  # resamples that the loop goes through
 def make(comparisons: int, votes: int, annotators: int) -> None:
     """One report, from arrays to every format; prints what it took."""
     _set_up()
-    from annotation.reports.rendering import FORMATS, render
+    from annotation.reports.formats.render import FORMATS, render
     from annotation.reports.report import build_report
     from benchmarks.simulated_study import simulated_study
 

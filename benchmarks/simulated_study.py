@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from annotation.reports.study_data import (
+from annotation.reports.data.study_data import (
     AnnotatorRow,
     ChecksData,
     ComparisonArrays,

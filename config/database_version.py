@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from generation.wording import counted
+from jobs.wording import counted
 
 
 def version_fault(*, may_be_behind: bool = False) -> str:

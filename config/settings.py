@@ -142,7 +142,7 @@ else:
         },
         "connect_timeout": 2,
         "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone
-        # The statements of a vote (annotation/voting/prepared.py) are planned once for each connection and size of ids.
+        # The statements of a vote (voting/storage/prepared.py) are planned once for each connection and size of ids.
         "prepare_threshold": 5,
         "options": "-c plan_cache_mode=force_generic_plan",
     }
@@ -200,7 +200,7 @@ elif CELERY_BROKER_URL.startswith("redis"):
 else:
     CACHES = {
         "default": {
-            "BACKEND": "annotation.web.database_cache.CountingDatabaseCache",
+            "BACKEND": "annotation.web.access.database_cache.CountingDatabaseCache",
             "LOCATION": "annotation_cacheentry",  # the table of annotation.models.CacheEntry
             "OPTIONS": {"MAX_ENTRIES": 10_000},
         }
@@ -248,7 +248,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-ACCOUNT_ADAPTER = "annotation.web.accounts.ClosedSignupAdapter"
+ACCOUNT_ADAPTER = "annotation.web.access.accounts.ClosedSignupAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 ADAPTER = "study"
 

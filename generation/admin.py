@@ -8,9 +8,10 @@ from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 
-from generation import jobs
-from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, LeasedJob, Prompt
-from generation.wording import counted
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
+from jobs import claims
+from jobs.models import LeasedJob
+from jobs.wording import counted
 
 
 def count_of(model: type[Model], field: str) -> Coalesce:
@@ -120,8 +121,8 @@ class LeasedJobAdmin(ReadOnlyAdmin):
     def retry(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
         """Queue those that failed again."""
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
-        count = jobs.retry(chosen)
-        jobs.enqueue(chosen.model._default_manager.filter(pk__in=failed))
+        count = claims.retry(chosen)
+        claims.enqueue(chosen.model._default_manager.filter(pk__in=failed))
         said = f"{counted(count, 'job')} {'is' if count == 1 else 'are'} queued again."
         if others := chosen.count() - len(failed):
             said += f" {counted(others, 'job')} had not failed and {'stays' if others == 1 else 'stay'} as before."

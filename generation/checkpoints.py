@@ -10,7 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # whose classes a checkpoint may name

@@ -18,15 +18,15 @@ from django.db import transaction
 from django.db.models import Model
 from PIL import Image
 
-from generation import renditions
-from generation.image_files import media
-from generation.jobs import requeue
-from generation.leases import hold
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from generation.parameters import SamplingParameters
-from generation.pixels import as_srgb, png
-from generation.refusals import Refused
-from generation.whole_files import put_in_place, written
+from generation.pictures import renditions
+from generation.pictures.files import media
+from generation.pictures.pixels import as_srgb, png
+from jobs.claims import requeue
+from jobs.leases import hold
+from jobs.refusals import Refused
+from jobs.whole_files import put_in_place, written
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name

@@ -1,13 +1,13 @@
 """Make the images of a job: the seeds that lack one, batch by batch, each recorded as soon as it exists."""
 
-from generation import renditions
-from generation.image_files import media
 from generation.image_sets import image_path, missing_seeds, record_image
-from generation.leases import Lease
 from generation.models import GenerationJob
 from generation.parameters import SamplingParameters
+from generation.pictures import renditions
+from generation.pictures.files import media
 from generation.sampling import Order, sample
-from generation.whole_files import sweep
+from jobs.leases import Lease
+from jobs.whole_files import sweep
 
 
 def make_images(job: GenerationJob, lease: Lease) -> None:

@@ -19,7 +19,7 @@ from generation import adapters, checkpoints
 from generation.devices import device, empty_memory, is_out_of_memory
 from generation.models import DiffusionModel
 from generation.prompt_checks import check_vocabulary
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 diffusers.utils.logging.disable_progress_bar()
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 PROBE = "a photograph of a red cube"  # any tokenizer that has its vocabulary knows most of this
 

@@ -24,7 +24,7 @@ from generation.image_sets import CHUNK_SIZE
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
 from generation.prompt_checks import check_prompt
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 FIRST_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
 VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")

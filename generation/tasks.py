@@ -2,9 +2,9 @@
 
 from celery import shared_task
 
-from generation.jobs import work
-from generation.leases import Lease
 from generation.models import GenerationJob
+from jobs.claims import work
+from jobs.leases import Lease
 
 
 @shared_task

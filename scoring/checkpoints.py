@@ -9,7 +9,7 @@ from typing import Any
 import huggingface_hub
 
 from generation.checkpoints import local_path, sha256_of
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
 
 CONFIGURATION = "config.json"

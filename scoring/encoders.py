@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.encoder_spec import EncoderSpec
 

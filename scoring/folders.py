@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from generation.checkpoints import on_disk
-from generation.image_files import read_image
-from generation.image_layouts import LEFT_BEHIND
-from generation.pictures import SUFFIXES
-from generation.pixels import is_plain
-from generation.refusals import Refused
+from generation.imports.layouts import LEFT_BEHIND
+from generation.pictures.files import read_image
+from generation.pictures.pixels import is_plain
+from generation.pictures.reading import SUFFIXES
+from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from generation.models import GeneratedImage, ImageSet, LeasedJob
+from generation.models import GeneratedImage, ImageSet
+from jobs.models import LeasedJob
 from scoring.encoder_spec import MOST_METRIC_LENGTH
 
 

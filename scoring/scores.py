@@ -11,10 +11,10 @@ import numpy as np
 from django.db import transaction
 from numpy.typing import NDArray
 
-from generation.image_files import open_image
 from generation.image_sets import is_complete
 from generation.models import GeneratedImage, ImageSet
-from generation.refusals import Refused
+from generation.pictures.files import open_image
+from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore

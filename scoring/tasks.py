@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from generation import jobs
-from generation.leases import Lease
+from jobs import claims
+from jobs.leases import Lease
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob
 from scoring.scores import embed_set, score_set
@@ -12,7 +12,7 @@ from scoring.scores import embed_set, score_set
 @shared_task
 def run_scoring_job(job_id: int) -> None:
     """Embed and score the image set of a job; nothing where it is settled or somebody else's."""
-    jobs.work(ScoringJob, job_id, _embed_and_score)
+    claims.work(ScoringJob, job_id, _embed_and_score)
 
 
 def _embed_and_score(job: ScoringJob, lease: Lease) -> None:

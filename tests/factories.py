@@ -10,8 +10,8 @@ from PIL import Image
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.studies.comparisons import plan_comparisons
-from annotation.studies.creation import create_study
 from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
 from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, ImageSet

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from annotation.models.report_job import WatchedJob
-from annotation.reports import asking, fetching
+from annotation.reports.report_jobs import file_jobs, report_jobs
 from annotation.tasks import make_report, make_report_file
 
 
@@ -21,5 +21,5 @@ def report_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return work
 
-    monkeypatch.setattr(asking, "enqueue", at_once(make_report))
-    monkeypatch.setattr(fetching, "enqueue", at_once(make_report_file))
+    monkeypatch.setattr(report_jobs, "enqueue", at_once(make_report))
+    monkeypatch.setattr(file_jobs, "enqueue", at_once(make_report_file))

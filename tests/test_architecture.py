@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-APPS = ("generation", "scoring", "annotation")
+APPS = ("jobs", "generation", "scoring", "annotation")
 HEAVY = {"torch", "diffusers", "transformers", "peft", "accelerate"}
 
 

@@ -23,7 +23,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite
-from annotation.web import annotator as annotator_pages
+from annotation.web.annotator import pages as annotator_pages
 from config import settings as configured
 from config.gunicorn_logs import RedactingLogger
 from config.logs import CREDENTIAL_NAMES, Render, redact

@@ -236,14 +236,14 @@ def run(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedP
 
 
 def test_no_vote_is_stored_without_the_lock_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from annotation.voting import turns
+    from annotation.voting.storage import sqlite_queue
 
-    writer, fault = turns._Writer(), OSError(errno.EROFS, "Read-only file system")
+    writer, fault = sqlite_queue._Writer(), OSError(errno.EROFS, "Read-only file system")
 
     def refuse(_database: object) -> Callable[[], Any]:
         raise fault
 
-    monkeypatch.setattr(turns, "_way_in", refuse)
+    monkeypatch.setattr(sqlite_queue, "_way_in", refuse)
     for _ in range(2):
         with pytest.raises(OSError, match="Read-only"), writer():
             pytest.fail("came in without the lock")

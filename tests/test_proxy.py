@@ -16,7 +16,7 @@ import yaml
 from django.conf import settings
 
 from annotation.models import Annotator
-from annotation.web.joining import MOST_RESUME_TRIES
+from annotation.web.annotator.joining import MOST_RESUME_TRIES
 from tests.factories import make_study
 from tests.journeys.web_process import WebProcess
 from tests.services.servers import free_port

@@ -5,9 +5,9 @@ from typing import Any
 from django import forms
 
 from annotation.admin.example import EXAMPLE
-from annotation.studies.doubts import doubts
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file import StudyFileFault, parse, warnings_in
+from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
+from annotation.studies.validation.warnings import doubts
 
 
 class StudyFileForm(forms.Form):

@@ -16,17 +16,17 @@ from django.utils.safestring import SafeString
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
 from annotation.admin.taking_back import MOST_IN_A_REQUEST, ConfirmedDeletionAdmin, Removal, may_change_studies
 from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
-from annotation.reports.deletion import delete_with_reports
-from annotation.studies import lifecycle
-from annotation.studies.amendments import amend
+from annotation.reports.report_jobs.deletion import delete_with_reports
 from annotation.studies.current import current_manifest
-from annotation.studies.deletion import refuse_deletion, what_goes
-from annotation.studies.image_warnings import image_warnings
-from annotation.studies.progress import progress
-from annotation.studies.quality_watch import alarms, alarms_of, rule_counts
-from annotation.studies.study_file import write_study_file
-from annotation.studies.verbs import VERBS, verbs_for
-from generation.refusals import Refused
+from annotation.studies.lifecycle import transitions
+from annotation.studies.lifecycle.actions import VERBS, verbs_for
+from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.deletion import refuse_deletion, what_goes
+from annotation.studies.lifecycle.progress import progress
+from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
+from annotation.studies.study_file.reading import write_study_file
+from annotation.studies.validation.image_warnings import image_warnings
+from jobs.refusals import Refused
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -179,7 +179,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         may_act = may_change_studies(request)
         return {
             "verbs": verbs_for(study) if may_act else [],
-            "drop_seed_form": DropSeedForm() if may_act and lifecycle.may_drop_seeds(study) else None,
+            "drop_seed_form": DropSeedForm() if may_act and transitions.may_drop_seeds(study) else None,
             "may_change": may_act,
             "may_amend": may_act and not study.is_over,
         }
@@ -193,7 +193,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         form = StudyFileForm(request.POST or None)
         if form.is_valid():
             try:
-                study = lifecycle.create_study(manifest=form.manifest, actor=cast(User, request.user))
+                study = transitions.create_study(manifest=form.manifest, actor=cast(User, request.user))
             except Refused as refusal:
                 form.add_error(None, str(refusal))
             else:
@@ -242,7 +242,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             return self._back(study)
         position, seed = form.cleaned_data["number"] - 1, form.cleaned_data["seed"]
         try:
-            lifecycle.drop_seed(study=study, position=position, seed=seed, actor=cast(User, request.user))
+            transitions.drop_seed(study=study, position=position, seed=seed, actor=cast(User, request.user))
         except Refused as refusal:
             messages.error(request, str(refusal))
         else:

@@ -15,12 +15,12 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from annotation.models import Import
-from annotation.studies import image_removal
-from annotation.studies.taking_back import take_back, what_goes
+from annotation.studies.imports import image_removal
+from annotation.studies.imports.taking_back import take_back, what_goes
 from generation.admin import ImageSetAdmin, ReadOnlyAdmin
 from generation.models import ImageSet
-from generation.refusals import Refused
-from generation.wording import counted
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 # A request is no place for a removal of many minutes; a command is.
 MOST_IN_A_REQUEST = 20_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from generation.wording import counted
+from jobs.wording import counted
 
 _MOST_LINES_NAMED = 10
 

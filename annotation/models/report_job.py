@@ -5,7 +5,7 @@ from typing import ClassVar
 from django.db import models
 
 from annotation.models.study import Study
-from generation.models import LeasedJob
+from jobs.models import LeasedJob
 
 
 class WatchedJob(LeasedJob):
@@ -24,7 +24,7 @@ class WatchedJob(LeasedJob):
 
 
 class ReportJob(WatchedJob):
-    """What making a report came to. `annotation.reports.asking` says when another one is due.
+    """What making a report came to. `annotation.reports.report_jobs.report_jobs` says when another one is due.
 
     metric: the one to report. stamp: hash of the study's counts and states that the latest report was asked for.
     sha256: of everything that went into the finished report, which is also the name of its file; empty before the
@@ -51,7 +51,7 @@ class ReportJob(WatchedJob):
 
 
 class ReportFileJob(WatchedJob):
-    """What making a download of a report came to. `annotation.reports.fetching` says when another one is due.
+    """What making a download of a report came to. `reports.report_jobs.file_jobs` says when another one is due.
 
     name: which download. key: of the file that is there, see `fetching`; empty before the first one.
     """

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from annotation.reports.data.study_data import Tombstone
 from annotation.reports.findings.checks import Checks
 from annotation.reports.findings.early_stopping import EarlyStopping
 from annotation.reports.findings.fragility import Fragility
@@ -15,7 +16,6 @@ from annotation.reports.findings.people import PeopleLimits
 from annotation.reports.findings.power import Power
 from annotation.reports.findings.sensitivity import Sensitivity
 from annotation.reports.findings.voters import LongestRun, VoterAgreement
-from annotation.reports.study_data import Tombstone
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.chance import Baseline, ChanceCorrected
 from scoring.statistics.estimate import Estimate, SignificanceTest

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 
 @contextmanager

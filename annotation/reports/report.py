@@ -1,10 +1,11 @@
 """Plain arrays -> the report: frozen values, computed through scoring.statistics."""
 
-from annotation.reports import claim, conduct
 from annotation.reports.agreement_report import SCHEMA_VERSION, AgreementReport
+from annotation.reports.data.study_data import StudyData
+from annotation.reports.findings import study_facts
+from annotation.reports.findings.results import results
 from annotation.reports.progress import Progress, silent
-from annotation.reports.results import results
-from annotation.reports.study_data import StudyData
+from annotation.reports.sections import claim
 from annotation.studies.manifest import document
 
 SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before."
@@ -15,19 +16,19 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
 
     progress: told of each part before it is computed, and of every portion of the longest ones.
     """
-    study, counts = conduct.study_facts(data), conduct.counts(data)
+    study, counts = study_facts.study_facts(data), study_facts.counts(data)
     found = None if data.is_sealed else results(data, progress=progress)
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
         claim=claim.sentence(study=study, counts=counts, results=found) if found else SEALED_CLAIM,
-        notices=conduct.notices(data),
+        notices=study_facts.notices(data),
         study=study,
         manifest=document(data.manifest),
-        manifest_versions=conduct.manifest_facts(data),
+        manifest_versions=study_facts.manifest_facts(data),
         counts=counts,
-        quality=conduct.quality(data),
-        exclusions=conduct.exclusions(data),
+        quality=study_facts.quality(data),
+        exclusions=study_facts.exclusions(data),
         withdrawals=data.tombstones,
-        events=conduct.event_facts(data),
+        events=study_facts.event_facts(data),
         results=found,
     )

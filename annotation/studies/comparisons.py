@@ -10,11 +10,11 @@ from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
 from annotation.studies.manifest import Manifest, PromptPlan
-from annotation.studies.shapes import other_size, size_in, sizes_of
-from annotation.voting.slices import in_slices
+from annotation.studies.validation.shapes import other_size, size_in, sizes_of
+from annotation.voting.storage.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
-from generation.wording import counted
+from jobs.wording import counted
 
 PROMPTS_AT_ONCE = 500
 SIDES = ("image_set_a", "image_set_b")

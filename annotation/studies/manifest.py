@@ -11,9 +11,9 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from annotation.studies.contradictions import contradictions
-from annotation.studies.frame_plan import FramePlan, PlatformPlan
+from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
+from annotation.studies.validation.contradictions import contradictions
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec

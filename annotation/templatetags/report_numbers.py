@@ -2,7 +2,7 @@
 
 from django import template
 
-from annotation.reports import claim, numbers
+from annotation.reports.sections import claim, numbers
 
 register = template.Library()
 register.filter("score", numbers.score)

@@ -4,7 +4,7 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.reports.presentation import Table
+from annotation.reports.sections.blocks import Table
 
 register = template.Library()
 

@@ -8,13 +8,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import give_back, lock
-from annotation.voting.opening import closure, sentence
-from annotation.voting.prepared import Select, given
+from annotation.voting.availability import closure, sentence
 from annotation.voting.room import NoRoom, NoRoomLeft, lack_of_votes_to_give
 from annotation.voting.rules import VotingRules
-from annotation.voting.turns import in_turn
+from annotation.voting.storage.prepared import Select, given
+from annotation.voting.storage.sqlite_queue import in_turn
 from annotation.voting.withdrawal import marker
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
 BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # as a votes file may name them

@@ -14,15 +14,15 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
-from annotation.voting.exclusion import conclude, is_to_be_screened_out, judge
-from annotation.voting.opening import closure, sentence
-from annotation.voting.prepared import Given, Select, Update, given
+from annotation.voting.availability import closure, sentence
+from annotation.voting.quality.exclusion import conclude, is_to_be_screened_out, judge
 from annotation.voting.rules import VotingRules
 from annotation.voting.search import Hold, Progress, lease_another, progress_of
-from annotation.voting.search_statements import free, unseen
 from annotation.voting.stopping import close_decided
-from annotation.voting.turns import in_turn
-from generation.refusals import Refused
+from annotation.voting.storage.prepared import Given, Select, Update, given
+from annotation.voting.storage.search_statements import free, unseen
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
 
 # So long a comparison is held for a page that fetched it before the annotator gets there.
 AHEAD_SECONDS = 180

@@ -19,12 +19,12 @@ from annotation.voting.assignment import (
     next_assignment,
     refuse_unless_taking_part,
 )
-from annotation.voting.exclusion import conclude, judge, mark
-from annotation.voting.opening import Closure, closure
-from annotation.voting.prepared import Insert, Select, Update, given
+from annotation.voting.availability import Closure, closure
+from annotation.voting.quality.exclusion import conclude, judge, mark
 from annotation.voting.rules import VotingRules
-from annotation.voting.turns import in_turn
-from generation.refusals import Refused
+from annotation.voting.storage.prepared import Insert, Select, Update, given
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
 
 LEASED = (Assignment.State.LEASED,)
 GIVEN_BACK = (Assignment.State.RELEASED, Assignment.State.REPORTED)

@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, ImageReport, StudyEvent
 from annotation.voting.assignment import give_back, lock, refuse_unless_taking_part
-from annotation.voting.turns import in_turn
+from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 REPORTERS_THAT_PARK = 3
 

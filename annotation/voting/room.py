@@ -7,7 +7,7 @@ from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, Study
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 
 class NoRoom(StrEnum):

@@ -5,12 +5,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from annotation.models import Annotator, Assignment, Comparison
-from annotation.voting import search_statements as statements
 from annotation.voting import slots
 from annotation.voting.allocation import Side, left_model, present, search_start, stored_chance
-from annotation.voting.checks import Checks, check_assignment, checks_of
+from annotation.voting.checks.attention import Checks, check_assignment, checks_of
 from annotation.voting.rules import Allocation, VotingRules
 from annotation.voting.stopping import close_decided
+from annotation.voting.storage import search_statements as statements
 
 # What a search may close on its way because no more votes are needed; the half-minute upkeep closes the rest.
 MOST_CLOSED = 20

@@ -20,7 +20,7 @@ from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce, Greatest
 
 from annotation.models import Annotator, Assignment, Comparison, Vote
-from annotation.voting.prepared import Update, given
+from annotation.voting.storage.prepared import Update, given
 
 IDS_PER_STATEMENT = 1000
 _LEFT_A = Q(left_model=Assignment.Side.A)

@@ -9,8 +9,8 @@ from annotation.models import Annotator, Assignment, Vote
 from annotation.models.annotator import new_resume_code, new_seed
 from annotation.voting import slots
 from annotation.voting.assignment import lock
-from annotation.voting.turns import in_turn
-from generation.refusals import Refused
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
 
 TOMBSTONE = "withdrawn:"
 

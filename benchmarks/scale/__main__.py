@@ -88,9 +88,9 @@ def vote_beside_everything(
 
 def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[str, Work]:
     """Large things that are written, each in a process of its own or in this one."""
-    from annotation.studies.amendments import amend
     from annotation.studies.current import current_manifest
-    from annotation.studies.lifecycle import advance, close
+    from annotation.studies.lifecycle.amendments import amend
+    from annotation.studies.lifecycle.transitions import advance, close
     from annotation.studies.manifest import Manifest, document
 
     file = Path(installation.environment["SEMBLANCE_VAR"], "external.toml")

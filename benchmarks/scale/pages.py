@@ -16,8 +16,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Study
-from annotation.reports.asking import ask
-from annotation.studies.upkeep import keep_up
+from annotation.reports.report_jobs.report_jobs import ask
+from annotation.studies.lifecycle.periodic import keep_up
 from annotation.tasks import make_report
 from benchmarks.load.deployment import HOST
 from benchmarks.scale.laboratory import Laboratory

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from generation.wording import counted
+from jobs.wording import counted
 from scoring.statistics.agreement import checked_winners
 from scoring.statistics.counts import Integers
 from scoring.statistics.intervals import Floats, ratio

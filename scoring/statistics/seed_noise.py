@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from generation.wording import counted
+from jobs.wording import counted
 from scoring.statistics.agreement import agreement, checked_winners, metric_winners
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import (

@@ -10,14 +10,14 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Study, StudyEvent
-from annotation.reports.gathering import gather
-from annotation.reports.plan_rendering import to_text
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.render import FORMATS, render
+from annotation.reports.plan.rendering import to_text
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.doubts import doubts
-from annotation.studies.plan_question import Design, ask
-from annotation.studies.planning import plan_study
+from annotation.studies.planning.question import Design, ask
+from annotation.studies.planning.sample_size import plan_study
+from annotation.studies.validation.warnings import doubts
 from annotation.voting.annotators import invite
 from tests.annotation.reports.studies import Plan, embed
 from tests.annotation.reports.studies import make_study as make_voted_study

@@ -40,9 +40,9 @@ def run(moment: str) -> None:
     from django.utils import timezone
 
     from generation import image_sets
-    from generation.jobs import reap
     from generation.models import GenerationJob
     from generation.tasks import run_generation_job
+    from jobs.claims import reap
 
     vars(image_sets)["put_in_place"] = dying(vars(image_sets)["put_in_place"], moment)
     reap(GenerationJob, timezone.now() + timedelta(hours=1))

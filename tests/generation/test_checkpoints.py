@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from generation.checkpoints import local_path, lora_file, read_index, sha256_of, shown, weight_files
-from generation.refusals import Refused
+from jobs.refusals import Refused
 
 COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 

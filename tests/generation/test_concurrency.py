@@ -10,10 +10,10 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from generation import jobs
 from generation.image_sets import record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from tests.generation.material import files_below, picture, planned
+from jobs import claims
+from tests.generation.planned_sets import files_below, picture, planned
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 WORKERS = 6
@@ -37,7 +37,7 @@ def test_each_job_is_claimed_once() -> None:
     ids = [planned(prompt=f"prompt {number}").jobs.get().pk for number in range(5)]
 
     def claim_all(number: int) -> list[int]:
-        claims = [jobs.claim(GenerationJob, pk, worker=f"w{number}", now=timezone.now()) for pk in ids]
+        claims = [claims.claim(GenerationJob, pk, worker=f"w{number}", now=timezone.now()) for pk in ids]
         return [job.pk for job in claims if job is not None]
 
     claimed = [pk for taken in at_once(claim_all) for pk in taken]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generation.renditions import paths
+from generation.pictures.renditions import paths
 from tests.generation.doomed_workers import SEEDS
 from tests.models import ROOT
 

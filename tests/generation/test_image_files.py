@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 from pytest_django.fixtures import Settings
 
-from generation.image_files import read_image
-from generation.refusals import Refused
-from generation.whole_files import sweep, write
-from tests.generation.material import files_below, picture
+from generation.pictures.files import read_image
+from jobs.refusals import Refused
+from jobs.whole_files import sweep, write
+from tests.generation.planned_sets import files_below, picture
 
 
 @pytest.mark.parametrize("name", ["1.png", "1.jpg", "1.JPEG", "1.webp"])

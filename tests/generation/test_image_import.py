@@ -10,16 +10,16 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-from generation import image_layouts
-from generation.image_files import open_image
-from generation.image_import import ImportReport, Manner, import_images, import_layout
-from generation.image_layouts import read_layout
-from generation.image_remarks import note
 from generation.image_sets import find_imported_sets, imported_uid, is_complete, plan_imported_set, record_image
-from generation.import_work import FileTask, ReadFile, prepare
+from generation.imports import layouts
+from generation.imports.conversion import FileTask, ReadFile, prepare
+from generation.imports.image_import import ImportReport, Manner, import_images, import_layout
+from generation.imports.layouts import read_layout
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
-from generation.refusals import Refused
-from tests.generation.material import diffusion_model, files_below, picture
+from generation.pictures.files import open_image
+from generation.pictures.remarks import note
+from jobs.refusals import Refused
+from tests.generation.planned_sets import diffusion_model, files_below, picture
 
 pytestmark = pytest.mark.django_db
 
@@ -232,7 +232,7 @@ def test_a_fault_of_the_machine_leaves_nothing(
     lay_out(tmp_path / "in")
     before = rows()
     with monkeypatch.context() as patch:
-        patch.setattr("generation.import_work.write_part", fail)
+        patch.setattr("generation.imports.conversion.write_part", fail)
         with pytest.raises(OSError, match="disk full"):
             import_images(folder=tmp_path / "in")
     assert rows() == before
@@ -263,8 +263,8 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
             raise PermissionError(13, "Permission denied", str(folder))
         return children(folder)
 
-    children = image_layouts._children
-    monkeypatch.setattr("generation.image_layouts._children", denied)
+    children = layouts._children
+    monkeypatch.setattr("generation.imports.layouts._children", denied)
     report = import_images(folder=lay_out(tmp_path, prompts=("a cube", "a ring")))
     assert (report.imported_set_count, faults(report)) == (1, ["sdxl/a ring cannot be read (Permission denied)"])
 
@@ -340,7 +340,7 @@ def test_a_set_that_another_process_imports_meanwhile(
             record_image(image_set=image_set, seed=seed, image=picture(seed), provenance={})
         return prepare(task)
 
-    monkeypatch.setattr("generation.image_import.prepare", rival)
+    monkeypatch.setattr("generation.imports.image_import.prepare", rival)
     report = import_images(folder=lay_out(tmp_path))
     assert faults(report) == ["sdxl/a cube is being imported by another process at this moment"]
     assert imported().seeds == rival_seeds
@@ -535,5 +535,5 @@ def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_fault_is_one_line_without_commands_for_the_terminal() -> None:
-    fault = image_layouts.Fault("sdxl/new\nline\x1b[31m", "holds no images")
+    fault = layouts.Fault("sdxl/new\nline\x1b[31m", "holds no images")
     assert str(fault) == "sdxl/new\ufffdline\ufffd[31m holds no images"

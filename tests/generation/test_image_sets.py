@@ -7,8 +7,7 @@ import pytest
 from django.utils import timezone
 from PIL import Image
 
-from generation import image_sets, jobs
-from generation.image_files import media, open_image
+from generation import image_sets
 from generation.image_sets import (
     CHUNK_SIZE,
     find_imported_sets,
@@ -20,11 +19,13 @@ from generation.image_sets import (
     record_image,
     without_seed,
 )
-from generation.leases import LeaseLost
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.parameters import SamplingParameters
-from generation.refusals import Refused
-from tests.generation.material import SMALL, diffusion_model, files_below, only_job, picture, planned
+from generation.pictures.files import media, open_image
+from jobs import claims
+from jobs.leases import LeaseLost
+from jobs.refusals import Refused
+from tests.generation.planned_sets import SMALL, diffusion_model, files_below, only_job, picture, planned
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -156,7 +157,7 @@ def test_a_seed_that_is_not_planned_is_refused(media_root: Path) -> None:
 
 
 def claimed(image_set: ImageSet) -> GenerationJob:
-    job = jobs.claim(GenerationJob, only_job(image_set).pk, worker="here", now=timezone.now())
+    job = claims.claim(GenerationJob, only_job(image_set).pk, worker="here", now=timezone.now())
     assert job is not None
     return job
 
@@ -164,7 +165,7 @@ def claimed(image_set: ImageSet) -> GenerationJob:
 def test_a_job_that_lost_its_lease_records_nothing(media_root: Path) -> None:
     image_set = planned()
     lost = claimed(image_set)
-    jobs.release(lost)
+    claims.release(lost)
     record_image(image_set=image_set, seed=1, image=picture(1), provenance={}, job=claimed(image_set))
     before = files_below(media_root)
     for seed in (1, 2):
@@ -242,7 +243,7 @@ def test_a_seed_that_cannot_be_dropped(seed: int, sentence: str) -> None:
 
 def test_planning_again_revives_a_cancelled_job() -> None:
     job = only_job(planned())
-    jobs.cancel(GenerationJob.objects.all())
+    claims.cancel(GenerationJob.objects.all())
     planned()
     assert GenerationJob.objects.get(pk=job.pk).state == GenerationJob.State.QUEUED
 

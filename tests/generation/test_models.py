@@ -8,7 +8,7 @@ from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
-from tests.generation.material import diffusion_model, planned
+from tests.generation.planned_sets import diffusion_model, planned
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 STATES = GenerationJob.State

@@ -14,12 +14,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageCms
 
-from generation.pictures import Limits, decode, read_bytes
-from generation.pixels import is_plain
-from generation.refusals import Refused
+from generation.pictures.pixels import is_plain
+from generation.pictures.reading import Limits, decode, read_bytes
+from jobs.refusals import Refused
 from tests.generation import made_files as made
 from tests.generation.made_files import GREY, GREY_ALPHA, PALETTE, RGB, RGBA, encoded, exif, iccp, png
-from tests.generation.material import picture
+from tests.generation.planned_sets import picture
 
 LIMITS = Limits(pixel_count=40_000_000, byte_count=10_000_000)
 Floats = npt.NDArray[np.float64]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from generation.pixels import as_srgb, png
-from tests.generation.material import picture
+from generation.pictures.pixels import as_srgb, png
+from tests.generation.planned_sets import picture
 
 
 def test_rgb_pixels_stay_bit_for_bit() -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from generation import renditions
 from generation.image_sets import record_image
 from generation.models import GeneratedImage
-from generation.refusals import Refused
-from tests.generation.material import picture, planned
+from generation.pictures import renditions
+from jobs.refusals import Refused
+from tests.generation.planned_sets import picture, planned
 
 pytestmark = pytest.mark.django_db
 

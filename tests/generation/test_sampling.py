@@ -16,9 +16,9 @@ from generation import pipelines, sampling
 from generation.batching import BatchSizes
 from generation.models import DiffusionModel
 from generation.parameters import SCHEDULERS, SamplingParameters
-from generation.refusals import Refused
 from generation.sampling import Order, Sampled
-from tests.generation.material import SMALL
+from jobs.refusals import Refused
+from tests.generation.planned_sets import SMALL
 
 COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 

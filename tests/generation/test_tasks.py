@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from generation import jobs, making
+from generation import making
 from generation.image_sets import is_complete, missing_seeds, record_image
-from generation.leases import LeaseLost
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.sampling import Order, Sampled, sample
 from generation.tasks import run_generation_job
-from tests.generation.material import diffusion_model, files_below, only_job, picture, planned
+from jobs import claims
+from jobs.leases import LeaseLost
+from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
 
 pytestmark = pytest.mark.django_db
 STATES = GenerationJob.State
@@ -53,7 +54,7 @@ def test_run_twice(image_set: ImageSet, sampled: list[int], media_root: Path) ->
     before = everything(media_root)
     run_generation_job(job.pk)
     assert everything(media_root) == before
-    jobs.requeue(GenerationJob.objects.all())  # as if it had never been settled
+    claims.requeue(GenerationJob.objects.all())  # as if it had never been settled
     run_generation_job(job.pk)
     assert everything(media_root) == before
     assert sampled == [5, 6, 7]
@@ -77,7 +78,7 @@ def test_what_a_worker_left_between_an_image_and_its_renditions(image_set: Image
     grid, zoom = (media_root / f"renditions/{image_set.uid}/7-{name}.webp" for name in ("grid-160", "zoom-1024"))
     grid.with_name(f"{grid.name}.00ff.part").touch()
     zoom.unlink()
-    jobs.requeue(GenerationJob.objects.all())
+    claims.requeue(GenerationJob.objects.all())
     run_generation_job(only_job(image_set).pk)
     assert everything(media_root) == before
 
@@ -92,7 +93,7 @@ def test_run_for_a_chunk_whose_images_exist(image_set: ImageSet, sampled: list[i
 
 def test_run_while_somebody_else_runs_it(image_set: ImageSet, sampled: list[int]) -> None:
     job = only_job(image_set)
-    jobs.claim(GenerationJob, job.pk, worker="there", now=timezone.now())
+    claims.claim(GenerationJob, job.pk, worker="there", now=timezone.now())
     run_generation_job(job.pk)
     assert sampled == []
     assert only_job(image_set).claimed_by.startswith("there/")
@@ -125,7 +126,7 @@ def test_a_refusal_is_the_jobs_error_and_final(tiny_models: Path, sampled: list[
     assert only_job(image_set).attempt_count == 1
     model.checkpoint = str(tiny_models / "sdxl")
     model.save()
-    assert jobs.retry(GenerationJob.objects.all()) == 1
+    assert claims.retry(GenerationJob.objects.all()) == 1
     run_generation_job(only_job(image_set).pk)
     assert is_complete(image_set)
 

@@ -18,13 +18,13 @@ from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
-from annotation.voting.known_order import KnownPair, seeded_pair
-from annotation.web.api import sealed
-from annotation.web.images import _opened, addresses
+from annotation.voting.checks.known_order import KnownPair, seeded_pair
+from annotation.web.annotator.images import _opened, addresses
+from annotation.web.api.views import sealed
 from generation.models import GeneratedImage, ImageSet
-from tests.annotation.web import scenes
-from tests.annotation.web.scenes import TIDY, UNTIDY, Scene, draw_study
-from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
+from tests.annotation.web import drawn_studies
+from tests.annotation.web.drawn_studies import TIDY, UNTIDY, Scene, draw_study
+from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,13 +66,13 @@ def as_a_camera_saves(image: Image.Image) -> Image.Image:
 @pytest.fixture
 def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     """One model's images are drawn, the other's are like photographs."""
-    draw = scenes.picture
+    draw = drawn_studies.picture
 
     def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
         drawn = draw(prompt, seed, disorder, side)
         return as_a_camera_saves(drawn) if disorder > 0.5 else drawn
 
-    monkeypatch.setattr(scenes, "picture", picture)
+    monkeypatch.setattr(drawn_studies, "picture", picture)
     return draw_study(prompt_count=3, images_per_set=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
 
 
@@ -243,9 +243,9 @@ def test_a_leak_in_the_addresses_is_found(
         return [f"{start}~{seeds[pk]}" for start, pk in zip(found, image_ids, strict=True)]
 
     monkeypatch.setattr(f"annotation.web.{pages}.addresses", telling)
-    monkeypatch.setattr("annotation.web.images._opened", lambda token: _opened(token.partition("~")[0]))
+    monkeypatch.setattr("annotation.web.annotator.images._opened", lambda token: _opened(token.partition("~")[0]))
     # The API keeps what it has sealed; neither this leak nor what was there before it may outlive its test.
-    monkeypatch.setattr("annotation.web.api.sealed", lru_cache(sealed.__wrapped__))
+    monkeypatch.setattr("annotation.web.api.views.sealed", lru_cache(sealed.__wrapped__))
     assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}
 
 
@@ -266,7 +266,7 @@ def test_a_leak_in_the_order_of_practice_is_found(
         left, right = (sorted(side, key=seed_of.__getitem__) for side in (pair.left_images, pair.right_images))
         return replace(pair, left_images=left, right_images=right)
 
-    monkeypatch.setattr("annotation.voting.practice.seeded_pair", in_order)
+    monkeypatch.setattr("annotation.voting.checks.practice.seeded_pair", in_order)
     assert traces(session(page, server, scene)) == {"order"}
 
 

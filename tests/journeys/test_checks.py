@@ -10,8 +10,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment, Vote
-from annotation.web import api
-from tests.annotation.web.scenes import Scene, draw_study
+from annotation.web.api import views
+from tests.annotation.web.drawn_studies import Scene, draw_study
 from tests.journeys.people import until_votable
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -145,7 +145,7 @@ def test_nothing_tells_a_check_from_a_comparison(page: Page, server: str, scene:
 def test_a_telling_answer_is_found(
     page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
-    honest = api._held_out
+    honest = views._held_out
 
     def telling(visit: Any, following: Any, assignment: Assignment, place: int) -> Any:
         held = honest(visit, following, assignment, place)
@@ -158,7 +158,7 @@ def test_a_telling_answer_is_found(
         return held
 
     documents: list[dict[str, Any]] = []
-    monkeypatch.setattr(api, "_held_out", telling)
+    monkeypatch.setattr(views, "_held_out", telling)
     annotator = scene.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-03-01T12:00:00Z")
     body: dict[str, Any] = page.request.post(f"{server}/api/v1/annotators/{annotator.token}/next", data={}).json()

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, Vote
-from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.drawn_studies import Scene, draw_study
 from tests.journeys.people import at_a_screen, sources, until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

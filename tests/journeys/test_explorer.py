@@ -8,7 +8,7 @@ from django.core.management import call_command
 from playwright.sync_api import Browser, Page, expect
 
 from annotation.models import Study
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import make_researcher, put_in_state, score_all
 from tests.journeys.conftest import PHONE
 

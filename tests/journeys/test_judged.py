@@ -8,11 +8,11 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from annotation.models import Annotator, Answer, Assignment, ImageReport, Vote
-from annotation.reports.gathering import gather
+from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
 from tests.annotation.voting.studies import assert_invariants
-from tests.annotation.web.scenes import Scene, draw_study
-from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
+from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, practised, tab_to
 from tests.journeys.web_process import WebProcess
 

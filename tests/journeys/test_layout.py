@@ -8,7 +8,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.journeys.conftest import LAPTOP, PHONE
 from tests.journeys.people import SCREENS, at_a_screen
 

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import Annotator
-from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.drawn_studies import Scene, draw_study
 from tests.journeys.people import until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from annotation.models import Annotator, Study
 from tests.annotation.reports.studies import crossed, make_study
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import make_researcher
 from tests.journeys.other_browsers import PATIENCE_SECONDS, firefox, webkit
 from tests.journeys.people import assert_exactly

@@ -7,7 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation.models import Annotator, Study
-from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.drawn_studies import Scene, draw_study
 from tests.factories import give_vote
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import make_researcher
 
 pytestmark = pytest.mark.django_db(transaction=True)

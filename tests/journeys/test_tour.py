@@ -21,15 +21,15 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
-from annotation.reports import asking
+from annotation.reports.report_jobs import report_jobs
 from annotation.tasks import make_report
 from annotation.voting import slots
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
-from annotation.web import joining
+from annotation.web.annotator import joining
 from tests.annotation.studies.test_quality_watch import QUALITY, came
-from tests.annotation.web.scenes import Scene, draw_study
-from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS
+from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.factories import make_researcher, make_study, put_in_state, score_all
 from tests.journeys.conftest import WCAG
 from tests.journeys.people import SCREENS
@@ -377,7 +377,7 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
     with transaction.atomic():
         slots.recount(scene.study.comparisons.values_list("pk", flat=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(asking, "enqueue", lambda _jobs: None)  # no worker is there yet
+        patch.setattr(report_jobs, "enqueue", lambda _jobs: None)  # no worker is there yet
         tour.go(f"{scene.study.get_absolute_url()}report/")
     tour.stop("report-making")
     tour.page.goto("about:blank")  # the page that waits would load the report by itself, across our way to it

@@ -11,7 +11,7 @@ from django.conf import settings
 from PIL import Image
 from safetensors import safe_open
 
-from annotation.studies.study_file import read_study_file
+from annotation.studies.study_file.reading import read_study_file
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
 from generation.sampling import Order, sample

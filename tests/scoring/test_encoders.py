@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
 from scoring.encoders import load
-from tests.scoring.material import ColourEncoder, picture, score_by_double_loop
+from tests.scoring.embedded_sets import ColourEncoder, picture, score_by_double_loop
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 

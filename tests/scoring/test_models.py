@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from generation.models import GeneratedImage, ImageSet
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
-from tests.scoring.material import make_set
+from tests.scoring.embedded_sets import make_set
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ import scoring
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
 from scoring.encoders import load
-from tests.scoring.material import picture
+from tests.scoring.embedded_sets import picture
 
 
 @pytest.fixture

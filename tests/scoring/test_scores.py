@@ -7,14 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.image_files import media
 from generation.image_sets import record_image
-from generation.refusals import Refused
+from generation.pictures.files import media
+from jobs.refusals import Refused
 from scoring import scores
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
 from scoring.scores import embed_set, embeddings_of, plan_scoring, record_imported_scores, score_set
-from tests.scoring.material import ColourEncoder, make_external_set, make_set, picture, score_by_double_loop
+from tests.scoring.embedded_sets import ColourEncoder, make_external_set, make_set, picture, score_by_double_loop
 
 pytestmark = pytest.mark.django_db
 SPEC = ColourEncoder.spec

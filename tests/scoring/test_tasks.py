@@ -9,7 +9,7 @@ from scoring.encoder_spec import EncoderSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
 from scoring.scores import embeddings_of, plan_scoring
 from scoring.tasks import run_scoring_job
-from tests.scoring.material import make_set, score_by_double_loop
+from tests.scoring.embedded_sets import make_set, score_by_double_loop
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from annotation.studies.doubts import doubts
-from annotation.studies.lifecycle import create_study
-from annotation.studies.study_file import read_study_file, warnings_in_file
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.lifecycle.transitions import create_study
+from annotation.studies.study_file.reading import read_study_file, warnings_in_file
+from annotation.studies.validation.warnings import doubts
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

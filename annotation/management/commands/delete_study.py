@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
-from annotation.reports.deletion import delete_with_reports
-from annotation.studies.deletion import refuse_deletion, what_goes
-from generation.refusals import Refused
+from annotation.reports.report_jobs.deletion import delete_with_reports
+from annotation.studies.lifecycle.deletion import refuse_deletion, what_goes
+from jobs.refusals import Refused
 
 
 class Command(BaseCommand):

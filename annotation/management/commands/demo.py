@@ -21,14 +21,14 @@ from django.urls import reverse
 
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
-from annotation.reports.downloads import text_of
 from annotation.reports.files import whole_file
-from annotation.reports.making import make_report
-from annotation.reports.rendering import FORMATS
-from annotation.studies.lifecycle import advance, close, create_study, open_study
-from annotation.studies.study_file import read_study_file
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.reports.formats.render import FORMATS
+from annotation.reports.report_jobs.downloads import text_of
+from annotation.reports.report_jobs.report_cache import make_report
+from annotation.studies.lifecycle.transitions import advance, close, create_study, open_study
+from annotation.studies.study_file.reading import read_study_file
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 ANNOTATOR_COUNT = 5
 NOISE = 0.5

@@ -6,13 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
-from annotation.reports.export_columns import write_codebook
-from annotation.reports.export_formats import FORMATS
-from annotation.reports.exports import columns, write_votes
+from annotation.reports.exports.columns import write_codebook
+from annotation.reports.exports.votes import columns, write_votes
+from annotation.reports.exports.writers import FORMATS
 from annotation.reports.files import whole_file
 from annotation.studies.current import current_manifest
-from generation.refusals import Refused
-from generation.wording import counted
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

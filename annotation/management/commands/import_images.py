@@ -8,12 +8,12 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from annotation.studies.image_names import unknown_names
-from generation.image_import import ImportReport, Manner, import_layout
-from generation.image_layouts import Layout, read_layout
-from generation.import_work import Size
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.imports.image_names import unknown_names
+from generation.imports.conversion import Size
+from generation.imports.image_import import ImportReport, Manner, import_layout
+from generation.imports.layouts import Layout, read_layout
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

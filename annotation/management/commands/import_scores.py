@@ -7,9 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.management.table_notes import notes_on
 from annotation.models import Study
-from annotation.studies.score_import import import_scores
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.imports.score_import import import_scores
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 FEW = 5
 

@@ -9,9 +9,9 @@ from django.utils import timezone
 from annotation.management.table_notes import notes_on
 from annotation.models import Study
 from annotation.studies.current import current_manifest
-from annotation.voting.vote_import import import_votes
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.voting.imports.vote_import import import_votes
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

@@ -9,13 +9,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
 from annotation.reports.files import whole_file
-from annotation.reports.plan_figure import plan_figure
-from annotation.reports.plan_rendering import to_json, to_text
-from annotation.studies.plan_question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
-from annotation.studies.planning import plan_study
-from annotation.studies.study_design import design_of_study
-from annotation.studies.study_file import read_study_file
-from generation.refusals import Refused
+from annotation.reports.plan.figure import plan_figure
+from annotation.reports.plan.rendering import to_json, to_text
+from annotation.studies.planning.design import design_of_study
+from annotation.studies.planning.question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
+from annotation.studies.planning.sample_size import plan_study
+from annotation.studies.study_file.reading import read_study_file
+from jobs.refusals import Refused
 
 FORMATS = {"txt": to_text, "json": to_json, "svg": plan_figure}
 

@@ -7,14 +7,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.bundle import Replay, replay, replayed_report, write_bundle
-from annotation.reports.downloads import text_of
+from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
 from annotation.reports.files import whole_file
-from annotation.reports.making import make_report
-from annotation.reports.paper import bibliography, write_comparisons, write_figures
-from annotation.reports.rendering import FORMATS
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
+from annotation.reports.formats.render import FORMATS
+from annotation.reports.report_jobs.downloads import text_of
+from annotation.reports.report_jobs.report_cache import make_report
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
 

@@ -12,12 +12,12 @@ from rich.text import Text
 
 from annotation.management.console import console_on
 from annotation.models import Study
-from annotation.studies.lifecycle import advance, launch, open_study
-from annotation.studies.progress import StudyProgress, progress
-from annotation.studies.upkeep import reap
-from annotation.studies.workers import waits_for
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.lifecycle.periodic import reap
+from annotation.studies.lifecycle.progress import StudyProgress, progress
+from annotation.studies.lifecycle.transitions import advance, launch, open_study
+from annotation.studies.lifecycle.workers import waits_for
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 IN_THE_MAKING = (Study.State.GENERATING, Study.State.SCORING)
 SECONDS_BETWEEN_LOOKS = 1.0

@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from annotation.models import Study, StudyEvent
-from annotation.studies.upkeep import reap
-from annotation.studies.work import incomplete_sets_of, unscored_sets_of, work_on_scores
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.lifecycle.periodic import reap
+from annotation.studies.lifecycle.pipeline_jobs import incomplete_sets_of, unscored_sets_of, work_on_scores
+from jobs.refusals import Refused
+from jobs.wording import counted
 from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
 
 SECONDS_BETWEEN_LOOKS = 2.0

@@ -8,9 +8,9 @@ from rich.progress import Progress
 from annotation.management.console import console_on
 from annotation.models import Study
 from annotation.studies.current import current_manifest
-from annotation.voting.simulation import Crowd, simulate
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.voting.simulation.simulated_votes import Crowd, simulate
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

@@ -13,11 +13,11 @@ from rich.table import Column, Table
 
 from annotation.management.console import console_on
 from annotation.models import Study
-from annotation.studies.image_warnings import image_warnings_of
-from annotation.studies.imports import Imported, imported_images
-from annotation.studies.progress import StudyProgress, progress_of
-from annotation.studies.quality_watch import RuleCount, alarming, rule_counts_of
-from annotation.studies.workers import missing_worker
+from annotation.studies.imports.image_counts import Imported, imported_images
+from annotation.studies.lifecycle.progress import StudyProgress, progress_of
+from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
+from annotation.studies.lifecycle.workers import missing_worker
+from annotation.studies.validation.image_warnings import image_warnings_of
 
 MOST_COLUMNS = 1000
 

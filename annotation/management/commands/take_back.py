@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from annotation.models import Import, Study
-from annotation.studies.taking_back import take_back, what_goes
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.imports.taking_back import take_back, what_goes
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

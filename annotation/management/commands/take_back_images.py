@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from annotation.studies.image_removal import imported_sets, take_back_images, what_goes
-from generation.refusals import Refused
-from generation.wording import counted
+from annotation.studies.imports.image_removal import imported_sets, take_back_images, what_goes
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 class Command(BaseCommand):

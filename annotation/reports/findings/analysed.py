@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.reports.counting import Outcome, votes_one_by_one
-from annotation.reports.study_data import StudyData
+from annotation.reports.data.counting import Outcome, votes_one_by_one
+from annotation.reports.data.study_data import StudyData
 from scoring.statistics.agreement import Signs
 from scoring.statistics.counts import Integers
 from scoring.statistics.intervals import Floats, Resampling

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from annotation.models import Annotator
-from annotation.reports.study_data import OTHER, SAME, UNDECIDED, AnnotatorRow, CheckRow, StudyData
-from annotation.voting.exclusion import rules_in
-from annotation.voting.quality import HALF, thresholds
+from annotation.reports.data.study_data import OTHER, SAME, UNDECIDED, AnnotatorRow, CheckRow, StudyData
+from annotation.voting.quality.broken_rules import HALF, thresholds
+from annotation.voting.quality.exclusion import rules_in
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import wilson
 

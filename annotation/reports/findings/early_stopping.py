@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotation.reports.counting import Outcome, first_votes
-from annotation.reports.study_data import StudyData
+from annotation.reports.data.counting import Outcome, first_votes
+from annotation.reports.data.study_data import StudyData
 from annotation.voting.stopping import is_decided
 
 

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings.analysed import Analysed
-from annotation.reports.study_data import StudyData
 from scoring.statistics.agreement import agreement
 from scoring.statistics.chance import baseline
 from scoring.statistics.fragility import (

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from annotation.reports.counting import outcome, votes_for_reliability
-from annotation.reports.study_data import StudyData
+from annotation.reports.data.counting import outcome, votes_for_reliability
+from annotation.reports.data.study_data import StudyData
 from scoring.statistics.chance import baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from annotation.reports.data.study_data import Similarities, StudyData
 from annotation.reports.findings.analysed import Analysed, within_budget
-from annotation.reports.study_data import Similarities, StudyData
 from scoring.statistics.agreement import Signs
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import AtImages, ScoreAtImages, agreement_by_images, scores_by_images

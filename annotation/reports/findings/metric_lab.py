@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from annotation.reports.counting import Outcome
+from annotation.reports.data.counting import Outcome
+from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings.image_noise import FewerImages, fewer_images
-from annotation.reports.study_data import StudyData
 from scoring.statistics.agreement import agreement, metric_winners
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling

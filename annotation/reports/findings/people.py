@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings.analysed import Analysed
-from annotation.reports.study_data import StudyData
 from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.attenuation import attenuation
 from scoring.statistics.estimate import Estimate

@@ -6,8 +6,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from annotation.reports.data.study_data import LEFT, RIGHT, StudyData
 from annotation.reports.findings.analysed import Analysed
-from annotation.reports.study_data import LEFT, RIGHT, StudyData
 from scoring.statistics.leave_one_out import each_against_the_others
 from scoring.statistics.runs import run_probability
 

@@ -14,10 +14,10 @@ from django.utils import timezone
 from annotation.admin.example import EXAMPLE
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import create_study, launch
+from annotation.studies.lifecycle.actions import VERBS
+from annotation.studies.lifecycle.transitions import create_study, launch
 from annotation.studies.manifest import sha256
-from annotation.studies.study_file import parse, write_study_file
-from annotation.studies.verbs import VERBS
+from annotation.studies.study_file.reading import parse, write_study_file
 from generation.models import DiffusionModel, GenerationJob, ImageSet
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker, worker

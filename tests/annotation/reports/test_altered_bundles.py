@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from annotation.models import Study
-from annotation.reports.archive import INDEX, canonical_json
-from annotation.reports.bundle import replay, replayed_report, write_bundle
+from annotation.reports.bundle.archive import INDEX, canonical_json
+from annotation.reports.bundle.replay import replay, replayed_report, write_bundle
 from annotation.studies.current import current_manifest
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.reports.studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db

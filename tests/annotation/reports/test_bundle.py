@@ -16,17 +16,17 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import ManifestVersion, Study, StudyEvent
-from annotation.reports import archive
-from annotation.reports.archive import INDEX
-from annotation.reports.bundle import replay, write_bundle
-from annotation.reports.document import to_json
-from annotation.reports.gathering import gather
-from annotation.reports.html import to_html
+from annotation.reports.bundle import archive
+from annotation.reports.bundle.archive import INDEX
+from annotation.reports.bundle.replay import replay, write_bundle
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.html import to_html
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import document, sha256
 from annotation.voting.withdrawal import withdraw
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.models import Encoder, ImageEmbedding, SetScore
 from scoring.scores import score_set
 from tests.annotation.reports.studies import Plan, crossed, make_study

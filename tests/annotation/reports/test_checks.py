@@ -6,9 +6,9 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.exports import vote_chunks
-from annotation.reports.gathering import gather
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.data.gathering import gather
+from annotation.reports.exports.votes import vote_chunks
+from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
 from annotation.studies.manifest import Manifest
 from tests.annotation.reports.studies import Plan, make_study

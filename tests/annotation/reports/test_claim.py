@@ -5,10 +5,10 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Study, Vote
-from annotation.reports.gathering import gather
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import SEALED_CLAIM, build_report
-from annotation.reports.reservations import reservations
+from annotation.reports.sections.reservations import reservations
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from tests.annotation.reports.studies import Plan, crossed, make_study

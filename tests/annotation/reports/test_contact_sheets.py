@@ -10,21 +10,27 @@ from django.core.management import call_command
 from PIL import Image
 
 from annotation.models import Study
-from annotation.reports import contact_sheets as sheets_module
-from annotation.reports import html as html_module
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.contact_sheets import LEAST_BYTES, MOST_BYTES, MOST_IMAGES, ContactSheets, contact_sheets
-from annotation.reports.document import to_json
-from annotation.reports.downloads import text_of
-from annotation.reports.explorer import MOST_TELLING
-from annotation.reports.gathering import gather
-from annotation.reports.html import MOST_BYTES as MOST_FILE_BYTES
-from annotation.reports.html import MOST_LETTERS, MOST_ROWS, to_html
+from annotation.reports.data.gathering import gather
+from annotation.reports.explorer.orders import MOST_TELLING
+from annotation.reports.formats import contact_sheets as sheets_module
+from annotation.reports.formats import html as html_module
+from annotation.reports.formats.contact_sheets import (
+    LEAST_BYTES,
+    MOST_BYTES,
+    MOST_IMAGES,
+    ContactSheets,
+    contact_sheets,
+)
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
+from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import text_of
 from annotation.studies.current import current_manifest
-from generation.image_files import media
+from generation.pictures.files import media
 from tests.annotation.reports.studies import crossed, make_study
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import put_in_state, score_all
 
 pytestmark = pytest.mark.django_db

@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from annotation.models import Annotator, StudyEvent
 from annotation.reports.agreement_report import SCHEMA_VERSION
-from annotation.reports.document import to_json
-from annotation.reports.exports import columns
-from annotation.reports.figures import DRAWINGS
-from annotation.reports.gathering import gather
+from annotation.reports.data.gathering import gather
+from annotation.reports.exports.votes import columns
+from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.formats.document import to_json
 from annotation.reports.report import build_report
 from annotation.studies.manifest import Manifest, sha256
 from tests.annotation.reports.studies import Plan, crossed, embed, make_study

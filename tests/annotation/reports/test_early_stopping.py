@@ -7,8 +7,8 @@ import pytest
 
 from annotation.models import Annotator, Vote
 from annotation.reports.agreement_report import Results
-from annotation.reports.gathering import gather
-from annotation.reports.plain_text import to_text
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.plain_text import to_text
 from annotation.reports.report import build_report
 from annotation.voting.stopping import is_decided
 from scoring.statistics.intervals import Resampling

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from annotation.models import Annotator, Comparison, Study, Vote
 from annotation.reports.agreement_report import ComparisonRow
-from annotation.reports.explorer import ORDERS, explored, most_telling, pull, split
-from annotation.reports.exploring import explore
-from annotation.reports.gathering import gather
-from annotation.reports.one_comparison import SeenComparison, look_at
+from annotation.reports.data.gathering import gather
+from annotation.reports.explorer.listing import explore
+from annotation.reports.explorer.one_comparison import SeenComparison, look_at
+from annotation.reports.explorer.orders import ORDERS, explored, most_telling, pull, split
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 from scoring.models import SetScore
 from scoring.scores import embeddings_of

@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from annotation.models import Comparison, Study, Vote
-from annotation.reports import exports
-from annotation.reports.export_formats import FORMATS
+from annotation.reports.exports import votes
+from annotation.reports.exports.writers import FORMATS
 from annotation.studies.manifest import Manifest
 from generation.models import GeneratedImage
 from tests.annotation.reports.studies import Plan, make_study
@@ -34,7 +34,7 @@ def export(path: Path, export_format: str) -> str:
 
 
 def rows_of(study: Study, manifest: Manifest) -> list[dict[str, Any]]:
-    chunks = exports.vote_chunks(study, manifest=manifest)
+    chunks = votes.vote_chunks(study, manifest=manifest)
     return [dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True)]
 
 
@@ -59,7 +59,7 @@ def show_images(comparison: Comparison, seeds: list[int]) -> None:
 
 @pytest.mark.both_databases
 def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "_CHUNK", 2)
+    monkeypatch.setattr(votes, "_CHUNK", 2)
     study, manifest = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
     for comparison in study.comparisons.exclude(position=1):  # nobody saw images of the second
         show_images(comparison, [10 * comparison.position + 7, 10 * comparison.position + 3])
@@ -93,7 +93,7 @@ def test_the_codebook_says_what_stands_in_every_column_and_in_no_other(tmp_path:
         call_command("export_votes", state, out=tmp_path / f"{state}.csv", stdout=StringIO())
         with (tmp_path / f"{state}-codebook.csv").open(newline="") as file:
             entries = list(csv.DictReader(file))
-        assert tuple(entry["column"] for entry in entries) == exports.columns(study, manifest=manifest)
+        assert tuple(entry["column"] for entry in entries) == votes.columns(study, manifest=manifest)
         assert all(entry["meaning"].endswith(".") and entry["type"] for entry in entries)
 
 
@@ -133,7 +133,7 @@ def test_no_text_of_a_csv_file_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> 
 
 
 def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exports, "_CHUNK", 2)  # so that five votes come in three chunks
+    monkeypatch.setattr(votes, "_CHUNK", 2)  # so that five votes come in three chunks
     make_study(PLAN)
     for export_format in FORMATS:
         export(tmp_path / f"votes.{export_format}", export_format)

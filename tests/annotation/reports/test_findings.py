@@ -9,17 +9,17 @@ import pytest
 
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import AgreementReport, Results
-from annotation.reports.figures import draw
+from annotation.reports.bundle.study_files import from_files, to_files
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN
+from annotation.reports.figures.draw import draw
 from annotation.reports.findings.image_noise import FewerImages
 from annotation.reports.findings.voters import longest_run
-from annotation.reports.gathering import gather
-from annotation.reports.html import figures_of
-from annotation.reports.making import fingerprint
-from annotation.reports.numbers import percent
+from annotation.reports.formats.html import figures_of
 from annotation.reports.report import build_report
-from annotation.reports.sections import sections
-from annotation.reports.study_data import LEFT, RIGHT, TIE, UNKNOWN
-from annotation.reports.study_files import from_files, to_files
+from annotation.reports.report_jobs.report_cache import fingerprint
+from annotation.reports.sections.contents import sections
+from annotation.reports.sections.numbers import percent
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from tests.annotation.reports.studies import Plan, crossed, embed, make_study

@@ -13,13 +13,13 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.figure_captions import FIGURES
-from annotation.reports.figures import draw
-from annotation.reports.gathering import gather
-from annotation.reports.latex import escape
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.data.gathering import gather
+from annotation.reports.figures.captions import FIGURES
+from annotation.reports.figures.draw import draw
+from annotation.reports.figures.svg import as_file
+from annotation.reports.formats.latex import escape
+from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
-from annotation.reports.svg import as_file
 from scoring.models import SetScore
 from tests.annotation.reports.studies import Plan, crossed, make_study
 

@@ -5,12 +5,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import Annotator, Vote
-from annotation.reports import similarities
-from annotation.reports.conduct import counts
-from annotation.reports.gathering import gather
-from annotation.reports.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
+from annotation.reports.data import similarities
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
+from annotation.reports.findings.study_facts import counts
 from annotation.voting.withdrawal import withdraw
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.models import SetScore
 from tests.annotation.reports.studies import Plan, embed, make_study
 

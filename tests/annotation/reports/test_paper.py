@@ -11,10 +11,10 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation.models import Study
-from annotation.reports.document import as_document
-from annotation.reports.gathering import gather
-from annotation.reports.html import figures_of
-from annotation.reports.paper import bibliography
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.document import as_document
+from annotation.reports.formats.html import figures_of
+from annotation.reports.formats.paper import bibliography
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from tests.annotation.reports.studies import crossed, make_study

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 
 from annotation.models import ManifestVersion, Study, Vote
-from annotation.reports.gathering import gather
-from annotation.reports.preregistration import preregistration
+from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
+from annotation.reports.sections.preregistration import preregistration
 from annotation.studies.manifest import Manifest
 from tests.annotation.reports.studies import crossed, make_study
 

@@ -21,7 +21,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
-from generation.wording import counted
+from jobs.wording import counted
 from tests.annotation.reports import recount
 from tests.annotation.reports.recount import Comparison, Recount
 

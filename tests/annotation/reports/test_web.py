@@ -12,10 +12,10 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.reports.bundle import replay
-from annotation.reports.downloads import DOWNLOADS
-from annotation.reports.figure_captions import FIGURES
+from annotation.reports.bundle.replay import replay
+from annotation.reports.figures.captions import FIGURES
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import DOWNLOADS
 from scoring.models import SetScore
 from tests.annotation.reports.studies import Plan, crossed, make_study
 

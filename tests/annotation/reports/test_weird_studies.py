@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from annotation.reports.document import to_json
-from annotation.reports.gathering import gather
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
-from annotation.reports.sections import sections
+from annotation.reports.sections.contents import sections
 from tests.annotation.reports.studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from annotation.models import ManifestVersion, Study
-from annotation.reports.archive import canonical_json
-from annotation.reports.gathering import gather
-from annotation.reports.rendering import FORMATS, render
+from annotation.reports.bundle.archive import canonical_json
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from tests.factories import make_study

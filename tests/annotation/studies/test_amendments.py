@@ -6,14 +6,14 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Comparison, Study
-from annotation.studies import amendments
-from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import create_study
+from annotation.studies.lifecycle import amendments
+from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.transitions import create_study
 from annotation.studies.manifest import Manifest, document, sha256
-from annotation.studies.upkeep import keep_up
 from generation.models import DiffusionModel
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.factories import make_manifest, make_study
 
 pytestmark = pytest.mark.django_db

@@ -13,8 +13,8 @@ from django.core.management.base import CommandError
 
 from annotation.management.commands import run_study
 from annotation.models import Study
-from annotation.studies.lifecycle import create_study, launch
-from annotation.studies.study_file import write_study_file
+from annotation.studies.lifecycle.transitions import create_study, launch
+from annotation.studies.study_file.reading import write_study_file
 from generation.models import GenerationJob
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study

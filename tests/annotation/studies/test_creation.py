@@ -12,14 +12,14 @@ from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies import comparisons
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import create_study
+from annotation.studies.imports.score_import import import_scores
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.transitions import create_study
 from annotation.studies.manifest import sha256
-from annotation.studies.score_import import import_scores
-from annotation.studies.upkeep import keep_up
-from annotation.voting import slices
-from annotation.voting.vote_import import import_votes
+from annotation.voting.imports.vote_import import import_votes
+from annotation.voting.storage import slices
 from generation.models import DiffusionModel, ImageSet
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.factories import make_manifest, make_study
 
 pytestmark = pytest.mark.django_db

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from annotation.studies.image_names import unknown_names
-from generation.image_layouts import Layout, PromptFiles
+from annotation.studies.imports.image_names import unknown_names
+from generation.imports.layouts import Layout, PromptFiles
 from generation.models import ImageSet
 from tests.factories import make_study
-from tests.generation.material import picture
+from tests.generation.planned_sets import picture
 
 pytestmark = pytest.mark.django_db
 

@@ -11,8 +11,7 @@ from django.core.management import call_command
 
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.current import current_manifest
-from annotation.studies.image_warnings import image_warnings
-from annotation.studies.lifecycle import (
+from annotation.studies.lifecycle.transitions import (
     advance,
     close,
     create_study,
@@ -22,13 +21,14 @@ from annotation.studies.lifecycle import (
     pause,
     retry_failed,
 )
+from annotation.studies.validation.image_warnings import image_warnings
 from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import import_sets, make_manifest, make_study, put_in_state
-from tests.generation.material import picture
+from tests.generation.planned_sets import picture
 
 pytestmark = pytest.mark.django_db
 State = Study.State

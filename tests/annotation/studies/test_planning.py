@@ -12,12 +12,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from scipy.stats import beta, binom
 
-from annotation.reports.plan_figure import plan_figure
-from annotation.reports.plan_rendering import as_planned, to_text
-from annotation.studies.plan_question import Design, Question, ask, design_of
-from annotation.studies.planning import Curve, plan_study
-from annotation.studies.study_design import design_of_study
-from generation.refusals import Refused
+from annotation.reports.plan.figure import plan_figure
+from annotation.reports.plan.rendering import as_planned, to_text
+from annotation.studies.planning.design import design_of_study
+from annotation.studies.planning.question import Design, Question, ask, design_of
+from annotation.studies.planning.sample_size import Curve, plan_study
+from jobs.refusals import Refused
 from tests.factories import import_sets, make_manifest, make_study
 
 

@@ -9,13 +9,13 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.gathering import is_sealed
+from annotation.reports.data.gathering import is_sealed
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import close
-from annotation.studies.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
-from annotation.studies.upkeep import keep_up
-from annotation.voting.opening import Closure, closure
-from generation.refusals import Refused
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
+from annotation.studies.lifecycle.transitions import close
+from annotation.voting.availability import Closure, closure
+from jobs.refusals import Refused
 from scoring.statistics.screening import rise_probability
 from tests.factories import make_researcher, make_study
 

@@ -11,13 +11,13 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.studies import same_prompts
-from annotation.studies.amendments import amend
-from annotation.studies.creation import create_study
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import launch
-from annotation.studies.study_file import StudyFileFault, parse, warnings_in, write_study_file
-from generation.refusals import Refused
+from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.transitions import launch
+from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in, write_study_file
+from annotation.studies.validation import same_prompts
+from jobs.refusals import Refused
 from tests.factories import make_manifest
 
 FILE = """

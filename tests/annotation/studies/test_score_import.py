@@ -7,8 +7,8 @@ import pytest
 from django.core.management import call_command
 
 from annotation.models import Study
-from annotation.studies.score_import import ScoreImport, import_scores
-from generation.refusals import Refused
+from annotation.studies.imports.score_import import ScoreImport, import_scores
+from jobs.refusals import Refused
 from scoring.models import SetScore
 from tests.factories import make_study
 

@@ -6,8 +6,8 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.reports.exploring import explore
-from annotation.reports.gathering import metrics_of
+from annotation.reports.data.gathering import metrics_of
+from annotation.reports.explorer.listing import explore
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker

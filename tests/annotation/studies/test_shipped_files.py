@@ -9,9 +9,9 @@ import pytest
 from django.conf import settings
 
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file import StudyFileFault, read_study_file
-from annotation.studies.study_tables import file_keys
-from annotation.studies.toml_text import toml_text
+from annotation.studies.study_file.reading import StudyFileFault, read_study_file
+from annotation.studies.study_file.tables import file_keys
+from annotation.studies.study_file.writing import toml_text
 
 DOCS = Path(settings.BASE_DIR) / "docs"
 SHIPPED = sorted((DOCS / "studies").glob("*.toml"))

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.studies.doubts import doubts
 from annotation.studies.manifest import Manifest, document, sha256
-from annotation.studies.seeds import draw_seeds
-from annotation.studies.study_file import StudyFileFault, parse, read_study_file, write_study_file
-from annotation.studies.study_tables import file_keys
-from generation.refusals import Refused
+from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file, write_study_file
+from annotation.studies.study_file.seeds import draw_seeds
+from annotation.studies.study_file.tables import file_keys
+from annotation.studies.validation.warnings import doubts
+from jobs.refusals import Refused
 from tests.factories import make_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"

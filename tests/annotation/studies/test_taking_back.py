@@ -11,15 +11,15 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
-from annotation.reports.making import make_report
+from annotation.reports.report_jobs.report_cache import make_report
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import advance, close
-from annotation.studies.taking_back import take_back
-from annotation.voting import imported_rows, vote_import
+from annotation.studies.imports.taking_back import take_back
+from annotation.studies.lifecycle.transitions import advance, close
 from annotation.voting.assignment import next_assignment
-from annotation.voting.vote_import import import_votes
+from annotation.voting.imports import imported_rows, vote_import
+from annotation.voting.imports.vote_import import import_votes
 from generation.models import GeneratedImage, ImageSet, Prompt
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from scoring.models import SetScore
 from tests.annotation.voting.studies import assert_invariants
 from tests.factories import import_sets, make_study
@@ -126,7 +126,7 @@ def killed(external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
     with monkeypatch.context() as patch:
         patch.setattr(vote_import, "store", store_once)
-        patch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+        patch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
         patch.setattr(vote_import, "SMALL_ROWS", 1)
         with pytest.raises(KeyboardInterrupt):
             typed("import_votes", "study", path)
@@ -161,7 +161,7 @@ def test_what_fails_half_way_is_removed_again(tmp_path: Path, monkeypatch: pytes
     study = make_study(state="open", annotation={"overlap": 1})
     before = counters(study)
     # People took the last slot after the file was checked.
-    monkeypatch.setattr("annotation.voting.slices.FIRST_SIZE", 1)
+    monkeypatch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
     monkeypatch.setattr(vote_import, "SMALL_ROWS", 1)
     monkeypatch.setattr(vote_import, "_new_votes", lambda study, path, votes: list(votes))
     with pytest.raises(CommandError, match="line 4: this prompt has all the votes"):
@@ -313,7 +313,7 @@ def test_a_deletion_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) ->
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("annotation.studies.deletion._remove_row", stop)
+        patch.setattr("annotation.studies.lifecycle.deletion._remove_row", stop)
         with pytest.raises(KeyboardInterrupt):
             typed("delete_study", "study", "--yes")
     study.refresh_from_db()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.studies import seeds, toml_lines, toml_text
-from annotation.studies.seeds import draw_seeds
-from annotation.studies.toml_lines import key_lines
+from annotation.studies.study_file import lines, seeds, writing
+from annotation.studies.study_file.lines import key_lines
+from annotation.studies.study_file.seeds import draw_seeds
 
 DOCUMENT = '''# a comment with [brackets] and = signs
 a = 1 # another
@@ -78,7 +78,7 @@ tables = st.dictionaries(names, st.one_of(scalars, st.lists(scalars, max_size=3)
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(names, st.one_of(scalars, st.lists(scalars, max_size=3), tables), max_size=5))
 def test_what_is_written_is_read_back_and_found(document: dict[str, Any]) -> None:
-    text = toml_text.toml_text(document)
+    text = writing.toml_text(document)
     read = tomllib.loads(text)
     assert read == {key: value for key, value in document.items() if value != {}}
     assert set(key_lines(text)) == paths(read) - {()}
@@ -86,7 +86,7 @@ def test_what_is_written_is_read_back_and_found(document: dict[str, Any]) -> Non
 
 def test_what_is_not_set_is_left_out() -> None:
     moment = datetime(2026, 12, 1, 9, tzinfo=UTC)
-    assert toml_text.toml_text({"a": None, "b": [{"c": None, "d": moment}]}) == (
+    assert writing.toml_text({"a": None, "b": [{"c": None, "d": moment}]}) == (
         "b = [\n  {d = 2026-12-01T09:00:00+00:00},\n]\n"
     )
 
@@ -99,7 +99,7 @@ def test_seeds_are_the_same_everywhere_and_all_different() -> None:
     assert draw_seeds(2, 5) != draw_seeds(1, 5)
 
 
-@pytest.mark.parametrize("module", [seeds, toml_lines, toml_text], ids=lambda module: module.__name__)
+@pytest.mark.parametrize("module", [seeds, lines, writing], ids=lambda module: module.__name__)
 def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
     outcome = doctest.testmod(module)
     assert (outcome.failed, outcome.attempted > 0) == (0, True)

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from annotation.studies.study_file import StudyFault, StudyFileFault, parse
-from annotation.studies.toml_text import toml_text
+from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
+from annotation.studies.study_file.writing import toml_text
 from annotation.voting.rules import MOST_CHANCE
 
 File = dict[str, Any]

@@ -13,13 +13,13 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Study
-from annotation.studies.lifecycle import advance, create_study, launch
-from annotation.studies.progress import progress
-from annotation.studies.workers import missing_worker, waits_for
+from annotation.studies.lifecycle.progress import progress
+from annotation.studies.lifecycle.transitions import advance, create_study, launch
+from annotation.studies.lifecycle.workers import missing_worker, waits_for
 from config.celery import SignOfLife
-from generation import jobs
 from generation.models import GenerationJob, WorkerSign
 from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
+from jobs import claims
 from tests.annotation.studies.test_commands import typed
 from tests.factories import import_sets, make_manifest, make_study
 
@@ -53,12 +53,12 @@ def test_one_row_for_each_process_and_none_for_those_long_gone() -> None:
 
 
 def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jobs, "_send", lambda job, link: None)
+    monkeypatch.setattr(claims, "_send", lambda job, link: None)
     busy, waiting = planned("busy"), planned("waiting")
     first = GenerationJob.objects.earliest("pk")
     now = timezone.now()
     assert waits_for(progress(waiting), now) == NONE
-    assert jobs.claim(GenerationJob, first.pk, worker="gpu", now=now)
+    assert claims.claim(GenerationJob, first.pk, worker="gpu", now=now)
     assert waits_for(progress(busy), now) == ""
     # Its job's heartbeat shows that it runs, also where its own sign is late.
     leave_sign(name="control@here", now=now)

@@ -10,11 +10,12 @@ from django.utils import timezone
 from PIL import Image
 
 from annotation import tasks
-from annotation.studies import work
-from generation import jobs
+from annotation.studies.lifecycle import pipeline_jobs
 from generation.image_sets import record_image
-from generation.models import GenerationJob, LeasedJob
-from generation.refusals import Refused
+from generation.models import GenerationJob
+from jobs import claims
+from jobs.models import LeasedJob
+from jobs.refusals import Refused
 from scoring.models import ScoringJob
 from tests.factories import score
 
@@ -29,7 +30,7 @@ class FakeWorker:
     makes_plain_images: bool = False
 
     def enqueue(self, sent: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
-        """What jobs.enqueue does, but the messages come here."""
+        """What claims.enqueue does, but the messages come here."""
         for job in sent:
             self.messages.append((job.task_name, job.pk, link))
             type(job)._default_manager.filter(pk=job.pk).update(enqueued_at=timezone.now())
@@ -49,9 +50,9 @@ class FakeWorker:
     def do(self, name: str, job_id: int) -> None:
         """One job, claimed and settled as the real worker does it."""
         if name == GenerationJob.task_name:
-            jobs.work(GenerationJob, job_id, self._make)
+            claims.work(GenerationJob, job_id, self._make)
         else:
-            jobs.work(ScoringJob, job_id, self._score)
+            claims.work(ScoringJob, job_id, self._score)
 
     def _make(self, job: GenerationJob, lease: Any) -> None:
         self._break(job)
@@ -75,7 +76,9 @@ class FakeWorker:
 def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """Stands where messages are sent, at once: tests run inside a transaction, whose end never comes."""
     fake = FakeWorker()
-    monkeypatch.setattr(jobs, "enqueue", fake.enqueue)
-    monkeypatch.setattr(work, "prod", lambda study: tasks.advance_study(study.pk))
-    monkeypatch.setattr("generation.renditions.make", lambda image: None)  # most of the time, and not the point here
+    monkeypatch.setattr(claims, "enqueue", fake.enqueue)
+    monkeypatch.setattr(pipeline_jobs, "prod", lambda study: tasks.advance_study(study.pk))
+    monkeypatch.setattr(
+        "generation.pictures.renditions.make", lambda image: None
+    )  # most of the time, and not the point here
     return fake

@@ -12,7 +12,7 @@ from annotation.voting.assignment import Next, NextKind, expire_leases, next_ass
 from annotation.voting.casting import Ballot, cast_vote
 from annotation.voting.rules import VotingRules
 from annotation.voting.search import Progress, progress_of
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -8,6 +8,7 @@ from django.db import IntegrityError, transaction
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import Arrival, by_resume_code, by_token, invite, join, read_instructions
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
+from annotation.voting.availability import Closure
 from annotation.voting.casting import (
     Ballot,
     BallotInvalid,
@@ -18,9 +19,8 @@ from annotation.voting.casting import (
     undo_vote,
     vote_and_next,
 )
-from annotation.voting.opening import Closure
 from annotation.voting.rules import VotingRules
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -20,10 +20,10 @@ from django.utils import timezone
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import join
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
+from annotation.voting.availability import Closure
 from annotation.voting.casting import Ballot, CastState, cast_vote, found_by_id, vote_and_next
-from annotation.voting.opening import Closure
 from annotation.voting.rules import Allocation, VotingRules
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import RULES, assert_invariants, make_annotators, make_study
 
 Result = TypeVar("Result")

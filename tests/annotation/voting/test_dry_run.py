@@ -10,8 +10,8 @@ from annotation.models import Annotator, Comparison
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import next_assignment
 from annotation.voting.casting import Ballot, cast_vote
-from annotation.voting.dry_run import Collecting, dry_run
 from annotation.voting.rules import Allocation
+from annotation.voting.simulation.dry_run import Collecting, dry_run
 from annotation.voting.stopping import is_decided
 from tests.factories import make_study
 

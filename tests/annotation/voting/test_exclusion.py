@@ -9,12 +9,12 @@ import pytest
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import Next, next_assignment
+from annotation.voting.availability import Closure
 from annotation.voting.casting import Ballot, cast_vote, found_by_id, last_vote, undo_vote, vote_and_next
-from annotation.voting.exclusion import review_all
-from annotation.voting.opening import Closure
+from annotation.voting.quality.exclusion import review_all
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.withdrawal import withdraw
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

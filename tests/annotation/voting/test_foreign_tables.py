@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.voting.vote_file import StudyWords, VoteFileFault, read_votes
-from generation.formulas import marked, unmarked
-from generation.refusals import Refused
+from annotation.voting.imports.vote_file import StudyWords, VoteFileFault, read_votes
+from generation.tables.formulas import marked, unmarked
+from jobs.refusals import Refused
 
 WORDS = StudyWords("study", {"prompt 1": 1, "=1": 2}, {"Alpha": "a", "Beta": "b"}, are_ties_allowed=True)
 EXPORT = (

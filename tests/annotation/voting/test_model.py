@@ -22,8 +22,8 @@ from hypothesis.stateful import (
 )
 
 from annotation.models import Annotator, Assignment, Comparison, ImageReport, Study, Vote
-from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.amendments import amend
 from annotation.voting import slots
 from annotation.voting.annotators import free_leases, invite, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
@@ -33,8 +33,8 @@ from annotation.voting.room import NoRoomLeft
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
-from generation.refusals import Refused
-from tests.annotation.voting.ledger import Ledger
+from jobs.refusals import Refused
+from tests.annotation.voting.acknowledged import Ledger
 from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

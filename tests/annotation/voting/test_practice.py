@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.models import Assignment, Vote
-from annotation.voting.known_order import mixed, replaced_of, seeded_pair
-from annotation.voting.practice import answer_practice, practice, practice_count
+from annotation.voting.checks.known_order import mixed, replaced_of, seeded_pair
+from annotation.voting.checks.practice import answer_practice, practice, practice_count
 from generation.models import GeneratedImage
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, make_annotators, make_study
 
 

@@ -8,7 +8,7 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from annotation.models import Annotator, Assignment, Comparison, Vote
-from annotation.voting.prepared import Insert, Select, Update, given
+from annotation.voting.storage.prepared import Insert, Select, Update, given
 from tests.annotation.voting.studies import NOON, after, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

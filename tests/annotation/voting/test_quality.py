@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.voting.quality import Conduct, broken_rules, is_clear, longest_run_of, thresholds
+from annotation.voting.quality.broken_rules import Conduct, broken_rules, is_clear, longest_run_of, thresholds
 from annotation.voting.rules import QualityRule, QualityRules
 
 EVERY = QualityRules(

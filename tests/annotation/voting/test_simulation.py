@@ -11,11 +11,11 @@ from PIL import Image
 
 from annotation.models import Annotator, Study, Vote
 from annotation.studies.current import current_manifest
-from annotation.voting.perception import Eye, spread, typical
-from annotation.voting.simulation import Crowd, simulate
+from annotation.voting.simulation.perception import Eye, spread, typical
+from annotation.voting.simulation.simulated_votes import Crowd, simulate
 from generation.image_sets import record_image
 from generation.models import GeneratedImage
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, assert_invariants, make_study
 
 LOUD, QUIET = 90, 5

@@ -8,10 +8,10 @@ import pytest
 from django.db import connection, transaction
 
 from annotation.models import Annotator, Study
-from annotation.voting import turns
-from annotation.voting.slices import FIRST_SIZE, in_slices
+from annotation.voting.storage import sqlite_queue
+from annotation.voting.storage.slices import FIRST_SIZE, in_slices
 from tests.annotation.voting.studies import make_study
-from tests.annotation.voting.test_turns import add, in_a_thread_of_its_own
+from tests.annotation.voting.test_sqlite_queue import add, in_a_thread_of_its_own
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
@@ -38,7 +38,7 @@ def test_a_vote_that_comes_during_a_slice_is_stored_before_the_next(study: Study
         assert connection.in_atomic_block
         if rows[0] == 0:
             other.start()
-            while connection.vendor == "sqlite" and not turns._LINE._waiting:
+            while connection.vendor == "sqlite" and not sqlite_queue._LINE._waiting:
                 time.sleep(0.001)
         else:
             if connection.vendor == "postgresql":  # there it waits for nobody, and may still be at work

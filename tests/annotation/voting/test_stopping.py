@@ -11,9 +11,9 @@ import pytest
 from django.db import IntegrityError, transaction
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
-from annotation.studies.amendments import amend
 from annotation.studies.current import current_manifest
-from annotation.studies.upkeep import keep_up
+from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.periodic import keep_up
 from annotation.voting import slots
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote

@@ -9,12 +9,12 @@ from django.core.management.base import CommandError
 from pytest_django import DjangoAssertNumQueries
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.voting import slices
 from annotation.voting.assignment import next_assignment
+from annotation.voting.imports.vote_file import VoteFileFault
+from annotation.voting.imports.vote_import import VoteImport, import_votes
 from annotation.voting.rules import VotingRules
-from annotation.voting.vote_file import VoteFileFault
-from annotation.voting.vote_import import VoteImport, import_votes
-from generation.refusals import Refused
+from annotation.voting.storage import slices
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -12,8 +12,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.export_formats import FORMATS
-from annotation.reports.gathering import gather
+from annotation.reports.data.gathering import gather
+from annotation.reports.exports.writers import FORMATS
 from annotation.studies.current import current_manifest
 from tests.annotation.voting.studies import NOON, assert_invariants
 from tests.factories import make_study

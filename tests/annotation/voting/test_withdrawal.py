@@ -9,13 +9,13 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Annotator, Answer, Assignment, Study, Vote
-from annotation.voting import frame
+from annotation.voting import onboarding
 from annotation.voting.annotators import Arrival, by_external_id, free_leases, join
 from annotation.voting.assignment import expire_leases, next_assignment
 from annotation.voting.casting import Ballot, cast_vote
-from annotation.voting.practice import answer_practice, practice
+from annotation.voting.checks.practice import answer_practice, practice
 from annotation.voting.withdrawal import withdraw
-from generation.refusals import Refused
+from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 from tests.annotation.voting.test_concurrency import at_once
 
@@ -31,8 +31,8 @@ def vote(annotator: Annotator) -> None:
 def given(study: Study) -> Annotator:
     """An annotator of whom there is everything that can be: votes, a lease, practice, answers, consent."""
     annotator = join(study=study, rules=RULES, now=NOON, arrival=Arrival("p1", {"SESSION_ID": "s1"}))
-    frame.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
-    frame.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
+    onboarding.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
+    onboarding.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
     answer_practice(assignment=practice(annotator=annotator, number=0, now=NOON), choice="left", now=NOON)
     vote(annotator)
     vote(annotator)

@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite, join
-from annotation.web import joining
-from annotation.web.markdown import render
-from annotation.web.visiting import Place, place
+from annotation.web.annotator import joining
+from annotation.web.annotator.markdown import render
+from annotation.web.annotator.next_page import Place, place
 from tests.factories import give_vote, make_manifest, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db
@@ -216,7 +216,7 @@ def test_a_fault_of_ours_is_said_in_words(
     def broken(*args: object, **kwargs: object) -> None:
         raise RuntimeError("a fault")
 
-    monkeypatch.setattr("annotation.web.annotator.markdown.render", broken)
+    monkeypatch.setattr("annotation.web.annotator.pages.markdown.render", broken)
     client.raise_request_exception = False
     answer = client.get(f"/a/{annotator.token}/")
     assert answer.status_code == 500

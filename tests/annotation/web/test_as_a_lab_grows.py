@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from annotation.admin.annotators import AnnotatorAdmin
 from annotation.models import Annotator, Assignment, Study
-from annotation.studies.progress import progress
+from annotation.studies.lifecycle.progress import progress
 from annotation.voting.slots import recount
 from tests.factories import make_study
 

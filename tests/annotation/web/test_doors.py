@@ -20,7 +20,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.web import urls
-from annotation.web.staff import CHANGE, DOORS, LOOK
+from annotation.web.access.staff import CHANGE, DOORS, LOOK
 from tests.annotation.reports.studies import crossed
 from tests.annotation.reports.studies import make_study as make_voted_study
 from tests.factories import make_researcher, make_study
@@ -123,7 +123,7 @@ def unpacked(body: bytes) -> str:
 def test_every_address_is_in_the_table_or_for_everybody() -> None:
     found = {pattern.name: route for route, pattern in patterns(urls.urlpatterns)}
     staff = {name for name, route in found.items() if not route.startswith(EVERYBODY[1:]) and route}
-    assert staff == set(DOORS), "a new address for staff gets a line in annotation.web.staff.DOORS"
+    assert staff == set(DOORS), "a new address for staff gets a line in annotation.web.access.staff.DOORS"
     roots = {str(one.pattern) for one in get_resolver().url_patterns if isinstance(one, URLResolver)}
     assert roots == {"admin/", "accounts/", "accounts/2fa/", ""}, "a new part of the site is walked here, too"
 

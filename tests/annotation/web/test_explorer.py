@@ -8,13 +8,13 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.web.comparison_view import votes_bar
-from annotation.web.explorer import A_PAGE
+from annotation.web.researcher.comparison_view import votes_bar
+from annotation.web.researcher.explorer import A_PAGE
 from generation.models import GeneratedImage
 from scoring.models import SetScore
 from tests.annotation.reports.studies import crossed, make_study
 from tests.annotation.reports.test_explorer import row
-from tests.annotation.web.scenes import draw_study
+from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import score_all
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from annotation.web import page_words
+from annotation.web.annotator import page_strings
 
 CATALOGUE = Path(settings.LOCALE_PATHS[0]) / "de" / "LC_MESSAGES"
 TEMPLATES = Path(settings.BASE_DIR) / "templates"
@@ -45,7 +45,7 @@ def test_every_sentence_of_the_script_is_translated(written: dict[str, str]) -> 
             [one for value in words.values() for one in sentences(value)] if isinstance(words, dict) else [str(words)]
         )
 
-    said = [*sentences(page_words.page_words()), *page_words.DEFAULT_TEXTS]
+    said = [*sentences(page_strings.page_words()), *page_strings.DEFAULT_TEXTS]
     assert [sentence for sentence in said if not written.get(sentence)] == []
 
 

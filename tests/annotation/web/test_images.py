@@ -9,9 +9,9 @@ from django.test import Client, override_settings
 from PIL import Image
 
 from annotation.models import Annotator
-from annotation.web.images import addresses
+from annotation.web.annotator.images import addresses
 from generation.models import GeneratedImage
-from tests.annotation.web.scenes import Scene, draw_study
+from tests.annotation.web.drawn_studies import Scene, draw_study
 
 pytestmark = pytest.mark.django_db
 

@@ -13,8 +13,8 @@ from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
-from annotation.web import joining
-from tests.annotation.web.test_frame import FRAME, PLATFORM, TEXTS, Visitor
+from annotation.web.annotator import joining
+from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS, Visitor
 from tests.factories import give_vote, make_study
 
 pytestmark = pytest.mark.django_db

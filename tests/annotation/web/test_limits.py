@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from annotation import checks
 from annotation.models import Annotator, CacheEntry
-from annotation.web import tries, visitors
+from annotation.web.access import rate_limit, visitors
 from config.settings import _trusted_proxies
 from tests.factories import make_study
 
@@ -124,7 +124,7 @@ def test_no_count_is_lost_when_many_try_at_once() -> None:
     allowed: list[bool] = []
 
     def try_often() -> None:
-        allowed.extend(tries.is_allowed(request, action="test", most=17, seconds=600) for _ in range(5))
+        allowed.extend(rate_limit.is_allowed(request, action="test", most=17, seconds=600) for _ in range(5))
         connections.close_all()
 
     threads = [threading.Thread(target=try_often) for _ in range(6)]
@@ -141,7 +141,7 @@ def test_counters_out_of_reach_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, 
         raise error
 
     monkeypatch.setattr(cache, "incr", fail)
-    assert tries.is_allowed(RequestFactory().get("/"), action="test", most=0, seconds=600)
+    assert rate_limit.is_allowed(RequestFactory().get("/"), action="test", most=0, seconds=600)
 
 
 @pytest.mark.django_db

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from annotation.models import Annotator, Assignment, Comparison, ImageReport, Study
-from annotation.reports.gathering import gather
+from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite

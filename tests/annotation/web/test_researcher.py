@@ -10,13 +10,13 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Study
-from annotation.reports.gathering import gather
-from annotation.reports.rendering import render
+from annotation.reports.data.gathering import gather
+from annotation.reports.formats.render import render
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle import close
-from annotation.studies.progress import progress
-from annotation.studies.study_file import parse
+from annotation.studies.lifecycle.progress import progress
+from annotation.studies.lifecycle.transitions import close
+from annotation.studies.study_file.reading import parse
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from tests.factories import give_vote, make_researcher, make_study

@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from generation.wording import counted
+from jobs.wording import counted
 from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import votes_of_rows

@@ -1,0 +1,228 @@
+"""The replay bundle: one archive that holds everything a report is made from, and the report made again from it."""
+
+import hashlib
+import json
+import platform
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from annotation.models import ManifestVersion, ReplayBundle, Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.bundle.archive import (
+    INDEX,
+    Archive,
+    Contents,
+    Entries,
+    canonical_json,
+    open_archive,
+    write_archive,
+)
+from annotation.reports.bundle.embedding_files import Rescored, embedding_files, encoders_of, rescored
+from annotation.reports.bundle.study_files import from_files, to_files
+from annotation.reports.bundle.validation import validate
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import ManifestRow, StudyData
+from annotation.reports.formats.document import as_document
+from annotation.reports.progress import Progress, silent
+from annotation.reports.report import build_report
+from annotation.reports.report_jobs.report_cache import GATHERING
+from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
+from jobs.refusals import Refused
+
+KIND, VERSION = "semblance replay bundle", 1
+SOFTWARE = "software.json"
+_PACKAGES = ("semblance", "numpy", "scipy", "statsmodels", "pyarrow", "django")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle that was written: the SHA-256 of its index, how many votes and members it holds, and the SHA-256 of the
+    index of the bundle that it replaces, empty where it is the first."""
+
+    sha256: str
+    votes: int
+    members: int
+    replaces: str
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A bundle that was read and is whole: its data, the index's SHA-256, its members, and scores computed again.
+
+    replaces: the SHA-256 of the index of the bundle that it replaces, empty where it is the first. rescored: by metric;
+    empty where the bundle holds no embeddings of the reported metric.
+    """
+
+    data: StudyData
+    sha256: str
+    member_count: int
+    replaces: str
+    rescored: dict[str, Rescored]
+
+
+def write_bundle(
+    study: Study, path: Path, *, metric: str = "", replaces: Path | None = None, progress: Progress = silent
+) -> Bundle:
+    """Write the study's bundle to `path`: the same study gives the same bytes.
+
+    It names the bundle before it by its hash, where that held something else (before a withdrawal, say): the one that
+    was made here last, or `replaces`, a file made elsewhere.
+    Raises Refused while the study is sealed, and for a `replaces` that is no bundle of this study.
+    """
+    progress(0.0, GATHERING)
+    data = gather(study, manifest=current_manifest(study), metric=metric)
+    if data.is_sealed:
+        raise Refused(f"{study} is sealed until it closes: a bundle holds scores and winners.")
+    made = study.replay_bundles.filter(metric=data.metric).last()
+    known = ReplayBundle(study=study, metric=data.metric)
+
+    def about(entries: Entries) -> dict[str, Any]:
+        known.contents_sha256 = hashlib.sha256(canonical_json(entries)).hexdigest()
+        known.replaces = _hash_of(replaces, study.slug) if replaces else _former(made, known.contents_sha256)
+        return {
+            "kind": KIND,
+            "version": VERSION,
+            "study": study.slug,
+            "metric": data.metric,
+            "manifest_in_force": _in_force(study),
+            "replaces": known.replaces or None,
+            "tombstones": [as_document(row) for row in data.tombstones],
+        }
+
+    members = list(_members(study, data))
+    known.sha256 = write_archive(path, _told(members, progress), about=about)
+    if not study.replay_bundles.filter(sha256=known.sha256).exists():
+        known.save()
+    return Bundle(known.sha256, len(data.votes), len(members), known.replaces)
+
+
+def replay(path: Path) -> Replay:
+    """The data of a bundle, without a database. Raises Refused for a file that is damaged, was changed (naming every
+    member that was), or is of another version."""
+    with open_archive(path) as archive:
+        _refuse_changed(archive)
+        try:
+            data = _data(archive)
+            validate(data)
+            again = _rescored(archive, data)
+        except Refused:
+            raise
+        except Exception as error:  # a foreign file: its hashes may be computed anew, and anything may stand in it
+            raise Refused(f"{path} does not hold what this version of the program reads: {_reason(error)}.") from error
+        return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again)
+
+
+def replayed_report(found: Replay, path: Path) -> AgreementReport:
+    """The report of a bundle. Raises Refused if it cannot be computed: that is the file's fault, not a formula's."""
+    try:
+        return build_report(found.data)
+    except Exception as error:  # numbers that are each possible may contradict each other in ways that nobody listed
+        raise Refused(f"{path} holds data that no report can be made from: {_reason(error)}.") from error
+
+
+def _reason(error: Exception) -> str:
+    named = f"{error} is missing" if isinstance(error, KeyError) else str(error)
+    return (named.strip() or type(error).__name__).splitlines()[0][:200]
+
+
+# --- writing ------------------------------------------------------------------------------------
+def _told(members: Sequence[tuple[str, Contents]], progress: Progress) -> Iterator[tuple[str, Contents]]:
+    for done, member in enumerate(members):
+        progress(done / len(members), f"writing {member[0]}"[:100])
+        yield member
+
+
+def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
+    for row in _versions(study):
+        yield _manifest_name(row.number), canonical_json(row.document)
+    yield from to_files(data).items()
+    encoders = encoders_of(study)
+    for number, encoder in enumerate(encoders, start=1):
+        yield from embedding_files(study, encoder, f"embeddings/{number}")
+    described = [
+        {"files": f"embeddings/{number}", "identity": row.identity, "fingerprint": row.fingerprint}
+        | {"provenance": row.provenance}
+        for number, row in enumerate(encoders, start=1)
+    ]
+    yield SOFTWARE, canonical_json({**_software(), "encoders": described})
+
+
+def _versions(study: Study) -> list[ManifestVersion]:
+    return list(study.manifest_versions.order_by("number"))
+
+
+def _in_force(study: Study) -> int:
+    return study.manifest_versions.filter(sha256=study.manifest_sha256).latest("number").number
+
+
+def _manifest_name(number: int) -> str:
+    return f"manifests/{number}.json"
+
+
+def _former(made: ReplayBundle | None, contents_sha256: str) -> str:
+    """What the bundle that was made last is to a new one: the same once more, or its predecessor."""
+    if made is None:
+        return ""
+    return made.replaces if made.contents_sha256 == contents_sha256 else made.sha256
+
+
+def _hash_of(path: Path, slug: str) -> str:
+    with open_archive(path) as archive:
+        if archive.index.get("study") != slug:
+            raise Refused(f"{path} is no bundle of {slug}: it cannot be replaced by one.")
+        return archive.sha256
+
+
+def _software() -> dict[str, Any]:
+    return {"python": platform.python_version(), "packages": {name: _version(name) for name in _PACKAGES}}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed as a package"
+
+
+# --- reading ------------------------------------------------------------------------------------
+def _refuse_changed(archive: Archive) -> None:
+    if archive.index.get("kind") != KIND:
+        raise Refused(f"{archive.path} is no replay bundle: its {INDEX} says so nowhere.")
+    if archive.index.get("version") != VERSION:
+        raise Refused(f"{archive.path} has version {archive.index.get('version')}; this program reads {VERSION}.")
+    if faults := archive.faults():
+        raise Refused(
+            f"{archive.path} is not as it was made, so no report is made from it: {'; '.join(faults)} "
+            f"({len(archive.names)} members looked at)."
+        )
+
+
+def _data(archive: Archive) -> StudyData:
+    raw = archive.read(_manifest_name(archive.index["manifest_in_force"]))
+    data = from_files(archive.read, Manifest.model_validate_json(raw))
+    _refuse_other_manifests(archive, data.manifest_versions)
+    return data
+
+
+def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...]) -> None:
+    """A manifest's canonical bytes are what its hash is of: whoever changed both lists is found out here."""
+    listed: dict[str, dict[str, str]] = archive.index["members"]
+    for row in versions:
+        if listed[_manifest_name(row.number)]["sha256"] != row.sha256:
+            raise Refused(
+                f"{archive.path}: version {row.number} of the manifest is not the one with hash {row.sha256}."
+            )
+
+
+def _rescored(archive: Archive, data: StudyData) -> dict[str, Rescored]:
+    encoders = json.loads(archive.read(SOFTWARE))["encoders"]
+    files = {f"scs/{row['identity']}": row["files"] for row in encoders}
+    if data.metric not in files:
+        return {}
+    stem = files[data.metric]
+    with archive.stream(f"{stem}.npy") as vectors:
+        return {data.metric: rescored(archive.read(f"{stem}.csv"), vectors, data.comparisons)}

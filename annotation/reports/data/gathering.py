@@ -1,0 +1,276 @@
+"""Database -> plain arrays. What is sealed is not read, so that it cannot slip into a page or a file."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from django.db.models import Case, Count, IntegerField, Max, Min, Q, QuerySet, Value, When
+from django.db.models.functions import Coalesce
+from numpy.typing import NDArray
+
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.reports.data.gathering_checks import gather_checks
+from annotation.reports.data.pseudonyms import pseudonyms
+from annotation.reports.data.similarities import gather_other_similarities, gather_similarities
+from annotation.reports.data.study_data import (
+    LEFT,
+    MODEL_A,
+    MODEL_B,
+    RIGHT,
+    TIE,
+    UNKNOWN,
+    AnnotatorRow,
+    ComparisonArrays,
+    EventRow,
+    Exclusion,
+    ManifestRow,
+    StudyData,
+    Tombstone,
+    VoteArrays,
+)
+from annotation.studies.comparisons import SIDES, set_ids
+from annotation.studies.manifest import Manifest
+from annotation.voting.imports.import_runs import refuse_unfinished_import
+from generation.models import GeneratedImage
+from jobs.refusals import Refused
+from scoring.models import SetScore
+
+_CHUNK = 20_000  # rows in memory at once while votes stream into arrays
+SCREENED_OUT = "annotator screened out"
+
+
+def is_sealed(study: Study, *, manifest: Manifest) -> bool:
+    """Whether scores, winners and votes by model are hidden: until the study closes, unless its manifest opted out."""
+    return manifest.sealed and study.state != Study.State.CLOSED
+
+
+def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
+    """Everything that a report of the study is made from.
+
+    `metric` names one of the study's metrics; empty means the manifest's own, or the only one there is.
+    Raises Refused where that leaves a choice. While the study is sealed no score and no model behind a vote is read.
+    """
+    refuse_unfinished_import(study)
+    sealed = is_sealed(study, manifest=manifest)
+    metrics = metrics_of(study)
+    chosen = choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    others = [name for name in metrics if name != chosen]
+    annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
+    rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
+    votes = main_votes(study)
+    return StudyData(
+        manifest=manifest,
+        state=study.state,
+        opened_at=study.opened_at,
+        closed_at=study.closed_at,
+        first_vote_at=votes.aggregate(first=Min("received_at"))["first"],
+        is_sealed=sealed,
+        metric=chosen,
+        metrics=metrics,
+        margins=None if sealed else _margins(study, rows, metrics=others),
+        similarities=None if sealed else gather_similarities(rows, metric=chosen),
+        other_similarities=None if sealed else gather_other_similarities(rows, metrics=others),
+        comparisons=_comparison_arrays(study, rows, metric=chosen, sealed=sealed),
+        votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
+        late_count=votes.filter(state=Vote.State.LATE).count(),
+        superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
+        tombstones=_tombstones(annotators),
+        checks=gather_checks(study, annotators),
+        annotators=tuple(
+            AnnotatorRow(names[row.pk], row.kind, row.state, row.is_simulated, row.broken_rules) for row in annotators
+        ),
+        manifest_versions=tuple(
+            ManifestRow(row.number, row.sha256, row.created_at, row.reason)
+            for row in study.manifest_versions.order_by("number")
+        ),
+        events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
+    )
+
+
+def main_votes(study: Study) -> QuerySet[Vote]:
+    """The study's votes on main assignments: the only ones that count for agreement and reliability."""
+    return Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
+
+
+def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
+    """The id is the seed that a withdrawal draws anew: nothing was ever shown by it, and nobody else knows it."""
+    stones = [
+        Tombstone(f"{row.seed:016x}", row.withdrawn_vote_count, row.withdrawn_at)
+        for row in annotators
+        if row.withdrawn_at is not None
+    ]
+    return tuple(sorted(stones, key=lambda stone: (stone.withdrawn_at, stone.id)))
+
+
+# --- metrics ------------------------------------------------------------------------------------
+def _in_study(study: Study) -> Q:
+    """Rows about an image set of the study."""
+    return Q(image_set__in=set_ids(study.comparisons.all()))
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """How many image sets of a study a metric has scored, and the newest score: another one where any score changed."""
+
+    count: int
+    latest: int
+
+
+def scored_by(study: Study) -> dict[str, Scored]:
+    """Every metric that has scored an image set of the study, by name; reads no score."""
+    found: dict[str, Scored] = {}
+    for side in SIDES:
+        scores = study.comparisons.order_by().filter(**{f"{side}__scores__isnull": False})
+        rows = scores.values_list(f"{side}__scores__metric")
+        for metric, count, latest in rows.annotate(count=Count("pk"), latest=Max(f"{side}__scores__pk")):
+            before = found.get(metric, Scored(0, 0))
+            found[metric] = Scored(before.count + count, max(before.latest, latest))
+    return dict(sorted(found.items()))
+
+
+def metrics_of(study: Study) -> tuple[str, ...]:
+    """Every metric that has scored an image set of the study, by name."""
+    return tuple(scored_by(study))
+
+
+def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
+    """The metric that `gather` would report. Raises Refused as it does."""
+    refuse_unfinished_import(study)
+    return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
+
+
+def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
+    """The metric that was asked for, else the study's own, else the only one there is. Raises Refused otherwise."""
+    if wanted:
+        if wanted not in metrics:
+            known = ", ".join(metrics) or "none yet"
+            raise Refused(f"The study has no scores by the metric {wanted!r}; its metrics: {known}.")
+        return wanted
+    if own in metrics or not metrics:
+        return own
+    if len(metrics) > 1:
+        raise Refused(f"The study has scores by several metrics: name one with --metric ({', '.join(metrics)}).")
+    return metrics[0]
+
+
+def scores_of(study: Study, *, metric: str) -> dict[int, float]:
+    """The metric's score of each image set of the study, by the set's id."""
+    return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
+
+
+def _scored_sets(study: Study, *, metric: str) -> set[int]:
+    """The image sets of the study that the metric has scored; reads no score."""
+    return set(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", flat=True))
+
+
+# --- comparisons --------------------------------------------------------------------------------
+def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sealed: bool) -> ComparisonArrays:
+    sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
+    scored = _scored_sets(study, metric=metric)
+    scores = None if sealed else scores_of(study, metric=metric)
+    images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
+    image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
+    codes: dict[str, int] = {}
+    return ComparisonArrays(
+        position=_integers(row.position for row in rows),
+        prompt=tuple(row.prompt.text for row in rows),
+        cluster=_integers(codes.setdefault(row.cluster, len(codes)) for row in rows),
+        images_a=_integers(image_counts.get(pk, 0) for pk in sets_a),
+        images_b=_integers(image_counts.get(pk, 0) for pk in sets_b),
+        planned_images=_integers(len(row.image_set_a.seeds) + len(row.image_set_b.seeds) for row in rows),
+        is_scored=np.array([a in scored and b in scored for a, b in zip(sets_a, sets_b, strict=True)], dtype=bool),
+        score_a=_score_column(sets_a, scores),
+        score_b=_score_column(sets_b, scores),
+    )
+
+
+def _margins(study: Study, rows: list[Comparison], *, metrics: Sequence[str]) -> dict[str, NDArray[np.float64]]:
+    """Score of A minus score of B by each metric, NaN where one is missing."""
+    columns = {}
+    for metric in metrics:
+        of = scores_of(study, metric=metric)
+        columns[metric] = np.array(
+            [of.get(row.image_set_a_id, np.nan) - of.get(row.image_set_b_id, np.nan) for row in rows], dtype=np.float64
+        )
+    return columns
+
+
+def _score_column(image_sets: list[int], scores: dict[int, float] | None) -> NDArray[np.float64] | None:
+    return None if scores is None else np.array([scores.get(pk, np.nan) for pk in image_sets], dtype=np.float64)
+
+
+def _integers(values: Iterable[int]) -> NDArray[np.int64]:
+    return np.fromiter(values, dtype=np.int64)
+
+
+# --- votes --------------------------------------------------------------------------------------
+def _coded(*cases: tuple[Q, int], default: int) -> Case:
+    """A condition as a small integer in SQL: a million votes never become a million strings."""
+    whens = [When(condition, then=Value(code)) for condition, code in cases]
+    return Case(*whens, default=Value(default), output_field=IntegerField())
+
+
+_UNKNOWN_SIDES = Q(assignment__are_sides_known=False)
+_A_LEFT = Q(assignment__left_model=Assignment.Side.A)
+_LEFT, _RIGHT, _TIE = (Q(choice=choice) for choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT, Vote.Choice.TIE))
+EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+
+_SIDE = _coded((_TIE, TIE), (_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), default=RIGHT)
+_IS_EXCLUDED = _coded((EXCLUDED, 1), default=0)
+CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
+_LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (_A_LEFT, MODEL_A), default=MODEL_B)
+
+_OPEN_COLUMNS = (
+    "assignment__comparison_id",
+    "assignment__annotator_id",
+    _SIDE,
+    Coalesce("response_ms", Value(UNKNOWN)),
+    _IS_EXCLUDED,
+)
+_SEALED_COLUMNS = (CHOICE, _LEFT_MODEL)
+_ROW = [("comparison", "i8"), ("annotator", "i8"), ("side", "i1"), ("response_ms", "i4"), ("is_excluded", "?")]
+_SEALED_ROW = [("choice", "i1"), ("left", "i1")]
+
+
+def _vote_arrays(
+    votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator], sealed: bool
+) -> VoteArrays:
+    columns = _OPEN_COLUMNS if sealed else _OPEN_COLUMNS + _SEALED_COLUMNS
+    dtype = np.dtype(_ROW if sealed else _ROW + _SEALED_ROW)
+    stream = votes.order_by("received_at", "pk").values_list(*columns).iterator(chunk_size=_CHUNK)
+    table = np.fromiter(stream, dtype=dtype)
+    comparison = _places(table["comparison"], [row.pk for row in rows])
+    annotator = _places(table["annotator"], [row.pk for row in annotators])
+    order = np.lexsort((annotator, comparison))
+    table, comparison, annotator = table[order], comparison[order], annotator[order]
+    return VoteArrays(
+        comparison=comparison,
+        annotator=annotator,
+        side=table["side"],
+        choice=None if sealed else table["choice"],
+        left=None if sealed else table["left"],
+        response_ms=table["response_ms"],
+        arrival=order,
+        is_excluded=table["is_excluded"],
+        exclusions=_exclusions(votes, rows=rows, annotators=annotators),
+    )
+
+
+def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator]) -> tuple[Exclusion, ...]:
+    comparison_of = {row.pk: index for index, row in enumerate(rows)}
+    annotator_of = {row.pk: index for index, row in enumerate(annotators)}
+    excluded = votes.filter(EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
+    return tuple(
+        Exclusion(comparison_of[comparison], annotator_of[annotator], reason or SCREENED_OUT)
+        for comparison, annotator, reason in excluded.values_list(
+            "assignment__comparison_id", "assignment__annotator_id", "exclusion_reason"
+        )
+    )
+
+
+def _places(keys: NDArray[np.int64], known: Sequence[int]) -> NDArray[np.int32]:
+    """Where each primary key stands in `known`."""
+    if not known:
+        return np.empty(0, dtype=np.int32)
+    by_key = np.argsort(known)
+    return by_key[np.searchsorted(np.sort(known), keys)].astype(np.int32)

@@ -1,0 +1,60 @@
+"""Attention checks: database -> plain rows. Nothing in them depends on a score or tells which model was named."""
+
+from django.db.models import QuerySet
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.reports.data.study_data import OTHER, SAME, UNDECIDED, CheckRow, ChecksData, RepeatRow
+from annotation.voting.quality.exclusion import named_model
+
+
+def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
+    """The standing votes on the study's checks.
+
+    Which model stood left is read of repeats and their first votes only, to say whether both name the same.
+    """
+    place = {row.pk: number for number, row in enumerate(annotators)}
+    votes = _standing(study).order_by("assignment__annotator", "assignment__kind", "assignment__occurrence")
+    kinds = set(Assignment.CHECKS) - {Assignment.Kind.REPEAT}
+    rows = votes.filter(assignment__kind__in=kinds).select_related("assignment").defer("assignment__left_model")
+    known = tuple(
+        CheckRow(
+            annotator=place[vote.assignment.annotator_id],
+            replaced=vote.assignment.replaced_count,
+            images=len(vote.assignment.left_images) if vote.assignment.replaced_count else 0,
+            is_right=vote.choice == vote.assignment.known_choice,
+        )
+        for vote in rows
+        if vote.assignment.known_choice
+    )
+    repeats = votes.filter(assignment__kind=Assignment.Kind.REPEAT)
+    again = list(_with_assignment(repeats)) if repeats.exists() else []
+    return ChecksData(known, _repeats(study, again, place) if again else ())
+
+
+def _repeats(study: Study, again: list[Vote], place: dict[int, int]) -> tuple[RepeatRow, ...]:
+    pairs = {(vote.assignment.annotator_id, vote.assignment.comparison_id) for vote in again}
+    main = _standing(study).filter(
+        assignment__kind=Assignment.Kind.MAIN,
+        assignment__annotator__in={annotator for annotator, _comparison in pairs},
+        assignment__comparison__in={comparison for _annotator, comparison in pairs},
+    )
+    first = {(vote.assignment.annotator_id, vote.assignment.comparison_id): vote for vote in _with_assignment(main)}
+    return tuple(
+        RepeatRow(place[vote.assignment.annotator_id], _outcome(first[key], vote))
+        for vote in again
+        if (key := (vote.assignment.annotator_id, vote.assignment.comparison_id)) in first
+    )
+
+
+def _outcome(first: Vote, again: Vote) -> str:
+    if Vote.Choice.TIE in (first.choice, again.choice):
+        return SAME if first.choice == again.choice else UNDECIDED
+    return SAME if named_model(first) == named_model(again) else OTHER
+
+
+def _standing(study: Study) -> QuerySet[Vote]:
+    return Vote.objects.filter(assignment__comparison__study=study, state=Vote.State.STANDING)
+
+
+def _with_assignment(votes: QuerySet[Vote]) -> QuerySet[Vote]:
+    return votes.select_related("assignment").defer("assignment__left_images", "assignment__right_images")

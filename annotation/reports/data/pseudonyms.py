@@ -1,0 +1,20 @@
+"""The pseudonyms of annotators, the same in every file of a study."""
+
+import re
+
+from annotation.models import Study
+from annotation.reports.data.study_data import pseudonym
+from annotation.voting.annotators import BY_FILE
+
+_PSEUDONYM = re.compile(r"P\d{3,9}")
+
+
+def pseudonyms(study: Study) -> dict[int, str]:
+    """The pseudonym of each annotator of the study by id, in the order in which they came.
+
+    A study whose votes all come from another study's export keeps the names there: nobody is renamed by an import.
+    """
+    rows = list(study.annotators.order_by("pk").values_list("pk", "kind", "label"))
+    if rows and all(kind in BY_FILE and _PSEUDONYM.fullmatch(label) for _pk, kind, label in rows):
+        return {pk: label for pk, _kind, label in rows}
+    return {pk: pseudonym(number) for number, (pk, _kind, _label) in enumerate(rows, start=1)}

@@ -1,0 +1,1 @@
+"""The comparisons of a closed study, one by one."""

@@ -1,0 +1,67 @@
+"""Database -> every comparison of a study as the explorer lists it. Scores are read here, so nothing sealed passes."""
+
+from dataclasses import dataclass
+from threading import Lock
+
+import numpy as np
+from cachetools import LRUCache, cached
+from numpy.typing import NDArray
+
+from annotation.models import Study
+from annotation.reports.agreement_report import ComparisonRow
+from annotation.reports.data.counting import outcome_of
+from annotation.reports.data.gathering import choose_metric, is_sealed, scored_by, scores_of
+from annotation.reports.findings.comparison_rows import comparison_rows
+from annotation.studies.manifest import Manifest
+from annotation.voting.imports.import_runs import refuse_unfinished_import
+from jobs.refusals import Refused
+
+MOST_ROWS = 100_000  # kept by one process, of all studies that are looked at; about half a kilobyte each
+
+
+@dataclass(frozen=True, slots=True)
+class Explored:
+    """The comparisons of a study by one of its metrics, in the study's order."""
+
+    metric: str
+    metrics: tuple[str, ...]
+    rows: tuple[ComparisonRow, ...]
+
+
+def explore(study: Study, *, manifest: Manifest, metric: str = "") -> Explored:
+    """Every comparison, as in the report, by the metric that a report would take.
+
+    No vote is read: the comparisons count their own. While neither votes nor scores change, a process makes the rows
+    once. Raises Refused for an unknown metric and while the study is sealed.
+    """
+    if is_sealed(study, manifest=manifest):
+        raise Refused("The study is sealed until it closes: its comparisons show scores, winners and votes.")
+    refuse_unfinished_import(study)
+    scored = scored_by(study)
+    chosen = choose_metric(tuple(scored), own=manifest.encoder.metric, wanted=metric)
+    counters = study.comparisons.order_by("position").values_list("votes_a", "votes_b", "votes_tie")
+    counts = np.array(list(counters), dtype=np.int64).reshape(-1, 3)
+    # Scores are stored once and never edited, so their number and the newest say which they are.
+    version = (study.pk, study.created_at, chosen, scored.get(chosen), counts.tobytes())
+    return Explored(chosen, tuple(scored), _rows(version, study, chosen, counts))
+
+
+@cached(
+    LRUCache(MOST_ROWS, getsizeof=len),
+    key=lambda version, *_arguments: version,
+    lock=Lock(),
+)
+def _rows(_version: object, study: Study, metric: str, counts: NDArray[np.int64]) -> tuple[ComparisonRow, ...]:
+    rows = list(
+        study.comparisons.order_by("position").values_list("position", "prompt__text", "image_set_a", "image_set_b")
+    )
+    scores = scores_of(study, metric=metric)
+    score_a = np.array([scores.get(row[2], np.nan) for row in rows], dtype=np.float64)
+    score_b = np.array([scores.get(row[3], np.nan) for row in rows], dtype=np.float64)
+    return comparison_rows(
+        outcome_of(counts, score_a - score_b),
+        positions=[row[0] for row in rows],
+        prompts=[row[1] for row in rows],
+        score_a=score_a,
+        score_b=score_b,
+    )

@@ -1,0 +1,167 @@
+"""Database -> one comparison with both sets, its votes, and what each image does to the score: so that one sees why."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+from django.db.models import Case, F, Value, When
+from numpy.typing import NDArray
+
+from annotation.models import Annotator, Comparison, Vote
+from annotation.reports.agreement_report import ComparisonRow
+from annotation.reports.data.gathering import CHOICE, EXCLUDED, SCREENED_OUT
+from annotation.reports.data.pseudonyms import pseudonyms
+from annotation.reports.data.similarities import SCS
+from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
+from generation.models import ImageSet
+from scoring.consistency import contributions, pairwise_similarities
+from scoring.models import ImageEmbedding
+from scoring.scores import STORED_TYPE
+from scoring.statistics.agreement import metric_winners
+from scoring.statistics.intervals import Resampling
+from scoring.statistics.seed_noise import SeedNoise, seed_noise
+
+LEAST_IMAGES = 3  # of two images one left out leaves no score
+_CHOSEN = {MODEL_A: "A", MODEL_B: "B", TIE: "tie"}
+_SIGN = {"A": 1, "B": -1}
+
+Embedded = dict[int, NDArray[np.float32]]  # by seed, in ascending order
+
+
+@dataclass(frozen=True, slots=True)
+class SeenImage:
+    """An image and what it does to the score.
+
+    contribution: score of the set minus the score without it, in points; without: that score; turns: whether the
+    metric would then name another winner. None and False where contributions are not known.
+    """
+
+    seed: int
+    contribution: float | None = None
+    without: float | None = None
+    turns: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SeenSet:
+    """One set: model "A" or "B", its name, the wording it was given, its score, its images by seed; `reason` says why
+    contributions are not known."""
+
+    model: str
+    name: str
+    wording: str
+    score: float | None
+    images: tuple[SeenImage, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenVote:
+    """A standing vote. chosen: "A", "B" or "tie". side: "left", "right", "tie", or empty where sides are not known.
+    excluded: why it does not count, empty where it does."""
+
+    annotator: str
+    is_simulated: bool
+    chosen: str
+    side: str
+    seconds: float | None
+    received_at: datetime
+    excluded: str
+
+
+@dataclass(frozen=True, slots=True)
+class SeenComparison:
+    """All that there is to see of a comparison. noise: its margin under resampled seeds, None where not known."""
+
+    row: ComparisonRow
+    sets: tuple[SeenSet, SeenSet]
+    votes: tuple[SeenVote, ...]
+    noise: SeedNoise | None
+
+
+def look_at(comparison: Comparison, row: ComparisonRow, *, metric: str, resampling: Resampling) -> SeenComparison:
+    """One comparison of a study that is not sealed; `row` is its row in the explorer."""
+    a, b = (_embedded(image_set, metric) for image_set in (comparison.image_set_a, comparison.image_set_b))
+    noise = None
+    if len(a) >= LEAST_IMAGES and a.keys() == b.keys():
+        noise = seed_noise(_similarities(a), _similarities(b), resampling=resampling)
+    sets = (
+        _seen_set(comparison.image_set_a, a, "A", row.score_a, row.score_b, metric=metric),
+        _seen_set(comparison.image_set_b, b, "B", row.score_b, row.score_a, metric=metric),
+    )
+    return SeenComparison(row, sets, tuple(_votes(comparison)), noise)
+
+
+# --- sets ---------------------------------------------------------------------------------------
+def _embedded(image_set: ImageSet, metric: str) -> Embedded:
+    """Nothing where the metric is not the Semantic Consistency Score of embeddings that are here."""
+    if not metric.startswith(SCS):
+        return {}
+    vectors = ImageEmbedding.objects.filter(
+        image__image_set=image_set, encoder__identity=metric.removeprefix(SCS)
+    ).order_by("image__seed")
+    return {seed: np.frombuffer(vector, STORED_TYPE) for seed, vector in vectors.values_list("image__seed", "vector")}
+
+
+def _similarities(embedded: Embedded) -> NDArray[np.float64]:
+    return pairwise_similarities(np.stack(list(embedded.values())))
+
+
+def _seen_set(
+    image_set: ImageSet, embedded: Embedded, model: str, score: float | None, other: float | None, *, metric: str
+) -> SeenSet:
+    seeds = list(image_set.images.order_by("seed").values_list("seed", flat=True))
+    reason = _unknown(seeds, embedded, score, metric)
+    images = [SeenImage(seed) for seed in seeds]
+    if not reason and score is not None:
+        added = contributions(np.stack(list(embedded.values())))
+        images = [
+            _contributing(seed, float(part), score=score, other=other, sign=_SIGN[model])
+            for seed, part in zip(seeds, added, strict=True)
+        ]
+    return SeenSet(model, str(image_set.diffusion_model), image_set.rendered_prompt, score, tuple(images), reason)
+
+
+def _contributing(seed: int, part: float, *, score: float, other: float | None, sign: int) -> SeenImage:
+    turns = False
+    if other is not None:
+        now, then = metric_winners([sign * (score - other), sign * (score - part - other)])
+        turns = bool(now != then)
+    return SeenImage(seed, part, score - part, turns)
+
+
+def _unknown(seeds: list[int], embedded: Embedded, score: float | None, metric: str) -> str:
+    """Why there are no contributions of single images; empty where there are."""
+    if not seeds:
+        return "The images of this set are not here."
+    if not metric.startswith(SCS):
+        return f"{metric} was computed elsewhere: what each image contributes to it is not known."
+    if score is None or list(embedded) != seeds:
+        return "Not every image of this set is embedded and scored."
+    return "" if len(seeds) >= LEAST_IMAGES else "With two images there is no score without one of them."
+
+
+# --- votes --------------------------------------------------------------------------------------
+def _votes(comparison: Comparison) -> Iterator[SeenVote]:
+    """Every standing main vote in the order of arrival, the excluded ones with their reason."""
+    names = pseudonyms(comparison.study)
+    votes = Vote.objects.filter(
+        assignment__comparison=comparison, assignment__kind="main", state=Vote.State.STANDING
+    ).annotate(
+        chosen=CHOICE,
+        is_excluded=Case(When(EXCLUDED, then=Value(True)), default=Value(False)),
+        annotator=F("assignment__annotator_id"),
+        kind=F("assignment__annotator__kind"),
+        are_sides_known=F("assignment__are_sides_known"),
+    )
+    for vote in votes.order_by("received_at", "pk"):
+        yield SeenVote(
+            annotator=names[vote.annotator],
+            is_simulated=vote.kind == Annotator.Kind.SIMULATED,
+            chosen=_CHOSEN[vote.chosen],
+            side=vote.choice if vote.are_sides_known else "",
+            seconds=None if vote.response_ms is None else vote.response_ms / 1000,
+            received_at=vote.received_at,
+            excluded=(vote.exclusion_reason or SCREENED_OUT) if vote.is_excluded else "",
+        )

@@ -1,0 +1,1 @@
+"""Printed blocks -> HTML, LaTeX, text, JSON, CSV."""

@@ -1,0 +1,138 @@
+"""Contact sheets of the comparisons that tell most, small enough to stand inside the report's one file."""
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from PIL import Image
+
+from annotation.models import Comparison, Study
+from annotation.reports.agreement_report import AgreementReport, ComparisonRow
+from annotation.reports.explorer.orders import most_telling
+from annotation.reports.progress import Progress, silent
+from generation.models import GeneratedImage, ImageSet
+from generation.pictures import renditions
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+MOST_IMAGES = 64  # of a set
+MOST_BYTES = 110_000  # of a sheet, where the file has room: sixty of them, written as text, are 9 MB
+LEAST_BYTES = 4_000  # with less a sheet shows nothing: then fewer comparisons are shown
+_WORDS_BYTES = 8_000  # of the text around the two sheets of a comparison, at most
+_CELL, _GAP = 96, 2  # pixels
+_GREY = (118, 118, 118)  # the neutral surround of the page that annotators see
+_QUALITIES = (75, 55, 35, 15)
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The images of one set as one picture: an address that holds it, its size in pixels, and what is in it."""
+
+    model: str
+    address: str
+    width: int
+    height: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class TellingComparison:
+    """A comparison worth showing, why it was chosen, and the sheets of its two sets."""
+
+    row: ComparisonRow
+    why: str
+    sheets: tuple[Sheet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSheets:
+    """The comparisons shown, the most telling first; left_out: those that the file has no room for."""
+
+    comparisons: tuple[TellingComparison, ...] = ()
+    left_out: int = 0
+
+
+def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress: Progress = silent) -> ContactSheets:
+    """The most telling comparisons with the images of both sets; none while sealed and where no images are here.
+
+    room: bytes that they may add to the file. Where it is short, sheets take fewer bytes each, then there are fewer.
+    """
+    if report.results is None:
+        return ContactSheets()
+    wanted = most_telling(report.results.comparisons)
+    telling = wanted[: max(0, room) // (_WORDS_BYTES + 2 * _text_bytes(LEAST_BYTES))]
+    if not telling:
+        return ContactSheets(left_out=len(wanted))
+    most = min(MOST_BYTES, _bytes_in_text((room // len(telling) - _WORDS_BYTES) // 2))
+    places = {row.position - 1: (row, why) for row, why in telling}
+    comparisons = study.comparisons.filter(position__in=places).select_related("image_set_a", "image_set_b")
+    found = {}
+    for done, row in enumerate(comparisons):
+        progress(done / len(telling), "contact sheets")
+        found[row.position] = _telling(row, *places[row.position], most=most)
+    shown = [found[row.position - 1] for row, _ in telling]
+    return ContactSheets(tuple(one for one in shown if one.sheets), len(wanted) - len(telling))
+
+
+def _text_bytes(count: int) -> int:
+    """How long base64 makes so many bytes."""
+    return -(-count // 3) * 4
+
+
+def _bytes_in_text(length: int) -> int:
+    """How many bytes fit into a text of base64 of this length."""
+    return length // 4 * 3
+
+
+def _telling(comparison: Comparison, row: ComparisonRow, why: str, *, most: int) -> TellingComparison:
+    sets = (("A", comparison.image_set_a), ("B", comparison.image_set_b))
+    sheets = (_sheet(model, image_set, most=most) for model, image_set in sets)
+    return TellingComparison(row, why, tuple(sheet for sheet in sheets if sheet))
+
+
+def _sheet(model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
+    pictures, count = _pictures(image_set)
+    if not pictures:
+        return None
+    sheet = _laid_out(pictures)
+    address = f"data:image/webp;base64,{base64.b64encode(_encoded(sheet, most=most)).decode()}"
+    shown = (
+        counted(len(pictures), "image") if len(pictures) == count else f"{len(pictures)} of {counted(count, 'image')}"
+    )
+    return Sheet(model, address, sheet.width, sheet.height, f"{shown} of {model}, by seed")
+
+
+def _pictures(image_set: ImageSet) -> tuple[list[Image.Image], int]:
+    """The images of a set that a sheet shows, and how many it has."""
+    images = list(image_set.images.order_by("seed"))
+    return [picture for image in images[:MOST_IMAGES] if (picture := _picture(image))], len(images)
+
+
+def _picture(image: GeneratedImage) -> Image.Image | None:
+    """A small square of the image; None where its file is gone, which the sheet's words then count."""
+    try:
+        with Image.open(io.BytesIO(renditions.read(image, "grid"))) as rendition:
+            return rendition.convert("RGB").resize((_CELL, _CELL), Image.Resampling.LANCZOS)
+    except (Refused, OSError):
+        return None
+
+
+def _laid_out(pictures: Sequence[Image.Image]) -> Image.Image:
+    columns = min(len(pictures), 5 if len(pictures) <= 20 else 8)
+    rows, pitch = -(-len(pictures) // columns), _CELL + _GAP
+    sheet = Image.new("RGB", (columns * pitch - _GAP, rows * pitch - _GAP), _GREY)
+    for place, picture in enumerate(pictures):
+        sheet.paste(picture, (place % columns * pitch, place // columns * pitch))
+    return sheet
+
+
+def _encoded(sheet: Image.Image, *, most: int) -> bytes:
+    """As WebP in at most so many bytes: lower quality first, then half the size, as often as it takes."""
+    for quality in _QUALITIES:
+        buffer = io.BytesIO()
+        sheet.save(buffer, "WEBP", quality=quality)
+        if buffer.tell() <= most:
+            return buffer.getvalue()
+    half = (max(1, sheet.width // 2), max(1, sheet.height // 2))
+    return _encoded(sheet.resize(half, Image.Resampling.LANCZOS), most=most)

@@ -1,0 +1,88 @@
+"""The report as HTML: the parts that a page shows, and one self-contained file without any outside address."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from django.contrib.staticfiles import finders
+from django.template.loader import render_to_string
+from django.utils.html import escape
+from django.utils.safestring import SafeString, mark_safe
+
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.figures.captions import claim_figure
+from annotation.reports.figures.draw import draw
+from annotation.reports.formats.contact_sheets import ContactSheets
+from annotation.reports.sections.blocks import Figure, Table
+from annotation.reports.sections.contents import sections
+from annotation.reports.sections.numbers import count
+
+STYLESHEETS = ("pages.css", "reports/report.css")
+MOST_BYTES = 15_000_000  # of the one file
+MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
+MOST_LETTERS = 500  # of a cell
+_FILE = "reports/file.html"
+_WORDS_BYTES = 2_000  # of what introduces the contact sheets
+
+
+def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
+    """What reports/body.html shows. `drawing` gives a figure's markup: an address on a page, the SVG in a file."""
+
+    def drawn(figure: Figure) -> dict[str, Any]:
+        return {"figure": figure, "drawing": drawing(figure)}
+
+    parts = [
+        {
+            "section": section,
+            "tables": [_cut(table) for table in section.tables],
+            "figures": [drawn(figure) for figure in section.figures],
+        }
+        for section in sections(report)
+    ]
+    claim = drawn(claim_figure(report, report.results)) if report.results else None
+    return {"report": report, "claim": report.claim, "parts": parts, "claim_figure": claim}
+
+
+def figures_of(report: AgreementReport) -> list[Figure]:
+    """The figures that the report has: the claim's, then in the order of its sections."""
+    claim = [claim_figure(report, report.results)] if report.results else []
+    return claim + [figure for section in sections(report) for figure in section.figures]
+
+
+def _cut(table: Table) -> Table:
+    """A table that a page can hold; its caption says which rows were left out, and where they are."""
+    rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:MOST_ROWS])
+    if len(table.rows) <= MOST_ROWS:
+        return replace(table, rows=rows)
+    said = f"{table.caption}: the first {count(MOST_ROWS)} of {count(len(table.rows))}; the JSON and CSV hold them all"
+    return replace(table, caption=said, rows=rows)
+
+
+def _shortened(cell: str) -> str:
+    return cell if len(cell) <= MOST_LETTERS else f"{cell[: MOST_LETTERS - 1]}…"
+
+
+def to_html(report: AgreementReport, *, sheets: Callable[[int], ContactSheets] | None = None) -> str:
+    """One file that holds everything it shows: styles, figures, tables, and contact sheets where there are any.
+
+    sheets: gives the contact sheets that add at most so many bytes; with them the file takes at most MOST_BYTES.
+    """
+
+    def inline(figure: Figure) -> SafeString:
+        label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
+        return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
+
+    css = mark_safe("\n".join(map(_stylesheet, STYLESHEETS)))  # noqa: S308 - our own files
+    context = page_context(report, drawing=inline) | {"css": css}
+    bare = render_to_string(_FILE, context)
+    if sheets is None:
+        return bare
+    return render_to_string(_FILE, context | {"telling": sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)})
+
+
+def _stylesheet(name: str) -> str:
+    path = finders.find(name)
+    if path is None:
+        raise FileNotFoundError(f"the stylesheet {name} is missing")
+    return Path(path).read_text(encoding="utf-8")

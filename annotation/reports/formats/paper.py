@@ -1,0 +1,104 @@
+"""What goes into a paper beside the tables: figures as PDF and PNG, their captions, the literature, comparisons."""
+
+import io
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+from textwrap import fill
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+import matplotlib as mpl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from annotation.reports.agreement_report import AgreementReport, ComparisonRow, Results
+from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.figures.svg import QUIET, STYLE
+from annotation.reports.files import whole_file
+from annotation.reports.formats.html import figures_of
+from annotation.reports.progress import Progress, silent
+from annotation.reports.sections.blocks import Figure
+from jobs.refusals import Refused
+
+CAPTIONS = "captions.txt"
+_DPI = 300
+_NOTICE_WIDTH = 92  # letters of the small print below a figure
+# TrueType outlines, which journals take, and no date, so that equal reports give equal bytes.
+_PAPER: dict[str, Any] = {"pdf.fonttype": 42, "font.family": "DejaVu Sans"}
+_METADATA: dict[str, dict[str, Any]] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "png": {"Software": None},
+}
+_TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
+
+
+def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
+    """Every figure of the report as PDF and as PNG (300 dots an inch), and captions.txt; returns what was written.
+
+    The report's notices stand below each figure. Raises Refused while the study is sealed.
+    """
+    found = _results(report)
+    figures = figures_of(report)
+    written = []
+    for done, figure in enumerate(figures):
+        progress(done / len(figures), "figures")
+        written += [
+            _write(folder / f"{figure.name}.{suffix}", drawn(report, found, figure.name, suffix))
+            for suffix in _METADATA
+        ]
+    return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
+
+
+def drawn(report: AgreementReport, found: Results, name: str, suffix: str) -> bytes:
+    """A figure as the bytes of a PDF or PNG file."""
+    buffer = io.BytesIO()
+    with mpl.rc_context(STYLE | _PAPER):
+        figure = DRAWINGS[name](report, found)
+        if report.notices:
+            small_print = fill(" ".join(report.notices), _NOTICE_WIDTH)
+            figure.supxlabel(small_print, fontsize=7, color=QUIET, x=0.01, ha="left")
+        figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=_METADATA[suffix])
+    return buffer.getvalue()
+
+
+def bibliography() -> str:
+    """The literature of the methods that a report uses, as BibTeX."""
+    return Path(__file__).with_name("references.bib").read_text(encoding="utf-8")
+
+
+def write_comparisons(report: AgreementReport, path: Path) -> int:
+    """The comparisons of the report as Parquet, one row each, in the columns of `results.comparisons[]`; how many.
+
+    The notices are in a column of their own and the claim in the file's metadata. Raises Refused while sealed.
+    """
+    found = _results(report)
+    schema = pa.schema([*_columns(), ("notice", pa.string())], metadata={"claim": report.claim})
+    notice = " ".join(report.notices)
+    names = [field.name for field in fields(ComparisonRow)]
+    rows = [{name: getattr(row, name) for name in names} | {"notice": notice} for row in found.comparisons]
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
+    return len(rows)
+
+
+def _results(report: AgreementReport) -> Results:
+    if report.results is None:
+        raise Refused("The study is sealed until it closes: it has no figures and no results yet.")
+    return report.results
+
+
+def _columns() -> Iterator[tuple[str, Any]]:
+    for name, hint in get_type_hints(ComparisonRow).items():
+        (kind,) = [option for option in get_args(hint) or (hint,) if option is not NoneType]
+        yield name, _TYPES[kind]
+
+
+def _captions(report: AgreementReport, figures: list[Figure]) -> str:
+    texts = [f"{figure.name}: {figure.title}\n{figure.caption}\n" for figure in figures]
+    return "\n".join((*(f"{notice}\n" for notice in report.notices), *texts))
+
+
+def _write(path: Path, contents: bytes) -> Path:
+    with whole_file(path) as temporary:
+        temporary.write_bytes(contents)
+    return path

@@ -1,0 +1,56 @@
+"""The report as text for a terminal, 100 columns wide where the numbers allow."""
+
+import textwrap
+
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.sections.blocks import Row, Section, Table
+from annotation.reports.sections.contents import sections
+
+WIDTH = 100
+
+
+def to_text(report: AgreementReport) -> str:
+    """Notices first, then the claim on one line, then every section."""
+    title = f"{report.study.name}: agreement report"
+    lines = [title, "=" * len(title), ""]
+    for notice in report.notices:
+        lines += [f"! {notice}", ""]
+    lines += [report.claim, ""]
+    for section in sections(report):
+        lines += _section(section)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    lines = [section.title, "-" * len(section.title)]
+    for paragraph in section.paragraphs:
+        lines += textwrap.wrap(paragraph, WIDTH)
+    lines += _rows(section.rows)
+    for table in section.tables:
+        lines += ["", *_table(table)]
+    return [*lines, ""]
+
+
+def _rows(rows: tuple[Row, ...]) -> list[str]:
+    width = max((len(row.label) for row in rows), default=0)
+    lines = []
+    for row in rows:
+        n = "" if row.n is None else f"n = {row.n}"
+        cells = (f"{row.value:>9}" if row.interval or row.n is not None else row.value, row.interval, n, row.method)
+        lines.append(f"  {row.label:<{width}}  " + "  ".join(cell for cell in cells if cell))
+        lines += textwrap.wrap(row.remark, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return lines
+
+
+def _table(table: Table) -> list[str]:
+    cells = (table.head, *table.rows)
+    widths = [max(len(row[column]) for row in cells) for column in range(len(table.head))]
+
+    def line(row: tuple[str, ...]) -> str:
+        padded = (
+            cell.rjust(width) if column in table.numeric else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        return ("  " + "  ".join(padded)).rstrip()
+
+    return [table.caption, line(table.head), "  " + "  ".join("-" * width for width in widths), *map(line, table.rows)]

@@ -1,1 +1,0 @@
-"""The report's later sections as every format prints them, one section a module. Pure."""

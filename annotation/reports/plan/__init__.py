@@ -1,0 +1,1 @@
+"""A plan of a study in words, tables and a figure."""

@@ -1,0 +1,121 @@
+"""A study -> its report, kept in a file by the hash of everything that went into it.
+
+The task, the command and the demonstration make reports here and nowhere else, so the same study gives the same report
+whoever asks, and is computed once.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+
+import scoring.statistics
+from annotation import reports
+from annotation.models import Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import StudyData
+from annotation.reports.files import whole_file
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.reading import from_document
+from annotation.reports.progress import Progress, silent
+from annotation.reports.report import build_report
+from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import sha256 as manifest_sha256
+
+GATHERING = "reading votes and scores"
+_MOST_REPORTS = 8  # held by one process; a study of a million votes takes about 20 MB
+
+
+@dataclass(frozen=True, slots=True)
+class MadeReport:
+    """A report and the SHA-256 of what went into it."""
+
+    sha256: str
+    report: AgreementReport
+
+
+def make_report(study: Study, *, metric: str = "", progress: Progress = silent) -> MadeReport:
+    """The study's report as it stands now: computed, or read where the same data gave one before.
+
+    metric: as for `gather`, which also says what is refused. While the study is sealed, no result is in it.
+    """
+    progress(0.0, GATHERING)
+    data = gather(study, manifest=current_manifest(study), metric=metric)
+    digest = fingerprint(data)
+    kept = stored_report(digest)
+    if kept is None:
+        kept = build_report(data, progress=progress)
+        with whole_file(_file(digest)) as path:
+            path.write_text(to_json(kept), encoding="utf-8")
+    return MadeReport(digest, kept)
+
+
+def stored_report(sha256: str) -> AgreementReport | None:
+    """The report made from data of this hash; None where there is none, or only one of another version's shape."""
+    if not sha256 or not _file(sha256).exists():
+        return None
+    try:
+        return _read(sha256)
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def forget_report(sha256: str) -> None:
+    """Remove a report that another one has replaced."""
+    _file(sha256).unlink(missing_ok=True)
+
+
+def fingerprint(data: StudyData) -> str:
+    """SHA-256 of everything that goes into a report: the data, and the code that makes it."""
+    digest = hashlib.sha256(code_sha256().encode())
+    _feed(digest.update, data)
+    return digest.hexdigest()
+
+
+@lru_cache(maxsize=1)
+def code_sha256() -> str:
+    """SHA-256 of the formulas and of the report's own modules: another version of them makes its reports anew."""
+    digest = hashlib.sha256()
+    for package in (scoring.statistics, reports):
+        for module in sorted(Path(package.__path__[0]).rglob("*.py")):
+            digest.update(module.read_bytes())
+    return digest.hexdigest()
+
+
+def _file(sha256: str) -> Path:
+    return Path(settings.REPORTS_ROOT) / f"{sha256}.json"
+
+
+@lru_cache(maxsize=_MOST_REPORTS)
+def _read(sha256: str) -> AgreementReport:
+    report: AgreementReport = from_document(AgreementReport, json.loads(_file(sha256).read_text(encoding="utf-8")))
+    return report
+
+
+def _feed(update: Callable[[bytes], None], value: Any) -> None:
+    """Every value with its kind and its length, so that no two different data feed the same bytes."""
+    match value:
+        case np.ndarray():
+            update(f"{value.dtype.str}{value.shape}".encode())
+            update(np.ascontiguousarray(value).tobytes())
+        case Manifest():
+            update(manifest_sha256(value).encode())
+        case dict():
+            _feed(update, tuple(value.items()))
+        case tuple() | list():
+            update(f"({len(value)}".encode())
+            for item in value:
+                _feed(update, item)
+        case _ if is_dataclass(value):
+            _feed(update, tuple(getattr(value, field.name) for field in fields(value)))
+        case _:
+            text = repr(value).encode()
+            update(f"{type(value).__name__}{len(text)}:".encode() + text)

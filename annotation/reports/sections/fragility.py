@@ -1,0 +1,45 @@
+"""How few votes, and whose, carry the result. Pure."""
+
+from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.findings.fragility import FewestBelow
+from annotation.reports.sections.blocks import Row, Section, Table
+from annotation.reports.sections.numbers import percent
+from scoring.statistics.fragility import FewestVotes
+
+IMPOSSIBLE = "not possible"
+
+
+def fragility_section(report: AgreementReport, found: Results) -> Section:
+    """Fewest votes to turn the winner or the agreement, and the agreement without each annotator."""
+    fragile, votes = found.fragility, report.counts.votes
+    lead = fragile.lead
+    names = {"A": report.study.model_a, "B": report.study.model_b}
+    who = "" if lead.leader is None else f"{lead.leader} ({names[lead.leader]}) leads by {lead.lead}"
+    rows = (
+        _fewest("Votes to remove until the lead in comparisons won is lost", lead.to_lose, votes, who),
+        _fewest("Votes to remove until the other model leads", lead.to_reverse, votes, ""),
+        _below("Votes to remove until the agreement leaves its own interval", fragile.below_interval, votes),
+        _below("Votes to remove until always naming one model does better", fragile.below_baseline, votes),
+    )
+    text = (
+        "The fewest votes whose removal would turn a result, found exactly; n is the number of votes there are. "
+        "Agreement is strict, its number of comparisons held fixed."
+    )
+    table = Table(
+        "Strict agreement with one annotator left out",
+        ("Without", "Agreement", "Comparisons left"),
+        tuple((row.annotator, percent(row.agreement), str(row.n)) for row in fragile.without_each),
+        (1, 2),
+        is_long=True,
+    )
+    return Section("fragility", "Fragility", (text,), rows, (table,) if table.rows else ())
+
+
+def _fewest(label: str, fewest: FewestVotes, votes: int, remark: str) -> Row:
+    value = IMPOSSIBLE if fewest.votes is None else str(fewest.votes)
+    return Row(label, value, n=votes, remark="; ".join(part for part in (fewest.reason, remark) if part))
+
+
+def _below(label: str, below: FewestBelow, votes: int) -> Row:
+    target = "" if below.target is None else f"target: below {percent(below.target)}"
+    return _fewest(label, FewestVotes(below.votes, below.reason), votes, target)

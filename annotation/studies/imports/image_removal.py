@@ -1,0 +1,136 @@
+"""Take imported images back, by model and by prompt, set by set: rows first, their files after the commit."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+
+from annotation.models import Assignment, Comparison, Import, Study, StudyEvent
+from annotation.studies.comparisons import image_sets_of as sets_of
+from annotation.voting.annotators import PEOPLE
+from annotation.voting.storage.sqlite_queue import in_turn
+from generation.models import GeneratedImage, ImageSet
+from generation.pictures import renditions
+from generation.pictures.files import media
+from jobs.refusals import Refused
+from jobs.wording import counted
+from scoring.models import SetScore
+
+State = Study.State
+GOES_BACK = (State.GENERATING, State.SCORING, State.READY)
+
+
+@dataclass(slots=True)
+class ImageRemoval:
+    """The result: sets and images removed, and a sentence for each set that stays."""
+
+    set_count: int = 0
+    image_count: int = 0
+    staying: list[str] = field(default_factory=list)
+
+
+def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageSet]:
+    """The imported sets of a model, all or those of some prompts. Raises Refused if there are none."""
+    sets = ImageSet.objects.filter(diffusion_model__name=model, origin=ImageSet.Origin.IMPORTED)
+    if prompts:
+        sets = sets.filter(prompt__text__in=prompts)
+    if not sets.exists():
+        of_prompts = " of these prompts" if prompts else ""
+        raise Refused(f"There are no imported images of {model}{of_prompts}: names are as study_status shows them.")
+    return sets
+
+
+def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
+    """What taking these sets back removes and changes, and which of them stay, a sentence each."""
+    images = GeneratedImage.objects.filter(image_set__in=sets).count()
+    scores = SetScore.objects.filter(image_set__in=sets).count()
+    studies = Study.objects.filter(pk__in=_comparisons_of(sets).values("study")).order_by("pk")
+    sentences = [f"{counted(images, 'image')} in {counted(sets.count(), 'set')}, with their files"]
+    sentences += [f"{counted(scores, 'score')} of these sets"] if scores else []
+    for study in studies:
+        reason = why_not(study)
+        count = _comparisons_of(sets).filter(study=study).count()
+        kept = f"stay, since {reason}" if reason else "wait for images again, and the study goes back to generating"
+        sentences.append(f"{study.slug}: {counted(count, 'comparison')} {kept}")
+    return sentences
+
+
+def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> ImageRemoval:
+    """Remove the sets that no opened study shows, each in a transaction of its own. Stopped, the same goes on."""
+    removal = ImageRemoval()
+    events = _events(sets, actor)
+    for image_set in sets.select_related("diffusion_model", "prompt").order_by("pk"):
+        try:
+            removal.image_count += _remove(image_set, events)
+            removal.set_count += 1
+        except Refused as refusal:
+            removal.staying.append(str(refusal))
+        except IntegrityError:
+            removal.staying.append(f"{image_set}: a study takes these images at this moment; try again")
+    return removal
+
+
+def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEvent]:
+    """The event of each study that shows some of the sets; it is stored with the first set that the study loses."""
+    events = {}
+    for study in Study.objects.filter(pk__in=_comparisons_of(sets).values("study")):
+        own = sets.filter(pk__in=sets_of(study).values("pk"))
+        detail = {
+            "model": ", ".join(sorted(set(own.values_list("diffusion_model__name", flat=True)))),
+            "sets": own.count(),
+            "images": GeneratedImage.objects.filter(image_set__in=own).count(),
+        }
+        events[study.pk] = StudyEvent(study=study, verb="images taken back", detail=detail, actor=actor)
+    return events
+
+
+def why_not(study: Study) -> str:
+    """The reason why the images of a study stay; empty if they may go."""
+    if Assignment.objects.filter(comparison__study=study, annotator__kind__in=PEOPLE).exists():
+        return f"people have voted on images of {study.slug}"
+    if study.state not in GOES_BACK or study.opened_at is not None:
+        return f"{study.slug} was opened; delete that study first if nobody took part in it"
+    if Assignment.objects.filter(comparison__study=study).exists():
+        return f"{study.slug} has imported votes; take those back first"
+    if study.imports.filter(kind=Import.Kind.SCORES).exists():
+        return f"{study.slug} has imported scores; take those back first"
+    return ""
+
+
+def _comparisons_of(sets: "QuerySet[ImageSet] | Sequence[ImageSet]") -> QuerySet[Comparison]:
+    return Comparison.objects.filter(Q(image_set_a__in=sets) | Q(image_set_b__in=sets))
+
+
+@in_turn
+def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
+    """Remove one set; how many images it had."""
+    comparisons = _comparisons_of([image_set])
+    studies = list(Study.objects.select_for_update().filter(pk__in=comparisons.values("study")))
+    for study in studies:
+        if reason := why_not(study):
+            raise Refused(f"{image_set}: {reason}")
+    images = list(image_set.images.all())
+    comparisons.delete()
+    GeneratedImage.objects.filter(image_set=image_set).delete()
+    image_set.delete()
+    Study.objects.filter(pk__in=[study.pk for study in studies]).update(state=State.GENERATING)
+    for study in studies:
+        if event := events.pop(study.pk, None):
+            event.save()
+    # Files go when the rows are gone for good: a crash in between leaves files, never rows without files.
+    transaction.on_commit(partial(_remove_files, images))
+    return len(images)
+
+
+def _remove_files(images: Sequence[GeneratedImage]) -> None:
+    paths = {image.path for image in images}
+    shared = set(GeneratedImage.objects.filter(path__in=paths).values_list("path", flat=True))
+    for path in paths - shared:
+        renditions.forget(path)
+        media(path).unlink(missing_ok=True)
+        with suppress(OSError):  # others lie in it
+            media(path).parent.rmdir()

@@ -1,0 +1,202 @@
+"""Bring in scores that were computed elsewhere: all of a file or none of it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+from django.contrib.auth.models import User
+
+from annotation.models import Comparison, Import, Study
+from annotation.voting.availability import refuse_half_made
+from annotation.voting.imports import import_runs
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
+from generation.tables.columns import Columns, plain
+from generation.tables.formulas import unmarked
+from generation.tables.reading import file_sha256, open_table
+from jobs.refusals import Refused
+from scoring.models import SetScore
+from scoring.scores import other_scores, record_imported_scores, refuse_unusable_name
+
+COLUMNS = Columns(("prompt", "score_a", "score_b"))
+SCORES = COLUMNS.required[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreImport:
+    """What an import did: comparisons whose scores are new, and comparisons that had the same scores already; the
+    prompts without a row, columns that were not used, and lines that repeat an earlier one."""
+
+    metric: str
+    new_count: int
+    unchanged_count: int
+    missing: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    repeated: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreRow:
+    """A comparison's scores, and the line that they stand in."""
+
+    line: int
+    comparison: Comparison
+    score_a: float
+    score_b: float
+
+    @property
+    def values(self) -> dict[int, float]:
+        """By the id of the image set."""
+        return {self.comparison.image_set_a_id: self.score_a, self.comparison.image_set_b_id: self.score_b}
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A scores file read so far: the scores by comparison, and what is wrong, by line."""
+
+    comparisons: Mapping[str, Comparison]
+    unused: tuple[str, ...] = ()
+    rows: dict[int, ScoreRow] = field(default_factory=dict)
+    repeated: list[int] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
+
+
+def import_scores(*, study: Study, path: Path, metric: str, actor: User | None = None) -> ScoreImport:
+    """Store the scores of a file with the columns prompt, score_a, score_b: one row for each comparison.
+
+    Prompts may be missing; the report then says that those comparisons have no score. Refused with every fault by its
+    line: unknown prompts, prompts twice with other scores, values that are no finite numbers, and other values than
+    those that stand under the metric. Then nothing is stored. The same file again changes nothing.
+    """
+    refuse_half_made(study)
+    refuse_unusable_name(metric)
+    comparisons = {
+        plain(comparison.prompt.text): comparison
+        for comparison in Comparison.objects.filter(study=study).select_related("prompt")
+    }
+    if not comparisons:
+        raise Refused(f"{study} has no comparisons yet; launch it first.")
+    sha256 = file_sha256(path)
+    reading = _read(path, comparisons)
+    source = import_runs.begin(
+        study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor
+    )
+    try:
+        new_count = _import(source, path, reading)
+    except import_runs.TakenOver:
+        raise
+    except Refused:
+        remove_scores(source)
+        import_runs.forget(source)
+        raise
+    missing = tuple(prompt for prompt, one in comparisons.items() if one.pk not in reading.rows)
+    unchanged = len(reading.rows) - new_count
+    return ScoreImport(metric, new_count, unchanged, missing, reading.unused, tuple(reading.repeated))
+
+
+def _read(path: Path, comparisons: Mapping[str, Comparison]) -> _Reading:
+    reading = _Reading(comparisons)
+    with open_table(path, COLUMNS) as table:
+        reading.unused = table.unused
+        for line, row, fault in table.rows:
+            if fault:
+                reading.faults.append(f"line {line}: {fault}")
+            else:
+                _read_row(reading, line, row)
+    _refuse(path, reading.faults)
+    if not reading.rows:
+        raise Refused(f"{path} holds no scores: below its first line there is nothing.")
+    return reading
+
+
+def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
+    comparison = reading.comparisons.get(row["prompt"]) or reading.comparisons.get(unmarked(row["prompt"]))
+    if comparison is None:
+        reading.faults.append(f'line {line}: "{row["prompt"][:300]}" is not a prompt of this study')
+        return
+    numbers = [_number(reading, line, name, row[name]) for name in SCORES]
+    score_a, score_b = (math.nan if number is None else number for number in numbers)
+    found = ScoreRow(line, comparison, score_a, score_b)
+    before = reading.rows.setdefault(comparison.pk, found)
+    if before is found:
+        return
+    if before.values == found.values:
+        reading.repeated.append(line)
+    else:
+        reading.faults.append(f'line {line}: "{comparison.prompt}" is there twice, in line {before.line} first')
+
+
+def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
+    try:
+        # Not float's whole language: "1_000" is no number in any table.
+        value = float(text) if "_" not in text else math.nan
+    except ValueError:
+        value = math.nan
+    if math.isfinite(value):
+        return value
+    whole, comma, rest = text.partition(",")
+    is_comma = comma and whole.lstrip("-").isdigit() and rest.isdigit()
+    advice = f": write {whole}.{rest}, with a decimal point" if is_comma else ""
+    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is not a finite number{advice}')
+    return None
+
+
+def _refuse(path: Path, faults: list[str]) -> None:
+    if faults:
+        raise Refused("\n".join([f"Nothing was imported from {path}:", *(f"  {fault}" for fault in faults)]))
+
+
+def _import(source: Import, path: Path, reading: _Reading) -> int:
+    """Store the scores; of how many comparisons they are new."""
+    metric, rows = source.metric, list(reading.rows.values())
+    _refuse(path, _other_scores(metric, rows))
+    in_slices(rows, partial(_store_some, source, path), most=500, least=SMALL_ROWS)
+    new_count = _scored_by(source)
+    if new_count:
+        detail = {"metric": metric, "comparisons": new_count}
+        import_runs.finish(source, verb="scores imported", row_count=new_count, detail=detail)
+    else:
+        import_runs.forget(source)
+    return new_count
+
+
+def _other_scores(metric: str, rows: Sequence[ScoreRow]) -> list[str]:
+    """Comparisons that have another score under the metric, as faults."""
+    others = other_scores(metric=metric, values={pk: value for row in rows for pk, value in row.values.items()})
+    return [
+        # Without the score that stands: the study may be sealed.
+        f'"{row.comparison.prompt}" has another score under {metric}; import under another name, or take the former '
+        "scores back first"
+        for row in rows
+        if row.values.keys() & others
+    ]
+
+
+def _store_some(source: Import, path: Path, rows: Sequence[ScoreRow]) -> None:
+    import_runs.hold(source)
+    values = {pk: value for row in rows for pk, value in row.values.items()}
+    known = set(SetScore.objects.filter(metric=source.metric, image_set__in=values).values_list("pk", flat=True))
+    if record_imported_scores(metric=source.metric, values=values):
+        _refuse(path, _other_scores(source.metric, rows))
+    new = SetScore.objects.filter(metric=source.metric, image_set__in=values).exclude(pk__in=known)
+    source.scores.add(*new.values_list("pk", flat=True))
+
+
+def _scored_by(source: Import) -> int:
+    """How many comparisons have a score of this import."""
+    sets = set(source.scores.values_list("image_set", flat=True))
+    pairs = Comparison.objects.filter(study=source.study_id).values_list("image_set_a", "image_set_b")
+    return sum(not sets.isdisjoint(pair) for pair in pairs)
+
+
+def remove_scores(source: Import) -> None:
+    """Remove every score of an import that this process holds."""
+    in_slices(
+        list(source.scores.values_list("pk", flat=True)), partial(_remove_some, source), most=500, least=SMALL_ROWS
+    )
+
+
+def _remove_some(source: Import, score_ids: Sequence[int]) -> None:
+    import_runs.hold(source)
+    SetScore.objects.filter(pk__in=score_ids).delete()

@@ -1,0 +1,107 @@
+"""Change a study's manifest: a draft freely, afterwards only what a short list allows, as a version of its own."""
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+from django.utils import timezone
+
+from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.creation import Actor, append_version, diffusion_model_of
+from annotation.studies.manifest import Manifest, document, sha256
+from annotation.voting.slots import want_more
+from annotation.voting.storage.slices import in_slices
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
+
+# What may change although images are being made or votes are in: how many votes, when, by whom, in which words.
+AMENDABLE = (
+    "notice",
+    "annotation.overlap",
+    "annotation.comparisons_per_annotator",
+    "annotation.most_annotators",
+    "annotation.opens_at",
+    "annotation.closes_at",
+    "texts.",
+)
+
+
+def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = None) -> ManifestVersion:
+    """Put `manifest` in the place of the study's manifest; the version that holds it.
+
+    A draft's only version is rewritten. Later a version is appended, with its reason; Refused then for anything but
+    AMENDABLE, for a smaller overlap, without a reason, and always once the study is closed. The comparisons follow a
+    larger overlap in slices; if this process dies among them, `advance` goes on.
+    """
+    version = _amend(study, manifest, reason, actor)
+    raise_overlaps(study, manifest.annotation.overlap)
+    return version
+
+
+def raise_overlaps(study: Study, overlap: int) -> int:
+    """Let each comparison take as many votes as the manifest in force asks for; how many took fewer."""
+    below = Comparison.objects.filter(study=study, overlap__lt=overlap).order_by("pk")
+    ids = list(below.values_list("pk", flat=True))
+    in_slices(ids, partial(want_more, overlap))
+    return len(ids)
+
+
+@in_turn
+def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:
+    study = Study.objects.select_for_update().get(pk=study.pk)
+    changed = sorted(_differences(document(current_manifest(study)), document(manifest), ""))
+    if not changed:
+        raise Refused(f"Nothing differs from the manifest that {study} has.")
+    if study.state == Study.State.DRAFT:
+        return _redraft(study, manifest, changed, actor)
+    _refuse_beyond_the_list(study, manifest, changed)
+    if not reason.strip():
+        raise Refused("An amendment needs its reason: the report prints it.")
+    version = append_version(study=study, manifest=manifest, reason=reason.strip(), actor=actor)
+    Study.objects.filter(pk=study.pk).update(manifest_sha256=version.sha256)
+    detail = {"changed": changed, "sha256": version.sha256, "reason": version.reason}
+    StudyEvent.objects.create(study=study, verb="amended", detail=detail, actor=actor)
+    return version
+
+
+def _redraft(study: Study, manifest: Manifest, changed: list[str], actor: Actor) -> ManifestVersion:
+    fixed = [key for key in changed if key in ("slug", "source")]
+    if fixed:
+        raise Refused(f"{' and '.join(fixed)} cannot change once the study is made; make another study.")
+    Study.objects.filter(pk=study.pk).update(
+        name=manifest.name,
+        model_a=diffusion_model_of(manifest, manifest.model_a, draft=study),
+        model_b=diffusion_model_of(manifest, manifest.model_b, draft=study),
+        manifest_sha256=sha256(manifest),
+    )
+    version = study.manifest_versions.get(number=1)
+    version.document, version.sha256 = document(manifest), sha256(manifest)
+    version.created_at = timezone.now()  # the date is that of what it says now
+    version.save(update_fields=["document", "sha256", "created_at"])
+    StudyEvent.objects.create(study=study, verb="redrafted", detail={"changed": changed}, actor=actor)
+    return version
+
+
+def _refuse_beyond_the_list(study: Study, manifest: Manifest, changed: list[str]) -> None:
+    if study.is_over:
+        raise Refused(f"{study} is closed: what it was is what it stays. Duplicate the study to go on.")
+    beyond = [key for key in changed if not key.startswith(AMENDABLE)]
+    if beyond:
+        raise Refused(
+            f"{', '.join(beyond)} cannot change any more: an amendment may raise the overlap and change quotas, "
+            "dates, texts and the notice. Duplicate the study for anything else."
+        )
+    before, after = current_manifest(study).annotation.overlap, manifest.annotation.overlap
+    if after < before:
+        raise Refused(f"annotation.overlap can only go up: votes for {before} are being collected, not {after}.")
+
+
+def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
+    """The dotted keys under which two documents differ; a list is one value."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        if before != after:
+            yield path
+        return
+    for key in before.keys() | after.keys():
+        yield from _differences(before.get(key), after.get(key), f"{path}.{key}" if path else key)

@@ -1,0 +1,119 @@
+"""Make a study from a manifest: its row, its models, version 1 of its manifest."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q
+from django.utils import timezone
+
+from annotation.models import ManifestVersion, Study, StudyEvent
+from annotation.studies.comparisons import plan_comparisons
+from annotation.studies.manifest import Manifest, ModelPlan, document, sha256
+from annotation.voting.storage.sqlite_queue import in_turn
+from generation.models import DiffusionModel
+from jobs.refusals import Refused
+
+Actor = User | None
+
+
+def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:
+    """A new study, as a draft. An external one generates and shows nothing: it is closed once its rows are there.
+
+    Until then an external study is GENERATING; if this process dies, the next tick completes it, or the same manifest
+    again. Refused where the slug is taken, or where a model of the same name is set up differently.
+    """
+    study = _begun_before(manifest) or _begin(manifest, document(manifest), sha256(manifest), actor)
+    if study.state == Study.State.GENERATING:
+        complete_external(study, manifest)
+        study.refresh_from_db()
+    return study
+
+
+def _begun_before(manifest: Manifest) -> Study | None:
+    """The external study that this manifest began and that lacks comparisons still. Refused where the slug is taken."""
+    study = Study.objects.filter(slug=manifest.slug).first()
+    if study is None:
+        return None
+    is_unfinished = study.source == Study.Source.EXTERNAL and study.state == Study.State.GENERATING
+    if is_unfinished and study.manifest_sha256 == sha256(manifest):
+        return study
+    raise Refused(
+        f"slug: a study called {manifest.slug} exists already; give another slug, or another name to draw it from."
+    )
+
+
+@in_turn
+def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) -> Study:
+    if begun := _begun_before(manifest):  # another process was quicker
+        return begun
+    is_external = manifest.source == "external"
+    study = Study.objects.create(
+        slug=manifest.slug,
+        name=manifest.name,
+        source=manifest.source,
+        model_a=diffusion_model_of(manifest, manifest.model_a),
+        model_b=diffusion_model_of(manifest, manifest.model_b),
+        manifest_sha256=digest,
+        created_by=actor,
+        state=Study.State.GENERATING if is_external else Study.State.DRAFT,
+    )
+    ManifestVersion.objects.create(study=study, number=1, document=text, sha256=digest, created_by=actor)
+    if not is_external:
+        _note_creation(study)
+    return study
+
+
+def complete_external(study: Study, manifest: Manifest) -> None:
+    """Make the comparisons of an external study that are missing, then close it. Safe to repeat."""
+    plan_comparisons(study, manifest)
+    _close_external(study)
+
+
+@in_turn
+def _close_external(study: Study) -> None:
+    begun = Study.objects.filter(pk=study.pk, state=Study.State.GENERATING)
+    if begun.update(state=Study.State.CLOSED, closed_at=timezone.now()):
+        _note_creation(study)
+
+
+def _note_creation(study: Study) -> None:
+    detail = {"sha256": study.manifest_sha256}
+    StudyEvent.objects.create(study=study, verb="created", detail=detail, actor=study.created_by)
+
+
+def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:
+    """The next version of the study's manifest; the caller changes the study's hash in the same transaction."""
+    return ManifestVersion.objects.create(
+        study=study,
+        number=study.manifest_versions.count() + 1,
+        document=document(manifest),
+        sha256=sha256(manifest),
+        reason=reason,
+        created_by=actor,
+    )
+
+
+def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | None = None) -> DiffusionModel:
+    """The model of that name, made where there is none; Refused where it is set up differently.
+
+    A plan without a checkpoint generates nothing, so there the name alone says which model is meant. A model that
+    only `draft` refers to takes the plan's settings.
+    """
+    wanted = plan.model_dump(exclude={"name"})
+    model, _ = DiffusionModel.objects.get_or_create(name=plan.name, defaults=wanted)
+    different = [name for name, value in wanted.items() if getattr(model, name) != value]
+    if not different or (not plan.checkpoint and manifest.source != "generated"):
+        return model
+    if draft is None or _is_used_beyond(draft, model):
+        listed = ", ".join(f"{name} = {getattr(model, name)!r}" for name in different)
+        # A model whose images were imported has no checkpoint, and a generated study cannot do without one.
+        way_out = ", or the same settings" if model.checkpoint or manifest.source != "generated" else ""
+        raise Refused(f"A model called {plan.name} exists already with {listed}; give this one another name{way_out}.")
+    DiffusionModel.objects.filter(pk=model.pk).update(**wanted)
+    return model
+
+
+def _is_used_beyond(draft: Study, model: DiffusionModel) -> bool:
+    of_draft = model.pk in (draft.model_a_id, draft.model_b_id)
+    others = Study.objects.exclude(pk=draft.pk).filter(Q(model_a=model) | Q(model_b=model))
+    return not of_draft or others.exists() or model.image_sets.exists()

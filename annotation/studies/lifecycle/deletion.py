@@ -1,0 +1,149 @@
+"""Delete a study in which nobody took part: what goes and what stays, then all of it in slices.
+
+A study that is being deleted is a draft first, which nothing works on; stopped half-way, deleting it again goes on.
+Its history goes with it, so a line in the log, and in the admin's own log, says what was deleted.
+"""
+
+import logging
+from collections.abc import Sequence
+
+from django.contrib.admin.models import DELETION, LogEntry
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import Count, Q, QuerySet
+
+from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.studies.comparisons import image_sets_of, set_ids
+from annotation.studies.lifecycle.pipeline_jobs import cancel_unused
+from annotation.voting.annotators import PEOPLE
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
+from annotation.voting.storage.sqlite_queue import in_turn
+from generation.models import GeneratedImage, ImageSet
+from jobs.refusals import Refused
+from jobs.wording import counted
+from scoring.models import SetScore
+
+logger = logging.getLogger(__name__)
+SETS_AT_ONCE = 200
+
+
+def people_in(study: Study) -> QuerySet[Annotator]:
+    """The people who took part, without those who were only invited."""
+    people = study.annotators.filter(kind__in=PEOPLE)
+    came = Q(welcomed_at__isnull=False) | Q(withdrawn_at__isnull=False) | Q(assignments__isnull=False)
+    return people.filter(came | Q(answers__isnull=False) | Q(kind=Annotator.Kind.OPEN)).distinct()
+
+
+def refuse_deletion(study: Study) -> None:
+    """Raise Refused if people took part in the study, or may at this moment."""
+    people = people_in(study).count()
+    if people:
+        raise Refused(
+            f"{study} cannot be deleted: {counted(people, 'person', 'people')} took part. Votes and answers of people "
+            "are deleted only when they withdraw."
+        )
+    if study.state == Study.State.OPEN:
+        raise Refused(f"{study} is open, so that people may be voting: pause or close it first.")
+    if study.state == Study.State.CLOSING:
+        raise Refused(f"{study} is closing at this moment; try again in a minute.")
+
+
+def what_goes(study: Study) -> list[str]:
+    """What deleting the study removes, and what it leaves, a sentence each."""
+    kinds = _votes(study).values_list("assignment__annotator__kind").annotate(count=Count("pk")).order_by()
+    votes = [counted(count, f"{kind} vote") for kind, count in kinds]
+    invited = study.annotators.filter(kind=Annotator.Kind.PERSONAL).count()
+    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).count()
+    found = [
+        counted(study.comparisons.count(), "comparison"),
+        *votes,
+        *(
+            [f"{counted(invited, 'invitation')}, whose {'link stops' if invited == 1 else 'links stop'} working"]
+            if invited
+            else []
+        ),
+        *([counted(study.imports.count(), "import")] if study.imports.exists() else []),
+        f"its manifest, its history of {counted(study.events.count(), 'event')} and its reports",
+    ]
+    stays = f"{counted(images, 'image')} and their scores stay, for other studies of the same prompts and models"
+    return [*found, *([stays] if images else [])]
+
+
+def delete_study(*, study: Study, actor: User | None = None) -> None:
+    """Delete the study and all that is its own. Raises Refused as `refuse_deletion`; stopped, the same goes on."""
+    lost = "; ".join(what_goes(study))
+    _put_back_to_draft(study)
+    _remove_votes(study)
+    _remove_scores(study)
+    comparisons = list(study.comparisons.values_list("pk", flat=True))
+    in_slices(comparisons, _remove_comparisons, most=SETS_AT_ONCE, least=SETS_AT_ONCE // 4)
+    _remove_row(study, lost, actor)
+
+
+@in_turn
+def _put_back_to_draft(study: Study) -> None:
+    locked = Study.objects.select_for_update().get(pk=study.pk)
+    refuse_deletion(locked)
+    Study.objects.filter(pk=study.pk).update(state=Study.State.DRAFT, opened_at=None, closed_at=None)
+    Import.objects.filter(study=study).update(claim="")  # one that runs at this moment ends with its next slice
+
+
+def _votes(study: Study) -> QuerySet[Vote]:
+    return Vote.objects.filter(assignment__comparison__study=study)
+
+
+def _remove_votes(study: Study) -> None:
+    assignments = Assignment.objects.filter(comparison__study=study).order_by("pk")
+    in_slices(list(assignments.values_list("pk", flat=True)), _remove_assignments, least=SMALL_ROWS)
+    in_slices(list(study.annotators.values_list("pk", flat=True)), _remove_annotators, least=SMALL_ROWS)
+
+
+def _remove_assignments(assignment_ids: Sequence[int]) -> None:
+    Vote.objects.filter(assignment__in=assignment_ids).delete()
+    ImportedAssignment.objects.filter(pk__in=assignment_ids).delete()
+    Assignment.objects.filter(pk__in=assignment_ids).delete()
+
+
+def _remove_annotators(annotator_ids: Sequence[int]) -> None:
+    Annotator.objects.filter(pk__in=annotator_ids).delete()
+
+
+def _remove_scores(study: Study) -> None:
+    """Scores that were imported for this study, unless another study shows the same image sets."""
+    shared = set_ids(Comparison.objects.exclude(study=study))
+    for source in study.imports.filter(kind=Import.Kind.SCORES):
+        own = source.scores.exclude(image_set__in=shared)
+        in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores, least=SMALL_ROWS)
+
+
+def _remove_some_scores(score_ids: Sequence[int]) -> None:
+    SetScore.objects.filter(pk__in=score_ids).delete()
+
+
+def _remove_comparisons(comparison_ids: Sequence[int]) -> None:
+    comparisons = Comparison.objects.filter(pk__in=comparison_ids)
+    pairs = comparisons.values_list("image_set_a", "image_set_b")
+    sets = ImageSet.objects.filter(pk__in={pk for pair in pairs for pk in pair})
+    external = list(sets.filter(origin=ImageSet.Origin.EXTERNAL).values_list("pk", flat=True))
+    others = list(sets.exclude(pk__in=external))
+    comparisons.delete()
+    ImageSet.objects.filter(pk__in=external).delete()  # made for this study alone
+    cancel_unused(others)
+
+
+@in_turn
+def _remove_row(study: Study, lost: str, actor: User | None) -> None:
+    said = f"study {study.slug} ({study.manifest_sha256[:12]}) deleted: {lost}"
+    if actor is not None:
+        LogEntry.objects.create(
+            user=actor,
+            content_type=ContentType.objects.get_for_model(Study),
+            object_id=str(study.pk),
+            object_repr=str(study)[:200],
+            action_flag=DELETION,
+            change_message=said,
+        )
+    # Again, since it is deleted with everything that names it.
+    refuse_deletion(Study.objects.select_for_update().get(pk=study.pk))
+    logger.warning("%s, by %s", said, actor or "a command")
+    Study.objects.filter(pk=study.pk).delete()

@@ -1,0 +1,263 @@
+"""What happens to a study: draft -> generating -> scoring -> ready -> open <-> paused -> closing -> closed.
+
+Every change of state is one conditional UPDATE whose row count is checked, together with a StudyEvent. `advance`
+looks at the database and does the next thing that is due; it may run twice, at once, or late.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from annotation.models import Comparison, Study, StudyEvent
+from annotation.studies.comparisons import image_sets_of, images_detail, plan_comparisons
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle import pipeline_jobs
+from annotation.studies.lifecycle.amendments import raise_overlaps
+from annotation.studies.lifecycle.creation import Actor, complete_external, create_study, diffusion_model_of
+from annotation.studies.validation.image_warnings import remarked_sets
+from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
+from annotation.voting.quality.exclusion import review_all
+from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
+from generation.pictures import remarks
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+__all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
+
+State = Study.State
+WORKED_ON = (State.GENERATING, State.SCORING, State.CLOSING)
+ANNOTATING = (State.READY, State.OPEN, State.PAUSED)
+BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
+
+
+def launch(*, study: Study, actor: Actor = None) -> bool:
+    """Start making the images; False, and nothing changed, for a study that was launched before.
+
+    Planning thousands of sets takes minutes, so the next `advance` does it: in the worker, or in run_study.
+    """
+    study.refresh_from_db()
+    if study.source == Study.Source.EXTERNAL:
+        raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
+    manifest = current_manifest(study)
+    if max(manifest.seeds, default=0) > LARGEST_GENERATED_SEED:  # a draft of an earlier version
+        raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")
+    for plan in (manifest.model_a, manifest.model_b):
+        diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin since
+    is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
+    if is_launched:
+        pipeline_jobs.prod(study)
+    return is_launched
+
+
+def open_study(*, study: Study, actor: Actor = None) -> None:
+    """Let annotators vote. The first opening freezes the manifest; opening a paused study goes on with it."""
+    now = timezone.now()
+    closes_at = current_manifest(study).annotation.closes_at
+    if closes_at and closes_at <= now:
+        raise Refused(f"{study} was to close at {closes_at:%Y-%m-%d %H:%M} UTC; amend closes_at before opening it.")
+    if _move(study, "opened", State.OPEN, sources=(State.READY,), actor=actor, opened_at=now):
+        return
+    if not _move(study, "reopened", State.OPEN, sources=(State.PAUSED,), actor=actor):
+        raise Refused(f"{study} cannot open: {_why_not(study)}")
+
+
+def pause(*, study: Study, actor: Actor = None) -> None:
+    """Give out no more comparisons for now; what is on somebody's screen may still be answered."""
+    if not _move(study, "paused", State.PAUSED, sources=(State.OPEN,), actor=actor):
+        raise Refused(f"{study} cannot be paused: {_why_not(study)}")
+
+
+def close(*, study: Study, actor: Actor = None) -> None:
+    """End the voting for good. The study is unsealed once every annotator is judged, which the next `advance` does."""
+    sources = (State.READY, State.OPEN, State.PAUSED)
+    refuse_unfinished_import(study)
+    if not _end_the_voting(study, sources, timezone.now(), actor=actor):
+        raise Refused(f"{study} cannot be closed: {_why_not(study)}")
+
+
+def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
+    """No vote can make a comparison clear or unclear any more. Without rules of quality nobody is left to judge."""
+    is_judged = not current_manifest(study).quality.in_force
+    state = State.CLOSED if is_judged else State.CLOSING
+    has_ended = _move(study, "closed", state, sources=sources, closed_at=now, **event)
+    if has_ended and not is_judged:
+        pipeline_jobs.prod(study)
+    return has_ended
+
+
+def retry_failed(*, study: Study, actor: Actor = None) -> int:
+    """Queue the failed jobs of the study again; how many. Refused where none has failed."""
+    count = pipeline_jobs.retry_failed(study)
+    if not count:
+        raise Refused(f"{study} has no failed jobs.")
+    StudyEvent.objects.create(study=study, verb="retried", detail={"jobs": count}, actor=actor)
+    pipeline_jobs.prod(study)
+    return count
+
+
+def may_drop_seeds(study: Study) -> bool:
+    """Whether something failed in the study, and it is in a state in which its seed can be dropped."""
+    is_possible = study.source == Study.Source.GENERATED and study.state in BEFORE_OPENING[1:]
+    return is_possible and pipeline_jobs.has_failed_jobs(study)
+
+
+def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:
+    """Leave one seed out of both sets of a comparison (by position, from 0): one that failed for good.
+
+    Only before opening. Recorded as an event, since the sets then hold one image fewer than the manifest plans.
+    """
+    with transaction.atomic():
+        comparison = _comparison_without(study, position, seed)
+        left_behind = (comparison.image_set_a, comparison.image_set_b)
+        comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
+        comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
+        comparison.save(update_fields=["image_set_a", "image_set_b"])
+        pipeline_jobs.cancel_unused(left_behind)
+        detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
+        # The new sets may want images or scores: look again from there.
+        if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
+            raise Refused(f"Seed {seed} cannot be dropped: {_why_not(study)}")
+    pipeline_jobs.prod(study)
+
+
+def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
+    """The comparison, locked, if it can do without the seed."""
+    if study.source != Study.Source.GENERATED:
+        raise Refused(f"{study} generates no images, so there is no seed to drop.")
+    comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
+    if comparison is None:
+        raise Refused(f"{study} has no comparison {position + 1}; launch it first, and count from 1.")
+    image_sets = (comparison.image_set_a, comparison.image_set_b)
+    for image_set in image_sets:
+        if seed not in image_set.seeds:
+            raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
+        if len(image_set.seeds) <= 2:
+            raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
+    if study.state in BEFORE_OPENING and not any(pipeline_jobs.has_failed(image_set, seed) for image_set in image_sets):
+        raise Refused(
+            f"Seed {seed} of comparison {position + 1} did not fail: only what cannot be made or scored may be "
+            "dropped, so that nobody chooses images by their looks."
+        )
+    return comparison
+
+
+def advance(study: Study) -> str:
+    """Do the next thing that is due, and say what it was. Safe to call at any time, from anywhere, twice at once."""
+    study.refresh_from_db()
+    done = []
+    if study.state == State.GENERATING:
+        done.append(_advance_generation(study))
+    if study.state == State.SCORING:
+        done.append(_advance_scoring(study))
+    if study.state in ANNOTATING and (count := raise_overlaps(study, current_manifest(study).annotation.overlap)):
+        done.append(f"{counted(count, 'comparison')} to get more votes, as amended")
+    if study.state == State.CLOSING:
+        done.append(_judge_for_the_last_time(study))
+    done.append(_follow_the_clock(study, timezone.now()))
+    return "; ".join(word for word in done if word) or "nothing to do"
+
+
+def _advance_generation(study: Study) -> str:
+    if study.source == Study.Source.EXTERNAL:
+        complete_external(study, current_manifest(study))
+        return "every comparison is there"
+    gaps = plan_comparisons(study, current_manifest(study))
+    if gaps:
+        more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""
+        return f"waits for images: {gaps[0].sentence}{more}; import them with import_images"
+    if to_do := pipeline_jobs.work_on_images(study):
+        return to_do
+    remarks.note(image_sets_of(study))
+    is_imported = study.source == Study.Source.IMAGES
+    verb, detail = ("images imported", images_detail(study)) if is_imported else ("generated", {})
+    _move(study, verb, State.SCORING, sources=(State.GENERATING,), actor=None, detail=detail)
+    return "every image is there"
+
+
+def _advance_scoring(study: Study) -> str:
+    if to_do := pipeline_jobs.work_on_scores(study, current_manifest(study).encoder):
+        return to_do
+    _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
+    return " ".join(["every set is scored", *remarked_sets(study)])
+
+
+def is_due(study: Study, now: datetime) -> bool:
+    """Whether `advance` may have something to do, by what the study's row and its manifest say."""
+    return study.state in WORKED_ON or bool(_due_by_the_clock(study, now))
+
+
+def _due_by_the_clock(study: Study, now: datetime) -> State | None:
+    """The state that the times of the manifest ask for; None where the study waits for no time."""
+    if study.state not in ANNOTATING:
+        return None
+    plan = current_manifest(study).annotation
+    is_over = bool(plan.closes_at and plan.closes_at <= now)
+    if study.state != State.READY:
+        return State.CLOSED if is_over else None
+    return State.OPEN if plan.opens_at and plan.opens_at <= now and not is_over else None
+
+
+def _follow_the_clock(study: Study, now: datetime) -> str:
+    """Open and close at the times that the manifest names."""
+    match _due_by_the_clock(study, now):
+        case State.CLOSED:
+            if source := unfinished_import(study):
+                return f"waits with closing for the import of {source.file_name}"
+            closes_at = current_manifest(study).annotation.closes_at
+            detail = {"closes_at": closes_at.isoformat() if closes_at else ""}
+            is_closed = _end_the_voting(study, (State.OPEN, State.PAUSED), now, actor=None, detail=detail)
+            return "closed on time" if is_closed else ""
+        case State.OPEN:
+            is_open = _move(study, "opened", State.OPEN, sources=(State.READY,), actor=None, opened_at=now)
+            return "opened on time" if is_open else ""
+        case _:
+            return ""
+
+
+def _judge_for_the_last_time(study: Study) -> str:
+    """Every exclusion becomes what it stays; then, and not before, the study is unsealed."""
+    review_all(study=study, rules=current_manifest(study).voting_rules(), now=study.closed_at or timezone.now())
+    _move(study, "judged", State.CLOSED, sources=(State.CLOSING,), actor=None)
+    return "every annotator is judged, and the study is closed"
+
+
+def _move(
+    study: Study,
+    verb: str,
+    state: Study.State,
+    *,
+    sources: Sequence[Study.State],
+    actor: Actor,
+    detail: dict[str, Any] | None = None,
+    **changes: Any,
+) -> bool:
+    """The one way to another state: False, and nothing changed, where the study is in none of `sources`."""
+    with transaction.atomic():
+        moved = Study.objects.filter(pk=study.pk, state__in=sources).update(state=state, **changes)
+        if moved:
+            StudyEvent.objects.create(study=study, verb=verb, detail=detail or {}, actor=actor)
+    study.refresh_from_db()
+    return bool(moved)
+
+
+def _why_not(study: Study) -> str:
+    match study.state:
+        case State.DRAFT:
+            return "it is a draft; launch it first."
+        case State.GENERATING:
+            return "its images are not all there yet; study_status says what is missing."
+        case State.SCORING:
+            return "its image sets are not all scored yet; study_status says what is missing."
+        case State.READY:
+            return "it was never opened."
+        case State.OPEN:
+            return "it is open."
+        case State.PAUSED:
+            return "it is paused."
+        case State.CLOSING:
+            return "its voting has ended, and it closes by itself once every annotator is judged."
+        case _:
+            return "it is closed, which cannot be undone; duplicate the study instead."

@@ -1,0 +1,249 @@
+"""From the tables of a study file to the fields of a manifest; reads the prompts file, draws the seeds."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.utils.text import slugify
+
+from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
+from annotation.studies.study_file.seeds import draw_seeds
+from annotation.studies.study_file.texts import read_text
+from annotation.studies.validation.contradictions import MODELS
+from annotation.studies.validation.faults import Fault, Key
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+# Everything that is not printed, but for the tab and the end of a line.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+MOST_SEEDS = 10_000
+WITHOUT_SEEDS = {
+    "images": 'source is "images", and a set has as many images as import_images brings in',
+    "external": 'source is "external", which has no images here',
+}
+Raw = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Draft:
+    """A study file on its way to a manifest: raw values by manifest field, and what was wrong on the way.
+
+    The faults here have keys of the file. A field in `given_up` has its fault already and is not validated.
+    `prompt_lines` are the lines of the prompts in `prompts_file`, where they come from one.
+    """
+
+    raw: Raw = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+    given_up: set[str] = field(default_factory=set)
+    prompts_file: str = ""
+    prompt_lines: list[int] = field(default_factory=list)
+
+    def fault(self, key: Key, sentence: str, given_up: str = "") -> None:
+        """Note a fault; with `given_up`, of a field that cannot be validated for it."""
+        self.faults.append(Fault(key, sentence))
+        if given_up:
+            self.given_up.add(given_up)
+
+    def file_key(self, key: Key) -> Key:
+        """A key of the manifest as a key of the file."""
+        if key[0] in MODELS:
+            return ("models", str(key[0]).removeprefix("model_"), *key[1:])
+        if key[0] == "seeds":
+            return ("images", *key)
+        if key[0] == "prompts":
+            return ("prompts", "list", *key[1:])
+        return key
+
+
+@cache
+def file_keys() -> tuple[str, ...]:
+    """Every key that a study file may hold, dotted, in the order of the manifest."""
+    keys: list[str] = []
+    for name in Manifest.model_fields:
+        keys += _keys_of(name)
+    return tuple(keys)
+
+
+def _keys_of(name: str) -> list[str]:
+    match name:
+        case "model_a" | "model_b":
+            return [f"models.{name.removeprefix('model_')}.{key}" for key in ModelPlan.model_fields]
+        case "prompts":
+            return ["prompts.file", "prompts.list", *(f"prompts.list.{key}" for key in PromptPlan.model_fields)]
+        case "seeds":
+            return ["images.per_set", "images.seeds"]
+        case _:
+            section: Any = Manifest.model_fields[name].annotation
+            fields = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", None)
+            return [f"{name}.{key}" for key in fields] if fields else [name]
+
+
+def unknown_key(key: Key) -> str:
+    """What to say of a key that a study file does not have."""
+    dotted = ".".join(str(part) for part in key if not isinstance(part, int))
+    leaf = dotted.rpartition(".")[2]
+    # The items of a list have keys of their own: no other table's key is meant there.
+    table = dotted.rpartition(".")[0] + "." if any(isinstance(part, int) for part in key) else ""
+    candidates = [known for known in file_keys() if known.startswith(table)]
+    same_leaf = [known for known in candidates if known.rpartition(".")[2] == leaf]
+    # The whole name first: a key in the wrong table is commoner than a misspelt one.
+    close = same_leaf[:1] or get_close_matches(dotted, candidates, n=1, cutoff=0.75)
+    return "is not a key of a study file" + (f"; did you mean {close[0]}?" if close else ".")
+
+
+def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
+    """The tables of a study file, parsed as TOML, as fields of a manifest."""
+    draft = Draft()
+    for place in _with_control_characters(data, ()):
+        draft.fault(place, "holds a control character, which no page can show; take it out.")
+    tables = {"models", "prompts", "images"}
+    known = (set(Manifest.model_fields) - {"model_a", "model_b", "seeds"}) | tables
+    for key in data:
+        if key not in known:
+            draft.fault((key,), unknown_key((key,)))
+    draft.raw = {key: value for key, value in data.items() if key in known - tables}
+    _slug(draft)
+    _models(draft, data.get("models", {}), base)
+    _prompts(draft, data.get("prompts"), base)
+    _images(draft, data.get("images"))
+    _resolve(draft, draft.raw.get("encoder"), ("encoder",), ("checkpoint",), base)
+    return draft
+
+
+def _slug(draft: Draft) -> None:
+    name = draft.raw.get("name")
+    if "slug" in draft.raw or not isinstance(name, str):
+        draft.given_up |= set() if "slug" in draft.raw else {"slug"}  # the missing name is fault enough
+        return
+    slug = slugify(name)[:100].strip("-_").replace("_", "-")
+    draft.raw["slug"] = slug
+    if not slug and name.strip():
+        draft.fault(("name",), "has no letters to draw a slug from; give slug too, like sdxl-pixart.", "slug")
+
+
+def _models(draft: Draft, models: Any, base: Path | None) -> None:
+    if not isinstance(models, dict):
+        draft.fault(("models",), "must be the tables [models.a] and [models.b].")
+        draft.given_up |= set(MODELS)
+        return
+    for side in models.keys() - {"a", "b"}:
+        draft.fault(("models", side), "is not a key of a study file; the models are [models.a] and [models.b].")
+    for side in ("a", "b"):
+        if side in models:
+            plan = dict(models[side]) if isinstance(models[side], dict) else models[side]
+            _resolve(draft, plan, ("models", side), ("checkpoint", "lora"), base)
+            draft.raw[f"model_{side}"] = plan
+
+
+def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base: Path | None) -> None:
+    """Make the local paths of a table absolute. Local is what begins like a path or lies beside the study file."""
+    for key in keys:
+        value = table.get(key) if isinstance(table, dict) else None
+        if not isinstance(value, str) or not value or "\0" in value:
+            continue
+        if value.startswith("~") or Path(value).is_absolute():
+            table[key] = str(Path(value).expanduser())
+        elif base is None:
+            if value.startswith("."):
+                draft.fault((*section, key), f'"{value}" starts from nowhere here; write the whole path, from /.')
+                table[key] = str(Path("/") / value)  # local all the same: no second fault for it
+        elif value.startswith(".") or _exists(base / value):
+            table[key] = str((base / value).resolve())
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name longer than the file system allows
+        return False
+
+
+def _prompts(draft: Draft, table: Any, base: Path | None) -> None:
+    if not isinstance(table, dict):
+        draft.fault(("prompts",), "must be a table with list or file, for example [prompts] list = [...].", "prompts")
+        return
+    for key in table.keys() - {"file", "list"}:
+        draft.fault(("prompts", key), unknown_key(("prompts", key)))
+    if ("file" in table) == ("list" in table):
+        draft.fault(("prompts",), "needs either list or file, one of the two.", "prompts")
+    elif "file" in table:
+        _prompts_file(draft, table["file"], base)
+    else:
+        items = table["list"]
+        draft.raw["prompts"] = (
+            [{"text": item} if isinstance(item, str) else item for item in items] if isinstance(items, list) else items
+        )
+
+
+def _prompts_file(draft: Draft, name: Any, base: Path | None) -> None:
+    """One prompt a line. Blank lines at the end are passed over, others are faults."""
+    key = ("prompts", "file")
+    if not isinstance(name, str):
+        draft.fault(key, "must be the name of a text file with one prompt a line.", "prompts")
+        return
+    if base is None:
+        draft.fault(key, "cannot be read from here; write the prompts themselves, as list = [...].", "prompts")
+        return
+    try:
+        lines = re.split(r"\r\n|\n|\r", read_text(base / Path(name).expanduser()).rstrip())
+    except Refused as refusal:
+        draft.fault(key, str(refusal), "prompts")
+        return
+    draft.prompts_file = name
+    draft.prompt_lines = list(range(1, len(lines) + 1))
+    draft.raw["prompts"] = [{"text": line} for line in lines]
+    if any(_CONTROL.search(line) for line in lines):
+        draft.fault(key, "holds a control character, which no page can show; take it out.")
+
+
+def _images(draft: Draft, table: Any) -> None:
+    if table is None:
+        return
+    if draft.raw.get("source") in WITHOUT_SEEDS:
+        # One sentence for the whole section: mending its keys, one by one, would lead in a circle.
+        draft.fault(("images",), f"{WITHOUT_SEEDS[draft.raw['source']]}; remove the section [images].", "seeds")
+        return
+    if not isinstance(table, dict):
+        draft.fault(("images",), "must be a table with per_set and seeds.", "seeds")
+        return
+    for key in table.keys() - {"per_set", "seeds"}:
+        draft.fault(("images", key), unknown_key(("images", key)))
+    per_set, seeds = table.get("per_set"), table.get("seeds")
+    if per_set is not None and not (type(per_set) is int and 2 <= per_set <= MOST_SEEDS):
+        is_list = isinstance(seeds, list)  # then the seeds have their own faults to be found
+        sentence = f"must be a whole number from 2 to {MOST_SEEDS}, not {per_set!r}."
+        draft.fault(("images", "per_set"), sentence, "" if is_list else "seeds")
+        draft.raw |= {"seeds": seeds} if is_list else {}
+    elif isinstance(seeds, list):
+        draft.raw["seeds"] = seeds
+        if per_set not in (None, len(seeds)):
+            draft.fault(
+                ("images", "seeds"),
+                f"holds {counted(len(seeds), 'seed')}, but per_set is {per_set}; "
+                f"give {per_set} seeds, or leave per_set out.",
+            )
+    elif seeds is None:
+        draft.fault(("images", "seeds"), "is missing: give a list of seeds, or a number to draw them from.", "seeds")
+    elif type(seeds) is int and seeds >= 0:
+        if per_set is None:
+            draft.fault(("images",), "needs per_set: how many seeds to draw from the one number.", "seeds")
+        else:
+            draft.raw["seeds"] = list(draw_seeds(seeds, per_set))
+    else:
+        sentence = "must be a list of seeds, or one number, from 0, that they are drawn from."
+        draft.fault(("images", "seeds"), sentence, "seeds")
+
+
+def _with_control_characters(value: Any, key: Key) -> Iterator[Key]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            yield from _with_control_characters(item, (*key, name))
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from _with_control_characters(item, (*key, index))
+    elif isinstance(value, str) and _CONTROL.search(value):
+        yield key

@@ -1,0 +1,193 @@
+"""What is wrong with a study although each of its keys is right by itself; pure.
+
+Every check takes the parts of a manifest by field name. It passes over a part that is not there and over None in
+a list, so that a study file with a broken section still hears of all its other faults.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
+from pathlib import Path
+
+from annotation.studies.validation.faults import Fault, Key, Parts
+from annotation.studies.validation.quality_contradictions import quality_faults
+
+MODELS = ("model_a", "model_b")
+# Pages of their own below /studies/.
+RESERVED = ("plan",)
+# What a votes file may say instead of a model's name.
+CHOICES = ("left", "right", "tie")
+
+
+def contradictions(parts: Parts) -> list[Fault]:
+    """Every contradiction within and between the parts that are there."""
+    return [fault for check in CHECKS for fault in check(parts)]
+
+
+def is_local(checkpoint: str) -> bool:
+    """Whether a checkpoint is a folder or file here (study files make local paths absolute) and not a hub id."""
+    return Path(checkpoint).is_absolute()
+
+
+def _slug(parts: Parts) -> Iterator[Fault]:
+    if parts.get("slug") in RESERVED:
+        yield Fault(("slug",), f'"{parts["slug"]}" is the address of a page; give the study another slug.')
+
+
+def _names(parts: Parts) -> Iterator[Fault]:
+    names = {field: parts[field].name for field in MODELS if field in parts}
+    for field, name in names.items():
+        if name.casefold() in CHOICES:
+            yield Fault((field, "name"), f'"{name}" is what a votes file calls a side; give the model another name.')
+    for first, second in combinations(names, 2):
+        if names[first].casefold() == names[second].casefold():
+            yield Fault((second, "name"), f'both models are called "{names[second]}"; give each a name of its own.')
+
+
+def _templates(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field in parts and "{prompt}" not in parts[field].prompt_template:
+            yield Fault((field, "prompt_template"), "must contain {prompt}, where the base prompt goes.")
+
+
+def _checkpoints(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field not in parts:
+            continue
+        if parts.get("source") == "generated" and not parts[field].checkpoint:
+            sentence = (
+                "is missing: a generated study needs a local folder or a hub id with its revision; "
+                'where the images exist already, write source = "images".'
+            )
+            yield Fault((field, "checkpoint"), sentence)
+        yield from _pin(parts[field].checkpoint, parts[field].revision, (field,), "checkpoint", "revision")
+        yield from _pin(parts[field].lora, parts[field].lora_revision, (field,), "lora", "lora_revision")
+    if "encoder" in parts and parts.get("source") != "external":
+        yield from _pin(parts["encoder"].checkpoint, parts["encoder"].revision, ("encoder",), "checkpoint", "revision")
+        if too_long := parts["encoder"].length_fault:
+            yield Fault(("encoder", "checkpoint"), too_long)
+
+
+def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name: str) -> Iterator[Fault]:
+    """A hub id goes with the 40 digits of a commit, a local path with none: else the weights may change unseen."""
+    if checkpoint and not is_local(checkpoint):
+        if not (len(revision) == 40 and all(digit in "0123456789abcdef" for digit in revision)):
+            yield Fault(
+                (*section, revision_name),
+                f'"{checkpoint}" is a hub id, so {revision_name} must be the 40 digits of a commit of it '
+                "(the model's page on the hub lists them); a local folder is written with ./ or / in front.",
+            )
+    elif revision:
+        yield Fault(
+            (*section, revision_name),
+            f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out.",
+        )
+
+
+def _loras(parts: Parts) -> Iterator[Fault]:
+    for field in MODELS:
+        if field not in parts:
+            continue
+        if parts[field].lora and parts[field].lora_scale is None:
+            yield Fault((field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
+        if parts[field].lora_scale is not None and not parts[field].lora:
+            yield Fault((field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
+
+
+def _prompts(parts: Parts) -> Iterator[Fault]:
+    first_at: dict[str, int] = {}
+    for index, prompt in enumerate(parts.get("prompts", ())):
+        if prompt is None:
+            continue
+        earlier = first_at.setdefault(prompt.text, index)
+        if earlier != index:
+            yield Fault(("prompts", index), f'"{prompt.text}" is prompt {earlier + 1} already; each goes in once.')
+
+
+def _seeds(parts: Parts) -> Iterator[Fault]:
+    if "seeds" not in parts or "source" not in parts:
+        return
+    seeds = parts["seeds"]
+    if parts["source"] != "generated":
+        if seeds:
+            yield Fault(("seeds",), f'source is "{parts["source"]}", which generates nothing; leave the seeds out.')
+        return
+    if not seeds:
+        yield Fault(("seeds",), "is missing: give per_set and seeds, for example per_set = 20 and seeds = 7.")
+    elif len(seeds) < 2:
+        yield Fault(("seeds",), "a set needs at least 2 images to be more or less consistent.")
+    seen: set[int | None] = set()
+    for index, seed in enumerate(seeds):
+        if seed is not None and seed in seen:
+            yield Fault(("seeds", index), f"seed {seed} is there twice; the same image would count twice.")
+        seen.add(seed)
+
+
+def _times(parts: Parts) -> Iterator[Fault]:
+    plan = parts.get("annotation")
+    if plan and plan.opens_at and plan.closes_at and plan.closes_at <= plan.opens_at:
+        yield Fault(("annotation", "closes_at"), "must come after opens_at; give a later time, or leave it out.")
+
+
+def _questions(parts: Parts) -> Iterator[Fault]:
+    names: set[str] = set()
+    for index, question in enumerate(parts["frame"].questions if "frame" in parts else ()):
+        key = ("frame", "questions", index)
+        if question.name in names:
+            yield Fault((*key, "name"), f'"{question.name}" is the name of an earlier question; give each its own.')
+        names.add(question.name)
+        if question.kind != "choice" and question.choices:
+            yield Fault((*key, "choices"), 'belongs to kind = "choice"; leave it out, or change the kind.')
+        if question.kind == "choice":
+            yield from _choices(question.choices, key)
+
+
+def _check(parts: Parts) -> Iterator[Fault]:
+    for index, question in enumerate(parts["frame"].check if "frame" in parts else ()):
+        key = ("frame", "check", index)
+        yield from _choices(question.choices, key)
+        if question.answer not in question.choices:
+            yield Fault((*key, "answer"), f'"{question.answer}" is none of the choices; write one of them.')
+
+
+def _choices(choices: Sequence[str], key: Key) -> Iterator[Fault]:
+    if len(set(choices)) < 2 or len(set(choices)) < len(choices):
+        yield Fault((*key, "choices"), "needs at least two choices, no two of them the same.")
+
+
+def _known_order(parts: Parts) -> Iterator[Fault]:
+    if "frame" not in parts or "prompts" not in parts or "source" not in parts:
+        return
+    for name in ("practice", "worked_examples"):
+        if not getattr(parts["frame"], name):
+            continue
+        if parts["source"] == "external":
+            yield Fault(("frame", name), 'shows images, and source is "external", which has none; leave it out.')
+        elif len(parts["prompts"]) < 2:
+            sentence = "mixes images of two prompts, and the study has one; give another prompt, or leave it out."
+            yield Fault(("frame", name), sentence)
+
+
+def _platform(parts: Parts) -> Iterator[Fault]:
+    url = parts["platform"].redirect_url if "platform" in parts else ""
+    if url and not (url.startswith("https://") and "{code}" in url):
+        yield Fault(
+            ("platform", "redirect_url"),
+            "must begin with https:// and hold {code}, where the completion code goes; or leave it out.",
+        )
+
+
+CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
+    _slug,
+    _names,
+    _templates,
+    _checkpoints,
+    _loras,
+    _prompts,
+    _seeds,
+    _times,
+    _questions,
+    _check,
+    _known_order,
+    _platform,
+    quality_faults,
+)

@@ -1,0 +1,46 @@
+"""What a researcher should look at among a study's images before people vote on them."""
+
+from collections.abc import Sequence
+
+from annotation.models import Comparison, Study
+from annotation.studies.comparisons import SIDES, gaps_of, image_sets_of
+from annotation.studies.current import current_manifest
+from generation.pictures import remarks
+
+MOST_SHOWN = 5
+
+
+def image_warnings(study: Study) -> list[str]:
+    """Sentences on comparisons that wait for images, and on sets with images of one colour or the same again."""
+    return [*_waiting(study), *remarked_sets(study)]
+
+
+def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
+    """The warnings of several studies, by the study's id: few queries, unless there is something to warn of."""
+    noted = _with_remarks(studies)
+    is_asked = {study.pk: study.pk in noted or study.state == Study.State.GENERATING for study in studies}
+    return {study.pk: image_warnings(study) if is_asked[study.pk] else [] for study in studies}
+
+
+def _with_remarks(studies: Sequence[Study]) -> set[int]:
+    sets = remarks.remarked_sets()
+    comparisons = Comparison.objects.filter(study__in=[study.pk for study in studies]).order_by()
+    sides = (comparisons.filter(**{f"{side}__in": sets}) for side in SIDES)
+    return {study for side in sides for study in side.values_list("study", flat=True).distinct()}
+
+
+def remarked_sets(study: Study) -> list[str]:
+    """One sentence about each set whose score says little, since its images are of one colour or repeat each other."""
+    return _first([f"Look at {sentence}." for sentence in remarks.sentences(image_sets_of(study))], "such sets")
+
+
+def _waiting(study: Study) -> list[str]:
+    if study.source != Study.Source.IMAGES or study.state != Study.State.GENERATING:
+        return []
+    gaps = gaps_of(study, current_manifest(study))
+    return _first([f"Waits for images: {gap.sentence}." for gap in gaps], "comparisons wait")
+
+
+def _first(sentences: list[str], what: str) -> list[str]:
+    more = len(sentences) - MOST_SHOWN
+    return sentences if more <= 0 else [*sentences[:MOST_SHOWN], f"{more} more {what}."]

@@ -1,0 +1,106 @@
+"""Pairs of known order, made from the study's own images: for practice, worked examples and the consistency ladder.
+
+One set shows one prompt by one model. In the other, some of the images are the same model's images of other
+prompts. Which of the two is more consistent follows from how they were made; neither says anything of the models.
+"""
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from random import Random
+
+from django.utils.translation import gettext as _
+
+from annotation.models import Comparison, Study, Vote
+from annotation.voting.allocation import SIDES, Side, stored_chance
+from generation.models import GeneratedImage
+from jobs.refusals import Refused
+
+MOST_OTHERS = 20  # other prompts that images are taken from
+# So many comparisons are drawn to find these, since some may have been set aside.
+MOST_DRAWN = 2 * MOST_OTHERS
+HALF = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPair:
+    """Two sets of image ids of one comparison and one model. `consistent_side` is left or right.
+
+    `replaced_count` images of the other side belong to other prompts.
+    """
+
+    comparison_id: int
+    model: Side
+    left_images: list[int]
+    right_images: list[int]
+    consistent_side: str
+    replaced_count: int
+
+
+def replaced_of(share: float, count: int) -> int:
+    """How many of `count` images a share of them is: rounded up, at least 1, and one stays. 0 or less: impossible.
+
+    >>> [replaced_of(share, 20) for share in (0.75, 0.5, 0.21, 0.01)]
+    [15, 10, 5, 1]
+    """
+    # A share like 0.35 of 20 is a hair more than 7 in binary.
+    return min(max(1, math.ceil(share * count - 1e-9)), count - 1)
+
+
+def mixed(images: Sequence[int], others: Sequence[Sequence[int]], replaced_count: int, chance: Random) -> list[int]:
+    """`images` with so many of them replaced by images of the other sets in turn; shuffled; pure."""
+    stay = chance.sample(list(images), len(images) - replaced_count)
+    queues = [chance.sample(list(other), len(other)) for other in chance.sample(list(others), len(others))]
+    taken = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
+    return chance.sample(stay + taken[:replaced_count], len(stay) + len(taken[:replaced_count]))
+
+
+def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Collection[int] = ()) -> KnownPair:
+    """A pair drawn from the study's comparisons, but for those `without` and those set aside.
+
+    share: of the images of one set that are replaced. Reads a bounded number of rows, however large the study is.
+    Raises `Refused` for too few images.
+    """
+    drawn = _drawn(study, chance, without)
+    model = chance.choice(SIDES)
+    whole, *others = [*_images(drawn, model).values()] or [[]]
+    replaced_count = replaced_of(share, len(whole))
+    if replaced_count < 1 or sum(map(len, others)) < replaced_count:
+        raise Refused(_("This study has too few images to make a pair of known order."))
+    blend = mixed(whole, others, replaced_count, chance)
+    shuffled = chance.sample(whole, len(whole))
+    is_left = chance.random() < HALF
+    return KnownPair(
+        comparison_id=drawn[0],
+        model=model,
+        left_images=shuffled if is_left else blend,
+        right_images=blend if is_left else shuffled,
+        consistent_side=Vote.Choice.LEFT if is_left else Vote.Choice.RIGHT,
+        replaced_count=replaced_count,
+    )
+
+
+def seeded_pair(*, study: Study, seed: int, purpose: str, number: int) -> KnownPair:
+    """Pair `number`, from 0, of a seed and a purpose: the same as long as no comparison is set aside."""
+    return known_pair(study=study, chance=stored_chance(seed, purpose, number))
+
+
+def _drawn(study: Study, chance: Random, without: Collection[int]) -> list[int]:
+    """Comparisons of the study in a drawn order, at most one and MOST_OTHERS more."""
+    last = study.comparisons.order_by("-position").values_list("position", flat=True).first()
+    positions = range(0 if last is None else last + 1)
+    drawn = chance.sample(positions, min(len(positions), MOST_DRAWN))
+    found = study.comparisons.filter(position__in=drawn, parked_at=None).exclude(pk__in=without)
+    id_at = dict(found.order_by().values_list("position", "pk"))
+    return [id_at[position] for position in drawn if position in id_at][: MOST_OTHERS + 1]
+
+
+def _images(comparison_ids: Sequence[int], model: Side) -> dict[int, list[int]]:
+    """The image ids of one model's sets, by comparison."""
+    field = f"image_set_{model}"
+    set_of = dict(Comparison.objects.filter(pk__in=comparison_ids).values_list(field, "pk"))
+    images: dict[int, list[int]] = {pk: [] for pk in comparison_ids}
+    rows = GeneratedImage.objects.filter(image_set__in=set_of).order_by("seed").values_list("image_set_id", "pk")
+    for image_set_id, image_id in rows:
+        images[set_of[image_set_id]].append(image_id)
+    return images

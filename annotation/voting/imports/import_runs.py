@@ -1,0 +1,92 @@
+"""The life of an import: begun, gone on with, finished or given up. Files come in by slices, so that nobody waits.
+
+All of a file or none of it: until an import is finished no report, export or closing looks at its study, and one that
+fails is removed again. A process that was killed leaves it UNFINISHED: the same file again completes it.
+"""
+
+import secrets
+from collections.abc import Sequence
+from pathlib import Path
+
+from django.contrib.auth.models import User
+
+from annotation.models import Import, Study, StudyEvent
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
+
+
+def unfinished_import(study: Study) -> Import | None:
+    """The import of the study that was not finished, if there is one."""
+    return Import.objects.filter(study=study, state=Import.State.UNFINISHED).first()
+
+
+def refuse_unfinished_import(study: Study) -> None:
+    """Raise Refused while a part of a file is in the study: a report or an export would show that part."""
+    if source := unfinished_import(study):
+        raise Refused(
+            f"Only a part of {source.file_name} is in {study} at this moment. Wait until its import ends; if it was "
+            f"stopped, import the same file again, or take it back: manage.py take_back {study.slug} {source.pk}."
+        )
+
+
+@in_turn
+def begin(
+    *, study: Study, kind: Import.Kind, path: Path, sha256: str, metric: str = "", actor: User | None = None
+) -> Import:
+    """A new import, or the unfinished one of the same file; this process works on it from now on.
+
+    Raises Refused while another file is unfinished in the study.
+    """
+    # One at a time: the second waits here, and finds what the first began.
+    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    source = unfinished_import(study)
+    if source is None:
+        source = Import(study=study, kind=kind, sha256=sha256, metric=metric, file_name=path.name[:255], actor=actor)
+    elif (source.kind, source.sha256, source.metric) != (kind, sha256, metric):
+        refuse_unfinished_import(study)
+    source.claim = secrets.token_hex(16)
+    source.save()
+    return source
+
+
+def hold(source: Import) -> Study:
+    """The study, locked for this slice. Raises TakenOver if another process works on the import by now."""
+    study = Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
+    if not Import.objects.filter(pk=source.pk, claim=source.claim, state=Import.State.UNFINISHED).exists():
+        raise TakenOver(f"Another process goes on with the import of {source.file_name}, or has taken it back.")
+    return study
+
+
+class TakenOver(Refused):
+    """The import is no longer this process's: it must leave the import's rows alone."""
+
+
+@in_turn
+def finish(source: Import, *, verb: str, row_count: int, detail: dict[str, object]) -> None:
+    """Make the import count, with an event in the study's history."""
+    hold(source)
+    Import.objects.filter(pk=source.pk).update(state=Import.State.DONE, row_count=row_count, claim="")
+    whole = {"file": source.file_name, "sha256": source.sha256, **detail}
+    StudyEvent.objects.create(study_id=source.study_id, verb=verb, detail=whole, actor=source.actor)
+
+
+@in_turn
+def reopen(source: Import) -> Import:
+    """Begin to take an import back: until that is done it is UNFINISHED, and this process's."""
+    Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
+    other = Import.objects.filter(study_id=source.study_id, state=Import.State.UNFINISHED).exclude(pk=source.pk)
+    if other.exists():
+        refuse_unfinished_import(source.study)
+    source.claim, source.state = secrets.token_hex(16), Import.State.UNFINISHED
+    if not Import.objects.filter(pk=source.pk).update(claim=source.claim, state=source.state):
+        raise Refused(f"The import of {source.file_name} was taken back already.")
+    return source
+
+
+@in_turn
+def forget(source: Import, *, events: Sequence[StudyEvent] = ()) -> None:
+    """Remove an import whose rows are gone; the events say so in the history, none if it never counted."""
+    hold(source)
+    source.delete()
+    for event in events:
+        event.save()

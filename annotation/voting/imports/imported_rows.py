@@ -1,0 +1,229 @@
+"""The rows of imported votes: stored and removed, a slice at a time, with the counters of their comparisons."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+
+from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
+from annotation.voting import slots
+from annotation.voting.annotators import BY_FILE
+from annotation.voting.imports import import_runs
+from annotation.voting.imports.vote_file import FileVote, Place
+from annotation.voting.storage.bulk_rows import insert_rows
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
+
+Given = tuple[FileVote, ...]  # the votes on one assignment: those that were undone, and the one that was not
+Key = tuple[int, int, str, int]  # annotator, comparison, kind, occurrence
+
+
+def answers_of(votes: Sequence[FileVote]) -> list[Given]:
+    """The votes by assignment, in the order of the file."""
+    answers: dict[Place, Given] = {}
+    for vote in votes:
+        answers[vote.place] = (*answers.get(vote.place, ()), vote)
+    return list(answers.values())
+
+
+def store(source: Import, study: Study, answers: Sequence[Given], now: datetime) -> dict[int, int]:
+    """Store some assignments and their votes, in the transaction of a slice.
+
+    Returns of a live study how many slots each comparison had left; of an external one, which makes room, nothing.
+    """
+    annotators = _annotators(study, answers)
+    rooms = slots.lock_rooms({answer[0].comparison_id for answer in answers})
+    firsts = {_key(answer[0], annotators): answer for answer in answers}
+    known = _assignments(firsts)
+    _insert_assignments({key: answer for key, answer in firsts.items() if key not in known}, now)
+    known = _assignments(firsts)
+    _count_images({known[key]: answer[0] for key, answer in firsts.items() if answer[0].replaced_count})
+    given = [(known[key], vote) for key, answer in firsts.items() for vote in answer]
+    _insert_votes(given, now)
+    already = set(ImportedAssignment.objects.filter(pk__in=known.values()).values_list("pk", flat=True))
+    insert_rows(
+        ImportedAssignment,
+        ("assignment", "left_seeds", "right_seeds"),
+        [
+            (known[key], answer[0].left_seeds, answer[0].right_seeds)
+            for key, answer in firsts.items()
+            if known[key] not in already
+        ],
+        {"source": source.pk},
+    )
+    slots.add(_tallies(answers))
+    return {} if study.source == Study.Source.EXTERNAL else rooms
+
+
+def _annotators(study: Study, answers: Sequence[Given]) -> dict[str, int]:
+    """The annotators of these votes by label, made if they are not here."""
+    wanted = {answer[0].annotator: answer[0].is_simulated for answer in answers}
+    found = dict(
+        Annotator.objects.filter(study=study, kind__in=BY_FILE, label__in=list(wanted)).values_list("label", "pk")
+    )
+    strangers = [
+        Annotator(study=study, kind=BY_FILE[is_simulated], label=label)
+        for label, is_simulated in wanted.items()
+        if label not in found
+    ]
+    Annotator.objects.bulk_create(strangers)
+    return found | {annotator.label: annotator.pk for annotator in strangers}
+
+
+def _key(vote: FileVote, annotators: dict[str, int]) -> Key:
+    return annotators[vote.annotator], vote.comparison_id, vote.kind, vote.occurrence
+
+
+def _assignments(wanted: Collection[Key]) -> dict[Key, int]:
+    """Those of the assignments that are here."""
+    rows = Assignment.objects.filter(
+        annotator__in={key[0] for key in wanted}, comparison__in={key[1] for key in wanted}
+    ).order_by()
+    names = ("annotator_id", "comparison_id", "kind", "occurrence", "pk")
+    return {key: pk for *whose, pk in rows.values_list(*names).iterator() if (key := _as_key(whose)) in wanted}
+
+
+def _as_key(whose: list[int | str]) -> Key:
+    annotator, comparison, kind, occurrence = whose
+    return int(annotator), int(comparison), str(kind), int(occurrence)
+
+
+def _insert_assignments(answers: dict[Key, Given], now: datetime) -> None:
+    insert_rows(
+        Assignment,
+        (
+            "comparison",
+            "annotator",
+            "kind",
+            "occurrence",
+            "state",
+            "left_model",
+            "are_sides_known",
+            "known_choice",
+            "replaced_count",
+            "rendition",
+            "leased_at",
+            "shown_at",
+        ),
+        [_assignment(key, answer, now) for key, answer in answers.items()],
+        {},
+    )
+
+
+def _assignment(key: Key, answer: Given, now: datetime) -> tuple[object, ...]:
+    annotator, comparison, kind, occurrence = key
+    vote = answer[-1]  # the one that stands comes last
+    return (
+        comparison,
+        annotator,
+        kind,
+        occurrence,
+        _state(answer),
+        vote.left_model,
+        vote.are_sides_known,
+        vote.known_choice,
+        vote.replaced_count,
+        vote.rendition,
+        vote.shown_at or vote.voted_at or vote.received_at or now,
+        vote.shown_at,
+    )
+
+
+def _count_images(mixed: dict[int, FileVote]) -> None:
+    """The report counts the images of a set in which some were replaced; which ones they were, no file says."""
+    for pk, vote in mixed.items():
+        left, right = ([0] * len(seeds.split(" ")) for seeds in (vote.left_seeds, vote.right_seeds))
+        Assignment.objects.filter(pk=pk).update(left_images=left, right_images=right)
+
+
+def _state(answer: Given) -> str:
+    states = {vote.state for vote in answer}
+    if Vote.State.STANDING in states:
+        return Assignment.State.VOTED
+    return Assignment.State.LATE if Vote.State.LATE in states else Assignment.State.RELEASED
+
+
+def _insert_votes(given: Sequence[tuple[int, FileVote]], now: datetime) -> None:
+    insert_rows(
+        Vote,
+        (
+            "id",
+            "assignment",
+            "choice",
+            "state",
+            "shown_at",
+            "voted_at",
+            "received_at",
+            "response_ms",
+            "excluded_at",
+            "exclusion_reason",
+        ),
+        [
+            (
+                vote.vote_id,
+                assignment,
+                vote.choice,
+                vote.state,
+                vote.shown_at,
+                vote.voted_at,
+                vote.received_at or now,
+                vote.response_ms,
+                (vote.received_at or now) if vote.exclusion_reason else None,
+                vote.exclusion_reason,
+            )
+            for assignment, vote in given
+        ],
+        {},
+    )
+
+
+def _tallies(answers: Sequence[Given]) -> dict[int, slots.Tally]:
+    tallies: dict[int, slots.Tally] = {}
+    for answer in answers:
+        if answer[0].kind == Assignment.Kind.MAIN:
+            tally = tallies.setdefault(answer[0].comparison_id, slots.Tally())
+            tally.left_lead += 1 if answer[0].left_model == "a" else -1
+            for vote in answer:
+                if vote.state == Vote.State.STANDING:
+                    tally.count(choice=vote.choice, left_model=vote.left_model, is_excluded=bool(vote.exclusion_reason))
+    return tallies
+
+
+# --- removing -----------------------------------------------------------------------------------
+def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
+    """Remove every vote of an import that this process holds, and its annotators who have no other votes.
+
+    least_overlap: see `slots.add`.
+    """
+    rows = list(ImportedAssignment.objects.filter(source=source).values_list("pk", flat=True))
+    in_slices(rows, partial(_remove_some, source, least_overlap), least=SMALL_ROWS)
+    idle = Annotator.objects.filter(study=source.study_id, kind=Annotator.Kind.IMPORTED, assignments=None)
+    in_slices(list(idle.values_list("pk", flat=True)), partial(_remove_annotators, source), least=SMALL_ROWS)
+
+
+def _remove_some(source: Import, least_overlap: int | None, assignment_ids: Sequence[int]) -> None:
+    study = import_runs.hold(source)
+    rows = Assignment.objects.filter(pk__in=assignment_ids)
+    simulated = set(rows.filter(annotator__kind=Annotator.Kind.SIMULATED).values_list("annotator", flat=True))
+    tallies = _stored_tallies(assignment_ids)
+    slots.lock_rooms(tallies)
+    Vote.objects.filter(assignment__in=assignment_ids).delete()
+    rows.delete()
+    slots.add(tallies, sign=-1, least_overlap=least_overlap if study.source == Study.Source.EXTERNAL else None)
+    Annotator.objects.filter(pk__in=simulated, assignments=None).delete()
+
+
+def _stored_tallies(assignment_ids: Sequence[int]) -> dict[int, slots.Tally]:
+    tallies: dict[int, slots.Tally] = {}
+    main = Assignment.objects.filter(pk__in=assignment_ids, kind=Assignment.Kind.MAIN)
+    for comparison_id, left_model in main.values_list("comparison_id", "left_model"):
+        tally = tallies.setdefault(comparison_id, slots.Tally())
+        tally.left_lead += 1 if left_model == Assignment.Side.A else -1
+    votes = Vote.objects.filter(assignment__in=main, state=Vote.State.STANDING).order_by()
+    fields = ("assignment__comparison_id", "choice", "assignment__left_model", "excluded_at")
+    for comparison_id, choice, left_model, excluded_at in votes.values_list(*fields):
+        tallies[comparison_id].count(choice=choice, left_model=left_model, is_excluded=excluded_at is not None)
+    return tallies
+
+
+def _remove_annotators(source: Import, annotator_ids: Sequence[int]) -> None:
+    import_runs.hold(source)
+    Annotator.objects.filter(pk__in=annotator_ids, assignments=None).delete()

@@ -1,0 +1,337 @@
+"""A file of votes, read and checked line by line; pure. `vote_import.py` stores what it says.
+
+Three layouts: the one of the paper's annotation app (`User Name,Prompt,Selection Choice`), the long format
+`annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id]`, and a study's own export. A choice is a model's name,
+left, right or tie.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from annotation.models import Assignment, Vote
+from annotation.voting.allocation import Side
+from generation.tables.columns import Columns, Table
+from generation.tables.formulas import APOSTROPHE, unmarked
+from generation.tables.reading import open_table
+from jobs.refusals import Refused
+
+REQUIRED = ("annotator", "prompt", "choice")
+OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")
+PAPER_COLUMNS = {"user_name": "annotator", "selection_choice": "choice"}
+# Only together do these names mean what a study's export means by them.
+OF_AN_EXPORT = ("simulated", "kind", "known_choice", "replaced_images", "state")
+FURTHER_OF_AN_EXPORT = ("left_seeds", "right_seeds", "rendition", "received_at", "response_ms", "exclusion_reason")
+LONG = Columns(REQUIRED, OPTIONAL, PAPER_COLUMNS)
+EXPORT = Columns(REQUIRED, (*OPTIONAL, *OF_AN_EXPORT, *FURTHER_OF_AN_EXPORT))
+Place = tuple[str, int, str, int]  # annotator, comparison, kind and occurrence: an assignment
+LONGEST_LABEL = 200
+MOST_FAULTS_SHOWN = 100
+MOST_MILLISECONDS = 2**31 - 1  # what the column holds
+MOST_REPLACED = 2**15 - 1
+# Sides of votes that do not say: a convention, marked by `are_sides_known=False`.
+ASSUMED_LEFT: Side = "a"
+_YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+
+
+@dataclass(frozen=True, slots=True)
+class StudyWords:
+    """What the words of a file mean in one study: prompts to comparison ids, models' names to their letters."""
+
+    slug: str
+    comparisons: Mapping[str, int]
+    models: Mapping[str, Side]
+    are_ties_allowed: bool
+
+
+class FileVote(NamedTuple):
+    """One line of the file as the study understands it."""
+
+    line: int
+    annotator: str
+    comparison_id: int
+    choice: str  # left, right or tie
+    left_model: Side
+    are_sides_known: bool
+    shown_at: datetime | None
+    voted_at: datetime | None
+    vote_id: uuid.UUID
+    is_simulated: bool = False
+    kind: str = Assignment.Kind.MAIN.value
+    occurrence: int = 0
+    known_choice: str = ""
+    replaced_count: int = 0
+    left_seeds: str = ""
+    right_seeds: str = ""
+    rendition: str = ""
+    received_at: datetime | None = None
+    response_ms: int | None = None
+    state: str = Vote.State.STANDING.value
+    exclusion_reason: str = ""
+
+    @property
+    def place(self) -> Place:
+        """The assignment that it answers."""
+        return self.annotator, self.comparison_id, self.kind, self.occurrence
+
+
+@dataclass(frozen=True, slots=True)
+class VoteFile:
+    """What a file says. unused: columns that were not read. repeated: lines that say what an earlier one says.
+    nameless: lines without an annotator that were left out. is_export: whether a study's export was read."""
+
+    votes: list[FileVote]
+    unused: tuple[str, ...] = ()
+    repeated: tuple[int, ...] = ()
+    nameless: tuple[int, ...] = ()
+    is_export: bool = False
+
+
+class VoteFileFault(Refused):
+    """A file that cannot be imported: every fault with its line, and nothing was imported."""
+
+    def __init__(self, path: Path, faults: Iterable[tuple[int, str]], advice: str = "") -> None:
+        self.faults = sorted(faults)
+        shown = [f"  line {line}: {fault}" for line, fault in self.faults[:MOST_FAULTS_SHOWN]]
+        if len(self.faults) > MOST_FAULTS_SHOWN:
+            shown.append(f"  and {len(self.faults) - MOST_FAULTS_SHOWN} more")
+        super().__init__("\n".join([f"Nothing was imported from {path}:", *shown, *([advice] if advice else [])]))
+
+
+@dataclass(slots=True)
+class _Reading:
+    """A file read so far."""
+
+    words: StudyWords
+    is_export: bool
+    has_apostrophes: bool
+    votes: list[FileVote] = field(default_factory=list)
+    faults: list[tuple[int, str]] = field(default_factory=list)
+    repeated: list[int] = field(default_factory=list)
+    nameless: list[int] = field(default_factory=list)
+    answered: dict[Place, FileVote] = field(default_factory=dict)
+    shown: dict[Place, FileVote] = field(default_factory=dict)
+    vote_ids: dict[uuid.UUID, FileVote] = field(default_factory=dict)
+    are_simulated: dict[str, tuple[bool, int]] = field(default_factory=dict)  # whether, and in which line
+
+
+def read_votes(path: Path, words: StudyWords, *, leaves_out_blank_names: bool = False) -> VoteFile:
+    """The votes of a CSV, JSON Lines or Parquet file.
+
+    Raises `VoteFileFault` with every fault by its line: unknown prompts and choices, annotators who vote on a
+    prompt twice in different ways, ties where the study has none, blank names unless they are left out, bad dates and
+    ids. Raises `Refused` for a file that is no such table.
+    """
+    with open_table(path, LONG) as table:
+        is_export = set(OF_AN_EXPORT) <= table.names
+        if not is_export:
+            return _read(path, table, _Reading(words, is_export, table.is_csv), leaves_out_blank_names)
+    with open_table(path, EXPORT) as table:
+        return _read(path, table, _Reading(words, is_export, table.is_csv), leaves_out_blank_names)
+
+
+def _read(path: Path, table: Table, reading: _Reading, leaves_out_blank_names: bool) -> VoteFile:
+    for line, row, fault in table.rows:
+        if fault:
+            reading.faults.append((line, fault))
+        elif not row["annotator"]:
+            reading.nameless.append(line)
+        else:
+            _read_row(reading, line, row)
+    _refuse_faults(path, reading, leaves_out_blank_names)
+    if not reading.votes:
+        raise Refused(f"{path} holds no votes: below its first line there is nothing that counts.")
+    return VoteFile(
+        reading.votes, table.unused, tuple(reading.repeated), tuple(reading.nameless), is_export=reading.is_export
+    )
+
+
+def _refuse_faults(path: Path, reading: _Reading, leaves_out_blank_names: bool) -> None:
+    faults, advice = reading.faults, ""
+    if reading.nameless and not leaves_out_blank_names:
+        faults = [*faults, *((line, "the annotator's name is blank") for line in reading.nameless)]
+        advice = (
+            "Nobody knows who gave a vote without a name: fill the names in, or leave these lines out with "
+            "--leave-out-blank-names, which the report then states."
+        )
+    if faults:
+        raise VoteFileFault(path, faults, advice)
+
+
+def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
+    faults: list[str] = []
+    annotator = _unmarked(reading, row["annotator"], ())
+    if len(annotator) > LONGEST_LABEL:
+        faults.append(f"annotator must have 1 to {LONGEST_LABEL} characters")
+    prompt = _unmarked(reading, row["prompt"], reading.words.comparisons)
+    comparison_id = reading.words.comparisons.get(prompt, 0)
+    if not comparison_id:
+        faults.append(f'"{prompt[:300]}" is not a prompt of this study')
+    replaced = _number("replaced_images", row.get("replaced_images", ""), MOST_REPLACED, faults) or 0
+    choice, left_model = _choice(reading, row, replaced > 0, faults)
+    vote = FileVote(
+        line=line,
+        annotator=annotator,
+        comparison_id=comparison_id,
+        choice=choice,
+        left_model=left_model or ASSUMED_LEFT,
+        are_sides_known=left_model is not None or replaced > 0,
+        shown_at=_time("shown_at", row.get("shown_at", ""), faults),
+        voted_at=_time("voted_at", row.get("voted_at", ""), faults),
+        vote_id=_vote_id(reading, row, faults),
+        replaced_count=replaced,
+    )
+    vote = _with_export(vote, row, faults) if reading.is_export else _timed(vote)
+    if faults:
+        reading.faults += [(line, fault) for fault in faults]
+    else:
+        _take(reading, vote)
+
+
+def _unmarked(reading: _Reading, text: str, known: Iterable[str]) -> str:
+    """A text without the apostrophe that our CSV files put before what a spreadsheet would take for a formula."""
+    if not (reading.has_apostrophes and text.startswith(APOSTROPHE)):
+        return text
+    candidates = (unmarked(text), text) if reading.is_export else (text, unmarked(text))
+    return next((candidate for candidate in candidates if candidate in known), candidates[0])
+
+
+def _timed(vote: FileVote) -> FileVote:
+    """With the time from shown to voted, if the file gives both and in this order."""
+    if vote.shown_at is None or vote.voted_at is None or vote.voted_at < vote.shown_at:
+        return vote
+    milliseconds = round((vote.voted_at - vote.shown_at).total_seconds() * 1000)
+    return vote._replace(response_ms=min(milliseconds, MOST_MILLISECONDS))
+
+
+def _with_export(vote: FileVote, row: dict[str, str], faults: list[str]) -> FileVote:
+    """With what only an export says."""
+    for name, most in (("rendition", 20), ("exclusion_reason", 200)):
+        if len(row.get(name, "")) > most:
+            faults.append(f"{name} has more than {most} characters")
+    simulated = _YES_NO.get(row["simulated"].lower())
+    if simulated is None:
+        faults.append(f'simulated is "{row["simulated"]}", and must be true or false')
+    return vote._replace(
+        is_simulated=bool(simulated),
+        kind=_one_of("kind", row["kind"], Assignment.Kind.values, faults),
+        known_choice=_one_of("known_choice", row["known_choice"], ["", *Vote.Choice.values], faults),
+        state=_one_of("state", row["state"], Vote.State.values, faults),
+        left_seeds=row.get("left_seeds", ""),
+        right_seeds=row.get("right_seeds", ""),
+        rendition=row.get("rendition", ""),
+        received_at=_time("received_at", row.get("received_at", ""), faults),
+        response_ms=_number("response_ms", row.get("response_ms", ""), MOST_MILLISECONDS, faults),
+        exclusion_reason=row.get("exclusion_reason", ""),
+    )
+
+
+def _take(reading: _Reading, vote: FileVote) -> None:
+    """Keep the vote, unless an earlier line said the same; a fault if one said something else."""
+    is_simulated, line = reading.are_simulated.setdefault(vote.annotator, (vote.is_simulated, vote.line))
+    if is_simulated != vote.is_simulated:
+        reading.faults.append((vote.line, f"{vote.annotator} is simulated here or in line {line}, but not in both"))
+        return
+    if (same := reading.vote_ids.get(vote.vote_id)) is not None:
+        if _content(same) == _content(vote):
+            reading.repeated.append(vote.line)
+        elif same.place == vote.place:
+            reading.faults.append((vote.line, f"{vote.annotator} voted on this prompt in line {same.line} already"))
+        else:
+            reading.faults.append((vote.line, f"its vote_id is that of line {same.line}"))
+        return
+    vote = _placed(reading, vote)
+    if fault := _contradiction(reading, vote):
+        reading.faults.append((vote.line, fault))
+        return
+    reading.vote_ids[vote.vote_id] = vote
+    reading.votes.append(vote)
+
+
+def _contradiction(reading: _Reading, vote: FileVote) -> str:
+    """The contradiction between the vote and an earlier line about the same assignment; empty if there is none."""
+    first = reading.shown.setdefault(vote.place, vote)
+    if (first.left_model, first.are_sides_known) != (vote.left_model, vote.are_sides_known):
+        return f"the sides differ from line {first.line}, and {vote.annotator} saw this prompt once"
+    if vote.state == Vote.State.SUPERSEDED:
+        return ""
+    before = reading.answered.setdefault(vote.place, vote)
+    return "" if before is vote else f"{vote.annotator} voted on this prompt in line {before.line} already"
+
+
+def _content(vote: FileVote) -> FileVote:
+    return vote._replace(line=0, occurrence=0)
+
+
+def _placed(reading: _Reading, vote: FileVote) -> FileVote:
+    """A check of a kind that the annotator has answered on this prompt already is a further occurrence of it."""
+    while vote.kind != Assignment.Kind.MAIN and vote.place in reading.answered:
+        vote = vote._replace(occurrence=vote.occurrence + 1)
+    return vote
+
+
+def _choice(
+    reading: _Reading, row: dict[str, str], is_of_one_model: bool, faults: list[str]
+) -> tuple[str, Side | None]:
+    """(left, right or tie; the model on the left, None where the line does not say)."""
+    words = reading.words
+    said, left = (_unmarked(reading, row.get(name, ""), words.models) for name in ("choice", "left_model"))
+    left_model = words.models.get(left)
+    if left and left_model is None:
+        faults.append(f'left_model "{left}" is not a model of this study ({", ".join(words.models)})')
+    if said in words.models:
+        return "left" if words.models[said] == (left_model or ASSUMED_LEFT) else "right", left_model
+    said = said.lower()
+    if said not in Vote.Choice.values:
+        faults.append(f'"{said}" is no choice: it must be {", ".join(words.models)}, left, right or tie')
+    elif said == "tie" and not words.are_ties_allowed:
+        faults.append("a tie, and this study has no ties")
+    elif said != "tie" and not left and not is_of_one_model:
+        faults.append(
+            f"{said} says nothing without left_model: name the model that stood on the left"
+            + ("; an export made after the study has closed names it" if reading.is_export else "")
+        )
+    return said, left_model
+
+
+def _one_of(name: str, text: str, known: Iterable[str], faults: list[str]) -> str:
+    text = text.lower()
+    if text not in known:
+        faults.append(f'{name} is "{text}", and must be one of {", ".join(filter(None, known))}')
+    return text
+
+
+def _number(name: str, text: str, most: int, faults: list[str]) -> int | None:
+    if not text:
+        return None
+    digits = text.removesuffix(".0")  # how pandas writes a whole number beside empty cells
+    if digits.isascii() and digits.isdigit() and len(digits) <= 10 and int(digits) <= most:
+        return int(digits)
+    faults.append(f'{name} is "{text}", and must be a whole number from 0 to {most}')
+    return None
+
+
+def _time(name: str, text: str, faults: list[str]) -> datetime | None:
+    """An ISO 8601 time; one without an offset is UTC."""
+    if not text:
+        return None
+    try:
+        time = datetime.fromisoformat(text)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        faults.append(f'{name} "{text}" is not a date and time such as 2026-03-01T12:00:00Z')
+        return None
+
+
+def _vote_id(reading: _Reading, row: dict[str, str], faults: list[str]) -> uuid.UUID:
+    """The line's own id; else one that the same line gets again, so that a rerun changes nothing."""
+    try:
+        if given := row.get("vote_id", ""):
+            return uuid.UUID(given)
+    except ValueError:
+        faults.append(f'vote_id "{given}" is not a UUID')
+    told_apart = [row.get(name, "") for name in ("kind", "received_at")] if reading.is_export else []
+    return uuid.uuid5(uuid.NAMESPACE_URL, "\n".join((reading.words.slug, row["annotator"], row["prompt"], *told_apart)))

@@ -1,0 +1,226 @@
+"""Bring in votes that were cast elsewhere: all of a file or none of it, and the same file again changes nothing."""
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError
+from django.db.models import QuerySet
+
+from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.voting.annotators import BY_FILE
+from annotation.voting.availability import refuse_half_made
+from annotation.voting.imports import import_runs
+from annotation.voting.imports.imported_rows import Given, answers_of, remove_votes, store
+from annotation.voting.imports.vote_file import FileVote, Place, StudyWords, VoteFile, VoteFileFault, read_votes
+from annotation.voting.rules import VotingRules
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
+from generation.tables.columns import plain
+from generation.tables.reading import file_sha256
+from jobs.refusals import Refused
+
+IDS_PER_STATEMENT = 1000
+TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
+
+
+@dataclass(frozen=True, slots=True)
+class VoteImport:
+    """What an import did: votes that are new, votes that stood already, annotators that are new; columns that were
+    not used, lines that repeat an earlier one, and lines without a name that were left out."""
+
+    new_count: int
+    unchanged_count: int
+    new_annotator_count: int
+    unused: tuple[str, ...] = ()
+    repeated: tuple[int, ...] = ()
+    nameless: tuple[int, ...] = ()
+
+
+def import_votes(
+    *,
+    study: Study,
+    path: Path,
+    rules: VotingRules,
+    now: datetime,
+    leaves_out_blank_names: bool = False,
+    actor: User | None = None,
+) -> VoteImport:
+    """Store the votes of a file (see `vote_file`) as votes of imported annotators, in slices; see `imports`.
+
+    An external study makes room for every vote; a live one takes no more than its overlap. Raises
+    `VoteFileFault` with every fault by its line, and `Refused` where the study takes no votes from files.
+    """
+    refuse_half_made(study)
+    study.refresh_from_db()
+    _refuse_state(study)
+    sha256 = file_sha256(path)
+    file = read_votes(path, _words(study, rules), leaves_out_blank_names=leaves_out_blank_names)
+    source = import_runs.begin(study=study, kind=Import.Kind.VOTES, path=path, sha256=sha256, actor=actor)
+    try:
+        return _import(source, path, file, now)
+    except import_runs.TakenOver:
+        raise
+    except IntegrityError:
+        _give_up(source)
+        raise Refused(
+            f"Nothing was imported from {path}: votes with the same ids were stored at the same moment; try again."
+        ) from None
+    except Refused:
+        _give_up(source)
+        raise
+
+
+def _words(study: Study, rules: VotingRules) -> StudyWords:
+    comparisons = Comparison.objects.filter(study=study).values_list("prompt__text", "pk")
+    return StudyWords(
+        slug=study.slug,
+        comparisons={plain(prompt): pk for prompt, pk in comparisons},
+        models={plain(study.model_a.name): "a", plain(study.model_b.name): "b"},
+        are_ties_allowed=rules.are_ties_allowed,
+    )
+
+
+def _refuse_state(study: Study) -> None:
+    if study.source == Study.Source.EXTERNAL or study.state in TAKES_VOTES:
+        return
+    if study.is_over:
+        raise Refused(f"{study} is closed and its report is open to see, so it takes no more votes.")
+    raise Refused(f"{study} is not ready for votes yet; launch it and wait until every set is there.")
+
+
+def _import(source: Import, path: Path, file: VoteFile, now: datetime) -> VoteImport:
+    study = source.study
+    new = _new_votes(study, path, file.votes)
+    if file.is_export:  # pseudonyms count the annotators in the order in which they came
+        new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
+    before = _annotators(study).count()
+    in_slices(answers_of(new), partial(_store_some, source, path, now), least=SMALL_ROWS)
+    votes = Vote.objects.filter(assignment__imported__source=source).count()
+    if not votes:
+        import_runs.forget(source)
+        return VoteImport(0, len(file.votes), 0, file.unused, file.repeated, file.nameless)
+    whose = ImportedAssignment.objects.filter(source=source).values("assignment__annotator")
+    annotators = whose.distinct().count()
+    import_runs.finish(source, verb="votes imported", row_count=votes, detail=_detail(file, votes, annotators))
+    strangers = _annotators(study).count() - before
+    return VoteImport(votes, len(file.votes) - votes, strangers, file.unused, file.repeated, file.nameless)
+
+
+def _detail(file: VoteFile, votes: int, annotators: int) -> dict[str, object]:
+    detail: dict[str, object] = {"votes": votes, "annotators": annotators}
+    if file.repeated:
+        detail["rows_repeated_and_counted_once"] = len(file.repeated)
+    if file.nameless:
+        detail["votes_without_a_name_left_out"] = len(file.nameless)
+    return detail
+
+
+def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[FileVote]:
+    """The votes that are not stored yet, each with an id that is free.
+
+    Raises VoteFileFault for votes that contradict stored ones, and for votes that a live study has no slot for.
+    """
+    here = _votes_here(study)
+    new, faults = [], []
+    for vote in votes:
+        others = here.get(vote.place, set())
+        if _meaning(vote) not in others and _meaning(_renamed(vote, study)) not in others:
+            new.append(vote)
+            if others and vote.state != Vote.State.SUPERSEDED and any(state != "superseded" for *_, state in others):
+                faults.append((vote.line, f"{vote.annotator} has another vote on this prompt in the study already"))
+    new, foreign = _with_free_ids(study, new)
+    faults += foreign
+    if study.source != Study.Source.EXTERNAL:
+        rooms = Comparison.objects.filter(study=study).values_list("pk", "overlap", "slot_count")
+        faults += beyond_overlap(new, {pk: overlap - held for pk, overlap, held in rooms})
+    if faults:
+        raise VoteFileFault(path, faults)
+    return new
+
+
+Meaning = tuple[uuid.UUID, str, str, bool, str]
+
+
+def _meaning(vote: FileVote) -> Meaning:
+    return vote.vote_id, vote.choice, vote.left_model, vote.are_sides_known, vote.state
+
+
+def _renamed(vote: FileVote, study: Study) -> FileVote:
+    """The vote under the id that it gets if the study it was exported from is in this database, too."""
+    return vote._replace(vote_id=uuid.uuid5(uuid.NAMESPACE_URL, f"{study.slug}\n{vote.vote_id}"))
+
+
+def _annotators(study: Study) -> QuerySet[Annotator]:
+    """Those who came with files; the simulated ones among them are known by what they are imported with."""
+    return Annotator.objects.filter(study=study, kind__in=BY_FILE)
+
+
+def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
+    """The votes of imported annotators that are stored already, by assignment."""
+    rows = Vote.objects.filter(assignment__imported__source__study=study).values_list(
+        "assignment__annotator__label",
+        "assignment__comparison_id",
+        "assignment__kind",
+        "assignment__occurrence",
+        "pk",
+        "choice",
+        "assignment__left_model",
+        "assignment__are_sides_known",
+        "state",
+    )
+    here: dict[Place, set[Meaning]] = {}
+    for label, comparison_id, kind, occurrence, *said in rows.iterator():
+        meaning = cast("Meaning", tuple(said))
+        here.setdefault((label, comparison_id, kind, occurrence), set()).add(meaning)
+    return here
+
+
+def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:
+    """The votes, renamed where another study has their id; and as faults those whose id this study has."""
+    ours: set[uuid.UUID] = set()
+    others: set[uuid.UUID] = set()
+    for ids in _chunks([vote.vote_id for vote in new]):
+        taken = Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study")
+        for pk, study_id in taken:
+            (ours if study_id == study.pk else others).add(pk)
+    faults = [
+        (vote.line, "its vote_id is that of another vote here; leave the column vote_id out")
+        for vote in new
+        if vote.vote_id in ours
+    ]
+    return [_renamed(vote, study) if vote.vote_id in others else vote for vote in new], faults
+
+
+def _chunks(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
+    return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))
+
+
+def beyond_overlap(new: Iterable[FileVote], rooms: dict[int, int]) -> list[tuple[int, str]]:
+    """Votes for which a live study has no slot left, as faults by line; `rooms`: slots by comparison."""
+    left, faults = dict(rooms), []
+    for vote in new:
+        if vote.kind == Assignment.Kind.MAIN and vote.state == Vote.State.STANDING:
+            left[vote.comparison_id] -= 1
+            if left[vote.comparison_id] < 0:
+                faults.append((vote.line, "this prompt has all the votes that the study asks for"))
+    return faults
+
+
+def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Given]) -> None:
+    study = import_runs.hold(source)
+    _refuse_state(study)
+    rooms = store(source, study, answers, now)
+    faults = beyond_overlap((vote for answer in answers for vote in answer), rooms) if rooms else []
+    if faults:
+        raise VoteFileFault(path, faults)
+
+
+def _give_up(source: Import) -> None:
+    """Remove what was stored before the fault was found: all of a file or none of it."""
+    remove_votes(source)
+    import_runs.forget(source)

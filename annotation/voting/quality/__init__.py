@@ -1,0 +1,1 @@
+"""Which votes the rules of a study exclude."""

@@ -1,0 +1,183 @@
+"""Mark an annotator's votes as excluded, or not any more, by the study's rules; screen out at the end.
+
+The marks follow from the votes and can be made again at any time. An excluded vote keeps its slot and its row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import QuerySet
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.voting import slots
+from annotation.voting.quality.broken_rules import HALF, Conduct, broken_rules, is_clear, longest_run_of, thresholds
+from annotation.voting.rules import QualityRule, QualityRules, VotingRules
+from annotation.voting.storage.sqlite_queue import in_turn
+
+Kind, State = Assignment.Kind, Annotator.State
+SEPARATOR = ", "
+VOTES_AT_ONCE = 200  # marked in one transaction, each with a comparison to count anew
+JUDGED = (State.ACTIVE, State.FINISHED)
+
+
+def rules_in(text: str) -> tuple[QualityRule, ...]:
+    """The rules that `Annotator.broken_rules` names."""
+    return tuple(QualityRule(name) for name in text.split(SEPARATOR) if name)
+
+
+def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
+    """Which rules the annotator's votes break by now; whether `mark` is due. Runs under the annotator's `lock`.
+
+    The cost follows the annotator's own votes, not the study's. Whoever was screened out stays as they were.
+    """
+    if not rules.quality.in_force or annotator.state not in JUDGED:
+        return False
+    before, annotator.broken_rules = annotator.broken_rules, _broken_by(annotator, rules)
+    if annotator.broken_rules != before:
+        Annotator.objects.filter(pk=annotator.pk).update(broken_rules=annotator.broken_rules)
+    return bool(before or annotator.broken_rules)
+
+
+def _broken_by(annotator: Annotator, rules: VotingRules) -> str:
+    """The rules that the annotator's votes break, as `Annotator.broken_rules` names them."""
+    limits = thresholds(rules.quality, rules.comparisons_per_annotator)
+    return SEPARATOR.join(broken_rules(conduct_of(annotator, rules.quality), limits))
+
+
+def mark(*, annotator: Annotator, now: datetime) -> None:
+    """Mark the annotator's votes as `judge` found; what never ran is made up for by `review_all`.
+
+    It waits for several comparisons, so it runs in no transaction that holds one.
+    """
+    while _mark_some(annotator.pk, now) == VOTES_AT_ONCE:
+        pass
+
+
+@in_turn
+def _mark_some(annotator_id: int, now: datetime) -> int:
+    annotator = _locked(annotator_id)
+    reason = "; ".join(rule.words for rule in rules_in(annotator.broken_rules))
+    wrong = dict(_marked_otherwise(annotator, reason).values_list("pk", "assignment__comparison")[:VOTES_AT_ONCE])
+    Vote.objects.filter(pk__in=wrong).update(excluded_at=now if reason else None, exclusion_reason=reason)
+    slots.recount(set(wrong.values()))
+    return len(wrong)
+
+
+def _marked_otherwise(annotator: Annotator, reason: str) -> QuerySet[Vote]:
+    standing = Vote.objects.filter(
+        assignment__annotator=annotator, assignment__kind=Kind.MAIN, state=Vote.State.STANDING
+    )
+    return standing.exclude(exclusion_reason=reason).order_by()
+
+
+def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
+    """Judge and mark everybody once more: others' votes may have made a comparison clear, or unclear, meanwhile.
+
+    For a study whose voting has ended: votes are read before anything is locked, and only what changes is written, in
+    short transactions. Interrupted, it begins anew.
+    """
+    if not rules.quality.in_force:
+        return
+    for annotator in study.annotators.filter(state__in=JUDGED).order_by("pk"):
+        _note(annotator.pk, _broken_by(annotator, rules))
+        mark(annotator=annotator, now=now)
+
+
+def _note(annotator_id: int, broken: str) -> None:
+    judged = Annotator.objects.filter(pk=annotator_id, state__in=JUDGED)
+    judged.exclude(broken_rules=broken).update(broken_rules=broken)
+
+
+def conclude(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
+    """At the end: mark what was judged last, and screen out where a rule that was broken says so."""
+    if rules.quality.in_force:
+        mark(annotator=annotator, now=now)
+        screen_out(annotator=annotator, rules=rules, now=now)
+
+
+@in_turn
+def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bool:
+    """At the end: whether the annotator broke a rule that screens out; the slots of all their votes are free then.
+
+    Those votes stay, excluded, and do not come back. Like `mark` it runs in no transaction that holds a comparison.
+    """
+    if not rules.quality.screens_out:
+        return False
+    annotator = _locked(annotator.pk)
+    if not is_to_be_screened_out(annotator, rules):
+        return False
+    comparisons = slots.take_back_all(annotator)
+    annotator.assignments.filter(state=Assignment.State.LEASED).update(
+        state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
+    )
+    Annotator.objects.filter(pk=annotator.pk).update(
+        state=State.SCREENED_OUT, screened_out_for=Annotator.Screening.ATTENTION, finished_at=now
+    )
+    slots.recount(comparisons)
+    return True
+
+
+def is_to_be_screened_out(annotator: Annotator, rules: VotingRules) -> bool:
+    """Whether an annotator who has come to the end broke a rule that screens out. Who has finished has finished."""
+    broken = rules_in(annotator.broken_rules)
+    return annotator.state == State.ACTIVE and any(rule in rules.quality.screens_out for rule in broken)
+
+
+def _locked(annotator_id: int) -> Annotator:
+    return Annotator.objects.select_for_update(no_key=True).get(pk=annotator_id)
+
+
+def conduct_of(annotator: Annotator, rules: QualityRules) -> Conduct:
+    """What the rules look at: one query, and one more where repeats were contradicted."""
+    votes = Vote.objects.filter(assignment__annotator=annotator, state=Vote.State.STANDING)
+    given = list(
+        votes.exclude(assignment__kind=Kind.PRACTICE)
+        .select_related("assignment")
+        .defer("assignment__left_images", "assignment__right_images")
+        .order_by("received_at", "pk")
+    )
+    main = [vote for vote in given if vote.assignment.kind == Kind.MAIN]
+    times = [vote.response_ms for vote in main if vote.response_ms is not None]
+    return Conduct(
+        checks_failed=sum(is_failed(vote, rules) for vote in given),
+        fast_votes=sum(time < rules.fast_seconds * 1000 for time in times),
+        longest_run=longest_run_of([vote.choice for vote in main]),
+        repeats_contradicted=len(clear_among(contradicted(given), annotator)),
+    )
+
+
+def is_failed(vote: Vote, rules: QualityRules) -> bool:
+    """Whether the vote fails a check that counts: an instructed item, or a rung with half of the images replaced."""
+    assignment = vote.assignment
+    is_rung = assignment.kind == Kind.LADDER and assignment.occurrence < len(rules.ladder)
+    counts = rules.ladder[assignment.occurrence] >= HALF if is_rung else assignment.kind == Kind.INSTRUCTED
+    return counts and vote.choice != assignment.known_choice
+
+
+def contradicted(votes: Iterable[Vote]) -> set[int]:
+    """The comparisons of which one annotator's votes named one model first and the other in the repeat."""
+    named: dict[tuple[int, str], str] = {}
+    for vote in votes:
+        if vote.choice != Vote.Choice.TIE:
+            named[vote.assignment.comparison_id, vote.assignment.kind] = named_model(vote)
+    first = {comparison: model for (comparison, kind), model in named.items() if kind == Kind.MAIN}
+    again = {comparison: model for (comparison, kind), model in named.items() if kind == Kind.REPEAT}
+    return {comparison for comparison in first.keys() & again.keys() if first[comparison] != again[comparison]}
+
+
+def named_model(vote: Vote) -> str:
+    """The model whose set was chosen; the choice is not a tie."""
+    is_left = vote.choice == Vote.Choice.LEFT
+    return vote.assignment.left_model if is_left else "ab".replace(vote.assignment.left_model, "")
+
+
+def clear_among(comparison_ids: set[int], annotator: Annotator) -> set[int]:
+    """Those of the comparisons that others see clearly by their votes; never by a score."""
+    if not comparison_ids:
+        return set()
+    counts = {comparison: Counter[str]() for comparison in comparison_ids}
+    votes = slots.counted_votes().filter(assignment__comparison__in=comparison_ids).exclude(choice=Vote.Choice.TIE)
+    for vote in votes.exclude(assignment__annotator=annotator).select_related("assignment"):
+        counts[vote.assignment.comparison_id][named_model(vote)] += 1
+    return {comparison for comparison, votes in counts.items() if is_clear((votes["a"], votes["b"]))}

@@ -1,0 +1,1 @@
+"""Votes of annotators who do not exist."""

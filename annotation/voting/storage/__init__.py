@@ -1,0 +1,1 @@
+"""What serves only speed: prepared statements, the queue before SQLite, work in slices."""

@@ -1,0 +1,1 @@
+"""Who may open a page, how often, and the signed tokens in addresses."""

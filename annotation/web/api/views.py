@@ -1,0 +1,318 @@
+"""The JSON API at /api/v1/: what the annotation page uses, scripts may use.
+
+The annotator's token in the path is the whole credential: no cookie is read, so a foreign page has
+nothing to ride on, and no CSRF token is needed. Everything is a POST, because even asking for the next
+comparison leases one, and browsers prefetch GETs.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+from ninja import NinjaAPI, Status
+from ninja.errors import HttpError, ValidationError
+from pydantic import BaseModel
+
+from annotation.models import Annotator, Assignment, Vote
+from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
+from annotation.voting import annotators
+from annotation.voting.assignment import Next, NextKind, ahead_end, next_assignment, release, release_ahead
+from annotation.voting.availability import Closure, closure, sentence
+from annotation.voting.casting import (
+    Ballot,
+    BallotInvalid,
+    CastResult,
+    CastState,
+    last_vote,
+    undo_seconds_left,
+    undo_vote,
+    vote_and_next,
+)
+from annotation.voting.image_reports import report_image
+from annotation.voting.rules import VotingRules
+from annotation.voting.storage.prepared import Select, given
+from annotation.web.access.tokens import Seal
+from annotation.web.annotator import next_page
+from annotation.web.annotator.images import addresses
+from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, spoken
+from annotation.web.api import schemas
+from jobs.refusals import Refused
+
+# No docs page: it would load scripts from elsewhere, which the content security policy forbids.
+api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api")
+
+REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
+ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
+
+
+def _of_a_link() -> QuerySet[Assignment]:
+    """The assignment of this id, with its annotator and study, if the link is its annotator's."""
+    found = Assignment.objects.filter(
+        pk=given("assignment", Assignment.id),
+        annotator__token=given("token", Annotator.token),
+        annotator__kind__in=annotators.PEOPLE,
+    ).select_related("annotator__study")
+    return found.defer("left_images", "right_images", "annotator__platform_parameters").order_by()  # read by few
+
+
+_ASSIGNMENT = Select(_of_a_link)
+_LOCKED = Select(lambda: _of_a_link().select_for_update(no_key=True, of=("annotator",)))
+PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
+SANE_YEARS = range(2000, 2200)
+
+NextOut = schemas.ComparisonOut | schemas.WaitOut | schemas.DoneOut | schemas.StoppedOut
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Who asks, of which study, when, and in which language they are answered."""
+
+    annotator: Annotator
+    manifest: Manifest
+    rules: VotingRules
+    now: datetime
+    language: str
+
+
+@api.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
+def ask_next(request: HttpRequest, token: str) -> HttpResponse:
+    """The comparison on the annotator's screen, or a new one, or `wait`, `done` or `stopped`."""
+    with _visit(token) as visit:
+        return _answer(_what_is_next(visit))
+
+
+def _what_is_next(visit: Visit) -> NextOut:
+    if reason := closure(study=visit.annotator.study, rules=visit.rules, now=visit.now):
+        return schemas.StoppedOut(message=sentence(reason))
+    if _is_page_due(visit):
+        return schemas.StoppedOut(message=_(PAGE_DUE))
+    following = next_assignment(annotator=visit.annotator, rules=visit.rules, now=visit.now)
+    return _next_out(visit, following, last_vote(annotator=visit.annotator, rules=visit.rules))
+
+
+def _answer(document: BaseModel) -> HttpResponse:
+    """The document as JSON. django-ninja would check what it answers with once more, at twice a vote's whole cost."""
+    return HttpResponse(document.model_dump_json(), content_type="application/json; charset=utf-8")
+
+
+@api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
+def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
+    """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
+    visits: list[Visit] = []
+
+    def find() -> tuple[Assignment, VotingRules]:
+        assignment = _named(_LOCKED, token, body.assignment)
+        visits[:] = [_visit_of(assignment.annotator)]
+        translation.activate(visits[0].language)
+        return assignment, visits[0].rules
+
+    with translation.override(translation.get_language()):  # in the end it is what it was
+        result, following = vote_and_next(ballot=_ballot(body), find=find, now=timezone.now())
+        (visit,) = visits
+        translation.activate(visit.language)
+        return _answer(schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote)))
+
+
+@api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
+def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
+    """Give a comparison back at once, for whoever leaves; somebody else may then get it."""
+    with _visit_for(token, body.assignment) as (visit, assignment):
+        return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
+
+
+@api.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
+def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
+    """The page closes: give back what is held ahead. The comparison that was on the screen stays the annotator's."""
+    with _visit(token) as visit:
+        return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
+
+
+@api.post(
+    "/annotators/{token}/reports",
+    response={200: schemas.NextOut, **REFUSALS},
+    operation_id="report_image",
+    url_name="report_image",
+)
+def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> HttpResponse:
+    """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
+    with _visit_for(token, body.assignment) as (visit, assignment):
+        images = assignment.left_images if body.side == "left" else assignment.right_images
+        if body.n >= len(images):
+            raise Http404(_("The set has no such image: count from 0."))
+        report_image(assignment=assignment, image_id=images[body.n], kind=body.kind, now=visit.now)
+    return ask_next(request, token)
+
+
+@api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
+def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse:
+    """Take a vote back while the study lets you; the answer is its comparison, as it was shown."""
+    with _visit(token) as visit:
+        own = Vote.objects.select_related("assignment").filter(assignment__annotator=visit.annotator)
+        if (undone := own.filter(pk=body.vote_id).first()) is None:
+            raise Http404(_("This annotator has no such vote."))
+        undo_vote(vote=undone, rules=visit.rules, now=visit.now)
+    return ask_next(request, token)
+
+
+@api.post("/annotators/{token}/instructions-read", response={204: None, **REFUSALS}, operation_id="instructions_read")
+def instructions_read(request: HttpRequest, token: str) -> Status[None]:
+    """Record that the annotator has read the instructions."""
+    with _visit(token) as visit:
+        if _is_page_due(visit):
+            raise Refused(_(PAGE_DUE))
+        annotators.read_instructions(annotator=visit.annotator, now=visit.now)
+    return Status(204, None)
+
+
+@api.exception_handler(Refused)
+def _refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    status = 422 if isinstance(refusal, BallotInvalid) else 409
+    return api.create_response(request, {"message": str(refusal)}, status=status)
+
+
+@api.exception_handler(Http404)
+def _not_found(request: HttpRequest, missing: Http404) -> HttpResponse:
+    return api.create_response(request, {"message": str(missing)}, status=404)
+
+
+@api.exception_handler(HttpError)
+def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    return api.create_response(request, {"message": str(error)}, status=error.status_code)
+
+
+@api.exception_handler(ValidationError)
+def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
+    faults = [f"{'.'.join(map(str, fault['loc'][2:])) or 'the body'}: {fault['msg']}" for fault in invalid.errors]
+    return api.create_response(request, {"message": f"The request does not fit: {'; '.join(faults)}."}, status=422)
+
+
+@contextmanager
+def _visit(token: str) -> Iterator[Visit]:
+    """The annotator of this link; inside, sentences are in the study's language."""
+    annotator = annotators.by_token(token)
+    if annotator is None:
+        raise Http404(_("No annotator has this link: compare it with the one that you were given."))
+    visit = _visit_of(annotator)
+    with translation.override(visit.language):
+        yield visit
+
+
+@contextmanager
+def _visit_for(token: str, sealed: str) -> Iterator[tuple[Visit, Assignment]]:
+    """`_visit` with the assignment that the annotator names."""
+    assignment = _named(_ASSIGNMENT, token, sealed)
+    visit = _visit_of(assignment.annotator)
+    with translation.override(visit.language):
+        yield visit, assignment
+
+
+def _visit_of(annotator: Annotator) -> Visit:
+    manifest = current_manifest(annotator.study)
+    return Visit(annotator, manifest, manifest.voting_rules(), timezone.now(), spoken(manifest.texts.language))
+
+
+def _named(select: Select[Assignment], token: str, sealed: str) -> Assignment:
+    """The assignment that the annotator names, with annotator and study; not found where it is another's."""
+    try:
+        annotator_id, assignment_id = ASSIGNMENTS.open(sealed)
+    except ValueError:
+        annotator_id = assignment_id = 0
+    found = select.first(assignment=assignment_id, token=token)
+    if found is None or annotator_id != found.annotator_id:
+        with _visit(token):
+            raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
+    return found
+
+
+def _is_page_due(visit: Visit) -> bool:
+    return next_page.place(annotator=visit.annotator, manifest=visit.manifest, now=visit.now) in BEFORE_COMPARISONS
+
+
+def _ballot(body: schemas.BallotIn) -> Ballot:
+    return Ballot(
+        vote_id=body.vote_id,
+        choice=body.choice,
+        shown_at=_sane(body.shown_at),
+        voted_at=_sane(body.voted_at),
+        response_ms=body.response_ms,
+        rendition=body.rendition,
+    )
+
+
+def _state_out(result: CastResult) -> Literal["accepted", "late", "already_voted"]:
+    """A vote that was sent before gets the answer that it got then."""
+    if result.state == CastState.ALREADY_VOTED:
+        return "already_voted"
+    return "late" if result.vote.state == Vote.State.LATE else "accepted"
+
+
+def _sane(time: datetime | None) -> datetime | None:
+    """Nothing for the time of a clock that is centuries off; the vote is worth keeping all the same."""
+    return time if time and time.year in SANE_YEARS else None
+
+
+def _next_out(visit: Visit, following: Next | Closure, last: Vote | None) -> NextOut:
+    if isinstance(following, Closure):
+        return schemas.StoppedOut(message=sentence(following))
+    if following.kind == NextKind.WAIT:
+        return schemas.WaitOut(seconds=following.wait_seconds)
+    if following.assignment is None:
+        return schemas.DoneOut()
+    if breaks_due(visit.annotator, visit.manifest):
+        return schemas.StoppedOut(message=_(PAGE_DUE))
+    # The page shows what is ahead at once after a vote, so before a break nothing is ahead.
+    ahead = () if breaks_due(visit.annotator, visit.manifest, votes_more=1) else following.ahead
+    held = _held_out(visit, following, following.assignment, 0)
+    return schemas.ComparisonOut(
+        **dict(held),
+        ahead=[_held_out(visit, following, one, place) for place, one in enumerate(ahead, start=1)],
+        ahead_seconds=(ahead_end(visit.rules, visit.now) - visit.now).total_seconds(),
+        undo=_undo_out(visit, last),
+    )
+
+
+def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int) -> schemas.HeldOut:
+    """The comparison that stands at this place (0: now) of what follows."""
+    plan = visit.manifest.annotation
+    return schemas.HeldOut(
+        assignment=ASSIGNMENTS.close(visit.annotator.pk, assignment.pk),
+        question=_question(assignment, visit.manifest),
+        prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
+        left=_images_out(visit.annotator, assignment.left_images),
+        right=_images_out(visit.annotator, assignment.right_images),
+        ties=plan.ties,
+        minimum_viewing_seconds=plan.minimum_viewing_seconds,
+        progress=schemas.ProgressOut(done=min(following.done_count + place, following.total), of=following.total),
+    )
+
+
+def _question(assignment: Assignment, manifest: Manifest) -> str:
+    """What is asked; of an instructed item what to do, with a place for the name that the side has on the screen."""
+    if assignment.kind == Assignment.Kind.INSTRUCTED:
+        return _(manifest.texts.instructed).replace("{side}", f"{{{assignment.known_choice}}}")
+    return _(manifest.texts.question)
+
+
+def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
+    seconds = undo_seconds_left(vote=last, rules=visit.rules, now=visit.now) if last else 0
+    return schemas.UndoOut(vote_id=last.pk, seconds=seconds) if last and seconds > 0 else None
+
+
+def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> tuple[str, ...]:
+    return sealed(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
+
+
+@lru_cache(maxsize=1000)
+def sealed(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
+    """What is held ahead in one answer is on the screen in the next: it is sealed once, with the secret in force."""
+    return tuple(addresses(annotator_id=annotator_id, image_ids=image_ids))

@@ -1,0 +1,181 @@
+"""The explorer, for staff: every comparison of a closed study, in the order that tells most, and each one opened."""
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.paginator import Page, Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_safe
+
+from annotation.models import Comparison, Study
+from annotation.reports.agreement_report import ComparisonRow
+from annotation.reports.data.gathering import is_sealed, metrics_of
+from annotation.reports.explorer.listing import explore
+from annotation.reports.explorer.one_comparison import look_at
+from annotation.reports.explorer.orders import CHOICES, ORDERS, explored
+from annotation.studies.current import current_manifest
+from annotation.web.access.staff import staff_only, staff_page
+from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar
+from generation.models import GeneratedImage
+from generation.pictures import renditions
+from jobs.refusals import Refused
+from scoring.statistics.intervals import Resampling
+
+A_PAGE = 24
+SIDES = {"a": "image_set_a", "b": "image_set_b"}
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What the address asks for: an order, a choice, words of the prompt, a metric."""
+
+    by: str
+    show: str
+    words: str
+    metric: str
+
+    @classmethod
+    def of(cls, request: HttpRequest) -> "Search":
+        """Anything that there is not becomes the default: an address that somebody cut short still opens."""
+        by, show = request.GET.get("by", ""), request.GET.get("show", "")
+        return cls(
+            by=by if by in ORDERS else "disagreement",
+            show=show if show in CHOICES else "all",
+            words=request.GET.get("words", "")[:200],
+            metric=request.GET.get("metric", ""),
+        )
+
+    def query(self, **more: Any) -> str:
+        """As the query of an address, without what is the default."""
+        given = {"by": self.by, "show": self.show, "words": self.words, "metric": self.metric, **more}
+        defaults = {"by": "disagreement", "show": "all"}
+        kept = {name: value for name, value in given.items() if value and value != defaults.get(name)}
+        return f"?{urlencode(kept)}" if kept else ""
+
+
+@require_safe
+@staff_page
+def explorer(request: HttpRequest, slug: str) -> HttpResponse:
+    """The comparisons, a page at a time; while the study is sealed, that it is."""
+    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    search = Search.of(request)
+    try:
+        seen = explore(study, manifest=current_manifest(study), metric=search.metric)
+    except Refused as refused:
+        return _refused(request, study, refused)
+    rows = seen.rows
+    found = explored(rows, by=search.by, show=search.show, words=search.words)
+    page = Paginator(found, A_PAGE).get_page(request.GET.get("page"))
+    context = {
+        "study": study,
+        "metric": seen.metric,
+        "metrics": seen.metrics,
+        "search": search,
+        "query": search.query(),
+        "metric_query": f"?{urlencode({'metric': search.metric})}" if search.metric else "",
+        "orders": ORDERS,
+        "choices": {name: (choice, sum(map(choice.is_chosen, rows))) for name, choice in CHOICES.items()},
+        "order": ORDERS[search.by],
+        "page": page,
+        "pages": _pages(page, search),
+        "total": len(rows),
+        "cards": _cards(study, list(page.object_list)),
+    }
+    return render(request, "web/researcher/explorer.html", context)
+
+
+@require_safe
+@staff_page
+def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpResponse:
+    """One comparison, opened; before and after it those of the list that led here."""
+    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    search, manifest = Search.of(request), current_manifest(study)
+    try:
+        listed = explore(study, manifest=manifest, metric=search.metric)
+    except Refused as refused:
+        return _refused(request, study, refused)
+    sets = ("prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model")
+    comparison = get_object_or_404(study.comparisons.select_related(*sets), position=number - 1)
+    rows, metric = listed.rows, listed.metric
+    plan = manifest.analysis
+    resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
+    row = next(row for row in rows if row.position == number)
+    seen = look_at(comparison, row, metric=metric, resampling=resampling)
+    found = explored(rows, by=search.by, show=search.show, words=search.words)
+    by_seed = request.GET.get("images") == "seed"
+    context = {
+        "study": study,
+        "metric": metric,
+        "search": search,
+        "query": search.query(),
+        "seed_query": search.query(images="seed"),
+        **_neighbours(found, number),
+        **opened(seen, slug=slug, metric=metric, by_seed=by_seed),
+    }
+    return render(request, "web/researcher/explored_comparison.html", context)
+
+
+@require_safe
+@staff_only
+def explored_image(_request: HttpRequest, slug: str, number: int, side: str, seed: int, rendition: str) -> HttpResponse:
+    """An image of a comparison, for staff, once nothing is sealed; an image never changes, so it may be kept."""
+    study = get_object_or_404(Study, slug=slug)
+    if is_sealed(study, manifest=current_manifest(study)) or side not in SIDES or rendition not in renditions.SIZES:
+        raise Http404
+    comparison = get_object_or_404(Comparison, study=study, position=number - 1)
+    image = get_object_or_404(GeneratedImage, image_set=getattr(comparison, f"{SIDES[side]}_id"), seed=seed)
+    response = HttpResponse(renditions.read(image, rendition), content_type="image/webp")
+    response["Cache-Control"] = "private, max-age=86400"
+    response["X-Content-Type-Options"] = "nosniff"
+    return response
+
+
+def _refused(request: HttpRequest, study: Study, refused: Refused) -> HttpResponse:
+    metrics = () if is_sealed(study, manifest=current_manifest(study)) else metrics_of(study)
+    context = {"study": study, "sentence": str(refused), "metrics": metrics, "page": "explorer"}
+    return render(request, "reports/refused.html", context, status=409)
+
+
+def _cards(study: Study, rows: list[ComparisonRow]) -> list[dict[str, Any]]:
+    """What a page of the list shows of each comparison."""
+    shown = thumbnails(study, [row.position for row in rows])
+    return [{"row": row, "sets": shown.get(row.position), "bar": votes_bar(row)} for row in rows]
+
+
+def _pages(page: Page[ComparisonRow], search: Search) -> dict[str, Any]:
+    """Addresses of the pages around this one; number None stands for those that are left out."""
+    elided = page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
+    numbers = [number if isinstance(number, int) else None for number in elided]
+    return {
+        "numbers": [{"number": number, "query": number and search.query(page=number)} for number in numbers],
+        "previous": search.query(page=page.previous_page_number()) if page.has_previous() else "",
+        "next": search.query(page=page.next_page_number()) if page.has_next() else "",
+    }
+
+
+def _neighbours(found: tuple[ComparisonRow, ...], number: int) -> dict[str, Any]:
+    """The comparisons before and after in the list; neither where it is not in the list."""
+    places = [row.position for row in found]
+    if number not in places:
+        return {"place": None, "before": None, "after": None, "listed": len(places)}
+    place = places.index(number)
+    return {
+        "place": place + 1,
+        "before": places[place - 1] if place else None,
+        "after": places[place + 1] if place + 1 < len(places) else None,
+        "listed": len(places),
+    }
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/<slug:slug>/comparisons/", explorer, name="explorer"),
+    path("studies/<slug:slug>/comparisons/<int:number>/", explored_comparison, name="explored-comparison"),
+    path(
+        "studies/<slug:slug>/comparisons/<int:number>/<str:side>/<int:seed>-<slug:rendition>.webp",
+        explored_image,
+        name="explored-image",
+    ),
+]

@@ -1,0 +1,137 @@
+"""The page that plans a study, for staff: a form, the answer in words and tables, and its curves as an SVG file."""
+
+from dataclasses import fields
+from functools import lru_cache
+from typing import Any
+
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django import forms
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_safe
+
+from annotation.models import Study
+from annotation.reports.plan.figure import caption, plan_figure
+from annotation.reports.plan.rendering import sentences, tables
+from annotation.studies.planning.design import design_of_study
+from annotation.studies.planning.question import (
+    CHOICES,
+    MEANING,
+    Assumptions,
+    Chance,
+    Design,
+    Goal,
+    Question,
+    ask,
+    refuse_impossible,
+)
+from annotation.studies.planning.sample_size import StudyPlan, plan_study
+from annotation.web.access.staff import staff_page
+from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from jobs.refusals import Refused
+
+SIMULATIONS = 200  # half of the command's: a page is waited for
+MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: some ten seconds in all
+CURVES_SIZE = (560, 720)  # CSS px
+LABELS = {
+    "overlap": "Votes for each comparison",
+    "person": "Votes that go to the winner",
+    "unevenness": "Unequal clarity of the comparisons",
+    "flips": "Winners that other seeds would flip",
+    "allocation": "Given out first",
+    "early_stopping": "Early stopping",
+    "endpoint": "Ties",
+    "level": "Level of intervals",
+    "agreement": "Agreement of the metric",
+    "power": "Power wanted",
+    "width": "Width of the interval wanted",
+}
+
+
+class PlanForm(forms.Form):
+    """Every number of a question; what lies outside its limits is for `plan_study` to refuse."""
+
+    def __init__(self, *args: Any, design: Design | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for part in (design or Design(), Assumptions(), Goal(), Chance(simulations=SIMULATIONS)):
+            for field in fields(part):
+                self.fields[field.name] = _field(field.name, getattr(part, field.name))
+
+    def question(self) -> Question:
+        """What was asked; an empty field is as in the default design."""
+        given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
+        return ask(Design(), **given)
+
+
+def _field(name: str, default: Any) -> forms.Field:
+    about: dict[str, Any] = {
+        "label": LABELS.get(name, name.replace("_", " ").capitalize()),
+        "help_text": MEANING[name],
+        "initial": default,
+        "required": bool(default),  # what is zero or nothing unless said may be left out
+    }
+    if isinstance(default, bool):
+        return forms.BooleanField(**about | {"required": False})
+    if isinstance(default, str):
+        return forms.ChoiceField(choices=[(value, value) for value in CHOICES[name]], **about)
+    if isinstance(default, float):
+        return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **about)
+    return forms.IntegerField(**about)
+
+
+@require_safe
+@staff_page
+def plan_page(request: HttpRequest) -> HttpResponse:
+    """The form and, once it is sent, the answer; what has no answer is refused in a sentence beside the form."""
+    if slug := request.GET.get("study", ""):  # a form that begins with the study's design
+        design = design_of_study(get_object_or_404(Study, slug=slug))
+        return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
+    form = PlanForm(request.GET) if request.GET else PlanForm()
+    context: dict[str, Any] = {"form": form}
+    if not request.GET:
+        return render(request, "web/researcher/plan.html", context)
+    if not form.is_valid():
+        return render(request, "web/researcher/plan.html", context, status=400)
+    try:
+        plan = _plan(form.question())
+    except Refused as refused:
+        return render(request, "web/researcher/plan.html", context | {"refusal": str(refused)}, status=400)
+    context |= {"sentences": sentences(plan), "tables": tables(plan), "caption": caption(plan)}
+    curves = f"{reverse('plan-curves')}?{request.GET.urlencode()}"
+    context["curves"] = drawing(curves, alt="The curves of the tables below", size=CURVES_SIZE)
+    return render(request, "web/researcher/plan.html", context)
+
+
+# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
+@require_safe
+@staff_page
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
+def plan_curves(request: HttpRequest) -> HttpResponse:
+    """The curves of a question as an SVG file; not found where the question has no answer."""
+    form = PlanForm(request.GET)
+    try:
+        if not form.is_valid():
+            raise Http404
+        svg = plan_figure(_plan(form.question()), is_dark=is_for_a_dark_page(request))
+        return HttpResponse(svg, content_type="image/svg+xml")
+    except Refused as refused:
+        raise Http404(str(refused)) from refused
+
+
+@lru_cache(maxsize=32)
+def _plan(question: Question) -> StudyPlan:
+    """Computed once for the page and its drawing. Raises Refused for what a page cannot wait for."""
+    refuse_impossible(question)
+    design = question.design
+    turns = design.annotators_planned if design.collecting.looks_at_votes else 1
+    if question.chance.simulations * design.prompts * turns > MOST_NUMBERS:
+        raise Refused("That takes longer than a page is waited for: ask for fewer simulations, or use plan_study.")
+    return plan_study(question)
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/plan/", plan_page, name="plan"),
+    path("studies/plan/curves.svg", plan_curves, name="plan-curves"),
+]

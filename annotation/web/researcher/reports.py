@@ -1,0 +1,201 @@
+"""The report on the web, for staff: the page, its figures as files of their own, and a download in each format."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import IO, Any
+from urllib.parse import urlencode
+
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_POST, require_safe
+
+from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models.report_job import WatchedJob
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.data.gathering import chosen_metric, metrics_of
+from annotation.reports.explorer.orders import ORDERS
+from annotation.reports.figures.draw import draw
+from annotation.reports.figures.svg import as_file
+from annotation.reports.formats.html import figures_of, page_context
+from annotation.reports.progress import silent
+from annotation.reports.report_jobs.downloads import DOWNLOADS, Download
+from annotation.reports.report_jobs.file_jobs import ask_file, ask_file_again, made_file
+from annotation.reports.report_jobs.report_jobs import ask, ask_again, finished_report
+from annotation.reports.sections.blocks import Figure
+from annotation.studies.current import current_manifest
+from annotation.web.access.staff import staff_page
+from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from jobs.refusals import Refused
+
+
+@require_safe
+@staff_page
+def report_page(request: HttpRequest, slug: str) -> HttpResponse:
+    """The report of a study, or how far it is; where it cannot be made, why, and the metrics to choose from."""
+    study = get_object_or_404(Study, slug=slug)
+    try:
+        job = ask(study, metric=request.GET.get("metric", ""))
+    except Refused as refused:
+        context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
+        return render(request, "reports/refused.html", context, status=409)
+    report = finished_report(job)
+    if report is None:
+        return _wait(request, job, study)
+
+    def address(figure: Figure) -> SafeString:
+        source = reverse("report-figure", args=[slug, figure.name]) + _query(request)
+        return drawing(source, alt=f"{figure.title}: {figure.words}")
+
+    context = page_context(report, drawing=address)
+    downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
+    explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
+    context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
+    context["bundle"] = study.replay_bundles.filter(metric=report.study.metric).last()
+    return render(request, "reports/page.html", context)
+
+
+# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
+@require_safe
+@staff_page
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
+def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
+    """A figure as an SVG file; not found while the study is sealed or has nothing to draw."""
+    report = _report_or_404(request, slug)
+    if name not in {figure.name for figure in figures_of(report)}:
+        raise Http404
+    svg = as_file(draw(report, name), is_dark=is_for_a_dark_page(request))
+    return HttpResponse(svg, content_type="image/svg+xml")
+
+
+@require_safe
+@staff_page
+def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResponse | FileResponse:
+    """The report as a download, also its figures, its literature and its replay bundle; or how far the file is."""
+    if report_format not in DOWNLOADS:
+        raise Http404
+    chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
+    if chosen.has_results and report.results is None:
+        raise Http404
+    if not chosen.is_long:
+        return _sent(chosen, slug, _written(chosen, slug, report))
+    job = ask_file(_job_or_404(request, slug), report_format)
+    path = made_file(job)
+    return _sent(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+
+
+def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
+    """The file, open. Its folder goes at once; the bytes go with the last who reads them."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "report"
+        chosen.write(get_object_or_404(Study, slug=slug), report, path, silent)
+        return path.open("rb")
+
+
+def _sent(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
+    name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
+    return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
+
+
+def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "") -> HttpResponse:
+    """The page that shows how far a report or a download of it is, or why it failed."""
+    name, args = ("report-file", [study.slug, download]) if download else ("report", [study.slug])
+    ends = {"address": "", "progress": "-progress", "again": "-again"}
+    addresses = {key: reverse(f"{name}{end}", args=args) + _query(request) for key, end in ends.items()}
+    context = {
+        "study": study,
+        "job": job,
+        "download": download,
+        "label": f"The file “{DOWNLOADS[download].label}”" if download else "The report",
+        "report": reverse("report", args=[study.slug]) + _query(request),
+        **addresses,
+    }
+    return render(request, "reports/making.html", context, status=202 if job.is_waiting else 500)
+
+
+def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
+    """The job that the page asked for; one that nobody asked for is not found."""
+    study = get_object_or_404(Study, slug=slug)
+    try:
+        metric = chosen_metric(study, manifest=current_manifest(study), metric=request.GET.get("metric", ""))
+    except Refused as refused:
+        raise Http404(str(refused)) from refused
+    return get_object_or_404(ReportJob.objects.select_related("study"), study=study, metric=metric)
+
+
+def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
+    """For what hangs on the page: the page itself says what is refused, and shows how far a report is.
+
+    Only where there is no report yet is one asked for: a page has ten figures, and asking costs some queries.
+    """
+    study = get_object_or_404(Study, slug=slug)
+    try:
+        report = finished_report(_job_or_404(request, slug))
+    except Http404:
+        report = None
+    try:
+        report = report or finished_report(ask(study, metric=request.GET.get("metric", "")))
+    except Refused as refused:
+        raise Http404(str(refused)) from refused
+    if report is None:
+        raise Http404("the report is being made")
+    return report
+
+
+@require_safe
+@staff_page
+def report_progress(request: HttpRequest, slug: str) -> JsonResponse:
+    """How far the report is, for the page that waits."""
+    return _told(_job_or_404(request, slug))
+
+
+@require_safe
+@staff_page
+def file_progress(request: HttpRequest, slug: str, report_format: str) -> JsonResponse:
+    """How far a download is, for the page that waits."""
+    return _told(_file_job_or_404(request, slug, report_format))
+
+
+def _told(job: WatchedJob) -> JsonResponse:
+    return JsonResponse({"state": job.state, "percent": job.percent, "step": job.step})
+
+
+@require_POST
+@staff_page
+def make_again(request: HttpRequest, slug: str) -> HttpResponse:
+    """Make the report anew: after a fault, or now that more votes are in."""
+    ask_again(_job_or_404(request, slug))
+    return redirect(reverse("report", args=[slug]) + _query(request))
+
+
+@require_POST
+@staff_page
+def make_file_again(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
+    """Make a download anew after a fault."""
+    ask_file_again(_file_job_or_404(request, slug, report_format))
+    return redirect(reverse("report-file", args=[slug, report_format]) + _query(request))
+
+
+def _file_job_or_404(request: HttpRequest, slug: str, report_format: str) -> ReportFileJob:
+    return get_object_or_404(ReportFileJob, report_job=_job_or_404(request, slug), name=report_format)
+
+
+def _query(request: HttpRequest) -> str:
+    metric: Any = request.GET.get("metric")
+    return f"?{urlencode({'metric': metric})}" if metric else ""
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/<slug:slug>/report/", report_page, name="report"),
+    path("studies/<slug:slug>/report/progress", report_progress, name="report-progress"),
+    path("studies/<slug:slug>/report/again", make_again, name="report-again"),
+    path("studies/<slug:slug>/report/<slug:name>.svg", report_figure, name="report-figure"),
+    path("studies/<slug:slug>/report/download/<slug:report_format>", report_file, name="report-file"),
+    path(
+        "studies/<slug:slug>/report/download/<slug:report_format>/progress", file_progress, name="report-file-progress"
+    ),
+    path("studies/<slug:slug>/report/download/<slug:report_format>/again", make_file_again, name="report-file-again"),
+]

@@ -1,0 +1,1 @@
+"""Import images that were made elsewhere."""

@@ -1,0 +1,87 @@
+"""Read, convert and write one image file of an import, in a process beside the one that writes rows.
+
+Pure of Django, so that such a process starts at once.
+"""
+
+import hashlib
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image, ImageOps
+
+from generation.pictures.pixels import png
+from generation.pictures.reading import Limits, decode, read_bytes
+from generation.pictures.thumbnails import SIZES, encode
+from jobs.refusals import Refused
+from jobs.whole_files import write_part
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class FileTask:
+    """A file to read, and where its image and renditions are to lie. `size` is what it is brought to, if anything."""
+
+    path: Path
+    target: Path
+    renditions: dict[str, Path]
+    limits: Limits
+    size: Size | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFile:
+    """A file that was read. The parts lie beside their places, the image's own first; `source` names the original."""
+
+    parts: tuple[tuple[Path, Path], ...]
+    sha256: str
+    size: tuple[int, int]
+    byte_count: int
+    source: dict[str, str | int]
+
+    def discard(self) -> None:
+        """Remove what was not put in place."""
+        for part, _ in self.parts:
+            part.unlink(missing_ok=True)
+
+
+def ignore_interrupts() -> None:
+    """Leave Ctrl-C to the process that writes rows: it ends the others."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def prepare(task: FileTask) -> ReadFile | str:
+    """Read a file and write its image and renditions beside their places; the reason if it cannot be taken."""
+    try:
+        data = read_bytes(task.path, task.limits)
+        image = decode(data, suffix=task.path.suffix, limits=task.limits)
+        fitted = image if task.size is None else fit(image, task.size)
+    except Refused as refusal:
+        return str(refusal)
+    stored = png(fitted)
+    files = [(task.target, stored), *((task.renditions[name], encode(fitted, name)) for name in SIZES)]
+    parts: list[tuple[Path, Path]] = []
+    try:
+        for place, content in files:
+            parts.append((write_part(place, content), place))
+    except BaseException:
+        for part, _ in parts:
+            part.unlink(missing_ok=True)
+        raise
+    source: dict[str, str | int] = {"sha256": hashlib.sha256(data).hexdigest(), "byte_count": len(data)}
+    if task.size is not None:
+        source["size"] = written(task.size)
+    return ReadFile(tuple(parts), hashlib.sha256(stored).hexdigest(), fitted.size, len(stored), source)
+
+
+def fit(image: Image.Image, size: Size) -> Image.Image:
+    """The middle of an image in this shape, scaled down to this size. Raises Refused if the image is too small."""
+    if image.width < size[0] or image.height < size[1]:
+        raise Refused(f"is smaller than {written(size)} ({written(image.size)})")
+    return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
+
+
+def written(size: Size) -> str:
+    """As --size takes it."""
+    return f"{size[0]}x{size[1]}"

@@ -1,0 +1,267 @@
+"""Import images made elsewhere: every file checked first, then all of a prompt or nothing of it.
+
+What is stored is a loss-free PNG of the decoded pixels, upright and in sRGB: whatever else a file carried
+(metadata, a second format hidden behind the first) stays outside. The original's hash, name and size are kept.
+Files are read by several processes; this one alone writes rows, one short transaction for each set.
+"""
+
+import hashlib
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from generation.image_sets import image_path, imported_uid, plan_imported_set
+from generation.imports.conversion import FileTask, ReadFile, Size, ignore_interrupts, prepare, written
+from generation.imports.layouts import Fault, Layout, PromptFiles, read_layout, shown
+from generation.models import DiffusionModel, GeneratedImage, ImageSet
+from generation.pictures import remarks as image_remarks
+from generation.pictures import renditions
+from generation.pictures.files import limits, media
+from jobs.refusals import Refused
+from jobs.whole_files import keep_names, sweep_folder
+
+# Fewer images are read sooner than processes start.
+FEW_IMAGES = 48
+# Prompts are read ahead while their images are fewer than this for each process.
+AHEAD = 4
+Read = ReadFile | str
+
+
+@dataclass
+class ImportReport:
+    """What an import came to. A set is one model's images for one prompt."""
+
+    imported_set_count: int = 0
+    imported_image_count: int = 0
+    unchanged_set_count: int = 0
+    refused_set_count: int = 0
+    faults: list[Fault] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How to import: the size to bring images to, how many processes (None: one for each core), and a callback.
+
+    `advance` is told how many files are done.
+    """
+
+    size: Size | None = None
+    processes: int | None = None
+    advance: Callable[[int], None] = lambda _count: None
+
+
+def import_images(*, folder: Path, model: str | None = None) -> ImportReport:
+    """Import a folder in one of the layouts of `image_layouts`; see `import_layout`."""
+    return import_layout(read_layout(folder, model=model))
+
+
+def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:
+    """Import what a layout holds. Doing it again changes nothing.
+
+    A prompt with a fault is left out as a whole and its faults are in the report; the others are imported.
+    """
+    manner = manner or Manner()
+    report = ImportReport(faults=list(layout.strays))
+    waiting: deque[tuple[PromptFiles, list[Future[Read]]]] = deque()
+    with _executor(layout, manner) as (executor, ahead):
+        try:
+            for prompt in layout.prompts:
+                waiting.append((prompt, _begin(prompt, executor, manner)))
+                while waiting and sum(len(files) for _, files in waiting) > ahead:
+                    _finish(*waiting.popleft(), manner, report)
+            while waiting:
+                _finish(*waiting.popleft(), manner, report)
+        except BrokenProcessPool:
+            raise Refused(
+                "A process that read images was killed, most likely for want of memory; what was imported stays. "
+                "Run the same command again with --processes 1."
+            ) from None
+        finally:
+            for _, files in waiting:
+                _discard(files)
+    return report
+
+
+class _Here(Executor):
+    """Does the work at once, in this process."""
+
+    def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
+        """The outcome, as of a process."""
+        future: Future[Read] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
+@contextmanager
+def _executor(layout: Layout, manner: Manner) -> Iterator[tuple[Executor, int]]:
+    """The executor that reads files, and how many images it reads ahead."""
+    image_count = sum(len(prompt.files) for prompt in layout.prompts)
+    processes = manner.processes or (_core_count() if image_count > FEW_IMAGES else 1)
+    if processes == 1:
+        yield _Here(), 0
+        return
+    # Spawned, not forked: this process may hold threads and connections to the database.
+    pool = ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=ignore_interrupts)
+    try:
+        yield pool, processes * AHEAD
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _core_count() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Future[Read]]:
+    """Have the files of a new set read; nothing for a set that is here already or has a fault."""
+    if not prompt.files and not prompt.faults:
+        prompt.faults.append(Fault(str(prompt), "holds no images"))
+    if prompt.faults:
+        return []
+    uid = imported_uid(model=prompt.model, prompt=prompt.prompt)
+    if ImageSet.objects.filter(uid=uid).exists():
+        return []
+    for folder in ("image_sets", "renditions"):
+        sweep_folder(media(f"{folder}/{uid}"))
+    return [executor.submit(prepare, _task(image_path(uid, seed), path, manner)) for seed, path in prompt.files.items()]
+
+
+def _task(image: str, path: Path, manner: Manner) -> FileTask:
+    places = {name: media(place) for name, place in renditions.paths(image).items()}
+    return FileTask(path=path, target=media(image), renditions=places, limits=limits(), size=manner.size)
+
+
+def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, report: ImportReport) -> None:
+    try:
+        if files:
+            _store(prompt, _read(prompt, files, manner), report)
+        else:
+            if not prompt.faults:
+                _compare(prompt, manner, report)
+            manner.advance(len(prompt.files))
+    finally:
+        _discard(files)
+    if prompt.faults:
+        report.refused_set_count += 1
+        report.faults += prompt.faults
+
+
+def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dict[int, ReadFile]:
+    """The files that were read, by seed; each refused file is a fault of the prompt."""
+    found = {}
+    for (seed, path), future in zip(prompt.files.items(), files, strict=True):
+        outcome = future.result()
+        manner.advance(1)
+        if isinstance(outcome, str):
+            prompt.faults.append(Fault(f"{prompt}/{shown(path.name)}", outcome))
+        else:
+            found[seed] = outcome
+    return found
+
+
+def _discard(files: Sequence[Future[Read]]) -> None:
+    """Remove what was not put in place, of files that were or are being read."""
+    for future in files:
+        if not future.cancel() and future.exception() is None and isinstance(outcome := future.result(), ReadFile):
+            outcome.discard()
+
+
+def _store(prompt: PromptFiles, files: dict[int, ReadFile], report: ImportReport) -> None:
+    """Put all in place, in one short transaction; nothing if a file could not be taken."""
+    if prompt.faults:
+        return
+    try:
+        with transaction.atomic():
+            image_set = _put(prompt, files)
+    except (IntegrityError, FileNotFoundError):  # rows of the other process, or files that it swept
+        prompt.faults.append(Fault(str(prompt), "is being imported by another process at this moment"))
+        return
+    for file in files.values():
+        for part, place in file.parts[1:]:
+            with suppress(FileNotFoundError):  # then it is made when it is first asked for
+                part.replace(place)
+    report.imported_set_count += 1
+    report.imported_image_count += len(files)
+    _remark(image_set, report)
+
+
+def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
+    diffusion_model, _ = DiffusionModel.objects.get_or_create(name=prompt.model)
+    image_set = plan_imported_set(diffusion_model=diffusion_model, prompt=prompt.prompt, seeds=sorted(files))
+    if image_set.seeds != sorted(files):
+        raise IntegrityError("another process planned this set")
+    GeneratedImage.objects.bulk_create(
+        GeneratedImage(
+            image_set=image_set,
+            seed=seed,
+            path=image_path(image_set.uid, seed),
+            sha256=files[seed].sha256,
+            width=files[seed].size[0],
+            height=files[seed].size[1],
+            byte_count=files[seed].byte_count,
+            provenance={"source": {"file": shown(prompt.files[seed].name), **files[seed].source}},
+        )
+        for seed in image_set.seeds
+    )
+    # Behind the rows, which keep every other process that imports this set away.
+    for file in files.values():
+        part, place = file.parts[0]
+        part.replace(place)
+    keep_names(place.parent)
+    return image_set
+
+
+def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
+    """The same files again change nothing; others are refused, for votes may rest on those that are here."""
+    image_set = ImageSet.objects.get(uid=imported_uid(model=prompt.model, prompt=prompt.prompt))
+    images = list(image_set.images.all())
+    sources: dict[int, dict[str, Any]] = {image.seed: image.provenance.get("source", {}) for image in images}
+    given = {seed: _sha256(path) for seed, path in prompt.files.items()}
+    differing = sorted(
+        seed for seed in sources.keys() | given.keys() if given.get(seed) != sources.get(seed, {}).get("sha256")
+    )
+    size = next((source.get("size") for source in sources.values()), None)
+    if differing:
+        reason = f"was imported before with other images (seed {differing[0]}, of {len(differing)}); those stay"
+        prompt.faults.append(Fault(str(prompt), reason))
+    elif size != (manner.size and written(manner.size)) and not all(_has(manner.size, image) for image in images):
+        before = f"with --size {size}" if size else "without --size"
+        reason = f"was imported before {before}; those images stay until take_back_images removes them"
+        prompt.faults.append(Fault(str(prompt), reason))
+    else:
+        for image in images:
+            renditions.mend(image)
+        report.unchanged_set_count += 1
+        _remark(image_set, report)
+
+
+def _has(size: Size | None, image: GeneratedImage) -> bool:
+    """Whether bringing the image to this size would change nothing."""
+    return size == (image.width, image.height)
+
+
+def _remark(image_set: ImageSet, report: ImportReport) -> None:
+    this = ImageSet.objects.filter(pk=image_set.pk)
+    image_remarks.note(this)
+    report.remarks += image_remarks.sentences(this)
+
+
+def _sha256(path: Path) -> str | None:
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError:
+        return None

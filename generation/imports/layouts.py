@@ -1,0 +1,198 @@
+"""Where the images of a folder belong: model, prompt and seed of every file, and what belongs nowhere.
+
+Two layouts: folders named `<model>/<prompt>/<seed>.jpg`, and a flat CSV manifest with the columns path, model,
+prompt, seed. Reads names and the manifest, never an image.
+"""
+
+import os
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from generation.checkpoints import on_disk
+from generation.image_sets import LARGEST_SEED
+from generation.models import MOST_PROMPT_BYTES, DiffusionModel
+from generation.tables.columns import Columns
+from generation.tables.reading import open_table
+from jobs.refusals import Refused
+
+MANIFEST = "manifest.csv"
+COLUMNS = ("path", "model", "prompt", "seed")
+# What file managers and archivers leave in folders; so are names that begin with a dot.
+LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A file or line that cannot be taken, and why."""
+
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        """One line: control characters of foreign names would break it, or command the terminal."""
+        said = f"{self.where} {self.reason}"
+        return "".join("\ufffd" if unicodedata.category(sign) == "Cc" else sign for sign in said)
+
+
+@dataclass
+class PromptFiles:
+    """The files of one prompt of one model, by seed, and the faults among them."""
+
+    model: str
+    prompt: str
+    files: dict[int, Path] = field(default_factory=dict)
+    faults: list[Fault] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return shown(f"{self.model}/{self.prompt}")
+
+    def add(self, seed: str, path: Path, where: str) -> None:
+        """Take a file, or note why not."""
+        number = _seed(seed)
+        if number is None:
+            self.faults.append(Fault(where, f"does not say its seed: “{shown(seed)}” is not a whole number from 0"))
+        elif number in self.files:
+            self.faults.append(Fault(where, f"has seed {number}, as another file of this prompt has"))
+        else:
+            self.files[number] = path
+
+
+@dataclass
+class Layout:
+    """What a folder or a manifest holds: the prompts in order, and the files that belong to none."""
+
+    prompts: list[PromptFiles] = field(default_factory=list)
+    strays: list[Fault] = field(default_factory=list)
+
+
+def read_layout(folder: Path, *, model: str | None) -> Layout:
+    """The prompts below a folder, or in a CSV manifest: that file, or manifest.csv in the folder.
+
+    With a model only its images are read: FOLDER/model where that exists, else the folder is that model's own.
+    Raises Refused where there is nothing to read, and for a manifest that is not one.
+    """
+    if not on_disk(folder):
+        raise Refused(f"There is no {folder}.")
+    manifest = folder if folder.is_file() else folder / MANIFEST
+    try:
+        layout = _from_manifest(manifest, model) if manifest.is_file() else _from_folders(folder, model)
+    except OSError as error:
+        raise Refused(f"{shown(str(error.filename))} cannot be read: {error.strerror}.") from None
+    if not layout.prompts:
+        of_model = f" of the model {model}" if model else ""
+        raise Refused(f"{folder} holds no images{of_model}: wanted is <model>/<prompt>/<seed>.jpg or a {MANIFEST}.")
+    first: dict[tuple[str, str], PromptFiles] = {}
+    for prompt in layout.prompts:
+        _check_names(prompt)
+        if first.setdefault((prompt.model, prompt.prompt), prompt) is not prompt:
+            prompt.faults.append(Fault(str(prompt), "is there twice, in folders whose names only look different"))
+        if len(prompt.prompt.encode("utf-8", "surrogateescape")) > MOST_PROMPT_BYTES:
+            prompt.faults.append(Fault(str(prompt), f"has a prompt longer than {MOST_PROMPT_BYTES} bytes"))
+    return layout
+
+
+def shown(name: str) -> str:
+    """A name for the eye, where the file system has bytes in it that are not UTF-8."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _from_folders(folder: Path, model: str | None) -> Layout:
+    layout = Layout()
+    if model is None:
+        for child in _children(folder):
+            if child.is_dir():
+                _add_model(layout, child, _text(child.name), root=folder)
+            else:
+                layout.strays.append(Fault(shown(child.name), "lies outside the folders of models and prompts"))
+    else:
+        own = next((child for child in _children(folder) if _text(child.name) == model and child.is_dir()), folder)
+        _add_model(layout, own, model, root=folder)
+    return layout
+
+
+def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
+    for child in _children(folder):
+        if not child.is_dir():
+            where = shown(str(child.relative_to(root)))
+            layout.strays.append(Fault(where, "lies outside the folders of models and prompts"))
+            continue
+        prompt = PromptFiles(model, _text(child.name))
+        layout.prompts.append(prompt)
+        try:
+            _add_files(prompt, child, root)
+        except OSError as error:
+            prompt.faults.append(Fault(str(prompt), f"cannot be read ({error.strerror})"))
+
+
+def _add_files(prompt: PromptFiles, folder: Path, root: Path) -> None:
+    for file in _children(folder):
+        where = shown(str(file.relative_to(root)))
+        if _leaves(file, root):
+            prompt.faults.append(Fault(where, "is a link that leads out of the folder or in a circle"))
+        elif file.is_dir():
+            prompt.faults.append(Fault(where, "is a folder: wanted are images named <seed>.jpg"))
+        else:
+            prompt.add(file.stem, file, where)
+
+
+def _from_manifest(manifest: Path, model: str | None) -> Layout:
+    found: dict[tuple[str, str], PromptFiles] = {}
+    for line, row in _rows(manifest):
+        where = f"{manifest.name} line {line}:"
+        if missing := [column for column in COLUMNS if not (row.get(column) or "").strip()]:
+            raise Refused(f"{where} {' and '.join(missing)} must not be empty.")
+        key = (_text(row["model"]), _text(row["prompt"]))
+        if model not in (None, key[0]):
+            continue
+        prompt = found.setdefault(key, PromptFiles(*key))
+        file = manifest.parent / row["path"]
+        if Path(row["path"]).is_absolute() or _leaves(file, manifest.parent):
+            prompt.faults.append(Fault(where, f"the path {row['path']} leads out of the manifest's folder"))
+        else:
+            prompt.add(row["seed"].strip(), file, f"{where} {row['path']}")
+    return Layout(list(found.values()))
+
+
+def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    # A file's name may take accents apart; it must stay as it is written.
+    columns = Columns(COLUMNS, as_written=frozenset({"path"}))
+    with open_table(manifest, columns) as table:
+        for line, row, fault in table.rows:
+            if fault:
+                raise Refused(f"{manifest.name} line {line}: {fault}.")
+            yield line, row
+
+
+def _check_names(prompt: PromptFiles) -> None:
+    longest = DiffusionModel._meta.get_field("name").max_length
+    for what, name, most in (("model", prompt.model, longest), ("prompt", prompt.prompt, None)):
+        if not name or shown(name) != name:
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is empty or not UTF-8"))
+        elif not name.isprintable() and any(unicodedata.category(sign) == "Cc" for sign in name):
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name holds a control character"))
+        elif most is not None and len(name) > most:
+            prompt.faults.append(Fault(str(prompt), f"has a {what} whose name is longer than {most} signs"))
+
+
+def _leaves(file: Path, folder: Path) -> bool:
+    try:
+        return not file.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL in the name
+        return True
+
+
+def _children(folder: Path) -> list[Path]:
+    kept = (child for child in folder.iterdir() if not child.name.startswith("."))
+    return sorted(child for child in kept if child.name.lower() not in LEFT_BEHIND)
+
+
+def _text(name: str) -> str:
+    """A name as prompts are compared: some file systems take accents apart."""
+    return unicodedata.normalize("NFC", name).strip()
+
+
+def _seed(text: str) -> int | None:
+    is_number = text.isascii() and text.isdigit() and len(text) <= len(str(LARGEST_SEED))
+    return int(text) if is_number and int(text) <= LARGEST_SEED else None

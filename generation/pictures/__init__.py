@@ -1,0 +1,1 @@
+"""Read image files, convert their pixels, and make what annotators are served."""

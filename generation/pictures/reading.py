@@ -1,0 +1,119 @@
+"""Read untrusted image files. Pure of Django, so that a process that only reads images starts at once."""
+
+import struct
+import warnings
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from itertools import takewhile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from generation.pictures.pixels import as_srgb
+from jobs.refusals import Refused
+
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+# By Pillow's name of the format. MPO is a JPEG with further pictures behind the first, as phones and cameras write.
+SUFFIXES = {"PNG": (".png",), "JPEG": _JPEG, "MPO": _JPEG, "WEBP": (".webp",)}
+_SRGB_BY_CICP = bytes((1, 13, 0, 1))
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
+# Of an interlaced PNG: the first column and row of each pass, and the steps between them.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large an image file may be."""
+
+    pixel_count: int
+    byte_count: int
+
+
+def read_bytes(path: Path, limits: Limits) -> bytes:
+    """A file's content. Raises Refused with the reason; it names no path: the caller knows which is worth showing."""
+    try:
+        if not path.is_file():
+            raise Refused("is not a file" if path.exists() else "is not there")
+        if path.stat().st_size > limits.byte_count:
+            raise Refused(f"is larger than {limits.byte_count:,} bytes")
+        return path.read_bytes()
+    except OSError as error:  # no permission, a name that is too long, a disk that fails
+        raise Refused(f"cannot be read ({error.strerror})") from None
+
+
+def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
+    """The first picture of an image file as `as_srgb` gives it, decoded to the end.
+
+    Raises Refused with the reason: not a PNG, JPEG or WebP, named as another format than it is (`suffix`), animated,
+    more pixels than the limit, truncated or damaged.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what Pillow reads all the same
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
+                _check_header(image, suffix, limits)
+                _check_cicp(data)
+                decoded = as_srgb(image)
+                _check_pixels(data, image)
+                return decoded
+    except Refused:
+        raise
+    except UnidentifiedImageError:
+        raise Refused("is not an image: PNG, JPEG and WebP are read") from None
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
+    except Exception as error:  # what decoders raise on foreign bytes has no end
+        raise Refused(f"is truncated or damaged ({error})") from None
+
+
+def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:
+    if image.width * image.height > limits.pixel_count:
+        raise Refused(f"has more than {limits.pixel_count:,} pixels")
+    if suffix.lower() not in SUFFIXES[str(image.format)]:
+        kind = "JPEG" if image.format == "MPO" else image.format
+        raise Refused(f"is a {kind} file, which its name does not say")
+    if image.format != "MPO" and getattr(image, "is_animated", False):
+        raise Refused("is animated: one still image is wanted")
+
+
+def _check_cicp(data: bytes) -> None:
+    """PNG's cICP stands above every other word on colours, and Pillow does not read it."""
+    head = takewhile(lambda chunk: chunk[0] != b"IDAT", _png_chunks(data))
+    if any(kind == b"cICP" and content != _SRGB_BY_CICP for kind, content, _ in head):
+        raise Refused("gives its colours as cICP (wide gamut or HDR), which is not read: save it in sRGB")
+
+
+def _check_pixels(data: bytes, image: Image.Image) -> None:
+    """Refuse a PNG whose pixels are damaged or end early: Pillow gives black for those that are missing."""
+    pixels = [(content, checksum) for kind, content, checksum in _png_chunks(data) if kind == b"IDAT"]
+    if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
+        raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
+    # Inflating again costs as much as decoding, so only images that end in a black or transparent row pay it.
+    if pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all():
+        stream = zlib.decompressobj()
+        if len(stream.decompress(b"".join(content for content, _ in pixels))) < _raw_byte_count(data):
+            raise Refused("is truncated or damaged (pixels are missing)")
+
+
+def _raw_byte_count(data: bytes) -> int:
+    """How many bytes the pixels of a PNG come to by its header, with the filter byte of each row."""
+    width, height, depth, colour_type, _, _, is_interlaced = struct.unpack(">IIBBBBB", data[16:29])
+    bits = depth * _CHANNELS[colour_type]
+    count = 0
+    for left, top, across, down in _PASSES if is_interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(width - left) // across), -(-(height - top) // down)
+        count += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
+    return count
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+    """Kind, content and checksum of the whole chunks of a PNG; nothing for other files."""
+    at = 8 if data.startswith(b"\x89PNG\r\n\x1a\n") else len(data)
+    while (end := at + 8 + int.from_bytes(data[at : at + 4], "big")) + 4 <= len(data):
+        content = data[at + 8 : end]
+        yield data[at + 4 : at + 8], content, int.from_bytes(data[end : end + 4], "big")
+        at = end + 4

@@ -1,0 +1,1 @@
+"""Read tables that other people wrote: CSV, JSON Lines and Parquet."""

@@ -1,0 +1,95 @@
+"""The columns of a table: their names, their spellings, and the faults of a first line. See `tables`."""
+
+import re
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from jobs.refusals import Refused
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
+
+
+class Row(NamedTuple):
+    """One row: the line it begins at (of a Parquet file its number), and a text for each column that is used."""
+
+    line: int
+    cells: dict[str, str]
+    fault: str = ""  # what is wrong with the row as a whole; then it has no cells
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An open table. names: every column as `plain_name` has it. unused: the columns that nobody asked for, as they
+    are written."""
+
+    names: frozenset[str]
+    unused: tuple[str, ...]
+    is_csv: bool
+    rows: Iterator[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns to read: names that must be there, names that may be, and other spellings of them.
+
+    as_written: columns whose cells are not brought to one spelling, such as names of files.
+    """
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...] = ()
+    aliases: Mapping[str, str] | None = None
+    as_written: frozenset[str] = frozenset()
+
+    def known(self, written: str) -> str:
+        """The column that a head means; empty if nobody asks for it."""
+        name = plain_name(written)
+        name = (self.aliases or {}).get(name, name)
+        return name if name in self.required or name in self.optional else ""
+
+    def spelled(self, name: str, cell: str) -> str:
+        """A cell of one of these columns."""
+        return cell if name in self.as_written else plain(cell)
+
+
+def plain(text: str) -> str:
+    """One spelling of a name or prompt: composed letters, no blanks at its ends."""
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
+
+
+def plain_name(written: str) -> str:
+    """A column's name in small letters, with one underscore for blanks, hyphens and underscores.
+
+    >>> plain_name(" Score-A ")
+    'score_a'
+    """
+    return re.sub(r"[\s_-]+", "_", plain(written).strip("\ufeff\u200b").strip()).casefold()
+
+
+def refuse_head(path: Path, columns: Columns, head: list[str], known: list[str]) -> None:
+    """Raise Refused for a head without the required columns, or with one of them twice."""
+    missing = [name for name in columns.required if name not in known]
+    if not missing:
+        twice = [name for name in dict.fromkeys(known) if name and known.count(name) > 1]
+        if twice:
+            raise Refused(f"{path} line 1 names the column {twice[0]} more than once: keep one of them.")
+        return
+    joined = ",".join(head)
+    for separator in SEPARATORS:
+        parts = [columns.known(part) for part in joined.split(separator)]
+        if len(parts) > 1 and sum(map(bool, parts)) > sum(map(bool, known)):
+            refuse_separator(path, separator, "line 1 shows it")
+    raise Refused(
+        f"{path} line 1 must name the columns {','.join(columns.required)}, and {' and '.join(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} not in it: {joined[:300]}."
+    )
+
+
+def refuse_separator(path: Path, separator: str, why: str) -> None:
+    """Raise Refused for another separator than a comma."""
+    if separator != ",":
+        name = SEPARATORS.get(separator, repr(separator))
+        raise Refused(f"{path} separates its columns by {name}, not by commas ({why}): {AS_CSV}.")

@@ -1,0 +1,148 @@
+"""Tables that other people wrote: CSV, JSON Lines and Parquet, row by row, every cell a text.
+
+Each way in which such a file goes wrong ends in `Refused` with one sentence that says what was seen and what to do.
+"""
+
+import csv
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from generation.tables.columns import AS_CSV, Columns, Row, Table, plain, plain_name, refuse_head, refuse_separator
+from generation.tables.records import json_lines, parquet
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+LONGEST_CELL = 131_072  # what Python's csv module takes by default; a quote that is never closed runs into it
+_NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote under the name of a CSV
+    b"\xff\xfe": "is a text in UTF-16",
+    b"\xfe\xff": "is a text in UTF-16",
+    b"PK\x03\x04": "is a workbook or another zip file",
+    b"\xd0\xcf\x11\xe0": "is an old Excel workbook",
+    b"PAR1": "is a Parquet file that is not called .parquet",
+    b"\x1f\x8b": "is packed with gzip",
+    b"%PDF": "is a PDF",
+}
+
+
+@contextmanager
+def open_table(path: Path, columns: Columns) -> Iterator[Table]:
+    """The table in a file: .jsonl and .ndjson are JSON Lines, .parquet is Parquet, every other name is CSV.
+
+    Raises Refused, here or from `rows`, for a file that cannot be read as such a table and for one without the
+    required columns. Rows that are blank are left out; a row with too few or too many cells carries its fault.
+    """
+    suffix = path.suffix.lower()
+    opened = {".jsonl": json_lines, ".ndjson": json_lines, ".parquet": parquet}.get(suffix, _csv)
+    _refuse_no_file(path)
+    with _sentences(path):
+        yield opened(path, columns)
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file. Raises Refused if it cannot be read."""
+    _refuse_no_file(path)
+    with _sentences(path), path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def _sentences(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror or error}.") from None
+    except UnicodeDecodeError as error:
+        raise Refused(
+            f"{path} is not a UTF-8 text (it may be Windows-1252 or Latin-1; byte {error.object[error.start]:#04x}): "
+            f"{AS_CSV}."
+        ) from None
+
+
+def _refuse_no_file(path: Path) -> None:
+    if "\0" in str(path):
+        raise Refused(f"{str(path)!r} is not the name of a file.")
+    try:
+        if path.exists() and not path.is_file():
+            raise Refused(f"{path} is not a file.")
+    except OSError as error:  # a name that is too long, say
+        raise Refused(f"{str(path)[:200]} cannot be read: {error.strerror}.") from None
+
+
+# --- CSV ----------------------------------------------------------------------------------------
+def _csv(path: Path, columns: Columns) -> Table:
+    with path.open("rb") as file:
+        beginning = file.read(4096)
+    _refuse_other_kinds(path, beginning)
+    rows = _csv_rows(path)
+    line, head = next(rows, (1, []))
+    if head and re.fullmatch(r"sep=.?", plain(head[0]).strip("\ufeff"), re.IGNORECASE | re.DOTALL):
+        refuse_separator(path, plain(head[0])[-1:].replace("=", "") or ",", f"line {line}, sep=, says so")
+        line, head = next(rows, (line, []))
+    if not head:
+        raise Refused(f"{path} is empty: its first line must name the columns {','.join(columns.required)}.")
+    known = [columns.known(cell) for cell in head]
+    refuse_head(path, columns, head, known)
+    unnamed = [not plain(cell) for cell in head]
+    unused = tuple(plain(cell) or "(without a name)" for cell, name in zip(head, known, strict=True) if not name)
+    named = frozenset(plain_name(cell) for cell in head)
+    used = tuple(dict.fromkeys(unused))
+    return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))
+
+
+def _refuse_other_kinds(path: Path, beginning: bytes) -> None:
+    for magic, what in _NO_TEXTS.items():
+        if beginning.startswith(magic):
+            raise Refused(f"{path} {what}, not a CSV file in UTF-8: {AS_CSV}.")
+    if b"\0" in beginning:
+        zeros = beginning.count(0)
+        what = "is a text in UTF-16 or UTF-32" if zeros > len(beginning) // 4 else "holds NUL bytes, as no text does"
+        raise Refused(f"{path} {what}: {AS_CSV}.")
+
+
+def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(line, cells), without rows in which every cell is blank."""
+    line = 1
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            for cells in reader:
+                if any(cell and not cell.isspace() for cell in cells):
+                    if any("\0" in cell for cell in cells):
+                        raise Refused(f"{path} line {line} holds a NUL, as no text does: {AS_CSV}.")
+                    yield line, cells
+                line = reader.line_num + 1
+    except csv.Error as error:
+        raise Refused(f"{path} line {line} is not CSV: {_csv_fault(str(error))}.") from None
+
+
+def _csv_fault(error: str) -> str:
+    if "field larger than" in error:
+        return f"a cell is longer than {LONGEST_CELL:,} characters; a quote may be opened and never closed"
+    if "unexpected end" in error:
+        return "a quote is opened and never closed"
+    return error
+
+
+def _used_rows(
+    rows: Iterable[tuple[int, list[str]]], columns: Columns, known: list[str], unnamed: list[bool]
+) -> Iterator[Row]:
+    width = len(known)
+    least = width - next((place for place, is_unnamed in enumerate(reversed(unnamed)) if not is_unnamed), width)
+    places = [(place, name) for place, name in enumerate(known) if name]
+    for line, cells in rows:
+        if len(cells) < least or any(plain(cell) for cell in cells[width:]):
+            yield Row(
+                line, {}, f"it has {counted(len(cells), 'cell')} and the first line {width}{_guess(cells, width)}"
+            )
+        else:
+            yield Row(line, {name: columns.spelled(name, cells[place]) for place, name in places})
+
+
+def _guess(cells: list[str], width: int) -> str:
+    halves = sum(cell.strip().isdigit() for cell in cells)
+    if len(cells) > width and halves >= 2 * (len(cells) - width):
+        return "; if it has decimal commas, write points"
+    return "; a text with a comma in it needs quotes" if len(cells) > width else ""

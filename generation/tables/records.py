@@ -1,0 +1,106 @@
+"""Tables in JSON Lines and Parquet: records with the columns as their keys. See `tables`."""
+
+import json
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from generation.tables.columns import Columns, Row, Table, plain_name, refuse_head
+from jobs.refusals import Refused
+
+_HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
+
+
+def json_lines(path: Path, columns: Columns) -> Table:
+    """A table of JSON Lines: one object in each line."""
+    names: dict[str, None] = {}
+    for _line, record in _json_records(path):
+        names |= dict.fromkeys(record)
+    if any("\0" in name or _HALF.search(name) for name in names):
+        raise Refused(f"{path} names a column with a NUL or half a character in it, as no text has.")
+    return _of_records(path, columns, list(names), lambda: _json_records(path))
+
+
+def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    with path.open(encoding="utf-8-sig") as file:
+        for line, text in enumerate(file, start=1):
+            if not text.strip():
+                continue
+            try:
+                record = json.loads(text)
+            except (ValueError, RecursionError):
+                raise Refused(f"{path} line {line} is not JSON: each line must hold one object.") from None
+            if not isinstance(record, dict):
+                raise Refused(f"{path} line {line} is not a JSON object with the columns as its keys.")
+            yield line, record
+
+
+def parquet(path: Path, columns: Columns) -> Table:
+    """A table of a Parquet file."""
+    # Imported here: reading CSV, which is all that most do, needs no Arrow.
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def records() -> Iterator[tuple[int, dict[str, Any]]]:
+        number = 0
+        try:
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(batch_size=10_000):
+                    for record in batch.to_pylist():
+                        number += 1
+                        yield number, record
+        except pa.ArrowException as error:
+            raise damaged(error) from None
+
+    def damaged(error: Exception) -> Refused:
+        return Refused(f"{path} is damaged or no Parquet file: {str(error).splitlines()[0][:200]}.")
+
+    try:
+        names = pq.read_schema(path).names
+    except pa.ArrowException as error:
+        raise damaged(error) from None
+    return _of_records(path, columns, names, records)
+
+
+def _of_records(
+    path: Path,
+    columns: Columns,
+    written: Collection[str],
+    records: Callable[[], Iterator[tuple[int, dict[str, Any]]]],
+) -> Table:
+    if not written:
+        raise Refused(f"{path} is empty: it must have the columns {','.join(columns.required)}.")
+    known = [columns.known(name) for name in written]
+    refuse_head(path, columns, list(written), known)
+    places = [(name, column) for name, column in zip(written, known, strict=True) if column]
+    unused = tuple(name for name, column in zip(written, known, strict=True) if not column)
+    rows = _record_rows(records(), columns, places)
+    return Table(frozenset(map(plain_name, written)), unused, is_csv=False, rows=rows)
+
+
+def _record_rows(
+    records: Iterable[tuple[int, dict[str, Any]]], columns: Columns, places: Collection[tuple[str, str]]
+) -> Iterator[Row]:
+    for line, record in records:
+        cells = {column: columns.spelled(column, _text(record.get(name))) for name, column in places}
+        if any("\0" in cell for cell in cells.values()):
+            yield Row(line, {}, "it holds a NUL, as no text does")
+        elif any(_HALF.search(cell) for cell in cells.values()):
+            yield Row(line, {}, "it holds half a character, as no text does")
+        else:
+            yield Row(line, cells)
+
+
+def _text(value: Any) -> str:
+    """A value of JSON or Parquet as a CSV file would have it."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat()
+        case _:
+            return str(value)

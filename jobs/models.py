@@ -1,0 +1,43 @@
+"""The row of a job, which generation, scoring and annotation make their own job tables from."""
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+
+
+class LeasedJob(models.Model):
+    """A row that says what a piece of work came to. The row is the truth; a queue message is only a hint."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued"
+        RUNNING = "running"
+        DONE = "done"
+        FAILED = "failed"
+        CANCELLED = "cancelled"
+
+    task_name: ClassVar[str]  # the Celery task that a message for such a job calls
+
+    state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
+    attempt_count = models.PositiveIntegerField(default=0)
+    claimed_by = models.CharField(max_length=200, blank=True, help_text="Host, process and a random part: one claim.")
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    heartbeat_at = models.DateTimeField(null=True, blank=True)
+    is_cancel_requested = models.BooleanField(default=False)
+    error = models.TextField(blank=True)
+    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message for it was last sent.")
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="%(class)s_lease_only_while_running",
+                condition=Q(state="running", lease_expires_at__isnull=False)
+                | (~Q(state="running") & Q(lease_expires_at__isnull=True)),
+            ),
+            models.CheckConstraint(name="%(class)s_failed_says_why", condition=~Q(state="failed") | ~Q(error="")),
+        ]
+        indexes: ClassVar = [models.Index(fields=["state", "lease_expires_at"], name="%(class)s_state")]

@@ -1,0 +1,197 @@
+"""The files that take long: by a task, never in a request, and not to be had once their study is another."""
+
+import os
+import zipfile
+from datetime import timedelta
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.models import Annotator, ReportFileJob, Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.bundle.replay import replay
+from annotation.reports.report_jobs import downloads, file_jobs
+from annotation.reports.report_jobs.downloads import DOWNLOADS
+from annotation.reports.report_jobs.file_jobs import KEPT, ask_file, forget_old_files, made_file
+from annotation.reports.report_jobs.report_jobs import ask, finished_report
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.tasks import make_report_file as task
+from annotation.tasks import tick
+from annotation.voting.withdrawal import withdraw
+from jobs import claims
+from tests.annotation.reports.studies import crossed, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+State = ReportFileJob.State
+LONG = [name for name, one in DOWNLOADS.items() if one.is_long]
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(crossed([[3, 1], [1, 2]]))[0]
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(file_jobs, "enqueue", claims.enqueue)
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("researcher"))
+    return client
+
+
+def address(study: Study, name: str, end: str = "") -> str:
+    return reverse(f"report-file{end}", args=[study.slug, name])
+
+
+def age(path: Path, by: timedelta) -> None:
+    made = path.stat().st_mtime - by.total_seconds()
+    os.utime(path, (made, made))
+
+
+def test_the_archives_and_the_file_with_pictures_take_long() -> None:
+    assert LONG == ["html", "figures", "bundle"]
+
+
+@pytest.mark.usefixtures("no_worker")
+@pytest.mark.parametrize("name", LONG)
+def test_a_request_writes_nothing_and_the_task_makes_the_file_once(study: Study, researcher: Client, name: str) -> None:
+    waiting = researcher.get(address(study, name))
+    assert waiting.status_code == 202
+    assert "is waiting for the worker" in waiting.content.decode()
+    assert f'data-progress="{address(study, name, "-progress")}"' in waiting.content.decode()
+    job = ReportFileJob.objects.get()
+    assert (job.name, job.state, made_file(job)) == (name, State.QUEUED, None)
+    for _ in range(2):
+        task(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.percent, job.error, job.attempt_count) == (State.DONE, 100, "", 1)
+    sent = researcher.get(address(study, name))
+    assert b"".join(sent) == Path(made_file(job) or "").read_bytes()
+    assert sent["Content-Disposition"].startswith("attachment")
+    assert ReportFileJob.objects.get().attempt_count == 1
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_its_progress_is_told_as_far_as_it_is(study: Study, researcher: Client) -> None:
+    assert researcher.get(address(study, "bundle", "-progress")).status_code == 404  # nobody asked yet
+    researcher.get(address(study, "bundle"))
+    ReportFileJob.objects.update(percent=41, step="writing votes.csv")
+    told = researcher.get(address(study, "bundle", "-progress")).json()
+    assert told == {"state": "queued", "percent": 41, "step": "writing votes.csv"}
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_progress_rises_from_nothing(study: Study, name: str, tmp_path: Path) -> None:
+    told: list[float] = []
+    report = finished_report(ask(study))
+    assert report is not None
+    DOWNLOADS[name].write(study, report, tmp_path / "file", lambda share, _step: told.append(share))
+    assert told
+    assert told == sorted(told)
+    assert 0 <= told[0] <= told[-1] < 1
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_one_that_fails_says_why_and_is_made_again_only_when_asked(
+    study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_what: object, **_told: object) -> None:
+        raise ArithmeticError("too many pictures")
+
+    monkeypatch.setattr(downloads, "write_bundle", broken)
+    job = ask_file(ask(study), "bundle")
+    for _ in range(claims.MOST_ATTEMPTS):
+        task(job.pk)
+    for _ in range(2):
+        page = researcher.get(address(study, "bundle"))
+        assert page.status_code == 500
+        assert "ArithmeticError: too many pictures" in page.content.decode()
+    monkeypatch.undo()
+    assert researcher.post(address(study, "bundle", "-again")).status_code == 302
+    task(job.pk)
+    assert b"".join(researcher.get(address(study, "bundle"))).startswith(b"PK")
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_message_lost_is_sent_by_the_tick_and_a_dead_worker_s_job_is_taken_back(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
+    job = ask_file(ask(study), "figures")
+    assert claims.claim(ReportFileJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
+    keep_up(timezone.now())
+    task(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count) == (State.DONE, 2)
+
+
+def test_a_bundle_of_before_a_withdrawal_is_not_handed_out_after_it(
+    study: Study, researcher: Client, tmp_path: Path
+) -> None:
+    def download() -> int:
+        path = tmp_path / "bundle.zip"
+        path.write_bytes(b"".join(researcher.get(address(study, "bundle"))))
+        return len(replay(path).data.votes)
+
+    before = download()
+    one = Annotator.objects.filter(study=study).earliest("pk")
+    gone = withdraw(annotator=one, until=None, now=timezone.now()).withdrawn_vote_count
+    ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
+    assert download() == before - gone < before
+    folder = file_jobs._folder()
+    assert len(list(folder.iterdir())) == 1  # the outgrown one is no more
+
+
+def test_an_hour_later_the_file_is_gone_and_is_made_again(study: Study) -> None:
+    job = ask_file(ask(study), "bundle")
+    path = made_file(job)
+    assert path is not None
+    forget_old_files(timezone.now())
+    assert path.exists()
+    age(path, KEPT + timedelta(minutes=1))
+    tick()
+    assert not path.exists()
+    again = ask_file(ask(study), "bundle")
+    assert made_file(again) == path
+
+
+def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -> None:
+    study, _ = make_study(crossed([[3, 1], [1, 2]], state="open"))
+    sealed = b"".join(researcher.get(address(study, "html"))).decode()
+    assert "Krippendorff" not in sealed
+    assert researcher.get(address(study, "figures")).status_code == 404
+    study.state, study.closed_at = Study.State.CLOSED, timezone.now()
+    study.save()
+    ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
+    assert "Krippendorff" in b"".join(researcher.get(address(study, "html"))).decode()
+    with zipfile.ZipFile(BytesIO(b"".join(researcher.get(address(study, "figures"))))) as figures:
+        assert "claim.pdf" in figures.namelist()
+
+
+def test_outsiders_find_nothing(study: Study) -> None:
+    outsider = Client()
+    outsider.force_login(User.objects.create_user("outsider"))
+    ask_file(ask(study), "bundle")
+    for end in ("", "-progress"):
+        assert outsider.get(address(study, "bundle", end)).status_code == 404
+    assert outsider.post(address(study, "bundle", "-again")).status_code == 404
+
+
+def test_a_report_that_went_away_meanwhile_is_said(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    report_job = ask(study)
+
+    def none(_job: object) -> AgreementReport | None:
+        return None
+
+    monkeypatch.setattr(file_jobs, "finished_report", none)
+    assert "look at its page" in ask_file(report_job, "html").error

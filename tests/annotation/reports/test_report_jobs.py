@@ -1,0 +1,232 @@
+"""Reports as jobs: made once, by whoever gets there first, kept by the hash of what went in, sealed while they must."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from annotation.models import ReportJob, Study, Vote
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import StudyData
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.reading import from_document
+from annotation.reports.report import build_report
+from annotation.reports.report_jobs import report_cache, report_jobs
+from annotation.reports.report_jobs.report_cache import fingerprint, make_report
+from annotation.reports.report_jobs.report_jobs import ask, finished_report
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.periodic import keep_up
+from annotation.tasks import make_report as task
+from annotation.voting.slots import recount
+from jobs import claims
+from tests.annotation.reports.studies import Plan, crossed, make_study
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+
+State = ReportJob.State
+
+
+@pytest.fixture
+def study() -> Study:
+    return make_study(crossed([[6, 1], [1, 4]]))[0]
+
+
+@pytest.fixture
+def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_jobs, "enqueue", claims.enqueue)
+
+
+@pytest.fixture
+def researcher(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("researcher"))
+    return client
+
+
+def data_of(study: Study) -> StudyData:
+    return gather(study, manifest=current_manifest(study))
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_the_task_run_twice_makes_one_report(study: Study, reports_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[StudyData] = []
+
+    def counting(data: StudyData, **told: Any) -> AgreementReport:
+        built.append(data)
+        return build_report(data, **told)
+
+    monkeypatch.setattr(report_cache, "build_report", counting)
+    job = ask(study)
+    assert (job.state, finished_report(job)) == (State.QUEUED, None)
+    for _ in range(2):
+        task(job.pk)
+        job.refresh_from_db()
+        assert (job.state, job.percent, job.error) == (State.DONE, 100, "")
+    assert len(built) == 1
+    assert [path.name for path in reports_root.iterdir()] == [f"{job.sha256}.json"]
+    task(job.pk + 1000)  # of a study that is gone
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study, reports_root: Path) -> None:
+    job = ask(study)
+    assert claims.claim(ReportJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
+    task(job.pk)
+    assert not reports_root.exists()  # somebody else's, as far as anybody knows
+    keep_up(timezone.now())
+    task(job.pk)
+    job.refresh_from_db()
+    assert (job.state, job.attempt_count) == (State.DONE, 2)
+    assert finished_report(job) == make_report(study).report
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_asking_again_changes_nothing_while_it_waits_and_when_it_is_there(study: Study) -> None:
+    first = ask(study)
+    assert ask(study).pk == first.pk
+    task(first.pk)
+    assert ask(study).state == State.DONE
+    assert ReportJob.objects.get().attempt_count == 1
+
+
+def test_a_report_of_another_version_s_shape_is_made_anew(study: Study, reports_root: Path) -> None:
+    job = ask(study)
+    report_cache._read.cache_clear()
+    (reports_root / f"{job.sha256}.json").write_text('{"schema_version": 1}')
+    assert finished_report(job) is None
+    assert finished_report(ask(study)) is not None
+
+
+def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, researcher: Client) -> None:
+    ask(study)
+    ReportJob.objects.update(state=State.FAILED, error="the disk is full")
+    page = researcher.get(reverse("report", args=[study.slug])).content.decode()
+    assert "A newer report could not be made: the disk is full" in page
+    assert "Krippendorff" in page
+
+
+def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, reports_root: Path) -> None:
+    before = ask(study)
+    vote = Vote.objects.order_by("assignment_id")[0]
+    Vote.objects.filter(pk=vote.pk).update(excluded_at=timezone.now(), exclusion_reason="failed the check")
+    recount([vote.assignment.comparison_id])
+    assert ask(study).sha256 == before.sha256  # made a moment ago
+    ReportJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
+    after = ask(study)
+    assert after.sha256 != before.sha256
+    report = finished_report(after)
+    assert report is not None
+    assert report.counts.excluded_votes == 1
+    assert [path.name for path in reports_root.iterdir()] == [f"{after.sha256}.json"]
+
+
+def test_closing_a_study_makes_its_report_at_once_and_until_then_nothing_is_told() -> None:
+    study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    job = ask(study)
+    interim = finished_report(job)
+    assert interim is not None
+    assert interim.study.is_interim
+    assert interim.results is None
+    study.state, study.closed_at = Study.State.CLOSED, timezone.now()
+    study.save()
+    job.study = study
+    assert finished_report(job) is None
+    whole = finished_report(ask(study))
+    assert whole is not None
+    assert whole.results is not None
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_a_report_that_fails_says_why_and_is_made_again_when_asked(
+    study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(data: StudyData, **_told: object) -> AgreementReport:
+        raise ArithmeticError(f"{len(data.votes)} votes are too many")
+
+    monkeypatch.setattr(report_cache, "build_report", broken)
+    job = ask(study)
+    for _ in range(claims.MOST_ATTEMPTS):
+        task(job.pk)
+    address = reverse("report", args=[study.slug])
+    page = researcher.get(address)
+    assert page.status_code == 500
+    assert "ArithmeticError: 36 votes are too many" in page.content.decode()
+    monkeypatch.undo()
+    assert researcher.post(reverse("report-again", args=[study.slug])).status_code == 302
+    task(job.pk)
+    assert researcher.get(address).status_code == 200
+
+
+@pytest.mark.usefixtures("no_worker")
+def test_the_page_says_how_far_the_report_is(study: Study, researcher: Client) -> None:
+    address, progress = (reverse(name, args=[study.slug]) for name in ("report", "report-progress"))
+    assert researcher.get(progress).status_code == 404  # nobody asked yet
+    page = researcher.get(address)
+    assert page.status_code == 202
+    assert f'data-progress="{progress}"' in page.content.decode()
+    ReportJob.objects.update(percent=41, step="scores")
+    assert researcher.get(progress).json() == {"state": "queued", "percent": 41, "step": "scores"}
+    task(ReportJob.objects.get().pk)
+    assert researcher.get(progress).json()["state"] == "done"
+    assert researcher.get(address).status_code == 200
+
+
+def test_progress_rises_to_the_end_and_names_the_resampling_of_annotators(study: Study) -> None:
+    told: list[tuple[float, str]] = []
+    make_report(study, progress=lambda share, step: told.append((share, step)))
+    shares = [share for share, _ in told]
+    assert shares == sorted(shares)
+    assert 0 <= shares[0] < shares[-1] <= 1
+    assert "resampling comparisons and annotators" in {step for _, step in told}
+
+
+def test_a_message_lost_is_sent_by_the_tick(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
+    job = ask(study)
+    sent: list[int] = []
+    monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
+    keep_up(timezone.now())
+    assert job.enqueued_at is None
+    assert ReportJob.objects.filter(enqueued_at__isnull=True).exists()
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [
+        crossed([[6, 1], [1, 4]]),
+        crossed([[6, 1], [1, 4]], state="open"),
+        Plan([], [], slug="empty"),
+        Plan([["A", "tie"], ["B", ""]], [(2.0, 1.0), (None, 1.0)], slug="holes"),
+    ],
+    ids=["closed", "sealed", "empty", "holes"],
+)
+def test_a_report_is_read_from_its_own_document(plan: Plan) -> None:
+    study, _ = make_study(plan)
+    report = make_report(study).report
+    assert from_document(AgreementReport, json.loads(to_json(report))) == report
+
+
+def test_whatever_goes_into_a_report_changes_its_hash(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = data_of(study)
+    assert fingerprint(data) == fingerprint(data_of(study))
+    assert data.comparisons.score_a is not None
+    changed = [
+        replace(data, state="paused"),
+        replace(data, metric="other"),
+        replace(data, late_count=1),
+        replace(data, annotators=data.annotators[:-1]),
+        replace(data, votes=replace(data.votes, arrival=data.votes.arrival[::-1])),
+        replace(data, comparisons=replace(data.comparisons, score_a=np.nextafter(data.comparisons.score_a, 0))),
+        replace(data, manifest=data.manifest.model_copy(update={"notice": "x"})),
+    ]
+    found = {fingerprint(one) for one in (data, *changed)}
+    monkeypatch.setattr(report_cache, "code_sha256", lambda: "other code")
+    assert len({*found, fingerprint(data)}) == len(changed) + 2
