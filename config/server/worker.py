@@ -54,6 +54,11 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         self.received, self.framing, self.is_kept = bytearray(), Framing(), False
         self.deadline = time.monotonic() + limits.head_seconds
 
+    @property
+    def is_kept_idle(self) -> bool:
+        """Whether its request was answered and no other has begun."""
+        return self.is_kept and self.stage == Stage.IDLE
+
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     """As gunicorn's gthread, but a thread gets a request that is here, and leaves as soon as its answer is made."""
@@ -67,7 +72,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     # --- a request comes in -----------------------------------------------------------------------
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection; with too many open, the one that is nearest to its deadline goes."""
+        """Take a new connection; with too many open, another one goes first (`_make_room`)."""
         try:
             own, client = listener.accept()
         except OSError as error:
@@ -77,17 +82,18 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 raise
             return
         own.setblocking(False)
+        if self.nr_conns >= self.worker_connections - 1:  # at the limit itself gunicorn accepts nobody
+            self._make_room()  # before the new one counts: its deadline may be the nearest of all
         connection = Connection(self, own, client, listener.getsockname())
         self.connections.add(connection)
         self.nr_conns += 1
-        if self.nr_conns >= self.worker_connections:
-            self._make_room()
         self._receive(connection)
 
     def _make_room(self) -> None:
+        """Close one connection: an idle one, which loses no request, else the one that is nearest to its deadline."""
         without_a_thread = [one for one in self.connections if one.stage != Stage.WORKING]
         if without_a_thread:
-            self._close(min(without_a_thread, key=self._deadline))
+            self._close(min(without_a_thread, key=lambda one: (not one.is_kept_idle, self._deadline(one))))
 
     def _receive(self, connection: Connection, _own: object = None) -> None:
         try:

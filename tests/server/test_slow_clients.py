@@ -25,6 +25,7 @@ HALF_HEAD = b"POST /half HTTP/1.1\r\nHost: x\r\nX-Unfinis"
 HALF_BODY = b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nhalf"
 HALF_CHUNK = b"POST /half HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n50\r\nhalf"
 LARGE = b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n"
+WHOLE = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 class Server:
@@ -222,13 +223,12 @@ def test_a_request_gets_one_answer_also_if_its_unread_body_breaks_the_rules(serv
 
 
 def test_a_connection_is_kept_and_requests_may_follow_each_other_at_once(server: Server) -> None:
-    get = b"GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
     post = b"POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\n\x01\x02\x03"
     third = b"POST /3 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunks = b"2\r\n\x01\x02\r\n1\r\n\x04\r\n0\r\n\r\n"
-    with server.connect(get + post + third + chunks) as client:
+    with server.connect(WHOLE + post + third + chunks) as client:
         assert received_until(client, b"POST /3 3 7").count(b"HTTP/1.1 200 OK") == 3
-        client.sendall(get)
+        client.sendall(WHOLE)
         received_until(client, b"GET /1 0 0")
 
 
@@ -245,11 +245,20 @@ def test_a_client_of_the_old_kind_is_answered_and_the_connection_closed(server: 
         assert client.recv(1) == b""
 
 
-def test_more_connections_than_there_is_room_for_leave_the_server_up(server: Server) -> None:
+@pytest.mark.parametrize("beginning", [b"GET", HALF_BODY])
+def test_more_connections_than_there_is_room_for_leave_the_server_up(server: Server, beginning: bytes) -> None:
     with ExitStack() as stack:
         for _ in range(850):
-            stack.enter_context(server.connect(b"GET"))
+            stack.enter_context(server.connect(beginning))
         assert_is_up(server)
+
+
+def test_of_more_connections_than_there_is_room_for_those_that_wait_for_nothing_go_first() -> None:
+    with serving(REQUEST_BODY_SECONDS="600") as server, server.connect(HALF_BODY) as slow, ExitStack() as stack:
+        for _ in range(850):
+            received_until(stack.enter_context(server.connect(WHOLE)), b"GET /1 0 0")
+        slow.sendall(bytes(996))
+        received_until(slow, b"POST /half 1000 %d" % sum(b"half"))
 
 
 def test_a_server_that_stops_finishes_what_has_begun() -> None:
