@@ -94,8 +94,9 @@ def _check_pixels(data: bytes, image: Image.Image) -> None:
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
     # Inflating again costs as much as decoding, so only images that end in a black or transparent row pay it.
     if pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all():
-        stream = zlib.decompressobj()
-        if len(stream.decompress(b"".join(content for content, _ in pixels))) < _raw_byte_count(data):
+        stream, wanted = zlib.decompressobj(), _raw_byte_count(data)
+        # No further than that: what follows is never shown, and may be made to fill a memory.
+        if len(stream.decompress(b"".join(content for content, _ in pixels), wanted)) < wanted:
             raise Refused("is truncated or damaged (pixels are missing)")
 
 

@@ -4,6 +4,7 @@ The expected pixels are computed here by formula, or by LittleCMS on pixels that
 """
 
 import struct
+import tracemalloc
 import zlib
 from contextlib import suppress
 from io import BytesIO
@@ -334,6 +335,18 @@ def test_a_png_whose_pixels_end_early_is_refused_and_one_that_is_black_is_not(in
     few = made.chunk(b"IDAT", zlib.compress((b"\0" + b"\xc8" * 27) * 5))
     with pytest.raises(Refused, match="pixels are missing"):
         read(b"\x89PNG\r\n\x1a\n" + header + few + made.chunk(b"IEND", b""))
+
+
+def test_a_png_that_is_packed_to_fill_a_memory_is_inflated_no_further_than_its_pixels() -> None:
+    packer = zlib.compressobj()
+    packed = b"".join(packer.compress(bytes(2**20)) for _ in range(64)) + packer.flush()
+    header = made.chunk(b"IHDR", struct.pack(">IIBBBBB", 9, 16, 8, RGB, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + made.chunk(b"IDAT", packed) + made.chunk(b"IEND", b"")
+    tracemalloc.start()
+    assert read(data).getpixel((0, 15)) == (0, 0, 0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2**23
 
 
 def test_a_png_with_a_wrong_checksum_of_its_pixels_is_refused() -> None:
