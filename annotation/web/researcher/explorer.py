@@ -121,13 +121,19 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
 @require_safe
 @staff_only
 def explored_image(_request: HttpRequest, slug: str, number: int, side: str, seed: int, rendition: str) -> HttpResponse:
-    """An image of a comparison, for staff, once nothing is sealed; an image never changes, so it may be kept."""
+    """An image of a comparison, for staff, once nothing is sealed; an image never changes, so it may be kept.
+
+    Not found where its file is missing or damaged.
+    """
     study = get_object_or_404(Study, slug=slug)
     if is_sealed(study, manifest=current_manifest(study)) or side not in SIDES or rendition not in renditions.SIZES:
         raise Http404
     comparison = get_object_or_404(Comparison, study=study, position=number - 1)
     image = get_object_or_404(GeneratedImage, image_set=getattr(comparison, f"{SIDES[side]}_id"), seed=seed)
-    response = HttpResponse(renditions.read(image, rendition), content_type="image/webp")
+    try:
+        response = HttpResponse(renditions.read(image, rendition), content_type="image/webp")
+    except Refused as refusal:
+        raise Http404(str(refusal)) from None
     response["Cache-Control"] = "private, max-age=86400"
     response["X-Content-Type-Options"] = "nosniff"
     return response

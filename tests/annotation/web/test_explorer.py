@@ -1,6 +1,7 @@
 """The explorer on the web: for staff, only where nothing is sealed, a page at a time."""
 
 import re
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -74,6 +75,13 @@ def test_an_image_is_the_one_of_its_set_and_may_be_kept(study: Study, researcher
     assert researcher.get(image_of(study, "b")).content != response.content
     assert researcher.get(image_of(study, "c")).status_code == 404
     assert researcher.get(image_of(study, rendition="huge")).status_code == 404
+
+
+def test_an_image_whose_file_is_gone_is_not_found(study: Study, researcher: Client, media_root: Path) -> None:
+    for file in (*media_root.rglob("*.png"), *media_root.rglob("*.webp")):
+        file.unlink()
+    assert researcher.get(image_of(study)).status_code == 404
+    assert researcher.get(reverse("explored-comparison", args=[study.slug, 1])).status_code == 200
 
 
 def test_pages_need_no_inline_style_or_script_and_carry_every_image(study: Study, researcher: Client) -> None:
