@@ -47,15 +47,24 @@ def parquet(path: Path, columns: Columns) -> Table:
         number = 0
         try:
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(batch_size=10_000):
-                    for record in batch.to_pylist():
+                # No others: they may hold values that Python has not.
+                wanted = [name for name in names if columns.known(name)]
+                for batch in file.iter_batches(batch_size=10_000, columns=wanted):
+                    for record in in_microseconds(batch).to_pylist():
                         number += 1
                         yield number, record
-        except pa.ArrowException as error:
+        except (pa.ArrowException, ArithmeticError, LookupError, ValueError) as error:  # also of times and their zones
             raise damaged(error) from None
 
+    def in_microseconds(batch: pa.RecordBatch) -> pa.RecordBatch:
+        fields = [
+            field.with_type(pa.timestamp("us", field.type.tz)) if str(field.type).startswith("timestamp[ns") else field
+            for field in batch.schema
+        ]
+        return batch.cast(pa.schema(fields), safe=False)
+
     def damaged(error: Exception) -> Refused:
-        return Refused(f"{path} is damaged or no Parquet file: {str(error).splitlines()[0][:200]}.")
+        return Refused(f"{path} is damaged or no Parquet file: {(str(error) or repr(error)).splitlines()[0][:200]}.")
 
     try:
         names = pq.read_schema(path).names

@@ -5,6 +5,7 @@ Three layouts: the one of the paper's annotation app (`User Name,Prompt,Selectio
 left, right or tie.
 """
 
+import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,10 @@ FURTHER_OF_AN_EXPORT = ("left_seeds", "right_seeds", "rendition", "received_at",
 LONG = Columns(REQUIRED, OPTIONAL, PAPER_COLUMNS)
 EXPORT = Columns(REQUIRED, (*OPTIONAL, *OF_AN_EXPORT, *FURTHER_OF_AN_EXPORT))
 Place = tuple[str, int, str, int]  # annotator, comparison, kind and occurrence: an assignment
-LONGEST_LABEL = 200
+LONGEST_LABEL = LONGEST_REASON = 200
+# An export writes these as they are: nothing in them may need quotes, or be a formula to a spreadsheet.
+_SEEDS = re.compile(r"(?:(?:[0-9]+|\*)(?: (?:[0-9]+|\*))*)?")
+SHAPES = {"left_seeds": _SEEDS, "right_seeds": _SEEDS, "rendition": re.compile(r"[a-z0-9]{0,20}")}
 MOST_FAULTS_SHOWN = 100
 MOST_MILLISECONDS = 2**31 - 1  # what the column holds
 MOST_REPLACED = 2**15 - 1
@@ -184,7 +188,7 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
         vote_id=_vote_id(reading, row, faults),
         replaced_count=replaced,
     )
-    vote = _with_export(vote, row, faults) if reading.is_export else _timed(vote)
+    vote = _with_export(reading, vote, row, faults) if reading.is_export else _timed(vote)
     if faults:
         reading.faults += [(line, fault) for fault in faults]
     else:
@@ -207,11 +211,14 @@ def _timed(vote: FileVote) -> FileVote:
     return vote._replace(response_ms=min(milliseconds, MOST_MILLISECONDS))
 
 
-def _with_export(vote: FileVote, row: dict[str, str], faults: list[str]) -> FileVote:
+def _with_export(reading: _Reading, vote: FileVote, row: dict[str, str], faults: list[str]) -> FileVote:
     """With what only an export says."""
-    for name, most in (("rendition", 20), ("exclusion_reason", 200)):
-        if len(row.get(name, "")) > most:
-            faults.append(f"{name} has more than {most} characters")
+    for name, shape in SHAPES.items():
+        if not shape.fullmatch(row.get(name, "")):
+            faults.append(f'{name} is "{row[name][:100]}", which no export holds')
+    reason = _unmarked(reading, row.get("exclusion_reason", ""), ())
+    if len(reason) > LONGEST_REASON:
+        faults.append(f"exclusion_reason has more than {LONGEST_REASON} characters")
     simulated = _YES_NO.get(row["simulated"].lower())
     if simulated is None:
         faults.append(f'simulated is "{row["simulated"]}", and must be true or false')
@@ -225,7 +232,7 @@ def _with_export(vote: FileVote, row: dict[str, str], faults: list[str]) -> File
         rendition=row.get("rendition", ""),
         received_at=_time("received_at", row.get("received_at", ""), faults),
         response_ms=_number("response_ms", row.get("response_ms", ""), MOST_MILLISECONDS, faults),
-        exclusion_reason=row.get("exclusion_reason", ""),
+        exclusion_reason=reason,
     )
 
 

@@ -1,6 +1,7 @@
 """Tables of other people: rows, or one sentence, never another exception."""
 
 import random
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -57,6 +58,35 @@ def test_any_change_of_bytes_ends_in_votes_or_in_a_sentence(tmp_path: Path, name
         path.write_bytes(changed)
         said.add(outcome(path))
     assert len(said) > 10
+
+
+@pytest.mark.parametrize(("name", "text"), [("left_seeds", "=1+1"), ("right_seeds", "1,2"), ("rendition", "@x")])
+def test_what_an_export_writes_without_quotes_has_no_other_shape(tmp_path: Path, name: str, text: str) -> None:
+    head, line, _ = EXPORT.splitlines()
+    path = tmp_path / "v.csv"
+    path.write_text(f'{head},{name}\n{line},"{text}"\n')
+    assert outcome(path) == f'  line 2: {name} is "{text}", which no export holds'
+
+
+def test_seeds_and_reasons_of_an_export_come_back_as_they_were(tmp_path: Path) -> None:
+    head, line, _ = EXPORT.splitlines()
+    path = tmp_path / "v.csv"
+    path.write_text(f"{head},left_seeds,right_seeds,rendition,exclusion_reason\n{line},7 * 12,,grid2x,'=odd\n")
+    (vote,) = read_votes(path, WORDS).votes
+    assert (vote.left_seeds, vote.right_seeds, vote.rendition) == ("7 * 12", "", "grid2x")
+    assert vote.exclusion_reason == "=odd"
+
+
+def test_times_of_parquet_that_python_has_not(tmp_path: Path) -> None:
+    path, noon = tmp_path / "v.parquet", datetime(2026, 3, 1, 12, tzinfo=UTC)
+    said = {"annotator": ["ann"], "prompt": ["prompt 1"], "choice": ["Alpha"]}
+    fine = pa.array([int(noon.timestamp()) * 10**9 + 123_456_789], pa.timestamp("ns", "UTC"))
+    far = pa.array([2**62], pa.timestamp("us"))
+    pq.write_table(pa.table({**said, "voted_at": fine, "index": far}), path)
+    (vote,) = read_votes(path, WORDS).votes
+    assert vote.voted_at == noon.replace(microsecond=123_456)
+    pq.write_table(pa.table({**said, "voted_at": far}), path)
+    assert "v.parquet is damaged or no Parquet file: " in outcome(path)
 
 
 def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:
