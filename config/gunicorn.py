@@ -4,9 +4,15 @@ import gc
 import os
 import sys
 
+from django.core.exceptions import ImproperlyConfigured
+
+from config.environment import Environment
+from config.server.limits import limits_from_environment
+
+_env = Environment()
 worker_class = "config.server.worker.BufferingWorker"  # threads that no slow line holds up
-workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = int(os.environ.get("WEB_THREADS", "8"))
+workers = _env.int("WEB_CONCURRENCY", default=2)
+threads = _env.int("WEB_THREADS", default=8)
 worker_connections = 800  # open at once in each process; below the 1024 files that many systems allow
 sendfile = False  # a file is sent by the event loop, like everything else
 timeout = 60
@@ -18,10 +24,10 @@ logger_class = "config.gunicorn_logs.RedactingLogger"
 
 def on_starting(_server: object) -> None:
     """Settings that cannot be used end the server before it serves, in one sentence."""
-    from django.core.exceptions import ImproperlyConfigured
-
     try:
         import config.settings  # noqa: F401
+
+        limits_from_environment()
     except ImproperlyConfigured as error:
         sys.exit(str(error))
 

@@ -1,7 +1,8 @@
 """How long a client may take, and how much it may send: docs/operations.md explains each variable."""
 
-import os
 from dataclasses import dataclass
+
+from config.environment import Environment
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +24,11 @@ class Limits:
 
 
 def limits_from_environment() -> Limits:
-    """The limits, with what the operator set."""
-    shipped = Limits()
+    """The limits, with what the operator set; ImproperlyConfigured for what is no number."""
+    shipped, env = Limits(), Environment()
     return Limits(
-        head_seconds=float(os.environ.get("REQUEST_HEAD_SECONDS", shipped.head_seconds)),
-        body_seconds=float(os.environ.get("REQUEST_BODY_SECONDS", shipped.body_seconds)),
-        response_seconds=float(os.environ.get("RESPONSE_SECONDS", shipped.response_seconds)),
-        most_body_bytes=int(os.environ.get("REQUEST_MOST_BYTES", shipped.most_body_bytes)),
+        head_seconds=env.float("REQUEST_HEAD_SECONDS", default=shipped.head_seconds),
+        body_seconds=env.float("REQUEST_BODY_SECONDS", default=shipped.body_seconds),
+        response_seconds=env.float("RESPONSE_SECONDS", default=shipped.response_seconds),
+        most_body_bytes=env.int("REQUEST_MOST_BYTES", default=shipped.most_body_bytes),
     )
