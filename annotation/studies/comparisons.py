@@ -40,6 +40,12 @@ def set_ids(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison, Any]:
     return comparisons.values("image_set_a").union(comparisons.values("image_set_b"))
 
 
+def comparisons_of(sets: "QuerySet[Any, Any] | Sequence[ImageSet]") -> QuerySet[Comparison]:
+    """The comparisons, of any study, that show one of the sets; read from the indexes of both sides, as in `set_ids`."""
+    a, b = (Comparison.objects.filter(**{f"{side}__in": sets}).order_by().values("pk") for side in SIDES)
+    return Comparison.objects.filter(pk__in=a.union(b))
+
+
 def images_detail(study: Study) -> dict[str, object]:
     """How many images a study found, and one hash of all their files, for its history."""
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).order_by(

@@ -7,9 +7,10 @@ from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from annotation.models import Assignment, Comparison, Import, Study, StudyEvent
+from annotation.models import Assignment, Import, Study, StudyEvent
+from annotation.studies.comparisons import comparisons_of
 from annotation.studies.comparisons import image_sets_of as sets_of
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.sqlite_queue import in_turn
@@ -48,12 +49,12 @@ def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
     """What taking these sets back removes and changes, and which of them stay, a sentence each."""
     images = GeneratedImage.objects.filter(image_set__in=sets).count()
     scores = SetScore.objects.filter(image_set__in=sets).count()
-    studies = Study.objects.filter(pk__in=_comparisons_of(sets).values("study")).order_by("pk")
+    studies = Study.objects.filter(pk__in=comparisons_of(sets).values("study")).order_by("pk")
     sentences = [f"{counted(images, 'image')} in {counted(sets.count(), 'set')}, with their files"]
     sentences += [f"{counted(scores, 'score')} of these sets"] if scores else []
     for study in studies:
         reason = why_not(study)
-        count = _comparisons_of(sets).filter(study=study).count()
+        count = comparisons_of(sets).filter(study=study).count()
         kept = f"stay, since {reason}" if reason else "wait for images again, and the study goes back to generating"
         sentences.append(f"{study.slug}: {counted(count, 'comparison')} {kept}")
     return sentences
@@ -77,7 +78,7 @@ def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> 
 def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEvent]:
     """The event of each study that shows some of the sets; it is stored with the first set that the study loses."""
     events = {}
-    for study in Study.objects.filter(pk__in=_comparisons_of(sets).values("study")):
+    for study in Study.objects.filter(pk__in=comparisons_of(sets).values("study")):
         own = sets.filter(pk__in=sets_of(study).values("pk"))
         detail = {
             "model": ", ".join(sorted(set(own.values_list("diffusion_model__name", flat=True)))),
@@ -90,7 +91,8 @@ def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEven
 
 def why_not(study: Study) -> str:
     """The reason why the images of a study stay; empty if they may go."""
-    if Assignment.objects.filter(comparison__study=study, annotator__kind__in=PEOPLE).exists():
+    # Asked of the people, who are fewer than their votes: this holds the writer, once for each set.
+    if study.annotators.filter(Exists(Assignment.objects.filter(annotator=OuterRef("pk"))), kind__in=PEOPLE).exists():
         return f"people have voted on images of {study.slug}"
     if study.state not in GOES_BACK or study.opened_at is not None:
         return f"{study.slug} was opened; delete that study first if nobody took part in it"
@@ -101,14 +103,10 @@ def why_not(study: Study) -> str:
     return ""
 
 
-def _comparisons_of(sets: "QuerySet[ImageSet] | Sequence[ImageSet]") -> QuerySet[Comparison]:
-    return Comparison.objects.filter(Q(image_set_a__in=sets) | Q(image_set_b__in=sets))
-
-
 @in_turn
 def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
     """Remove one set; how many images it had."""
-    comparisons = _comparisons_of([image_set])
+    comparisons = comparisons_of([image_set])
     studies = list(Study.objects.select_for_update().filter(pk__in=comparisons.values("study")))
     for study in studies:
         if reason := why_not(study):

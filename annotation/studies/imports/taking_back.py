@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from annotation.models import Annotator, Comparison, Import, ImportedAssignment, Study, StudyEvent
+from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.score_import import remove_scores
 from annotation.voting.imports import import_runs
@@ -44,8 +45,7 @@ def other_studies(source: Import) -> QuerySet[Study]:
 
 def _scored(source: Import) -> QuerySet[Comparison]:
     """The comparisons, of any study, whose image sets have scores of this import."""
-    sets = source.scores.values("image_set")
-    return Comparison.objects.filter(Q(image_set_a__in=sets) | Q(image_set_b__in=sets))
+    return comparisons_of(source.scores.values("image_set"))
 
 
 def _detail(source: Import) -> dict[str, object]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
-from annotation.studies.comparisons import image_sets_of, set_ids
+from annotation.models import Annotator, Answer, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.studies.comparisons import comparisons_of, image_sets_of, set_ids
 from annotation.studies.lifecycle.pipeline_jobs import cancel_unused
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
@@ -28,10 +28,12 @@ SETS_AT_ONCE = 200
 
 
 def people_in(study: Study) -> QuerySet[Annotator]:
-    """The people who took part, without those who were only invited."""
-    people = study.annotators.filter(kind__in=PEOPLE)
-    came = Q(welcomed_at__isnull=False) | Q(withdrawn_at__isnull=False) | Q(assignments__isnull=False)
-    return people.filter(came | Q(answers__isnull=False) | Q(kind=Annotator.Kind.OPEN)).distinct()
+    """The people who took part, without those who were only invited. It costs what there are of them, not of votes."""
+    own = {"annotator": OuterRef("pk")}
+    came = Q(kind=Annotator.Kind.OPEN) | Q(welcomed_at__isnull=False) | Q(instructions_read_at__isnull=False)
+    came |= Q(withdrawn_at__isnull=False) | Q(Exists(Assignment.objects.filter(**own)))
+    came |= Q(Exists(Answer.objects.filter(**own)))
+    return study.annotators.filter(came, kind__in=PEOPLE)
 
 
 def refuse_deletion(study: Study) -> None:
@@ -110,9 +112,9 @@ def _remove_annotators(annotator_ids: Sequence[int]) -> None:
 
 def _remove_scores(study: Study) -> None:
     """Scores that were imported for this study, unless another study shows the same image sets."""
-    shared = set_ids(Comparison.objects.exclude(study=study))
     for source in study.imports.filter(kind=Import.Kind.SCORES):
-        own = source.scores.exclude(image_set__in=shared)
+        elsewhere = comparisons_of(source.scores.values("image_set")).exclude(study=study)
+        own = source.scores.exclude(image_set__in=set_ids(elsewhere))
         in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores, least=SMALL_ROWS)
 
 

@@ -291,6 +291,10 @@ def test_a_study_of_people_is_not_deleted() -> None:
         typed("delete_study", "study", "--yes")
     Study.objects.update(state="paused")
     assert "Nothing was deleted" in typed("delete_study", "study")
+    reader = Annotator.objects.create(study=study, kind="personal", instructions_read_at=timezone.now())
+    with pytest.raises(CommandError, match="cannot be deleted: 1 person took part"):
+        typed("delete_study", "study", "--yes")
+    reader.delete()
     person = Annotator.objects.create(study=study, kind="personal")
     Assignment.objects.create(
         comparison=study.comparisons.earliest("pk"),
