@@ -7,18 +7,13 @@ from generation.tables.formulas import marked
 
 
 def cell(value: Any) -> Any:
-    """A value as the files write it: true and false in small letters, times in ISO 8601, texts as `plain` has them."""
+    """A value as the files write it: true and false in small letters, times in ISO 8601, texts as `marked` has them."""
     match value:
         case bool():
             return str(value).lower()
         case datetime():
             return value.isoformat()
         case str():
-            return plain(value)
+            return marked(value)
         case _:
             return value
-
-
-def plain(text: str) -> str:
-    """A text that no spreadsheet takes for a formula; numbers are never texts here."""
-    return marked(text)

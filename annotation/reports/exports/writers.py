@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotation.reports.exports.cells import plain
 from annotation.reports.exports.columns import COLUMNS
+from generation.tables.formulas import marked
 
 Chunk = dict[str, list[Any]]
 
@@ -28,7 +28,7 @@ _WRITTEN_BY_PEOPLE = ("prompt", "choice", "left_model", "chosen_model", "exclusi
 def _cells(name: str, values: list[Any]) -> Iterable[str]:
     """The cells of a column; only what people wrote can hold what CSV must quote or a spreadsheet would run."""
     if name in _WRITTEN_BY_PEOPLE:
-        spelled = {value: _quoted(plain(value)) for value in set(values)}  # few, again and again
+        spelled = {value: _quoted(marked(value)) for value in set(values)}  # few, again and again
         return [spelled[value] for value in values]
     if _TYPE_OF[name] == pa.bool_():
         return ["true" if value else "false" for value in values]

@@ -45,7 +45,7 @@ VERBS = {
             _("Launch"),
             (State.DRAFT,),
             _launch,
-            _("Launched: the images are made and scored from here on."),
+            _("Launched: from here on a worker completes the sets and scores them."),
             is_next_step=True,
         ),
         Verb(

@@ -11,6 +11,7 @@ from annotation.studies.current import current_manifests
 from annotation.voting.quality.broken_rules import thresholds
 from annotation.voting.quality.exclusion import rules_in
 from annotation.voting.rules import QualityRule, VotingRules
+from generation.wording import counted
 from scoring.statistics.screening import rise_probability
 
 LATELY = 20  # annotators
@@ -42,8 +43,8 @@ class RuleCount:
     @property
     def excluded(self) -> str:
         """Whom the rule excluded; somebody who breaks two rules stands with both."""
-        annotators, votes = "annotator" + "s" * (self.annotators != 1), "vote" + "s" * (self.votes != 1)
-        return f"{self.annotators} {annotators}, {self.votes} {votes} (chance {self.probability:g} if attentive)"
+        whom, votes = counted(self.annotators, "annotator"), counted(self.votes, "vote")
+        return f"{whom}, {votes} (chance {self.probability:g} if attentive)"
 
     @property
     def is_alarming(self) -> bool:

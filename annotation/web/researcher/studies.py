@@ -16,7 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Annotator, Answer, Assignment, Comparison, Study
 from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
-from annotation.reports.exports.cells import cell, plain
+from annotation.reports.exports.cells import cell
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.image_counts import imported_images
 from annotation.studies.lifecycle.actions import verbs_for
@@ -31,6 +31,7 @@ from annotation.web.access.staff import CHANGE, staff_page
 from annotation.web.annotator import markdown
 from annotation.web.researcher.forms import InvitationForm, ReturnedForm
 from annotation.web.researcher.reported import waiting_count
+from generation.tables.formulas import marked
 
 MOST_ANNOTATORS_LISTED = 200
 
@@ -137,7 +138,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     writer.writerow(["label", "link"])
     for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
         link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
-        writer.writerow([plain(annotator.label), link])
+        writer.writerow([marked(annotator.label), link])
     return response
 
 
