@@ -109,6 +109,14 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             connection.received += data
             self.held_bytes += len(data)
             self._look(connection)
+            if self.held_bytes > self.limits.most_held_bytes:
+                self._refuse_the_largest()
+
+    def _refuse_the_largest(self) -> None:
+        """Nobody else is refused for want of memory: a vote is some hundred bytes."""
+        readers = [one for one in self.connections if one.stage == Stage.READING]
+        if readers:
+            self._refuse(max(readers, key=lambda one: len(one.received)), FULL)
 
     def _look(self, connection: Connection) -> None:
         """Hand a whole request to a thread, refuse one that is too large, wait for the rest of any other."""
@@ -131,7 +139,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             return TOO_LONG_A_HEAD
         if framing.size - framing.head_size > limits.most_body_bytes:
             return TOO_LARGE
-        return FULL if self.held_bytes > limits.most_held_bytes and not framing.is_whole else None
+        return None
 
     def _begin_body(self, connection: Connection) -> None:
         connection.deadline = time.monotonic() + self.limits.body_seconds
@@ -206,6 +214,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
         first_line = bytes(connection.received[:2000]).partition(b"\r\n")[0]
         self._watch(connection, 0)
+        self._forget_received(connection)
         connection.is_kept = False
         connection.sock.sendall(_response(refusal, is_for_a_program=b" /api/" in first_line))
         self._send_rest(connection)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -199,6 +200,20 @@ def test_chunks_without_end_are_refused(strict: Server) -> None:
     chunk = b"8000\r\n" + b"x" * 0x8000 + b"\r\n"
     with strict.connect(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" + 4 * chunk) as client:
         assert response(client)[0] == 413
+
+
+def test_large_requests_that_fill_the_memory_go_before_a_small_one() -> None:
+    size = SHIPPED.most_held_bytes // 8 - 5
+    head = f"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: {SHIPPED.most_body_bytes}\r\n\r\n".encode()
+    small = b"POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
+    with serving() as server, ExitStack() as stack:
+        large = [stack.enter_context(server.connect(head.ljust(size, b"x"))) for _ in range(8)]
+        client = stack.enter_context(server.connect(small))
+        received_until(client, b"HTTP/1.1 100 Continue\r\n\r\n")
+        refused, _, _ = select.select(large, [], [], PATIENCE_SECONDS)
+        assert [response(one)[0] for one in refused] == [503]
+        client.sendall(b"\x01\x01")
+        received_until(client, b"POST /e 2 2")
 
 
 def test_a_head_that_is_too_large_is_refused(server: Server) -> None:
