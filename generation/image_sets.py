@@ -31,6 +31,7 @@ from jobs.whole_files import put_in_place, written
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
 LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
+PROMPTS_PER_STATEMENT = 500  # each with two uids; a database takes so many values at a time
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 
@@ -79,7 +80,10 @@ def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str
         ]
         for prompt in prompts
     ]
-    found = {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=chain.from_iterable(uids))}
+    found: dict[uuid.UUID, ImageSet] = {}
+    for start in range(0, len(uids), PROMPTS_PER_STATEMENT):
+        wanted = chain.from_iterable(uids[start : start + PROMPTS_PER_STATEMENT])
+        found |= {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=wanted)}
     return [found.get(plain) or found.get(rendered) for plain, rendered in uids]
 
 

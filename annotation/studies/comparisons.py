@@ -48,9 +48,9 @@ def comparisons_of(sets: "QuerySet[Any, Any] | Sequence[ImageSet]") -> QuerySet[
 
 def images_detail(study: Study) -> dict[str, object]:
     """How many images a study found, and one hash of all their files, for its history."""
-    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).order_by(
-        "image_set__prompt__text", "image_set__diffusion_model__name", "seed"
-    )
+    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk"))
+    # The uid comes from model and prompt, and every database sorts it alike; texts it sorts by its own language.
+    images = images.order_by("image_set__uid", "seed")
     digest, count = hashlib.sha256(), 0
     for seed, sha256 in images.values_list("seed", "sha256").iterator():
         digest.update(f"{seed} {sha256}\n".encode())

@@ -9,7 +9,6 @@ from generation.models import DiffusionModel
 from jobs.wording import counted
 
 UNTIL_LAID_OUT = (Study.State.DRAFT, Study.State.GENERATING)
-ONE_LOOK = 300  # two names for each prompt; a database takes so many values at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +32,6 @@ def imported_images(study: Study) -> tuple[Imported, ...]:
 
 
 def _of_model(model: DiffusionModel, prompts: list[str]) -> Imported:
-    found = [
-        image_set
-        for start in range(0, len(prompts), ONE_LOOK)
-        for image_set in find_imported_sets(diffusion_model=model, prompts=prompts[start : start + ONE_LOOK])
-        if image_set is not None
-    ]
+    found = [image_set for image_set in find_imported_sets(diffusion_model=model, prompts=prompts) if image_set]
     # An import stores all images of a set or none of them.
     return Imported(model.name, len(found), sum(len(image_set.seeds) for image_set in found))
