@@ -18,10 +18,11 @@ PATTERNS = {
     "answer": "must be one line",
     "id_parameter": "must be the name of a parameter of an address, like PROLIFIC_PID",
     "other_parameters": "must be the name of a parameter of an address, like STUDY_ID",
-    "complete_code": "must be letters, digits, hyphens and underscores",
-    "screened_out_code": "must be letters, digits, hyphens and underscores",
-    "failed_checks_code": "must be letters, digits, hyphens and underscores",
-    "withdrawn_code": "must be letters, digits, hyphens and underscores",
+    "choices": "must be one line",
+    **dict.fromkeys(
+        ("complete_code", "screened_out_code", "failed_checks_code", "withdrawn_code", "study_full_code"),
+        "must be letters, digits, hyphens and underscores",
+    ),
 }
 KINDS = {
     "missing": "is missing.",
