@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
-from annotation.admin.taking_back import MOST_IN_A_REQUEST, ConfirmedDeletionAdmin, Removal, may_change_studies
+from annotation.admin.taking_back import ConfirmedDeletionAdmin, Removal, may_change_studies, too_long
 from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
 from annotation.reports.report_jobs.deletion import delete_with_reports
 from annotation.studies.current import current_manifest
@@ -90,8 +90,7 @@ def _deletion_of(study: Study) -> Removal:
         refuse_deletion(study)
     except Refused as refused:
         refusal = str(refused)
-    if Vote.objects.filter(assignment__comparison__study=study)[MOST_IN_A_REQUEST:].exists():
-        refusal = refusal or f"This takes too long for a page; type: manage.py delete_study {study.slug} --yes"
+    votes = Vote.objects.filter(assignment__comparison__study=study)
     return Removal(
         title=f"Delete {study}?",
         lead=f"Deleting {study} removes:",
@@ -100,7 +99,7 @@ def _deletion_of(study: Study) -> Removal:
         back=reverse("admin:annotation_study_change", args=[study.pk]),
         afterwards=reverse("admin:annotation_study_changelist"),
         carry_out=carry_out,
-        refusal=refusal,
+        refusal=refusal or too_long(votes, f"manage.py delete_study {study.slug} --yes"),
     )
 
 

@@ -18,7 +18,7 @@ from annotation.models import Import
 from annotation.studies.imports import image_removal
 from annotation.studies.imports.taking_back import take_back, what_goes
 from generation.admin import ImageSetAdmin, ReadOnlyAdmin
-from generation.models import ImageSet
+from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
 from jobs.wording import counted
 
@@ -55,6 +55,12 @@ def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> 
         return redirect(removal.afterwards)
     page = {**context, **{name: getattr(removal, name) for name in Removal.__slots__}}
     return render(request, "admin/annotation/taking_back.html", page)
+
+
+def too_long(rows: Any, command: str) -> str:
+    """A refusal with the command to type, if there are more of these rows than a page is waited for; else empty."""
+    is_long = rows.order_by()[MOST_IN_A_REQUEST:].exists()
+    return f"This takes too long for a page; type: {command}" if is_long else ""
 
 
 def may_change_studies(request: HttpRequest) -> bool:
@@ -114,7 +120,7 @@ def _of_import(source: Import) -> Removal:
 
     def carry_out(user: User) -> str:
         take_back(source=source, actor=user)
-        return f"{source} is taken back; the history of {study.slug} says so."
+        return f"{source} are taken back; the history of {study.slug} says so."
 
     command = f"manage.py take_back {study.slug} {source.pk} --yes"
     return Removal(
@@ -125,7 +131,8 @@ def _of_import(source: Import) -> Removal:
         back=reverse("admin:annotation_import_change", args=[source.pk]),
         afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
         carry_out=carry_out,
-        refusal=f"This takes too long for a page; type: {command}" if source.row_count > MOST_IN_A_REQUEST else "",
+        # Not by row_count, which an import that was stopped has not.
+        refusal=too_long(source.assignments if source.kind == Import.Kind.VOTES else source.scores, command),
     )
 
 
@@ -167,6 +174,7 @@ def _of_sets(request: HttpRequest, sets: QuerySet[ImageSet]) -> Removal:
         back=here,
         afterwards=here,
         carry_out=carry_out,
+        refusal=too_long(GeneratedImage.objects.filter(image_set__in=sets), "manage.py take_back_images MODEL --yes"),
         hidden=[(name, value) for name in kept for value in request.POST.getlist(name)],
     )
 

@@ -61,7 +61,7 @@ class Command(BaseCommand):
             take_back(source=source)
         except Refused as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(f"{source} is taken back; the history of {slug} says so.")
+        self.stdout.write(f"{source} are taken back; the history of {slug} says so.")
 
 
 def _rows(source: Import) -> str:

@@ -274,7 +274,7 @@ def test_imports_and_images_are_taken_back(researcher: Client, viewer: Client) -
     assert viewer.post(delete, {"post": "yes"}).status_code == 403
     assert "Taking back votes from v.csv removes or changes" in researcher.get(delete).content.decode()
     done = said(researcher.post(delete, {"post": "yes"}, follow=True))
-    assert done == ["votes from v.csv is taken back; the history of study says so."]
+    assert done == ["votes from v.csv are taken back; the history of study says so."]
     event = study.events.get(verb="votes taken back")
     assert event.actor is not None
     sets = [str(pk) for pk in ImageSet.objects.filter(diffusion_model__name="Alpha").values_list("pk", flat=True)]
@@ -284,6 +284,23 @@ def test_imports_and_images_are_taken_back(researcher: Client, viewer: Client) -
     assert ImageSet.objects.count() == 6
     assert said(researcher.post(here, chosen | {"post": "yes"}, follow=True)) == ["6 images in 3 sets removed."]
     assert ImageSet.objects.count() == 3
+
+
+def test_what_takes_too_long_for_a_page_is_left_to_a_command(
+    researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("annotation.admin.taking_back.MOST_IN_A_REQUEST", 1)
+    study = make_study(state="ready")
+    source = Import.objects.create(study=study, kind="scores", metric="m", file_name="s.csv", sha256="0" * 64)
+    source.scores.set(SetScore.objects.all())
+    delete = reverse("admin:annotation_import_delete", args=[source.pk])
+    page = researcher.post(delete, {"post": "yes"}).content.decode()
+    assert f"takes too long for a page; type: manage.py take_back study {source.pk} --yes" in page
+    chosen: dict[str, Any] = {"action": "take_images_back", "_selected_action": [ImageSet.objects.earliest("pk").pk]}
+    here = reverse("admin:generation_imageset_changelist")
+    page = researcher.post(here, chosen | {"post": "yes"}).content.decode()
+    assert "takes too long for a page; type: manage.py take_back_images MODEL --yes" in page
+    assert (Import.objects.count(), ImageSet.objects.count()) == (1, 6)
 
 
 @pytest.mark.parametrize("name", ["act", "drop_seed", "amend"])
