@@ -41,7 +41,7 @@ def set_ids(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison, Any]:
 
 
 def comparisons_of(sets: "QuerySet[Any, Any] | Sequence[ImageSet]") -> QuerySet[Comparison]:
-    """The comparisons, of any study, that show one of the sets; read from the indexes of both sides, as in `set_ids`."""
+    """The comparisons, of any study, that show one of the sets; read from both indexes, as in `set_ids`."""
     a, b = (Comparison.objects.filter(**{f"{side}__in": sets}).order_by().values("pk") for side in SIDES)
     return Comparison.objects.filter(pk__in=a.union(b))
 

@@ -125,7 +125,8 @@ def act(client: Client, study: Study, verb: str, **data: str) -> HttpResponse:
 
 def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None:
     study = create_study(manifest=make_manifest(source="generated", comparisons=1))
-    assert said(act(researcher, study, "launch")) == ["Launched: from here on a worker completes the sets and scores them."]
+    launched = "Launched: from here on a worker completes the sets and scores them."
+    assert said(act(researcher, study, "launch")) == [launched]
     worker.work_off()
     for verb, state in (("open", "open"), ("pause", "paused"), ("open", "open"), ("close", "open")):
         assert said(act(researcher, study, verb)) == [
