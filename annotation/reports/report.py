@@ -1,5 +1,8 @@
 """Plain arrays -> the report: frozen values, computed through scoring.statistics."""
 
+from typing import Any
+
+from annotation.models import Study
 from annotation.reports.agreement_report import SCHEMA_VERSION, AgreementReport
 from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings import study_facts
@@ -23,7 +26,7 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
         claim=claim.sentence(study=study, counts=counts, results=found) if found else SEALED_CLAIM,
         notices=study_facts.notices(data),
         study=study,
-        manifest=document(data.manifest),
+        manifest=_manifest(data),
         manifest_versions=study_facts.manifest_facts(data),
         counts=counts,
         quality=study_facts.quality(data),
@@ -32,3 +35,11 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
         events=study_facts.event_facts(data),
         results=found,
     )
+
+
+def _manifest(data: StudyData) -> dict[str, Any]:
+    """The manifest in force; until the study is closed without its completion codes, which a platform pays for."""
+    whole = document(data.manifest)
+    if data.state == Study.State.CLOSED or "platform" not in whole:
+        return whole
+    return whole | {"platform": {key: said for key, said in whole["platform"].items() if not key.endswith("_code")}}

@@ -65,7 +65,9 @@ class Command(BaseCommand):
 
 
 def _rows(source: Import) -> str:
-    """The size of the import: votes, or comparisons with scores."""
+    """The size of the import: votes, or comparisons with scores; nobody has counted a part."""
+    if source.state == Import.State.UNFINISHED:
+        return f"a part of the {source.kind}"
     if source.kind == Import.Kind.VOTES:
         return counted(source.row_count, "vote")
     return f"scores of {counted(source.row_count, 'comparison')}"

@@ -141,7 +141,9 @@ def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed:
         typed("export_votes", "study", "--out", tmp_path / "out.csv")
     with pytest.raises(CommandError, match="Only a part"):
         typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
-    assert "not finished" in typed("take_back", "study")
+    listed = typed("take_back", "study")
+    assert ": a part of the votes from " in listed
+    assert "not finished" in listed
 
 
 def test_the_same_file_again_completes_it(external: Study, killed: Path) -> None:
