@@ -14,6 +14,7 @@ from annotation.studies.validation.shapes import other_size, size_in, sizes_of
 from annotation.voting.storage.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
+from jobs.refusals import Refused
 from jobs.wording import counted
 
 PROMPTS_AT_ONCE = 500
@@ -82,7 +83,9 @@ def _missing(study: Study, manifest: Manifest) -> list[Planned]:
 
 def _plan_some(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
     # Another process that plans the same study waits here and then finds the rows.
-    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    locked = Study.objects.select_for_update(no_key=True).filter(pk=study.pk).first()
+    if locked is None or (locked.state == Study.State.DRAFT != study.state):
+        raise Refused(f"{study} is being deleted, so no comparison is made any more.")
     positions = [position for position, _plan in plans]
     there = set(study.comparisons.filter(position__in=positions).values_list("position", flat=True))
     plans = [(position, plan) for position, plan in plans if position not in there]

@@ -146,6 +146,17 @@ def test_half_a_study_takes_no_votes_and_no_scores(half_made: Study, tmp_path: P
         import_scores(study=half_made, path=tmp_path / "file.csv", metric="m")
 
 
+def test_a_study_that_is_deleted_meanwhile_gets_no_comparisons(half_made: Study) -> None:
+    manifest, count = current_manifest(half_made), half_made.comparisons.count()
+    Study.objects.update(state="draft")
+    with pytest.raises(Refused, match="is being deleted"):
+        plan_comparisons(half_made, manifest)
+    assert half_made.comparisons.count() == count
+    Study.objects.all().delete()
+    with pytest.raises(Refused, match="is being deleted"):
+        plan_comparisons(half_made, manifest)
+
+
 @pytest.mark.parametrize("source", ["external", "generated"])
 def test_planning_asks_about_as_often_for_forty_prompts_as_for_two(source: str) -> None:
     counts = []
