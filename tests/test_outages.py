@@ -225,7 +225,7 @@ def test_the_web_server_says_in_one_line_that_its_folder_cannot_be_used(tmp_path
     assert "SEMBLANCE_VAR" in ended.stderr.splitlines()[-1]
 
 
-@pytest.mark.parametrize("name", ["WEB_CONCURRENCY", "REQUEST_HEAD_SECONDS", "REQUEST_MOST_BYTES"])
+@pytest.mark.parametrize("name", ["WEB_THREADS", "REQUEST_HEAD_SECONDS", "REQUEST_MOST_BYTES"])
 def test_the_web_server_names_a_variable_that_it_cannot_use(tmp_path: Path, name: str) -> None:
     serve = ("-m", "gunicorn", "--config", "python:config.gunicorn", "config.wsgi")
     ended = run(tmp_path, *serve, **{name: "many"})
