@@ -134,13 +134,24 @@ def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[File
             if others and vote.state != Vote.State.SUPERSEDED and any(state != "superseded" for *_, state in others):
                 faults.append((vote.line, f"{vote.annotator} has another vote on this prompt in the study already"))
     new, foreign = _with_free_ids(study, new)
-    faults += foreign
+    faults += foreign + _other_kinds(study, new)
     if study.source != Study.Source.EXTERNAL:
         rooms = Comparison.objects.filter(study=study).values_list("pk", "overlap", "slot_count")
         faults += beyond_overlap(new, {pk: overlap - held for pk, overlap, held in rooms})
     if faults:
         raise VoteFileFault(path, faults)
     return new
+
+
+def _other_kinds(study: Study, new: Sequence[FileVote]) -> list[tuple[int, str]]:
+    """Annotators who are simulated here and not in the file, or the other way round, as faults by their first line."""
+    kinds = dict(_annotators(study).values_list("label", "kind"))
+    first = {vote.annotator: vote for vote in reversed(new)}
+    return [
+        (vote.line, f"{vote.annotator} is simulated in this file or in the study, but not in both")
+        for vote in first.values()
+        if kinds.get(vote.annotator, BY_FILE[vote.is_simulated]) != BY_FILE[vote.is_simulated]
+    ]
 
 
 Meaning = tuple[uuid.UUID, str, str, bool, str]

@@ -238,3 +238,13 @@ def test_json_lines_of_other_programs(external: Study, tmp_path: Path) -> None:
     path = write(tmp_path / "v.ndjson", json.dumps(record) + "\n\n")
     assert "Not used: the column mood." in said("import_votes", "study", path)
     assert Annotator.objects.get().label == "7"
+
+
+def test_a_program_s_votes_never_become_a_person_s(original: Study, tmp_path: Path) -> None:
+    ties = {"ties": True}
+    other = make_study(state="ready", source="external", prompts=PROMPTS, annotation=ties, slug="other", comparisons=3)
+    (tmp_path / "of_a_person.csv").write_text("annotator,prompt,choice\nP004,'=1,Alpha\n")
+    said("import_votes", "other", tmp_path / "of_a_person.csv")
+    with pytest.raises(CommandError, match="P004 is simulated in this file or in the study, but not in both"):
+        said("import_votes", "other", exported(original, tmp_path / "votes.csv"))
+    assert [one.kind for one in other.annotators.all()] == ["imported"]
