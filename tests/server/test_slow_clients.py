@@ -56,6 +56,12 @@ class Server:
         files = list(Path(f"/proc/{worker}/fd").iterdir())
         return sum("socket:" in str(file.readlink()) for file in files if file.is_symlink()) - 1
 
+    def has_read_everything(self) -> bool:
+        """Whether nothing is on its way to the process, or waits for it in the kernel."""
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        queues = [row[4] for row in rows if any(place.endswith(f":{self.port:04X}") for place in row[1:3])]
+        return set(queues) == {"00000000:00000000"}
+
     def connect(self, data: bytes = b"") -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.port), timeout=PATIENCE_SECONDS)
         client.sendall(data)
@@ -208,6 +214,7 @@ def test_large_requests_that_fill_the_memory_go_before_a_small_one() -> None:
     small = b"POST /e HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n"
     with serving() as server, ExitStack() as stack:
         large = [stack.enter_context(server.connect(head.ljust(size, b"x"))) for _ in range(8)]
+        wait_until(server.has_read_everything)
         client = stack.enter_context(server.connect(small))
         received_until(client, b"HTTP/1.1 100 Continue\r\n\r\n")
         refused, _, _ = select.select(large, [], [], PATIENCE_SECONDS)
