@@ -11,7 +11,7 @@ from annotation.studies.current import current_manifests
 from annotation.voting.quality.broken_rules import thresholds
 from annotation.voting.quality.exclusion import rules_in
 from annotation.voting.rules import QualityRule, VotingRules
-from generation.wording import counted
+from jobs.wording import counted
 from scoring.statistics.screening import rise_probability
 
 LATELY = 20  # annotators
