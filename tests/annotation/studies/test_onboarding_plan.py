@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from annotation.studies.study_file.fault_sentences import PATTERNS
 from annotation.studies.manifest import Manifest
+from annotation.studies.study_file.fault_sentences import PATTERNS
 from annotation.studies.study_file.reading import StudyFileFault, parse, write_study_file
 from tests.factories import make_manifest
 
