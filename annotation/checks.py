@@ -1,4 +1,4 @@
-"""What `manage.py check` says of a configuration that would go wrong later, and less plainly."""
+"""System checks: `manage.py check` names a configuration that would fail later with a less clear message."""
 
 import os
 from pathlib import Path
@@ -11,7 +11,7 @@ from django.core.checks import CheckMessage, Error, Tags, register
 
 @register(Tags.files)
 def var_folder_is_writable(**_: Any) -> list[CheckMessage]:
-    """Web and workers write images, and the embedded database and queue, below the var folder."""
+    """Refuse a var folder that cannot be written: images, the embedded database and the queue are stored in it."""
     folder = Path(settings.VAR_DIR)
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if os.access(nearest, os.W_OK | os.X_OK):
@@ -21,7 +21,7 @@ def var_folder_is_writable(**_: Any) -> list[CheckMessage]:
 
 @register()
 def heartbeat_fits_the_lease(**_: Any) -> list[CheckMessage]:
-    """A job whose lease ends between two heartbeats is taken from a worker that is well."""
+    """Refuse a lease so short that a healthy worker loses its job between two heartbeats."""
     lease, heartbeat = settings.JOB_LEASE_SECONDS, settings.JOB_HEARTBEAT_SECONDS
     if 0 < 3 * heartbeat <= lease:
         return []
@@ -31,19 +31,19 @@ def heartbeat_fits_the_lease(**_: Any) -> list[CheckMessage]:
 
 @register(Tags.database, deploy=True)
 def one_machine_or_servers(**_: Any) -> list[CheckMessage]:
-    """SQLite and the embedded queue are files: processes of another machine see others of their own."""
+    """Warn if only one of database and queue is a file: processes on another machine would not share it."""
     is_sqlite = settings.DATABASES["default"]["ENGINE"].endswith("sqlite3")
     is_embedded = settings.CELERY_BROKER_URL.startswith("sqla")
     if is_sqlite == is_embedded:
         return []
     embedded, served = ("DATABASE_URL", "queue") if is_sqlite else ("CELERY_BROKER_URL", "database")
     message = f"The {served} is a server, but {embedded} is a file on this machine only."
-    return [checks.Warning(message, hint=f"Set {embedded} where workers run elsewhere.", id="semblance.W001")]
+    return [checks.Warning(message, hint=f"Set {embedded} if workers run on another machine.", id="semblance.W001")]
 
 
 @register(Tags.caches, deploy=True)
 def counters_are_shared(**_: Any) -> list[CheckMessage]:
-    """A counter of one process alone lets as many more tries through as there are web processes."""
+    """Warn if attempts are counted in each process: the limits are then multiplied by the number of web processes."""
     backend = settings.CACHES["default"]["BACKEND"]
     if not backend.endswith(("LocMemCache", "DummyCache")):
         return []

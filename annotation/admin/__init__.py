@@ -1,11 +1,39 @@
-"""Studies and annotators in Django's admin.
+"""Studies, annotators, imports and second factors in Django's admin.
 
-Nothing here shows scores, the model behind a vote or agreement: scores, votes and assignments have no pages.
+No page shows scores, the model behind a vote or the agreement: scores, votes and assignments have no pages.
 """
 
+from allauth.mfa import admin as _allauth_admin  # noqa: F401 - registers the page that is replaced here
+from allauth.mfa.models import Authenticator
+from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
+
 from annotation.admin.annotators import AnnotatorAdmin
-from annotation.admin.second_factors import SecondFactorAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
+from generation.admin import ListedFiltersAdmin
 
 __all__ = ["AnnotatorAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
+
+admin.site.unregister(Authenticator)
+
+
+@admin.register(Authenticator)
+class SecondFactorAdmin(ListedFiltersAdmin):
+    """Second factors of the accounts, to be removed if a phone is lost.
+
+    allauth's own page shows the secret, with which an account that may only look could make another account's codes.
+    """
+
+    fields = ("user", "type", "created_at", "last_used_at")
+    list_display = fields
+    list_filter = ("type", "created_at", "last_used_at")
+
+    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never: the owner adds one, on the account's page."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Never."""
+        return False

@@ -1,4 +1,4 @@
-"""Who takes part, with how many votes; what they chose is nowhere here."""
+"""Annotators in the admin, with the number of their votes but never their choices."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from annotation.admin.taking_back import may_change_studies
 from annotation.models import Annotator, Assignment
 from generation.admin import ListedFiltersAdmin
 
-MADE = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
+READ_ONLY = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
 
 
 @admin.register(Annotator)
 class AnnotatorAdmin(ListedFiltersAdmin):
-    """Adding one invites them; the label is all that can be changed."""
+    """Adding an annotator invites a person; only the label can be changed."""
 
     list_display = ("__str__", "study", "kind", "situation", "votes", "created_at")
     list_filter = ("kind", "state", "study")
@@ -25,32 +25,32 @@ class AnnotatorAdmin(ListedFiltersAdmin):
     actions = None
 
     def get_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
-        """The link is a credential: it is for accounts that may change studies, as on the study's page."""
-        return ("study", "label", *(name for name in MADE if name != "invitation" or may_change_studies(request)))
+        """Show the link only to accounts that may change studies, as on the study's page: it is a credential."""
+        return ("study", "label", *(name for name in READ_ONLY if name != "invitation" or may_change_studies(request)))
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """A platform's id is personal: a search by others would confirm a guess."""
+        """Let only accounts that may change studies search by a platform's id: a search would confirm a guessed id."""
         return ("label", "external_id") if may_change_studies(request) else ("label",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
-        """With the number of standing votes, which only the annotators of one page are asked for."""
+        """Add the number of standing votes, counted only for the annotators of one page."""
         voted = Assignment.objects.filter(
             annotator=OuterRef("pk"), kind=Assignment.Kind.MAIN, state=Assignment.State.VOTED
         )
         counted = voted.order_by().values("annotator").annotate(count=Count("pk")).values("count")
-        # A main assignment that is answered in time has exactly one vote that stands.
+        # A main assignment that was answered in time has exactly one standing vote.
         return Annotator.objects.annotate(vote_total=Coalesce(Subquery(counted), 0))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
-        """Nobody moves to another study."""
-        return ("study", *MADE) if obj else MADE
+        """Return the fields; the study of an annotator never changes."""
+        return ("study", *READ_ONLY) if obj else READ_ONLY
 
     def has_delete_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
-        """Never: votes leave by a withdrawal only."""
+        """Never: votes are deleted only by a withdrawal."""
         return False
 
     def save_model(self, request: HttpRequest, obj: Annotator, form: Any, change: bool) -> None:
-        """A new one is invited personally; of an old one only the label, so that a vote cast meanwhile stays."""
+        """Invite a new annotator; of an existing one save only the label, so that a vote cast meanwhile is kept."""
         if change:
             Annotator.objects.filter(pk=obj.pk).update(label=obj.label)
             return
@@ -59,19 +59,19 @@ class AnnotatorAdmin(ListedFiltersAdmin):
 
     @admin.display(description="state", ordering="state")
     def situation(self, annotator: Annotator) -> str:
-        """The state in words; of one who is still to be invited, none."""
+        """Return the state in words; a dash on the form for a new annotator."""
         if not annotator.pk:
             return "–"
         return annotator.situation(is_over=annotator.study.is_over, has_voted=self.votes(annotator) > 0)
 
     @admin.display(description="votes")
     def votes(self, annotator: Annotator) -> int:
-        """How many votes stand."""
+        """Return the number of standing votes."""
         return int(getattr(annotator, "vote_total", 0))
 
     @admin.display(description="invitation link")
     def invitation(self, annotator: Annotator) -> str:
-        """The personal link: whoever has it takes this place."""
+        """Return the personal link. A person who has it acts as this annotator."""
         if not annotator.pk:
             return "Made when you save."
         return reverse("visit", args=[annotator.token]) if annotator.kind == Annotator.Kind.PERSONAL else ""

@@ -1,17 +1,49 @@
-"""The admin's forms. A study file pasted into one goes through the same parser as a file on disk."""
+"""The admin's forms. The text of a study file is parsed as a file on disk is."""
 
 from typing import Any
 
 from django import forms
 
-from annotation.admin.example import EXAMPLE
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
-from annotation.studies.validation.warnings import doubts
+from annotation.studies.validation.warnings import manifest_warnings
+
+# The text with which the form for a new study begins.
+EXAMPLE = """\
+name = "My study"
+# slug = "my-study"            # drawn from the name if left out
+source = "generated"           # or "images" (imported), or "external" (votes and scores only)
+notice = ""                    # printed on every page of the report
+
+[models.a]
+name = "Model A"
+checkpoint = "/path/to/model-a" # a local folder; or a hub id together with revision = "40 digits"
+prompt_template = "{prompt}"
+
+[models.b]
+name = "Model B"
+checkpoint = "/path/to/model-b"
+prompt_template = "{prompt}"
+
+[prompts]
+list = [
+  "a red bicycle",
+  "a lighthouse at dusk",
+]
+
+[images]
+per_set = 20
+seeds = 7                      # one number that they are drawn from, or a list of 20
+
+[annotation]
+overlap = 5                    # votes wanted for each comparison
+comparisons_per_annotator = 60
+ties = false
+"""
 
 
 class StudyFileForm(forms.Form):
-    """A study file as text; `manifest` is what it says, once the form is valid."""
+    """A study file as text. A valid form has the `manifest` that it describes."""
 
     file_text = forms.CharField(
         label="Study file",
@@ -21,24 +53,24 @@ class StudyFileForm(forms.Form):
         help_text="TOML, as create_study takes it. Paths begin with / here: there is no folder to start from.",
     )
     manifest: Manifest
-    earlier: Manifest | None = None  # of the study that the file amends
+    earlier: Manifest | None = None  # the manifest that the file amends
 
     def clean_file_text(self) -> str:
-        """Every fault of the file, each on a line of its own."""
+        """Parse the file; report each of its faults on its own line."""
         text = str(self.cleaned_data["file_text"])
         try:
             self.manifest = parse(text, base=None, earlier=self.earlier)
         except StudyFileFault as fault:
-            raise forms.ValidationError([str(one) for one in fault.faults]) from None
+            raise forms.ValidationError(list(map(str, fault.faults))) from None
         return text
 
-    def doubts(self) -> list[str]:
-        """What a valid file probably does not mean."""
-        return [*doubts(self.manifest), *map(str, warnings_in(self.cleaned_data["file_text"], base=None))]
+    def warnings(self) -> list[str]:
+        """Return the warnings about a valid file."""
+        return [*manifest_warnings(self.manifest), *map(str, warnings_in(self.cleaned_data["file_text"], base=None))]
 
 
 class AmendmentForm(StudyFileForm):
-    """The whole study file with its changes, and why."""
+    """The whole changed study file, and the reason for the change."""
 
     reason = forms.CharField(
         required=False, max_length=500, help_text="Printed in the report. A draft needs none.", widget=forms.TextInput
@@ -47,12 +79,12 @@ class AmendmentForm(StudyFileForm):
 
 
 class DropSeedForm(forms.Form):
-    """Which image to do without, in both sets."""
+    """The seed to drop from both sets of a comparison."""
 
     number = forms.IntegerField(min_value=1, label="Comparison (from 1)")
     seed = forms.IntegerField(min_value=0)
 
     def sentences(self) -> list[str]:
-        """What is wrong with the numbers."""
+        """Return the faults of the numbers."""
         errors: dict[str, Any] = self.errors.get_json_data()
-        return [f"{name}: {error['message']}" for name, found in errors.items() for error in found]
+        return [f"{name}: {error['message']}" for name, listed in errors.items() for error in listed]

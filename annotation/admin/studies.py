@@ -1,4 +1,4 @@
-"""The study pages: a list, a study with its progress and history, and what can be done to it."""
+"""Studies in the admin: the list, a study with its progress and history, and the actions on it."""
 
 from typing import Any, ClassVar, cast
 
@@ -19,18 +19,19 @@ from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
 from annotation.reports.report_jobs.deletion import delete_with_reports
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import transitions
-from annotation.studies.lifecycle.actions import VERBS, verbs_for
+from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.deletion import refuse_deletion, what_goes
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
-from annotation.studies.study_file.reading import write_study_file
+from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.validation.image_warnings import image_warnings
 from jobs.refusals import Refused
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
-    """Rows that are only ever appended, elsewhere."""
+    """Rows that are only appended, and not here."""
 
     extra = 0
     can_delete = False
@@ -45,15 +46,15 @@ class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class
 
 
 class ManifestVersionInline(_History):
-    """The hashes that the report prints."""
+    """The versions of the manifest, whose hashes the report prints."""
 
     model = ManifestVersion
     fields = ("number", "sha256", "reason", "created_by", "created_at")
-    readonly_fields = ("created_at",)  # Django leaves it out of the form, where a field must be
+    readonly_fields = ("created_at",)  # not editable, so Django wants it here
 
 
 class StudyEventInline(_History):
-    """What was done to the study."""
+    """The history of the study."""
 
     model = StudyEvent
     fields = ("happened_at", "verb", "detail", "actor")
@@ -64,15 +65,15 @@ class _StudyList(ChangeList):
     """A page of studies, each with its `alarms`."""
 
     def get_results(self, request: HttpRequest) -> None:
-        """Add one query for the alarms of the whole page."""
+        """Load the alarms of all studies on the page, with one query."""
         super().get_results(request)
-        found = alarms_of(self.result_list)
+        alarms = alarms_of(self.result_list)
         for study in self.result_list:
-            study.alarms = found[study.pk]
+            study.alarms = alarms[study.pk]
 
 
 class ImportInline(_History):
-    """The files that were imported; each one's page takes it back."""
+    """The imported files; the page of each one can take it back."""
 
     model = Import
     fields = ("file_name", "kind", "metric", "row_count", "state", "created_at")
@@ -88,8 +89,8 @@ def _deletion_of(study: Study) -> Removal:
     refusal = ""
     try:
         refuse_deletion(study)
-    except Refused as refused:
-        refusal = str(refused)
+    except Refused as error:
+        refusal = str(error)
     votes = Vote.objects.filter(assignment__comparison__study=study)
     return Removal(
         title=f"Delete {study}?",
@@ -105,7 +106,7 @@ def _deletion_of(study: Study) -> Removal:
 
 @admin.register(Study)
 class StudyAdmin(ConfirmedDeletionAdmin):
-    """A study comes in as its file; afterwards verbs change it, and a refused verb says why."""
+    """A study is added as a study file. Afterwards only actions change it; a refused action says why."""
 
     list_display = ("name", "slug", "source", "state", "alarm", "created_at")
     list_filter = ("state", "source")
@@ -115,22 +116,22 @@ class StudyAdmin(ConfirmedDeletionAdmin):
     change_form_template = "admin/annotation/study/page.html"
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """By Django's own permission."""
+        """Follow Django's permission, which the read-only base class ignores."""
         return cast(User, request.user).has_perm("annotation.add_study")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """By Django's own permission, one study at a time; `refuse_deletion` says which."""
+        """Follow Django's permission for one study at a time; `refuse_deletion` decides which study."""
         return obj is not None and cast(User, request.user).has_perm("annotation.delete_study")
 
     def removal_of(self, row: Study) -> Removal:
-        """What goes with the study, or why it stays."""
+        """Return the page that confirms or refuses the deletion of the study."""
         return _deletion_of(row)
 
     def get_urls(self) -> list[URLPattern]:
-        """What can be done to a study, beside Django's own pages."""
+        """Add the pages of the actions to Django's own pages."""
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/do/<str:verb>/", view(self.act), name="annotation_study_act"),
+            path("<int:pk>/do/<str:name>/", view(self.act), name="annotation_study_act"),
             path("<int:pk>/drop-seed/", view(self.drop_seed), name="annotation_study_drop_seed"),
             path("<int:pk>/amend/", view(self.amend), name="annotation_study_amend"),
             path("<int:pk>/study.toml", view(self.download), name="annotation_study_file"),
@@ -139,7 +140,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
 
     @admin.display(description="progress")
     def how_far(self, study: Study) -> SafeString:
-        """The counts, and why jobs failed."""
+        """Return a table of the counts, of failures and of warnings."""
         counts = progress(study)
         rows = [
             ("images", f"{counts.image_count} of {counts.planned_image_count}"),
@@ -147,7 +148,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             ("jobs", f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"),
             ("votes", counts.votes_in_words(study)),
             ("annotators", f"{counts.annotator_count} ({counts.simulated_annotator_count} simulated)"),
-            *((f"excluded, {one.rule.words}", one.excluded) for one in rule_counts(study)),
+            *((f"excluded, {count.rule.words}", count.excluded) for count in rule_counts(study)),
             *(("failed", failure) for failure in counts.failures),
             *(("images to look at", warning) for warning in image_warnings(study)),
         ]
@@ -155,29 +156,29 @@ class StudyAdmin(ConfirmedDeletionAdmin):
 
     @admin.display(description="alarm")
     def alarm(self, study: Study) -> str:
-        """The quality rules that exclude more annotators of late."""
-        return ", ".join(one.rule.words for one in getattr(study, "alarms", ())) or "–"
+        """Return the quality rules that lately exclude more annotators."""
+        return ", ".join(count.rule.words for count in getattr(study, "alarms", ())) or "–"
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[ChangeList]:
-        """The list that looks for the alarms of all its studies at once."""
+        """Return the list that loads the alarms of all its studies at once."""
         return _StudyList
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """The study page, with the forms of its actions; and an alarm where a quality rule excludes more of late."""
+        """Show the study with the forms of its actions, and warn if a quality rule lately excludes more."""
         study = Study.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
         if request.method == "GET" and study is not None and self.has_view_permission(request, study):
-            for one in alarms(study):
-                messages.warning(request, str(one))
+            for alarm in alarms(study):
+                messages.warning(request, str(alarm))
         context = self._actions(request, study) if study else {}
         return super().change_view(request, object_id, form_url, context | (extra_context or {}))
 
     def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
-        """What this account can do to the study in its state."""
+        """Return the actions that this account may take on the study now."""
         may_act = may_change_studies(request)
         return {
-            "verbs": verbs_for(study) if may_act else [],
+            "study_actions": actions_for(study) if may_act else [],
             "drop_seed_form": DropSeedForm() if may_act and transitions.may_drop_seeds(study) else None,
             "may_change": may_act,
             "may_amend": may_act and not study.is_over,
@@ -186,13 +187,13 @@ class StudyAdmin(ConfirmedDeletionAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """A study from its file, checked as create_study checks it."""
+        """Create a study from its file, validated as the command create_study does."""
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = StudyFileForm(request.POST or None)
         if form.is_valid():
             try:
-                study = transitions.create_study(manifest=form.manifest, actor=cast(User, request.user))
+                study = create_study(manifest=form.manifest, actor=cast(User, request.user))
             except Refused as refusal:
                 form.add_error(None, str(refusal))
             else:
@@ -200,7 +201,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         return self._form_page(request, form, "Add study")
 
     def amend(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The study's file to change: freely while it is a draft, later only what an amendment may."""
+        """Change the study file: freely if the study is a draft, later only what an amendment may change."""
         study = self._study(request, pk)
         earlier = current_manifest(study)
         form = AmendmentForm(request.POST or None, initial={"file_text": write_study_file(earlier)})
@@ -215,25 +216,25 @@ class StudyAdmin(ConfirmedDeletionAdmin):
                 return self._done(request, study, f"The manifest is {version.sha256} now.", form)
         return self._form_page(request, form, f"Amend {study}", study)
 
-    def act(self, request: HttpRequest, pk: int, verb: str) -> HttpResponse:
-        """Carry out one of VERBS; the lifecycle decides."""
+    def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
+        """Carry out one of ACTIONS, or show why it is refused."""
         study = self._study(request, pk)
-        if request.method != "POST" or verb not in VERBS:
+        if request.method != "POST" or name not in ACTIONS:
             return self._back(study)
-        chosen = VERBS[verb]
-        if chosen.question and "confirmed" not in request.POST:
-            messages.error(request, f"{chosen.question} Tick the box beside it first.")
+        action = ACTIONS[name]
+        if action.question and "confirmed" not in request.POST:
+            messages.error(request, f"{action.question} Tick the box beside it first.")
             return self._back(study)
         try:
-            chosen.carry_out(study=study, actor=cast(User, request.user))
+            action.carry_out(study=study, actor=cast(User, request.user))
         except Refused as refusal:
             messages.error(request, str(refusal))
         else:
-            messages.success(request, str(chosen.done))
+            messages.success(request, str(action.done))
         return self._back(study)
 
     def drop_seed(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Leave a seed out of both sets of a comparison."""
+        """Drop a seed from both sets of a comparison."""
         study = self._study(request, pk)
         form = DropSeedForm(request.POST or None)
         if not form.is_valid():
@@ -249,7 +250,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         return self._back(study)
 
     def download(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """The study file of the manifest in force."""
+        """Download the study file of the current manifest."""
         study = self._study(request, pk)
         disposition = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
         text = write_study_file(current_manifest(study))
@@ -265,8 +266,8 @@ class StudyAdmin(ConfirmedDeletionAdmin):
 
     def _done(self, request: HttpRequest, study: Study, sentence: str, form: StudyFileForm) -> HttpResponse:
         messages.success(request, sentence)
-        for doubt in form.doubts():
-            messages.warning(request, doubt)
+        for warning in form.warnings():
+            messages.warning(request, warning)
         return self._back(study)
 
     def _form_page(

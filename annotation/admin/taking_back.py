@@ -1,4 +1,4 @@
-"""Taking back in the admin: what depends on something is shown first, then it is removed."""
+"""Removals in the admin: a page first shows everything that is removed, then the removal is confirmed."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
 from jobs.wording import counted
 
-# A request is no place for a removal of many minutes; a command is.
+# A removal of many minutes is done by a command and not by a request.
 MOST_IN_A_REQUEST = 20_000
 
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """A removal to be confirmed: its page's words, where to go without it, and what carries it out.
+    """A removal to be confirmed: the texts of its page, and the function that removes.
 
-    `carry_out` returns what was done, in a sentence. hidden: fields that the form sends along.
+    `back` is the page without the removal, `afterwards` the page after it. `carry_out` returns in a sentence what was
+    done. hidden: fields that the form sends too.
     """
 
     title: str
@@ -45,7 +46,7 @@ class Removal:
 
 
 def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> HttpResponse:
-    """The page that asks, or with its answer the removal."""
+    """Show the page that asks for confirmation; once it is given, remove."""
     if request.method == "POST" and request.POST.get("post") == "yes" and not removal.refusal:
         try:
             messages.success(request, removal.carry_out(cast(User, request.user)))
@@ -58,27 +59,27 @@ def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> 
 
 
 def too_long(rows: Any, command: str) -> str:
-    """A refusal with the command to type, if there are more of these rows than a page is waited for; else empty."""
+    """Return a refusal that names the command to type, if a page is too slow to remove these rows; else empty."""
     is_long = rows.order_by()[MOST_IN_A_REQUEST:].exists()
     return f"This takes too long for a page; type: {command}" if is_long else ""
 
 
 def may_change_studies(request: HttpRequest) -> bool:
-    """Whether the account may change studies, and so take back imports and see links."""
+    """Return whether the account may change studies, and so take back imports and see links."""
     return cast(User, request.user).has_perm("annotation.change_study")
 
 
 class ConfirmedDeletionAdmin(ReadOnlyAdmin):
-    """Rows that are only read, and deleted after a page that shows what else goes."""
+    """Rows that are read-only, but can be deleted after a page has shown what else is removed."""
 
     def removal_of(self, row: Any) -> Removal:
-        """The removal of one row, to be confirmed."""
+        """Return the removal of one row."""
         raise NotImplementedError
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Show what the deletion removes; with its answer, delete."""
+        """Show what the deletion removes; once it is confirmed, delete."""
         row = self.get_object(request, unquote(object_id))
         if row is None:
             raise Http404
@@ -89,7 +90,7 @@ class ConfirmedDeletionAdmin(ReadOnlyAdmin):
 
 @admin.register(Import)
 class ImportAdmin(ConfirmedDeletionAdmin):
-    """The files that were imported; deleting one takes it back."""
+    """The imported files; deleting one takes it back."""
 
     list_display = ("file_name", "study", "kind", "metric", "row_count", "state", "created_at")
     list_filter = ("kind", "state")
@@ -99,19 +100,19 @@ class ImportAdmin(ConfirmedDeletionAdmin):
     actions = None
 
     def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """As for studies."""
+        """Follow the permission for studies."""
         return cast(User, request.user).has_perm("annotation.view_study") or may_change_studies(request)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """As for one import."""
+        """Follow the permission for one import."""
         return self.has_view_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Taking an import back changes its study."""
+        """Ask for the permission to change studies: taking an import back changes its study."""
         return may_change_studies(request)
 
     def removal_of(self, row: Import) -> Removal:
-        """What depends on the import, and how it is taken back."""
+        """Return what depends on the import, and how it is taken back."""
         return _of_import(row)
 
 
@@ -131,24 +132,24 @@ def _of_import(source: Import) -> Removal:
         back=reverse("admin:annotation_import_change", args=[source.pk]),
         afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
         carry_out=carry_out,
-        # Not by row_count, which an import that was stopped has not.
+        # Not by row_count, which an interrupted import does not have.
         refusal=too_long(source.assignments if source.kind == Import.Kind.VOTES else source.scores, command),
     )
 
 
 class TakenBackImageSetAdmin(ImageSetAdmin):
-    """Image sets, of which those that were imported can be taken back."""
+    """Image sets, of which the imported ones can be taken back."""
 
     actions = ("take_images_back",)
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
-        """Taking images back changes the studies that show them."""
+        """Ask for the permission to change studies: taking images back changes the studies that show them."""
         return may_change_studies(request)
 
     @admin.action(description="Take the imported images among them back", permissions=["take_back"])
     def take_images_back(self, request: HttpRequest, chosen: QuerySet[ImageSet]) -> HttpResponse | None:
-        """What depends on the images; and their removal, with their files."""
-        # Anew by their ids: counts beside each set are not for the queries that follow.
+        """Show what depends on the images; once it is confirmed, remove them with their files."""
+        # A new query by their ids: the counts annotated to each set would slow down the queries that follow.
         sets = ImageSet.objects.filter(pk__in=chosen.values("pk"), origin=ImageSet.Origin.IMPORTED)
         if not sets.exists():
             messages.error(request, "None of these sets was imported: nothing was taken back.")

@@ -1,4 +1,4 @@
-"""Child processes: started together, watched, restarted when one dies, ended together."""
+"""Run child processes: start them together, restart one that dies, end them together."""
 
 import os
 import shutil
@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 LONGEST_PAUSE_SECONDS = 30
-STEADY_AFTER_SECONDS = 60  # who ran this long dies for a new reason: the pause before a restart is short again
+STEADY_AFTER_SECONDS = 60  # a process that ran this long dies for a new reason: the next pause is short again
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessPlan:
-    """What to run: a name for people, the arguments after this Python's own, what its environment has beside ours."""
+    """A process to run: its name for people, the arguments after `python`, additional environment variables."""
 
     name: str
     arguments: tuple[str, ...]
@@ -25,7 +25,7 @@ class ProcessPlan:
 
 
 class ChildProcess:
-    """One plan, running. It stands in a session of its own, so that Ctrl-C reaches whoever watches it alone."""
+    """A running process. It has its own session, so that Ctrl-C reaches only the parent."""
 
     def __init__(self, plan: ProcessPlan) -> None:
         self.plan = plan
@@ -39,17 +39,17 @@ class ChildProcess:
             [*_end_with_parent(), sys.executable, *self.plan.arguments],
             env={**os.environ, **self.plan.environment},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,  # what is worth reading goes to the log, on standard error
+            stdout=subprocess.DEVNULL,  # the log goes to standard error
             start_new_session=True,
         )
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs; negative: the signal that ended it."""
+        """The exit status; None while it runs, and negative for the signal that ended it."""
         return self.process.poll()
 
-    def tend(self, say: Callable[[str], None]) -> None:
-        """Restart it when it is down and the pause is over; each death soon after a start doubles the pause."""
+    def restart_if_down(self, say: Callable[[str], None]) -> None:
+        """Restart the process if it is down and the pause is over. Each death soon after a start doubles the pause."""
         now = time.monotonic()
         if self.exit_status is None:
             return
@@ -65,20 +65,20 @@ class ChildProcess:
             self._restart_at = None
             self._start()
 
-    def ask_to_end(self) -> None:
-        """SIGTERM to the process itself, not to its children: it ends them in order."""
+    def terminate(self) -> None:
+        """Send SIGTERM to the process, not to its children: it ends them in order."""
         if self.exit_status is None:
             self.process.send_signal(signal.SIGTERM)
 
     def wait_or_kill(self, deadline: float) -> bool:
-        """Wait for the end until `deadline` (monotonic seconds), then kill. Whether it ended by itself."""
+        """Wait until `deadline` (monotonic seconds), then kill. Return whether the process ended by itself."""
         try:
             self.process.wait(max(0.0, deadline - time.monotonic()))
             ended = True
         except subprocess.TimeoutExpired:
             ended = False
-        # What is left of the session: the pool of a killed worker.
-        with _no_such_process_is_fine():
+        # The rest of the session: the pool of a killed worker.
+        with _ignoring_absence():
             os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         return ended
@@ -86,13 +86,13 @@ class ChildProcess:
 
 @contextmanager
 def running(*plans: ProcessPlan, patience_seconds: float, say: Callable[[str], None]) -> Iterator[list[ChildProcess]]:
-    """Run the plans while the block runs; then ask all to end, and kill what has not after the patience."""
+    """Run the plans while the block runs. Then terminate all, and kill those that still run after the patience."""
     children = [ChildProcess(plan) for plan in plans]
     try:
         yield children
     finally:
         for child in children:
-            child.ask_to_end()
+            child.terminate()
         deadline = time.monotonic() + patience_seconds
         for child in children:
             if not child.wait_or_kill(deadline):
@@ -101,7 +101,7 @@ def running(*plans: ProcessPlan, patience_seconds: float, say: Callable[[str], N
 
 @contextmanager
 def told_to_stop() -> Iterator[threading.Event]:
-    """An event that SIGTERM and SIGINT set, instead of what they do otherwise."""
+    """Yield an event that SIGTERM and SIGINT set, instead of ending this process."""
     stop = threading.Event()
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     for number in before:
@@ -114,16 +114,16 @@ def told_to_stop() -> Iterator[threading.Event]:
 
 
 def supervise(children: list[ChildProcess], *, stop: threading.Event, say: Callable[[str], None]) -> None:
-    """Restart whatever dies, until `stop` is set."""
+    """Restart each process that dies, until `stop` is set."""
     while not stop.wait(0.5):
         for child in children:
-            child.tend(say)
+            child.restart_if_down(say)
 
 
 def worker_plans(queues: tuple[str, ...]) -> list[ProcessPlan]:
-    """The Celery processes of a worker: one for each queue, and the clock beside the control queue."""
+    """Return the Celery processes of a worker: one for each queue, and the clock if there is the control queue."""
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    # Celery waits for running tasks without end at SIGTERM, but only for the soft shutdown's time at SIGQUIT.
+    # At SIGTERM Celery waits for running tasks without limit, at SIGQUIT only for the time of the soft shutdown.
     environment = {"REMAP_SIGTERM": "SIGQUIT", **quiet}
     celery = ("-m", "celery", "-A", "config", "--quiet")
     options = ("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "WARNING")
@@ -132,15 +132,15 @@ def worker_plans(queues: tuple[str, ...]) -> list[ProcessPlan]:
         for queue in queues
     ]
     if "control" in queues:
-        # A process of its own: inside a worker it would be a fork that outlives the worker's kill -9.
+        # Its own process: inside a worker it would be a fork that survives a kill -9 of the worker.
         plans.append(ProcessPlan("clock", (*celery, "beat", "--loglevel", "WARNING", "--pidfile="), environment))
     return plans
 
 
 def _end_with_parent() -> list[str]:
-    """The prefix under which the kernel sends a child SIGTERM when its parent is gone, kill -9 included (Linux).
+    """Return the command prefix that makes the kernel end a child if its parent dies, even by kill -9 (Linux).
 
-    A parent that is gone before the prefix has run, in the child's first milliseconds, leaves it behind.
+    If the parent dies in the child's first milliseconds, before the prefix has run, the child goes on.
     """
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []
@@ -151,7 +151,7 @@ def _in_words(exit_status: int) -> str:
 
 
 @contextmanager
-def _no_such_process_is_fine() -> Iterator[None]:
+def _ignoring_absence() -> Iterator[None]:
     try:
         yield
     except (ProcessLookupError, PermissionError):

@@ -72,11 +72,6 @@ class Study(models.Model):
         return reverse("study", args=[self.slug])
 
     @property
-    def is_frozen(self) -> bool:
-        """Whether the study was ever opened, so that its manifest can only be amended."""
-        return self.opened_at is not None or self.is_over
-
-    @property
     def is_over(self) -> bool:
         """Whether the voting has ended for good."""
         return self.state in (self.State.CLOSING, self.State.CLOSED)

@@ -1,1 +1,1 @@
-"""A study from its file to its closing: manifest, lifecycle, progress, imported scores."""
+"""Studies: the study file, the manifest, validation, the lifecycle, imports and planning."""

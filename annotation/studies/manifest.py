@@ -1,6 +1,6 @@
-"""The manifest: what the researcher decided, as a frozen value, and its hash.
+"""The manifest: the researcher's decisions about a study as a frozen value, and its hash.
 
-`study_file.py` reads and writes it as TOML; the database keeps `document(manifest)` in ManifestVersion.
+`study_file` reads and writes it as TOML. The database stores `document(manifest)` in ManifestVersion.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
-from annotation.studies.validation.contradictions import contradictions
+from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
@@ -21,23 +21,23 @@ from scoring.encoder_spec import EncoderSpec
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
-# Keys that came later, which manifests from before do not have.
+# Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (("platform", "study_full_code"),)
-# Parts that act only on images that are scored here, and on people who vote here.
-EXTERNALLY = ("encoder", "annotation", "frame", "quality", "platform")
+# Sections that have no effect in an external study: its images are not scored here, and nobody votes here.
+UNUSED_IF_EXTERNAL = ("encoder", "annotation", "frame", "quality", "platform")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
-# One line in one spelling: prompts are lines of files, cells of tables and names of folders.
+# One line, in one Unicode form: a prompt is also a line of a file, a cell of a table and the name of a folder.
 PromptText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\r\n]*$"),
     AfterValidator(partial(normalize, "NFC")),
 ]
-# torch and the database both take up to 63 bits.
+# torch and the database take at most 63 bits.
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ModelPlan(Section):
-    """One of the two diffusion models. Without a checkpoint its images come from elsewhere."""
+    """One of the two diffusion models. A model without a checkpoint generates nothing here."""
 
     name: Name
     checkpoint: str = Field(default="", max_length=500)
@@ -50,7 +50,7 @@ class ModelPlan(Section):
 
 
 class PromptPlan(Section):
-    """One base prompt; prompts of one cluster are resampled together (default: each its own)."""
+    """One base prompt. Prompts of one cluster are resampled together; by default each prompt is its own cluster."""
 
     text: PromptText
     cluster: Annotated[str, StringConstraints(strip_whitespace=True, max_length=64)] = ""
@@ -76,7 +76,7 @@ class AnnotationPlan(Section):
 
 
 class Texts(Section):
-    """What annotators read, in Markdown. An empty text leaves its page to the default wording."""
+    """The texts that annotators read, in Markdown. If a text is empty, its page shows the default wording."""
 
     language: str = Field(default="en", pattern=r"^[a-z]{2}(-[A-Z]{2})?$")
     question: str = Field(default="Which set is more consistent?", min_length=1)
@@ -89,17 +89,17 @@ class Texts(Section):
 
     @property
     def has_welcome(self) -> bool:
-        """Whether a page of welcome or consent comes before everything else."""
+        """Whether the annotator first sees a page with the welcome or the consent."""
         return bool(self.welcome or self.consent)
 
     @property
     def consent_sha256(self) -> str:
-        """The version of the consent text; empty where none is asked."""
+        """The hash of the consent text; empty if no consent is asked."""
         return hashlib.sha256(self.consent.encode()).hexdigest() if self.consent else ""
 
 
 class AnalysisPlan(Section):
-    """What the report computes; fixed before the first vote."""
+    """The choices of the analysis, fixed before the first vote."""
 
     primary_endpoint: Literal["strict", "half", "dropped"] = "strict"
     level: float = Field(default=0.95, gt=0.5, lt=1)
@@ -110,12 +110,12 @@ class AnalysisPlan(Section):
 
     @property
     def annotator_tolerance(self) -> float:
-        """How far the metric may fall short of an annotator and still stand in for one: epsilon of the test."""
+        """How far the metric may fall short of an annotator and still replace one: the epsilon of the test."""
         return TOLERANCES[self.annotator_skill]
 
 
 class Manifest(Section):
-    """A study as its researcher wrote it. `prompts` are in order; `seeds` are drawn already."""
+    """A study as its researcher wrote it. `prompts` keep their order; `seeds` are already drawn."""
 
     name: Name
     slug: str = Field(pattern=r"^[a-z0-9]+(?:-[a-z0-9]+)*$", max_length=100)
@@ -137,21 +137,21 @@ class Manifest(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _samples_only_what_is_generated(cls, plan: Any) -> Any:
-        """Older manifests and study files hold sampling parameters of images that come from elsewhere."""
+    def _without_unused_sampling(cls, plan: Any) -> Any:
+        """Drop the sampling parameters that older manifests and study files hold although they generate nothing."""
         if isinstance(plan, dict) and plan.get("source", "generated") != "generated":
             return {key: value for key, value in plan.items() if key != "sampling"}
         return plan
 
     @model_validator(mode="after")
-    def _does_not_contradict_itself(self) -> Self:
-        faults = contradictions({name: getattr(self, name) for name in type(self).model_fields})
+    def _has_no_faults(self) -> Self:
+        faults = manifest_faults({name: getattr(self, name) for name in type(self).model_fields})
         if faults:
             raise ValueError("; ".join(f"{'.'.join(map(str, fault.key))}: {fault.sentence}" for fault in faults))
         return self
 
     def voting_rules(self) -> VotingRules:
-        """What voting needs to know."""
+        """Return the rules that voting follows."""
         plan = self.annotation
         return VotingRules(
             comparisons_per_annotator=min(plan.comparisons_per_annotator, len(self.prompts)),
@@ -170,10 +170,9 @@ class Manifest(Section):
 
 
 def document(manifest: Manifest) -> dict[str, Any]:
-    """The manifest as JSON keeps it, without what does not apply; `Manifest.model_validate` is its inverse.
+    """Return the manifest as JSON, without unused settings. `Manifest.model_validate` is the inverse.
 
-    A key that came after the first release is absent while it has its default: the hash of a study file that does
-    not use it stays what it was.
+    A key added after version 0.1 is left out if it has its default, so that older study files keep their hash.
     """
     plan = applicable(manifest.model_dump(mode="json"), manifest.source)
     for section, key in LATER_KEYS:
@@ -183,23 +182,23 @@ def document(manifest: Manifest) -> dict[str, Any]:
 
 
 def applicable(plan: dict[str, Any], source: str) -> dict[str, Any]:
-    """The plan of a study, dumped, without settings that nobody uses: a default that did not act is no fact.
+    """Return a dumped manifest without unused settings: a default that had no effect is not a fact about the study.
 
-    Where nothing is generated there are no sampling parameters and no seeds, and of the models only what was said.
-    An external study shows nothing to anybody either: there of each part in EXTERNALLY only what was said is left.
+    If nothing is generated, there are no sampling parameters and no seeds, and each model keeps only the keys that
+    differ from their defaults. In an external study the sections UNUSED_IF_EXTERNAL are cut down in the same way.
     """
     if source == "generated":
         return plan
     left = {key: value for key, value in plan.items() if key not in ("sampling", "seeds")}
-    said = ("model_a", "model_b", *(EXTERNALLY if source == "external" else ()))
-    parts = {section: _said(left[section], section) for section in said}
-    return {key: parts.get(key, value) for key, value in left.items() if parts.get(key) != {}}
+    reduced = ("model_a", "model_b", *(UNUSED_IF_EXTERNAL if source == "external" else ()))
+    sections = {name: _without_defaults(left[name], name) for name in reduced}
+    return {key: sections.get(key, value) for key, value in left.items() if sections.get(key) != {}}
 
 
-def _said(part: dict[str, Any], section: str) -> dict[str, Any]:
-    """The keys of a part that differ from their defaults."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in part.items()}
-    return {key: part[key] for key in plain if plain[key] != _default(section, key)}
+def _without_defaults(values: dict[str, Any], section: str) -> dict[str, Any]:
+    """Return the keys of a section that differ from their defaults."""
+    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
+    return {key: values[key] for key in plain if plain[key] != _default(section, key)}
 
 
 def _default(section: str, key: str) -> Any:
@@ -210,6 +209,6 @@ def _default(section: str, key: str) -> Any:
 
 
 def sha256(manifest: Manifest) -> str:
-    """The hash of the canonical JSON form: sorted keys, no blanks, UTF-8."""
+    """Return the hash of the canonical JSON form: sorted keys, no blanks, UTF-8."""
     text = json.dumps(document(manifest), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()

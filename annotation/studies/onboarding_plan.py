@@ -1,4 +1,4 @@
-"""The parts of a study file about what stands around the comparisons, and about the platform people come from."""
+"""The sections of a study file about onboarding and debriefing, and about the crowd platform."""
 
 from typing import Annotated, Literal
 
@@ -13,7 +13,7 @@ Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]*$", max_length=
 
 
 class QuestionPlan(Section):
-    """A question asked before the comparisons. `choices` belong to kind choice alone."""
+    """A question asked before the comparisons. Only kind "choice" has `choices`."""
 
     name: QuestionName
     text: Line
@@ -31,7 +31,7 @@ class CheckPlan(Section):
 
 
 class FramePlan(Section):
-    """What an annotator meets around the comparisons; everything left out is left out of the study."""
+    """The pages before and after the comparisons. By default a study has none of them."""
 
     questions: tuple[QuestionPlan, ...] = ()
     worked_examples: int = Field(default=0, ge=0, le=5)
@@ -42,7 +42,7 @@ class FramePlan(Section):
 
 
 class PlatformPlan(Section):
-    """The crowd platform that people come from and go back to, each outcome with a completion code of its own."""
+    """The crowd platform that sends annotators. Each outcome has its own completion code."""
 
     id_parameter: Parameter = ""
     other_parameters: tuple[Parameter, ...] = ()
@@ -54,5 +54,5 @@ class PlatformPlan(Section):
     study_full_code: Code = ""
 
     def leaving_address(self, code: str) -> str:
-        """Where an annotator with this completion code goes back to; empty where the study file names no address."""
+        """Return the platform's address with this completion code; empty if there is no code or no address."""
         return self.redirect_url.replace("{code}", code) if code else ""

@@ -17,7 +17,7 @@ from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, ask
 from annotation.studies.planning.sample_size import plan_study
-from annotation.studies.validation.warnings import doubts
+from annotation.studies.validation.warnings import manifest_warnings
 from annotation.voting.annotators import invite
 from tests.annotation.reports.studies import Plan, embed
 from tests.annotation.reports.studies import make_study as make_voted_study
@@ -79,9 +79,9 @@ def test_pages_and_commands_of_one_of_each(client: Client, state: str) -> None:
 
 def test_what_is_doubtful_and_planned_of_one_of_each() -> None:
     plan = {"overlap": 2, "most_annotators": 1, "comparisons_per_annotator": 1}
-    said = doubts(make_manifest(comparisons=1, annotation=plan))
-    said += doubts(make_manifest(comparisons=2, annotation={**plan, "overlap": 1}))
-    said += doubts(make_manifest(comparisons=1, annotation={"comparisons_per_annotator": 60}))
+    said = manifest_warnings(make_manifest(comparisons=1, annotation=plan))
+    said += manifest_warnings(make_manifest(comparisons=2, annotation={**plan, "overlap": 1}))
+    said += manifest_warnings(make_manifest(comparisons=1, annotation={"comparisons_per_annotator": 60}))
     assert len(said) == 3
     question = ask(Design(prompts=2, overlap=1, comparisons_per_annotator=2, annotators=1), simulations=20)
     assert faults_in("\n".join([*said, to_text(plan_study(question))])) == []

@@ -1,4 +1,4 @@
-"""`manage.py demo`: the whole path on this machine, from a study file to an agreement report."""
+"""demo: the whole path on this machine, from a study file to a report."""
 
 import os
 import secrets
@@ -15,19 +15,20 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 from django.db import connection
 from django.urls import reverse
 
+from annotation.management.base import StudyCommand
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
 from annotation.reports.files import whole_file
 from annotation.reports.formats.render import FORMATS
 from annotation.reports.report_jobs.downloads import text_of
 from annotation.reports.report_jobs.report_cache import make_report
-from annotation.studies.lifecycle.transitions import advance, close, create_study, open_study
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.transitions import advance, close, open_study
 from annotation.studies.study_file.reading import read_study_file
-from jobs.refusals import Refused
 from jobs.wording import counted
 
 ANNOTATOR_COUNT = 5
@@ -35,30 +36,29 @@ NOISE = 0.5
 SEED = 1
 ADMIN = "demo-admin"
 MOST_PORT = 65_535
-MOST_SECONDS_TO_START = 600  # a busy machine takes its time, and a server that ended is started again
+MOST_SECONDS_TO_START = 600  # on a busy machine; a server that ends is started again
 ENDINGS = {"latex": "tex"}
 
 
-class Command(BaseCommand):
-    """Two very small models, a study, a worker, a web server, simulated votes, a report; then a study to vote in."""
+class Command(StudyCommand):
+    """Runs a study of two very small models with simulated votes and a report; then serves a study to vote in."""
 
     help = "Show the whole path with very small models and simulated votes. Running it again reuses what is there."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Whether to stay up, and where."""
+        """Add whether to keep serving, on which port, and how many images."""
         parser.add_argument("--serve", action=BooleanOptionalAction, default=True, help="stay up after the report")
-        parser.add_argument("--port", type=int, default=8000, help="the web server's; another where it is taken")
-
+        parser.add_argument("--port", type=int, default=8000, help="the web server's; another one if it is taken")
         parser.add_argument(
             "--images", type=int, choices=range(2, 21), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run the steps in order; every child process ends with this one."""
+        """Run the steps in order. Every child process ends with this one."""
         if not 0 <= options["port"] <= MOST_PORT:
             raise CommandError(f"--port: a port is a number from 0 to {MOST_PORT}, not {options['port']}.")
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-        os.environ.setdefault("OMP_NUM_THREADS", "2")  # in models this small more would wait for each other
+        os.environ.setdefault("OMP_NUM_THREADS", "2")  # with such small models more threads would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"
         self.images_per_set: int | None = options["images"]
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -71,8 +71,6 @@ class Command(BaseCommand):
                 self._run_closed_study()
                 if options["serve"]:
                     self._serve_open_study(port, children)
-        except Refused as error:
-            raise CommandError(str(error)) from error
         except KeyboardInterrupt:
             self._say("Stopped. `make demo` goes on from here.")
             raise SystemExit(130) from None
@@ -94,11 +92,11 @@ class Command(BaseCommand):
                 open_study(study=study)
             self._simulate(study)
             close(study=study)
-            advance(study)  # judges the annotators, should no worker have done so yet
+            advance(study)  # judges the annotators, if no worker has done it yet
         self._report(study)
 
     def _study(self, name: str) -> Study:
-        """The study of the shipped file, made if it is not there."""
+        """Return the study of a shipped file, created if it does not exist."""
         file = Path("docs", "studies", f"{name}.toml")
         manifest = read_study_file(settings.BASE_DIR / file)
         manifest = manifest.model_copy(update={"seeds": manifest.seeds[: self.images_per_set]})
@@ -173,7 +171,7 @@ def _web_plan(port: int) -> ProcessPlan:
 
 
 def _free_port(wanted: int) -> int:
-    """`wanted`, or another where somebody listens there."""
+    """Return `wanted`, or another port if it is taken."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -193,7 +191,7 @@ def _is_healthy(port: int) -> bool:
 
 
 def _new_admin_password() -> str:
-    """A password for the demo's own admin account: new each time, and kept nowhere in plain text."""
+    """Set and return a new password of the demo's admin account; it is stored only as a hash."""
     password = secrets.token_urlsafe(12)
     admin, _ = get_user_model().objects.get_or_create(username=ADMIN, defaults={"is_staff": True, "is_superuser": True})
     admin.set_password(password)
@@ -202,5 +200,5 @@ def _new_admin_password() -> str:
 
 
 def _short(path: Path) -> Path:
-    """The path from here where it is below here."""
+    """Return the path relative to the current folder if it lies in it."""
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -1,23 +1,23 @@
-"""`manage.py import_images FOLDER`: images made elsewhere, by model, prompt and seed."""
+"""import_images FOLDER: import images made elsewhere, by model, prompt and seed."""
 
 from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from annotation.studies.imports.image_names import unknown_names
+from annotation.management.base import StudyCommand
+from annotation.studies.imports.imported_images import unknown_names
 from generation.imports.conversion import Size
 from generation.imports.image_import import ImportReport, Manner, import_layout
 from generation.imports.layouts import Layout, read_layout
-from jobs.refusals import Refused
 from jobs.wording import counted
 
 
-class Command(BaseCommand):
-    """Say which names no study knows, import, list every file that was not taken, and why."""
+class Command(StudyCommand):
+    """Names the models and prompts that no study knows, imports, and lists every file that was left out, and why."""
 
     help = (
         "Import images made elsewhere: FOLDER/<model>/<prompt>/<seed>.jpg, or a CSV file with the columns path, "
@@ -26,7 +26,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """FOLDER and how to read it."""
+        """Add the folder, and how to read it."""
         parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder, or the CSV file")
         parser.add_argument(
             "--model", metavar="NAME", help="this model only: FOLDER/NAME, or FOLDER itself if there is no such folder"
@@ -45,14 +45,12 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import and print the result; fail if something was left out."""
+        """Import the images and print the result; fail if an image set was left out."""
         try:
             layout = read_layout(options["folder"], model=options["model"])
             for sentence in unknown_names(layout):
-                self.stderr.write(self.style.WARNING(f"Note: {sentence}"))
+                self.warn(f"Note: {sentence}")
             report = _import(layout, size=options["size"], processes=options["processes"])
-        except Refused as refusal:
-            raise CommandError(str(refusal)) from None
         except OSError as error:
             raise CommandError(
                 f"Stopped: {error.strerror or error} ({error.filename}). What was imported stays; "
@@ -62,15 +60,15 @@ class Command(BaseCommand):
             raise CommandError(
                 "Stopped. What was imported stays; run the same command again.", returncode=130
             ) from None
-        self._tell(report)
+        self._print(report)
 
-    def _tell(self, report: ImportReport) -> None:
+    def _print(self, report: ImportReport) -> None:
         self.stdout.write(
             f"{counted(report.imported_set_count, 'set')} with {counted(report.imported_image_count, 'image')} "
             f"imported, {counted(report.unchanged_set_count, 'set')} unchanged."
         )
         for remark in report.remarks:
-            self.stderr.write(self.style.WARNING(f"Look at {remark}"))
+            self.warn(f"Look at {remark}")
         for fault in report.faults:
             self.stderr.write(f"not imported: {fault}")
         if report.refused_set_count:
@@ -82,7 +80,7 @@ class Command(BaseCommand):
 
 
 def _import(layout: Layout, *, size: Size | None, processes: int | None) -> ImportReport:
-    """With a bar on a terminal."""
+    """Import the images, with a progress bar if standard error is a terminal."""
     columns = (TextColumn("importing"), BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:

@@ -1,21 +1,19 @@
-"""import_votes STUDY FILE: votes that were cast elsewhere."""
+"""import_votes STUDY FILE: import votes that were cast elsewhere."""
 
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from annotation.management.table_notes import notes_on
-from annotation.models import Study
+from annotation.management.base import StudyCommand, notes_on
 from annotation.studies.current import current_manifest
 from annotation.voting.imports.vote_import import import_votes
-from jobs.refusals import Refused
 from jobs.wording import counted
 
 
-class Command(BaseCommand):
-    """Imports all of a file or none of it; the same file again changes nothing."""
+class Command(StudyCommand):
+    """Imports all rows of a file, or none. The same file again changes nothing."""
 
     help = (
         "Import votes from a file with the columns annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id], or "
@@ -24,7 +22,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study, the file, and whether votes without a name are left out."""
+        """Add the study, the file, and whether votes without a name are left out."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("file", type=Path, help="One row for each vote.")
         parser.add_argument(
@@ -34,20 +32,15 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Import and say what was new, and what of the file was not used."""
-        try:
-            study = Study.objects.select_related("model_a", "model_b").get(slug=options["study"])
-            done = import_votes(
-                study=study,
-                path=options["file"],
-                rules=current_manifest(study).voting_rules(),
-                now=timezone.now(),
-                leaves_out_blank_names=options["leave_out_blank_names"],
-            )
-        except Study.DoesNotExist:
-            raise CommandError(f"There is no study {options['study']!r}.") from None
-        except Refused as error:
-            raise CommandError(str(error)) from error
+        """Import the votes, and print what was new and what was not used."""
+        study = self.study(options["study"])
+        done = import_votes(
+            study=study,
+            path=options["file"],
+            rules=current_manifest(study).voting_rules(),
+            now=timezone.now(),
+            leaves_out_blank_names=options["leave_out_blank_names"],
+        )
         self.stdout.write(
             f"{study.slug}: {counted(done.new_count, 'vote')} of "
             f"{counted(done.new_annotator_count, 'new annotator')} imported, "

@@ -1,13 +1,13 @@
-"""plan_study [STUDY.toml | --study SLUG]: how many prompts, annotators and images a study needs."""
+"""plan_study [STUDY.toml | --study SLUG]: compute how many prompts, annotators and images a study needs."""
 
 from argparse import BooleanOptionalAction
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
-from annotation.models import Study
+from annotation.management.base import StudyCommand
 from annotation.reports.files import whole_file
 from annotation.reports.plan.figure import plan_figure
 from annotation.reports.plan.rendering import to_json, to_text
@@ -20,13 +20,13 @@ from jobs.refusals import Refused
 FORMATS = {"txt": to_text, "json": to_json, "svg": plan_figure}
 
 
-class Command(BaseCommand):
-    """Says what the exact test needs and what simulated studies of the design would report, as curves."""
+class Command(StudyCommand):
+    """Prints what the exact test needs, and as curves what simulated studies of the design would report."""
 
     help = "How many prompts, annotators and images a study needs for a wanted difference or interval."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study file, and an option for each number of the question."""
+        """Add the study file, and an option for each part of the question."""
         parser.add_argument("file", nargs="?", type=Path, help="A study file to start from; options override it.")
         parser.add_argument("--study", help="In place of a file, a study that is here, by its slug.")
         for part in (Design(), Assumptions(), Goal(), Chance()):
@@ -41,31 +41,19 @@ class Command(BaseCommand):
         parser.add_argument("--out", type=Path, help="The file to write; without it the plan is printed.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Ask, plan, print."""
-        try:
-            text = self._plan(options)
-            if options["out"] is None:
-                self.stdout.write(text, ending="")
-                return
-            with whole_file(options["out"]) as path:
-                path.write_text(text, encoding="utf-8")
-        except Refused as error:
-            raise CommandError(str(error)) from error
+        """Compute the plan, and print or write it."""
+        given = {name: options[name] for name in MEANING if options[name] is not None}
+        text = FORMATS[options["format"]](plan_study(ask(self._design(options), **given)))
+        if options["out"] is None:
+            self.stdout.write(text, ending="")
+            return
+        with whole_file(options["out"]) as path:
+            path.write_text(text, encoding="utf-8")
         self.stdout.write(f"{options['out']}")
 
-    def _plan(self, options: dict[str, Any]) -> str:
-        given = {name: options[name] for name in MEANING if options[name] is not None}
-        return FORMATS[options["format"]](plan_study(ask(_design(options), **given)))
-
-
-def _design(options: dict[str, Any]) -> Design:
-    if options["file"] and options["study"]:
-        raise Refused("Name either a study file or, with --study, a study that is here.")
-    if options["file"]:
-        return design_of(read_study_file(options["file"]))
-    if not options["study"]:
-        return Design()
-    try:
-        return design_of_study(Study.objects.get(slug=options["study"]))
-    except Study.DoesNotExist as error:
-        raise Refused(f"There is no study {options['study']!r}.") from error
+    def _design(self, options: dict[str, Any]) -> Design:
+        if options["file"] and options["study"]:
+            raise Refused("Name either a study file or, with --study, a study that is here.")
+        if options["file"]:
+            return design_of(read_study_file(options["file"]))
+        return design_of_study(self.study(options["study"])) if options["study"] else Design()

@@ -1,10 +1,11 @@
-"""report STUDY --format FORMAT [--out PATH], and the same with --from-bundle FILE in place of STUDY."""
+"""report STUDY --format FORMAT [--out PATH]: write the report of a study, or of a bundle (--from-bundle FILE)."""
 
 from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 
+from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
@@ -19,13 +20,13 @@ from jobs.wording import counted
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
 
 
-class Command(BaseCommand):
-    """Writes the report to a file and prints the claim line, or prints the report."""
+class Command(StudyCommand):
+    """Writes the report to a file and prints the claim, or prints the report."""
 
     help = "The agreement report of a study, or of a replay bundle, to a file or to standard output."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study or the bundle, the format, the metric and where to."""
+        """Add the study or the bundle, the format, the metric and the file."""
         parser.add_argument("study", nargs="?", help="The study's slug.")
         parser.add_argument("--from-bundle", type=Path, help="A replay bundle in place of a study; needs no database.")
         parser.add_argument("--format", choices=(*FORMATS, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
@@ -34,30 +35,15 @@ class Command(BaseCommand):
         parser.add_argument("--replaces", type=Path, help="With --format bundle: the former bundle, to be named in it.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Gather, compute, render, write."""
-        try:
-            self._check(options)
-            if options["format"] == BUNDLE:
-                self._bundle(options)
-            else:
-                self._report(options)
-        except Study.DoesNotExist as error:
-            raise CommandError(f"There is no study {options['study']!r}.") from error
-        except Refused as error:
-            raise CommandError(str(error)) from error
-
-    def _check(self, options: dict[str, Any]) -> None:
-        if (options["study"] is None) == (options["from_bundle"] is None):
-            raise Refused("Name either a study or, with --from-bundle, a bundle.")
-        if options["format"] == BUNDLE and options["from_bundle"]:
-            raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
-        if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
-            raise Refused(f"--format {options['format']} needs --out.")
-        if options["replaces"] and options["format"] != BUNDLE:
-            raise Refused("--replaces goes with --format bundle.")
+        """Make the report, and print or write it."""
+        _refuse_contradictions(options)
+        if options["format"] == BUNDLE:
+            self._bundle(options)
+        else:
+            self._report(options)
 
     def _bundle(self, options: dict[str, Any]) -> None:
-        study = Study.objects.get(slug=options["study"])
+        study = self.study(options["study"])
         with whole_file(options["out"]) as path:
             made = write_bundle(study, path, metric=options["metric"], replaces=options["replaces"])
         self.stdout.write(f"{options['out']}")
@@ -68,7 +54,7 @@ class Command(BaseCommand):
             self.stdout.write(f"It replaces the bundle with the index {made.replaces}")
 
     def _report(self, options: dict[str, Any]) -> None:
-        study = None if options["from_bundle"] else Study.objects.get(slug=options["study"])
+        study = None if options["from_bundle"] else self.study(options["study"])
         report = self._of_study(study, options["metric"]) if study else self._replayed(options)
         if options["out"] is None:
             self.stdout.write(_text(report, options["format"], study), ending="")
@@ -81,23 +67,34 @@ class Command(BaseCommand):
     def _of_study(self, study: Study, metric: str) -> AgreementReport:
         if not self.stderr.isatty():
             return make_report(study, metric=metric).report
-        made = make_report(study, metric=metric, progress=self._tell)
-        self._tell(1.0, "")
+        made = make_report(study, metric=metric, progress=self._show_progress)
+        self._show_progress(1.0, "")
         return made.report
 
-    def _tell(self, share: float, step: str) -> None:
-        """On one line of the terminal, never in a file or a pipe."""
+    def _show_progress(self, share: float, step: str) -> None:
+        """Overwrite one line of the terminal with the progress. It is never written to a file or a pipe."""
         self.stderr.write(f"{share:4.0%} {step:40}", style_func=str, ending="\r")
 
     def _replayed(self, options: dict[str, Any]) -> AgreementReport:
-        found = replay(options["from_bundle"])
-        if options["metric"] not in ("", found.data.metric):
-            raise Refused(f"The bundle was made for the metric {found.data.metric!r}; make another for other metrics.")
-        # Beside the report, never in it: it may be on its way through a pipe.
+        bundle = replay(options["from_bundle"])
+        if options["metric"] not in ("", bundle.data.metric):
+            raise Refused(f"The bundle was made for the metric {bundle.data.metric!r}; make another for other metrics.")
+        # Not between the lines of a report that is printed, perhaps into a pipe.
         stream = self.stdout if options["out"] else self.stderr
-        for line in _verdict(found):
+        for line in _verdict(bundle):
             stream.write(line)
-        return replayed_report(found, options["from_bundle"])
+        return replayed_report(bundle, options["from_bundle"])
+
+
+def _refuse_contradictions(options: dict[str, Any]) -> None:
+    if (options["study"] is None) == (options["from_bundle"] is None):
+        raise Refused("Name either a study or, with --from-bundle, a bundle.")
+    if options["format"] == BUNDLE and options["from_bundle"]:
+        raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
+    if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
+        raise Refused(f"--format {options['format']} needs --out.")
+    if options["replaces"] and options["format"] != BUNDLE:
+        raise Refused("--replaces goes with --format bundle.")
 
 
 def _text(report: AgreementReport, report_format: str, study: Study | None) -> str:
@@ -105,7 +102,7 @@ def _text(report: AgreementReport, report_format: str, study: Study | None) -> s
 
 
 def _write(report: AgreementReport, report_format: str, out: Path, study: Study | None) -> list[Path]:
-    """Write the report in a format; returns the files."""
+    """Write the report in a format, and return the files."""
     if report_format == FIGURES:
         return write_figures(report, out)
     with whole_file(out) as path:
@@ -116,16 +113,16 @@ def _write(report: AgreementReport, report_format: str, out: Path, study: Study 
     return [out]
 
 
-def _verdict(found: Replay) -> tuple[str, ...]:
+def _verdict(bundle: Replay) -> tuple[str, ...]:
     lines = [
-        f"Every hash of {counted(found.member_count, 'member')} holds; SHA-256 of the bundle's index: {found.sha256}"
+        f"Every hash of {counted(bundle.member_count, 'member')} holds; SHA-256 of the bundle's index: {bundle.sha256}"
     ]
-    if found.replaces:
-        lines.append(f"It replaces the bundle with the index {found.replaces}")
-    if found.data.tombstones:
-        votes = sum(stone.votes for stone in found.data.tombstones)
-        lines.append(f"Withdrawals before it was made: {len(found.data.tombstones)}, with {counted(votes, 'vote')}")
-    for again in found.rescored.values():
+    if bundle.replaces:
+        lines.append(f"It replaces the bundle with the index {bundle.replaces}")
+    if bundle.data.tombstones:
+        votes = sum(stone.votes for stone in bundle.data.tombstones)
+        lines.append(f"Withdrawals before it was made: {len(bundle.data.tombstones)}, with {counted(votes, 'vote')}")
+    for again in bundle.rescored.values():
         same = again.count - again.differing
         lines.append(
             f"Scores computed again from the embeddings: {same} of {again.count} are the same, "

@@ -1,25 +1,23 @@
-"""simulate_votes STUDY --annotators N --noise X --seed S: votes of annotators who do not exist, flagged as such."""
+"""simulate_votes STUDY --annotators N --noise X --seed S: cast votes of simulated annotators, marked as simulated."""
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from rich.progress import Progress
 
-from annotation.management.console import console_on
-from annotation.models import Study
+from annotation.management.base import StudyCommand
 from annotation.studies.current import current_manifest
 from annotation.voting.simulation.simulated_votes import Crowd, simulate
-from jobs.refusals import Refused
 from jobs.wording import counted
 
 
-class Command(BaseCommand):
-    """Goes on where it was interrupted; complete, it casts nothing."""
+class Command(StudyCommand):
+    """Continues after an interruption; if all votes are cast, it casts none."""
 
     help = "Let simulated annotators vote in an open study. They look at the pixels, never at a score."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study and the crowd."""
+        """Add the study and the crowd."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("--annotators", type=int, default=5, help="How many (default 5).")
         parser.add_argument(
@@ -37,23 +35,18 @@ class Command(BaseCommand):
         parser.add_argument("--seed", type=int, default=0, help="What everything is drawn from (default 0).")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Simulate with a progress bar, then say how many votes were cast."""
+        """Simulate with a progress bar, then print how many votes were cast."""
         crowd = Crowd(**{name: options[name] for name in ("annotators", "noise", "seed", "careless")})
-        try:
-            study = Study.objects.get(slug=options["study"])
-            rules = current_manifest(study).voting_rules()
-            with Progress(console=console_on(self.stdout), transient=True) as bar:
-                task = bar.add_task("votes", total=None)
-                count = simulate(
-                    study=study,
-                    rules=rules,
-                    crowd=crowd,
-                    progress=lambda done, total: bar.update(task, completed=done, total=total),
-                )
-        except Study.DoesNotExist:
-            raise CommandError(f"There is no study {options['study']!r}.") from None
-        except Refused as error:
-            raise CommandError(str(error)) from error
+        study = self.study(options["study"])
+        rules = current_manifest(study).voting_rules()
+        with Progress(console=self.console(), transient=True) as bar:
+            task = bar.add_task("votes", total=None)
+            count = simulate(
+                study=study,
+                rules=rules,
+                crowd=crowd,
+                progress=lambda done, total: bar.update(task, completed=done, total=total),
+            )
         self.stdout.write(
             f"{study.slug}: {counted(count, 'vote')} of {counted(crowd.annotators, 'simulated annotator')} cast."
         )

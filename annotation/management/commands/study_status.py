@@ -1,19 +1,19 @@
-"""study_status [STUDY]: how far a study is, or all of them."""
+"""study_status [STUDY]: print the progress of one study or of all."""
 
 import json
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.utils import timezone
 from rich.box import SIMPLE
 from rich.measure import Measurement
 from rich.table import Column, Table
 
-from annotation.management.console import console_on
+from annotation.management.base import StudyCommand
 from annotation.models import Study
-from annotation.studies.imports.image_counts import Imported, imported_images
+from annotation.studies.imports.imported_images import Imported, imported_images
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
 from annotation.studies.lifecycle.workers import missing_worker
@@ -22,71 +22,69 @@ from annotation.studies.validation.image_warnings import image_warnings_of
 MOST_COLUMNS = 1000
 
 
-class Command(BaseCommand):
-    """Counts only: nothing that a sealed study keeps to itself."""
+class Command(StudyCommand):
+    """Prints counts only, which a sealed study may show."""
 
-    help = "How far a study is: images, scores, votes, exclusions, failures. Without a study: one line for each."
+    help = "The progress of a study: images, scores, votes, exclusions, failures. Without a study: one line for each."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """The study and the format."""
+        """Add the study and the format."""
         parser.add_argument("study", nargs="?", help="The study's slug; all studies without it.")
         parser.add_argument("--format", choices=("table", "json"), default="table")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Count and print."""
+        """Count, and print as a table or as JSON."""
         studies = Study.objects.select_related("model_a", "model_b").order_by("created_at", "pk")
         if options["study"]:
-            studies = studies.filter(slug=options["study"])
-            if not studies:
-                raise CommandError(f"There is no study {options['study']!r}.")
+            studies = studies.filter(pk=self.study(options["study"]).pk)
         counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
         warnings_of = image_warnings_of(list(studies))
-        found = [(study, counts_of[study.pk]) for study in studies]
+        rows = [(study, counts_of[study.pk]) for study in studies]
         sentence = missing_worker(timezone.now())
         if options["format"] == "json":
             documents = [
                 _document(study, counts, rules_of[study.pk], warnings_of[study.pk]) | {"missing_worker": sentence}
-                for study, counts in found
+                for study, counts in rows
             ]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
-        console = console_on(self.stdout)
+        console = self.console()
         imported = {study.pk: imported_images(study) for study in studies}
-        table = _table(found, imported)
+        table = _table(rows, imported)
         needed = Measurement.get(console, console.options.update(width=MOST_COLUMNS), table).minimum
         console.width = max(console.width, needed)
         console.print(table)
-        for study, counts in found:
+        for study, counts in rows:
             rules = rules_of[study.pk]
-            for some in imported[study.pk]:
-                console.print(f"{study.slug}: imported for {some}", markup=False, soft_wrap=True)
-            for one in rules:
-                console.print(f"{study.slug}: excluded, {one.rule.words}: {one.excluded}", markup=False, soft_wrap=True)
-            for warning in warnings_of[study.pk]:
-                console.print(f"{study.slug}: {warning}", style="yellow", markup=False, soft_wrap=True)
-            for fault in (*map(str, alarming(study, rules)), *counts.failures):
-                console.print(f"{study.slug}: {fault}", style="red", markup=False, soft_wrap=True)
+            lines = [(f"imported for {images}", "") for images in imported[study.pk]]
+            lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
+            lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
+            lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
+            for line, style in lines:
+                console.print(f"{study.slug}: {line}", style=style, markup=False, soft_wrap=True)
         if sentence and any(study.state != Study.State.CLOSED for study in studies):
             console.print(sentence, style="yellow", markup=False, soft_wrap=True)
 
 
 def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], warnings: list[str]) -> dict[str, Any]:
-    exclusions = [{"rule": one.rule, "annotator_count": one.annotators, "vote_count": one.votes} for one in rules]
+    exclusions = [
+        {"rule": count.rule, "annotator_count": count.annotators, "vote_count": count.votes} for count in rules
+    ]
     return {
         "slug": study.slug,
         **counts.as_document(),
         "exclusions": exclusions,
         "image_warnings": warnings,
-        "imported": [asdict(some) for some in imported_images(study)],
+        "imported": [asdict(images) for images in imported_images(study)],
     }
 
 
-def _table(found: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[Imported, ...]]) -> Table:
+def _table(rows: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[Imported, ...]]) -> Table:
     names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
-    # A slug is typed again, so it stays in one piece; the others fold where 80 columns do not hold them.
+    # A slug is copied into other commands, so it is never folded; the others fold if 80 columns are not enough.
     columns = (Column(name, overflow="fold", no_wrap=name == "study") for name in names)
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
-    for study, counts in found:
+    for study, counts in rows:
         jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"
         failed = f", {counts.failed_job_count} failed" if counts.failed_job_count else ""
         simulated = f" ({counts.simulated_annotator_count} simulated)" if counts.simulated_annotator_count else ""
@@ -105,4 +103,4 @@ def _table(found: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[I
 def _images(counts: StudyProgress, imported: tuple[Imported, ...]) -> str:
     if counts.planned_image_count:
         return f"{counts.image_count} of {counts.planned_image_count}"
-    return f"{sum(some.image_count for some in imported)} imported" if imported else "–"
+    return f"{sum(images.image_count for images in imported)} imported" if imported else "–"

@@ -1,4 +1,4 @@
-"""`manage.py worker`: make images, score them, and keep studies moving."""
+"""worker: make images, score them, and advance studies."""
 
 from argparse import ArgumentParser
 from typing import Any
@@ -13,21 +13,21 @@ QUEUES = {"gpu": "generation and scoring", "control": "studies: what is due next
 
 
 class Command(BaseCommand):
-    """Run one Celery process for each queue, and start it again when it dies."""
+    """Runs one Celery process for each queue, and restarts a process that dies."""
 
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Which queues."""
+        """Add the queues."""
         parser.add_argument("--queues", default=",".join(QUEUES), help="comma-separated: gpu, control (default: both)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Run until told to stop."""
+        """Run until SIGTERM or Ctrl-C."""
         queues = tuple(options["queues"].split(","))
         unknown = [queue for queue in queues if queue not in QUEUES]
         if unknown:
             raise CommandError(f"--queues: there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}.")
-        connection.ensure_connection()  # manage.py refuses here where the database is not of this version
+        connection.ensure_connection()  # manage.py refuses here if the database is of another version
         connection.close()
         patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
         with (
@@ -44,6 +44,6 @@ class Command(BaseCommand):
             self.say("ending")
 
     def say(self, sentence: str) -> None:
-        """One line, at once."""
+        """Print one line immediately."""
         self.stdout.write(f"worker: {sentence}")
         self.stdout.flush()

@@ -1,4 +1,4 @@
-"""Take imported images back, by model and by prompt, set by set: rows first, their files after the commit."""
+"""Remove imported images, by model and prompt, one set at a time: first the rows, then, after the commit, the files."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,8 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Assignment, Import, Study, StudyEvent
-from annotation.studies.comparisons import comparisons_of
-from annotation.studies.comparisons import image_sets_of as sets_of
+from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet
@@ -22,12 +21,12 @@ from jobs.wording import counted
 from scoring.models import SetScore
 
 State = Study.State
-GOES_BACK = (State.GENERATING, State.SCORING, State.READY)
+RETURNS_TO_GENERATING = (State.GENERATING, State.SCORING, State.READY)
 
 
 @dataclass(slots=True)
 class ImageRemoval:
-    """The result: sets and images removed, and a sentence for each set that stays."""
+    """The numbers of sets and images removed, and a sentence for each set that stays."""
 
     set_count: int = 0
     image_count: int = 0
@@ -35,7 +34,7 @@ class ImageRemoval:
 
 
 def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageSet]:
-    """The imported sets of a model, all or those of some prompts. Raises Refused if there are none."""
+    """Return the imported sets of a model, or those of some prompts. Raises Refused if there are none."""
     sets = ImageSet.objects.filter(diffusion_model__name=model, origin=ImageSet.Origin.IMPORTED)
     if prompts:
         sets = sets.filter(prompt__text__in=prompts)
@@ -46,7 +45,7 @@ def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageS
 
 
 def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
-    """What taking these sets back removes and changes, and which of them stay, a sentence each."""
+    """Return sentences on what the removal of these sets removes and changes, and on the sets that stay."""
     images = GeneratedImage.objects.filter(image_set__in=sets).count()
     scores = SetScore.objects.filter(image_set__in=sets).count()
     studies = Study.objects.filter(pk__in=comparisons_of(sets).values("study")).order_by("pk")
@@ -61,7 +60,7 @@ def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
 
 
 def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> ImageRemoval:
-    """Remove the sets that no opened study shows, each in a transaction of its own. Stopped, the same goes on."""
+    """Remove the sets that no opened study shows, each in its own transaction. Interrupted, it can be called again."""
     removal = ImageRemoval()
     events = _events(sets, actor)
     for image_set in sets.select_related("diffusion_model", "prompt").order_by("pk"):
@@ -76,10 +75,10 @@ def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> 
 
 
 def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEvent]:
-    """The event of each study that shows some of the sets; it is stored with the first set that the study loses."""
+    """Return an unsaved event for each study that shows some of the sets; it is saved with the first set removed."""
     events = {}
     for study in Study.objects.filter(pk__in=comparisons_of(sets).values("study")):
-        own = sets.filter(pk__in=sets_of(study).values("pk"))
+        own = sets.filter(pk__in=image_sets_of(study).values("pk"))
         detail = {
             "model": ", ".join(sorted(set(own.values_list("diffusion_model__name", flat=True)))),
             "sets": own.count(),
@@ -90,11 +89,11 @@ def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEven
 
 
 def why_not(study: Study) -> str:
-    """The reason why the images of a study stay; empty if they may go."""
-    # Asked of the people, who are fewer than their votes: this holds the writer, once for each set.
+    """Return the reason why the images of a study stay; empty if they may be removed."""
+    # Asked of the people, who are fewer than their votes: this holds the write lock, once for each set.
     if study.annotators.filter(Exists(Assignment.objects.filter(annotator=OuterRef("pk"))), kind__in=PEOPLE).exists():
         return f"people have voted on images of {study.slug}"
-    if study.state not in GOES_BACK or study.opened_at is not None:
+    if study.state not in RETURNS_TO_GENERATING or study.opened_at is not None:
         return f"{study.slug} was opened; delete that study first if nobody took part in it"
     if Assignment.objects.filter(comparison__study=study).exists():
         return f"{study.slug} has imported votes; take those back first"
@@ -105,7 +104,7 @@ def why_not(study: Study) -> str:
 
 @in_turn
 def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
-    """Remove one set; how many images it had."""
+    """Remove one set; return how many images it had."""
     comparisons = comparisons_of([image_set])
     studies = list(Study.objects.select_for_update().filter(pk__in=comparisons.values("study")))
     for study in studies:
@@ -119,7 +118,7 @@ def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
     for study in studies:
         if event := events.pop(study.pk, None):
             event.save()
-    # Files go when the rows are gone for good: a crash in between leaves files, never rows without files.
+    # After the commit: a crash in between leaves files without rows, never rows without files.
     transaction.on_commit(partial(_remove_files, images))
     return len(images)
 
@@ -130,5 +129,5 @@ def _remove_files(images: Sequence[GeneratedImage]) -> None:
     for path in paths - shared:
         renditions.forget(path)
         media(path).unlink(missing_ok=True)
-        with suppress(OSError):  # others lie in it
+        with suppress(OSError):  # the folder holds other files
             media(path).parent.rmdir()

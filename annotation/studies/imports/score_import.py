@@ -1,4 +1,4 @@
-"""Bring in scores that were computed elsewhere: all of a file or none of it."""
+"""Import scores that were computed elsewhere: all rows of a file, or none."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -25,8 +25,10 @@ SCORES = COLUMNS.required[1:]
 
 @dataclass(frozen=True, slots=True)
 class ScoreImport:
-    """What an import did: comparisons whose scores are new, and comparisons that had the same scores already; the
-    prompts without a row, columns that were not used, and lines that repeat an earlier one."""
+    """The result of an import: how many comparisons got new scores, and how many already had the same ones.
+
+    missing: prompts without a row. unused: columns that were not used. repeated: lines that repeat an earlier one.
+    """
 
     metric: str
     new_count: int
@@ -38,7 +40,7 @@ class ScoreImport:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """A comparison's scores, and the line that they stand in."""
+    """The scores of a comparison, and their line in the file."""
 
     line: int
     comparison: Comparison
@@ -47,13 +49,13 @@ class ScoreRow:
 
     @property
     def values(self) -> dict[int, float]:
-        """By the id of the image set."""
+        """The scores by the id of the image set."""
         return {self.comparison.image_set_a_id: self.score_a, self.comparison.image_set_b_id: self.score_b}
 
 
 @dataclass(slots=True)
 class _Reading:
-    """A scores file read so far: the scores by comparison, and what is wrong, by line."""
+    """The state of reading a file: the scores by comparison, and a sentence for each faulty line."""
 
     comparisons: Mapping[str, Comparison]
     unused: tuple[str, ...] = ()
@@ -65,9 +67,9 @@ class _Reading:
 def import_scores(*, study: Study, path: Path, metric: str, actor: User | None = None) -> ScoreImport:
     """Store the scores of a file with the columns prompt, score_a, score_b: one row for each comparison.
 
-    Prompts may be missing; the report then says that those comparisons have no score. Refused with every fault by its
-    line: unknown prompts, prompts twice with other scores, values that are no finite numbers, and other values than
-    those that stand under the metric. Then nothing is stored. The same file again changes nothing.
+    Prompts may be missing; the report then says that those comparisons have no score. Refused, and nothing is stored,
+    with every fault and its line: unknown prompts, prompts that come twice with other scores, values that are not
+    finite numbers, and values that differ from stored ones of the same metric. The same file again changes nothing.
     """
     refuse_half_made(study)
     refuse_unusable_name(metric)
@@ -90,7 +92,7 @@ def import_scores(*, study: Study, path: Path, metric: str, actor: User | None =
         remove_scores(source)
         import_runs.forget(source)
         raise
-    missing = tuple(prompt for prompt, one in comparisons.items() if one.pk not in reading.rows)
+    missing = tuple(prompt for prompt, comparison in comparisons.items() if comparison.pk not in reading.rows)
     unchanged = len(reading.rows) - new_count
     return ScoreImport(metric, new_count, unchanged, missing, reading.unused, tuple(reading.repeated))
 
@@ -117,11 +119,11 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
         return
     numbers = [_number(reading, line, name, row[name]) for name in SCORES]
     score_a, score_b = (math.nan if number is None else number for number in numbers)
-    found = ScoreRow(line, comparison, score_a, score_b)
-    before = reading.rows.setdefault(comparison.pk, found)
-    if before is found:
+    row_scores = ScoreRow(line, comparison, score_a, score_b)
+    before = reading.rows.setdefault(comparison.pk, row_scores)
+    if before is row_scores:
         return
-    if before.values == found.values:
+    if before.values == row_scores.values:
         reading.repeated.append(line)
     else:
         reading.faults.append(f'line {line}: "{comparison.prompt}" is there twice, in line {before.line} first')
@@ -129,7 +131,7 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
     try:
-        # Not float's whole language: "1_000" is no number in any table.
+        # float() also accepts "1_000", which is not a number in a table.
         value = float(text) if "_" not in text else math.nan
     except ValueError:
         value = math.nan
@@ -148,11 +150,11 @@ def _refuse(path: Path, faults: list[str]) -> None:
 
 
 def _import(source: Import, path: Path, reading: _Reading) -> int:
-    """Store the scores; of how many comparisons they are new."""
+    """Store the scores; return how many comparisons got new ones."""
     metric, rows = source.metric, list(reading.rows.values())
     _refuse(path, _other_scores(metric, rows))
     in_slices(rows, partial(_store_some, source, path), most=500, least=SMALL_ROWS)
-    new_count = _scored_by(source)
+    new_count = _scored_count(source)
     if new_count:
         detail = {"metric": metric, "comparisons": new_count}
         import_runs.finish(source, verb="scores imported", row_count=new_count, detail=detail)
@@ -162,10 +164,10 @@ def _import(source: Import, path: Path, reading: _Reading) -> int:
 
 
 def _other_scores(metric: str, rows: Sequence[ScoreRow]) -> list[str]:
-    """Comparisons that have another score under the metric, as faults."""
+    """Return a fault for each comparison that already has another score under the metric."""
     others = other_scores(metric=metric, values={pk: value for row in rows for pk, value in row.values.items()})
     return [
-        # Without the score that stands: the study may be sealed.
+        # The stored score is not named: the study may be sealed.
         f'"{row.comparison.prompt}" has another score under {metric}; import under another name, or take the former '
         "scores back first"
         for row in rows
@@ -183,8 +185,8 @@ def _store_some(source: Import, path: Path, rows: Sequence[ScoreRow]) -> None:
     source.scores.add(*new.values_list("pk", flat=True))
 
 
-def _scored_by(source: Import) -> int:
-    """How many comparisons have a score of this import."""
+def _scored_count(source: Import) -> int:
+    """Return how many comparisons have a score of this import."""
     sets = set(source.scores.values_list("image_set", flat=True))
     pairs = Comparison.objects.filter(study=source.study_id).values_list("image_set_a", "image_set_b")
     return sum(not sets.isdisjoint(pair) for pair in pairs)

@@ -1,11 +1,11 @@
-"""Take an import of votes or scores back: what depends on it, and its removal, in slices, with an event."""
+"""Take back an import of votes or scores: say what depends on it, remove it in slices, record an event."""
 
 from collections.abc import Iterator
 
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from annotation.models import Annotator, Comparison, Import, ImportedAssignment, Study, StudyEvent
+from annotation.models import Annotator, Import, ImportedAssignment, Study, StudyEvent
 from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.score_import import remove_scores
@@ -15,16 +15,16 @@ from jobs.wording import counted
 
 
 def what_goes(source: Import) -> list[str]:
-    """What taking the import back removes and changes, a sentence each."""
+    """Return sentences on what taking back the import removes and changes."""
     sentences = _votes_that_go(source) if source.kind == Import.Kind.VOTES else _scores_that_go(source)
     return [*sentences, *_afterwards(source.study, source)]
 
 
 def take_back(*, source: Import, actor: User | None = None) -> None:
-    """Remove everything that came from the import, and then the import; the study's history keeps an event.
+    """Remove everything that the import stored, then the import itself; the study's history keeps an event.
 
-    Stopped half-way the study is as if the import were unfinished: the same again completes it. Raises Refused while
-    another import of the study is unfinished, and if this one was taken back already.
+    Interrupted, it leaves the import unfinished, and another call completes the removal. Raises Refused if another
+    import of the study is unfinished, or if this one was already taken back.
     """
     source = import_runs.reopen(source)
     events = [
@@ -39,13 +39,9 @@ def take_back(*, source: Import, actor: User | None = None) -> None:
 
 
 def other_studies(source: Import) -> QuerySet[Study]:
-    """The other studies whose image sets have scores of this import."""
-    return Study.objects.filter(pk__in=_scored(source).values("study")).exclude(pk=source.study_id).order_by("pk")
-
-
-def _scored(source: Import) -> QuerySet[Comparison]:
-    """The comparisons, of any study, whose image sets have scores of this import."""
-    return comparisons_of(source.scores.values("image_set"))
+    """Return the other studies whose image sets have scores of this import."""
+    scored = comparisons_of(source.scores.values("image_set"))
+    return Study.objects.filter(pk__in=scored.values("study")).exclude(pk=source.study_id).order_by("pk")
 
 
 def _detail(source: Import) -> dict[str, object]:
@@ -56,19 +52,20 @@ def _detail(source: Import) -> dict[str, object]:
 
 def _votes_that_go(source: Import) -> list[str]:
     rows = ImportedAssignment.objects.filter(source=source)
-    whose = rows.values("assignment__annotator")
+    annotators = rows.values("assignment__annotator")
     votes = rows.filter(assignment__votes__isnull=False).count()
-    staying = Annotator.objects.filter(pk__in=whose).filter(
+    with_others = Annotator.objects.filter(pk__in=annotators).filter(
         assignments__in=ImportedAssignment.objects.exclude(source=source).values("assignment")
     )
-    without = whose.distinct().count() - staying.distinct().count()
-    return [f"{counted(votes, 'vote')} of {counted(whose.distinct().count(), 'imported annotator')}"] + (
+    count = annotators.distinct().count()
+    without = count - with_others.distinct().count()
+    return [f"{counted(votes, 'vote')} of {counted(count, 'imported annotator')}"] + (
         [f"{counted(without, 'annotator')} who then {'has' if without == 1 else 'have'} no votes"] if without else []
     )
 
 
 def _scores_that_go(source: Import) -> list[str]:
-    own = _scored(source).filter(study=source.study).count()
+    own = comparisons_of(source.scores.values("image_set")).filter(study=source.study).count()
     sentences = [f"scores of {counted(own, 'comparison')} by {source.metric}"]
     return sentences + [
         f"the same scores in the study {other.slug}, which shows the same image sets" for other in other_studies(source)

@@ -1,1 +1,1 @@
-"""A study from its creation to its deletion: states, actions of staff, periodic work."""
+"""The lifecycle of a study: creation, states, amendments, the jobs it waits for, periodic work, deletion."""

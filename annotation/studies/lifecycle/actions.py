@@ -1,4 +1,7 @@
-"""The buttons of the researcher's page and of the admin: what staff can do to a study. The lifecycle decides."""
+"""The actions that staff can take on a study, as buttons of the researcher's page and of the admin.
+
+The button is only an offer: `transitions` decides whether the action is possible.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,11 +18,11 @@ State = Study.State
 
 
 @dataclass(frozen=True, slots=True)
-class Verb:
-    """A button: the word in the address, the label, the states that offer it, what was done, what is asked before.
+class Action:
+    """A button. `name` is the word in the address, `states` are the states in which a study offers the action.
 
-    `carry_out` takes `study` and `actor`. `is_next_step`: whether a study that offers it waits for nothing else.
-    `is_wanted`: whether there is anything to do for it in one of its states.
+    `carry_out` takes `study` and `actor`. `done` is the message afterwards, `question` is asked before. `is_next_step`:
+    whether a study that offers the action waits for nothing else. `is_wanted`: whether it has anything to do now.
     """
 
     name: str
@@ -37,10 +40,10 @@ def _launch(*, study: Study, actor: Actor) -> None:
         raise Refused(f"{study} is {study.state}: it was launched already, and nothing was done.")
 
 
-VERBS = {
-    verb.name: verb
-    for verb in (
-        Verb(
+ACTIONS = {
+    action.name: action
+    for action in (
+        Action(
             "launch",
             _("Launch"),
             (State.DRAFT,),
@@ -48,7 +51,7 @@ VERBS = {
             _("Launched: from here on a worker completes the sets and scores them."),
             is_next_step=True,
         ),
-        Verb(
+        Action(
             "open",
             _("Open for votes"),
             (State.READY, State.PAUSED),
@@ -56,14 +59,14 @@ VERBS = {
             _("Open: invitations lead to comparisons now."),
             is_next_step=True,
         ),
-        Verb(
+        Action(
             "pause",
             _("Pause"),
             (State.OPEN,),
             transitions.pause,
             _("Paused: annotators are told so, and their places are kept."),
         ),
-        Verb(
+        Action(
             "retry",
             _("Retry failed jobs"),
             (State.GENERATING, State.SCORING),
@@ -71,7 +74,7 @@ VERBS = {
             _("The failed jobs are queued again."),
             is_wanted=pipeline_jobs.has_failed_jobs,
         ),
-        Verb(
+        Action(
             "close",
             _("Close"),
             (State.READY, State.OPEN, State.PAUSED),
@@ -83,6 +86,6 @@ VERBS = {
 }
 
 
-def verbs_for(study: Study) -> list[Verb]:
-    """The buttons that a study in this state offers, the most likely first."""
-    return [verb for verb in VERBS.values() if study.state in verb.states and verb.is_wanted(study)]
+def actions_for(study: Study) -> list[Action]:
+    """Return the actions that a study offers in its state, the most likely first."""
+    return [action for action in ACTIONS.values() if study.state in action.states and action.is_wanted(study)]

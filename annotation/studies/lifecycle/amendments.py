@@ -1,4 +1,4 @@
-"""Change a study's manifest: a draft freely, afterwards only what a short list allows, as a version of its own."""
+"""Change the manifest of a study: of a draft freely, later only the keys of a short list, as a new version."""
 
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -15,7 +15,7 @@ from annotation.voting.storage.slices import in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
 
-# What may change although images are being made or votes are in: how many votes, when, by whom, in which words.
+# Keys that may change after the launch: how many votes, when, by how many people, in which words.
 AMENDABLE = (
     "notice",
     "annotation.overlap",
@@ -28,11 +28,11 @@ AMENDABLE = (
 
 
 def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = None) -> ManifestVersion:
-    """Put `manifest` in the place of the study's manifest; the version that holds it.
+    """Replace the study's manifest, and return its new version.
 
-    A draft's only version is rewritten. Later a version is appended, with its reason; Refused then for anything but
-    AMENDABLE, for a smaller overlap, without a reason, and always once the study is closed. The comparisons follow a
-    larger overlap in slices; if this process dies among them, `advance` goes on.
+    The only version of a draft is rewritten. Later a version is appended. It is then Refused if a key outside AMENDABLE
+    changes, if the overlap goes down, if there is no reason, or if the study is closed. A larger overlap is stored in
+    the comparisons in slices; if this process dies meanwhile, `advance` does the rest.
     """
     version = _amend(study, manifest, reason, actor)
     raise_overlaps(study, manifest.annotation.overlap)
@@ -40,7 +40,7 @@ def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = 
 
 
 def raise_overlaps(study: Study, overlap: int) -> int:
-    """Let each comparison take as many votes as the manifest in force asks for; how many took fewer."""
+    """Raise the overlap of each comparison to that of the manifest; return how many comparisons had a smaller one."""
     below = Comparison.objects.filter(study=study, overlap__lt=overlap).order_by("pk")
     ids = list(below.values_list("pk", flat=True))
     in_slices(ids, partial(want_more, overlap))
@@ -54,8 +54,8 @@ def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> Manif
     if not changed:
         raise Refused(f"Nothing differs from the manifest that {study} has.")
     if study.state == Study.State.DRAFT:
-        return _redraft(study, manifest, changed, actor)
-    _refuse_beyond_the_list(study, manifest, changed)
+        return _rewrite_draft(study, manifest, changed, actor)
+    _refuse_unamendable(study, manifest, changed)
     if not reason.strip():
         raise Refused("An amendment needs its reason: the report prints it.")
     version = append_version(study=study, manifest=manifest, reason=reason.strip(), actor=actor)
@@ -65,7 +65,7 @@ def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> Manif
     return version
 
 
-def _redraft(study: Study, manifest: Manifest, changed: list[str], actor: Actor) -> ManifestVersion:
+def _rewrite_draft(study: Study, manifest: Manifest, changed: list[str], actor: Actor) -> ManifestVersion:
     fixed = [key for key in changed if key in ("slug", "source")]
     if fixed:
         raise Refused(f"{' and '.join(fixed)} cannot change once the study is made; make another study.")
@@ -77,15 +77,15 @@ def _redraft(study: Study, manifest: Manifest, changed: list[str], actor: Actor)
     )
     version = study.manifest_versions.get(number=1)
     version.document, version.sha256 = document(manifest), sha256(manifest)
-    version.created_at = timezone.now()  # the date is that of what it says now
+    version.created_at = timezone.now()  # the date of the present text
     version.save(update_fields=["document", "sha256", "created_at"])
     StudyEvent.objects.create(study=study, verb="redrafted", detail={"changed": changed}, actor=actor)
     return version
 
 
-def _refuse_beyond_the_list(study: Study, manifest: Manifest, changed: list[str]) -> None:
+def _refuse_unamendable(study: Study, manifest: Manifest, changed: list[str]) -> None:
     if study.is_over:
-        raise Refused(f"{study} is closed: what it was is what it stays. Duplicate the study to go on.")
+        raise Refused(f"{study} is closed, and a closed study does not change. Duplicate the study to go on.")
     beyond = [key for key in changed if not key.startswith(AMENDABLE)]
     if beyond:
         raise Refused(
@@ -98,7 +98,7 @@ def _refuse_beyond_the_list(study: Study, manifest: Manifest, changed: list[str]
 
 
 def _differences(before: Any, after: Any, path: str) -> Iterator[str]:
-    """The dotted keys under which two documents differ; a list is one value."""
+    """Yield the dotted keys at which two documents differ. A list counts as one value."""
     if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
         if before != after:
             yield path

@@ -1,4 +1,4 @@
-"""Make a study from a manifest: its row, its models, version 1 of its manifest."""
+"""Create a study from a manifest: its row, its diffusion models, version 1 of its manifest."""
 
 from typing import Any
 
@@ -17,20 +17,20 @@ Actor = User | None
 
 
 def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:
-    """A new study, as a draft. An external one generates and shows nothing: it is closed once its rows are there.
+    """Create a study as a draft. An external study generates and shows nothing, so it is closed once its rows exist.
 
-    Until then an external study is GENERATING; if this process dies, the next tick completes it, or the same manifest
-    again. Refused where the slug is taken, or where a model of the same name is set up differently.
+    Until then an external study is GENERATING; if this process dies, the next tick completes it, or another call with
+    the same manifest. Refused if the slug is taken, or if a model of the same name has other settings.
     """
-    study = _begun_before(manifest) or _begin(manifest, document(manifest), sha256(manifest), actor)
+    study = _unfinished_external(manifest) or _begin(manifest, document(manifest), sha256(manifest), actor)
     if study.state == Study.State.GENERATING:
         complete_external(study, manifest)
         study.refresh_from_db()
     return study
 
 
-def _begun_before(manifest: Manifest) -> Study | None:
-    """The external study that this manifest began and that lacks comparisons still. Refused where the slug is taken."""
+def _unfinished_external(manifest: Manifest) -> Study | None:
+    """Return the external study that an earlier call with this manifest left unfinished, or refuse a taken slug."""
     study = Study.objects.filter(slug=manifest.slug).first()
     if study is None:
         return None
@@ -44,7 +44,7 @@ def _begun_before(manifest: Manifest) -> Study | None:
 
 @in_turn
 def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) -> Study:
-    if begun := _begun_before(manifest):  # another process was quicker
+    if begun := _unfinished_external(manifest):  # by another process meanwhile
         return begun
     is_external = manifest.source == "external"
     study = Study.objects.create(
@@ -59,12 +59,12 @@ def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) 
     )
     ManifestVersion.objects.create(study=study, number=1, document=text, sha256=digest, created_by=actor)
     if not is_external:
-        _note_creation(study)
+        _record_creation(study)
     return study
 
 
 def complete_external(study: Study, manifest: Manifest) -> None:
-    """Make the comparisons of an external study that are missing, then close it. Safe to repeat."""
+    """Create the missing comparisons of an external study, then close it. Safe to repeat."""
     plan_comparisons(study, manifest)
     _close_external(study)
 
@@ -73,16 +73,16 @@ def complete_external(study: Study, manifest: Manifest) -> None:
 def _close_external(study: Study) -> None:
     begun = Study.objects.filter(pk=study.pk, state=Study.State.GENERATING)
     if begun.update(state=Study.State.CLOSED, closed_at=timezone.now()):
-        _note_creation(study)
+        _record_creation(study)
 
 
-def _note_creation(study: Study) -> None:
+def _record_creation(study: Study) -> None:
     detail = {"sha256": study.manifest_sha256}
     StudyEvent.objects.create(study=study, verb="created", detail=detail, actor=study.created_by)
 
 
 def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:
-    """The next version of the study's manifest; the caller changes the study's hash in the same transaction."""
+    """Append a version of the manifest. The caller changes the study's hash in the same transaction."""
     return ManifestVersion.objects.create(
         study=study,
         number=study.manifest_versions.count() + 1,
@@ -94,10 +94,10 @@ def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Acto
 
 
 def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | None = None) -> DiffusionModel:
-    """The model of that name, made where there is none; Refused where it is set up differently.
+    """Return the model of that name, created if there is none. Refused if it has other settings.
 
-    A plan without a checkpoint generates nothing, so there the name alone says which model is meant. A model that
-    only `draft` refers to takes the plan's settings.
+    A plan without a checkpoint generates nothing, so the name alone identifies the model. A model that only `draft`
+    uses takes the settings of the plan.
     """
     wanted = plan.model_dump(exclude={"name"})
     model, _ = DiffusionModel.objects.get_or_create(name=plan.name, defaults=wanted)

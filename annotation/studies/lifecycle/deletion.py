@@ -1,16 +1,18 @@
-"""Delete a study in which nobody took part: what goes and what stays, then all of it in slices.
+"""Delete a study in which nobody took part.
 
-A study that is being deleted is a draft first, which nothing works on; stopped half-way, deleting it again goes on.
-Its history goes with it, so a line in the log, and in the admin's own log, says what was deleted.
+The study first becomes a draft, on which nothing works, and then loses its rows in slices. If the deletion is
+interrupted, another call goes on. The study's history is deleted too, so the log and the admin's log tell what was
+deleted.
 """
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Model, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Answer, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.studies.comparisons import comparisons_of, image_sets_of, set_ids
@@ -28,7 +30,7 @@ SETS_AT_ONCE = 200
 
 
 def people_in(study: Study) -> QuerySet[Annotator]:
-    """The people who took part, without those who were only invited. It costs what there are of them, not of votes."""
+    """Return the people who took part, without those who were only invited. The cost does not grow with the votes."""
     own = {"annotator": OuterRef("pk")}
     came = Q(kind=Annotator.Kind.OPEN) | Q(welcomed_at__isnull=False) | Q(instructions_read_at__isnull=False)
     came |= Q(withdrawn_at__isnull=False) | Q(Exists(Assignment.objects.filter(**own)))
@@ -37,7 +39,7 @@ def people_in(study: Study) -> QuerySet[Annotator]:
 
 
 def refuse_deletion(study: Study) -> None:
-    """Raise Refused if people took part in the study, or may at this moment."""
+    """Raise Refused if people took part in the study or may be voting now."""
     people = people_in(study).count()
     if people:
         raise Refused(
@@ -51,12 +53,12 @@ def refuse_deletion(study: Study) -> None:
 
 
 def what_goes(study: Study) -> list[str]:
-    """What deleting the study removes, and what it leaves, a sentence each."""
+    """Return a sentence for each kind of row that a deletion removes or keeps."""
     kinds = _votes(study).values_list("assignment__annotator__kind").annotate(count=Count("pk")).order_by()
     votes = [counted(count, f"{kind} vote") for kind, count in kinds]
     invited = study.annotators.filter(kind=Annotator.Kind.PERSONAL).count()
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study).values("pk")).count()
-    found = [
+    sentences = [
         counted(study.comparisons.count(), "comparison"),
         *votes,
         *(
@@ -68,26 +70,26 @@ def what_goes(study: Study) -> list[str]:
         f"its manifest, its history of {counted(study.events.count(), 'event')} and its reports",
     ]
     stays = f"{counted(images, 'image')} and their scores stay, for other studies of the same prompts and models"
-    return [*found, *([stays] if images else [])]
+    return [*sentences, *([stays] if images else [])]
 
 
 def delete_study(*, study: Study, actor: User | None = None) -> None:
-    """Delete the study and all that is its own. Raises Refused as `refuse_deletion`; stopped, the same goes on."""
-    lost = "; ".join(what_goes(study))
-    _put_back_to_draft(study)
+    """Delete the study and its rows. Raises Refused as `refuse_deletion`. Interrupted, it can be called again."""
+    removed = "; ".join(what_goes(study))
+    _make_draft(study)
     _remove_votes(study)
     _remove_scores(study)
     comparisons = list(study.comparisons.values_list("pk", flat=True))
     in_slices(comparisons, _remove_comparisons, most=SETS_AT_ONCE, least=SETS_AT_ONCE // 4)
-    _remove_row(study, lost, actor)
+    _remove_row(study, removed, actor)
 
 
 @in_turn
-def _put_back_to_draft(study: Study) -> None:
+def _make_draft(study: Study) -> None:
     locked = Study.objects.select_for_update().get(pk=study.pk)
     refuse_deletion(locked)
     Study.objects.filter(pk=study.pk).update(state=Study.State.DRAFT, opened_at=None, closed_at=None)
-    Import.objects.filter(study=study).update(claim="")  # one that runs at this moment ends with its next slice
+    Import.objects.filter(study=study).update(claim="")  # a running import ends at its next slice
 
 
 def _votes(study: Study) -> QuerySet[Vote]:
@@ -97,7 +99,7 @@ def _votes(study: Study) -> QuerySet[Vote]:
 def _remove_votes(study: Study) -> None:
     assignments = Assignment.objects.filter(comparison__study=study).order_by("pk")
     in_slices(list(assignments.values_list("pk", flat=True)), _remove_assignments, least=SMALL_ROWS)
-    in_slices(list(study.annotators.values_list("pk", flat=True)), _remove_annotators, least=SMALL_ROWS)
+    in_slices(list(study.annotators.values_list("pk", flat=True)), partial(_delete, Annotator), least=SMALL_ROWS)
 
 
 def _remove_assignments(assignment_ids: Sequence[int]) -> None:
@@ -106,20 +108,16 @@ def _remove_assignments(assignment_ids: Sequence[int]) -> None:
     Assignment.objects.filter(pk__in=assignment_ids).delete()
 
 
-def _remove_annotators(annotator_ids: Sequence[int]) -> None:
-    Annotator.objects.filter(pk__in=annotator_ids).delete()
+def _delete(kind: type[Model], ids: Sequence[int]) -> None:
+    kind._default_manager.filter(pk__in=ids).delete()
 
 
 def _remove_scores(study: Study) -> None:
-    """Scores that were imported for this study, unless another study shows the same image sets."""
+    """Remove the scores that were imported for this study, unless another study shows the same image sets."""
     for source in study.imports.filter(kind=Import.Kind.SCORES):
         elsewhere = comparisons_of(source.scores.values("image_set")).exclude(study=study)
         own = source.scores.exclude(image_set__in=set_ids(elsewhere))
-        in_slices(list(own.values_list("pk", flat=True)), _remove_some_scores, least=SMALL_ROWS)
-
-
-def _remove_some_scores(score_ids: Sequence[int]) -> None:
-    SetScore.objects.filter(pk__in=score_ids).delete()
+        in_slices(list(own.values_list("pk", flat=True)), partial(_delete, SetScore), least=SMALL_ROWS)
 
 
 def _remove_comparisons(comparison_ids: Sequence[int]) -> None:
@@ -129,13 +127,13 @@ def _remove_comparisons(comparison_ids: Sequence[int]) -> None:
     external = list(sets.filter(origin=ImageSet.Origin.EXTERNAL).values_list("pk", flat=True))
     others = list(sets.exclude(pk__in=external))
     comparisons.delete()
-    ImageSet.objects.filter(pk__in=external).delete()  # made for this study alone
+    ImageSet.objects.filter(pk__in=external).delete()  # they belong to this study alone
     cancel_unused(others)
 
 
 @in_turn
-def _remove_row(study: Study, lost: str, actor: User | None) -> None:
-    said = f"study {study.slug} ({study.manifest_sha256[:12]}) deleted: {lost}"
+def _remove_row(study: Study, removed: str, actor: User | None) -> None:
+    message = f"study {study.slug} ({study.manifest_sha256[:12]}) deleted: {removed}"
     if actor is not None:
         LogEntry.objects.create(
             user=actor,
@@ -143,9 +141,9 @@ def _remove_row(study: Study, lost: str, actor: User | None) -> None:
             object_id=str(study.pk),
             object_repr=str(study)[:200],
             action_flag=DELETION,
-            change_message=said,
+            change_message=message,
         )
-    # Again, since it is deleted with everything that names it.
+    # Check again under the lock: everything that refers to the study is deleted with it.
     refuse_deletion(Study.objects.select_for_update().get(pk=study.pk))
-    logger.warning("%s, by %s", said, actor or "a command")
+    logger.warning("%s, by %s", message, actor or "a command")
     Study.objects.filter(pk=study.pk).delete()

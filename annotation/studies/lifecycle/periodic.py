@@ -1,4 +1,4 @@
-"""What is done every half minute, so that no lost message and no dead worker strands a study."""
+"""The work of every half minute, so that no lost message and no dead worker stops a study for good."""
 
 import logging
 from collections.abc import Callable
@@ -22,56 +22,54 @@ logger = logging.getLogger(__name__)
 ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 
-def keep_up(now: datetime) -> None:
-    """Take jobs from dead workers, end the leases of annotators who left, advance every study. Safe to run twice."""
+def maintain(now: datetime) -> None:
+    """Requeue jobs of dead workers, end leases of annotators who left, advance every study. Safe to run twice."""
     _guarded("reaping", partial(reap, now))
     _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
     least = _least_overlaps()
     studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
-    _guarded("reading the manifests", partial(current_manifests, studies))  # all that are not known yet, in one query
+    _guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached
     for study in studies:
         _guarded(f"advancing {study.slug}", partial(_advance_if_due, study, least.get(study.pk), now))
-        _guarded(f"closing what is decided in {study.slug}", partial(stop_early, study, now))
+        _guarded(f"closing decided comparisons of {study.slug}", partial(stop_early, study, now))
 
 
 def _least_overlaps() -> dict[int, int]:
-    """The smallest overlap of a comparison in each study that takes votes: one query for all of them."""
+    """Return the smallest overlap of a comparison in each study that takes votes, with one query for all."""
     comparisons = Comparison.objects.filter(study__state__in=ANNOTATING).order_by()
     return dict(comparisons.values_list("study").annotate(Min("overlap")))
 
 
 def _advance_if_due(study: Study, least_overlap: int | None, now: datetime) -> None:
-    """Spare a study that only takes votes its queries: a lab has hundreds of them."""
+    """Advance a study if that may do anything. A laboratory has hundreds of studies that only take votes."""
     is_behind = least_overlap is not None and least_overlap < current_manifest(study).annotation.overlap
     if is_behind or is_due(study, now):
         advance(study)
 
 
 def reap(now: datetime) -> None:
-    """Put back the jobs of workers that stopped answering; `advance` sends their messages."""
-    claims.reap(GenerationJob, now)
-    claims.reap(ScoringJob, now)
-    for watched in (ReportJob, ReportFileJob):
-        claims.reap(watched, now)
+    """Requeue the jobs of workers that stopped answering; `advance` sends their messages."""
+    for kind in (GenerationJob, ScoringJob, ReportJob, ReportFileJob):
+        claims.reap(kind, now)
 
 
 def send_reports() -> None:
-    """The messages of reports and their files that were asked for while the broker was away, or whose worker died."""
-    for watched in (ReportJob, ReportFileJob):
-        claims.enqueue(watched.objects.filter(state=watched.State.QUEUED, enqueued_at__isnull=True))
+    """Send the messages of report jobs that were requested while the broker was away, or whose worker died."""
+    for kind in (ReportJob, ReportFileJob):
+        claims.enqueue(kind.objects.filter(state=kind.State.QUEUED, enqueued_at__isnull=True))
 
 
 def stop_early(study: Study, now: datetime) -> int:
-    """Close the comparisons whose winner is certain by now, where the study stops early; how many there were."""
+    """Close the comparisons whose winner is certain, if the study stops early; return how many were closed."""
     return close_all_decided(study=study, rules=current_manifest(study).voting_rules(), now=now)
 
 
-def _guarded(what: str, do: Callable[[], object]) -> None:
-    """One study's fault is not another's."""
+def _guarded(title: str, step: Callable[[], object]) -> None:
+    """Run one step, and log its failure, so that it does not stop the steps of other studies."""
     try:
-        do()
+        step()
     except Refused as refusal:
-        logger.warning("%s: %s", what, refusal)
+        logger.warning("%s: %s", title, refusal)
     except Exception:
-        logger.exception("%s failed", what)
+        logger.exception("%s failed", title)

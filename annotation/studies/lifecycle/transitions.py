@@ -1,7 +1,7 @@
-"""What happens to a study: draft -> generating -> scoring -> ready -> open <-> paused -> closing -> closed.
+"""The states of a study: draft -> generating -> scoring -> ready -> open <-> paused -> closing -> closed.
 
-Every change of state is one conditional UPDATE whose row count is checked, together with a StudyEvent. `advance`
-looks at the database and does the next thing that is due; it may run twice, at once, or late.
+Every change of state is one conditional UPDATE whose row count is checked, stored together with a StudyEvent.
+`advance` looks at the database and does the next thing that is due; it may run twice, at the same time, or late.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from annotation.studies.comparisons import image_sets_of, images_detail, plan_co
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
-from annotation.studies.lifecycle.creation import Actor, complete_external, create_study, diffusion_model_of
+from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
 from annotation.studies.validation.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
@@ -25,18 +25,16 @@ from generation.pictures import remarks
 from jobs.refusals import Refused
 from jobs.wording import counted
 
-__all__ = ["advance", "close", "create_study", "drop_seed", "launch", "open_study", "pause", "retry_failed"]
-
 State = Study.State
-WORKED_ON = (State.GENERATING, State.SCORING, State.CLOSING)
+ADVANCING = (State.GENERATING, State.SCORING, State.CLOSING)
 ANNOTATING = (State.READY, State.OPEN, State.PAUSED)
 BEFORE_OPENING = (State.DRAFT, State.GENERATING, State.SCORING, State.READY)
 
 
 def launch(*, study: Study, actor: Actor = None) -> bool:
-    """Start making the images; False, and nothing changed, for a study that was launched before.
+    """Launch a study, so that its images are made. Return False, with no change, if it was launched before.
 
-    Planning thousands of sets takes minutes, so the next `advance` does it: in the worker, or in run_study.
+    Planning thousands of sets takes minutes, so the next `advance` does it, in the worker or in run_study.
     """
     study.refresh_from_db()
     if study.source == Study.Source.EXTERNAL:
@@ -45,15 +43,15 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
     if max(manifest.seeds, default=0) > LARGEST_GENERATED_SEED:  # a draft of an earlier version
         raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")
     for plan in (manifest.model_a, manifest.model_b):
-        diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin since
+        diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin meanwhile
     is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
     if is_launched:
-        pipeline_jobs.prod(study)
+        pipeline_jobs.request_advance(study)
     return is_launched
 
 
 def open_study(*, study: Study, actor: Actor = None) -> None:
-    """Let annotators vote. The first opening freezes the manifest; opening a paused study goes on with it."""
+    """Let annotators vote. The first opening freezes the manifest; a paused study opens again with the same one."""
     now = timezone.now()
     closes_at = current_manifest(study).annotation.closes_at
     if closes_at and closes_at <= now:
@@ -65,13 +63,13 @@ def open_study(*, study: Study, actor: Actor = None) -> None:
 
 
 def pause(*, study: Study, actor: Actor = None) -> None:
-    """Give out no more comparisons for now; what is on somebody's screen may still be answered."""
+    """Stop giving out comparisons. A comparison that is on a screen may still be answered."""
     if not _move(study, "paused", State.PAUSED, sources=(State.OPEN,), actor=actor):
         raise Refused(f"{study} cannot be paused: {_why_not(study)}")
 
 
 def close(*, study: Study, actor: Actor = None) -> None:
-    """End the voting for good. The study is unsealed once every annotator is judged, which the next `advance` does."""
+    """End the voting for good. The next `advance` judges every annotator and then unseals the study."""
     sources = (State.READY, State.OPEN, State.PAUSED)
     refuse_unfinished_import(study)
     if not _end_the_voting(study, sources, timezone.now(), actor=actor):
@@ -79,52 +77,52 @@ def close(*, study: Study, actor: Actor = None) -> None:
 
 
 def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
-    """No vote can make a comparison clear or unclear any more. Without rules of quality nobody is left to judge."""
+    """End the voting. A study with quality rules is CLOSING until every annotator is judged by all votes."""
     is_judged = not current_manifest(study).quality.in_force
     state = State.CLOSED if is_judged else State.CLOSING
     has_ended = _move(study, "closed", state, sources=sources, closed_at=now, **event)
     if has_ended and not is_judged:
-        pipeline_jobs.prod(study)
+        pipeline_jobs.request_advance(study)
     return has_ended
 
 
 def retry_failed(*, study: Study, actor: Actor = None) -> int:
-    """Queue the failed jobs of the study again; how many. Refused where none has failed."""
+    """Requeue the failed jobs of the study; return how many. Refused if none has failed."""
     count = pipeline_jobs.retry_failed(study)
     if not count:
         raise Refused(f"{study} has no failed jobs.")
     StudyEvent.objects.create(study=study, verb="retried", detail={"jobs": count}, actor=actor)
-    pipeline_jobs.prod(study)
+    pipeline_jobs.request_advance(study)
     return count
 
 
 def may_drop_seeds(study: Study) -> bool:
-    """Whether something failed in the study, and it is in a state in which its seed can be dropped."""
+    """Return whether a job of the study failed, and the study is in a state in which a seed can be dropped."""
     is_possible = study.source == Study.Source.GENERATED and study.state in BEFORE_OPENING[1:]
     return is_possible and pipeline_jobs.has_failed_jobs(study)
 
 
 def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:
-    """Leave one seed out of both sets of a comparison (by position, from 0): one that failed for good.
+    """Remove a seed that failed for good from both sets of a comparison (by position, from 0).
 
-    Only before opening. Recorded as an event, since the sets then hold one image fewer than the manifest plans.
+    This is possible before opening only. An event records it, because the sets then have fewer images than planned.
     """
     with transaction.atomic():
         comparison = _comparison_without(study, position, seed)
-        left_behind = (comparison.image_set_a, comparison.image_set_b)
+        former_sets = (comparison.image_set_a, comparison.image_set_b)
         comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
         comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
         comparison.save(update_fields=["image_set_a", "image_set_b"])
-        pipeline_jobs.cancel_unused(left_behind)
+        pipeline_jobs.cancel_unused(former_sets)
         detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
-        # The new sets may want images or scores: look again from there.
+        # The new sets may lack images or scores, so the study goes back to generating.
         if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
             raise Refused(f"Seed {seed} cannot be dropped: {_why_not(study)}")
-    pipeline_jobs.prod(study)
+    pipeline_jobs.request_advance(study)
 
 
 def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
-    """The comparison, locked, if it can do without the seed."""
+    """Lock and return the comparison if the seed may be dropped from it."""
     if study.source != Study.Source.GENERATED:
         raise Refused(f"{study} generates no images, so there is no seed to drop.")
     comparison = Comparison.objects.select_for_update().filter(study=study, position=position).first()
@@ -145,7 +143,7 @@ def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
 
 
 def advance(study: Study) -> str:
-    """Do the next thing that is due, and say what it was. Safe to call at any time, from anywhere, twice at once."""
+    """Do everything that is due, and return it in words. Safe to call at any time, also twice at the same time."""
     study.refresh_from_db()
     done = []
     if study.state == State.GENERATING:
@@ -155,9 +153,9 @@ def advance(study: Study) -> str:
     if study.state in ANNOTATING and (count := raise_overlaps(study, current_manifest(study).annotation.overlap)):
         done.append(f"{counted(count, 'comparison')} to get more votes, as amended")
     if study.state == State.CLOSING:
-        done.append(_judge_for_the_last_time(study))
+        done.append(_judge_and_close(study))
     done.append(_follow_the_clock(study, timezone.now()))
-    return "; ".join(word for word in done if word) or "nothing to do"
+    return "; ".join(sentence for sentence in done if sentence) or "nothing to do"
 
 
 def _advance_generation(study: Study) -> str:
@@ -168,7 +166,7 @@ def _advance_generation(study: Study) -> str:
     if gaps:
         more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""
         return f"waits for images: {gaps[0].sentence}{more}; import them with import_images"
-    if to_do := pipeline_jobs.work_on_images(study):
+    if to_do := pipeline_jobs.ensure_images(study):
         return to_do
     remarks.note(image_sets_of(study))
     is_imported = study.source == Study.Source.IMAGES
@@ -178,19 +176,19 @@ def _advance_generation(study: Study) -> str:
 
 
 def _advance_scoring(study: Study) -> str:
-    if to_do := pipeline_jobs.work_on_scores(study, current_manifest(study).encoder):
+    if to_do := pipeline_jobs.ensure_scores(study, current_manifest(study).encoder):
         return to_do
     _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
     return " ".join(["every set is scored", *remarked_sets(study)])
 
 
 def is_due(study: Study, now: datetime) -> bool:
-    """Whether `advance` may have something to do, by what the study's row and its manifest say."""
-    return study.state in WORKED_ON or bool(_due_by_the_clock(study, now))
+    """Return whether `advance` may have something to do, by the study's row and its manifest."""
+    return study.state in ADVANCING or bool(_due_by_the_clock(study, now))
 
 
 def _due_by_the_clock(study: Study, now: datetime) -> State | None:
-    """The state that the times of the manifest ask for; None where the study waits for no time."""
+    """Return the state that is due by the times of the manifest; None if no change is due."""
     if study.state not in ANNOTATING:
         return None
     plan = current_manifest(study).annotation
@@ -201,11 +199,11 @@ def _due_by_the_clock(study: Study, now: datetime) -> State | None:
 
 
 def _follow_the_clock(study: Study, now: datetime) -> str:
-    """Open and close at the times that the manifest names."""
+    """Open or close the study at the times in its manifest; return in words what was done."""
     match _due_by_the_clock(study, now):
         case State.CLOSED:
             if source := unfinished_import(study):
-                return f"waits with closing for the import of {source.file_name}"
+                return f"closes as soon as the import of {source.file_name} is finished"
             closes_at = current_manifest(study).annotation.closes_at
             detail = {"closes_at": closes_at.isoformat() if closes_at else ""}
             is_closed = _end_the_voting(study, (State.OPEN, State.PAUSED), now, actor=None, detail=detail)
@@ -217,8 +215,8 @@ def _follow_the_clock(study: Study, now: datetime) -> str:
             return ""
 
 
-def _judge_for_the_last_time(study: Study) -> str:
-    """Every exclusion becomes what it stays; then, and not before, the study is unsealed."""
+def _judge_and_close(study: Study) -> str:
+    """Decide every exclusion for good, and only then close and so unseal the study."""
     review_all(study=study, rules=current_manifest(study).voting_rules(), now=study.closed_at or timezone.now())
     _move(study, "judged", State.CLOSED, sources=(State.CLOSING,), actor=None)
     return "every annotator is judged, and the study is closed"
@@ -234,7 +232,7 @@ def _move(
     detail: dict[str, Any] | None = None,
     **changes: Any,
 ) -> bool:
-    """The one way to another state: False, and nothing changed, where the study is in none of `sources`."""
+    """Change the state; nothing else does. Return False, with no change, if the study is in none of `sources`."""
     with transaction.atomic():
         moved = Study.objects.filter(pk=study.pk, state__in=sources).update(state=state, **changes)
         if moved:

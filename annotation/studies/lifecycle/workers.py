@@ -1,4 +1,4 @@
-"""Sentences about a worker that is missing or busy."""
+"""Sentences about a missing or busy worker."""
 
 from datetime import datetime
 
@@ -15,7 +15,7 @@ BY_QUEUE = {
 
 
 def missing_worker(now: datetime) -> str:
-    """A sentence if a queue has no worker, with the command to type; empty where each has one."""
+    """Return a sentence with the command to type if a queue has no worker; else an empty text."""
     missing = [queue for queue in BY_QUEUE if queue not in _served(now)]
     if not missing:
         return ""
@@ -25,7 +25,7 @@ def missing_worker(now: datetime) -> str:
 
 
 def waits_for(counts: StudyProgress, now: datetime) -> str:
-    """Why nothing of a study is being made at the moment although jobs wait; empty where something is."""
+    """Return why no job of a study runs although jobs wait; empty if one runs or none waits."""
     if not counts.waiting_job_count or counts.running_job_count:
         return ""
     return missing_worker(now) or ("The worker is busy with another study; this one follows." if _is_busy() else "")
@@ -33,7 +33,7 @@ def waits_for(counts: StudyProgress, now: datetime) -> str:
 
 def _served(now: datetime) -> set[str]:
     queues = served_queues(now)
-    # A worker whose database is slow may be late with its own sign, while its job's heartbeat gets through.
+    # If its database is slow, a worker may be late with its own sign of life although its job's heartbeat arrives.
     running = {"state": LeasedJob.State.RUNNING, "heartbeat_at__gte": now - SILENT_AFTER}
     if "gpu" not in queues and any(model.objects.filter(**running).exists() for model in (GenerationJob, ScoringJob)):
         queues.add("gpu")

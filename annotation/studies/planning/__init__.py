@@ -1,1 +1,1 @@
-"""How large a study must be."""
+"""Plan the size of a study: how many prompts, annotators and images it needs."""

@@ -1,4 +1,4 @@
-"""The design of a study that is here, with what is there in place of what is planned."""
+"""The design of an existing study, with the real number of images in place of the planned one."""
 
 from collections import Counter
 from dataclasses import replace
@@ -11,7 +11,7 @@ from generation.image_sets import find_imported_sets
 
 
 def design_of_study(study: Study) -> Design:
-    """The design of the manifest in force; of imported images as many in each set as most of the sets have."""
+    """Return the design of the current manifest. Imported images: as many in each set as most of the sets have."""
     design = design_of(current_manifest(study))
     if study.source != Study.Source.IMAGES:
         return design
@@ -20,10 +20,10 @@ def design_of_study(study: Study) -> Design:
 
 
 def _imported_counts(study: Study) -> list[int]:
-    """The sizes of the study's sets; before they are laid out, of the sets that were imported for it."""
+    """Return the sizes of the study's sets; before it has comparisons, of the sets imported for its prompts."""
     if seeds := list(image_sets_of(study).values_list("seeds", flat=True)):
-        return [len(one) for one in seeds]
+        return [len(set_seeds) for set_seeds in seeds]
     prompts = [prompt.text for prompt in current_manifest(study).prompts]
     models = (study.model_a, study.model_b)
-    found = [one for model in models for one in find_imported_sets(diffusion_model=model, prompts=prompts)]
-    return [len(one.seeds) for one in found if one]
+    sets = [found for model in models for found in find_imported_sets(diffusion_model=model, prompts=prompts)]
+    return [len(image_set.seeds) for image_set in sets if image_set]

@@ -1,4 +1,4 @@
-"""What a plan is asked: the design, what is supposed to be true, and what is wanted. Pure."""
+"""The question that a plan answers: the design, the assumptions and the goal; pure."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -12,9 +12,8 @@ from scoring.statistics.agreement import TieTreatment
 
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
 
-
 CHOICES: dict[str, tuple[str, ...]] = {"allocation": get_args(Allocation), "endpoint": get_args(TieTreatment)}
-# What each part of a question means, for whoever is asked for it.
+# The meaning of each part of a question, shown on the planning page and in the help of plan_study.
 MEANING = {
     "prompts": "Prompts, each one comparison.",
     "images": "Images in each set.",
@@ -40,7 +39,7 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """What is planned. annotators: None for as few as can give every vote. endpoint: how ties count."""
+    """The planned study. annotators: None means the fewest who can give every vote. endpoint: how ties count."""
 
     prompts: int = 100
     images: int = 20
@@ -54,17 +53,17 @@ class Design:
 
     @property
     def annotators_needed(self) -> int:
-        """The fewest annotators who can give every vote: nobody sees a comparison twice."""
+        """The fewest annotators who can give every vote; nobody votes twice on a comparison."""
         return max(self.overlap, math.ceil(self.prompts * self.overlap / self._quota))
 
     @property
     def annotators_planned(self) -> int:
-        """How many there are."""
+        """The number of annotators."""
         return self.annotators_needed if self.annotators is None else self.annotators
 
     @property
     def collecting(self) -> Collecting:
-        """How votes are collected."""
+        """The rules by which votes are collected."""
         quotas = (self._quota,) * self.annotators_planned
         return Collecting(self.overlap, quotas, self.allocation, self.early_stopping)
 
@@ -75,13 +74,14 @@ class Design:
 
 @dataclass(frozen=True, slots=True)
 class Assumptions:
-    """What is supposed to be true.
+    """The assumptions about people and metric.
 
-    A comparison's winner is what endlessly many people would say. agreement: how often the metric names it, with the
-    images planned. baseline: how often it is the one model that wins more. person: how often one vote goes to it, on
-    average over comparisons. unevenness u: that chance is 1/2 + x/2 with x from the beta distribution of mean
-    2 person - 1 and variance u times the greatest that a mean leaves; whether the metric is right does not depend on
-    it. flips: how often other seeds, as many as planned, would make the metric name the other model.
+    The winner of a comparison is the model that infinitely many people would choose. agreement: how often the metric
+    names the winner, with the planned number of images. baseline: how often the winner is the model that wins more.
+    person: how often one vote goes to the winner, on average over comparisons. unevenness u: that chance is 1/2 + x/2,
+    with x from the beta distribution of mean 2 person - 1 and variance u times the largest possible for this mean;
+    whether the metric is right does not depend on it. flips: how often other seeds, as many as planned, would make the
+    metric name the other model.
     """
 
     agreement: float = 0.94
@@ -93,7 +93,7 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is wanted: this chance to show that the metric beats the baseline, and an interval no wider than this."""
+    """The goal: the chance to show that the metric beats the baseline, and the largest width of the interval."""
 
     power: float = 0.80
     width: float = 0.10
@@ -102,7 +102,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Chance:
-    """How many studies are simulated at each point, and the seed that repeats them."""
+    """The number of studies simulated at each point, and the seed that makes them repeatable."""
 
     simulations: int = 400
     seed: int = 20240412
@@ -110,7 +110,7 @@ class Chance:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """All that a plan follows from."""
+    """Everything that a plan depends on."""
 
     design: Design = Design()
     assumptions: Assumptions = Assumptions()
@@ -119,7 +119,7 @@ class Question:
 
 
 def design_of(manifest: Manifest) -> Design:
-    """The design that a study file describes."""
+    """Return the design that a manifest describes."""
     plan = manifest.annotation
     return Design(
         prompts=len(manifest.prompts),
@@ -135,7 +135,7 @@ def design_of(manifest: Manifest) -> Design:
 
 
 def ask(design: Design, **values: Any) -> Question:
-    """A question about `design`, with values by the names of the fields of Design, Assumptions, Goal and Chance."""
+    """Return a question about `design`, with values by the field names of Design, Assumptions, Goal and Chance."""
     parts: tuple[Any, ...] = (design, Assumptions(), Goal(), Chance())
     known = [{field.name for field in fields(part)} & values.keys() for part in parts]
     if unknown := values.keys() - set().union(*known):
@@ -147,7 +147,7 @@ def ask(design: Design, **values: Any) -> Question:
 
 
 def refuse_impossible(question: Question) -> None:
-    """Raise Refused, in one sentence, for a question that no study can answer."""
+    """Raise Refused, with one sentence, for a question that no study can answer."""
     design, chance = question.design, question.chance
     for name, known in CHOICES.items():
         if (chosen := getattr(design, name)) not in known:
@@ -168,11 +168,11 @@ def refuse_impossible(question: Question) -> None:
 
 
 def _refuse_shares(question: Question) -> None:
-    supposed, goal = question.assumptions, question.goal
+    assumed, goal = question.assumptions, question.goal
     limits = (
-        ("The agreement", supposed.agreement, 0.5, 1.0),
-        ("The baseline", supposed.baseline, 0.5, 1.0),
-        ("The share of votes for the winner", supposed.person, 0.5, 1.0),
+        ("The agreement", assumed.agreement, 0.5, 1.0),
+        ("The baseline", assumed.baseline, 0.5, 1.0),
+        ("The share of votes for the winner", assumed.person, 0.5, 1.0),
         ("The power", goal.power, 0.0, 1.0),
         ("The width", goal.width, 0.0, 1.0),
         ("The significance level", goal.significance_level, 0.0, 0.5),
@@ -181,10 +181,10 @@ def _refuse_shares(question: Question) -> None:
     for name, value, least, most in limits:
         if not least < value < most:
             raise Refused(f"{name} lies above {least:g} and below {most:g}, not at {value:g}.")
-    if not 0 <= supposed.unevenness < 1:
-        raise Refused(f"The unevenness lies from 0 up to below 1, not at {supposed.unevenness:g}.")
-    if not 0 <= supposed.flips < min(0.5, 1 - supposed.agreement + 1e-12):
+    if not 0 <= assumed.unevenness < 1:
+        raise Refused(f"The unevenness lies from 0 up to below 1, not at {assumed.unevenness:g}.")
+    if not 0 <= assumed.flips < min(0.5, 1 - assumed.agreement + 1e-12):
         raise Refused(
-            f"A metric that flips in {supposed.flips:g} of the comparisons cannot agree on {supposed.agreement:g}: "
+            f"A metric that flips in {assumed.flips:g} of the comparisons cannot agree on {assumed.agreement:g}: "
             "the flips lie from 0 up to 1 minus the agreement."
         )

@@ -1,7 +1,7 @@
-"""How large a study must be: exactly for the test, by simulation for all that comes between a vote and the report.
+"""Compute the size that a study needs: exactly for the test, by simulation for everything between vote and report.
 
-A simulated study hands out its comparisons and stops early by its own rules, aggregates votes as the report does, and
-asks what the report would say. Pure; every draw comes from the plan's seed.
+A simulated study gives out its comparisons and stops early by the study's rules, aggregates votes as the report does,
+and takes the report's verdict. Pure; every draw comes from the plan's seed.
 """
 
 import math
@@ -30,17 +30,17 @@ from scoring.statistics.power import (
 
 _NUMBERS_AT_ONCE = 1_000_000
 _HALF_CREDIT_RESAMPLES = 200
-# Where the curves are drawn, as multiples of what is planned.
+# The points of the curves, as multiples of the planned number.
 _FRACTIONS = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 _IMAGE_COUNTS = (2, 3, 5, 8, 12, 20, 30, 50)
 
 
 @dataclass(frozen=True, slots=True)
 class Exact:
-    """Without any noise of votes: the comparisons that the exact one-sided test needs, and those that the width needs.
+    """The comparisons that the exact one-sided test needs and that the width needs, without any noise of votes.
 
-    needed: None, with `reason`, where no number is enough. sizes, powers: the sawtooth around them.
-    planned_power, planned_width: of the prompts planned.
+    needed: None, with `reason`, if no number is enough. sizes, powers: the sawtooth around it.
+    planned_power, planned_width: for the planned prompts.
     """
 
     needed: NeededComparisons | None
@@ -54,12 +54,11 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Simulated studies of one size.
+    """Averages over the simulated studies of one size.
 
-    x: the size. votes: for each comparison, on average. voted: comparisons with a vote, on average. agreement: seen, on
-    average.
-    power: how often the report says that the metric beats always naming one model, with the interval of the simulation.
-    width: of the interval of the agreement, on average.
+    x: the size. votes: votes for each comparison. voted: comparisons with a vote. agreement: the observed agreement.
+    width: the width of its interval. power: how often the report says that the metric beats always naming one model,
+    with the interval of the simulation.
     """
 
     x: int
@@ -72,7 +71,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What changes with one of prompts, annotators, images, the rest as planned; enough: see `_enough`."""
+    """Points for several numbers `of` prompts, annotators or images, the others as planned. enough: see `_enough`."""
 
     of: str
     planned: int
@@ -83,7 +82,7 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class StudyPlan:
-    """The answer."""
+    """The answer to a question."""
 
     question: Question
     annotators_needed: int
@@ -92,7 +91,7 @@ class StudyPlan:
 
 
 def plan_study(question: Question) -> StudyPlan:
-    """The exact numbers and the simulated curves. Raises Refused, in one sentence, for a question without an answer."""
+    """Compute the exact numbers and simulate the curves. Raises Refused for a question that no study can answer."""
     refuse_impossible(question)
     curves = (_prompts_curve(question), _annotators_curve(question), _images_curve(question))
     return StudyPlan(question, question.design.annotators_needed, _exact(question), curves)
@@ -100,32 +99,32 @@ def plan_study(question: Question) -> StudyPlan:
 
 # --- exact --------------------------------------------------------------------------------------
 def _exact(question: Question) -> Exact:
-    design, supposed, goal = question.design, question.assumptions, question.goal
-    test = AgainstBaseline(supposed.baseline, goal.significance_level)
+    design, assumed, goal = question.design, question.assumptions, question.goal
+    test = AgainstBaseline(assumed.baseline, goal.significance_level)
     needed, reason = None, ""
     try:
-        needed = needed_comparisons(test, agreement=supposed.agreement, target=goal.power)
+        needed = needed_comparisons(test, agreement=assumed.agreement, target=goal.power)
     except ValueError as error:
         reason = str(error)
     try:
-        for_width = comparisons_for_width(goal.width, agreement=supposed.agreement, level=design.level)
+        for_width = comparisons_for_width(goal.width, agreement=assumed.agreement, level=design.level)
     except ValueError as error:
         for_width, reason = None, "; ".join(filter(None, (reason, str(error))))
-    sizes = _teeth(needed, design.prompts)
+    sizes = _sawtooth_sizes(needed, design.prompts)
     planned = np.array([design.prompts])
     return Exact(
         needed=needed,
         for_width=for_width,
-        planned_power=float(power(planned, test, agreement=supposed.agreement)[0]),
-        planned_width=float(expected_width(planned, agreement=supposed.agreement, level=design.level)[0]),
+        planned_power=float(power(planned, test, agreement=assumed.agreement)[0]),
+        planned_width=float(expected_width(planned, agreement=assumed.agreement, level=design.level)[0]),
         sizes=tuple(sizes.tolist()),
-        powers=tuple(power(sizes, test, agreement=supposed.agreement).tolist()),
+        powers=tuple(power(sizes, test, agreement=assumed.agreement).tolist()),
         reason=reason,
     )
 
 
-def _teeth(needed: NeededComparisons | None, planned: int) -> NDArray[np.int64]:
-    """Every size where the sawtooth matters, thinned where there are thousands."""
+def _sawtooth_sizes(needed: NeededComparisons | None, planned: int) -> NDArray[np.int64]:
+    """Return every size for which the sawtooth matters, thinned if there are thousands."""
     last = max(planned, needed.safe if needed else planned)
     sizes = np.arange(2, last + last // 4 + 2)
     return sizes[:: max(1, len(sizes) // 1000)]
@@ -133,7 +132,7 @@ def _teeth(needed: NeededComparisons | None, planned: int) -> NDArray[np.int64]:
 
 # --- curves -------------------------------------------------------------------------------------
 def _prompts_curve(question: Question) -> Curve:
-    """More prompts, with as many annotators as they need, unless their number is fixed."""
+    """Vary the prompts, with as many annotators as they need unless that number is fixed."""
     planned = question.design.prompts
     sizes = sorted({min(MOST_PROMPTS, max(2, round(planned * fraction))) for fraction in _FRACTIONS})
     return _curve("prompts", planned, question, [(n, replace(question.design, prompts=n)) for n in sizes])
@@ -165,9 +164,9 @@ def _curve(of: str, planned: int, question: Question, designs: Sequence[tuple[in
 
 
 def _enough(points: Sequence[Point], is_reached: Sequence[bool]) -> int | None:
-    """The first size from which on every simulated size reaches the goal; None where the last does not."""
-    short = [place for place, reached in enumerate(is_reached) if not reached]
-    first = short[-1] + 1 if short else 0
+    """Return the first size from which on every simulated size reaches the goal; None if the last one does not."""
+    misses = [place for place, reached in enumerate(is_reached) if not reached]
+    first = misses[-1] + 1 if misses else 0
     return points[first].x if first < len(points) else None
 
 
@@ -175,16 +174,16 @@ def _enough(points: Sequence[Point], is_reached: Sequence[bool]) -> int | None:
 def _point(question: Question, x: int, design: Design) -> Point:
     chance = question.chance
     rng = np.random.default_rng(chance.seed)  # the same at every point, so that neighbours differ by size only
-    found: Counter[Table] = Counter()
+    tables: Counter[Table] = Counter()
     vote_count = voted_count = 0
     most = max(1, _NUMBERS_AT_ONCE // design.prompts)
     for start in range(0, chance.simulations, most):
         shape = (min(most, chance.simulations - start), design.prompts)
         votes, right = _votes(rng, shape, design, question.assumptions)
-        found.update(_tables(rng, votes, right, question, images=design.images))
+        tables.update(_tables(rng, votes, right, question, images=design.images))
         vote_count += int(votes.sum())
         voted_count += int((votes > 0).sum())
-    verdicts = [_verdict(table, design.endpoint, design.level) for table in found.elements()]
+    verdicts = [_verdict(table, design.endpoint, design.level) for table in tables.elements()]
     agreements, widths, is_beaten = (np.array(column) for column in zip(*verdicts, strict=True))
     return Point(
         x=x,
@@ -197,10 +196,10 @@ def _point(question: Question, x: int, design: Design) -> Point:
 
 
 def _votes(
-    rng: np.random.Generator, shape: tuple[int, int], design: Design, supposed: Assumptions
+    rng: np.random.Generator, shape: tuple[int, int], design: Design, assumed: Assumptions
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(studies, comparisons) votes, and those for the winner, as the study's own rules collect them."""
-    clarity, rules = _clarity(rng, shape, supposed), design.collecting
+    """Simulate votes by the study's rules: return (studies, comparisons) arrays of all votes and of the right ones."""
+    clarity, rules = _clarity(rng, shape, assumed), design.collecting
     if rules.looks_at_votes:
         return dry_run(rng, clarity, rules)
     votes = np.broadcast_to(dry_run(rng, clarity[:1], rules)[0], shape)
@@ -208,15 +207,15 @@ def _votes(
 
 
 def _agreement_with(images: int, question: Question) -> float:
-    """How often the metric names the winner with another number of images.
+    """Return how often the metric names the winner with another number of images.
 
-    The noise of a score shrinks with the root of the number of images. Where margins between prompts and noise are
-    both normal, noise of t times their spread flips arctan(t) / pi of the winners; flips hit right and wrong alike.
+    The noise of a score shrinks with the root of the number of images. If the margins between prompts and the noise
+    are both normal, noise of t times their spread flips arctan(t) / pi of the winners, right and wrong ones alike.
     """
-    supposed = question.assumptions
-    noise = math.tan(math.pi * supposed.flips) * math.sqrt(question.design.images / images)
+    assumed = question.assumptions
+    noise = math.tan(math.pi * assumed.flips) * math.sqrt(question.design.images / images)
     flips = math.atan(noise) / math.pi
-    without = (supposed.agreement - supposed.flips) / (1 - 2 * supposed.flips)
+    without = (assumed.agreement - assumed.flips) / (1 - 2 * assumed.flips)
     return without * (1 - flips) + (1 - without) * flips
 
 
@@ -231,26 +230,26 @@ def _tables(
     *,
     images: int,
 ) -> list[Table]:
-    """The winners of each simulated study, counted; comparisons without a vote are none of the report's."""
+    """Count the winners of each simulated study. Comparisons without a vote do not count, as in the report."""
     is_a = rng.random(votes.shape) < question.assumptions.baseline
-    its = np.where(rng.random(votes.shape) < _agreement_with(images, question), is_a, ~is_a)
-    theirs = np.sign(2 * right - votes) * np.where(is_a, 1, -1)
-    of_sign = [(votes > 0) & (theirs == sign) for sign in ORDER]
-    cells = [[(people & (its == side)).sum(axis=1) for side in (True, False)] for people in of_sign]
+    by_metric = np.where(rng.random(votes.shape) < _agreement_with(images, question), is_a, ~is_a)
+    by_people = np.sign(2 * right - votes) * np.where(is_a, 1, -1)
+    of_sign = [(votes > 0) & (by_people == sign) for sign in ORDER]
+    cells = [[(people & (by_metric == side)).sum(axis=1) for side in (True, False)] for people in of_sign]
     return [tuple(map(tuple, table)) for table in np.moveaxis(np.array(cells), 2, 0).tolist()]
 
 
-def _clarity(rng: np.random.Generator, shape: tuple[int, int], supposed: Assumptions) -> NDArray[np.float64]:
-    """How often one vote goes to the winner of each comparison of each study."""
-    if not supposed.unevenness:
-        return np.full(shape, supposed.person)
-    mean, size = 2 * supposed.person - 1, 1 / supposed.unevenness - 1
+def _clarity(rng: np.random.Generator, shape: tuple[int, int], assumed: Assumptions) -> NDArray[np.float64]:
+    """Draw, for each comparison of each study, how often one vote goes to the winner."""
+    if not assumed.unevenness:
+        return np.full(shape, assumed.person)
+    mean, size = 2 * assumed.person - 1, 1 / assumed.unevenness - 1
     return np.asarray(0.5 + rng.beta(mean * size, (1 - mean) * size, size=shape) / 2, dtype=np.float64)
 
 
 @lru_cache(maxsize=100_000)
 def _verdict(table: Table, endpoint: TieTreatment, level: float) -> tuple[float, float, bool]:
-    """What the report would say of a study: agreement, the width of its interval (NaN where undefined), beaten."""
+    """Return the report's verdict: agreement and width of its interval (NaN if undefined), is the baseline beaten."""
     people = np.repeat(ORDER, [sum(row) for row in table])
     metric = np.concatenate([np.repeat((1, -1), row) for row in table])
     seen = agreement(people, metric, ties=endpoint, level=level)

@@ -1,1 +1,1 @@
-"""The study file: read it, write it, and name the line of every fault."""
+"""Read a study file, name the line of every fault, write it, and describe it as a JSON Schema."""

@@ -1,24 +1,27 @@
-"""What the validation library found wrong, in sentences for the author of the study file."""
+"""The keys of a study file, and a sentence for each error that pydantic finds in them."""
 
 from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
+from typing import Any
 
 from pydantic_core import ErrorDetails
 
-from annotation.studies.study_file.tables import unknown_key
-from annotation.studies.validation.faults import Fault
+from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
+from annotation.studies.section import Fault, Key
 from generation.image_sets import seed_too_large
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
-# What is meant by a pattern, by the name of the key.
+# The meaning of a pattern, by the name of the key.
 PATTERNS = {
     "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
     "language": "must be the code of a language, like en or de",
     "text": "must be one line",
     "name": "must be small letters, digits and underscores, like age_group",
     "answer": "must be one line",
+    "choices": "must be one line",
     "id_parameter": "must be the name of a parameter of an address, like PROLIFIC_PID",
     "other_parameters": "must be the name of a parameter of an address, like STUDY_ID",
-    "choices": "must be one line",
     **dict.fromkeys(
         ("complete_code", "screened_out_code", "failed_checks_code", "withdrawn_code", "study_full_code"),
         "must be letters, digits, hyphens and underscores",
@@ -40,13 +43,49 @@ KINDS = {
 }
 
 
+@cache
+def file_keys() -> tuple[str, ...]:
+    """Return every key that a study file may have, dotted, in the order of the manifest."""
+    keys: list[str] = []
+    for name in Manifest.model_fields:
+        keys += _keys_of(name)
+    return tuple(keys)
+
+
+def _keys_of(name: str) -> list[str]:
+    match name:
+        case "model_a" | "model_b":
+            return [f"models.{name.removeprefix('model_')}.{key}" for key in ModelPlan.model_fields]
+        case "prompts":
+            return ["prompts.file", "prompts.list", *(f"prompts.list.{key}" for key in PromptPlan.model_fields)]
+        case "seeds":
+            return ["images.per_set", "images.seeds"]
+        case _:
+            section: Any = Manifest.model_fields[name].annotation
+            fields = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", None)
+            return [f"{name}.{key}" for key in fields] if fields else [name]
+
+
+def unknown_key(key: Key) -> str:
+    """Return the sentence for an unknown key."""
+    dotted = ".".join(str(part) for part in key if not isinstance(part, int))
+    leaf = dotted.rpartition(".")[2]
+    # The items of a list have their own keys: nobody means another table's key there.
+    table = dotted.rpartition(".")[0] + "." if any(isinstance(part, int) for part in key) else ""
+    candidates = [known for known in file_keys() if known.startswith(table)]
+    same_leaf = [known for known in candidates if known.rpartition(".")[2] == leaf]
+    # The same name in another table comes first: that mistake is commoner than a misspelt key.
+    close = same_leaf[:1] or get_close_matches(dotted, candidates, n=1, cutoff=0.75)
+    return "is not a key of a study file" + (f"; did you mean {close[0]}?" if close else ".")
+
+
 def faults_of(errors: Sequence[ErrorDetails]) -> list[Fault]:
-    """The faults behind the errors of one validation, with keys of the manifest."""
-    return [Fault(error["loc"], _sentence(error)) for error in errors if not _is_an_echo(error, errors)]
+    """Return a fault for each error of one validation, with keys of the manifest."""
+    return [Fault(error["loc"], _sentence(error)) for error in errors if not _is_repetition(error, errors)]
 
 
-def _is_an_echo(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
-    """Whether a list is called too short only because its items are wrong, which is said already."""
+def _is_repetition(error: ErrorDetails, errors: Sequence[ErrorDetails]) -> bool:
+    """Return whether a list is called too short only because its items have faults of their own."""
     place = error["loc"]
     return error["type"] == "too_short" and any(
         other["loc"][: len(place)] == place for other in errors if other is not error
@@ -73,12 +112,12 @@ def _sentence(error: ErrorDetails) -> str:
 
 
 def _name(error: ErrorDetails) -> str:
-    """The key that the error is about, without its place in a list."""
+    """Return the key of the error, without its position in a list."""
     return [part for part in error["loc"] if isinstance(part, str)][-1]
 
 
 def _length_sentence(error: ErrorDetails) -> str:
-    """What to say of a list with too few or too many items."""
+    """Return the sentence for a list with too few or too many items."""
     context = error.get("ctx", {})
     count = context["actual_length"]
     if error["type"] == "too_long":

@@ -1,7 +1,7 @@
-"""On which line each key of a TOML document stands; pure.
+"""Find the line of each key of a TOML document; pure.
 
-Python's own parser says what a document means but not where. This one walks over a document that Python's parser
-has accepted, so it need not tell right from wrong, only where one thing ends and the next begins.
+Python's own parser gives values but no lines. This one walks over a document that Python's parser has accepted, so it
+validates nothing: it only finds where one item ends and the next begins.
 """
 
 import re
@@ -22,7 +22,7 @@ _ESCAPED = {"b": "\b", "t": "\t", "n": "\n", "f": "\f", "r": "\r", '"': '"', "\\
 
 
 def key_lines(text: str) -> dict[Path, int]:
-    """The line, from 1, of every key and array element of a valid TOML document, under its whole path.
+    """Return the line, from 1, of every key and array item of a valid TOML document, by its whole path.
 
     >>> key_lines("a = 1\\n[b]\\nc = [\\n  2,\\n]")
     {('a',): 1, ('b',): 2, ('b', 'c'): 3, ('b', 'c', 0): 4}
@@ -75,7 +75,7 @@ class _Walk:
         self._value(path)
 
     def _key(self) -> list[str]:
-        """A dotted key: its parts. Stops at what follows."""
+        """Read a dotted key, and return its parts."""
         parts = []
         while True:
             self._skip_blanks()
@@ -105,7 +105,7 @@ class _Walk:
             self._at = match.end() if match else len(self._text)
 
     def _items(self, end: str) -> Iterator[int]:
-        """Stand before each item of an array or inline table in turn; at last behind its end."""
+        """Stop before each item of an array or inline table, and yield its index; go on behind the closing bracket."""
         self._at += 1
         index = 0
         while self._skip_blanks() and self._peek() != end:
@@ -123,7 +123,7 @@ class _Walk:
         return self._text[self._at : self._at + 1]
 
     def _skip_blanks(self) -> bool:
-        """Pass over blanks and comments; whether anything follows."""
+        """Skip blanks and comments, and return whether anything follows."""
         match = _BLANK.match(self._text, self._at)
         self._at = match.end() if match else self._at
         return self._at < len(self._text)
@@ -133,7 +133,7 @@ def _unquoted(quoted: str) -> str:
     if quoted.startswith("'"):
         return quoted[1:-1]
 
-    def plain(match: re.Match[str]) -> str:
+    def unescaped(match: re.Match[str]) -> str:
         return chr(int(match[1] or match[2], 16)) if match[1] or match[2] else _ESCAPED.get(match[3], match[3])
 
-    return _ESCAPE.sub(plain, quoted[1:-1])
+    return _ESCAPE.sub(unescaped, quoted[1:-1])

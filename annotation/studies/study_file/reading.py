@@ -1,13 +1,13 @@
-"""The study file: a manifest as TOML. Every fault is found at once, with its key and its line.
+"""Read a study file: a manifest as TOML. Every fault is found at once, with its key and its line.
 
-The keys of the file are those of the manifest, but for three: [models.a] and [models.b] are `model_a` and `model_b`,
-[prompts] is a list or names a text file, and [images] gives the seeds or one number that they are drawn from.
+The keys of the file are those of the manifest, except three: [models.a] and [models.b] are `model_a` and `model_b`,
+[prompts] has a list or names a text file, and [images] gives the seeds or one number to draw them from.
 docs/study-guide.md lists every key.
 """
 
 import json
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from functools import cache
@@ -16,24 +16,22 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ValidationError, create_model
 
-from annotation.studies.manifest import Manifest, applicable
-from annotation.studies.section import Section
+from annotation.studies.manifest import Manifest
+from annotation.studies.section import Fault, Key, Parts, Section
 from annotation.studies.study_file.fault_sentences import faults_of
 from annotation.studies.study_file.lines import key_lines
-from annotation.studies.study_file.new_studies import new_study_faults
-from annotation.studies.study_file.tables import Draft, translate
-from annotation.studies.study_file.texts import read_text
-from annotation.studies.study_file.writing import toml_text
+from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
-from annotation.studies.validation.contradictions import MODELS, contradictions
-from annotation.studies.validation.faults import Fault, Key
+from annotation.studies.validation.manifest_faults import manifest_faults
+from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large
+from generation.models import MOST_PROMPT_BYTES
 from jobs.refusals import Refused
 from jobs.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
 class StudyFault:
-    """One fault of a study file. `file` is empty for the study file itself; `line` counts from 1, 0 is unknown."""
+    """One fault of a study file. `file` is empty for the study file itself. `line` counts from 1; 0 means unknown."""
 
     key: str
     line: int
@@ -56,9 +54,9 @@ class StudyFileFault(Refused):
 
 
 def read_study_file(path: Path) -> Manifest:
-    """The manifest that a study file describes; files that it names are looked for beside it.
+    """Read a study file, and return its manifest. Relative paths in it start from its folder.
 
-    Raises StudyFileFault, which lists every fault, and Refused where the file cannot be read.
+    Raises StudyFileFault, which lists every fault, and Refused if the file cannot be read.
     """
     text = read_text(path)
     try:
@@ -68,16 +66,16 @@ def read_study_file(path: Path) -> Manifest:
 
 
 def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> Manifest:
-    """The manifest that the text of a study file describes.
+    """Return the manifest that the text of a study file describes.
 
-    `base` is the folder that relative paths start from; without one (a form on a page) no file can be named. What
-    `earlier`, the manifest of the same study, holds may stay, although no new study may hold it today.
+    `base` is the folder from which relative paths start; without one (a form on a page) the text can name no file.
+    Seeds and prompts of `earlier`, the manifest of the same study, stay valid although no new study may have them.
     Raises StudyFileFault, which lists every fault with its key and line.
     """
     draft, lines = _translated(text, base)
     parts, remains, faults = _validated(draft)
     known = {fault.key for fault in faults}
-    more = [*contradictions(parts | remains), *new_study_faults(parts | remains, earlier)]
+    more = [*manifest_faults(parts | remains), *_new_study_faults(parts | remains, earlier)]
     faults += [fault for fault in more if fault.key not in known]
     placed = [_placed(fault.key, fault.sentence, lines) for fault in draft.faults]
     placed += [_placed_by_manifest(fault, draft, lines) for fault in faults]
@@ -86,15 +84,34 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
     return Manifest(**parts)
 
 
+def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]:
+    """Yield faults that only new studies may not have: studies of earlier versions may have them and still open.
+
+    As in `manifest_faults`, a section may be missing and an item of a list may be None.
+    """
+    known_seeds = earlier.seeds if earlier else ()
+    known_prompts = {prompt.text for prompt in earlier.prompts} if earlier else set()
+    for index, seed in enumerate(parts.get("seeds", ())):
+        if seed is not None and seed > LARGEST_GENERATED_SEED and seed not in known_seeds:
+            yield Fault(("seeds", index), seed_too_large(seed))
+    for index, prompt in enumerate(parts.get("prompts", ())):
+        if prompt is None or prompt.text in known_prompts:
+            continue
+        length = len(prompt.text.encode())
+        if length > MOST_PROMPT_BYTES:
+            sentence = f"is {length} bytes long in UTF-8, but a prompt has at most {MOST_PROMPT_BYTES}."
+            yield Fault(("prompts", index), sentence)
+
+
 def warnings_in_file(path: Path) -> list[StudyFault]:
-    """`warnings_in` of a file, from its folder."""
+    """Return the warnings about a study file, as `warnings_in`."""
     return warnings_in(read_text(path), path.resolve().parent)
 
 
 def warnings_in(text: str, base: Path | None) -> list[StudyFault]:
-    """What the manifest no longer shows of a study file without faults, each at its line.
+    """Return warnings about a study file without faults, each with its line.
 
-    A section that does not act, and prompts that differ from an earlier one in nothing a model sees.
+    They are about the file and not the manifest: a section without effect, and prompts that are the same to a model.
     """
     draft, lines = _translated(text, base)
     return [*_sampling_of_nothing(draft, lines), *_same_prompts(draft, lines)]
@@ -109,9 +126,9 @@ def _sampling_of_nothing(draft: Draft, lines: dict[Key, int]) -> list[StudyFault
 
 
 def _same_prompts(draft: Draft, lines: dict[Key, int]) -> list[StudyFault]:
-    """With the place of the earlier prompt."""
+    """Return a warning for each prompt that is the same to a model as an earlier one, with the earlier one's place."""
     prompts = _valid("prompts", {"prompts": draft.raw["prompts"]})
-    found = []
+    warnings = []
     for first, second in same_prompts.pairs(prompt.text for prompt in prompts):
         place = _placed_by_manifest(Fault(("prompts", first), ""), draft, lines)
         where = f"line {place.line}" if draft.prompts_file else f"prompt {first + 1}, line {place.line}"
@@ -119,12 +136,12 @@ def _same_prompts(draft: Draft, lines: dict[Key, int]) -> list[StudyFault]:
             f"“{prompts[second].text}” differs from “{prompts[first].text}” ({where}) only in blanks, case or the "
             "spelling of signs: both may give the same images, and they would count twice."
         )
-        found.append(_placed_by_manifest(Fault(("prompts", second), sentence), draft, lines))
-    return found
+        warnings.append(_placed_by_manifest(Fault(("prompts", second), sentence), draft, lines))
+    return warnings
 
 
 def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
-    """The tables of the file, and the lines of its keys. Raises StudyFileFault where the text is not TOML."""
+    """Parse and translate the file; return also the lines of its keys. Raises StudyFileFault if it is not TOML."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     try:
         data = tomllib.loads(text)
@@ -136,24 +153,6 @@ def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
     return translate(data, base), lines
 
 
-def write_study_file(manifest: Manifest) -> str:
-    """The study file of a manifest: reading it gives the same manifest, whatever the defaults are by then.
-
-    What does not apply is left out.
-    """
-    plan = applicable(manifest.model_dump(), manifest.source)
-    models = {field.removeprefix("model_"): plan.pop(field) for field in MODELS}
-    prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())
-    has_clusters = any(prompt["cluster"] for prompt in prompts)
-    tables = {
-        "models": models,
-        "prompts": {"list": prompts if has_clusters else [prompt["text"] for prompt in prompts]},
-        **({"images": {"per_set": len(seeds), "seeds": seeds}} if seeds else {}),
-    }
-    heading = {key: plan.pop(key) for key, value in list(plan.items()) if not isinstance(value, dict)}
-    return toml_text(heading | tables | plan)
-
-
 def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> StudyFault:
     sentence, _, place = str(error).partition(" (at ")
     digits = "".join(character for character in place.partition(",")[0] if character.isdigit())
@@ -163,7 +162,7 @@ def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> StudyFault:
 
 @cache
 def _validators() -> dict[str, type[BaseModel]]:
-    """For each field of the manifest a model with that field alone."""
+    """Return, for each field of the manifest, a model that has only this field."""
     validators: dict[str, type[BaseModel]] = {}
     for name, info in Manifest.model_fields.items():
         kind: Any = Annotated[info.annotation, *info.metadata] if info.metadata else info.annotation
@@ -173,9 +172,9 @@ def _validators() -> dict[str, type[BaseModel]]:
 
 
 def _validated(draft: Draft) -> tuple[dict[str, Any], dict[str, Any], list[Fault]]:
-    """Each field by itself, so that a fault in one hides none in another.
+    """Validate each field by itself, so that a fault in one hides no fault in another.
 
-    What is right; what is left of the rest without its faults, to be searched for contradictions; the faults.
+    Returns the valid fields, the valid rest of the other fields (in which `manifest_faults` looks too), the faults.
     """
     parts: dict[str, Any] = {}
     remains: dict[str, Any] = {}
@@ -187,19 +186,19 @@ def _validated(draft: Draft) -> tuple[dict[str, Any], dict[str, Any], list[Fault
         try:
             parts[name] = _valid(name, data)
         except ValidationError as error:
-            found = faults_of(error.errors())
-            faults += found
-            remains |= _salvaged(name, data.get(name), found)
+            own = faults_of(error.errors())
+            faults += own
+            remains |= _valid_rest(name, data.get(name), own)
     return parts, remains, faults
 
 
 def _valid(name: str, data: Mapping[str, Any]) -> Any:
-    # Strict, through JSON: "5" and true are no numbers, while a list may become a tuple and a date a moment.
-    return getattr(_validators()[name].model_validate_json(json.dumps(data, default=_moment), strict=True), name)
+    # Strict, and through JSON: "5" and true are no numbers, but a list may become a tuple and a text a datetime.
+    return getattr(_validators()[name].model_validate_json(json.dumps(data, default=_isoformat), strict=True), name)
 
 
-def _salvaged(name: str, raw: Any, faults: Sequence[Fault]) -> dict[str, Any]:
-    """A table without its faulty keys; a list with None for its faulty items; nothing where neither is left."""
+def _valid_rest(name: str, raw: Any, faults: Sequence[Fault]) -> dict[str, Any]:
+    """Return a table without its invalid keys, or a list with None for its invalid items, if anything is left."""
     inner = {fault.key[1] for fault in faults if len(fault.key) > 1}
     if isinstance(raw, list):
         items = (None if index in inner else _valid(name, {name: [item]})[0] for index, item in enumerate(raw))
@@ -212,20 +211,21 @@ def _salvaged(name: str, raw: Any, faults: Sequence[Fault]) -> dict[str, Any]:
         return {}
 
 
-def _moment(value: date | time) -> str:
+def _isoformat(value: date | time) -> str:
     return value.isoformat()
 
 
 def _placed(key: Key, sentence: str, lines: dict[Key, int]) -> StudyFault:
-    """A fault at the line of its key, or of the innermost table that there is."""
+    """Return a fault with the line of its key, or of the innermost table that exists."""
     nearest = next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
-    # Shown as people count: the first of a list is 1.
+    # Shown as people count: the first item of a list is 1.
     dotted = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
     return StudyFault(dotted, nearest, sentence)
 
 
 def _placed_by_manifest(fault: Fault, draft: Draft, lines: dict[Key, int]) -> StudyFault:
+    """Return a fault of the manifest with its place in the study file, or in the prompts file."""
     index = fault.key[1] if len(fault.key) > 1 and fault.key[0] == "prompts" else None
     if isinstance(index, int) and draft.prompts_file:
-        return StudyFault("", draft.prompt_lines[index], fault.sentence, file=draft.prompts_file)
+        return StudyFault("", index + 1, fault.sentence, file=draft.prompts_file)
     return _placed(draft.file_key(fault.key), fault.sentence, lines)

@@ -1,26 +1,24 @@
-"""From the tables of a study file to the fields of a manifest; reads the prompts file, draws the seeds."""
+"""Translate the tables of a study file to the fields of a manifest: read the prompts file, draw the seeds."""
 
+import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django.utils.text import slugify
 
-from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
-from annotation.studies.study_file.seeds import draw_seeds
-from annotation.studies.study_file.texts import read_text
-from annotation.studies.validation.contradictions import MODELS
-from annotation.studies.validation.faults import Fault, Key
+from annotation.studies.manifest import Manifest
+from annotation.studies.section import Fault, Key
+from annotation.studies.study_file.fault_sentences import unknown_key
+from annotation.studies.validation.manifest_faults import MODELS
 from jobs.refusals import Refused
 from jobs.wording import counted
 
-# Everything that is not printed, but for the tab and the end of a line.
+# All control characters except the tab and the line feed.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-MOST_SEEDS = 10_000
+FEWEST_SEEDS, MOST_SEEDS = 2, 10_000
 WITHOUT_SEEDS = {
     "images": 'source is "images", and a set has as many images as import_images brings in',
     "external": 'source is "external", which has no images here',
@@ -30,26 +28,25 @@ Raw = dict[str, Any]
 
 @dataclass(slots=True)
 class Draft:
-    """A study file on its way to a manifest: raw values by manifest field, and what was wrong on the way.
+    """A study file translated to raw values by manifest field, and the faults found so far.
 
-    The faults here have keys of the file. A field in `given_up` has its fault already and is not validated.
-    `prompt_lines` are the lines of the prompts in `prompts_file`, where they come from one.
+    The faults here have keys of the file. A field in `given_up` already has its fault and is not validated again.
+    `prompts_file`: the file that the prompts come from, if any; prompt number i stands in its line i, from 1.
     """
 
     raw: Raw = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
     given_up: set[str] = field(default_factory=set)
     prompts_file: str = ""
-    prompt_lines: list[int] = field(default_factory=list)
 
     def fault(self, key: Key, sentence: str, given_up: str = "") -> None:
-        """Note a fault; with `given_up`, of a field that cannot be validated for it."""
+        """Add a fault; `given_up` names a field that cannot be validated because of it."""
         self.faults.append(Fault(key, sentence))
         if given_up:
             self.given_up.add(given_up)
 
     def file_key(self, key: Key) -> Key:
-        """A key of the manifest as a key of the file."""
+        """Return a key of the manifest as a key of the file."""
         if key[0] in MODELS:
             return ("models", str(key[0]).removeprefix("model_"), *key[1:])
         if key[0] == "seeds":
@@ -59,44 +56,8 @@ class Draft:
         return key
 
 
-@cache
-def file_keys() -> tuple[str, ...]:
-    """Every key that a study file may hold, dotted, in the order of the manifest."""
-    keys: list[str] = []
-    for name in Manifest.model_fields:
-        keys += _keys_of(name)
-    return tuple(keys)
-
-
-def _keys_of(name: str) -> list[str]:
-    match name:
-        case "model_a" | "model_b":
-            return [f"models.{name.removeprefix('model_')}.{key}" for key in ModelPlan.model_fields]
-        case "prompts":
-            return ["prompts.file", "prompts.list", *(f"prompts.list.{key}" for key in PromptPlan.model_fields)]
-        case "seeds":
-            return ["images.per_set", "images.seeds"]
-        case _:
-            section: Any = Manifest.model_fields[name].annotation
-            fields = getattr(section, "model_fields", None) or getattr(section, "__dataclass_fields__", None)
-            return [f"{name}.{key}" for key in fields] if fields else [name]
-
-
-def unknown_key(key: Key) -> str:
-    """What to say of a key that a study file does not have."""
-    dotted = ".".join(str(part) for part in key if not isinstance(part, int))
-    leaf = dotted.rpartition(".")[2]
-    # The items of a list have keys of their own: no other table's key is meant there.
-    table = dotted.rpartition(".")[0] + "." if any(isinstance(part, int) for part in key) else ""
-    candidates = [known for known in file_keys() if known.startswith(table)]
-    same_leaf = [known for known in candidates if known.rpartition(".")[2] == leaf]
-    # The whole name first: a key in the wrong table is commoner than a misspelt one.
-    close = same_leaf[:1] or get_close_matches(dotted, candidates, n=1, cutoff=0.75)
-    return "is not a key of a study file" + (f"; did you mean {close[0]}?" if close else ".")
-
-
 def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
-    """The tables of a study file, parsed as TOML, as fields of a manifest."""
+    """Translate the tables of a study file, parsed as TOML, to the fields of a manifest."""
     draft = Draft()
     for place in _with_control_characters(data, ()):
         draft.fault(place, "holds a control character, which no page can show; take it out.")
@@ -117,7 +78,7 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
 def _slug(draft: Draft) -> None:
     name = draft.raw.get("name")
     if "slug" in draft.raw or not isinstance(name, str):
-        draft.given_up |= set() if "slug" in draft.raw else {"slug"}  # the missing name is fault enough
+        draft.given_up |= set() if "slug" in draft.raw else {"slug"}  # the missing name is already a fault
         return
     slug = slugify(name)[:100].strip("-_").replace("_", "-")
     draft.raw["slug"] = slug
@@ -140,7 +101,7 @@ def _models(draft: Draft, models: Any, base: Path | None) -> None:
 
 
 def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base: Path | None) -> None:
-    """Make the local paths of a table absolute. Local is what begins like a path or lies beside the study file."""
+    """Make the local paths of a table absolute. A path is local if it begins like one or lies beside the study file."""
     for key in keys:
         value = table.get(key) if isinstance(table, dict) else None
         if not isinstance(value, str) or not value or "\0" in value:
@@ -149,8 +110,9 @@ def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base
             table[key] = str(Path(value).expanduser())
         elif base is None:
             if value.startswith("."):
-                draft.fault((*section, key), f'"{value}" starts from nowhere here; write the whole path, from /.')
-                table[key] = str(Path("/") / value)  # local all the same: no second fault for it
+                sentence = "is a relative path, and here is no folder to start from; write the whole path, from /."
+                draft.fault((*section, key), f'"{value}" {sentence}')
+                table[key] = str(Path("/") / value)  # still local: no second fault about it
         elif value.startswith(".") or _exists(base / value):
             table[key] = str((base / value).resolve())
 
@@ -180,7 +142,7 @@ def _prompts(draft: Draft, table: Any, base: Path | None) -> None:
 
 
 def _prompts_file(draft: Draft, name: Any, base: Path | None) -> None:
-    """One prompt a line. Blank lines at the end are passed over, others are faults."""
+    """Read one prompt from each line. Blank lines at the end are ignored, others are faults."""
     key = ("prompts", "file")
     if not isinstance(name, str):
         draft.fault(key, "must be the name of a text file with one prompt a line.", "prompts")
@@ -194,7 +156,6 @@ def _prompts_file(draft: Draft, name: Any, base: Path | None) -> None:
         draft.fault(key, str(refusal), "prompts")
         return
     draft.prompts_file = name
-    draft.prompt_lines = list(range(1, len(lines) + 1))
     draft.raw["prompts"] = [{"text": line} for line in lines]
     if any(_CONTROL.search(line) for line in lines):
         draft.fault(key, "holds a control character, which no page can show; take it out.")
@@ -204,7 +165,7 @@ def _images(draft: Draft, table: Any) -> None:
     if table is None:
         return
     if draft.raw.get("source") in WITHOUT_SEEDS:
-        # One sentence for the whole section: mending its keys, one by one, would lead in a circle.
+        # One sentence for the whole section: mending its keys one by one would only lead to the next fault.
         draft.fault(("images",), f"{WITHOUT_SEEDS[draft.raw['source']]}; remove the section [images].", "seeds")
         return
     if not isinstance(table, dict):
@@ -213,9 +174,9 @@ def _images(draft: Draft, table: Any) -> None:
     for key in table.keys() - {"per_set", "seeds"}:
         draft.fault(("images", key), unknown_key(("images", key)))
     per_set, seeds = table.get("per_set"), table.get("seeds")
-    if per_set is not None and not (type(per_set) is int and 2 <= per_set <= MOST_SEEDS):
-        is_list = isinstance(seeds, list)  # then the seeds have their own faults to be found
-        sentence = f"must be a whole number from 2 to {MOST_SEEDS}, not {per_set!r}."
+    if per_set is not None and not (type(per_set) is int and FEWEST_SEEDS <= per_set <= MOST_SEEDS):
+        is_list = isinstance(seeds, list)  # then the seeds may have faults of their own
+        sentence = f"must be a whole number from {FEWEST_SEEDS} to {MOST_SEEDS}, not {per_set!r}."
         draft.fault(("images", "per_set"), sentence, "" if is_list else "seeds")
         draft.raw |= {"seeds": seeds} if is_list else {}
     elif isinstance(seeds, list):
@@ -247,3 +208,33 @@ def _with_control_characters(value: Any, key: Key) -> Iterator[Key]:
             yield from _with_control_characters(item, (*key, index))
     elif isinstance(value, str) and _CONTROL.search(value):
         yield key
+
+
+def read_text(path: Path) -> str:
+    """Read a text file in UTF-8, with or without a byte order mark. Raises Refused if it is not one."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(f"{path} is not a text file in UTF-8 (byte {error.start}); save it as UTF-8.") from None
+    except OSError as error:
+        raise Refused(f"{path} cannot be read: {error.strerror}.") from None
+    except ValueError:  # a name with a zero byte
+        raise Refused(f"{str(path)!r} is not the name of a file.") from None
+
+
+def draw_seeds(number: int, how_many: int) -> tuple[int, ...]:
+    """Draw distinct seeds below 2**32: the first four bytes of SHA-256("<number>:<i>") for i = 0, 1, 2, ...
+
+    A seed that was already drawn is skipped, so asking for more seeds keeps the earlier ones. Python's own generator
+    is not used because its sampling may change between versions.
+
+    >>> draw_seeds(7, 3)
+    (4127154647, 3617640167, 2374935413)
+    """
+    drawn: dict[int, None] = {}
+    index = 0
+    while len(drawn) < how_many:
+        digest = hashlib.sha256(f"{number}:{index}".encode()).digest()
+        drawn.setdefault(int.from_bytes(digest[:4], "big"))
+        index += 1
+    return tuple(drawn)

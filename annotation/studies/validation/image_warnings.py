@@ -1,4 +1,4 @@
-"""What a researcher should look at among a study's images before people vote on them."""
+"""Warnings about a study's images, for the researcher to look at before people vote on them."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ MOST_SHOWN = 5
 
 
 def image_warnings(study: Study) -> list[str]:
-    """Sentences on comparisons that wait for images, and on sets with images of one colour or the same again."""
+    """Return warnings about comparisons that wait for images, and about sets with blank or repeated images."""
     return [*_waiting(study), *remarked_sets(study)]
 
 
 def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
-    """The warnings of several studies, by the study's id: few queries, unless there is something to warn of."""
-    noted = _with_remarks(studies)
-    is_asked = {study.pk: study.pk in noted or study.state == Study.State.GENERATING for study in studies}
-    return {study.pk: image_warnings(study) if is_asked[study.pk] else [] for study in studies}
+    """Return the warnings of several studies, by the study's id. A study that can have none costs no query."""
+    remarked = _with_remarks(studies)
+    may_have = {study.pk: study.pk in remarked or study.state == Study.State.GENERATING for study in studies}
+    return {study.pk: image_warnings(study) if may_have[study.pk] else [] for study in studies}
 
 
 def _with_remarks(studies: Sequence[Study]) -> set[int]:
@@ -30,7 +30,7 @@ def _with_remarks(studies: Sequence[Study]) -> set[int]:
 
 
 def remarked_sets(study: Study) -> list[str]:
-    """One sentence about each set whose score says little, since its images are of one colour or repeat each other."""
+    """Return one sentence for each set whose score says little: its images are of one colour or repeat each other."""
     return _first([f"Look at {sentence}." for sentence in remarks.sentences(image_sets_of(study))], "such sets")
 
 

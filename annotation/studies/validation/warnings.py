@@ -1,14 +1,14 @@
-"""What a study file may say but probably does not mean; pure. Doubts are shown, they stop nothing."""
+"""Warnings about a manifest that is valid but probably not intended; pure. A warning stops nothing."""
 
 import os
 
 from annotation.studies.manifest import Manifest
-from annotation.studies.validation.contradictions import MODELS, is_local
+from annotation.studies.validation.manifest_faults import MODELS, is_local
 from jobs.wording import counted
 
 
-def doubts(manifest: Manifest) -> list[str]:
-    """One sentence about each thing to think over before launching; empty where there is none."""
+def manifest_warnings(manifest: Manifest) -> list[str]:
+    """Return one sentence for each setting to reconsider before launching."""
     checks = (
         _unfilled_slots,
         _quota_beyond_prompts,

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods
 
 from annotation.models import Study
-from annotation.studies.lifecycle.actions import VERBS
+from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.web.access.staff import staff_page
 from jobs.refusals import Refused
 
@@ -19,9 +19,9 @@ from jobs.refusals import Refused
 def act(request: HttpRequest, slug: str, verb: str) -> HttpResponse:
     """Carry a verb out and say what came of it. One that asks first needs the answer that its page sends along."""
     study = get_object_or_404(Study, slug=slug)
-    if verb not in VERBS:
+    if verb not in ACTIONS:
         raise Http404
-    chosen = VERBS[verb]
+    chosen = ACTIONS[verb]
     if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
         return render(request, "web/researcher/confirm.html", {"study": study, "verb": chosen})
     try:

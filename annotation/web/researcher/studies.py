@@ -18,12 +18,12 @@ from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.exports.cells import cell
 from annotation.studies.current import current_manifest
-from annotation.studies.imports.image_counts import imported_images
-from annotation.studies.lifecycle.actions import verbs_for
+from annotation.studies.imports.imported_images import imported_images
+from annotation.studies.lifecycle.actions import actions_for
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
 from annotation.studies.lifecycle.workers import missing_worker
-from annotation.studies.study_file.reading import write_study_file
+from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.validation.image_warnings import image_warnings
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
 from annotation.voting.image_reports import reports_of
@@ -83,7 +83,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "missing_worker": markdown.render_line(without),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
-        "verbs": verbs_for(study),
+        "verbs": actions_for(study),
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [

@@ -1,4 +1,4 @@
-"""The admin: the same door as the study file, actions that say why not, and nothing that is sealed."""
+"""The admin: forms that parse a study file, actions that say why they are refused, and nothing sealed."""
 
 import re
 from typing import Any
@@ -11,13 +11,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotation.admin.example import EXAMPLE
+from annotation.admin.forms import EXAMPLE
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.actions import VERBS
-from annotation.studies.lifecycle.transitions import create_study, launch
+from annotation.studies.lifecycle.actions import ACTIONS
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.manifest import sha256
-from annotation.studies.study_file.reading import parse, write_study_file
+from annotation.studies.study_file.reading import parse
+from annotation.studies.study_file.writing import write_study_file
 from generation.models import DiffusionModel, GenerationJob, ImageSet
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
@@ -29,14 +31,14 @@ __all__ = ["worker"]
 
 @pytest.fixture
 def researcher(client: Client) -> Client:
-    """Someone who may do everything."""
+    """A user with all permissions."""
     client.force_login(User.objects.create_superuser("researcher"))
     return client
 
 
 @pytest.fixture
 def viewer() -> Client:
-    """Someone of the staff who may look at studies and do nothing."""
+    """A user who may only look at studies."""
     user = User.objects.create_user("viewer", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="view_study"))
     client = Client()
@@ -46,7 +48,7 @@ def viewer() -> Client:
 
 @pytest.fixture
 def outsider() -> Client:
-    """Someone with an account and no rights."""
+    """A user without permissions."""
     client = Client()
     client.force_login(User.objects.create_user("outsider"))
     return client
@@ -57,7 +59,7 @@ def address(name: str, *arguments: Any) -> str:
 
 
 def said(response: Any) -> list[str]:
-    """The messages on the page that came in the end."""
+    """The messages on the last page."""
     return [str(message) for message in response.context["messages"]]
 
 
@@ -115,7 +117,7 @@ def test_the_study_file_is_for_those_who_may_change_the_study(client: Client) ->
     client.force_login(viewer)
     page = client.get(address("change", study.pk))
     assert page.status_code == 200
-    assert address("file", study.pk) not in page.content.decode()  # it holds the completion codes
+    assert address("file", study.pk) not in page.content.decode()  # the file holds the completion codes
     assert client.get(address("file", study.pk)).status_code == 403
 
 
@@ -130,11 +132,11 @@ def test_launch_open_pause_close(researcher: Client, worker: FakeWorker) -> None
     worker.work_off()
     for verb, state in (("open", "open"), ("pause", "paused"), ("open", "open"), ("close", "open")):
         assert said(act(researcher, study, verb)) == [
-            f"{VERBS[verb].question} Tick the box beside it first." if verb == "close" else str(VERBS[verb].done)
+            f"{ACTIONS[verb].question} Tick the box beside it first." if verb == "close" else str(ACTIONS[verb].done)
         ]
         study.refresh_from_db()
         assert study.state == state
-    assert said(act(researcher, study, "close", confirmed="on")) == [str(VERBS["close"].done)]
+    assert said(act(researcher, study, "close", confirmed="on")) == [str(ACTIONS["close"].done)]
     study.refresh_from_db()
     assert study.state == Study.State.CLOSED
     actors = set(
@@ -394,7 +396,7 @@ def test_the_pages_hold_no_inline_script_or_style(researcher: Client) -> None:
     for page in (address("change", study.pk), address("amend", study.pk), address("add")):
         response = researcher.get(page)
         html = response.content.decode()
-        assert "script-src" not in response["Content-Security-Policy"]  # so that default-src 'self' holds for scripts
+        assert "script-src" not in response["Content-Security-Policy"]  # so default-src 'self' applies to scripts
         assert "unsafe" not in response["Content-Security-Policy"]
         assert not re.search(r"<script(?![^>]*\bsrc=)(?![^>]*application/json)", html)
         assert not re.search(r"<style|\sstyle=|\son[a-z]+=", html)

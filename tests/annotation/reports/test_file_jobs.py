@@ -19,7 +19,7 @@ from annotation.reports.report_jobs import downloads, file_jobs
 from annotation.reports.report_jobs.downloads import DOWNLOADS
 from annotation.reports.report_jobs.file_jobs import KEPT, ask_file, forget_old_files, made_file
 from annotation.reports.report_jobs.report_jobs import ask, finished_report
-from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
 from annotation.voting.withdrawal import withdraw
@@ -129,7 +129,7 @@ def test_a_message_lost_is_sent_by_the_tick_and_a_dead_worker_s_job_is_taken_bac
     monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
     job = ask_file(ask(study), "figures")
     assert claims.claim(ReportFileJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
-    keep_up(timezone.now())
+    maintain(timezone.now())
     task(job.pk)
     job.refresh_from_db()
     assert (job.state, job.attempt_count) == (State.DONE, 2)

@@ -24,7 +24,7 @@ from annotation.reports.report_jobs import report_cache, report_jobs
 from annotation.reports.report_jobs.report_cache import fingerprint, make_report
 from annotation.reports.report_jobs.report_jobs import ask, finished_report
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
 from annotation.voting.slots import recount
 from jobs import claims
@@ -81,7 +81,7 @@ def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study
     assert claims.claim(ReportJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
     task(job.pk)
     assert not reports_root.exists()  # somebody else's, as far as anybody knows
-    keep_up(timezone.now())
+    maintain(timezone.now())
     task(job.pk)
     job.refresh_from_db()
     assert (job.state, job.attempt_count) == (State.DONE, 2)
@@ -193,7 +193,7 @@ def test_a_message_lost_is_sent_by_the_tick(study: Study, monkeypatch: pytest.Mo
     job = ask(study)
     sent: list[int] = []
     monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
-    keep_up(timezone.now())
+    maintain(timezone.now())
     assert job.enqueued_at is None
     assert ReportJob.objects.filter(enqueued_at__isnull=True).exists()
 

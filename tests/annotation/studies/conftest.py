@@ -1,4 +1,4 @@
-"""The fake worker, for every test here."""
+"""The fake worker, for all tests of this folder."""
 
 from tests.annotation.studies.worker import worker
 

@@ -1,4 +1,4 @@
-"""A draft changes freely; afterwards only what an amendment may, as a version with its reason."""
+"""Amendments: a draft changes freely, a launched study only in a few keys, as a new version with its reason."""
 
 from typing import Any
 
@@ -9,8 +9,8 @@ from annotation.models import Comparison, Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import amendments
 from annotation.studies.lifecycle.amendments import amend
-from annotation.studies.lifecycle.periodic import keep_up
-from annotation.studies.lifecycle.transitions import create_study
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.manifest import Manifest, document, sha256
 from generation.models import DiffusionModel
 from jobs.refusals import Refused
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 
 
 def with_changes(study: Study, **changes: Any) -> Manifest:
-    """The study's manifest with other values; tables are merged."""
+    """The study's manifest with changed values; tables are merged."""
     plan = document(current_manifest(study))
     for key, value in changes.items():
         plan[key] = {**plan[key], **value} if isinstance(value, dict) else value
@@ -77,7 +77,7 @@ def test_refused_amendments(state: str, overlap: int, reason: str, sentence: str
 
 def test_a_closed_study_stays_what_it_was() -> None:
     study = make_study(source="external")
-    with pytest.raises(Refused, match="is closed: what it was is what it stays"):
+    with pytest.raises(Refused, match="is closed, and a closed study does not change"):
         amend(study=study, manifest=with_changes(study, notice="Hello"), reason="Because.")
 
 
@@ -110,12 +110,12 @@ def test_an_amendment_that_died_among_the_comparisons_is_finished_by_the_tick(mo
     Comparison.objects.filter(position=0).update(lead=3, vote_count=3, slot_count=3)
     manifest = with_changes(study, annotation={"overlap": 5})
     with monkeypatch.context() as patch:
-        patch.setattr(amendments, "raise_overlaps", lambda *_args: 0)  # so far it came
+        patch.setattr(amendments, "raise_overlaps", lambda *_args: 0)  # the process died here
         amend(study=study, manifest=manifest, reason="Too few votes.")
     Comparison.objects.filter(position=1).update(overlap=5)
     assert list(Comparison.objects.order_by("position").values_list("overlap", flat=True)) == [3, 5, 3]
     for _ in range(2):
-        keep_up(timezone.now())
+        maintain(timezone.now())
     assert set(Comparison.objects.values_list("overlap", flat=True)) == {5}
 
 

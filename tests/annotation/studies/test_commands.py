@@ -1,4 +1,4 @@
-"""The commands as they are typed."""
+"""The commands about studies, as a person types them."""
 
 import json
 import time
@@ -13,8 +13,9 @@ from django.core.management.base import CommandError
 
 from annotation.management.commands import run_study
 from annotation.models import Study
-from annotation.studies.lifecycle.transitions import create_study, launch
-from annotation.studies.study_file.reading import write_study_file
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.transitions import launch
+from annotation.studies.study_file.writing import write_study_file
 from generation.models import GenerationJob
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.django_db
 
 
 def typed(*words: Any) -> str:
-    """What the command says on standard output."""
+    """The output of a command."""
     out = StringIO()
     call_command(*map(str, words), stdout=out, stderr=out)
     return out.getvalue()

@@ -1,4 +1,4 @@
-"""What the database itself keeps true of studies and comparisons."""
+"""The database constraints of studies and comparisons."""
 
 import pytest
 from django.db import IntegrityError
@@ -13,10 +13,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 
 def refused(constraint: str, row: Model) -> None:
-    """The database refuses the row, by the constraint that is meant."""
+    """Check that the database refuses the row because of this constraint."""
     with pytest.raises(IntegrityError) as refusal:
         row.save()
-    # PostgreSQL names the constraint; SQLite names a CHECK, and of a unique one the columns.
+    # PostgreSQL names the constraint; SQLite names a CHECK, but only the columns of a unique constraint.
     assert constraint in str(refusal.value) or "UNIQUE constraint failed" in str(refusal.value)
 
 

@@ -1,4 +1,4 @@
-"""A study is made from a manifest, once."""
+"""A study is created once from a manifest."""
 
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ from annotation.studies import comparisons
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.score_import import import_scores
-from annotation.studies.lifecycle.periodic import keep_up
-from annotation.studies.lifecycle.transitions import create_study
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.manifest import sha256
 from annotation.voting.imports.vote_import import import_votes
 from annotation.voting.storage import slices
@@ -87,19 +87,19 @@ def test_the_factory_gives_every_state(source: str, state: str) -> None:
 
 @pytest.fixture
 def two_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two rows a transaction, however fast the machine is."""
+    """Slices of two rows, on any machine."""
     monkeypatch.setattr(slices, "FIRST_SIZE", 2)
     monkeypatch.setattr(slices, "next_size", lambda *_args, **_options: 2)
 
 
 class Killed(BaseException):
-    """kill -9, as far as a test can have it."""
+    """The nearest that a test has to kill -9."""
 
 
 @pytest.fixture
 def half_made(two_a_slice: None, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """An external study of seven prompts whose process died after two slices."""
-    whole, done = comparisons._plan_some, list[Any]()
+    """An external study of seven prompts; its process died after two slices."""
+    whole, done = comparisons._create, list[Any]()
 
     def dying(*args: Any) -> None:
         if len(done) == 2:
@@ -107,7 +107,7 @@ def half_made(two_a_slice: None, monkeypatch: pytest.MonkeyPatch) -> Study:
         done.append(whole(*args))
 
     with monkeypatch.context() as patch:
-        patch.setattr(comparisons, "_plan_some", dying)
+        patch.setattr(comparisons, "_create", dying)
         with pytest.raises(Killed):
             create_study(manifest=make_manifest(source="external", comparisons=7))
     study = Study.objects.get()
@@ -124,7 +124,7 @@ def is_whole(study: Study) -> bool:
 
 def test_the_tick_completes_an_external_study_whose_process_died(half_made: Study) -> None:
     for _ in range(2):
-        keep_up(timezone.now())
+        maintain(timezone.now())
     assert is_whole(half_made)
 
 
@@ -167,5 +167,5 @@ def test_planning_asks_about_as_often_for_forty_prompts_as_for_two(source: str) 
             plan_comparisons(study, manifest)
         counts.append(len(asked))
         assert study.comparisons.count() == number
-    # SQLite takes 999 values a statement, so a long INSERT is two or three.
+    # SQLite takes 999 values in a statement, so a long INSERT is two or three statements.
     assert counts[1] < counts[0] + 8 < 45

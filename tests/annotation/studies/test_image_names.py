@@ -1,4 +1,4 @@
-"""Which names of an import no study knows: said before the work, and nothing is refused for it."""
+"""Names of an import that no study knows: they are listed before the import, and nothing is refused."""
 
 from io import StringIO
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from annotation.studies.imports.image_names import unknown_names
+from annotation.studies.imports.imported_images import unknown_names
 from generation.imports.layouts import Layout, PromptFiles
 from generation.models import ImageSet
 from tests.factories import make_study

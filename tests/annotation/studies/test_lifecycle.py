@@ -1,4 +1,4 @@
-"""The states of a study: what leads from one to the next, what is refused, and that repeating changes nothing."""
+"""The states of a study: transitions, refusals, and that repeating an action changes nothing."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -11,16 +11,8 @@ from django.core.management import call_command
 
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.transitions import (
-    advance,
-    close,
-    create_study,
-    drop_seed,
-    launch,
-    open_study,
-    pause,
-    retry_failed,
-)
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.transitions import advance, close, drop_seed, launch, open_study, pause, retry_failed
 from annotation.studies.validation.image_warnings import image_warnings
 from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
@@ -97,7 +89,7 @@ def test_a_lost_message_strands_nothing(worker: FakeWorker) -> None:
     study = a_generated_study()
     launch(study=study)
     worker.messages.clear()
-    GenerationJob.objects.update(enqueued_at=None)  # what the reaper does with messages that seem lost
+    GenerationJob.objects.update(enqueued_at=None)  # as the reaper does for messages that seem lost
     advance(study)
     worker.work_off()
     study.refresh_from_db()
@@ -182,7 +174,7 @@ def test_single_images_are_not_compared(worker: FakeWorker) -> None:
 
 
 def import_drawn(model: DiffusionModel, *sizes: tuple[int, int]) -> None:
-    """A set of "prompt 1" with an image of each size."""
+    """A set for "prompt 1" with one image of each size."""
     seeds = range(1, len(sizes) + 1)
     image_set = plan_imported_set(diffusion_model=model, prompt="prompt 1", seeds=list(seeds))
     for seed, size in zip(seeds, sizes, strict=True):
@@ -264,7 +256,7 @@ def test_open_pause_open_close(researcher: User) -> None:
     study = make_study(state="ready", source="images", comparisons=1)
     open_study(study=study, actor=researcher)
     opened_at = study.opened_at
-    assert (study.state, study.is_frozen) == (State.OPEN, True)
+    assert study.state == State.OPEN
     pause(study=study, actor=researcher)
     open_study(study=study, actor=researcher)
     assert (study.state, study.opened_at) == (State.OPEN, opened_at)
@@ -354,7 +346,7 @@ def test_what_was_to_close_already_does_not_open() -> None:
 
 
 def the_image_fails(image_set: ImageSet, seed: int) -> None:
-    """As a worker leaves it that made the other images and gave this one up."""
+    """The state after a worker made the other images and gave up this one."""
     image_set.images.filter(seed=seed).delete()
     image_set.jobs.update(state="failed", error="Black image.")
 

@@ -1,12 +1,10 @@
-"""The study file's keys about what stands around the comparisons: read, written back, and what is wrong with them."""
-
-import json
+"""The study file's keys of onboarding and platform: reading, writing and faults."""
 
 import pytest
 
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file.fault_sentences import PATTERNS
-from annotation.studies.study_file.reading import StudyFileFault, parse, write_study_file
+from annotation.studies.study_file.reading import StudyFileFault, parse
+from annotation.studies.study_file.writing import write_study_file
 from tests.factories import make_manifest
 
 FILE = """
@@ -90,15 +88,6 @@ def test_a_fault_is_found_at_its_line(right: str, wrong: str, key: str, at: str)
     text = FILE.replace(right, wrong, 1)
     line = text[: text.index(at)].count("\n") + 1
     assert f"{line} {key}" in faults(text)
-
-
-def test_every_pattern_of_a_study_file_has_its_words() -> None:
-    """Else the library's own, with the expression itself."""
-    schema = Manifest.model_json_schema()
-    parts = [schema["properties"], *(part.get("properties", {}) for part in schema["$defs"].values())]
-    patterned = {name for part in parts for name, field in part.items() if '"pattern"' in json.dumps(field)}
-    assert {"slug", "text", "study_full_code", "choices"} <= patterned
-    assert patterned <= set(PATTERNS)
 
 
 def test_an_external_study_has_no_images_to_practise_on() -> None:

@@ -1,4 +1,4 @@
-"""The half-minute tick and what follows a job. Each task runs twice in its test."""
+"""The half-minute tick, and the task after a job. Each task runs twice in its test."""
 
 from datetime import timedelta
 from typing import Any
@@ -14,8 +14,9 @@ from annotation import tasks
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.studies.current import current_manifest, size_of
 from annotation.studies.lifecycle import periodic
-from annotation.studies.lifecycle.periodic import keep_up, reap
-from annotation.studies.lifecycle.transitions import advance, create_study, launch
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.periodic import maintain, reap
+from annotation.studies.lifecycle.transitions import advance, launch
 from generation.models import GenerationJob
 from jobs import claims
 from tests.annotation.studies.worker import FakeWorker
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def test_the_tick_brings_a_study_home_after_its_worker_died(worker: FakeWorker) -> None:
     study = create_study(manifest=make_manifest(source="generated", comparisons=1))
     launch(study=study)
-    worker.messages.clear()  # the worker took both messages with it
+    worker.messages.clear()  # the worker died with both messages
     long_ago = timezone.now() - timedelta(hours=1)
     GenerationJob.objects.update(state="running", attempt_count=1, lease_expires_at=long_ago, heartbeat_at=long_ago)
     for _ in range(2):
@@ -47,7 +48,7 @@ def test_advancing_after_a_job(worker: FakeWorker) -> None:
     for _ in range(2):
         tasks.advance_study(study.pk)
     assert (Comparison.objects.count(), len(worker.messages)) == (1, 2)
-    tasks.advance_study(study.pk + 1)  # gone meanwhile: nothing to do
+    tasks.advance_study(study.pk + 1)  # deleted meanwhile: nothing to do
 
 
 def test_the_tick_ends_leases_of_annotators_who_left() -> None:
@@ -80,7 +81,7 @@ def test_one_broken_study_does_not_stop_the_others(monkeypatch: pytest.MonkeyPat
         raise RuntimeError(study.slug)
 
     monkeypatch.setattr(periodic, "advance", advance)
-    keep_up(timezone.now())
+    maintain(timezone.now())
     assert seen == [study.slug for study in studies]
 
 
@@ -108,9 +109,9 @@ def test_a_tick_asks_as_often_for_twelve_open_studies_as_for_two() -> None:
     for number in range(12):
         make_study(slug=f"study-{number}", comparisons=1, images_per_set=2)
         if number in (1, 11):
-            keep_up(timezone.now())  # parses the manifests
+            maintain(timezone.now())  # parses the manifests
             with CaptureQueriesContext(connection) as asked:
-                keep_up(timezone.now())
+                maintain(timezone.now())
             counts.append(len(asked))
     assert counts[0] == counts[1]
 

@@ -1,4 +1,4 @@
-"""How large a study must be: the published numbers, the simulation against chances known otherwise."""
+"""The size of a study: published numbers, and the simulation against probabilities that are known exactly."""
 
 import json
 from dataclasses import replace
@@ -48,7 +48,7 @@ def test_the_sawtooth_is_there_to_be_drawn() -> None:
 
 
 def test_the_majority_errs_as_often_as_the_binomial_says() -> None:
-    """With a perfect metric the agreement seen is the chance that a majority of five is right."""
+    """With a perfect metric the observed agreement is the chance that a majority of five is right."""
     asked = question(agreement=0.9999, flips=0.0, person=0.8, baseline=0.6, simulations=300)
     point = as_planned(curve("prompts", asked))
     right = binom.sf(2, 5, 0.8)
@@ -115,7 +115,7 @@ def test_early_stopping_saves_votes_and_finds_the_same_winners(allocation: str) 
 
 
 def test_early_stopping_lets_fewer_annotators_decide_more() -> None:
-    """Too few for five votes each: with four some tie, while what is saved on certain winners decides the others."""
+    """Too few annotators for five votes each: with four votes some tie, and the votes saved elsewhere break them."""
     design = Design(prompts=40, comparisons_per_annotator=20, annotators=8)
     supposed = {"person": 0.85, "agreement": 0.9999, "flips": 0.0, "baseline": 0.6, "simulations": 200}
     stopped = as_planned(curve("annotators", question(replace(design, early_stopping=True), **supposed)))

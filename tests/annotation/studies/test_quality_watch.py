@@ -1,4 +1,4 @@
-"""Exclusions by rule, and the alarm where a rule begins to exclude more: on the study's page and in the admin."""
+"""Exclusions by rule, and the alarm if a rule excludes more than before, on the study's page and in the admin."""
 
 import json
 from io import StringIO
@@ -11,7 +11,7 @@ from django.utils import timezone
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.reports.data.gathering import is_sealed
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
 from annotation.studies.lifecycle.transitions import close
 from annotation.voting.availability import Closure, closure
@@ -29,7 +29,7 @@ def study() -> Study:
 
 
 def came(study: Study, broken: list[str]) -> None:
-    """Annotators who voted once, one after the other, with the rules that each broke."""
+    """Annotators who voted once, in this order, with the rules that each of them broke."""
     comparison = study.comparisons.earliest("pk")
     for rules in broken:
         annotator = Annotator.objects.create(study=study, kind="open", broken_rules=rules)
@@ -42,7 +42,7 @@ def came(study: Study, broken: list[str]) -> None:
 
 def test_annotators_and_votes_are_counted_by_rule(study: Study) -> None:
     came(study, ["", "checks_failed", "checks_failed, too_fast", ""])
-    Annotator.objects.create(study=study, kind="open")  # has not voted, so nothing is known of them
+    Annotator.objects.create(study=study, kind="open")  # has not voted, so does not count
     failed, fast = rule_counts(study)
     assert (failed.rule, failed.probability, failed.threshold) == ("checks_failed", 0.01, 2)
     assert (failed.annotators, failed.votes, failed.lately, failed.before) == (2, 2, (2, 4), (0, 0))
@@ -116,7 +116,7 @@ def test_closing_judges_once_more_outside_the_request_and_unseals_afterwards(stu
         close(study=study)
     ended_at = study.closed_at
     for _ in range(2):
-        keep_up(timezone.now())
+        maintain(timezone.now())
     study.refresh_from_db()
     assert (study.state, is_sealed(study, manifest=manifest)) == (Study.State.CLOSED, False)
     assert study.closed_at == ended_at

@@ -1,4 +1,4 @@
-"""What gives the same image twice: prompts that differ in nothing a model sees, seeds that are one to torch."""
+"""Prompts and seeds that would give the same image twice."""
 
 import re
 from io import StringIO
@@ -15,7 +15,8 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import launch
-from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in, write_study_file
+from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
+from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.validation import same_prompts
 from jobs.refusals import Refused
 from tests.factories import make_manifest

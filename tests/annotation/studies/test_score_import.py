@@ -1,4 +1,4 @@
-"""Scores from elsewhere: all of a file or none of it, every fault by its line."""
+"""Imported scores: all rows of a file or none, and every fault with its line."""
 
 from io import StringIO
 from pathlib import Path

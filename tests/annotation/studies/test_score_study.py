@@ -1,4 +1,4 @@
-"""score_study: a further encoder on the images and votes that there are."""
+"""score_study: a further encoder for existing images and votes."""
 
 import time
 from io import StringIO
@@ -59,7 +59,7 @@ def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
     with pytest.raises(CommandError, match="import_scores"):
         typed("external", "--checkpoint", "/models/other")
     make_study(state="draft", slug="draft")
-    with pytest.raises(CommandError, match="lacks images still"):
+    with pytest.raises(CommandError, match="still lacks images"):
         typed("draft", "--checkpoint", "/models/other")
     with pytest.raises(CommandError, match="There is no study 'nowhere'"):
         typed("nowhere", "--checkpoint", "/models/other")

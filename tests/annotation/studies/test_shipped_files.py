@@ -1,4 +1,4 @@
-"""The study files that are shipped, and the guide's table of keys."""
+"""The shipped study files, and the guide's table of keys."""
 
 import re
 import shutil
@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli_w
 from django.conf import settings
 
 from annotation.studies.manifest import Manifest
+from annotation.studies.study_file.fault_sentences import file_keys
 from annotation.studies.study_file.reading import StudyFileFault, read_study_file
-from annotation.studies.study_file.tables import file_keys
-from annotation.studies.study_file.writing import toml_text
 
 DOCS = Path(settings.BASE_DIR) / "docs"
 SHIPPED = sorted((DOCS / "studies").glob("*.toml"))
@@ -23,7 +23,7 @@ SEEDS = (
 
 
 def shipped(name: str, folder: Path, prompt_count: int = 0) -> Manifest:
-    """The shipped file as a user would have it: copied, with a prompts file of their own beside it."""
+    """A shipped file as its user has it: copied, beside the user's own prompts file."""
     path = folder / f"{name}.toml"
     shutil.copy(DOCS / "studies" / path.name, path)
     if prompt_count:
@@ -90,7 +90,7 @@ ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", re.MULTILINE)
 
 
 def documented() -> dict[str, str]:
-    """The guide's table: the default of each key, as it is written there."""
+    """The default of each key, as the guide's table gives it."""
     return dict(ROW.findall((DOCS / "study-guide.md").read_text()))
 
 
@@ -114,8 +114,8 @@ def default_of(key: str) -> Any:
 def test_the_guide_tells_the_default(key: str) -> None:
     written, default = documented()[key], default_of(key)
     if key in ("slug", "encoder.revision"):
-        assert "`" not in written  # in words: it depends on something else
+        assert "`" not in written  # in words, since it depends on other keys
     elif default is None:
         assert written in ("none", "required")
     else:
-        assert written == f"`{toml_text({'x': default}).removeprefix('x = ').strip()}`"
+        assert written == f"`{tomli_w.dumps({'x': default}).removeprefix('x = ').strip()}`"

@@ -1,4 +1,4 @@
-"""The study file: what it may say, what is wrong with it and where, and that it can be written back."""
+"""The study file: valid files, every fault with its line, and writing it back."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,10 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.studies.manifest import Manifest, document, sha256
-from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file, write_study_file
-from annotation.studies.study_file.seeds import draw_seeds
-from annotation.studies.study_file.tables import file_keys
-from annotation.studies.validation.warnings import doubts
+from annotation.studies.study_file.fault_sentences import file_keys
+from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file
+from annotation.studies.study_file.tables import draw_seeds
+from annotation.studies.study_file.writing import write_study_file
+from annotation.studies.validation.warnings import manifest_warnings
 from jobs.refusals import Refused
 from tests.factories import make_manifest
 
@@ -161,7 +162,7 @@ FAULTS = {
         changed('checkpoint = "/models/beta"', ""),
         [
             "line 8, models.b.checkpoint: is missing: a generated study needs a local folder or a hub id "
-            'with its revision; where the images exist already, write source = "images".'
+            'with its revision; if the images already exist, write source = "images".'
         ],
     ),
     "hub id without its commit": (
@@ -185,7 +186,10 @@ FAULTS = {
     ),
     "relative path without a folder": (
         changed("/models/beta", "./beta"),
-        ['line 10, models.b.checkpoint: "./beta" starts from nowhere here; write the whole path, from /.'],
+        [
+            'line 10, models.b.checkpoint: "./beta" is a relative path, and here is no folder to start from; '
+            "write the whole path, from /."
+        ],
     ),
     "no prompts": (
         changed('["a cat", "a dog"]', "[]"),
@@ -197,7 +201,7 @@ FAULTS = {
     ),
     "duplicate prompt": (
         changed('"a dog"', '"a cat "'),
-        ['line 13, prompts.list[2]: "a cat" is prompt 1 already; each goes in once.'],
+        ['line 13, prompts.list[2]: "a cat" is already prompt 1; each prompt may occur once.'],
     ),
     "prompt of two lines": (
         changed('"a dog"', '"a\\ndog"'),
@@ -336,7 +340,7 @@ def test_faults_in_the_prompts_file_name_its_lines(tmp_path: Path) -> None:
     text = changed('list = ["a cat", "a dog"]', 'file = "prompts.txt"')
     assert faults_in(text, tmp_path) == [
         "prompts.txt, line 2: is empty; write a prompt, or take it out.",
-        'prompts.txt, line 3: "a cat" is prompt 1 already; each goes in once.',
+        'prompts.txt, line 3: "a cat" is already prompt 1; each prompt may occur once.',
     ]
 
 
@@ -365,7 +369,7 @@ def test_names_of_three_hundred_letters_are_faults_or_paths_that_are_not_there(t
         "line 19, encoder.checkpoint",
     ]
     local = parse(changed("/models/alpha", f"/{long}"), tmp_path)
-    assert any("models.a.checkpoint: there is no" in sentence for sentence in doubts(local))
+    assert any("models.a.checkpoint: there is no" in sentence for sentence in manifest_warnings(local))
 
 
 def test_ten_thousand_prompts() -> None:
@@ -411,7 +415,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     lora |= {"checkpoint": "/c", "lora": "/l", "lora_scale": draw(st.floats(-2, 2))}
     try:
         return make_manifest(source="generated", model_b=lora, **changes)
-    except ValueError:  # two texts that are one after normalisation
+    except ValueError:  # two texts that are equal after normalisation
         from hypothesis import reject
 
         reject()
@@ -446,7 +450,7 @@ def test_every_key_of_the_file_is_written_back() -> None:
 
 
 def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
-    """The hash that version 0.1 gave this study file: people have quoted such hashes in preregistrations."""
+    """Version 0.1 gave this study file this hash, and people have quoted such hashes in preregistrations."""
     plain = make_manifest(source="generated")
     assert sha256(plain) == "6f81700804e7d6d7d0b35284884f1ad0fa890476c3547b901162df6361906518"
     used = make_manifest(source="generated", platform={"study_full_code": "C5"})

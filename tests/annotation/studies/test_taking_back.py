@@ -1,4 +1,4 @@
-"""What was imported can be taken back, and a study in which nobody took part deleted; people's votes stay."""
+"""Taking back imports, and deleting studies in which nobody took part. Votes of people stay."""
 
 import logging
 from io import StringIO
@@ -66,7 +66,7 @@ def test_votes_are_taken_back_file_by_file(external: Study, tmp_path: Path) -> N
     ]
     said = typed("take_back", "study", second.pk)
     assert "  2 votes of 2 imported annotators\n  1 annotator who then has no votes\n" in said
-    assert said.endswith(f"Nothing was removed. To do it: manage.py take_back study {second.pk} --yes\n")
+    assert said.endswith("Nothing was removed. To do it, give the same command with --yes.\n")
     assert Vote.objects.count() == 5
     typed("take_back", "study", second.pk, "--yes")
     assert counters(external) == one
@@ -114,7 +114,7 @@ def test_a_number_that_is_not_there(external: Study) -> None:
 # --- an import that was stopped -----------------------------------------------------------------
 @pytest.fixture
 def killed(external: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An import that died after its first slice of one assignment."""
+    """An import whose process died after its first slice of one assignment."""
     path = file(tmp_path, VOTES)
     store, calls = imported_rows.store, []
 
@@ -292,7 +292,7 @@ def test_a_study_of_people_is_not_deleted() -> None:
     with pytest.raises(CommandError, match="is open, so that people may be voting: pause or close it first"):
         typed("delete_study", "study", "--yes")
     Study.objects.update(state="paused")
-    assert "Nothing was deleted" in typed("delete_study", "study")
+    assert "Nothing was removed" in typed("delete_study", "study")
     reader = Annotator.objects.create(study=study, kind="personal", instructions_read_at=timezone.now())
     with pytest.raises(CommandError, match="cannot be deleted: 1 person took part"):
         typed("delete_study", "study", "--yes")

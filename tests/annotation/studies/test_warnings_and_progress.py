@@ -1,4 +1,4 @@
-"""What is doubtful about a study, and how far it is."""
+"""Warnings about a manifest, and the progress of a study."""
 
 from typing import Any
 
@@ -8,9 +8,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import Annotator, Comparison
+from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.progress import progress
-from annotation.studies.lifecycle.transitions import create_study, drop_seed, launch
-from annotation.studies.validation.warnings import doubts
+from annotation.studies.lifecycle.transitions import drop_seed, launch
+from annotation.studies.validation.warnings import manifest_warnings
 from generation.models import GenerationJob
 from scoring.scores import record_imported_scores
 from tests.annotation.studies.worker import FakeWorker
@@ -18,7 +19,7 @@ from tests.factories import make_manifest, make_study
 
 
 @pytest.mark.parametrize(
-    ("changes", "doubt"),
+    ("changes", "warning"),
     [
         ({}, ""),
         ({"annotation": {"most_annotators": 3}}, ""),
@@ -44,15 +45,15 @@ from tests.factories import make_manifest, make_study
         ({"encoder": {"checkpoint": "/no/clip"}}, "encoder.checkpoint: there is no /no/clip on this machine"),
     ],
 )
-def test_doubts(changes: dict[str, Any], doubt: str) -> None:
-    found = doubts(make_manifest(**changes))
-    assert len(found) == bool(doubt)
-    assert doubt in "".join(found)
+def test_warnings(changes: dict[str, Any], warning: str) -> None:
+    warnings = manifest_warnings(make_manifest(**changes))
+    assert len(warnings) == bool(warning)
+    assert warning in "".join(warnings)
 
 
-def test_the_same_model_twice_is_doubtful() -> None:
+def test_the_same_model_twice_is_warned_of() -> None:
     same = {"name": "Beta", "checkpoint": "/models/alpha"}
-    assert "the same, seed by seed" in doubts(make_manifest(source="generated", model_b=same))[-1]
+    assert "the same, seed by seed" in manifest_warnings(make_manifest(source="generated", model_b=same))[-1]
 
 
 def test_a_quota_beyond_the_prompts_ends_with_the_prompts() -> None:

@@ -1,4 +1,4 @@
-"""Each fault of a study file names ways out: each of them ends in a file that is accepted, none in a circle."""
+"""Each fault of a study file names ways to mend it: each leads to a valid file, and none in a circle."""
 
 import copy
 import re
@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import tomli_w
 
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
-from annotation.studies.study_file.writing import toml_text
 from annotation.voting.rules import MOST_CHANCE
 
 File = dict[str, Any]
@@ -18,7 +18,7 @@ MOST_STEPS = 25
 
 
 def table_of(file: File, key: str) -> tuple[Any, Any]:
-    """The innermost table or list that a fault's key is in, and the key there."""
+    """The innermost table or list of a fault's key, and the key in it."""
     *path, leaf = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) - 1}", key).split(".")
     here: Any = file
     for part in path:
@@ -60,7 +60,7 @@ def cut(file: File, key: str, found: re.Match[str]) -> None:
 
 
 def more(file: File, key: str, found: re.Match[str]) -> None:
-    """Plan one more of what a quality rule goes by."""
+    """Plan one more comparison, repeat or check for a quality rule."""
     quality = file["quality"]
     match found[1]:
         case "comparisons":
@@ -93,7 +93,7 @@ def to_the_table(file: File, key: str, found: re.Match[str]) -> None:
     put(table.pop(leaf))(file, found[1].replace("models.x", "models.a"), found)
 
 
-# What somebody does who reads one of these words. A sentence that offers several ways is followed on each of them.
+# What a reader of these words does. If a sentence offers several ways, each of them is tried.
 WAYS: dict[str, tuple[Way, ...]] = {
     r"remove the section \[(\w+)\]": (put_at(r"\1", None),),
     r"[Ll]eave (?:it|the seeds) out|Leave the rule out(?!, in)|take (?:it|one) out|take it off this list": (take_out,),
@@ -115,7 +115,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     r"give (\d+) seeds": (lambda file, key, found: put(list(range(int(found[1]))))(file, key, found),),
     r"a set needs at least 2 images": (put([1, 2]),),
     r"must be a whole number from (\d+)": (lambda file, key, found: put(int(found[1]))(file, key, found),),
-    r"is there twice|is prompt \d+ already": (take_out,),
+    r"is there twice|is already prompt \d+": (take_out,),
     r"must be (?:less|greater) than or equal to ([\d.]+)": (
         lambda file, key, found: put(type(table_of(file, key)[0][table_of(file, key)[1]])(float(found[1])))(
             file, key, found
@@ -157,7 +157,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
 
 
 def ways_out(fault: StudyFault, file: File) -> Iterator[File]:
-    """The file after each thing that the sentence says may be done."""
+    """The file after each change that the sentence offers."""
     found_one = False
     for words, ways in WAYS.items():
         found = re.search(words, str(fault))
@@ -172,14 +172,14 @@ def ways_out(fault: StudyFault, file: File) -> Iterator[File]:
 
 def first_fault(file: File) -> StudyFault | None:
     try:
-        parse(toml_text(file), None)
+        parse(tomli_w.dumps(file), None)
     except StudyFileFault as refusal:
         return refusal.faults[0]
     return None
 
 
 def follow(file: File, before: tuple[File, ...] = ()) -> None:
-    """Go every way, as far as it leads."""
+    """Try every way to its end."""
     fault = first_fault(file)
     if fault is None:
         return
@@ -278,6 +278,6 @@ def test_no_advice_leads_in_a_circle(changes: File) -> None:
 )
 def test_images_made_elsewhere_take_one_answer(source: str, images: Any) -> None:
     with pytest.raises(StudyFileFault) as refused:
-        parse(toml_text(a_file(source, {"images": images})), None)
+        parse(tomli_w.dumps(a_file(source, {"images": images})), None)
     assert [fault.key for fault in refused.value.faults] == ["images"]
     assert str(refused.value.faults[0]).endswith("remove the section [images].")

@@ -1,4 +1,4 @@
-"""Whether a worker runs, and what is said where none does."""
+"""Whether a worker runs, and the sentences if none does."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -13,8 +13,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Study
+from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.progress import progress
-from annotation.studies.lifecycle.transitions import advance, create_study, launch
+from annotation.studies.lifecycle.transitions import advance, launch
 from annotation.studies.lifecycle.workers import missing_worker, waits_for
 from config.celery import SignOfLife
 from generation.models import GenerationJob, WorkerSign
@@ -60,13 +61,13 @@ def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pyt
     assert waits_for(progress(waiting), now) == NONE
     assert claims.claim(GenerationJob, first.pk, worker="gpu", now=now)
     assert waits_for(progress(busy), now) == ""
-    # Its job's heartbeat shows that it runs, also where its own sign is late.
+    # The heartbeat of its job shows that it runs, even if its own sign of life is late.
     leave_sign(name="control@here", now=now)
     assert waits_for(progress(waiting), now) == "The worker is busy with another study; this one follows."
 
 
 class Timer:
-    """Celery's timer, as far as it is used."""
+    """The part of Celery's timer that is used."""
 
     def __init__(self) -> None:
         self.repeated: list[Callable[[], None]] = []
@@ -81,7 +82,7 @@ class Timer:
 
 
 def test_one_that_is_idle_or_loads_a_model_shows_itself(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("config.celery.connection.close", lambda: None)  # the test's own
+    monkeypatch.setattr("config.celery.connection.close", lambda: None)  # the connection belongs to the test
     timer = Timer()
     for queue in ("gpu", "control"):
         step = SignOfLife(SimpleNamespace())

@@ -1,4 +1,4 @@
-"""A worker for tests: it does the jobs that were sent, without torch, and follows the links."""
+"""A worker for tests: it does the jobs that were sent, without torch, and runs the tasks that follow them."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ from tests.factories import score
 
 @dataclass
 class FakeWorker:
-    """Messages come in as (task, job id, link); `broken` jobs fail with its sentence."""
+    """Messages are (task, job id, link). Jobs of the tasks in `broken` fail with its sentence."""
 
     messages: list[tuple[str, int, Signature | None]] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
@@ -30,13 +30,13 @@ class FakeWorker:
     makes_plain_images: bool = False
 
     def enqueue(self, sent: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
-        """What claims.enqueue does, but the messages come here."""
+        """Do as claims.enqueue, but keep the messages here."""
         for job in sent:
             self.messages.append((job.task_name, job.pk, link))
             type(job)._default_manager.filter(pk=job.pk).update(enqueued_at=timezone.now())
 
     def work_off(self) -> int:
-        """Do what was sent until no message is left; how many messages there were."""
+        """Do all jobs until no message is left; return how many messages there were."""
         done = 0
         while self.messages:
             name, job_id, link = self.messages.pop(0)
@@ -48,7 +48,7 @@ class FakeWorker:
         return done
 
     def do(self, name: str, job_id: int) -> None:
-        """One job, claimed and settled as the real worker does it."""
+        """Claim and finish one job, as the real worker does."""
         if name == GenerationJob.task_name:
             claims.work(GenerationJob, job_id, self._make)
         else:
@@ -74,11 +74,10 @@ class FakeWorker:
 
 @pytest.fixture
 def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
-    """Stands where messages are sent, at once: tests run inside a transaction, whose end never comes."""
+    """Take the place of the queue, without waiting for the commit: a test's transaction never commits."""
     fake = FakeWorker()
     monkeypatch.setattr(claims, "enqueue", fake.enqueue)
-    monkeypatch.setattr(pipeline_jobs, "prod", lambda study: tasks.advance_study(study.pk))
-    monkeypatch.setattr(
-        "generation.pictures.renditions.make", lambda image: None
-    )  # most of the time, and not the point here
+    monkeypatch.setattr(pipeline_jobs, "request_advance", lambda study: tasks.advance_study(study.pk))
+    # Renditions take most of the time, and these tests do not look at them.
+    monkeypatch.setattr("generation.pictures.renditions.make", lambda image: None)
     return fake

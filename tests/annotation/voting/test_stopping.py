@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.amendments import amend
-from annotation.studies.lifecycle.periodic import keep_up
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.voting import slots
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
@@ -156,7 +156,7 @@ def test_whoever_waits_is_done_once_the_comparison_on_the_others_screen_is_decid
 def test_the_upkeep_closes_what_nobody_asks_for(study: Study, people: list[Annotator]) -> None:
     for annotator in people[:2]:
         answer(annotator)
-    keep_up(after(seconds=61))
+    maintain(after(seconds=61))
     assert is_closed(study)
 
 
@@ -213,7 +213,7 @@ def test_without_the_option_nothing_is_ever_closed(people: list[Annotator]) -> N
     rules = replace(RULES, stops_early=False)
     for annotator in make_annotators(study, 2):
         cast(lease(annotator, rules=rules), rules=rules)
-    keep_up(after(seconds=61))
+    maintain(after(seconds=61))
     assert not is_closed(study)
     assert study.comparisons.get().lead is None
     (third,) = make_annotators(study, 1)

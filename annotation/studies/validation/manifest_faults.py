@@ -1,30 +1,30 @@
-"""What is wrong with a study although each of its keys is right by itself; pure.
+"""Faults between keys of a study, each of which is valid by itself; pure.
 
-Every check takes the parts of a manifest by field name. It passes over a part that is not there and over None in
-a list, so that a study file with a broken section still hears of all its other faults.
+Every check takes the sections of a manifest by field name. It ignores a missing section and None in a list, so that
+a study file with one invalid section still gets all its other faults.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 
-from annotation.studies.validation.faults import Fault, Key, Parts
-from annotation.studies.validation.quality_contradictions import quality_faults
+from annotation.studies.section import Fault, Key, Parts
+from annotation.studies.validation.quality_faults import quality_faults
 
 MODELS = ("model_a", "model_b")
-# Pages of their own below /studies/.
+# Addresses below /studies/ that other pages have.
 RESERVED = ("plan",)
-# What a votes file may say instead of a model's name.
+# Words that a votes file may give instead of a model's name.
 CHOICES = ("left", "right", "tie")
 
 
-def contradictions(parts: Parts) -> list[Fault]:
-    """Every contradiction within and between the parts that are there."""
+def manifest_faults(parts: Parts) -> list[Fault]:
+    """Return every fault within and between the sections that are given."""
     return [fault for check in CHECKS for fault in check(parts)]
 
 
 def is_local(checkpoint: str) -> bool:
-    """Whether a checkpoint is a folder or file here (study files make local paths absolute) and not a hub id."""
+    """Whether a checkpoint is a local path and not a hub id. Local paths are absolute in a manifest."""
     return Path(checkpoint).is_absolute()
 
 
@@ -56,7 +56,7 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
         if parts.get("source") == "generated" and not parts[field].checkpoint:
             sentence = (
                 "is missing: a generated study needs a local folder or a hub id with its revision; "
-                'where the images exist already, write source = "images".'
+                'if the images already exist, write source = "images".'
             )
             yield Fault((field, "checkpoint"), sentence)
         yield from _pin(parts[field].checkpoint, parts[field].revision, (field,), "checkpoint", "revision")
@@ -68,7 +68,7 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
 
 
 def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name: str) -> Iterator[Fault]:
-    """A hub id goes with the 40 digits of a commit, a local path with none: else the weights may change unseen."""
+    """A hub id needs the 40 digits of a commit, or its weights may change unnoticed. A local path has no revision."""
     if checkpoint and not is_local(checkpoint):
         if not (len(revision) == 40 and all(digit in "0123456789abcdef" for digit in revision)):
             yield Fault(
@@ -100,7 +100,8 @@ def _prompts(parts: Parts) -> Iterator[Fault]:
             continue
         earlier = first_at.setdefault(prompt.text, index)
         if earlier != index:
-            yield Fault(("prompts", index), f'"{prompt.text}" is prompt {earlier + 1} already; each goes in once.')
+            sentence = f'"{prompt.text}" is already prompt {earlier + 1}; each prompt may occur once.'
+            yield Fault(("prompts", index), sentence)
 
 
 def _seeds(parts: Parts) -> Iterator[Fault]:
@@ -154,7 +155,7 @@ def _choices(choices: Sequence[str], key: Key) -> Iterator[Fault]:
         yield Fault((*key, "choices"), "needs at least two choices, no two of them the same.")
 
 
-def _known_order(parts: Parts) -> Iterator[Fault]:
+def _examples(parts: Parts) -> Iterator[Fault]:
     if "frame" not in parts or "prompts" not in parts or "source" not in parts:
         return
     for name in ("practice", "worked_examples"):
@@ -187,7 +188,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _times,
     _questions,
     _check,
-    _known_order,
+    _examples,
     _platform,
     quality_faults,
 )

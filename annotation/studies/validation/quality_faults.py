@@ -1,34 +1,35 @@
-"""What is wrong with a study's checks and quality rules although each key is right by itself; pure.
+"""Faults between keys of a study's checks and quality rules, each of which is valid by itself; pure.
 
-A rule that nobody can break, and a check that has no place, would promise something that does not happen.
+A rule that nobody can break, and a check that fits nowhere, would promise something that never happens.
 """
 
 from collections.abc import Iterator
 from itertools import pairwise
 
-from annotation.studies.validation.faults import Fault, Parts
+from annotation.studies.section import Fault, Parts
 from annotation.voting.quality.broken_rules import HALF, thresholds
 from annotation.voting.rules import MOST_CHANCE, MOST_FAST_SECONDS, QualityRule, QualityRules
 from jobs.wording import counted
 
 CHECKS = ("ladder", "repeats", "instructed")
-FEWEST_COMPARISONS_WITH_A_REPEAT = 3  # one, another between, the first again
-FEWEST_PROMPTS_BEYOND_HALF = 3  # else one other prompt fills more than half of the set, and it looks consistent
+FEWEST_COMPARISONS_WITH_A_REPEAT = 3  # a comparison, another one, the repeat of the first
+# With two prompts the other one fills more than half of the set, and the set looks consistent.
+FEWEST_PROMPTS_BEYOND_HALF = 3
 
 
 def quality_faults(parts: Parts) -> Iterator[Fault]:
-    """Every contradiction of the section quality, by itself and with prompts, source, quota and texts."""
+    """Yield every fault within the section quality, and between it and prompts, source, quota and texts."""
     rules: QualityRules | None = parts.get("quality")
     if rules is None:
         return
-    yield from _material(parts, rules)
+    yield from _sources(parts, rules)
     yield from _rungs(parts, rules)
     if "annotation" in parts and "prompts" in parts:
         quota = min(parts["annotation"].comparisons_per_annotator, len(parts["prompts"]))
-        yield from _places(rules, quota)
-        yield from _unbreakable(parts, rules, quota)
+        yield from _too_many_checks(rules, quota)
+        yield from _unbreakable_rules(parts, rules, quota)
         yield from _never_fast(parts, rules)
-    yield from _screening(rules)
+    yield from _screening_rules(rules)
     yield from _instruction(parts)
 
 
@@ -36,7 +37,7 @@ def _fault(key: str, sentence: str) -> Fault:
     return Fault(("quality", key), sentence)
 
 
-def _material(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
+def _sources(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
     names = [name for name in CHECKS if getattr(rules, name)]
     if names and parts.get("source") == "external":
         yield _fault(names[0], 'makes checks of images, and source is "external", which has none; leave it out.')
@@ -57,7 +58,7 @@ def _rungs(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
         )
 
 
-def _places(rules: QualityRules, quota: int) -> Iterator[Fault]:
+def _too_many_checks(rules: QualityRules, quota: int) -> Iterator[Fault]:
     if rules.check_count > quota:
         checks, comparisons = counted(rules.check_count, "check"), counted(quota, "comparison")
         sentence = f"{checks} among {comparisons} are too many; plan at most {quota} in all."
@@ -66,12 +67,12 @@ def _places(rules: QualityRules, quota: int) -> Iterator[Fault]:
         both = "repeats" + (" and repeats_contradicted" if rules.repeats_contradicted else "")
         yield _fault(
             "repeat_distance",
-            f"is {rules.repeat_distance}, but an annotator has {counted(quota, 'comparison')}: no repeat finds a "
-            "place. " + (f"Give at most {quota - 2}, or leave {both} out." if quota > 2 else f"Leave {both} out."),
+            f"is {rules.repeat_distance}, but an annotator has {counted(quota, 'comparison')}: no repeat "
+            "fits. " + (f"Give at most {quota - 2}, or leave {both} out." if quota > 2 else f"Leave {both} out."),
         )
 
 
-def _unbreakable(parts: Parts, rules: QualityRules, quota: int) -> Iterator[Fault]:
+def _unbreakable_rules(parts: Parts, rules: QualityRules, quota: int) -> Iterator[Fault]:
     tries = {
         QualityRule.CHECKS_FAILED: (rules.decisive_count, "checks that count (rungs from 0.5 on, instructed items)"),
         QualityRule.TOO_FAST: (quota, "comparisons"),
@@ -88,8 +89,8 @@ def _unbreakable(parts: Parts, rules: QualityRules, quota: int) -> Iterator[Faul
             ways += [f"plan more {what.partition(' ')[0]}"] if can_be_more.get(what, has_room) else []
             yield _fault(
                 rule,
-                f"nobody can break this rule: with {count} {what}, even the worst that can happen is likelier than "
-                f"{rules.probability(rule):g} by chance. {', or '.join(ways)}.",
+                f"nobody can break this rule: with {count} {what}, even the worst result has a chance above "
+                f"{rules.probability(rule):g}. {', or '.join(ways)}.",
             )
 
 
@@ -104,7 +105,7 @@ def _never_fast(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
         )
 
 
-def _screening(rules: QualityRules) -> Iterator[Fault]:
+def _screening_rules(rules: QualityRules) -> Iterator[Fault]:
     for index, rule in enumerate(rules.screens_out):
         if not rules.probability(rule):
             sentence = f"{rule} is no rule of this study; take it off this list, or give quality.{rule} a probability."

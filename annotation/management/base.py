@@ -1,0 +1,68 @@
+"""The base class of the commands about studies, and what they print."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, Any, cast
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.console import Console
+
+from annotation.models import Study
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+_MOST_LINES_NAMED = 10
+
+
+class StudyCommand(BaseCommand):
+    """A command that ends with the sentence of a refusal, and never with a traceback of it."""
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command, and turn a refusal into an error of the command."""
+        try:
+            return super().execute(*args, **options)
+        except Refused as refusal:
+            raise CommandError(str(refusal)) from refusal
+
+    def study(self, slug: str) -> Study:
+        """Return the study of that slug. Raises Refused if there is none."""
+        study = Study.objects.select_related("model_a", "model_b").filter(slug=slug).first()
+        if study is None:
+            raise Refused(f"There is no study {slug!r}.")
+        return study
+
+    def console(self) -> Console:
+        """Return a rich console that prints to the command's standard output."""
+        # To the stream itself: OutputWrapper would end every write with a new line.
+        return Console(file=cast(IO[str], self.stdout._out), highlight=False)
+
+    def warn(self, sentence: str) -> None:
+        """Write a warning to standard error."""
+        self.stderr.write(self.style.WARNING(sentence))
+
+    def is_confirmed(self, heading: str, sentences: Iterable[str], *, yes: bool) -> bool:
+        """Print what a removal removes, and return whether it was confirmed by --yes."""
+        self.stdout.write(heading)
+        for sentence in sentences:
+            self.stdout.write(f"  {sentence}")
+        if not yes:
+            self.stdout.write("Nothing was removed. To do it, give the same command with --yes.")
+        return yes
+
+
+def notes_on(
+    *, unused: Sequence[str] = (), repeated: Sequence[int] = (), nameless: Sequence[int] = ()
+) -> Iterator[str]:
+    """Yield sentences on an imported file: unused columns, repeated rows, votes without an annotator's name."""
+    if unused:
+        yield f"Not used: the {'column' if len(unused) == 1 else 'columns'} {', '.join(unused)}."
+    if repeated:
+        repeat = "that repeats" if len(repeated) == 1 else "that repeat"
+        yield f"Counted once: {counted(len(repeated), 'row')} {repeat} an earlier row ({_lines(repeated)})."
+    if nameless:
+        yield f"Left out: {counted(len(nameless), 'vote')} without an annotator's name ({_lines(nameless)})."
+
+
+def _lines(lines: Sequence[int]) -> str:
+    named = ", ".join(map(str, lines[:_MOST_LINES_NAMED]))
+    more = len(lines) - _MOST_LINES_NAMED
+    return f"{'line' if len(lines) == 1 else 'lines'} {named}" + (f" and {more} more" if more > 0 else "")
