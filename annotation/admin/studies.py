@@ -22,7 +22,7 @@ from annotation.studies.lifecycle import transitions
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
-from annotation.studies.lifecycle.deletion import refuse_deletion, what_goes
+from annotation.studies.lifecycle.deletion import deletion_effects, refuse_deletion
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
 from annotation.studies.study_file.writing import write_study_file
@@ -95,7 +95,7 @@ def _deletion_of(study: Study) -> Removal:
     return Removal(
         title=f"Delete {study}?",
         lead=f"Deleting {study} removes:",
-        sentences=what_goes(study),
+        sentences=deletion_effects(study),
         button="Delete it",
         back=reverse("admin:annotation_study_change", args=[study.pk]),
         afterwards=reverse("admin:annotation_study_changelist"),

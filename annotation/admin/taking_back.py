@@ -16,7 +16,7 @@ from django.urls import reverse
 
 from annotation.models import Import
 from annotation.studies.imports import image_removal
-from annotation.studies.imports.taking_back import take_back, what_goes
+from annotation.studies.imports.taking_back import removal_effects, take_back
 from generation.admin import ImageSetAdmin, ReadOnlyAdmin
 from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
@@ -127,7 +127,7 @@ def _of_import(source: Import) -> Removal:
     return Removal(
         title=f"Take back {source}?",
         lead=f"Taking back {source} removes or changes in {study}:",
-        sentences=what_goes(source),
+        sentences=removal_effects(source),
         button="Take it back",
         back=reverse("admin:annotation_import_change", args=[source.pk]),
         afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
@@ -170,7 +170,7 @@ def _of_sets(request: HttpRequest, sets: QuerySet[ImageSet]) -> Removal:
     return Removal(
         title="Take imported images back?",
         lead="Taking them back removes or changes:",
-        sentences=image_removal.what_goes(sets),
+        sentences=image_removal.removal_effects(sets),
         button="Take them back",
         back=here,
         afterwards=here,

@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
 from annotation.reports.report_jobs.deletion import delete_with_reports
-from annotation.studies.lifecycle.deletion import refuse_deletion, what_goes
+from annotation.studies.lifecycle.deletion import deletion_effects, refuse_deletion
 
 
 class Command(StudyCommand):
@@ -23,6 +23,6 @@ class Command(StudyCommand):
         """Show what would be removed, or delete."""
         study = self.study(options["study"])
         refuse_deletion(study)
-        if self.is_confirmed(f"Deleting {study.slug} removes:", what_goes(study), yes=options["yes"]):
+        if self.is_confirmed(f"Deleting {study.slug} removes:", deletion_effects(study), yes=options["yes"]):
             delete_with_reports(study=study)
             self.stdout.write(f"{options['study']} is deleted.")

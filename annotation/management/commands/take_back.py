@@ -6,7 +6,7 @@ from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
 from annotation.models import Import, Study
-from annotation.studies.imports.taking_back import take_back, what_goes
+from annotation.studies.imports.taking_back import removal_effects, take_back
 from jobs.refusals import Refused
 from jobs.wording import counted
 
@@ -33,7 +33,7 @@ class Command(StudyCommand):
         source = study.imports.filter(pk=options["number"]).first()
         if source is None:
             raise Refused(f"{study} has no import {options['number']}; manage.py take_back {study.slug} lists them.")
-        if self.is_confirmed(f"Taking back {source} removes or changes:", what_goes(source), yes=options["yes"]):
+        if self.is_confirmed(f"Taking back {source} removes or changes:", removal_effects(source), yes=options["yes"]):
             take_back(source=source)
             self.stdout.write(f"{source} are taken back; the history of {study.slug} says so.")
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from annotation.management.base import StudyCommand
-from annotation.studies.imports.image_removal import imported_sets, take_back_images, what_goes
+from annotation.studies.imports.image_removal import imported_sets, removal_effects, take_back_images
 from jobs.wording import counted
 
 
@@ -25,7 +25,7 @@ class Command(StudyCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Show what would be removed, or remove it; fail if a set stays."""
         sets = imported_sets(model=options["model"], prompts=options["prompt"])
-        if not self.is_confirmed("Taking back removes or changes:", what_goes(sets), yes=options["yes"]):
+        if not self.is_confirmed("Taking back removes or changes:", removal_effects(sets), yes=options["yes"]):
             return
         done = take_back_images(sets)
         self.stdout.write(f"{counted(done.image_count, 'image')} in {counted(done.set_count, 'set')} removed.")

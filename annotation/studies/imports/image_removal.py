@@ -44,7 +44,7 @@ def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageS
     return sets
 
 
-def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
+def removal_effects(sets: QuerySet[ImageSet]) -> list[str]:
     """Return sentences on what the removal of these sets removes and changes, and on the sets that stay."""
     images = GeneratedImage.objects.filter(image_set__in=sets).count()
     scores = SetScore.objects.filter(image_set__in=sets).count()
@@ -52,7 +52,7 @@ def what_goes(sets: QuerySet[ImageSet]) -> list[str]:
     sentences = [f"{counted(images, 'image')} in {counted(sets.count(), 'set')}, with their files"]
     sentences += [f"{counted(scores, 'score')} of these sets"] if scores else []
     for study in studies:
-        reason = why_not(study)
+        reason = reason_to_keep(study)
         count = comparisons_of(sets).filter(study=study).count()
         kept = f"stay, since {reason}" if reason else "wait for images again, and the study goes back to generating"
         sentences.append(f"{study.slug}: {counted(count, 'comparison')} {kept}")
@@ -88,7 +88,7 @@ def _events(sets: QuerySet[ImageSet], actor: User | None) -> dict[int, StudyEven
     return events
 
 
-def why_not(study: Study) -> str:
+def reason_to_keep(study: Study) -> str:
     """Return the reason why the images of a study stay; empty if they may be removed."""
     # Asked of the people, who are fewer than their votes: this holds the write lock, once for each set.
     if study.annotators.filter(Exists(Assignment.objects.filter(annotator=OuterRef("pk"))), kind__in=PEOPLE).exists():
@@ -108,7 +108,7 @@ def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
     comparisons = comparisons_of([image_set])
     studies = list(Study.objects.select_for_update().filter(pk__in=comparisons.values("study")))
     for study in studies:
-        if reason := why_not(study):
+        if reason := reason_to_keep(study):
             raise Refused(f"{image_set}: {reason}")
     images = list(image_set.images.all())
     comparisons.delete()

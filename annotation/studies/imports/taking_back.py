@@ -14,7 +14,7 @@ from annotation.voting.imports.imported_rows import remove_votes
 from jobs.wording import counted
 
 
-def what_goes(source: Import) -> list[str]:
+def removal_effects(source: Import) -> list[str]:
     """Return sentences on what taking back the import removes and changes."""
     sentences = _votes_that_go(source) if source.kind == Import.Kind.VOTES else _scores_that_go(source)
     return [*sentences, *_afterwards(source.study, source)]

@@ -52,7 +52,7 @@ def refuse_deletion(study: Study) -> None:
         raise Refused(f"{study} is closing at this moment; try again in a minute.")
 
 
-def what_goes(study: Study) -> list[str]:
+def deletion_effects(study: Study) -> list[str]:
     """Return a sentence for each kind of row that a deletion removes or keeps."""
     kinds = _votes(study).values_list("assignment__annotator__kind").annotate(count=Count("pk")).order_by()
     votes = [counted(count, f"{kind} vote") for kind, count in kinds]
@@ -75,7 +75,7 @@ def what_goes(study: Study) -> list[str]:
 
 def delete_study(*, study: Study, actor: User | None = None) -> None:
     """Delete the study and its rows. Raises Refused as `refuse_deletion`. Interrupted, it can be called again."""
-    removed = "; ".join(what_goes(study))
+    removed = "; ".join(deletion_effects(study))
     _make_draft(study)
     _remove_votes(study)
     _remove_scores(study)

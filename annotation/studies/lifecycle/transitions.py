@@ -59,13 +59,13 @@ def open_study(*, study: Study, actor: Actor = None) -> None:
     if _move(study, "opened", State.OPEN, sources=(State.READY,), actor=actor, opened_at=now):
         return
     if not _move(study, "reopened", State.OPEN, sources=(State.PAUSED,), actor=actor):
-        raise Refused(f"{study} cannot open: {_why_not(study)}")
+        raise Refused(f"{study} cannot open: {_state_in_words(study)}")
 
 
 def pause(*, study: Study, actor: Actor = None) -> None:
     """Stop giving out comparisons. A comparison that is on a screen may still be answered."""
     if not _move(study, "paused", State.PAUSED, sources=(State.OPEN,), actor=actor):
-        raise Refused(f"{study} cannot be paused: {_why_not(study)}")
+        raise Refused(f"{study} cannot be paused: {_state_in_words(study)}")
 
 
 def close(*, study: Study, actor: Actor = None) -> None:
@@ -73,7 +73,7 @@ def close(*, study: Study, actor: Actor = None) -> None:
     sources = (State.READY, State.OPEN, State.PAUSED)
     refuse_unfinished_import(study)
     if not _end_the_voting(study, sources, timezone.now(), actor=actor):
-        raise Refused(f"{study} cannot be closed: {_why_not(study)}")
+        raise Refused(f"{study} cannot be closed: {_state_in_words(study)}")
 
 
 def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
@@ -117,7 +117,7 @@ def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) ->
         detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
         # The new sets may lack images or scores, so the study goes back to generating.
         if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):
-            raise Refused(f"Seed {seed} cannot be dropped: {_why_not(study)}")
+            raise Refused(f"Seed {seed} cannot be dropped: {_state_in_words(study)}")
     pipeline_jobs.request_advance(study)
 
 
@@ -241,7 +241,8 @@ def _move(
     return bool(moved)
 
 
-def _why_not(study: Study) -> str:
+def _state_in_words(study: Study) -> str:
+    """Return why the study's state does not allow an action."""
     match study.state:
         case State.DRAFT:
             return "it is a draft; launch it first."
