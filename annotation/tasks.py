@@ -4,8 +4,8 @@ from celery import shared_task
 from django.utils import timezone
 
 from annotation.models import ReportFileJob, ReportJob, Study
-from annotation.reports.report_jobs.file_jobs import forget_old_files, work_on_file
-from annotation.reports.report_jobs.report_jobs import work_on_report
+from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
+from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.transitions import advance
 from jobs import claims
@@ -16,7 +16,7 @@ def tick() -> None:
     """Do the work of every half minute (CELERY_BEAT_SCHEDULE)."""
     now = timezone.now()
     maintain(now)
-    forget_old_files(now)
+    delete_old_files(now)
 
 
 @shared_task
@@ -30,10 +30,10 @@ def advance_study(study_id: int) -> None:
 @shared_task
 def make_report(job_id: int) -> None:
     """Make the report of a job, unless it is finished or claimed by another worker."""
-    claims.work(ReportJob, job_id, work_on_report)
+    claims.work(ReportJob, job_id, run_report_job)
 
 
 @shared_task
 def make_report_file(job_id: int) -> None:
     """Make a large file of a report, unless its job is finished or claimed by another worker."""
-    claims.work(ReportFileJob, job_id, work_on_file)
+    claims.work(ReportFileJob, job_id, run_file_job)

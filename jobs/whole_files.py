@@ -1,4 +1,7 @@
-"""Files that are whole or not there: written beside their place, then renamed. Pure of Django."""
+"""Write files that are whole or absent: into a temporary file beside the target, which is then renamed.
+
+Pure of Django.
+"""
 
 import os
 import secrets
@@ -6,19 +9,33 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from jobs.refusals import Refused
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """Yield a temporary path that replaces `target` if the block succeeds; otherwise nothing is left.
+
+    Missing folders are created. Raises Refused if the file cannot be written.
+    """
+    try:
+        part = _part_path(target)
+        try:
+            yield part
+            _sync(part)
+            put_in_place(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+    except OSError as error:
+        raise Refused(f"{target} cannot be written: {error.strerror or error}.") from error
+
 
 def write_part(target: Path, data: bytes) -> Path:
-    """Put the data safely on disk in a temporary file beside `target`, and return that file.
-
-    Its name begins with the target's, so that `sweep` finds what a killed process left.
-    """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
+    """Write the data to a temporary file beside `target`, safe against a power cut, and return that file."""
+    part = _part_path(target)
     try:
-        with part.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+        part.write_bytes(data)
+        _sync(part)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -27,7 +44,7 @@ def write_part(target: Path, data: bytes) -> Path:
 
 @contextmanager
 def written(target: Path, data: bytes) -> Iterator[Path]:
-    """A temporary file beside `target` that holds the data; gone when the block ends, put in place or not."""
+    """Yield a temporary file beside `target` that holds the data; delete it afterwards unless it was put in place."""
     part = write_part(target, data)
     try:
         yield part
@@ -36,33 +53,44 @@ def written(target: Path, data: bytes) -> Iterator[Path]:
 
 
 def put_in_place(part: Path, target: Path) -> None:
-    """Rename, and make the name itself safe against a power cut."""
+    """Rename the temporary file, and make its new name safe against a power cut."""
     part.replace(target)
-    keep_names(target.parent)
+    sync_names(target.parent)
 
 
-def keep_names(folder: Path) -> None:
+def sync_names(folder: Path) -> None:
     """Make the names in a folder safe against a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    _sync(folder)
 
 
 def write(target: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there."""
+    """Write a file that is whole or absent. Raises OSError, which a job retries; `whole_file` refuses instead."""
     with written(target, data) as part:
         put_in_place(part, target)
 
 
 def sweep_folder(folder: Path) -> None:
-    """Remove every temporary file in a folder."""
+    """Delete every temporary file in a folder."""
     for part in folder.glob("*.part"):
         part.unlink(missing_ok=True)
 
 
 def sweep(target: Path) -> None:
-    """Remove the temporary files that killed processes left beside `target`."""
+    """Delete the temporary files that killed processes left beside `target`."""
     for part in target.parent.glob(f"{target.name}.*.part"):
         part.unlink(missing_ok=True)
+
+
+def _part_path(target: Path) -> Path:
+    """Return a new name beside `target` that `sweep` finds; its folder exists afterwards."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target.with_name(f"{target.name}.{secrets.token_hex(8)}.part")
+
+
+def _sync(path: Path) -> None:
+    """Flush a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,25 +1,22 @@
-"""What tests of the report's pages stand on: somebody who makes the reports and their files."""
+"""A worker for tests of the report's pages."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
+from celery import current_app
 
 from annotation.models.report_job import WatchedJob
-from annotation.reports.report_jobs import file_jobs, report_jobs
-from annotation.tasks import make_report, make_report_file
+from annotation.reports.report_jobs import downloads, report_jobs
 
 
 @pytest.fixture(autouse=True)
 def report_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A worker at hand: what is asked for is made at once. A test that wants none puts `enqueue` back."""
+    """Run each job of a report or a download as soon as it is enqueued. A test without a worker restores `enqueue`."""
 
-    def at_once(make: Callable[[int], None]) -> Callable[[Iterable[WatchedJob]], None]:
-        def work(queued: Iterable[WatchedJob]) -> None:
-            for job in queued:
-                make(job.pk)
-                job.refresh_from_db()
+    def run(jobs: Iterable[WatchedJob]) -> None:
+        for job in jobs:
+            current_app.tasks[job.task_name](job.pk)
+            job.refresh_from_db()
 
-        return work
-
-    monkeypatch.setattr(report_jobs, "enqueue", at_once(make_report))
-    monkeypatch.setattr(file_jobs, "enqueue", at_once(make_report_file))
+    for module in (report_jobs, downloads):
+        monkeypatch.setattr(module, "enqueue", run)

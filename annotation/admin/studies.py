@@ -16,7 +16,7 @@ from django.utils.safestring import SafeString
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
 from annotation.admin.taking_back import ConfirmedDeletionAdmin, Removal, may_change_studies, too_long
 from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
-from annotation.reports.report_jobs.deletion import delete_with_reports
+from annotation.reports.report_jobs.report_jobs import delete_with_reports
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import transitions
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for

@@ -1,4 +1,4 @@
-"""A report that is to be made, or was: one row for each study and metric; and its files that take long."""
+"""Jobs that compute a report (one row for each study and metric) and write its downloads that take long."""
 
 from typing import ClassVar
 
@@ -9,7 +9,7 @@ from jobs.models import LeasedJob
 
 
 class WatchedJob(LeasedJob):
-    """A job that somebody waits for. percent, step: how far it is."""
+    """A job that a person waits for. percent, step: its progress."""
 
     percent = models.PositiveSmallIntegerField(default=0)
     step = models.CharField(max_length=100, blank=True)
@@ -19,16 +19,16 @@ class WatchedJob(LeasedJob):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether it will be done without anybody asking again."""
+        """Whether it will end without another request."""
         return self.state in (self.State.QUEUED, self.State.RUNNING)
 
 
 class ReportJob(WatchedJob):
-    """What making a report came to. `annotation.reports.report_jobs.report_jobs` says when another one is due.
+    """The job that computes a study's report by a metric. `reports.report_jobs.report_jobs` says when it is due again.
 
-    metric: the one to report. stamp: hash of the study's counts and states that the latest report was asked for.
-    sha256: of everything that went into the finished report, which is also the name of its file; empty before the
-    first one, and kept while the next one is made.
+    stamp: hash of the study's counts and states when the latest report was requested. sha256: of everything that went
+    into the finished report, which is also the name of its file; empty before the first report, and kept while the
+    next one is computed.
     """
 
     task_name = "annotation.tasks.make_report"
@@ -51,9 +51,9 @@ class ReportJob(WatchedJob):
 
 
 class ReportFileJob(WatchedJob):
-    """What making a download of a report came to. `reports.report_jobs.file_jobs` says when another one is due.
+    """The job that writes a download of a report. `reports.report_jobs.downloads` says when it is due again.
 
-    name: which download. key: of the file that is there, see `fetching`; empty before the first one.
+    name: which download. key: of the stored file, see `downloads`; empty before the first one.
     """
 
     task_name = "annotation.tasks.make_report_file"

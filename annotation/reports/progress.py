@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 Progress = Callable[[float, str], None]  # the share that is done, from 0 to 1, and what is being done
+GATHERING = "reading votes and scores"  # the first step of a report and of a bundle
 T = TypeVar("T")
 
 

@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Study
-from annotation.reports.report_jobs.report_jobs import ask
+from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report
 from benchmarks.load.deployment import HOST
@@ -82,7 +82,7 @@ def look_at_everything(lab: Laboratory, *, times: int) -> Iterator[Measured]:
 
 def _make_report(study: Study) -> None:
     """What a page asks for and a worker makes."""
-    make_report(ask(study).pk)
+    make_report(request_report(study).pk)
 
 
 def _get(client: Client, address: str) -> None:

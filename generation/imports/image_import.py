@@ -27,7 +27,7 @@ from generation.pictures import remarks as image_remarks
 from generation.pictures import renditions
 from generation.pictures.files import limits, media
 from jobs.refusals import Refused
-from jobs.whole_files import keep_names, sweep_folder
+from jobs.whole_files import sweep_folder, sync_names
 
 # Fewer images are read sooner than processes start.
 FEW_IMAGES = 48
@@ -220,7 +220,7 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
     for file in files.values():
         part, place = file.parts[0]
         part.replace(place)
-    keep_names(place.parent)
+    sync_names(place.parent)
     return image_set
 
 

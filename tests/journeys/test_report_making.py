@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import ReportFileJob, ReportJob
-from annotation.reports.report_jobs import file_jobs, report_jobs
+from annotation.reports.report_jobs import downloads, report_jobs
 from annotation.tasks import make_report, make_report_file
 from jobs import claims
 from tests.annotation.reports.studies import crossed, make_study
@@ -34,7 +34,7 @@ def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_t
     expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
     page.wait_for_load_state("networkidle")  # its figures, before the database goes
 
-    monkeypatch.setattr(file_jobs, "enqueue", claims.enqueue)
+    monkeypatch.setattr(downloads, "enqueue", claims.enqueue)
     page.get_by_role("link", name="Replay bundle").click()
     expect(page.locator("#step")).to_have_text("The file “Replay bundle” is waiting for the worker.")
     accessible(page)

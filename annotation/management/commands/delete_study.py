@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
-from annotation.reports.report_jobs.deletion import delete_with_reports
+from annotation.reports.report_jobs.report_jobs import delete_with_reports
 from annotation.studies.lifecycle.deletion import deletion_effects, refuse_deletion
 
 

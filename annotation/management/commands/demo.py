@@ -22,13 +22,13 @@ from django.urls import reverse
 from annotation.management.base import StudyCommand
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
-from annotation.reports.files import whole_file
 from annotation.reports.formats.render import FORMATS
-from annotation.reports.report_jobs.downloads import text_of
-from annotation.reports.report_jobs.report_cache import make_report
+from annotation.reports.report_jobs.downloads import report_text
+from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, open_study
 from annotation.studies.study_file.reading import read_study_file
+from jobs.whole_files import whole_file
 from jobs.wording import counted
 
 ANNOTATOR_COUNT = 5
@@ -119,10 +119,10 @@ class Command(StudyCommand):
         call_command("simulate_votes", study.slug, **arguments, stdout=self.stdout)
 
     def _report(self, study: Study) -> None:
-        report = make_report(study).report
+        report = cached_report(study).report
         for report_format in FORMATS:
             with whole_file(self.folder / f"report.{ENDINGS.get(report_format, report_format)}") as path:
-                path.write_text(text_of(report, report_format, study), encoding="utf-8")
+                path.write_text(report_text(report, report_format, study), encoding="utf-8")
         call_command("export_votes", study.slug, out=self.folder / "votes.csv", stdout=self.stdout)
         self._step("Report", f"{_short(self.folder)}/report.* ({', '.join(FORMATS)})")
         for line in (*report.notices, report.claim):

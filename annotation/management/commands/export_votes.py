@@ -9,8 +9,8 @@ from annotation.management.base import StudyCommand
 from annotation.reports.exports.columns import write_codebook
 from annotation.reports.exports.votes import columns, write_votes
 from annotation.reports.exports.writers import FORMATS
-from annotation.reports.files import whole_file
 from annotation.studies.current import current_manifest
+from jobs.whole_files import whole_file
 from jobs.wording import counted
 
 

@@ -8,7 +8,6 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
-from annotation.reports.files import whole_file
 from annotation.reports.plan.figure import plan_figure
 from annotation.reports.plan.rendering import to_json, to_text
 from annotation.studies.planning.design import design_of_study
@@ -16,6 +15,7 @@ from annotation.studies.planning.question import MEANING, Assumptions, Chance, D
 from annotation.studies.planning.sample_size import plan_study
 from annotation.studies.study_file.reading import read_study_file
 from jobs.refusals import Refused
+from jobs.whole_files import whole_file
 
 FORMATS = {"txt": to_text, "json": to_json, "svg": plan_figure}
 

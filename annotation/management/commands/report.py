@@ -9,12 +9,12 @@ from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
-from annotation.reports.files import whole_file
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.formats.render import FORMATS
-from annotation.reports.report_jobs.downloads import text_of
-from annotation.reports.report_jobs.report_cache import make_report
+from annotation.reports.report_jobs.downloads import report_text
+from annotation.reports.report_jobs.report_cache import cached_report
 from jobs.refusals import Refused
+from jobs.whole_files import whole_file
 from jobs.wording import counted
 
 BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
@@ -66,8 +66,8 @@ class Command(StudyCommand):
 
     def _of_study(self, study: Study, metric: str) -> AgreementReport:
         if not self.stderr.isatty():
-            return make_report(study, metric=metric).report
-        made = make_report(study, metric=metric, progress=self._show_progress)
+            return cached_report(study, metric=metric).report
+        made = cached_report(study, metric=metric, progress=self._show_progress)
         self._show_progress(1.0, "")
         return made.report
 
@@ -98,7 +98,7 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
 
 
 def _text(report: AgreementReport, report_format: str, study: Study | None) -> str:
-    return bibliography() if report_format == BIBTEX else text_of(report, report_format, study)
+    return bibliography() if report_format == BIBTEX else report_text(report, report_format, study)
 
 
 def _write(report: AgreementReport, report_format: str, out: Path, study: Study | None) -> list[Path]:

@@ -26,9 +26,8 @@ from annotation.reports.bundle.validation import validate
 from annotation.reports.data.gathering import gather
 from annotation.reports.data.study_data import ManifestRow, StudyData
 from annotation.reports.formats.document import as_document
-from annotation.reports.progress import Progress, silent
+from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
-from annotation.reports.report_jobs.report_cache import GATHERING
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from jobs.refusals import Refused

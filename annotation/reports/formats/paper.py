@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from annotation.reports.agreement_report import AgreementReport, ComparisonRow, Results
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import QUIET, STYLE
-from annotation.reports.files import whole_file
 from annotation.reports.formats.html import figures_of
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections.blocks import Figure
 from jobs.refusals import Refused
+from jobs.whole_files import whole_file
 
 CAPTIONS = "captions.txt"
 _DPI = 300

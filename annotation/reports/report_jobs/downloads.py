@@ -1,30 +1,56 @@
-"""Everything that can be taken away from a report: its formats, the figures, the literature, the replay bundle."""
+"""The downloads of a report: its formats, figures, literature and replay bundle; and the jobs that write the long ones.
 
+A file that a job wrote is stored for an hour under a key: the hash of its report, combined with the study's stamp if
+the file is made from the study itself (the replay bundle). So a bundle made before a withdrawal is never served after
+it, and is deleted within the hour.
+"""
+
+import hashlib
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from annotation.models import Study
+from django.conf import settings
+from django.utils import timezone
+
+from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import write_bundle
+from annotation.reports.data.gathering import scored_by
 from annotation.reports.formats.contact_sheets import contact_sheets
 from annotation.reports.formats.html import to_html
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.progress import Progress, silent
+from annotation.reports.report_jobs.report_jobs import (
+    MIN_INTERVAL,
+    claimed_row,
+    finished_report,
+    job_progress,
+    retry,
+    study_stamp,
+)
+from jobs.claims import enqueue
+from jobs.leases import Lease
+from jobs.refusals import Refused
+from jobs.whole_files import whole_file
 
+LIFETIME = timedelta(hours=1)
 Write = Callable[[Study, AgreementReport, Path, Progress], object]
 
 
+# --- files --------------------------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class Download:
-    """A file made from a study's report: what it is called, what it is declared as, and how it is written.
+    """A file made from a study's report: its label, its suffix, its content type, and the function that writes it.
 
-    has_results: it holds nothing but results, so that there is none while the study is sealed. is_long: it may take
-    more than a moment, so that a page has it made by a task. is_of_study: it is made from the study as it stands, not
-    from the report alone.
+    has_results: it holds nothing but results, so it does not exist while the study is sealed. is_long: writing it may
+    take longer than a request should, so a job does it. is_of_study: it is made from the study as it is now, not from
+    the report alone.
     """
 
     label: str
@@ -36,8 +62,10 @@ class Download:
     is_of_study: bool = False
 
 
-def text_of(report: AgreementReport, report_format: str, study: Study | None, *, progress: Progress = silent) -> str:
-    """The report in one of FORMATS; the HTML file with contact sheets where the study's images are at hand."""
+def report_text(
+    report: AgreementReport, report_format: str, study: Study | None, *, progress: Progress = silent
+) -> str:
+    """Return the report in one of FORMATS; the HTML file has contact sheets if the study is given."""
     if report_format == "html" and study is not None:
         progress(0.0, "figures")
         return to_html(report, sheets=lambda room: contact_sheets(study, report, room=room, progress=progress))
@@ -46,13 +74,13 @@ def text_of(report: AgreementReport, report_format: str, study: Study | None, *,
 
 def _text(report_format: str) -> Write:
     def write(study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
-        path.write_text(text_of(report, report_format, study, progress=progress), encoding="utf-8")
+        path.write_text(report_text(report, report_format, study, progress=progress), encoding="utf-8")
 
     return write
 
 
 def _figures(_study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
-    """A zip file of what `write_figures` writes."""
+    """Write a zip file of the files that `write_figures` writes."""
     with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for figure in write_figures(report, Path(folder), progress=progress):
             file.write(figure, figure.name)
@@ -87,3 +115,67 @@ DOWNLOADS = {
         "Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True, is_of_study=True
     ),
 }
+
+
+# --- jobs ---------------------------------------------------------------------------------------
+def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
+    """Return the job of a download of a finished report; enqueue it if there is no file yet or only an outdated one.
+
+    A failed file is tried again by `retry` only.
+    """
+    job, is_new = ReportFileJob.objects.get_or_create(report_job=report_job, name=name)
+    if is_new:
+        enqueue([job])
+    elif job.state != ReportFileJob.State.FAILED and current_file(job) is None:
+        retry(job)
+    return job
+
+
+def current_file(job: ReportFileJob) -> Path | None:
+    """Return the stored file if its report and study are unchanged or it is less than MIN_INTERVAL old, else None.
+
+    Without that interval a bundle would be outdated before it is read, as long as votes come in.
+    """
+    path = _path(job.key, job.name)
+    if job.state != ReportFileJob.State.DONE or not path.exists():
+        return None
+    is_recent = job.finished_at is not None and job.finished_at > timezone.now() - MIN_INTERVAL
+    return path if is_recent or job.key == _key(job) else None
+
+
+def run_file_job(job: ReportFileJob, lease: Lease) -> None:
+    """Write the file of a claimed job. A second run writes the same file."""
+    report = finished_report(job.report_job)
+    if report is None:
+        raise Refused("The report is not there any more: look at its page, then ask for the file again.")
+    key, before = _key(job), job.key
+    with whole_file(_path(key, job.name)) as path:
+        DOWNLOADS[job.name].write(job.report_job.study, report, path, job_progress(job, lease))
+    claimed_row(job).update(key=key, percent=100, step="")
+    if before not in ("", key):
+        _path(before, job.name).unlink(missing_ok=True)
+
+
+def delete_old_files(now: datetime) -> None:
+    """Delete the files that are older than LIFETIME, also those of deleted studies; a request writes them again."""
+    for path in _folder().glob("*"):
+        with suppress(FileNotFoundError):  # another worker deleted it first
+            if path.stat().st_mtime < (now - LIFETIME).timestamp():
+                path.unlink()
+
+
+def _key(job: ReportFileJob) -> str:
+    report_job = job.report_job
+    if not DOWNLOADS[job.name].is_of_study:
+        return report_job.sha256
+    study = report_job.study
+    stamp = study_stamp(study, metric=report_job.metric, scored=scored_by(study))
+    return hashlib.sha256(f"{report_job.sha256}{stamp}".encode()).hexdigest()
+
+
+def _path(key: str, name: str) -> Path:
+    return _folder() / f"{key}.{name}"
+
+
+def _folder() -> Path:
+    return Path(settings.REPORTS_ROOT) / "files"

@@ -1,7 +1,7 @@
-"""A study -> its report, kept in a file by the hash of everything that went into it.
+"""The reports that were computed, each in a file named after the SHA-256 of everything that went into it.
 
-The task, the command and the demonstration make reports here and nowhere else, so the same study gives the same report
-whoever asks, and is computed once.
+The task, the command and the demonstration get their reports here, so the same study gives the same report to all of
+them and is computed once.
 """
 
 import hashlib
@@ -21,46 +21,45 @@ from annotation.models import Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import gather
 from annotation.reports.data.study_data import StudyData
-from annotation.reports.files import whole_file
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.reading import from_document
-from annotation.reports.progress import Progress, silent
+from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.manifest import sha256 as manifest_sha256
+from jobs.whole_files import whole_file
 
-GATHERING = "reading votes and scores"
-_MOST_REPORTS = 8  # held by one process; a study of a million votes takes about 20 MB
+_MAX_REPORTS = 8  # in the memory of one process; the report of a million votes takes about 20 MB
 
 
 @dataclass(frozen=True, slots=True)
-class MadeReport:
+class CachedReport:
     """A report and the SHA-256 of what went into it."""
 
     sha256: str
     report: AgreementReport
 
 
-def make_report(study: Study, *, metric: str = "", progress: Progress = silent) -> MadeReport:
-    """The study's report as it stands now: computed, or read where the same data gave one before.
+def cached_report(study: Study, *, metric: str = "", progress: Progress = silent) -> CachedReport:
+    """Return the study's report as of now: from the cache if the same data gave one before, else computed and stored.
 
-    metric: as for `gather`, which also says what is refused. While the study is sealed, no result is in it.
+    metric: as for `gather`, which also says what is refused. While the study is sealed, the report holds no result.
     """
     progress(0.0, GATHERING)
     data = gather(study, manifest=current_manifest(study), metric=metric)
     digest = fingerprint(data)
-    kept = stored_report(digest)
-    if kept is None:
-        kept = build_report(data, progress=progress)
-        with whole_file(_file(digest)) as path:
-            path.write_text(to_json(kept), encoding="utf-8")
-    return MadeReport(digest, kept)
+    report = load_report(digest)
+    if report is None:
+        report = build_report(data, progress=progress)
+        with whole_file(_path(digest)) as path:
+            path.write_text(to_json(report), encoding="utf-8")
+    return CachedReport(digest, report)
 
 
-def stored_report(sha256: str) -> AgreementReport | None:
-    """The report made from data of this hash; None where there is none, or only one of another version's shape."""
-    if not sha256 or not _file(sha256).exists():
+def load_report(sha256: str) -> AgreementReport | None:
+    """Return the stored report with this hash; None if there is none, or if another version gave it another shape."""
+    if not sha256 or not _path(sha256).exists():
         return None
     try:
         return _read(sha256)
@@ -68,13 +67,13 @@ def stored_report(sha256: str) -> AgreementReport | None:
         return None
 
 
-def forget_report(sha256: str) -> None:
-    """Remove a report that another one has replaced."""
-    _file(sha256).unlink(missing_ok=True)
+def delete_report(sha256: str) -> None:
+    """Delete a stored report."""
+    _path(sha256).unlink(missing_ok=True)
 
 
 def fingerprint(data: StudyData) -> str:
-    """SHA-256 of everything that goes into a report: the data, and the code that makes it."""
+    """Return the SHA-256 of everything that goes into a report: the data, and the code that computes it."""
     digest = hashlib.sha256(code_sha256().encode())
     _feed(digest.update, data)
     return digest.hexdigest()
@@ -82,7 +81,7 @@ def fingerprint(data: StudyData) -> str:
 
 @lru_cache(maxsize=1)
 def code_sha256() -> str:
-    """SHA-256 of the formulas and of the report's own modules: another version of them makes its reports anew."""
+    """Return the SHA-256 of the code of the statistics and of the reports, so that new code gives new reports."""
     digest = hashlib.sha256()
     for package in (scoring.statistics, reports):
         for module in sorted(Path(package.__path__[0]).rglob("*.py")):
@@ -90,18 +89,18 @@ def code_sha256() -> str:
     return digest.hexdigest()
 
 
-def _file(sha256: str) -> Path:
+def _path(sha256: str) -> Path:
     return Path(settings.REPORTS_ROOT) / f"{sha256}.json"
 
 
-@lru_cache(maxsize=_MOST_REPORTS)
+@lru_cache(maxsize=_MAX_REPORTS)
 def _read(sha256: str) -> AgreementReport:
-    report: AgreementReport = from_document(AgreementReport, json.loads(_file(sha256).read_text(encoding="utf-8")))
+    report: AgreementReport = from_document(AgreementReport, json.loads(_path(sha256).read_text(encoding="utf-8")))
     return report
 
 
 def _feed(update: Callable[[bytes], None], value: Any) -> None:
-    """Every value with its kind and its length, so that no two different data feed the same bytes."""
+    """Feed each value with its type and its length, so that no two different data feed the same bytes."""
     match value:
         case np.ndarray():
             update(f"{value.dtype.str}{value.shape}".encode())

@@ -22,9 +22,8 @@ from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.formats.html import figures_of, page_context
 from annotation.reports.progress import silent
-from annotation.reports.report_jobs.downloads import DOWNLOADS, Download
-from annotation.reports.report_jobs.file_jobs import ask_file, ask_file_again, made_file
-from annotation.reports.report_jobs.report_jobs import ask, ask_again, finished_report
+from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
+from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
 from annotation.reports.sections.blocks import Figure
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import staff_page
@@ -38,7 +37,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     """The report of a study, or how far it is; where it cannot be made, why, and the metrics to choose from."""
     study = get_object_or_404(Study, slug=slug)
     try:
-        job = ask(study, metric=request.GET.get("metric", ""))
+        job = request_report(study, metric=request.GET.get("metric", ""))
     except Refused as refused:
         context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
         return render(request, "reports/refused.html", context, status=409)
@@ -82,8 +81,8 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
         raise Http404
     if not chosen.is_long:
         return _sent(chosen, slug, _written(chosen, slug, report))
-    job = ask_file(_job_or_404(request, slug), report_format)
-    path = made_file(job)
+    job = request_file(_job_or_404(request, slug), report_format)
+    path = current_file(job)
     return _sent(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
 
 
@@ -137,7 +136,7 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
     except Http404:
         report = None
     try:
-        report = report or finished_report(ask(study, metric=request.GET.get("metric", "")))
+        report = report or finished_report(request_report(study, metric=request.GET.get("metric", "")))
     except Refused as refused:
         raise Http404(str(refused)) from refused
     if report is None:
@@ -167,7 +166,7 @@ def _told(job: WatchedJob) -> JsonResponse:
 @staff_page
 def make_again(request: HttpRequest, slug: str) -> HttpResponse:
     """Make the report anew: after a fault, or now that more votes are in."""
-    ask_again(_job_or_404(request, slug))
+    retry(_job_or_404(request, slug))
     return redirect(reverse("report", args=[slug]) + _query(request))
 
 
@@ -175,7 +174,7 @@ def make_again(request: HttpRequest, slug: str) -> HttpResponse:
 @staff_page
 def make_file_again(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
     """Make a download anew after a fault."""
-    ask_file_again(_file_job_or_404(request, slug, report_format))
+    retry(_file_job_or_404(request, slug, report_format))
     return redirect(reverse("report-file", args=[slug, report_format]) + _query(request))
 
 

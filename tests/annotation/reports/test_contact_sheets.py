@@ -26,7 +26,7 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
 from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html
 from annotation.reports.report import build_report
-from annotation.reports.report_jobs.downloads import text_of
+from annotation.reports.report_jobs.downloads import report_text
 from annotation.studies.current import current_manifest
 from generation.pictures.files import media
 from tests.annotation.reports.studies import crossed, make_study
@@ -97,7 +97,7 @@ def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(stud
     assert sorted(words)[0] == "5 of 6 images of A, by seed"
     external, _ = make_study(crossed([[2, 0], [0, 0]]))
     assert sheets_of(external) == ContactSheets()
-    assert '<figure class="telling">' not in text_of(report_of(external), "html", external)
+    assert '<figure class="telling">' not in report_text(report_of(external), "html", external)
 
 
 def noisy(side: int) -> Image.Image:
@@ -127,7 +127,7 @@ def sheets_of_the_most_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("sheets_of_the_most_bytes")
 def test_the_worst_study_has_its_thirty_comparisons_in_fifteen_megabytes(worst: Study) -> None:
-    text = text_of(report_of(worst), "html", worst)
+    text = report_text(report_of(worst), "html", worst)
     assert text.count('<figure class="telling">') == MOST_TELLING
     assert 8_800_000 < len(text.encode()) <= MOST_FILE_BYTES == 15_000_000
     assert "the file has no room" not in text
@@ -141,7 +141,7 @@ def test_where_the_file_is_nearly_full_sheets_shrink_and_then_there_are_fewer(
     bare = len(to_html(report).encode())
     for room, shown in ((2_000_000, MOST_TELLING), (200_000, 10), (0, 0)):
         monkeypatch.setattr(html_module, "MOST_BYTES", bare + room)
-        text = text_of(report, "html", worst)
+        text = report_text(report, "html", worst)
         assert len(text.encode()) <= bare + max(room, 2_000)
         assert text.count('<figure class="telling">') == shown
         assert (f"For {MOST_TELLING - shown} more the file has no room." in text) == (shown < MOST_TELLING)
@@ -150,7 +150,7 @@ def test_where_the_file_is_nearly_full_sheets_shrink_and_then_there_are_fewer(
 def test_long_tables_end_where_a_page_does_and_the_json_has_all() -> None:
     study, _ = make_study(crossed([[MOST_ROWS + 20, 0], [0, 0]], voters=1))
     report = report_of(study)
-    text = text_of(report, "html", study)
+    text = report_text(report, "html", study)
     assert f"the first {MOST_ROWS} of {MOST_ROWS + 20}; the JSON and CSV hold them all" in text
     assert f"a prompt number {MOST_ROWS - 1}<" in text
     assert f"a prompt number {MOST_ROWS}<" not in text

@@ -21,8 +21,8 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.formats.reading import from_document
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs import report_cache, report_jobs
-from annotation.reports.report_jobs.report_cache import fingerprint, make_report
-from annotation.reports.report_jobs.report_jobs import ask, finished_report
+from annotation.reports.report_jobs.report_cache import cached_report, fingerprint
+from annotation.reports.report_jobs.report_jobs import finished_report, request_report
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
@@ -64,7 +64,7 @@ def test_the_task_run_twice_makes_one_report(study: Study, reports_root: Path, m
         return build_report(data, **told)
 
     monkeypatch.setattr(report_cache, "build_report", counting)
-    job = ask(study)
+    job = request_report(study)
     assert (job.state, finished_report(job)) == (State.QUEUED, None)
     for _ in range(2):
         task(job.pk)
@@ -77,7 +77,7 @@ def test_the_task_run_twice_makes_one_report(study: Study, reports_root: Path, m
 
 @pytest.mark.usefixtures("no_worker")
 def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study, reports_root: Path) -> None:
-    job = ask(study)
+    job = request_report(study)
     assert claims.claim(ReportJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
     task(job.pk)
     assert not reports_root.exists()  # somebody else's, as far as anybody knows
@@ -85,28 +85,28 @@ def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study
     task(job.pk)
     job.refresh_from_db()
     assert (job.state, job.attempt_count) == (State.DONE, 2)
-    assert finished_report(job) == make_report(study).report
+    assert finished_report(job) == cached_report(study).report
 
 
 @pytest.mark.usefixtures("no_worker")
 def test_asking_again_changes_nothing_while_it_waits_and_when_it_is_there(study: Study) -> None:
-    first = ask(study)
-    assert ask(study).pk == first.pk
+    first = request_report(study)
+    assert request_report(study).pk == first.pk
     task(first.pk)
-    assert ask(study).state == State.DONE
+    assert request_report(study).state == State.DONE
     assert ReportJob.objects.get().attempt_count == 1
 
 
 def test_a_report_of_another_version_s_shape_is_made_anew(study: Study, reports_root: Path) -> None:
-    job = ask(study)
+    job = request_report(study)
     report_cache._read.cache_clear()
     (reports_root / f"{job.sha256}.json").write_text('{"schema_version": 1}')
     assert finished_report(job) is None
-    assert finished_report(ask(study)) is not None
+    assert finished_report(request_report(study)) is not None
 
 
 def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, researcher: Client) -> None:
-    ask(study)
+    request_report(study)
     ReportJob.objects.update(state=State.FAILED, error="the disk is full")
     page = researcher.get(reverse("report", args=[study.slug])).content.decode()
     assert "A newer report could not be made: the disk is full" in page
@@ -114,13 +114,13 @@ def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, re
 
 
 def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, reports_root: Path) -> None:
-    before = ask(study)
+    before = request_report(study)
     vote = Vote.objects.order_by("assignment_id")[0]
     Vote.objects.filter(pk=vote.pk).update(excluded_at=timezone.now(), exclusion_reason="failed the check")
     recount([vote.assignment.comparison_id])
-    assert ask(study).sha256 == before.sha256  # made a moment ago
+    assert request_report(study).sha256 == before.sha256  # made a moment ago
     ReportJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
-    after = ask(study)
+    after = request_report(study)
     assert after.sha256 != before.sha256
     report = finished_report(after)
     assert report is not None
@@ -130,7 +130,7 @@ def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, 
 
 def test_closing_a_study_makes_its_report_at_once_and_until_then_nothing_is_told() -> None:
     study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
-    job = ask(study)
+    job = request_report(study)
     interim = finished_report(job)
     assert interim is not None
     assert interim.study.is_interim
@@ -139,7 +139,7 @@ def test_closing_a_study_makes_its_report_at_once_and_until_then_nothing_is_told
     study.save()
     job.study = study
     assert finished_report(job) is None
-    whole = finished_report(ask(study))
+    whole = finished_report(request_report(study))
     assert whole is not None
     assert whole.results is not None
 
@@ -152,7 +152,7 @@ def test_a_report_that_fails_says_why_and_is_made_again_when_asked(
         raise ArithmeticError(f"{len(data.votes)} votes are too many")
 
     monkeypatch.setattr(report_cache, "build_report", broken)
-    job = ask(study)
+    job = request_report(study)
     for _ in range(claims.MOST_ATTEMPTS):
         task(job.pk)
     address = reverse("report", args=[study.slug])
@@ -181,7 +181,7 @@ def test_the_page_says_how_far_the_report_is(study: Study, researcher: Client) -
 
 def test_progress_rises_to_the_end_and_names_the_resampling_of_annotators(study: Study) -> None:
     told: list[tuple[float, str]] = []
-    make_report(study, progress=lambda share, step: told.append((share, step)))
+    cached_report(study, progress=lambda share, step: told.append((share, step)))
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
@@ -190,7 +190,7 @@ def test_progress_rises_to_the_end_and_names_the_resampling_of_annotators(study:
 
 def test_a_message_lost_is_sent_by_the_tick(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
-    job = ask(study)
+    job = request_report(study)
     sent: list[int] = []
     monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
     maintain(timezone.now())
@@ -210,7 +210,7 @@ def test_a_message_lost_is_sent_by_the_tick(study: Study, monkeypatch: pytest.Mo
 )
 def test_a_report_is_read_from_its_own_document(plan: Plan) -> None:
     study, _ = make_study(plan)
-    report = make_report(study).report
+    report = cached_report(study).report
     assert from_document(AgreementReport, json.loads(to_json(report))) == report
 
 

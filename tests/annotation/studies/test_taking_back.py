@@ -11,7 +11,7 @@ from django.utils import timezone
 from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
-from annotation.reports.report_jobs.report_cache import make_report
+from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.taking_back import take_back
 from annotation.studies.lifecycle.transitions import advance, close
@@ -82,9 +82,9 @@ def test_votes_are_taken_back_file_by_file(external: Study, tmp_path: Path) -> N
 
 def test_the_report_changes_with_what_is_taken_back(external: Study, tmp_path: Path) -> None:
     typed("import_votes", "study", file(tmp_path, VOTES))
-    before = make_report(external)
+    before = cached_report(external)
     typed("take_back", "study", Import.objects.get().pk, "--yes")
-    after = make_report(external)
+    after = cached_report(external)
     assert (before.report.counts.votes, after.report.counts.votes) == (3, 0)
     assert "votes taken back" in typed("report", "study")
 

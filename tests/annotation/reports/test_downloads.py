@@ -15,10 +15,9 @@ from django.utils import timezone
 from annotation.models import Annotator, ReportFileJob, Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import replay
-from annotation.reports.report_jobs import downloads, file_jobs
-from annotation.reports.report_jobs.downloads import DOWNLOADS
-from annotation.reports.report_jobs.file_jobs import KEPT, ask_file, forget_old_files, made_file
-from annotation.reports.report_jobs.report_jobs import ask, finished_report
+from annotation.reports.report_jobs import downloads
+from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, current_file, delete_old_files, request_file
+from annotation.reports.report_jobs.report_jobs import finished_report, request_report
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
@@ -39,7 +38,7 @@ def study() -> Study:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(file_jobs, "enqueue", claims.enqueue)
+    monkeypatch.setattr(downloads, "enqueue", claims.enqueue)
 
 
 @pytest.fixture
@@ -69,13 +68,13 @@ def test_a_request_writes_nothing_and_the_task_makes_the_file_once(study: Study,
     assert "is waiting for the worker" in waiting.content.decode()
     assert f'data-progress="{address(study, name, "-progress")}"' in waiting.content.decode()
     job = ReportFileJob.objects.get()
-    assert (job.name, job.state, made_file(job)) == (name, State.QUEUED, None)
+    assert (job.name, job.state, current_file(job)) == (name, State.QUEUED, None)
     for _ in range(2):
         task(job.pk)
     job.refresh_from_db()
     assert (job.state, job.percent, job.error, job.attempt_count) == (State.DONE, 100, "", 1)
     sent = researcher.get(address(study, name))
-    assert b"".join(sent) == Path(made_file(job) or "").read_bytes()
+    assert b"".join(sent) == Path(current_file(job) or "").read_bytes()
     assert sent["Content-Disposition"].startswith("attachment")
     assert ReportFileJob.objects.get().attempt_count == 1
 
@@ -92,7 +91,7 @@ def test_its_progress_is_told_as_far_as_it_is(study: Study, researcher: Client) 
 @pytest.mark.parametrize("name", LONG)
 def test_progress_rises_from_nothing(study: Study, name: str, tmp_path: Path) -> None:
     told: list[float] = []
-    report = finished_report(ask(study))
+    report = finished_report(request_report(study))
     assert report is not None
     DOWNLOADS[name].write(study, report, tmp_path / "file", lambda share, _step: told.append(share))
     assert told
@@ -108,7 +107,7 @@ def test_one_that_fails_says_why_and_is_made_again_only_when_asked(
         raise ArithmeticError("too many pictures")
 
     monkeypatch.setattr(downloads, "write_bundle", broken)
-    job = ask_file(ask(study), "bundle")
+    job = request_file(request_report(study), "bundle")
     for _ in range(claims.MOST_ATTEMPTS):
         task(job.pk)
     for _ in range(2):
@@ -127,7 +126,7 @@ def test_a_message_lost_is_sent_by_the_tick_and_a_dead_worker_s_job_is_taken_bac
 ) -> None:
     sent: list[int] = []
     monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
-    job = ask_file(ask(study), "figures")
+    job = request_file(request_report(study), "figures")
     assert claims.claim(ReportFileJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
     maintain(timezone.now())
     task(job.pk)
@@ -148,21 +147,21 @@ def test_a_bundle_of_before_a_withdrawal_is_not_handed_out_after_it(
     gone = withdraw(annotator=one, until=None, now=timezone.now()).withdrawn_vote_count
     ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
     assert download() == before - gone < before
-    folder = file_jobs._folder()
+    folder = downloads._folder()
     assert len(list(folder.iterdir())) == 1  # the outgrown one is no more
 
 
 def test_an_hour_later_the_file_is_gone_and_is_made_again(study: Study) -> None:
-    job = ask_file(ask(study), "bundle")
-    path = made_file(job)
+    job = request_file(request_report(study), "bundle")
+    path = current_file(job)
     assert path is not None
-    forget_old_files(timezone.now())
+    delete_old_files(timezone.now())
     assert path.exists()
-    age(path, KEPT + timedelta(minutes=1))
+    age(path, LIFETIME + timedelta(minutes=1))
     tick()
     assert not path.exists()
-    again = ask_file(ask(study), "bundle")
-    assert made_file(again) == path
+    again = request_file(request_report(study), "bundle")
+    assert current_file(again) == path
 
 
 def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -> None:
@@ -181,17 +180,17 @@ def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -
 def test_outsiders_find_nothing(study: Study) -> None:
     outsider = Client()
     outsider.force_login(User.objects.create_user("outsider"))
-    ask_file(ask(study), "bundle")
+    request_file(request_report(study), "bundle")
     for end in ("", "-progress"):
         assert outsider.get(address(study, "bundle", end)).status_code == 404
     assert outsider.post(address(study, "bundle", "-again")).status_code == 404
 
 
 def test_a_report_that_went_away_meanwhile_is_said(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    report_job = ask(study)
+    report_job = request_report(study)
 
     def none(_job: object) -> AgreementReport | None:
         return None
 
-    monkeypatch.setattr(file_jobs, "finished_report", none)
-    assert "look at its page" in ask_file(report_job, "html").error
+    monkeypatch.setattr(downloads, "finished_report", none)
+    assert "look at its page" in request_file(report_job, "html").error
