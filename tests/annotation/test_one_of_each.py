@@ -12,7 +12,7 @@ from django.utils import timezone
 from annotation.models import Annotator, Study, StudyEvent
 from annotation.reports.data.gathering import gather
 from annotation.reports.formats.render import FORMATS, render
-from annotation.reports.plan.rendering import to_text
+from annotation.reports.plan import to_text
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, ask

@@ -8,8 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
-from annotation.reports.plan.figure import plan_figure
-from annotation.reports.plan.rendering import to_json, to_text
+from annotation.reports.plan import plan_figure, to_json, to_text
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import MEANING, Assumptions, Chance, Design, Goal, ask, design_of
 from annotation.studies.planning.sample_size import plan_study

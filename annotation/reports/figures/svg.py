@@ -1,14 +1,20 @@
-"""SVG files that are the same bytes each time, follow the reader's light or dark page, and hold text as text."""
+"""The look of the figures, and their SVG files.
+
+The files are the same bytes each time, follow a light or dark page, and hold text as text.
+"""
 
 import io
 import re
 from typing import Any
 
 import matplotlib as mpl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 INK, QUIET, LINE = "#1d1f21", "#575c61", "#c9cbcc"
-MODEL_A_COLOUR, MODEL_B_COLOUR, TIE_COLOUR = "#0072b2", "#d55e00", "#8a8a8a"
+MODEL_COLOURS = {"A": "#0072b2", "B": "#d55e00"}
+TIE_COLOUR = "#8a8a8a"
 
 # What a page that holds the drawing may set (static/reports/report.css does).
 _VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
@@ -30,10 +36,24 @@ STYLE: dict[Any, Any] = {
     "ytick.labelcolor": INK,
     "figure.constrained_layout.use": True,
 }
+WIDTH = 5.6  # inches: the eleven points of the text stay readable on a phone that shows the whole figure
+PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
+DASHED = (0, (5, 2))
+
+
+def new_axes(height: float) -> tuple[Figure, Axes]:
+    """Return a figure of this height in inches, and its only axes."""
+    figure = Figure(figsize=(WIDTH, height))
+    return figure, figure.add_subplot()
+
+
+def legend_above(axes: Axes, *, columns: int = 2) -> None:
+    """Add a legend above the axes, without a frame."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0, fontsize=10)
 
 
 def to_svg(figure: Figure, *, name: str) -> str:
-    """The drawing as an <svg> element. `name` goes before every id, so that several can stand on one page."""
+    """Return the drawing as an <svg> element; ids begin with `name`, so that a page can hold several drawings."""
     buffer = io.StringIO()
     with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
@@ -41,9 +61,9 @@ def to_svg(figure: Figure, *, name: str) -> str:
 
 
 def as_file(svg: str, *, is_dark: bool = False) -> str:
-    """The element as a file of its own that follows the reader's preference, or is always the one for a dark page.
+    """Return the element as a file that follows the reader's preference, or is always the one for a dark page.
 
-    WebKit does not tell an SVG in an <img> which colours the reader prefers, so a dark page names the dark file.
+    WebKit does not tell an SVG in an <img> which colours the reader prefers, so a dark page requests the dark file.
     """
     theme = _DARK if is_dark else f"@media (prefers-color-scheme: dark) {{{_DARK} {_DARK_PAPER}}}"
     opening, _, rest = svg.partition(">")
@@ -51,7 +71,7 @@ def as_file(svg: str, *, is_dark: bool = False) -> str:
 
 
 def _adapted(svg: str, name: str) -> str:
-    """Without prologue and metadata; ids of its own; colours that the page may set; the reader's own typeface."""
+    """Remove prologue and metadata; make ids unique, colours settable by the page, the typeface the reader's own."""
     svg = svg[svg.index("<svg") :].strip()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)

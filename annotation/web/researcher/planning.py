@@ -13,8 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Study
-from annotation.reports.plan.figure import caption, plan_figure
-from annotation.reports.plan.rendering import sentences, tables
+from annotation.reports.plan import caption, plan_figure, sentences, tables
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import (
     CHOICES,

@@ -12,8 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from scipy.stats import beta, binom
 
-from annotation.reports.plan.figure import plan_figure
-from annotation.reports.plan.rendering import as_planned, to_text
+from annotation.reports.plan import as_planned, plan_figure, to_text
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import Design, Question, ask, design_of
 from annotation.studies.planning.sample_size import Curve, plan_study

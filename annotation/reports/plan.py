@@ -1,7 +1,13 @@
-"""A plan in words and tables, as text and JSON. Pure."""
+"""The plan of a study in words, tables and a figure; as text, JSON and SVG. Pure."""
 
 import json
 
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from annotation.reports.figures.svg import INK, MODEL_COLOURS, QUIET, STYLE, WIDTH, as_file, to_svg
 from annotation.reports.formats.document import as_document
 from annotation.reports.sections.blocks import Table
 from annotation.reports.sections.numbers import percent
@@ -14,40 +20,37 @@ SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "
     "agreements that the test asks for, and so lower the chance. Plan the safe number."
 )
-NAMES = {
-    "prompts": "prompts",
-    "annotators": "annotators",
-    "images": "images in each set",
-}
+NAMES = {"prompts": "prompts", "annotators": "annotators", "images": "images in each set"}
+_FIGURE_HEIGHT = 7.2  # inches
 
 
 def sentences(plan: StudyPlan) -> tuple[str, ...]:
-    """The answer, from the exact test to what the votes in between cost."""
+    """Return the answer: what the exact test needs, then how much power the noise of the votes costs."""
     return (*_exact_sentences(plan.question, plan.exact), _simulated(plan), *map(_reached, plan.curves))
 
 
 def tables(plan: StudyPlan) -> tuple[Table, ...]:
-    """One table a curve; the row as planned is marked."""
+    """Return a table for each curve; the row as planned is marked."""
     return tuple(_table(curve, plan.question) for curve in plan.curves)
 
 
 def to_text(plan: StudyPlan) -> str:
-    """For a terminal."""
+    """Return the plan as text for a terminal."""
     parts = ["\n".join(sentences(plan)), *(_plain(table) for table in tables(plan))]
     return "\n\n".join(parts) + "\n"
 
 
 def to_json(plan: StudyPlan) -> str:
-    """The plan as one JSON document: the question, the exact numbers with the sawtooth, the curves."""
+    """Return the plan as one JSON document: the question, the exact numbers with the sawtooth, the curves."""
     return json.dumps(as_document(plan), indent=1, allow_nan=False) + "\n"
 
 
 def _exact_sentences(question: Question, exact: Exact) -> tuple[str, ...]:
     supposed, goal, design = question.assumptions, question.goal, question.design
     agrees, beats = percent(supposed.agreement), percent(supposed.baseline)
-    found = [f"No number of comparisons was found: {exact.reason}."] if exact.reason else []
+    said = [f"No number of comparisons was found: {exact.reason}."] if exact.reason else []
     if exact.needed:
-        found += [
+        said += [
             f"Exact binomial test, one-sided at {goal.significance_level:g}: {exact.needed.first:,} comparisons are "
             f"the first number to show with a chance of {percent(goal.power)} that a metric which agrees on {agrees} "
             f"beats a baseline of {beats} (from {exact.needed.rejects_from:,} agreements on); from "
@@ -55,15 +58,15 @@ def _exact_sentences(question: Question, exact: Exact) -> tuple[str, ...]:
             SAWTOOTH,
         ]
     if exact.for_width:
-        found.append(
+        said.append(
             f"An interval (Wilson, {percent(design.level)}) that is on average no wider than {goal.width:g} needs "
             f"{exact.for_width:,} comparison{'' if exact.for_width == 1 else 's'}."
         )
-    found.append(
+    said.append(
         f"With the {design.prompts:,} prompts planned the chance is {percent(exact.planned_power)} and the interval "
         f"{exact.planned_width:.3f} wide, if the winner of every comparison were known without error."
     )
-    return tuple(found)
+    return tuple(said)
 
 
 def _simulated(plan: StudyPlan) -> str:
@@ -72,18 +75,14 @@ def _simulated(plan: StudyPlan) -> str:
     return (
         f"It is not: {chance.simulations:,} studies were simulated (seed {chance.seed}), "
         f"{counted(design.overlap, 'vote')} for each comparison{_stopped(design, point)} by "
-        f"{_annotators(design.annotators_planned)} ({plan.annotators_needed:,} "
-        f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who "
+        f"{design.annotators_planned:,} annotator{'' if design.annotators_planned == 1 else 's'} "
+        f"({plan.annotators_needed:,} {'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who "
         f"{'is' if design.annotators_planned == 1 else 'are'} given first the "
         f"{GIVEN_OUT_FIRST[design.allocation]}; a vote goes to the winner in {percent(supposed.person)}, none to a "
         f"tie. Majorities then err, so that the agreement seen is {percent(point.agreement)} on average, and the "
         f"report, which takes the baseline from the same votes (exact McNemar at {1 - design.level:.2g}, two-sided), "
         f"says in {_share(point)} of the studies that the metric beats it."
     )
-
-
-def _annotators(count: int) -> str:
-    return f"{count:,} annotator" if count == 1 else f"{count:,} annotators"
 
 
 def _stopped(design: Design, point: Point) -> str:
@@ -99,7 +98,7 @@ def _reached(curve: Curve) -> str:
 
 
 def as_planned(curve: Curve) -> Point:
-    """The point of the size that is planned."""
+    """Return the point of the planned size."""
     return next(point for point in curve.points if point.x == curve.planned)
 
 
@@ -123,7 +122,7 @@ def _table(curve: Curve, question: Question) -> Table:
 
 
 def _share(point: Point) -> str:
-    """The power with the interval that the simulation leaves."""
+    """Return the power with the interval of the simulation."""
     power = point.power
     assert power.value is not None and power.low is not None and power.high is not None  # noqa: S101, PT018
     return f"{percent(power.value)} [{100 * power.low:.0f}, {100 * power.high:.0f}]"
@@ -136,3 +135,54 @@ def _plain(table: Table) -> str:
         for row in (table.head, *table.rows)
     ]
     return "\n".join((table.caption, *lines))
+
+
+# --- figure -------------------------------------------------------------------------------------
+def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
+    """Return an SVG file of power against prompts (with the exact sawtooth), annotators and images.
+
+    Dotted lines show the goals. Equal plans give equal bytes.
+    """
+    with mpl.rc_context(STYLE):
+        figure = Figure(figsize=(WIDTH, _FIGURE_HEIGHT))
+        panels = figure.subplots(len(plan.curves), 1, sharey=True)
+        for axes, curve in zip(panels, plan.curves, strict=True):
+            _draw(axes, curve, plan)
+        _draw_sawtooth(panels[0], plan)
+        return as_file(to_svg(figure, name="plan"), is_dark=is_dark)
+
+
+def caption(plan: StudyPlan) -> str:
+    """Return the caption of the figure: what is drawn, the number of simulated studies, and the method."""
+    chance = plan.question.chance
+    return (
+        "Chance that the report says that the metric beats always naming one model, by number of prompts, annotators "
+        "and images, the rest as planned (hollow mark: planned). "
+        f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
+        "Blue line in the first panel: the exact binomial test against a known baseline, without noise of votes. "
+        "Dotted: the chance wanted."
+    )
+
+
+def _draw(axes: Axes, curve: Curve, plan: StudyPlan) -> None:
+    sizes = [point.x for point in curve.points]
+    powers, lows, highs = (
+        [getattr(point.power, bound) for point in curve.points] for bound in ("value", "low", "high")
+    )
+    axes.axhline(plan.question.goal.power, color=QUIET, linestyle="dotted", linewidth=1.2)
+    axes.plot(sizes, powers, color=INK, linewidth=1.2)
+    axes.vlines(sizes, lows, highs, INK)
+    fills = ["white" if size == curve.planned else INK for size in sizes]
+    axes.scatter(sizes, powers, c=fills, edgecolors=INK, s=30, zorder=3)
+    axes.set_xlabel(NAMES[curve.of].capitalize())
+    axes.set_ylabel("Power")
+    axes.set_ylim(-0.03, 1.03)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _draw_sawtooth(axes: Axes, plan: StudyPlan) -> None:
+    largest = max(point.x for point in plan.curves[0].points)
+    shown = [pair for pair in zip(plan.exact.sizes, plan.exact.powers, strict=True) if pair[0] <= largest]
+    sizes, powers = [size for size, _ in shown], [power for _, power in shown]
+    axes.plot(sizes, powers, color=MODEL_COLOURS["A"], linewidth=0.9, label="exact test, known winners", zorder=0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0, fontsize=9)

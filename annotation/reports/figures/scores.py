@@ -1,0 +1,140 @@
+"""Draw the scores of the two models: a box plot, a density, and both scores and winners by number of images."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+from scipy import stats
+
+from annotation.reports.agreement_report import AgreementReport, Results
+from annotation.reports.figures.svg import DASHED, INK, MODEL_COLOURS, PERCENT, QUIET, legend_above, new_axes
+from annotation.reports.sections.blocks import MOST_MARKS
+from annotation.reports.sections.claim import metric_name
+from scoring.statistics.estimate import Estimate
+
+Floats = NDArray[np.float64]
+_MAX_LETTERS = 34  # of a model's label
+
+
+def box(report: AgreementReport, results: Results) -> Figure:
+    """Draw a box for each model, with a dot for each set below it."""
+    figure, axes = new_axes(2.3)
+    for height, (letter, label, scores) in enumerate(reversed(_samples(report, results))):
+        colour = MODEL_COLOURS[letter]
+        line = {"color": colour, "linewidth": 1.4}
+        axes.boxplot(
+            scores,
+            positions=[height],
+            orientation="horizontal",
+            widths=0.34,
+            showfliers=False,
+            boxprops=line,
+            whiskerprops=line,
+            capprops=line,
+            medianprops=line | {"linewidth": 2.6},
+        )
+        if len(scores) <= MOST_MARKS:
+            axes.plot(scores, height - 0.34 + _spread(len(scores)), ".", color=colour, markersize=3.5, alpha=0.7)
+        axes.text(0, height + 0.27, label, transform=axes.get_yaxis_transform())
+    axes.set_ylim(-0.6, 1.6)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(metric_name(report.study.metric))
+    return figure
+
+
+def density(report: AgreementReport, results: Results) -> Figure:
+    """Draw the kernel density of each model's scores; equal scores, which have none, as one line."""
+    figure, axes = new_axes(2.7)
+    samples = _samples(report, results)
+    grid = _grid(np.concatenate([scores for _, _, scores in samples]))
+    for (letter, label, scores), dashes in zip(samples, ("-", DASHED), strict=True):
+        colour = MODEL_COLOURS[letter]
+        if len(scores) < 2 or np.ptp(scores) == 0:
+            axes.axvline(scores[0], color=colour, linestyle=dashes, linewidth=1.8, label=f"{label} (all equal)")
+            continue
+        heights = stats.gaussian_kde(scores)(grid)
+        axes.plot(grid, heights, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        axes.fill_between(grid, heights, color=colour, alpha=0.12, linewidth=0)
+    axes.set_ylim(bottom=0)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    axes.set_xlabel(metric_name(report.study.metric))
+    legend_above(axes)
+    return figure
+
+
+def _samples(report: AgreementReport, results: Results) -> tuple[tuple[str, str, Floats], ...]:
+    """Return each model's letter, its label, and its scores on the comparisons that have both scores."""
+    pairs = [
+        (row.score_a, row.score_b) for row in results.comparisons if row.score_a is not None and row.score_b is not None
+    ]
+    columns = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    names = (("A", report.study.model_a), ("B", report.study.model_b))
+    return tuple(
+        (letter, _shortened(f"{letter}  {name}"), columns[:, place]) for place, (letter, name) in enumerate(names)
+    )
+
+
+def _shortened(label: str) -> str:
+    return label if len(label) <= _MAX_LETTERS else f"{label[: _MAX_LETTERS - 1]}…"
+
+
+def _spread(n: int) -> Floats:
+    """Return offsets that keep dots apart and are the same each time: the golden ratio leaves no pattern."""
+    steps = np.arange(n, dtype=np.float64) * 0.6180339887 % 1
+    return np.asarray(0.16 * (steps - 0.5), dtype=np.float64)
+
+
+def _grid(scores: Floats) -> Floats:
+    """Return the places at which a density is drawn: up to a fifth of the range beyond the scores on either side."""
+    margin = 0.2 * float(np.ptp(scores)) or 1.0
+    return np.linspace(scores.min() - margin, scores.max() + margin, 256)
+
+
+# --- by number of images ------------------------------------------------------------------------
+def winners_by_images(_report: AgreementReport, results: Results) -> Figure:
+    """Draw agreement, and the share of winners as with all images, against the number of images in a set."""
+    figure, axes = new_axes(2.7)
+    rows = results.image_noise.by_images
+    counts = [row.images for row in rows]
+    lines = (
+        ("agreement with the votes", [row.agreement for row in rows], INK, "-"),
+        ("winner as with all images", [row.same_winner for row in rows], QUIET, DASHED),
+    )
+    for label, estimates, colour, dashes in lines:
+        values, lows, highs = _bands(estimates)
+        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        axes.fill_between(counts, lows, highs, color=colour, alpha=0.16, linewidth=0)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Images a set")
+    legend_above(axes)
+    return figure
+
+
+def scores_by_images(report: AgreementReport, results: Results) -> Figure:
+    """Draw each model's mean score against the number of images, with percentiles over subsets and a set's error."""
+    figure, axes = new_axes(2.7)
+    noise = results.image_noise
+    for letter, rows, dashes in (("A", noise.scores_a, "-"), ("B", noise.scores_b, DASHED)):
+        colour, counts = MODEL_COLOURS[letter], [row.images for row in rows]
+        values, lows, highs = _bands([row.score for row in rows])
+        errors = np.array([row.set_error for row in rows])
+        axes.fill_between(counts, values - errors, values + errors, color=colour, alpha=0.1, linewidth=0)
+        axes.fill_between(counts, lows, highs, color=colour, alpha=0.3, linewidth=0)
+        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=letter)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlabel("Images a set")
+    axes.set_ylabel(metric_name(report.study.metric).partition(" (")[0])
+    legend_above(axes)
+    return figure
+
+
+def _bands(estimates: Sequence[Estimate]) -> tuple[Floats, Floats, Floats]:
+    """Return values and bounds, NaN for a missing value; a missing bound lies on the value."""
+    values = np.array([one.value for one in estimates], dtype=np.float64)
+    lows, highs = (np.array([getattr(one, bound) for one in estimates], dtype=np.float64) for bound in ("low", "high"))
+    return values, np.where(np.isnan(lows), values, lows), np.where(np.isnan(highs), values, highs)

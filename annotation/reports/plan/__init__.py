@@ -1,1 +1,0 @@
-"""A plan of a study in words, tables and a figure."""
