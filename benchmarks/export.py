@@ -78,12 +78,12 @@ def _growth(write: Callable[[], int]) -> tuple[int, float]:
 def _writer(name: str, slug: str) -> Callable[[Path], int]:
     from annotation.models import Study
     from annotation.reports.exports.votes import write_votes
-    from annotation.reports.exports.writers import WRITERS
+    from annotation.reports.exports.writers import FORMATS
     from annotation.studies.current import current_manifest
 
     study = Study.objects.select_related("model_a", "model_b").get(slug=slug)
     manifest = current_manifest(study)
-    if name in WRITERS:
+    if name in FORMATS:
         return lambda path: write_votes(study, path, manifest=manifest, export_format=name)
     return lambda path: by_instances(study.pk, path)
 

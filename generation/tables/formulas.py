@@ -1,17 +1,20 @@
-"""Texts in CSV files that a spreadsheet would run as a formula: marked with an apostrophe, and given back as they were.
+"""The cells of CSV files: a text that a spreadsheet would run as a formula is marked with an apostrophe.
 
 Names, labels and prompts may come from an attacker.
 """
 
-# What spreadsheets take for the beginning of a formula; the wide signs, too, in some languages.
+from datetime import datetime
+from typing import Any
+
+# What spreadsheets take for the beginning of a formula; in some languages also the wide signs.
 _BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 APOSTROPHE = "'"
 
 
 def marked(text: str) -> str:
-    """A text that no spreadsheet takes for a formula: one that looks like it gets an apostrophe in front.
+    """Return a text that no spreadsheet takes for a formula: one that looks like a formula gets an apostrophe in front.
 
-    A text that has apostrophes before such a sign already gets one more, so that `unmarked` gives each text back.
+    A text that already has apostrophes before such a sign gets one more, so that `unmarked` restores each text.
 
     >>> marked("=1"), marked("'=1"), marked("'tis")
     ("'=1", "''=1", "'tis")
@@ -20,7 +23,7 @@ def marked(text: str) -> str:
 
 
 def unmarked(text: str) -> str:
-    """The text that `marked` was given.
+    """Return the text that `marked` was given.
 
     >>> unmarked("'=1"), unmarked("''=1"), unmarked("'tis")
     ('=1', "'=1", "'tis")
@@ -30,5 +33,22 @@ def unmarked(text: str) -> str:
 
 
 def looks_like_a_formula(text: str) -> bool:
-    """Whether `marked` would mark the text."""
+    """Tell whether `marked` would mark the text."""
     return text.lstrip(APOSTROPHE).startswith(_BEGINNINGS)
+
+
+def cell(value: Any) -> Any:
+    """Return a value as our CSV files write it: booleans in small letters, times in ISO 8601, texts marked.
+
+    >>> cell(True), cell("=1"), cell(2.5), cell(None)
+    ('true', "'=1", 2.5, None)
+    """
+    match value:
+        case bool():
+            return str(value).lower()
+        case datetime():
+            return value.isoformat()
+        case str():
+            return marked(value)
+        case _:
+            return value

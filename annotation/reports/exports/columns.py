@@ -1,4 +1,4 @@
-"""The columns of the votes' export, each with what stands in it: the table's head and its codebook."""
+"""The columns of the export of votes and the meaning of each: the head of the table and its codebook."""
 
 import csv
 from dataclasses import astuple, dataclass, fields
@@ -10,7 +10,7 @@ Kind = Literal["text", "integer", "true or false", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; `is_sealed`: left out until the study closes."""
+    """A column. is_sealed: left out until the study closes."""
 
     name: str
     type: Kind
@@ -94,7 +94,7 @@ COLUMNS = (
 
 
 def write_codebook(path: Path, names: tuple[str, ...]) -> None:
-    """One line for each of these columns: its name, its type, its unit and what stands in it."""
+    """Write a line for each of these columns: its name, type, unit and meaning."""
     head = [field.name for field in fields(Column)][:-1]
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

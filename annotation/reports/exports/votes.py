@@ -1,12 +1,12 @@
-"""Votes as long rows, one a vote, streamed: CSV, JSON Lines, Parquet. While sealed, without any model column.
+"""Export votes, one a row: CSV, JSON Lines, Parquet. While the study is sealed, no column names a model.
 
-A million rows pass through here a chunk at a time, column by column, as the database gives them: making a dictionary
-or a model instance of every row takes longer than all the rest.
+A million rows pass through here a chunk at a time, column by column, as the database gives them: a dictionary or a
+model instance for each row would take longer than all the rest.
 """
 
 import gc
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -18,8 +18,9 @@ from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
-from annotation.reports.data.gathering import SCREENED_OUT, is_sealed
+from annotation.reports.data.gathering import CHOICE, SCREENED_OUT, is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
+from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
 from annotation.reports.exports.columns import COLUMNS
 from annotation.reports.exports.writers import WRITERS, Chunk
 from annotation.studies.manifest import Manifest
@@ -48,38 +49,41 @@ _CHUNK = 5_000
 
 
 def columns(study: Study, *, manifest: Manifest) -> tuple[str, ...]:
-    """The columns of the study's export: without those that tell models apart while it is sealed."""
+    """Return the columns of the study's export; while it is sealed, without those that tell models apart."""
     sealed = is_sealed(study, manifest=manifest)
     return tuple(column.name for column in COLUMNS if not (sealed and column.is_sealed))
 
 
 def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
-    """Every vote of the study, ordered by comparison and annotator, some thousand at a time, as lists by column.
+    """Yield the votes of the study, ordered by comparison and annotator, some thousand at a time, as lists by column.
 
-    `export_columns` says what stands in each. Times are ISO 8601 in UTC. Nothing that is sealed is read.
+    `exports.columns` says what each column holds. Times are ISO 8601 in UTC. Nothing sealed is read.
     """
     sealed = is_sealed(study, manifest=manifest)
     refuse_unfinished_import(study)
     names = pseudonyms(study)
     fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + _imported_fields(study)
-    texts = {name: Iso(name) for name in _TIMES} | {"vote_id": Dashed("pk")}
+    computed = {name: Iso(name) for name in _TIMES} | {"vote_id": Dashed("pk")} | ({} if sealed else {"chosen": CHOICE})
     seeds = None if sealed else _Seeds(study)
-    for rows in _stream(_votes(study).values_list(*texts.values(), *fields)):
-        values = dict(zip((*texts, *fields), map(list, zip(*rows, strict=True)), strict=True))
+    for rows in _stream(_votes(study).values_list(*computed.values(), *fields)):
+        values = dict(zip((*computed, *fields), map(list, zip(*rows, strict=True)), strict=True))
         chunk = _open_columns(values, names) | {"notice": [manifest.notice] * len(rows)}
         yield chunk | _sealed_columns(values, study, seeds) if seeds else chunk
 
 
 def write_votes(study: Study, path: Path, *, manifest: Manifest, export_format: str) -> int:
-    """Write the study's votes to `path` in one of FORMATS and return how many there are."""
-    chunks = vote_chunks(study, manifest=manifest)
-    with _uncollected():
-        return WRITERS[export_format](chunks, path, columns(study, manifest=manifest))
+    """Write the study's votes to `path` in one of FORMATS and return their number."""
+    count = 0
+    with _no_garbage_collection(), WRITERS[export_format](path, columns(study, manifest=manifest)) as write:
+        for chunk in vote_chunks(study, manifest=manifest):
+            write(chunk)
+            count += len(chunk["vote_id"])
+    return count
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Rows hold no cycles: a collector that looks through them again and again takes a tenth of the time."""
+def _no_garbage_collection() -> Iterator[None]:
+    """Turn the collector off: rows hold no cycles, and searching them again and again takes a tenth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -90,13 +94,13 @@ def _uncollected() -> Iterator[None]:
 
 
 def _imported_fields(study: Study) -> tuple[str, ...]:
-    """The images as files named them; a study without such files does not pay for this join."""
+    """Return the seeds as imported files named them; a study without such files does not pay for this join."""
     return _IMPORTED_FIELDS if study.imports.filter(kind=Import.Kind.VOTES).exists() else ()
 
 
 def _votes(study: Study) -> QuerySet[Vote]:
     votes = Vote.objects.filter(assignment__comparison__study=study)
-    # As the indexes of comparisons and of their assignments are ordered: nothing is sorted but votes on one of them.
+    # The order of the indexes of comparisons and of their assignments: only the votes on an assignment are sorted.
     return votes.order_by(
         "assignment__comparison__position",
         "assignment__annotator_id",
@@ -108,7 +112,7 @@ def _votes(study: Study) -> QuerySet[Vote]:
 
 
 def _stream(rows: "QuerySet[Any, Any]") -> Iterator[list[Sequence[Any]]]:
-    """Rows in chunks, as the database has them: no value is converted."""
+    """Yield rows in chunks as the database has them, without converting a value."""
     sql, parameters = rows.query.sql_with_params()
     with connection.chunked_cursor() as cursor:
         cursor.execute(sql, parameters)
@@ -144,26 +148,22 @@ def _open_columns(values: dict[str, list[Any]], names: dict[int, str]) -> Chunk:
 
 def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds") -> Chunk:
     models = {Assignment.Side.A.value: study.model_a.name, Assignment.Side.B.value: study.model_b.name}
-    others = {Assignment.Side.A.value: study.model_b.name, Assignment.Side.B.value: study.model_a.name}
-    lefts, choices = values["assignment__left_model"], values["choice"]
+    names = {MODEL_A: study.model_a.name, MODEL_B: study.model_b.name, TIE: ""}
     are_known = values["assignment__are_sides_known"]
-    # Where images were replaced, both sets are of one model.
+    # If images were replaced, both sets are of one model.
     are_two = [not replaced for replaced in values["assignment__replaced_count"]]
-    chosen = [
-        "" if not are_models else models[left] if choice == "left" else others[left] if choice == "right" else ""
-        for left, choice, are_models in zip(lefts, choices, are_two, strict=True)
-    ]
+    chosen = [names[code] if are_models else "" for code, are_models in zip(values["chosen"], are_two, strict=True)]
     shown = ("assignment__comparison__position", "assignment__left_images", "assignment__right_images")
     orders = [seeds.in_order(*row) for row in zip(*(values[name] for name in shown), strict=True)]
     return {
         "left_model": [
             models[left] if is_known and are_models else ""
-            for left, is_known, are_models in zip(lefts, are_known, are_two, strict=True)
+            for left, is_known, are_models in zip(values["assignment__left_model"], are_known, are_two, strict=True)
         ],
         "chosen_model": chosen,
         "choice": [
             choice if is_known else model or choice
-            for choice, is_known, model in zip(choices, are_known, chosen, strict=True)
+            for choice, is_known, model in zip(values["choice"], are_known, chosen, strict=True)
         ],
         "left_seeds": _seeds([left for left, _right in orders], values.get("assignment__imported__left_seeds")),
         "right_seeds": _seeds([right for _left, right in orders], values.get("assignment__imported__right_seeds")),
@@ -171,24 +171,24 @@ def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds")
 
 
 def _seeds(shown: list[str], said: list[str | None] | None) -> list[str]:
-    """The seeds of the images that were shown; of imported votes, what their file says."""
-    return (
-        shown if said is None else [here if there is None else there for here, there in zip(shown, said, strict=True)]
-    )
+    """Return the seeds of the images that were shown; of imported votes, those that their file names."""
+    if said is None:
+        return shown
+    return [here if there is None else there for here, there in zip(shown, said, strict=True)]
 
 
 class Iso(Func):
-    """A time as ISO 8601 text in UTC, made by the database: a million of them take Python seconds."""
+    """A time as ISO 8601 text in UTC, formatted by the database: Python takes seconds for a million of them."""
 
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """SQLite keeps "2026-03-01 12:00:00" in UTC."""
+        """Rewrite the text that SQLite stores, "2026-03-01 12:00:00" in UTC."""
         template = "(replace(%(expressions)s, ' ', 'T') || '+00:00')"
         return super().as_sql(compiler, connection, template=template, **extra)
 
     def as_postgresql(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """PostgreSQL keeps moments."""
+        """Format the moment that PostgreSQL stores."""
         template = "to_char(%(expressions)s AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US+00:00')"
         return super().as_sql(compiler, connection, template=template, **extra)
 
@@ -199,33 +199,34 @@ class Dashed(Func):
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """SQLite keeps its 32 digits."""
+        """Put dashes between the 32 digits that SQLite stores."""
         parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
         joined = " || '-' || ".join(f"substr(%(expressions)s, {start}, {length})" for start, length in parts)
         return super().as_sql(compiler, connection, template=f"({joined})", **extra)
 
     def as_postgresql(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """PostgreSQL has a type for it."""
+        """Cast the type that PostgreSQL has for it."""
         return super().as_sql(compiler, connection, template="CAST(%(expressions)s AS text)", **extra)
 
 
 class Joined(Aggregate):
-    """The texts of a group with commas between, of every such column of a query in the same order."""
+    """The texts of a group, joined by commas; all such columns of a query have the same order."""
 
     output_field = TextField()
 
     def as_sqlite(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """SQLite's name for it."""
+        """Use SQLite's function."""
         return super().as_sql(compiler, connection, function="group_concat", **extra)
 
     def as_postgresql(self, compiler: SQLCompiler, connection: Any, **extra: Any) -> Any:
-        """PostgreSQL's."""
+        """Use PostgreSQL's function."""
         template = "string_agg(%(expressions)s, ',')"
         return super().as_sql(compiler, connection, template=template, **extra)
 
 
-def _of_another_prompt() -> str:
-    return "*"
+def _seed_by_image(images: Iterable[tuple[str, str]] = ()) -> dict[str, str]:
+    """Return seeds by image id; no image has no seed, and an image of another prompt is shown as a star."""
+    return defaultdict(lambda: "*", {"": "", **dict(images)})
 
 
 class _Seeds:
@@ -233,15 +234,14 @@ class _Seeds:
 
     def __init__(self, study: Study) -> None:
         self._sides = [_Side(study, letter) for letter in ("a", "b")]
-        self._position, self._book = -1, defaultdict[str, str](_of_another_prompt)
+        self._position, self._seed_of = -1, _seed_by_image()
 
     def in_order(self, position: int, *image_ids: str) -> list[str]:
-        """Of each JSON list of image ids the seeds, in its order, with blanks between."""
+        """Return, for each JSON list of image ids, the seeds in its order, separated by blanks."""
         if position != self._position:
-            self._position, self._book = position, defaultdict(_of_another_prompt, {"": ""})
-            for side in self._sides:
-                self._book.update(side.images_at(position))
-        return [" ".join(map(self._book.__getitem__, ids[1:-1].split(", "))) for ids in image_ids]
+            self._position = position
+            self._seed_of = _seed_by_image(pair for side in self._sides for pair in side.images_at(position))
+        return [" ".join(map(self._seed_of.__getitem__, ids[1:-1].split(", "))) for ids in image_ids]
 
 
 class _Side:
@@ -250,15 +250,15 @@ class _Side:
     def __init__(self, study: Study, letter: str) -> None:
         images = f"image_set_{letter}__images"
         comparisons = Comparison.objects.filter(study=study, **{f"{images}__isnull": False}).order_by("position")
-        # One row a set: forty rows a comparison would take longer to fetch than the votes.
+        # One row for each set: forty rows a comparison would take longer to fetch than the votes.
         joined = {f"{name}s": Joined(Cast(f"{images}__{name}", TextField())) for name in ("pk", "seed")}
         sets = comparisons.values("position").annotate(**joined).values_list("position", *joined)
         self._sets = chain.from_iterable(_stream(sets))
         self._next: Sequence[Any] = (-1, "", "")
 
-    def images_at(self, position: int) -> dict[str, str]:
-        """Seeds by image id, for a comparison that is not before the last one that was asked for."""
+    def images_at(self, position: int) -> Iterable[tuple[str, str]]:
+        """Return image ids with their seeds, for a comparison that is not before the last requested one."""
         while self._next[0] < position and (following := next(self._sets, None)):
             self._next = following
         at, image_ids, seeds = self._next
-        return dict(zip(image_ids.split(","), seeds.split(","), strict=True)) if at == position else {}
+        return zip(image_ids.split(","), seeds.split(","), strict=True) if at == position else ()

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.exports.cells import cell
 from annotation.reports.formats.document import as_document
+from generation.tables.formulas import cell
 
 HEAD = ("key", "item", "value", "low", "high", "level", "n", "method", "reason")
 _ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason"}

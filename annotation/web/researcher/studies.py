@@ -16,7 +16,6 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Annotator, Answer, Assignment, Comparison, Study
 from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
-from annotation.reports.exports.cells import cell
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import actions_for
@@ -31,7 +30,7 @@ from annotation.web.access.staff import CHANGE, staff_page
 from annotation.web.annotator import markdown
 from annotation.web.researcher.forms import InvitationForm, ReturnedForm
 from annotation.web.researcher.reported import waiting_count
-from generation.tables.formulas import marked
+from generation.tables.formulas import cell, marked
 
 MOST_ANNOTATORS_LISTED = 200
 
