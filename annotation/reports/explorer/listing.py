@@ -1,4 +1,4 @@
-"""Database -> every comparison of a study as the explorer lists it. Scores are read here, so nothing sealed passes."""
+"""Read the comparisons of a study from the database, as the explorer lists them. Scores are read: a sealed study is refused."""
 
 from dataclasses import dataclass
 from threading import Lock
@@ -16,11 +16,11 @@ from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from jobs.refusals import Refused
 
-MOST_ROWS = 100_000  # kept by one process, of all studies that are looked at; about half a kilobyte each
+MAX_ROWS = 100_000  # cached by one process, over all studies; about half a kilobyte each
 
 
 @dataclass(frozen=True, slots=True)
-class Explored:
+class Listing:
     """The comparisons of a study by one of its metrics, in the study's order."""
 
     metric: str
@@ -28,11 +28,11 @@ class Explored:
     rows: tuple[ComparisonRow, ...]
 
 
-def explore(study: Study, *, manifest: Manifest, metric: str = "") -> Explored:
-    """Every comparison, as in the report, by the metric that a report would take.
+def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> Listing:
+    """Return each comparison as in the report, by the metric that a report would take.
 
-    No vote is read: the comparisons count their own. While neither votes nor scores change, a process makes the rows
-    once. Raises Refused for an unknown metric and while the study is sealed.
+    No vote is read: comparisons count their votes. A process computes the rows again only if votes or scores changed.
+    Raises Refused for an unknown metric and while the study is sealed.
     """
     if is_sealed(study, manifest=manifest):
         raise Refused("The study is sealed until it closes: its comparisons show scores, winners and votes.")
@@ -41,13 +41,13 @@ def explore(study: Study, *, manifest: Manifest, metric: str = "") -> Explored:
     chosen = choose_metric(tuple(scored), own=manifest.encoder.metric, wanted=metric)
     counters = study.comparisons.order_by("position").values_list("votes_a", "votes_b", "votes_tie")
     counts = np.array(list(counters), dtype=np.int64).reshape(-1, 3)
-    # Scores are stored once and never edited, so their number and the newest say which they are.
+    # Scores are never edited, so their number and the newest one identify them.
     version = (study.pk, study.created_at, chosen, scored.get(chosen), counts.tobytes())
-    return Explored(chosen, tuple(scored), _rows(version, study, chosen, counts))
+    return Listing(chosen, tuple(scored), _rows(version, study, chosen, counts))
 
 
 @cached(
-    LRUCache(MOST_ROWS, getsizeof=len),
+    LRUCache(MAX_ROWS, getsizeof=len),
     key=lambda version, *_arguments: version,
     lock=Lock(),
 )

@@ -1,4 +1,4 @@
-"""Which comparisons to look at first: orders, choices, and the few that tell the most. Pure."""
+"""Orders and choices of comparisons, and the few that show the most. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ MOST_TELLING = 30
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An order of comparisons: its name in words, what stands first, and the key that sorts by it."""
+    """An order of comparisons: its name in words, what comes first, and the key that sorts by it."""
 
     label: str
     meaning: str
@@ -21,14 +21,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Some of the comparisons, and what they are called."""
+    """A part of the comparisons, with its name in words."""
 
     label: str
     is_chosen: Callable[[ComparisonRow], bool]
 
 
 def split(row: ComparisonRow) -> float:
-    """How split the votes are: the share of pairs of votes that differ. 0 with fewer than two votes.
+    """Return how split the votes are: the share of pairs of votes that differ; 0 with fewer than two votes.
 
     >>> split(ComparisonRow(1, "", 2.0, 1.0, 1.0, 3, 2, 0, "A", "A", True, ""))
     0.6
@@ -39,17 +39,17 @@ def split(row: ComparisonRow) -> float:
 
 
 def pull(row: ComparisonRow) -> float:
-    """How far the votes and the metric pull apart: the lead in votes, as a share of them, times the margin.
+    """Return how far votes and metric pull apart: the lead in votes, as a share of them, times the margin.
 
-    In points of score: positive where they name different models, negative where they name the same, 0 where either
-    names none or is missing.
+    In points of score: positive if they name different models, negative if they name the same, 0 if either names none
+    or is missing.
     """
     votes = row.votes_a + row.votes_b + row.votes_tie
     return -(row.votes_a - row.votes_b) / votes * row.margin if votes and row.margin is not None else 0.0
 
 
 def _by_disagreement(row: ComparisonRow) -> tuple[float, ...]:
-    """Other winners first, a tie on one side next, the same winner last: strict agreement, then the pull."""
+    """Sort different winners first, then a tie on one side, then the same winner: strict agreement, then the pull."""
     return (row.agrees is None, row.agrees is True, -pull(row), row.position)
 
 
@@ -86,12 +86,12 @@ CHOICES = {
 }
 
 
-def explored(
+def select_comparisons(
     rows: Sequence[ComparisonRow], *, by: str = "disagreement", show: str = "all", words: str = ""
 ) -> tuple[ComparisonRow, ...]:
-    """The comparisons of a choice whose prompts hold the words (in any case), in an order.
+    """Return the comparisons of a choice whose prompts contain all the words (in any case), in an order.
 
-    Raises KeyError for an order or a choice that there is not.
+    Raises KeyError for an unknown order or choice.
     """
     order, choice, sought = ORDERS[by], CHOICES[show], words.casefold().split()
     kept = [row for row in rows if choice.is_chosen(row) and all(word in row.prompt.casefold() for word in sought)]
@@ -99,14 +99,14 @@ def explored(
 
 
 def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> tuple[tuple[ComparisonRow, str], ...]:
-    """The comparisons to show where there is room for few, each with why: in turn the next one by disagreement, by
+    """Return the few comparisons that show the most, each with the reason: in turn the next one by disagreement, by
     split votes and by margin that is not among them yet."""
     analysed = [row for row in rows if row.agrees is not None]
-    disagree = [(row, "votes and metric disagree") for row in explored(analysed) if not row.agrees]
-    split_votes = [(row, "split votes") for row in explored(analysed, by="split") if split(row)]
-    clear = [(row, "large margin") for row in explored(analysed, by="margin")]
+    disagree = [(row, "votes and metric disagree") for row in select_comparisons(analysed) if not row.agrees]
+    split_votes = [(row, "split votes") for row in select_comparisons(analysed, by="split") if split(row)]
+    clear = [(row, "large margin") for row in select_comparisons(analysed, by="margin")]
     chosen: dict[int, tuple[ComparisonRow, str]] = {}
-    for found in chain.from_iterable(zip_longest(disagree, split_votes, clear)):
-        if found and len(chosen) < most:
-            chosen.setdefault(found[0].position, found)
+    for candidate in chain.from_iterable(zip_longest(disagree, split_votes, clear)):
+        if candidate and len(chosen) < most:
+            chosen.setdefault(candidate[0].position, candidate)
     return tuple(chosen.values())

@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from annotation.models import Study
 from annotation.reports.agreement_report import ComparisonRow
-from annotation.reports.explorer.one_comparison import SeenComparison, SeenImage, SeenSet
+from annotation.reports.explorer.detail import ComparisonDetail, ImageDetail, SetDetail
 from annotation.reports.sections.claim import metric_name
 from annotation.reports.sections.numbers import percent, score
 from generation.models import GeneratedImage
@@ -60,7 +60,7 @@ def votes_bar(row: ComparisonRow) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def opened(seen: SeenComparison, *, slug: str, metric: str, by_seed: bool) -> dict[str, Any]:
+def opened(seen: ComparisonDetail, *, slug: str, metric: str, by_seed: bool) -> dict[str, Any]:
     """What the page of one comparison shows. by_seed: images in the order of the seeds, so that both sets face each
     other; else those that lower the score most come first."""
     known = [abs(image.contribution) for part in seen.sets for image in part.images if image.contribution is not None]
@@ -77,13 +77,13 @@ def opened(seen: SeenComparison, *, slug: str, metric: str, by_seed: bool) -> di
     }
 
 
-def _set(part: SeenSet, number: int, *, slug: str, by_seed: bool, largest: float) -> dict[str, Any]:
+def _set(part: SetDetail, number: int, *, slug: str, by_seed: bool, largest: float) -> dict[str, Any]:
     images = part.images if by_seed else sorted(part.images, key=lambda image: image.contribution or 0.0)
     shown = [_image(image, part.model.lower(), number, slug=slug, largest=largest) for image in images]
     return {"set": part, "side": part.model.lower(), "images": shown, "columns": _columns(len(shown))}
 
 
-def _image(image: SeenImage, side: str, number: int, *, slug: str, largest: float) -> dict[str, Any]:
+def _image(image: ImageDetail, side: str, number: int, *, slug: str, largest: float) -> dict[str, Any]:
     width = 0.0 if image.contribution is None or not largest else WIDTH / 2 * abs(image.contribution) / largest
     lowers = image.contribution is not None and image.contribution < 0
     said = "" if image.contribution is None else _signed(image.contribution)
@@ -112,7 +112,7 @@ def _signed(value: float) -> str:
     return said if value < 0 else f"+{said}"
 
 
-def _sentences(seen: SeenComparison, metric: str) -> list[str]:
+def _sentences(seen: ComparisonDetail, metric: str) -> list[str]:
     """What happened here, in words."""
     row = seen.row
     sentences = [_by_votes(row), _by_metric(row, metric)]

@@ -13,9 +13,9 @@ from django.views.decorators.http import require_safe
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import is_sealed, metrics_of
-from annotation.reports.explorer.listing import explore
-from annotation.reports.explorer.one_comparison import look_at
-from annotation.reports.explorer.orders import CHOICES, ORDERS, explored
+from annotation.reports.explorer.detail import comparison_detail
+from annotation.reports.explorer.listing import list_comparisons
+from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import staff_only, staff_page
 from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar
@@ -63,11 +63,11 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search = Search.of(request)
     try:
-        seen = explore(study, manifest=current_manifest(study), metric=search.metric)
+        seen = list_comparisons(study, manifest=current_manifest(study), metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
     rows = seen.rows
-    found = explored(rows, by=search.by, show=search.show, words=search.words)
+    found = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
     page = Paginator(found, A_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
@@ -94,7 +94,7 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search, manifest = Search.of(request), current_manifest(study)
     try:
-        listed = explore(study, manifest=manifest, metric=search.metric)
+        listed = list_comparisons(study, manifest=manifest, metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
     sets = ("prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model")
@@ -103,8 +103,8 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
     plan = manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
     row = next(row for row in rows if row.position == number)
-    seen = look_at(comparison, row, metric=metric, resampling=resampling)
-    found = explored(rows, by=search.by, show=search.show, words=search.words)
+    seen = comparison_detail(comparison, row, metric=metric, resampling=resampling)
+    found = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
     by_seed = request.GET.get("images") == "seed"
     context = {
         "study": study,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from annotation.models import Annotator, Comparison, Study, Vote
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import gather
-from annotation.reports.explorer.listing import explore
-from annotation.reports.explorer.one_comparison import SeenComparison, look_at
-from annotation.reports.explorer.orders import ORDERS, explored, most_telling, pull, split
+from annotation.reports.explorer.detail import ComparisonDetail, comparison_detail
+from annotation.reports.explorer.listing import list_comparisons
+from annotation.reports.explorer.orders import ORDERS, most_telling, pull, select_comparisons, split
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount
@@ -56,7 +56,7 @@ ROWS = (
     ],
 )
 def test_each_order(order: str, positions: list[int]) -> None:
-    assert [one.position for one in explored(ROWS, by=order)] == positions
+    assert [one.position for one in select_comparisons(ROWS, by=order)] == positions
 
 
 def test_split_is_the_share_of_pairs_of_votes_that_differ() -> None:
@@ -66,11 +66,11 @@ def test_split_is_the_share_of_pairs_of_votes_that_differ() -> None:
 
 
 def test_choices_and_words() -> None:
-    assert [one.position for one in explored(ROWS, show="disagree", by="position")] == [2, 3, 4]
-    assert [one.position for one in explored(ROWS, show="missing", by="position")] == [5, 6]
-    assert [one.position for one in explored(ROWS, words="RED barn", by="position")] == [1]
+    assert [one.position for one in select_comparisons(ROWS, show="disagree", by="position")] == [2, 3, 4]
+    assert [one.position for one in select_comparisons(ROWS, show="missing", by="position")] == [5, 6]
+    assert [one.position for one in select_comparisons(ROWS, words="RED barn", by="position")] == [1]
     with pytest.raises(KeyError):
-        explored(ROWS, by="nothing")
+        select_comparisons(ROWS, by="nothing")
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.integers(0, 5), st.integers(0, 5)), max_size=60), st.randoms())
@@ -82,7 +82,7 @@ def test_an_order_depends_on_no_order(table: list[tuple[float, int, int]], rando
     shuffled = list(rows)
     random.shuffle(shuffled)
     for order in ORDERS:
-        assert explored(shuffled, by=order) == explored(rows, by=order)
+        assert select_comparisons(shuffled, by=order) == select_comparisons(rows, by=order)
     assert most_telling(shuffled) == most_telling(rows)
 
 
@@ -121,7 +121,7 @@ def test_the_rows_are_the_report_s() -> None:
     report = build_report(gather(study, manifest=current_manifest(study)))
     assert report.results is not None
     for _ in range(2):
-        assert explore(study, manifest=current_manifest(study)).rows == report.results.comparisons
+        assert list_comparisons(study, manifest=current_manifest(study)).rows == report.results.comparisons
 
 
 @pytest.mark.django_db
@@ -129,7 +129,7 @@ def test_the_rows_are_the_report_s() -> None:
 def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
     study, manifest = make_study(crossed([[count, 0], [0, 0]], voters=2))
     with CaptureQueriesContext(connection) as queries:
-        assert len(explore(study, manifest=manifest).rows) == count
+        assert len(list_comparisons(study, manifest=manifest).rows) == count
     assert len(queries) == 6
     assert not [query["sql"] for query in queries if "annotation_vote" in query["sql"]]
 
@@ -137,29 +137,34 @@ def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
 @pytest.mark.django_db
 def test_the_rows_are_made_once_until_votes_or_scores_change() -> None:
     study, manifest = make_study(crossed([[3, 1], [0, 0]], voters=2))
-    rows = explore(study, manifest=manifest).rows
-    assert explore(study, manifest=manifest).rows is rows
+    rows = list_comparisons(study, manifest=manifest).rows
+    assert list_comparisons(study, manifest=manifest).rows is rows
     Vote.objects.filter(assignment__comparison__position=0).delete()
     recount([study.comparisons.get(position=0).pk])
-    without = explore(study, manifest=manifest).rows
+    without = list_comparisons(study, manifest=manifest).rows
     assert (rows[0].votes_a, without[0].votes_a, without[1:]) == (2, 0, rows[1:])
     SetScore.objects.filter(image_set__in=study.comparisons.filter(position=1).values("image_set_b")).delete()
-    assert [row.score_b is None for row in explore(study, manifest=manifest).rows] == [False, True, False, False]
+    assert [row.score_b is None for row in list_comparisons(study, manifest=manifest).rows] == [
+        False,
+        True,
+        False,
+        False,
+    ]
 
 
 @pytest.mark.django_db
 def test_a_sealed_study_is_not_explored() -> None:
     study, manifest = make_study(crossed([[4, 1], [1, 4]], state="open"))
     with pytest.raises(Refused, match="sealed until it closes"):
-        explore(study, manifest=manifest)
+        list_comparisons(study, manifest=manifest)
     opted_out, its = make_study(Plan([["A"]], [(2.0, 1.0)], slug="seen", state="open", manifest={"sealed": False}))
-    assert explore(opted_out, manifest=its).rows
+    assert list_comparisons(opted_out, manifest=its).rows
 
 
 # --- one comparison -------------------------------------------------------------------------------
-def seen(comparison: Comparison, metric: str) -> SeenComparison:
-    rows = explore(comparison.study, manifest=current_manifest(comparison.study), metric=metric).rows
-    return look_at(comparison, rows[comparison.position], metric=metric, resampling=RESAMPLING)
+def seen(comparison: Comparison, metric: str) -> ComparisonDetail:
+    rows = list_comparisons(comparison.study, manifest=current_manifest(comparison.study), metric=metric).rows
+    return comparison_detail(comparison, rows[comparison.position], metric=metric, resampling=RESAMPLING)
 
 
 def embedded(images: int = 5) -> tuple[Comparison, str]:
@@ -189,8 +194,8 @@ def test_a_contribution_is_the_score_minus_the_score_without_the_image() -> None
             assert image.without == pytest.approx(without)
             assert image.contribution == pytest.approx((part.score or 0) - without)
             others = [without, scores[1]] if part.model == "A" else [scores[0], without]
-            assert image.turns == ((scores[0] > scores[1]) != (others[0] > others[1]))
-            turned += image.turns
+            assert image.changes_winner == ((scores[0] > scores[1]) != (others[0] > others[1]))
+            turned += image.changes_winner
         assert sum(image.contribution or 0 for image in part.images) == pytest.approx(0, abs=1e-9)
     assert turned  # else the question above was never put
     assert found.noise is not None

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from annotation.reports.data.gathering import metrics_of
-from annotation.reports.explorer.listing import explore
+from annotation.reports.explorer.listing import list_comparisons
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker
@@ -42,7 +42,7 @@ def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker)
     assert said.endswith("study is scored by scs/clip:other.\n")
     assert set(metrics_of(study)) == {"scs/clip:other", current_manifest(study).encoder.metric}
     assert before <= set(SetScore.objects.values_list("pk", "value"))
-    assert explore(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
+    assert list_comparisons(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
     assert "sets to score" not in typed("study", "--checkpoint", "/models/other")
     assert study.events.get(verb="scored further").detail == {"metric": "scs/clip:other", "sets": 6}
 

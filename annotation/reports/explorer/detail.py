@@ -1,4 +1,4 @@
-"""Database -> one comparison with both sets, its votes, and what each image does to the score: so that one sees why."""
+"""Read one comparison from the database: both sets, its votes, and the effect of each image on the score."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from annotation.models import Annotator, Comparison, Vote
 from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import CHOICE, EXCLUDED, SCREENED_OUT
 from annotation.reports.data.pseudonyms import pseudonyms
-from annotation.reports.data.similarities import SCS
+from annotation.reports.data.similarities import LEAST_IMAGES, SCS
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
 from generation.models import ImageSet
 from scoring.consistency import contributions, pairwise_similarities
@@ -22,7 +22,6 @@ from scoring.statistics.agreement import metric_winners
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.seed_noise import SeedNoise, seed_noise
 
-LEAST_IMAGES = 3  # of two images one left out leaves no score
 _CHOSEN = {MODEL_A: "A", MODEL_B: "B", TIE: "tie"}
 _SIGN = {"A": 1, "B": -1}
 
@@ -30,36 +29,36 @@ Embedded = dict[int, NDArray[np.float32]]  # by seed, in ascending order
 
 
 @dataclass(frozen=True, slots=True)
-class SeenImage:
-    """An image and what it does to the score.
+class ImageDetail:
+    """An image and its effect on the score.
 
-    contribution: score of the set minus the score without it, in points; without: that score; turns: whether the
-    metric would then name another winner. None and False where contributions are not known.
+    contribution: the score of the set minus the score without the image, in points. without: the latter. changes_winner:
+    whether the metric would name another winner without the image. None and False if contributions are unknown.
     """
 
     seed: int
     contribution: float | None = None
     without: float | None = None
-    turns: bool = False
+    changes_winner: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class SeenSet:
-    """One set: model "A" or "B", its name, the wording it was given, its score, its images by seed; `reason` says why
-    contributions are not known."""
+class SetDetail:
+    """An image set. model: "A" or "B". wording: the prompt as rendered. images: by seed. reason: why contributions are
+    unknown, else empty."""
 
     model: str
     name: str
     wording: str
     score: float | None
-    images: tuple[SeenImage, ...]
+    images: tuple[ImageDetail, ...]
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class SeenVote:
-    """A standing vote. chosen: "A", "B" or "tie". side: "left", "right", "tie", or empty where sides are not known.
-    excluded: why it does not count, empty where it does."""
+class VoteDetail:
+    """A standing vote. chosen: "A", "B" or "tie". side: "left", "right", "tie", or empty if sides are unknown.
+    excluded: why it does not count, else empty."""
 
     annotator: str
     is_simulated: bool
@@ -71,17 +70,19 @@ class SeenVote:
 
 
 @dataclass(frozen=True, slots=True)
-class SeenComparison:
-    """All that there is to see of a comparison. noise: its margin under resampled seeds, None where not known."""
+class ComparisonDetail:
+    """A comparison with its sets and votes. noise: its margin under resampled seeds, None if unknown."""
 
     row: ComparisonRow
-    sets: tuple[SeenSet, SeenSet]
-    votes: tuple[SeenVote, ...]
+    sets: tuple[SetDetail, SetDetail]
+    votes: tuple[VoteDetail, ...]
     noise: SeedNoise | None
 
 
-def look_at(comparison: Comparison, row: ComparisonRow, *, metric: str, resampling: Resampling) -> SeenComparison:
-    """One comparison of a study that is not sealed; `row` is its row in the explorer."""
+def comparison_detail(
+    comparison: Comparison, row: ComparisonRow, *, metric: str, resampling: Resampling
+) -> ComparisonDetail:
+    """Return a comparison of an unsealed study in detail; `row` is its row in the explorer."""
     a, b = (_embedded(image_set, metric) for image_set in (comparison.image_set_a, comparison.image_set_b))
     noise = None
     if len(a) >= LEAST_IMAGES and a.keys() == b.keys():
@@ -90,12 +91,12 @@ def look_at(comparison: Comparison, row: ComparisonRow, *, metric: str, resampli
         _seen_set(comparison.image_set_a, a, "A", row.score_a, row.score_b, metric=metric),
         _seen_set(comparison.image_set_b, b, "B", row.score_b, row.score_a, metric=metric),
     )
-    return SeenComparison(row, sets, tuple(_votes(comparison)), noise)
+    return ComparisonDetail(row, sets, tuple(_votes(comparison)), noise)
 
 
 # --- sets ---------------------------------------------------------------------------------------
 def _embedded(image_set: ImageSet, metric: str) -> Embedded:
-    """Nothing where the metric is not the Semantic Consistency Score of embeddings that are here."""
+    """Return the embeddings behind a Semantic Consistency Score; nothing for another metric."""
     if not metric.startswith(SCS):
         return {}
     vectors = ImageEmbedding.objects.filter(
@@ -110,29 +111,29 @@ def _similarities(embedded: Embedded) -> NDArray[np.float64]:
 
 def _seen_set(
     image_set: ImageSet, embedded: Embedded, model: str, score: float | None, other: float | None, *, metric: str
-) -> SeenSet:
+) -> SetDetail:
     seeds = list(image_set.images.order_by("seed").values_list("seed", flat=True))
-    reason = _unknown(seeds, embedded, score, metric)
-    images = [SeenImage(seed) for seed in seeds]
+    reason = _why_unknown(seeds, embedded, score, metric)
+    images = [ImageDetail(seed) for seed in seeds]
     if not reason and score is not None:
         added = contributions(np.stack(list(embedded.values())))
         images = [
             _contributing(seed, float(part), score=score, other=other, sign=_SIGN[model])
             for seed, part in zip(seeds, added, strict=True)
         ]
-    return SeenSet(model, str(image_set.diffusion_model), image_set.rendered_prompt, score, tuple(images), reason)
+    return SetDetail(model, str(image_set.diffusion_model), image_set.rendered_prompt, score, tuple(images), reason)
 
 
-def _contributing(seed: int, part: float, *, score: float, other: float | None, sign: int) -> SeenImage:
-    turns = False
+def _contributing(seed: int, part: float, *, score: float, other: float | None, sign: int) -> ImageDetail:
+    changes_winner = False
     if other is not None:
         now, then = metric_winners([sign * (score - other), sign * (score - part - other)])
-        turns = bool(now != then)
-    return SeenImage(seed, part, score - part, turns)
+        changes_winner = bool(now != then)
+    return ImageDetail(seed, part, score - part, changes_winner)
 
 
-def _unknown(seeds: list[int], embedded: Embedded, score: float | None, metric: str) -> str:
-    """Why there are no contributions of single images; empty where there are."""
+def _why_unknown(seeds: list[int], embedded: Embedded, score: float | None, metric: str) -> str:
+    """Return why the contributions of single images are unknown; empty if they are known."""
     if not seeds:
         return "The images of this set are not here."
     if not metric.startswith(SCS):
@@ -143,8 +144,8 @@ def _unknown(seeds: list[int], embedded: Embedded, score: float | None, metric: 
 
 
 # --- votes --------------------------------------------------------------------------------------
-def _votes(comparison: Comparison) -> Iterator[SeenVote]:
-    """Every standing main vote in the order of arrival, the excluded ones with their reason."""
+def _votes(comparison: Comparison) -> Iterator[VoteDetail]:
+    """Yield each standing main vote in the order of arrival; an excluded vote has a reason."""
     names = pseudonyms(comparison.study)
     votes = Vote.objects.filter(
         assignment__comparison=comparison, assignment__kind="main", state=Vote.State.STANDING
@@ -156,7 +157,7 @@ def _votes(comparison: Comparison) -> Iterator[SeenVote]:
         are_sides_known=F("assignment__are_sides_known"),
     )
     for vote in votes.order_by("received_at", "pk"):
-        yield SeenVote(
+        yield VoteDetail(
             annotator=names[vote.annotator],
             is_simulated=vote.kind == Annotator.Kind.SIMULATED,
             chosen=_CHOSEN[vote.chosen],
