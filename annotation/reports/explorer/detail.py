@@ -32,8 +32,8 @@ Embedded = dict[int, NDArray[np.float32]]  # by seed, in ascending order
 class ImageDetail:
     """An image and its effect on the score.
 
-    contribution: the score of the set minus the score without the image, in points. without: the latter. changes_winner:
-    whether the metric would name another winner without the image. None and False if contributions are unknown.
+    contribution: the score of the set minus the score without the image, in points. without: the latter score.
+    changes_winner: whether the metric would name another winner without the image. None and False if unknown.
     """
 
     seed: int

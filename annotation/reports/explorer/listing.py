@@ -1,4 +1,4 @@
-"""Read the comparisons of a study from the database, as the explorer lists them. Scores are read: a sealed study is refused."""
+"""Read the comparisons of a study as the explorer lists them. Scores are read, so a sealed study is refused."""
 
 from dataclasses import dataclass
 from threading import Lock
