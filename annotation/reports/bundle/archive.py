@@ -1,13 +1,13 @@
-"""Zip files that are the same bytes for the same members, indexed by hash; and reading one that may be hostile.
+"""Write zip files with an index of hashes, the same bytes for the same members; read such files, also hostile ones.
 
-Nothing is ever unpacked to disk, so names in an archive lead nowhere.
+Nothing is unpacked to disk, so a name in an archive leads nowhere.
 """
 
 import hashlib
 import json
 import struct
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -16,13 +16,12 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from jobs.refusals import Refused
 
 INDEX = "bundle.json"
-MOST_MEMBERS = 10_000
-MOST_BYTES = 16 * 2**30  # of all members unpacked; what is streamed takes no memory
-MOST_BYTES_IN_MEMORY = 2**30  # of one member that is read whole
+MAX_MEMBERS = 10_000
+MAX_BYTES = 16 * 2**30  # of all members unpacked; a streamed member takes no memory
+MAX_BYTES_IN_MEMORY = 2**30  # of one member that is read whole
 
-_CHUNK = 2**20
 _LEVEL = 6
-# Everything that zipfile raises on bytes that are no zip file, are cut off, encrypted, or packed in an unknown way.
+# The exceptions of zipfile for bytes that are no zip file, truncated, encrypted, or compressed in an unknown way.
 _DAMAGE = (
     BadZipFile,
     zlib.error,
@@ -35,38 +34,25 @@ _DAMAGE = (
     ArithmeticError,
     MemoryError,
 )
-# A bundle of a million votes packs to a tenth; what packs to less than this is made to fill a memory or a disk.
-_MOST_PACKED, _LARGE = 200, 256 * 2**20
+# A bundle of a million votes compresses to a tenth; a ratio above this is meant to fill a memory or a disk.
+_MAX_RATIO, _LARGE = 200, 256 * 2**20
 
 Contents = bytes | Iterable[bytes]
 
 
 def canonical_json(document: Any) -> bytes:
-    """The one spelling of a JSON document: sorted keys, no blanks, UTF-8."""
+    """Return the one spelling of a JSON document: sorted keys, no blanks, UTF-8."""
     text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return text.encode()
 
 
-Entries = dict[str, dict[str, Any]]
+# --- writing ------------------------------------------------------------------------------------
+def write_member(file: ZipFile, name: str, contents: Contents) -> dict[str, Any]:
+    """Write a member and return its entry in the index.
 
-
-def write_archive(
-    path: Path, members: Iterable[tuple[str, Contents]], *, about: Callable[[Entries], dict[str, Any]]
-) -> str:
-    """Write the members and, last, the index: each member's hash, and what `about` says of them. Returns the SHA-256
-    of the index.
-
-    The index names of every member `sha256` and `byte_count`, and of a CSV table also `row_count` and `rows_sha256`
-    (its lines after the head). Who knows the index's hash knows that nothing was changed.
+    An entry has `sha256` and `byte_count`; that of a CSV table also `row_count` and `rows_sha256` (of its lines after
+    the head).
     """
-    with ZipFile(path, "w") as file:
-        entries = {name: _write(file, name, contents) for name, contents in members}
-        index = canonical_json({**about(entries), "members": entries})
-        _write(file, INDEX, index)
-    return hashlib.sha256(index).hexdigest()
-
-
-def _write(file: ZipFile, name: str, contents: Contents) -> dict[str, Any]:
     digest, count = hashlib.sha256(), 0
     info = ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
     info.compress_type, info.create_system, info.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
@@ -80,13 +66,21 @@ def _write(file: ZipFile, name: str, contents: Contents) -> dict[str, Any]:
     return entry | _rows(contents) if isinstance(contents, bytes) and name.endswith(".csv") else entry
 
 
+def write_index(file: ZipFile, index: dict[str, Any]) -> str:
+    """Write the index as the last member and return its SHA-256, which vouches for all members."""
+    raw = canonical_json(index)
+    write_member(file, INDEX, raw)
+    return hashlib.sha256(raw).hexdigest()
+
+
 def _rows(table: bytes) -> dict[str, Any]:
     rows = table.partition(b"\n")[2]
     return {"row_count": rows.count(b"\n"), "rows_sha256": hashlib.sha256(rows).hexdigest()}
 
 
+# --- reading ------------------------------------------------------------------------------------
 class Archive:
-    """An open archive; `index` is what its index says, `sha256` the index's hash."""
+    """An open archive. index: the document; sha256: its hash."""
 
     def __init__(self, file: ZipFile, path: Path) -> None:
         self._file, self.path = file, path
@@ -99,47 +93,41 @@ class Archive:
             raise ValueError("its index names no hashes")
 
     def read(self, name: str) -> bytes:
-        """A member's bytes. Raises Refused where it is missing or too large to be read whole."""
+        """Return a member's bytes. Raises Refused if it is missing or too large to be read whole."""
         if name not in self._sizes:
             raise Refused(f"{self.path} is no replay bundle: it has no {name}.")
-        if self._sizes[name] > MOST_BYTES_IN_MEMORY:
-            raise Refused(f"{name} in {self.path} is larger than {MOST_BYTES_IN_MEMORY:,} bytes; it was not read.")
+        if self._sizes[name] > MAX_BYTES_IN_MEMORY:
+            raise Refused(f"{name} in {self.path} is larger than {MAX_BYTES_IN_MEMORY:,} bytes; it was not read.")
         return self._file.read(name)
 
     def stream(self, name: str) -> IO[bytes]:
-        """A member, read bit by bit."""
+        """Open a member to read it in pieces."""
         return self._file.open(name)
 
     @property
     def names(self) -> list[str]:
-        """Every member but the index, in order of their names."""
+        """The members without the index, in order of their names."""
         return sorted(set(self._sizes) - {INDEX})
 
     def faults(self) -> list[str]:
-        """Every member that is not what the index says, as "name: what is wrong"; empty where every hash holds."""
-        found = [f"{name}: missing" for name in sorted(self._listed.keys() - self._sizes.keys())]
-        return found + [f"{name}: {fault}" for name in self.names if (fault := self._fault(name))]
+        """Return each member that differs from the index, as "name: fault"; nothing if every hash holds."""
+        missing = [f"{name}: missing" for name in sorted(self._listed.keys() - self._sizes.keys())]
+        return missing + [f"{name}: {fault}" for name in self.names if (fault := self._fault(name))]
 
     def _fault(self, name: str) -> str:
         if name not in self._listed:
             return "not in the index"
         try:
-            digest = self._digest(name)
+            with self.stream(name) as member:
+                digest = hashlib.file_digest(member, "sha256")
         except _DAMAGE:
             return "cannot be read"
-        return "" if digest == self._listed[name]["sha256"] else "changed"
-
-    def _digest(self, name: str) -> str:
-        digest = hashlib.sha256()
-        with self.stream(name) as member:
-            while chunk := member.read(_CHUNK):
-                digest.update(chunk)
-        return digest.hexdigest()
+        return "" if digest.hexdigest() == self._listed[name]["sha256"] else "changed"
 
 
 @contextmanager
 def open_archive(path: Path) -> Iterator[Archive]:
-    """An archive that `write_archive` made. Raises Refused, in one sentence, for any other file, also a damaged one."""
+    """Open an archive with an index. Raises Refused, in one sentence, for any other file and for a damaged one."""
     try:
         with ZipFile(path) as file:
             yield Archive(file, path)
@@ -151,14 +139,14 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 
 def _checked_sizes(file: ZipFile, path: Path) -> dict[str, int]:
-    """Sizes by name; Refused for what only an attacker makes: too many members, too large, or a name twice."""
+    """Return sizes by name. Raises Refused for members that only an attacker makes: too many, too large, a name twice."""
     members = file.infolist()
     sizes = {member.filename: member.file_size for member in members}
-    if len(members) > MOST_MEMBERS or sum(member.file_size for member in members) > MOST_BYTES:
-        raise Refused(f"{path} unpacks to more than {MOST_MEMBERS:,} files or {MOST_BYTES:,} bytes; it was not read.")
+    if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_BYTES:
+        raise Refused(f"{path} unpacks to more than {MAX_MEMBERS:,} files or {MAX_BYTES:,} bytes; it was not read.")
     packed = sum(member.compress_size for member in members)
-    if sum(sizes.values()) > max(_LARGE, _MOST_PACKED * packed):
-        raise Refused(f"{path} unpacks to more than {_MOST_PACKED} times its size; it was not read.")
+    if sum(sizes.values()) > max(_LARGE, _MAX_RATIO * packed):
+        raise Refused(f"{path} unpacks to more than {_MAX_RATIO} times its size; it was not read.")
     if any(member.compress_type not in (ZIP_STORED, ZIP_DEFLATED) for member in members):
         raise Refused(f"{path} is packed in another way than bundles are; it was not read.")
     if len(sizes) < len(members):

@@ -1,4 +1,4 @@
-"""The embeddings behind a study's scores as two files an encoder: the vectors, and whose they are."""
+"""The embeddings behind a study's scores as two files for each encoder: the vectors, and the image of each vector."""
 
 import csv
 import io
@@ -19,12 +19,12 @@ from scoring.scores import STORED_TYPE
 
 HEAD = ("position", "model", "seed", "image_sha256")
 _CHUNK = 2_000
-_TOLERANCE = 1e-9  # of a score from 0 to 100: another machine sums in another order
+_TOLERANCE = 1e-9  # of a score from 0 to 100; another machine may sum in another order
 
 
 @dataclass(frozen=True, slots=True)
 class Rescored:
-    """Scores computed again from the embeddings: how many, how many differ, and by how much at most."""
+    """Scores computed again from the embeddings: their number, how many differ, and the largest difference."""
 
     count: int
     differing: int
@@ -32,41 +32,46 @@ class Rescored:
 
 
 def embedding_files(study: Study, encoder: Encoder, stem: str) -> Iterator[tuple[str, bytes | Iterator[bytes]]]:
-    """`stem`.csv, one row a vector (position from 1, model A or B, seed, SHA-256 of the image file), and `stem`.npy,
-    float32 (rows, d), streamed. Nothing where the encoder has embedded no image of the study."""
+    """Yield `stem`.csv and `stem`.npy, or nothing if the encoder has embedded no image of the study.
+
+    The table has a row for each vector: position from 1, model A or B, seed, SHA-256 of the image file. The array is
+    float32 (rows, d) and streamed.
+    """
     places = _places(study)
     rows = _embeddings(encoder, places)
-    whose = list(rows.values_list("image__image_set_id", "image__seed", "image__sha256"))
-    if not whose:
+    images = list(rows.values_list("image__image_set_id", "image__seed", "image__sha256"))
+    if not images:
         return
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(HEAD)
-    writer.writerows((*places[image_set], seed, sha256) for image_set, seed, sha256 in whose)
+    writer.writerows((*places[image_set], seed, sha256) for image_set, seed, sha256 in images)
     yield f"{stem}.csv", buffer.getvalue().encode()
-    yield f"{stem}.npy", _vectors(rows, len(whose))
+    yield f"{stem}.npy", _vectors(rows, len(images))
 
 
 def encoders_of(study: Study) -> list[Encoder]:
-    """The encoders that have embedded an image of the study."""
-    found = ImageEmbedding.objects.filter(image__image_set__in=list(_places(study))).order_by().values("encoder")
-    return list(Encoder.objects.filter(identity__in=found).order_by("identity"))
+    """Return the encoders that have embedded an image of the study."""
+    identities = ImageEmbedding.objects.filter(image__image_set__in=list(_places(study))).order_by().values("encoder")
+    return list(Encoder.objects.filter(identity__in=identities).order_by("identity"))
 
 
 def rescored(table: bytes, vectors: IO[bytes], comparisons: ComparisonArrays) -> Rescored:
-    """The Semantic Consistency Score of every set that has one, from its embeddings. Raises ValueError for files
-    that do not fit each other."""
+    """Compute each stored Semantic Consistency Score again from the embeddings of its set.
+
+    Raises ValueError if the two files do not fit each other.
+    """
     version = np.lib.format.read_magic(vectors)
     shape, _, dtype = np.lib.format.read_array_header_1_0(vectors) if version == (1, 0) else ((), False, None)
-    whose = list(csv.DictReader(io.StringIO(table.decode())))
-    if dtype != STORED_TYPE or len(shape) != 2 or shape[0] != len(whose):
+    images = list(csv.DictReader(io.StringIO(table.decode())))
+    if dtype != STORED_TYPE or len(shape) != 2 or shape[0] != len(images):
         raise ValueError("embeddings and their table do not fit")
-    standing = _scores(comparisons)
+    stored = _scores(comparisons)
     differences = []
-    for place, group in groupby(whose, key=lambda row: (int(row["position"]), row["model"])):
+    for place, group in groupby(images, key=lambda row: (int(row["position"]), row["model"])):
         embeddings = _next(vectors, len(list(group)), shape[1])
-        if place in standing:
-            differences.append(abs(semantic_consistency_score(embeddings) - standing[place]))
+        if place in stored:
+            differences.append(abs(semantic_consistency_score(embeddings) - stored[place]))
     differing = sum(difference > _TOLERANCE for difference in differences)
     return Rescored(len(differences), differing, max(differences, default=0.0))
 
@@ -88,7 +93,7 @@ def _scores(comparisons: ComparisonArrays) -> dict[tuple[int, str], float]:
 
 
 def _places(study: Study) -> dict[int, tuple[int, str]]:
-    """Position from 1 and model of each image set, in the order of positions."""
+    """Return the position (from 1) and the model of each image set, in the order of positions."""
     places = {}
     for position, set_a, set_b in study.comparisons.order_by("position").values_list(
         "position", "image_set_a", "image_set_b"

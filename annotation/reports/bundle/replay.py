@@ -1,24 +1,25 @@
-"""The replay bundle: one archive that holds everything a report is made from, and the report made again from it."""
+"""The replay bundle: an archive of everything that goes into a report. Write one; compute the report again from it."""
 
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
-from annotation.models import ManifestVersion, ReplayBundle, Study
+from annotation.models import ReplayBundle, Study
 from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.archive import (
     INDEX,
     Archive,
     Contents,
-    Entries,
     canonical_json,
     open_archive,
-    write_archive,
+    write_index,
+    write_member,
 )
 from annotation.reports.bundle.embedding_files import Rescored, embedding_files, encoders_of, rescored
 from annotation.reports.bundle.study_files import from_files, to_files
@@ -34,13 +35,12 @@ from jobs.refusals import Refused
 
 KIND, VERSION = "semblance replay bundle", 1
 SOFTWARE = "software.json"
-_PACKAGES = ("semblance", "numpy", "scipy", "statsmodels", "pyarrow", "django")
+_PACKAGES = ("semblance", "numpy", "scipy", "pyarrow", "django")
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle that was written: the SHA-256 of its index, how many votes and members it holds, and the SHA-256 of the
-    index of the bundle that it replaces, empty where it is the first."""
+    """A bundle that was written. sha256: of its index; replaces: of the index of its predecessor, empty without one."""
 
     sha256: str
     votes: int
@@ -50,10 +50,10 @@ class Bundle:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    """A bundle that was read and is whole: its data, the index's SHA-256, its members, and scores computed again.
+    """A bundle that was read and is whole: its data, the SHA-256 of its index, its number of members.
 
-    replaces: the SHA-256 of the index of the bundle that it replaces, empty where it is the first. rescored: by metric;
-    empty where the bundle holds no embeddings of the reported metric.
+    replaces: the SHA-256 of the index of its predecessor, empty without one. rescored: the scores computed again, by
+    metric; empty if the bundle holds no embeddings of the reported metric.
     """
 
     data: StudyData
@@ -68,40 +68,42 @@ def write_bundle(
 ) -> Bundle:
     """Write the study's bundle to `path`: the same study gives the same bytes.
 
-    It names the bundle before it by its hash, where that held something else (before a withdrawal, say): the one that
-    was made here last, or `replaces`, a file made elsewhere.
+    It names the bundle before it by its hash if that held something else (before a withdrawal, for example): the latest
+    one that was written here, or `replaces`, a file written elsewhere.
     Raises Refused while the study is sealed, and for a `replaces` that is no bundle of this study.
     """
     progress(0.0, GATHERING)
     data = gather(study, manifest=current_manifest(study), metric=metric)
     if data.is_sealed:
         raise Refused(f"{study} is sealed until it closes: a bundle holds scores and winners.")
-    made = study.replay_bundles.filter(metric=data.metric).last()
-    known = ReplayBundle(study=study, metric=data.metric)
-
-    def about(entries: Entries) -> dict[str, Any]:
-        known.contents_sha256 = hashlib.sha256(canonical_json(entries)).hexdigest()
-        known.replaces = _hash_of(replaces, study.slug) if replaces else _former(made, known.contents_sha256)
-        return {
+    members = list(_members(study, data))
+    with ZipFile(path, "w") as file:
+        entries = {}
+        for done, (name, contents) in enumerate(members):
+            progress(done / len(members), f"writing {name}"[:100])
+            entries[name] = write_member(file, name, contents)
+        row = _row(study, data.metric, entries, replaces)
+        index = {
             "kind": KIND,
             "version": VERSION,
             "study": study.slug,
             "metric": data.metric,
             "manifest_in_force": _in_force(study),
-            "replaces": known.replaces or None,
-            "tombstones": [as_document(row) for row in data.tombstones],
+            "replaces": row.replaces or None,
+            "tombstones": [as_document(tombstone) for tombstone in data.tombstones],
+            "members": entries,
         }
-
-    members = list(_members(study, data))
-    known.sha256 = write_archive(path, _told(members, progress), about=about)
-    if not study.replay_bundles.filter(sha256=known.sha256).exists():
-        known.save()
-    return Bundle(known.sha256, len(data.votes), len(members), known.replaces)
+        row.sha256 = write_index(file, index)
+    if not study.replay_bundles.filter(sha256=row.sha256).exists():
+        row.save()
+    return Bundle(row.sha256, len(data.votes), len(members), row.replaces)
 
 
 def replay(path: Path) -> Replay:
-    """The data of a bundle, without a database. Raises Refused for a file that is damaged, was changed (naming every
-    member that was), or is of another version."""
+    """Return the data of a bundle, without a database.
+
+    Raises Refused for a file that is damaged, changed (naming each changed member), or of another version.
+    """
     with open_archive(path) as archive:
         _refuse_changed(archive)
         try:
@@ -110,16 +112,16 @@ def replay(path: Path) -> Replay:
             again = _rescored(archive, data)
         except Refused:
             raise
-        except Exception as error:  # a foreign file: its hashes may be computed anew, and anything may stand in it
+        except Exception as error:  # a foreign file may have new hashes and hold anything
             raise Refused(f"{path} does not hold what this version of the program reads: {_reason(error)}.") from error
         return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again)
 
 
 def replayed_report(found: Replay, path: Path) -> AgreementReport:
-    """The report of a bundle. Raises Refused if it cannot be computed: that is the file's fault, not a formula's."""
+    """Compute the report of a bundle. Raises Refused if that fails: it is the file's fault, not a formula's."""
     try:
         return build_report(found.data)
-    except Exception as error:  # numbers that are each possible may contradict each other in ways that nobody listed
+    except Exception as error:  # possible numbers may contradict each other in unlisted ways
         raise Refused(f"{path} holds data that no report can be made from: {_reason(error)}.") from error
 
 
@@ -129,14 +131,8 @@ def _reason(error: Exception) -> str:
 
 
 # --- writing ------------------------------------------------------------------------------------
-def _told(members: Sequence[tuple[str, Contents]], progress: Progress) -> Iterator[tuple[str, Contents]]:
-    for done, member in enumerate(members):
-        progress(done / len(members), f"writing {member[0]}"[:100])
-        yield member
-
-
 def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
-    for row in _versions(study):
+    for row in study.manifest_versions.order_by("number"):
         yield _manifest_name(row.number), canonical_json(row.document)
     yield from to_files(data).items()
     encoders = encoders_of(study)
@@ -150,10 +146,6 @@ def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
     yield SOFTWARE, canonical_json({**_software(), "encoders": described})
 
 
-def _versions(study: Study) -> list[ManifestVersion]:
-    return list(study.manifest_versions.order_by("number"))
-
-
 def _in_force(study: Study) -> int:
     return study.manifest_versions.filter(sha256=study.manifest_sha256).latest("number").number
 
@@ -162,11 +154,17 @@ def _manifest_name(number: int) -> str:
     return f"manifests/{number}.json"
 
 
-def _former(made: ReplayBundle | None, contents_sha256: str) -> str:
-    """What the bundle that was made last is to a new one: the same once more, or its predecessor."""
-    if made is None:
-        return ""
-    return made.replaces if made.contents_sha256 == contents_sha256 else made.sha256
+def _row(study: Study, metric: str, entries: dict[str, dict[str, Any]], replaces: Path | None) -> ReplayBundle:
+    """Return the new row of a bundle with these members; its index has no hash yet."""
+    contents_sha256 = hashlib.sha256(canonical_json(entries)).hexdigest()
+    latest = study.replay_bundles.filter(metric=metric).last()
+    if replaces:
+        former = _hash_of(replaces, study.slug)
+    elif latest is None:
+        former = ""
+    else:  # the same bundle once more, or its successor
+        former = latest.replaces if latest.contents_sha256 == contents_sha256 else latest.sha256
+    return ReplayBundle(study=study, metric=metric, contents_sha256=contents_sha256, replaces=former)
 
 
 def _hash_of(path: Path, slug: str) -> str:
@@ -208,7 +206,7 @@ def _data(archive: Archive) -> StudyData:
 
 
 def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...]) -> None:
-    """A manifest's canonical bytes are what its hash is of: whoever changed both lists is found out here."""
+    """Refuse a bundle in which a manifest and its entry were changed together: the hash of its bytes then differs."""
     listed: dict[str, dict[str, str]] = archive.index["members"]
     for row in versions:
         if listed[_manifest_name(row.number)]["sha256"] != row.sha256:

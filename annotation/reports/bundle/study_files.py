@@ -1,12 +1,12 @@
-"""The data of a report as files, and back: one JSON document, a CSV table for each set of columns, NumPy arrays.
+"""Convert the data of a report to files and back: a JSON document, a CSV table for each set of columns, NumPy arrays.
 
-Driven by the types of `StudyData`, so that whatever a report is made from is kept, field by field. Pure.
+The types of `StudyData` drive both directions, so each field is kept. Pure.
 """
 
 import io
 import json
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from math import prod
 from types import NoneType, UnionType
@@ -24,7 +24,7 @@ from generation.tables.formulas import looks_like_a_formula, marked, unmarked
 
 STUDY = "study.json"
 _TABLE, _COLUMNS, _ARRAY, _TEXT = "$table", "$columns", "$array", "text"
-# Texts among which one looks like a formula; marked, so that a spreadsheet runs none. See `formulas`.
+# Texts of which one looks like a formula; marked, so that no spreadsheet runs it. See `formulas`.
 _MARKED_TEXT = "text, formulas marked"
 
 Files = dict[str, bytes]
@@ -32,10 +32,10 @@ Read = Callable[[str], bytes]
 
 
 def to_files(data: StudyData) -> Files:
-    """The data as files by name, without its manifest.
+    """Return the data as files by name, without its manifest.
 
-    Columns that belong together (arrays of one dimension and texts of the same number) make a CSV table, arrays of
-    more dimensions a .npy file each, the rest is in study.json.
+    Columns that belong together (arrays of one dimension and texts of the same number) form a CSV table, each array of
+    more dimensions a .npy file, and the rest is in study.json.
     """
     files: Files = {}
     document = _plain(data, "", files)
@@ -43,9 +43,9 @@ def to_files(data: StudyData) -> Files:
 
 
 def from_files(read: Read, manifest: Manifest) -> StudyData:
-    """The data that `to_files` wrote. Raises KeyError, TypeError or ValueError where files do not fit."""
-    found: StudyData = _restored(json.loads(read(STUDY)), StudyData, _Sources(read, manifest))
-    return found
+    """Return the data that `to_files` was given. Raises KeyError, TypeError or ValueError if the files do not fit."""
+    data: StudyData = _restored(json.loads(read(STUDY)), StudyData, _Sources(read, manifest))
+    return data
 
 
 # --- writing ------------------------------------------------------------------------------------
@@ -61,7 +61,7 @@ def _plain(value: Any, path: str, files: Files) -> Any:
         plain = {name: _plain(item, f"{path}/{name}".lstrip("/"), files) for name, item in rest.items()}
         return plain | _with_table(columns, f"{path}.csv", files)
     if isinstance(value, dict):
-        # Files go by place: a key may be any text, also one that would lead elsewhere when unpacked.
+        # Files are named by place: a key may be any text, also a path that leads elsewhere when unpacked.
         return {key: _plain(item, f"{path}/{place}", files) for place, (key, item) in enumerate(value.items(), start=1)}
     if isinstance(value, (list, tuple)):
         return [_plain(item, f"{path}/{place}", files) for place, item in enumerate(value, start=1)]
@@ -69,7 +69,7 @@ def _plain(value: Any, path: str, files: Files) -> Any:
 
 
 def _columns(value: Any) -> dict[str, Any]:
-    """The fields that are columns of one table: the longest run of arrays, and texts of the same number."""
+    """Return the fields that are columns of one table: the longest arrays, and tuples of as many texts."""
     items = {f.name: getattr(value, f.name) for f in fields(value)}
     lengths = [len(item) for item in items.values() if isinstance(item, np.ndarray) and item.ndim == 1]
     if not lengths:
@@ -114,11 +114,12 @@ def _npy(array: NDArray[Any]) -> bytes:
 
 
 # --- reading ------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
 class _Sources:
-    """Where the parts of the data come from."""
+    """The sources of the data: a function that reads a file, and the manifest."""
 
-    def __init__(self, read: Read, manifest: Manifest) -> None:
-        self.read, self.manifest = read, manifest
+    read: Read
+    manifest: Manifest
 
 
 def _restored(value: Any, kind: Any, sources: _Sources) -> Any:
@@ -146,14 +147,14 @@ def _moment(value: Any) -> datetime:
 
 
 def _plain_value(value: Any, kind: Any) -> Any:
-    """A value of JSON, if it is of the kind that the data hold there; true and false are no numbers."""
+    """Return a value of JSON, checked against the type of its field; true and false are no numbers."""
     if kind is not Any and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
         raise TypeError(f"{str(value)[:100]!r} stands where a value of type {kind.__name__} belongs")
     return value
 
 
 def _array(raw: bytes) -> NDArray[Any]:
-    """The array of a .npy file that `_npy` wrote; looked at before anything as large as its head says is made."""
+    """Return the array of a .npy file that `_npy` wrote; its size is checked before memory is allocated for it."""
     source = io.BytesIO(raw)
     if np.lib.format.read_magic(source) != (1, 0):
         raise ValueError("an array is of another version of the format")
@@ -164,7 +165,7 @@ def _array(raw: bytes) -> NDArray[Any]:
 
 
 def _of_type(array: NDArray[Any], kind: Any) -> NDArray[Any]:
-    """The array, if its values are of the type that the hint names."""
+    """Return the array, checked against the type in the hint of its field."""
     (wanted,) = get_args(get_args(kind)[1])
     if array.dtype != np.dtype(wanted):
         raise TypeError(f"numbers of type {array.dtype} stand where {np.dtype(wanted)} belongs")
@@ -172,7 +173,7 @@ def _of_type(array: NDArray[Any], kind: Any) -> NDArray[Any]:
 
 
 def _without_none(kind: Any) -> Any:
-    """The type of a value that may be None, without that."""
+    """Return a type without None."""
     if get_origin(kind) not in (UnionType, Union):
         return kind
     (kind,) = [option for option in get_args(kind) if option is not NoneType]
@@ -190,15 +191,14 @@ def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> 
 
 
 def _read_csv(table: bytes, kinds: dict[str, str]) -> dict[str, Any]:
-    types = {name: _arrow_type(kind) for name, kind in kinds.items()}
+    types = {
+        name: pa.string() if kind in (_TEXT, _MARKED_TEXT) else pa.from_numpy_dtype(np.dtype(kind))
+        for name, kind in kinds.items()
+    }
     options = pa_csv.ConvertOptions(column_types=types, include_columns=list(types), null_values=[])
     parsing = pa_csv.ParseOptions(newlines_in_values=True)
     rows = pa_csv.read_csv(pa.BufferReader(table), parse_options=parsing, convert_options=options)
     return {name: _column(rows[name], kind) for name, kind in kinds.items()}
-
-
-def _arrow_type(kind: str) -> Any:
-    return pa.string() if kind in (_TEXT, _MARKED_TEXT) else pa.from_numpy_dtype(np.dtype(kind))
 
 
 def _column(column: Any, kind: str) -> Any:

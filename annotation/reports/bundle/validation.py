@@ -1,6 +1,6 @@
-"""Check that the data of a bundle can be a study's: an altered bundle may carry hashes that were computed anew.
+"""Validate the data of a bundle: an altered bundle may have new hashes that hold. Pure.
 
-Pure; raises ValueError with the fault before anything is computed from the data.
+A fault raises ValueError before anything is computed from the data.
 """
 
 from collections.abc import Iterable
@@ -26,11 +26,11 @@ from annotation.reports.data.study_data import (
     VoteArrays,
 )
 
-MOST_POSITION = 2**31
+MAX_POSITION = 2**31
 
 
 def validate(data: StudyData) -> None:
-    """Raise ValueError, naming the part, for data that no study can have made."""
+    """Raise ValueError, naming the part, for data that no study can have."""
     comparisons, people = len(data.comparisons), len(data.annotators)
     _require(not data.is_sealed and data.state in Study.State.values, "the study's state")
     _require(not data.metrics or data.metric in data.metrics, "the metric's name")
@@ -38,7 +38,7 @@ def validate(data: StudyData) -> None:
     _require(len({row.pseudonym for row in data.annotators}) == people, "the annotators' pseudonyms")
     _require(all(row.kind in Annotator.Kind.values for row in data.annotators), "an annotator's kind")
     _require(all(row.state in Annotator.State.values for row in data.annotators), "an annotator's state")
-    _require(all(0 <= stone.votes < MOST_POSITION for stone in data.tombstones), "a tombstone's votes")
+    _require(all(0 <= stone.votes < MAX_POSITION for stone in data.tombstones), "a tombstone's votes")
     _validate_comparisons(data.comparisons, planned=len(data.manifest.prompts))
     _validate_votes(data.votes, comparisons=comparisons, people=people)
     _validate_checks(data, people)
@@ -60,9 +60,9 @@ def _validate_comparisons(table: ComparisonArrays, *, planned: int) -> None:
     _require_columns(table, n, ("score_a", "score_b"))
     _require(_are_within(table.position, 0, planned - 1), "the comparisons' positions")
     _require(bool((np.diff(table.position) > 0).all()), "the comparisons' order")
-    _require(_are_within(table.cluster, 0, MOST_POSITION), "the comparisons' clusters")
+    _require(_are_within(table.cluster, 0, MAX_POSITION), "the comparisons' clusters")
     for counts in (table.images_a, table.images_b, table.planned_images):
-        _require(_are_within(counts, 0, MOST_POSITION), "the numbers of images")
+        _require(_are_within(counts, 0, MAX_POSITION), "the numbers of images")
     for scores in (table.score_a, table.score_b):
         _require(scores is not None and not np.isinf(scores).any(), "a score")
     has_scores = ~(np.isnan(table.score_a) | np.isnan(table.score_b))  # type: ignore[arg-type]
@@ -80,7 +80,7 @@ def _validate_votes(table: VoteArrays, *, comparisons: int, people: int) -> None
     _require(_are_among(table.side, (LEFT, RIGHT, TIE, UNKNOWN)), "a vote's side")
     _require(_are_among(table.choice, (MODEL_A, MODEL_B, TIE)), "a vote's choice")
     _require(_are_among(table.left, (MODEL_A, MODEL_B, UNKNOWN)), "the model on a vote's left side")
-    _require(_are_within(table.response_ms, UNKNOWN, MOST_POSITION), "a response time")
+    _require(_are_within(table.response_ms, UNKNOWN, MAX_POSITION), "a response time")
     _require(bool((np.sort(table.arrival) == np.arange(v)).all()), "the order in which votes came")
     _require(len(table.exclusions) == int(table.is_excluded.sum()), "the excluded votes")
     for row in table.exclusions:

@@ -241,13 +241,13 @@ def test_another_zip_file_is_no_bundle(tmp_path: Path) -> None:
 
 def test_what_unpacks_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = bundled(weather(), tmp_path)
-    monkeypatch.setattr(archive, "MOST_BYTES_IN_MEMORY", 100)
+    monkeypatch.setattr(archive, "MAX_BYTES_IN_MEMORY", 100)
     with pytest.raises(Refused, match="larger than 100 bytes"):
         replay(path)
-    monkeypatch.setattr(archive, "MOST_BYTES", 1000)
+    monkeypatch.setattr(archive, "MAX_BYTES", 1000)
     with pytest.raises(Refused, match="or 1,000 bytes; it was not read"):
         replay(path)
-    monkeypatch.setattr(archive, "MOST_MEMBERS", 2)
+    monkeypatch.setattr(archive, "MAX_MEMBERS", 2)
     with pytest.raises(Refused, match="more than 2 files"):
         replay(path)
 
