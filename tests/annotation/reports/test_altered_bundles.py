@@ -1,4 +1,4 @@
-"""A bundle that somebody altered, with its hashes computed anew: a report or one sentence, never another exception."""
+"""A bundle altered by an attacker, with new hashes, gives a report or one sentence, never another exception."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ VALUES: tuple[Any, ...] = (
 
 @pytest.fixture
 def members(tmp_path: Path) -> dict[str, bytes]:
-    """Of a small study: a comparison without a score, an exclusion's annotator, resamples few enough to be quick."""
+    """The members of a small study's bundle; one comparison has no score."""
     study, _manifest = make_study(
         Plan(
             votes=[["A", "B"], ["B", "tie"], ["A", "A"]],
@@ -54,7 +54,7 @@ def members(tmp_path: Path) -> dict[str, bytes]:
 
 
 def packed(members: dict[str, bytes], path: Path, **about: Any) -> Path:
-    """The members as a bundle whose hashes hold."""
+    """Write the members as a bundle whose hashes hold."""
     index = json.loads(members[INDEX]) | about
     index["members"] = {
         name: {"sha256": hashlib.sha256(raw).hexdigest(), "byte_count": len(raw)}
@@ -68,7 +68,7 @@ def packed(members: dict[str, bytes], path: Path, **about: Any) -> Path:
 
 
 def outcome(path: Path) -> str:
-    """Empty for a report; else the one sentence."""
+    """Return an empty text for a report, else the sentence of the refusal."""
     sentence = ""
     try:
         replayed_report(replay(path), path)

@@ -1,4 +1,4 @@
-"""The replay bundle: the same numbers without a database, and whoever changed anything is found out."""
+"""The replay bundle gives the same numbers without a database, and each change to it is detected."""
 
 import hashlib
 import json
@@ -77,7 +77,7 @@ def report_json(study: Study) -> str:
 def rewritten(
     path: Path, change: Callable[[str, bytes], bytes | None], *, extra: dict[str, bytes] | None = None
 ) -> Path:
-    """The archive with members changed, or left out where `change` gives None."""
+    """Return the archive with members changed, or left out if `change` returns None."""
     other = path.with_name("other.zip")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(other, "w") as new:
         for name in old.namelist():
@@ -172,7 +172,7 @@ def test_every_changed_member_is_named(tmp_path: Path) -> None:
     assert "comparisons.csv" not in sentence
 
 
-def test_a_manifest_changed_together_with_its_index_is_found_out(tmp_path: Path) -> None:
+def test_a_manifest_changed_together_with_its_index_is_detected(tmp_path: Path) -> None:
     path = bundled(weather(), tmp_path)
     with zipfile.ZipFile(path) as file:
         forged = file.read("manifests/1.json").replace(b"strict", b"half")
@@ -198,7 +198,7 @@ def test_a_truncated_bundle_is_one_sentence(tmp_path: Path, share: float) -> Non
     assert "\n" not in str(refused.value)
 
 
-def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path) -> None:
+def test_a_flipped_bit_anywhere_is_detected(tmp_path: Path) -> None:
     path = bundled(weather(), tmp_path)
     contents = path.read_bytes()
     expected = replay(path)
@@ -209,7 +209,7 @@ def test_a_flipped_bit_is_found_wherever_it_is(tmp_path: Path) -> None:
             found = replay(path)
         except Refused as refused:
             refusals.append(str(refused))
-        else:  # a bit of a date or of an attribute, which nothing reads
+        else:  # a bit of a date or an attribute, which nothing reads
             assert found.sha256 == expected.sha256
             np.testing.assert_array_equal(found.data.votes.comparison, expected.data.votes.comparison)
     assert len(refusals) > 40
@@ -239,7 +239,7 @@ def test_another_zip_file_is_no_bundle(tmp_path: Path) -> None:
             replay(path)
 
 
-def test_what_unpacks_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_archive_that_unpacks_to_too_much_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = bundled(weather(), tmp_path)
     monkeypatch.setattr(archive, "MAX_BYTES_IN_MEMORY", 100)
     with pytest.raises(Refused, match="larger than 100 bytes"):
@@ -349,7 +349,7 @@ def test_bundles_by_other_metrics_and_studies_are_no_predecessors(tmp_path: Path
     assert write_bundle(other, tmp_path / "other.zip").replaces == ""
 
 
-def test_a_bundle_made_elsewhere_is_named_where_it_is_given(tmp_path: Path) -> None:
+def test_a_bundle_made_elsewhere_is_named_as_predecessor_if_given(tmp_path: Path) -> None:
     study = weather()
     first = write_bundle(study, tmp_path / "first.zip")
     study.replay_bundles.all().delete()

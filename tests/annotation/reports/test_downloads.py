@@ -1,4 +1,4 @@
-"""The files that take long: by a task, never in a request, and not to be had once their study is another."""
+"""Downloads that take long: a task writes them, never a request, and an outdated one is not served."""
 
 import os
 import zipfile
@@ -56,13 +56,15 @@ def age(path: Path, by: timedelta) -> None:
     os.utime(path, (made, made))
 
 
-def test_the_archives_and_the_file_with_pictures_take_long() -> None:
+def test_the_archives_and_the_file_with_images_take_long() -> None:
     assert LONG == ["html", "figures", "bundle"]
 
 
 @pytest.mark.usefixtures("no_worker")
 @pytest.mark.parametrize("name", LONG)
-def test_a_request_writes_nothing_and_the_task_makes_the_file_once(study: Study, researcher: Client, name: str) -> None:
+def test_a_request_writes_nothing_and_the_task_writes_the_file_once(
+    study: Study, researcher: Client, name: str
+) -> None:
     waiting = researcher.get(address(study, name))
     assert waiting.status_code == 202
     assert "is waiting for the worker" in waiting.content.decode()
@@ -80,8 +82,8 @@ def test_a_request_writes_nothing_and_the_task_makes_the_file_once(study: Study,
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_its_progress_is_told_as_far_as_it_is(study: Study, researcher: Client) -> None:
-    assert researcher.get(address(study, "bundle", "-progress")).status_code == 404  # nobody asked yet
+def test_its_progress_is_that_of_its_job(study: Study, researcher: Client) -> None:
+    assert researcher.get(address(study, "bundle", "-progress")).status_code == 404  # not requested yet
     researcher.get(address(study, "bundle"))
     ReportFileJob.objects.update(percent=41, step="writing votes.csv")
     told = researcher.get(address(study, "bundle", "-progress")).json()
@@ -100,7 +102,7 @@ def test_progress_rises_from_nothing(study: Study, name: str, tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_one_that_fails_says_why_and_is_made_again_only_when_asked(
+def test_a_failed_one_says_why_and_is_written_again_only_on_request(
     study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_what: object, **_told: object) -> None:
@@ -121,7 +123,7 @@ def test_one_that_fails_says_why_and_is_made_again_only_when_asked(
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_message_lost_is_sent_by_the_tick_and_a_dead_worker_s_job_is_taken_back(
+def test_the_tick_sends_a_lost_message_again_and_takes_back_a_dead_worker_s_job(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
@@ -134,7 +136,7 @@ def test_a_message_lost_is_sent_by_the_tick_and_a_dead_worker_s_job_is_taken_bac
     assert (job.state, job.attempt_count) == (State.DONE, 2)
 
 
-def test_a_bundle_of_before_a_withdrawal_is_not_handed_out_after_it(
+def test_a_bundle_made_before_a_withdrawal_is_never_served_after_it(
     study: Study, researcher: Client, tmp_path: Path
 ) -> None:
     def download() -> int:
@@ -148,10 +150,10 @@ def test_a_bundle_of_before_a_withdrawal_is_not_handed_out_after_it(
     ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
     assert download() == before - gone < before
     folder = downloads._folder()
-    assert len(list(folder.iterdir())) == 1  # the outgrown one is no more
+    assert len(list(folder.iterdir())) == 1  # the outdated one is deleted
 
 
-def test_an_hour_later_the_file_is_gone_and_is_made_again(study: Study) -> None:
+def test_an_hour_later_the_file_is_deleted_and_is_written_again_on_request(study: Study) -> None:
     job = request_file(request_report(study), "bundle")
     path = current_file(job)
     assert path is not None
@@ -186,7 +188,7 @@ def test_outsiders_find_nothing(study: Study) -> None:
     assert outsider.post(address(study, "bundle", "-again")).status_code == 404
 
 
-def test_a_report_that_went_away_meanwhile_is_said(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_deleted_meanwhile_is_named(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     report_job = request_report(study)
 
     def none(_job: object) -> AgreementReport | None:

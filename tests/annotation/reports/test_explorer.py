@@ -1,4 +1,4 @@
-"""The explorer's rows, orders and contributions: the same numbers as the report's, computed another way."""
+"""The explorer's rows, orders and contributions equal the report's numbers, which are computed another way."""
 
 import numpy as np
 import pytest
@@ -47,7 +47,7 @@ ROWS = (
 @pytest.mark.parametrize(
     ("order", "positions"),
     [
-        # 9 x 5/5, then 1 x 1/5, the one-sided tie, then the same winner from hardly to clearly, what lacks votes last.
+        # 9 x 5/5, then 1 x 1/5, the one-sided tie, the same winner by rising pull, then those without votes or scores.
         ("disagreement", [2, 3, 4, 1, 7, 5, 6]),
         ("margin", [7, 2, 1, 4, 3, 6, 5]),
         ("close", [6, 3, 4, 1, 2, 7, 5]),
@@ -74,7 +74,9 @@ def test_choices_and_words() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(-50, 50), st.integers(0, 5), st.integers(0, 5)), max_size=60), st.randoms())
-def test_an_order_depends_on_no_order(table: list[tuple[float, int, int]], random: "np.random.Generator") -> None:
+def test_an_order_does_not_depend_on_the_order_given(
+    table: list[tuple[float, int, int]], random: "np.random.Generator"
+) -> None:
     rows = [
         row(place, margin, (a, b, 0), (a > b) == (margin > 0) if a + b else None)
         for place, (margin, a, b) in enumerate(table, start=1)
@@ -98,7 +100,7 @@ def test_the_most_telling_are_thirty_without_repetition_each_with_why() -> None:
 
 # --- rows -----------------------------------------------------------------------------------------
 def weather() -> Study:
-    """Ties, missing scores and votes, an excluded vote, somebody screened out."""
+    """A study with ties, missing scores and votes, an excluded vote, and an annotator who was screened out."""
     study, _ = make_study(
         Plan(
             votes=[["A", "A", "B", "B"], ["B", "A", "tie", "A"], ["B", "B", "B", ""], []],
@@ -135,7 +137,7 @@ def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
 
 
 @pytest.mark.django_db
-def test_the_rows_are_made_once_until_votes_or_scores_change() -> None:
+def test_the_rows_are_computed_once_until_votes_or_scores_change() -> None:
     study, manifest = make_study(crossed([[3, 1], [0, 0]], voters=2))
     rows = list_comparisons(study, manifest=manifest).rows
     assert list_comparisons(study, manifest=manifest).rows is rows
@@ -168,7 +170,7 @@ def seen(comparison: Comparison, metric: str) -> ComparisonDetail:
 
 
 def embedded(images: int = 5) -> tuple[Comparison, str]:
-    """A comparison of embedded images with the scores that follow from them."""
+    """Return a comparison of embedded images, scored from them, and the metric."""
     study, manifest = make_study(Plan([["A", "B", "tie"]], [(None, None)]))
     comparison, encoder = study.comparisons.get(), manifest.encoder
     embed(comparison, spread_a=0.6, spread_b=0.6, images=images)
@@ -197,13 +199,13 @@ def test_a_contribution_is_the_score_minus_the_score_without_the_image() -> None
             assert image.changes_winner == ((scores[0] > scores[1]) != (others[0] > others[1]))
             turned += image.changes_winner
         assert sum(image.contribution or 0 for image in part.images) == pytest.approx(0, abs=1e-9)
-    assert turned  # else the question above was never put
+    assert turned  # else the assertion above never saw a changed winner
     assert found.noise is not None
     assert found.noise.margin.n == 5
 
 
 @pytest.mark.django_db
-def test_where_contributions_are_not_known_it_says_why() -> None:
+def test_unknown_contributions_have_a_reason() -> None:
     comparison, metric = embedded(images=2)
     assert "With two images" in seen(comparison, metric).sets[0].reason
     SetScore.objects.create(image_set=comparison.image_set_a, metric="lpips", value=1.0, source="imported")
@@ -217,7 +219,7 @@ def test_where_contributions_are_not_known_it_says_why() -> None:
 
 
 @pytest.mark.django_db
-def test_every_vote_stands_under_its_pseudonym_with_what_became_of_it() -> None:
+def test_each_vote_has_its_pseudonym_and_the_reason_if_it_does_not_count() -> None:
     study = weather()
     found = seen(study.comparisons.get(position=0), current_manifest(study).encoder.metric)
     votes = {vote.annotator: vote for vote in found.votes}
@@ -225,6 +227,6 @@ def test_every_vote_stands_under_its_pseudonym_with_what_became_of_it() -> None:
     assert votes["P001"].excluded == "failed the check"
     assert votes["P004"].excluded == "annotator screened out"
     assert votes["P002"].excluded == ""
-    assert votes["P002"].side == "right"  # model A stood left where place and annotator add up to even
+    assert votes["P002"].side == "right"  # model A is left if position and annotator add up to even
     assert votes["P003"].seconds == 3.0
     assert (found.row.votes_a, found.row.votes_b) == (1, 1)

@@ -39,7 +39,7 @@ def rows_of(study: Study, manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def show_images(comparison: Comparison, seeds: list[int]) -> None:
-    """Give both sets an image a seed; whoever voted saw set A in this order and set B in the other."""
+    """Give both sets an image for each seed; each voter saw set A in this order and set B in the reverse order."""
     ids = [
         [
             GeneratedImage.objects.create(
@@ -61,7 +61,7 @@ def show_images(comparison: Comparison, seeds: list[int]) -> None:
 def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(votes, "_CHUNK", 2)
     study, manifest = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
-    for comparison in study.comparisons.exclude(position=1):  # nobody saw images of the second
+    for comparison in study.comparisons.exclude(position=1):  # the second comparison had no images
         show_images(comparison, [10 * comparison.position + 7, 10 * comparison.position + 3])
     rows = rows_of(study, manifest)
     assert [(row["left_model"], row["left_seeds"], row["right_seeds"], row["rendition"]) for row in rows] == [
@@ -87,7 +87,7 @@ def test_a_side_without_images_has_no_seeds() -> None:
     assert told == [["", "7 3"], ["9", "9"]]
 
 
-def test_the_codebook_says_what_stands_in_every_column_and_in_no_other(tmp_path: Path) -> None:
+def test_the_codebook_explains_each_column_of_the_file_and_no_other(tmp_path: Path) -> None:
     for state in ("open", "closed"):
         study, manifest = make_study(replace(PLAN, state=state, slug=state))
         call_command("export_votes", state, out=tmp_path / f"{state}.csv", stdout=StringIO())
@@ -133,7 +133,7 @@ def test_no_text_of_a_csv_file_is_a_formula_in_a_spreadsheet(tmp_path: Path) -> 
 
 
 def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(votes, "_CHUNK", 2)  # so that five votes come in three chunks
+    monkeypatch.setattr(votes, "_CHUNK", 2)  # five votes in three chunks
     make_study(PLAN)
     for export_format in FORMATS:
         export(tmp_path / f"votes.{export_format}", export_format)
@@ -162,7 +162,7 @@ def test_a_sealed_study_exports_no_model_and_nothing_to_tell_one_by(tmp_path: Pa
     text = (tmp_path / "votes.csv").read_text()
     assert "Alpha" not in text
     assert not [name for name in ("left_model", "chosen_model", "left_seeds", "right_seeds") if name in text]
-    # the side is a mere convention where nobody recorded it, so it would name the model
+    # an unrecorded side is a convention that would name the model
     assert [row["choice"] for row in csv.DictReader(StringIO(text))] == ["", "", "tie"]
 
 

@@ -1,4 +1,4 @@
-"""Reports as jobs: made once, by whoever gets there first, kept by the hash of what went in, sealed while they must."""
+"""Reports as jobs: computed once, stored by the hash of what went in, sealed until the study closes."""
 
 import json
 from dataclasses import replace
@@ -56,7 +56,9 @@ def data_of(study: Study) -> StudyData:
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_the_task_run_twice_makes_one_report(study: Study, reports_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_that_runs_twice_computes_one_report(
+    study: Study, reports_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built: list[StudyData] = []
 
     def counting(data: StudyData, **told: Any) -> AgreementReport:
@@ -72,15 +74,15 @@ def test_the_task_run_twice_makes_one_report(study: Study, reports_root: Path, m
         assert (job.state, job.percent, job.error) == (State.DONE, 100, "")
     assert len(built) == 1
     assert [path.name for path in reports_root.iterdir()] == [f"{job.sha256}.json"]
-    task(job.pk + 1000)  # of a study that is gone
+    task(job.pk + 1000)  # of a deleted study
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study, reports_root: Path) -> None:
+def test_a_task_that_died_half_way_leaves_nothing_and_runs_again(study: Study, reports_root: Path) -> None:
     job = request_report(study)
     assert claims.claim(ReportJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
     task(job.pk)
-    assert not reports_root.exists()  # somebody else's, as far as anybody knows
+    assert not reports_root.exists()  # the lease of the dead worker still holds the job
     maintain(timezone.now())
     task(job.pk)
     job.refresh_from_db()
@@ -89,7 +91,7 @@ def test_a_task_that_died_half_way_leaves_nothing_and_is_made_again(study: Study
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_asking_again_changes_nothing_while_it_waits_and_when_it_is_there(study: Study) -> None:
+def test_a_second_request_changes_nothing_while_the_job_waits_and_when_it_is_done(study: Study) -> None:
     first = request_report(study)
     assert request_report(study).pk == first.pk
     task(first.pk)
@@ -97,7 +99,7 @@ def test_asking_again_changes_nothing_while_it_waits_and_when_it_is_there(study:
     assert ReportJob.objects.get().attempt_count == 1
 
 
-def test_a_report_of_another_version_s_shape_is_made_anew(study: Study, reports_root: Path) -> None:
+def test_a_report_of_another_version_s_shape_is_computed_again(study: Study, reports_root: Path) -> None:
     job = request_report(study)
     report_cache._read.cache_clear()
     (reports_root / f"{job.sha256}.json").write_text('{"schema_version": 1}')
@@ -105,7 +107,7 @@ def test_a_report_of_another_version_s_shape_is_made_anew(study: Study, reports_
     assert finished_report(request_report(study)) is not None
 
 
-def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, researcher: Client) -> None:
+def test_a_failed_newer_report_is_named_beside_the_older_one(study: Study, researcher: Client) -> None:
     request_report(study)
     ReportJob.objects.update(state=State.FAILED, error="the disk is full")
     page = researcher.get(reverse("report", args=[study.slug])).content.decode()
@@ -113,12 +115,12 @@ def test_a_newer_report_that_fails_is_said_beside_the_older_one(study: Study, re
     assert "Krippendorff" in page
 
 
-def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, reports_root: Path) -> None:
+def test_a_changed_vote_makes_a_new_report_but_not_with_each_view(study: Study, reports_root: Path) -> None:
     before = request_report(study)
     vote = Vote.objects.order_by("assignment_id")[0]
     Vote.objects.filter(pk=vote.pk).update(excluded_at=timezone.now(), exclusion_reason="failed the check")
     recount([vote.assignment.comparison_id])
-    assert request_report(study).sha256 == before.sha256  # made a moment ago
+    assert request_report(study).sha256 == before.sha256  # computed a moment ago
     ReportJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
     after = request_report(study)
     assert after.sha256 != before.sha256
@@ -128,7 +130,7 @@ def test_another_vote_makes_another_report_but_not_with_each_look(study: Study, 
     assert [path.name for path in reports_root.iterdir()] == [f"{after.sha256}.json"]
 
 
-def test_closing_a_study_makes_its_report_at_once_and_until_then_nothing_is_told() -> None:
+def test_closing_a_study_makes_its_report_due_at_once_and_until_then_results_are_sealed() -> None:
     study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
     job = request_report(study)
     interim = finished_report(job)
@@ -145,7 +147,7 @@ def test_closing_a_study_makes_its_report_at_once_and_until_then_nothing_is_told
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_a_report_that_fails_says_why_and_is_made_again_when_asked(
+def test_a_failed_report_says_why_and_is_computed_again_on_request(
     study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(data: StudyData, **_told: object) -> AgreementReport:
@@ -166,9 +168,9 @@ def test_a_report_that_fails_says_why_and_is_made_again_when_asked(
 
 
 @pytest.mark.usefixtures("no_worker")
-def test_the_page_says_how_far_the_report_is(study: Study, researcher: Client) -> None:
+def test_the_page_shows_the_progress_of_the_report(study: Study, researcher: Client) -> None:
     address, progress = (reverse(name, args=[study.slug]) for name in ("report", "report-progress"))
-    assert researcher.get(progress).status_code == 404  # nobody asked yet
+    assert researcher.get(progress).status_code == 404  # not requested yet
     page = researcher.get(address)
     assert page.status_code == 202
     assert f'data-progress="{progress}"' in page.content.decode()
@@ -188,7 +190,7 @@ def test_progress_rises_to_the_end_and_names_the_resampling_of_annotators(study:
     assert "resampling comparisons and annotators" in {step for _, step in told}
 
 
-def test_a_message_lost_is_sent_by_the_tick(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tick_sends_a_lost_message_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
     job = request_report(study)
     sent: list[int] = []
