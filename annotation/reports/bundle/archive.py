@@ -119,7 +119,7 @@ class Archive:
             return "not in the index"
         try:
             with self.stream(name) as member:
-                digest = hashlib.file_digest(member, "sha256")
+                digest = hashlib.file_digest(member, "sha256")  # type: ignore[arg-type]  # a member has readinto
         except _DAMAGE:
             return "cannot be read"
         return "" if digest.hexdigest() == self._listed[name]["sha256"] else "changed"
@@ -139,7 +139,7 @@ def open_archive(path: Path) -> Iterator[Archive]:
 
 
 def _checked_sizes(file: ZipFile, path: Path) -> dict[str, int]:
-    """Return sizes by name. Raises Refused for members that only an attacker makes: too many, too large, a name twice."""
+    """Return sizes by name. Raises Refused for members that only an attacker makes: too many, too large, doubled."""
     members = file.infolist()
     sizes = {member.filename: member.file_size for member in members}
     if len(members) > MAX_MEMBERS or sum(member.file_size for member in members) > MAX_BYTES:
