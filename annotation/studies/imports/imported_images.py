@@ -48,7 +48,7 @@ def _of_model(model: DiffusionModel, prompts: list[str]) -> Imported:
 
 
 def unknown_names(layout: Layout) -> list[str]:
-    """Return one sentence for each model of a layout that no study of imported images knows, or with such prompts."""
+    """Return one sentence for each model of a layout that no study has, or some of whose prompts no study has."""
     known = _known_names()
     prompts: dict[str, list[str]] = defaultdict(list)
     for prompt in layout.prompts:

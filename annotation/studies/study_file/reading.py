@@ -48,7 +48,6 @@ class StudyFileFault(Refused):
 
     def __init__(self, faults: list[StudyFault], name: str = "") -> None:
         self.faults = faults
-        self.name = name
         head = f"{name or 'The study file'} has {counted(len(faults), 'fault')}:"
         super().__init__("\n".join([head, *(f"  {fault}" for fault in faults)]))
 

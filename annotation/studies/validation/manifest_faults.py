@@ -5,8 +5,8 @@ a study file with one invalid section still gets all its other faults.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 from annotation.studies.section import Fault, Key, Parts
 from annotation.studies.validation.quality_faults import quality_faults
@@ -33,63 +33,62 @@ def _slug(parts: Parts) -> Iterator[Fault]:
         yield Fault(("slug",), f'"{parts["slug"]}" is the address of a page; give the study another slug.')
 
 
+def _models(parts: Parts) -> list[tuple[str, Any]]:
+    return [(field, parts[field]) for field in MODELS if field in parts]
+
+
 def _names(parts: Parts) -> Iterator[Fault]:
-    names = {field: parts[field].name for field in MODELS if field in parts}
-    for field, name in names.items():
+    names = [(field, plan.name) for field, plan in _models(parts)]
+    for field, name in names:
         if name.casefold() in CHOICES:
             yield Fault((field, "name"), f'"{name}" is what a votes file calls a side; give the model another name.')
-    for first, second in combinations(names, 2):
-        if names[first].casefold() == names[second].casefold():
-            yield Fault((second, "name"), f'both models are called "{names[second]}"; give each a name of its own.')
+    if len(names) == 2 and names[0][1].casefold() == names[1][1].casefold():
+        yield Fault((names[1][0], "name"), f'both models are called "{names[1][1]}"; give each a name of its own.')
 
 
 def _templates(parts: Parts) -> Iterator[Fault]:
-    for field in MODELS:
-        if field in parts and "{prompt}" not in parts[field].prompt_template:
+    for field, plan in _models(parts):
+        if "{prompt}" not in plan.prompt_template:
             yield Fault((field, "prompt_template"), "must contain {prompt}, where the base prompt goes.")
 
 
 def _checkpoints(parts: Parts) -> Iterator[Fault]:
-    for field in MODELS:
-        if field not in parts:
-            continue
-        if parts.get("source") == "generated" and not parts[field].checkpoint:
+    for field, plan in _models(parts):
+        if parts.get("source") == "generated" and not plan.checkpoint:
             sentence = (
                 "is missing: a generated study needs a local folder or a hub id with its revision; "
                 'if the images already exist, write source = "images".'
             )
             yield Fault((field, "checkpoint"), sentence)
-        yield from _pin(parts[field].checkpoint, parts[field].revision, (field,), "checkpoint", "revision")
-        yield from _pin(parts[field].lora, parts[field].lora_revision, (field,), "lora", "lora_revision")
+        yield from _revision(field, plan, "checkpoint", "revision")
+        yield from _revision(field, plan, "lora", "lora_revision")
     if "encoder" in parts and parts.get("source") != "external":
-        yield from _pin(parts["encoder"].checkpoint, parts["encoder"].revision, ("encoder",), "checkpoint", "revision")
+        yield from _revision("encoder", parts["encoder"], "checkpoint", "revision")
         if too_long := parts["encoder"].length_fault:
             yield Fault(("encoder", "checkpoint"), too_long)
 
 
-def _pin(checkpoint: str, revision: str, section: Key, name: str, revision_name: str) -> Iterator[Fault]:
+def _revision(section: str, values: Any, name: str, revision_name: str) -> Iterator[Fault]:
     """A hub id needs the 40 digits of a commit, or its weights may change unnoticed. A local path has no revision."""
+    checkpoint, revision = getattr(values, name), getattr(values, revision_name)
+    sentence = ""
     if checkpoint and not is_local(checkpoint):
         if not (len(revision) == 40 and all(digit in "0123456789abcdef" for digit in revision)):
-            yield Fault(
-                (*section, revision_name),
+            sentence = (
                 f'"{checkpoint}" is a hub id, so {revision_name} must be the 40 digits of a commit of it '
-                "(the model's page on the hub lists them); a local folder is written with ./ or / in front.",
+                "(the model's page on the hub lists them); a local folder is written with ./ or / in front."
             )
     elif revision:
-        yield Fault(
-            (*section, revision_name),
-            f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out.",
-        )
+        sentence = f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out."
+    if sentence:
+        yield Fault((section, revision_name), sentence)
 
 
 def _loras(parts: Parts) -> Iterator[Fault]:
-    for field in MODELS:
-        if field not in parts:
-            continue
-        if parts[field].lora and parts[field].lora_scale is None:
+    for field, plan in _models(parts):
+        if plan.lora and plan.lora_scale is None:
             yield Fault((field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
-        if parts[field].lora_scale is not None and not parts[field].lora:
+        if plan.lora_scale is not None and not plan.lora:
             yield Fault((field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
 
 
