@@ -1,15 +1,10 @@
 """Check that the database has the tables of this version of Semblance, and name the command that makes them."""
 
-import os
-import shlex
-import sys
-from pathlib import Path
-
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
 
-from jobs.wording import counted
+from jobs.wording import command, counted
 
 
 def version_fault(*, may_be_behind: bool = False) -> str:
@@ -35,18 +30,6 @@ def _behind(executor: MigrationExecutor) -> str:
     if not missing:
         return ""
     if not executor.loader.applied_migrations:
-        return f"There is no database yet; make it with `{migrate_command()}`."
+        return f"There is no database yet; make it with `{command('migrate')}`."
     steps = counted(len(missing), "step")
-    return f"The database is of an older version ({steps} behind); bring it up to date with `{migrate_command()}`."
-
-
-def migrate_command() -> str:
-    """The command to type, with Python and manage.py relative to the reader's folder."""
-    manage = Path(__file__).resolve().parent.parent / "manage.py"
-    return shlex.join([_as_typed(Path(sys.executable)), _as_typed(manage), "migrate"])
-
-
-def _as_typed(path: Path) -> str:
-    """The path from the current folder where it lies below it."""
-    here = Path(os.environ.get("PWD") or Path.cwd())
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return f"The database is of an older version ({steps} behind); bring it up to date with `{command('migrate')}`."

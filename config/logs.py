@@ -127,7 +127,7 @@ class OneLine(logging.Filter):
     """What Django says of a request: its route in place of the path, and a traceback for real faults only."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record; it is always written."""
+        """Change the record. What a stranger did wrong is a warning, also where Django calls it an error."""
         request = getattr(record, "request", None)
         if not isinstance(request, HttpRequest):
             return True
@@ -137,6 +137,9 @@ class OneLine(logging.Filter):
         record.msg, record.args = text.replace("\n", " "), None
         if getattr(record, "status_code", 500) < 500:
             record.exc_info = record.exc_text = record.stack_info = None
+            if record.levelno > logging.WARNING:  # another host, a refused filter
+                record.levelno, record.levelname = logging.WARNING, logging.getLevelName(logging.WARNING)
+                return logging.getLogger(record.name).isEnabledFor(logging.WARNING)
         return True
 
 

@@ -1,7 +1,9 @@
 """manage.py as it is typed: whatever is not as it should be ends in one sentence, never in a traceback."""
 
+import ast
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,12 +22,14 @@ from django.db.migrations.recorder import MigrationRecorder
 import annotation.migrations
 from config import command_line
 from config.command_line import run
-from config.database_version import migrate_command, version_fault
+from config.database_version import version_fault
 from config.environment import Environment, writable_folder
 from config.version_gate import VersionGate
+from jobs.wording import command
 
 # The newest migration: a database without it is of an older version.
 NEWEST = "annotation", max(path.stem for path in Path(annotation.migrations.__path__[0]).glob("0*.py"))
+COMMAND = re.compile(r"((?:docker compose exec web |\.venv/bin/)?(?:python )?)manage\.py [a-z]")
 TYPED = [sys.executable, "manage.py"]
 
 
@@ -65,9 +69,28 @@ def test_the_command_is_one_that_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project_settings.BASE_DIR
     monkeypatch.setenv("PWD", str(folder))
     monkeypatch.setattr(sys, "executable", str(folder / ".venv" / "bin" / "python"))
-    assert migrate_command() == ".venv/bin/python manage.py migrate"
+    assert command("report", "a study") == ".venv/bin/python manage.py report 'a study'"
     monkeypatch.setenv("PWD", "/elsewhere")
-    assert migrate_command() == f"{folder}/.venv/bin/python {folder}/manage.py migrate"
+    assert command("migrate") == f"{folder}/.venv/bin/python {folder}/manage.py migrate"
+
+
+def test_commands_are_spelt_so_that_they_can_be_pasted() -> None:
+    folder = project_settings.BASE_DIR
+    texts = [folder / "README.md", *(folder / "docs").glob("*.md"), *(folder / "templates").rglob("*.html")]
+    found = [(path.name, spelling) for path in texts for spelling in COMMAND.findall(path.read_text(encoding="utf-8"))]
+    assert ("README.md", ".venv/bin/python ") in found
+    assert {spelling for _, spelling in found} <= {".venv/bin/python ", "docker compose exec web python "}, found
+
+
+def test_messages_take_the_spelling_of_commands_from_one_place() -> None:
+    folder = project_settings.BASE_DIR
+    rooms = ("annotation", "config", "generation", "jobs", "scoring")
+    for path in (path for room in rooms for path in (folder / room).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        texts = [(id(node), node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)]
+        said = [text for key, text in texts if isinstance(text, str) and key not in docstrings]
+        assert [text for text in said if COMMAND.search(text)] == [], path
 
 
 @pytest.mark.django_db

@@ -87,6 +87,12 @@ def staff() -> Client:
     return client
 
 
+def admin() -> Client:
+    client = visitor()
+    client.force_login(User.objects.get_or_create(username="admin", is_staff=True, is_superuser=True)[0])
+    return client
+
+
 def mistakes(study: Study, ada: Annotator) -> dict[str, Callable[[], Any]]:
     """What strangers do wrong, each answered with a status of 400 to 499."""
     link, api, client = f"/a/{ada.token}/", f"/api/v1/annotators/{ada.token}/", visitor()
@@ -103,6 +109,7 @@ def mistakes(study: Study, ada: Annotator) -> dict[str, Callable[[], Any]]:
         "no CSRF token": lambda: csrf.post(f"{link}withdraw/", HTTP_REFERER=f"http://elsewhere{link}"),
         "another site's form": lambda: csrf.post(f"{link}stop/", HTTP_ORIGIN="http://elsewhere.test"),
         "another host": lambda: client.get(link, HTTP_HOST="elsewhere.test"),
+        "a refused filter of the admin": lambda: admin().get("/admin/annotation/annotator/?token__startswith=5"),
         "a body that is too long": lambda: client.post("/resume/", {"code": "x" * 3_000_000}),
         "too many fields": lambda: client.post("/resume/", {str(number): "" for number in range(1100)}),
         "a query of too many fields": lambda: client.get(f"/join/{study.open_link_token}/{many}"),
@@ -129,7 +136,15 @@ def test_a_stranger_s_mistake_is_one_line_without_a_credential(log: Log, study: 
         written = log("WARNING")
         assert 400 <= mistake().status_code < 500, name
         assert written.getvalue().count("\n") == 1, f"{name}: {written.getvalue()}"
+        assert "[warning" in written.getvalue(), f"{name}: {written.getvalue()}"
         assert [one for one in secrets_of(study, ada) if one in written.getvalue()] == [], name
+
+
+def test_a_stranger_s_mistake_is_silent_where_only_errors_are_written(log: Log, study: Study, ada: Annotator) -> None:
+    for name, mistake in mistakes(study, ada).items():
+        written = log("ERROR")
+        mistake()
+        assert written.getvalue() == "", name
 
 
 @pytest.mark.parametrize("as_json", [False, True])

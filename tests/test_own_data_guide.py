@@ -33,7 +33,7 @@ def _pictures(folder: Path) -> None:
 
 def _run(commands: str) -> None:
     """Each command as it is typed; what the guide shows must be what it says, a … standing for anything."""
-    parts = re.split(r"^\$ manage\.py ", commands, flags=re.MULTILINE)[1:]
+    parts = re.split(r"^\$ \.venv/bin/python manage\.py ", commands, flags=re.MULTILINE)[1:]
     for part in parts:
         line, _, shown = part.partition("\n")
         out = StringIO()

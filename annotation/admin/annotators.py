@@ -45,6 +45,14 @@ class AnnotatorAdmin(ListedFiltersAdmin):
         """Return the fields; the study of an annotator never changes."""
         return ("study", *READ_ONLY) if obj else READ_ONLY
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Adding one makes a credential: that is for accounts that may change studies."""
+        return may_change_studies(request) and super().has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
+        """As for adding one."""
+        return may_change_studies(request) and super().has_change_permission(request, obj)
+
     def has_delete_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
         """Never: votes are deleted only by a withdrawal."""
         return False

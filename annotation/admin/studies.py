@@ -100,7 +100,7 @@ def _deletion_of(study: Study) -> Removal:
         back=reverse("admin:annotation_study_change", args=[study.pk]),
         afterwards=reverse("admin:annotation_study_changelist"),
         carry_out=carry_out,
-        refusal=refusal or too_long(votes, f"manage.py delete_study {study.slug} --yes"),
+        refusal=refusal or too_long(votes, "delete_study", study.slug),
     )
 
 

@@ -20,7 +20,7 @@ from annotation.studies.imports.taking_back import removal_effects, take_back
 from generation.admin import ImageSetAdmin, ReadOnlyAdmin
 from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
-from jobs.wording import counted
+from jobs.wording import command, counted
 
 # A removal of many minutes is done by a command and not by a request.
 MOST_IN_A_REQUEST = 20_000
@@ -58,10 +58,10 @@ def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> 
     return render(request, "admin/annotation/taking_back.html", page)
 
 
-def too_long(rows: Any, command: str) -> str:
-    """Return a refusal that names the command to type, if a page is too slow to remove these rows; else empty."""
+def too_long(rows: Any, *words: object) -> str:
+    """Return a refusal with the command of these words, if a page is too slow to remove these rows; else empty."""
     is_long = rows.order_by()[MOST_IN_A_REQUEST:].exists()
-    return f"This takes too long for a page; type: {command}" if is_long else ""
+    return f"This takes too long for a page; type: {command(*words, '--yes')}" if is_long else ""
 
 
 def may_change_studies(request: HttpRequest) -> bool:
@@ -123,7 +123,7 @@ def _of_import(source: Import) -> Removal:
         take_back(source=source, actor=user)
         return f"{source} are taken back; the history of {study.slug} says so."
 
-    command = f"manage.py take_back {study.slug} {source.pk} --yes"
+    rows = source.assignments if source.kind == Import.Kind.VOTES else source.scores
     return Removal(
         title=f"Take back {source}?",
         lead=f"Taking back {source} removes or changes in {study}:",
@@ -133,7 +133,7 @@ def _of_import(source: Import) -> Removal:
         afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
         carry_out=carry_out,
         # Not by row_count, which an interrupted import does not have.
-        refusal=too_long(source.assignments if source.kind == Import.Kind.VOTES else source.scores, command),
+        refusal=too_long(rows, "take_back", study.slug, source.pk),
     )
 
 
@@ -175,7 +175,7 @@ def _of_sets(request: HttpRequest, sets: QuerySet[ImageSet]) -> Removal:
         back=here,
         afterwards=here,
         carry_out=carry_out,
-        refusal=too_long(GeneratedImage.objects.filter(image_set__in=sets), "manage.py take_back_images MODEL --yes"),
+        refusal=too_long(GeneratedImage.objects.filter(image_set__in=sets), "take_back_images", "MODEL"),
         hidden=[(name, value) for name in kept for value in request.POST.getlist(name)],
     )
 

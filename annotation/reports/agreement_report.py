@@ -260,7 +260,7 @@ class Results:
 class AgreementReport:
     """A report: `results` is None while the study is sealed. `notices` are printed on every page and in every file.
 
-    manifest: the document in force, whose hash is the last of `manifest_versions`.
+    manifest: the document in force without completion codes; with them, its hash is the last of `manifest_versions`.
     """
 
     schema_version: int

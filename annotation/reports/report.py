@@ -1,15 +1,12 @@
 """Plain arrays -> the report: frozen values, computed through scoring.statistics."""
 
-from typing import Any
-
-from annotation.models import Study
 from annotation.reports.agreement_report import SCHEMA_VERSION, AgreementReport
 from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings import study_facts
 from annotation.reports.findings.results import results
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections import claim
-from annotation.studies.manifest import document
+from annotation.studies.manifest import document, public
 
 SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before."
 
@@ -26,7 +23,7 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
         claim=claim.sentence(study=study, counts=counts, results=found) if found else SEALED_CLAIM,
         notices=study_facts.notices(data),
         study=study,
-        manifest=_manifest(data),
+        manifest=public(document(data.manifest)),
         manifest_versions=study_facts.manifest_facts(data),
         counts=counts,
         quality=study_facts.quality(data),
@@ -35,11 +32,3 @@ def build_report(data: StudyData, *, progress: Progress = silent) -> AgreementRe
         events=study_facts.event_facts(data),
         results=found,
     )
-
-
-def _manifest(data: StudyData) -> dict[str, Any]:
-    """The manifest in force; until the study is closed without its completion codes, which a platform pays for."""
-    whole = document(data.manifest)
-    if data.state == Study.State.CLOSED or "platform" not in whole:
-        return whole
-    return whole | {"platform": {key: said for key, said in whole["platform"].items() if not key.endswith("_code")}}

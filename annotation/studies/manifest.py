@@ -11,7 +11,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
+from annotation.studies.onboarding_plan import CODE_LEFT_OUT, FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
@@ -23,6 +23,8 @@ AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
 # Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (("platform", "study_full_code"),)
+# Credentials that cost money: a platform pays whoever enters one.
+COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
 # Sections that have no effect in an external study: its images are not scored here, and nobody votes here.
 UNUSED_IF_EXTERNAL = ("encoder", "annotation", "frame", "quality", "platform")
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -179,6 +181,20 @@ def document(manifest: Manifest) -> dict[str, Any]:
         if section in plan and plan[section].get(key) == _default(section, key):
             del plan[section][key]
     return plan
+
+
+def public(plan: dict[str, Any]) -> dict[str, Any]:
+    """A document of a manifest as it is given away: CODE_LEFT_OUT stands for each completion code.
+
+    Without codes it is the document itself, whose hash everybody can compute; else, whoever has the codes.
+    """
+    codes = {key: CODE_LEFT_OUT for key in COMPLETION_CODES if plan.get("platform", {}).get(key)}
+    return plan | {"platform": plan["platform"] | codes} if codes else plan
+
+
+def lacks_codes(plan: dict[str, Any]) -> bool:
+    """Whether completion codes were left out of a document, so that its hash is not the manifest's."""
+    return CODE_LEFT_OUT in plan.get("platform", {}).values()
 
 
 def applicable(plan: dict[str, Any], source: str) -> dict[str, Any]:

@@ -137,10 +137,14 @@ def read_instructions(*, annotator: Annotator, now: datetime) -> None:
 
 @in_turn
 def free_leases(*, annotator: Annotator, now: datetime) -> int:
-    """Give back every comparison of an annotator who stops or will not come back; how many there were."""
+    """Give back all that an annotator holds who stops or will not come back.
+
+    Returns how many comparisons others can get again, as the study's page counts them: no checks.
+    """
     lock(annotator.pk)
     leased = annotator.assignments.filter(state=Assignment.State.LEASED).order_by("comparison")
-    return sum(give_back(assignment, Assignment.State.RELEASED, now) for assignment in leased)
+    freed = [one.kind for one in leased if give_back(one, Assignment.State.RELEASED, now)]
+    return freed.count(Assignment.Kind.MAIN)
 
 
 def free_leases_of(*, study: Study, external_ids: Collection[str], now: datetime) -> tuple[int, list[str]]:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.voting import slots
@@ -277,10 +278,13 @@ def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, 
         raise BallotInvalid(_("This study has no ties: choose left or right."))
     # Below zero where the clocks of two web servers differ: that is nobody's haste.
     if max(0.0, (now - assignment.leased_at).total_seconds()) < rules.minimum_viewing_seconds:
-        raise BallotInvalid(
-            _("Please look at the images for at least %(seconds)g seconds.")
-            % {"seconds": rules.minimum_viewing_seconds}
+        seconds = rules.minimum_viewing_seconds
+        said = ngettext(
+            "Please look at the images for at least %(seconds)g second.",
+            "Please look at the images for at least %(seconds)g seconds.",
+            1 if seconds == 1 else 2,  # gettext takes whole numbers only
         )
+        raise BallotInvalid(said % {"seconds": seconds})
 
 
 def _settle(ballot: Ballot, assignment: Assignment, *, is_over: bool) -> Vote.State | None:

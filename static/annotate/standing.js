@@ -25,7 +25,7 @@ export class Standing {
   #text() {
     const { waiting, isOffline, isLoading, lookSeconds, stopped, last } = this.#facts;
     if (stopped) return this.words.stopped;
-    if (isOffline) return fill(this.words.offline, { n: waiting });
+    if (isOffline) return waiting ? fill(this.words.offlineWaiting, { n: waiting }) : this.words.offline;
     if (lookSeconds) return fill(this.words.look, { n: lookSeconds });
     if (isLoading) return this.words.loading;
     if (waiting) return this.words.sending;

@@ -4,6 +4,8 @@ from io import BytesIO
 from typing import Any
 
 import pytest
+from django.utils import translation
+from django.utils.translation import gettext
 from PIL import Image
 from playwright.sync_api import Browser, Page, Route, expect
 
@@ -144,6 +146,32 @@ def test_nothing_moves_from_the_first_image_to_the_second_comparison(
     page.locator(".set").first.evaluate("set => set.style.paddingTop = '40px'")
     page.wait_for_function("() => window.shifts.length > 0")  # a shift is seen where there is one
     person.context.close()
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_an_attention_check_has_the_layout_of_any_comparison(browser: Browser, server: str, language: str) -> None:
+    long = "Please read this with care, since it is what this one asks of you, and of nobody else: choose {side}."
+    texts = {"language": language} | ({"instructed": long} if language == "en" else {})
+    scene = draw_study(prompt_count=2, images_per_set=2, texts=texts, quality={"instructed": 1, "first_check_after": 1})
+    annotator = scene.invite("first")
+    Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
+    page = browser.new_context(**PHONE).new_page()
+    with translation.override(language):
+        instructed = gettext(scene.manifest.texts.instructed)
+    layouts: dict[str, list[Any]] = {}
+    for side in ("", "left", "right"):
+        question = instructed.replace("{side}", f"{{{side}}}") if side else "Which?"
+        page.unroute_all()
+        show(page, server, annotator, comparison(20, 20) | {"question": question})
+        for screen, (width, height) in (SIZES | {"small phone": (320, 568)}).items():
+            page.set_viewport_size({"width": width, "height": height})
+            page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+            layouts.setdefault(screen, []).append(page.evaluate(BOXES))
+            heading = page.locator("h1").evaluate("h1 => [h1.scrollHeight, h1.parentElement.clientHeight]")
+            assert heading[0] <= heading[1], f"all of it is seen on the {screen}"
+    for screen, boxes in layouts.items():
+        assert boxes[0] == boxes[1] == boxes[2], screen
+    page.context.close()
 
 
 def test_nothing_is_animated(page: Page, server: str, annotator: Annotator) -> None:

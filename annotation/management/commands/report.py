@@ -13,6 +13,7 @@ from annotation.reports.formats.paper import bibliography, write_comparisons, wr
 from annotation.reports.formats.render import FORMATS
 from annotation.reports.report_jobs.downloads import report_text
 from annotation.reports.report_jobs.report_cache import cached_report
+from annotation.studies.manifest import document, lacks_codes
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 from jobs.wording import counted
@@ -117,6 +118,8 @@ def _verdict(bundle: Replay) -> tuple[str, ...]:
     lines = [
         f"Every hash of {counted(bundle.member_count, 'member')} holds; SHA-256 of the bundle's index: {bundle.sha256}"
     ]
+    if lacks_codes(document(bundle.data.manifest)):
+        lines.append("Its manifest is without the completion codes; its hash can be computed with them only.")
     if bundle.replaces:
         lines.append(f"It replaces the bundle with the index {bundle.replaces}")
     if bundle.data.tombstones:

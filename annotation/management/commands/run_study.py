@@ -16,7 +16,7 @@ from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, StudyProgress, progress
 from annotation.studies.lifecycle.transitions import advance, launch, open_study
 from annotation.studies.lifecycle.workers import waits_for
-from jobs.wording import counted
+from jobs.wording import command, counted
 
 SECONDS_BETWEEN_LOOKS = 1.0
 SECONDS_BETWEEN_LINES = 10.0  # if the output is not a terminal
@@ -43,7 +43,7 @@ class Command(StudyCommand):
                 open_study(study=study)
         except KeyboardInterrupt:
             self.stdout.write(
-                f"\nStopped watching. The worker goes on; `manage.py run_study {study.slug}` shows it again."
+                f"\nStopped watching. The worker goes on; `{command('run_study', study.slug)}` shows it again."
             )
             raise SystemExit(130) from None
         self.stdout.write(f"{study.slug} is {study.state}.")
@@ -60,7 +60,7 @@ class Command(StudyCommand):
                 if study.state not in IN_PRODUCTION:
                     return
                 _refuse_if_stuck(study, counts)
-                display.hint(_hint(counts, advanced, started))
+                display.hint(_hint(study, counts, advanced, started))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
@@ -72,13 +72,13 @@ def _refuse_if_stuck(study: Study, counts: StudyProgress) -> None:
         )
 
 
-def _hint(counts: StudyProgress, advanced: str, started: datetime) -> str:
+def _hint(study: Study, counts: StudyProgress, advanced: str, started: datetime) -> str:
     """Return what the study waits for, or that no worker runs; else an empty text."""
     if not counts.waiting_job_count and not counts.running_job_count:
         return advanced
     now = timezone.now()
     # A worker that was started together with this command has left no sign of life yet.
-    return waits_for(counts, now) if now - started >= WITHOUT_A_WORKER_AFTER else ""
+    return waits_for(study, counts, now) if now - started >= WITHOUT_A_WORKER_AFTER else ""
 
 
 class _Rate(ProgressColumn):

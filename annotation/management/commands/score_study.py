@@ -11,7 +11,7 @@ from annotation.models import Study, StudyEvent
 from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.pipeline_jobs import ensure_scores, incomplete_sets_of, unscored_sets_of
 from jobs.refusals import Refused
-from jobs.wording import counted
+from jobs.wording import command, counted
 from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
 
 SECONDS_BETWEEN_LOOKS = 2.0
@@ -58,7 +58,8 @@ class Command(StudyCommand):
                 raise CommandError(f"{to_do}: mend the cause and retry them in the admin.")
             if to_do != printed:
                 left = unscored_sets_of(study, encoder.metric).count()
-                self.stdout.write(f"{counted(left, 'set')} to score ({to_do}); a worker does it: `manage.py worker`.")
+                how = f"a worker does it: `{command('worker')}`."
+                self.stdout.write(f"{counted(left, 'set')} to score ({to_do}); {how}")
                 printed = to_do
             time.sleep(SECONDS_BETWEEN_LOOKS)
             reap(timezone.now())

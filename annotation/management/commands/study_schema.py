@@ -6,12 +6,13 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from annotation.studies.study_file.writing import study_file_schema
+from jobs.wording import command
 
 
 class Command(BaseCommand):
     """Needs no database."""
 
-    help = "Print the JSON Schema of study files: manage.py study_schema > docs/study.schema.json"
+    help = f"Print the JSON Schema of study files: {command('study_schema')} > docs/study.schema.json"
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print the schema."""

@@ -16,7 +16,7 @@ from annotation.models import Study
 from annotation.studies.imports.imported_images import Imported, imported_images
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
-from annotation.studies.lifecycle.workers import missing_worker
+from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.validation.image_warnings import image_warnings_of
 
 MOST_COLUMNS = 1000
@@ -40,10 +40,11 @@ class Command(StudyCommand):
         counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
         warnings_of = image_warnings_of(list(studies))
         rows = [(study, counts_of[study.pk]) for study in studies]
-        sentence = missing_worker(timezone.now())
+        queues = served(timezone.now())
         if options["format"] == "json":
             documents = [
-                _document(study, counts, rules_of[study.pk], warnings_of[study.pk]) | {"missing_worker": sentence}
+                _document(study, counts, rules_of[study.pk], warnings_of[study.pk])
+                | {"missing_worker": missing_worker(study, queues)}
                 for study, counts in rows
             ]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
@@ -62,8 +63,17 @@ class Command(StudyCommand):
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
             for line, style in lines:
                 console.print(f"{study.slug}: {line}", style=style, markup=False, soft_wrap=True)
-        if sentence and any(study.state != Study.State.CLOSED for study in studies):
-            console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+        for sentence, slugs in _missing_workers(studies, queues).items():
+            console.print(f"{', '.join(slugs)}: {sentence}", style="yellow", markup=False, soft_wrap=True)
+
+
+def _missing_workers(studies: Iterable[Study], queues: set[str]) -> dict[str, list[str]]:
+    """Return the slugs of the studies by the sentence about the worker that they lack."""
+    by_sentence: dict[str, list[str]] = {}
+    for study in studies:
+        if sentence := missing_worker(study, queues):
+            by_sentence.setdefault(sentence, []).append(study.slug)
+    return by_sentence
 
 
 def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], warnings: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from annotation.management.base import StudyCommand
 from annotation.models import Import, Study
 from annotation.studies.imports.taking_back import removal_effects, take_back
 from jobs.refusals import Refused
-from jobs.wording import counted
+from jobs.wording import command, counted
 
 
 class Command(StudyCommand):
@@ -32,7 +32,8 @@ class Command(StudyCommand):
             return
         source = study.imports.filter(pk=options["number"]).first()
         if source is None:
-            raise Refused(f"{study} has no import {options['number']}; manage.py take_back {study.slug} lists them.")
+            listing = command("take_back", study.slug)
+            raise Refused(f"{study} has no import {options['number']}; {listing} lists them.")
         if self.is_confirmed(f"Taking back {source} removes or changes:", removal_effects(source), yes=options["yes"]):
             take_back(source=source)
             self.stdout.write(f"{source} are taken back; the history of {study.slug} says so.")

@@ -30,7 +30,7 @@ from annotation.reports.formats.document import as_document
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import Manifest, lacks_codes, public
 from jobs.refusals import Refused
 
 KIND, VERSION = "semblance replay bundle", 1
@@ -133,7 +133,7 @@ def _reason(error: Exception) -> str:
 # --- writing ------------------------------------------------------------------------------------
 def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
     for row in study.manifest_versions.order_by("number"):
-        yield _manifest_name(row.number), canonical_json(row.document)
+        yield _manifest_name(row.number), canonical_json(public(row.document))
     yield from to_files(data).items()
     encoders = encoders_of(study)
     for number, encoder in enumerate(encoders, start=1):
@@ -206,10 +206,14 @@ def _data(archive: Archive) -> StudyData:
 
 
 def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...]) -> None:
-    """Refuse a bundle in which a manifest and its entry were changed together: the hash of its bytes then differs."""
+    """Refuse a bundle in which a manifest and its entry were changed together: the hash of its bytes then differs.
+
+    Where completion codes were left out, only the published hash of the index vouches for the rest of the manifest.
+    """
     listed: dict[str, dict[str, str]] = archive.index["members"]
     for row in versions:
-        if listed[_manifest_name(row.number)]["sha256"] != row.sha256:
+        name = _manifest_name(row.number)
+        if listed[name]["sha256"] != row.sha256 and not lacks_codes(json.loads(archive.read(name))):
             raise Refused(
                 f"{archive.path}: version {row.number} of the manifest is not the one with hash {row.sha256}."
             )

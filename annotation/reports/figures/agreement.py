@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figures.captions import Numbers, agreement_numbers, claim_numbers
-from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, PERCENT, QUIET, WIDTH, new_axes
+from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, MODEL_SHAPES, PERCENT, QUIET, WIDTH, new_axes
 from annotation.reports.sections.blocks import Row
 from scoring.statistics.estimate import Estimate
 
@@ -20,15 +20,15 @@ Mark = tuple[str, str]  # shape and colour
 def claim(report: AgreementReport, results: Results) -> Figure:
     """Draw the four numbers of the claim card."""
     models = results.baseline.models
-    baseline_colour = MODEL_COLOURS[models[0]] if len(models) == 1 else QUIET
-    marks = (("o", INK), ("D", baseline_colour), ("s", INK), ("^", INK))
+    baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
+    marks = (("D", INK), baseline, ("^", INK), ("v", INK))
     return _forest(claim_numbers(report, results), marks, baseline=results.baseline.agreement.value)
 
 
 def by_treatment_of_ties(_report: AgreementReport, results: Results) -> Figure:
     """Draw agreement under the three treatments of ties, a shape for each kind of interval."""
     numbers = agreement_numbers(results)
-    shapes = {"Wilson": "o", "Clopper-Pearson": "s", "bootstrap": "^"}
+    shapes = {"Wilson": "D", "Clopper-Pearson": "v", "bootstrap": "^"}
     marks = tuple((shapes[row.label.rpartition(", ")[2]], INK) for row, _ in numbers)
     return _forest(numbers, marks, baseline=results.baseline.agreement.value)
 
@@ -73,7 +73,7 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
             continue
         axes.plot([row.low, row.high], [estimate.value] * 2, color=LINE, linewidth=4, solid_capstyle="butt", zorder=0)
         axes.plot([middle, middle], [estimate.low, estimate.high], color=INK, linewidth=1.6)
-        axes.plot([middle], [estimate.value], "o", color=INK, markersize=6)
+        axes.plot([middle], [estimate.value], "D", color=INK, markersize=5)
     baseline = results.baseline.agreement.value
     if baseline is not None:
         axes.axhline(baseline, color=QUIET, linewidth=1.4, linestyle="dotted", zorder=0)

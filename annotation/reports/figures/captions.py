@@ -76,7 +76,8 @@ def score_figures(report: AgreementReport, found: Results) -> tuple[Figure, ...]
     box = (
         f"{metric} of each model's image sets, n = {counted(n, 'comparison')}. Line: median; box: quartiles; "
         "whiskers: the last "
-        "score within 1.5 times the box; dots: every set, spread out so that they do not hide each other."
+        "score within 1.5 times the box; squares (A) and circles (B): every set, spread out so that they do not hide "
+        "each other."
     )
     density = (
         f"Gaussian kernel density of {metric} by model, bandwidth by Scott's rule, n = {counted(n, 'set')} a model."

@@ -1,6 +1,7 @@
 """Draw the scores of the two models: a box plot, a density, and both scores and winners by number of images."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,7 +10,16 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from annotation.reports.agreement_report import AgreementReport, Results
-from annotation.reports.figures.svg import DASHED, INK, MODEL_COLOURS, PERCENT, QUIET, legend_above, new_axes
+from annotation.reports.figures.svg import (
+    DASHED,
+    INK,
+    MODEL_COLOURS,
+    MODEL_SHAPES,
+    PERCENT,
+    QUIET,
+    legend_above,
+    new_axes,
+)
 from annotation.reports.sections.blocks import MOST_MARKS
 from annotation.reports.sections.claim import metric_name
 from scoring.statistics.estimate import Estimate
@@ -19,7 +29,7 @@ _MAX_LETTERS = 34  # of a model's label
 
 
 def box(report: AgreementReport, results: Results) -> Figure:
-    """Draw a box for each model, with a dot for each set below it."""
+    """Draw a box for each model, with its mark for each set below it."""
     figure, axes = new_axes(2.3)
     for height, (letter, label, scores) in enumerate(reversed(_samples(report, results))):
         colour = MODEL_COLOURS[letter]
@@ -36,7 +46,8 @@ def box(report: AgreementReport, results: Results) -> Figure:
             medianprops=line | {"linewidth": 2.6},
         )
         if len(scores) <= MOST_MARKS:
-            axes.plot(scores, height - 0.34 + _spread(len(scores)), ".", color=colour, markersize=3.5, alpha=0.7)
+            look: dict[str, Any] = {"color": colour, "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.7}
+            axes.plot(scores, height - 0.34 + _spread(len(scores)), MODEL_SHAPES[letter], **look)
         axes.text(0, height + 0.27, label, transform=axes.get_yaxis_transform())
     axes.set_ylim(-0.6, 1.6)
     axes.set_yticks([])
@@ -125,7 +136,8 @@ def scores_by_images(report: AgreementReport, results: Results) -> Figure:
         errors = np.array([row.set_error for row in rows])
         axes.fill_between(counts, values - errors, values + errors, color=colour, alpha=0.1, linewidth=0)
         axes.fill_between(counts, lows, highs, color=colour, alpha=0.3, linewidth=0)
-        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=letter)
+        line: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.8, "markersize": 4}
+        axes.plot(counts, values, MODEL_SHAPES[letter], label=letter, **line)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Images a set")
     axes.set_ylabel(metric_name(report.study.metric).partition(" (")[0])

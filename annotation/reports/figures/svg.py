@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 INK, QUIET, LINE = "#1d1f21", "#575c61", "#c9cbcc"
-MODEL_COLOURS = {"A": "#0072b2", "B": "#d55e00"}
+# Each model's mark, on the pages too (static/pages.css; a test compares them). No other number has these shapes.
+MODEL_COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # Okabe and Ito
+MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
 TIE_COLOUR = "#8a8a8a"
 
 # What a page that holds the drawing may set (static/reports/report.css does).

@@ -33,9 +33,9 @@ class StudyProgress:
     """Counts of one study. `failures` are the sentences of jobs that failed for good, each once, with its count.
 
     `slot_total`: votes wanted, without those that early stopping saves. `held_count`: comparisons on a screen or
-    prefetched, counted once for each annotator; 0 once the study is closed. `complete_count`: comparisons that need no
-    more votes; `closed_early_count` of them have fewer than the overlap. `parked_count`: comparisons set aside because
-    of reported images.
+    prefetched, counted once for each annotator, without checks; 0 once the study is closed. `complete_count`:
+    comparisons that need no more votes; `closed_early_count` of them have fewer than the overlap. `parked_count`:
+    comparisons set aside because of reported images.
     """
 
     state: str

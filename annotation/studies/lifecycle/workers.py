@@ -1,43 +1,79 @@
-"""Sentences about a missing or busy worker."""
+"""Sentences about a worker that is missing or busy, and about what waits for it."""
 
+from collections.abc import Collection
 from datetime import datetime
 
+from annotation.models import Study
+from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.progress import StudyProgress
 from generation.models import GenerationJob
 from generation.workers import SILENT_AFTER, served_queues
 from jobs.models import LeasedJob
+from jobs.wording import command
 from scoring.models import ScoringJob
 
+State = Study.State
 BY_QUEUE = {
     "gpu": "No worker is running that makes and scores images",
     "control": "No worker is running that moves studies on and makes reports",
 }
+MADE: dict[str, str] = {
+    Study.Source.GENERATED: "images and scores",
+    Study.Source.IMAGES: "scores",
+    Study.Source.EXTERNAL: "comparisons",
+}
+# Afterwards only `score_study` asks for the gpu queue, and says so.
+MAKES_IMAGES = (State.DRAFT, State.GENERATING, State.SCORING)
 
 
-def missing_worker(now: datetime) -> str:
-    """Return a sentence with the command to type if a queue has no worker; else an empty text."""
-    missing = [queue for queue in BY_QUEUE if queue not in _served(now)]
-    if not missing:
-        return ""
-    if len(missing) == len(BY_QUEUE):
-        return "No worker is running: start one with `manage.py worker`."
-    return f"{BY_QUEUE[missing[0]]}: start one with `manage.py worker --queues {missing[0]}`."
-
-
-def waits_for(counts: StudyProgress, now: datetime) -> str:
-    """Return why no job of a study runs although jobs wait; empty if one runs or none waits."""
-    if not counts.waiting_job_count or counts.running_job_count:
-        return ""
-    return missing_worker(now) or ("The worker is busy with another study; this one follows." if _is_busy() else "")
-
-
-def _served(now: datetime) -> set[str]:
+def served(now: datetime) -> set[str]:
+    """Return the queues that a worker serves."""
     queues = served_queues(now)
     # If its database is slow, a worker may be late with its own sign of life although its job's heartbeat arrives.
     running = {"state": LeasedJob.State.RUNNING, "heartbeat_at__gte": now - SILENT_AFTER}
     if "gpu" not in queues and any(model.objects.filter(**running).exists() for model in (GenerationJob, ScoringJob)):
         queues.add("gpu")
     return queues
+
+
+def missing_worker(study: Study, queues: Collection[str]) -> str:
+    """A sentence if a queue that the study needs is not among those served: the command to type, and what waits."""
+    if study.state == State.CLOSED:
+        return ""
+    is_made = study.state in MAKES_IMAGES and study.source != Study.Source.EXTERNAL
+    missing = [name for name in BY_QUEUE if name not in queues and (name != "gpu" or is_made)]
+    if not missing:
+        return ""
+    if not queues:
+        return f"No worker is running: start one with `{command('worker')}`. {_what_waits(study)}"
+    return f"{BY_QUEUE[missing[0]]}: start one with `{command('worker', '--queues', missing[0])}`. {_what_waits(study)}"
+
+
+def _what_waits(study: Study) -> str:
+    plan = current_manifest(study).annotation
+    made = MADE[study.source]
+    match study.state:
+        case State.DRAFT:
+            return f"Once the study is launched, its {made} wait for it."
+        case State.GENERATING | State.SCORING:
+            return f"Its {made} wait for it."
+        case State.READY:
+            on_time = " and the opening on its date" if plan.opens_at else ""
+            return f"The study can be opened without one; reports{on_time} wait for it."
+        case State.CLOSING:
+            return "The last judgement of every annotator, and with it the report, waits for it."
+        case _:
+            on_time = " and the closing on its date" if plan.closes_at else ""
+            reports = "Reports" if study.state == State.PAUSED else "Votes are taken and saved without one; reports"
+            return f"{reports}{on_time} wait for it."
+
+
+def waits_for(study: Study, counts: StudyProgress, now: datetime) -> str:
+    """Why nothing of a study is being made at the moment although jobs wait; empty where something is."""
+    if not counts.waiting_job_count or counts.running_job_count:
+        return ""
+    busy = "The worker is busy with another study; this one follows." if _is_busy() else ""
+    return missing_worker(study, served(now)) or busy
 
 
 def _is_busy() -> bool:

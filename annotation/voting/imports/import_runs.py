@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from annotation.models import Import, Study, StudyEvent
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
+from jobs.wording import command
 
 
 def unfinished_import(study: Study) -> Import | None:
@@ -25,7 +26,7 @@ def refuse_unfinished_import(study: Study) -> None:
     if source := unfinished_import(study):
         raise Refused(
             f"Only a part of {source.file_name} is in {study} at this moment. Wait until its import ends; if it was "
-            f"stopped, import the same file again, or take it back: manage.py take_back {study.slug} {source.pk}."
+            f"stopped, import the same file again, or take it back: {command('take_back', study.slug, source.pk)}."
         )
 
 

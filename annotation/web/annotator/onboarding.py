@@ -19,7 +19,7 @@ from annotation.web.annotator import markdown
 from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import AnnotatorView, Place, annotator_page, breaks_due, place, undoable
 from annotation.web.annotator.onboarding_forms import CheckForm, CommentForm, QuestionsForm
-from annotation.web.annotator.page_strings import page_words
+from annotation.web.annotator.page_strings import other_questions, page_words
 
 
 def page_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
@@ -56,7 +56,7 @@ def show(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Pl
         Place.WELCOME: lambda: welcome_context(manifest),
         Place.QUESTIONS: lambda: {"form": QuestionsForm(manifest.frame.questions)},
         Place.INSTRUCTIONS: lambda: instructions_context(annotator, manifest),
-        Place.PRACTICE: lambda: _practice_context(annotator),
+        Place.PRACTICE: lambda: _practice_context(annotator, manifest),
         Place.CHECK: lambda: {"form": CheckForm(manifest.frame.check, tries=annotator.check_try_count)},
         Place.BREAK: lambda: {"number": breaks_due(annotator, manifest)},
         Place.COMMENT: lambda: {"form": CommentForm()},
@@ -182,12 +182,13 @@ def welcome_context(manifest: Manifest) -> dict[str, Any]:
     }
 
 
-def _practice_context(annotator: Annotator) -> dict[str, Any]:
+def _practice_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
     number = practising.practice_count(annotator)
     assignment = practising.practice(annotator=annotator, number=number, now=timezone.now())
     sides = {"left": assignment.left_images, "right": assignment.right_images}
     return {
         "words": page_words(),
+        "other_questions": other_questions(manifest),
         "number": number,
         "shown_number": number + 1,
         "pair": {side: addresses(annotator_id=annotator.pk, image_ids=images) for side, images in sides.items()},

@@ -3,12 +3,22 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from annotation.studies.manifest import Manifest
+
 # The study file's default texts: marked here so that the catalogues hold them.
 DEFAULT_TEXTS = (
     gettext_noop("Which set is more consistent?"),
     gettext_noop("Consistent: the images of a set look alike in what they show and how."),
     gettext_noop("To show that you are reading this, please choose the set called “{side}”, whatever it shows."),
 )
+
+
+def other_questions(manifest: Manifest) -> list[str]:
+    """What a comparison may ask beside the study's question: an instructed item's words, naming each side."""
+    if not manifest.quality.instructed:
+        return []
+    instructed = _(manifest.texts.instructed)
+    return [instructed.replace("{side}", name) for name in (_("Left"), _("Right"), _("Upper"), _("Lower"))]
 
 
 def page_words() -> dict[str, object]:
@@ -25,7 +35,8 @@ def page_words() -> dict[str, object]:
         "look": _("Look for {n} s"),
         "sending": _("Sending"),
         "saved": _("Saved"),
-        "offline": _("Offline ({n} waiting)"),
+        "offline": _("Offline"),
+        "offlineWaiting": _("Offline ({n} waiting)"),
         "stopped": _("Stopped"),
         "stopping": _(
             "You stop here. Your last votes are still on their way: leave this page open until it says that they are "

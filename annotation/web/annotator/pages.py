@@ -16,7 +16,7 @@ from annotation.voting.room import has_all_votes
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web.annotator import markdown, onboarding
 from annotation.web.annotator.next_page import Place, annotator_page, place, undoable
-from annotation.web.annotator.page_strings import page_words
+from annotation.web.annotator.page_strings import other_questions, page_words
 from jobs.refusals import Refused
 
 # How often a page that waits for the researcher looks again.
@@ -107,6 +107,7 @@ def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> 
 def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
     context = onboarding.page_context(annotator, manifest) | {
         "words": page_words(),
+        "other_questions": other_questions(manifest),
         "next_url": reverse("api:ask_next", args=[annotator.token]),
         "votes_url": reverse("api:vote", args=[annotator.token]),
         "undo_url": reverse("api:undo", args=[annotator.token]),

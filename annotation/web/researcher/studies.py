@@ -21,7 +21,7 @@ from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import actions_for
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
-from annotation.studies.lifecycle.workers import missing_worker
+from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.validation.image_warnings import image_warnings
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
@@ -67,11 +67,10 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
     listed = people.annotate(
         # A main assignment that is answered in time has exactly one vote that stands.
         vote_count=_count_of(Assignment.State.VOTED, kind=Assignment.Kind.MAIN),
-        held_count=_count_of(Assignment.State.LEASED),
+        held_count=_count_of(Assignment.State.LEASED, kind=Assignment.Kind.MAIN),
     )
     manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
     may_change = request.user.has_perm(CHANGE)
-    without = "" if study.state == Study.State.CLOSED else missing_worker(timezone.now())
     return {
         "study": study,
         "manifest": manifest,
@@ -79,7 +78,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "progress": counts,
         "image_warnings": image_warnings(study),
         "imported": imported_images(study),
-        "missing_worker": markdown.render_line(without),
+        "missing_worker": markdown.render_line(missing_worker(study, served(timezone.now()))),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
         "verbs": actions_for(study),

@@ -21,6 +21,7 @@ from annotation.studies.manifest import sha256
 from annotation.studies.study_file.reading import parse
 from annotation.studies.study_file.writing import write_study_file
 from generation.models import DiffusionModel, GenerationJob, ImageSet
+from jobs.wording import command
 from scoring.models import SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
 from tests.factories import make_manifest, make_study, put_in_state
@@ -298,11 +299,11 @@ def test_what_takes_too_long_for_a_page_is_left_to_a_command(
     source.scores.set(SetScore.objects.all())
     delete = reverse("admin:annotation_import_delete", args=[source.pk])
     page = researcher.post(delete, {"post": "yes"}).content.decode()
-    assert f"takes too long for a page; type: manage.py take_back study {source.pk} --yes" in page
+    assert f"takes too long for a page; type: {command('take_back', 'study', source.pk, '--yes')}" in page
     chosen: dict[str, Any] = {"action": "take_images_back", "_selected_action": [ImageSet.objects.earliest("pk").pk]}
     here = reverse("admin:generation_imageset_changelist")
     page = researcher.post(here, chosen | {"post": "yes"}).content.decode()
-    assert "takes too long for a page; type: manage.py take_back_images MODEL --yes" in page
+    assert f"takes too long for a page; type: {command('take_back_images', 'MODEL', '--yes')}" in page
     assert (Import.objects.count(), ImageSet.objects.count()) == (1, 6)
 
 

@@ -136,6 +136,43 @@ def test_nobody_is_named_in_a_bundle(tmp_path: Path) -> None:
     assert not [secret for secret in secrets if secret in everything]
 
 
+CODES = {"complete_code": "DONE7Q", "failed_checks_code": "FAIL9S", "study_full_code": "FULL8R"}
+
+
+def with_codes() -> Study:
+    """A study of a platform that pays for codes."""
+    platform = {"id_parameter": "PID", "redirect_url": "https://platform.test/?cc={code}", **CODES}
+    votes, scores = [["A", "A"], ["B", "A"]], [(80.0, 70.0), (60.0, 65.0)]
+    return make_study(Plan(votes=votes, scores=scores, manifest={"platform": platform}))[0]
+
+
+def test_completion_codes_are_not_given_away_and_who_has_them_can_compute_the_hash(tmp_path: Path) -> None:
+    study = with_codes()
+    path = bundled(study, tmp_path)
+    with zipfile.ZipFile(path) as file:
+        everything = b"".join(file.read(name) for name in file.namelist()).decode(errors="replace")
+        given = json.loads(file.read("manifests/1.json"))
+    assert [code for code in CODES.values() if code in everything] == []
+    assert {key: given["platform"][key] for key in CODES} == dict.fromkeys(CODES, "left-out")
+    assert "withdrawn_code" not in given["platform"], "there was none"
+    given["platform"] |= CODES
+    assert hashlib.sha256(archive.canonical_json(given)).hexdigest() == study.manifest_sha256
+    text = report_json(study)
+    assert [code for code in CODES.values() if code in text] == []
+    assert to_json(build_report(replay(path).data)) == text
+    out, err = StringIO(), StringIO()
+    call_command("report", from_bundle=path, format="txt", stdout=out, stderr=err)
+    assert "Its manifest is without the completion codes" in err.getvalue()
+
+
+def test_a_bundle_of_before_that_holds_the_codes_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study = with_codes()
+    monkeypatch.setattr("annotation.reports.bundle.replay.public", lambda plan: plan)
+    path = bundled(study, tmp_path)
+    assert index_of(path)["members"]["manifests/1.json"]["sha256"] == study.manifest_sha256
+    assert to_json(build_report(replay(path).data)) == report_json(study)
+
+
 def test_a_manifest_s_bytes_are_what_its_hash_is_of(tmp_path: Path) -> None:
     study = weather()
     with zipfile.ZipFile(bundled(study, tmp_path)) as file:

@@ -17,6 +17,7 @@ from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.study_file.writing import write_study_file
 from generation.models import GenerationJob
+from jobs.wording import command
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
 
@@ -127,7 +128,7 @@ def test_run_study_is_stopped_and_goes_on(working: FakeWorker, monkeypatch: pyte
         with pytest.raises(SystemExit) as ended:
             call_command("run_study", "study", stdout=out)
     assert ended.value.code == 130
-    assert "The worker goes on; `manage.py run_study study` shows it again." in out.getvalue()
+    assert f"The worker goes on; `{command('run_study', 'study')}` shows it again." in out.getvalue()
     typed("run_study", "study")
     assert len(working.made) == len(set(working.made)) == 18
 
@@ -155,7 +156,8 @@ def test_run_study_says_when_nobody_works(worker: FakeWorker, monkeypatch: pytes
     out = StringIO()
     with pytest.raises(SystemExit):
         call_command("run_study", "study", stdout=out)
-    assert out.getvalue().count("No worker is running: start one with `manage.py worker`.") == 1
+    said = f"No worker is running: start one with `{command('worker')}`. Its images and scores wait for it."
+    assert out.getvalue().count(said) == 1
 
 
 def test_run_study_says_what_imported_images_are_missing(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,17 +16,18 @@ from annotation.models import Study
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import advance, launch
-from annotation.studies.lifecycle.workers import missing_worker, waits_for
+from annotation.studies.lifecycle.workers import missing_worker, served, waits_for
 from config.celery import SignOfLife
 from generation.models import GenerationJob, WorkerSign
 from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
 from jobs import claims
+from jobs.wording import command
 from tests.annotation.studies.test_commands import typed
 from tests.factories import import_sets, make_manifest, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 NOW = timezone.now()
-NONE = "No worker is running: start one with `manage.py worker`."
+NONE = f"No worker is running: start one with `{command('worker')}`."
 
 
 def planned(slug: str) -> Study:
@@ -37,12 +38,44 @@ def planned(slug: str) -> Study:
 
 
 def test_each_queue_is_missed_until_its_worker_shows_itself() -> None:
-    assert missing_worker(NOW) == NONE
+    study = create_study(manifest=make_manifest(source="generated"))
+    waits = "Once the study is launched, its images and scores wait for it."
+    assert missing_worker(study, served(NOW)) == f"{NONE} {waits}"
     leave_sign(name="control@here", now=NOW)
-    assert missing_worker(NOW).endswith("makes and scores images: start one with `manage.py worker --queues gpu`.")
+    typed_so = f"start one with `{command('worker', '--queues', 'gpu')}`."
+    said = f"No worker is running that makes and scores images: {typed_so} {waits}"
+    assert missing_worker(study, served(NOW)) == said
     leave_sign(name="gpu@elsewhere", now=NOW)
-    assert missing_worker(NOW) == ""
-    assert missing_worker(NOW + SILENT_AFTER * 2) == NONE
+    assert missing_worker(study, served(NOW)) == ""
+    assert missing_worker(study, served(NOW + SILENT_AFTER * 2)) == f"{NONE} {waits}"
+
+
+LATER = {"opens_at": "2126-01-01T00:00Z", "closes_at": "2126-02-01T00:00Z"}
+
+
+@pytest.mark.parametrize(
+    ("state", "annotation", "waits"),
+    [
+        ("generating", {}, "Its scores wait for it."),
+        ("scoring", {}, "Its scores wait for it."),
+        ("ready", {}, "The study can be opened without one; reports wait for it."),
+        ("ready", LATER, "The study can be opened without one; reports and the opening on its date wait for it."),
+        ("open", {}, "Votes are taken and saved without one; reports wait for it."),
+        ("paused", {}, "Reports wait for it."),
+        ("open", LATER, "Votes are taken and saved without one; reports and the closing on its date wait for it."),
+    ],
+)
+def test_what_waits_for_the_worker_is_said_in_every_state(state: str, annotation: dict[str, str], waits: str) -> None:
+    study = make_study(state="open", annotation=annotation)
+    Study.objects.update(state=state)
+    study.refresh_from_db()
+    assert missing_worker(study, ()) == f"{NONE} {waits}"
+    is_made = state in ("generating", "scoring")
+    assert bool(missing_worker(study, {"control"})) == is_made, "later nothing is made"
+    assert missing_worker(study, {"gpu"}).endswith(waits)
+    Study.objects.update(state="closed", closed_at=NOW)
+    study.refresh_from_db()
+    assert missing_worker(study, ()) == ""
 
 
 def test_one_row_for_each_process_and_none_for_those_long_gone() -> None:
@@ -58,12 +91,12 @@ def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pyt
     busy, waiting = planned("busy"), planned("waiting")
     first = GenerationJob.objects.earliest("pk")
     now = timezone.now()
-    assert waits_for(progress(waiting), now) == NONE
+    assert waits_for(waiting, progress(waiting), now).startswith(NONE)
     assert claims.claim(GenerationJob, first.pk, worker="gpu", now=now)
-    assert waits_for(progress(busy), now) == ""
+    assert waits_for(busy, progress(busy), now) == ""
     # The heartbeat of its job shows that it runs, even if its own sign of life is late.
     leave_sign(name="control@here", now=now)
-    assert waits_for(progress(waiting), now) == "The worker is busy with another study; this one follows."
+    assert waits_for(waiting, progress(waiting), now) == "The worker is busy with another study; this one follows."
 
 
 class Timer:
@@ -88,11 +121,11 @@ def test_one_that_is_idle_or_loads_a_model_shows_itself(monkeypatch: pytest.Monk
         step = SignOfLife(SimpleNamespace())
         step.start(SimpleNamespace(hostname=f"{queue}@host", timer=timer))
     assert set(WorkerSign.objects.values_list("name", flat=True)) == {"gpu@host", "control@host"}
-    assert missing_worker(timezone.now()) == ""
+    assert served(timezone.now()) == {"gpu", "control"}
     WorkerSign.objects.update(seen_at=NOW)
     for repeated in timer.repeated:
         repeated()
-    assert missing_worker(timezone.now()) == ""
+    assert served(timezone.now()) == {"gpu", "control"}
     step.stop(SimpleNamespace())
     assert timer.cancelled == 1
 
@@ -113,7 +146,7 @@ def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: C
     assert "7 imported" in said
     assert NONE in said
     assert "Imported for Alpha: 2 sets with 4 images." in page()
-    assert "start one with <code>manage.py worker</code>." in page()
+    assert f"start one with <code>{command('worker')}</code>." in page()
     for queue in ("gpu", "control"):
         leave_sign(name=f"{queue}@here", now=timezone.now())
     assert NONE not in typed("study_status") + page()

@@ -154,6 +154,8 @@ def test_a_vote_before_the_images_could_be_seen_is_refused(study: Study, annotat
     rules = replace(RULES, minimum_viewing_seconds=2.5)
     with pytest.raises(BallotInvalid, match=r"at least 2\.5 seconds"):
         cast(assignment, rules=rules, now=after(seconds=2))
+    with pytest.raises(BallotInvalid, match=r"at least 1 second\."):
+        cast(assignment, rules=replace(RULES, minimum_viewing_seconds=1.0), now=after(seconds=0.5))
     assert cast(assignment, rules=rules, now=after(seconds=2.5)).state == CastState.ACCEPTED
 
 

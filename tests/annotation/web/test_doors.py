@@ -162,6 +162,28 @@ def test_staff_who_only_look_meet_no_credential_and_no_answer(study: Study, view
     assert person.token in shown
 
 
+def test_an_annotator_is_added_or_changed_only_by_those_who_may_change_the_study(study: Study) -> None:
+    user, person = User.objects.create_user("inviter", is_staff=True), study.annotators.get()
+    own = ("view_study", "view_annotator", "add_annotator", "change_annotator")
+    user.user_permissions.set(Permission.objects.filter(codename__in=own))
+    add, change = (
+        reverse("admin:annotation_annotator_add"),
+        reverse("admin:annotation_annotator_change", args=[person.pk]),
+    )
+    new = {"study": study.pk, "label": "Grace"}
+    assert status(logged_in(user), "get", add) == 403
+    for place in (add, change):
+        assert logged_in(user).post(place, new).status_code == 403, place
+    assert study.annotators.get().label == "Ada"
+    assert status(logged_in(user), "get", change) == 200
+    user.user_permissions.add(Permission.objects.get(codename="change_study"))
+    user = User.objects.get(pk=user.pk)
+    for place in (add, change):
+        assert logged_in(user).post(place, new).status_code == 302, place
+    assert set(study.annotators.values_list("label", flat=True)) == {"Grace"}
+    assert study.annotators.count() == 2
+
+
 def test_no_filter_of_the_admin_confirms_a_guess(study: Study, viewer: Client) -> None:
     person, annotators = study.annotators.get(), reverse("admin:annotation_annotator_changelist")
     for name in ("token", "resume_code", "external_id", "platform_parameters__SESSION_ID", "answers__value"):

@@ -254,6 +254,27 @@ def test_withdrawing_asks_first_and_is_offered_on_every_page(annotator: Annotato
     assert "You have withdrawn" in visitor.see("withdraw/")
 
 
+WITHDRAWAL = {
+    ("en", 0): "No vote of yours is saved. If you withdraw, every answer you gave is deleted at once.",
+    ("en", 1): "Your 1 vote and all your answers will be deleted at once.",
+    ("en", 2): "Your 2 votes and all your answers will be deleted at once.",
+    ("de", 0): "Von Ihnen ist keine Stimme gespeichert. Wenn Sie zurücktreten, wird jede Ihrer Antworten",
+    ("de", 1): "Ihre 1 Stimme und alle Ihre Antworten werden sofort gelöscht.",
+    ("de", 2): "Ihre 2 Stimmen und alle Ihre Antworten werden sofort gelöscht.",
+}
+
+
+@pytest.mark.parametrize(("language", "votes"), WITHDRAWAL)
+def test_the_page_says_what_a_withdrawal_deletes(language: str, votes: int) -> None:
+    visitor = Visitor(invite(study=make_study(texts={"language": language}), label="Ada"))
+    for position in range(votes):
+        give_vote(visitor.annotator, position=position)
+    page = visitor.see("withdraw/")
+    assert WITHDRAWAL[language, votes] in page
+    delete = {"en": "Delete my votes and withdraw", "de": "Meine Stimmen löschen und zurücktreten"}[language]
+    assert (delete in page) == bool(votes)
+
+
 def test_stopping_gives_back_what_is_held_from_the_comparisons_and_from_a_break(annotator: Annotator) -> None:
     visitor = Visitor(annotator)
     visitor.come_to_the_check()

@@ -2,11 +2,13 @@
 
 import csv
 import re
+from datetime import timedelta
 from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Study
@@ -84,6 +86,25 @@ def test_a_closed_study_says_of_nobody_that_they_are_at_it(researcher: Client, p
     text = render(build_report(gather(study, manifest=current_manifest(study))), "txt")
     assert "not finished" in text
     assert not re.search(r"personal\s+active", text)
+
+
+def test_held_comparisons_are_counted_alike_everywhere_and_checks_nowhere(researcher: Client) -> None:
+    study, now = make_study(comparisons=4), timezone.now()
+    ada = invite(study=study, label="Ada")
+    next_assignment(annotator=ada, rules=current_manifest(study).voting_rules(), now=now)
+    held = ada.assignments.filter(state="leased")
+    count = held.count()
+    check = {"kind": "instructed", "state": "leased", "is_ahead": True, "left_model": "a"}
+    comparison = study.comparisons.latest("position")
+    ada.assignments.create(comparison=comparison, leased_at=now, lease_expires_at=now + timedelta(hours=1), **check)
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    assert f"{count} on screens now" in page
+    assert f">Give back {count}<" in page
+    answer = researcher.post(reverse("free-annotator", args=[study.slug, ada.pk]), follow=True)
+    assert count == 2
+    assert "2 comparisons were given back." in answer.content.decode()
+    assert not held.exists()
+    assert progress(study).held_count == 0
 
 
 def test_the_newest_study_stands_first_and_equal_ones_keep_an_order(researcher: Client) -> None:

@@ -1,0 +1,58 @@
+"""Each model's mark: A a blue square, B an orange circle, on the pages as in the figures, and nobody else's."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from matplotlib.figure import Figure
+
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.data.gathering import gather
+from annotation.reports.figures import scores
+from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.figures.svg import MODEL_COLOURS, MODEL_SHAPES
+from annotation.reports.report import build_report
+from tests.annotation.reports.studies import crossed, make_study
+
+pytestmark = pytest.mark.django_db
+LETTERS = ("A", "B")
+MARKS = {letter: (MODEL_SHAPES[letter], MODEL_COLOURS[letter]) for letter in LETTERS}
+
+
+@pytest.fixture
+def report() -> AgreementReport:
+    study, manifest = make_study(crossed([[4, 1], [1, 4]]))
+    return build_report(gather(study, manifest=manifest))
+
+
+def drawn(figure: Figure) -> set[tuple[object, object]]:
+    """The shape and colour of everything that is drawn with a mark."""
+    lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() not in ("None", "")]
+    return {(line.get_marker(), line.get_color()) for line in lines}
+
+
+def test_the_pages_and_the_figures_have_the_same_marks() -> None:
+    css = (Path(settings.BASE_DIR) / "static" / "pages.css").read_text()
+    on_pages = {}
+    for letter in LETTERS:
+        rule = re.search(rf"^\.model\.{letter.lower()}::before {{(.*?)}}", css, re.MULTILINE | re.DOTALL)
+        colour = re.search(rf"--model-{letter.lower()}: (#\w+);", css)
+        assert rule
+        assert colour
+        on_pages[letter] = ("o" if "border-radius: 50%" in rule[1] else "s", colour[1])
+    assert on_pages == MARKS == {"A": ("s", "#0072b2"), "B": ("o", "#d55e00")}
+
+
+def test_each_model_s_sets_are_drawn_with_its_mark(report: AgreementReport) -> None:
+    assert report.results
+    assert drawn(scores.box(report, report.results)) == set(MARKS.values())
+
+
+def test_no_number_that_is_no_model_s_has_the_mark_of_a_model(report: AgreementReport) -> None:
+    assert report.results
+    shapes = set(MODEL_SHAPES.values())
+    for name in ("claim", "agreement", "margin"):
+        marks = drawn(DRAWINGS[name](report, report.results))
+        assert marks
+        assert {mark for mark in marks if mark[0] in shapes} <= set(MARKS.values()), name
