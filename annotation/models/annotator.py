@@ -109,3 +109,6 @@ class Annotator(models.Model):
         if self.kind == self.Kind.PERSONAL and not (has_voted or self.welcomed_at or self.instructions_read_at):
             return "Never came" if is_over else "Invited"
         return "Not finished" if is_over else "Active"
+
+
+BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # the kinds that a file of votes may name

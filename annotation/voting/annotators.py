@@ -17,7 +17,6 @@ from annotation.voting.withdrawal import marker
 from jobs.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
-BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # as a votes file may name them
 _BY_TOKEN = Select(
     lambda: Annotator.objects.select_related("study").filter(token=given("token", Annotator.token), kind__in=PEOPLE)
 )

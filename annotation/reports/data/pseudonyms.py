@@ -3,8 +3,8 @@
 import re
 
 from annotation.models import Study
+from annotation.models.annotator import BY_FILE
 from annotation.reports.data.study_data import pseudonym
-from annotation.voting.annotators import BY_FILE
 
 _PSEUDONYM = re.compile(r"P\d{3,9}")
 

@@ -5,8 +5,8 @@ from datetime import datetime
 from functools import partial
 
 from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
+from annotation.models.annotator import BY_FILE
 from annotation.voting import slots
-from annotation.voting.annotators import BY_FILE
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.vote_file import FileVote, Place
 from annotation.voting.storage.bulk_rows import insert_rows

@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
-from annotation.voting.annotators import BY_FILE
+from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Given, answers_of, remove_votes, store
