@@ -90,18 +90,6 @@ def test_study_status_tells_failures(worker: FakeWorker) -> None:
     assert "study: No [checkpoint]. (6 jobs)" in typed("study_status", "study")
 
 
-@pytest.fixture
-def working(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
-    """While run_study sleeps, the worker does one message."""
-
-    def sleep(seconds: float) -> None:
-        if worker.messages:
-            worker.do(*worker.messages.pop(0)[:2])
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    return worker
-
-
 def test_run_study_makes_scores_and_opens(working: FakeWorker) -> None:
     create_study(manifest=make_manifest(source="generated"))
     said = typed("run_study", "study", "--open")

@@ -1,49 +1,29 @@
 """score_study: a further encoder for existing images and votes."""
 
-import time
-from io import StringIO
-
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from annotation.reports.data.gathering import metrics_of
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
+from tests.annotation.studies.test_commands import typed
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db
 
 
-def typed(*words: str) -> str:
-    out = StringIO()
-    call_command("score_study", *words, stdout=out)
-    return out.getvalue()
-
-
-@pytest.fixture
-def working(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
-    """While the command sleeps, the worker does one message."""
-
-    def sleep(_seconds: float) -> None:
-        if worker.messages:
-            worker.do(*worker.messages.pop(0)[:2])
-
-    monkeypatch.setattr(time, "sleep", sleep)
-    return worker
-
-
 def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker) -> None:
     study = make_study(state="closed")
     before = set(SetScore.objects.values_list("pk", "value"))
-    said = typed("study", "--checkpoint", "/models/other")
+    said = typed("score_study", "study", "--checkpoint", "/models/other")
     assert "6 sets to score (6 jobs to do)" in said
     assert said.endswith("study is scored by scs/clip:other.\n")
     assert set(metrics_of(study)) == {"scs/clip:other", current_manifest(study).encoder.metric}
     assert before <= set(SetScore.objects.values_list("pk", "value"))
     assert list_comparisons(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
-    assert "sets to score" not in typed("study", "--checkpoint", "/models/other")
+    assert "sets to score" not in typed("score_study", "study", "--checkpoint", "/models/other")
     assert study.events.get(verb="scored further").detail == {"metric": "scs/clip:other", "sets": 6}
 
 
@@ -51,15 +31,15 @@ def test_a_failure_is_told_in_one_sentence(working: FakeWorker) -> None:
     make_study(state="closed")
     working.broken["scoring.tasks.run_scoring_job"] = "No such folder."
     with pytest.raises(CommandError, match="6 jobs failed for good: mend the cause and retry them in the admin"):
-        typed("study", "--checkpoint", "/models/nowhere")
+        typed("score_study", "study", "--checkpoint", "/models/nowhere")
 
 
 def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
     make_study(source="external", slug="external")
     with pytest.raises(CommandError, match="import_scores"):
-        typed("external", "--checkpoint", "/models/other")
+        typed("score_study", "external", "--checkpoint", "/models/other")
     make_study(state="draft", slug="draft")
     with pytest.raises(CommandError, match="still lacks images"):
-        typed("draft", "--checkpoint", "/models/other")
+        typed("score_study", "draft", "--checkpoint", "/models/other")
     with pytest.raises(CommandError, match="There is no study 'nowhere'"):
-        typed("nowhere", "--checkpoint", "/models/other")
+        typed("score_study", "nowhere", "--checkpoint", "/models/other")

@@ -21,6 +21,7 @@ from annotation.voting.imports.vote_import import import_votes
 from generation.models import GeneratedImage, ImageSet, Prompt
 from jobs.refusals import Refused
 from scoring.models import SetScore
+from tests.annotation.studies.test_commands import typed
 from tests.annotation.voting.studies import assert_invariants
 from tests.factories import import_sets, make_study
 
@@ -28,12 +29,6 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
 VOTES = "annotator,prompt,choice\nann,prompt 1,Alpha\nann,prompt 2,Beta\nben,prompt 1,Beta\n"
 MORE = "annotator,prompt,choice\nann,prompt 3,Alpha\ncat,prompt 1,Beta\n"
-
-
-def typed(*words: Any) -> str:
-    out = StringIO()
-    call_command(*map(str, words), stdout=out, stderr=out)
-    return out.getvalue()
 
 
 def file(folder: Path, text: str, name: str = "votes.csv") -> Path:

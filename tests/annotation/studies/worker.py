@@ -1,5 +1,6 @@
 """A worker for tests: it does the jobs that were sent, without torch, and runs the tasks that follow them."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,3 +82,15 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     # Renditions take most of the time, and these tests do not look at them.
     monkeypatch.setattr("generation.pictures.renditions.make", lambda image: None)
     return fake
+
+
+@pytest.fixture
+def working(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
+    """While a command sleeps, the worker does one job."""
+
+    def sleep(seconds: float) -> None:
+        if worker.messages:
+            worker.do(*worker.messages.pop(0)[:2])
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    return worker
