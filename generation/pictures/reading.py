@@ -19,6 +19,7 @@ _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 # By Pillow's name of the format. MPO is a JPEG with further pictures behind the first, as phones and cameras write.
 SUFFIXES = {"PNG": (".png",), "JPEG": _JPEG, "MPO": _JPEG, "WEBP": (".webp",)}
 _SRGB_BY_CICP = bytes((1, 13, 0, 1))
+_PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
 # Of an interlaced PNG: the first column and row of each pass, and the steps between them.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -67,7 +68,10 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
     except Exception as error:  # what decoders raise on foreign bytes has no end
-        raise Refused(f"is truncated or damaged ({error})") from None
+        # Pillow calls pixels that end early truncated, but for those of an interlaced PNG.
+        is_short = "truncated" in str(error) or _lacks_pixels(data)
+        reason = "pixels are missing" if is_short else "it cannot be decoded"
+        raise Refused(f"is truncated or damaged ({reason})") from None
 
 
 def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:
@@ -93,11 +97,20 @@ def _check_pixels(data: bytes, image: Image.Image) -> None:
     if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
     # Inflating again costs as much as decoding, so only images that end in a black or transparent row pay it.
-    if pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all():
-        stream, wanted = zlib.decompressobj(), _raw_byte_count(data)
+    ends_black = pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all()
+    if ends_black and _lacks_pixels(data):
+        raise Refused("is truncated or damaged (pixels are missing)")
+
+
+def _lacks_pixels(data: bytes) -> bool:
+    """Whether a file is a PNG whose pixels end before its header says."""
+    packed = b"".join(content for kind, content, _ in _png_chunks(data) if kind == b"IDAT")
+    try:
         # No further than that: what follows is never shown, and may be made to fill a memory.
-        if len(stream.decompress(b"".join(content for content, _ in pixels), wanted)) < wanted:
-            raise Refused("is truncated or damaged (pixels are missing)")
+        wanted = _raw_byte_count(data) if data.startswith(_PNG) else 0
+        return len(zlib.decompressobj().decompress(packed, wanted)) < wanted
+    except (zlib.error, struct.error, LookupError):  # damaged in another way
+        return False
 
 
 def _raw_byte_count(data: bytes) -> int:
@@ -113,7 +126,7 @@ def _raw_byte_count(data: bytes) -> int:
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """Kind, content and checksum of the whole chunks of a PNG; nothing for other files."""
-    at = 8 if data.startswith(b"\x89PNG\r\n\x1a\n") else len(data)
+    at = 8 if data.startswith(_PNG) else len(data)
     while (end := at + 8 + int.from_bytes(data[at : at + 4], "big")) + 4 <= len(data):
         content = data[at + 8 : end]
         yield data[at + 4 : at + 8], content, int.from_bytes(data[end : end + 4], "big")

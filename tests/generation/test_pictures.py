@@ -29,6 +29,7 @@ P3_TO_SRGB = np.array([[1.2249, -0.2247, 0.0], [-0.0420, 1.0419, 0.0], [-0.0197,
 ADOBE_TO_SRGB = np.array([[1.3984, -0.3984, 0.0], [0.0, 1.0, 0.0], [0.0, -0.0429, 1.0429]])
 ADOBE_CHROMATICITY = (31270, 32900, 64000, 33000, 21000, 71000, 15000, 6000)
 SAMPLE = (200, 120, 60)
+NO_IMAGE = "is not an image: PNG, JPEG and WebP are read"
 
 
 def read(data: bytes, suffix: str = ".png") -> Image.Image:
@@ -347,6 +348,30 @@ def test_a_png_that_is_packed_to_fill_a_memory_is_inflated_no_further_than_its_p
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert most < 2**23
+
+
+@pytest.mark.parametrize("interlace", [0, 1])
+@pytest.mark.parametrize("keeps_its_end", [True, False])
+def test_a_png_whose_pixels_break_off_is_refused_in_our_words(interlace: int, keeps_its_end: bool) -> None:
+    header = made.chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 64, 8, 2, 0, 0, interlace))
+    # From 0 to 4 each byte may be the filter of a row, wherever a pass has one.
+    packed = zlib.compress(np.random.default_rng(1).integers(0, 5, 64 * 64 * 3 + 200, np.uint8).tobytes())
+    part = made.chunk(b"IDAT", packed[: len(packed) // 2])
+    data = b"\x89PNG\r\n\x1a\n" + header + (part + made.chunk(b"IEND", b"") if keeps_its_end else part[:-40])
+    with pytest.raises(Refused) as refused:
+        read(data)
+    assert str(refused.value) == "is truncated or damaged (pixels are missing)"
+
+
+@pytest.mark.parametrize(("form", "suffix"), [("JPEG", ".jpg"), ("WEBP", ".webp"), ("PNG", ".png"), ("MPO", ".jpg")])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_a_file_that_was_cut_off_is_refused_in_our_words(form: str, suffix: str, share: float) -> None:
+    noise = Image.fromarray(np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8))
+    data = encoded(noise, form)
+    with pytest.raises(Refused) as refused:
+        read(data[: int(len(data) * share)], suffix)
+    ours = ("pixels are missing", "it cannot be decoded")
+    assert str(refused.value) in (*(f"is truncated or damaged ({reason})" for reason in ours), NO_IMAGE)
 
 
 def test_a_png_with_a_wrong_checksum_of_its_pixels_is_refused() -> None:
