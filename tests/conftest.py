@@ -28,11 +28,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 @pytest.fixture(autouse=True)
-def media_root(settings: Settings, tmp_path: Path) -> Path:
-    """The media folder of this test alone."""
-    settings.MEDIA_ROOT = tmp_path / "media"
-    settings.MEDIA_ROOT.mkdir()
-    return tmp_path / "media"
+def media_root(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The media folder of this test alone, outside of the folder that it may import."""
+    folder = tmp_path_factory.mktemp("media")
+    settings.MEDIA_ROOT = folder
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from django.db import IntegrityError, transaction
 
 from generation.image_sets import image_path, imported_uid, plan_imported_set
 from generation.imports.conversion import FileTask, ReadFile, Size, ignore_interrupts, prepare, written
-from generation.imports.layouts import Fault, Layout, PromptFiles, read_layout, shown
+from generation.imports.layouts import Fault, Layout, PromptFiles, shown
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.pictures import remarks as image_remarks
 from generation.pictures import renditions
@@ -58,11 +58,6 @@ class Manner:
     size: Size | None = None
     processes: int | None = None
     advance: Callable[[int], None] = lambda _count: None
-
-
-def import_images(*, folder: Path, model: str | None = None) -> ImportReport:
-    """Import a folder in one of the layouts of `image_layouts`; see `import_layout`."""
-    return import_layout(read_layout(folder, model=model))
 
 
 def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:

@@ -113,7 +113,10 @@ def _from_folders(folder: Path, model: str | None) -> Layout:
 
 
 def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
-    for child in _children(folder):
+    children = _children(folder)
+    if not children:
+        layout.strays.append(Fault(shown(str(folder.relative_to(root))), "holds no folders of prompts"))
+    for child in children:
         if not child.is_dir():
             where = shown(str(child.relative_to(root)))
             layout.strays.append(Fault(where, "lies outside the folders of models and prompts"))

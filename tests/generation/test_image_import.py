@@ -13,7 +13,7 @@ from PIL import Image
 from generation.image_sets import find_imported_sets, imported_uid, is_complete, plan_imported_set, record_image
 from generation.imports import layouts
 from generation.imports.conversion import FileTask, ReadFile, prepare
-from generation.imports.image_import import ImportReport, Manner, import_images, import_layout
+from generation.imports.image_import import ImportReport, Manner, import_layout
 from generation.imports.layouts import read_layout
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from generation.pictures.files import open_image
@@ -31,6 +31,11 @@ def lay_out(folder: Path, model: str = "sdxl", prompts: tuple[str, ...] = ("a cu
         for seed in range(1, seeds + 1):
             picture(seed).save(folder / model / prompt / f"{seed}.jpg")
     return folder
+
+
+def import_images(folder: Path, model: str | None = None) -> ImportReport:
+    """As the command does it."""
+    return import_layout(read_layout(folder, model=model))
 
 
 def imported(prompt: str = "a cube", model: str = "sdxl") -> ImageSet:
@@ -51,7 +56,7 @@ def rows() -> list[object]:
 def test_the_layout_of_model_prompt_seed(tmp_path: Path) -> None:
     lay_out(tmp_path, "sdxl", ("a cube", "a ring"))
     lay_out(tmp_path, "pixart", ("a cube",), seeds=3)
-    report = import_images(folder=tmp_path)
+    report = import_images(tmp_path)
     assert (report.imported_set_count, report.imported_image_count, report.faults) == (3, 7, [])
     image_set = imported("a ring")
     assert (image_set.origin, image_set.seeds, is_complete(image_set)) == ("imported", [1, 2], True)
@@ -62,7 +67,7 @@ def test_the_layout_of_model_prompt_seed(tmp_path: Path) -> None:
 def test_pixels_are_kept_and_the_originals_hash(tmp_path: Path) -> None:
     lay_out(tmp_path)
     picture(9).save(tmp_path / "sdxl" / "a cube" / "3.png")
-    import_images(folder=tmp_path)
+    import_images(tmp_path)
     image = imported().images.get(seed=3)
     assert open_image(image).tobytes() == picture(9).tobytes()
     source = image.provenance["source"]
@@ -73,20 +78,20 @@ def test_pixels_are_kept_and_the_originals_hash(tmp_path: Path) -> None:
 
 def test_importing_again_changes_nothing(tmp_path: Path, media_root: Path) -> None:
     lay_out(tmp_path / "in")
-    import_images(folder=tmp_path / "in")
+    import_images(tmp_path / "in")
     before = (rows(), files_below(media_root))
-    report = import_images(folder=tmp_path / "in")
+    report = import_images(tmp_path / "in")
     assert (report.imported_set_count, report.unchanged_set_count, report.faults) == (0, 1, [])
     assert (rows(), files_below(media_root)) == before
 
 
 def test_importing_again_finishes_what_a_killed_import_began(tmp_path: Path, media_root: Path) -> None:
     lay_out(tmp_path / "in")
-    import_images(folder=tmp_path / "in")
+    import_images(tmp_path / "in")
     before = (rows(), files_below(media_root))
     grid = media_root / f"renditions/{imported().uid}/2-grid-160.webp"
     grid.rename(grid.with_name(f"{grid.name}.00ff.part"))
-    assert import_images(folder=tmp_path / "in").unchanged_set_count == 1
+    assert import_images(tmp_path / "in").unchanged_set_count == 1
     assert (rows(), files_below(media_root)) == before
 
 
@@ -107,10 +112,10 @@ def test_other_images_for_an_imported_prompt_are_refused(
     tmp_path: Path, media_root: Path, change: Callable[[Path], None]
 ) -> None:
     lay_out(tmp_path / "in")
-    import_images(folder=tmp_path / "in")
+    import_images(tmp_path / "in")
     before = (rows(), files_below(media_root))
     change(tmp_path / "in" / "sdxl" / "a cube")
-    report = import_images(folder=tmp_path / "in")
+    report = import_images(tmp_path / "in")
     assert report.refused_set_count == 1
     assert "sdxl/a cube was imported before with other images" in faults(report)[0]
     assert (rows(), files_below(media_root)) == before
@@ -121,13 +126,13 @@ def test_one_model_by_its_name(tmp_path: Path, is_named: bool) -> None:
     lay_out(tmp_path, "sdxl")
     lay_out(tmp_path, "pixart")
     folder = tmp_path if is_named else tmp_path / "sdxl"
-    assert import_images(folder=folder, model="sdxl").imported_set_count == 1
+    assert import_images(folder, model="sdxl").imported_set_count == 1
     assert [model.name for model in DiffusionModel.objects.all()] == ["sdxl"]
 
 
 def test_a_model_that_also_generates_can_have_imported_images(tmp_path: Path) -> None:
     DiffusionModel.objects.create(name="sdxl", checkpoint="/models/sdxl")
-    import_images(folder=lay_out(tmp_path))
+    import_images(lay_out(tmp_path))
     assert imported().diffusion_model.checkpoint == "/models/sdxl"
 
 
@@ -208,7 +213,7 @@ def test_a_fault_leaves_its_prompt_out_and_no_other(
 ) -> None:
     lay_out(tmp_path / "in", prompts=("a cube", "a ring"))
     spoil(tmp_path / "in" / "sdxl" / "a cube")
-    report = import_images(folder=tmp_path / "in")
+    report = import_images(tmp_path / "in")
     assert (report.imported_set_count, report.refused_set_count) == (1, 1)
     assert any(sentence in fault for fault in faults(report)), faults(report)
     assert [image_set.prompt.text for image_set in ImageSet.objects.all()] == ["a ring"]
@@ -218,9 +223,9 @@ def test_a_fault_leaves_its_prompt_out_and_no_other(
 def test_mending_the_fault_and_importing_again(tmp_path: Path) -> None:
     lay_out(tmp_path)
     truncated(tmp_path / "sdxl" / "a cube")
-    assert import_images(folder=tmp_path).refused_set_count == 1
+    assert import_images(tmp_path).refused_set_count == 1
     picture(2).save(tmp_path / "sdxl" / "a cube" / "2.jpg")
-    assert import_images(folder=tmp_path).imported_set_count == 1
+    assert import_images(tmp_path).imported_set_count == 1
 
 
 def test_a_fault_of_the_machine_leaves_nothing(
@@ -234,17 +239,17 @@ def test_a_fault_of_the_machine_leaves_nothing(
     with monkeypatch.context() as patch:
         patch.setattr("generation.imports.conversion.write_part", fail)
         with pytest.raises(OSError, match="disk full"):
-            import_images(folder=tmp_path / "in")
+            import_images(tmp_path / "in")
     assert rows() == before
     assert files_below(media_root) == []
-    assert import_images(folder=tmp_path / "in").imported_set_count == 1
+    assert import_images(tmp_path / "in").imported_set_count == 1
 
 
 def test_files_outside_the_folders_are_listed(tmp_path: Path) -> None:
     lay_out(tmp_path)
     (tmp_path / "readme.txt").touch()
     (tmp_path / "sdxl" / "5.jpg").touch()
-    report = import_images(folder=tmp_path)
+    report = import_images(tmp_path)
     assert report.imported_set_count == 1
     outside = "lies outside the folders of models and prompts"
     assert faults(report) == [f"readme.txt {outside}", f"sdxl/5.jpg {outside}"]
@@ -254,7 +259,7 @@ def test_what_file_managers_leave_behind_is_no_fault(tmp_path: Path) -> None:
     lay_out(tmp_path)
     for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
         (tmp_path / "sdxl" / "a cube" / name).touch()
-    assert import_images(folder=tmp_path).faults == []
+    assert import_images(tmp_path).faults == []
 
 
 def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -265,31 +270,31 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
 
     children = layouts._children
     monkeypatch.setattr("generation.imports.layouts._children", denied)
-    report = import_images(folder=lay_out(tmp_path, prompts=("a cube", "a ring")))
+    report = import_images(lay_out(tmp_path, prompts=("a cube", "a ring")))
     assert (report.imported_set_count, faults(report)) == (1, ["sdxl/a ring cannot be read (Permission denied)"])
 
 
 def test_odd_names(tmp_path: Path) -> None:
     composed, apart = "a caf\u00e9; 'quoted' & 100 %, “ü”", "a cafe\u0301; 'quoted' & 100 %, “u\u0308”"
     lay_out(tmp_path, prompts=(apart,))
-    assert import_images(folder=tmp_path).faults == []
+    assert import_images(tmp_path).faults == []
     assert imported(composed).prompt.text == composed
 
 
 def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     lay_out(tmp_path, prompts=("a cube",))
     (tmp_path / "sdxl" / "a cube").rename(tmp_path / "sdxl" / os.fsdecode(b"a caf\xe9"))
-    report = import_images(folder=tmp_path)
+    report = import_images(tmp_path)
     assert faults(report) == ["sdxl/a caf\ufffd has a prompt whose name is empty or not UTF-8"]
 
 
 def test_a_models_name_that_is_too_long(tmp_path: Path) -> None:
-    report = import_images(folder=lay_out(tmp_path, model="m" * 201))
+    report = import_images(lay_out(tmp_path, model="m" * 201))
     assert "has a model whose name is longer than 200 signs" in faults(report)[0]
 
 
 def test_two_folders_of_one_prompt(tmp_path: Path) -> None:
-    report = import_images(folder=lay_out(tmp_path, prompts=("caf\u00e9", "cafe\u0301")))
+    report = import_images(lay_out(tmp_path, prompts=("caf\u00e9", "cafe\u0301")))
     assert (report.imported_set_count, report.refused_set_count) == (1, 1)
     assert "is there twice, in folders whose names only look different" in faults(report)[0]
 
@@ -299,7 +304,7 @@ def test_what_archivers_leave_behind_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "__MACOSX" / "a cube").mkdir(parents=True)
     (tmp_path / "sdxl" / "@eaDir").mkdir()
     (tmp_path / "sdxl" / "a cube" / "._1.jpg").touch()
-    assert import_images(folder=tmp_path).faults == []
+    assert import_images(tmp_path).faults == []
 
 
 def test_several_processes_come_to_the_same_as_one(tmp_path: Path, media_root: Path) -> None:
@@ -325,7 +330,7 @@ def test_files_that_a_killed_import_left_are_swept(tmp_path: Path, media_root: P
     left = media_root / "image_sets" / str(imported_uid(model="sdxl", prompt="a cube")) / "1.png.00ff.part"
     left.parent.mkdir(parents=True)
     left.touch()
-    import_images(folder=lay_out(tmp_path / "in"))
+    import_images(lay_out(tmp_path / "in"))
     assert not left.exists()
 
 
@@ -341,7 +346,7 @@ def test_a_set_that_another_process_imports_meanwhile(
         return prepare(task)
 
     monkeypatch.setattr("generation.imports.image_import.prepare", rival)
-    report = import_images(folder=lay_out(tmp_path))
+    report = import_images(lay_out(tmp_path))
     assert faults(report) == ["sdxl/a cube is being imported by another process at this moment"]
     assert imported().seeds == rival_seeds
 
@@ -378,7 +383,7 @@ def test_imported_at_another_size_before(tmp_path: Path) -> None:
 
 def test_a_set_that_has_the_size_already_is_unchanged(tmp_path: Path) -> None:
     folder = lay_out(tmp_path / "in")
-    import_images(folder=folder)
+    import_images(folder)
     assert at_size(folder, (40, 30)).unchanged_set_count == 1
     assert "was imported before without --size" in faults(at_size(folder, (20, 20)))[0]
 
@@ -409,20 +414,20 @@ def test_images_of_one_colour_or_the_same_again_are_named(tmp_path: Path) -> Non
         "sdxl / mixed: 1 of 6 images is of one colour (seed 6), "
         "and 1 of 6 images is the same as an earlier one of the set (seed 5)",
     ]
-    report = import_images(folder=folder)
+    report = import_images(folder)
     assert (report.refused_set_count, report.remarks) == (0, said)
-    assert import_images(folder=folder).remarks == said
+    assert import_images(folder).remarks == said
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 900), (8, 8), (64, 64), (512, 512), (1024, 768), (2000, 1500)])
 def test_one_colour_is_seen_at_every_size(tmp_path: Path, size: tuple[int, int]) -> None:
     of_one_colour(tmp_path / "sdxl" / "black", 1, size)
-    assert len(import_images(folder=tmp_path).remarks) == 1
+    assert len(import_images(tmp_path).remarks) == 1
 
 
 def test_images_that_an_earlier_version_recorded_are_noted(tmp_path: Path) -> None:
     of_one_colour(tmp_path / "sdxl" / "black", 2)
-    import_images(folder=tmp_path)
+    import_images(tmp_path)
     GeneratedImage.objects.update(remark=None)
     note(ImageSet.objects.all())
     assert set(GeneratedImage.objects.values_list("remark", flat=True)) == {"plain"}
@@ -441,15 +446,15 @@ def manifest(folder: Path, *lines: str, name: str = "manifest.csv") -> Path:
 
 def test_a_manifest_in_the_folder_or_named_itself(tmp_path: Path) -> None:
     file = manifest(tmp_path, "1.png,sdxl,a cube,892834", '2.png,sdxl,"a cube, or two",5')
-    assert import_images(folder=file).imported_set_count == 2
-    assert import_images(folder=tmp_path).unchanged_set_count == 2
+    assert import_images(file).imported_set_count == 2
+    assert import_images(tmp_path).unchanged_set_count == 2
     assert imported("a cube").seeds == [892834]
     assert imported("a cube, or two").seeds == [5]
 
 
 def test_a_manifest_of_several_models(tmp_path: Path) -> None:
     file = manifest(tmp_path, "1.png,sdxl,a cube,1", "2.png,pixart,a cube,1")
-    assert import_images(folder=file, model="pixart").imported_set_count == 1
+    assert import_images(file, model="pixart").imported_set_count == 1
     assert not DiffusionModel.objects.filter(name="sdxl").exists()
 
 
@@ -469,7 +474,7 @@ def test_lines_that_cannot_be_taken(tmp_path: Path, line: str, sentence: str) ->
     picture().save(tmp_path / "secret.png")
     file = manifest(tmp_path / "in", "1.png,sdxl,a cube,1", line)
     (tmp_path / "in" / "link.png").symlink_to(tmp_path / "secret.png")
-    report = import_images(folder=file)
+    report = import_images(file)
     assert report.refused_set_count == 1
     assert sentence in faults(report)[0]
     assert not ImageSet.objects.exists()
@@ -491,13 +496,13 @@ def test_lines_that_cannot_be_taken(tmp_path: Path, line: str, sentence: str) ->
 def test_a_manifest_that_is_none(tmp_path: Path, text: str, sentence: str) -> None:
     (tmp_path / "manifest.csv").write_text(text)
     with pytest.raises(Refused, match=sentence):
-        import_images(folder=tmp_path)
+        import_images(tmp_path)
 
 
 def test_a_manifest_that_is_not_text(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_bytes(b"path,model,prompt,seed\n\xff\xfe\n")
     with pytest.raises(Refused, match="is not a UTF-8 text"):
-        import_images(folder=tmp_path)
+        import_images(tmp_path)
 
 
 # --- the command ------------------------------------------------------------------------------------------------
@@ -524,6 +529,16 @@ def test_a_file_outside_the_folders_is_no_failure(tmp_path: Path) -> None:
     err = StringIO()
     call_command("import_images", str(tmp_path), stdout=StringIO(), stderr=err)
     assert "not imported: readme.txt lies outside" in err.getvalue()
+
+
+def test_a_model_folder_without_prompts_is_named(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / "pixart").mkdir()
+    (tmp_path / "flux").mkdir()
+    (tmp_path / "flux" / ".DS_Store").touch()
+    report = import_images(tmp_path)
+    assert faults(report) == ["flux holds no folders of prompts", "pixart holds no folders of prompts"]
+    assert (report.imported_set_count, report.refused_set_count) == (1, 0)
 
 
 def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
