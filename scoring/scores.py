@@ -29,12 +29,6 @@ SETS_PER_STATEMENT = 1000
 CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
 
 
-def plan_scoring(*, image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
-    """The one job that embeds and scores a set with an encoder; see `plan_scorings`."""
-    plan_scorings(image_set_ids=[image_set.pk], encoder=encoder)
-    return ScoringJob.objects.get(image_set=image_set, metric=encoder.metric)
-
-
 def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> None:
     """One job for each set that embeds and scores it with an encoder; those planned before stay as they stand.
 

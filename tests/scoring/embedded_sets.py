@@ -10,6 +10,8 @@ from PIL import Image
 from generation.image_sets import plan_external_sets, plan_imported_set, record_image
 from generation.models import DiffusionModel, ImageSet
 from scoring.encoder_spec import EncoderSpec
+from scoring.models import ScoringJob
+from scoring.scores import plan_scorings
 
 
 def picture(seed: int, *, size: tuple[int, int] = (48, 40)) -> Image.Image:
@@ -35,6 +37,12 @@ def make_external_set() -> ImageSet:
     """A set whose images are elsewhere."""
     model, _ = DiffusionModel.objects.get_or_create(name="Alpha")
     return plan_external_sets(diffusion_model=model, prompts=["a cat"], lot="study")[0]
+
+
+def planned_job(image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
+    """The job that `plan_scorings` plans for one set."""
+    plan_scorings(image_set_ids=[image_set.pk], encoder=encoder)
+    return ScoringJob.objects.get(image_set=image_set, metric=encoder.metric)
 
 
 class ColourEncoder:

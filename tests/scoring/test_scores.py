@@ -13,8 +13,15 @@ from jobs.refusals import Refused
 from scoring import scores
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
-from scoring.scores import embed_set, embeddings_of, plan_scoring, record_imported_scores, score_set
-from tests.scoring.embedded_sets import ColourEncoder, make_external_set, make_set, picture, score_by_double_loop
+from scoring.scores import embed_set, embeddings_of, record_imported_scores, score_set
+from tests.scoring.embedded_sets import (
+    ColourEncoder,
+    make_external_set,
+    make_set,
+    picture,
+    planned_job,
+    score_by_double_loop,
+)
 
 pytestmark = pytest.mark.django_db
 SPEC = ColourEncoder.spec
@@ -209,24 +216,24 @@ def test_refuses_a_metric_without_a_usable_name(metric: str) -> None:
         record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
 
 
-# --- plan_scoring -------------------------------------------------------------------------------
+# --- plan_scorings ------------------------------------------------------------------------------
 def test_plans_one_job_for_a_set_and_a_metric() -> None:
     image_set = make_set()
-    job = plan_scoring(image_set=image_set, encoder=SPEC)
+    job = planned_job(image_set, SPEC)
     assert (job.state, job.metric) == ("queued", "scs/clip:colour")
     assert EncoderSpec(**job.encoder) == SPEC
-    assert plan_scoring(image_set=image_set, encoder=SPEC).pk == job.pk
-    assert plan_scoring(image_set=image_set, encoder=EncoderSpec(checkpoint="/models/other")).pk != job.pk
+    assert planned_job(image_set, SPEC).pk == job.pk
+    assert planned_job(image_set, EncoderSpec(checkpoint="/models/other")).pk != job.pk
 
 
 def test_a_job_takes_up_the_folder_that_the_encoder_moved_to() -> None:
     image_set = make_set()
     moved = EncoderSpec(checkpoint="/elsewhere/colour")
-    plan_scoring(image_set=image_set, encoder=SPEC)
-    plan_scoring(image_set=image_set, encoder=moved)
+    planned_job(image_set, SPEC)
+    planned_job(image_set, moved)
     assert EncoderSpec(**ScoringJob.objects.get().encoder) == moved
 
 
 def test_an_encoder_whose_name_is_too_long_is_refused() -> None:
     with pytest.raises(Refused, match="1 to 255 characters"):
-        plan_scoring(image_set=make_set(), encoder=EncoderSpec(checkpoint="/models/" + "m" * 250))
+        planned_job(make_set(), EncoderSpec(checkpoint="/models/" + "m" * 250))

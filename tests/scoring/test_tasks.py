@@ -7,9 +7,9 @@ import pytest
 from generation.models import GeneratedImage
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
-from scoring.scores import embeddings_of, plan_scoring
+from scoring.scores import embeddings_of
 from scoring.tasks import run_scoring_job
-from tests.scoring.embedded_sets import make_set, score_by_double_loop
+from tests.scoring.embedded_sets import make_set, planned_job, score_by_double_loop
 
 pytestmark = pytest.mark.django_db
 
@@ -21,7 +21,7 @@ def spec(tiny_encoders: Path) -> EncoderSpec:
 
 def test_embeds_and_scores_and_may_run_twice(spec: EncoderSpec) -> None:
     image_set = make_set()
-    job = plan_scoring(image_set=image_set, encoder=spec)
+    job = planned_job(image_set, spec)
 
     run_scoring_job(job.pk)
     first = SetScore.objects.get()
@@ -36,7 +36,7 @@ def test_embeds_and_scores_and_may_run_twice(spec: EncoderSpec) -> None:
 
 def test_a_job_that_was_cut_off_half_way_ends_as_if_it_had_not_been(spec: EncoderSpec) -> None:
     image_set, whole_set = make_set(), make_set(prompt="a cat again")
-    job, whole = (plan_scoring(image_set=each, encoder=spec) for each in (image_set, whole_set))
+    job, whole = (planned_job(each, spec) for each in (image_set, whole_set))
     run_scoring_job(whole.pk)
     run_scoring_job(job.pk)
     SetScore.objects.filter(image_set=image_set).delete()
@@ -51,7 +51,7 @@ def test_a_job_that_was_cut_off_half_way_ends_as_if_it_had_not_been(spec: Encode
 
 
 def test_what_is_refused_stands_on_the_job(spec: EncoderSpec) -> None:
-    job = plan_scoring(image_set=make_set(recorded=(3, 5)), encoder=spec)
+    job = planned_job(make_set(recorded=(3, 5)), spec)
     run_scoring_job(job.pk)
     run_scoring_job(job.pk)
     job.refresh_from_db()
@@ -60,7 +60,7 @@ def test_what_is_refused_stands_on_the_job(spec: EncoderSpec) -> None:
 
 
 def test_a_missing_checkpoint_stands_on_the_job(tmp_path: Path) -> None:
-    job = plan_scoring(image_set=make_set(), encoder=EncoderSpec(checkpoint=str(tmp_path / "nowhere")))
+    job = planned_job(make_set(), EncoderSpec(checkpoint=str(tmp_path / "nowhere")))
     run_scoring_job(job.pk)
     job.refresh_from_db()
     assert job.state == "failed"
