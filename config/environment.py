@@ -10,6 +10,8 @@ import environ
 from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
+_WORDS = {"true": True, "on": True, "ok": True, "y": True, "yes": True, "1": True}
+_WORDS |= {"false": False, "off": False, "n": False, "no": False, "0": False, "": False}
 _DATABASES = "postgresql://user:password@host:5432/name or sqlite:////folder/name.sqlite3"
 
 
@@ -22,6 +24,16 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:
             raise ImproperlyConfigured(f"{var} has a value that cannot be used: {error}.") from None
+
+    @classmethod
+    def parse_value(cls, value: Any, cast: Any) -> Any:
+        """The value in the type `cast`. A ValueError for a boolean that is neither true nor false: environ takes it
+        for false."""
+        if cast is not bool:
+            return super().parse_value(value, cast)
+        if (word := value.strip().lower()) not in _WORDS:
+            raise ValueError(f"{value[:100]!r} is neither true nor false; write 1 or 0")
+        return _WORDS[word]
 
     def database(self, var: str, default: str) -> dict[str, Any]:
         """A PostgreSQL or SQLite database. The value itself is never repeated: it may hold a password."""

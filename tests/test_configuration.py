@@ -11,6 +11,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from annotation.checks import heartbeat_fits_the_lease, var_folder_is_writable
+from config.environment import Environment
 
 
 def manage(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -24,6 +25,33 @@ def test_any_host_name_is_refused(tmp_path: Path) -> None:
     refused = manage(tmp_path, "check", ALLOWED_HOSTS="*")
     assert refused.returncode != 0
     assert "ALLOWED_HOSTS holds *" in refused.stderr
+
+
+@pytest.mark.parametrize("variable", ["DEBUG", "HTTPS", "HSTS_INCLUDE_SUBDOMAINS", "HSTS_PRELOAD"])
+def test_a_boolean_that_is_neither_true_nor_false_is_one_sentence(tmp_path: Path, variable: str) -> None:
+    refused = manage(tmp_path, "check", **{variable: "maybe"})
+    assert refused.returncode != 0
+    sentence = f"{variable} has a value that cannot be used: 'maybe' is neither true nor false; write 1 or 0."
+    assert refused.stderr.strip().endswith(sentence)
+    assert "Traceback" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("word", "value"),
+    [
+        ("1", True),
+        (" True", True),
+        ("YES", True),
+        ("on", True),
+        ("0", False),
+        ("No", False),
+        ("off", False),
+        ("", False),
+    ],
+)
+def test_the_words_for_true_and_false(monkeypatch: pytest.MonkeyPatch, word: str, value: bool) -> None:
+    monkeypatch.setenv("HTTPS", word)
+    assert Environment().bool("HTTPS", default=not value) is value
 
 
 def test_a_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
