@@ -83,11 +83,13 @@ def test_scores_the_folder_itself(model_folder: Path, clip: str) -> None:
 
 
 def test_writes_a_table_for_people(model_folder: Path, clip: str) -> None:
-    (model_folder / "a cat").rename(model_folder / "a [red] cat")  # no mark-up, whatever a prompt holds
+    # No mark-up and no pictures, whatever a prompt holds; and one line for each folder, however long its name.
+    name = "a [red] cat :cat: " + "on a sofa " * 20 + "at night"
+    (model_folder / "a cat").rename(model_folder / name)
     text = score_folder(model_folder, clip)
     value = as_json(model_folder, clip)["folders"][1]["scs"]
     assert "Semantic Consistency Score by clip:clip" in text
-    assert "a [red] cat" in text
+    assert name in text
     assert f"{value:.3f}" in text
 
 

@@ -123,13 +123,13 @@ class _Display:
         is_time = counts.state not in IN_PRODUCTION or time.monotonic() >= self._next_line_at
         if not self._console.is_terminal and is_time and line != self._last_line:
             self._next_line_at, self._last_line = time.monotonic() + SECONDS_BETWEEN_LINES, line
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
 
     def hint(self, sentence: str) -> None:
         """Print a hint, unless it is the last one again."""
         if sentence and sentence.split(".")[0] != self._last_hint:
             self._last_hint = sentence.split(".")[0]
-            self._bars.console.print(sentence, style="yellow", markup=False, soft_wrap=True)
+            self._bars.console.print(sentence, style="yellow", soft_wrap=True)
 
     def _line(self, counts: StudyProgress) -> str:
         left = self._bars.tasks[self._images].time_remaining

@@ -8,7 +8,6 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 from rich.box import SIMPLE
-from rich.measure import Measurement
 from rich.table import Column, Table
 
 from annotation.management.base import StudyCommand
@@ -18,8 +17,7 @@ from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
 from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.validation.image_warnings import image_warnings_of
-
-MOST_COLUMNS = 1000
+from generation.printed_tables import console_on, print_table
 
 
 class Command(StudyCommand):
@@ -51,10 +49,7 @@ class Command(StudyCommand):
             return
         console = self.console()
         imported = {study.pk: imported_images(study) for study in studies}
-        table = _table(rows, imported)
-        needed = Measurement.get(console, console.options.update(width=MOST_COLUMNS), table).minimum
-        console.width = max(console.width, needed)
-        console.print(table)
+        print_table(console, _table(rows, imported))
         for study, counts in rows:
             rules = rules_of[study.pk]
             lines = [(f"imported for {images}", "") for images in imported[study.pk]]
@@ -62,9 +57,9 @@ class Command(StudyCommand):
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
             for line, style in lines:
-                console.print(f"{study.slug}: {line}", style=style, markup=False, soft_wrap=True)
+                console.print(f"{study.slug}: {line}", style=style, soft_wrap=True)
         for sentence, slugs in _missing_workers(studies, queues).items():
-            console.print(f"{', '.join(slugs)}: {sentence}", style="yellow", markup=False, soft_wrap=True)
+            console.print(f"{', '.join(slugs)}: {sentence}", style="yellow", soft_wrap=True)
 
 
 def _missing_workers(studies: Iterable[Study], queues: set[str]) -> dict[str, list[str]]:
@@ -91,8 +86,8 @@ def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], w
 
 def _table(rows: list[tuple[Study, StudyProgress]], imported: dict[int, tuple[Imported, ...]]) -> Table:
     names = ("study", "state", "images", "sets scored", "jobs", "votes", "annotators")
-    # A slug is copied into other commands, so it is never folded; the others fold if 80 columns are not enough.
-    columns = (Column(name, overflow="fold", no_wrap=name == "study") for name in names)
+    # A slug is copied into other commands, so it is never folded; on a narrow terminal only the jobs are.
+    columns = (Column(name, overflow="fold", no_wrap=name != "jobs") for name in names)
     table = Table(*columns, box=SIMPLE, padding=(0, 1, 0, 0), show_edge=False)
     for study, counts in rows:
         jobs = f"{counts.waiting_job_count} waiting, {counts.running_job_count} running"

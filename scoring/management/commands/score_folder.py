@@ -4,9 +4,7 @@ import json
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from dataclasses import asdict
-from io import StringIO
 from pathlib import Path
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any
 
 from django.core.management.base import BaseCommand, CommandError
@@ -14,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from generation.printed_tables import console_on, print_table
 from jobs.refusals import Refused
 from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, EncoderSpec
 from scoring.folders import FolderScore, ImageFolder, find_image_folders, score_image_folder
@@ -54,8 +53,12 @@ class Command(BaseCommand):
             ) from None
         except KeyboardInterrupt:
             raise CommandError("Stopped before all folders were scored.", returncode=130) from None
-        render = _as_json if options["format"] == "json" else _as_table
-        self.stdout.write(render(scores, loaded))
+        if options["format"] == "json":
+            self.stdout.write(_as_json(scores, loaded))
+        else:
+            console = console_on(self.stdout)
+            console.print(f"Semantic Consistency Score by {loaded.identity}", soft_wrap=True)
+            print_table(console, _as_table(scores))
         if all(score.score is None for score in scores):
             raise CommandError(f"{folder / scores[0].folder} has no score: {scores[0].reason}.")
 
@@ -91,19 +94,15 @@ def _as_json(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _as_table(scores: Sequence[FolderScore], encoder: "ImageEncoder") -> str:
+def _as_table(scores: Sequence[FolderScore]) -> Table:
     table = Table()
-    table.add_column("folder", overflow="fold")
-    table.add_column("n", justify="right")
-    table.add_column("SCS", justify="right")
+    table.add_column("folder", no_wrap=True)
+    table.add_column("n", justify="right", no_wrap=True)
+    table.add_column("SCS", justify="right", no_wrap=True)
     table.add_column("remarks", overflow="fold")
     for score in scores:
         remarks = [f"undefined: {score.reason}"] if score.reason else []
         remarks += [f"{image.file} {image.reason}" for image in (*score.broken, *score.remarks)]
         value = "-" if score.score is None else f"{score.score:.3f}"
         table.add_row(score.folder, str(score.image_count), value, "\n".join(remarks))
-    text = StringIO()
-    console = Console(file=text, width=get_terminal_size((120, 24)).columns, markup=False, highlight=False)
-    console.print(f"Semantic Consistency Score by {encoder.identity}")
-    console.print(table)
-    return text.getvalue()
+    return table

@@ -79,7 +79,9 @@ def test_study_status_cuts_nothing_in_80_columns() -> None:
     make_study(state="open", slug="houses-by-the-lake")
     call_command("simulate_votes", "houses-by-the-lake", annotators=3, stdout=StringIO())
     table = typed("study_status")
-    assert "simulated)" in table
+    [row] = [line for line in table.splitlines() if line.startswith("houses-by-the-lake ")]
+    assert "0 waiting, 0 running" in row
+    assert "3 (3 simulated)" in row
     assert "\N{HORIZONTAL ELLIPSIS}" not in table
 
 
