@@ -11,6 +11,7 @@ from jobs.refusals import Refused
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
+AS_JSON_LINES = "save it as JSON Lines in UTF-8, with one object in each line"
 
 
 class Row(NamedTuple):
@@ -69,23 +70,31 @@ def plain_name(written: str) -> str:
     return re.sub(r"[\s_-]+", "_", plain(written).strip("\ufeff\u200b").strip()).casefold()
 
 
-def refuse_head(path: Path, columns: Columns, head: list[str], known: list[str]) -> None:
-    """Raise Refused for a head without the required columns, or with one of them twice."""
+def refuse_head(where: str, columns: Columns, head: list[str], known: list[str]) -> None:
+    """Raise Refused for a head without the required columns, or with one of them twice.
+
+    where: the file, and of a CSV file the line that names the columns.
+    """
     missing = [name for name in columns.required if name not in known]
     if not missing:
         twice = [name for name in dict.fromkeys(known) if name and known.count(name) > 1]
         if twice:
-            raise Refused(f"{path} line 1 names the column {twice[0]} more than once: keep one of them.")
+            raise Refused(f"{where} names the column {twice[0]} more than once: keep one of them.")
         return
+    joined = ",".join(head)
+    raise Refused(
+        f"{where} must name the columns {','.join(columns.required)}, and {' and '.join(missing)} "
+        f"{'is' if len(missing) == 1 else 'are'} not in it: {joined[:300]}."
+    )
+
+
+def refuse_other_separator(path: Path, columns: Columns, head: list[str], known: list[str]) -> None:
+    """Raise Refused for a head that names more of the columns if it is split at another separator than a comma."""
     joined = ",".join(head)
     for separator in SEPARATORS:
         parts = [columns.known(part) for part in joined.split(separator)]
         if len(parts) > 1 and sum(map(bool, parts)) > sum(map(bool, known)):
             refuse_separator(path, separator, "line 1 shows it")
-    raise Refused(
-        f"{path} line 1 must name the columns {','.join(columns.required)}, and {' and '.join(missing)} "
-        f"{'is' if len(missing) == 1 else 'are'} not in it: {joined[:300]}."
-    )
 
 
 def refuse_separator(path: Path, separator: str, why: str) -> None:

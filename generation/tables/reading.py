@@ -3,20 +3,35 @@
 Each way in which such a file goes wrong ends in `Refused` with one sentence that says what was seen and what to do.
 """
 
+import codecs
 import csv
 import hashlib
 import re
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from generation.tables.columns import AS_CSV, Columns, Row, Table, plain, plain_name, refuse_head, refuse_separator
+from generation.tables.columns import (
+    AS_CSV,
+    AS_JSON_LINES,
+    Columns,
+    Row,
+    Table,
+    plain,
+    plain_name,
+    refuse_head,
+    refuse_other_separator,
+    refuse_separator,
+)
 from generation.tables.records import json_lines, parquet
 from jobs.refusals import Refused
 from jobs.wording import counted
 
 LONGEST_CELL = 131_072  # what Python's csv module takes by default; a quote that is never closed runs into it
-_NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote under the name of a CSV
+_JSON_LINES = (".jsonl", ".ndjson")
+_NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote under the name of a text
+    b"\xff\xfe\0\0": "is a text in UTF-32",  # begins like UTF-16, so it is looked for first
+    b"\0\0\xfe\xff": "is a text in UTF-32",
     b"\xff\xfe": "is a text in UTF-16",
     b"\xfe\xff": "is a text in UTF-16",
     b"PK\x03\x04": "is a workbook or another zip file",
@@ -35,9 +50,11 @@ def open_table(path: Path, columns: Columns) -> Iterator[Table]:
     required columns. Rows that are blank are left out; a row with too few or too many cells carries its fault.
     """
     suffix = path.suffix.lower()
-    opened = {".jsonl": json_lines, ".ndjson": json_lines, ".parquet": parquet}.get(suffix, _csv)
+    opened = parquet if suffix == ".parquet" else json_lines if suffix in _JSON_LINES else _csv
     _refuse_no_file(path)
     with _sentences(path):
+        if opened is not parquet:
+            _refuse_other_kinds(path)
         yield opened(path, columns)
 
 
@@ -57,8 +74,31 @@ def _sentences(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise Refused(
             f"{path} is not a UTF-8 text (it may be Windows-1252 or Latin-1; byte {error.object[error.start]:#04x}): "
-            f"{AS_CSV}."
+            f"{_advice(path)}."
         ) from None
+
+
+def _advice(path: Path) -> str:
+    return AS_JSON_LINES if path.suffix.lower() in _JSON_LINES else AS_CSV
+
+
+def _refuse_other_kinds(path: Path) -> None:
+    with path.open("rb") as file:
+        beginning = file.read(4096)
+    what = next((what for magic, what in _NO_TEXTS.items() if beginning.startswith(magic)), "")
+    if what or b"\0" in beginning:
+        raise Refused(f"{path} {what or _holds_nul(beginning)}: {_advice(path)}.")
+
+
+def _holds_nul(beginning: bytes) -> str:
+    """What a file with NUL bytes is: a text in a wide encoding, without a mark at its beginning, or none."""
+    if beginning.count(0) > len(beginning) // 4:
+        for name in ("UTF-32-LE", "UTF-32-BE", "UTF-16-LE", "UTF-16-BE"):
+            with suppress(UnicodeDecodeError):
+                text = codecs.getincrementaldecoder(name)().decode(beginning)  # takes half a character at the end
+                if "\0" not in text:
+                    return f"is a text in {name[:6]}"
+    return "holds NUL bytes, as no text does"
 
 
 def _refuse_no_file(path: Path) -> None:
@@ -73,9 +113,6 @@ def _refuse_no_file(path: Path) -> None:
 
 # --- CSV ----------------------------------------------------------------------------------------
 def _csv(path: Path, columns: Columns) -> Table:
-    with path.open("rb") as file:
-        beginning = file.read(4096)
-    _refuse_other_kinds(path, beginning)
     rows = _csv_rows(path)
     line, head = next(rows, (1, []))
     if head and re.fullmatch(r"sep=.?", plain(head[0]).strip("\ufeff"), re.IGNORECASE | re.DOTALL):
@@ -84,22 +121,13 @@ def _csv(path: Path, columns: Columns) -> Table:
     if not head:
         raise Refused(f"{path} is empty: its first line must name the columns {','.join(columns.required)}.")
     known = [columns.known(cell) for cell in head]
-    refuse_head(path, columns, head, known)
+    refuse_other_separator(path, columns, head, known)
+    refuse_head(f"{path} line {line}", columns, head, known)
     unnamed = [not plain(cell) for cell in head]
     unused = tuple(plain(cell) or "(without a name)" for cell, name in zip(head, known, strict=True) if not name)
     named = frozenset(plain_name(cell) for cell in head)
     used = tuple(dict.fromkeys(unused))
     return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))
-
-
-def _refuse_other_kinds(path: Path, beginning: bytes) -> None:
-    for magic, what in _NO_TEXTS.items():
-        if beginning.startswith(magic):
-            raise Refused(f"{path} {what}, not a CSV file in UTF-8: {AS_CSV}.")
-    if b"\0" in beginning:
-        zeros = beginning.count(0)
-        what = "is a text in UTF-16 or UTF-32" if zeros > len(beginning) // 4 else "holds NUL bytes, as no text does"
-        raise Refused(f"{path} {what}: {AS_CSV}.")
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:

@@ -1,6 +1,5 @@
 """Tables in JSON Lines and Parquet: records with the columns as their keys. See `tables`."""
 
-import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
@@ -8,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.tables.columns import Columns, Row, Table, plain_name, refuse_head
+from generation.tables.json_text import RepeatedKeyError, parse_json
 from jobs.refusals import Refused
 
 _HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
@@ -29,7 +29,9 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             if not text.strip():
                 continue
             try:
-                record = json.loads(text)
+                record = parse_json(text)
+            except RepeatedKeyError as error:
+                raise Refused(f"{path} line {line}: {error}; keep one of them.") from None
             except (ValueError, RecursionError):
                 raise Refused(f"{path} line {line} is not JSON: each line must hold one object.") from None
             if not isinstance(record, dict):
@@ -82,7 +84,7 @@ def _of_records(
     if not written:
         raise Refused(f"{path} is empty: it must have the columns {','.join(columns.required)}.")
     known = [columns.known(name) for name in written]
-    refuse_head(path, columns, list(written), known)
+    refuse_head(str(path), columns, list(written), known)
     places = [(name, column) for name, column in zip(written, known, strict=True) if column]
     unused = tuple(name for name, column in zip(written, known, strict=True) if not column)
     rows = _record_rows(records(), columns, places)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
+from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
 INDEX = "bundle.json"
@@ -87,7 +88,7 @@ class Archive:
         self._sizes = _checked_sizes(file, path)
         raw = self.read(INDEX)
         self.sha256 = hashlib.sha256(raw).hexdigest()
-        self.index: dict[str, Any] = json.loads(raw)
+        self.index: dict[str, Any] = parse_json(raw)
         self._listed: dict[str, dict[str, Any]] = self.index["members"]
         if not all(isinstance(entry["sha256"], str) for entry in self._listed.values()):
             raise ValueError("its index names no hashes")

@@ -1,7 +1,6 @@
 """The replay bundle: an archive of everything that goes into a report. Write one; compute the report again from it."""
 
 import hashlib
-import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -200,7 +199,7 @@ def _refuse_changed(archive: Archive) -> None:
 
 def _data(archive: Archive) -> StudyData:
     raw = archive.read(_manifest_name(archive.index["manifest_in_force"]))
-    data = from_files(archive.read, Manifest.model_validate_json(raw))
+    data = from_files(archive.read, Manifest.model_validate(parse_json(raw)))
     _refuse_other_manifests(archive, data.manifest_versions)
     return data
 
@@ -220,7 +219,7 @@ def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...])
 
 
 def _rescored(archive: Archive, data: StudyData) -> dict[str, Rescored]:
-    encoders = json.loads(archive.read(SOFTWARE))["encoders"]
+    encoders = parse_json(archive.read(SOFTWARE))["encoders"]
     files = {f"scs/{row['identity']}": row["files"] for row in encoders}
     if data.metric not in files:
         return {}

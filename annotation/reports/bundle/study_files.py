@@ -4,7 +4,6 @@ The types of `StudyData` drive both directions, so each field is kept. Pure.
 """
 
 import io
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
@@ -21,6 +20,7 @@ from annotation.reports.bundle.archive import canonical_json
 from annotation.reports.data.study_data import StudyData
 from annotation.studies.manifest import Manifest
 from generation.tables.formulas import looks_like_a_formula, marked, unmarked
+from generation.tables.json_text import parse_json
 
 STUDY = "study.json"
 _TABLE, _COLUMNS, _ARRAY, _TEXT = "$table", "$columns", "$array", "text"
@@ -44,7 +44,7 @@ def to_files(data: StudyData) -> Files:
 
 def from_files(read: Read, manifest: Manifest) -> StudyData:
     """Return the data that `to_files` was given. Raises KeyError, TypeError or ValueError if the files do not fit."""
-    data: StudyData = _restored(json.loads(read(STUDY)), StudyData, _Sources(read, manifest))
+    data: StudyData = _restored(parse_json(read(STUDY)), StudyData, _Sources(read, manifest))
     return data
 
 

@@ -161,6 +161,15 @@ def test_an_index_that_is_wrong(members: dict[str, bytes], tmp_path: Path, about
     assert outcome(packed(members, tmp_path / "altered.zip", **about))
 
 
+@pytest.mark.parametrize("name", ["study.json", "manifests/1.json", "software.json"])
+def test_a_key_that_is_there_twice(members: dict[str, bytes], tmp_path: Path, name: str) -> None:
+    key, *_ = json.loads(members[name])
+    raw = b"{" + json.dumps(key).encode() + b":0," + members[name][1:]
+    assert f"an object names the key '{key}' more than once" in outcome(
+        packed(members | {name: raw}, tmp_path / "a.zip")
+    )
+
+
 def test_a_member_that_would_lead_elsewhere_is_not_unpacked(members: dict[str, bytes], tmp_path: Path) -> None:
     path = packed(members | {"../../evil": b"x", "/etc/evil": b"x"}, tmp_path / "altered.zip")
     assert outcome(path) == ""

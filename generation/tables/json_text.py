@@ -1,0 +1,22 @@
+"""JSON that other people wrote. Pure."""
+
+import json
+from typing import Any
+
+
+class RepeatedKeyError(ValueError):
+    """An object that holds a key twice. Python's reader would take the last value and say nothing."""
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The document. Raises RepeatedKeyError, and ValueError or RecursionError for what is no JSON."""
+    return json.loads(text, object_pairs_hook=_object)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise RepeatedKeyError(f"an object names the key {key[:100]!r} more than once")
+        found[key] = value
+    return found
