@@ -1,12 +1,13 @@
 """The base class of the commands about studies, and what they print."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Any, cast
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from annotation.models import Study
+from generation.printed_tables import console_on
 from jobs.refusals import Refused
 from jobs.wording import counted
 
@@ -32,8 +33,7 @@ class StudyCommand(BaseCommand):
 
     def console(self) -> Console:
         """Return a rich console that prints to the command's standard output."""
-        # To the stream itself: OutputWrapper would end every write with a new line.
-        return Console(file=cast(IO[str], self.stdout._out), highlight=False)
+        return console_on(self.stdout)
 
     def warn(self, sentence: str) -> None:
         """Write a warning to standard error."""

@@ -8,6 +8,7 @@ from django.utils import timezone
 
 from annotation.management.base import StudyCommand, notes_on
 from annotation.studies.current import current_manifest
+from annotation.voting.imports.vote_file import Names
 from annotation.voting.imports.vote_import import import_votes
 from jobs.wording import counted
 
@@ -22,13 +23,24 @@ class Command(StudyCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the study, the file, and whether votes without a name are left out."""
+        """Add the study, the file, and how the annotators' names are read."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("file", type=Path, help="One row for each vote.")
         parser.add_argument(
             "--leave-out-blank-names",
             action="store_true",
             help="Leave out votes without an annotator's name; the report says how many.",
+        )
+        parser.add_argument(
+            "--prefix",
+            metavar="TEXT",
+            default="",
+            help="Put this before each annotator's name, so that people of two files with the same names stay apart.",
+        )
+        parser.add_argument(
+            "--same-people",
+            action="store_true",
+            help="Names that the study has from another file are the same people.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,7 +51,7 @@ class Command(StudyCommand):
             path=options["file"],
             rules=current_manifest(study).voting_rules(),
             now=timezone.now(),
-            leaves_out_blank_names=options["leave_out_blank_names"],
+            names=Names(options["leave_out_blank_names"], options["prefix"], options["same_people"]),
         )
         self.stdout.write(
             f"{study.slug}: {counted(done.new_count, 'vote')} of "

@@ -51,9 +51,7 @@ class Command(StudyCommand):
 
 
 def _rows(source: Import) -> str:
-    """Return the size of the import: votes, or comparisons with scores. The rows of a part are not counted."""
-    if source.state == Import.State.UNFINISHED:
-        return f"a part of the {source.kind}"
+    """Return the size of the import, or of its part that is stored: votes, or comparisons with scores."""
     if source.kind == Import.Kind.VOTES:
         return counted(source.row_count, "vote")
     return f"scores of {counted(source.row_count, 'comparison')}"

@@ -30,6 +30,7 @@ from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest, lacks_codes, public
+from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
 KIND, VERSION = "semblance replay bundle", 1
@@ -212,7 +213,7 @@ def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...])
     listed: dict[str, dict[str, str]] = archive.index["members"]
     for row in versions:
         name = _manifest_name(row.number)
-        if listed[name]["sha256"] != row.sha256 and not lacks_codes(json.loads(archive.read(name))):
+        if listed[name]["sha256"] != row.sha256 and not lacks_codes(parse_json(archive.read(name))):
             raise Refused(
                 f"{archive.path}: version {row.number} of the manifest is not the one with hash {row.sha256}."
             )

@@ -183,6 +183,8 @@ def _store_some(source: Import, path: Path, rows: Sequence[ScoreRow]) -> None:
         _refuse(path, _other_scores(source.metric, rows))
     new = SetScore.objects.filter(metric=source.metric, image_set__in=values).exclude(pk__in=known)
     source.scores.add(*new.values_list("pk", flat=True))
+    sets = set(new.values_list("image_set", flat=True))
+    import_runs.count_rows(source, sum(not sets.isdisjoint(row.values) for row in rows))
 
 
 def _scored_count(source: Import) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from django.contrib.auth.models import User
+from django.db.models import F
 
 from annotation.models import Import, Study, StudyEvent
 from annotation.voting.storage.sqlite_queue import in_turn
@@ -56,6 +57,11 @@ def hold(source: Import) -> Study:
     if not Import.objects.filter(pk=source.pk, claim=source.claim, state=Import.State.UNFINISHED).exists():
         raise TakenOver(f"Another process goes on with the import of {source.file_name}, or has taken it back.")
     return study
+
+
+def count_rows(source: Import, new_count: int) -> None:
+    """Count what a slice brought in, within its transaction: a list may show the import before it is finished."""
+    Import.objects.filter(pk=source.pk).update(row_count=F("row_count") + new_count)
 
 
 class TakenOver(Refused):

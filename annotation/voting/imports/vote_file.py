@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from annotation.models import Assignment, Vote
 from annotation.voting.allocation import Side
-from generation.tables.columns import Columns, Table
+from generation.tables.columns import Columns, Table, plain
 from generation.tables.formulas import APOSTROPHE, unmarked
 from generation.tables.reading import open_table
 from jobs.refusals import Refused
@@ -83,6 +83,22 @@ class FileVote(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """How the annotators' names in a file are read.
+
+    leaves_out_blank: votes without a name are left out, and not refused. prefix: stands before each name.
+    are_known: a name that the study has from another file is the same person.
+    """
+
+    leaves_out_blank: bool = False
+    prefix: str = ""
+    are_known: bool = False
+
+
+AS_WRITTEN = Names()
+
+
+@dataclass(frozen=True, slots=True)
 class VoteFile:
     """What a file says. unused: columns that were not read. repeated: lines that say what an earlier one says.
     nameless: lines without an annotator that were left out. is_export: whether a study's export was read."""
@@ -110,6 +126,7 @@ class _Reading:
     """A file read so far."""
 
     words: StudyWords
+    names: Names
     is_export: bool
     has_apostrophes: bool
     votes: list[FileVote] = field(default_factory=list)
@@ -122,7 +139,7 @@ class _Reading:
     are_simulated: dict[str, tuple[bool, int]] = field(default_factory=dict)  # whether, and in which line
 
 
-def read_votes(path: Path, words: StudyWords, *, leaves_out_blank_names: bool = False) -> VoteFile:
+def read_votes(path: Path, words: StudyWords, names: Names = AS_WRITTEN) -> VoteFile:
     """The votes of a CSV, JSON Lines or Parquet file.
 
     Raises `VoteFileFault` with every fault by its line: unknown prompts and choices, annotators who vote on a
@@ -132,12 +149,12 @@ def read_votes(path: Path, words: StudyWords, *, leaves_out_blank_names: bool = 
     with open_table(path, LONG) as table:
         is_export = set(OF_AN_EXPORT) <= table.names
         if not is_export:
-            return _read(path, table, _Reading(words, is_export, table.is_csv), leaves_out_blank_names)
+            return _read(path, table, _Reading(words, names, is_export, table.is_csv))
     with open_table(path, EXPORT) as table:
-        return _read(path, table, _Reading(words, is_export, table.is_csv), leaves_out_blank_names)
+        return _read(path, table, _Reading(words, names, is_export, table.is_csv))
 
 
-def _read(path: Path, table: Table, reading: _Reading, leaves_out_blank_names: bool) -> VoteFile:
+def _read(path: Path, table: Table, reading: _Reading) -> VoteFile:
     for line, row, fault in table.rows:
         if fault:
             reading.faults.append((line, fault))
@@ -145,7 +162,7 @@ def _read(path: Path, table: Table, reading: _Reading, leaves_out_blank_names: b
             reading.nameless.append(line)
         else:
             _read_row(reading, line, row)
-    _refuse_faults(path, reading, leaves_out_blank_names)
+    _refuse_faults(path, reading)
     if not reading.votes:
         raise Refused(f"{path} holds no votes: below its first line there is nothing that counts.")
     return VoteFile(
@@ -153,9 +170,9 @@ def _read(path: Path, table: Table, reading: _Reading, leaves_out_blank_names: b
     )
 
 
-def _refuse_faults(path: Path, reading: _Reading, leaves_out_blank_names: bool) -> None:
+def _refuse_faults(path: Path, reading: _Reading) -> None:
     faults, advice = reading.faults, ""
-    if reading.nameless and not leaves_out_blank_names:
+    if reading.nameless and not reading.names.leaves_out_blank:
         faults = [*faults, *((line, "the annotator's name is blank") for line in reading.nameless)]
         advice = (
             "Nobody knows who gave a vote without a name: fill the names in, or leave these lines out with "
@@ -167,7 +184,7 @@ def _refuse_faults(path: Path, reading: _Reading, leaves_out_blank_names: bool) 
 
 def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
     faults: list[str] = []
-    annotator = _unmarked(reading, row["annotator"], ())
+    annotator = plain(reading.names.prefix + _unmarked(reading, row["annotator"], ()))
     if len(annotator) > LONGEST_LABEL:
         faults.append(f"annotator must have 1 to {LONGEST_LABEL} characters")
     prompt = _unmarked(reading, row["prompt"], reading.words.comparisons)
@@ -341,4 +358,5 @@ def _vote_id(reading: _Reading, row: dict[str, str], faults: list[str]) -> uuid.
     except ValueError:
         faults.append(f'vote_id "{given}" is not a UUID')
     told_apart = [row.get(name, "") for name in ("kind", "received_at")] if reading.is_export else []
-    return uuid.uuid5(uuid.NAMESPACE_URL, "\n".join((reading.words.slug, row["annotator"], row["prompt"], *told_apart)))
+    annotator = reading.names.prefix + row["annotator"]
+    return uuid.uuid5(uuid.NAMESPACE_URL, "\n".join((reading.words.slug, annotator, row["prompt"], *told_apart)))

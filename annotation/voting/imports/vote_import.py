@@ -1,7 +1,7 @@
 """Bring in votes that were cast elsewhere: all of a file or none of it, and the same file again changes nothing."""
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -10,14 +10,23 @@ from typing import cast
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 
-from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Given, answers_of, remove_votes, store
-from annotation.voting.imports.vote_file import FileVote, Place, StudyWords, VoteFile, VoteFileFault, read_votes
+from annotation.voting.imports.vote_file import (
+    AS_WRITTEN,
+    FileVote,
+    Names,
+    Place,
+    StudyWords,
+    VoteFile,
+    VoteFileFault,
+    read_votes,
+)
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from generation.tables.columns import plain
@@ -25,6 +34,8 @@ from generation.tables.reading import file_sha256
 from jobs.refusals import Refused
 
 IDS_PER_STATEMENT = 1000
+MOST_NAMES_SHOWN = 5
+Meaning = tuple[uuid.UUID, str, str, bool, str]  # vote id, choice, model on the left, are_sides_known, state
 TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
 
 
@@ -47,22 +58,23 @@ def import_votes(
     path: Path,
     rules: VotingRules,
     now: datetime,
-    leaves_out_blank_names: bool = False,
+    names: Names = AS_WRITTEN,
     actor: User | None = None,
 ) -> VoteImport:
     """Store the votes of a file (see `vote_file`) as votes of imported annotators, in slices; see `imports`.
 
     An external study makes room for every vote; a live one takes no more than its overlap. Raises
-    `VoteFileFault` with every fault by its line, and `Refused` where the study takes no votes from files.
+    `VoteFileFault` with every fault by its line, also if annotators have names that the study has from another file,
+    and `Refused` where the study takes no votes from files.
     """
     refuse_half_made(study)
     study.refresh_from_db()
     _refuse_state(study)
     sha256 = file_sha256(path)
-    file = read_votes(path, _words(study, rules), leaves_out_blank_names=leaves_out_blank_names)
+    file = read_votes(path, _words(study, rules), names)
     source = import_runs.begin(study=study, kind=Import.Kind.VOTES, path=path, sha256=sha256, actor=actor)
     try:
-        return _import(source, path, file, now)
+        return _import(source, path, file, names, now)
     except import_runs.TakenOver:
         raise
     except IntegrityError:
@@ -93,26 +105,32 @@ def _refuse_state(study: Study) -> None:
     raise Refused(f"{study} is not ready for votes yet; launch it and wait until every set is there.")
 
 
-def _import(source: Import, path: Path, file: VoteFile, now: datetime) -> VoteImport:
-    study = source.study
-    new = _new_votes(study, path, file.votes)
+def _import(source: Import, path: Path, file: VoteFile, names: Names, now: datetime) -> VoteImport:
+    new = _new_votes(source.study, path, file.votes, names)
     if file.is_export:  # pseudonyms count the annotators in the order in which they came
         new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
-    before = _annotators(study).count()
     in_slices(answers_of(new), partial(_store_some, source, path, now), least=SMALL_ROWS)
     votes = Vote.objects.filter(assignment__imported__source=source).count()
     if not votes:
         import_runs.forget(source)
         return VoteImport(0, len(file.votes), 0, file.unused, file.repeated, file.nameless)
-    whose = ImportedAssignment.objects.filter(source=source).values("assignment__annotator")
-    annotators = whose.distinct().count()
-    import_runs.finish(source, verb="votes imported", row_count=votes, detail=_detail(file, votes, annotators))
-    strangers = _annotators(study).count() - before
+    # Of the whole file, also if a process that was killed stored a part of it.
+    theirs = Assignment.objects.filter(annotator=OuterRef("pk"))
+    annotators = _annotators(source.study).filter(Exists(theirs.filter(imported__source=source)))
+    known = annotators.filter(Exists(theirs.exclude(imported__source=source))).count()
+    detail = {"votes": votes, "annotators": annotators.count(), **_detail(file, names, known)}
+    import_runs.finish(source, verb="votes imported", row_count=votes, detail=detail)
+    strangers = annotators.count() - known
     return VoteImport(votes, len(file.votes) - votes, strangers, file.unused, file.repeated, file.nameless)
 
 
-def _detail(file: VoteFile, votes: int, annotators: int) -> dict[str, object]:
-    detail: dict[str, object] = {"votes": votes, "annotators": annotators}
+def _detail(file: VoteFile, names: Names, known: int) -> dict[str, object]:
+    """What the history says of a file, where there is something to say."""
+    detail: dict[str, object] = {}
+    if known:
+        detail["annotators_known_from_another_file"] = known
+    if names.prefix:
+        detail["prefix_of_their_names"] = names.prefix
     if file.repeated:
         detail["rows_repeated_and_counted_once"] = len(file.repeated)
     if file.nameless:
@@ -120,10 +138,11 @@ def _detail(file: VoteFile, votes: int, annotators: int) -> dict[str, object]:
     return detail
 
 
-def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[FileVote]:
+def _new_votes(study: Study, path: Path, votes: Sequence[FileVote], names: Names) -> list[FileVote]:
     """The votes that are not stored yet, each with an id that is free.
 
-    Raises VoteFileFault for votes that contradict stored ones, and for votes that a live study has no slot for.
+    Raises VoteFileFault for votes that contradict stored ones, for votes that a live study has no slot for, and for
+    annotators who may not be those whom the study has under the same names.
     """
     here = _votes_here(study)
     new, faults = [], []
@@ -138,8 +157,9 @@ def _new_votes(study: Study, path: Path, votes: Sequence[FileVote]) -> list[File
     if study.source != Study.Source.EXTERNAL:
         rooms = Comparison.objects.filter(study=study).values_list("pk", "overlap", "slot_count")
         faults += beyond_overlap(new, {pk: overlap - held for pk, overlap, held in rooms})
-    if faults:
-        raise VoteFileFault(path, faults)
+    advice = "" if names.are_known else _same_names(study, here, votes, new)
+    if faults or advice:
+        raise VoteFileFault(path, faults, advice)
     return new
 
 
@@ -154,7 +174,28 @@ def _other_kinds(study: Study, new: Sequence[FileVote]) -> list[tuple[int, str]]
     ]
 
 
-Meaning = tuple[uuid.UUID, str, str, bool, str]
+def _same_names(
+    study: Study, here: Mapping[Place, set[Meaning]], votes: Sequence[FileVote], new: Sequence[FileVote]
+) -> str:
+    """A sentence on annotators with new votes whose names the study has from another file; empty if there are none.
+
+    P001 of two exports are two people. A file that repeats every earlier vote of a name goes on with that file.
+    """
+    apart = dict(here)
+    for vote in votes:
+        if vote.place in apart:
+            apart[vote.place] = apart[vote.place] - {_meaning(vote), _meaning(_renamed(vote, study))}
+    names = {annotator for (annotator, *_), left in apart.items() if left}
+    same = sorted(names.intersection(vote.annotator for vote in new))
+    if not same:
+        return ""
+    shown = ", ".join(same[:MOST_NAMES_SHOWN]) + (", ..." if len(same) > MOST_NAMES_SHOWN else "")
+    count = len({vote.annotator for vote in votes})
+    return (
+        f"Annotators' names that {study} has from another file already: {len(same)} of {count} ({shown}). If these are "
+        "other people, keep them apart with --prefix TEXT, which is put before each name; if they are the same people, "
+        "say so with --same-people."
+    )
 
 
 def _meaning(vote: FileVote) -> Meaning:
@@ -193,18 +234,24 @@ def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
 
 def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:
     """The votes, renamed where another study has their id; and as faults those whose id this study has."""
-    ours: set[uuid.UUID] = set()
-    others: set[uuid.UUID] = set()
-    for ids in _chunks([vote.vote_id for vote in new]):
-        taken = Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study")
-        for pk, study_id in taken:
-            (ours if study_id == study.pk else others).add(pk)
+    taken = _studies_of([vote.vote_id for vote in new])
+    renamed = {vote.vote_id: _renamed(vote, study) for vote in new if taken.get(vote.vote_id, study.pk) != study.pk}
+    taken |= _studies_of([vote.vote_id for vote in renamed.values()])
+    free = [renamed.get(vote.vote_id, vote) for vote in new]
     faults = [
         (vote.line, "its vote_id is that of another vote here; leave the column vote_id out")
-        for vote in new
-        if vote.vote_id in ours
+        for vote in free
+        if vote.vote_id in taken
     ]
-    return [_renamed(vote, study) if vote.vote_id in others else vote for vote in new], faults
+    return free, faults
+
+
+def _studies_of(vote_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
+    """The studies that have votes with these ids."""
+    found: dict[uuid.UUID, int] = {}
+    for ids in _chunks(vote_ids):
+        found |= dict(Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study"))
+    return found
 
 
 def _chunks(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
@@ -226,6 +273,7 @@ def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Giv
     study = import_runs.hold(source)
     _refuse_state(study)
     rooms = store(source, study, answers, now)
+    import_runs.count_rows(source, sum(map(len, answers)))
     faults = beyond_overlap((vote for answer in answers for vote in answer), rooms) if rooms else []
     if faults:
         raise VoteFileFault(path, faults)

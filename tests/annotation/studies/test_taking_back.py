@@ -13,6 +13,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
+from annotation.studies.imports import score_import
 from annotation.studies.imports.taking_back import take_back
 from annotation.studies.lifecycle.transitions import advance, close
 from annotation.voting.assignment import next_assignment
@@ -21,6 +22,7 @@ from annotation.voting.imports.vote_import import import_votes
 from generation.models import GeneratedImage, ImageSet, Prompt
 from jobs.refusals import Refused
 from scoring.models import SetScore
+from scoring.scores import record_imported_scores
 from tests.annotation.studies.test_commands import typed
 from tests.annotation.voting.studies import assert_invariants
 from tests.factories import import_sets, make_study
@@ -52,7 +54,7 @@ def test_votes_are_taken_back_file_by_file(external: Study, tmp_path: Path) -> N
     empty = counters(external)
     typed("import_votes", "study", file(tmp_path, VOTES))
     one = counters(external)
-    typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
+    typed("import_votes", "study", file(tmp_path, MORE, "more.csv"), "--same-people")
     first, second = Import.objects.all()
     listed = typed("take_back", "study").splitlines()
     assert [line.split(" (")[0] for line in listed] == [
@@ -137,19 +139,22 @@ def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed:
     with pytest.raises(CommandError, match="Only a part"):
         typed("import_votes", "study", file(tmp_path, MORE, "more.csv"))
     listed = typed("take_back", "study")
-    assert ": a part of the votes from " in listed
+    assert listed.split(" (")[0].endswith(": 1 vote from votes.csv")
     assert "not finished" in listed
 
 
 def test_the_same_file_again_completes_it(external: Study, killed: Path) -> None:
-    assert typed("import_votes", "study", killed) == ("study: 3 votes of 1 new annotator imported, 0 stood already.\n")
-    assert external.events.filter(verb="votes imported").count() == 1
+    assert typed("import_votes", "study", killed) == "study: 3 votes of 2 new annotators imported, 0 stood already.\n"
+    event = external.events.get(verb="votes imported")
+    assert (event.detail["votes"], event.detail["annotators"]) == (3, 2)
+    assert typed("take_back", "study").split(" (")[0].endswith(": 3 votes from votes.csv")
     assert_invariants(external)
     assert "Votes" in typed("report", "study")
 
 
 def test_or_it_is_taken_back(external: Study, killed: Path) -> None:
     typed("take_back", "study", Import.objects.get().pk, "--yes")
+    assert external.events.get(verb="votes taken back").detail["votes"] == 1
     assert not any(model.objects.exists() for model in (Vote, Annotator))
     assert_invariants(external)
 
@@ -160,7 +165,7 @@ def test_what_fails_half_way_is_removed_again(tmp_path: Path, monkeypatch: pytes
     # People took the last slot after the file was checked.
     monkeypatch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
     monkeypatch.setattr(vote_import, "SMALL_ROWS", 1)
-    monkeypatch.setattr(vote_import, "_new_votes", lambda study, path, votes: list(votes))
+    monkeypatch.setattr(vote_import, "_new_votes", lambda study, path, votes, names: list(votes))
     with pytest.raises(CommandError, match="line 4: this prompt has all the votes"):
         typed("import_votes", "study", file(tmp_path, VOTES))
     assert counters(study) == before
@@ -191,6 +196,32 @@ def test_a_study_does_not_close_on_a_part_of_a_file(external: Study, killed: Pat
 
 
 # --- scores -------------------------------------------------------------------------------------
+def test_scores_that_were_stopped_half_way_are_counted_and_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(source="external", has_scores=False)
+    path = file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\nprompt 2,1,2\nprompt 3,1,2\n")
+    calls: list[Any] = []
+
+    def record_twice(**arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) > 2:
+            raise KeyboardInterrupt
+        return record_imported_scores(**arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(score_import, "record_imported_scores", record_twice)
+        patch.setattr("annotation.voting.storage.slices.FIRST_SIZE", 1)
+        patch.setattr("annotation.voting.storage.slices.SECONDS_OF_A_SLICE", 1e-9)
+        patch.setattr(score_import, "SMALL_ROWS", 1)
+        with pytest.raises(KeyboardInterrupt):
+            typed("import_scores", "study", path, "--metric", "m")
+    assert ": scores of 2 comparisons by m from votes.csv (" in typed("take_back", "study")
+    assert typed("import_scores", "study", path, "--metric", "m").startswith("m: 3 comparisons scored, 0 had")
+    assert ": scores of 3 comparisons by m from votes.csv (" in typed("take_back", "study")
+    assert study.events.get(verb="scores imported").detail["comparisons"] == 3
+
+
 def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
     study = make_study(state="closed")
     other = make_study(state="closed", slug="other")  # shows the same image sets

@@ -10,7 +10,7 @@ from pytest_django import DjangoAssertNumQueries
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import next_assignment
-from annotation.voting.imports.vote_file import VoteFileFault
+from annotation.voting.imports.vote_file import AS_WRITTEN, Names, VoteFileFault
 from annotation.voting.imports.vote_import import VoteImport, import_votes
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage import slices
@@ -37,9 +37,9 @@ def votes_file(tmp_path: Path) -> Path:
     return tmp_path / "votes.csv"
 
 
-def run(study: Study, path: Path, text: str, *, rules: VotingRules = RULES) -> VoteImport:
+def run(study: Study, path: Path, text: str, *, rules: VotingRules = RULES, names: Names = AS_WRITTEN) -> VoteImport:
     path.write_text(text)
-    return import_votes(study=study, path=path, rules=rules, now=NOON)
+    return import_votes(study=study, path=path, rules=rules, now=NOON, names=names)
 
 
 def choices(study: Study) -> list[tuple[str, int, str, str, bool]]:
@@ -131,6 +131,47 @@ def test_another_vote_than_the_one_that_stands_is_a_fault(external: Study, votes
     assert choices(external) == [("ann", 0, "a", "left", False)]
 
 
+def test_names_of_another_file_may_be_other_people(external: Study, votes_file: Path) -> None:
+    run(external, votes_file, PAPER + "P001,prompt 1,Alpha\nP002,prompt 1,Alpha\nP003,prompt 1,Alpha\n")
+    before = choices(external)
+    other = PAPER + "P001,prompt 2,Beta\nP002,prompt 2,Beta\nP009,prompt 2,Beta\n"
+    with pytest.raises(VoteFileFault) as caught:
+        run(external, votes_file, other)
+    assert str(caught.value) == (
+        f"Nothing was imported from {votes_file}:\n"
+        "Annotators' names that Weather has from another file already: 2 of 3 (P001, P002). If these are other people, "
+        "keep them apart with --prefix TEXT, which is put before each name; if they are the same people, say so with "
+        "--same-people."
+    )
+    assert choices(external) == before
+    for count, unchanged in ((3, 0), (0, 3)):
+        assert run(external, votes_file, other, names=Names(prefix="b-")) == VoteImport(count, unchanged, count)
+    labels = set(Annotator.objects.values_list("label", flat=True))
+    assert labels == {"P001", "P002", "P003", "b-P001", "b-P002", "b-P009"}
+    assert external.events.latest("pk").detail["prefix_of_their_names"] == "b-"
+    assert_invariants(external)
+
+
+def test_names_of_another_file_that_are_the_same_people(external: Study, votes_file: Path) -> None:
+    run(external, votes_file, PAPER + "ann,prompt 1,Alpha\n")
+    more = PAPER + "ann,prompt 2,Beta\nben,prompt 2,Beta\n"
+    assert run(external, votes_file, more, names=Names(are_known=True)) == VoteImport(2, 0, 1)
+    assert run(external, votes_file, more) == VoteImport(0, 2, 0)
+    event = external.events.filter(verb="votes imported").latest("pk")
+    assert (event.detail["annotators"], event.detail["annotators_known_from_another_file"]) == (2, 1)
+
+
+def test_a_program_is_not_a_person_of_the_same_name(external: Study, votes_file: Path) -> None:
+    run(external, votes_file, PAPER + "P001,prompt 1,Alpha\n")
+    export = (
+        "annotator,prompt,choice,left_model,simulated,kind,known_choice,replaced_images,state\n"
+        "P001,prompt 2,left,Alpha,true,main,,0,standing\n"
+    )
+    with pytest.raises(VoteFileFault, match="line 2: P001 is simulated in this file or in the study, but not in both"):
+        run(external, votes_file, export, names=Names(are_known=True))
+    assert run(external, votes_file, export, names=Names(prefix="program ")).new_annotator_count == 1
+
+
 def test_ids_that_are_taken_are_faults(external: Study, votes_file: Path) -> None:
     same = uuid.uuid4()
     header = "annotator,prompt,choice,vote_id\n"
@@ -169,13 +210,23 @@ def test_a_study_in_the_wrong_state_takes_none(votes_file: Path, state: str, par
         (b" \r\n,,\n", "is empty"),
         (b"annotator,prompt,choice\n", "holds no votes"),
         (b"annotator,prompt,mood\nann,prompt 1,good\n", "line 1 must name the columns .* choice is not in it"),
-        (b"annotator,prompt,choice,Choice\nann,prompt 1,Alpha,Alpha\n", "the column choice more than once"),
+        (
+            b"annotator,prompt,choice,Choice\nann,prompt 1,Alpha,Alpha\n",
+            "line 1 names the column choice more than once",
+        ),
+        (b"sep=,\nprompt,choice\n", "line 2 must name the columns annotator,prompt,choice, and annotator is not in it"),
         (b"annotator;prompt;choice\nann;prompt 1;Alpha\n", "by semicolons, not by commas .* save it as CSV"),
         (b"User Name\tPrompt\tSelection Choice\nann\tprompt 1\tAlpha\n", "by tabs, not by commas"),
         (b"annotator|prompt|choice\n", "by vertical bars"),
         (b"sep=;\nannotator;prompt;choice\nann;prompt 1;Alpha\n", "by semicolons, .*line 1, sep=, says so"),
-        ("annotator,prompt,choice\n".encode("utf-16"), "is a text in UTF-16"),
-        ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-16-le"), "UTF-16 or UTF-32"),
+        ("annotator,prompt,choice\n".encode("utf-16"), "is a text in UTF-16: save it as CSV"),
+        ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-16-le"), "is a text in UTF-16: "),
+        ("annotator,prompt,choice\n".encode("utf-32"), "is a text in UTF-32: save it as CSV"),
+        (b"\0\0\xfe\xff" + "annotator,prompt,choice\n".encode("utf-32-be"), "is a text in UTF-32: "),
+        ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-32-be"), "is a text in UTF-32: "),
+        ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-32-le"), "is a text in UTF-32: "),
+        ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-16-be"), "is a text in UTF-16: "),
+        (bytes(5000), "holds NUL bytes, as no text does"),
         (b"annotator,prompt,choice\nann,pro\0mpt 1,Alpha\n", "holds NUL bytes"),
         (b"PK\x03\x04workbook", "is a workbook"),
         (b"annotator,prompt,choice\nann," + b"x" * 200_000 + b",Alpha\n", "a cell is longer than 131,072 characters"),

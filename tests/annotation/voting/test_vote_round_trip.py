@@ -20,6 +20,8 @@ from tests.factories import make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
+ONE = '{"annotator": "ann", "prompt": "prompt 1", "choice": "Alpha"}'
+TWICE = "an object names the key '{}' more than once; keep one of them"
 PROMPTS = [{"text": text} for text in ("=SUM(1)", "'=1", 'a, "b"\u00e9')]
 
 
@@ -133,6 +135,21 @@ def test_ids_stay_where_the_database_has_no_such_votes(original: Study, tmp_path
     assert before <= set(Vote.objects.values_list("pk", flat=True))
 
 
+def test_two_exports_with_the_same_pseudonyms_stay_apart(original: Study, tmp_path: Path) -> None:
+    make_study(source="external", prompts=PROMPTS, annotation={"ties": True}, slug="other", comparisons=3)
+    table = exported(original, tmp_path / "votes.csv")
+    said("import_votes", "other", table)
+    with pytest.raises(CommandError, match="its vote_id is that of another vote here"):
+        said("import_votes", "other", table, prefix="again-")
+    second = table.read_text().splitlines()
+    rows = [second[0], *(",".join([str(uuid.uuid4()), *row.split(",")[1:]]) for row in second[1:] if "P001" in row)]
+    with pytest.raises(CommandError, match=r"already: 1 of 1 \(P001\)\. If these are other people"):
+        said("import_votes", "other", write(tmp_path / "second.csv", "\n".join(rows)))
+    text = said("import_votes", "other", tmp_path / "second.csv", prefix="second-")
+    assert text.startswith(f"other: {len(rows) - 1} votes of 1 new annotator imported, 0 stood already.\n")
+    assert_invariants(Study.objects.get(slug="other"))
+
+
 def test_the_export_of_a_sealed_study_is_refused_with_the_reason(original: Study, tmp_path: Path) -> None:
     Study.objects.filter(pk=original.pk).update(state="open", closed_at=None)
     make_study(source="external", prompts=PROMPTS, annotation={"ties": True}, slug="other", comparisons=3)
@@ -217,6 +234,10 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
         ("v.jsonl", "", "is empty"),
         ("v.jsonl", '{"annotator": "ann", "prompt": "prompt 1"}', "choice is not in it"),
         ("v.jsonl", '{"annotator": "a\\u0000", "prompt": "prompt 1", "choice": "Alpha"}', "line 1: it holds a NUL"),
+        ("v.jsonl", f'{{"mood": 1}}\n{ONE[:-1]}, "choice": "Beta"}}', f"v.jsonl line 2: {TWICE.format('choice')}"),
+        ("v.jsonl", f'{ONE[:-1]}, "mood": {{"a": 1, "a": 2}}}}', f"v.jsonl line 1: {TWICE.format('a')}"),
+        ("v.jsonl", f'{ONE}\n{{"Choice": "Beta"}}', "v.jsonl names the column choice more than once: keep one"),
+        ("v.jsonl", '{"a;annotator;prompt;choice": 1}', "v.jsonl must name the columns"),
         ("v.parquet", "PAR1 but not really", "is damaged or no Parquet file"),
         ("a" * 300, "", "cannot be read: File name too long"),
         ("v\0.csv", "", "is not the name of a file"),
@@ -231,6 +252,17 @@ def test_every_other_file_ends_in_a_sentence(
         path.write_text(text)
     with pytest.raises(CommandError, match=sentence):
         said("import_votes", "study", path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be", "cp1252"])
+def test_json_lines_in_another_encoding(external: Study, tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(ONE.replace("ann", "Z\xfcrich").encode(encoding))
+    with pytest.raises(CommandError) as error:
+        said("import_votes", "study", path)
+    what = "is not a UTF-8 text" if encoding == "cp1252" else f"is a text in {encoding[:6].upper()}: "
+    assert what in str(error.value)
+    assert str(error.value).endswith(": save it as JSON Lines in UTF-8, with one object in each line.")
 
 
 def test_json_lines_of_other_programs(external: Study, tmp_path: Path) -> None:
