@@ -188,13 +188,13 @@ def _version(package: str) -> str:
 # --- reading ------------------------------------------------------------------------------------
 def _refuse_changed(archive: Archive) -> None:
     if archive.index.get("kind") != KIND:
-        raise Refused(f"{archive.path} is no replay bundle: its {INDEX} says so nowhere.")
+        raise Refused(f"{archive.path} is no replay bundle: its {INDEX} does not say that it is one.")
     if archive.index.get("version") != VERSION:
         raise Refused(f"{archive.path} has version {archive.index.get('version')}; this program reads {VERSION}.")
     if faults := archive.faults():
         raise Refused(
-            f"{archive.path} is not as it was made, so no report is made from it: {'; '.join(faults)} "
-            f"({len(archive.names)} members looked at)."
+            f"{archive.path} was changed, so no report is computed from it: {'; '.join(faults)} "
+            f"({len(archive.names)} members checked)."
         )
 
 
@@ -208,7 +208,7 @@ def _data(archive: Archive) -> StudyData:
 def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...]) -> None:
     """Refuse a bundle in which a manifest and its entry were changed together: the hash of its bytes then differs.
 
-    Where completion codes were left out, only the published hash of the index vouches for the rest of the manifest.
+    If completion codes were left out, only the published hash of the index vouches for the rest of the manifest.
     """
     listed: dict[str, dict[str, str]] = archive.index["members"]
     for row in versions:

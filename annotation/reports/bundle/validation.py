@@ -50,7 +50,7 @@ def validate(data: StudyData) -> None:
 
 def _require(holds: Any, part: str) -> None:
     if not holds:
-        raise ValueError(f"{part} cannot be so in any study")
+        raise ValueError(f"{part} cannot be like this in any study")
 
 
 def _validate_comparisons(table: ComparisonArrays, *, planned: int) -> None:
