@@ -211,7 +211,7 @@ def admin_addresses(study: Study) -> list[str]:
     for route, _ in patterns(get_resolver().url_patterns):
         if route.startswith("admin/annotation/"):
             pk = study.annotators.earliest("pk").pk if "/annotator/" in route else study.pk
-            found.append("/" + re.sub(r"<\w+:(object_id|pk)>", str(pk), route).replace("<str:verb>", "pause"))
+            found.append("/" + re.sub(r"<\w+:(object_id|pk)>", str(pk), route).replace("<str:name>", "pause"))
     return found
 
 
