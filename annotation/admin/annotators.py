@@ -46,11 +46,11 @@ class AnnotatorAdmin(ListedFiltersAdmin):
         return ("study", *READ_ONLY) if obj else READ_ONLY
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Adding one makes a credential: that is for accounts that may change studies."""
+        """Ask for the permission to change studies: adding an annotator creates a credential."""
         return may_change_studies(request) and super().has_add_permission(request)
 
     def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
-        """As for adding one."""
+        """Follow the permission for adding one."""
         return may_change_studies(request) and super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:

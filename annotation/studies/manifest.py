@@ -23,7 +23,7 @@ AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
 # Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (("platform", "study_full_code"),)
-# Credentials that cost money: a platform pays whoever enters one.
+# Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
 # Sections that have no effect in an external study: its images are not scored here, and nobody votes here.
 UNUSED_IF_EXTERNAL = ("encoder", "annotation", "frame", "quality", "platform")
@@ -184,16 +184,17 @@ def document(manifest: Manifest) -> dict[str, Any]:
 
 
 def public(plan: dict[str, Any]) -> dict[str, Any]:
-    """A document of a manifest as it is given away: CODE_LEFT_OUT stands for each completion code.
+    """Return a manifest's document for publication, with CODE_LEFT_OUT in place of each completion code.
 
-    Without codes it is the document itself, whose hash everybody can compute; else, whoever has the codes.
+    Without codes this is the document itself, whose hash everybody can compute. With codes only a person who has them
+    can compute the hash.
     """
     codes = {key: CODE_LEFT_OUT for key in COMPLETION_CODES if plan.get("platform", {}).get(key)}
     return plan | {"platform": plan["platform"] | codes} if codes else plan
 
 
 def lacks_codes(plan: dict[str, Any]) -> bool:
-    """Whether completion codes were left out of a document, so that its hash is not the manifest's."""
+    """Return whether a document lacks its completion codes, so that its hash is not that of the manifest."""
     return CODE_LEFT_OUT in plan.get("platform", {}).values()
 
 

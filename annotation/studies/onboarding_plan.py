@@ -10,7 +10,7 @@ Line = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max
 QuestionName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$", max_length=50)]
 Parameter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.-]*$", max_length=50)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]*$", max_length=100)]
-CODE_LEFT_OUT = "left-out"  # stands for a completion code in what is given away
+CODE_LEFT_OUT = "left-out"  # in published documents, in place of a completion code
 
 
 class QuestionPlan(Section):

@@ -1,4 +1,4 @@
-"""Sentences about a worker that is missing or busy, and about what waits for it."""
+"""Sentences about a missing or busy worker, and about the work that waits for it."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -37,7 +37,7 @@ def served(now: datetime) -> set[str]:
 
 
 def missing_worker(study: Study, queues: Collection[str]) -> str:
-    """A sentence if a queue that the study needs is not among those served: the command to type, and what waits."""
+    """Return a sentence with the command to type if no worker serves a queue that the study needs; else empty."""
     if study.state == State.CLOSED:
         return ""
     is_made = study.state in MAKES_IMAGES and study.source != Study.Source.EXTERNAL
@@ -45,11 +45,13 @@ def missing_worker(study: Study, queues: Collection[str]) -> str:
     if not missing:
         return ""
     if not queues:
-        return f"No worker is running: start one with `{command('worker')}`. {_what_waits(study)}"
-    return f"{BY_QUEUE[missing[0]]}: start one with `{command('worker', '--queues', missing[0])}`. {_what_waits(study)}"
+        return f"No worker is running: start one with `{command('worker')}`. {_waiting_work(study)}"
+    return (
+        f"{BY_QUEUE[missing[0]]}: start one with `{command('worker', '--queues', missing[0])}`. {_waiting_work(study)}"
+    )
 
 
-def _what_waits(study: Study) -> str:
+def _waiting_work(study: Study) -> str:
     plan = current_manifest(study).annotation
     made = MADE[study.source]
     match study.state:
@@ -69,7 +71,7 @@ def _what_waits(study: Study) -> str:
 
 
 def waits_for(study: Study, counts: StudyProgress, now: datetime) -> str:
-    """Why nothing of a study is being made at the moment although jobs wait; empty where something is."""
+    """Return why no job of a study runs although jobs wait; empty if one runs or none waits."""
     if not counts.waiting_job_count or counts.running_job_count:
         return ""
     busy = "The worker is busy with another study; this one follows." if _is_busy() else ""
