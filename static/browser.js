@@ -1,5 +1,5 @@
-// A script for any browser, however old: it says when the browser cannot do what the comparisons need, and when a
-// part of the page did not load. It is no module, and it uses nothing that is newer than 2011.
+// A script for any browser, however old: it reports a browser that is too old for the comparisons, and parts of the page
+// that did not load. It is not a module, and it uses nothing newer than 2011.
 
 (function () {
   var root = document.documentElement;
@@ -16,8 +16,8 @@
     );
   }
 
-  // A script or a style sheet that did not arrive, or a script that this browser cannot read or run. What a browser
-  // extension does wrong has another address.
+  // True for a script or style sheet that did not load, and for a script that this browser cannot parse or run. Faults
+  // of a browser extension have another address.
   function isOurs(event) {
     if (event.target !== window) return event.target.nodeName === "SCRIPT" || event.target.rel === "stylesheet";
     return Boolean(event.filename) && event.filename.indexOf(location.protocol + "//" + location.host + "/") === 0;

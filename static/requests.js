@@ -1,17 +1,17 @@
-// Requests to the server, and which failures mean that the connection or the server is down: those heal by waiting.
+// Requests to the server. A failure that means that the connection or the server is down gives null: try again later.
 
 const LONGEST_REQUEST_MS = 15_000;
 
-/** Null for what fetch says when no answer arrives, or our own deadline passes. Any other error is a fault of the page. */
+/** Return null for an error of fetch without an answer or after our deadline. Other errors are faults of the page. */
 function nullIfDown(error) {
   if (error instanceof TypeError || error.name === "AbortError") return null;
   throw error;
 }
 
 /**
- * Fetch, and read the answer by `read(response)`. Null if the server does not answer in time.
+ * Fetch, and read the answer with `read(response)`. Return null if the server does not answer in time.
  *
- * Safari 15 has no `AbortSignal.timeout`. Whatever throws before the request is sent is a fault of the page.
+ * Safari 15 has no `AbortSignal.timeout`. An error before the request is sent is a fault of the page.
  */
 export async function reach(url, options, read = (response) => response) {
   const deadline = new AbortController();
@@ -25,7 +25,7 @@ export async function reach(url, options, read = (response) => response) {
   }
 }
 
-/** The JSON of an answer. Null if it breaks off, or if something between here and the server answered instead. */
+/** Return the JSON of an answer; null if it is cut off, or if a proxy answered instead of the server. */
 export async function json(response) {
   const text = await response.text().catch(nullIfDown);
   try {

@@ -4,10 +4,10 @@ from django.urls import URLPattern, URLResolver, path
 
 from annotation.web.annotator import images, joining, onboarding, pages
 from annotation.web.api.views import api
-from annotation.web.researcher import actions, explorer, planning, reported, reports, studies
+from annotation.web.researcher import explorer, planning, reported, reports, studies
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("api/v1/", api.urls),  # first: every vote looks its address up
+    path("api/v1/", api.urls),  # first, because every vote resolves its address
     path("", joining.landing, name="landing"),
     path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
     path("a/<str:token>/", pages.visit, name="visit"),
@@ -35,7 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/answers.csv", studies.answers_file, name="answers-file"),
     path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", studies.free, name="free-annotator"),
     path("studies/<slug:slug>/returned/", studies.free_returned, name="free-returned"),
-    path("studies/<slug:slug>/do/<slug:verb>/", actions.act, name="study-action"),
+    path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),
     *reported.urlpatterns,
     *reports.urlpatterns,
     *explorer.urlpatterns,

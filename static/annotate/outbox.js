@@ -1,10 +1,10 @@
-// Votes that the server has not acknowledged yet. They outlive a reload, and go out oldest first, once.
+// Votes that the server has not acknowledged yet. They survive a reload, and are sent oldest first, once.
 
 import { json as jsonOf, reach } from "../requests.js";
 
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000];
 
-/** A random id. crypto.randomUUID exists only on secure pages; a study on a local network may not be one. */
+/** Return a random id. crypto.randomUUID exists only on secure pages; a study on a local network may have none. */
 export function newId() {
   if (crypto.randomUUID) return crypto.randomUUID();
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -14,7 +14,7 @@ export function newId() {
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-/** Wait for the time, or until the browser says that it is online again. */
+/** Resolve after a pause, or as soon as the browser is online again. */
 export function patience(tries) {
   const ms = PAUSES_MS[Math.min(tries, PAUSES_MS.length - 1)];
   return new Promise((resolve) => {
@@ -28,14 +28,14 @@ export function patience(tries) {
   });
 }
 
-/** Post JSON. A fault that may heal (no connection, 5xx, 408, 429) gives null; any other answer gives {ok, body}. */
+/** Post JSON. Resolve with null after a temporary failure (no connection, 5xx, 408, 429), else with {ok, body}. */
 export function post(url, json) {
   const options = {
     method: "POST",
     headers: { "Content-Type": "application/json" },
     body: json,
-    keepalive: true, // a closing tab does not take the vote with it
-    credentials: "omit", // the link is the identity; a researcher's login has no business here
+    keepalive: true, // so that closing the tab does not lose the vote
+    credentials: "omit", // the link identifies the annotator; a researcher's login must not be sent
   };
   return reach(url, options, async (response) => {
     if (response.status >= 500 || response.status === 408 || response.status === 429) return null;
@@ -44,7 +44,7 @@ export function post(url, json) {
   });
 }
 
-/** Where votes wait: localStorage, or memory where the browser refuses it. */
+/** Return the storage of waiting votes: localStorage, or memory if the browser refuses it. */
 function storage() {
   try {
     localStorage.setItem("semblance", "");
@@ -65,8 +65,8 @@ function storage() {
 }
 
 /**
- * The waiting votes of one annotator. Each has a key of its own, so that two tabs never overwrite each
- * other; the key starts with the time, so that sorting gives the order.
+ * The waiting votes of one annotator. Each has its own key, so that two tabs never overwrite each other. The key starts
+ * with the time, so that sorting gives the order.
  */
 export class Outbox {
   #kept = storage();
@@ -74,8 +74,8 @@ export class Outbox {
   #isSending = false;
 
   /**
-   * `onChange` hears how many votes wait; `onAnswer` gets every acknowledgement, `onRefusal` the server's
-   * sentence about a vote that it will never take; `wait(tries)` resolves when it is time for the next try.
+   * `onChange` gets the number of waiting votes, `onAnswer` each acknowledgement, `onRefusal` the server's reason for
+   * refusing a vote for good; `wait(tries)` resolves when the next try is due.
    */
   constructor({ url, onChange, onAnswer, onRefusal, wait = patience }) {
     this.url = url;
@@ -97,7 +97,7 @@ export class Outbox {
     this.#kept.setItem(`${this.prefix}${time} ${vote.vote_id}`, JSON.stringify(vote));
   }
 
-  /** Send what waits until nothing waits, oldest first. A second call while it runs changes nothing. */
+  /** Send the waiting votes, oldest first, until none is left. A second call while it runs does nothing. */
   async drain() {
     if (this.#isSending) return;
     this.#isSending = true;

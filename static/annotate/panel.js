@@ -1,4 +1,4 @@
-// The panel in front of the sets: a sentence, and buttons for what can be done about it.
+// The panel in front of the sets: a sentence, and buttons for the possible actions.
 
 export class Panel {
   constructor(element) {
@@ -15,17 +15,17 @@ export class Panel {
     this.element.hidden = true;
   }
 
-  /** Whether this question, as `ask` returned it, is on the panel. */
+  /** Whether the panel shows this question, as `ask` returned it. */
   isAsking(asked) {
     return this.isOpen && asked === this.asked;
   }
 
-  /** Close it if this question is still on it. */
+  /** Close the panel if it still shows this question. */
   end(asked) {
     if (this.isAsking(asked)) this.close();
   }
 
-  /** Say it; resolves with the act (`data-act`) that was chosen among those offered. */
+  /** Show a sentence; resolve with the chosen one of the offered acts (`data-act`). */
   ask(text, acts) {
     this.sentence.textContent = text;
     for (const button of this.buttons) button.hidden = !acts.includes(button.dataset.act);
@@ -41,7 +41,7 @@ export class Panel {
     return this.asked;
   }
 
-  /** As if "cancel" had been chosen, where it is offered. */
+  /** Choose "cancel" if it is offered. */
   cancel() {
     this.buttons.find((button) => !button.hidden && button.dataset.act === "cancel")?.click();
   }

@@ -1,15 +1,15 @@
-// The two sets on the page: their images, their grid, and whether every image has been painted.
+// The two sets on the page: their images, their grid, and whether every image is painted.
 
-import { arrange } from "./arrangement.js";
-import { NotLoaded, load } from "./loading.js";
-import { fill } from "./words.js";
+import { arrange } from "./grid.js";
+import { NotLoaded, load } from "./image_loading.js";
+import { fill } from "./strings.js";
 
 const USUAL_COUNT = 20;
 const GRID = 160;
 const GRID_2X = 320;
 const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
 
-/** Where an image of this size is: `grid`, `grid2x` or `zoom`. */
+/** Return the address of an image in a size: `grid`, `grid2x` or `zoom`. */
 export const sized = (image, size) => `${image}.${size}`;
 const sources = (image) => {
   const [small, large] = [sized(image, "grid"), sized(image, "grid2x")];
@@ -27,9 +27,9 @@ export class ImageFailed extends Error {
 export class Sets {
   #prepared = new Map(); // assignment -> its two groups, not on the page yet
 
-  constructor({ element, words, onEnlarge, onFit = () => {} }) {
+  constructor({ element, strings, onEnlarge, onFit = () => {} }) {
     this.element = element;
-    this.words = words;
+    this.strings = strings;
     this.onEnlarge = onEnlarge;
     this.onFit = onFit;
     this.groups = [];
@@ -38,8 +38,7 @@ export class Sets {
   }
 
   /**
-   * Put a comparison on the page. Resolves when every image is painted; rejects with `ImageFailed` when one
-   * cannot be loaded.
+   * Show a comparison. Resolve when every image is painted; reject with `ImageFailed` if one cannot be loaded.
    */
   async show(comparison) {
     const prepared = this.#prepared.get(comparison.assignment);
@@ -50,12 +49,12 @@ export class Sets {
     this.element.replaceChildren(...this.groups);
     this.element.scrollTop = 0;
     await Promise.all(this.#cells().map((cell) => this.#painted(cell, Boolean(prepared))));
-    // Two frames: the first is the one that paints them, the second begins after it.
+    // Two frames: the images are painted in the first; the second begins after it.
     await frame();
     await frame();
   }
 
-  /** Fetch these comparisons' images in the size that the grid will need; forget all others fetched so far. */
+  /** Fetch the images of these comparisons in the size that the grid will need; drop all others fetched before. */
   prepare(comparisons) {
     const known = this.#prepared;
     this.#prepared = new Map(
@@ -66,7 +65,7 @@ export class Sets {
     );
   }
 
-  /** What was fetched ahead and failed gets its tries again now that it is needed. */
+  /** Resolve when the image is loaded. One that was fetched ahead and failed is loaded again now. */
   async #painted(cell, isAgain) {
     const [img] = cell.children;
     try {
@@ -83,13 +82,13 @@ export class Sets {
     return sides.map((side) => this.#group(side, comparison[side], `${cell}px`));
   }
 
-  /** No comparison on the page. */
+  /** Remove the comparison. */
   clear() {
     this.groups = [];
     this.element.replaceChildren();
   }
 
-  /** Which size of image the browser chose for the grid. */
+  /** Return the size of image that the browser chose for the grid. */
   rendition() {
     const isLarge = this.#cells().some((cell) => cell.firstChild.currentSrc.endsWith(sized(cell.image, "grid2x")));
     return isLarge ? "grid2x" : "grid";
@@ -113,25 +112,25 @@ export class Sets {
     cell.type = "button";
     cell.className = "cell";
     cell.image = image;
-    cell.tabIndex = index ? -1 : 0; // one stop for Tab in each set; arrows walk inside it
+    cell.tabIndex = index ? -1 : 0; // one stop for Tab in each set; arrow keys move inside it
     const img = new Image(GRID, GRID);
     img.alt = "";
     img.draggable = false;
-    img.sizes = sizes; // before its addresses, so that the browser fetches one size only
+    img.sizes = sizes; // set before the addresses, so that the browser fetches one size only
     cell.append(img);
     cell.loaded = load(img, sources(image));
-    cell.loaded.catch(() => {}); // heard in `show`, if it comes to that
+    cell.loaded.catch(() => {}); // handled in `show` if the comparison is shown
     cell.addEventListener("click", () => this.onEnlarge(side, index));
     return cell;
   }
 
-  /** The name of a set as it stands now: Left and Right, or Upper and Lower. */
+  /** Return the name of a set in the present grid: Left and Right, or Upper and Lower. */
   nameOf(side) {
-    return this.words[this.arrangement.sides][side];
+    return this.strings[this.arrangement.sides][side];
   }
 
   describe(side, index) {
-    return fill(this.words.image, { set: this.nameOf(side), n: index + 1, of: this.comparison[side].length });
+    return fill(this.strings.image, { set: this.nameOf(side), n: index + 1, of: this.comparison[side].length });
   }
 
   focus(side, index) {
@@ -153,9 +152,9 @@ export class Sets {
     });
   }
 
-  /** Choose the grid for the room there is; the same for both sets. */
+  /** Choose the grid for the available space; the same for both sets. */
   fit() {
-    // Before the first comparison the buttons get their words for a set of the usual size.
+    // Before the first comparison, the buttons get their labels for sets of the usual size.
     const count = Math.max(...this.groups.map((group) => group.children.length), 0) || USUAL_COUNT;
     this.arrangement = this.#arrangementOf(count);
     const { columns, cell, sides, scrolls } = this.arrangement;
@@ -169,15 +168,15 @@ export class Sets {
 
   #name(group, cell) {
     const { side } = group.dataset;
-    group.setAttribute("aria-label", fill(this.words.set, { set: this.nameOf(side), of: group.children.length }));
+    group.setAttribute("aria-label", fill(this.strings.set, { set: this.nameOf(side), of: group.children.length }));
     [...group.children].forEach((button, index) => {
       button.setAttribute("aria-label", this.describe(side, index));
       const [img] = button.children;
-      if (img.sizes !== `${cell}px`) img.sizes = `${cell}px`; // setting it, even to the same, looks for the image again
+      if (img.sizes !== `${cell}px`) img.sizes = `${cell}px`; // setting it, even to the same value, makes the browser choose again
     });
   }
 
-  /** Arrow keys inside a set move the focus from image to image. */
+  /** Move the focus from image to image with the arrow keys. */
   walk(event) {
     const cell = event.target.closest(".cell");
     const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowUp: -this.arrangement?.columns, ArrowDown: this.arrangement?.columns };

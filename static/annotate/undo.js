@@ -1,4 +1,4 @@
-// On the page after the last comparison: while the last vote may be undone, the key U and the browser's Back do it, too.
+// On a page after the comparisons: while the last vote may be undone, the key U and the browser's Back undo it, too.
 
 const form = document.getElementById("undo");
 
@@ -14,8 +14,8 @@ if (form) {
   addEventListener("popstate", undo);
   setTimeout(() => {
     isOver = true;
-    form.classList.add("absent"); // its place is kept: nothing moves
+    form.classList.add("absent"); // it keeps its space: nothing moves
   }, Number(form.dataset.seconds) * 1000);
 }
-// Coming back with the Back button restores the page as it was left: ask the server where the annotator stands.
+// The Back button restores an old state of the page: reload it.
 addEventListener("pageshow", (event) => event.persisted && location.reload());

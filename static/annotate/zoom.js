@@ -1,5 +1,5 @@
-// One image, large. Arrows walk through its set, F flickers between it and the next; Escape closes and the focus
-// returns to the image last seen.
+// One image, large. Arrow keys move through its set, F flickers between it and the next. Escape closes, and the focus
+// returns to the last image.
 
 import { sized } from "./sets.js";
 
@@ -7,16 +7,16 @@ const FLICKER_MS = 500; // one flash a second: below the three that can harm
 
 export class Zoom {
   #timer = null;
-  #isAway = false; // at the neighbour
-  #large = new Set(); // addresses of large images that are there
+  #isAway = false; // shows the next image
+  #large = new Set(); // addresses of large images that are loaded
 
-  /** `onReport(side, index)` hears which image is reported, where the dialog has a button for that. */
+  /** `onReport(side, index)` gets the reported image, if the dialog has a button for reports. */
   constructor({ dialog, sets, onReport }) {
     this.dialog = dialog;
     this.sets = sets;
     this.title = dialog.querySelector("h2");
     this.img = dialog.querySelector("img");
-    // On the window: a click on the picture takes the focus out of the dialog, and the keys are still meant for it.
+    // On the window: after a click on the image the focus is outside the dialog, but the keys must still work.
     addEventListener("keydown", (event) => this.isOpen && this.#press(event));
     this.flickering = dialog.querySelector("[data-flicker]");
     this.flickering?.addEventListener("click", () => this.flicker());
@@ -31,7 +31,7 @@ export class Zoom {
       this.#still();
       this.sets.focus(this.side, this.index);
     });
-    // A click beside the picture closes, as everywhere.
+    // A click beside the image closes the dialog.
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
 
@@ -65,7 +65,7 @@ export class Zoom {
     this.#move(by);
   }
 
-  /** Back and forth between this image and the next, to see what differs; by hand where motion is unwelcome. */
+  /** Alternate between this image and the next, to show what differs; one step per press if motion is reduced. */
   flicker() {
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return this.#alternate();
     if (this.#timer) return this.#still();
@@ -97,7 +97,7 @@ export class Zoom {
     const name = this.sets.describe(this.side, index);
     this.title.textContent = name;
     this.img.alt = name;
-    // The small one stands in, enlarged, until the large one is there: the place never changes.
+    // The small image, enlarged, until the large one is loaded: nothing moves.
     this.img.src = this.#large.has(zoomed) ? zoomed : sized(image, "grid2x");
     const large = new Image();
     large.src = zoomed;
@@ -106,7 +106,7 @@ export class Zoom {
         this.#large.add(zoomed);
         if (this.index === index) this.img.src = zoomed;
       },
-      () => {}, // the enlarged small one stays
+      () => {}, // the small image stays
     );
   }
 }

@@ -20,11 +20,11 @@ PHONE: dict[str, Any] = {
     "is_mobile": True,
 }
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# Chromium calls home for updates and lists; none of that belongs into a test.
+# Without Chromium's own requests for updates and lists.
 QUIET = ("--disable-background-networking", "--disable-component-update", "--no-first-run", "--disable-sync")
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
 
-# Patience for a busy machine; nothing here asserts a duration.
+# Long, for a busy machine; nothing here asserts a duration.
 PATIENCE_MS = 600_000
 expect.set_options(timeout=PATIENCE_MS)
 # Playwright's loop runs in the test's thread; Django would refuse the database there otherwise.
@@ -32,7 +32,7 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 
 def chromium_path() -> str:
-    """The system's Chromium."""
+    """Return the path of the system's Chromium."""
     found = next((path for name in CHROMIUM if (path := shutil.which(name))), None)
     if found is None:
         raise pytest.UsageError("The journeys need Chromium: apt-get install chromium (or put it on the PATH).")
@@ -52,7 +52,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give every page of every device the same patience, also those that a test opens itself."""
+    """Set the same timeout for every page, also for pages that a test opens itself."""
     new_context = Browser.new_context
 
     def patient(browser: Browser, **options: Any) -> BrowserContext:
@@ -65,13 +65,13 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(live_server: LiveServer) -> str:
-    """The address of a running site."""
+    """Return the address of a running site."""
     return str(live_server.url)
 
 
 @pytest.fixture
 def accessible() -> Callable[[Page], None]:
-    """Fail with what axe finds wrong by WCAG 2.2 AA."""
+    """Return a check that fails if axe finds violations of WCAG 2.2 AA."""
 
     def check(page: Page) -> None:
         found = Axe().run(page, options=WCAG)

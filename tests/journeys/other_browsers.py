@@ -1,4 +1,4 @@
-"""Firefox and WebKit (the nearest to Safari) under Selenium, each as the system has it, with a dark page preferred."""
+"""Start the system's Firefox and WebKit (the nearest to Safari) under Selenium; both prefer dark pages."""
 
 import json
 import os
@@ -37,7 +37,7 @@ _DARK = 'user_pref("layout.css.prefers-color-scheme.content-override", 0);\n'
 
 
 def _needed(*names: str) -> str:
-    """The first of the programs that the system has."""
+    """Return the path of the first program that is installed."""
     found = next((path for name in names if (path := shutil.which(name))), None)
     if found is None:
         raise pytest.UsageError(f"The journeys need {names[0]}: .ci/system-packages installs it.")
@@ -90,7 +90,7 @@ def firefox() -> Iterator[WebDriver]:
 
 
 def _port(path: Path) -> int:
-    """The port that Firefox writes down once it listens."""
+    """Return the port that Firefox writes to a file once it listens."""
     for _try in range(PATIENCE_SECONDS * 10):
         if path.exists() and (text := path.read_text().strip()):
             return int(text)
@@ -99,16 +99,16 @@ def _port(path: Path) -> int:
 
 
 class _Marionette(RemoteConnection):
-    """Carries out Selenium's commands over Marionette: a length, a colon, and [0, id, command, parameters] as JSON."""
+    """Sends Selenium's commands over Marionette: a length, a colon, and [0, id, command, parameters] as JSON."""
 
     def __init__(self, connection: socket.socket) -> None:
-        super().__init__(client_config=ClientConfig("http://127.0.0.1"))  # not used: the connection is there
+        super().__init__(client_config=ClientConfig("http://127.0.0.1"))  # not used: the connection exists already
         self.stream = connection.makefile("rwb")
         self.number = 0
         self._received()  # the greeting
 
     def execute(self, command: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Selenium's answer to a command, or its error."""
+        """Return Selenium's answer to a command, or its error."""
         if command == Command.NEW_SESSION:
             session = self._sent("WebDriver:NewSession", {})
             self._sent("Marionette:SetContext", {"value": "content"})
@@ -132,5 +132,5 @@ class _Marionette(RemoteConnection):
         return json.loads(self.stream.read(int(length)))
 
     def close(self) -> None:
-        """The connection goes with the browser."""
+        """Close the connection; it ends with the browser."""
         self.stream.close()

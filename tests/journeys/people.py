@@ -1,4 +1,4 @@
-"""An annotator at a browser: the same acts by mouse and keys at a desk and by touch on a phone."""
+"""An annotator at a browser: the same acts by mouse and keys on a laptop and by touch on a phone."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ ENOUGH_STEPS = 60
 
 @dataclass
 class Person:
-    """Somebody with one screen. `context` is their device: its pages are their tabs."""
+    """An annotator with one device, which is `context`: its pages are their tabs."""
 
     server: str
     screen: str
@@ -38,7 +38,7 @@ class Person:
         self.page.goto(self.server + path)
 
     def begin(self, annotator: Annotator) -> None:
-        """Straight to the comparisons."""
+        """Open the comparisons; the instructions count as read."""
         Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at="2026-01-01T00:00Z")
         self.open(f"/a/{annotator.token}/")
 
@@ -53,7 +53,7 @@ class Person:
         return self.page.get_by_role("button", name=WORDS[self.screen][choice], exact=True)
 
     def choose(self, choice: str) -> None:
-        """By touch on a phone, by key at a desk."""
+        """Choose by touch on a phone, by key on a laptop."""
         if self.is_on_a_phone:
             self.button(choice).tap()
         else:
@@ -77,13 +77,13 @@ class Person:
 
 
 def at_a_screen(browser: Browser, server: str, screen: str, **changes: Any) -> Person:
-    """A device of its own, with nothing stored on it."""
+    """Return an annotator with a new device that has nothing stored."""
     context = browser.new_context(**SCREENS[screen], locale="en-GB", reduced_motion="reduce", **changes)
     return Person(server, screen, context, context.new_page())
 
 
 def until_votable(page: Page, number: int, of: int = 3, *, is_saved: bool = True) -> None:
-    """Until comparison `number` can be voted on, and every earlier vote is saved (the page does not wait for that)."""
+    """Wait until comparison `number` can be voted on and, unless told otherwise, every earlier vote is saved."""
     expect(page.locator("#count")).to_have_text(f"{number} of {of}")
     expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
     if number > 1 and is_saved:
@@ -91,13 +91,13 @@ def until_votable(page: Page, number: int, of: int = 3, *, is_saved: bool = True
 
 
 def sources(page: Page) -> list[str]:
-    """The addresses of the images, left then right."""
+    """Return the addresses of the images, left then right."""
     found: list[str] = page.locator(".cell img").evaluate_all("images => images.map(image => image.currentSrc)")
     return found
 
 
 def votes_of(annotator: Annotator) -> list[tuple[str, str]]:
-    """(prompt, choice) in the order in which they were received."""
+    """Return (prompt, choice) of each vote in the order of receipt."""
     votes = Vote.objects.filter(assignment__annotator=annotator, assignment__kind="main").order_by("received_at")
     return [(vote.assignment.comparison.prompt.text, vote.choice) for vote in votes]
 
@@ -116,7 +116,7 @@ def assert_exactly(annotator: Annotator, *expected: str) -> None:
 
 
 def tab_to(page: Page, target: Locator) -> None:
-    """With the Tab key, and inside a group of radio buttons the arrows, as somebody without a mouse gets there."""
+    """Move the focus to a control with the Tab key, and with the arrow keys in a group of radio buttons."""
     for _step in range(ENOUGH_STEPS):
         if target.evaluate("element => element === document.activeElement"):
             return
@@ -126,6 +126,6 @@ def tab_to(page: Page, target: Locator) -> None:
 
 
 def practised(annotator: Annotator) -> Iterator[str]:
-    """The consistent side of one practice comparison after the other."""
+    """Yield the consistent side of each practice comparison in turn."""
     for number in count():
         yield annotator.assignments.get(kind="practice", occurrence=number).known_choice

@@ -1,4 +1,4 @@
-"""Pictures of every page, light and dark, at a desk and on a phone: `make screenshots`."""
+"""Take a picture of every page, light and dark, on a laptop and on a phone: `make screenshots`."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ FOLDER = "SEMBLANCE_SCREENSHOTS"
 
 
 def main() -> int:
-    """Take the tour under pytest, which brings the database and the server."""
+    """Run the tour under pytest, which sets up the database and the server."""
     if len(sys.argv) != 2:
-        sys.stderr.write("Say where to: python -m tests.journeys.screenshots DIR\n")
+        sys.stderr.write("Usage: python -m tests.journeys.screenshots DIR\n")
         return 2
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)

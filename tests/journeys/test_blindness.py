@@ -1,7 +1,7 @@
-"""Nothing that an annotator's browser receives tells which model made an image, but the pixels and their bytes.
+"""Nothing that an annotator's browser receives reveals which model made an image, except pixels and byte lengths.
 
-Everything received in a whole session is collected and searched; then a leak is planted in each kind of place, to
-show that the search finds it.
+A test collects and searches everything that a whole session receives. Other tests plant a leak of each kind, to show
+that the search finds it.
 """
 
 import re
@@ -19,16 +19,16 @@ from playwright.sync_api import Page, Route, expect
 from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
 from annotation.voting.checks.known_order import KnownPair, seeded_pair
-from annotation.web.annotator.images import _opened, addresses
+from annotation.web.annotator.images import _decrypted, addresses
 from annotation.web.api.views import sealed
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import drawn_studies
-from tests.annotation.web.drawn_studies import TIDY, UNTIDY, Scene, draw_study
+from tests.annotation.web.drawn_studies import TIDY, UNTIDY, DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# May differ between any two answers, whoever made the image.
+# Headers that differ between any two answers, for every model.
 OF_EVERY_ANSWER = {"date", "x-request-id", "content-length"}
 FETCH_EVERY_SIZE = """() => Promise.all([...document.querySelectorAll('.cell')]
     .flatMap(cell => ['grid', 'grid2x', 'zoom'].map(size => fetch(`${cell.image}.${size}`))))"""
@@ -39,7 +39,7 @@ METADATA = ("exif", "icc_profile", "xmp", "comment")
 
 @dataclass(frozen=True)
 class Received:
-    """One answer as the browser got it."""
+    """One answer as the browser received it."""
 
     url: str
     headers: dict[str, str]
@@ -55,7 +55,7 @@ def _is_page(answer: Received) -> bool:
 
 
 def as_a_camera_saves(image: Image.Image) -> Image.Image:
-    """The same picture in another format, with everything in the file that could name its maker."""
+    """Return the same image in another format, with all metadata that could name its model."""
     exif, file = Image.Exif(), BytesIO()
     exif[0x0131] = UNTIDY  # the tag "Software"
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
@@ -64,8 +64,8 @@ def as_a_camera_saves(image: Image.Image) -> Image.Image:
 
 
 @pytest.fixture
-def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
-    """One model's images are drawn, the other's are like photographs."""
+def drawn(monkeypatch: pytest.MonkeyPatch) -> DrawnStudy:
+    """Create a study in which one model's images have metadata, as photographs do."""
     draw = drawn_studies.picture
 
     def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
@@ -76,10 +76,10 @@ def scene(monkeypatch: pytest.MonkeyPatch) -> Scene:
     return draw_study(prompt_count=3, images_per_set=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
 
 
-def session(page: Page, server: str, scene: Scene) -> list[Received]:
-    """An annotator's whole session, from the platform's link to the page that asks about withdrawing.
+def session(page: Page, server: str, drawn: DrawnStudy) -> list[Received]:
+    """Return everything that a whole session receives, from the platform's link to the page of withdrawal.
 
-    Every page of the frame, every comparison with every image in every size, a vote undone, an image reported.
+    It has every page of onboarding and debriefing, every image in every size, a vote undone, and an image reported.
     """
     received: list[Received] = []
 
@@ -89,7 +89,7 @@ def session(page: Page, server: str, scene: Scene) -> list[Received]:
         route.fulfill(response=answer)
 
     page.route("**/*", collect)
-    page.goto(f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
+    page.goto(f"{server}/join/{drawn.study.open_link_token}/?PROLIFIC_PID=p1")
     page.get_by_role("button", name="I agree and take part").click()
     expect(page.get_by_label("How old are you?")).to_be_visible()
     Annotator.objects.update(seed=20240412)  # the orders are drawn from it
@@ -102,7 +102,7 @@ def session(page: Page, server: str, scene: Scene) -> list[Received]:
 
 
 def come_to_the_comparisons(page: Page) -> None:
-    """Questions, worked examples, practice with its feedback, the check."""
+    """Go through questions, worked examples, practice with its feedback, and the check."""
     page.get_by_label("How old are you?").fill("34")
     page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("heading", name="Worked examples")).to_be_visible()
@@ -111,14 +111,14 @@ def come_to_the_comparisons(page: Page) -> None:
         until_votable(page)
         page.evaluate(FETCH_EVERY_SIZE)
         page.keyboard.press("1")
-        page.get_by_role("link", name="Go on").click()
+        page.get_by_role("link", name="Continue").click()
     for answer in ("likeness", "sets"):
         page.get_by_label(answer).check()
     page.get_by_role("button", name="Check my answers").click()
 
 
 def vote_on_everything(page: Page) -> None:
-    """A vote, undone and made again; an image reported; a break; the comment and the end."""
+    """Vote, undo and vote again; report an image; go through a break, the comment and the end."""
     until_votable(page)
     page.evaluate(FETCH_EVERY_SIZE)
     page.keyboard.press("1")
@@ -133,13 +133,13 @@ def vote_on_everything(page: Page) -> None:
     reported = first.get_attribute("src") or ""
     page.locator(".cell").first.click()
     page.get_by_role("button", name="Report this image").click()
-    page.get_by_role("button", name="Report it and go on").click()
-    expect(first).not_to_have_attribute("src", reported)  # until then the buttons are those of the one reported
+    page.get_by_role("button", name="Report it and continue").click()
+    expect(first).not_to_have_attribute("src", reported)  # until then the buttons belong to the reported comparison
     until_votable(page)
     page.evaluate(FETCH_EVERY_SIZE)
     page.keyboard.press("1")
     page.get_by_role("button", name="Continue").click()
-    expect(page.get_by_role("link", name="Back to where you came from")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the platform")).to_be_visible()
 
 
 def until_votable(page: Page) -> None:
@@ -147,13 +147,13 @@ def until_votable(page: Page) -> None:
 
 
 def traces(received: list[Received]) -> set[str]:
-    """What gives a model away, one word for each kind of place."""
+    """Return what reveals a model, one word for each kind of leak."""
     places = (_named, _in_headers, _in_files, _in_shapes, _in_lengths)
     return {*_in_order(), *(word for place in places for word in place(received))}
 
 
 def _secrets() -> set[str]:
-    """Whatever belongs to one model only: names, set ids, paths, hashes, seeds."""
+    """Return everything that belongs to one model only: names, set ids, paths, hashes, seeds."""
     sets = {str(uid) for uid in ImageSet.objects.values_list("uid", flat=True)}
     rows = GeneratedImage.objects.values_list("path", "sha256", "seed")
     images = {str(value) for row in rows for value in row}
@@ -176,7 +176,7 @@ def _named(received: list[Received]) -> Iterator[str]:
 
 
 def _in_headers(received: list[Received]) -> Iterator[str]:
-    """Image answers whose headers are not the same for every image."""
+    """Find headers that are not the same for every image."""
     pictures = [one.headers for one in received if _is_image(one)]
     headers = [{name: text for name, text in one.items() if name not in OF_EVERY_ANSWER} for one in pictures]
     assert len(headers) >= LEAST_IMAGES
@@ -195,7 +195,7 @@ def _in_files(received: list[Received]) -> Iterator[str]:
 
 
 def _in_shapes(received: list[Received]) -> Iterator[str]:
-    """Images of one rendition that are not all of one size."""
+    """Find images of one rendition with different sizes."""
     sizes: dict[str, set[tuple[int, int]]] = {}
     for one in received:
         if _is_image(one):
@@ -206,7 +206,7 @@ def _in_shapes(received: list[Received]) -> Iterator[str]:
 
 
 def _in_lengths(received: list[Received]) -> Iterator[str]:
-    """Addresses of one size of image that are not all as long."""
+    """Find addresses of one rendition with different lengths."""
     urls = {one.url for one in received if _is_image(one)}
     for size in ("grid", "grid2x", "zoom"):
         if len({len(url) for url in urls if url.endswith(f".{size}")}) > 1:
@@ -214,7 +214,7 @@ def _in_lengths(received: list[Received]) -> Iterator[str]:
 
 
 def _in_order() -> Iterator[str]:
-    """Images that stand in the order of their seeds, on both sides of every comparison, or of every practice one."""
+    """Find images in the order of their seeds, on both sides of every comparison, or of every practice comparison."""
     seed_of = dict(GeneratedImage.objects.values_list("pk", "seed"))
     for kind in ("main", "practice"):
         shown = [
@@ -225,40 +225,42 @@ def _in_order() -> Iterator[str]:
             yield "order"
 
 
-def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, scene: Scene) -> None:
-    received = session(page, server, scene)
+def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, drawn: DrawnStudy) -> None:
+    received = session(page, server, drawn)
     assert traces(received) == set()
     assert any(one.url.endswith("/next") and b"comparison" in one.body for one in received), (
         "the API's answers were seen"
     )
 
 
-@pytest.mark.parametrize("pages", ["api", "frame"])
+@pytest.mark.parametrize("pages", ["api.views", "annotator.onboarding"])
 def test_a_leak_in_the_addresses_is_found(
-    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch, pages: str
+    page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch, pages: str
 ) -> None:
-    def telling(*, annotator_id: int, image_ids: Sequence[int]) -> list[str]:
+    def leaking(*, annotator_id: int, image_ids: Sequence[int]) -> list[str]:
         seeds = dict(GeneratedImage.objects.filter(pk__in=image_ids).values_list("pk", "seed"))
         found = addresses(annotator_id=annotator_id, image_ids=image_ids)
         return [f"{start}~{seeds[pk]}" for start, pk in zip(found, image_ids, strict=True)]
 
-    monkeypatch.setattr(f"annotation.web.{pages}.addresses", telling)
-    monkeypatch.setattr("annotation.web.annotator.images._opened", lambda token: _opened(token.partition("~")[0]))
-    # The API keeps what it has sealed; neither this leak nor what was there before it may outlive its test.
+    monkeypatch.setattr(f"annotation.web.{pages}.addresses", leaking)
+    monkeypatch.setattr("annotation.web.annotator.images._decrypted", lambda token: _decrypted(token.partition("~")[0]))
+    # The API caches encrypted tokens; no cached value may leave or enter this test.
     monkeypatch.setattr("annotation.web.api.views.sealed", lru_cache(sealed.__wrapped__))
-    assert {"address", "text", "address lengths"} >= traces(session(page, server, scene)) >= {"address", "text"}
+    assert {"address", "text", "address lengths"} >= traces(session(page, server, drawn)) >= {"address", "text"}
 
 
-def test_a_leak_in_the_order_is_found(page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_leak_in_the_order_is_found(
+    page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def in_order(*, seed: int, index: int, left: str, images_a: list[int], images_b: list[int]) -> Presentation:
         return Presentation("a", sorted(images_a), sorted(images_b))
 
     monkeypatch.setattr("annotation.voting.search.present", in_order)
-    assert traces(session(page, server, scene)) == {"order"}
+    assert traces(session(page, server, drawn)) == {"order"}
 
 
 def test_a_leak_in_the_order_of_practice_is_found(
-    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch
+    page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def in_order(**arguments: Any) -> KnownPair:
         pair = seeded_pair(**arguments)
@@ -267,11 +269,11 @@ def test_a_leak_in_the_order_of_practice_is_found(
         return replace(pair, left_images=left, right_images=right)
 
     monkeypatch.setattr("annotation.voting.checks.practice.seeded_pair", in_order)
-    assert traces(session(page, server, scene)) == {"order"}
+    assert traces(session(page, server, drawn)) == {"order"}
 
 
-def test_leaks_in_headers_texts_and_files_are_found(page: Page, server: str, scene: Scene) -> None:
-    received = session(page, server, scene)
+def test_leaks_in_headers_texts_and_files_are_found(page: Page, server: str, drawn: DrawnStudy) -> None:
+    received = session(page, server, drawn)
     picture, text = (next(one for one in received if kind(one)) for kind in (_is_image, _is_page))
     uid, date = ImageSet.objects.values_list("uid", flat=True)[0], "Mon, 23 Nov 2026 05:00:00 GMT"
     tagged, wide, exif = BytesIO(), BytesIO(), Image.Exif()

@@ -1,6 +1,6 @@
-"""Attention checks in a real browser: somebody careful completes, somebody careless ends with the other code.
+"""Attention checks in a real browser: a careful annotator completes, a careless one ends with the other code.
 
-And nothing that the browser gets tells a check from a comparison, but for an instructed item's visible words.
+Nothing that the browser gets tells a check from a comparison, except the visible text of an instructed check.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.web.api import views
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.journeys.people import until_votable
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -27,11 +27,11 @@ QUALITY = {
 }
 CODES = {"complete_code": "DONE1", "failed_checks_code": "FAILED3"}
 COMPARISONS, ALL = 5, 5 + 4
-CHANGING = ("ahead", "ahead_seconds", "undo")  # what follows, and how long the last vote may be undone
+CHANGING = ("ahead", "ahead_seconds", "undo")  # the next comparisons, and how long the last vote may be undone
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=COMPARISONS, quality=QUALITY, platform=CODES)
 
 
@@ -40,12 +40,12 @@ def on_the_screen(annotator: Annotator) -> Assignment:
 
 
 def go_through(page: Page, server: str, annotator: Annotator, *, is_careless: bool) -> list[Assignment]:
-    """Answer everything; whoever is careless fails what can be failed. What was shown, in its order."""
+    """Answer every comparison, wrongly in every check if careless. Return the assignments in the order shown."""
     page.goto(f"{server}/a/{annotator.token}/")
     page.get_by_role("button", name="Start the comparisons").click()
     shown = []
     for number in range(1, ALL + 1):
-        until_votable(page, number, ALL)  # and saved: until then the database holds the comparison before
+        until_votable(page, number, ALL)  # and saved: until then the database has the comparison before
         assignment = on_the_screen(annotator)
         shown.append(assignment)
         right = assignment.known_choice or ("left" if assignment.left_model == "a" else "right")
@@ -58,8 +58,8 @@ def go_through(page: Page, server: str, annotator: Annotator, *, is_careless: bo
     return shown
 
 
-def test_somebody_careful_completes(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_a_careful_annotator_completes(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     shown = go_through(page, server, annotator, is_careless=False)
     assert sorted(one.kind for one in shown) == ["instructed", "ladder", "ladder", *["main"] * 5, "repeat"]
     expect(page.get_by_role("main")).to_contain_text("DONE1")
@@ -67,13 +67,13 @@ def test_somebody_careful_completes(page: Page, server: str, scene: Scene) -> No
     annotator.refresh_from_db()
     assert (annotator.state, annotator.broken_rules) == ("finished", "")
     assert not Vote.objects.exclude(excluded_at=None).exists()
-    assert set(scene.study.comparisons.values_list("vote_count", flat=True)) == {1}
+    assert set(drawn.study.comparisons.values_list("vote_count", flat=True)) == {1}
 
 
-def test_somebody_careless_is_told_at_the_end_and_not_before(
-    page: Page, server: str, scene: Scene, accessible: Check
+def test_a_careless_annotator_is_told_only_at_the_end(
+    page: Page, server: str, drawn: DrawnStudy, accessible: Check
 ) -> None:
-    annotator = scene.invite("Ada")
+    annotator = drawn.invite("Ada")
     go_through(page, server, annotator, is_careless=True)
     for width in (1440, 390):
         page.set_viewport_size({"width": width, "height": 900})
@@ -84,11 +84,11 @@ def test_somebody_careless_is_told_at_the_end_and_not_before(
     votes = Vote.objects.filter(assignment__kind="main")
     assert set(votes.values_list("exclusion_reason", flat=True)) == {"checks failed"}
     assert votes.count() == COMPARISONS, "nothing is deleted"
-    assert set(scene.study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
+    assert set(drawn.study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
 
 
 def shape(value: Any) -> Any:
-    """What can be told of a document without looking at its pictures: keys, kinds, lengths of tokens."""
+    """Return what a document reveals without its images: keys, types, lengths of tokens."""
     if isinstance(value, dict):
         return {key: shape(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -97,7 +97,7 @@ def shape(value: Any) -> Any:
 
 
 def told_apart(documents: list[dict[str, Any]]) -> set[str]:
-    """In which keys the comparisons and checks of a session differ in anything but progress and words."""
+    """Return the keys in which comparisons and checks of a session differ, apart from progress and question."""
     found = set()
     for one in documents:
         for key in one.keys() | documents[0].keys():
@@ -107,8 +107,8 @@ def told_apart(documents: list[dict[str, Any]]) -> set[str]:
     return found | (set() if counts == list(range(len(documents))) else {"progress"})
 
 
-def session(page: Page, server: str, scene: Scene) -> tuple[list[dict[str, Any]], list[dict[str, str]], str]:
-    """Everything the API gave as the thing to vote on now; the headers of all its answers; all its text."""
+def session(page: Page, server: str, drawn: DrawnStudy) -> tuple[list[dict[str, Any]], list[dict[str, str]], str]:
+    """Return each comparison that the API sent to vote on, the headers of all answers, and their text."""
     documents: list[dict[str, Any]] = []
     headers: list[dict[str, str]] = []
     text: list[str] = []
@@ -124,30 +124,30 @@ def session(page: Page, server: str, scene: Scene) -> tuple[list[dict[str, Any]]
         route.fulfill(response=answer)
 
     page.route("**/api/v1/**", keep)
-    go_through(page, server, scene.invite("Ada"), is_careless=False)
+    go_through(page, server, drawn.invite("Ada"), is_careless=False)
     page.wait_for_load_state("networkidle")
     page.unroute_all(behavior="wait")
     return documents, headers, "\n".join(text)
 
 
-def test_nothing_tells_a_check_from_a_comparison(page: Page, server: str, scene: Scene) -> None:
-    documents, headers, text = session(page, server, scene)
+def test_nothing_tells_a_check_from_a_comparison(page: Page, server: str, drawn: DrawnStudy) -> None:
+    documents, headers, text = session(page, server, drawn)
     assert len(documents) == ALL
     assert told_apart(documents) == set()
     names = [sorted(one) for one in headers]
     assert all(one == names[0] for one in names)
     for word in ("ladder", "repeat", "instructed", "practice", "known", "replaced", "exclu", "check"):
         assert word not in text.lower(), word
-    assert len({one["question"] for one in documents}) == 2, "the instructed item's words are all that differs"
+    assert len({one["question"] for one in documents}) == 2, "only the text of the instructed check differs"
 
 
 @pytest.mark.parametrize("leak", ["kind", "length", "progress"])
-def test_a_telling_answer_is_found(
-    page: Page, server: str, scene: Scene, monkeypatch: pytest.MonkeyPatch, leak: str
+def test_a_planted_leak_is_found(
+    page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
     honest = views._held_out
 
-    def telling(visit: Any, following: Any, assignment: Assignment, place: int) -> Any:
+    def leaking(visit: Any, following: Any, assignment: Assignment, place: int) -> Any:
         held = honest(visit, following, assignment, place)
         if leak == "kind":
             held.prompt = assignment.kind if assignment.kind != "main" else None
@@ -158,8 +158,8 @@ def test_a_telling_answer_is_found(
         return held
 
     documents: list[dict[str, Any]] = []
-    monkeypatch.setattr(views, "_held_out", telling)
-    annotator = scene.invite("Ada")
+    monkeypatch.setattr(views, "_held_out", leaking)
+    annotator = drawn.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-03-01T12:00:00Z")
     body: dict[str, Any] = page.request.post(f"{server}/api/v1/annotators/{annotator.token}/next", data={}).json()
     while body["kind"] == "comparison":

@@ -1,4 +1,4 @@
-"""From the invitation to the end page in a real browser; after each journey the votes are exactly those made."""
+"""The comparison page in a real browser; at the end of each test the votes are exactly those that were made."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, Vote
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.journeys.people import at_a_screen, sources, until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
 PATIENCE_SECONDS = 600
-# In the page itself, at once: a test that looks from outside may come when the time is over.
+# Pressed inside the page, at once: a test outside it may be too late.
 PRESS_WHEN_TOLD_TO_LOOK = """
 new MutationObserver(() => {
   const text = document.querySelector("#state")?.textContent.trim() ?? "";
@@ -27,20 +27,20 @@ new MutationObserver(() => {
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
 
 
 def begin(page: Page, server: str, annotator: Annotator) -> None:
-    """Straight to the comparisons."""
+    """Open the comparisons; the instructions count as read."""
     Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at="2026-01-01T00:00Z")
     page.goto(f"{server}/a/{annotator.token}/")
 
 
 def test_a_reload_a_second_tab_the_back_button_and_another_device_show_the_same_comparison(
-    page: Page, browser: Browser, server: str, scene: Scene
+    page: Page, browser: Browser, server: str, drawn: DrawnStudy
 ) -> None:
-    annotator = scene.invite("Ada")
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     shown = sources(page)
@@ -62,8 +62,8 @@ def test_a_reload_a_second_tab_the_back_button_and_another_device_show_the_same_
     device.context.close()
 
 
-def test_enter_held_down_on_a_button_is_one_vote(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_enter_held_down_on_a_button_is_one_vote(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.get_by_role("button", name="Left", exact=True).focus()
@@ -80,11 +80,11 @@ def test_enter_held_down_on_a_button_is_one_vote(page: Page, server: str, scene:
 
 @pytest.mark.parametrize("act", ["key", "touch"])
 def test_a_second_press_at_once_is_no_vote_on_the_next_comparison(
-    browser: Browser, server: str, scene: Scene, act: str
+    browser: Browser, server: str, drawn: DrawnStudy, act: str
 ) -> None:
-    """The next one is painted within a few frames: a nervous finger would vote on what nobody has seen."""
+    """The next comparison is painted within milliseconds: a second press would vote on images that nobody has seen."""
     person = at_a_screen(browser, server, "1440" if act == "key" else "390")
-    annotator = scene.invite("Ada")
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1)
     person.page.wait_for_load_state("networkidle")
@@ -105,8 +105,8 @@ def test_a_second_press_at_once_is_no_vote_on_the_next_comparison(
     person.context.close()
 
 
-def test_a_double_click_is_one_vote(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_a_double_click_is_one_vote(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.get_by_role("button", name="Left", exact=True).dblclick()
@@ -114,8 +114,8 @@ def test_a_double_click_is_one_vote(page: Page, server: str, scene: Scene) -> No
     assert [choice for _prompt, choice in votes_of(annotator)] == ["left"]
 
 
-def test_a_key_held_down_is_one_vote(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_a_key_held_down_is_one_vote(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.keyboard.down("1")
@@ -126,9 +126,9 @@ def test_a_key_held_down_is_one_vote(page: Page, server: str, scene: Scene) -> N
     assert len(votes_of(annotator)) == 1
 
 
-def test_an_answer_that_gets_lost_stores_one_vote(page: Page, server: str, scene: Scene) -> None:
-    """The server takes the vote, the answer never arrives, the line is dead for a while: sent again, stored once."""
-    annotator = scene.invite("Ada")
+def test_an_answer_that_gets_lost_stores_one_vote(page: Page, server: str, drawn: DrawnStudy) -> None:
+    """The server takes the vote, but the answer is lost and the connection is down for a while: one vote is stored."""
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     sent: list[Any] = []
@@ -152,9 +152,9 @@ def test_an_answer_that_gets_lost_stores_one_vote(page: Page, server: str, scene
     assert [choice for _prompt, choice in votes_of(annotator)] == ["right"]
 
 
-def test_a_vote_outlives_the_page(page: Page, server: str, scene: Scene) -> None:
-    """Voted while the line is dead, then the tab is closed; the next visit sends it."""
-    annotator = scene.invite("Ada")
+def test_a_vote_survives_its_page(page: Page, server: str, drawn: DrawnStudy) -> None:
+    """A vote is made without a connection, then the tab is closed; the next visit sends it."""
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.route("**/votes", lambda route: route.abort())
@@ -170,8 +170,8 @@ def test_a_vote_outlives_the_page(page: Page, server: str, scene: Scene) -> None
     assert [choice for _prompt, choice in votes_of(annotator)] == ["right"]
 
 
-def test_no_vote_before_every_image_is_painted(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_no_vote_before_every_image_is_painted(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     held: list[Route] = []
     page.route("**/i/*", lambda route: held.append(route) if not held else route.continue_())
     begin(page, server, annotator)
@@ -189,8 +189,8 @@ def test_no_vote_before_every_image_is_painted(page: Page, server: str, scene: S
 
 
 def test_no_vote_before_the_minimum_viewing_time(page: Page, server: str) -> None:
-    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"minimum_viewing_seconds": 2})
-    annotator = scene.invite("Ada")
+    drawn = draw_study(prompt_count=1, images_per_set=2, annotation={"minimum_viewing_seconds": 2})
+    annotator = drawn.invite("Ada")
     page.add_init_script(PRESS_WHEN_TOLD_TO_LOOK)
     begin(page, server, annotator)
     until_votable(page, 1, of=1)
@@ -201,9 +201,9 @@ def test_no_vote_before_the_minimum_viewing_time(page: Page, server: str) -> Non
 
 
 def test_an_image_that_fails_is_tried_twice_more_and_then_said(
-    page: Page, server: str, accessible: Check, scene: Scene
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
 ) -> None:
-    annotator = scene.invite("Ada")
+    annotator = drawn.invite("Ada")
     failed: list[str] = []
 
     def fail_one(route: Route) -> None:
@@ -226,11 +226,11 @@ def test_an_image_that_fails_is_tried_twice_more_and_then_said(
 
 
 def test_an_offensive_image_is_reported_only_after_a_question(
-    page: Page, server: str, accessible: Check, scene: Scene
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
 ) -> None:
-    begin(page, server, scene.invite("Ada"))
+    begin(page, server, drawn.invite("Ada"))
     until_votable(page, 1)
-    for act, count in (("Back to the comparison", 0), ("Report it and go on", 1)):
+    for act, count in (("Back to the comparison", 0), ("Report it and continue", 1)):
         page.get_by_role("button", name="Left set, image 2 of 4").click()
         page.get_by_role("button", name="Report this image").click()
         accessible(page)
@@ -245,8 +245,8 @@ def test_an_offensive_image_is_reported_only_after_a_question(
     assert not Vote.objects.exists()
 
 
-def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: Page, server: str, scene: Scene) -> None:
-    begin(page, server, scene.invite("Ada"))
+def test_a_closed_tab_releases_only_what_was_fetched_ahead(page: Page, server: str, drawn: DrawnStudy) -> None:
+    begin(page, server, drawn.invite("Ada"))
     until_votable(page, 1)
     page.wait_for_load_state("networkidle")
     page.goto("about:blank")
@@ -256,10 +256,8 @@ def test_a_closed_tab_gives_back_what_was_fetched_ahead_and_nothing_else(page: P
     assert sorted(Assignment.objects.values_list("state", "is_ahead")) == [("leased", False), ("released", False)]
 
 
-def test_a_choice_while_a_vote_is_being_undone_is_meant_for_what_comes_back(
-    page: Page, server: str, scene: Scene
-) -> None:
-    annotator = scene.invite("Ada")
+def test_a_choice_while_a_vote_is_being_undone_is_ignored(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.keyboard.press("1")
@@ -274,7 +272,7 @@ def test_a_choice_while_a_vote_is_being_undone_is_meant_for_what_comes_back(
         page.wait_for_timeout(20)
     held[0].abort()
     until_votable(page, 2)
-    expect(page.get_by_role("button", name="Undo")).to_be_visible()  # there was no line: it can be tried again
+    expect(page.get_by_role("button", name="Undo")).to_be_visible()  # there was no connection: it can be tried again
     page.unroute("**/undo")
     page.keyboard.press("u")
     page.keyboard.press("2")
@@ -283,8 +281,8 @@ def test_a_choice_while_a_vote_is_being_undone_is_meant_for_what_comes_back(
     assert list(states) == [("left", "superseded")]
 
 
-def test_a_neighbour_is_flickered_to_by_hand_where_motion_is_unwelcome(page: Page, server: str, scene: Scene) -> None:
-    begin(page, server, scene.invite("Ada"))
+def test_flicker_is_one_step_per_press_if_motion_is_reduced(page: Page, server: str, drawn: DrawnStudy) -> None:
+    begin(page, server, drawn.invite("Ada"))
     until_votable(page, 1)
     page.get_by_role("button", name="Left set, image 1 of 4").click()
     for number in (2, 1):
@@ -298,8 +296,10 @@ def test_a_neighbour_is_flickered_to_by_hand_where_motion_is_unwelcome(page: Pag
     expect(page.get_by_role("button", name="Flicker")).to_have_attribute("aria-pressed", "false")
 
 
-def test_images_are_enlarged_and_walked_through(page: Page, server: str, accessible: Check, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_images_are_enlarged_and_the_arrow_keys_move_through_the_set(
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
+) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
     page.get_by_role("button", name="Right set, image 2 of 4").focus()
@@ -322,8 +322,8 @@ def test_images_are_enlarged_and_walked_through(page: Page, server: str, accessi
     expect(dialog).to_be_hidden()
 
 
-def test_arrows_walk_the_set_and_tab_leaves_it(page: Page, server: str, scene: Scene) -> None:
-    begin(page, server, scene.invite("Ada"))
+def test_arrow_keys_move_in_a_set_and_tab_leaves_it(page: Page, server: str, drawn: DrawnStudy) -> None:
+    begin(page, server, drawn.invite("Ada"))
     until_votable(page, 1)
     page.get_by_role("button", name="Left set, image 1 of 4").focus()
     page.keyboard.press("ArrowRight")
@@ -333,33 +333,33 @@ def test_arrows_walk_the_set_and_tab_leaves_it(page: Page, server: str, scene: S
     expect(page.get_by_role("button", name="Right set, image 1 of 4")).to_be_focused()
 
 
-def test_a_study_paused_meanwhile_says_so_and_keeps_the_vote(page: Page, server: str, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_a_study_paused_meanwhile_says_so_and_keeps_the_vote(page: Page, server: str, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     begin(page, server, annotator)
     until_votable(page, 1)
-    scene.study.state = "paused"
-    scene.study.save()
+    drawn.study.state = "paused"
+    drawn.study.save()
     page.keyboard.press("1")
     expect(page.get_by_role("heading", level=1)).to_have_text("This study is paused")
     assert [choice for _prompt, choice in votes_of(annotator)] == ["left"]
 
 
 def test_while_others_hold_the_last_comparison_the_page_waits(page: Page, server: str, accessible: Check) -> None:
-    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"overlap": 1})
-    first, second = scene.invite("Ada"), scene.invite("Bob")
+    drawn = draw_study(prompt_count=1, images_per_set=2, annotation={"overlap": 1})
+    first, second = drawn.invite("Ada"), drawn.invite("Bob")
     begin(page, server, first)
     until_votable(page, 1, of=1)
     other = page.context.new_page()
     begin(other, server, second)
-    expect(other.get_by_role("alert")).to_contain_text("Others are voting on the last comparisons.")
+    expect(other.get_by_role("alert")).to_contain_text("Other annotators have the last comparisons.")
     accessible(other)
     page.keyboard.press("1")
     expect(page.get_by_role("heading", level=1)).to_have_text("Thank you. You have finished.")
     assert votes_of(second) == []
 
 
-def test_the_prompt_is_shown_only_where_the_study_says_so(page: Page, server: str, scene: Scene) -> None:
-    begin(page, server, scene.invite("Ada"))
+def test_the_prompt_is_shown_only_where_the_study_says_so(page: Page, server: str, drawn: DrawnStudy) -> None:
+    begin(page, server, drawn.invite("Ada"))
     until_votable(page, 1)
     expect(page.locator("#prompt")).to_be_hidden()
     showing = draw_study(prompt_count=1, images_per_set=2, annotation={"show_prompt": True})

@@ -1,4 +1,4 @@
-"""The explorer and the report in the browser: by keyboard alone, on a phone, nothing to object to by WCAG."""
+"""The explorer and the report in the browser: by keyboard alone, on a phone, without violations of WCAG."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -36,7 +36,7 @@ def logged_in(page: Page, server: str, path: str) -> None:
 
 
 def whole(page: Page) -> bool:
-    """Whether nothing sticks out at the side, and every image has come."""
+    """Tell whether nothing is wider than the screen and every image is loaded."""
     return bool(
         page.evaluate(
             """() => document.documentElement.scrollWidth <= innerWidth
@@ -68,7 +68,7 @@ def test_by_keyboard_from_the_list_to_a_comparison_and_on(
     expect(page.locator(".images img")).to_have_count(8)
 
 
-def test_on_a_phone_nothing_sticks_out(
+def test_on_a_phone_nothing_is_wider_than_the_screen(
     browser: Browser, server: str, study: Study, accessible: Callable[[Page], None]
 ) -> None:
     context = browser.new_context(**PHONE, color_scheme="dark")
@@ -83,7 +83,7 @@ def test_on_a_phone_nothing_sticks_out(
     context.close()
 
 
-def test_the_report_leads_through_its_sections_to_the_explorer(
+def test_the_contents_of_the_report_lead_to_the_explorer(
     page: Page, server: str, study: Study, accessible: Callable[[Page], None]
 ) -> None:
     logged_in(page, server, f"/studies/{study.slug}/report/")

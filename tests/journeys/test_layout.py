@@ -1,4 +1,4 @@
-"""Both sets whole on the screen, equal to the pixel, at every size and count."""
+"""Both sets are whole on the screen and equal to the pixel, at every size and count."""
 
 from io import BytesIO
 from typing import Any
@@ -16,7 +16,7 @@ from tests.journeys.people import SCREENS, at_a_screen
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LINE = 16  # px, less than any line of the header
+LINE = 16  # px, less than the height of any line of the header
 SIZES = {
     "laptop": (1440, 900),
     "small laptop": (1280, 640),
@@ -63,7 +63,7 @@ def comparison(left: int, right: int) -> dict[str, Any]:
 
 
 def show(page: Page, server: str, annotator: Annotator, next_one: dict[str, Any]) -> None:
-    """Open the page with an answer of ours instead of the server's."""
+    """Open the page with a given answer instead of the server's."""
 
     def image(route: Route) -> None:
         route.fulfill(body=webp(320 if route.request.url.endswith("2x") else 160), content_type="image/webp")
@@ -76,8 +76,8 @@ def show(page: Page, server: str, annotator: Annotator, next_one: dict[str, Any]
 
 @pytest.fixture
 def annotator() -> Annotator:
-    scene = draw_study(prompt_count=1, images_per_set=2, annotation={"ties": True})
-    annotator = scene.invite("first")
+    drawn = draw_study(prompt_count=1, images_per_set=2, annotation={"ties": True})
+    annotator = drawn.invite("first")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
     return annotator
 
@@ -120,8 +120,8 @@ def test_the_paper_s_twenty_stand_in_five_columns(browser: Browser, server: str,
 def test_nothing_moves_from_the_first_image_to_the_second_comparison(
     browser: Browser, server: str, screen: str
 ) -> None:
-    """While images arrive one after the other, and over a vote with everything that it changes on the page."""
-    scene = draw_study(prompt_count=2, images_per_set=4, annotation={"ties": True})
+    """Nothing moves while images arrive one after the other, nor over a vote and the changes that it makes."""
+    drawn = draw_study(prompt_count=2, images_per_set=4, annotation={"ties": True})
     person = at_a_screen(browser, server, screen)
     page = person.page
     page.add_init_script(WATCH_SHIFTS)
@@ -131,7 +131,7 @@ def test_nothing_moves_from_the_first_image_to_the_second_comparison(
         route.continue_()
 
     page.route("**/i/*", late)
-    person.begin(scene.invite("Ada"))
+    person.begin(drawn.invite("Ada"))
     for number in (1, 2):
         person.until_votable(number, of=2)
         page.wait_for_timeout(600)  # so long after an act the browser takes a shift for wanted
@@ -152,12 +152,12 @@ def test_nothing_moves_from_the_first_image_to_the_second_comparison(
 def test_an_attention_check_has_the_layout_of_any_comparison(browser: Browser, server: str, language: str) -> None:
     long = "Please read this with care, since it is what this one asks of you, and of nobody else: choose {side}."
     texts = {"language": language} | ({"instructed": long} if language == "en" else {})
-    scene = draw_study(prompt_count=2, images_per_set=2, texts=texts, quality={"instructed": 1, "first_check_after": 1})
-    annotator = scene.invite("first")
+    drawn = draw_study(prompt_count=2, images_per_set=2, texts=texts, quality={"instructed": 1, "first_check_after": 1})
+    annotator = drawn.invite("first")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
     page = browser.new_context(**PHONE).new_page()
     with translation.override(language):
-        instructed = gettext(scene.manifest.texts.instructed)
+        instructed = gettext(drawn.manifest.texts.instructed)
     layouts: dict[str, list[Any]] = {}
     for side in ("", "left", "right"):
         question = instructed.replace("{side}", f"{{{side}}}") if side else "Which?"
@@ -202,8 +202,8 @@ def test_it_follows_the_window(page: Page, server: str, annotator: Annotator) ->
 
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_undo_takes_no_line_of_the_header_for_itself(browser: Browser, server: str, language: str) -> None:
-    scene = draw_study(prompt_count=1, images_per_set=2, texts={"language": language})
-    annotator = scene.invite("first")
+    drawn = draw_study(prompt_count=1, images_per_set=2, texts={"language": language})
+    annotator = drawn.invite("first")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
     context = browser.new_context(**PHONE)
     page = context.new_page()

@@ -1,4 +1,4 @@
-"""Browsers without the newest functions, and pages of which a part does not arrive."""
+"""Browsers without the newest functions, and pages of which a part does not load."""
 
 import re
 
@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from annotation.models import Annotator
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.journeys.people import until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -16,13 +16,13 @@ NEWER_THAN_SAFARI_15_4 = """delete AbortSignal.timeout; delete AbortSignal.any; 
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=2, images_per_set=2, annotation={"ties": True})
 
 
 @pytest.fixture
-def address(server: str, scene: Scene) -> str:
-    scene.invite("Ada")
+def address(server: str, drawn: DrawnStudy) -> str:
+    drawn.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
     return f"{server}/a/{Annotator.objects.get().token}/"
 
@@ -44,25 +44,25 @@ def test_a_fault_of_the_page_is_said_and_is_not_offline(page: Page, address: str
     expect(page.locator("#state")).to_have_text("Stopped")
 
 
-@pytest.mark.parametrize("missing", ["annotate/zoom", "annotate/page", "booth", "broken syntax"])
+@pytest.mark.parametrize("missing", ["annotate/zoom", "annotate/comparisons", "comparison", "tokens", "broken syntax"])
 def test_a_part_that_does_not_load_is_said_with_a_way_on(page: Page, address: str, missing: str) -> None:
     if missing == "broken syntax":
-        page.route("**/words*.js", lambda route: route.fulfill(body="class {", content_type="text/javascript"))
+        page.route("**/strings*.js", lambda route: route.fulfill(body="class {", content_type="text/javascript"))
     else:
         page.route(re.compile(rf"/static/{missing}[.\w]*$"), lambda route: route.abort())
     page.goto(address)
-    expect(page.locator("#lost")).to_contain_text("could not be loaded completely")
-    expect(page.locator("#lost")).to_be_visible()
+    expect(page.locator("#load-failure")).to_contain_text("could not be loaded completely")
+    expect(page.locator("#load-failure")).to_be_visible()
     page.unroute_all()
     page.get_by_role("link", name="Try again").click()
     until_votable(page, 1, 2)
-    expect(page.locator("#lost")).to_have_count(0)
+    expect(page.locator("#load-failure")).to_have_count(0)
 
 
 def test_without_any_script_of_ours_the_style_sheet_says_it(page: Page, address: str) -> None:
     page.route("**/*.js", lambda route: route.abort())
     page.goto(address)
-    expect(page.locator("#lost")).to_be_hidden()
+    expect(page.locator("#load-failure")).to_be_hidden()
     page.evaluate("document.getAnimations().forEach((waiting) => waiting.finish())")
     expect(page.get_by_role("link", name="Try again")).to_be_visible()
 
@@ -77,8 +77,8 @@ def test_a_server_that_does_not_answer_at_first_is_said(page: Page, address: str
     expect(page.locator("#message")).to_be_hidden()
 
 
-def test_a_browser_that_is_too_old_is_told_so_on_the_first_page(page: Page, server: str, scene: Scene) -> None:
-    scene.invite("Ada")
+def test_a_browser_that_is_too_old_is_told_so_on_the_first_page(page: Page, server: str, drawn: DrawnStudy) -> None:
+    drawn.invite("Ada")
     page.goto(f"{server}/a/{Annotator.objects.get().token}/")
     expect(page.locator("#too-old")).to_be_hidden()
     page.add_init_script("delete window.HTMLDialogElement")

@@ -1,4 +1,4 @@
-"""A whole walk in Firefox and in WebKit, with the votes compared, and a report's figures on a dark page."""
+"""A whole session in Firefox and in WebKit with its votes compared, and a report's figures on a dark page."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -42,7 +42,7 @@ FIGURE = """const img = document.querySelector(".claim figure img");
 
 
 def until(driver: WebDriver, script: str, *given: object) -> Any:
-    """What the script returns, once it returns something."""
+    """Wait until the script returns a true value, and return it."""
     return WebDriverWait(driver, PATIENCE_SECONDS).until(lambda _: driver.execute_script(script, *given))
 
 
@@ -56,7 +56,7 @@ def is_sideways(driver: WebDriver, selector: str) -> bool:
 
 
 def walk(driver: WebDriver, server: str, annotator: Annotator) -> None:
-    """Left, right, a look at a large image, about the same, Back on the end page, right instead."""
+    """Vote left, right, look at a large image, vote about the same, go Back on the end page, vote right instead."""
     driver.get(f"{server}/a/{annotator.token}/")
     until(driver, CHOOSABLE, "1 of 3")
     press(driver, "1")
@@ -74,7 +74,7 @@ def walk(driver: WebDriver, server: str, annotator: Annotator) -> None:
 
 
 def look_closely(driver: WebDriver) -> None:
-    """The large view fits its window, and its keys are heard wherever the focus is."""
+    """Check that the large view fits its window and that its keys work wherever the focus is."""
     driver.find_element("css selector", ".cell").click()
     until(driver, "return document.querySelector('#zoom').open")
     assert not is_sideways(driver, "#zoom")
@@ -111,8 +111,8 @@ def assert_readable(driver: WebDriver, box: list[float]) -> None:
 def test_a_whole_walk_and_a_report_in_the_dark(
     server: str, start: Callable[[], AbstractContextManager[WebDriver]]
 ) -> None:
-    scene = draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
-    annotator = scene.invite("Ada")
+    drawn = draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
+    annotator = drawn.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
     report, _ = make_study(crossed([[6, 1], [1, 4]]))
     with start() as driver:

@@ -1,4 +1,4 @@
-"""The researcher's way: log in, invite, pause, open, close; axe on every page."""
+"""A researcher logs in, invites, opens, pauses and closes a study; axe on every page."""
 
 import csv
 from collections.abc import Callable
@@ -28,9 +28,9 @@ def test_from_login_to_closed_study(page: Page, server: str, accessible: Callabl
     page.get_by_role("link", name=study.name).click()
     page.get_by_role("button", name="Open for votes").click()
     expect(page.get_by_role("status")).to_contain_text("Open: invitations lead to comparisons now.")
-    page.get_by_label("Or for whom").fill("Ada\nGrace")
-    page.get_by_role("button", name="Make personal links").click()
-    expect(page.get_by_role("status")).to_contain_text("2 personal links were made.")
+    page.get_by_label("Or one label for each link").fill("Ada\nGrace")
+    page.get_by_role("button", name="Create personal links").click()
+    expect(page.get_by_role("status")).to_contain_text("2 personal links created.")
     accessible(page)
     with page.expect_download() as download:
         page.get_by_role("link", name="Download links as CSV").click()

@@ -1,7 +1,7 @@
-"""A tour of every page that is ours: axe (WCAG 2.2 AA) on each, by `make screenshots` a picture, too.
+"""A tour of every page of ours: axe (WCAG 2.2 AA) on each one; `make screenshots` takes a picture of each instead.
 
-In the tests it is taken at a desk by day and on a phone by night; for pictures on both by day and by night. The last
-stop makes sure that no page was left out.
+The tests use a laptop with light pages and a phone with dark pages; pictures are taken of all four combinations. At the
+end, the test makes sure that no page was left out.
 """
 
 import errno
@@ -28,7 +28,7 @@ from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
 from annotation.web.annotator import joining
 from tests.annotation.studies.test_quality_watch import QUALITY, came
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.factories import make_researcher, make_study, put_in_state, score_all
 from tests.journeys.conftest import WCAG
@@ -39,13 +39,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 PER_SET = 20 if PICTURES else 4
-# What no browser gets as a page of its own: a file to download, and the frame of the pages of accounts.
+# Templates that are no pages by themselves: a file to download, and the base of the account pages.
 NO_PAGES = {"reports/file.html", "allauth/layouts/base.html"}
 
 
 @dataclass
 class Tour:
-    """A browser on its way, what axe found, and the templates that were shown."""
+    """A browser on the tour, the violations that axe found, and the templates that were rendered."""
 
     page: Page
     server: str
@@ -57,7 +57,7 @@ class Tour:
         self.page.goto(self.server + path)
 
     def stop(self, name: str, *, ours: str | None = None) -> None:
-        """Look at the page: a picture, or axe at what is ours of it."""
+        """Take a picture of the page, or run axe on the part that is ours."""
         if PICTURES:
             self.page.wait_for_load_state("networkidle")
             self.page.screenshot(path=PICTURES / f"{name}-{self.look}.png", full_page=True)
@@ -75,9 +75,9 @@ class Tour:
     def until_votable(self) -> None:
         expect(self.page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
 
-    def begin(self, scene: Scene, label: str = "Ada") -> Annotator:
-        """Straight to the comparisons."""
-        annotator = scene.invite(label)
+    def begin(self, drawn: DrawnStudy, label: str = "Ada") -> Annotator:
+        """Open the comparisons; the instructions count as read."""
+        annotator = drawn.invite(label)
         Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at=timezone.now())
         self.go(f"/a/{annotator.token}/")
         return annotator
@@ -102,7 +102,7 @@ def test_every_page(tour: Tour) -> None:
     visit_the_landing(tour)
     visit_the_states(tour)
     visit_the_comparisons(tour)
-    visit_the_frame(tour)
+    visit_the_onboarding(tour)
     visit_what_goes_wrong(tour)
     visit_the_refusals(tour)
     log_in(tour)
@@ -122,7 +122,7 @@ if PICTURES:
 
 
 def pages() -> set[str]:
-    """Every template that is a whole page: it extends another."""
+    """Return every template that is a whole page, which means that it extends another."""
     root = Path(settings.BASE_DIR) / "templates"
     whole = (file for file in root.rglob("*.html") if "{% extends" in file.read_text())
     return {str(file.relative_to(root)) for file in whole} - NO_PAGES
@@ -133,7 +133,7 @@ def visit_the_landing(tour: Tour) -> None:
     tour.stop("landing")
     tour.go("/resume/")
     tour.page.get_by_label("Resume code").fill("WRONG")
-    tour.press("Go to my place")
+    tour.press("Continue")
     tour.stop("resume")
     tour.go("/a/wrong/")
     tour.stop("404")
@@ -142,34 +142,34 @@ def visit_the_landing(tour: Tour) -> None:
 
 
 def visit_the_states(tour: Tour) -> None:
-    """A study that takes no votes, for whoever is in it and for whoever comes."""
-    scene = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"most_annotators": 1})
-    tour.go(f"/join/{scene.study.open_link_token}/")
+    """A study that is not open, for its annotators and for visitors."""
+    drawn = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"most_annotators": 1})
+    tour.go(f"/join/{drawn.study.open_link_token}/")
     tour.stop("join")
     tour.press("Start")
     tour.stop("instructions")
-    place = tour.page.url
+    link = tour.page.url
     for state in (Study.State.PAUSED, Study.State.READY, Study.State.CLOSED):
-        put_in_state(scene.study, state)
-        tour.page.goto(place)
+        put_in_state(drawn.study, state)
+        tour.page.goto(link)
         tour.stop(f"state-{state}")
-    put_in_state(scene.study, Study.State.OPEN)
-    tour.page.goto(f"{place}end/")
+    put_in_state(drawn.study, Study.State.OPEN)
+    tour.page.goto(f"{link}end/")
     tour.press("Start the comparisons")
     tour.until_votable()
-    tour.page.goto(f"{place}end/")
+    tour.page.goto(f"{link}end/")
     tour.stop("nothing-left")
     tour.page.context.clear_cookies()
-    tour.go(f"/join/{scene.study.open_link_token}/")
+    tour.go(f"/join/{drawn.study.open_link_token}/")
     tour.stop("all-held")
-    scene.study.annotators.update(state=Annotator.State.FINISHED)
-    tour.go(f"/join/{scene.study.open_link_token}/")
+    drawn.study.annotators.update(state=Annotator.State.FINISHED)
+    tour.go(f"/join/{drawn.study.open_link_token}/")
     tour.stop("study-full")
 
 
 def visit_the_comparisons(tour: Tour) -> None:
-    scene = draw_study(prompt_count=3, images_per_set=PER_SET, annotation={"ties": True})
-    tour.begin(scene)
+    drawn = draw_study(prompt_count=3, images_per_set=PER_SET, annotation={"ties": True})
+    tour.begin(drawn)
     tour.until_votable()
     tour.stop("comparison")
     tour.page.locator(".cell").nth(2).click()
@@ -191,8 +191,8 @@ def visit_the_comparisons(tour: Tour) -> None:
 
 
 def visit_what_goes_wrong(tour: Tour) -> None:
-    """An image that fails, and a study whose last comparison somebody else holds."""
-    scene = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"overlap": 1})
+    """An image that fails, and a study whose last comparison another annotator holds."""
+    drawn = draw_study(prompt_count=1, images_per_set=PER_SET, annotation={"overlap": 1})
     failed: list[str] = []
 
     def fail_one(route: Route) -> None:
@@ -203,30 +203,30 @@ def visit_what_goes_wrong(tour: Tour) -> None:
             route.continue_()
 
     tour.page.route("**/i/*", fail_one)
-    tour.begin(scene, "Bob")
+    tour.begin(drawn, "Bob")
     expect(tour.page.get_by_role("alert")).to_contain_text("could not be loaded")
     tour.stop("comparison-failed")
     tour.page.unroute_all(behavior="ignoreErrors")
-    tour.begin(scene, "Cleo")
-    expect(tour.page.get_by_role("alert")).to_contain_text("Others are voting")
+    tour.begin(drawn, "Cleo")
+    expect(tour.page.get_by_role("alert")).to_contain_text("Other annotators have")
     tour.stop("comparison-wait")
 
 
 def visit_the_refusals(tour: Tour) -> None:
-    """What the server says where it cannot read, does not allow, or fails."""
-    scene = draw_study(prompt_count=1, images_per_set=2, platform=PLATFORM)
-    tour.go(f"/join/{scene.study.open_link_token}/?{'a&' * 1001}")
+    """Requests that the server cannot read or does not allow, and its own failures."""
+    drawn = draw_study(prompt_count=1, images_per_set=2, platform=PLATFORM)
+    tour.go(f"/join/{drawn.study.open_link_token}/?{'a&' * 1001}")
     tour.stop("400")
     tour.go("/resume/")
     tour.page.context.clear_cookies()
     tour.page.get_by_label("Resume code").fill("WRONG")
-    tour.press("Go to my place")
+    tour.press("Continue")
     tour.stop("403-csrf")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(joining, "MOST_RESUME_TRIES", 0)
         tour.go("/resume/")
         tour.page.get_by_label("Resume code").fill("WRONG")
-        tour.press("Go to my place")
+        tour.press("Continue")
         tour.stop("429")
         patch.setattr(joining, "ResumeForm", None)
         tour.go("/resume/")
@@ -240,37 +240,37 @@ def disk_is_full(*_data: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
-def visit_the_frame(tour: Tour) -> None:
-    scene = draw_study(prompt_count=3, images_per_set=PER_SET, frame=FRAME, platform=PLATFORM, texts=TEXTS)
-    tour.go(f"/join/{scene.study.open_link_token}/")
-    tour.stop("frame-no-id")
-    tour.go(f"/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1")
-    tour.stop("frame-welcome")
+def visit_the_onboarding(tour: Tour) -> None:
+    drawn = draw_study(prompt_count=3, images_per_set=PER_SET, frame=FRAME, platform=PLATFORM, texts=TEXTS)
+    tour.go(f"/join/{drawn.study.open_link_token}/")
+    tour.stop("missing-id")
+    tour.go(f"/join/{drawn.study.open_link_token}/?PROLIFIC_PID=p1")
+    tour.stop("onboarding-welcome")
     tour.press("I agree and take part")
     tour.press("Continue")
-    tour.stop("frame-questions")
+    tour.stop("onboarding-questions")
     tour.page.get_by_label("How old are you?").fill("34")
     tour.press("Continue")
-    tour.stop("frame-instructions")
+    tour.stop("onboarding-instructions")
     tour.press("Continue")
     for _number in range(2):
         tour.until_votable()
-        tour.stop("frame-practice")
+        tour.stop("onboarding-practice")
         tour.page.keyboard.press("1")
-        tour.page.get_by_role("link", name="Go on").wait_for()
-        tour.stop("frame-feedback")
-        tour.follow("Go on")
+        tour.page.get_by_role("link", name="Continue").wait_for()
+        tour.stop("onboarding-feedback")
+        tour.follow("Continue")
     for number in range(2):
         for answer in ("beauty", "sets"):
             tour.page.get_by_label(answer).check()
         tour.press("Check my answers")
         tour.page.get_by_role("heading", name=["Is everything clear?", "Your part in this study has ended"][number])
-        tour.stop(["frame-check", "frame-screened-out"][number])
-    leave_the_frame(tour, Annotator.objects.get(external_id="p1"))
+        tour.stop(["onboarding-check", "onboarding-screened-out"][number])
+    visit_the_debriefing(tour, Annotator.objects.get(external_id="p1"))
 
 
-def leave_the_frame(tour: Tour, annotator: Annotator) -> None:
-    """From the break to the withdrawal."""
+def visit_the_debriefing(tour: Tour, annotator: Annotator) -> None:
+    """The pages from a break to the withdrawal."""
     Annotator.objects.filter(pk=annotator.pk).update(
         check_passed_at=timezone.now(), state=Annotator.State.ACTIVE, screened_out_for=""
     )
@@ -279,23 +279,23 @@ def leave_the_frame(tour: Tour, annotator: Annotator) -> None:
         tour.until_votable()
         tour.page.keyboard.press("1")
         tour.page.wait_for_timeout(100)
-    tour.page.get_by_role("button", name="Go on").wait_for()
-    tour.stop("frame-break")
+    tour.page.get_by_role("button", name="Continue").wait_for()
+    tour.stop("break")
     tour.press("Stop for now")
-    tour.stop("frame-stop")
-    tour.follow("Go on")
-    tour.press("Go on")
+    tour.stop("stop")
+    tour.follow("Continue")
+    tour.press("Continue")
     tour.until_votable()
     tour.page.keyboard.press("2")
     tour.page.get_by_label("Your comment").wait_for()
-    tour.stop("frame-comment")
+    tour.stop("comment")
     tour.press("Continue")
-    tour.page.get_by_role("link", name="Back to where you came from").wait_for()
-    tour.stop("frame-end")
+    tour.page.get_by_role("link", name="Back to the platform").wait_for()
+    tour.stop("end")
     tour.follow("Withdraw from this study")
-    tour.stop("frame-withdraw")
+    tour.stop("withdraw")
     tour.press("Delete my votes and withdraw")
-    tour.stop("frame-withdrawn")
+    tour.stop("withdrawn")
 
 
 def log_in(tour: Tour) -> None:
@@ -310,14 +310,14 @@ def log_in(tour: Tour) -> None:
 
 
 def visit_the_admin(tour: Tour) -> None:
-    """A study whose quality rule rings, on its own page and in the admin; and what this account may not see."""
+    """A study whose quality rule raises an alarm, on its page and in the admin; then a page that is refused."""
     study = draw_study(prompt_count=5, images_per_set=PER_SET, quality=QUALITY).study
     came(study, [""] * 40 + ["checks_failed"] * 10)
     tour.go(study.get_absolute_url())
     tour.stop("study-alarm")
     for path in ("change", "amend"):
         tour.go(f"/admin/annotation/study/{study.pk}/{path}/")
-        tour.stop(f"admin-{path}", ours="#content")  # the frame around it is Django's
+        tour.stop(f"admin-{path}", ours="#content")  # the rest of the page is Django's
     User.objects.get().user_permissions.add(Permission.objects.get(codename="delete_study"))
     draft = make_study(slug="a-draft", state="draft")
     for name, one in (("admin-delete", draft), ("admin-delete-refused", study)):
@@ -329,15 +329,15 @@ def visit_the_admin(tour: Tour) -> None:
 
 def visit_the_researcher(tour: Tour) -> None:
     others = list(Study.objects.values_list("pk", flat=True))
-    scene = draw_study(prompt_count=3, images_per_set=PER_SET, notice="The two models of this study are drawings.")
-    people = [scene.invite(label) for label in ("Ada", "Grace", "Katherine")]
-    invite(study=scene.study, label="robot", kind=Annotator.Kind.SIMULATED)
-    report_images(scene, people)
-    address = scene.study.get_absolute_url()
+    drawn = draw_study(prompt_count=3, images_per_set=PER_SET, notice="The two models of this study are drawings.")
+    people = [drawn.invite(label) for label in ("Ada", "Grace", "Katherine")]
+    invite(study=drawn.study, label="robot", kind=Annotator.Kind.SIMULATED)
+    report_images(drawn, people)
+    address = drawn.study.get_absolute_url()
     for path, name in (("", "study"), ("do/close/", "study-close"), ("reported/", "study-reported")):
         tour.go(address + path)
         tour.stop(name)
-    visit_the_report(tour, scene, people)
+    visit_the_report(tour, drawn, people)
     tour.go("/studies/plan/")
     tour.press("Plan")
     tour.page.get_by_role("heading", name="Answer").wait_for()
@@ -345,12 +345,12 @@ def visit_the_researcher(tour: Tour) -> None:
     for path, name in (("password/change", "password"), ("2fa", "2fa"), ("logout", "logout")):
         tour.go(f"/accounts/{path}/")
         tour.stop(name)
-    Study.objects.exclude(pk__in=others).exclude(pk=scene.study.pk).delete()
+    Study.objects.exclude(pk__in=others).exclude(pk=drawn.study.pk).delete()
 
 
-def report_images(scene: Scene, people: list[Annotator]) -> None:
+def report_images(drawn: DrawnStudy, people: list[Annotator]) -> None:
     """Each of them reports an image of the first comparison."""
-    comparison = scene.study.comparisons.get(position=0)
+    comparison = drawn.study.comparisons.get(position=0)
     images = list(comparison.image_set_a.images.values_list("pk", flat=True))
     for person, image, kind in zip(people, images, ("offensive", "failed", "offensive"), strict=False):
         assignment = Assignment.objects.create(
@@ -361,13 +361,13 @@ def report_images(scene: Scene, people: list[Annotator]) -> None:
     assert ImageReport.objects.count() == len(people)
 
 
-def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
-    """Refused without scores; then with votes and scores."""
-    put_in_state(scene.study, Study.State.CLOSED)
-    tour.go(f"{scene.study.get_absolute_url()}report/?metric=another")
+def visit_the_report(tour: Tour, drawn: DrawnStudy, people: list[Annotator]) -> None:
+    """The report refused without scores; then with votes and scores."""
+    put_in_state(drawn.study, Study.State.CLOSED)
+    tour.go(f"{drawn.study.get_absolute_url()}report/?metric=another")
     tour.stop("report-refused")
-    score_all(scene.study)
-    for comparison in scene.study.comparisons.all():
+    score_all(drawn.study)
+    for comparison in drawn.study.comparisons.all():
         for number, person in enumerate(people):
             assignment, _made = Assignment.objects.update_or_create(
                 comparison=comparison, annotator=person,
@@ -375,17 +375,17 @@ def visit_the_report(tour: Tour, scene: Scene, people: list[Annotator]) -> None:
             )  # fmt: skip
             Vote.objects.create(assignment=assignment, choice=("left", "right", "left")[number], response_ms=4000)
     with transaction.atomic():
-        slots.recount(scene.study.comparisons.values_list("pk", flat=True))
+        slots.recount(drawn.study.comparisons.values_list("pk", flat=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_jobs, "enqueue", lambda _jobs: None)  # no worker is there yet
-        tour.go(f"{scene.study.get_absolute_url()}report/")
-    tour.stop("report-making")
-    tour.page.goto("about:blank")  # the page that waits would load the report by itself, across our way to it
+        patch.setattr(report_jobs, "enqueue", lambda _jobs: None)  # no worker runs yet
+        tour.go(f"{drawn.study.get_absolute_url()}report/")
+    tour.stop("report-progress")
+    tour.page.goto("about:blank")  # the waiting page would load the report by itself and interrupt us
     make_report(ReportJob.objects.get().pk)
-    tour.go(f"{scene.study.get_absolute_url()}report/")
+    tour.go(f"{drawn.study.get_absolute_url()}report/")
     tour.page.wait_for_load_state("networkidle")
     tour.stop("report")
-    tour.go(f"{scene.study.get_absolute_url()}comparisons/")
+    tour.go(f"{drawn.study.get_absolute_url()}comparisons/")
     tour.stop("explorer")
-    tour.go(f"{scene.study.get_absolute_url()}comparisons/1/")
+    tour.go(f"{drawn.study.get_absolute_url()}comparisons/1/")
     tour.stop("explored-comparison")

@@ -1,4 +1,4 @@
-"""A web server in a process of its own, to be killed."""
+"""A web server in its own process, which tests can kill."""
 
 import os
 import signal

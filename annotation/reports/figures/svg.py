@@ -5,23 +5,34 @@ The files are the same bytes each time, follow a light or dark page, and hold te
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
+from django.conf import settings
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-INK, QUIET, LINE = "#1d1f21", "#575c61", "#c9cbcc"
-# Each model's mark, on the pages too (static/pages.css; a test compares them). No other number has these shapes.
-MODEL_COLOURS = {"A": "#0072b2", "B": "#d55e00"}  # Okabe and Ito
-MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
-TIE_COLOUR = "#8a8a8a"
 
-# What a page that holds the drawing may set (static/reports/report.css does).
-_VARIABLES = {INK: "--ink", QUIET: "--quiet", LINE: "--line"}
-_DARK = "svg {--ink: #ececec; --quiet: #a3a8ad; --line: #3b3d3f}"
-_DARK_PAPER = "svg {background: #131415}"  # a file that is opened by itself stands on a white page in any browser
+def _colours(css: str) -> dict[str, str]:
+    """Return the colours of a style sheet by the names of their tokens."""
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", css))
+
+
+# The colours of the pages, so that a drawing and the page that holds it never differ.
+_TOKENS = Path(settings.BASE_DIR, "static", "tokens.css").read_text(encoding="utf-8")
+LIGHT, DARK = map(_colours, _TOKENS.split("@media (prefers-color-scheme: dark)"))
+INK, QUIET, LINE = LIGHT["ink"], LIGHT["quiet"], LIGHT["line"]
+TIE_COLOUR = LIGHT["tie"]
+# Each model's mark, on the pages too (static/pages.css; a test compares them). No other number has these shapes.
+MODEL_COLOURS = {"A": LIGHT["model-a"], "B": LIGHT["model-b"]}  # Okabe and Ito
+MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
+
+_SET_BY_THE_PAGE = ("ink", "quiet", "line")
+_DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
+# A file that is opened by itself stands on a white page in any browser.
+_DARK_PAPER = f"svg {{background: {DARK['paper']}}}"
 STYLE: dict[Any, Any] = {
     "text.parse_math": False,  # a dollar in a name is a dollar
     "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
@@ -78,6 +89,6 @@ def _adapted(svg: str, name: str) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\b(id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
     svg = re.sub(r"font: ((?:\w+ )*[\d.]+px)[^;\"]*", r"font: \1 system-ui, sans-serif", svg)
-    for colour, variable in _VARIABLES.items():
-        svg = svg.replace(colour, f"var({variable}, {colour})")
+    for name in _SET_BY_THE_PAGE:
+        svg = svg.replace(LIGHT[name], f"var(--{name}, {LIGHT[name]})")
     return svg

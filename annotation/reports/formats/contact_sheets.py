@@ -10,6 +10,7 @@ from PIL import Image
 from annotation.models import Comparison, Study
 from annotation.reports.agreement_report import AgreementReport, ComparisonRow
 from annotation.reports.explorer.orders import most_telling
+from annotation.reports.figures.svg import LIGHT
 from annotation.reports.progress import Progress, silent
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import renditions
@@ -21,7 +22,6 @@ MOST_BYTES = 110_000  # of a sheet, where the file has room: sixty of them, writ
 LEAST_BYTES = 4_000  # with less a sheet shows nothing: then fewer comparisons are shown
 _WORDS_BYTES = 8_000  # of the text around the two sheets of a comparison, at most
 _CELL, _GAP = 96, 2  # pixels
-_GREY = (118, 118, 118)  # the neutral surround of the page that annotators see
 _QUALITIES = (75, 55, 35, 15)
 
 
@@ -121,7 +121,7 @@ def _picture(image: GeneratedImage) -> Image.Image | None:
 def _laid_out(pictures: Sequence[Image.Image]) -> Image.Image:
     columns = min(len(pictures), 5 if len(pictures) <= 20 else 8)
     rows, pitch = -(-len(pictures) // columns), _CELL + _GAP
-    sheet = Image.new("RGB", (columns * pitch - _GAP, rows * pitch - _GAP), _GREY)
+    sheet = Image.new("RGB", (columns * pitch - _GAP, rows * pitch - _GAP), LIGHT["surround"])  # as annotators see it
     for place, picture in enumerate(pictures):
         sheet.paste(picture, (place % columns * pitch, place // columns * pitch))
     return sheet

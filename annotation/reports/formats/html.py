@@ -18,7 +18,7 @@ from annotation.reports.sections.blocks import Figure, Table
 from annotation.reports.sections.contents import sections
 from annotation.reports.sections.numbers import count
 
-STYLESHEETS = ("pages.css", "reports/report.css")
+STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css")
 MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
 MOST_LETTERS = 500  # of a cell
@@ -78,7 +78,7 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], ContactSheets] |
     bare = render_to_string(_FILE, context)
     if sheets is None:
         return bare
-    return render_to_string(_FILE, context | {"telling": sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)})
+    return render_to_string(_FILE, context | {"contact_sheets": sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)})
 
 
 def _stylesheet(name: str) -> str:

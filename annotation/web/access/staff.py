@@ -1,4 +1,4 @@
-"""Access to the researcher's pages: one table says which permission each of them needs."""
+"""Access to the researcher's pages: one table has the permission that each page needs."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -11,51 +11,51 @@ from django.http import Http404, HttpRequest, HttpResponseBase
 from django.utils import translation
 from django.views.decorators.cache import never_cache
 
-LOOK = ""  # any account of the staff
+VIEW = ""  # any staff account
 CHANGE = "annotation.change_study"  # as in the admin
 P = ParamSpec("P")
 StaffView = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-class Needs(NamedTuple):
-    """The permission that GET and POST of an address need; None where the address does not take the method."""
+class Permissions(NamedTuple):
+    """The permissions that GET and POST of an address need; None if the address refuses the method."""
 
     get: str | None
     post: str | None = None
 
 
-# Each address of the researcher's pages by its name. An annotator's link is her whole credential: with it one votes
-# as her, or withdraws her. So links, like answers, are for accounts that may change the study.
-DOORS = {
-    "studies": Needs(LOOK),
-    "plan": Needs(LOOK),
-    "plan-curves": Needs(LOOK),
-    "study": Needs(LOOK),  # its links are left out for those who may only look
-    "study-file": Needs(CHANGE),  # it holds the completion codes, which a platform pays for
-    "study-action": Needs(CHANGE, CHANGE),
-    "make-invitations": Needs(None, CHANGE),
-    "invitations-file": Needs(CHANGE),
-    "answers-file": Needs(CHANGE),
-    "free-annotator": Needs(None, CHANGE),
-    "free-returned": Needs(None, CHANGE),
-    "reported": Needs(LOOK),
-    "reported-image": Needs(LOOK),
-    "reported-decision": Needs(None, CHANGE),
-    "report": Needs(LOOK),
-    "report-progress": Needs(LOOK),
-    "report-again": Needs(None, CHANGE),
-    "report-figure": Needs(LOOK),
-    "report-file": Needs(LOOK),
-    "report-file-progress": Needs(LOOK),
-    "report-file-again": Needs(None, CHANGE),
-    "explorer": Needs(LOOK),
-    "explored-comparison": Needs(LOOK),
-    "explored-image": Needs(LOOK),
+# The permissions of each researcher's page by the name of its address. An annotator's link is their whole credential:
+# with it, anyone can vote or withdraw as that annotator. So links and answers need the permission to change the study.
+PERMISSIONS = {
+    "studies": Permissions(VIEW),
+    "plan": Permissions(VIEW),
+    "plan-curves": Permissions(VIEW),
+    "study": Permissions(VIEW),  # without links for accounts that may only view
+    "study-file": Permissions(CHANGE),  # it contains the completion codes, for which a platform pays
+    "study-action": Permissions(CHANGE, CHANGE),
+    "make-invitations": Permissions(None, CHANGE),
+    "invitations-file": Permissions(CHANGE),
+    "answers-file": Permissions(CHANGE),
+    "free-annotator": Permissions(None, CHANGE),
+    "free-returned": Permissions(None, CHANGE),
+    "reported": Permissions(VIEW),
+    "reported-image": Permissions(VIEW),
+    "reported-decision": Permissions(None, CHANGE),
+    "report": Permissions(VIEW),
+    "report-progress": Permissions(VIEW),
+    "report-again": Permissions(None, CHANGE),
+    "report-figure": Permissions(VIEW),
+    "report-file": Permissions(VIEW),
+    "report-file-progress": Permissions(VIEW),
+    "report-file-again": Permissions(None, CHANGE),
+    "explorer": Permissions(VIEW),
+    "explored-comparison": Permissions(VIEW),
+    "explored-image": Permissions(VIEW),
 }
 
 
 def staff_only(view: StaffView[P]) -> StaffView[P]:
-    """Strangers are led to the login; an account outside the staff learns nothing: not found."""
+    """Require a staff account with the permission. Visitors go to the login; other accounts get a 404."""
 
     @wraps(view)
     def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
@@ -64,7 +64,7 @@ def staff_only(view: StaffView[P]) -> StaffView[P]:
         if not (request.user.is_staff and request.user.is_active):
             raise Http404
         needed = _needed(request)
-        if needed != LOOK and not request.user.has_perm(needed):
+        if needed != VIEW and not request.user.has_perm(needed):
             raise PermissionDenied("Your account may look at studies but not change them; an admin can allow it.")
         return view(request, *args, **kwargs)
 
@@ -72,21 +72,21 @@ def staff_only(view: StaffView[P]) -> StaffView[P]:
 
 
 def _needed(request: HttpRequest) -> str:
-    """The permission that this request needs: the one to change studies where the table does not say."""
+    """Return the permission that this request needs; an address that is not in the table needs CHANGE."""
     name = request.resolver_match.url_name if request.resolver_match else None
-    needs = DOORS.get(name or "", Needs(None))
+    needs = PERMISSIONS.get(name or "", Permissions(None))
     needed = needs.post if request.method == "POST" else needs.get
     return CHANGE if needed is None else needed
 
 
 def staff_page(view: StaffView[P]) -> StaffView[P]:
-    """A page for staff only, which no browser keeps."""
+    """Require a staff account, as `staff_only`, and forbid caches to keep the page."""
 
     @never_cache
     @staff_only
     @wraps(view)
     def wrapper(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
-        # In English whatever the browser prefers: reports, refusals and the admin's sentences are.
+        # Always in English: the reports and refusals on these pages exist in English only.
         with translation.override(settings.LANGUAGE_CODE):
             response = view(request, *args, **kwargs)
             response["Content-Language"] = settings.LANGUAGE_CODE

@@ -1,7 +1,7 @@
-"""Numbers sealed into opaque tokens: what an annotator's browser may hold without being able to read it.
+"""Encrypt numbers into opaque tokens that an annotator's browser can hold but cannot read.
 
-AES-SIV (RFC 5297) is deterministic, so a token is stable and caches hold; it is authenticated, so a token
-that opens was made here; and a layout has a fixed length, so nothing can be read off a token's size.
+AES-SIV (RFC 5297) is deterministic, so tokens are stable and browsers cache what they address. It is authenticated, so
+only tokens made here can be decrypted. Each layout has a fixed length, so the size of a token reveals nothing.
 """
 
 import base64
@@ -22,26 +22,26 @@ def _cipher(secret: str, purpose: bytes) -> AESSIV:
     return AESSIV(HKDF(algorithm=SHA256(), length=64, salt=None, info=purpose).derive(secret.encode()))
 
 
-class Seal:
-    """Tokens of one purpose, over numbers laid out as `struct` says. A token of one purpose opens no other."""
+class TokenCipher:
+    """Encrypts numbers, laid out as `struct` defines, for one purpose. Tokens of another purpose are refused."""
 
     def __init__(self, purpose: bytes, layout: str) -> None:
         self._purpose, self._layout = purpose, struct.Struct(layout)
 
-    def close(self, *numbers: int) -> str:
-        """The URL-safe token of these numbers."""
-        (token,) = self.close_all([numbers])
+    def encrypt(self, *numbers: int) -> str:
+        """Return the URL-safe token of these numbers."""
+        (token,) = self.encrypt_all([numbers])
         return token
 
-    def close_all(self, rows: Iterable[tuple[int, ...]]) -> list[str]:
-        """The token of each row of numbers."""
+    def encrypt_all(self, rows: Iterable[tuple[int, ...]]) -> list[str]:
+        """Return the token of each row of numbers."""
         encrypt, pack = _cipher(settings.SECRET_KEY, self._purpose).encrypt, self._layout.pack
         return [base64.urlsafe_b64encode(encrypt(pack(*row), None)).decode().rstrip("=") for row in rows]
 
-    def open(self, token: str) -> tuple[int, ...]:
-        """The numbers of a token; raises `ValueError` for anything that `close` did not make."""
+    def decrypt(self, token: str) -> tuple[int, ...]:
+        """Return the numbers of a token; raise `ValueError` for a text that `encrypt` did not make."""
         try:
-            sealed = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
-            return self._layout.unpack(_cipher(settings.SECRET_KEY, self._purpose).decrypt(sealed, None))
+            encrypted = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+            return self._layout.unpack(_cipher(settings.SECRET_KEY, self._purpose).decrypt(encrypted, None))
         except (ValueError, InvalidTag, struct.error):
             raise ValueError("not a token of this purpose") from None

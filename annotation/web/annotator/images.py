@@ -1,7 +1,8 @@
 """Images as annotators get them: an opaque address, the same headers for every model.
 
-An address is a sealed token of (annotator, image), a dot and the rendition's name: stable for an annotator, so that
-caches hold. Tokens are only made by `addresses`, which is only asked for images of the annotator's own assignments.
+An address is an encrypted token of (annotator, image), a dot and the name of the rendition. It is stable for an
+annotator, so that browsers cache it. Only `addresses` makes tokens, and only for images of the annotator's own
+assignments.
 """
 
 import logging
@@ -14,35 +15,35 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Annotator
-from annotation.web.access.tokens import Seal
+from annotation.web.access.tokens import TokenCipher
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused
 
 logger = logging.getLogger(__name__)
 
-ADDRESSES = Seal(b"semblance image addresses 2", ">QQ")  # annotator id, image id
+ADDRESSES = TokenCipher(b"semblance image addresses 2", ">QQ")  # annotator id, image id
 
 
 def addresses(*, annotator_id: int, image_ids: Iterable[int]) -> list[str]:
-    """Where this annotator finds each of these images: after it comes a dot and a rendition's name.
+    """Return this annotator's address of each image, without the dot and the name of the rendition.
 
-    A vote's answer holds some eighty of these; with the renditions spelt out it would be three times as long.
+    The answer to a vote holds about eighty addresses; with each rendition spelt out it would be three times as long.
     """
     folder = _folder()
-    return [folder + token for token in ADDRESSES.close_all((annotator_id, image_id) for image_id in image_ids)]
+    return [folder + token for token in ADDRESSES.encrypt_all((annotator_id, image_id) for image_id in image_ids)]
 
 
 @cache
 def _folder() -> str:
-    """What every address begins with; the prefix that the application is served under never changes."""
+    """Return the beginning of every address. The prefix of the application never changes while it runs."""
     return reverse("image", args=["token", "grid"]).removesuffix("token.grid")
 
 
-def _opened(token: str) -> tuple[int, int]:
-    """(annotator id, image id) of a token that `addresses` made; anything else is not found."""
+def _decrypted(token: str) -> tuple[int, int]:
+    """Return (annotator id, image id) of a token that `addresses` made; raise Http404 for any other text."""
     try:
-        annotator_id, image_id = ADDRESSES.open(token)
+        annotator_id, image_id = ADDRESSES.decrypt(token)
     except ValueError:
         raise Http404 from None
     return annotator_id, image_id
@@ -50,8 +51,8 @@ def _opened(token: str) -> tuple[int, int]:
 
 @require_safe
 def serve(_request: HttpRequest, token: str, rendition: str) -> HttpResponse:
-    """One rendition. No date, no name and no ETag: the address never changes what it stands for."""
-    annotator_id, image_id = _opened(token)
+    """Serve one rendition, without date, name or ETag: the image at an address never changes."""
+    annotator_id, image_id = _decrypted(token)
     if rendition not in renditions.SIZES:
         raise Http404
     if not Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN).exists():

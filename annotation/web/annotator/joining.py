@@ -1,4 +1,4 @@
-"""Two ways back to one place: the open link on the same device, and the resume code on any device."""
+"""How annotators join and return: the open link on the same device, the resume code on any device."""
 
 import base64
 import re
@@ -20,32 +20,32 @@ from annotation.voting import annotators
 from annotation.voting.availability import closure
 from annotation.voting.room import NoRoom, NoRoomLeft
 from annotation.web.access import rate_limit
+from annotation.web.annotator.forms import ResumeForm
 from annotation.web.annotator.next_page import in_language
 from annotation.web.annotator.onboarding import welcome_context
-from annotation.web.annotator.pages import LOOK_AGAIN_SECONDS
-from annotation.web.researcher.forms import ResumeForm
+from annotation.web.annotator.pages import RELOAD_SECONDS
 
-# What a platform calls a person, or anything else. The marker of a withdrawal has a colon, so nobody can name one.
+# An id or another parameter from a platform. A withdrawal's marker has a colon, so that no parameter can equal it.
 PLATFORM_VALUE = re.compile(r"[A-Za-z0-9_.@+-]{1,200}")
-# One start page, as `new_link_token` names it.
-FORM = re.compile(r"[A-Za-z0-9_-]{22}")
+# The random id of one start page, from `new_link_token`.
+FORM_ID = re.compile(r"[A-Za-z0-9_-]{22}")
 DEVICE_COOKIE = "annotator"
 DEVICE_COOKIE_SECONDS = 365 * 24 * 3600
-# 47 random bits cannot be guessed at this rate: 240 tries an hour from one address.
+# A code has 47 random bits: it cannot be guessed at 240 tries an hour from one address.
 MOST_RESUME_TRIES = 20
 RESUME_WINDOW_SECONDS = 300
 
 
 @require_safe
 def landing(request: HttpRequest) -> HttpResponse:
-    """What this is, and a way on for each of its visitors."""
+    """Show the start page: what Semblance is, and a way on for annotators and researchers."""
     return render(request, "web/landing.html", {"form": ResumeForm()})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def resume(request: HttpRequest) -> HttpResponse:
-    """The resume code leads to the annotator's link. At most 20 tries in five minutes from one address."""
+    """Redirect a resume code to the annotator's link. At most 20 tries in five minutes from one address."""
     form = ResumeForm(request.POST if request.method == "POST" else None)
     if request.method == "POST":
         if not rate_limit.is_allowed(request, action="resume", most=MOST_RESUME_TRIES, seconds=RESUME_WINDOW_SECONDS):
@@ -58,7 +58,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @never_cache
 def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
-    """The open link: a start page; agreeing to take part makes a place, once for a device or a platform's id."""
+    """Show the start page of an open link. Taking part creates one annotator per device or per platform id."""
     study = get_object_or_404(Study, open_link_token=open_link_token)
     manifest = current_manifest(study)
     if manifest.platform.id_parameter:
@@ -72,40 +72,40 @@ def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
 
 
 def _parameter(request: HttpRequest, name: str) -> str:
-    """A parameter of the link, where it is one that a platform would give; else empty."""
+    """Return a parameter of the link if a platform can have set it, else an empty text."""
     value = request.GET.get(name, "")
     return value if PLATFORM_VALUE.fullmatch(value) else ""
 
 
 def _arrival_page(request: HttpRequest, study: Study, manifest: Manifest, external_id: str) -> HttpResponse:
-    """The page for a visitor without a place. Nothing is stored unless they take part."""
+    """Return the page for a visitor who has not joined. Nothing is stored unless they take part."""
     rules, now = manifest.voting_rules(), timezone.now()
     if manifest.platform.id_parameter and not external_id:
-        return render(request, "web/annotator/no_id.html", status=400)
+        return render(request, "web/annotator/missing_id.html", status=400)
     if reason := closure(study=study, rules=rules, now=now):
-        context = {"look_again_seconds": LOOK_AGAIN_SECONDS, "opens_at": rules.opens_at}
+        context = {"reload_seconds": RELOAD_SECONDS, "opens_at": rules.opens_at}
         return render(request, f"web/annotator/{reason}.html", context)
     try:
         if _takes_part(request, manifest):
             if not rate_limit.is_allowed(request, action="join", most=settings.OPEN_LINK_JOINS_PER_MINUTE, seconds=60):
                 return _too_many_page(request)
             return _take_part(request, study, manifest, external_id)
-        if lack := annotators.no_room(study=study, rules=rules, now=now):
-            return _no_room_page(request, manifest, lack, external_id)
-    except NoRoomLeft as refusal:  # the last place went while the page was read
+        if no_room := annotators.no_room(study=study, rules=rules, now=now):
+            return _no_room_page(request, manifest, no_room, external_id)
+    except NoRoomLeft as refusal:  # others filled the study while the page was read
         return _no_room_page(request, manifest, refusal.reason, external_id, status=409)
     return _start_page(request, manifest, external_id)
 
 
 def _too_many_page(request: HttpRequest) -> HttpResponse:
-    """The refusal that keeps one program from filling a study's places. The button works again within a minute."""
+    """Return the refusal that keeps one program from filling a study. Joining works again within a minute."""
     response = render(request, "429.html", {"is_joining": True}, status=429)
     response["Retry-After"] = "60"
     return response
 
 
 def _takes_part(request: HttpRequest, manifest: Manifest) -> bool:
-    """Whether the form was sent with the consent text in force; an outdated page is no consent and shows anew."""
+    """Tell whether the form was sent with the current consent text. A page with an older text is no consent."""
     return request.method == "POST" and request.POST.get("consent_sha256", "") == manifest.texts.consent_sha256
 
 
@@ -113,18 +113,21 @@ def _take_part(request: HttpRequest, study: Study, manifest: Manifest, external_
     arrival = annotators.Arrival(
         external_id=external_id,
         platform_parameters={name: _parameter(request, name) for name in manifest.platform.other_parameters},
-        token=_place_token(study, request.POST.get("form", "")),
+        token=_annotator_token(study, request.POST.get("form", "")),
         consent_sha256=manifest.texts.consent_sha256 if manifest.texts.has_welcome else None,
     )
     annotator = annotators.join(study=study, rules=manifest.voting_rules(), now=timezone.now(), arrival=arrival)
     return redirect("visit", annotator.token) if external_id else _joined(request, annotator)
 
 
-def _place_token(study: Study, form: str) -> str:
-    """The link of the place that this form makes: sent twice, it makes one. Empty for no form of ours."""
-    if not FORM.fullmatch(form):
+def _annotator_token(study: Study, form_id: str) -> str:
+    """Return the token of the annotator whom this start page creates: the form sent twice creates one.
+
+    Empty if the id of the form is not one of ours.
+    """
+    if not FORM_ID.fullmatch(form_id):
         return ""
-    digest = salted_hmac(f"semblance place {study.pk}", form, algorithm="sha256").digest()
+    digest = salted_hmac(f"semblance place {study.pk}", form_id, algorithm="sha256").digest()
     return base64.urlsafe_b64encode(digest[:16]).decode().rstrip("=")
 
 
@@ -141,17 +144,17 @@ def _start_page(request: HttpRequest, manifest: Manifest, external_id: str) -> H
 
 
 def _no_room_page(
-    request: HttpRequest, manifest: Manifest, lack: NoRoom, external_id: str, status: int = 200
+    request: HttpRequest, manifest: Manifest, reason: NoRoom, external_id: str, status: int = 200
 ) -> HttpResponse:
-    code = manifest.platform.study_full_code if lack == NoRoom.FULL and external_id else ""
+    code = manifest.platform.study_full_code if reason == NoRoom.FULL and external_id else ""
     context = {
-        "reason": lack.words,
-        "look_again_seconds": LOOK_AGAIN_SECONDS,
+        "reason": reason.words,
+        "reload_seconds": RELOAD_SECONDS,
         "external_id": external_id,
         "completion_code": code,
         "leaving_address": manifest.platform.leaving_address(code),
     }
-    return render(request, f"web/annotator/{lack}.html", context, status=status)
+    return render(request, f"web/annotator/{reason}.html", context, status=status)
 
 
 def _joined(request: HttpRequest, annotator: Annotator) -> HttpResponse:

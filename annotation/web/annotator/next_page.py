@@ -1,10 +1,10 @@
-"""Where an annotator stands: which page the link leads to right now. No other page is within reach."""
+"""The page that an annotator's link shows now. Every other page of the sequence redirects to it."""
 
 from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from functools import wraps
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.conf import settings
@@ -23,8 +23,8 @@ from annotation.voting.room import has_all_votes
 from annotation.voting.storage.search_statements import ANSWERED
 
 
-class Place(StrEnum):
-    """What an annotator's link shows; the first three are a study's `Closure`."""
+class NextPage(StrEnum):
+    """What an annotator's link shows. The first three values are those of `Closure`."""
 
     NOT_YET_OPEN = Closure.NOT_YET_OPEN.value
     PAUSED = Closure.PAUSED.value
@@ -43,52 +43,52 @@ class Place(StrEnum):
     END = "end"
 
 
-# Where no comparison is given out although the study takes votes. (A script may vote without the instructions.)
-BEFORE_COMPARISONS = (Place.WELCOME, Place.QUESTIONS, Place.PRACTICE, Place.CHECK, Place.BREAK)
+# Pages on which no comparison is assigned although the study is open. (A script may vote without the instructions.)
+BEFORE_COMPARISONS = (NextPage.WELCOME, NextPage.QUESTIONS, NextPage.PRACTICE, NextPage.CHECK, NextPage.BREAK)
 
 
-def place(*, annotator: Annotator, manifest: Manifest, now: datetime) -> Place:
-    """The page this annotator's link leads to. Whoever has finished sees the end, whatever the study's state."""
+def next_page(*, annotator: Annotator, manifest: Manifest, now: datetime) -> NextPage:
+    """Return the page that this annotator's link shows. After they finish it is the end, in any state of the study."""
     state = annotator.state
     if state in (Annotator.State.WITHDRAWN, Annotator.State.SCREENED_OUT):
-        return Place(state)
+        return NextPage(state)
     if state == Annotator.State.FINISHED:
-        return _way_out(annotator, manifest)
+        return _page_after_comparisons(annotator, manifest)
     if reason := closure(study=annotator.study, rules=manifest.voting_rules(), now=now):
-        return Place(reason)
-    if way_in := _way_in(annotator, manifest):
-        # Nobody reads and practises for comparisons that are all done.
-        is_in_vain = has_all_votes(annotator.study) and not annotators.has_voted(annotator)
-        return Place.STUDY_FULL if is_in_vain else way_in
-    return Place.BREAK if breaks_due(annotator, manifest) else Place.COMPARISONS
+        return NextPage(reason)
+    if before := _page_before_comparisons(annotator, manifest):
+        # Nobody should read and practise if no comparison is left for them.
+        nothing_left = has_all_votes(annotator.study) and not annotators.has_voted(annotator)
+        return NextPage.STUDY_FULL if nothing_left else before
+    return NextPage.BREAK if breaks_due(annotator, manifest) else NextPage.COMPARISONS
 
 
-def _way_out(annotator: Annotator, manifest: Manifest) -> Place:
-    """The page after the comparisons; STUDY_FULL for an annotator who found none to vote on."""
+def _page_after_comparisons(annotator: Annotator, manifest: Manifest) -> NextPage:
+    """Return the page after the comparisons; STUDY_FULL for an annotator who had nothing to vote on."""
     if not annotators.has_voted(annotator):
-        return Place.STUDY_FULL
+        return NextPage.STUDY_FULL
     is_asked = manifest.frame.asks_comment and not _has_answered(annotator, Answer.Page.COMMENT)
-    return Place.COMMENT if is_asked else Place.END
+    return NextPage.COMMENT if is_asked else NextPage.END
 
 
-def _way_in(annotator: Annotator, manifest: Manifest) -> Place | None:
-    """The first page before the comparisons that the annotator has not left yet."""
+def _page_before_comparisons(annotator: Annotator, manifest: Manifest) -> NextPage | None:
+    """Return the first page before the comparisons that the annotator has not completed, else None."""
     frame, texts = manifest.frame, manifest.texts
     if texts.has_welcome and not annotator.welcomed_at:
-        return Place.WELCOME
+        return NextPage.WELCOME
     if frame.questions and not _has_answered(annotator, Answer.Page.QUESTIONS):
-        return Place.QUESTIONS
+        return NextPage.QUESTIONS
     if not annotator.instructions_read_at:
-        return Place.INSTRUCTIONS
+        return NextPage.INSTRUCTIONS
     if frame.practice and practice_count(annotator) < frame.practice:
-        return Place.PRACTICE
+        return NextPage.PRACTICE
     if frame.check and not annotator.check_passed_at:
-        return Place.CHECK
+        return NextPage.CHECK
     return None
 
 
 def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0) -> int:
-    """The number of the break that is due, or would be after so many votes more; from 1, 0 where none is."""
+    """Return the number (from 1) of the break that is due after `votes_more` further votes; 0 if none is."""
     if not manifest.frame.break_every:
         return 0
     answered = annotator.assignments.exclude(kind=Assignment.Kind.PRACTICE).filter(state__in=ANSWERED)
@@ -97,14 +97,14 @@ def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0)
 
 
 class Undoable(NamedTuple):
-    """A vote that may still be undone for so many seconds."""
+    """A vote and the seconds for which it may still be undone."""
 
     vote_id: UUID
     seconds_left: float
 
 
 def undoable(annotator: Annotator, manifest: Manifest, *, now: datetime) -> Undoable | None:
-    """The annotator's last vote, while it may be undone."""
+    """Return the annotator's last vote if it may still be undone, else None."""
     rules = manifest.voting_rules()
     vote = last_vote(annotator=annotator, rules=rules)
     if vote is None or closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED:
@@ -117,32 +117,33 @@ def _has_answered(annotator: Annotator, page: Answer.Page) -> bool:
     return annotator.answers.filter(page=page).exists()
 
 
-def spoken(language: str) -> str:
-    """The study's language where the pages speak it, else the default."""
+def page_language(language: str) -> str:
+    """Return the study's language if the pages are translated to it, else the default language."""
     return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def in_language(language: str, view: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer in the study's language, whatever the browser prefers, and say so in the header."""
-    with translation.override(spoken(language)):
+    """Call the view in the study's language, not the browser's, and name that language in the header."""
+    with translation.override(page_language(language)):
         response = view()
-        response["Content-Language"] = spoken(language)
+        response["Content-Language"] = page_language(language)
         return response
 
 
-AnnotatorView = Callable[[HttpRequest, Annotator, Manifest], HttpResponse]
+AnnotatorView = Callable[..., HttpResponse]  # (request, annotator, manifest, and further values of the address)
+TokenView = Callable[..., HttpResponse]  # (request, token, the same values)
 
 
-def annotator_page(view: AnnotatorView) -> Callable[[HttpRequest, str], HttpResponse]:
-    """Turn a link's token into the annotator and the manifest; answer in the study's language, never from a cache."""
+def annotator_page(view: AnnotatorView) -> TokenView:
+    """Give a view the annotator and manifest of its token. It answers in the study's language, never from a cache."""
 
     @never_cache
     @wraps(view)
-    def wrapper(request: HttpRequest, token: str) -> HttpResponse:
+    def wrapper(request: HttpRequest, token: str, **values: Any) -> HttpResponse:
         annotator = annotators.by_token(token)
         if annotator is None:
             raise Http404("no annotator has this link")
         manifest = current_manifest(annotator.study)
-        return in_language(manifest.texts.language, lambda: view(request, annotator, manifest))
+        return in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
 
     return wrapper

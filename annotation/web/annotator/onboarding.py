@@ -1,4 +1,4 @@
-"""The pages around the comparisons. Each acts only while it is due, so none is skipped and none is left twice."""
+"""The pages before and after the comparisons. A form acts only while its page is due: none is skipped or repeated."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,32 +16,40 @@ from annotation.voting.checks import practice as practising
 from annotation.voting.checks.known_order import seeded_pair
 from annotation.voting.search import most_shown
 from annotation.web.annotator import markdown
+from annotation.web.annotator.forms import CheckForm, CommentForm, QuestionsForm
 from annotation.web.annotator.images import addresses
-from annotation.web.annotator.next_page import AnnotatorView, Place, annotator_page, breaks_due, place, undoable
-from annotation.web.annotator.onboarding_forms import CheckForm, CommentForm, QuestionsForm
-from annotation.web.annotator.page_strings import other_questions, page_words
+from annotation.web.annotator.next_page import (
+    AnnotatorView,
+    NextPage,
+    TokenView,
+    annotator_page,
+    breaks_due,
+    next_page,
+    undoable,
+)
+from annotation.web.annotator.page_strings import other_questions, page_strings
 
 
 def page_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
-    """What every page of an annotator knows."""
+    """Return the context that every page of an annotator needs."""
     until = manifest.annotation.withdrawal_until
     return {
         "annotator": annotator,
         "manifest": manifest,
         "texts": manifest.texts,
-        "undoable": partial(undoable, annotator, manifest, now=timezone.now()),  # asked where the page offers it
+        "undoable": partial(undoable, annotator, manifest, now=timezone.now()),  # called by pages that offer it
         "can_withdraw": withdrawal.is_open(until=until, now=timezone.now())
         and annotator.state != Annotator.State.WITHDRAWN,
     }
 
 
-def step(due: Place) -> Callable[[AnnotatorView], Callable[[HttpRequest, str], HttpResponse]]:
-    """Make a view that a form posts to: it acts while its page is due, else it leads to the page that is."""
+def step(due: NextPage) -> Callable[[AnnotatorView], TokenView]:
+    """Make a view for a form's POST: it acts while its page is due, else it redirects to the page that is."""
 
-    def decorate(view: AnnotatorView) -> Callable[[HttpRequest, str], HttpResponse]:
+    def decorate(view: AnnotatorView) -> TokenView:
         @annotator_page
         def wrapper(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-            if place(annotator=annotator, manifest=manifest, now=timezone.now()) != due:
+            if next_page(annotator=annotator, manifest=manifest, now=timezone.now()) != due:
                 return redirect("visit", annotator.token)
             return view(request, annotator, manifest)
 
@@ -50,33 +58,33 @@ def step(due: Place) -> Callable[[AnnotatorView], Callable[[HttpRequest, str], H
     return decorate
 
 
-def show(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Place) -> HttpResponse:
-    """The page that is due, as it looks before anything was typed."""
-    extra: dict[Place, Callable[[], dict[str, Any]]] = {
-        Place.WELCOME: lambda: welcome_context(manifest),
-        Place.QUESTIONS: lambda: {"form": QuestionsForm(manifest.frame.questions)},
-        Place.INSTRUCTIONS: lambda: instructions_context(annotator, manifest),
-        Place.PRACTICE: lambda: _practice_context(annotator, manifest),
-        Place.CHECK: lambda: {"form": CheckForm(manifest.frame.check, tries=annotator.check_try_count)},
-        Place.BREAK: lambda: {"number": breaks_due(annotator, manifest)},
-        Place.COMMENT: lambda: {"form": CommentForm()},
+def show(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: NextPage) -> HttpResponse:
+    """Return the page that is due, with an empty form."""
+    extra: dict[NextPage, Callable[[], dict[str, Any]]] = {
+        NextPage.WELCOME: lambda: welcome_context(manifest),
+        NextPage.QUESTIONS: lambda: {"form": QuestionsForm(manifest.frame.questions)},
+        NextPage.INSTRUCTIONS: lambda: instructions_context(annotator, manifest),
+        NextPage.PRACTICE: lambda: _practice_context(annotator, manifest),
+        NextPage.CHECK: lambda: {"form": CheckForm(manifest.frame.check, tries=annotator.check_try_count)},
+        NextPage.BREAK: lambda: {"number": breaks_due(annotator, manifest)},
+        NextPage.COMMENT: lambda: {"form": CommentForm()},
     }
     context = page_context(annotator, manifest) | extra.get(due, dict)()
     return render(request, f"web/annotator/{due}.html", context)
 
 
-@step(Place.WELCOME)
+@step(NextPage.WELCOME)
 def welcome(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Agreed; only to the text that is in force, so a page from before an amendment is shown again."""
+    """Record the consent. Consent to a text from before an amendment does not count: the page shows again."""
     sha256 = manifest.texts.consent_sha256
     if request.POST.get("consent_sha256", "") == sha256:
         onboarding.welcome(annotator=annotator, consent_sha256=sha256, now=timezone.now())
     return redirect("visit", annotator.token)
 
 
-@step(Place.QUESTIONS)
+@step(NextPage.QUESTIONS)
 def questions(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The answers to the study's questions."""
+    """Record the answers to the study's questions."""
     form = QuestionsForm(manifest.frame.questions, request.POST)
     if not form.is_valid():
         context = page_context(annotator, manifest) | {"form": form}
@@ -85,43 +93,39 @@ def questions(request: HttpRequest, annotator: Annotator, manifest: Manifest) ->
     return redirect("visit", annotator.token)
 
 
-@step(Place.INSTRUCTIONS)
+@step(NextPage.INSTRUCTIONS)
 def start(_request: HttpRequest, annotator: Annotator, _manifest: Manifest) -> HttpResponse:
-    """The instructions have been read."""
+    """Record that the instructions were read."""
     annotators.read_instructions(annotator=annotator, now=timezone.now())
     return redirect("visit", annotator.token)
 
 
-@step(Place.PRACTICE)
+@step(NextPage.PRACTICE)
 def practice(request: HttpRequest, annotator: Annotator, _manifest: Manifest) -> HttpResponse:
-    """The answer to a practice comparison; on to what it was worth."""
+    """Record the answer to a practice comparison and redirect to its feedback."""
     number, choice = request.POST.get("number", ""), request.POST.get("choice", "")
-    is_possible = number.isdecimal() and len(number) < 4 and choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT)
-    assignment = practising.practised(annotator=annotator, number=int(number)) if is_possible else None
+    is_valid = number.isdecimal() and len(number) < 4 and choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT)
+    assignment = practising.practised(annotator=annotator, number=int(number)) if is_valid else None
     if assignment is None:
         return redirect("visit", annotator.token)
     practising.answer_practice(assignment=assignment, choice=choice, now=timezone.now())
     return redirect("practice-feedback", annotator.token, number)
 
 
-def practice_feedback(request: HttpRequest, token: str, number: int) -> HttpResponse:
-    """What an answered practice comparison was: shown again on a reload."""
-
-    @require_safe
-    @annotator_page
-    def page(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-        assignment = practising.practised(annotator=annotator, number=number)
-        if assignment is None or assignment.state != Assignment.State.VOTED:
-            raise Http404("no practice comparison of this number was answered")
-        context = page_context(annotator, manifest) | _feedback_context(annotator, assignment)
-        return render(request, "web/annotator/feedback.html", context)
-
-    return page(request, token)
+@require_safe
+@annotator_page
+def practice_feedback(request: HttpRequest, annotator: Annotator, manifest: Manifest, number: int) -> HttpResponse:
+    """Show whether the answer to a practice comparison was right; a reload shows it again."""
+    assignment = practising.practised(annotator=annotator, number=number)
+    if assignment is None or assignment.state != Assignment.State.VOTED:
+        raise Http404("no practice comparison of this number was answered")
+    context = page_context(annotator, manifest) | _feedback_context(annotator, assignment)
+    return render(request, "web/annotator/practice_feedback.html", context)
 
 
-@step(Place.CHECK)
+@step(NextPage.CHECK)
 def check(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """One try at the comprehension check."""
+    """Record one try at the comprehension check."""
     form = CheckForm(manifest.frame.check, data=request.POST)
     if not form.is_valid():
         context = page_context(annotator, manifest) | {"form": form}
@@ -136,16 +140,16 @@ def check(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> Htt
     return redirect("visit", annotator.token)
 
 
-@step(Place.BREAK)
+@step(NextPage.BREAK)
 def end_break(_request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Back to the comparisons."""
+    """Record that the break is over."""
     onboarding.end_break(annotator=annotator, number=breaks_due(annotator, manifest))
     return redirect("visit", annotator.token)
 
 
-@step(Place.COMMENT)
+@step(NextPage.COMMENT)
 def comment(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The comment, or none."""
+    """Record the comment, which may be empty."""
     form = CommentForm(request.POST)
     if not form.is_valid():
         context = page_context(annotator, manifest) | {"form": form}
@@ -156,7 +160,7 @@ def comment(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> H
 
 
 def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any]:
-    """The instructions with their worked examples, always the same for an annotator."""
+    """Return the instructions and worked examples. An annotator always gets the same examples."""
     pairs = [
         seeded_pair(study=annotator.study, seed=annotator.seed, purpose="example", number=number)
         for number in range(manifest.frame.worked_examples)
@@ -173,7 +177,7 @@ def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, 
 
 
 def welcome_context(manifest: Manifest) -> dict[str, Any]:
-    """The words of welcome and consent."""
+    """Return the texts of welcome and consent."""
     texts = manifest.texts
     return {
         "welcome": markdown.render(texts.welcome),
@@ -187,7 +191,7 @@ def _practice_context(annotator: Annotator, manifest: Manifest) -> dict[str, Any
     assignment = practising.practice(annotator=annotator, number=number, now=timezone.now())
     sides = {"left": assignment.left_images, "right": assignment.right_images}
     return {
-        "words": page_words(),
+        "strings": page_strings(),
         "other_questions": other_questions(manifest),
         "number": number,
         "shown_number": number + 1,

@@ -1,11 +1,11 @@
-"""The sentences that the comparison page's script says, translated. `{…}` is filled in by the script."""
+"""The translated texts that the scripts of the comparison page show. The scripts fill in `{…}`."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotation.studies.manifest import Manifest
 
-# The study file's default texts: marked here so that the catalogues hold them.
+# The default texts of a study file, marked here so that the catalogues contain them.
 DEFAULT_TEXTS = (
     gettext_noop("Which set is more consistent?"),
     gettext_noop("Consistent: the images of a set look alike in what they show and how."),
@@ -14,15 +14,15 @@ DEFAULT_TEXTS = (
 
 
 def other_questions(manifest: Manifest) -> list[str]:
-    """What a comparison may ask beside the study's question: an instructed item's words, naming each side."""
+    """Return the texts that a comparison may show in place of the question: those of instructed checks, for each side."""
     if not manifest.quality.instructed:
         return []
     instructed = _(manifest.texts.instructed)
     return [instructed.replace("{side}", name) for name in (_("Left"), _("Right"), _("Upper"), _("Lower"))]
 
 
-def page_words() -> dict[str, object]:
-    """Words by the name that the script knows them by, in the language that is active."""
+def page_strings() -> dict[str, object]:
+    """Return the texts by the names that the scripts use, in the active language."""
     return {
         "beside": {"left": _("Left"), "right": _("Right")},
         "above": {"left": _("Upper"), "right": _("Lower")},
@@ -38,10 +38,7 @@ def page_words() -> dict[str, object]:
         "offline": _("Offline"),
         "offlineWaiting": _("Offline ({n} waiting)"),
         "stopped": _("Stopped"),
-        "stopping": _(
-            "You stop here. Your last votes are still on their way: leave this page open until it says that they are "
-            "saved."
-        ),
+        "stopping": _("Your last votes are not saved yet. Leave this page open until it says that they are saved."),
         "late": _("Too late to count"),
         "alreadyVoted": _("Already voted"),
         "undone": _("Undone"),
@@ -53,19 +50,19 @@ def page_words() -> dict[str, object]:
         ),
         "practiceFailed": _("An image could not be loaded. Nothing is lost: try again."),
         "noAnswer": _(
-            "The server does not answer. Every vote you have made is kept, and this page goes on trying by itself. "
-            "Check your connection, or try again now."
+            "The server does not answer. Every vote you have made is kept, and this page tries again by itself. Check "
+            "your connection, or try again now."
         ),
         "fault": _(
             "Something on this page does not work in this browser ({reason}). Every vote that was saved is safe. "
-            "Reload the page to go on; if this happens again, open the same link in another browser."
+            "Reload the page to continue. If this happens again, open the same link in another browser."
         ),
         "reportOffensive": _(
             "Report this image as offensive? The researcher will look at it, and you get another comparison instead."
         ),
-        "refused": _("Your last vote could not be stored: {reason} Reload the page to go on."),
+        "refused": _("Your last vote could not be stored: {reason} Reload the page to continue."),
         "wait": _(
-            "Others are voting on the last comparisons. One may become free: this page looks again by itself. Every "
-            "vote you have made is saved; you can also stop here and come back later with the same link."
+            "Other annotators have the last comparisons. One may become free: this page asks again by itself. Every "
+            "vote you have made is saved. You can also stop here and come back later with the same link."
         ),
     }

@@ -1,4 +1,4 @@
-"""The annotator's pages. One link, one place: `place` decides which page it shows."""
+"""The annotator's pages. An annotator has one link; `next_page` decides which page it shows."""
 
 from contextlib import suppress
 
@@ -15,29 +15,28 @@ from annotation.voting.casting import undo_vote
 from annotation.voting.room import has_all_votes
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web.annotator import markdown, onboarding
-from annotation.web.annotator.next_page import Place, annotator_page, place, undoable
-from annotation.web.annotator.page_strings import other_questions, page_words
+from annotation.web.annotator.next_page import NextPage, annotator_page, next_page, undoable
+from annotation.web.annotator.page_strings import other_questions, page_strings
 from jobs.refusals import Refused
 
-# How often a page that waits for the researcher looks again.
-LOOK_AGAIN_SECONDS = 60
-WAITING = (Place.NOT_YET_OPEN, Place.PAUSED, Place.CLOSED)
-OUTCOMES = (Place.END, Place.STUDY_FULL, Place.SCREENED_OUT, Place.WITHDRAWN)
-STOPPABLE = (Place.COMPARISONS, Place.BREAK)
+RELOAD_SECONDS = 60  # of a page that waits for the researcher
+WAITING = (NextPage.NOT_YET_OPEN, NextPage.PAUSED, NextPage.CLOSED)
+OUTCOMES = (NextPage.END, NextPage.STUDY_FULL, NextPage.SCREENED_OUT, NextPage.WITHDRAWN)
+STOPPABLE = (NextPage.COMPARISONS, NextPage.BREAK)
 
 
 @require_safe
 @annotator_page
 def visit(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The page that is due: status, a page around the comparisons, the comparisons, or the end."""
-    due = place(annotator=annotator, manifest=manifest, now=timezone.now())
-    if due == Place.COMPARISONS:
+    """Show the page that is due."""
+    due = next_page(annotator=annotator, manifest=manifest, now=timezone.now())
+    if due == NextPage.COMPARISONS:
         return _comparisons(request, annotator, manifest)
     if due in OUTCOMES:
         return _outcome(request, annotator, manifest, due)
     if due in WAITING:
         context = onboarding.page_context(annotator, manifest) | {
-            "look_again_seconds": LOOK_AGAIN_SECONDS,
+            "reload_seconds": RELOAD_SECONDS,
             "opens_at": manifest.annotation.opens_at,
         }
         return render(request, f"web/annotator/{due}.html", context)
@@ -47,28 +46,28 @@ def visit(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> Htt
 @require_safe
 @annotator_page
 def instructions(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """The instructions again, for whoever has read them."""
+    """Show the instructions again to an annotator who has read them."""
     if annotator.instructions_read_at is None:
         return redirect("visit", annotator.token)
-    return onboarding.show(request, annotator, manifest, Place.INSTRUCTIONS)
+    return onboarding.show(request, annotator, manifest, NextPage.INSTRUCTIONS)
 
 
 @require_safe
 @annotator_page
 def end(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Where the comparisons lead when none is left."""
-    if place(annotator=annotator, manifest=manifest, now=timezone.now()) == Place.COMPARISONS:
-        return _outcome(request, annotator, manifest, Place.END)
+    """Show the end: the comparison page leads here when no comparison is left."""
+    if next_page(annotator=annotator, manifest=manifest, now=timezone.now()) == NextPage.COMPARISONS:
+        return _outcome(request, annotator, manifest, NextPage.END)
     return redirect("visit", annotator.token)
 
 
 @require_POST
 @annotator_page
 def undo_last(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Take the last vote back from the page that came after it; where that is too late, that page shows again."""
+    """Undo the last vote from the page that came after it. If it is too late, that page shows again."""
     vote = undoable(annotator, manifest, now=timezone.now())
     if vote and str(vote.vote_id) == request.POST.get("vote"):
-        with suppress(Refused):  # too late by a moment
+        with suppress(Refused):  # the time ran out just now
             undone = Vote.objects.select_related("assignment").get(pk=vote.vote_id)
             undo_vote(vote=undone, rules=manifest.voting_rules(), now=timezone.now())
     return redirect("visit", annotator.token)
@@ -77,11 +76,11 @@ def undo_last(request: HttpRequest, annotator: Annotator, manifest: Manifest) ->
 @require_http_methods(["GET", "HEAD", "POST"])
 @annotator_page
 def stop(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Stop for now: what is held goes back at once. The link goes on whenever the annotator likes."""
+    """Release the annotator's leases at once. The link continues whenever the annotator likes."""
     if request.method == "POST":
         free_leases(annotator=annotator, now=timezone.now())
-        return redirect("stop", annotator.token)  # a reload sends nothing again
-    if place(annotator=annotator, manifest=manifest, now=timezone.now()) not in STOPPABLE:
+        return redirect("stop", annotator.token)  # so that a reload does not post again
+    if next_page(annotator=annotator, manifest=manifest, now=timezone.now()) not in STOPPABLE:
         return redirect("visit", annotator.token)
     context = onboarding.page_context(annotator, manifest) | {"vote_count": _vote_count(annotator)}
     return render(request, "web/annotator/stop.html", context)
@@ -90,7 +89,7 @@ def stop(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> Http
 @require_http_methods(["GET", "HEAD", "POST"])
 @annotator_page
 def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Ask, then delete the annotator's votes and answers."""
+    """Ask for confirmation, then delete the annotator's votes and answers."""
     if annotator.state == Annotator.State.WITHDRAWN:
         return redirect("visit", annotator.token)
     until = manifest.annotation.withdrawal_until
@@ -106,7 +105,7 @@ def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> 
 
 def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
     context = onboarding.page_context(annotator, manifest) | {
-        "words": page_words(),
+        "strings": page_strings(),
         "other_questions": other_questions(manifest),
         "next_url": reverse("api:ask_next", args=[annotator.token]),
         "votes_url": reverse("api:vote", args=[annotator.token]),
@@ -117,11 +116,11 @@ def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest)
     return render(request, "web/annotator/comparisons.html", context)
 
 
-def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Place) -> HttpResponse:
+def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: NextPage) -> HttpResponse:
     code = _completion_code(annotator, manifest, due)
     context = onboarding.page_context(annotator, manifest) | {
         "debrief": markdown.render(manifest.texts.debrief),
-        "is_full": due == Place.STUDY_FULL and has_all_votes(annotator.study),
+        "is_full": due == NextPage.STUDY_FULL and has_all_votes(annotator.study),
         "has_finished": annotator.state == Annotator.State.FINISHED,
         "vote_count": _vote_count(annotator),
         "completion_code": code,
@@ -130,12 +129,12 @@ def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due
     return render(request, f"web/annotator/{due}.html", context)
 
 
-def _completion_code(annotator: Annotator, manifest: Manifest, due: Place) -> str:
-    """What the platform is told of the annotator's outcome; empty while there is none."""
+def _completion_code(annotator: Annotator, manifest: Manifest, due: NextPage) -> str:
+    """Return the code that reports the annotator's outcome to the platform; empty if there is none."""
     platform = manifest.platform
     if annotator.screened_out_for == Annotator.Screening.ATTENTION:
         return platform.failed_checks_code
-    if due == Place.STUDY_FULL:
+    if due == NextPage.STUDY_FULL:
         return platform.study_full_code
     codes = {
         Annotator.State.FINISHED: platform.complete_code,
@@ -146,6 +145,6 @@ def _completion_code(annotator: Annotator, manifest: Manifest, due: Place) -> st
 
 
 def _vote_count(annotator: Annotator) -> int:
-    """As the annotator counts them: checks are among them."""
+    """Return the number of votes as the annotator counts them: attention checks are included."""
     votes = Vote.objects.filter(assignment__annotator=annotator).exclude(assignment__kind=Assignment.Kind.PRACTICE)
     return votes.exclude(state=Vote.State.SUPERSEDED).count()

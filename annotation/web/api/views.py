@@ -41,10 +41,9 @@ from annotation.voting.casting import (
 from annotation.voting.image_reports import report_image
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.prepared import Select, given
-from annotation.web.access.tokens import Seal
-from annotation.web.annotator import next_page
+from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
-from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, spoken
+from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
 from annotation.web.api import schemas
 from jobs.refusals import Refused
 
@@ -52,7 +51,7 @@ from jobs.refusals import Refused
 api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api")
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
-ASSIGNMENTS = Seal(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
+ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
 
 
 def _of_a_link() -> QuerySet[Assignment]:
@@ -218,13 +217,13 @@ def _visit_for(token: str, sealed: str) -> Iterator[tuple[Visit, Assignment]]:
 
 def _visit_of(annotator: Annotator) -> Visit:
     manifest = current_manifest(annotator.study)
-    return Visit(annotator, manifest, manifest.voting_rules(), timezone.now(), spoken(manifest.texts.language))
+    return Visit(annotator, manifest, manifest.voting_rules(), timezone.now(), page_language(manifest.texts.language))
 
 
 def _named(select: Select[Assignment], token: str, sealed: str) -> Assignment:
     """The assignment that the annotator names, with annotator and study; not found where it is another's."""
     try:
-        annotator_id, assignment_id = ASSIGNMENTS.open(sealed)
+        annotator_id, assignment_id = ASSIGNMENTS.decrypt(sealed)
     except ValueError:
         annotator_id = assignment_id = 0
     found = select.first(assignment=assignment_id, token=token)
@@ -235,7 +234,7 @@ def _named(select: Select[Assignment], token: str, sealed: str) -> Assignment:
 
 
 def _is_page_due(visit: Visit) -> bool:
-    return next_page.place(annotator=visit.annotator, manifest=visit.manifest, now=visit.now) in BEFORE_COMPARISONS
+    return next_page(annotator=visit.annotator, manifest=visit.manifest, now=visit.now) in BEFORE_COMPARISONS
 
 
 def _ballot(body: schemas.BallotIn) -> Ballot:
@@ -285,7 +284,7 @@ def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int)
     """The comparison that stands at this place (0: now) of what follows."""
     plan = visit.manifest.annotation
     return schemas.HeldOut(
-        assignment=ASSIGNMENTS.close(visit.annotator.pk, assignment.pk),
+        assignment=ASSIGNMENTS.encrypt(visit.annotator.pk, assignment.pk),
         question=_question(assignment, visit.manifest),
         prompt=assignment.comparison.prompt.text if plan.show_prompt else None,
         left=_images_out(visit.annotator, assignment.left_images),

@@ -1,4 +1,4 @@
-"""What the explorer's templates show of a comparison: addresses of images, bars, sentences."""
+"""What the explorer's pages show of a comparison: addresses of images, bars, sentences."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ WIDTH = 100  # units of a bar's drawing
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A piece of a bar: whose it is (a, tie or b), where it begins and how wide it is, in units of the drawing."""
+    """A piece of a bar: its kind (a, tie or b), its left end and its width, in units of the drawing."""
 
     kind: str
     at: float
@@ -26,29 +26,29 @@ class Part:
 
 
 def image_address(slug: str, number: int, side: str, seed: int, rendition: str) -> str:
-    """Where staff find an image of a comparison."""
+    """Return the address at which staff see an image of a comparison."""
     return reverse("explored-image", args=[slug, number, side, seed, rendition])
 
 
 def thumbnails(study: Study, numbers: list[int]) -> dict[int, dict[str, list[str]]]:
-    """Addresses of the first images of both sets of the comparisons of these numbers; without images, no entry."""
+    """Return the addresses of the first images of both sets by the number of the comparison; only those with images."""
     rows = study.comparisons.filter(position__in=[number - 1 for number in numbers])
     places: dict[int, list[tuple[int, str]]] = {}
     for position, a, b in rows.values_list("position", "image_set_a", "image_set_b"):
         for pk, side in ((a, "a"), (b, "b")):
             places.setdefault(pk, []).append((position + 1, side))
-    found: dict[int, dict[str, list[str]]] = {}
+    shown: dict[int, dict[str, list[str]]] = {}
     images = GeneratedImage.objects.filter(image_set__in=list(places)).order_by("image_set", "seed")
     for pk, seed in images.values_list("image_set", "seed"):
         for number, side in places[pk]:
-            shown = found.setdefault(number, {"a": [], "b": []})[side]
-            if len(shown) < THUMBNAILS:
-                shown.append(image_address(study.slug, number, side, seed, "grid"))
-    return found
+            strip = shown.setdefault(number, {"a": [], "b": []})[side]
+            if len(strip) < THUMBNAILS:
+                strip.append(image_address(study.slug, number, side, seed, "grid"))
+    return shown
 
 
 def votes_bar(row: ComparisonRow) -> tuple[Part, ...]:
-    """The votes for A, for neither and for B as the pieces of one bar; empty without votes."""
+    """Return the votes for A, for neither and for B as the pieces of one bar; empty without votes."""
     counts = (("a", row.votes_a), ("tie", row.votes_tie), ("b", row.votes_b))
     total = sum(count for _, count in counts)
     parts, at = [], 0.0
@@ -61,8 +61,10 @@ def votes_bar(row: ComparisonRow) -> tuple[Part, ...]:
 
 
 def opened(seen: ComparisonDetail, *, slug: str, metric: str, by_seed: bool) -> dict[str, Any]:
-    """What the page of one comparison shows. by_seed: images in the order of the seeds, so that both sets face each
-    other; else those that lower the score most come first."""
+    """Return what the page of one comparison shows.
+
+    by_seed: images in the order of the seeds, so that both sets match; else those that lower the score most come first.
+    """
     known = [abs(image.contribution) for part in seen.sets for image in part.images if image.contribution is not None]
     largest = max(known, default=0.0)
     return {
@@ -100,12 +102,12 @@ def _image(image: ImageDetail, side: str, number: int, *, slug: str, largest: fl
 
 
 def _columns(count: int) -> int:
-    """Five, or fewer where there are fewer images."""
+    """Return the number of columns: five, or fewer if there are fewer images."""
     return max(1, min(5, count))
 
 
 def _signed(value: float) -> str:
-    """Points with their sign, and no zero with one."""
+    """Return points with their sign; a zero has none."""
     said = score(value)
     if not said.strip("\u22120."):
         return score(0.0)
@@ -113,7 +115,7 @@ def _signed(value: float) -> str:
 
 
 def _sentences(seen: ComparisonDetail, metric: str) -> list[str]:
-    """What happened here, in words."""
+    """Return what the votes and the metric say, as sentences."""
     row = seen.row
     sentences = [_by_votes(row), _by_metric(row, metric)]
     if row.agrees is not None:
@@ -122,7 +124,7 @@ def _sentences(seen: ComparisonDetail, metric: str) -> list[str]:
         margin, images = seen.noise.margin, seen.noise.margin.n
         bounds = "" if margin.low is None else f", margin from {score(margin.low)} to {score(margin.high)}"
         sentences.append(
-            f"Were the {images} seeds drawn anew, {percent(seen.noise.flip)} of draws would name another winner "
+            f"If the {images} seeds were drawn again, {percent(seen.noise.flip)} of draws would name another winner "
             f"({100 * margin.level:g} % interval{bounds})."
         )
     return [sentence.replace(" %", "\u00a0%") for sentence in sentences]

@@ -1,4 +1,4 @@
-"""The explorer, for staff: every comparison of a closed study, in the order that tells most, and each one opened."""
+"""The explorer, for staff: a list of all comparisons of an unsealed study, and a page for each comparison."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,13 +24,13 @@ from generation.pictures import renditions
 from jobs.refusals import Refused
 from scoring.statistics.intervals import Resampling
 
-A_PAGE = 24
+PER_PAGE = 24
 SIDES = {"a": "image_set_a", "b": "image_set_b"}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """What the address asks for: an order, a choice, words of the prompt, a metric."""
+    """The query of the address: order, choice, words of the prompt, metric."""
 
     by: str
     show: str
@@ -39,7 +39,7 @@ class Search:
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Search":
-        """Anything that there is not becomes the default: an address that somebody cut short still opens."""
+        """Read the query. An unknown value becomes the default, so that a truncated address still works."""
         by, show = request.GET.get("by", ""), request.GET.get("show", "")
         return cls(
             by=by if by in ORDERS else "disagreement",
@@ -49,7 +49,7 @@ class Search:
         )
 
     def query(self, **more: Any) -> str:
-        """As the query of an address, without what is the default."""
+        """Return the query of an address, without default values."""
         given = {"by": self.by, "show": self.show, "words": self.words, "metric": self.metric, **more}
         defaults = {"by": "disagreement", "show": "all"}
         kept = {name: value for name, value in given.items() if value and value != defaults.get(name)}
@@ -59,7 +59,7 @@ class Search:
 @require_safe
 @staff_page
 def explorer(request: HttpRequest, slug: str) -> HttpResponse:
-    """The comparisons, a page at a time; while the study is sealed, that it is."""
+    """Show one page of the list; for a sealed study, a refusal."""
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search = Search.of(request)
     try:
@@ -67,8 +67,8 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     except Refused as refused:
         return _refused(request, study, refused)
     rows = seen.rows
-    found = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
-    page = Paginator(found, A_PAGE).get_page(request.GET.get("page"))
+    listed = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
+    page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
         "metric": seen.metric,
@@ -90,21 +90,21 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @staff_page
 def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpResponse:
-    """One comparison, opened; before and after it those of the list that led here."""
+    """Show one comparison, with links to the comparisons before and after it in the list."""
     study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
     search, manifest = Search.of(request), current_manifest(study)
     try:
-        listed = list_comparisons(study, manifest=manifest, metric=search.metric)
+        all_seen = list_comparisons(study, manifest=manifest, metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
     sets = ("prompt", "image_set_a__diffusion_model", "image_set_b__diffusion_model")
     comparison = get_object_or_404(study.comparisons.select_related(*sets), position=number - 1)
-    rows, metric = listed.rows, listed.metric
+    rows, metric = all_seen.rows, all_seen.metric
     plan = manifest.analysis
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
     row = next(row for row in rows if row.position == number)
     seen = comparison_detail(comparison, row, metric=metric, resampling=resampling)
-    found = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
+    listed = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
     by_seed = request.GET.get("images") == "seed"
     context = {
         "study": study,
@@ -112,7 +112,7 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
         "search": search,
         "query": search.query(),
         "seed_query": search.query(images="seed"),
-        **_neighbours(found, number),
+        **_neighbours(listed, number),
         **opened(seen, slug=slug, metric=metric, by_seed=by_seed),
     }
     return render(request, "web/researcher/explored_comparison.html", context)
@@ -121,9 +121,9 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
 @require_safe
 @staff_only
 def explored_image(_request: HttpRequest, slug: str, number: int, side: str, seed: int, rendition: str) -> HttpResponse:
-    """An image of a comparison, for staff, once nothing is sealed; an image never changes, so it may be kept.
+    """Serve an image of a comparison of an unsealed study. Browsers may cache it: an image never changes.
 
-    Not found where its file is missing or damaged.
+    404 if its file is missing or damaged.
     """
     study = get_object_or_404(Study, slug=slug)
     if is_sealed(study, manifest=current_manifest(study)) or side not in SIDES or rendition not in renditions.SIZES:
@@ -146,13 +146,13 @@ def _refused(request: HttpRequest, study: Study, refused: Refused) -> HttpRespon
 
 
 def _cards(study: Study, rows: list[ComparisonRow]) -> list[dict[str, Any]]:
-    """What a page of the list shows of each comparison."""
+    """Return what a page of the list shows of each comparison."""
     shown = thumbnails(study, [row.position for row in rows])
     return [{"row": row, "sets": shown.get(row.position), "bar": votes_bar(row)} for row in rows]
 
 
 def _pages(page: Page[ComparisonRow], search: Search) -> dict[str, Any]:
-    """Addresses of the pages around this one; number None stands for those that are left out."""
+    """Return the addresses of the pages around this one; a number None stands for omitted pages."""
     elided = page.paginator.get_elided_page_range(page.number, on_each_side=2, on_ends=1)
     numbers = [number if isinstance(number, int) else None for number in elided]
     return {
@@ -162,17 +162,17 @@ def _pages(page: Page[ComparisonRow], search: Search) -> dict[str, Any]:
     }
 
 
-def _neighbours(found: tuple[ComparisonRow, ...], number: int) -> dict[str, Any]:
-    """The comparisons before and after in the list; neither where it is not in the list."""
-    places = [row.position for row in found]
-    if number not in places:
-        return {"place": None, "before": None, "after": None, "listed": len(places)}
-    place = places.index(number)
+def _neighbours(listed: tuple[ComparisonRow, ...], number: int) -> dict[str, Any]:
+    """Return the comparisons before and after this one in the list; None for both if it is not in the list."""
+    numbers = [row.position for row in listed]
+    if number not in numbers:
+        return {"rank": None, "before": None, "after": None, "listed": len(numbers)}
+    index = numbers.index(number)
     return {
-        "place": place + 1,
-        "before": places[place - 1] if place else None,
-        "after": places[place + 1] if place + 1 < len(places) else None,
-        "listed": len(places),
+        "rank": index + 1,
+        "before": numbers[index - 1] if index else None,
+        "after": numbers[index + 1] if index + 1 < len(numbers) else None,
+        "listed": len(numbers),
     }
 
 

@@ -1,4 +1,4 @@
-"""The page that plans a study, for staff: a form, the answer in words and tables, and its curves as an SVG file."""
+"""The page that plans a study, for staff: a form, the answer in sentences and tables, and its curves as an SVG file."""
 
 from dataclasses import fields
 from functools import lru_cache
@@ -31,8 +31,8 @@ from annotation.web.access.staff import staff_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
-SIMULATIONS = 200  # half of the command's: a page is waited for
-MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: some ten seconds in all
+SIMULATIONS = 200  # half of the command's: somebody waits for the page
+MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: about ten seconds in all
 CURVES_SIZE = (560, 720)  # CSS px
 LABELS = {
     "overlap": "Votes for each comparison",
@@ -50,7 +50,7 @@ LABELS = {
 
 
 class PlanForm(forms.Form):
-    """Every number of a question; what lies outside its limits is for `plan_study` to refuse."""
+    """Every number of a question; `plan_study` refuses values outside their limits."""
 
     def __init__(self, *args: Any, design: Design | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -59,7 +59,7 @@ class PlanForm(forms.Form):
                 self.fields[field.name] = _field(field.name, getattr(part, field.name))
 
     def question(self) -> Question:
-        """What was asked; an empty field is as in the default design."""
+        """Return the question; an empty field has the value of the default design."""
         given = {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
         return ask(Design(), **given)
 
@@ -69,7 +69,7 @@ def _field(name: str, default: Any) -> forms.Field:
         "label": LABELS.get(name, name.replace("_", " ").capitalize()),
         "help_text": MEANING[name],
         "initial": default,
-        "required": bool(default),  # what is zero or nothing unless said may be left out
+        "required": bool(default),  # a field whose default is zero or empty may stay empty
     }
     if isinstance(default, bool):
         return forms.BooleanField(**about | {"required": False})
@@ -83,8 +83,8 @@ def _field(name: str, default: Any) -> forms.Field:
 @require_safe
 @staff_page
 def plan_page(request: HttpRequest) -> HttpResponse:
-    """The form and, once it is sent, the answer; what has no answer is refused in a sentence beside the form."""
-    if slug := request.GET.get("study", ""):  # a form that begins with the study's design
+    """Show the form and, after it is sent, the answer. A question without an answer is refused beside the form."""
+    if slug := request.GET.get("study", ""):  # a form filled with the study's design
         design = design_of_study(get_object_or_404(Study, slug=slug))
         return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
     form = PlanForm(request.GET) if request.GET else PlanForm()
@@ -108,7 +108,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
 @staff_page
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
 def plan_curves(request: HttpRequest) -> HttpResponse:
-    """The curves of a question as an SVG file; not found where the question has no answer."""
+    """Serve the curves of a question as an SVG file; 404 if the question has no answer."""
     form = PlanForm(request.GET)
     try:
         if not form.is_valid():
@@ -121,12 +121,12 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
 
 @lru_cache(maxsize=32)
 def _plan(question: Question) -> StudyPlan:
-    """Computed once for the page and its drawing. Raises Refused for what a page cannot wait for."""
+    """Compute the plan once for the page and its drawing. Raise Refused if it takes longer than a page may."""
     refuse_impossible(question)
     design = question.design
     turns = design.annotators_planned if design.collecting.looks_at_votes else 1
     if question.chance.simulations * design.prompts * turns > MOST_NUMBERS:
-        raise Refused("That takes longer than a page is waited for: ask for fewer simulations, or use plan_study.")
+        raise Refused("This takes too long for a page: ask for fewer simulations, or run the command plan_study.")
     return plan_study(question)
 
 

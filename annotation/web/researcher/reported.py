@@ -1,4 +1,4 @@
-"""Comparisons whose images annotators reported: what they said, the images, and what becomes of the comparison."""
+"""Comparisons whose images annotators reported: the reports, the images, and the researcher's decision."""
 
 from collections import defaultdict
 from collections.abc import Callable
@@ -21,67 +21,67 @@ from generation.pictures import renditions
 from jobs.refusals import Refused
 
 DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
-    "give-out": (give_out_again, "Comparison {n} is given out again."),
-    "set-aside": (set_aside, "Comparison {n} is set aside: nobody gets it any more, and the votes it has stay."),
+    "give-out": (give_out_again, "Comparison {n} is assigned again."),
+    "set-aside": (set_aside, "Comparison {n} is set aside: it is not assigned any more, and its votes stay."),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A comparison with its reports, the oldest first, each image once in `images`."""
+    """A comparison with its reports, the oldest first."""
 
     comparison: Comparison
     reports: list[ImageReport]
 
     @property
     def is_waiting(self) -> bool:
-        """Whether a report has no answer yet."""
+        """Tell whether a report waits for a decision."""
         return any(report.settled_at is None for report in self.reports)
 
     @property
     def images(self) -> list[ImageReport]:
-        """One report for each image."""
+        """Return one report for each image."""
         return list({report.image_id: report for report in self.reports}.values())
 
     @property
-    def standing(self) -> str:
-        """What holds now, in words."""
+    def situation(self) -> str:
+        """Return the state of the comparison as a sentence."""
         if self.comparison.study.is_over:
-            return "The voting is over: nobody gets it any more."
+            return "Voting is over: it is not assigned any more."
         if self.comparison.parked_at is None:
-            return f"Given out until {REPORTERS_THAT_PARK} have reported it." if self.is_waiting else "Given out."
-        return "Stopped: nobody gets it until you decide." if self.is_waiting else "Set aside: nobody gets it."
+            return f"Assigned until {REPORTERS_THAT_PARK} have reported it." if self.is_waiting else "Assigned."
+        return "Stopped: not assigned until you decide." if self.is_waiting else "Set aside: not assigned."
 
 
 def waiting_count(study: Study) -> int:
-    """How many comparisons are stopped by reports that have no answer."""
+    """Return the number of comparisons that are stopped by reports without a decision."""
     reports = reports_of(study.pk).filter(settled_at=None)
     return _of_sets(study, reports.values("image__image_set")).filter(parked_at__isnull=False).distinct().count()
 
 
 def _of_sets(study: Study, image_sets: Any) -> QuerySet[Comparison]:
-    """The comparisons that these sets belong to: an image may have been shown in a pair of another's."""
+    """Return the comparisons of these image sets. (A check may have shown an image in another comparison.)"""
     return study.comparisons.filter(Q(image_set_a__in=image_sets) | Q(image_set_b__in=image_sets))
 
 
 def reported_comparisons(study: Study) -> list[Reported]:
-    """Whatever was reported or is set aside; what waits for the researcher first."""
+    """Return every comparison that was reported or set aside; those that wait for the researcher come first."""
     rows = reports_of(study.pk).order_by("reported_at", "pk")
     reports = defaultdict(list)
     for report in rows.select_related("assignment__annotator", "image"):
         reports[report.image.image_set_id].append(report)
     comparisons = _of_sets(study, list(reports)) | study.comparisons.filter(parked_at__isnull=False)
-    found = [
+    rows_of_page = [
         Reported(comparison, reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id])
         for comparison in comparisons.select_related("prompt", "study")
     ]
-    return sorted(found, key=lambda one: (not one.is_waiting, one.comparison.parked_at is None))
+    return sorted(rows_of_page, key=lambda one: (not one.is_waiting, one.comparison.parked_at is None))
 
 
 @require_safe
 @staff_page
 def reported(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every reported comparison of a study."""
+    """Show every reported comparison of a study."""
     study = get_object_or_404(Study, slug=slug)
     context = {"study": study, "reported": reported_comparisons(study), "reporters_that_park": REPORTERS_THAT_PARK}
     return render(request, "web/researcher/reported.html", context)
@@ -90,7 +90,7 @@ def reported(request: HttpRequest, slug: str) -> HttpResponse:
 @require_safe
 @staff_page
 def reported_image(_request: HttpRequest, slug: str, report_id: int) -> HttpResponse:
-    """A reported image as annotators see it large; not found where its file is missing or damaged."""
+    """Serve a reported image in the large rendition; 404 if its file is missing or damaged."""
     report = get_object_or_404(ImageReport, pk=report_id, assignment__comparison__study__slug=slug)
     try:
         return HttpResponse(renditions.read(report.image, "zoom"), content_type="image/webp")
@@ -101,7 +101,7 @@ def reported_image(_request: HttpRequest, slug: str, report_id: int) -> HttpResp
 @require_POST
 @staff_page
 def decide(request: HttpRequest, slug: str, position: int, decision: str) -> HttpResponse:
-    """Give a reported comparison out again, or set it aside."""
+    """Assign a reported comparison again, or set it aside."""
     if decision not in DECISIONS:
         raise Http404
     comparison = get_object_or_404(Comparison.objects.select_related("prompt"), study__slug=slug, position=position)

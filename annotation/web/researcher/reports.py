@@ -112,7 +112,7 @@ def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "
         "report": reverse("report", args=[study.slug]) + _query(request),
         **addresses,
     }
-    return render(request, "reports/making.html", context, status=202 if job.is_waiting else 500)
+    return render(request, "reports/report_progress.html", context, status=202 if job.is_waiting else 500)
 
 
 def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:

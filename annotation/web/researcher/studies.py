@@ -1,24 +1,24 @@
-"""The researcher's pages: the list of studies, and a study with its progress. Counts only: nothing here is sealed."""
+"""The researcher's pages: the list of studies, and a study with its progress. They show counts only, nothing sealed."""
 
 import csv
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import messages
+from django.contrib.auth.models import User
 from django.db.models import Count, OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Annotator, Answer, Assignment, Comparison, Study
 from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
-from annotation.studies.lifecycle.actions import actions_for
+from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
 from annotation.studies.lifecycle.workers import missing_worker, served
@@ -31,12 +31,14 @@ from annotation.web.annotator import markdown
 from annotation.web.researcher.forms import InvitationForm, ReturnedForm
 from annotation.web.researcher.reported import waiting_count
 from generation.tables.formulas import cell, marked
+from jobs.refusals import Refused
+from jobs.wording import counted
 
 MOST_ANNOTATORS_LISTED = 200
 
 
 def _count_of(state: Assignment.State, **more: str) -> Coalesce:
-    """An annotator's assignments in a state, read from the index for those that are listed alone."""
+    """Return the number of an annotator's assignments in a state, as a subquery: only listed annotators are counted."""
     own = Assignment.objects.filter(annotator=OuterRef("pk"), state=state, **more).order_by().values("annotator")
     return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
 
@@ -44,8 +46,8 @@ def _count_of(state: Assignment.State, **more: str) -> Coalesce:
 @require_safe
 @staff_page
 def studies(request: HttpRequest) -> HttpResponse:
-    """All studies, the newest first; without any, what to do first."""
-    # A subquery, since grouping all studies by their comparisons costs their order and sorts whole rows.
+    """Show all studies, the newest first; if there are none, how to create one."""
+    # A subquery: grouping the studies by their comparisons would sort whole rows and lose the index of the order.
     own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
     vote_count = Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0)
     rows = Study.objects.select_related("model_a", "model_b").annotate(vote_count=vote_count)
@@ -56,16 +58,16 @@ def studies(request: HttpRequest) -> HttpResponse:
 @require_safe
 @staff_page
 def study(request: HttpRequest, slug: str) -> HttpResponse:
-    """One study: where it stands, what can be done, who is invited."""
-    found = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
-    return render(request, "web/researcher/study.html", _study_context(request, found))
+    """Show a study: its progress, the actions that are possible, and its annotators."""
+    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    return render(request, "web/researcher/study.html", _study_context(request, study))
 
 
 def _study_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
-    """What the study's page shows, with the invitation form as it was sent where it had faults."""
+    """Return what the study's page shows; `form` is an invitation form that was refused."""
     people = study.annotators.filter(kind__in=PEOPLE)
     listed = people.annotate(
-        # A main assignment that is answered in time has exactly one vote that stands.
+        # A main assignment in the state VOTED has exactly one standing vote.
         vote_count=_count_of(Assignment.State.VOTED, kind=Assignment.Kind.MAIN),
         held_count=_count_of(Assignment.State.LEASED, kind=Assignment.Kind.MAIN),
     )
@@ -81,7 +83,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "missing_worker": markdown.render_line(missing_worker(study, served(timezone.now()))),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
-        "verbs": actions_for(study),
+        "actions": actions_for(study),
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [
@@ -99,20 +101,39 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
     }
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+@staff_page
+def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
+    """Run an action and show its outcome. An action with a question runs only after its page confirmed it."""
+    study = get_object_or_404(Study, slug=slug)
+    if action not in ACTIONS:
+        raise Http404
+    chosen = ACTIONS[action]
+    if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
+        return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen})
+    try:
+        chosen.carry_out(study=study, actor=cast(User, request.user))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, str(chosen.done))
+    return redirect("study", study.slug)
+
+
 @require_safe
 @staff_page
 def study_file(_request: HttpRequest, slug: str) -> HttpResponse:
-    """The study as a file that `create_study` reads."""
-    found = get_object_or_404(Study, slug=slug)
-    response = HttpResponse(write_study_file(current_manifest(found)), content_type="application/toml; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{found.slug}.toml"'
+    """Serve the study as a file that `create_study` reads."""
+    manifest = current_manifest(get_object_or_404(Study, slug=slug))
+    response = HttpResponse(write_study_file(manifest), content_type="application/toml; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{slug}.toml"'
     return response
 
 
 @require_POST
 @staff_page
 def make_invitations(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make personal links."""
+    """Create personal links."""
     study = get_object_or_404(Study, slug=slug)
     form = InvitationForm(request.POST)
     if not form.is_valid():
@@ -120,15 +141,14 @@ def make_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     labels = form.labels_for(study)
     for label in labels:
         invite(study=study, label=label)
-    said = ngettext("%(n)s personal link was made.", "%(n)s personal links were made.", len(labels))
-    messages.success(request, said % {"n": len(labels)})
+    messages.success(request, f"{counted(len(labels), 'personal link')} created.")
     return redirect(f"{reverse('study', args=[study.slug])}#invitations")
 
 
 @require_safe
 @staff_page
 def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
-    """Every personal link as CSV: label, link."""
+    """Serve every personal link as CSV: label, link."""
     study = get_object_or_404(Study, slug=slug)
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-invitations.csv"'
@@ -143,34 +163,32 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_page
 def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
-    """Give back what an annotator holds who will not come back: it is given out to others at once."""
+    """Release what an annotator holds who will not come back: others can have it at once."""
     annotator = get_object_or_404(Annotator, pk=annotator_id, study__slug=slug)
     count = free_leases(annotator=annotator, now=timezone.now())
-    said = ngettext("%(n)s comparison was given back.", "%(n)s comparisons were given back.", count)
-    messages.success(request, said % {"n": count})
+    messages.success(request, f"{counted(count, 'comparison')} released.")
     return redirect(f"{reverse('study', args=[slug])}#invitations")
 
 
 @require_POST
 @staff_page
 def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
-    """Give back what people hold who returned their place on the platform, or timed out there."""
-    found, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
+    """Release what annotators hold who returned the study on the platform, or timed out there."""
+    study, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
     if form.is_valid():
-        count, unknown = free_leases_of(study=found, external_ids=form.cleaned_data["ids"], now=timezone.now())
-        said = ngettext("%(n)s comparison was given back.", "%(n)s comparisons were given back.", count)
-        messages.success(request, said % {"n": count})
+        count, unknown = free_leases_of(study=study, external_ids=form.cleaned_data["ids"], now=timezone.now())
+        messages.success(request, f"{counted(count, 'comparison')} released.")
         if unknown:
-            messages.warning(request, f"Nobody in this study has the id {', '.join(unknown)}.")
+            messages.warning(request, f"No annotator of this study has the id {', '.join(unknown)}.")
     else:
-        messages.error(request, "Nothing was given back: the list of ids is empty.")
+        messages.error(request, "Nothing was released: the list of ids is empty.")
     return redirect(f"{reverse('study', args=[slug])}#invitations")
 
 
 @require_safe
 @staff_page
 def answers_file(_request: HttpRequest, slug: str) -> HttpResponse:
-    """What annotators answered around the comparisons, as CSV under the report's pseudonyms. Tries count from 1."""
+    """Serve the answers of annotators as CSV, under the report's pseudonyms. Tries count from 1."""
     study = get_object_or_404(Study, slug=slug)
     names = pseudonyms(study)
     response = HttpResponse(content_type="text/csv; charset=utf-8")

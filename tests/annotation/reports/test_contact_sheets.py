@@ -78,7 +78,7 @@ def test_the_file_asks_for_nothing_from_outside(study: Study, tmp_path: Path) ->
     out = tmp_path / "report.html"
     call_command("report", study.slug, format="html", out=out, stdout=io.StringIO())
     text = out.read_text(encoding="utf-8")
-    assert text.count('<figure class="telling">') == 3
+    assert text.count('<figure class="contact-sheets">') == 3
     for attribute in ("src", "srcset", "href", "action", "data"):
         for value in re.findall(rf'\b{attribute}="([^"]*)"', text):
             assert value.startswith(("data:image/webp;base64,", "#")), value
@@ -97,7 +97,7 @@ def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(stud
     assert sorted(words)[0] == "5 of 6 images of A, by seed"
     external, _ = make_study(crossed([[2, 0], [0, 0]]))
     assert sheets_of(external) == ContactSheets()
-    assert '<figure class="telling">' not in report_text(report_of(external), "html", external)
+    assert '<figure class="contact-sheets">' not in report_text(report_of(external), "html", external)
 
 
 def noisy(side: int) -> Image.Image:
@@ -128,9 +128,9 @@ def sheets_of_the_most_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("sheets_of_the_most_bytes")
 def test_the_worst_study_has_its_thirty_comparisons_in_fifteen_megabytes(worst: Study) -> None:
     text = report_text(report_of(worst), "html", worst)
-    assert text.count('<figure class="telling">') == MOST_TELLING
+    assert text.count('<figure class="contact-sheets">') == MOST_TELLING
     assert 8_800_000 < len(text.encode()) <= MOST_FILE_BYTES == 15_000_000
-    assert "the file has no room" not in text
+    assert "did not fit into this file" not in text
 
 
 @pytest.mark.usefixtures("sheets_of_the_most_bytes")
@@ -143,8 +143,8 @@ def test_where_the_file_is_nearly_full_sheets_shrink_and_then_there_are_fewer(
         monkeypatch.setattr(html_module, "MOST_BYTES", bare + room)
         text = report_text(report, "html", worst)
         assert len(text.encode()) <= bare + max(room, 2_000)
-        assert text.count('<figure class="telling">') == shown
-        assert (f"For {MOST_TELLING - shown} more the file has no room." in text) == (shown < MOST_TELLING)
+        assert text.count('<figure class="contact-sheets">') == shown
+        assert (f"{MOST_TELLING - shown} more did not fit into this file." in text) == (shown < MOST_TELLING)
 
 
 def test_long_tables_end_where_a_page_does_and_the_json_has_all() -> None:

@@ -1,4 +1,4 @@
-"""Studies with drawn pictures, made without torch: two models, one tidy and one untidy."""
+"""Studies with drawn images, made without torch: one model draws consistent sets, the other one does not."""
 
 import math
 import random
@@ -19,14 +19,14 @@ from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel
 from tests.factories import make_manifest, put_in_state
 
-TIDY, UNTIDY = "Alphamodel", "Betamodel"  # words that occur nowhere else, so that a leak can be searched for
-FIRST_SEED = 770_000_000  # seeds that can be searched for, too
+TIDY, UNTIDY = "Alphamodel", "Betamodel"  # names that occur nowhere else, so that a leak can be found
+FIRST_SEED = 770_000_000  # seeds that occur nowhere else either
 PROMPTS = ("a house by the lake", "a cottage at dawn", "a hut in the hills", "a tower at dusk", "a barn in spring")
 
 
 @dataclass(frozen=True)
-class Scene:
-    """A study on stage."""
+class DrawnStudy:
+    """A study and its manifest."""
 
     study: Study
     manifest: Manifest
@@ -36,7 +36,7 @@ class Scene:
 
 
 def picture(prompt: str, seed: int, disorder: float, side: int) -> Image.Image:
-    """A little landscape that belongs to its prompt; `disorder` (0 to 1) is how far each image strays from it."""
+    """Return a small landscape for a prompt; `disorder` (0 to 1) is how much the images of a set differ."""
     same, own = random.Random(prompt), random.Random(f"{prompt} {seed} {disorder}")
 
     def mixed(low: float, high: float) -> float:
@@ -72,10 +72,10 @@ def _draw_set(model: DiffusionModel, prompt: str, seeds: range, disorder: float,
 
 def draw_study(
     *, prompt_count: int = 2, images_per_set: int = 4, side: int = 320, state: str = "open", **manifest: Any
-) -> Scene:
-    """A study of drawn pictures in the given state; `manifest` as in `tests.factories.manifest_document`."""
+) -> DrawnStudy:
+    """Create a study of drawn images in the given state; `manifest` as in `tests.factories.manifest_document`."""
     slug = f"drawn-{uuid.uuid4().hex[:8]}"
-    # Undo for an hour: a busy machine takes its time between a vote and the next act of a test.
+    # Undo for an hour: on a busy machine, a test may be slow between a vote and its next step.
     annotation = {"comparisons_per_annotator": prompt_count, "undo_seconds": 3600, **manifest.pop("annotation", {})}
     plan = {
         "name": f"{TIDY} against {UNTIDY}",
@@ -91,4 +91,4 @@ def draw_study(
         _draw_set(study.model_b, prompt, seeds, 0.55, side)
     plan_comparisons(study, current_manifest(study))
     put_in_state(study, state)
-    return Scene(study, current_manifest(study))
+    return DrawnStudy(study, current_manifest(study))

@@ -1,4 +1,4 @@
-"""The annotator's pages as the server gives them: which page, in which language, for whom, and what they never say."""
+"""The annotator's pages as the server renders them: which page, in which language, and what they never reveal."""
 
 import uuid
 from datetime import timedelta
@@ -12,7 +12,7 @@ from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite, join
 from annotation.web.annotator import joining
 from annotation.web.annotator.markdown import render
-from annotation.web.annotator.next_page import Place, place
+from annotation.web.annotator.next_page import NextPage, next_page
 from tests.factories import give_vote, make_manifest, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db
@@ -28,26 +28,26 @@ def annotator(study: Study) -> Annotator:
     return invite(study=study, label="Ada")
 
 
-def due(annotator: Annotator, **annotation: object) -> Place:
-    return place(annotator=annotator, manifest=make_manifest(annotation=annotation), now=timezone.now())
+def due(annotator: Annotator, **annotation: object) -> NextPage:
+    return next_page(annotator=annotator, manifest=make_manifest(annotation=annotation), now=timezone.now())
 
 
 def test_the_link_leads_to_the_page_that_is_due(annotator: Annotator) -> None:
     hour = timedelta(hours=1)
-    assert due(annotator) == Place.INSTRUCTIONS
+    assert due(annotator) == NextPage.INSTRUCTIONS
     annotator.instructions_read_at = timezone.now()
-    assert due(annotator) == Place.COMPARISONS
-    assert due(annotator, opens_at=timezone.now() + hour) == Place.NOT_YET_OPEN
-    assert due(annotator, closes_at=timezone.now() - hour) == Place.CLOSED
-    for state, expected in (("ready", Place.NOT_YET_OPEN), ("paused", Place.PAUSED), ("closed", Place.CLOSED)):
+    assert due(annotator) == NextPage.COMPARISONS
+    assert due(annotator, opens_at=timezone.now() + hour) == NextPage.NOT_YET_OPEN
+    assert due(annotator, closes_at=timezone.now() - hour) == NextPage.CLOSED
+    for state, expected in (("ready", NextPage.NOT_YET_OPEN), ("paused", NextPage.PAUSED), ("closed", NextPage.CLOSED)):
         put_in_state(annotator.study, state)
         assert due(annotator) == expected
     annotator.state = Annotator.State.FINISHED
-    assert due(annotator) == Place.STUDY_FULL, "finished without a vote: nothing was left"
+    assert due(annotator) == NextPage.STUDY_FULL, "finished without a vote: nothing was left"
     give_vote(annotator)
-    assert due(annotator) == Place.END
+    assert due(annotator) == NextPage.END
     annotator.state = Annotator.State.WITHDRAWN
-    assert due(annotator) == Place.WITHDRAWN
+    assert due(annotator) == NextPage.WITHDRAWN
 
 
 def test_reading_the_instructions_is_recorded_once(client: Client, annotator: Annotator) -> None:
@@ -93,7 +93,7 @@ def test_every_page_says_one_number_with_the_checks_in_it_and_it_stays(
     ).content.decode()
 
 
-def test_whoever_has_left_is_told_so(client: Client, annotator: Annotator) -> None:
+def test_an_annotator_who_was_screened_out_is_told_so(client: Client, annotator: Annotator) -> None:
     Annotator.objects.update(state=Annotator.State.SCREENED_OUT)
     assert "Your part in this study has ended" in client.get(f"/a/{annotator.token}/").content.decode()
 
@@ -173,7 +173,7 @@ def test_the_device_cookie_is_out_of_reach_of_scripts_and_other_pages(client: Cl
     assert Annotator.objects.count() == 1
 
 
-def test_a_forged_device_cookie_is_no_place(client: Client, study: Study) -> None:
+def test_a_forged_device_cookie_is_ignored(client: Client, study: Study) -> None:
     rules = make_manifest().voting_rules()
     other = join(study=study, rules=rules, now=timezone.now())
     client.cookies[joining.DEVICE_COOKIE] = other.token
@@ -186,7 +186,7 @@ def test_a_full_study_says_so(client: Client) -> None:
     assert client.post(link).status_code == 302
     answer = Client().post(link)
     assert answer.status_code == 409
-    assert "No place is free" in answer.content.decode()
+    assert "Full at the moment" in answer.content.decode()
     assert Annotator.objects.count() == 1
 
 

@@ -1,4 +1,4 @@
-"""The explorer on the web: for staff, only where nothing is sealed, a page at a time."""
+"""The explorer on the web: for staff, for unsealed studies only, one page at a time."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from annotation.models import Study
 from annotation.web.researcher.comparison_view import votes_bar
-from annotation.web.researcher.explorer import A_PAGE
+from annotation.web.researcher.explorer import PER_PAGE
 from generation.models import GeneratedImage
 from scoring.models import SetScore
 from tests.annotation.reports.studies import crossed, make_study
@@ -36,7 +36,7 @@ def outsider() -> Client:
 
 @pytest.fixture
 def study() -> Study:
-    """A closed study of drawn pictures."""
+    """A closed study of drawn images."""
     found = draw_study(prompt_count=3, images_per_set=3, side=32, state="closed").study
     score_all(found)
     return found
@@ -98,12 +98,12 @@ def test_pages_need_no_inline_style_or_script_and_carry_every_image(study: Study
 def test_a_long_list_is_paged_and_each_step_keeps_the_order(researcher: Client) -> None:
     study, _ = make_study(crossed([[50, 3], [4, 3]], voters=2))
     page = researcher.get(listed(study, "?by=close&page=2")).content.decode()
-    assert page.count('<li class="card">') == A_PAGE
+    assert page.count('<li class="card">') == PER_PAGE
     assert "60 of 60 comparisons" in page
     assert 'href="?by=close&amp;page=3"' in page
     assert f'{reverse("explored-comparison", args=[study.slug, 25])}?by=close"' in page
     last = researcher.get(listed(study, "?page=999")).content.decode()
-    assert last.count('<li class="card">') == 60 - 2 * A_PAGE
+    assert last.count('<li class="card">') == 60 - 2 * PER_PAGE
     opened = researcher.get(f"{reverse('explored-comparison', args=[study.slug, 25])}?by=position&show=agree")
     assert "25 of 53" in opened.content.decode()
     assert f'rel="next" href="{reverse("explored-comparison", args=[study.slug, 26])}?by=position&amp;show=agree"' in (
@@ -112,7 +112,7 @@ def test_a_long_list_is_paged_and_each_step_keeps_the_order(researcher: Client) 
 
 
 def test_what_is_not_there_is_said(study: Study, researcher: Client) -> None:
-    assert "No comparison fits" in researcher.get(listed(study, "?words=nowhere")).content.decode()
+    assert "No comparison matches" in researcher.get(listed(study, "?words=nowhere")).content.decode()
     assert researcher.get(listed(study, "?by=nonsense&show=1&page=x")).status_code == 200
     assert researcher.get(reverse("explored-comparison", args=[study.slug, 4])).status_code == 404
     assert researcher.get(reverse("explored-comparison", args=[study.slug, 0])).status_code == 404

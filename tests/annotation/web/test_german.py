@@ -1,4 +1,4 @@
-"""The German catalogue: complete for the annotator's pages, and compiled from what is written."""
+"""The German catalogue: complete for the annotator's pages, and compiled from the current source."""
 
 import gettext
 import re
@@ -22,7 +22,7 @@ ENTRY = re.compile(r'^msgid "(?P<id>.+)"\n(?:msgid_plural ".+"\n)?msgstr(?:\[0\]
 
 @pytest.fixture(scope="module")
 def written() -> dict[str, str]:
-    """The catalogue's source: sentence -> translation."""
+    """Return the translations of the catalogue's source by their English sentences."""
     text = (CATALOGUE / "django.po").read_text()
     return {found["id"].replace('\\"', '"'): found["text"].replace('\\"', '"') for found in ENTRY.finditer(text)}
 
@@ -47,7 +47,7 @@ def test_every_sentence_of_the_script_is_translated(written: dict[str, str]) -> 
             [one for value in words.values() for one in sentences(value)] if isinstance(words, dict) else [str(words)]
         )
 
-    said = [*sentences(page_strings.page_words()), *page_strings.DEFAULT_TEXTS]
+    said = [*sentences(page_strings.page_strings()), *page_strings.DEFAULT_TEXTS]
     assert [sentence for sentence in said if not written.get(sentence)] == []
 
 

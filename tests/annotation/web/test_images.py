@@ -1,4 +1,4 @@
-"""Addresses of images: opaque, stable, an annotator's own; headers the same for every model."""
+"""Addresses of images: opaque, stable, different for each annotator; headers the same for every model."""
 
 import base64
 from io import BytesIO
@@ -11,19 +11,19 @@ from PIL import Image
 from annotation.models import Annotator
 from annotation.web.annotator.images import addresses
 from generation.models import GeneratedImage
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=1, images_per_set=2)
 
 
 @pytest.fixture
-def annotator(scene: Scene) -> Annotator:
-    return scene.invite("first")
+def annotator(drawn: DrawnStudy) -> Annotator:
+    return drawn.invite("first")
 
 
 def address(annotator: Annotator, image: GeneratedImage, rendition: Literal["grid", "grid2x", "zoom"] = "grid") -> str:
@@ -36,14 +36,16 @@ def an_image() -> GeneratedImage:
     return image
 
 
-def test_an_address_is_stable_and_differs_by_annotator_image_and_rendition(scene: Scene, annotator: Annotator) -> None:
+def test_an_address_is_stable_and_differs_by_annotator_image_and_rendition(
+    drawn: DrawnStudy, annotator: Annotator
+) -> None:
     one, two = GeneratedImage.objects.all()[:2]
     first = address(annotator, one)
     assert address(annotator, one) == first
     others = {
         address(annotator, two),
         address(annotator, one, "zoom"),
-        address(scene.invite("second"), one),
+        address(drawn.invite("second"), one),
     }
     assert len(others | {first}) == 4
     assert len({len(found) for found in others | {first}}) == 1

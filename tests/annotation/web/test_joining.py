@@ -1,4 +1,4 @@
-"""The open link: nobody is stored before they take part, each person once, and nobody comes into a full study."""
+"""The open link: nothing is stored before a person takes part, each person once, and none joins a full study."""
 
 import re
 from datetime import timedelta
@@ -18,7 +18,7 @@ from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS, Visitor
 from tests.factories import give_vote, make_study
 
 pytestmark = pytest.mark.django_db
-ALL_THERE, ALL_HELD = "This study has everything that it needs", "No place is free right now"
+ALL_THERE, ALL_HELD = "This study has everything that it needs", "This study is full at the moment"
 
 
 def link_of(study: Study) -> str:
@@ -26,18 +26,18 @@ def link_of(study: Study) -> str:
 
 
 def form_of(page: str) -> dict[str, str]:
-    """What the page's form sends."""
+    """Return the fields that the page's form sends."""
     return dict(re.findall(r'<input type="hidden" name="(consent_sha256|form)" value="([^"]*)">', page))
 
 
 def fill(study: Study) -> None:
-    """Every vote that the study wants."""
+    """Give the study every vote that it needs."""
     Comparison.objects.filter(study=study).update(slot_count=F("overlap"), vote_count=F("overlap"))
 
 
 @pytest.mark.parametrize("texts", [TEXTS, {"consent": "Agree?"}, {"welcome": "Hello."}, {}])
 @pytest.mark.parametrize("platform", [PLATFORM, {}])
-def test_who_only_looks_leaves_no_trace_and_who_takes_part_leaves_one(
+def test_a_look_stores_nothing_and_taking_part_stores_one_annotator(
     client: Client, texts: dict[str, str], platform: dict[str, Any]
 ) -> None:
     study = make_study(texts=texts, platform=platform)
@@ -45,7 +45,7 @@ def test_who_only_looks_leaves_no_trace_and_who_takes_part_leaves_one(
     pages = [client.get(link).content.decode() for _look in range(3)]
     assert not Annotator.objects.exists()
     assert ("nothing has been recorded" in pages[0]) == bool(texts.get("consent"))
-    assert "Taking part gives you a place of your own." in pages[0], "what taking part stores is said before"
+    assert "If you take part," in pages[0], "what taking part stores is said before"
     place = client.post(link, form_of(pages[0]))["Location"]
     annotator = Annotator.objects.get()
     assert place == f"/a/{annotator.token}/"
@@ -64,7 +64,7 @@ def test_a_consent_to_another_text_stores_nobody(client: Client) -> None:
     assert not Annotator.objects.exists()
 
 
-def test_a_form_of_nobody_s_making_is_no_place(client: Client) -> None:
+def test_a_form_id_that_is_not_ours_chooses_no_link(client: Client) -> None:
     study = make_study()
     for form in ("short", "x" * 22 + "!", "x" * 22):
         assert Client().post(link_of(study), {"form": form}).status_code == 302
@@ -72,7 +72,7 @@ def test_a_form_of_nobody_s_making_is_no_place(client: Client) -> None:
     assert not Annotator.objects.filter(token="x" * 22).exists(), "a form says no link"
 
 
-def test_whose_form_withdrew_is_told_so(client: Client) -> None:
+def test_a_form_whose_annotator_withdrew_leads_to_the_same_page(client: Client) -> None:
     study = make_study(texts=TEXTS)
     sent = form_of(client.get(link_of(study)).content.decode())
     place = client.post(link_of(study), sent)["Location"]
@@ -130,7 +130,7 @@ def test_what_others_hold_may_come_back(client: Client) -> None:
     assert "Start" in client.get(link).content.decode(), "the lease has ended"
 
 
-def test_those_who_may_take_part_at_most_are_counted_before_anybody_reads(client: Client) -> None:
+def test_the_limit_of_annotators_is_applied_before_anyone_reads(client: Client) -> None:
     study = make_study(annotation={"most_annotators": 1}, platform=PLATFORM)
     client.post(f"{link_of(study)}?PROLIFIC_PID=p1")
     link = f"{link_of(study)}?PROLIFIC_PID=p2"
@@ -139,7 +139,7 @@ def test_those_who_may_take_part_at_most_are_counted_before_anybody_reads(client
     assert "cc=FULL5" in client.get(link).content.decode()
 
 
-def test_who_has_a_place_and_finds_nothing_is_told_before_reading_and_gets_the_code_of_a_full_study() -> None:
+def test_an_annotator_of_a_full_study_is_told_before_reading_and_gets_its_code() -> None:
     study = make_study(texts=TEXTS, frame=FRAME, platform=PLATFORM, images_per_set=4)
     early, ready, done = (Visitor(invite(study=study, label=name)) for name in ("Ada", "Ben", "Cy"))
     ready.come_to_the_check()
@@ -161,7 +161,7 @@ def test_who_has_a_place_and_finds_nothing_is_told_before_reading_and_gets_the_c
     assert "cc=DONE1" in done.send("comment/", comment="")
 
 
-def test_who_waited_in_vain_is_not_told_that_the_study_is_full() -> None:
+def test_an_annotator_who_waited_in_vain_is_not_told_that_the_study_is_full() -> None:
     study = make_study(comparisons=1, annotation={"overlap": 1}, platform=PLATFORM)
     rules, now = current_manifest(study).voting_rules(), timezone.now()
     next_assignment(annotator=invite(study=study, label="Ada"), rules=rules, now=now)
@@ -184,10 +184,10 @@ def test_a_full_study_that_wants_more_votes_lets_people_in_again(client: Client)
     assert joining.DEVICE_COOKIE in client.cookies
 
 
-def test_a_study_that_pauses_says_of_nobody_s_place_that_it_is_kept(client: Client) -> None:
+def test_a_paused_study_promises_to_continue_to_its_annotators_only(client: Client) -> None:
     study = make_study(state="paused")
-    kept = "Every vote you have made is saved, and your place is kept."
+    kept = "Every vote you have made is saved. You can continue when the study opens again."
     stranger = client.get(link_of(study)).content.decode()
-    assert "The researcher has paused it for a while." in stranger
+    assert "The researcher has paused it." in stranger
     assert kept not in stranger
     assert kept in client.get(f"/a/{invite(study=study, label='Ada').token}/").content.decode()

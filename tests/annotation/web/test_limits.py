@@ -1,4 +1,4 @@
-"""The counted limits: whose address counts, behind which proxies, and that no count is lost."""
+"""Rate limits: the address that counts behind proxies, and that no count is lost."""
 
 import threading
 import uuid
@@ -17,7 +17,7 @@ from pytest_django.fixtures import Settings
 
 from annotation import checks
 from annotation.models import Annotator, CacheEntry
-from annotation.web.access import rate_limit, visitors
+from annotation.web.access import rate_limit
 from config.settings import _trusted_proxies
 from tests.factories import make_study
 
@@ -30,7 +30,7 @@ def counted(settings: Settings, trusted: Any, forwarded: str | None, peer: str =
     settings.TRUSTED_PROXIES = trusted
     request = RequestFactory().get("/", REMOTE_ADDR=peer)
     request.META |= {} if forwarded is None else {"HTTP_X_FORWARDED_FOR": forwarded}
-    found = visitors.address(request)
+    found = rate_limit.visitor_address(request)
     assert get_adapter().get_client_ip(request) == get_ip(request) == found, "logins are counted by the same"
     return found
 
@@ -39,7 +39,7 @@ def counted(settings: Settings, trusted: Any, forwarded: str | None, peer: str =
     ("trusted", "forwarded", "address"),
     [
         ([], None, PEER),
-        ([], "1.2.3.4", PEER),  # no proxy is named: whoever sends the header made it up
+        ([], "1.2.3.4", PEER),  # no proxy is named, so the header is not trusted
         (1, "1.2.3.4", "1.2.3.4"),
         (1, "6.6.6.6, 1.2.3.4", "1.2.3.4"),
         (1, f"{LONG},1.2.3.4", "1.2.3.4"),
@@ -73,20 +73,20 @@ def test_the_address_that_counts(settings: Settings, trusted: Any, forwarded: st
     assert counted(settings, trusted, forwarded) == address
 
 
-def test_a_connection_that_is_no_named_proxy_s_counts_itself(settings: Settings) -> None:
+def test_a_connection_from_an_unknown_proxy_counts_itself(settings: Settings) -> None:
     assert counted(settings, NETWORKS, "1.2.3.4", peer="7.7.7.7") == "7.7.7.7"
     assert counted(settings, [], None, peer="::ffff:7.7.7.7") == "7.7.7.7"
 
 
 def test_behind_a_socket_without_an_address(settings: Settings) -> None:
     assert counted(settings, 1, "1.2.3.4", peer="") == "1.2.3.4"
-    assert counted(settings, 1, None, peer="") == visitors.UNKNOWN
+    assert counted(settings, 1, None, peer="") == rate_limit.UNKNOWN
 
 
 @pytest.mark.parametrize(
     ("names", "trusted"), [([], []), (["0"], 0), (["2"], 2), (["10.0.0.0/8", "fd00::/8"], NETWORKS)]
 )
-def test_the_operator_s_word_is_read(names: list[str], trusted: Any) -> None:
+def test_the_setting_of_the_proxies_is_read(names: list[str], trusted: Any) -> None:
     assert _trusted_proxies(names) == trusted
 
 
@@ -96,7 +96,7 @@ def test_what_is_neither_a_number_nor_networks_is_refused(names: list[str]) -> N
         _trusted_proxies(names)
 
 
-def test_counters_of_one_process_alone_are_warned_of(settings: Settings) -> None:
+def test_counters_of_one_process_give_a_warning(settings: Settings) -> None:
     assert checks.counters_are_shared() == []
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
     assert [one.id for one in checks.counters_are_shared()] == ["semblance.W002"]
@@ -136,7 +136,9 @@ def test_no_count_is_lost_when_many_try_at_once() -> None:
 
 
 @pytest.mark.parametrize("error", [OperationalError("disk full"), ConnectionRefusedError()])
-def test_counters_out_of_reach_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+def test_everything_is_allowed_if_the_counters_cannot_be_reached(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     def fail(*_: Any) -> int:
         raise error
 
@@ -145,7 +147,7 @@ def test_counters_out_of_reach_keep_nobody_out(monkeypatch: pytest.MonkeyPatch, 
 
 
 @pytest.mark.django_db
-def test_an_open_link_makes_so_many_places_a_minute_for_one_address(settings: Settings) -> None:
+def test_an_open_link_limits_joins_from_one_address(settings: Settings) -> None:
     assert settings.OPEN_LINK_JOINS_PER_MINUTE == 300, "a lecture hall behind one address"
     settings.OPEN_LINK_JOINS_PER_MINUTE = 3
     link = f"/join/{make_study(texts={'language': 'de'}).open_link_token}/"

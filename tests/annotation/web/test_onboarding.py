@@ -1,4 +1,4 @@
-"""The pages around the comparisons: their order, that none is skipped, what is stored, and how people leave."""
+"""The pages before and after the comparisons: their order, what is stored, and how annotators leave."""
 
 import csv
 import io
@@ -287,14 +287,14 @@ def test_stopping_gives_back_what_is_held_from_the_comparisons_and_from_a_break(
         assert held.exists()
         page = visitor.send("stop/")
         assert said in page
-        assert "Go on" in page
+        assert "Continue" in page
         assert not held.exists()
         assert said in visitor.see("stop/"), "a reload says it again"
         assert set(annotator.study.comparisons.values_list("slot_count", "vote_count")) <= {(0, 0), (1, 1)}
-    assert "Time for a break" in visitor.see(), "the link goes on where it was"
+    assert "Time for a break" in visitor.see(), "the link continues where it was"
 
 
-def test_nobody_stops_who_has_nothing_to_go_on_with(annotator: Annotator) -> None:
+def test_an_annotator_who_has_left_cannot_stop(annotator: Annotator) -> None:
     visitor = Visitor(annotator)
     Annotator.objects.update(state="screened_out")
     assert "Your part in this study has ended" in visitor.send("stop/")
@@ -349,9 +349,9 @@ def test_withdrawing_ends_with_the_date(client: Client) -> None:
     assert visitor.annotator.state == "active"
 
 
-def test_the_platforms_id_leads_to_one_place(client: Client, study: Study) -> None:
+def test_the_platforms_id_leads_to_one_annotator(client: Client, study: Study) -> None:
     link = f"/join/{study.open_link_token}/?PROLIFIC_PID=5f9aa&STUDY_ID=s1&SESSION_ID=v1"
-    assert "The id that the platform gave you" in client.get(link).content.decode()
+    assert "the id that the platform gave you" in client.get(link).content.decode()
     assert not Annotator.objects.exists()
     agreed = {"consent_sha256": current_manifest(study).texts.consent_sha256}
     first = client.post(link, agreed)
@@ -366,37 +366,37 @@ def test_the_platforms_id_leads_to_one_place(client: Client, study: Study) -> No
 
 
 @pytest.mark.parametrize("query", ["", "?PROLIFIC_PID=", "?PROLIFIC_PID=a%01b", "?PROLIFIC_PID=withdrawn:1"])
-def test_without_a_sane_id_nobody_is_let_in(client: Client, study: Study, query: str) -> None:
+def test_without_a_valid_id_nobody_can_join(client: Client, study: Study, query: str) -> None:
     answer = client.post(f"/join/{study.open_link_token}/{query}")
     assert answer.status_code == 400
     assert "Something is missing in the link" in answer.content.decode()
     assert not Annotator.objects.exists()
 
 
-def test_whom_the_platform_sends_in_the_place_of_one_who_left_is_let_in(client: Client) -> None:
+def test_a_replacement_from_the_platform_can_join(client: Client) -> None:
     study = make_study(annotation={"most_annotators": 1}, platform=PLATFORM)
     link = f"/join/{study.open_link_token}/?PROLIFIC_PID="
     client.post(f"{link}first")
     first = Visitor(Annotator.objects.get())
     first.send("start/")
     first.next()
-    assert client.post(f"{link}second").status_code == 409, "the only place is taken"
+    assert client.post(f"{link}second").status_code == 409, "the only seat is taken"
     Annotator.objects.update(created_at=timezone.now() - timedelta(hours=1))
     assert client.post(f"{link}second").status_code == 409, "a comparison is on the first one's screen"
     client.force_login(make_researcher())
     sent = {"ids": "first\n\nnobody\n"}
     said = client.post(f"/studies/{study.slug}/returned/", sent, follow=True).content.decode()
-    assert "2 comparisons were given back." in said
-    assert "Nobody in this study has the id nobody." in said
+    assert "2 comparisons released." in said
+    assert "No annotator of this study has the id nobody." in said
     assert not study.comparisons.filter(slot_count__gt=0).exists()
     assert client.post(f"{link}second").status_code == 302
-    assert first.next()["kind"] == "comparison", "whoever comes back goes on all the same"
+    assert first.next()["kind"] == "comparison", "an annotator who comes back continues"
     assert Annotator.objects.count() == 2
 
 
 @pytest.mark.parametrize(("state", "status"), [("screened_out", 302), ("finished", 409), ("active", 409)])
-def test_who_keeps_a_place(client: Client, state: str, status: int) -> None:
-    """Whoever came by the bare link keeps it until they finish: they may come back tomorrow."""
+def test_an_annotator_keeps_a_seat(client: Client, state: str, status: int) -> None:
+    """An annotator of the open link keeps a seat until they finish: they may come back tomorrow."""
     study = make_study(annotation={"most_annotators": 1})
     client.post(f"/join/{study.open_link_token}/")
     Annotator.objects.update(state=state, created_at=timezone.now() - timedelta(days=1))

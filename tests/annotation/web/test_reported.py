@@ -1,4 +1,4 @@
-"""The researcher's side of reported images: who reported what, the image, and what becomes of the comparison."""
+"""Reported images on the researcher's pages: the reports, the images, and the decision on the comparison."""
 
 from typing import Any
 
@@ -41,7 +41,7 @@ def leased(study: Study, label: str) -> Assignment:
 
 
 def report(study: Study, *labels: str, **changes: Any) -> None:
-    """The first image of the left side is reported by each of these annotators."""
+    """Each of these annotators reports the first image of the left side."""
     for assignment in [leased(study, label) for label in labels]:
         sent = {"image_id": assignment.left_images[0], "kind": "offensive", "now": NOON, **changes}
         report_image(assignment=assignment, **sent)
@@ -58,7 +58,7 @@ def test_three_reporters_stop_a_comparison_and_the_study_s_page_says_so(research
     report(study, "Cleo")
     assert "1 comparison is stopped" in researcher.get(study.get_absolute_url()).content.decode()
     page = researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
-    assert "Stopped: nobody gets it until you decide." in page
+    assert "Stopped: not assigned until you decide." in page
     assert page.count("was called offensive by") == 3
     for label in ("Ada", "Bob", "Cleo"):
         assert f"by {label}" in page
@@ -70,7 +70,7 @@ def test_given_out_again_it_goes_to_others_and_not_to_those_who_reported_it(
     report(study, "Ada", "Bob", "Cleo")
     nobody = next_assignment(annotator=invite(study=study, label="Dan"), rules=RULES, now=NOON)
     assert nobody.assignment is None, "a stopped comparison is given to nobody"
-    assert "Comparison 1 is given out again." in decide(researcher, study, "give-out")
+    assert "Comparison 1 is assigned again." in decide(researcher, study, "give-out")
     comparison.refresh_from_db()
     assert comparison.parked_at is None
     assert leased(study, "Eve").comparison_id == comparison.pk
@@ -90,8 +90,8 @@ def test_set_aside_it_stays_away_keeps_its_votes_and_can_come_back(
     comparison.refresh_from_db()
     assert comparison.parked_at is not None
     assert "1 comparison is stopped" not in researcher.get(study.get_absolute_url()).content.decode()
-    assert "Set aside: nobody gets it." in researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
-    assert "Comparison 1 is given out again." in decide(researcher, study, "give-out")
+    assert "Set aside: not assigned." in researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
+    assert "Comparison 1 is assigned again." in decide(researcher, study, "give-out")
 
 
 def test_what_was_decided_stands_in_the_report(researcher: Client, study: Study) -> None:

@@ -1,4 +1,4 @@
-"""The researcher's pages: who may see them, what they say, what their buttons do, and what stays sealed."""
+"""The researcher's pages: access, texts, buttons, and what stays sealed."""
 
 import csv
 import re
@@ -51,34 +51,34 @@ def test_staff_who_may_not_change_studies_only_look(client: Client) -> None:
     assert page.status_code == 200
     assert "do/pause/" not in page.content.decode()
     assert client.post(f"{study.get_absolute_url()}do/pause/").status_code == 403
-    assert "study.toml" not in page.content.decode()  # it holds the completion codes
+    assert "study.toml" not in page.content.decode()  # it contains the completion codes
     assert client.get(f"{study.get_absolute_url()}study.toml").status_code == 403
     study.refresh_from_db()
     assert study.state == "open"
 
 
 def test_a_closed_study_invites_nobody(researcher: Client) -> None:
-    invitation = "Make personal links"
+    invitation = "Create personal links"
     assert invitation in researcher.get(make_study().get_absolute_url()).content.decode()
     closed = make_study(slug="closed", state="closed")
     page = researcher.get(closed.get_absolute_url()).content.decode()
     assert invitation not in page
-    assert "Nobody came by a link of this study." in page
+    assert "Nobody joined this study through a link." in page
 
 
 @pytest.mark.parametrize("platform", [{}, {"id_parameter": "ID"}])
-def test_a_closed_study_says_of_nobody_that_they_are_at_it(researcher: Client, platform: dict[str, str]) -> None:
+def test_a_closed_study_shows_no_annotator_as_active(researcher: Client, platform: dict[str, str]) -> None:
     study = make_study(platform=platform)
     rules, now = current_manifest(study).voting_rules(), timezone.now()
     begun, _never = (invite(study=study, label=name) for name in ("Ada", "Ben"))
     give_vote(begun)
     next_assignment(annotator=begun, rules=rules, now=now)
     page = researcher.get(study.get_absolute_url()).content.decode()
-    for said in ("on screens now", "Give back", ">Active<", ">Invited<"):
+    for said in ("on screens now", "Release", ">Active<", ">Invited<"):
         assert said in page
     close(study=study)
     page = researcher.get(study.get_absolute_url()).content.decode()
-    for said in ("on screens now", "Give back", ">Active<", ">Invited<", "Holds"):
+    for said in ("on screens now", "Release", ">Active<", ">Invited<", "Holds"):
         assert said not in page
     assert ">Not finished<" in page
     assert ">Never came<" in page
@@ -99,10 +99,10 @@ def test_held_comparisons_are_counted_alike_everywhere_and_checks_nowhere(resear
     ada.assignments.create(comparison=comparison, leased_at=now, lease_expires_at=now + timedelta(hours=1), **check)
     page = researcher.get(study.get_absolute_url()).content.decode()
     assert f"{count} on screens now" in page
-    assert f">Give back {count}<" in page
+    assert f">Release {count}<" in page
     answer = researcher.post(reverse("free-annotator", args=[study.slug, ada.pk]), follow=True)
     assert count == 2
-    assert "2 comparisons were given back." in answer.content.decode()
+    assert "2 comparisons released." in answer.content.decode()
     assert not held.exists()
     assert progress(study).held_count == 0
 
@@ -194,7 +194,7 @@ def test_personal_links_are_made_by_number_or_by_label(researcher: Client) -> No
     address = f"{study.get_absolute_url()}invitations/"
     researcher.post(address, {"count": 2, "labels": ""})
     answer = researcher.post(address, {"count": "", "labels": "Ada\n\n =2+3 \n"}, follow=True)
-    assert "2 personal links were made." in answer.content.decode()
+    assert "2 personal links created." in answer.content.decode()
     assert [str(one) for one in study.annotators.all()] == ["1", "2", "Ada", "=2+3"]
     rows = list(csv.DictReader(StringIO(researcher.get(f"{study.get_absolute_url()}invitations.csv").content.decode())))
     assert [row["label"] for row in rows] == ["1", "2", "Ada", "'=2+3"], "no label is a formula in a spreadsheet"
@@ -205,10 +205,10 @@ def test_personal_links_are_made_by_number_or_by_label(researcher: Client) -> No
 @pytest.mark.parametrize(
     ("sent", "said"),
     [
-        ({"count": "", "labels": ""}, "Say how many links"),
+        ({"count": "", "labels": ""}, "Enter a number of links"),
         ({"count": "501", "labels": ""}, "less than or equal to 500"),
-        ({"count": "", "labels": "x" * 201}, "A label has at most 200 letters."),
-        ({"count": "", "labels": "x\n" * 501}, "At most 500 at once."),
+        ({"count": "", "labels": "x" * 201}, "A label can have at most 200 letters."),
+        ({"count": "", "labels": "x\n" * 501}, "At most 500 links can be created at once."),
     ],
 )
 def test_a_faulty_invitation_makes_nothing(researcher: Client, sent: dict[str, str], said: str) -> None:
@@ -236,6 +236,6 @@ def test_simulated_annotators_and_a_notice_stand_in_a_banner(researcher: Client)
 def test_an_open_study_shows_no_score(researcher: Client) -> None:
     study = make_study()
     page = researcher.get(study.get_absolute_url()).content.decode()
-    assert "Sealed until it closes" in page
+    assert "Sealed: scores, votes by model and agreement are hidden" in page
     assert "80.0" not in page
     assert "70.0" not in page

@@ -1,9 +1,12 @@
-"""The forms around the comparisons, made from what the study file says."""
+"""The annotator's forms: the resume code, and the forms of a study's onboarding and debriefing."""
+
+from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from annotation.studies.onboarding_plan import CheckPlan, QuestionPlan
+from annotation.voting import annotators
 
 MOST_LETTERS = 1000
 MOST_COMMENT_LETTERS = 5000
@@ -18,7 +21,7 @@ class QuestionsForm(forms.Form):
             self.fields[question.name] = _field(question)
 
     def values(self) -> dict[str, str]:
-        """The answers as texts, by the names of the questions; empty where none was given."""
+        """Return the answers as texts by the names of the questions; an empty text if there is no answer."""
         return {name: "" if value is None else str(value) for name, value in self.cleaned_data.items()}
 
 
@@ -36,7 +39,7 @@ def _choice(label: str, choices: tuple[str, ...], *, is_required: bool) -> forms
 
 
 class CheckForm(forms.Form):
-    """The comprehension check. `tries` is how many had failed when the page was made."""
+    """The comprehension check. `tries` is the number of tries that had failed when the page was rendered."""
 
     tries = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
@@ -46,12 +49,12 @@ class CheckForm(forms.Form):
             self.fields[f"check{number}"] = _choice(question.text, question.choices, is_required=True)
 
     def given(self) -> list[str]:
-        """The answers in the order of the questions."""
+        """Return the answers in the order of the questions."""
         return [value for name, value in self.cleaned_data.items() if name != "tries"]
 
 
 class CommentForm(forms.Form):
-    """A free comment; nothing is an answer too."""
+    """A free comment, which may be empty."""
 
     comment = forms.CharField(
         label=_("Your comment"),
@@ -59,3 +62,22 @@ class CommentForm(forms.Form):
         max_length=MOST_COMMENT_LETTERS,
         widget=forms.Textarea(attrs={"rows": 6}),
     )
+
+
+class ResumeForm(forms.Form):
+    """The code that an annotator wrote down; spaces, hyphens and lower case are accepted."""
+
+    code = forms.CharField(
+        label=_("Resume code"),
+        max_length=20,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Find the annotator."""
+        cleaned = super().clean() or {}
+        if "code" in cleaned:
+            cleaned["annotator"] = annotators.by_resume_code(cleaned["code"])
+            if cleaned["annotator"] is None:
+                self.add_error("code", _("No annotator has this code. Compare it with the one that you wrote down."))
+        return cleaned

@@ -1,18 +1,18 @@
-// How two sets of n images stand on a screen so that both are whole and as large as they can be. Pure.
+// The grid of two sets of n images on a screen: both sets whole, and images as large as possible. Pure functions.
 
 const LARGEST_CELL = 320; // the larger of the grid's two renditions
-const MOST_WHOLE = 40; // above it the sets scroll together
+const MOST_WHOLE = 40; // images of a set; with more, the sets scroll together
 const SMALLEST_CELL_SCROLLING = 72;
-const NOTABLY = 1.15; // on a wide screen, sets stand above each other only where images get this much larger
-const NARROW = 600; // an upright screen narrower than this always has the sets one above the other
-const NEAR = 0.9; // a grid with full rows may be this much smaller than the largest one
+const NOTABLY = 1.15; // on a wide screen, sets stand above each other only if images grow by this factor
+const NARROW = 600; // on an upright screen narrower than this, sets always stand above each other
+const NEAR = 0.9; // a grid with full rows may have cells of this share of the largest size
 
 function cellOf(count, columns, width, height, gap) {
   const rows = Math.ceil(count / columns);
   return Math.min((width - (columns - 1) * gap) / columns, (height - (rows - 1) * gap) / rows, LARGEST_CELL);
 }
 
-/** The grid for `count` images in a box: {columns, cell}. Prefers full rows, then the squarest, then the wider. */
+/** Return the grid for `count` images in a box: {columns, cell}. Prefer full rows, then squares, then width. */
 export function gridIn(count, width, height, gap) {
   const grids = Array.from({ length: count }, (_, index) => ({
     columns: index + 1,
@@ -26,7 +26,7 @@ export function gridIn(count, width, height, gap) {
   return { columns: near[0].columns, cell: Math.floor(near[0].cell) };
 }
 
-/** Columns, cell size in CSS px, and whether the sets stand beside or above each other; equal for both sets. */
+/** Return the columns, the cell in CSS px, and if the sets stand beside or above each other. Both sets are equal. */
 export function arrange(count, { width, height, gap, gutter }) {
   const beside = gridIn(count, (width - gutter) / 2, height, gap);
   const above = gridIn(count, width, (height - gutter) / 2, gap);

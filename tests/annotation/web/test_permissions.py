@@ -1,4 +1,4 @@
-"""Who may see and do what: every address, as a stranger, an annotator, staff who only look, and a researcher."""
+"""Permissions of every address: for a stranger, an annotator, staff who may only view, and a researcher."""
 
 import io
 import re
@@ -20,7 +20,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.web import urls
-from annotation.web.access.staff import CHANGE, DOORS, LOOK
+from annotation.web.access.staff import CHANGE, PERMISSIONS, VIEW
 from tests.annotation.reports.studies import crossed
 from tests.annotation.reports.studies import make_study as make_voted_study
 from tests.factories import make_researcher, make_study
@@ -66,7 +66,7 @@ def researcher() -> Client:
 
 @pytest.fixture
 def viewer() -> Client:
-    """Staff who may look at everything and change nothing."""
+    """Staff who may view everything and change nothing."""
     user = User.objects.create_user("viewer", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
     return logged_in(user)
@@ -79,7 +79,7 @@ def logged_in(user: User) -> Client:
 
 
 def patterns(found: list[Any], before: str = "") -> Iterator[tuple[str, URLPattern]]:
-    """Each address below these, as its route and its pattern."""
+    """Yield each address below these patterns, as its route and its pattern."""
     for one in found:
         route = before + str(one.pattern)
         if isinstance(one, URLResolver):
@@ -89,24 +89,24 @@ def patterns(found: list[Any], before: str = "") -> Iterator[tuple[str, URLPatte
 
 
 def address(name: str, study: Study) -> str:
-    """The address of this name, in the study where it names one."""
+    """Return the address of this name, for the study if it has one."""
     report = ImageReport.objects.filter(assignment__comparison__study=study).first()
-    values = {"slug": study.slug, "verb": "pause", "annotator_id": study.annotators.earliest("pk").pk}
+    values = {"slug": study.slug, "action": "pause", "annotator_id": study.annotators.earliest("pk").pk}
     values |= {"report_id": report.pk if report else 1, "position": 0, "decision": "set-aside", "name": "agreement"}
     values |= {"report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
     (pattern,) = (pattern for _, pattern in patterns(urls.urlpatterns) if pattern.name == name)
     return reverse(name, kwargs={key: values[key] for key in pattern.pattern.converters})
 
 
-def status(client: Client, method: str, place: str) -> int:
-    """The status of an answer that is read to its end: a file that is not stays open."""
-    response = getattr(client, method)(place)
+def status(client: Client, method: str, url: str) -> int:
+    """Return the status of an answer. The answer is read to its end, because a file stays open otherwise."""
+    response = getattr(client, method)(url)
     text(response)
     return int(response.status_code)
 
 
 def text(response: HttpResponseBase) -> str:
-    """Everything that an answer says, also within archives and tables."""
+    """Return all text of an answer, also in archives and tables."""
     body = b"".join(response) if response.streaming else response.content  # type: ignore[attr-defined]
     if body.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(body)) as archive:
@@ -123,7 +123,7 @@ def unpacked(body: bytes) -> str:
 def test_every_address_is_in_the_table_or_for_everybody() -> None:
     found = {pattern.name: route for route, pattern in patterns(urls.urlpatterns)}
     staff = {name for name, route in found.items() if not route.startswith(EVERYBODY[1:]) and route}
-    assert staff == set(DOORS), "a new address for staff gets a line in annotation.web.access.staff.DOORS"
+    assert staff == set(PERMISSIONS), "a new address for staff gets a line in annotation.web.access.staff.PERMISSIONS"
     roots = {str(one.pattern) for one in get_resolver().url_patterns if isinstance(one, URLResolver)}
     assert roots == {"admin/", "accounts/", "accounts/2fa/", ""}, "a new part of the site is walked here, too"
 
@@ -131,24 +131,26 @@ def test_every_address_is_in_the_table_or_for_everybody() -> None:
 def test_the_table_holds_for_each_kind_of_visitor(study: Study, viewer: Client, researcher: Client) -> None:
     annotator, outsider = Client(), logged_in(User.objects.create_user("outsider"))
     annotator.get(f"/a/{study.annotators.earliest('pk').token}/")
-    for name, needs in DOORS.items():
-        place = address(name, study)
+    for name, needs in PERMISSIONS.items():
+        url = address(name, study)
         for method, needed in (("get", needs.get), ("post", needs.post)):
             for client, refused in ((Client(), 302), (annotator, 302), (outsider, 404)):
-                assert status(client, method, place) == (405 if needed is None else refused), (name, method)
-            expected = {None: {405}, CHANGE: {403}, LOOK: {200, 404, 409}}[needed]
-            assert status(viewer, method, place) in expected, (name, method)
+                assert status(client, method, url) == (405 if needed is None else refused), (name, method)
+            expected = {None: {405}, CHANGE: {403}, VIEW: {200, 404, 409}}[needed]
+            assert status(viewer, method, url) in expected, (name, method)
     study.refresh_from_db()
     assert study.state == "open"
-    for name, needs in DOORS.items():
+    for name, needs in PERMISSIONS.items():
         if needs.get is not None:
             assert status(researcher, "get", address(name, study)) in {200, 404, 409}, name
         if needs.post is not None:
             assert status(researcher, "post", address(name, study)) not in {403, 405}, name
 
 
-def test_staff_who_only_look_meet_no_credential_and_no_answer(study: Study, viewer: Client, researcher: Client) -> None:
-    pages = [address(name, study) for name, needs in DOORS.items() if needs.get == LOOK]
+def test_staff_who_may_only_view_see_no_credential_and_no_answer(
+    study: Study, viewer: Client, researcher: Client
+) -> None:
+    pages = [address(name, study) for name, needs in PERMISSIONS.items() if needs.get == VIEW]
     person = study.annotators.earliest("pk")
     search = f"/admin/annotation/annotator/?q={person.external_id}"
     pages += [search, "/studies/plan/?study=study", "/admin/", "/api/v1/openapi.json"]
@@ -206,7 +208,7 @@ def test_the_admin_shows_no_secret_of_a_second_factor(viewer: Client) -> None:
 
 
 def admin_addresses(study: Study) -> list[str]:
-    """Every address of studies and annotators in the admin."""
+    """Return every address of studies and annotators in the admin."""
     found = []
     for route, _ in patterns(get_resolver().url_patterns):
         if route.startswith("admin/annotation/"):
@@ -219,19 +221,19 @@ def test_the_admin_lets_staff_look_and_nobody_else(study: Study, viewer: Client)
     bare = logged_in(User.objects.create_user("bare", is_staff=True))
     addresses, event_count = admin_addresses(study), study.events.count()
     assert len(addresses) > 10
-    for place in addresses:
-        assert "<" not in place, "a new kind of address is walked here, too"
-        assert status(Client(), "get", place) == 302, place
-        assert [one for one in secrets_of(study) if one in text(viewer.get(place, follow=True))] == [], place
+    for url in addresses:
+        assert "<" not in url, "a new kind of address is walked here, too"
+        assert status(Client(), "get", url) == 302, url
+        assert [one for one in secrets_of(study) if one in text(viewer.get(url, follow=True))] == [], url
         for method in ("get", "post"):
-            assert status(bare, method, place) in {302, 403, 404}, place  # 404: no import, only a study
-        assert status(viewer, "post", place) in {200, 302, 403, 404}, place
+            assert status(bare, method, url) in {302, 403, 404}, url  # 404: no import, only a study
+        assert status(viewer, "post", url) in {200, 302, 403, 404}, url
     kept = Study.objects.get(pk=study.pk)
     assert (kept.state, kept.annotators.count(), kept.events.count()) == ("open", 1, event_count)
 
 
 def test_the_study_page_says_why_there_are_no_links(study: Study, viewer: Client, researcher: Client) -> None:
-    page, said = study.get_absolute_url(), "Links and answers are not shown to your account"
+    page, said = study.get_absolute_url(), "Your account cannot see links and answers"
     shown = viewer.get(page).content.decode()
     assert said in shown
     for act in ("invitations.csv", "answers.csv", "do/pause/", "invitations/", "free/", "returned/"):

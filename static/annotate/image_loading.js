@@ -1,4 +1,4 @@
-// Getting one image onto the page for good: a line that is down is waited for, an image that fails is tried again.
+// Loading one image: if the connection is down, wait for it; if the image fails, try again.
 
 import { reach } from "../requests.js";
 import { patience } from "./outbox.js";
@@ -8,13 +8,13 @@ const PAUSES_BEFORE_TRIES_MS = [0, 1000, 3000];
 /** An image that could not be loaded or decoded although the server answers. */
 export class NotLoaded extends Error {}
 
-/** Whether the server answers at all. */
+/** Resolve with true if the server answers. */
 export async function isServerThere() {
   const response = await reach(location.href, { method: "HEAD", cache: "no-store" });
   return response !== null && response.status < 500;
 }
 
-/** Load and decode, so that showing the image costs no further wait; three tries, then it rejects with `NotLoaded`. */
+/** Load and decode an image, so that it appears without delay. Reject with `NotLoaded` after three tries. */
 export async function load(img, { src, srcset }) {
   for (let tries = 0, waits = 0; tries < PAUSES_BEFORE_TRIES_MS.length; ) {
     await new Promise((resolve) => setTimeout(resolve, PAUSES_BEFORE_TRIES_MS[tries]));

@@ -1,22 +1,22 @@
-// The comparison page: show what comes next, take one vote, and let it travel while the next is shown already.
+// The comparison page: show a comparison, take one vote, and send it while the next comparison is already shown.
 
-import { Line } from "./line.js";
-import { broken, isStyled, up } from "./loaded.js";
-import { isServerThere } from "./loading.js";
+import { Upcoming } from "./upcoming.js";
+import { broken, isStyled, up } from "./load_failure.js";
+import { isServerThere } from "./image_loading.js";
 import { Outbox, newId, patience, post } from "./outbox.js";
 import { Panel } from "./panel.js";
 import { ImageFailed, Sets } from "./sets.js";
-import { Standing } from "./standing.js";
-import { fill } from "./words.js";
+import { Status } from "./status.js";
+import { fill } from "./strings.js";
 import { Zoom } from "./zoom.js";
 
-const MOST_SECONDS_BETWEEN_LOOKS = 15;
+const MOST_SECONDS_BETWEEN_REQUESTS = 15;
 const KEYS = { 1: "left", 2: "right", 0: "tie" };
 const UNDO = "undo";
 const SHORTLY_MS = 100;
-const LEAST_LOOK_MS = 400; // nobody has judged forty images by then: a second press was meant for the comparison before
+const LEAST_LOOK_MS = 400; // nobody judges forty images in less: such a press was meant for the one before
 
-const words = JSON.parse(document.getElementById("words").textContent);
+const strings = JSON.parse(document.getElementById("strings").textContent);
 const find = (selector) => document.querySelector(selector);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -24,92 +24,92 @@ const urls = document.body.dataset;
 const buttons = [...document.querySelectorAll("[data-choice]")];
 const undoButton = find("#undo");
 const stopForm = find("#stop");
-const standing = new Standing({ element: find("#state"), words });
+const status = new Status({ element: find("#state"), strings });
 const panel = new Panel(find("#message"));
 const sets = new Sets({
   element: find("#sets"),
-  words,
+  strings,
   onEnlarge: (side, index) => zoom.open(side, index),
   onFit: showQuestion,
 });
 const zoom = new Zoom({ dialog: find("#zoom"), sets, onReport: guarded(askWhetherOffensive) });
 const outbox = new Outbox({
   url: urls.votes,
-  onChange: hear,
+  onChange: showConnection,
   wait: waitForServer,
   onAnswer: acknowledged,
-  onRefusal: (reason) => halt(fill(words.refused, { reason })),
+  onRefusal: (reason) => halt(fill(strings.refused, { reason })),
 });
 const drain = guarded(() => outbox.drain());
-const line = new Line();
+const upcoming = new Upcoming();
 
 let shown = null; // the comparison on the page, until it is voted on or taken away
 let isPainted = false;
-let choose = null; // what a choice does right now, where one is awaited
-let isUndoing = false; // what is on the page is about to give way: a choice now is meant for what comes back
+let choose = null; // called with the next choice; null if none is awaited
+let isUndoing = false; // the comparison is about to be replaced: a choice now would be meant for the undone one
 let takeAway = () => {}; // ends the comparison on the page without a vote
 let isHalted = false;
 let unanswered = null; // the panel's question while the server does not answer
 let undoable = null; // the last vote, while it may be undone: {vote_id, until}
 
-/** A fault of the page itself is said, and never taken for a server that does not answer. */
+/** Show a fault of the page. It must not look like a server that does not answer. */
 function fail(error) {
   console.error(error);
-  return halt(fill(words.fault, { reason: error.message }));
+  return halt(fill(strings.fault, { reason: error.message }));
 }
 
-/** The same act; if it fails, the page says so. */
+/** Return the same function; if it fails, the page shows the fault. */
 function guarded(act) {
   return (...given) => act(...given).catch(fail);
 }
 
-/** What the server's answers, or their absence, say about the connection. */
-function hear(facts) {
-  standing.set(facts);
+/** Show what answers, or missing answers, say about the connection. */
+function showConnection(facts) {
+  status.set(facts);
   if (!facts.isOffline) panel.end(unanswered);
 }
 
-/** Until the next try. If no comparison is on the page, a sentence says why, with a button that tries at once. */
+/** Wait for the next try. If no comparison is on the page, show the reason, with a button that tries at once. */
 function waitForServer(tries) {
-  standing.set({ isOffline: true });
-  if (!shown && !panel.isOpen) unanswered = panel.ask(words.noAnswer, ["retry"]);
+  status.set({ isOffline: true });
+  if (!shown && !panel.isOpen) unanswered = panel.ask(strings.noAnswer, ["retry"]);
   return Promise.race(panel.isAsking(unanswered) ? [patience(tries), unanswered] : [patience(tries)]);
 }
 
-/** Stop for good and say why; the button beside the sentence reloads the page. */
+/** Stop for good and show why, with a button that reloads the page. */
 async function halt(sentence) {
   isHalted = true;
-  standing.set({ stopped: true });
+  status.set({ stopped: true });
   takeAway();
   await panel.ask(sentence, ["reload"]);
   location.reload();
 }
 
-/** The server's word on where the annotator stands: what is on the page gives way where it says otherwise. */
-function learn(answer) {
-  line.update(answer);
+/** Take the server's answer. If it names another comparison than the one on the page, remove that one. */
+function update(answer) {
+  upcoming.update(answer);
   offerUndo(outbox.isEmpty ? answer.undo : null);
-  const first = line.first();
+  const first = upcoming.first();
   if (shown && first && first.assignment !== shown.assignment) takeAway();
   fetchAhead();
 }
 
 function acknowledged({ state, next }) {
-  standing.set({ last: { late: words.late, already_voted: words.alreadyVoted }[state] ?? words.saved });
-  learn(next);
+  status.set({ last: { late: strings.late, already_voted: strings.alreadyVoted }[state] ?? strings.saved });
+  update(next);
 }
 
-/** Only when the comparison on the page is whole: it comes first. */
+/** Fetch the next images, but only after the comparison on the page is complete. */
 function fetchAhead() {
-  if (isPainted) sets.prepare(line.ahead());
+  if (isPainted) sets.prepare(upcoming.ahead());
 }
 
-/** Post until the server answers; what it refuses ends the page. */
-async function insist(url, body) {
+/** Post until the server answers. A refusal stops the page. */
+async function postUntilAnswered(url, body) {
   for (let tries = 0; ; tries += 1) {
     const answer = await post(url, JSON.stringify(body));
     if (answer?.ok) {
-      hear({ isOffline: false });
+      showConnection({ isOffline: false });
       return answer.body;
     }
     if (answer) {
@@ -124,7 +124,7 @@ function showProgress({ done, of }) {
   const bar = find("#progress");
   bar.max = of;
   bar.value = done;
-  const count = fill(words.count, { n: Math.min(done + 1, of), of });
+  const count = fill(strings.count, { n: Math.min(done + 1, of), of });
   find("#count").textContent = count;
   document.title = `${count} – ${find("h1").textContent}`;
 }
@@ -135,29 +135,29 @@ function showVotable() {
   for (const button of buttons) button.setAttribute("aria-disabled", String(choose === null || isUndoing));
 }
 
-/** From here on this is what a choice does; null: nothing. */
+/** Set the function that the next choice calls; null for none. */
 function listenForChoice(act) {
   choose = act;
   showVotable();
 }
 
-/** What is asked; it may name a side, which has another name on a narrow screen. */
+/** Show the question. It may name a side, which has another name on a narrow screen. */
 function showQuestion() {
   if (!shown) return;
   const question = shown.question.replace(/\{(left|right)\}/g, (_, side) => sets.nameOf(side));
   if (find("h1").textContent !== question) find("h1").textContent = question;
 }
 
-/** The prompt, where the study shows it. */
+/** Show the prompt if the study shows prompts. */
 function showPrompt(prompt) {
   find("#prompt").hidden = !prompt;
-  find("#prompt").textContent = prompt ? fill(words.prompt, { prompt }) : "";
+  find("#prompt").textContent = prompt ? fill(strings.prompt, { prompt }) : "";
 }
 
-/** Whole on the page and looked at for as long as the study asks. */
+/** Resolve when the comparison is painted and was on the screen for the minimum viewing time. */
 async function looked(comparison) {
-  // What was fetched ahead is there before the word could be read.
-  const slow = setTimeout(() => shown === comparison && standing.set({ isLoading: true }), SHORTLY_MS);
+  // Images that were fetched ahead appear before the word could be read.
+  const slow = setTimeout(() => shown === comparison && status.set({ isLoading: true }), SHORTLY_MS);
   for (;;) {
     try {
       await sets.show(comparison);
@@ -165,7 +165,7 @@ async function looked(comparison) {
     } catch (error) {
       if (!(error instanceof ImageFailed)) throw error;
       if (shown !== comparison) return null;
-      if ((await panel.ask(words.imageFailed, ["report", "retry"])) === "report") await report("failed", error.side, error.n);
+      if ((await panel.ask(strings.imageFailed, ["report", "retry"])) === "report") await report("failed", error.side, error.n);
       if (shown !== comparison) return null;
     }
   }
@@ -174,16 +174,16 @@ async function looked(comparison) {
   const [at, painted] = [new Date().toISOString(), performance.now()];
   performance.mark("painted");
   isPainted = true;
-  standing.set({ isLoading: false });
+  status.set({ isLoading: false });
   fetchAhead();
-  standing.set({ lookSeconds: Math.ceil(comparison.minimum_viewing_seconds) });
+  status.set({ lookSeconds: Math.ceil(comparison.minimum_viewing_seconds) });
   const least = Math.max(LEAST_LOOK_MS, comparison.minimum_viewing_seconds * 1000);
   for (let left = least; left > 0; left = least - (performance.now() - painted)) await pause(left);
-  standing.set({ lookSeconds: 0 });
+  status.set({ lookSeconds: 0 });
   return { at, painted };
 }
 
-/** Take exactly one choice; null when the comparison was taken away before. */
+/** Resolve with exactly one choice. */
 function chosen() {
   return new Promise((resolve) => listenForChoice(resolve));
 }
@@ -200,7 +200,7 @@ async function vote(comparison) {
   const choice = look && (await Promise.race([chosen(), away]));
   listenForChoice(null);
   shown = null;
-  standing.set({ lookSeconds: 0 });
+  status.set({ lookSeconds: 0 });
   zoom.close();
   if (isHalted) return;
   panel.close();
@@ -209,25 +209,25 @@ async function vote(comparison) {
 
 function send(comparison, choice, { at, painted }) {
   offerUndo(null);
-  line.voted(comparison.assignment);
+  upcoming.voted(comparison.assignment);
   outbox.add({
     vote_id: newId(),
     assignment: comparison.assignment,
     choice,
     shown_at: at,
     voted_at: new Date().toISOString(),
-    response_ms: Math.round(performance.now() - painted), // a monotonic clock: the two times above may be set in between
+    response_ms: Math.round(performance.now() - painted), // a monotonic clock: the system clock may be set in between
     rendition: sets.rendition(),
   });
   drain();
 }
 
-/** While the last vote may be undone there is a button, the key U, and the browser's Back. */
+/** Offer undo while the last vote may be undone: a button, the key U, and the browser's Back. */
 function offerUndo(undo) {
   undoable = undo && { vote_id: undo.vote_id, until: Date.now() + undo.seconds * 1000 };
   undoButton.classList.toggle("absent", !undo);
   if (!undo) return;
-  undoButton.title = fill(words.undoUntil, { n: Math.round(undo.seconds) });
+  undoButton.title = fill(strings.undoUntil, { n: Math.round(undo.seconds) });
   if (history.state !== UNDO) history.pushState(UNDO, "");
   const mine = undoable;
   setTimeout(() => undoable === mine && offerUndo(null), undo.seconds * 1000);
@@ -239,84 +239,84 @@ const undo = guarded(async () => {
   offerUndo(null);
   isUndoing = true;
   showVotable();
-  standing.set({ isLoading: true });
+  status.set({ isLoading: true });
   const answer = await post(urls.undo, JSON.stringify({ vote_id }));
   isUndoing = false;
   showVotable();
-  standing.set({ isLoading: !isPainted });
+  status.set({ isLoading: !isPainted });
   if (!answer) return offerUndo({ vote_id, seconds: Math.max(0, until - Date.now()) / 1000 });
-  if (!answer.ok) return standing.set({ last: words.notUndone });
-  standing.set({ last: words.undone });
-  line.unvoted(answer.body.assignment);
-  learn(answer.body);
+  if (!answer.ok) return status.set({ last: strings.notUndone });
+  status.set({ last: strings.undone });
+  upcoming.unvoted(answer.body.assignment);
+  update(answer.body);
 });
 
-/** Give the comparison back, with the reason; the answer is what comes instead. */
+/** Release the comparison with the reason; the answer is the next comparison. */
 async function report(kind, side, n) {
   const { assignment } = shown;
-  learn(await insist(urls.reports, { assignment, side, n, kind }));
+  update(await postUntilAnswered(urls.reports, { assignment, side, n, kind }));
 }
 
 async function askWhetherOffensive(side, index) {
-  const asked = panel.ask(words.reportOffensive, ["report", "cancel"]);
+  const asked = panel.ask(strings.reportOffensive, ["report", "cancel"]);
   panel.focus();
   if ((await asked) === "report" && shown) await report("offensive", side, index);
 }
 
-/** Nothing to compare right now: say so, and look again soon. */
+/** Show that no comparison is free, and ask again soon. */
 async function wait({ seconds }) {
   sets.clear();
   showPrompt(null);
-  standing.set({ isLoading: false });
-  panel.ask(words.wait, ["reload"]).then(() => location.reload());
-  await pause(Math.min(seconds, MOST_SECONDS_BETWEEN_LOOKS) * 1000);
+  status.set({ isLoading: false });
+  panel.ask(strings.wait, ["reload"]).then(() => location.reload());
+  await pause(Math.min(seconds, MOST_SECONDS_BETWEEN_REQUESTS) * 1000);
   if (isHalted) return;
   panel.close();
-  learn(await insist(urls.next, {}));
+  update(await postUntilAnswered(urls.next, {}));
 }
 
-/** To another page, once the line is there: the browser's own page about a dead line would look like a loss. */
+/** Go to another page once the server answers: the browser's own error page would look like a loss. */
 async function leave(go) {
   for (let tries = 0; !(await isServerThere()); tries += 1) await waitForServer(tries);
   go();
 }
 
-/** Stop for now, once every vote is saved: what comes next is given back, and a page says so. */
+/** Stop for now, once every vote is saved. The server releases the comparisons, and a page says so. */
 async function stop(event) {
   event.preventDefault();
   if (isHalted) return;
   isHalted = true;
   takeAway();
-  if (!outbox.isEmpty) panel.ask(words.stopping, []);
+  if (!outbox.isEmpty) panel.ask(strings.stopping, []);
   while (!outbox.isEmpty) await pause(SHORTLY_MS);
   await leave(() => stopForm.submit());
 }
 
 async function run() {
   await outbox.drain();
-  if (!line.first()) learn(await insist(urls.next, {}));
-  standing.set({ last: line.first()?.progress?.done ? words.saved : words.ready });
+  if (!upcoming.first()) update(await postUntilAnswered(urls.next, {}));
+  status.set({ last: upcoming.first()?.progress?.done ? strings.saved : strings.ready });
   while (!isHalted) {
-    const step = await line.next();
+    const step = await upcoming.next();
     if (step.assignment) await vote(step);
     else if (!outbox.isEmpty) {
-      await pause(100); // said about an earlier vote: the answers to the others are still to come
+      await pause(100); // this answer belongs to an earlier vote: the answers to the others are still to come
     } else if (step.kind === "done") return leave(() => location.replace(urls.end));
-    else if (step.kind === "stopped") return leave(() => location.reload()); // the server has a page that says why
+    else if (step.kind === "stopped") return leave(() => location.reload()); // the server shows the reason
     else await wait(step);
   }
 }
 
 for (const button of buttons) {
   button.addEventListener("click", ({ detail }) => {
-    // The second click of a double click would fall on the next comparison, which nobody has looked at yet.
+    // The second click of a double click would vote on the next comparison, which nobody has seen yet.
     if (detail <= 1 && isVotable()) choose(button.dataset.choice);
   });
 }
 undoButton.addEventListener("click", undo);
 stopForm.addEventListener("submit", guarded(stop));
 addEventListener("keydown", (event) => {
-  // A button that has the focus is pressed again and again while Enter is held.
+  // While Enter is held, the focused button is pressed again and again.
   if (event.repeat && event.target.closest?.("[data-choice]")) event.preventDefault();
   if (event.key === "Escape" && panel.isOpen) panel.cancel();
   if (event.repeat || event.altKey || event.ctrlKey || event.metaKey || zoom.isOpen || panel.isOpen) return;
@@ -325,13 +325,13 @@ addEventListener("keydown", (event) => {
   if (event.key.toLowerCase() === "u") undo();
 });
 addEventListener("popstate", undo);
-// Votes that wait for the line outlive the page, but go out only when it is opened again.
-addEventListener("beforeunload", (event) => standing.isOffline && !outbox.isEmpty && event.preventDefault());
-// What was fetched ahead goes back at once; the comparison on the page stays the annotator's.
+// Waiting votes survive the page, but are sent only when it is opened again.
+addEventListener("beforeunload", (event) => status.isOffline && !outbox.isEmpty && event.preventDefault());
+// Release what was fetched ahead at once; the comparison on the page stays the annotator's.
 addEventListener("pagehide", () => {
-  if (line.ahead().length && outbox.isEmpty) post(urls.leave, "{}");
+  if (upcoming.ahead().length && outbox.isEmpty) post(urls.leave, "{}");
 });
-// Coming back with the Back button restores the page as it was left: ask the server where the annotator stands.
+// The Back button restores an old state of the page: reload it.
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 
 if (isStyled()) {

@@ -1,11 +1,11 @@
-"""What the static files use is in the oldest browsers that the README names: Safari 15.4, Firefox 101, Chrome 108."""
+"""The static files: they work in the oldest browsers that the README names, and colours stand in one sheet."""
 
 import re
 
 import pytest
 from django.conf import settings
 
-# By MDN's compatibility data newer than one of the three. Each comment names the browser that had it last.
+# Features that Safari 15.4, Firefox 101 or Chrome 108 lacks by MDN's data. A comment names the last browser to add it.
 NEWER = {
     "js": (
         r"AbortSignal\.(timeout|any)",  # Chrome 124, Safari 16
@@ -37,8 +37,9 @@ NEWER = {
 STATIC = settings.BASE_DIR / "static"
 FILES = sorted(str(path.relative_to(STATIC)) for kind in NEWER for path in STATIC.rglob(f"*.{kind}"))
 COMMENTS = re.compile(r"//.*|/\*[\s\S]*?\*/")
-# Without it, a check box stands under its label in Firefox before 121, and that is all.
+# Without it, Firefox before 121 shows a check box under its label, which does no harm.
 MAY_BE_MISSING = "p:has(> input"
+SET_BY_SCRIPTS = {"--columns", "--cell"}
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -54,3 +55,17 @@ def test_the_readme_and_the_first_page_name_the_same_versions() -> None:
     for version in ("15.4", "Firefox 101", "Edge 108"):
         assert version in readme
         assert version in page
+
+
+def test_every_colour_is_a_token() -> None:
+    sheets = {path.name: COMMENTS.sub("", path.read_text()) for path in STATIC.rglob("*.css")}
+    assert len(sheets) == 5
+    tokens = set(re.findall(r"(--[\w-]+):", sheets["tokens.css"]))
+    for name, css in sheets.items():
+        assert re.findall(r"^\s*[a-z][\w-]*: .*#[0-9a-f]{3}.*;", css, flags=re.MULTILINE) == [], name
+        assert (
+            set(re.findall(r"var\((--[\w-]+)", css)) <= tokens | set(re.findall(r"(--[\w-]+):", css)) | SET_BY_SCRIPTS
+        )
+    assert tokens <= {name for css in sheets.values() for name in re.findall(r"var\((--[\w-]+)", css)}, (
+        "one is not used"
+    )

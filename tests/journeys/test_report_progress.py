@@ -1,4 +1,4 @@
-"""A report that the worker makes while the researcher looks on."""
+"""The page that waits while the worker makes a report."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Every page of words that an annotator can meet: what it says, its way on, and axe."""
+"""Every text page for annotators: its text, the way on, and axe."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, expect
 
 from annotation.models import Annotator, Study
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.factories import give_vote
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -15,7 +15,7 @@ Check = Callable[[Page], None]
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=1, images_per_set=2)
 
 
@@ -28,16 +28,16 @@ def scene() -> Scene:
     ],
 )
 def test_a_study_that_takes_no_votes_says_so(page: Page, server: str, state: str, heading: str) -> None:
-    scene = draw_study(prompt_count=1, images_per_set=2, state=state)
-    for path in (f"/a/{scene.invite('first').token}/", f"/join/{scene.study.open_link_token}/"):
+    drawn = draw_study(prompt_count=1, images_per_set=2, state=state)
+    for path in (f"/a/{drawn.invite('first').token}/", f"/join/{drawn.study.open_link_token}/"):
         page.goto(server + path)
         expect(page.get_by_role("heading", level=1)).to_have_text(heading)
 
 
-def test_whoever_has_finished_is_thanked_even_after_the_study_closed(
-    page: Page, server: str, accessible: Check, scene: Scene
+def test_an_annotator_who_finished_is_thanked_even_after_the_study_closed(
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
 ) -> None:
-    annotator = scene.invite("first")
+    annotator = drawn.invite("first")
     Annotator.objects.update(state=Annotator.State.FINISHED)
     give_vote(annotator)
     Study.objects.update(state=Study.State.CLOSED, closed_at=timezone.now())
@@ -46,8 +46,8 @@ def test_whoever_has_finished_is_thanked_even_after_the_study_closed(
     accessible(page)
 
 
-def test_the_end_reached_too_early_leads_back(page: Page, server: str, accessible: Check, scene: Scene) -> None:
-    annotator = scene.invite("first")
+def test_the_end_reached_too_early_leads_back(page: Page, server: str, accessible: Check, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("first")
     page.goto(f"{server}/a/{annotator.token}/end/")
     page.get_by_role("button", name="Start the comparisons").click()
     expect(page.locator("#count")).to_be_visible()
@@ -57,11 +57,13 @@ def test_the_end_reached_too_early_leads_back(page: Page, server: str, accessibl
     expect(page.locator("#count")).to_be_visible()
 
 
-def test_the_open_link_makes_one_place_for_a_device(page: Page, server: str, accessible: Check, scene: Scene) -> None:
-    link = f"{server}/join/{scene.study.open_link_token}/"
+def test_the_open_link_makes_one_annotator_per_device(
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
+) -> None:
+    link = f"{server}/join/{drawn.study.open_link_token}/"
     page.goto(link)
     accessible(page)
-    assert not Annotator.objects.exists(), "looking at the link makes nobody"
+    assert not Annotator.objects.exists(), "opening the link stores nothing"
     page.get_by_role("button", name="Start").click()
     expect(page.get_by_role("button", name="Start the comparisons")).to_be_visible()
     accessible(page)
@@ -71,20 +73,20 @@ def test_the_open_link_makes_one_place_for_a_device(page: Page, server: str, acc
     assert Annotator.objects.count() == 1
 
 
-def test_the_resume_code_leads_to_the_same_place_from_another_device(
-    page: Page, server: str, accessible: Check, scene: Scene
+def test_the_resume_code_leads_to_the_same_page_from_another_device(
+    page: Page, server: str, accessible: Check, drawn: DrawnStudy
 ) -> None:
-    page.goto(f"{server}/join/{scene.study.open_link_token}/")
+    page.goto(f"{server}/join/{drawn.study.open_link_token}/")
     page.get_by_role("button", name="Start").click()
     place, code = page.url, page.locator(".code").inner_text()
     page.context.clear_cookies()
     page.goto(f"{server}/resume/")
     page.get_by_label("Resume code").fill("BCDFG-HJKMN")
-    page.get_by_role("button", name="Go to my place").click()
-    expect(page.get_by_role("alert")).to_contain_text("No place has this code")
+    page.get_by_role("button", name="Continue").click()
+    expect(page.get_by_role("alert")).to_contain_text("No annotator has this code")
     accessible(page)
     page.get_by_label("Resume code").fill(code.lower())
-    page.get_by_role("button", name="Go to my place").click()
+    page.get_by_role("button", name="Continue").click()
     page.wait_for_url(place)
 
 

@@ -1,4 +1,4 @@
-"""What an annotator may live through, at a desk and on a phone; after each, the votes are exactly those they made."""
+"""Sessions of annotators on a laptop and on a phone; after each one, the votes are exactly those they made."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ from annotation.models import Annotator, Answer, Assignment, ImageReport, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
 from tests.annotation.voting.studies import assert_invariants
-from tests.annotation.web.drawn_studies import Scene, draw_study
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, practised, tab_to
 from tests.journeys.web_process import WebProcess
@@ -22,7 +22,7 @@ THANKS = "Thank you. You have finished."
 
 
 @pytest.fixture
-def scene() -> Scene:
+def drawn() -> DrawnStudy:
     return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
 
 
@@ -34,7 +34,7 @@ def person(browser: Browser, server: str, screen: str) -> Iterator[Person]:
 
 
 def whole_study(page: Page, link: str, press: Callable[[Locator], None], choose: Callable[[str], None]) -> Annotator:
-    """From the platform's link through every page to the completion code; `press` acts on a control."""
+    """Go from the platform's link through every page to the completion code; `press` acts on a control."""
 
     def button(name: str) -> Locator:
         return page.get_by_role("button", name=name, exact=True)
@@ -52,7 +52,7 @@ def whole_study(page: Page, link: str, press: Callable[[Locator], None], choose:
         expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
         choose(next(sides))
         expect(page.get_by_role("heading", level=1)).to_have_text("That is right.")
-        press(page.get_by_role("link", name="Go on"))
+        press(page.get_by_role("link", name="Continue"))
     for answer in ("likeness", "sets"):
         press(page.get_by_label(answer))
         page.keyboard.press("Space")
@@ -61,29 +61,29 @@ def whole_study(page: Page, link: str, press: Callable[[Locator], None], choose:
         expect(page.locator("#count")).to_have_text(f"{number} of 3")
         expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
         choose(choice)
-    press(button("Go on"))  # the break
+    press(button("Continue"))  # the break
     expect(page.locator("footer .choice").first).to_have_attribute("aria-disabled", "false")
     choose("left")
     press(page.get_by_label("Your comment"))
-    page.keyboard.type("Unhurried.")  # with a u in it: no key undoes while somebody writes
+    page.keyboard.type("Unhurried.")  # with a u: the key does not undo while a person types
     press(button("Continue"))
-    expect(page.get_by_role("link", name="Back to where you came from")).to_be_visible()
+    expect(page.get_by_role("link", name="Back to the platform")).to_be_visible()
     return annotator
 
 
 @at_both_screens
 def test_the_whole_study_by_keyboard(browser: Browser, server: str, screen: str) -> None:
-    scene = draw_study(prompt_count=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
+    drawn = draw_study(prompt_count=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
     context = browser.new_context(viewport=SCREENS[screen]["viewport"])
     page = context.new_page()
 
     def press(target: Locator) -> None:
         expect(target).to_be_visible()
-        tab_to(page, target)  # inside a group of radio buttons the arrows walk
+        tab_to(page, target)  # in a group of radio buttons, the arrow keys move the focus
         if target.evaluate("element => element.matches('button, a')"):
             page.keyboard.press("Enter")
 
-    link = f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1"
+    link = f"{server}/join/{drawn.study.open_link_token}/?PROLIFIC_PID=p1"
     keys = {"left": "1", "right": "2"}
     annotator = whole_study(page, link, press, lambda choice: page.keyboard.press(keys[choice]))
     assert_exactly(annotator, "left", "right", "left")
@@ -99,23 +99,23 @@ def test_the_whole_study_by_keyboard(browser: Browser, server: str, screen: str)
 
 @at_both_screens
 def test_the_whole_study_by_touch(browser: Browser, server: str, screen: str) -> None:
-    scene = draw_study(prompt_count=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
+    drawn = draw_study(prompt_count=3, frame=FRAME, platform=PLATFORM, texts=TEXTS)
     person = at_a_screen(browser, server, screen, **({} if screen == "390" else {"has_touch": True}))
 
     def tap(target: Locator) -> None:
         expect(target).to_be_visible()
         target.tap()
 
-    link = f"{server}/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1"
+    link = f"{server}/join/{drawn.study.open_link_token}/?PROLIFIC_PID=p1"
     annotator = whole_study(person.page, link, tap, lambda choice: tap(person.button(choice)))
     assert_exactly(annotator, "left", "right", "left")
     person.context.close()
 
 
 @at_both_screens
-def test_the_network_is_cut_in_mid_vote_and_comes_back(person: Person, scene: Scene) -> None:
-    """The first answer never arrives, then there is no line at all: what is prefetched is voted on, and sent later."""
-    annotator = scene.invite("Ada")
+def test_the_connection_fails_during_a_vote_and_comes_back(person: Person, drawn: DrawnStudy) -> None:
+    """The first answer is lost, then there is no connection: prefetched comparisons are voted on and sent later."""
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1)
     person.page.wait_for_load_state("networkidle")
@@ -125,13 +125,13 @@ def test_the_network_is_cut_in_mid_vote_and_comes_back(person: Person, scene: Sc
         if request.url.endswith("/votes"):
             sent.append(json.loads(request.post_data or "{}")["vote_id"])
 
-    def take_the_vote_and_lose_the_line(route: Route) -> None:
+    def take_the_vote_and_lose_the_connection(route: Route) -> None:
         route.fetch()
         person.context.set_offline(True)
         route.abort("connectionreset")
 
     person.page.on("request", note)
-    person.page.route("**/votes", take_the_vote_and_lose_the_line, times=1)
+    person.page.route("**/votes", take_the_vote_and_lose_the_connection, times=1)
     person.choose("left")
     person.until_votable(2, is_saved=False)
     person.expect_state("Offline (1 waiting)")
@@ -184,8 +184,8 @@ def test_the_server_is_killed_between_vote_and_answer(browser: Browser, screen: 
 
 
 @at_both_screens
-def test_two_tabs(person: Person, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_two_tabs(person: Person, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1)
     other = person.second_tab()
@@ -210,8 +210,8 @@ def test_two_tabs(person: Person, scene: Scene) -> None:
 
 
 @at_both_screens
-def test_undo_on_the_way_and_after_the_last_vote(person: Person, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_undo_on_the_way_and_after_the_last_vote(person: Person, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1)
     shown = person.sources()
@@ -242,8 +242,8 @@ def test_undo_on_the_way_and_after_the_last_vote(person: Person, scene: Scene) -
 
 
 @at_both_screens
-def test_the_browsers_back_undoes(person: Person, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_the_browsers_back_undoes(person: Person, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     for number in (1, 2, 3):
         person.until_votable(number)
@@ -262,10 +262,10 @@ def test_the_browsers_back_undoes(person: Person, scene: Scene) -> None:
 
 
 @at_both_screens
-def test_stopping_for_now_waits_for_the_votes_gives_everything_back_and_goes_on(
-    person: Person, scene: Scene, accessible: Callable[[Page], None]
+def test_stopping_for_now_waits_for_the_votes_and_releases_everything(
+    person: Person, drawn: DrawnStudy, accessible: Callable[[Page], None]
 ) -> None:
-    annotator = scene.invite("Ada")
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1)
     stop = person.page.get_by_role("button", name="Stop for now")
@@ -284,14 +284,14 @@ def test_stopping_for_now_waits_for_the_votes_gives_everything_back_and_goes_on(
     else:
         tab_to(person.page, stop)
         person.page.keyboard.press("Enter")
-    expect(person.page.get_by_role("alert")).to_contain_text("Your last votes are still on their way")
+    expect(person.page.get_by_role("alert")).to_contain_text("Your last votes are not saved yet")
     person.context.set_offline(False)
     person.expect_heading("You have stopped for now")
     expect(person.page.get_by_role("main")).to_contain_text("All 2 of your votes are saved.")
     accessible(person.page)
     assert_exactly(annotator, "left", "right")
     assert not Assignment.objects.filter(state="leased").exists()
-    person.act(person.page.get_by_role("link", name="Go on"))
+    person.act(person.page.get_by_role("link", name="Continue"))
     person.until_votable(3, is_saved=False)
     person.choose("left")
     person.expect_heading(THANKS)
@@ -300,8 +300,8 @@ def test_stopping_for_now_waits_for_the_votes_gives_everything_back_and_goes_on(
 
 @at_both_screens
 def test_withdrawal(person: Person) -> None:
-    scene = draw_study(prompt_count=2, platform={"withdrawn_code": "GONE4"})
-    annotator = scene.invite("Ada")
+    drawn = draw_study(prompt_count=2, platform={"withdrawn_code": "GONE4"})
+    annotator = drawn.invite("Ada")
     person.begin(annotator)
     person.until_votable(1, of=2)
     person.choose("left")
@@ -316,14 +316,14 @@ def test_withdrawal(person: Person) -> None:
     expect(person.page.get_by_role("main")).to_contain_text("GONE4")
     assert_exactly(annotator)
     assert not Assignment.objects.exists()
-    assert set(scene.study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
+    assert set(drawn.study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
 
 
 @at_both_screens
-def test_somebody_returns_to_the_study_through_the_platform(browser: Browser, server: str, screen: str) -> None:
-    """Left in the middle; back with the same id in another session, on a device that remembers nothing."""
-    scene = draw_study(prompt_count=3, platform=PLATFORM)
-    link = f"/join/{scene.study.open_link_token}/?PROLIFIC_PID=p1&STUDY_ID=s"
+def test_an_annotator_returns_through_the_platform(browser: Browser, server: str, screen: str) -> None:
+    """An annotator leaves, and returns with the same id in another session, on a device with nothing stored."""
+    drawn = draw_study(prompt_count=3, platform=PLATFORM)
+    link = f"/join/{drawn.study.open_link_token}/?PROLIFIC_PID=p1&STUDY_ID=s"
     first = at_a_screen(browser, server, screen)
     first.open(f"{link}&SESSION_ID=v1")
     first.act(first.page.get_by_role("button", name="Start"))
@@ -340,15 +340,15 @@ def test_somebody_returns_to_the_study_through_the_platform(browser: Browser, se
     again.choose("right")
     again.until_votable(3)
     again.choose("left")
-    back = again.page.get_by_role("link", name="Back to where you came from")
+    back = again.page.get_by_role("link", name="Back to the platform")
     expect(back).to_have_attribute("href", "https://platform.test/complete?cc=DONE1")
     again.context.close()
     assert_exactly(Annotator.objects.get(), "left", "right", "left")
 
 
 @at_both_screens
-def test_an_image_fails_and_another_comparison_comes(person: Person, scene: Scene) -> None:
-    annotator = scene.invite("Ada")
+def test_an_image_fails_and_another_comparison_comes(person: Person, drawn: DrawnStudy) -> None:
+    annotator = drawn.invite("Ada")
     failed: list[str] = []
 
     def fail_one(route: Route) -> None:
@@ -363,7 +363,7 @@ def test_an_image_fails_and_another_comparison_comes(person: Person, scene: Scen
     expect(person.page.get_by_role("alert")).to_contain_text("An image could not be loaded")
     assert len(failed) == 3, "tried twice more"
     person.act(person.page.get_by_role("button", name="Try again"))
-    report = person.page.get_by_role("button", name="Report it and go on")
+    report = person.page.get_by_role("button", name="Report it and continue")
     expect(report).to_be_visible()
     person.act(report)
     person.until_votable(1)
@@ -379,9 +379,9 @@ def test_an_image_fails_and_another_comparison_comes(person: Person, scene: Scen
 
 @at_both_screens
 def test_a_vote_that_comes_too_late_is_kept_said_and_not_counted(browser: Browser, server: str, screen: str) -> None:
-    """The line is dead, the lease ends, somebody else takes the last slot; then the vote arrives."""
-    scene = draw_study(prompt_count=2, images_per_set=2, annotation={"overlap": 1, "prefetch": 0})
-    ada, bob = scene.invite("Ada"), scene.invite("Bob")
+    """The connection is down, the lease ends, another annotator takes the last slot; then the vote arrives."""
+    drawn = draw_study(prompt_count=2, images_per_set=2, annotation={"overlap": 1, "prefetch": 0})
+    ada, bob = drawn.invite("Ada"), drawn.invite("Bob")
     person = at_a_screen(browser, server, screen)
     person.begin(ada)
     person.until_votable(1, of=2)
@@ -401,6 +401,6 @@ def test_a_vote_that_comes_too_late_is_kept_said_and_not_counted(browser: Browse
     assert_exactly(bob, "right", "right")
     person.context.close()
     other.context.close()
-    assert_invariants(scene.study)
-    counts = build_report(gather(scene.study, manifest=scene.manifest)).counts
+    assert_invariants(drawn.study)
+    counts = build_report(gather(drawn.study, manifest=drawn.manifest)).counts
     assert (counts.votes, counts.late_votes) == (2, 1)

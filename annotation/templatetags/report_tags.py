@@ -1,17 +1,28 @@
-"""Rows of a report's tables."""
+"""Filters for the numbers and tables of a report."""
 
 from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
+from annotation.reports.sections import claim, numbers
 from annotation.reports.sections.blocks import Table
 
+NUMBER, NOBODY = ' class="number"', "–"
+
 register = template.Library()
+register.filter("score", numbers.score)
+register.filter("metric_name", claim.metric_name)
+
+
+@register.filter
+def unbroken(text: str) -> str:
+    """Return a text in which "n =" and a per cent sign stay on the line of their number."""
+    return text.replace("n = ", "n\u00a0=\u00a0").replace(" %", "\u00a0%")
 
 
 @register.filter
 def table_rows(table: Table) -> SafeString:
-    """The rows as HTML. In Python, because ten thousand rows take a template several seconds."""
+    """Return the rows as HTML. (In a template, ten thousand rows take several seconds.)"""
     return mark_safe("".join(f"<tr>{_cells(table, row)}</tr>\n" for row in table.rows))  # noqa: S308 - escaped
 
 
@@ -25,6 +36,3 @@ def _cells(table: Table, row: tuple[str, ...]) -> str:
 
 def _winner(name: str) -> str:
     return f'<span class="winner {escape(name.lower())}">{escape(name)}</span>'
-
-
-NUMBER, NOBODY = ' class="number"', "–"

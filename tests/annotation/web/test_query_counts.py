@@ -1,4 +1,4 @@
-"""What a page, a list or a command asks the database does not grow with the laboratory."""
+"""The number of queries of a page, a list or a command does not grow with the number of studies."""
 
 from collections.abc import Callable
 from io import StringIO
@@ -21,8 +21,8 @@ QUALITY = {"too_fast": 0.01}
 
 
 @pytest.fixture
-def laboratory() -> Callable[[int], None]:
-    """Add so many open studies with rules of quality, each with more annotators and votes than the one before."""
+def add_studies() -> Callable[[int], None]:
+    """Add open studies with quality rules, each with more annotators and votes than the one before."""
 
     def add(count: int) -> None:
         for _ in range(count):
@@ -47,7 +47,7 @@ def voted(study: Study) -> None:
     recount([comparison.pk])
 
 
-LOOKS = {
+REQUESTS = {
     "studies": lambda client: client.get(reverse("studies")),
     "admin, studies": lambda client: client.get(reverse("admin:annotation_study_changelist")),
     "admin, annotators": lambda client: client.get(reverse("admin:annotation_annotator_changelist")),
@@ -57,42 +57,42 @@ LOOKS = {
 }
 
 
-@pytest.mark.parametrize("look", LOOKS.values(), ids=LOOKS.keys())
-def test_a_list_asks_as_often_of_six_studies_as_of_two(
-    look: Callable[[Client], object], laboratory: Callable[[int], None], admin_client: Client
+@pytest.mark.parametrize("request_page", REQUESTS.values(), ids=REQUESTS.keys())
+def test_a_list_of_six_studies_runs_as_many_queries_as_one_of_two(
+    request_page: Callable[[Client], object], add_studies: Callable[[int], None], admin_client: Client
 ) -> None:
     counts = []
     for added in (2, 4):
-        laboratory(added)
-        look(admin_client)  # reads the manifests
-        with CaptureQueriesContext(connection) as asked:
-            look(admin_client)
-        counts.append(len(asked))
+        add_studies(added)
+        request_page(admin_client)  # reads the manifests
+        with CaptureQueriesContext(connection) as queries:
+            request_page(admin_client)
+        counts.append(len(queries))
     assert counts[0] == counts[1] < 25
 
 
-def test_progress_names_no_rows_but_of_the_study_s_own_sets(laboratory: Callable[[int], None]) -> None:
-    """As joins from its comparisons: with IN ... OR ... IN both databases read the rows of every study."""
-    laboratory(1)
+def test_progress_reads_only_the_sets_of_its_study(add_studies: Callable[[int], None]) -> None:
+    """It joins from the study's comparisons: with IN ... OR ... IN both databases read the rows of every study."""
+    add_studies(1)
     study = Study.objects.get()
     for state in ("open", "generating"):
         Study.objects.update(state=state)
         study.refresh_from_db()
-        with CaptureQueriesContext(connection) as asked:
+        with CaptureQueriesContext(connection) as queries:
             progress(study)
-        assert not [query["sql"] for query in asked if " OR " in query["sql"].rpartition("WHERE")[2]]
-        assert len(asked) < 14
+        assert not [query["sql"] for query in queries if " OR " in query["sql"].rpartition("WHERE")[2]]
+        assert len(queries) < 14
 
 
 def test_the_admin_counts_the_votes_of_one_page_of_annotators(
-    laboratory: Callable[[int], None], admin_client: Client, monkeypatch: pytest.MonkeyPatch
+    add_studies: Callable[[int], None], admin_client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    laboratory(2)
+    add_studies(2)
     for name in ("list_per_page", "list_max_show_all"):
         monkeypatch.setattr(AnnotatorAdmin, name, 2)
-    with CaptureQueriesContext(connection) as asked:
+    with CaptureQueriesContext(connection) as queries:
         page = admin_client.get(reverse("admin:annotation_annotator_changelist"))
-    counting = [query["sql"] for query in asked if "annotation_assignment" in query["sql"]]
+    counting = [query["sql"] for query in queries if "annotation_assignment" in query["sql"]]
     assert len(counting) == 1
     assert "LIMIT 2" in counting[0]
     assert page.content.decode().count('<td class="field-votes">1</td>') == 2
