@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 
 import pytest
-from celery import current_app
 
+from annotation import tasks
 from annotation.models.report_job import WatchedJob
 from annotation.reports.report_jobs import downloads, report_jobs
 
@@ -15,7 +15,7 @@ def report_worker(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def run(jobs: Iterable[WatchedJob]) -> None:
         for job in jobs:
-            current_app.tasks[job.task_name](job.pk)
+            getattr(tasks, job.task_name.rpartition(".")[2])(job.pk)
             job.refresh_from_db()
 
     for module in (report_jobs, downloads):

@@ -14,7 +14,7 @@ DEFAULT_TEXTS = (
 
 
 def other_questions(manifest: Manifest) -> list[str]:
-    """Return the texts that a comparison may show in place of the question: those of instructed checks, for each side."""
+    """Return the texts that may replace the question: those of instructed checks, for each side."""
     if not manifest.quality.instructed:
         return []
     instructed = _(manifest.texts.instructed)

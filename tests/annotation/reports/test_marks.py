@@ -37,11 +37,11 @@ def test_the_pages_and_the_figures_have_the_same_marks() -> None:
     on_pages = {}
     for letter in LETTERS:
         rule = re.search(rf"^\.model\.{letter.lower()}::before {{(.*?)}}", css, re.MULTILINE | re.DOTALL)
-        colour = re.search(rf"--model-{letter.lower()}: (#\w+);", css)
         assert rule
-        assert colour
-        on_pages[letter] = ("o" if "border-radius: 50%" in rule[1] else "s", colour[1])
-    assert on_pages == MARKS == {"A": ("s", "#0072b2"), "B": ("o", "#d55e00")}
+        assert f"background: var(--model-{letter.lower()});" in rule[1], "a token, which the figures read, too"
+        on_pages[letter] = "o" if "border-radius: 50%" in rule[1] else "s"
+    assert on_pages == MODEL_SHAPES
+    assert MARKS == {"A": ("s", "#0072b2"), "B": ("o", "#d55e00")}
 
 
 def test_each_model_s_sets_are_drawn_with_its_mark(report: AgreementReport) -> None:
