@@ -25,7 +25,7 @@ _TOKENS = Path(settings.BASE_DIR, "static", "tokens.css").read_text(encoding="ut
 LIGHT, DARK = map(_colours, _TOKENS.split("@media (prefers-color-scheme: dark)"))
 INK, QUIET, LINE = LIGHT["ink"], LIGHT["quiet"], LIGHT["line"]
 TIE_COLOUR = LIGHT["tie"]
-# Each model's mark, on the pages, too (static/tokens.css and pages.css; a test compares the shapes). No other number has these shapes.
+# Each model's mark, also on the pages: a test compares them with static/pages.css. No other number has these shapes.
 MODEL_COLOURS = {"A": LIGHT["model-a"], "B": LIGHT["model-b"]}  # Okabe and Ito
 MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
 
