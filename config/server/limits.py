@@ -7,7 +7,10 @@ from config.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes. A body gets its seconds and one more for each `slowest_rate` bytes; so does a response."""
+    """Seconds and bytes. A body gets its seconds and one more for each `slowest_rate` bytes; so does a response.
+
+    Of a body never more than its seconds are left: a client that was fast may not stand still for longer.
+    """
 
     head_seconds: float = 10
     body_seconds: float = 30

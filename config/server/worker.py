@@ -108,6 +108,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         elif connection.stage != Stage.ENDING:
             connection.received += data
             self.held_bytes += len(data)
+            if connection.stage == Stage.READING and connection.framing.head_size:
+                longer = connection.deadline + len(data) / self.limits.slowest_rate
+                connection.deadline = min(longer, time.monotonic() + self.limits.body_seconds)
             self._look(connection)
             if self.held_bytes > self.limits.most_held_bytes:
                 self._refuse_the_largest()
@@ -255,8 +258,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         if connection.stage in (Stage.WORKING, Stage.SENDING):
             since, sent = connection.sock.stuck_since, connection.sock.sent_since
             return since + self.limits.response_seconds + sent / self.limits.slowest_rate if since else float("inf")
-        is_in_body = connection.stage == Stage.READING and connection.framing.head_size
-        return connection.deadline + (len(connection.received) / self.limits.slowest_rate if is_in_body else 0)
+        return connection.deadline
 
     def _give_up(self, connection: Connection) -> None:
         if connection.stage == Stage.READING:

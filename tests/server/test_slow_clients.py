@@ -152,6 +152,12 @@ def test_a_request_that_never_comes_whole_is_told_so(strict: Server) -> None:
             assert b"did not arrive in time" in sentence
 
 
+def test_a_body_that_came_fast_may_not_stand_still() -> None:
+    head = b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 15000001\r\n\r\n"
+    with serving(REQUEST_BODY_SECONDS="3") as server, server.connect(head + bytes(15_000_000)) as client:
+        assert response(client)[0] == 408
+
+
 def test_bytes_that_trickle_in_do_not_extend_the_deadline(strict: Server) -> None:
     with strict.connect(HALF_HEAD) as client:
         client.settimeout(0.05)
