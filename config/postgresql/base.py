@@ -19,6 +19,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """A connection, from the pool where there is one."""
         if not BREAKER.may_try():
             raise psycopg.OperationalError("the database did not answer a moment ago; it is tried again every second")
+        failures = self._failed_attempts()
         try:
             connection = super().get_new_connection(conn_params)
             while self.pool and _is_closed_by_the_server(connection):
@@ -26,10 +27,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
                 self.pool.putconn(connection)
                 connection = self.pool.getconn()
         except psycopg.OperationalError:
-            BREAKER.failed()
+            if not self.pool or self._failed_attempts() > failures:  # else the pool is busy, and the server answers
+                BREAKER.failed()
             raise
         BREAKER.succeeded()
         return connection
+
+    def _failed_attempts(self) -> int:
+        """How often the pool has tried in vain to connect to the server."""
+        return int(self.pool.get_stats().get("connections_errors", 0)) if self.pool else 0
 
 
 def _is_closed_by_the_server(connection: "psycopg.Connection[Any]") -> bool:

@@ -14,7 +14,11 @@ from pathlib import Path
 import psycopg
 import pytest
 from django.conf import settings
+from django.db.utils import ConnectionHandler
+from psycopg_pool import PoolTimeout
 
+from config.environment import Environment
+from config.postgresql.base import BREAKER, DatabaseWrapper
 from tests.services.servers import Server, free_port, kill_9, local_postgresql
 
 PATIENCE_SECONDS = 60
@@ -109,6 +113,28 @@ def test_connections_that_the_server_closed_are_not_used(site: Site) -> None:
         while connection.execute(f"SELECT 1 {others}").fetchone():
             time.sleep(0.05)
     assert [site.ask("/a/nobody/")[0] for _ in range(8)] == [404] * 8
+
+
+def test_a_pool_that_is_busy_is_no_server_that_is_away() -> None:
+    with local_postgresql() as database:
+        described = Environment().db_url_config(database.url)
+        described |= {"CONN_MAX_AGE": 0, "OPTIONS": {"pool": {"min_size": 1, "max_size": 1, "timeout": 0.2}}}
+        databases = ConnectionHandler({"default": {}, "busy": described})
+        one = DatabaseWrapper(databases.settings["busy"], "busy")
+        try:
+            connection = one.get_new_connection(one.get_connection_params())
+            with pytest.raises(PoolTimeout):
+                one.get_new_connection(one.get_connection_params())
+            assert BREAKER.may_try()
+            database.kill()
+            connection.close()
+            one.pool.putconn(connection)
+            with pytest.raises(PoolTimeout):
+                one.get_new_connection(one.get_connection_params())
+            assert not BREAKER.may_try()
+        finally:
+            one.close_pool()
+            BREAKER.succeeded()
 
 
 def test_a_database_that_may_only_be_read_is_an_outage(site: Site) -> None:
