@@ -1,0 +1,84 @@
+"""The files of each earlier version still open. They are synthetic: `python -m tests.fixtures` makes them."""
+
+import gzip
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from annotation.models import Study
+from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.bundle.replay import replay, replayed_report
+from annotation.reports.formats.document import to_json
+from annotation.reports.formats.reading import from_document
+from annotation.studies.study_file.reading import read_study_file
+from tests.fixtures.__main__ import FOLDER, SLUG
+from tests.test_command_line import manage
+
+VERSIONS = sorted(folder for folder in FOLDER.iterdir() if (folder / "report.json").exists())
+assert VERSIONS, "python -m tests.fixtures makes them"
+
+pytestmark = pytest.mark.parametrize("folder", VERSIONS, ids=lambda folder: folder.name)
+
+
+def numbers(document: Any, key: str = "") -> Iterator[tuple[str, float | bool | None]]:
+    """Yield the numbers of a report with their keys, also those in its claim; words may be put better."""
+    if isinstance(document, dict):
+        for name, value in document.items():
+            yield from numbers(value, f"{key}.{name}")
+    elif isinstance(document, list):
+        for place, value in enumerate(document):
+            yield from numbers(value, f"{key}.{place}")
+    elif key == ".claim":
+        for place, number in enumerate(re.findall(r"\d+(?:\.\d+)?", document)):
+            yield f"{key}.{place}", float(number)
+    elif not isinstance(document, str):
+        yield key, document
+
+
+def assert_same_numbers(text: str, folder: Path) -> None:
+    """Check that a report holds each number of the earlier one; a later version may add others."""
+    earlier = json.loads((folder / "report.json").read_text())
+    del earlier["schema_version"]
+    expected = dict(numbers(earlier))
+    found = dict(numbers(json.loads(text)))
+    assert len(expected) > 500  # else nothing was compared
+    assert not [key for key, number in expected.items() if not is_same(found.get(key, "missing"), number)]
+
+
+def is_same(found: Any, expected: Any) -> bool:
+    """Compare floats to 1e-12 and all else exactly."""
+    if isinstance(found, float) and isinstance(expected, float):
+        return math.isclose(found, expected, rel_tol=1e-12, abs_tol=1e-12)
+    return bool(found == expected)
+
+
+def test_its_bundle_replays(folder: Path) -> None:
+    path = folder / "bundle.zip"
+    found = replay(path)
+    (rescored,) = found.rescored.values()
+    assert rescored.differing == 0 < rescored.count
+    assert_same_numbers(to_json(replayed_report(found, path)), folder)
+
+
+def test_its_database_migrates_and_gives_its_report(folder: Path, tmp_path: Path) -> None:
+    database = tmp_path / "var" / "semblance.sqlite3"
+    database.parent.mkdir()
+    database.write_bytes(gzip.decompress((folder / "database.sqlite3.gz").read_bytes()))
+    assert manage(database.parent, "migrate").returncode == 0
+    assert_same_numbers(manage(database.parent, "report", SLUG, "--format", "json").stdout, folder)
+
+
+def test_its_study_file_opens(folder: Path) -> None:
+    manifest = read_study_file(folder / "study.toml")
+    assert (manifest.slug, manifest.source, len(manifest.prompts)) == ("demo", Study.Source.GENERATED, 12)
+
+
+def test_its_report_opens(folder: Path) -> None:
+    text = (folder / "report.json").read_text()
+    report = from_document(AgreementReport, json.loads(text))
+    assert_same_numbers(to_json(report), folder)
