@@ -25,8 +25,8 @@ LOOPS = 5  # resamples that the loop goes through
 def make(comparisons: int, votes: int, annotators: int) -> None:
     """One report, from arrays to every format; prints what it took."""
     _set_up()
-    from annotation.reports.formats.render import FORMATS, render
     from annotation.reports.report import build_report
+    from annotation.reports.report_jobs.downloads import FORMATS, render
     from benchmarks.simulated_study import simulated_study
 
     data = simulated_study(comparisons=comparisons, votes=votes, annotators=annotators)
@@ -51,8 +51,6 @@ def resample_both_ways(comparisons: int, votes: int, annotators: int) -> None:
     from scoring.statistics.votes import Votes
 
     data = simulated_study(comparisons=comparisons, votes=votes, annotators=annotators)
-    assert data.votes.choice is not None  # noqa: S101
-    assert data.comparisons.score_a is not None and data.comparisons.score_b is not None  # noqa: S101, PT018
     cast = Votes.of(data.votes.comparison, data.votes.annotator, data.votes.choice)
     metric = np.sign(data.comparisons.score_a - data.comparisons.score_b).astype(np.int64)
     resampling = Resampling(resamples=100)

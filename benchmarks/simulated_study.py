@@ -7,11 +7,11 @@ import numpy as np
 from annotation.reports.data.study_data import (
     AnnotatorRow,
     ChecksData,
-    ComparisonArrays,
     ManifestRow,
+    ScoredComparisons,
     Similarities,
-    StudyData,
-    VoteArrays,
+    UnsealedData,
+    UnsealedVotes,
     pseudonym,
 )
 from annotation.studies.manifest import Manifest, sha256
@@ -20,7 +20,7 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20240412
 
 
-def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyData:
+def simulated_study(*, comparisons: int, votes: int, annotators: int) -> UnsealedData:
     """So many comparisons with so many votes each, one vote in ten a tie, the others following a noisy margin."""
     rng = np.random.default_rng(SEED)
     prompts = tuple(f"prompt {number}" for number in range(comparisons))
@@ -37,19 +37,18 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyDa
     )
     lean = rng.normal(0.3, 1, comparisons)
     none = np.zeros(comparisons, dtype=np.int64)
-    return StudyData(
+    return UnsealedData(
         manifest=manifest,
         state="closed",
         opened_at=None,
         closed_at=NOW,
         first_vote_at=NOW,
-        is_sealed=False,
         metric=manifest.encoder.metric,
         metrics=(manifest.encoder.metric,),
         margins={},
         similarities=Similarities.none("no images"),
         other_similarities={},
-        comparisons=ComparisonArrays(
+        comparisons=ScoredComparisons(
             position=np.arange(comparisons),
             prompt=prompts,
             cluster=np.arange(comparisons),
@@ -73,14 +72,14 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> StudyDa
 
 def _votes(
     rng: np.random.Generator, lean: "np.typing.NDArray[np.float64]", *, votes: int, annotators: int
-) -> VoteArrays:
+) -> UnsealedVotes:
     n, total = len(lean), len(lean) * votes
     comparison = np.repeat(np.arange(n), votes).astype(np.int32)
     who = np.concatenate([np.sort(rng.choice(annotators, votes, replace=False)) for _ in range(n)]).astype(np.int32)
     is_for_a = rng.random(total) < 1 / (1 + np.exp(-2 * lean[comparison]))
     choice = np.where(rng.random(total) < 0.1, 2, np.where(is_for_a, 0, 1)).astype(np.int8)
     left = rng.integers(0, 2, total).astype(np.int8)
-    return VoteArrays(
+    return UnsealedVotes(
         comparison=comparison,
         annotator=who,
         side=np.where(choice == 2, 2, choice != left).astype(np.int8),

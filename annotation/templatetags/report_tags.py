@@ -4,14 +4,14 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.reports.sections import claim, numbers
+from annotation.reports.sections import numbers
 from annotation.reports.sections.blocks import Table
 
 NUMBER, NOBODY = ' class="number"', "–"
 
 register = template.Library()
 register.filter("score", numbers.score)
-register.filter("metric_name", claim.metric_name)
+register.filter("metric_name", numbers.metric_name)
 
 
 @register.filter

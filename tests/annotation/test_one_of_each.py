@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Study, StudyEvent
 from annotation.reports.data.gathering import gather
-from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.plan import to_text
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, ask
 from annotation.studies.planning.sample_size import plan_study

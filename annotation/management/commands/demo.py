@@ -22,8 +22,7 @@ from django.urls import reverse
 from annotation.management.base import StudyCommand
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
-from annotation.reports.formats.render import FORMATS
-from annotation.reports.report_jobs.downloads import report_text
+from annotation.reports.report_jobs.downloads import FORMATS, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, open_study

@@ -7,11 +7,10 @@ from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
 from annotation.models import Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
-from annotation.reports.formats.render import FORMATS
-from annotation.reports.report_jobs.downloads import report_text
+from annotation.reports.report_jobs.downloads import FORMATS, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.manifest import document, lacks_codes
 from jobs.refusals import Refused

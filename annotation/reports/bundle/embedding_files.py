@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from numpy.typing import NDArray
 
 from annotation.models import Study
-from annotation.reports.data.study_data import ComparisonArrays
+from annotation.reports.data.study_data import ScoredComparisons
 from scoring.consistency import semantic_consistency_score
 from scoring.models import Encoder, ImageEmbedding
 from scoring.scores import STORED_TYPE
@@ -56,7 +56,7 @@ def encoders_of(study: Study) -> list[Encoder]:
     return list(Encoder.objects.filter(identity__in=identities).order_by("identity"))
 
 
-def rescored(table: bytes, vectors: IO[bytes], comparisons: ComparisonArrays) -> Rescored:
+def rescored(table: bytes, vectors: IO[bytes], comparisons: ScoredComparisons) -> Rescored:
     """Compute each stored Semantic Consistency Score again from the embeddings of its set.
 
     Raises ValueError if the two files do not fit each other.
@@ -81,12 +81,11 @@ def _next(vectors: IO[bytes], rows: int, dimension: int) -> NDArray[np.float32]:
     return np.frombuffer(raw, STORED_TYPE).reshape(rows, dimension)
 
 
-def _scores(comparisons: ComparisonArrays) -> dict[tuple[int, str], float]:
+def _scores(comparisons: ScoredComparisons) -> dict[tuple[int, str], float]:
     columns = (("A", comparisons.score_a), ("B", comparisons.score_b))
     return {
         (int(position) + 1, model): float(score)
         for model, scores in columns
-        if scores is not None
         for position, score in zip(comparisons.position, scores, strict=True)
         if np.isfinite(score)
     }

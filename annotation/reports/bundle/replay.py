@@ -10,7 +10,6 @@ from typing import Any
 from zipfile import ZipFile
 
 from annotation.models import ReplayBundle, Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.archive import (
     INDEX,
     Archive,
@@ -24,7 +23,8 @@ from annotation.reports.bundle.embedding_files import Rescored, embedding_files,
 from annotation.reports.bundle.study_files import from_files, to_files
 from annotation.reports.bundle.validation import validate
 from annotation.reports.data.gathering import gather
-from annotation.reports.data.study_data import ManifestRow, StudyData
+from annotation.reports.data.study_data import ManifestRow, UnsealedData
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import as_document
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
@@ -56,7 +56,7 @@ class Replay:
     metric; empty if the bundle holds no embeddings of the reported metric.
     """
 
-    data: StudyData
+    data: UnsealedData
     sha256: str
     member_count: int
     replaces: str
@@ -74,7 +74,7 @@ def write_bundle(
     """
     progress(0.0, GATHERING)
     data = gather(study, manifest=current_manifest(study), metric=metric)
-    if data.is_sealed:
+    if not isinstance(data, UnsealedData):
         raise Refused(f"{study} is sealed until it closes: a bundle holds scores and winners.")
     members = list(_members(study, data))
     with ZipFile(path, "w") as file:
@@ -131,7 +131,7 @@ def _reason(error: Exception) -> str:
 
 
 # --- writing ------------------------------------------------------------------------------------
-def _members(study: Study, data: StudyData) -> Iterator[tuple[str, Contents]]:
+def _members(study: Study, data: UnsealedData) -> Iterator[tuple[str, Contents]]:
     for row in study.manifest_versions.order_by("number"):
         yield _manifest_name(row.number), canonical_json(public(row.document))
     yield from to_files(data).items()
@@ -198,7 +198,7 @@ def _refuse_changed(archive: Archive) -> None:
         )
 
 
-def _data(archive: Archive) -> StudyData:
+def _data(archive: Archive) -> UnsealedData:
     raw = archive.read(_manifest_name(archive.index["manifest_in_force"]))
     data = from_files(archive.read, Manifest.model_validate(parse_json(raw)))
     _refuse_other_manifests(archive, data.manifest_versions)
@@ -219,7 +219,7 @@ def _refuse_other_manifests(archive: Archive, versions: tuple[ManifestRow, ...])
             )
 
 
-def _rescored(archive: Archive, data: StudyData) -> dict[str, Rescored]:
+def _rescored(archive: Archive, data: UnsealedData) -> dict[str, Rescored]:
     encoders = parse_json(archive.read(SOFTWARE))["encoders"]
     files = {f"scs/{row['identity']}": row["files"] for row in encoders}
     if data.metric not in files:

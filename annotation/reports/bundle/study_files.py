@@ -1,6 +1,6 @@
 """Convert the data of a report to files and back: a JSON document, a CSV table for each set of columns, NumPy arrays.
 
-The types of `StudyData` drive both directions, so each field is kept. Pure.
+The types of `UnsealedData` drive both directions, so each field is kept. Pure.
 """
 
 import io
@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from annotation.reports.bundle.archive import canonical_json
-from annotation.reports.data.study_data import StudyData
+from annotation.reports.data.study_data import UnsealedData
 from annotation.studies.manifest import Manifest
 from generation.tables.formulas import looks_like_a_formula, marked, unmarked
 from generation.tables.json_text import parse_json
@@ -31,7 +31,7 @@ Files = dict[str, bytes]
 Read = Callable[[str], bytes]
 
 
-def to_files(data: StudyData) -> Files:
+def to_files(data: UnsealedData) -> Files:
     """Return the data as files by name, without its manifest.
 
     Columns that belong together (arrays of one dimension and texts of the same number) form a CSV table, each array of
@@ -42,9 +42,9 @@ def to_files(data: StudyData) -> Files:
     return {STUDY: canonical_json(document), **files}
 
 
-def from_files(read: Read, manifest: Manifest) -> StudyData:
+def from_files(read: Read, manifest: Manifest) -> UnsealedData:
     """Return the data that `to_files` was given. Raises KeyError, TypeError or ValueError if the files do not fit."""
-    data: StudyData = _restored(parse_json(read(STUDY)), StudyData, _Sources(read, manifest))
+    data: UnsealedData = _restored(parse_json(read(STUDY)), UnsealedData, _Sources(read, manifest))
     return data
 
 

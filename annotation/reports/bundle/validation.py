@@ -20,19 +20,19 @@ from annotation.reports.data.study_data import (
     TIE,
     UNDECIDED,
     UNKNOWN,
-    ComparisonArrays,
+    ScoredComparisons,
     Similarities,
-    StudyData,
-    VoteArrays,
+    UnsealedData,
+    UnsealedVotes,
 )
 
 MAX_POSITION = 2**31
 
 
-def validate(data: StudyData) -> None:
+def validate(data: UnsealedData) -> None:
     """Raise ValueError, naming the part, for data that no study can have."""
     comparisons, people = len(data.comparisons), len(data.annotators)
-    _require(not data.is_sealed and data.state in Study.State.values, "the study's state")
+    _require(data.state in Study.State.values, "the study's state")
     _require(not data.metrics or data.metric in data.metrics, "the metric's name")
     _require(data.late_count >= 0 and data.superseded_count >= 0, "counts of votes")
     _require(len({row.pseudonym for row in data.annotators}) == people, "the annotators' pseudonyms")
@@ -42,9 +42,9 @@ def validate(data: StudyData) -> None:
     _validate_comparisons(data.comparisons, planned=len(data.manifest.prompts))
     _validate_votes(data.votes, comparisons=comparisons, people=people)
     _validate_checks(data, people)
-    for metric, margins in (data.margins or {}).items():
+    for metric, margins in data.margins.items():
         _require(margins.shape == (comparisons,) and not np.isinf(margins).any(), f"the scores by {metric[:100]}")
-    for alike in (data.similarities, *(data.other_similarities or {}).values()):
+    for alike in (data.similarities, *data.other_similarities.values()):
         _validate_similarities(alike, comparisons)
 
 
@@ -53,7 +53,7 @@ def _require(holds: Any, part: str) -> None:
         raise ValueError(f"{part} cannot be like this in any study")
 
 
-def _validate_comparisons(table: ComparisonArrays, *, planned: int) -> None:
+def _validate_comparisons(table: ScoredComparisons, *, planned: int) -> None:
     n = len(table.prompt)
     _require(n <= planned, "the number of comparisons")
     _require_columns(table, n, ("position", "cluster", "images_a", "images_b", "planned_images", "is_scored"))
@@ -64,12 +64,12 @@ def _validate_comparisons(table: ComparisonArrays, *, planned: int) -> None:
     for counts in (table.images_a, table.images_b, table.planned_images):
         _require(_are_within(counts, 0, MAX_POSITION), "the numbers of images")
     for scores in (table.score_a, table.score_b):
-        _require(scores is not None and not np.isinf(scores).any(), "a score")
-    has_scores = ~(np.isnan(table.score_a) | np.isnan(table.score_b))  # type: ignore[arg-type]
+        _require(not np.isinf(scores).any(), "a score")
+    has_scores = ~(np.isnan(table.score_a) | np.isnan(table.score_b))
     _require(bool((has_scores == table.is_scored).all()), "which comparisons have scores")
 
 
-def _validate_votes(table: VoteArrays, *, comparisons: int, people: int) -> None:
+def _validate_votes(table: UnsealedVotes, *, comparisons: int, people: int) -> None:
     v = len(table.comparison)
     names = ("annotator", "side", "choice", "left", "response_ms", "arrival", "is_excluded")
     _require_columns(table, v, names)
@@ -87,17 +87,14 @@ def _validate_votes(table: VoteArrays, *, comparisons: int, people: int) -> None
         _require(0 <= row.comparison < comparisons and 0 <= row.annotator < people, "an excluded vote")
 
 
-def _validate_checks(data: StudyData, people: int) -> None:
+def _validate_checks(data: UnsealedData, people: int) -> None:
     for row in data.checks.known:
         _require(0 <= row.annotator < people and row.replaced >= 0 and row.images >= 0, "an attention check")
     for repeat in data.checks.repeats:
         _require(0 <= repeat.annotator < people and repeat.outcome in (SAME, OTHER, UNDECIDED), "a repeat")
 
 
-def _validate_similarities(alike: Similarities | None, comparisons: int) -> None:
-    _require(alike is not None, "the similarities of images")
-    if alike is None:
-        return
+def _validate_similarities(alike: Similarities, comparisons: int) -> None:
     m = len(alike.comparison)
     _require(_are_within(alike.comparison, 0, comparisons - 1), "the similarities of images")
     _require(len(np.unique(alike.comparison)) == m and alike.a.shape == alike.b.shape, "the similarities of images")
@@ -109,12 +106,12 @@ def _validate_similarities(alike: Similarities | None, comparisons: int) -> None
 def _require_columns(table: Any, n: int, names: Iterable[str]) -> None:
     for name in names:
         column = getattr(table, name)
-        _require(column is not None and column.shape == (n,), f"the column {name}")
+        _require(column.shape == (n,), f"the column {name}")
 
 
 def _are_within(column: NDArray[Any], least: int, most: int) -> bool:
     return not len(column) or (least <= int(column.min()) and int(column.max()) <= most)
 
 
-def _are_among(column: NDArray[Any] | None, known: Iterable[int]) -> bool:
-    return column is not None and bool(np.isin(column, list(known)).all())
+def _are_among(column: NDArray[Any], known: Iterable[int]) -> bool:
+    return bool(np.isin(column, list(known)).all())

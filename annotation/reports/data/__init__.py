@@ -1,1 +1,1 @@
-"""Database -> plain arrays."""
+"""The database read into plain arrays."""

@@ -1,7 +1,8 @@
-"""Database -> plain arrays. What is sealed is not read, so that it cannot slip into a page or a file."""
+"""Read the data of a report from the database. Sealed columns are not read, so they cannot slip into a page."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 import numpy as np
 from django.db.models import Case, Count, IntegerField, Max, Min, Q, QuerySet, Value, When
@@ -24,19 +25,24 @@ from annotation.reports.data.study_data import (
     EventRow,
     Exclusion,
     ManifestRow,
-    StudyData,
+    ScoredComparisons,
+    SealedData,
     Tombstone,
+    UnsealedData,
+    UnsealedVotes,
     VoteArrays,
 )
 from annotation.studies.comparisons import SIDES, set_ids
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.slots import FOR_A, FOR_TIE
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.models import SetScore
 
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
+T = TypeVar("T")
 
 
 def is_sealed(study: Study, *, manifest: Manifest) -> bool:
@@ -44,34 +50,29 @@ def is_sealed(study: Study, *, manifest: Manifest) -> bool:
     return manifest.sealed and study.state != Study.State.CLOSED
 
 
-def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
-    """Everything that a report of the study is made from.
+def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
+    """Read everything that a report of the study is made from: UnsealedData, or SealedData while it is sealed.
 
     `metric` names one of the study's metrics; empty means the manifest's own, or the only one there is.
-    Raises Refused where that leaves a choice. While the study is sealed no score and no model behind a vote is read.
+    Raises Refused if that leaves a choice. While the study is sealed no score and no model behind a vote is read.
     """
     refuse_unfinished_import(study)
-    sealed = is_sealed(study, manifest=manifest)
     metrics = metrics_of(study)
     chosen = choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
-    others = [name for name in metrics if name != chosen]
     annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
-    votes = main_votes(study)
-    return StudyData(
+    votes, hides_results = main_votes(study), is_sealed(study, manifest=manifest)
+    table = _vote_table(votes, rows=rows, annotators=annotators, sealed=hides_results)
+    sealed = SealedData(
         manifest=manifest,
         state=study.state,
         opened_at=study.opened_at,
         closed_at=study.closed_at,
         first_vote_at=votes.aggregate(first=Min("received_at"))["first"],
-        is_sealed=sealed,
         metric=chosen,
         metrics=metrics,
-        margins=None if sealed else _margins(study, rows, metrics=others),
-        similarities=None if sealed else gather_similarities(rows, metric=chosen),
-        other_similarities=None if sealed else gather_other_similarities(rows, metrics=others),
-        comparisons=_comparison_arrays(study, rows, metric=chosen, sealed=sealed),
-        votes=_vote_arrays(votes.filter(state=Vote.State.STANDING), rows=rows, annotators=annotators, sealed=sealed),
+        comparisons=_comparison_arrays(study, rows, metric=chosen),
+        votes=_vote_arrays(table, _exclusions(votes, rows=rows, annotators=annotators)),
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
         tombstones=_tombstones(annotators),
@@ -85,15 +86,33 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> StudyData:
         ),
         events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
     )
+    if hides_results:
+        return sealed
+    others = [name for name in metrics if name != chosen]
+    score_a, score_b = _scores(study, rows, metric=chosen)
+    return _extended(
+        UnsealedData,
+        sealed,
+        comparisons=_extended(ScoredComparisons, sealed.comparisons, score_a=score_a, score_b=score_b),
+        votes=_extended(UnsealedVotes, sealed.votes, choice=table["choice"], left=table["left"]),
+        margins={name: np.subtract(*_scores(study, rows, metric=name)) for name in others},
+        similarities=gather_similarities(rows, metric=chosen),
+        other_similarities=gather_other_similarities(rows, metrics=others),
+    )
+
+
+def _extended(kind: type[T], base: Any, **more: Any) -> T:
+    """Return the values of `base` and the further fields of its subclass `kind`."""
+    return kind(**{field.name: getattr(base, field.name) for field in fields(base)} | more)
 
 
 def main_votes(study: Study) -> QuerySet[Vote]:
-    """The study's votes on main assignments: the only ones that count for agreement and reliability."""
+    """Return the study's votes on main assignments, the only ones that count for agreement and reliability."""
     return Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
 
 
 def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
-    """The id is the seed that a withdrawal draws anew: nothing was ever shown by it, and nobody else knows it."""
+    """Use as id the seed that a withdrawal draws anew: nothing was ever shown by it, and nobody else knows it."""
     stones = [
         Tombstone(f"{row.seed:016x}", row.withdrawn_vote_count, row.withdrawn_at)
         for row in annotators
@@ -104,43 +123,43 @@ def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
 
 # --- metrics ------------------------------------------------------------------------------------
 def _in_study(study: Study) -> Q:
-    """Rows about an image set of the study."""
+    """Return the condition for rows about an image set of the study."""
     return Q(image_set__in=set_ids(study.comparisons.all()))
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """How many image sets of a study a metric has scored, and the newest score: another one where any score changed."""
+    """The number of image sets that a metric has scored, and its newest score: a new one whenever a score changes."""
 
     count: int
     latest: int
 
 
 def scored_by(study: Study) -> dict[str, Scored]:
-    """Every metric that has scored an image set of the study, by name; reads no score."""
-    found: dict[str, Scored] = {}
+    """Return each metric that has scored an image set of the study, by name. No score is read."""
+    scored: dict[str, Scored] = {}
     for side in SIDES:
         scores = study.comparisons.order_by().filter(**{f"{side}__scores__isnull": False})
         rows = scores.values_list(f"{side}__scores__metric")
         for metric, count, latest in rows.annotate(count=Count("pk"), latest=Max(f"{side}__scores__pk")):
-            before = found.get(metric, Scored(0, 0))
-            found[metric] = Scored(before.count + count, max(before.latest, latest))
-    return dict(sorted(found.items()))
+            before = scored.get(metric, Scored(0, 0))
+            scored[metric] = Scored(before.count + count, max(before.latest, latest))
+    return dict(sorted(scored.items()))
 
 
 def metrics_of(study: Study) -> tuple[str, ...]:
-    """Every metric that has scored an image set of the study, by name."""
+    """Return the names of the metrics that have scored an image set of the study."""
     return tuple(scored_by(study))
 
 
 def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
-    """The metric that `gather` would report. Raises Refused as it does."""
+    """Return the metric that `gather` would report. Raises Refused as `gather` does."""
     refuse_unfinished_import(study)
     return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
 
 
 def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
-    """The metric that was asked for, else the study's own, else the only one there is. Raises Refused otherwise."""
+    """Return the wanted metric, else the study's own, else the only one that exists. Raises Refused otherwise."""
     if wanted:
         if wanted not in metrics:
             known = ", ".join(metrics) or "none yet"
@@ -154,20 +173,19 @@ def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
 
 
 def scores_of(study: Study, *, metric: str) -> dict[int, float]:
-    """The metric's score of each image set of the study, by the set's id."""
+    """Return the metric's score of each image set of the study, by the set's id."""
     return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
 
 
 def _scored_sets(study: Study, *, metric: str) -> set[int]:
-    """The image sets of the study that the metric has scored; reads no score."""
+    """Return the image sets of the study that the metric has scored. No score is read."""
     return set(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", flat=True))
 
 
 # --- comparisons --------------------------------------------------------------------------------
-def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sealed: bool) -> ComparisonArrays:
+def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str) -> ComparisonArrays:
     sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
     scored = _scored_sets(study, metric=metric)
-    scores = None if sealed else scores_of(study, metric=metric)
     images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
     image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
     codes: dict[str, int] = {}
@@ -179,24 +197,14 @@ def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str, sea
         images_b=_integers(image_counts.get(pk, 0) for pk in sets_b),
         planned_images=_integers(len(row.image_set_a.seeds) + len(row.image_set_b.seeds) for row in rows),
         is_scored=np.array([a in scored and b in scored for a, b in zip(sets_a, sets_b, strict=True)], dtype=bool),
-        score_a=_score_column(sets_a, scores),
-        score_b=_score_column(sets_b, scores),
     )
 
 
-def _margins(study: Study, rows: list[Comparison], *, metrics: Sequence[str]) -> dict[str, NDArray[np.float64]]:
-    """Score of A minus score of B by each metric, NaN where one is missing."""
-    columns = {}
-    for metric in metrics:
-        of = scores_of(study, metric=metric)
-        columns[metric] = np.array(
-            [of.get(row.image_set_a_id, np.nan) - of.get(row.image_set_b_id, np.nan) for row in rows], dtype=np.float64
-        )
-    return columns
-
-
-def _score_column(image_sets: list[int], scores: dict[int, float] | None) -> NDArray[np.float64] | None:
-    return None if scores is None else np.array([scores.get(pk, np.nan) for pk in image_sets], dtype=np.float64)
+def _scores(study: Study, rows: list[Comparison], *, metric: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scores of A and of B by a metric, (n,) each, NaN if missing."""
+    score_of = scores_of(study, metric=metric)
+    a, b = ([score_of.get(getattr(row, f"{side}_id"), np.nan) for row in rows] for side in SIDES)
+    return np.array(a, dtype=np.float64), np.array(b, dtype=np.float64)
 
 
 def _integers(values: Iterable[int]) -> NDArray[np.int64]:
@@ -205,20 +213,18 @@ def _integers(values: Iterable[int]) -> NDArray[np.int64]:
 
 # --- votes --------------------------------------------------------------------------------------
 def _coded(*cases: tuple[Q, int], default: int) -> Case:
-    """A condition as a small integer in SQL: a million votes never become a million strings."""
+    """Return a condition as a small integer in SQL, so that a million votes never become a million strings."""
     whens = [When(condition, then=Value(code)) for condition, code in cases]
     return Case(*whens, default=Value(default), output_field=IntegerField())
 
 
 _UNKNOWN_SIDES = Q(assignment__are_sides_known=False)
-_A_LEFT = Q(assignment__left_model=Assignment.Side.A)
-_LEFT, _RIGHT, _TIE = (Q(choice=choice) for choice in (Vote.Choice.LEFT, Vote.Choice.RIGHT, Vote.Choice.TIE))
 EXCLUDED = Q(excluded_at__isnull=False) | Q(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+CHOICE = _coded((FOR_TIE, TIE), (FOR_A, MODEL_A), default=MODEL_B)
 
-_SIDE = _coded((_TIE, TIE), (_UNKNOWN_SIDES, UNKNOWN), (_LEFT, LEFT), default=RIGHT)
+_SIDE = _coded((FOR_TIE, TIE), (_UNKNOWN_SIDES, UNKNOWN), (Q(choice=Vote.Choice.LEFT), LEFT), default=RIGHT)
 _IS_EXCLUDED = _coded((EXCLUDED, 1), default=0)
-CHOICE = _coded((_TIE, TIE), ((_LEFT & _A_LEFT) | (_RIGHT & ~_A_LEFT), MODEL_A), default=MODEL_B)
-_LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (_A_LEFT, MODEL_A), default=MODEL_B)
+_LEFT_MODEL = _coded((_UNKNOWN_SIDES, UNKNOWN), (Q(assignment__left_model=Assignment.Side.A), MODEL_A), default=MODEL_B)
 
 _OPEN_COLUMNS = (
     "assignment__comparison_id",
@@ -232,34 +238,40 @@ _ROW = [("comparison", "i8"), ("annotator", "i8"), ("side", "i1"), ("response_ms
 _SEALED_ROW = [("choice", "i1"), ("left", "i1")]
 
 
-def _vote_arrays(
+def _vote_table(
     votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator], sealed: bool
-) -> VoteArrays:
+) -> dict[str, NDArray[Any]]:
+    """Return the standing votes by column, ordered by comparison and annotator; `arrival` has the order of arrival."""
     columns = _OPEN_COLUMNS if sealed else _OPEN_COLUMNS + _SEALED_COLUMNS
     dtype = np.dtype(_ROW if sealed else _ROW + _SEALED_ROW)
-    stream = votes.order_by("received_at", "pk").values_list(*columns).iterator(chunk_size=_CHUNK)
-    table = np.fromiter(stream, dtype=dtype)
+    standing = votes.filter(state=Vote.State.STANDING).order_by("received_at", "pk")
+    table = np.fromiter(standing.values_list(*columns).iterator(chunk_size=_CHUNK), dtype=dtype)
     comparison = _places(table["comparison"], [row.pk for row in rows])
     annotator = _places(table["annotator"], [row.pk for row in annotators])
     order = np.lexsort((annotator, comparison))
-    table, comparison, annotator = table[order], comparison[order], annotator[order]
+    places = {"comparison": comparison[order], "annotator": annotator[order], "arrival": order}
+    names = ("side", "response_ms", "is_excluded", *(() if sealed else ("choice", "left")))
+    return {**places, **{name: table[name][order] for name in names}}
+
+
+def _vote_arrays(table: dict[str, NDArray[Any]], exclusions: tuple[Exclusion, ...]) -> VoteArrays:
     return VoteArrays(
-        comparison=comparison,
-        annotator=annotator,
+        comparison=table["comparison"],
+        annotator=table["annotator"],
         side=table["side"],
-        choice=None if sealed else table["choice"],
-        left=None if sealed else table["left"],
         response_ms=table["response_ms"],
-        arrival=order,
+        arrival=table["arrival"],
         is_excluded=table["is_excluded"],
-        exclusions=_exclusions(votes, rows=rows, annotators=annotators),
+        exclusions=exclusions,
     )
 
 
 def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator]) -> tuple[Exclusion, ...]:
     comparison_of = {row.pk: index for index, row in enumerate(rows)}
     annotator_of = {row.pk: index for index, row in enumerate(annotators)}
-    excluded = votes.filter(EXCLUDED).order_by("assignment__comparison__position", "assignment__annotator_id")
+    excluded = votes.filter(EXCLUDED, state=Vote.State.STANDING).order_by(
+        "assignment__comparison__position", "assignment__annotator_id"
+    )
     return tuple(
         Exclusion(comparison_of[comparison], annotator_of[annotator], reason or SCREENED_OUT)
         for comparison, annotator, reason in excluded.values_list(
@@ -269,7 +281,7 @@ def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: li
 
 
 def _places(keys: NDArray[np.int64], known: Sequence[int]) -> NDArray[np.int32]:
-    """Where each primary key stands in `known`."""
+    """Return the place of each primary key in `known`."""
     if not known:
         return np.empty(0, dtype=np.int32)
     by_key = np.argsort(known)

@@ -1,4 +1,4 @@
-"""Attention checks: database -> plain rows. Nothing in them depends on a score or tells which model was named."""
+"""Read the answered attention checks out of the database. They depend on no score and tell no model."""
 
 from django.db.models import QuerySet
 
@@ -8,9 +8,9 @@ from annotation.voting.quality.exclusion import named_model
 
 
 def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
-    """The standing votes on the study's checks.
+    """Return the standing votes on the study's checks.
 
-    Which model stood left is read of repeats and their first votes only, to say whether both name the same.
+    The model shown left is read for repeats and their first votes only, to say whether both name the same model.
     """
     place = {row.pk: number for number, row in enumerate(annotators)}
     votes = _standing(study).order_by("assignment__annotator", "assignment__kind", "assignment__occurrence")

@@ -10,9 +10,9 @@ _PSEUDONYM = re.compile(r"P\d{3,9}")
 
 
 def pseudonyms(study: Study) -> dict[int, str]:
-    """The pseudonym of each annotator of the study by id, in the order in which they came.
+    """Return the pseudonym of each annotator of the study by id, in the order in which the annotators came.
 
-    A study whose votes all come from another study's export keeps the names there: nobody is renamed by an import.
+    A study whose votes all come from another study's export keeps the names in it: an import renames nobody.
     """
     rows = list(study.annotators.order_by("pk").values_list("pk", "kind", "label"))
     if rows and all(kind in BY_FILE and _PSEUDONYM.fullmatch(label) for _pk, kind, label in rows):

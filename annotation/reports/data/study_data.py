@@ -1,11 +1,12 @@
-"""What a report is made from: plain frozen arrays, without the database. Nothing sealed is in them."""
+"""The arrays that a report is made from, without the database. What is sealed is in types of its own."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainSerializer
 
 from annotation.studies.manifest import Manifest
 
@@ -14,15 +15,16 @@ LEFT, RIGHT = 0, 1
 UNKNOWN = -1
 SAME, OTHER, UNDECIDED = "same", "other", "tie"
 
+Moment = Annotated[datetime, PlainSerializer(datetime.isoformat)]  # documents have +00:00, where pydantic writes Z
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonArrays:
-    """The comparisons in the manifest's order, n of them.
+    """The comparisons in the manifest's order, n of them, without their scores.
 
     position: (n,) places in the manifest, from 0. cluster: (n,) codes; equal codes are resampled together.
-    images_a, images_b: (n,) images there are. planned_images: (n,) images of both sets that were planned.
-    is_scored: (n,) whether both sets have a score. score_a, score_b: (n,) in the metric's own unit, NaN where
-    missing; None while the study is sealed.
+    images_a, images_b: (n,) images that exist. planned_images: (n,) images planned, both sets together.
+    is_scored: (n,) whether both sets have a score.
     """
 
     position: NDArray[np.int64]
@@ -32,16 +34,22 @@ class ComparisonArrays:
     images_b: NDArray[np.int64]
     planned_images: NDArray[np.int64]
     is_scored: NDArray[np.bool_]
-    score_a: NDArray[np.float64] | None
-    score_b: NDArray[np.float64] | None
 
     def __len__(self) -> int:
         return len(self.prompt)
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredComparisons(ComparisonArrays):
+    """The comparisons with their scores: (n,) in the metric's own unit, NaN if missing."""
+
+    score_a: NDArray[np.float64]
+    score_b: NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
 class Similarities:
-    """How alike the images of each set are, for the m comparisons whose two sets have images of the same N seeds.
+    """Similarities of the images in each set, for the m comparisons whose two sets have images of the same N seeds.
 
     comparison: (m,) indices. a, b: (m, N, N) similarities of every two images of a set, zero on the diagonal, row i of
     both from the same seed. reason: why there are none.
@@ -69,20 +77,16 @@ class Exclusion:
 
 @dataclass(frozen=True, slots=True)
 class VoteArrays:
-    """The standing main votes, v of them, ordered by comparison and annotator; excluded ones are marked.
+    """The standing main votes, v of them, ordered by comparison and annotator, without the models behind them.
 
-    comparison, annotator: (v,) indices. side: (v,) LEFT, RIGHT or TIE; UNKNOWN where the sides are not known.
-    choice: (v,) MODEL_A, MODEL_B or TIE. left: (v,) the model shown left, UNKNOWN where the sides are not known.
-    choice and left are None while the study is sealed. response_ms: (v,) milliseconds, UNKNOWN where not measured.
-    arrival: (v,) places in the order in which the votes were received. exclusions: the excluded votes, each with its
-    reason.
+    comparison, annotator: (v,) indices. side: (v,) LEFT, RIGHT or TIE; UNKNOWN if the sides are not known.
+    response_ms: (v,) milliseconds, UNKNOWN if not measured. arrival: (v,) places in the order in which the votes were
+    received. is_excluded: (v,); exclusions has the reason of each excluded vote.
     """
 
     comparison: NDArray[np.int32]
     annotator: NDArray[np.int32]
     side: NDArray[np.int8]
-    choice: NDArray[np.int8] | None
-    left: NDArray[np.int8] | None
     response_ms: NDArray[np.int32]
     arrival: NDArray[np.int64]
     is_excluded: NDArray[np.bool_]
@@ -93,10 +97,22 @@ class VoteArrays:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckRow:
-    """An answered check of known order: who, which rung (by images replaced, of how many) or instructed, whether right.
+class UnsealedVotes(VoteArrays):
+    """The votes with the models behind them.
 
-    replaced and images are 0 for an instructed item.
+    choice: (v,) MODEL_A, MODEL_B or TIE. left: (v,) the model shown left, UNKNOWN if the sides are not known.
+    """
+
+    choice: NDArray[np.int8]
+    left: NDArray[np.int8]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRow:
+    """An answered check of known order.
+
+    annotator: an index. replaced, images: so many images of so many belong to other prompts; both 0 for an instructed
+    item. is_right: whether the known choice was made.
     """
 
     annotator: int
@@ -107,7 +123,7 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class RepeatRow:
-    """An answered repeat: who, and whether the same model was named as before, the other, or neither in one of both."""
+    """An answered repeat: the annotator's index, and SAME model as before, OTHER model, or UNDECIDED (one tie)."""
 
     annotator: int
     outcome: str
@@ -123,7 +139,7 @@ class ChecksData:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorRow:
-    """One annotator, under a pseudonym that says nothing of the person."""
+    """One annotator, under a pseudonym that tells nothing about the person."""
 
     pseudonym: str
     kind: str
@@ -138,7 +154,7 @@ class ManifestRow:
 
     number: int
     sha256: str
-    created_at: datetime
+    created_at: Moment
     reason: str
 
 
@@ -146,30 +162,27 @@ class ManifestRow:
 class EventRow:
     """Something done to the study, for example a seed dropped from both sets."""
 
-    happened_at: datetime
+    happened_at: Moment
     verb: str
     detail: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What stays of an annotator who withdrew: a random id, how many votes were deleted, when."""
+    """The trace of an annotator who withdrew: a random id, how many votes were deleted, and when."""
 
     id: str
     votes: int
-    withdrawn_at: datetime
+    withdrawn_at: Moment
 
 
 @dataclass(frozen=True, slots=True)
-class StudyData:
-    """What a report is made from. While `is_sealed`, scores and models behind votes were not even read.
+class SealedData:
+    """The data of any study that may be shown at any time: no score, no model behind a vote.
 
-    first_vote_at: when this server received the first main vote of any state; None without votes.
-    late_count: votes that came when their slot was taken. superseded_count: votes that were undone.
-    tombstones: of the annotators who withdrew, in the order of their withdrawals. checks: the answered checks.
-    metric: the one reported; metrics: every one that has a score in the study. margins: (n,) score of A minus score of
-    B by each other metric, NaN where missing. similarities: of the images behind the reported scores;
-    other_similarities: by each other metric that has any. The last three are None while the study is sealed.
+    metric: the one reported; metrics: every one that has a score in the study. first_vote_at: when this server
+    received the first main vote of any state; None without votes. late_count: votes that came when their slot was
+    taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time.
     """
 
     manifest: Manifest
@@ -177,12 +190,8 @@ class StudyData:
     opened_at: datetime | None
     closed_at: datetime | None
     first_vote_at: datetime | None
-    is_sealed: bool
     metric: str
     metrics: tuple[str, ...]
-    margins: dict[str, NDArray[np.float64]] | None
-    similarities: Similarities | None
-    other_similarities: dict[str, Similarities] | None
     comparisons: ComparisonArrays
     votes: VoteArrays
     late_count: int
@@ -194,8 +203,23 @@ class StudyData:
     events: tuple[EventRow, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class UnsealedData(SealedData):
+    """The data of a study that is not sealed: everything that its results are computed from.
+
+    margins: (n,) score of A minus score of B by each other metric, NaN if missing. similarities: of the images behind
+    the reported scores; other_similarities: by each other metric that has any.
+    """
+
+    comparisons: ScoredComparisons
+    votes: UnsealedVotes
+    margins: dict[str, NDArray[np.float64]]
+    similarities: Similarities
+    other_similarities: dict[str, Similarities]
+
+
 def pseudonym(number: int) -> str:
-    """The name in every file of the study's annotator with this number, from 1, in order of arrival.
+    """The name of the study's annotator with this number (from 1, in order of arrival) in every file.
 
     >>> pseudonym(7)
     'P007'

@@ -9,11 +9,11 @@ from django.db.models import Case, F, Value, When
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Comparison, Vote
-from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import CHOICE, EXCLUDED, SCREENED_OUT
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import LEAST_IMAGES, SCS
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
+from annotation.reports.findings.comparisons import ComparisonRow
 from generation.models import ImageSet
 from scoring.consistency import contributions, pairwise_similarities
 from scoring.models import ImageEmbedding

@@ -8,10 +8,9 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
 from annotation.models import Study
-from annotation.reports.agreement_report import ComparisonRow
-from annotation.reports.data.counting import outcome_of
 from annotation.reports.data.gathering import choose_metric, is_sealed, scored_by, scores_of
-from annotation.reports.findings.comparison_rows import comparison_rows
+from annotation.reports.findings.analysed import Outcome
+from annotation.reports.findings.comparisons import ComparisonRow, comparison_rows
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from jobs.refusals import Refused
@@ -59,7 +58,7 @@ def _rows(_version: object, study: Study, metric: str, counts: NDArray[np.int64]
     score_a = np.array([scores.get(row[2], np.nan) for row in rows], dtype=np.float64)
     score_b = np.array([scores.get(row[3], np.nan) for row in rows], dtype=np.float64)
     return comparison_rows(
-        outcome_of(counts, score_a - score_b),
+        Outcome.of(counts, score_a - score_b),
         positions=[row[0] for row in rows],
         prompts=[row[1] for row in rows],
         score_a=score_a,

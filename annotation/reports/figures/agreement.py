@@ -8,10 +8,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from annotation.reports.agreement_report import AgreementReport, Results
-from annotation.reports.figures.captions import Numbers, agreement_numbers, claim_numbers
 from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, MODEL_SHAPES, PERCENT, QUIET, WIDTH, new_axes
-from annotation.reports.sections.blocks import Row
+from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.sections import claim as claims
+from annotation.reports.sections.agreement import agreement_numbers
+from annotation.reports.sections.blocks import Numbers, Row
 from scoring.statistics.estimate import Estimate
 
 Mark = tuple[str, str]  # shape and colour
@@ -19,18 +20,20 @@ Mark = tuple[str, str]  # shape and colour
 
 def claim(report: AgreementReport, results: Results) -> Figure:
     """Draw the four numbers of the claim card."""
-    models = results.baseline.models
-    baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
-    marks = (("D", INK), baseline, ("^", INK), ("v", INK))
-    return _forest(claim_numbers(report, results), marks, baseline=results.baseline.agreement.value)
+    baseline = results.agreement.baseline
+    models = baseline.models
+    of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
+    marks = (("D", INK), of_baseline, ("^", INK), ("v", INK))
+    numbers = claims.numbers(report.counts, results.agreement, results.people, results.reliability.alpha)
+    return _forest(numbers, marks, baseline=baseline.agreement.value)
 
 
 def by_treatment_of_ties(_report: AgreementReport, results: Results) -> Figure:
     """Draw agreement under the three treatments of ties, a shape for each kind of interval."""
-    numbers = agreement_numbers(results)
+    numbers = agreement_numbers(results.agreement)
     shapes = {"Wilson": "D", "Clopper-Pearson": "v", "bootstrap": "^"}
     marks = tuple((shapes[row.label.rpartition(", ")[2]], INK) for row, _ in numbers)
-    return _forest(numbers, marks, baseline=results.baseline.agreement.value)
+    return _forest(numbers, marks, baseline=results.agreement.baseline.agreement.value)
 
 
 def _forest(numbers: Numbers, marks: Sequence[Mark], *, baseline: float | None) -> Figure:
@@ -74,7 +77,7 @@ def by_margin(_report: AgreementReport, results: Results) -> Figure:
         axes.plot([row.low, row.high], [estimate.value] * 2, color=LINE, linewidth=4, solid_capstyle="butt", zorder=0)
         axes.plot([middle, middle], [estimate.low, estimate.high], color=INK, linewidth=1.6)
         axes.plot([middle], [estimate.value], "D", color=INK, markersize=5)
-    baseline = results.baseline.agreement.value
+    baseline = results.agreement.baseline.agreement.value
     if baseline is not None:
         axes.axhline(baseline, color=QUIET, linewidth=1.4, linestyle="dotted", zorder=0)
     axes.set_ylim(-0.03, 1.03)
@@ -88,12 +91,13 @@ def bootstrap(_report: AgreementReport, results: Results) -> Figure:
     """Draw the resampled agreements as bars, the interval as a shade, the estimate as a line."""
     figure, axes = new_axes(2.3)
     bars = results.sensitivity.bootstrap
-    estimate = getattr(results.agreement, results.agreement.endpoint).bootstrap
+    estimate = results.agreement.bootstrap
     if estimate.low is not None and estimate.high is not None:
         axes.axvspan(estimate.low, estimate.high, color=LINE, alpha=0.5, linewidth=0, zorder=0)
     width = bars[0].high - bars[0].low
     axes.bar([(bar.low + bar.high) / 2 for bar in bars], [bar.resamples for bar in bars], 0.86 * width, color=QUIET)
-    axes.axvline(estimate.value, color=INK, linewidth=1.8)
+    if estimate.value is not None:
+        axes.axvline(estimate.value, color=INK, linewidth=1.8)
     decimals = 0 if bars[-1].high - bars[0].low > 0.05 else 1  # ticks differ also if all resamples lie close together
     axes.xaxis.set_major_formatter(PercentFormatter(xmax=1, decimals=decimals, symbol=" %"))
     axes.set_ylabel("Resamples")

@@ -9,7 +9,6 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from scipy import stats
 
-from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figures.svg import (
     DASHED,
     INK,
@@ -20,8 +19,9 @@ from annotation.reports.figures.svg import (
     legend_above,
     new_axes,
 )
+from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.sections.blocks import MOST_MARKS
-from annotation.reports.sections.claim import metric_name
+from annotation.reports.sections.numbers import metric_name
 from scoring.statistics.estimate import Estimate
 
 Floats = NDArray[np.float64]

@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, PERCENT, QUIET, TIE_COLOUR, legend_above, new_axes
+from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.sections.bias import timed_annotators
 from annotation.reports.sections.blocks import mark_step
-from annotation.reports.sections.voters import timed_voters
 from jobs.wording import counted
 
 
@@ -61,7 +61,7 @@ def calibration_curve(_report: AgreementReport, results: Results) -> Figure:
 
 def by_annotator(report: AgreementReport, results: Results) -> Figure:
     """Draw a dot for each annotator, or for one in so many; the axis of time is logarithmic if times differ tenfold."""
-    timed = timed_voters(report, results)
+    timed = timed_annotators(results.bias, report)
     figure, axes = new_axes(2.8)
     times, agreements, votes = zip(*timed[:: mark_step(len(timed))], strict=True)
     axes.scatter(times, agreements, s=(4 + 1.6 * np.log1p(votes)) ** 2, color=INK, alpha=0.55, linewidths=0)

@@ -1,29 +1,67 @@
-"""The comparisons on which the agreement rests, and their votes one by one. Pure."""
+"""The counts and winners that the findings of a study start from. Pure.
+
+Every finding is one module with `compute(analysed) -> value`, a frozen value that becomes a key of the JSON document.
+"""
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.reports.data.counting import Outcome, votes_one_by_one
-from annotation.reports.data.study_data import StudyData
+from annotation.reports.data.study_data import UnsealedData, UnsealedVotes
+from annotation.studies.manifest import Manifest
+from scoring.statistics import agreement
 from scoring.statistics.agreement import Signs
 from scoring.statistics.counts import Integers
+from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, Resampling
 from scoring.statistics.votes import Votes
 
-_FEWEST_RESAMPLES = 100
+NOTHING_ANALYSED = "no comparison has both votes and two scores"
 
 
 @dataclass(frozen=True, slots=True)
-class Analysed:
-    """The n comparisons with votes and both scores.
+class Outcome:
+    """Votes, margins and winners of n comparisons.
 
-    place: (n,) their indices in the study. counts: (n, 3) votes for A, for B, for neither. people, metric: (n,) winners
-    as signs. margin: (n,) score of A minus score of B. clusters: (n,) labels. votes: the counted votes as they were
-    received, comparisons numbered from 0 to n - 1.
+    votes: (n, 3) counted votes for A, for B, for neither. margin: (n,) score of A minus score of B, NaN if missing.
+    people, metric: (n,) winners +1 (A), -1 (B), 0 (tie); meaningless where has_votes or is_scored is false.
     """
 
+    votes: Integers
+    margin: Floats
+    people: Signs
+    metric: Signs
+    has_votes: NDArray[np.bool_]
+    is_scored: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, votes: Integers, margin: Floats) -> "Outcome":
+        """The winners that follow from the votes and the margins."""
+        has_votes, is_scored = votes.sum(axis=1) > 0, ~np.isnan(margin)
+        people, metric = np.zeros(len(votes), dtype=np.int8), np.zeros(len(votes), dtype=np.int8)
+        people[has_votes] = agreement.people_winners(votes[has_votes])
+        metric[is_scored] = agreement.metric_winners(margin[is_scored])
+        return cls(votes, margin, people, metric, has_votes, is_scored)
+
+    @property
+    def is_analysed(self) -> NDArray[np.bool_]:
+        """(n,) whether a comparison has both votes and scores, so that it counts for the agreement."""
+        return self.has_votes & self.is_scored
+
+
+@dataclass(frozen=True)
+class Analysed:
+    """A study's data and the m comparisons on which the agreement rests: those with votes and both scores.
+
+    outcome: of all n comparisons. place: (m,) indices in the study. counts: (m, 3) votes for A, for B, for neither.
+    people, metric: (m,) winners as signs. margin: (m,) score of A minus score of B. clusters: (m,) labels. votes: the
+    counted votes as they were received, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
+    """
+
+    data: UnsealedData
+    outcome: Outcome
     place: Integers
     counts: Integers
     people: Signs
@@ -31,39 +69,70 @@ class Analysed:
     margin: Floats
     clusters: Integers
     votes: Votes
+    resampling: Resampling
 
     def __len__(self) -> int:
         return len(self.place)
 
-    def with_first_votes(self, most: int | None) -> "Analysed":
-        """With at most so many votes of each comparison, the first; None: all. The winners stay those of all votes."""
+    @cached_property
+    def first(self) -> "Analysed":
+        """The same with the votes that say how well people agree: if the study stops early, the first of each
+        comparison. The winners stay those of all votes."""
+        most = first_votes(self.data.manifest)
         if most is None:
             return self
         votes = self.votes.first_of_each(most)
         return replace(self, votes=votes, counts=votes.counts(len(self)))
 
+    @property
+    def may_tie(self) -> bool:
+        """Whether a tie could be voted; imported votes may tie although the manifest does not say so."""
+        return self.data.manifest.annotation.ties or bool(self.outcome.votes[:, 2].any())
 
-def analysed(data: StudyData, found: Outcome) -> Analysed:
-    """Those of a study that is not sealed. Raises ValueError for one that is."""
-    kept, votes = found.is_analysed, votes_one_by_one(data.votes)
-    number = np.cumsum(kept) - 1
-    counted: NDArray[np.bool_] = kept[votes.comparison]
+
+def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
+    """Count the votes and find the winners. with_excluded: as if no vote had been excluded."""
+    votes = votes_one_by_one(data.votes, with_excluded=with_excluded)
+    margin = data.comparisons.score_a - data.comparisons.score_b
+    outcome = Outcome.of(votes.counts(len(data.comparisons)), margin)
+    kept, plan = outcome.is_analysed, data.manifest.analysis
+    number, counted = np.cumsum(kept) - 1, kept[votes.comparison]
     return Analysed(
+        data=data,
+        outcome=outcome,
         place=np.flatnonzero(kept),
-        counts=found.votes[kept],
-        people=found.people[kept],
-        metric=found.metric[kept],
-        margin=found.margin[kept],
+        counts=outcome.votes[kept],
+        people=outcome.people[kept],
+        metric=outcome.metric[kept],
+        margin=outcome.margin[kept],
         clusters=data.comparisons.cluster[kept],
         votes=Votes(number[votes.comparison[counted]], votes.annotator[counted], votes.choice[counted]),
+        resampling=Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed),
     )
 
 
-def within_budget(resampling: Resampling, *, numbers: int, budget: int) -> Resampling:
-    """As many resamples of so many numbers each as the budget of numbers allows, never fewer than a hundred.
+def votes_one_by_one(votes: UnsealedVotes, *, with_excluded: bool = False) -> Votes:
+    """The counted votes in the order in which they were received."""
+    order = np.argsort(votes.arrival)
+    rows = order if with_excluded else order[~votes.is_excluded[order]]
+    return Votes.of(votes.comparison[rows], votes.annotator[rows], votes.choice[rows])
 
-    What cannot work on counts per comparison has a budget of its own, so that a large study's report stays quick; the
-    method of each estimate says how many resamples there were.
-    """
-    affordable = max(_FEWEST_RESAMPLES, budget // max(1, numbers))
-    return replace(resampling, resamples=min(resampling.resamples, affordable))
+
+def votes_for_reliability(data: UnsealedData, *, with_excluded: bool = False) -> Integers:
+    """(n, 3) votes for A, for B and for neither that say how well people agree: all, or the first of each comparison
+    if the study stops early."""
+    votes, most = votes_one_by_one(data.votes, with_excluded=with_excluded), first_votes(data.manifest)
+    return (votes if most is None else votes.first_of_each(most)).counts(len(data.comparisons))
+
+
+def first_votes(manifest: Manifest) -> int | None:
+    """How many votes of each comparison come before any early stop; None if the study does not stop early."""
+    plan = manifest.annotation
+    return plan.overlap // 2 + 1 if plan.early_stopping else None
+
+
+def explained(estimate: Estimate, *, analysed: int) -> Estimate:
+    """An agreement with the reason why it rests on no comparison, if it rests on none."""
+    if estimate.is_defined:
+        return estimate
+    return replace(estimate, reason="no comparison that both decide" if analysed else NOTHING_ANALYSED)

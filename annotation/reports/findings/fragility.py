@@ -1,13 +1,11 @@
-"""How few votes, and whose, carry the result. Pure."""
+"""The fewest votes whose removal turns the result, and whose votes they are. Pure."""
 
 from dataclasses import dataclass
 
-from annotation.reports.data.study_data import StudyData
 from annotation.reports.findings.analysed import Analysed
 from scoring.statistics.agreement import agreement
 from scoring.statistics.chance import baseline
 from scoring.statistics.fragility import (
-    FewestVotes,
     LeadFragility,
     agreement_fragility,
     agreement_without_each,
@@ -44,23 +42,24 @@ class Fragility:
     without_each: tuple[WithoutAnnotator, ...]
 
 
-def fragility(data: StudyData, kept: Analysed, *, level: float) -> Fragility:
-    """Of the lead in comparisons won and of the strict agreement; level: of Wilson's interval."""
-    strict = agreement(kept.people, kept.metric, level=level)
-    constant = baseline(kept.people, kept.metric, level=level).agreement
+def compute(analysed: Analysed) -> Fragility:
+    """Return the fewest votes behind the lead in comparisons won and behind the strict agreement."""
+    people, metric, level = analysed.people, analysed.metric, analysed.resampling.level
+    strict = agreement(people, metric, level=level)
+    constant = baseline(people, metric, level=level).agreement
     return Fragility(
-        lead=lead_fragility(kept.counts),
-        below_interval=_below(kept, strict.low, strict.reason),
-        below_baseline=_below(kept, constant.value, constant.reason),
+        lead=lead_fragility(analysed.counts),
+        below_interval=_below(analysed, strict.low, strict.reason),
+        below_baseline=_below(analysed, constant.value, constant.reason),
         without_each=tuple(
-            WithoutAnnotator(data.annotators[row.annotator].pseudonym, row.agreement, row.n)
-            for row in agreement_without_each(kept.votes, kept.metric)
+            WithoutAnnotator(analysed.data.annotators[row.annotator].pseudonym, row.agreement, row.n)
+            for row in agreement_without_each(analysed.votes, metric)
         ),
     )
 
 
-def _below(kept: Analysed, target: float | None, reason: str) -> FewestBelow:
+def _below(analysed: Analysed, target: float | None, reason: str) -> FewestBelow:
     if target is None:
         return FewestBelow(None, None, reason)
-    fewest: FewestVotes = agreement_fragility(kept.counts, kept.people, kept.metric, target=target)
+    fewest = agreement_fragility(analysed.counts, analysed.people, analysed.metric, target=target)
     return FewestBelow(target, fewest.votes, fewest.reason)

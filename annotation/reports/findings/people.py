@@ -1,13 +1,12 @@
-"""How far people's votes could carry any metric, and whether the metric could stand in for one of them. Pure."""
+"""One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
 
 from dataclasses import dataclass
 
-from annotation.reports.data.study_data import StudyData
-from annotation.reports.findings.analysed import Analysed
+from annotation.reports.findings.analysed import NOTHING_ANALYSED, Analysed
 from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.attenuation import attenuation
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.leave_one_out import Compared, LeaveOneOut, leave_one_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +34,45 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
-class PeopleLimits:
-    """greatest_agreement: what any metric could reach with votes as noisy as these."""
+class People:
+    """leave_one_out: one annotator, and the metric in their place, against the majority of the others.
 
+    greatest_agreement: the agreement that a perfect metric would reach with votes as noisy as these.
+    """
+
+    leave_one_out: LeaveOneOut
     greatest_agreement: Estimate
     alternative_annotator: tuple[Contestant, ...]
 
 
-def people_limits(data: StudyData, kept: Analysed, *, resampling: Resampling) -> PeopleLimits:
-    """Attenuation by the votes' noise, and the alternative annotator test at the tolerance that the manifest fixed."""
-    plan = data.manifest.analysis
+def compute(analysed: Analysed) -> People:
+    """Compare annotators with each other and with the metric.
+
+    If the study stops early, only the first votes of each comparison count. The alternative annotator test uses the
+    tolerance that the manifest fixed.
+    """
+    plan, resampling, first = analysed.data.manifest.analysis, analysed.resampling, analysed.first
     outcomes = alternative_annotator_test(
-        kept.votes, kept.metric, tolerance=plan.annotator_tolerance, level=plan.level, seed=plan.seed
+        first.votes, first.metric, tolerance=plan.annotator_tolerance, level=plan.level, seed=plan.seed
     )
-    return PeopleLimits(
-        greatest_agreement=attenuation(kept.counts, clusters=kept.clusters, resampling=resampling),
-        alternative_annotator=tuple(_contestant(data, outcome) for outcome in outcomes),
+    return People(
+        leave_one_out=_leave_one_out(first),
+        greatest_agreement=attenuation(first.counts, clusters=first.clusters, resampling=resampling),
+        alternative_annotator=tuple(_contestant(analysed, outcome) for outcome in outcomes),
     )
 
 
-def _contestant(data: StudyData, outcome: Outcome) -> Contestant:
+def _leave_one_out(first: Analysed) -> LeaveOneOut:
+    if len(first):
+        return leave_one_out(first.counts, first.metric, clusters=first.clusters, resampling=first.resampling)
+    nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=first.resampling.level)
+    return LeaveOneOut(Compared(nothing, nothing, nothing), Compared(nothing, nothing, nothing), by_count=())
+
+
+def _contestant(analysed: Analysed, outcome: Outcome) -> Contestant:
     annotators = tuple(
         AgainstAnnotator(
-            annotator=data.annotators[row.annotator].pseudonym,
+            annotator=analysed.data.annotators[row.annotator].pseudonym,
             comparisons=row.comparisons,
             advantage=row.advantage,
             p_value=row.p_value,

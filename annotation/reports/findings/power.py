@@ -1,10 +1,13 @@
-"""How many comparisons the next study needs, and what this one could have shown. Pure."""
+"""The number of comparisons that the next study needs, and the least agreement that this one could show. Pure."""
 
 from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
 
+from annotation.reports.findings.analysed import Analysed, explained
+from scoring.statistics.agreement import agreement
+from scoring.statistics.chance import baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.power import AgainstBaseline, needed_comparisons, power
 
@@ -32,7 +35,7 @@ class Needed:
 
 @dataclass(frozen=True, slots=True)
 class PowerAt:
-    """The power of a number of comparisons; None where the test cannot be made."""
+    """The power of a number of comparisons; None if the test does not exist."""
 
     comparisons: int
     against_baseline: float | None
@@ -50,41 +53,48 @@ class Power:
     by_comparisons: tuple[PowerAt, ...]
 
 
-def power_findings(*, agreement: Estimate, baseline: Estimate) -> Power:
-    """As if the true agreement were the one observed, against the observed baseline and against one half."""
-    level = round(1 - agreement.level, 12)
-    n, share = agreement.n, agreement.value
+def compute(analysed: Analysed) -> Power:
+    """Return the power as if the true agreement were the one observed, against the observed baseline and one half."""
+    plan, people, metric = analysed.data.manifest.analysis, analysed.people, analysed.metric
+    ties, significance_level = plan.primary_endpoint, round(1 - plan.level, 12)
+    seen = explained(agreement(people, metric, ties=ties, level=plan.level), analysed=len(analysed))
+    constant = baseline(people, metric, ties=ties, level=plan.level).agreement.value
     return Power(
-        significance_level=level,
+        significance_level=significance_level,
         target=TARGET,
-        against_baseline=_needed(share, baseline.value, level=level, n=n, reason=agreement.reason),
-        against_one_half=_needed(share, 0.5, level=level, n=n, reason=agreement.reason),
+        against_baseline=_needed(seen, constant, level=significance_level),
+        against_one_half=_needed(seen, 0.5, level=significance_level),
         by_comparisons=tuple(
-            PowerAt(size, _power(size, share, baseline.value, level), _power(size, share, 0.5, level))
+            PowerAt(
+                size,
+                _power(size, seen.value, constant, significance_level),
+                _power(size, seen.value, 0.5, significance_level),
+            )
             for size in _SIZES
         ),
     )
 
 
-def _needed(agreement: float | None, baseline: float | None, *, level: float, n: int, reason: str) -> Needed:
+def _needed(seen: Estimate, baseline: float | None, *, level: float) -> Needed:
+    agreement = seen.value
     if agreement is None or baseline is None:
-        return Needed(baseline, agreement, None, None, None, None, reason or "no baseline")
+        return Needed(baseline, agreement, None, None, None, None, seen.reason or "no baseline")
     if baseline in (0.0, 1.0):
         return Needed(baseline, agreement, None, None, None, None, "a baseline of 0 or 100 % leaves nothing to test")
     test = AgainstBaseline(baseline, level)
-    detectable = _detectable(test, n)
+    detectable = _detectable(test, seen.n)
     if not baseline < agreement < 1:
         why = "the observed agreement is not above that" if agreement <= baseline else "nothing disagrees"
         return Needed(baseline, agreement, None, None, None, detectable, why)
     try:
-        found = needed_comparisons(test, agreement=agreement, target=TARGET)
+        needed = needed_comparisons(test, agreement=agreement, target=TARGET)
     except ValueError as error:  # too close to the baseline for any study
         return Needed(baseline, agreement, None, None, None, detectable, str(error))
-    return Needed(baseline, agreement, found.first, found.rejects_from, found.safe, detectable, "")
+    return Needed(baseline, agreement, needed.first, needed.rejects_from, needed.safe, detectable, "")
 
 
 def _detectable(test: AgainstBaseline, n: int) -> float | None:
-    """None where even a metric that is always right would not be shown to beat the baseline."""
+    """Return None if even a metric that is always right would not be shown to beat the baseline."""
     size = np.array([n])
     shares = [step / _STEPS for step in range(1, _STEPS) if step / _STEPS > test.baseline]
     place = bisect_left(shares, TARGET, key=lambda share: float(power(size, test, agreement=share)[0]))

@@ -1,31 +1,119 @@
-"""How the study was run: counts, sides, times, exclusions. Nothing here depends on a score or on a model."""
+"""The facts of a study: question, models, rules, counts, events. Nothing depends on a score or a model. Pure."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import PlainSerializer
 
 from annotation.models import Annotator, Study
-from annotation.reports.agreement_report import (
-    AnnotatorFacts,
-    Counts,
-    ExcludedVote,
-    ManifestFacts,
-    Quality,
-    StudyEventFacts,
-    StudyFacts,
-)
-from annotation.reports.data.study_data import LEFT, RIGHT, TIE, StudyData
-from annotation.reports.findings.checks import checks_found
-from annotation.reports.findings.voters import longest_run
-from annotation.voting.quality.exclusion import rules_in
+from annotation.reports.data.study_data import EventRow, ManifestRow, Moment, SealedData, Tombstone, UnsealedData
+from annotation.reports.findings.quality import Quality
+from annotation.studies.manifest import Manifest, document, public
 from jobs.wording import counted
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import wilson
-
-SIDES_UNKNOWN = "no vote for a side whose sides were recorded"
 
 
-def study_facts(data: StudyData) -> StudyFacts:
-    """What was studied, and under which rules."""
+@dataclass(frozen=True, slots=True)
+class StudyFacts:
+    """The question, the models and the rules of a study."""
+
+    name: str
+    slug: str
+    source: str
+    state: str
+    question: str
+    model_a: str
+    model_b: str
+    metric: str
+    other_metrics: tuple[str, ...]
+    are_ties_allowed: bool
+    overlap: int
+    images_per_set: int | None
+    level: float
+    resamples: int
+    seed: int
+    opened_at: Moment | None
+    closed_at: Moment | None
+    first_vote_at: Moment | None
+    is_interim: bool
+    is_sealed: bool
+    was_sealed_by_design: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Counts from plan to analysis. Images are None if the study has none of its own."""
+
+    planned_comparisons: int
+    generated_comparisons: int | None
+    scored_comparisons: int
+    voted_comparisons: int
+    analysed_comparisons: int
+    planned_images: int | None
+    images: int | None
+    votes: int
+    simulated_votes: int
+    excluded_votes: int
+    late_votes: int
+    undone_votes: int
+    withdrawn_votes: int
+    withdrawn_annotators: int
+    annotators: int
+    simulated_annotators: int
+
+    @property
+    def voters(self) -> str:
+        """The voters in words; simulated annotators are never called people."""
+        if not self.simulated_votes:
+            return "people"
+        return "simulated annotators" if self.simulated_votes == self.votes else "people and simulated annotators"
+
+    @property
+    def judges(self) -> str:
+        """The judges in words, whose winner the metric is compared with."""
+        if self.annotators != 1:
+            return f"the majority of {self.voters}"
+        return "the one annotator" if self.voters == "people" else "the one simulated annotator"
+
+
+@dataclass(frozen=True, slots=True)
+class ExcludedVote:
+    """An excluded vote and why it does not count."""
+
+    position: int
+    prompt: str
+    annotator: str
+    reason: str
+
+
+def _public_document(manifest: Manifest) -> dict[str, Any]:
+    return public(document(manifest))
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything in a report that may be shown while the study is sealed.
+
+    schema_version: of the JSON document. notices: printed on every page and in every file. manifest: the one in force,
+    whose hash is the last of `manifest_versions`; no file has its completion codes.
+    """
+
+    schema_version: int
+    claim: str
+    notices: tuple[str, ...]
+    study: StudyFacts
+    manifest: Annotated[Manifest, PlainSerializer(_public_document)]
+    manifest_versions: tuple[ManifestRow, ...]
+    counts: Counts
+    quality: Quality
+    exclusions: tuple[ExcludedVote, ...]
+    withdrawals: tuple[Tombstone, ...]
+    events: tuple[EventRow, ...]
+
+
+def study_facts(data: SealedData) -> StudyFacts:
+    """Return the question, the models and the rules of the study."""
     manifest = data.manifest
     return StudyFacts(
         name=manifest.name,
@@ -47,32 +135,32 @@ def study_facts(data: StudyData) -> StudyFacts:
         closed_at=data.closed_at,
         first_vote_at=data.first_vote_at,
         is_interim=data.state != Study.State.CLOSED,
-        is_sealed=data.is_sealed,
+        is_sealed=not isinstance(data, UnsealedData),
         was_sealed_by_design=manifest.sealed,
     )
 
 
-def notices(data: StudyData) -> tuple[str, ...]:
-    """What every page and every file must say: simulated votes, the manifest's notice, interim, not sealed."""
+def notices(data: SealedData) -> tuple[str, ...]:
+    """Return the notices of every page and file: simulated votes, the manifest's own, interim, not sealed."""
     whose = data.votes.annotator[~data.votes.is_excluded]
     simulated = int(_is_simulated(data)[whose].sum())
-    found = []
+    said = []
     if simulated:
         were = f"{counted(len(whose), 'vote')} {'was' if simulated == 1 else 'were'}"
-        found.append(f"Simulated votes: {simulated} of {were} made by a program, not by a person.")
+        said.append(f"Simulated votes: {simulated} of {were} made by a program, not by a person.")
     if data.manifest.notice:
-        found.append(data.manifest.notice)
-    if data.is_sealed:
-        found.append("Interim report: scores, winners and agreement are sealed until the study closes.")
+        said.append(data.manifest.notice)
+    if not isinstance(data, UnsealedData):
+        said.append("Interim report: scores, winners and agreement are sealed until the study closes.")
     elif data.state != Study.State.CLOSED:
-        found.append("Interim report: the study is not closed, and its numbers will change.")
+        said.append("Interim report: the study is not closed, and its numbers will change.")
     if not data.manifest.sealed:
-        found.append("This study opted out of sealing: its results could be seen while votes were still coming in.")
-    return tuple(found)
+        said.append("This study opted out of sealing: its results could be seen while votes were still coming in.")
+    return tuple(said)
 
 
-def counts(data: StudyData) -> Counts:
-    """How many there were of everything, from plan to analysis."""
+def counts(data: SealedData) -> Counts:
+    """Count comparisons, images, votes and annotators."""
     comparisons, votes = data.comparisons, data.votes
     is_counted = ~votes.is_excluded
     voted = np.zeros(len(comparisons), dtype=bool)
@@ -100,27 +188,8 @@ def counts(data: StudyData) -> Counts:
     )
 
 
-def quality(data: StudyData) -> Quality:
-    """How the votes were given: shares of sides and ties, votes a comparison, response times, by annotator too."""
-    votes, level = data.votes, data.manifest.analysis.level
-    is_counted = ~votes.is_excluded
-    per_comparison = np.bincount(votes.comparison[is_counted], minlength=len(data.comparisons))
-    times = _response_times(votes.response_ms[is_counted])
-    return Quality(
-        left_share=_left_share(votes.side[is_counted], level=level),
-        tie_share=wilson(int((votes.side[is_counted] == TIE).sum()), int(is_counted.sum()), level=level),
-        least_votes_per_comparison=int(per_comparison.min()) if len(per_comparison) else None,
-        median_votes_per_comparison=float(np.median(per_comparison)) if len(per_comparison) else None,
-        most_votes_per_comparison=int(per_comparison.max()) if len(per_comparison) else None,
-        timed_votes=len(times),
-        median_response_seconds=_median(times),
-        checks=checks_found(data),
-        annotators=_annotator_facts(data),
-    )
-
-
-def exclusions(data: StudyData) -> tuple[ExcludedVote, ...]:
-    """Every excluded vote with its reason."""
+def exclusions(data: SealedData) -> tuple[ExcludedVote, ...]:
+    """Return every excluded vote with its reason."""
     return tuple(
         ExcludedVote(
             position=int(data.comparisons.position[row.comparison]) + 1,
@@ -132,55 +201,5 @@ def exclusions(data: StudyData) -> tuple[ExcludedVote, ...]:
     )
 
 
-def manifest_facts(data: StudyData) -> tuple[ManifestFacts, ...]:
-    """Every version of the manifest, by its hash."""
-    return tuple(ManifestFacts(row.number, row.sha256, row.created_at, row.reason) for row in data.manifest_versions)
-
-
-def event_facts(data: StudyData) -> tuple[StudyEventFacts, ...]:
-    """What was done to the study on the way."""
-    return tuple(StudyEventFacts(row.happened_at, row.verb, row.detail) for row in data.events)
-
-
-def _is_simulated(data: StudyData) -> NDArray[np.bool_]:
+def _is_simulated(data: SealedData) -> NDArray[np.bool_]:
     return np.array([row.is_simulated for row in data.annotators], dtype=bool)
-
-
-def _left_share(sides: NDArray[np.int8], *, level: float) -> Estimate:
-    left, right = int((sides == LEFT).sum()), int((sides == RIGHT).sum())
-    if not left + right:
-        return Estimate.undefined(SIDES_UNKNOWN, n=0, level=level, method="Wilson")
-    return wilson(left, left + right, level=level)
-
-
-def _response_times(milliseconds: NDArray[np.int32]) -> NDArray[np.float64]:
-    return milliseconds[milliseconds >= 0] / 1000
-
-
-def _median(values: NDArray[np.float64]) -> float | None:
-    return float(np.median(values)) if len(values) else None
-
-
-def _annotator_facts(data: StudyData) -> tuple[AnnotatorFacts, ...]:
-    votes, level = data.votes, data.manifest.analysis.level
-    by_annotator = np.argsort(votes.annotator, kind="stable")
-    ends = np.searchsorted(votes.annotator[by_annotator], np.arange(len(data.annotators) + 1))
-    facts = []
-    for index, row in enumerate(data.annotators):
-        own = by_annotator[ends[index] : ends[index + 1]]
-        counted = own[~votes.is_excluded[own]]
-        facts.append(
-            AnnotatorFacts(
-                pseudonym=row.pseudonym,
-                kind=row.kind,
-                state=row.state,
-                votes=len(counted),
-                excluded_votes=len(own) - len(counted),
-                tie_votes=int((votes.side[counted] == TIE).sum()),
-                left_share=_left_share(votes.side[counted], level=level),
-                longest_run=longest_run(votes.side[counted[np.argsort(votes.arrival[counted])]]),
-                median_response_seconds=_median(_response_times(votes.response_ms[counted])),
-                broken_rules=tuple(rules_in(row.broken_rules)),
-            )
-        )
-    return tuple(facts)

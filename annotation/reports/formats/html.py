@@ -1,4 +1,4 @@
-"""The report as HTML: the parts that a page shows, and one self-contained file without any outside address."""
+"""The report as HTML: the context of a page, and one self-contained file without any outside address."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,12 +10,10 @@ from django.template.loader import render_to_string
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.reports.agreement_report import AgreementReport
-from annotation.reports.figures.captions import claim_figure
 from annotation.reports.figures.draw import draw
-from annotation.reports.formats.contact_sheets import ContactSheets
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.sections.blocks import Figure, Table
-from annotation.reports.sections.contents import sections
+from annotation.reports.sections.contents import claim_figure, sections
 from annotation.reports.sections.numbers import count
 
 STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css")
@@ -23,11 +21,11 @@ MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
 MOST_LETTERS = 500  # of a cell
 _FILE = "reports/file.html"
-_WORDS_BYTES = 2_000  # of what introduces the contact sheets
+_WORDS_BYTES = 2_000  # of the text that introduces the contact sheets
 
 
 def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
-    """What reports/body.html shows. `drawing` gives a figure's markup: an address on a page, the SVG in a file."""
+    """Return the context of reports/body.html. drawing: returns a figure's markup, an address or the SVG itself."""
 
     def drawn(figure: Figure) -> dict[str, Any]:
         return {"figure": figure, "drawing": drawing(figure)}
@@ -44,14 +42,8 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
     return {"report": report, "claim": report.claim, "parts": parts, "claim_figure": claim}
 
 
-def figures_of(report: AgreementReport) -> list[Figure]:
-    """The figures that the report has: the claim's, then in the order of its sections."""
-    claim = [claim_figure(report, report.results)] if report.results else []
-    return claim + [figure for section in sections(report) for figure in section.figures]
-
-
 def _cut(table: Table) -> Table:
-    """A table that a page can hold; its caption says which rows were left out, and where they are."""
+    """Shorten a table for a page; its caption says which rows were left out, and where they are."""
     rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:MOST_ROWS])
     if len(table.rows) <= MOST_ROWS:
         return replace(table, rows=rows)
@@ -63,10 +55,10 @@ def _shortened(cell: str) -> str:
     return cell if len(cell) <= MOST_LETTERS else f"{cell[: MOST_LETTERS - 1]}…"
 
 
-def to_html(report: AgreementReport, *, sheets: Callable[[int], ContactSheets] | None = None) -> str:
-    """One file that holds everything it shows: styles, figures, tables, and contact sheets where there are any.
+def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = None) -> str:
+    """Return one file that holds everything it shows: styles, figures, tables, and contact sheets if there are any.
 
-    sheets: gives the contact sheets that add at most so many bytes; with them the file takes at most MOST_BYTES.
+    sheets: returns contact sheets that add at most so many bytes; with them the file takes at most MOST_BYTES.
     """
 
     def inline(figure: Figure) -> SafeString:

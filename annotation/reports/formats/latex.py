@@ -2,7 +2,7 @@
 
 import re
 
-from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.sections.blocks import Row, Section, Table
 from annotation.reports.sections.contents import sections
 
@@ -27,7 +27,7 @@ _PREAMBLE = r"""\documentclass{article}
 \usepackage[utf8]{inputenc}
 \usepackage[a4paper, margin=2cm]{geometry}
 \usepackage{booktabs, longtable, array}
-% Signs that the fonts lack would stop the run: they are left out of the print, and the file still holds them.
+% Characters that the fonts lack would stop the run: a raised ? is printed, and the file still holds them.
 \makeatletter
 \def\UTFviii@undefined@err#1{\textsuperscript{?}}
 \makeatother
@@ -38,7 +38,7 @@ _PREAMBLE = r"""\documentclass{article}
 
 
 def to_latex(report: AgreementReport) -> str:
-    """A document that compiles as it is; the claim is the first paragraph, each section has its tables."""
+    """Return a document that compiles as it is; the claim is the first paragraph, each section has its tables."""
     parts = [_PREAMBLE, rf"\section*{{{escape(report.study.name)}: agreement report}}", ""]
     parts += [rf"\textbf{{{escape(notice)}}}\par\medskip" for notice in report.notices]
     parts += ["% The claim.", escape(report.claim), ""]
@@ -48,7 +48,7 @@ def to_latex(report: AgreementReport) -> str:
 
 
 def escape(text: str) -> str:
-    """Text that LaTeX prints as it stands.
+    """Return text that LaTeX prints as it stands.
 
     >>> escape("50 % of {a_b}")
     '50 \\\\% of \\\\{a\\\\_b\\\\}'
@@ -58,7 +58,7 @@ def escape(text: str) -> str:
 
 
 def _breakable(text: str) -> str:
-    """Words without a blank that are longer than a column may break every sixteen signs."""
+    """Let words that are longer than a column break every sixteen characters."""
     return re.sub(r"\S{30,}", lambda word: "\u200b".join(re.findall(r".{1,16}", word.group())), text)
 
 
@@ -88,7 +88,7 @@ def _with(text: str, remark: str) -> str:
 
 
 def _columns(table: Table) -> str:
-    """Numbers on the right; of the columns in words, those of a long table that may be long are broken into lines."""
+    """Align numbers on the right; break the widest text column of a wide table into lines."""
     wide = max((len(cell) for row in table.rows for cell in row), default=0) > 30
     texts = [column for column in range(len(table.head)) if column not in table.numeric]
     longest = max(texts, key=lambda column: max((len(row[column]) for row in table.rows), default=0), default=-1)

@@ -1,4 +1,4 @@
-"""What goes into a paper beside the tables: figures as PDF and PNG, their captions, the literature, comparisons."""
+"""Files for a paper: figures as PDF and PNG, their captions, the literature, the comparisons as Parquet."""
 
 import io
 from collections.abc import Iterator
@@ -12,12 +12,13 @@ import matplotlib as mpl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from annotation.reports.agreement_report import AgreementReport, ComparisonRow, Results
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import QUIET, STYLE
-from annotation.reports.formats.html import figures_of
+from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.progress import Progress, silent
-from annotation.reports.sections.blocks import Figure
+from annotation.reports.sections.blocks import Figure, FigureName
+from annotation.reports.sections.contents import figures_of
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 
@@ -34,7 +35,7 @@ _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string
 
 
 def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
-    """Every figure of the report as PDF and as PNG (300 dots an inch), and captions.txt; returns what was written.
+    """Write every figure of the report as PDF and as PNG (300 dots an inch), and captions.txt; return the paths.
 
     The report's notices stand below each figure. Raises Refused while the study is sealed.
     """
@@ -50,8 +51,8 @@ def write_figures(report: AgreementReport, folder: Path, *, progress: Progress =
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
 
 
-def drawn(report: AgreementReport, found: Results, name: str, suffix: str) -> bytes:
-    """A figure as the bytes of a PDF or PNG file."""
+def drawn(report: AgreementReport, found: Results, name: FigureName, suffix: str) -> bytes:
+    """Return a figure as the bytes of a PDF or PNG file."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE | _PAPER):
         figure = DRAWINGS[name](report, found)
@@ -63,12 +64,12 @@ def drawn(report: AgreementReport, found: Results, name: str, suffix: str) -> by
 
 
 def bibliography() -> str:
-    """The literature of the methods that a report uses, as BibTeX."""
+    """Return the literature of the methods that a report uses, as BibTeX."""
     return Path(__file__).with_name("references.bib").read_text(encoding="utf-8")
 
 
 def write_comparisons(report: AgreementReport, path: Path) -> int:
-    """The comparisons of the report as Parquet, one row each, in the columns of `results.comparisons[]`; how many.
+    """Write the comparisons as Parquet, in the columns of `results.comparisons[]`; return their number.
 
     The notices are in a column of their own and the claim in the file's metadata. Raises Refused while sealed.
     """

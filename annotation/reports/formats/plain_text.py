@@ -1,8 +1,8 @@
-"""The report as text for a terminal, 100 columns wide where the numbers allow."""
+"""The report as text for a terminal, 100 columns wide if the numbers allow."""
 
 import textwrap
 
-from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.sections.blocks import Row, Section, Table
 from annotation.reports.sections.contents import sections
 
@@ -10,7 +10,7 @@ WIDTH = 100
 
 
 def to_text(report: AgreementReport) -> str:
-    """Notices first, then the claim on one line, then every section."""
+    """Return the notices, then the claim on one line, then every section."""
     title = f"{report.study.name}: agreement report"
     lines = [title, "=" * len(title), ""]
     for notice in report.notices:

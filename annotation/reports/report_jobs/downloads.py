@@ -18,13 +18,15 @@ from django.conf import settings
 from django.utils import timezone
 
 from annotation.models import ReportFileJob, ReportJob, Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.data.gathering import scored_by
-from annotation.reports.formats.contact_sheets import contact_sheets
+from annotation.reports.explorer.contact_sheets import contact_sheets
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.document import to_csv, to_json
 from annotation.reports.formats.html import to_html
+from annotation.reports.formats.latex import to_latex
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
-from annotation.reports.formats.render import FORMATS, render
+from annotation.reports.formats.plain_text import to_text
 from annotation.reports.progress import Progress, silent
 from annotation.reports.report_jobs.report_jobs import (
     MIN_INTERVAL,
@@ -44,6 +46,30 @@ Write = Callable[[Study, AgreementReport, Path, Progress], object]
 
 
 # --- files --------------------------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How a report becomes text: the function, and the label, suffix and content type of such a file."""
+
+    label: str
+    render: Callable[[AgreementReport], str]
+    suffix: str
+    content_type: str
+
+
+FORMATS = {
+    "html": Format("HTML", to_html, "html", "text/html; charset=utf-8"),
+    "json": Format("JSON", to_json, "json", "application/json"),
+    "csv": Format("CSV", to_csv, "csv", "text/csv; charset=utf-8"),
+    "latex": Format("LaTeX", to_latex, "tex", "application/x-tex; charset=utf-8"),
+    "txt": Format("Text", to_text, "txt", "text/plain; charset=utf-8"),
+}
+
+
+def render(report: AgreementReport, report_format: str) -> str:
+    """Return the report as text in one of FORMATS; equal reports give equal text."""
+    return FORMATS[report_format].render(report)
+
+
 @dataclass(frozen=True, slots=True)
 class Download:
     """A file made from a study's report: its label, its suffix, its content type, and the function that writes it.

@@ -5,7 +5,6 @@ them and is computed once.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from functools import lru_cache
@@ -18,11 +17,10 @@ from django.conf import settings
 import scoring.statistics
 from annotation import reports
 from annotation.models import Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import gather
-from annotation.reports.data.study_data import StudyData
-from annotation.reports.formats.document import to_json
-from annotation.reports.formats.reading import from_document
+from annotation.reports.data.study_data import SealedData
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
@@ -63,7 +61,7 @@ def load_report(sha256: str) -> AgreementReport | None:
         return None
     try:
         return _read(sha256)
-    except (KeyError, TypeError, ValueError):
+    except ValueError:
         return None
 
 
@@ -72,7 +70,7 @@ def delete_report(sha256: str) -> None:
     _path(sha256).unlink(missing_ok=True)
 
 
-def fingerprint(data: StudyData) -> str:
+def fingerprint(data: SealedData) -> str:
     """Return the SHA-256 of everything that goes into a report: the data, and the code that computes it."""
     digest = hashlib.sha256(code_sha256().encode())
     _feed(digest.update, data)
@@ -95,8 +93,7 @@ def _path(sha256: str) -> Path:
 
 @lru_cache(maxsize=_MAX_REPORTS)
 def _read(sha256: str) -> AgreementReport:
-    report: AgreementReport = from_document(AgreementReport, json.loads(_path(sha256).read_text(encoding="utf-8")))
-    return report
+    return from_json(_path(sha256).read_text(encoding="utf-8"))
 
 
 def _feed(update: Callable[[bytes], None], value: Any) -> None:

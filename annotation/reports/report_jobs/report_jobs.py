@@ -18,8 +18,8 @@ from django.utils import timezone
 
 from annotation.models import Assignment, ReportJob, Study
 from annotation.models.report_job import WatchedJob
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import Scored, choose_metric, scored_by
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.progress import Progress
 from annotation.reports.report_jobs.report_cache import cached_report, code_sha256, delete_report, load_report
 from annotation.studies.current import current_manifest

@@ -1,19 +1,33 @@
-"""What every format prints: rows of numbers, tables and figures, as plain text that a format then escapes."""
+"""The blocks that every format prints: rows of numbers, tables and figures, as plain text that a format escapes."""
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from annotation.reports.sections.numbers import coefficient, percent, points, probability, significant
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
-MOST_MARKS = 2_000  # of one kind in a drawing: beyond, they hide each other and swell the file
+MOST_MARKS = 2_000  # of one kind in a drawing: more of them hide each other and swell the file
+FigureName = Literal[
+    "claim",
+    "agreement",
+    "bootstrap",
+    "votes",
+    "scores-box",
+    "scores-density",
+    "margin",
+    "calibration",
+    "annotators",
+    "images",
+    "scores-images",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One number: its name, value, interval in brackets, n, method, and what must be said beside it."""
+    """One number: its name, value, interval in brackets, n, method, and a remark to be read with it."""
 
     label: str
     value: str
@@ -21,6 +35,9 @@ class Row:
     n: int | None = None
     method: str = ""
     remark: str = ""
+
+
+Numbers = tuple[tuple[Row, Estimate], ...]  # the rows of a figure beside the estimates that it draws
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +57,9 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A figure by name; the caption says what is drawn, n, and the method; `words` are for who cannot see it."""
+    """A figure by name. caption: what is drawn, n, and the method. words: for readers who cannot see it."""
 
-    name: str
+    name: FigureName
     title: str
     caption: str
     words: str
@@ -50,7 +67,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report, to be read from top to bottom. is_part: it belongs to the section before it."""
+    """A section of the report, read from top to bottom. is_part: it belongs to the section before it."""
 
     key: str
     title: str
@@ -62,12 +79,12 @@ class Section:
 
     @property
     def is_numeric(self) -> bool:
-        """Whether its rows are estimates and tests, and not facts in words."""
+        """Whether its rows are estimates and tests, not facts in words."""
         return any(row.n is not None for row in self.rows)
 
 
 def mark_step(n: int) -> int:
-    """Of so many comparisons or annotators, one in how many is drawn."""
+    """Return k, so that one in k of n comparisons or annotators is drawn."""
     return -(-n // MOST_MARKS) or 1
 
 
@@ -87,24 +104,29 @@ def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
 
 
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:
-    """A test by its p-value, its statistic in the remark."""
+    """A test by its p-value, with its statistic beside the method."""
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
     statistic = "" if test.statistic is None else f", statistic {significant(test.statistic)}"
     method = without_resampling(test.method) + statistic
     return Row(label, value, n=test.n, method=method, remark=test.reason if value == UNDEFINED else remark)
 
 
+def in_words(numbers: Numbers) -> str:
+    """The numbers of a figure for readers who cannot see it."""
+    return "; ".join(f"{row.label}: {row.value} {row.interval or row.remark}".strip() for row, _ in numbers)
+
+
 def cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
-    """An estimate as two cells of a table: the value with its interval in brackets, or why there is none; and n."""
+    """Return an estimate as two table cells: the value with its interval in brackets, or why it is undefined; and n."""
     if estimate.value is None:
         return f"{UNDEFINED}: {estimate.reason}", str(estimate.n)
     if estimate.low is None or estimate.high is None:
         return text(estimate.value), str(estimate.n)
-    return f"{text(estimate.value)} {_bracketed(estimate.low, estimate.high, text)}", str(estimate.n)
+    return f"{text(estimate.value)} {bracketed(estimate.low, estimate.high, text)}", str(estimate.n)
 
 
 def without_resampling(method: str) -> str:
-    """A method without the resamples and the seed, which are the same throughout a report and stated once.
+    """Return a method without resamples and seed, which are the same throughout a report and stated once.
 
     >>> without_resampling("percentile bootstrap, 2000 resamples of clusters, seed 5, 3 undefined resamples left out")
     'bootstrap, 3 undefined resamples left out'
@@ -118,13 +140,13 @@ def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: s
         return Row(label, UNDEFINED, n=estimate.n, remark=estimate.reason or remark)
     if estimate.low is None or estimate.high is None:
         return Row(label, text(estimate.value), n=estimate.n, remark=_joined(f"no interval: {estimate.reason}", remark))
-    interval = _bracketed(estimate.low, estimate.high, text)
+    interval = bracketed(estimate.low, estimate.high, text)
     method = f"{100 * estimate.level:g} %, {without_resampling(estimate.method)}"
     return Row(label, text(estimate.value), interval, estimate.n, method, _joined(estimate.reason, remark))
 
 
-def _bracketed(low: float, high: float, text: Callable[[float], str]) -> str:
-    """An interval without its unit, which stands with the value."""
+def bracketed(low: float, high: float, text: Callable[[float], str]) -> str:
+    """Return an interval without its unit, which stands with the value."""
     return f"[{text(low)}, {text(high)}]".replace(" %", "").replace(" points", "")
 
 

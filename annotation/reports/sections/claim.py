@@ -1,67 +1,42 @@
-"""The claim: what the study found, as one sentence that can be pasted into a paper."""
+"""The claim: the study's result as one sentence that can be pasted into a paper, with each reason to doubt it. Pure."""
 
-from annotation.reports.agreement_report import Counts, Results, StudyFacts
-from annotation.reports.sections.numbers import interval, p_value, percent
-from annotation.reports.sections.reservations import reservations
+from annotation.reports.findings.agreement import Agreement
+from annotation.reports.findings.bias import Bias
+from annotation.reports.findings.image_noise import ImageNoise
+from annotation.reports.findings.people import People
+from annotation.reports.findings.study_facts import Counts, StudyFacts
+from annotation.reports.sections.blocks import Figure, Numbers, coefficient_row, in_words, share_row
+from annotation.reports.sections.numbers import TIE_RULES, interval, metric_name, p_value, percent
+from annotation.reports.sections.phrases import beyond_chance, side_mattered
 from jobs.wording import counted
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.leave_one_out import Compared
-
-TIE_RULES = {
-    "strict": "a tie on one side only counts as disagreement",
-    "half": "a tie on one side only counts one half",
-    "dropped": "ties left out",
-}
+from scoring.statistics.reliability import Reliability
 
 
-def sentence(*, study: StudyFacts, counts: Counts, results: Results) -> str:
-    """The claim line: agreement, baseline, tie rule, doubts, votes and exclusions. It says what was not shown, too."""
+def sentence(
+    study: StudyFacts, counts: Counts, *, agreement: Agreement, people: People, doubts: tuple[str, ...]
+) -> str:
+    """The claim: agreement, tie rule, baseline (also one that is not beaten), doubts, votes and exclusions."""
+    each = people.leave_one_out.by_comparison
     parts = [
-        _agreement(results.agreement.headline, results.agreement.endpoint, study=study, counts=counts),
-        _baseline(results.baseline, study=study),
-        _one_against_the_others(results.leave_one_out.by_comparison) if counts.analysed_comparisons else "",
-        *(reservations(study=study, results=results) if counts.analysed_comparisons else ()),
-        _votes(counts, results),
+        _agreement(agreement.headline, agreement.endpoint, study=study, counts=counts),
+        _baseline(agreement.baseline, study=study),
+        *((_one_against_the_others(each), *doubts) if counts.analysed_comparisons else ()),
+        _votes(counts, agreement.with_excluded_votes),
     ]
     interim = "Interim: " if study.is_interim else ""
     return interim + "; ".join(part for part in parts if part) + "."
 
 
-def metric_name(metric: str) -> str:
-    """A metric as a reader knows it: SCS with its encoder, the pinned revision shortened.
-
-    >>> metric_name("scs/clip:openai/clip-vit-base-patch32@c237dc49a33fc61debc9276459120b7eac67e7ef")
-    'SCS (clip:openai/clip-vit-base-patch32@c237dc49)'
-    """
-    if not metric.startswith("scs/"):
-        return metric
-    encoder, _, revision = metric.removeprefix("scs/").partition("@")
-    return f"SCS ({encoder}@{revision[:8]})" if revision else f"SCS ({encoder})"
-
-
-def people(counts: Counts) -> str:
-    """Who voted; simulated annotators are never called people."""
-    if not counts.simulated_votes:
-        return "people"
-    return "simulated annotators" if counts.simulated_votes == counts.votes else "people and simulated annotators"
-
-
-def judges(counts: Counts) -> str:
-    """Whose winner the metric is compared with."""
-    who = people(counts)
-    if counts.annotators != 1:
-        return f"the majority of {who}"
-    return "the one annotator" if who == "people" else "the one simulated annotator"
-
-
 def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: Counts) -> str:
     metric = metric_name(study.metric)
     if headline.value is None:
-        return f"Agreement of {metric} with {people(counts)} is undefined: {headline.reason}"
+        return f"Agreement of {metric} with {counts.voters} is undefined: {headline.reason}"
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
     return (
-        f"{metric} and {judges(counts)} chose the same model on {percent(headline.value)} "
+        f"{metric} and {counts.judges} chose the same model on {percent(headline.value)} "
         f"of {counted(headline.n, 'comparison')}{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
     )
 
@@ -76,7 +51,7 @@ def _baseline(baseline: Baseline, *, study: StudyFacts) -> str:
 
 
 def _one_against_the_others(compared: Compared) -> str:
-    """How well one annotator does against the majority of the others, and the metric on the same votes."""
+    """The agreement of one annotator with the majority of the others, and the metric's on the same votes."""
     if compared.people.value is None or compared.metric.value is None:
         return f"agreement of one annotator with the others undefined: {compared.people.reason}"
     return (
@@ -85,14 +60,14 @@ def _one_against_the_others(compared: Compared) -> str:
     )
 
 
-def _votes(counts: Counts, results: Results) -> str:
+def _votes(counts: Counts, with_excluded: Estimate | None) -> str:
     if not counts.votes:
         return "no votes"
     voters = counted(counts.annotators, "annotator")
     if counts.simulated_annotators:
         share = "all" if counts.simulated_annotators == counts.annotators else counts.simulated_annotators
         voters += f", {share} of them simulated"
-    return f"{counted(counts.votes, 'vote')} by {voters}, {_excluded(counts, results.agreement.with_excluded_votes)}"
+    return f"{counted(counts.votes, 'vote')} by {voters}, {_excluded(counts, with_excluded)}"
 
 
 def _excluded(counts: Counts, with_them: Estimate | None) -> str:
@@ -100,3 +75,53 @@ def _excluded(counts: Counts, with_them: Estimate | None) -> str:
         return "none excluded"
     turned = f" (with them {percent(with_them.value)})" if with_them and with_them.value is not None else ""
     return f"{counts.excluded_votes} excluded{turned}"
+
+
+# --- reasons to doubt the winners ---------------------------------------------------------------
+def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noise: ImageNoise) -> tuple[str, ...]:
+    """Each reason to doubt the winners, as a clause; empty if there is none."""
+    clauses = (
+        _chance(reliability.alpha),
+        side_mattered(bias.position, level=study.level),
+        _other_seeds(noise),
+        "" if study.was_sealed_by_design else "not sealed: results could be seen while votes came in",
+    )
+    return tuple(clause for clause in clauses if clause)
+
+
+def _chance(alpha: Estimate) -> str:
+    how = beyond_chance(alpha)
+    return f"annotators {how} (Krippendorff's alpha), so the winners of the votes may be noise" if how else ""
+
+
+def _other_seeds(noise: ImageNoise) -> str:
+    if noise.images is None or not noise.doubtful:
+        return ""
+    return f"other seeds could well have turned {noise.doubtful} of the metric's {noise.comparisons} winners"
+
+
+# --- the figure ---------------------------------------------------------------------------------
+def numbers(counts: Counts, agreement: Agreement, people: People, alpha: Estimate) -> Numbers:
+    """The four numbers of the claim's figure: agreement, baseline, people, reliability."""
+    pick = " or ".join(agreement.baseline.models)
+    shares = (
+        (f"Metric agrees with {counts.voters}", agreement.headline),
+        (f"Always naming {pick}", agreement.baseline.agreement),
+        ("One annotator agrees with the others", people.leave_one_out.by_comparison.people),
+    )
+    return (
+        *((share_row(label, estimate), estimate) for label, estimate in shares),
+        (coefficient_row("Reliability, Krippendorff's alpha", alpha), alpha),
+    )
+
+
+def figure(counts: Counts, agreement: Agreement, people: People, alpha: Estimate) -> Figure:
+    """The figure beside the claim."""
+    headline = agreement.headline
+    caption = (
+        f"Four numbers on one axis with their {100 * headline.level:g} % intervals, n = "
+        f"{counted(headline.n, 'comparison')}: "
+        f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
+        "majority of the others and Krippendorff's alpha (both by bootstrap over clusters)."
+    )
+    return Figure("claim", "The claim in four numbers", caption, in_words(numbers(counts, agreement, people, alpha)))

@@ -1,7 +1,7 @@
-"""How few votes, and whose, carry the result. Pure."""
+"""The fewest votes whose removal turns the result, and whose votes they are. Pure."""
 
-from annotation.reports.agreement_report import AgreementReport, Results
-from annotation.reports.findings.fragility import FewestBelow
+from annotation.reports.findings.fragility import FewestBelow, Fragility
+from annotation.reports.findings.study_facts import Facts
 from annotation.reports.sections.blocks import Row, Section, Table
 from annotation.reports.sections.numbers import percent
 from scoring.statistics.fragility import FewestVotes
@@ -9,17 +9,16 @@ from scoring.statistics.fragility import FewestVotes
 IMPOSSIBLE = "not possible"
 
 
-def fragility_section(report: AgreementReport, found: Results) -> Section:
-    """Fewest votes to turn the winner or the agreement, and the agreement without each annotator."""
-    fragile, votes = found.fragility, report.counts.votes
-    lead = fragile.lead
-    names = {"A": report.study.model_a, "B": report.study.model_b}
+def section(fragility: Fragility, facts: Facts) -> Section:
+    """The fewest votes that turn the winner or the agreement, and the agreement without each annotator."""
+    lead, votes = fragility.lead, facts.counts.votes
+    names = {"A": facts.study.model_a, "B": facts.study.model_b}
     who = "" if lead.leader is None else f"{lead.leader} ({names[lead.leader]}) leads by {lead.lead}"
     rows = (
         _fewest("Votes to remove until the lead in comparisons won is lost", lead.to_lose, votes, who),
         _fewest("Votes to remove until the other model leads", lead.to_reverse, votes, ""),
-        _below("Votes to remove until the agreement leaves its own interval", fragile.below_interval, votes),
-        _below("Votes to remove until always naming one model does better", fragile.below_baseline, votes),
+        _below("Votes to remove until the agreement leaves its own interval", fragility.below_interval, votes),
+        _below("Votes to remove until always naming one model does better", fragility.below_baseline, votes),
     )
     text = (
         "The fewest votes whose removal would turn a result, found exactly; n is the number of votes there are. "
@@ -28,7 +27,7 @@ def fragility_section(report: AgreementReport, found: Results) -> Section:
     table = Table(
         "Strict agreement with one annotator left out",
         ("Without", "Agreement", "Comparisons left"),
-        tuple((row.annotator, percent(row.agreement), str(row.n)) for row in fragile.without_each),
+        tuple((row.annotator, percent(row.agreement), str(row.n)) for row in fragility.without_each),
         (1, 2),
         is_long=True,
     )

@@ -1,18 +1,18 @@
 """Several metrics on the same votes. Pure."""
 
-from annotation.reports.agreement_report import Results
+from annotation.reports.findings.metrics import Metrics
+from annotation.reports.findings.study_facts import Facts
 from annotation.reports.sections.blocks import UNDEFINED, Section, Table, cells, without_resampling
-from annotation.reports.sections.claim import metric_name
-from annotation.reports.sections.image_noise import by_images_table
-from annotation.reports.sections.numbers import percent, points, probability
+from annotation.reports.sections.fewer_images import by_images_table
+from annotation.reports.sections.numbers import metric_name, percent, points, probability
 from jobs.wording import counted
 from scoring.statistics.metric_pairs import MetricPair
 
 
-def metrics_section(found: Results) -> Section:
-    """One row a metric, one row a pair of metrics; where there is one metric only, how others are brought in."""
-    lab, title = found.metrics, "Several metrics on the same votes"
-    if len(lab.metrics) < 2:
+def section(metrics: Metrics, facts: Facts) -> Section:
+    """One row a metric, one row a pair of metrics; with one metric only, how to bring in others."""
+    title = "Several metrics on the same votes"
+    if len(metrics.metrics) < 2:
         text = (
             "Only one metric has scores in this study. Others are judged by the same votes once they are there: "
             "score_study scores the images by another encoder, import_scores takes in a metric computed elsewhere."
@@ -20,43 +20,42 @@ def metrics_section(found: Results) -> Section:
         return Section("metrics", title, (text,))
     text = (
         "Strict agreement of every metric with the same votes; pairs on "
-        f"{counted(lab.common_comparisons, 'comparison')} "
-        "that all of them scored, by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
-        f"Holm's correction over the pairs. {_margin(lab.equivalence_margin, found)}"
+        f"{counted(metrics.common_comparisons, 'comparison')} that all of them scored, "
+        "by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
+        f"Holm's correction over the pairs. {_margin(metrics.equivalence_margin, facts.study.level)}"
     )
-    return Section("metrics", title, (text,), tables=(_agreements(found), _pairs(found), *_by_images(found)))
+    return Section("metrics", title, (text,), tables=(_agreements(metrics), _pairs(metrics), *_by_images(metrics)))
 
 
-def _by_images(found: Results) -> tuple[Table, ...]:
+def _by_images(metrics: Metrics) -> tuple[Table, ...]:
     return tuple(
         by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer)
-        for row in found.metrics.by_images
+        for row in metrics.by_images
     )
 
 
-def _agreements(found: Results) -> Table:
-    method = found.metrics.metrics[0].agreement.method
+def _agreements(metrics: Metrics) -> Table:
+    method = metrics.metrics[0].agreement.method
     rows = tuple(
         (metric_name(row.metric), *cells(row.agreement, percent), *cells(row.on_common, percent))
-        for row in found.metrics.metrics
+        for row in metrics.metrics
     )
     head = ("Metric", "Agreement", "n", "On the common comparisons", "n")
     return Table(f"Agreement by metric, {method}'s interval", head, rows, (1, 2, 3, 4))
 
 
-def _pairs(found: Results) -> Table:
-    lab = found.metrics
+def _pairs(metrics: Metrics) -> Table:
     rows = []
-    for pair in lab.pairs:
+    for pair in metrics.pairs:
         names, adjusted = (metric_name(pair.first), metric_name(pair.second)), _p(pair.adjusted)
         difference, n = cells(pair.difference, points)
-        equivalence = (_equivalence(pair),) if lab.equivalence_margin is not None else ()
+        equivalence = (_equivalence(pair),) if metrics.equivalence_margin is not None else ()
         tests = (_p(pair.mcnemar.p_value), _p(pair.permutation.p_value), adjusted)
         rows.append((*names, difference, n, *tests, *equivalence))
     head: tuple[str, ...] = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
-    if lab.equivalence_margin is not None:
-        head = (*head, f"Equivalent within {percent(lab.equivalence_margin)}")
-    method = without_resampling(lab.pairs[0].difference.method)
+    if metrics.equivalence_margin is not None:
+        head = (*head, f"Equivalent within {percent(metrics.equivalence_margin)}")
+    method = without_resampling(metrics.pairs[0].difference.method)
     caption = f"Agreement of the first metric minus that of the second, interval by {method}"
     return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
 
@@ -65,13 +64,12 @@ def _p(value: float | None) -> str:
     return UNDEFINED if value is None else probability(value).removeprefix("= ")
 
 
-def _margin(margin: float | None, found: Results) -> str:
+def _margin(margin: float | None, level: float) -> str:
     if margin is None:
         return (
             "No margin of equivalence was fixed before the votes, so none is tested: no difference shown is not "
             "equality."
         )
-    level = found.agreement.headline.level
     return (
         f"The manifest fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it where "
         f"the {100 * (2 * level - 1):g} % interval of their difference lies inside (two one-sided tests)."

@@ -1,6 +1,26 @@
-"""Numbers as a reader sees them: percentages to one decimal, coefficients to three, intervals in brackets."""
+"""Numbers and names as a reader sees them: percentages to one decimal, coefficients to three, intervals."""
+
+from datetime import datetime
 
 from scoring.statistics.estimate import Estimate, SignificanceTest
+
+TIE_RULES = {
+    "strict": "a tie on one side only counts as disagreement",
+    "half": "a tie on one side only counts one half",
+    "dropped": "ties left out",
+}
+
+
+def metric_name(metric: str) -> str:
+    """Return a metric's name for readers: SCS with its encoder, the pinned revision shortened.
+
+    >>> metric_name("scs/clip:openai/clip-vit-base-patch32@c237dc49a33fc61debc9276459120b7eac67e7ef")
+    'SCS (clip:openai/clip-vit-base-patch32@c237dc49)'
+    """
+    if not metric.startswith("scs/"):
+        return metric
+    encoder, _, revision = metric.removeprefix("scs/").partition("@")
+    return f"SCS ({encoder}@{revision[:8]})" if revision else f"SCS ({encoder})"
 
 
 def percent(share: float) -> str:
@@ -32,7 +52,7 @@ def coefficient(value: float) -> str:
 
 
 def interval(estimate: Estimate) -> str:
-    """The interval of a share in words, or why there is none.
+    """The interval of a share in words, or the reason why it is undefined.
 
     >>> interval(Estimate(.94, .8752, .9722, .95, 100, "Wilson"))
     '95 % interval 87.5 to 97.2 % (Wilson)'
@@ -44,7 +64,7 @@ def interval(estimate: Estimate) -> str:
 
 
 def p_value(test: SignificanceTest) -> str:
-    """A p-value with the name of its test, or why there is none.
+    """A p-value with the name of its test, or the reason why it is undefined.
 
     >>> p_value(SignificanceTest(2, .2891, 8, "exact McNemar"))
     'exact McNemar p = 0.289'
@@ -73,13 +93,23 @@ def significant(value: float) -> str:
 
 
 def count(number: int | None) -> str:
-    """A count, or a dash where there is none to count."""
+    """A count, or a dash if there is nothing to count."""
     return "–" if number is None else f"{number:,}".replace(",", "\u202f")
 
 
 def score(value: float | None) -> str:
-    """A metric's score to two decimals, or a dash where there is none."""
+    """A metric's score to two decimals, or a dash if there is none."""
     return "–" if value is None else _minus(f"{value:.2f}")
+
+
+def seconds(value: float | None) -> str:
+    """A time to a tenth of a second, or a dash if there is none."""
+    return "–" if value is None else f"{value:.1f} s"
+
+
+def minute(moment: datetime) -> str:
+    """A moment to the minute, in UTC."""
+    return f"{moment:%Y-%m-%d %H:%M}"
 
 
 def _minus(text: str) -> str:

@@ -1,17 +1,17 @@
-"""How well people agree with each other, and what that means for any metric. Pure."""
+"""One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
 
-from annotation.reports.agreement_report import Results
-from annotation.reports.findings.people import Contestant
+from annotation.reports.findings.people import Contestant, People
+from annotation.reports.findings.study_facts import Facts
 from annotation.reports.sections.blocks import UNDEFINED, Section, Table, points_row, share_row
-from annotation.reports.sections.early_stopping import first_votes_note
 from annotation.reports.sections.numbers import percent
+from annotation.reports.sections.phrases import first_votes_note
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 
 
-def people_section(found: Results) -> Section:
+def section(people: People, facts: Facts) -> Section:
     """People against each other, the metric in their place, and the limit that their noise sets."""
-    each, votes = found.leave_one_out.by_comparison, found.leave_one_out.by_vote
+    each, votes = people.leave_one_out.by_comparison, people.leave_one_out.by_vote
     rows = (
         share_row("One annotator against the others", each.people),
         share_row("The metric in their place", each.metric),
@@ -21,44 +21,43 @@ def people_section(found: Results) -> Section:
         points_row("Metric minus annotator, every vote weighing the same", votes.difference),
         share_row(
             "Greatest agreement that any metric could reach",
-            found.people.greatest_agreement,
+            people.greatest_agreement,
             remark="given the noise of these votes, by a beta-binomial model",
         ),
     )
     text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
     text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
-    texts = (text, *first_votes_note(found), *_test(found))
-    return Section("people", "How well annotators agree with the others", texts, rows, _tables(found))
+    texts = (text, *first_votes_note(facts.manifest), _test(people))
+    return Section("people", "How well annotators agree with the others", texts, rows, _tables(people))
 
 
-def _test(found: Results) -> tuple[str, ...]:
-    reason = found.people.alternative_annotator[0].reason
+def _test(people: People) -> str:
+    reason = people.alternative_annotator[0].reason
     if reason:
-        return (f"Alternative annotator test (Calderon, Reichart and Dror, 2025): {reason}.",)
+        return f"Alternative annotator test (Calderon, Reichart and Dror, 2025): {reason}."
     return (
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
         "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
         "beside the constant choices and the coin: where one model wins nearly always, naming it always passes too, "
-        "and where annotators hardly agree with each other, anything does.",
+        "and where annotators hardly agree with each other, anything does."
     )
 
 
-def _tables(found: Results) -> tuple[Table, ...]:
+def _tables(people: People) -> tuple[Table, ...]:
     by_count = Table(
         "By number of votes a comparison",
         ("Votes", "Comparisons", "Annotator", "Metric"),
         tuple(
             (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))
-            for row in found.leave_one_out.by_count
+            for row in people.leave_one_out.by_count
         ),
         (0, 1, 2, 3),
     )
-    duels = found.people.alternative_annotator
     contestants = Table(
         "Alternative annotator test: share of annotators that could be replaced (one-sided t-tests, corrected by "
         "Benjamini and Yekutieli), and share of comparisons where the contestant is at least as close to the others",
         ("Contestant", "Tolerance", "Annotators", "Replaceable", "At least as close"),
-        tuple(_contestant(row) for row in duels if not row.reason),
+        tuple(_contestant(row) for row in people.alternative_annotator if not row.reason),
         (1, 2, 3, 4),
     )
     return tuple(table for table in (by_count, contestants) if table.rows)

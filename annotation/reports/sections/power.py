@@ -1,14 +1,13 @@
-"""How many comparisons the next study needs. Pure."""
+"""The number of comparisons that the next study needs. Pure."""
 
-from annotation.reports.agreement_report import Results
 from annotation.reports.findings.power import Needed, Power
+from annotation.reports.findings.study_facts import Facts
 from annotation.reports.sections.blocks import UNDEFINED, Section, Table
 from annotation.reports.sections.numbers import percent
 
 
-def power_section(found: Results) -> Section:
-    """Needed comparisons against the baseline and one half, and the power of several numbers."""
-    power = found.power
+def section(power: Power, _facts: Facts) -> Section:
+    """The comparisons needed against the baseline and one half, and the power of several numbers."""
     text = (
         f"Exact one-sided binomial tests at {power.significance_level:g}, power {percent(power.target)}, as if the "
         "true agreement were the one observed here; power is a sawtooth in the number of comparisons, so the first "

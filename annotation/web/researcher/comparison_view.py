@@ -6,10 +6,9 @@ from typing import Any
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.explorer.detail import ComparisonDetail, ImageDetail, SetDetail
-from annotation.reports.sections.claim import metric_name
-from annotation.reports.sections.numbers import percent, score
+from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.sections.numbers import metric_name, percent, score
 from generation.models import GeneratedImage
 
 THUMBNAILS = 4  # of each set, in the list

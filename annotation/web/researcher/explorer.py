@@ -11,11 +11,11 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
 from annotation.models import Comparison, Study
-from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import is_sealed, metrics_of
 from annotation.reports.explorer.detail import comparison_detail
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
+from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import staff_only, staff_page
 from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar

@@ -16,16 +16,17 @@ from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.models.report_job import WatchedJob
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import chosen_metric, metrics_of
 from annotation.reports.explorer.orders import ORDERS
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
-from annotation.reports.formats.html import figures_of, page_context
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.html import page_context
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
 from annotation.reports.sections.blocks import Figure
+from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import CHANGE, staff_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page

@@ -10,11 +10,16 @@ import numpy as np
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
+from annotation.reports.data.gathering import gather
+from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.figures.draw import DRAWINGS
 from annotation.studies import manifest as manifests
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
+
+FIGURES = tuple(name for name in DRAWINGS if "images" not in name)  # of a study without embedded images
 
 
 @dataclass
@@ -56,6 +61,13 @@ def make_study(plan: Plan) -> tuple[Study, Manifest]:
     )
     _cast(plan, comparisons, annotators)
     return study, study_manifest
+
+
+def unsealed(study: Study, manifest: Manifest, **named: str) -> UnsealedData:
+    """The data of a study that is not sealed."""
+    data = gather(study, manifest=manifest, **named)
+    assert isinstance(data, UnsealedData)
+    return data
 
 
 def _study(plan: Plan, study_manifest: Manifest) -> Study:

@@ -8,8 +8,8 @@ from django.utils import timezone
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.exports.votes import vote_chunks
-from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.manifest import Manifest
 from tests.annotation.reports.studies import Plan, make_study
 

@@ -6,9 +6,10 @@ from django.utils import timezone
 
 from annotation.models import Study, Vote
 from annotation.reports.data.gathering import gather
-from annotation.reports.formats.render import FORMATS, render
+from annotation.reports.findings.results import Results
 from annotation.reports.report import SEALED_CLAIM, build_report
-from annotation.reports.sections.reservations import reservations
+from annotation.reports.report_jobs.downloads import FORMATS, render
+from annotation.reports.sections.claim import reservations
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from tests.annotation.reports.studies import Plan, crossed, make_study
@@ -87,6 +88,10 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     study, manifest = make_study(plan)
     report = build_report(gather(study, manifest=manifest))
     assert report.results is not None
+
+    def doubts(found: Results) -> tuple[str, ...]:
+        return reservations(report.study, reliability=found.reliability, bias=found.bias, noise=found.image_noise)
+
     assert "not sealed: results could be seen while votes came in" in report.claim
     biased = SignificanceTest(9.0, 0.0004, 6, "paired t")
     share = Estimate(0.8, 0.7, 0.9, 0.95, 6, "t")
@@ -98,7 +103,7 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
         reliability=replace(report.results.reliability, alpha=alpha),
         image_noise=replace(report.results.image_noise, images=8, doubtful=3, comparisons=12),
     )
-    said = reservations(study=report.study, results=results)
+    said = doubts(results)
     assert [clause.partition(" ")[0] for clause in said] == ["annotators", "the", "other", "not"]
     assert "are not shown to agree more than by chance" in said[0]
     assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
@@ -106,9 +111,7 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     text = render(replace(report, results=results), "txt")
     assert "are not shown to agree more than by chance" in text
     assert "The side mattered: left was chosen in 80.0 %" in text
-    assert not [
-        clause for clause in reservations(study=report.study, results=report.results) if "not sealed" not in clause
-    ]
+    assert [clause for clause in doubts(report.results) if "not sealed" not in clause] == []
 
 
 def test_the_claim_says_what_excluded_votes_would_have_made_of_it() -> None:

@@ -10,18 +10,18 @@ from django.core.management import call_command
 from PIL import Image
 
 from annotation.models import Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import gather
-from annotation.reports.explorer.orders import MOST_TELLING
-from annotation.reports.formats import contact_sheets as sheets_module
-from annotation.reports.formats import html as html_module
-from annotation.reports.formats.contact_sheets import (
+from annotation.reports.explorer import contact_sheets as sheets_module
+from annotation.reports.explorer.contact_sheets import (
     LEAST_BYTES,
     MOST_BYTES,
     MOST_IMAGES,
     ContactSheets,
     contact_sheets,
 )
+from annotation.reports.explorer.orders import MOST_TELLING
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats import html as html_module
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
 from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html

@@ -1,6 +1,7 @@
 """The JSON document against its documentation."""
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -12,12 +13,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from annotation.models import Annotator, StudyEvent
-from annotation.reports.agreement_report import SCHEMA_VERSION
 from annotation.reports.data.gathering import gather
 from annotation.reports.exports.votes import columns
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.formats.document import to_json
-from annotation.reports.report import build_report
+from annotation.reports.formats.document import from_json, to_json
+from annotation.reports.report import SCHEMA_VERSION, build_report
 from annotation.studies.manifest import Manifest, sha256
 from tests.annotation.reports.studies import Plan, crossed, embed, make_study
 
@@ -128,6 +128,33 @@ def test_completion_codes_stay_out_of_every_report(state: str) -> None:
     study, manifest = make_study(plan)
     text = to_json(build_report(gather(study, manifest=manifest)))
     assert ["C0MPLETE" in text, "FVLL" in text, "PID" in text, text.count('"left-out"')] == [False, False, True, 2]
+
+
+def test_a_number_that_json_cannot_write_is_refused_in_both_directions() -> None:
+    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
+    report = build_report(gather(study, manifest=manifest))
+    share = replace(report.quality.tie_share, value=math.nan)
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        to_json(replace(report, quality=replace(report.quality, tie_share=share)))
+    text = to_json(report)
+    with pytest.raises(ValueError, match="line 130"):
+        from_json(text.replace('"tie_share": {\n   "value": 0.0', '"tie_share": {\n   "value": NaN'))
+
+
+@pytest.mark.parametrize("key", ["headline", "leave_one_out", "results"])
+def test_a_document_without_a_key_is_no_report(key: str) -> None:
+    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
+    text = to_json(build_report(gather(study, manifest=manifest)))
+    with pytest.raises(ValueError, match=key):
+        from_json(text.replace(f'"{key}"', '"other"'))
+
+
+def test_times_are_written_with_their_offset() -> None:
+    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
+    document = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    assert study.closed_at is not None
+    assert document["study"]["closed_at"] == study.closed_at.isoformat()
+    assert document["manifest_versions"][0]["created_at"].endswith("+00:00")
 
 
 def test_a_sealed_document_has_no_results_and_no_winner_anywhere() -> None:

@@ -13,8 +13,8 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, ReportFileJob, Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import replay
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.report_jobs import downloads
 from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, current_file, delete_old_files, request_file
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report

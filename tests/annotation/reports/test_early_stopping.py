@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from annotation.models import Annotator, Vote
-from annotation.reports.agreement_report import Results
 from annotation.reports.data.gathering import gather
+from annotation.reports.findings.results import Results
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.report import build_report
 from annotation.voting.stopping import is_decided
@@ -54,9 +54,9 @@ def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
     assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
     metric = np.array([1, 1, -1], dtype=np.int8)
     expected = leave_one_out(FIRST_COUNTS, metric, resampling=Resampling(resamples=100)).by_comparison
-    assert found.leave_one_out.by_comparison.people.value == expected.people.value
-    assert found.leave_one_out.by_comparison.metric.value == expected.metric.value
-    assert {row.annotator: row.votes for row in found.annotators} == {"P001": 3, "P002": 3, "P003": 3}
+    assert found.people.leave_one_out.by_comparison.people.value == expected.people.value
+    assert found.people.leave_one_out.by_comparison.metric.value == expected.metric.value
+    assert {row.annotator: row.votes for row in found.bias.annotators} == {"P001": 3, "P002": 3, "P003": 3}
 
 
 @pytest.mark.django_db

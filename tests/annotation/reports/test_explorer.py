@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.models import Annotator, Comparison, Study, Vote
-from annotation.reports.agreement_report import ComparisonRow
 from annotation.reports.data.gathering import gather
 from annotation.reports.explorer.detail import ComparisonDetail, comparison_detail
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import ORDERS, most_telling, pull, select_comparisons, split
+from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount

@@ -8,21 +8,20 @@ import numpy as np
 import pytest
 
 from annotation.models import Comparison, Study
-from annotation.reports.agreement_report import AgreementReport, Results
 from annotation.reports.bundle.study_files import from_files, to_files
 from annotation.reports.data.gathering import gather
-from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN
+from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN, SealedData
 from annotation.reports.figures.draw import draw
-from annotation.reports.findings.image_noise import FewerImages
-from annotation.reports.findings.voters import longest_run
-from annotation.reports.formats.html import figures_of
+from annotation.reports.findings.budgets import FewerImages
+from annotation.reports.findings.quality import longest_run
+from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.report_cache import fingerprint
-from annotation.reports.sections.contents import sections
+from annotation.reports.sections.contents import figures_of, sections
 from annotation.reports.sections.numbers import percent
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
-from tests.annotation.reports.studies import Plan, crossed, embed, make_study
+from tests.annotation.reports.studies import Plan, crossed, embed, make_study, unsealed
 
 pytestmark = pytest.mark.django_db
 
@@ -49,8 +48,7 @@ def embedded_study(state: str = "closed") -> tuple[Study, Any]:
 
 def test_similarities_are_those_of_the_embeddings_and_only_where_both_sets_have_them() -> None:
     study, manifest = embedded_study()
-    found = gather(study, manifest=manifest).similarities
-    assert found is not None
+    found = unsealed(study, manifest).similarities
     assert found.comparison.tolist() == [0, 1, 2]
     first = study.comparisons.earliest("position")
     vectors = embeddings_of(first.image_set_b, manifest.encoder.identity).astype(np.float64)
@@ -62,15 +60,13 @@ def test_sets_of_other_seeds_are_not_paired() -> None:
     study, manifest = embedded_study()
     first: Comparison = study.comparisons.earliest("position")
     first.image_set_a.images.filter(seed=3).update(seed=99)
-    found = gather(study, manifest=manifest).similarities
-    assert found is not None
+    found = unsealed(study, manifest).similarities
     assert found.comparison.tolist() == [1, 2]
 
 
 def test_similarities_and_margins_are_sealed() -> None:
     study, manifest = embedded_study(state="open")
-    data = gather(study, manifest=manifest)
-    assert (data.similarities, data.other_similarities, data.margins) == (None, None, None)
+    assert type(gather(study, manifest=manifest)) is SealedData
 
 
 OTHER = "scs/other"
@@ -105,7 +101,7 @@ def test_every_encoder_has_its_scores_by_number_of_images_as_in_its_own_report()
 def test_a_metric_without_embeddings_has_none() -> None:
     study, manifest = study_of_two_encoders()
     SetScore.objects.filter(metric=OTHER).update(metric="lpips")
-    data = gather(study, manifest=manifest)
+    data = unsealed(study, manifest)
     assert data.other_similarities == {}
     found = build_report(data).results
     assert found is not None
@@ -114,7 +110,7 @@ def test_a_metric_without_embeddings_has_none() -> None:
 
 def test_the_bundle_s_files_hold_the_similarities_of_every_encoder() -> None:
     study, manifest = study_of_two_encoders()
-    data = gather(study, manifest=manifest)
+    data = unsealed(study, manifest)
     files = to_files(data)
     assert "other_similarities/1/a.npy" in files
     assert fingerprint(from_files(files.__getitem__, manifest)) == fingerprint(data)
@@ -208,8 +204,8 @@ def test_headlines_with_the_excluded_votes_are_those_of_the_whole_study() -> Non
     assert whole.with_excluded_votes is None
     assert found.with_excluded_votes is not None
     assert found.with_excluded_votes.alpha == whole.reliability.alpha
-    assert found.with_excluded_votes.people == whole.leave_one_out.by_comparison.people
-    assert found.with_excluded_votes.baseline == whole.baseline.agreement
+    assert found.with_excluded_votes.people == whole.people.leave_one_out.by_comparison.people
+    assert found.with_excluded_votes.baseline == whole.agreement.baseline.agreement
 
 
 @pytest.mark.parametrize(

@@ -12,16 +12,16 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.data.gathering import gather
-from annotation.reports.figures.captions import FIGURES
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.latex import escape
-from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import FORMATS, render
+from annotation.reports.sections.blocks import FigureName
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.studies import FIGURES, Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -118,7 +118,7 @@ def test_csv_holds_every_number_of_the_document() -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_figures_are_the_same_bytes_each_time_and_hold_their_words_as_text(name: str) -> None:
+def test_figures_are_the_same_bytes_each_time_and_hold_their_words_as_text(name: FigureName) -> None:
     report = report_of(NASTY_PLAN)
     svg = draw(report, name)
     assert draw(report, name) == svg

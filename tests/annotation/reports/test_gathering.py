@@ -7,12 +7,23 @@ from django.utils import timezone
 from annotation.models import Annotator, Vote
 from annotation.reports.data import similarities
 from annotation.reports.data.gathering import gather
-from annotation.reports.data.study_data import LEFT, MODEL_A, MODEL_B, RIGHT, TIE, UNKNOWN
+from annotation.reports.data.study_data import (
+    LEFT,
+    MODEL_A,
+    MODEL_B,
+    RIGHT,
+    TIE,
+    UNKNOWN,
+    ComparisonArrays,
+    SealedData,
+    UnsealedData,
+    VoteArrays,
+)
 from annotation.reports.findings.study_facts import counts
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, embed, make_study
+from tests.annotation.reports.studies import Plan, embed, make_study, unsealed
 
 pytestmark = pytest.mark.django_db
 
@@ -24,8 +35,7 @@ PLAN = Plan(
 
 
 def test_arrays_hold_every_standing_vote_by_model_and_by_side() -> None:
-    study, manifest = make_study(PLAN)
-    data = gather(study, manifest=manifest)
+    data = unsealed(*make_study(PLAN))
     assert data.comparisons.prompt == ("a red kite", "a grey sea")
     np.testing.assert_array_equal(data.comparisons.score_a, [80.0, 60.0])
     np.testing.assert_array_equal(data.comparisons.score_b, [70.5, np.nan])
@@ -39,8 +49,7 @@ def test_arrays_hold_every_standing_vote_by_model_and_by_side() -> None:
 
 
 def test_sides_that_nobody_recorded_are_unknown() -> None:
-    study, manifest = make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False))
-    votes = gather(study, manifest=manifest).votes
+    votes = unsealed(*make_study(Plan([["A", "B", "tie"]], [(1, 2)], are_sides_known=False))).votes
     np.testing.assert_array_equal(votes.choice, [MODEL_A, MODEL_B, TIE])
     np.testing.assert_array_equal(votes.side, [UNKNOWN, UNKNOWN, TIE])
     np.testing.assert_array_equal(votes.left, [UNKNOWN] * 3)
@@ -65,13 +74,9 @@ def test_late_superseded_and_excluded_votes_are_counted_and_marked() -> None:
 
 def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
     study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open"))
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
+    with CaptureQueriesContext(connection) as queries:
         data = gather(study, manifest=manifest)
-    assert data.is_sealed
-    assert (data.comparisons.score_a, data.comparisons.score_b) == (None, None)
-    assert (data.votes.choice, data.votes.left) == (None, None)
+    assert [type(part) for part in (data, data.comparisons, data.votes)] == [SealedData, ComparisonArrays, VoteArrays]
     statements = " ".join(query["sql"] for query in queries)
     assert "left_model" not in statements
     assert '"scoring_setscore"."value"' not in statements
@@ -80,7 +85,7 @@ def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
 
 def test_a_manifest_may_opt_out_of_sealing() -> None:
     study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open", manifest={"sealed": False}))
-    assert not gather(study, manifest=manifest).is_sealed
+    assert isinstance(gather(study, manifest=manifest), UnsealedData)
 
 
 def test_the_only_metric_is_taken_and_of_several_one_must_be_named() -> None:
@@ -124,11 +129,8 @@ def test_of_more_embeddings_than_a_report_reads_none_is_read(monkeypatch: pytest
         embed(comparison, spread_a=0.5, spread_b=0.5, images=4)
     monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 15)
     with CaptureQueriesContext(connection) as asked:
-        data = gather(study, manifest=manifest)
-    assert data.similarities is not None
+        data = unsealed(study, manifest)
     assert data.similarities.reason.startswith("more than 15 images")
     assert not [query["sql"] for query in asked if '"vector"' in query["sql"]]
     monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 16)
-    read = gather(study, manifest=manifest).similarities
-    assert read is not None
-    assert len(read.comparison) == 2
+    assert len(unsealed(study, manifest).similarities.comparison) == 2

@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 from matplotlib.figure import Figure
 
-from annotation.reports.agreement_report import AgreementReport
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.data.gathering import gather
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS

@@ -13,9 +13,9 @@ from PIL import Image
 from annotation.models import Study
 from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import as_document
-from annotation.reports.formats.html import figures_of
 from annotation.reports.formats.paper import bibliography
 from annotation.reports.report import build_report
+from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from tests.annotation.reports.studies import crossed, make_study
 

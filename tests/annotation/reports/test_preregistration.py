@@ -7,7 +7,7 @@ import pytest
 from annotation.models import ManifestVersion, Study, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
-from annotation.reports.sections.preregistration import preregistration
+from annotation.reports.sections.study_facts import preregistration
 from annotation.studies.manifest import Manifest
 from tests.annotation.reports.studies import crossed, make_study
 

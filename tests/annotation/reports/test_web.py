@@ -13,11 +13,10 @@ from django.urls import reverse
 
 from annotation.models import Study
 from annotation.reports.bundle.replay import replay
-from annotation.reports.figures.captions import FIGURES
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import DOWNLOADS
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.studies import FIGURES, Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
 
@@ -130,8 +129,8 @@ def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Cl
     assert "sealed until the study closes" in page
     assert "Krippendorff" not in page
     assert "<img" not in page
-    for name in FIGURES:
-        assert researcher.get(reverse("report-figure", args=[study.slug, name])).status_code == 404
+    for figure in FIGURES:
+        assert researcher.get(reverse("report-figure", args=[study.slug, figure])).status_code == 404
     for name, one in DOWNLOADS.items():
         address = reverse("report-file", args=[study.slug, name])
         assert (f'href="{address}"' in page) == (not one.has_results)

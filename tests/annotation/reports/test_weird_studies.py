@@ -9,8 +9,8 @@ import pytest
 
 from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import to_json
-from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.contents import sections
 from tests.annotation.reports.studies import Plan, make_study
 

@@ -7,8 +7,8 @@ import pytest
 from annotation.models import ManifestVersion, Study
 from annotation.reports.bundle.archive import canonical_json
 from annotation.reports.data.gathering import gather
-from annotation.reports.formats.render import FORMATS, render
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.current import current_manifest
 from tests.factories import make_study
 

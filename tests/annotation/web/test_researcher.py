@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Study
 from annotation.reports.data.gathering import gather
-from annotation.reports.formats.render import render
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs.downloads import render
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import close

@@ -1,13 +1,15 @@
-"""Whether a larger margin means a surer agreement. Pure."""
+"""The agreement with people as a function of the metric's margin. Pure."""
 
-from annotation.reports.agreement_report import Results
-from annotation.reports.figures.captions import CALIBRATION, MARGIN
+from annotation.reports.findings.agreement import Confusion
+from annotation.reports.findings.margins import Margins
+from annotation.reports.findings.study_facts import Facts
 from annotation.reports.sections.blocks import (
     UNDEFINED,
     Figure,
     Row,
     Section,
     Table,
+    bracketed,
     coefficient_row,
     mark_step,
     share_row,
@@ -16,9 +18,10 @@ from annotation.reports.sections.numbers import coefficient, percent, score
 from scoring.statistics.estimate import Estimate
 
 
-def calibration_section(found: Results) -> Section:
+def section(found: tuple[Margins, Confusion], _facts: Facts) -> Section:
     """Votes as a function of the margin, agreement by its size, and the tie threshold."""
-    margins, fit = found.margins, found.margins.calibration
+    margins, confusion = found
+    fit = margins.calibration
     penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
     text = (
         "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
@@ -33,14 +36,12 @@ def calibration_section(found: Results) -> Section:
         ),
         (0, 1, 2, 3, 4),
     )
-    return Section(
-        "calibration", "Margin and agreement", (text,), _rows(found), (table,) if table.rows else (), _figures(found)
-    )
+    rows, tables = _rows(margins, confusion), (table,) if table.rows else ()
+    return Section("calibration", "Margin and agreement", (text,), rows, tables, _figures(margins))
 
 
-def _rows(found: Results) -> tuple[Row, ...]:
-    margins, fit = found.margins, found.margins.calibration
-    n = fit.slope.n
+def _rows(margins: Margins, confusion: Confusion) -> tuple[Row, ...]:
+    fit, ties, n = margins.calibration, margins.ties, margins.calibration.slope.n
     rows = [
         coefficient_row("Log-odds of a vote for A at equal scores", fit.intercept),
         coefficient_row("Log-odds of a vote for A per point of margin", fit.slope),
@@ -50,28 +51,20 @@ def _rows(found: Results) -> tuple[Row, ...]:
             "AUC of the margin's size for agreement", margins.auc, remark="one half: a larger margin is no surer"
         ),
         share_row(
-            "Accuracy with calibrated ties, held out",
-            margins.ties.held_out,
-            remark=margins.ties.note or _never_deciding(found),
+            "Accuracy with calibrated ties, held out", ties.held_out, remark=ties.note or _never_deciding(confusion)
         ),
     ]
-    if margins.ties.threshold is not None and margins.ties.in_sample is not None:
-        remark = f"accuracy with it on the same comparisons {percent(margins.ties.in_sample)}, too good by construction"
-        rows.append(
-            Row(
-                "Best tie threshold, points of score",
-                score(margins.ties.threshold),
-                n=margins.ties.held_out.n,
-                remark=remark,
-            )
-        )
+    if ties.threshold is not None and ties.in_sample is not None:
+        remark = f"accuracy with it on the same comparisons {percent(ties.in_sample)}, too good by construction"
+        best = score(ties.threshold)
+        rows.append(Row("Best tie threshold, points of score", best, n=ties.held_out.n, remark=remark))
     return tuple(rows)
 
 
-def _never_deciding(found: Results) -> str:
-    """What naming no winner at all would reach: an accuracy with ties is to be read beside it."""
-    by_people = [sum(row) for row in found.confusion.counts]
-    tied = dict(zip(found.confusion.labels, by_people, strict=True))["tie"]
+def _never_deciding(confusion: Confusion) -> str:
+    """The accuracy of never naming a winner, to be read beside an accuracy with ties."""
+    by_people = [sum(row) for row in confusion.counts]
+    tied = dict(zip(confusion.labels, by_people, strict=True))["tie"]
     return f"never naming a winner reaches {percent(tied / sum(by_people))}" if tied else ""
 
 
@@ -82,11 +75,10 @@ def _brier_row(label: str, value: float | None, n: int, reason: str) -> Row:
 def _share(estimate: Estimate) -> tuple[str, str]:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return UNDEFINED, ""
-    return percent(estimate.value), f"[{percent(estimate.low)}, {percent(estimate.high)}]".replace(" %", "")
+    return percent(estimate.value), bracketed(estimate.low, estimate.high, percent)
 
 
-def _figures(found: Results) -> tuple[Figure, ...]:
-    margins = found.margins
+def _figures(margins: Margins) -> tuple[Figure, ...]:
     if not margins.by_margin:
         return ()
     n = sum(row.agreement.n for row in margins.by_margin)
@@ -110,6 +102,6 @@ def _figures(found: Results) -> tuple[Figure, ...]:
         curve += f" No line: {margins.calibration.reason}."
         said = f"no fit: {margins.calibration.reason}"
     return (
-        Figure(MARGIN, "Agreement by margin", by_margin, words),
-        Figure(CALIBRATION, "Votes and margin", curve, said),
+        Figure("margin", "Agreement by margin", by_margin, words),
+        Figure("calibration", "Votes and margin", curve, said),
     )

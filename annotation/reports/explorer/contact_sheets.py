@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from PIL import Image
 
 from annotation.models import Comparison, Study
-from annotation.reports.agreement_report import AgreementReport, ComparisonRow
 from annotation.reports.explorer.orders import most_telling
 from annotation.reports.figures.svg import LIGHT
+from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.progress import Progress, silent
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import renditions

@@ -1,0 +1,92 @@
+"""Several metrics judged by the same votes. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.reports.findings.analysed import Analysed
+from annotation.reports.findings.budgets import FewerImages, fewer_images
+from scoring.statistics.agreement import agreement, metric_winners
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.intervals import Floats
+from scoring.statistics.metric_pairs import MetricPair, compare_metrics
+
+
+@dataclass(frozen=True, slots=True)
+class MetricAgreement:
+    """Strict agreement of one metric: over all comparisons that it scored, and over those that every metric scored."""
+
+    metric: str
+    agreement: Estimate
+    on_common: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class MetricByImages:
+    """Another encoder's score with 2, 3, … N images a set, on the comparisons with votes, scores and embeddings."""
+
+    metric: str
+    comparisons: int
+    fewer: FewerImages
+
+
+@dataclass(frozen=True, slots=True)
+class Metrics:
+    """common_comparisons: those with votes and scores by every metric, on which pairs are compared.
+
+    equivalence_margin: the one that the manifest fixed; None if it fixed none. by_images: the metrics beside the
+    reported one whose embeddings are here.
+    """
+
+    common_comparisons: int
+    equivalence_margin: float | None
+    metrics: tuple[MetricAgreement, ...]
+    pairs: tuple[MetricPair, ...]
+    by_images: tuple[MetricByImages, ...]
+
+
+def compute(analysed: Analysed) -> Metrics:
+    """Return the agreement of every metric, the reported one first, and their pairs; none if it is the only one."""
+    data, outcome, resampling = analysed.data, analysed.outcome, analysed.resampling
+    margins = {data.metric: outcome.margin} | data.margins
+    common = outcome.has_votes & ~np.isnan(np.stack(list(margins.values()))).any(axis=0)
+    within = data.manifest.analysis.equivalence_margin
+    return Metrics(
+        common_comparisons=int(common.sum()),
+        equivalence_margin=within,
+        metrics=tuple(
+            MetricAgreement(
+                metric=name,
+                agreement=_agreement(analysed, margin, outcome.has_votes & ~np.isnan(margin)),
+                on_common=_agreement(analysed, margin, common),
+            )
+            for name, margin in margins.items()
+        ),
+        pairs=compare_metrics(
+            outcome.people[common],
+            {name: metric_winners(margin[common]) for name, margin in margins.items()},
+            clusters=data.comparisons.cluster[common],
+            resampling=resampling,
+            margin=within,
+        ),
+        by_images=_by_images(analysed),
+    )
+
+
+def _agreement(analysed: Analysed, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
+    people, metric = analysed.outcome.people[judged], metric_winners(margin[judged])
+    return agreement(people, metric, level=analysed.resampling.level)
+
+
+def _by_images(analysed: Analysed) -> tuple[MetricByImages, ...]:
+    outcome, others, rows = analysed.outcome, analysed.data.other_similarities, []
+    for metric, alike in others.items():
+        is_scored = ~np.isnan(analysed.data.margins[metric])
+        used = (outcome.has_votes & is_scored)[alike.comparison]
+        if used.any():
+            people, share = outcome.people[alike.comparison[used]], 1 / len(others)
+            a, b = alike.a[used], alike.b[used]
+            fewer = fewer_images(people, a, b, resampling=analysed.resampling, share=share)
+            rows.append(MetricByImages(metric, int(used.sum()), fewer))
+    return tuple(rows)

@@ -1,0 +1,39 @@
+"""Phrases that the claim and several sections share. Pure."""
+
+from annotation.reports.findings.analysed import first_votes
+from annotation.reports.sections.numbers import p_value, percent
+from annotation.studies.manifest import Manifest
+from jobs.wording import counted
+from scoring.statistics.bias import PositionBias
+from scoring.statistics.estimate import Estimate
+
+
+def beyond_chance(alpha: Estimate) -> str:
+    """How little annotators agree by Krippendorff's alpha; empty if it is shown to be above zero, or undefined."""
+    if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
+        return ""
+    return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
+
+
+def side_mattered(position: PositionBias | None, *, level: float) -> str:
+    """That annotators preferred a side, if a test at the report's level shows it; else empty."""
+    if position is None:
+        return ""
+    share, test = position.share, position.t_test
+    if test.p_value is None:  # too few annotators
+        share, test = position.pooled_share, position.pooled_test
+    if share.value is None or test.p_value is None or test.p_value >= 1 - level:
+        return ""
+    said = f"left was chosen in {percent(share.value)} ({p_value(test)})"
+    return f"the side mattered: {said}, so votes may name a side and not a set"
+
+
+def first_votes_note(manifest: Manifest) -> tuple[str, ...]:
+    """Which votes say how well people agree, if not all of them do."""
+    most = first_votes(manifest)
+    if most is None:
+        return ()
+    return (
+        f"From the first {counted(most, 'vote')} of each comparison: the study stopped early where people agreed, so "
+        "all votes together would make them look more of one mind than they are.",
+    )

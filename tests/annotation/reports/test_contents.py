@@ -1,0 +1,48 @@
+"""The report's table of contents: findings, sections and drawings fit together."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from annotation.reports import findings
+from annotation.reports.data.gathering import gather
+from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.report import build_report
+from annotation.reports.sections.blocks import FigureName
+from annotation.reports.sections.contents import sections
+from tests.annotation.reports.studies import Plan, crossed, make_study
+
+BEFORE_RESULTS = ["conduct", "design"]
+RESULTS = ["agreement", "sensitivity", "reliability", "people", "scores", "image-noise", "calibration", "bias"]
+VOTES = ["quality", "exclusions"]
+AFTER_VOTES = ["fragility", "power", "metrics", "comparisons"]
+
+
+def keys_of(plan: Plan) -> list[str]:
+    study, manifest = make_study(plan)
+    return [section.key for section in sections(build_report(gather(study, manifest=manifest)))]
+
+
+@pytest.mark.django_db
+def test_a_closed_study_has_every_section_in_order() -> None:
+    assert keys_of(crossed([[3, 1], [1, 3]])) == [*BEFORE_RESULTS, *RESULTS, *VOTES, *AFTER_VOTES]
+
+
+@pytest.mark.django_db
+def test_a_sealed_study_has_the_sections_without_results() -> None:
+    assert keys_of(crossed([[3, 1], [1, 3]], state="open")) == [*BEFORE_RESULTS, *VOTES]
+
+
+def test_each_finding_has_a_section_in_a_module_of_the_same_name() -> None:
+    modules = [path for path in Path(findings.__path__[0]).glob("*.py") if "\ndef compute(" in path.read_text()]
+    stems = {path.stem for path in modules} - {"results"}
+    assert len(stems) == 14
+    assert [
+        stem for stem in stems if not hasattr(import_module(f"annotation.reports.sections.{stem}"), "section")
+    ] == []
+
+
+def test_each_figure_has_a_drawing() -> None:
+    assert set(get_args(FigureName)) == set(DRAWINGS)
