@@ -11,10 +11,8 @@ from typing import Any
 import pytest
 
 from annotation.models import Study
-from annotation.reports.agreement_report import AgreementReport
 from annotation.reports.bundle.replay import replay, replayed_report
-from annotation.reports.formats.document import to_json
-from annotation.reports.formats.reading import from_document
+from annotation.reports.formats.document import from_json, to_json
 from annotation.studies.study_file.reading import read_study_file
 from tests.fixtures.__main__ import FOLDER, SLUG
 from tests.test_command_line import manage
@@ -80,5 +78,5 @@ def test_its_study_file_opens(folder: Path) -> None:
 
 def test_its_report_opens(folder: Path) -> None:
     text = (folder / "report.json").read_text()
-    report = from_document(AgreementReport, json.loads(text))
+    report = from_json(text)
     assert_same_numbers(to_json(report), folder)

@@ -7,11 +7,11 @@ import pytest
 from django.conf import settings
 from matplotlib.figure import Figure
 
-from annotation.reports.findings.results import AgreementReport
 from annotation.reports.data.gathering import gather
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import MODEL_COLOURS, MODEL_SHAPES
+from annotation.reports.findings.results import AgreementReport
 from annotation.reports.report import build_report
 from tests.annotation.reports.studies import crossed, make_study
 
