@@ -252,7 +252,7 @@ def test_no_vote_is_stored_without_the_lock_file(tmp_path: Path, monkeypatch: py
     def refuse(_database: object) -> Callable[[], Any]:
         raise fault
 
-    monkeypatch.setattr(sqlite_queue, "_way_in", refuse)
+    monkeypatch.setattr(sqlite_queue, "_lock_of", refuse)
     for _ in range(2):
         with pytest.raises(OSError, match="Read-only"), writer():
             pytest.fail("came in without the lock")

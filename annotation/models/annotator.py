@@ -1,4 +1,4 @@
-"""An annotator: a link that leads to one place in one study."""
+"""An annotator, and what they answered around the comparisons."""
 
 import secrets
 from typing import ClassVar
@@ -23,7 +23,7 @@ def new_seed() -> int:
 
 
 class Annotator(models.Model):
-    """Someone who votes in one study. The token in the link is the identity; the label is only a name."""
+    """A person or program that votes in one study, known by the token in their link. The label is only a name."""
 
     class Kind(models.TextChoices):
         PERSONAL = "personal"  # invited by a personal link
@@ -97,11 +97,11 @@ class Annotator(models.Model):
 
     @property
     def is_simulated(self) -> bool:
-        """Whether no person stands behind the votes."""
+        """Whether a program made the votes."""
         return self.kind == self.Kind.SIMULATED
 
     def situation(self, *, is_over: bool, has_voted: bool) -> str:
-        """The state in words: an invitation alone is no part in the study; once the voting is over nobody is active."""
+        """The state in words. Once the voting is over, nobody is active; before they come, annotators are invited."""
         if self.state != self.State.ACTIVE:
             return self.get_state_display()
         if self.kind == self.Kind.IMPORTED:
@@ -112,3 +112,32 @@ class Annotator(models.Model):
 
 
 BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # the kinds that a file of votes may name
+
+
+class Answer(models.Model):
+    """An annotator's answer to a question of the study, to the comprehension check, or a comment.
+
+    name: the question's name in the study file, the number of a check question from 1, or empty for the comment.
+    occurrence: the try of the check, from 0. Withdrawal deletes answers.
+    """
+
+    class Page(models.TextChoices):
+        QUESTIONS = "questions"
+        CHECK = "check"
+        COMMENT = "comment"
+
+    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="answers")
+    page = models.CharField(max_length=9, choices=Page)
+    name = models.CharField(max_length=50, blank=True)
+    occurrence = models.PositiveSmallIntegerField(default=0)
+    value = models.TextField(blank=True)
+    answered_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["annotator", "page", "name", "occurrence"], name="one_answer_per_question"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.annotator}: {self.page} {self.name}".rstrip()

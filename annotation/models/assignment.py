@@ -1,22 +1,25 @@
-"""An assignment: a comparison given to an annotator, with the sides and orders it was shown in."""
+"""An assignment, the votes on it, and reports of its images."""
 
+import uuid
 from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils import timezone
 
 from annotation.models.annotator import Annotator
 from annotation.models.comparison import Comparison
+from generation.models import GeneratedImage
 
 
 class Assignment(models.Model):
-    """What one annotator was shown for one comparison. Stored, never recomputed.
+    """What one annotator was shown for one comparison: stored, never computed again.
 
-    Kind main is the comparison itself. Repeat, ladder and instructed are checks, given out among the comparisons
-    and counted apart (see `voting.checks`); practice comes before them.
-    It holds a slot of its comparison while `leased` or `voted` (kind main only). A `released` row
-    keeps its sides: leasing it again reopens it as it was. `late`: answered when its slot was taken.
-    `reported`: given back for an image that failed or offends, and not given to this annotator again.
+    Kind main is the comparison itself. Repeat, ladder and instructed are checks, given out among the comparisons and
+    counted apart (see `voting.checks`); practice comes before them. A main assignment holds a slot of its comparison
+    while it is `leased` or `voted`. A `released` row keeps its sides, for when it is leased again. `late`: answered
+    when its slot was taken. `reported`: given back for an image that failed or offends, and never given to this
+    annotator again.
     """
 
     class Kind(models.TextChoices):
@@ -35,6 +38,8 @@ class Assignment(models.Model):
         RELEASED = "released"
         LATE = "late"
         REPORTED = "reported"
+
+    ANSWERED: ClassVar = (State.VOTED, State.LATE)
 
     class Side(models.TextChoices):
         A = "a"
@@ -94,3 +99,89 @@ class Assignment(models.Model):
 
     def __str__(self) -> str:
         return f"{self.comparison} for {self.annotator}: {self.state}"
+
+
+def chosen_model(choice: str, left_model: str) -> str:
+    """The model, a or b, whose set was chosen; empty for a tie."""
+    if choice == Vote.Choice.TIE:
+        return ""
+    is_a = (choice == Vote.Choice.LEFT) == (left_model == Assignment.Side.A)
+    return Assignment.Side.A.value if is_a else Assignment.Side.B.value
+
+
+class Vote(models.Model):
+    """One answer to one assignment. Never edited; undoing supersedes it, withdrawing deletes it."""
+
+    class Choice(models.TextChoices):
+        LEFT = "left"
+        RIGHT = "right"
+        TIE = "tie"
+
+    class State(models.TextChoices):
+        STANDING = "standing"
+        SUPERSEDED = "superseded"  # undone by the annotator
+        LATE = "late"  # came when its slot was taken: kept, acknowledged, not counted
+
+    id = models.UUIDField(
+        primary_key=True, default=uuid.uuid4, help_text="Made by whoever casts it; the same id counts once."
+    )
+    assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="votes")
+    choice = models.CharField(max_length=5, choices=Choice)
+    state = models.CharField(max_length=10, choices=State, default=State.STANDING)
+    shown_at = models.DateTimeField(
+        null=True, blank=True, help_text="When every image had been painted, by the browser."
+    )
+    voted_at = models.DateTimeField(null=True, blank=True, help_text="When the annotator chose, by the browser.")
+    received_at = models.DateTimeField(default=timezone.now)
+    response_ms = models.PositiveIntegerField(
+        null=True, blank=True, help_text="From painted to chosen, in milliseconds."
+    )
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    exclusion_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ("received_at",)
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["assignment"], condition=Q(state="standing"), name="one_standing_vote_per_assignment"
+            ),
+            models.CheckConstraint(
+                name="vote_exclusion_has_a_reason",
+                condition=Q(excluded_at__isnull=True, exclusion_reason="")
+                | (Q(excluded_at__isnull=False) & ~Q(exclusion_reason="")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.choice} on {self.assignment_id}"
+
+    @property
+    def chosen_model(self) -> str:
+        """The model, a or b, whose set was chosen; empty for a tie."""
+        return chosen_model(self.choice, self.assignment.left_model)
+
+
+class ImageReport(models.Model):
+    """An annotator could not see an image, or found it offensive. Reports of three annotators set a comparison aside.
+
+    settled_at: when the researcher decided, either way. A settled report no longer sets a comparison aside.
+    """
+
+    class Kind(models.TextChoices):
+        FAILED = "failed"  # it could not be loaded
+        OFFENSIVE = "offensive"
+
+    assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="image_reports")
+    image = models.ForeignKey(GeneratedImage, on_delete=models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=9, choices=Kind)
+    reported_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("reported_at", "id")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["assignment", "image", "kind"], name="one_report_of_an_image_and_kind"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_id} {self.kind}"

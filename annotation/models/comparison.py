@@ -13,11 +13,11 @@ from generation.models import ImageSet, Prompt
 class Comparison(models.Model):
     """The unit of analysis.
 
-    `slot_count` counts live main assignments plus standing main votes; `overlap` is how many there may be.
-    `vote_count` counts the standing main votes among them, and `votes_a`, `votes_b` and `votes_tie` those that count
-    for the winner. They change, like `left_lead` and `lead`, in the transaction that changes the assignment or the
-    vote, so that no page counts votes. `decided_at`: no vote that may still come can change
-    the winner, so nothing is given out any more; empty again as soon as that may no longer hold.
+    slot_count: leased main assignments plus standing main votes; overlap: how many there may be. vote_count: the
+    standing main votes among them; votes_a, votes_b, votes_tie: those that count for the winner. They change, like
+    left_lead and lead, in the transaction that changes the assignment or the vote, so that no page counts votes.
+    decided_at: since when no vote to come can change the winner, so that no more are collected; empty again as soon as
+    one may.
     """
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="comparisons")

@@ -1,4 +1,4 @@
-"""An import: a file of votes or scores that was brought into a study, and what came from it."""
+"""An import: a file of votes or scores that was imported into a study, and its rows."""
 
 from typing import ClassVar
 
@@ -12,10 +12,10 @@ from scoring.models import SetScore
 
 
 class Import(models.Model):
-    """One file that was imported; taking it back removes its rows, and this one last.
+    """One imported file. Taking it back removes its rows, and this row last.
 
-    While it is UNFINISHED some of its rows may be here: no report is made and no votes are exported then. The same
-    file again completes it. `claim`: which process works on it; another one that starts takes it over.
+    While it is UNFINISHED, some of its rows may be stored; until it is done there is no report and no export. Importing
+    the same file again completes it. claim: the process that works on it; another one that starts takes it over.
     """
 
     class Kind(models.TextChoices):
@@ -51,9 +51,9 @@ class Import(models.Model):
 
 
 class ImportedAssignment(models.Model):
-    """The import that an assignment came from, and the values of its file that have no other place here.
+    """The import that an assignment came from, and values of its file that no other column holds.
 
-    left_seeds, right_seeds: in the order shown; the images themselves may be elsewhere.
+    left_seeds, right_seeds: in the order shown; the images themselves may be missing here.
     """
 
     assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, primary_key=True, related_name="imported")

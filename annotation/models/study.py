@@ -1,4 +1,4 @@
-"""A study, the versions of its manifest, and what was done to it."""
+"""A study, the versions of its manifest, and its history."""
 
 import secrets
 from typing import ClassVar
@@ -17,9 +17,9 @@ def new_link_token() -> str:
 
 
 class Study(models.Model):
-    """Two diffusion models, a list of prompts, and the people who say which model is more consistent.
+    """Two diffusion models, a list of prompts, and the annotators who say which model is more consistent.
 
-    What the researcher decided is in the manifest (`ManifestVersion`), once; here is only what queries need.
+    The researcher's decisions are in the manifest (`ManifestVersion`); this row has only what queries need.
     """
 
     class State(models.TextChoices):
@@ -99,7 +99,7 @@ class ManifestVersion(models.Model):
 
 
 class StudyEvent(models.Model):
-    """Something done to a study: by whom, when, with what effect. Append only."""
+    """An action on a study: who did it, when, and its effect. Append only."""
 
     study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="events")
     verb = models.CharField(max_length=50)

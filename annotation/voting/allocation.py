@@ -1,4 +1,4 @@
-"""Which comparison next, which model on the left, images in which order. Pure: chance comes from a stored seed."""
+"""Draw the model on the left, the order of the images and the start of a search from a stored seed; pure."""
 
 import random
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ SIDES: tuple[Side, Side] = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How one comparison is shown: the model on the left, and the image ids of both sides in order."""
+    """How one comparison is shown: the model on the left, and the image ids of both sides in their order."""
 
     left_model: Side
     left_images: list[int]
@@ -19,17 +19,17 @@ class Presentation:
 
 
 def stored_chance(seed: int, *purpose: str | int) -> random.Random:
-    """The chance that belongs to a stored seed and a purpose: the same on every machine and in every process."""
+    """A random generator for a stored seed and a purpose; the same on each machine and in each process."""
     return random.Random("/".join(map(str, (seed, *purpose))))  # noqa: S311 - balance and blinding, no secret
 
 
 def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int = 0) -> Side:
     """The model on the left of an annotator's comparison number `index` (from 0).
 
-    `own_lead`: how much oftener A than B stood on the annotator's left so far; `comparison_lead`: the same among
-    those who were given this comparison. The annotator's balance comes first, so that of any first n comparisons
-    each model stands on the left in n / 2, give or take one half; between two such pairs the comparison's balance
-    decides, and where that is even too, a draw from the seed.
+    own_lead: how much more often A than B was on this annotator's left so far. comparison_lead: the same among all
+    annotators of this comparison. The annotator's balance comes first, so that among the first n comparisons each model
+    is on the left in n / 2, give or take one half. If it is even, the comparison's balance decides; if that is even
+    too, a draw from the seed.
     """
     for lead in (own_lead, comparison_lead):
         if lead:
@@ -40,7 +40,7 @@ def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int
 def present(*, seed: int, index: int, left: Side, images_a: Sequence[int], images_b: Sequence[int]) -> Presentation:
     """The orders of an annotator's comparison number `index` (from 0), with `left` on the left.
 
-    Each set is shuffled by itself, so the place of an image says nothing of the seed it was sampled with.
+    Each set is shuffled on its own, so the place of an image tells nothing about the seed it was generated with.
     """
     chance = stored_chance(seed, "orders", index)
     order_a, order_b = (chance.sample(images, len(images)) for images in (images_a, images_b))
@@ -48,9 +48,9 @@ def present(*, seed: int, index: int, left: Side, images_a: Sequence[int], image
 
 
 def search_start(chance: random.Random, last_position: int) -> int:
-    """Where the search among equally filled comparisons begins: a position from 0 to `last_position`.
+    """The position, from 0 to `last_position`, at which the search among equally filled comparisons begins.
 
-    The first free position from there on, around the end, is the draw. It reads one row of an index;
-    an exactly uniform draw would count the free ones, which costs more the larger the study is.
+    The first free comparison from there on, and around the end, is the one drawn. Finding it reads one row of an index;
+    an exactly uniform draw would count the free comparisons, which costs more the larger the study is.
     """
     return chance.randint(0, last_position)

@@ -1,4 +1,4 @@
-"""Annotators: how they come into a study, and how their links lead back to them."""
+"""Annotators: how they join a study, and how their links lead back to them."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -8,31 +8,26 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import give_back, lock
-from annotation.voting.availability import closure, sentence
-from annotation.voting.room import NoRoom, NoRoomLeft, lack_of_votes_to_give
+from annotation.voting.availability import NoRoom, NoRoomLeft, closure, lack_of_votes_to_give, sentence
 from annotation.voting.rules import VotingRules
-from annotation.voting.storage.prepared import Select, given
 from annotation.voting.storage.sqlite_queue import in_turn
 from annotation.voting.withdrawal import marker
 from jobs.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
-_BY_TOKEN = Select(
-    lambda: Annotator.objects.select_related("study").filter(token=given("token", Annotator.token), kind__in=PEOPLE)
-)
 
 
 def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> Annotator:
-    """A new annotator with a link of their own. The label is only a name; two may share it."""
+    """Create an annotator with a personal link. The label is only a name; two annotators may share it."""
     return Annotator.objects.create(study=study, label=label, kind=kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What somebody brings who takes part through the open link.
+    """What a newcomer brings who takes part through the open link.
 
-    `token`: the link that the place will have, so that a form sent twice makes one place. `consent_sha256`: the hash
-    of the text that was agreed to; None if the study has no welcome page.
+    token: of the annotator's own link, made before, so that a form sent twice creates one annotator. consent_sha256:
+    the hash of the text that was agreed to; None if the study has no welcome page.
     """
 
     external_id: str = ""
@@ -43,13 +38,13 @@ class Arrival:
 
 @in_turn
 def join(*, study: Study, rules: VotingRules, now: datetime, arrival: Arrival | None = None) -> Annotator:
-    """Make a place for somebody who takes part through the study's open link; before that, nothing of them is stored.
+    """Create the annotator who takes part through the study's open link; nothing is stored about them before.
 
-    The same external id (of a crowd platform) and the same token always lead to the same annotator, who keeps what
-    came with the first visit. Raises `Refused` when the study is not open, and `NoRoomLeft`.
+    The same external id (of a crowd platform) and the same token always lead to the same annotator, who keeps what came
+    with the first visit. Raises `Refused` if the study is not open, and `NoRoomLeft`.
     """
     arrival = arrival or Arrival()
-    # The lock makes those who come at once come one after the other, so that the limit holds.
+    # The lock makes newcomers who come at once join one after the other, so that the limit holds.
     study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     if known := _known(study, arrival):
         return known
@@ -79,7 +74,7 @@ def _known(study: Study, arrival: Arrival) -> Annotator | None:
 
 
 def no_room(*, study: Study, rules: VotingRules, now: datetime) -> NoRoom | None:
-    """Why nobody more is let into the study by its open link, or None while somebody is."""
+    """Why no further annotator gets in by the study's open link; None while one does."""
     if lack := lack_of_votes_to_give(study=study, now=now):
         return lack
     if rules.most_annotators is None:
@@ -92,10 +87,10 @@ def no_room(*, study: Study, rules: VotingRules, now: datetime) -> NoRoom | None
 
 
 def _holding_a_place(study: Study, rules: VotingRules, now: datetime) -> QuerySet[Annotator]:
-    """Those who count towards `most_annotators`: not whoever withdrew, was screened out, or left.
+    """The annotators who count towards `most_annotators`: none who withdrew, was screened out, or left.
 
-    Somebody whom a platform sent has left when they have not finished, came longer ago than a lease lasts, and hold
-    no comparison: the platform sends another in their place. Anybody else may come back with their link at any time.
+    An annotator whom a platform sent has left if they have not finished, came longer ago than a lease lasts, and hold
+    no comparison: the platform sends another one instead. All others may come back with their link at any time.
     """
     lives = Assignment.objects.filter(annotator=OuterRef("pk"), state=Assignment.State.LEASED, lease_expires_at__gt=now)
     came_lately = Q(created_at__gt=now - timedelta(seconds=rules.lease_seconds))
@@ -105,7 +100,7 @@ def _holding_a_place(study: Study, rules: VotingRules, now: datetime) -> QuerySe
 
 
 def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
-    """The annotator whom a crowd platform gave this id, one who withdrew included; None for an empty id."""
+    """The annotator with this id of a crowd platform, even if they withdrew; None for an empty id."""
     if not external_id:
         return None
     spellings = (external_id, marker(study_id=study.pk, external_id=external_id))
@@ -113,18 +108,18 @@ def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
 
 
 def by_token(token: str) -> Annotator | None:
-    """The person whose link this is, with the study; None for a link that leads to nobody."""
-    return _BY_TOKEN.first(token=token)
+    """The annotator whose link this is, with the study; None if no person has this link."""
+    return Annotator.objects.select_related("study").filter(token=token, kind__in=PEOPLE).first()
 
 
 def by_resume_code(code: str) -> Annotator | None:
-    """The person who was given this code, however it was typed: blanks, hyphens and case do not matter."""
+    """The annotator with this resume code; blanks, hyphens and case do not matter."""
     plain = "".join(character for character in code.upper() if character.isalnum())
     return Annotator.objects.select_related("study").filter(resume_code=plain, kind__in=PEOPLE).first()
 
 
 def has_voted(annotator: Annotator) -> bool:
-    """Whether a vote of the annotator is kept, on a comparison or a check: practice and what was undone are none."""
+    """Whether the annotator has a vote on a comparison or a check that was not undone; practice does not count."""
     votes = Vote.objects.filter(assignment__annotator=annotator).exclude(state=Vote.State.SUPERSEDED)
     return votes.exclude(assignment__kind=Assignment.Kind.PRACTICE).exists()
 
@@ -147,10 +142,10 @@ def free_leases(*, annotator: Annotator, now: datetime) -> int:
 
 
 def free_leases_of(*, study: Study, external_ids: Collection[str], now: datetime) -> tuple[int, list[str]]:
-    """`free_leases` for those whom the platform says have returned or timed out.
+    """`free_leases` for annotators whom the platform reports as returned or timed out.
 
-    How many comparisons came back, and the ids that nobody in the study has.
+    Returns how many comparisons were released, and the ids that no annotator of the study has.
     """
-    found = {one: by_external_id(study=study, external_id=one) for one in external_ids}
-    freed = sum(free_leases(annotator=annotator, now=now) for annotator in found.values() if annotator)
-    return freed, [external_id for external_id, annotator in found.items() if annotator is None]
+    named = {one: by_external_id(study=study, external_id=one) for one in external_ids}
+    freed = sum(free_leases(annotator=annotator, now=now) for annotator in named.values() if annotator)
+    return freed, [external_id for external_id, annotator in named.items() if annotator is None]

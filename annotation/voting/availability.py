@@ -1,11 +1,12 @@
-"""Whether a study takes votes right now."""
+"""Whether a study gives out comparisons now and lets one more annotator in, and what annotators are told if not."""
 
 from datetime import datetime
 from enum import StrEnum
 
+from django.db.models import F, QuerySet
 from django.utils.translation import gettext as _
 
-from annotation.models import Study
+from annotation.models import Assignment, Comparison, Study
 from annotation.voting.rules import VotingRules
 from jobs.refusals import Refused
 
@@ -19,7 +20,7 @@ class Closure(StrEnum):
 
 
 def closure(*, study: Study, rules: VotingRules, now: datetime) -> Closure | None:
-    """Why the study gives out no comparison, or None while it does."""
+    """Why the study gives out no comparison; None while it does."""
     if study.is_over or (rules.closes_at and rules.closes_at <= now):
         return Closure.CLOSED
     if study.state == Study.State.PAUSED:
@@ -30,7 +31,7 @@ def closure(*, study: Study, rules: VotingRules, now: datetime) -> Closure | Non
 
 
 def sentence(reason: Closure) -> str:
-    """What an annotator is told, in the language that is active."""
+    """What an annotator is told about the closure, in the active language."""
     return {
         Closure.NOT_YET_OPEN: _("This study has not opened yet; please come back later with the same link."),
         Closure.PAUSED: _("This study is paused; please come back later with the same link."),
@@ -39,6 +40,54 @@ def sentence(reason: Closure) -> str:
 
 
 def refuse_half_made(study: Study) -> None:
-    """Raise `Refused` for an external study that lacks comparisons still: files name prompts that it has not."""
+    """Raise `Refused` for an external study that still lacks comparisons: a file may name prompts that are to come."""
     if study.source == Study.Source.EXTERNAL and study.state == Study.State.GENERATING:
         raise Refused(f"{study} is still being made; try again in a minute, or run create_study with its file again.")
+
+
+class NoRoom(StrEnum):
+    """Why no further annotator gets in. FULL is final; what is HELD may come back."""
+
+    FULL = "study_full"  # every vote that is wanted is cast, or as many annotators as may take part have finished
+    HELD = "all_held"  # other annotators hold what is left
+
+    @property
+    def words(self) -> str:
+        """What a newcomer is told, in the active language."""
+        if self == NoRoom.FULL:
+            return _("This study has everything that it needs, so nothing is left to do. Thank you for coming.")
+        return _("Others are working on all that is left. Some of it may become free: please come back later.")
+
+
+class NoRoomLeft(Refused):
+    """No further annotator gets in, for this reason."""
+
+    def __init__(self, reason: NoRoom) -> None:
+        self.reason = reason
+        super().__init__(reason.words)
+
+
+def wanting(study: Study) -> QuerySet[Comparison]:
+    """The comparisons that lack votes and are neither decided early nor set aside."""
+    return Comparison.objects.filter(study=study, vote_count__lt=F("overlap"), parked_at=None, decided_at=None)
+
+
+def has_all_votes(study: Study) -> bool:
+    """Whether every vote that the study wants is cast. A comparison that is only leased may still come back."""
+    return not wanting(study).exists()
+
+
+def lack_of_votes_to_give(*, study: Study, now: datetime) -> NoRoom | None:
+    """Why there is no comparison for one more annotator; None while there is one."""
+    if has_all_votes(study):
+        return NoRoom.FULL
+    if wanting(study).filter(slot_count__lt=F("overlap")).exists():
+        return None
+    # A lease that has ended holds its slot until an annotator asks for a comparison.
+    ended = Assignment.objects.filter(
+        comparison__in=wanting(study),
+        kind=Assignment.Kind.MAIN,
+        state=Assignment.State.LEASED,
+        lease_expires_at__lte=now,
+    )
+    return None if ended.exists() else NoRoom.HELD

@@ -1,4 +1,4 @@
-"""An image that failed or offends: annotators report it and get another comparison; the researcher decides."""
+"""Reports of images that failed to load or offend: the annotator gets another comparison, the researcher decides."""
 
 from datetime import datetime
 
@@ -17,11 +17,11 @@ REPORTERS_THAT_PARK = 3
 
 @in_turn
 def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datetime) -> ImageReport:
-    """Keep the report, and give the comparison back; its annotator does not get it again.
+    """Store the report and release the comparison; its annotator does not get it again.
 
-    Reports of REPORTERS_THAT_PARK annotators park the comparison until the researcher gives it out again or sets it
-    aside for good. The same report twice is one. Raises `Refused` for an image that was not
-    shown, and when the annotator has left.
+    Reports of REPORTERS_THAT_PARK annotators set the comparison aside until the researcher gives it out again or sets
+    it aside for good. The same report twice counts once. Raises `Refused` for an image that was not shown, and if the
+    annotator has left.
     """
     annotator = lock(assignment.annotator_id)
     refuse_unless_taking_part(annotator)
@@ -38,7 +38,7 @@ def report_image(*, assignment: Assignment, image_id: int, kind: str, now: datet
 
 
 def _comparison_of(assignment: Assignment, image_id: int) -> int:
-    """The comparison that the image belongs to: in a pair of known order it may be another than the assignment's."""
+    """The comparison that the image belongs to. In a pair of known order it may differ from the assignment's."""
     if not assignment.replaced_count:
         return assignment.comparison_id
     own = Comparison.objects.filter(study=assignment.comparison.study_id)
@@ -47,26 +47,26 @@ def _comparison_of(assignment: Assignment, image_id: int) -> int:
 
 
 def reports_of(study_id: int) -> QuerySet[ImageReport]:
-    """Every report of a study.
+    """All image reports of a study.
 
-    The subquery makes the database begin at the reports, which are few; with a join SQLite begins at the study, and
-    goes through all of its assignments.
+    The subquery makes the database begin at the reports, which are few; with a join SQLite begins at the study and
+    reads all of its assignments.
     """
     own = Assignment.objects.filter(pk=OuterRef("assignment"), comparison__study=study_id)
     return ImageReport.objects.filter(Exists(own))
 
 
 def _reports_on(comparison: Comparison) -> QuerySet[ImageReport]:
-    """The open reports on the comparison's images, wherever they were shown."""
+    """The open reports on the comparison's images, in whichever comparison they were shown."""
     sets = (comparison.image_set_a_id, comparison.image_set_b_id)
     return reports_of(comparison.study_id).filter(image__image_set__in=sets, settled_at=None)
 
 
 @in_turn
 def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
-    """The researcher found the images in order: the reports are settled and the comparison is given out again.
+    """Settle the reports and give the comparison out again, because the researcher accepts its images.
 
-    Not to those who reported it. Raises `Refused` where it is given out already.
+    Annotators who reported it do not get it. Raises `Refused` if it is given out already.
     """
     parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
     if not parked.update(parked_at=None):
@@ -76,9 +76,9 @@ def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime)
 
 @in_turn
 def set_aside(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
-    """The researcher agrees with the reports: the comparison is given out to nobody any more; its votes stay.
+    """Set the comparison aside for good, because the researcher agrees with the reports; its votes stay.
 
-    Raises `Refused` where no report waits for an answer, so that nobody drops comparisons by their looks.
+    Raises `Refused` if no report waits for an answer, so that no comparison is dropped for the look of its images.
     """
     if not _reports_on(comparison).exists():
         raise Refused("No report of this comparison waits for an answer.")
@@ -87,7 +87,7 @@ def set_aside(*, comparison: Comparison, actor: User | None, now: datetime) -> N
 
 
 def _settle(comparison: Comparison, verb: str, actor: User | None, now: datetime) -> None:
-    """Answer every open report, and write down what was decided."""
+    """Settle all open reports, and write an event about the decision."""
     report_count = _reports_on(comparison).update(settled_at=now)
     detail = {"comparison": comparison.position + 1, "prompt": comparison.prompt.text, "reports": report_count}
     StudyEvent.objects.create(study_id=comparison.study_id, verb=verb, detail=detail, actor=actor)

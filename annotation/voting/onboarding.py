@@ -1,4 +1,4 @@
-"""What an annotator does around the comparisons: agree, answer, take a break, comment. Every verb may run twice."""
+"""Store what an annotator does around the comparisons: consent, answers, breaks. Each function may run twice."""
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -11,14 +11,14 @@ MOST_CHECK_TRIES = 2
 
 
 def welcome(*, annotator: Annotator, consent_sha256: str, now: datetime) -> None:
-    """The welcome page is left; with the hash of the consent text that was agreed to, if any. The first time counts."""
+    """Record that the annotator left the welcome page, and which consent text they agreed to. The first time counts."""
     first = Annotator.objects.filter(pk=annotator.pk, state=Annotator.State.ACTIVE, welcomed_at=None)
     first.update(welcomed_at=now, consent_sha256=consent_sha256)
 
 
 @in_turn
 def answer(*, annotator: Annotator, page: Answer.Page, values: Mapping[str, str], now: datetime) -> None:
-    """Store the answers of a page, by the names of its questions; what was answered before stays as it was."""
+    """Store the answers of a page, by the names of its questions; earlier answers stay as they were."""
     if lock(annotator.pk).state != Annotator.State.WITHDRAWN:
         _store(annotator, page, values, now)
 
@@ -27,10 +27,10 @@ def answer(*, annotator: Annotator, page: Answer.Page, values: Mapping[str, str]
 def answer_check(
     *, annotator: Annotator, given: Sequence[str], right: Sequence[str], tries: int, now: datetime
 ) -> bool:
-    """Store one try at the comprehension check; whether the annotator passes.
+    """Store one try at the comprehension check; return whether the annotator passes.
 
-    `tries` is how many had failed when the page was made: a form that is sent twice counts once. The second
-    failed try screens the annotator out.
+    tries: how many had failed when the page was rendered, so that a form sent twice counts once. The second failed try
+    screens the annotator out.
     """
     annotator = lock(annotator.pk)
     if annotator.check_passed_at or annotator.state != Annotator.State.ACTIVE or annotator.check_try_count != tries:
@@ -50,7 +50,7 @@ def answer_check(
 
 
 def end_break(*, annotator: Annotator, number: int) -> None:
-    """Break `number`, from 1, is over, and with it every one before."""
+    """Record that break `number`, from 1, is over, and all breaks before it."""
     Annotator.objects.filter(pk=annotator.pk, break_count__lt=number).update(break_count=number)
 
 

@@ -1,4 +1,4 @@
-"""What voting needs to know of a study's manifest; pure."""
+"""The rules of a study's manifest that voting follows; pure."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +14,7 @@ GIVEN_OUT_FIRST: dict[Allocation, str] = {
     "split": "comparisons where the votes so far are closest",
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]
-# The chance that somebody attentive breaks a rule; above a twentieth it would be no rule but a lottery. 0: no rule.
+# The chance that an attentive annotator breaks a rule; above a twentieth it would be a lottery. 0: no rule.
 MOST_CHANCE = 0.05
 MOST_FAST_SECONDS = 60.0
 Chance = Annotated[float, Interval(ge=0, le=MOST_CHANCE)]
@@ -30,18 +30,19 @@ class QualityRule(StrEnum):
 
     @property
     def words(self) -> str:
-        """The rule as a reader knows it."""
+        """The rule in words."""
         return "always the same side" if self == QualityRule.SAME_SIDE else self.replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """Which checks an annotator meets among the comparisons, and which rules exclude votes.
+    """Which checks an annotator gets among the comparisons, and which rules exclude votes.
 
     ladder: one pair of known order for each share of images replaced, in this order. first_check_after: comparisons
-    before the first check. repeat_distance: comparisons between one and its repeat, at least. slip: the chance that
-    somebody attentive fails one check, contradicts themselves in one repeat, or votes within fast_seconds once. Each of
-    the four rules is the chance that somebody attentive breaks it. screens_out: rules that end in screening out.
+    before the first check. repeat_distance: the least number of comparisons between one and its repeat. slip: the
+    chance that an attentive annotator fails one check, contradicts themselves in one repeat, or votes once within
+    fast_seconds. Each of the four rules is the chance that an attentive annotator breaks it. screens_out: rules that
+    screen an annotator out.
     """
 
     ladder: Annotated[tuple[Share, ...], Len(max_length=20)] = ()
@@ -59,16 +60,16 @@ class QualityRules:
 
     @property
     def check_count(self) -> int:
-        """How many checks there are in all."""
+        """How many checks there are."""
         return len(self.ladder) + self.repeats + self.instructed
 
     @property
     def decisive_count(self) -> int:
-        """How many checks the rule about checks failed goes by: rungs with half of the images replaced, instructed."""
+        """How many checks the rule `checks_failed` counts: those with half of the images replaced, and instructed."""
         return sum(share >= 0.5 for share in self.ladder) + self.instructed
 
     def probability(self, rule: QualityRule) -> float:
-        """The chance that somebody attentive breaks the rule; 0 where the study has no such rule."""
+        """The chance that an attentive annotator breaks the rule; 0 if the study has no such rule."""
         chances = {
             QualityRule.CHECKS_FAILED: self.checks_failed,
             QualityRule.TOO_FAST: self.too_fast,
@@ -87,9 +88,9 @@ class QualityRules:
 class VotingRules:
     """The rules of one study. Counts are per study unless named otherwise; durations are in seconds.
 
-    `prefetch`: so many comparisons are held for each annotator beside the one on the screen. `allocation`:
-    which comparisons come first, those with the fewest slots taken, those with the most, or those where the
-    votes so far are closest. `stops_early`: a comparison takes no more votes once its winner is certain.
+    prefetch: how many comparisons are held for each annotator beside the one on the screen. allocation: which
+    comparisons come first: those with the fewest slots taken, those with the most, or those with the closest votes so
+    far. stops_early: whether a comparison takes no more votes once its winner is certain.
     """
 
     comparisons_per_annotator: int

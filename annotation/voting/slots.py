@@ -1,14 +1,20 @@
-"""The counters of a comparison: every change is one conditional UPDATE, in the transaction of what it counts.
+"""The counters of a comparison, and the order in which rows are locked.
 
-A slot is a live main assignment or a standing main vote, of anybody but those who were screened out.
+A slot is held by a leased main assignment or a standing main vote, except those of annotators who were screened out.
+Each change of a counter is one conditional UPDATE, in the transaction that changes the assignment or the vote. So of
+two transactions that want the last slot one gets it, and a process that is killed leaves no counter that is wrong.
 
-No two transactions wait for each other, because (1) locks are waited for in the order annotator,
-assignment, comparison; (2) whoever holds a comparison skips what others have locked, and (3) only the
-expiry of leases, undoing, excluding, withdrawing, screening out, amending and giving back several comparisons wait
-for more than one of them, in the order of their ids; expiry skips locked assignments, and undoing has moved every
-assignment before it waits for the first comparison.
-A search that may wait tries one comparison for each transaction: PostgreSQL keeps the lock of a row that
-it waited for even when the row then no longer fits.
+No two transactions wait for each other:
+
+1. Each waits for locks in the order annotator, assignment, comparison.
+2. A transaction that holds a comparison waits for nothing more. It skips rows that others have locked, and what must
+   wait runs in a transaction of its own, after the commit.
+3. Only these wait for more than one comparison, and in the order of their ids: the expiry of leases, undoing,
+   excluding, withdrawing, screening out, imports, amendments, and giving back several comparisons. Expiry skips
+   assignments that others have locked. Undoing has changed all its assignments before it waits for a comparison.
+
+A search that may wait tries one comparison in each transaction: if PostgreSQL has waited for a row, it keeps the lock
+even if the row then no longer fits.
 """
 
 from collections import defaultdict
@@ -20,7 +26,7 @@ from django.db.models import Count, F, IntegerField, OuterRef, Q, QuerySet, Subq
 from django.db.models.functions import Coalesce, Greatest
 
 from annotation.models import Annotator, Assignment, Comparison, Vote
-from annotation.voting.storage.prepared import Update, given
+from annotation.models.assignment import chosen_model
 
 IDS_PER_STATEMENT = 1000
 _LEFT_A = Q(left_model=Assignment.Side.A)
@@ -28,31 +34,11 @@ _FOR_LEFT, _A_LEFT = Q(choice=Vote.Choice.LEFT), Q(assignment__left_model=Assign
 FOR_TIE = Q(choice=Vote.Choice.TIE)
 FOR_A = ~FOR_TIE & ((_FOR_LEFT & _A_LEFT) | (~_FOR_LEFT & ~_A_LEFT))
 FOR_B = ~FOR_TIE & ((_FOR_LEFT & ~_A_LEFT) | (~_FOR_LEFT & _A_LEFT))
-_THIS = given("comparison", Comparison.id)
-_TAKE = Update(
-    lambda: (
-        Comparison.objects.filter(pk=_THIS, slot_count__lt=F("overlap"), decided_at=None),
-        {
-            "slot_count": F("slot_count") + 1,
-            "left_lead": F("left_lead") + given("left_lead", Comparison.left_lead),
-        },
-    )
-)
 _BY_LEAD = {"votes_a": 1, "votes_b": -1, "votes_tie": 0}  # which counter a vote with this lead is counted in
-_COUNT_VOTE = Update(
-    lambda: (
-        Comparison.objects.filter(pk=_THIS),
-        {
-            "vote_count": F("vote_count") + 1,
-            "lead": F("lead") + given("lead", Comparison.lead),
-            **{name: F(name) + given(name, Comparison.vote_count) for name in _BY_LEAD},
-        },
-    )
-)
 
 
 def counted_votes() -> QuerySet[Vote]:
-    """The votes that a comparison's winner comes from: standing, on main assignments, not excluded."""
+    """The votes that decide a comparison's winner: standing, on main assignments, not excluded."""
     return Vote.objects.filter(
         assignment__kind=Assignment.Kind.MAIN, state=Vote.State.STANDING, excluded_at=None
     ).exclude(assignment__annotator__state=Annotator.State.SCREENED_OUT)
@@ -60,35 +46,26 @@ def counted_votes() -> QuerySet[Vote]:
 
 def lead_of(choice: str, left_model: str) -> int:
     """What one vote adds to its comparison's `lead`: 1 for A, -1 for B, 0 for a tie."""
-    if choice == Vote.Choice.TIE:
-        return 0
-    return 1 if (choice == Vote.Choice.LEFT) == (left_model == Assignment.Side.A) else -1
+    return {"a": 1, "b": -1, "": 0}[chosen_model(choice, left_model)]
 
 
-def take(comparison_id: int, *, left_lead: int = 0) -> bool:
-    """Take a slot for a lease; False when every slot is taken or none is wanted any more.
-
-    `left_lead`: 1 for a new assignment with A on the left, -1 with B, 0 for one that is opened again.
-    """
-    return _TAKE(comparison=comparison_id, left_lead=left_lead) == 1
+def take(comparison_id: int) -> bool:
+    """Take a slot for an assignment that is leased again; False if every slot is taken or none is wanted any more."""
+    wanted = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"), decided_at=None)
+    return wanted.update(slot_count=F("slot_count") + 1) == 1
 
 
 def take_for_vote(comparison_id: int, lead: int) -> bool:
-    """Take a slot for a vote whose lease had ended; False when every slot is taken. `lead`: see `lead_of`."""
+    """Take a slot for a vote whose lease had ended; False if every slot is taken. lead: see `lead_of`."""
     free = Comparison.objects.filter(pk=comparison_id, slot_count__lt=F("overlap"))
     counts = {"slot_count": F("slot_count") + 1, "vote_count": F("vote_count") + 1, "lead": F("lead") + lead}
     return free.update(**counts, **{name: F(name) + count for name, count in _tally(lead).items()}) == 1
 
 
-def count_vote(comparison_id: int, lead: int) -> None:
-    """A lease that holds a slot became a standing vote. `lead`: see `lead_of`; nothing is added where none is kept."""
-    _COUNT_VOTE(comparison=comparison_id, lead=lead, **_tally(lead))
-
-
 def uncount_vote(comparison_id: int, lead: int | None) -> None:
-    """A standing vote became a lease again: its slot stays held, and what was decided with it is open again.
+    """Uncount a standing vote that became a lease again; its slot stays held, and a decided comparison is open again.
 
-    `lead`: see `lead_of`; None for a vote that was excluded, and so not counted for the winner.
+    lead: see `lead_of`; None for a vote that was excluded and so not counted for the winner.
     """
     tally = {} if lead is None else {name: F(name) - count for name, count in _tally(lead).items()}
     Comparison.objects.filter(pk=comparison_id).update(
@@ -102,14 +79,14 @@ def _tally(lead: int) -> dict[str, int]:
 
 
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
-    """Give back as many slots of each comparison, for leases that ended."""
+    """Free so many slots of each comparison, whose leases have ended."""
     Comparison.objects.filter(pk__in=comparison_ids).update(slot_count=F("slot_count") - slots)
 
 
 def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
     """Uncount a standing vote of each comparison in `voted` and free its slot; free a slot of each in `leased`."""
     _lock([*voted, *leased])
-    # What votes that go had decided is no longer sure; the constraint holds in between, too.
+    # Without these votes the winner may be open again; and `comparison_decided_by_a_lead` must hold in between.
     Comparison.objects.filter(pk__in=voted).update(
         slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1, decided_at=None
     )
@@ -117,12 +94,12 @@ def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
 
 
 def recount(comparison_ids: Collection[int]) -> None:
-    """Read `lead`, `left_lead` and the counted votes anew from the tables, and open again what was decided.
+    """Count `lead`, `left_lead` and the counted votes again from the rows, and open again what was decided.
 
-    For code that stores, deletes or excludes many votes, or takes an exclusion back: called at the end of its
-    transaction. `take_back` keeps the slots.
+    Called at the end of a transaction that stores, deletes or excludes many votes, or takes an exclusion back. It does
+    not touch slots: see `take_back`.
     """
-    # Locked first: an UPDATE that waited would count with the view from before it waited.
+    # Locked first: an UPDATE that waits would count the rows as they were before it waited.
     _lock(comparison_ids)
     ids = sorted(comparison_ids)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
@@ -132,7 +109,7 @@ def recount(comparison_ids: Collection[int]) -> None:
 
 
 def recounted() -> dict[str, Any]:
-    """The counters that rest on rows, as subqueries of comparisons."""
+    """The values of the counters by the rows, as subqueries of comparisons."""
     main, votes = Assignment.objects.filter(kind=Assignment.Kind.MAIN), counted_votes()
     left_lead = Count("pk", filter=_LEFT_A) - Count("pk", filter=~_LEFT_A)
     return {
@@ -145,7 +122,7 @@ def recounted() -> dict[str, Any]:
 
 
 def _lock(comparison_ids: Collection[int]) -> None:
-    """Wait for each of the comparisons, in the order of their ids."""
+    """Lock the comparisons in the order of their ids, and wait for each."""
     ids = sorted(comparison_ids)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         some = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).order_by("pk")
@@ -153,20 +130,20 @@ def _lock(comparison_ids: Collection[int]) -> None:
 
 
 def _of_one(rows: QuerySet[Any], counted: Any) -> Coalesce:
-    """What is counted among the rows of one comparison, as a subquery of comparisons."""
+    """The count among the rows of one comparison, as a subquery of comparisons."""
     path = "assignment__comparison" if rows.model is Vote else "comparison"
     of_one = rows.filter(**{path: OuterRef("pk")}).order_by().values(path).annotate(counted=counted)
     return Coalesce(Subquery(of_one.values("counted"), output_field=IntegerField()), 0)
 
 
 def take_back_all(annotator: Annotator) -> list[int]:
-    """Free every slot that the annotator holds; all their comparisons, to `recount` once the votes count no more.
+    """Free all slots of the annotator; return their comparisons, to `recount` when the votes no longer count.
 
-    The slots of somebody who was screened out are free already.
+    The slots of an annotator who was screened out are free already.
     """
     main = annotator.assignments.filter(kind=Assignment.Kind.MAIN)
     rows = list(main.select_for_update().values_list("comparison_id", "state"))
-    _lock([comparison for comparison, _state in rows])  # all at once: `recount` must wait for none out of its turn
+    _lock([comparison for comparison, _state in rows])  # all at once, so that `recount` waits for none out of order
     if annotator.state != Annotator.State.SCREENED_OUT:
         take_back(
             voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],
@@ -176,14 +153,14 @@ def take_back_all(annotator: Annotator) -> list[int]:
 
 
 def want_more(overlap: int, comparison_ids: Collection[int]) -> None:
-    """Let comparisons take more votes than before, which may change a winner that was certain."""
+    """Raise the overlap of comparisons; a winner that was certain may then change."""
     _lock(comparison_ids)
     Comparison.objects.filter(pk__in=comparison_ids, overlap__lt=overlap).update(overlap=overlap, decided_at=None)
 
 
 @dataclass(slots=True)
 class Tally:
-    """What imported votes add to the counters of one comparison."""
+    """The numbers that imported votes add to the counters of one comparison."""
 
     vote_count: int = 0
     votes_a: int = 0
@@ -192,28 +169,28 @@ class Tally:
     left_lead: int = 0
 
     def count(self, *, choice: str, left_model: str, is_excluded: bool) -> None:
-        """One more standing vote."""
+        """Count one more standing vote."""
         self.vote_count += 1
         for name, number in _tally(lead_of(choice, left_model)).items():
             setattr(self, name, getattr(self, name) + (0 if is_excluded else number))
 
 
-def lock_rooms(comparison_ids: Collection[int]) -> dict[int, int]:
-    """Lock the comparisons, in the order of their ids; how many slots each has left."""
+def lock_free_counts(comparison_ids: Collection[int]) -> dict[int, int]:
+    """Lock the comparisons in the order of their ids; return how many slots each has left."""
     _lock(comparison_ids)
-    rooms: dict[int, int] = {}
+    free_counts: dict[int, int] = {}
     ids = sorted(comparison_ids)
     for start in range(0, len(ids), IDS_PER_STATEMENT):
         rows = Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT])
-        rooms |= {pk: overlap - held for pk, overlap, held in rows.values_list("pk", "overlap", "slot_count")}
-    return rooms
+        free_counts |= {pk: overlap - held for pk, overlap, held in rows.values_list("pk", "overlap", "slot_count")}
+    return free_counts
 
 
 def add(tallies: Mapping[int, Tally], *, sign: int = 1, least_overlap: int | None = None) -> None:
-    """Count what was imported, by the id of the comparison, or with `sign` -1 count it no more.
+    """Add the tallies of imported votes, by the id of the comparison, or with `sign` -1 subtract them.
 
-    The overlap grows if the votes would not fit. `least_overlap`: of a study whose overlap only grows by imports,
-    what it falls back to. Counted up and down, not read anew: a comparison may have a hundred thousand votes.
+    The overlap grows if the votes would not fit. least_overlap: the overlap that a study falls back to if its overlap
+    only grows by imports. The numbers are added, not counted again: a comparison may have a hundred thousand votes.
     """
     same: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for comparison_id, tally in tallies.items():
@@ -224,7 +201,7 @@ def add(tallies: Mapping[int, Tally], *, sign: int = 1, least_overlap: int | Non
         least = F("overlap") if least_overlap is None else Value(least_overlap)
         counts = {name: F(name) + getattr(tally, name) for name in Tally.__slots__}
         lead = F("lead") + tally.votes_a - tally.votes_b
-        # What was decided may hold no more; the next vote looks again.
+        # A decided comparison may be open again; the next vote decides.
         changes = {"slot_count": held, "overlap": Greatest(least, held), "lead": lead, "decided_at": None}
         for start in range(0, len(ids), IDS_PER_STATEMENT):
             Comparison.objects.filter(pk__in=ids[start : start + IDS_PER_STATEMENT]).update(**changes, **counts)

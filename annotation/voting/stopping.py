@@ -1,4 +1,4 @@
-"""Early stopping: a comparison takes no more votes once none that may still come can change its winner."""
+"""Early stopping: a comparison takes no more votes once no vote to come can change its winner."""
 
 from datetime import datetime, timedelta
 
@@ -14,9 +14,9 @@ COMPARISONS_PER_TRANSACTION = 500
 
 
 def is_decided(*, for_a: int, for_b: int, ties: int, overlap: int) -> bool:
-    """Whether one model leads the other, and the ties, by more votes than may still come.
+    """Whether one model leads the other model and the ties by more votes than may still come.
 
-    Then neither the sign of the votes nor the plurality of the three choices can be another at the full overlap.
+    Then the full overlap gives the same winner, both by the sign of the votes and by the plurality of the choices.
 
     >>> is_decided(for_a=2, for_b=0, ties=0, overlap=3), is_decided(for_a=2, for_b=0, ties=0, overlap=4)
     (True, False)
@@ -26,10 +26,10 @@ def is_decided(*, for_a: int, for_b: int, ties: int, overlap: int) -> bool:
 
 
 def close_decided(comparisons: QuerySet[Comparison], *, rules: VotingRules, now: datetime) -> int:
-    """Close those of the comparisons that are decided, up to COMPARISONS_PER_TRANSACTION; how many there were.
+    """Close the comparisons that are decided, up to COMPARISONS_PER_TRANSACTION; return how many there were.
 
-    A vote that its annotator may still undo is one that may still come, and so is an excluded vote, whose
-    exclusion may be taken back. What another process has locked is left to it. Runs in a transaction.
+    A vote that its annotator may still undo counts as one to come, and so does an excluded vote, because its exclusion
+    may be taken back. A comparison that another transaction has locked is left to it. Runs in a transaction.
     """
     if not rules.stops_early:
         return 0
@@ -53,7 +53,7 @@ def close_decided(comparisons: QuerySet[Comparison], *, rules: VotingRules, now:
 
 
 def close_all_decided(*, study: Study, rules: VotingRules, now: datetime) -> int:
-    """Close what is decided in the whole study, a batch a transaction; how many there were."""
+    """Close all decided comparisons of the study, a batch in each transaction; return how many there were."""
     if not rules.stops_early:
         return 0
     unfinished = Comparison.objects.filter(study=study, vote_count__lt=F("overlap"), parked_at=None)
@@ -67,5 +67,5 @@ def close_all_decided(*, study: Study, rules: VotingRules, now: datetime) -> int
 
 
 def _likely(comparisons: QuerySet[Comparison]) -> QuerySet[Comparison]:
-    """Those that could be decided: their lead is large enough if every vote counts that might not."""
+    """The comparisons that may be decided: their lead would be large enough if all their votes counted."""
     return comparisons.filter(decided_at=None, overlap__lt=Abs("lead") + F("vote_count"))

@@ -1,4 +1,4 @@
-"""Withdrawal: the one way in which votes leave the database. A tombstone stays: a random id, a count, a time."""
+"""Withdrawal deletes an annotator's votes and answers. A tombstone stays: a random id, a count, a time."""
 
 from datetime import datetime
 
@@ -16,16 +16,16 @@ TOMBSTONE = "withdrawn:"
 
 
 def is_open(*, until: datetime | None, now: datetime) -> bool:
-    """Whether annotators may still withdraw; without a date they always may."""
+    """Whether annotators may still withdraw; if there is no date, they always may."""
     return until is None or now <= until
 
 
 @in_turn
 def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> Annotator:
-    """Delete the annotator's votes, answers and everything that names them; free their slots; the tombstone.
+    """Delete the annotator's votes, answers and all that names them, free their slots, and return the tombstone.
 
-    The link keeps leading to it, so that whoever withdrew is told so. Doing it again changes nothing. Raises
-    `Refused` after `until`.
+    The link still leads to the tombstone, so that the annotator is told that they have withdrawn. Doing it again
+    changes nothing. Raises `Refused` after `until`.
     """
     annotator = lock(annotator.pk)
     if annotator.state == Annotator.State.WITHDRAWN:
@@ -42,7 +42,7 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
 
 
 def marker(*, study_id: int, external_id: str) -> str:
-    """What stands in the place of a platform's id after a withdrawal: the same person is known again, not named."""
+    """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody."""
     return TOMBSTONE + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
 
 
@@ -57,6 +57,6 @@ def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotato
     annotator.welcomed_at = annotator.instructions_read_at = annotator.check_passed_at = annotator.finished_at = None
     annotator.waiting_since = None
     annotator.check_try_count = annotator.break_count = 0
-    annotator.created_at = now  # when somebody came says who it was
+    annotator.created_at = now  # the time of the first visit could tell who it was
     annotator.save()
     return annotator

@@ -10,7 +10,6 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from benchmarks.load.crowd import Tally
 
 HOLDING = (Assignment.State.LEASED, Assignment.State.VOTED)
-ANSWERED = (Assignment.State.VOTED, Assignment.State.LATE)
 IDS_PER_QUERY = 500
 
 
@@ -73,5 +72,5 @@ def _lost(tally: Tally) -> int:
 def is_false_end(study: Study, token: str) -> bool:
     """Whether someone who was told "done" lacks a comparison that still lacks votes. Votes only grow here."""
     annotator = Annotator.objects.get(token=token)
-    answered = Assignment.objects.filter(annotator=annotator, state__in=ANSWERED).values("comparison")
+    answered = Assignment.objects.filter(annotator=annotator, state__in=Assignment.ANSWERED).values("comparison")
     return study.comparisons.filter(vote_count__lt=F("overlap")).exclude(pk__in=answered).exists()

@@ -4,7 +4,6 @@ from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.reports.data.study_data import OTHER, SAME, UNDECIDED, CheckRow, ChecksData, RepeatRow
-from annotation.voting.quality.exclusion import named_model
 
 
 def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
@@ -49,7 +48,7 @@ def _repeats(study: Study, again: list[Vote], place: dict[int, int]) -> tuple[Re
 def _outcome(first: Vote, again: Vote) -> str:
     if Vote.Choice.TIE in (first.choice, again.choice):
         return SAME if first.choice == again.choice else UNDECIDED
-    return SAME if named_model(first) == named_model(again) else OTHER
+    return SAME if first.chosen_model == again.chosen_model else OTHER
 
 
 def _standing(study: Study) -> QuerySet[Vote]:

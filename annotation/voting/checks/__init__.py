@@ -1,1 +1,1 @@
-"""Attention checks, practice, and the pairs of known order that both are made from."""
+"""Attention checks, practice, and the pairs of known order that both are made of."""

@@ -1,20 +1,71 @@
-"""Attention checks among the comparisons, of an order that is known by construction. They look like comparisons.
+"""Attention checks among the comparisons: assignments whose right answer is known. They look like comparisons.
 
-A check holds no slot and counts for no agreement: it is an assignment of a kind of its own, given out by the same
-lease, shown by the same page, answered by the same ballot.
+A check holds no slot and counts for no agreement. It is an assignment of its own kind, leased, shown and answered like
+a comparison.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.voting.allocation import SIDES, present, stored_chance
 from annotation.voting.checks.known_order import known_pair
-from annotation.voting.checks.schedule import PlannedCheck, planned_checks
 from annotation.voting.rules import QualityRules
 from jobs.refusals import Refused
 
 Kind, State = Assignment.Kind, Assignment.State
+
+
+# --- when each check comes -----------------------------------------------------------------------
+@dataclass(frozen=True, slots=True)
+class PlannedCheck:
+    """A check: its kind, its number within the kind from 0, and after how many comparisons it comes."""
+
+    kind: str
+    occurrence: int
+    after: int
+
+
+def planned_checks(*, seed: int, quota: int, rules: QualityRules) -> tuple[PlannedCheck, ...]:
+    """The checks of the annotator with this seed, in their order; pure.
+
+    The comparisons from `first_check_after` to the last are divided into as many parts as there are checks, and each
+    check has a random place in its part. The checks of the ladder keep their order. A repeat needs a place that
+    `repeat_distance` comparisons and the repeated one come before; a repeat without such a place is left out.
+    """
+    if quota < 1 or not rules.check_count:
+        return ()
+    places = _places(quota, rules, stored_chance(seed, "check places"))
+    kinds = _kinds(places, rules, stored_chance(seed, "check kinds"))
+    return tuple(_numbered(kinds, places))
+
+
+def _places(quota: int, rules: QualityRules, chance: Random) -> list[int]:
+    """How many comparisons come before each check, in rising order; the last check is before the last comparison."""
+    first, count = min(rules.first_check_after, quota - 1), rules.check_count
+    length = quota - first
+    edges = [first + length * number // count for number in range(count + 1)]
+    return [chance.randrange(start, max(start + 1, end)) for start, end in pairwise(edges)]
+
+
+def _kinds(places: list[int], rules: QualityRules, chance: Random) -> list[str]:
+    """The kind of the check at each place: repeats at random among places that are late enough, then the others."""
+    late_enough = [number for number, place in enumerate(places) if place > rules.repeat_distance]
+    repeated = set(chance.sample(late_enough, min(rules.repeats, len(late_enough))))
+    others = [Kind.LADDER] * len(rules.ladder) + [Kind.INSTRUCTED] * rules.instructed
+    queue = iter(chance.sample(others, len(others)))
+    return [Kind.REPEAT if number in repeated else next(queue, "") for number in range(len(places))]
+
+
+def _numbered(kinds: list[str], places: list[int]) -> Iterator[PlannedCheck]:
+    for number, (kind, place) in enumerate(zip(kinds, places, strict=True)):
+        if kind:
+            yield PlannedCheck(kind, kinds[:number].count(kind), place)
+
+
+# --- the checks of an annotator ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +77,21 @@ class Checks:
     to_come: tuple[PlannedCheck, ...] = ()
 
     def due(self, comparison_count: int) -> PlannedCheck | None:
-        """The next check for somebody who has had so many comparisons."""
+        """The next check that is due after so many comparisons, or None."""
         return next((check for check in self.to_come if check.after <= comparison_count), None)
 
     def without(self, check: PlannedCheck) -> "Checks":
-        """The same, with this check given out or given up."""
+        """The same without this check, because it was given out or cannot be made."""
         return Checks(self.planned_count, self.answered_count, tuple(one for one in self.to_come if one != check))
 
 
 def checks_of(annotator: Annotator, *, quota: int, rules: QualityRules) -> Checks:
-    """Where the annotator stands with the checks; one query, none where the study has no checks."""
+    """How far the annotator is with the checks; one query, none if the study has no checks."""
     if not rules.check_count:
         return Checks()
     planned = planned_checks(seed=annotator.seed, quota=quota, rules=rules)
     rows = annotator.assignments.filter(kind__in=Assignment.CHECKS).values_list("kind", "occurrence", "state")
-    # A reported check is made anew of other images, so both rows may be there.
+    # A check that was reported is made again of other images, so both rows may be there.
     states = {(kind, occurrence): state for kind, occurrence, state in rows.order_by("pk")}
     answered = sum(state in (State.VOTED, State.LATE) for state in states.values())
     open_ones = (None, State.RELEASED, State.REPORTED)
@@ -51,9 +102,9 @@ def checks_of(annotator: Annotator, *, quota: int, rules: QualityRules) -> Check
 def check_assignment(
     annotator: Annotator, check: PlannedCheck, rules: QualityRules, *, comparison_count: int
 ) -> Assignment | None:
-    """The assignment of a check that is due after so many comparisons: as it was before, or made now and not saved.
+    """The assignment of a check that is due after so many comparisons: the earlier one, or a new one, not saved.
 
-    None where it cannot be made, because nothing fits to be repeated or too many comparisons were set aside.
+    None if it cannot be made: no comparison can be repeated, or too many were set aside.
     """
     of_check = annotator.assignments.filter(kind=check.kind, occurrence=check.occurrence)
     earlier = list(of_check.select_related("comparison__prompt").order_by("pk"))
@@ -70,7 +121,7 @@ def check_assignment(
 
 
 def _rung(annotator: Annotator, check: PlannedCheck, share: float, without: Collection[int]) -> Assignment | None:
-    """A whole set beside one with a share of its images replaced."""
+    """A set beside one with a share of its images replaced."""
     chance = stored_chance(annotator.seed, check.kind, check.occurrence, len(without))
     try:
         pair = known_pair(study=annotator.study, chance=chance, share=share, without=without)
@@ -90,7 +141,7 @@ def _rung(annotator: Annotator, check: PlannedCheck, share: float, without: Coll
 
 
 def _repeat(annotator: Annotator, check: PlannedCheck, without: Collection[int], *, latest: int) -> Assignment | None:
-    """One of the first `latest` comparisons answered, with the sides swapped and each set in its order."""
+    """One of the first `latest` comparisons answered, with sides swapped and each set in its order."""
     original = _answered(annotator, check, without, latest=latest)
     if original is None:
         return None
@@ -106,7 +157,7 @@ def _repeat(annotator: Annotator, check: PlannedCheck, without: Collection[int],
 
 
 def _instructed(annotator: Annotator, check: PlannedCheck, without: Collection[int]) -> Assignment | None:
-    """A comparison that the annotator has answered, with words that say which side to choose."""
+    """A comparison that the annotator has answered, with an instruction which side to choose."""
     original = _answered(annotator, check, without)
     if original is None:
         return None
@@ -134,7 +185,7 @@ def _instructed(annotator: Annotator, check: PlannedCheck, without: Collection[i
 def _answered(
     annotator: Annotator, check: PlannedCheck, without: Collection[int], *, latest: int | None = None
 ) -> Assignment | None:
-    """One of the first `latest` comparisons that the annotator answered, in no check of this kind yet; by chance."""
+    """A random one of the first `latest` comparisons that the annotator answered, in no check of this kind yet."""
     used = annotator.assignments.filter(kind=check.kind).values_list("comparison", flat=True)
     votes = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Kind.MAIN, state=Vote.State.STANDING)
     answered = votes.order_by("received_at", "pk").values_list("assignment", flat=True)[:latest]

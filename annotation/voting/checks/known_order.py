@@ -1,7 +1,7 @@
-"""Pairs of known order, made from the study's own images: for practice, worked examples and the consistency ladder.
+"""Pairs of known order, made from the study's own images, for practice, worked examples and the ladder of checks.
 
-One set shows one prompt by one model. In the other, some of the images are the same model's images of other
-prompts. Which of the two is more consistent follows from how they were made; neither says anything of the models.
+One set shows one prompt by one model. In the other set, some images are the same model's images of other prompts. So it
+is known which set is more consistent, and the pair tells nothing about the models.
 """
 
 import math
@@ -17,16 +17,16 @@ from generation.models import GeneratedImage
 from jobs.refusals import Refused
 
 MOST_OTHERS = 20  # other prompts that images are taken from
-# So many comparisons are drawn to find these, since some may have been set aside.
+# How many comparisons are drawn to find those, since some may have been set aside.
 MOST_DRAWN = 2 * MOST_OTHERS
 HALF = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPair:
-    """Two sets of image ids of one comparison and one model. `consistent_side` is left or right.
+    """Two sets of image ids of one comparison and one model. consistent_side: left or right.
 
-    `replaced_count` images of the other side belong to other prompts.
+    replaced_count: how many images of the other side belong to other prompts.
     """
 
     comparison_id: int
@@ -38,17 +38,17 @@ class KnownPair:
 
 
 def replaced_of(share: float, count: int) -> int:
-    """How many of `count` images a share of them is: rounded up, at least 1, and one stays. 0 or less: impossible.
+    """How many of `count` images to replace for a share: rounded up, at least 1, and one stays. Below 1: impossible.
 
     >>> [replaced_of(share, 20) for share in (0.75, 0.5, 0.21, 0.01)]
     [15, 10, 5, 1]
     """
-    # A share like 0.35 of 20 is a hair more than 7 in binary.
+    # 0.35 of 20 is slightly more than 7 in binary.
     return min(max(1, math.ceil(share * count - 1e-9)), count - 1)
 
 
 def mixed(images: Sequence[int], others: Sequence[Sequence[int]], replaced_count: int, chance: Random) -> list[int]:
-    """`images` with so many of them replaced by images of the other sets in turn; shuffled; pure."""
+    """`images`, so many of them replaced by images of the other sets in turn, and shuffled; pure."""
     stay = chance.sample(list(images), len(images) - replaced_count)
     queues = [chance.sample(list(other), len(other)) for other in chance.sample(list(others), len(others))]
     taken = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
@@ -56,10 +56,10 @@ def mixed(images: Sequence[int], others: Sequence[Sequence[int]], replaced_count
 
 
 def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Collection[int] = ()) -> KnownPair:
-    """A pair drawn from the study's comparisons, but for those `without` and those set aside.
+    """A random pair from the study's comparisons, except those in `without` and those set aside.
 
-    share: of the images of one set that are replaced. Reads a bounded number of rows, however large the study is.
-    Raises `Refused` for too few images.
+    share: of the images of one set that are replaced. It reads a bounded number of rows, however large the study is.
+    Raises `Refused` if there are too few images.
     """
     drawn = _drawn(study, chance, without)
     model = chance.choice(SIDES)
@@ -81,17 +81,17 @@ def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Co
 
 
 def seeded_pair(*, study: Study, seed: int, purpose: str, number: int) -> KnownPair:
-    """Pair `number`, from 0, of a seed and a purpose: the same as long as no comparison is set aside."""
+    """Pair `number`, from 0, of a seed and a purpose; the same until a comparison is set aside."""
     return known_pair(study=study, chance=stored_chance(seed, purpose, number))
 
 
 def _drawn(study: Study, chance: Random, without: Collection[int]) -> list[int]:
-    """Comparisons of the study in a drawn order, at most one and MOST_OTHERS more."""
+    """The ids of comparisons of the study in random order: one and at most MOST_OTHERS more."""
     last = study.comparisons.order_by("-position").values_list("position", flat=True).first()
     positions = range(0 if last is None else last + 1)
     drawn = chance.sample(positions, min(len(positions), MOST_DRAWN))
-    found = study.comparisons.filter(position__in=drawn, parked_at=None).exclude(pk__in=without)
-    id_at = dict(found.order_by().values_list("position", "pk"))
+    fitting = study.comparisons.filter(position__in=drawn, parked_at=None).exclude(pk__in=without)
+    id_at = dict(fitting.order_by().values_list("position", "pk"))
     return [id_at[position] for position in drawn if position in id_at][: MOST_OTHERS + 1]
 
 

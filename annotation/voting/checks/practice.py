@@ -12,7 +12,7 @@ PRACTICE = Assignment.Kind.PRACTICE
 
 @in_turn
 def practice(*, annotator: Annotator, number: int, now: datetime) -> Assignment:
-    """Practice comparison `number`, from 0, of the annotator: made the first time, then as it was."""
+    """Return practice comparison `number`, from 0, of the annotator; create it the first time."""
     annotator = lock(annotator.pk)
     if known := practised(annotator=annotator, number=number):
         return known
@@ -22,7 +22,7 @@ def practice(*, annotator: Annotator, number: int, now: datetime) -> Assignment:
         annotator=annotator,
         kind=PRACTICE,
         occurrence=number,
-        state=Assignment.State.RELEASED,  # practice holds nothing that could be given back
+        state=Assignment.State.RELEASED,  # practice holds no slot
         left_model=pair.model,
         left_images=pair.left_images,
         right_images=pair.right_images,
@@ -33,7 +33,7 @@ def practice(*, annotator: Annotator, number: int, now: datetime) -> Assignment:
 
 
 def practised(*, annotator: Annotator, number: int) -> Assignment | None:
-    """The annotator's practice comparison of this number, if it was made."""
+    """The annotator's practice comparison of this number, or None."""
     return Assignment.objects.filter(annotator=annotator, kind=PRACTICE, occurrence=number).first()
 
 
@@ -44,7 +44,7 @@ def practice_count(annotator: Annotator) -> int:
 
 @in_turn
 def answer_practice(*, assignment: Assignment, choice: str, now: datetime) -> Vote:
-    """Store the answer to a practice comparison; the first one stands."""
+    """Store the answer to a practice comparison; the first answer counts."""
     lock(assignment.annotator_id)
     this = Assignment.objects.filter(pk=assignment.pk)
     if this.filter(state=Assignment.State.RELEASED).update(state=Assignment.State.VOTED):

@@ -1,7 +1,8 @@
-"""The life of an import: begun, gone on with, finished or given up. Files come in by slices, so that nobody waits.
+"""Begin, continue, finish and remove an import. Files are stored in slices, so that votes are stored in between.
 
-All of a file or none of it: until an import is finished no report, export or closing looks at its study, and one that
-fails is removed again. A process that was killed leaves it UNFINISHED: the same file again completes it.
+An import is all of a file or nothing: until it is finished, its study has no report, no export and cannot be closed,
+and an import that fails is removed. If its process is killed, it stays UNFINISHED, and importing the same file again
+completes it.
 """
 
 import secrets
@@ -18,12 +19,12 @@ from jobs.wording import command
 
 
 def unfinished_import(study: Study) -> Import | None:
-    """The import of the study that was not finished, if there is one."""
+    """The unfinished import of the study, or None."""
     return Import.objects.filter(study=study, state=Import.State.UNFINISHED).first()
 
 
 def refuse_unfinished_import(study: Study) -> None:
-    """Raise Refused while a part of a file is in the study: a report or an export would show that part."""
+    """Raise Refused while only a part of a file is in the study: a report or an export would show that part."""
     if source := unfinished_import(study):
         raise Refused(
             f"Only a part of {source.file_name} is in {study} at this moment. Wait until its import ends; if it was "
@@ -35,11 +36,11 @@ def refuse_unfinished_import(study: Study) -> None:
 def begin(
     *, study: Study, kind: Import.Kind, path: Path, sha256: str, metric: str = "", actor: User | None = None
 ) -> Import:
-    """A new import, or the unfinished one of the same file; this process works on it from now on.
+    """Return a new import, or the unfinished one of the same file, claimed by this process.
 
     Raises Refused while another file is unfinished in the study.
     """
-    # One at a time: the second waits here, and finds what the first began.
+    # One at a time: a second process waits here, and then sees what the first one began.
     Study.objects.select_for_update(no_key=True).get(pk=study.pk)
     source = unfinished_import(study)
     if source is None:
@@ -52,7 +53,7 @@ def begin(
 
 
 def hold(source: Import) -> Study:
-    """The study, locked for this slice. Raises TakenOver if another process works on the import by now."""
+    """Lock the study for this slice and return it. Raises TakenOver if another process has claimed the import."""
     study = Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
     if not Import.objects.filter(pk=source.pk, claim=source.claim, state=Import.State.UNFINISHED).exists():
         raise TakenOver(f"Another process goes on with the import of {source.file_name}, or has taken it back.")
@@ -65,12 +66,12 @@ def count_rows(source: Import, new_count: int) -> None:
 
 
 class TakenOver(Refused):
-    """The import is no longer this process's: it must leave the import's rows alone."""
+    """Another process has claimed the import, so this one must leave its rows alone."""
 
 
 @in_turn
 def finish(source: Import, *, verb: str, row_count: int, detail: dict[str, object]) -> None:
-    """Make the import count, with an event in the study's history."""
+    """Mark the import as done, with an event in the study's history."""
     hold(source)
     Import.objects.filter(pk=source.pk).update(state=Import.State.DONE, row_count=row_count, claim="")
     whole = {"file": source.file_name, "sha256": source.sha256, **detail}
@@ -79,7 +80,7 @@ def finish(source: Import, *, verb: str, row_count: int, detail: dict[str, objec
 
 @in_turn
 def reopen(source: Import) -> Import:
-    """Begin to take an import back: until that is done it is UNFINISHED, and this process's."""
+    """Begin to take an import back: it is UNFINISHED until that is done, and this process claims it."""
     Study.objects.select_for_update(no_key=True).get(pk=source.study_id)
     other = Import.objects.filter(study_id=source.study_id, state=Import.State.UNFINISHED).exclude(pk=source.pk)
     if other.exists():
@@ -92,7 +93,7 @@ def reopen(source: Import) -> Import:
 
 @in_turn
 def forget(source: Import, *, events: Sequence[StudyEvent] = ()) -> None:
-    """Remove an import whose rows are gone; the events say so in the history, none if it never counted."""
+    """Remove an import whose rows are gone. events: for the history; none if the import never was done."""
     hold(source)
     source.delete()
     for event in events:

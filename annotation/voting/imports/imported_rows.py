@@ -1,8 +1,9 @@
-"""The rows of imported votes: stored and removed, a slice at a time, with the counters of their comparisons."""
+"""Store and remove the rows of imported votes, a slice at a time, with the counters of their comparisons."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
+from operator import attrgetter
 
 from annotation.models import Annotator, Assignment, Import, ImportedAssignment, Study, Vote
 from annotation.models.annotator import BY_FILE
@@ -12,25 +13,29 @@ from annotation.voting.imports.vote_file import FileVote, Place
 from annotation.voting.storage.bulk_rows import insert_rows
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 
-Given = tuple[FileVote, ...]  # the votes on one assignment: those that were undone, and the one that was not
+Answer = tuple[FileVote, ...]  # the votes on one assignment: first those that were undone, last the one that counts
 Key = tuple[int, int, str, int]  # annotator, comparison, kind, occurrence
+# Fields that have the same name in the file's votes.
+_COPIED = ("left_model", "are_sides_known", "known_choice", "replaced_count", "rendition", "shown_at")
+_COPIED_TO_VOTE = ("choice", "state", "shown_at", "voted_at", "response_ms", "exclusion_reason")
+_copied, _copied_to_vote = attrgetter(*_COPIED), attrgetter(*_COPIED_TO_VOTE)
 
 
-def answers_of(votes: Sequence[FileVote]) -> list[Given]:
+def answers_of(votes: Sequence[FileVote]) -> list[Answer]:
     """The votes by assignment, in the order of the file."""
-    answers: dict[Place, Given] = {}
+    answers: dict[Place, Answer] = {}
     for vote in votes:
         answers[vote.place] = (*answers.get(vote.place, ()), vote)
     return list(answers.values())
 
 
-def store(source: Import, study: Study, answers: Sequence[Given], now: datetime) -> dict[int, int]:
+def store(source: Import, study: Study, answers: Sequence[Answer], now: datetime) -> dict[int, int]:
     """Store some assignments and their votes, in the transaction of a slice.
 
-    Returns of a live study how many slots each comparison had left; of an external one, which makes room, nothing.
+    Returns how many slots each comparison had left; nothing for an external study, whose overlap grows.
     """
     annotators = _annotators(study, answers)
-    rooms = slots.lock_rooms({answer[0].comparison_id for answer in answers})
+    free_counts = slots.lock_free_counts({answer[0].comparison_id for answer in answers})
     firsts = {_key(answer[0], annotators): answer for answer in answers}
     known = _assignments(firsts)
     _insert_assignments({key: answer for key, answer in firsts.items() if key not in known}, now)
@@ -50,22 +55,22 @@ def store(source: Import, study: Study, answers: Sequence[Given], now: datetime)
         {"source": source.pk},
     )
     slots.add(_tallies(answers))
-    return {} if study.source == Study.Source.EXTERNAL else rooms
+    return {} if study.source == Study.Source.EXTERNAL else free_counts
 
 
-def _annotators(study: Study, answers: Sequence[Given]) -> dict[str, int]:
-    """The annotators of these votes by label, made if they are not here."""
+def _annotators(study: Study, answers: Sequence[Answer]) -> dict[str, int]:
+    """The annotators of these votes by label; those that are missing are created."""
     wanted = {answer[0].annotator: answer[0].is_simulated for answer in answers}
-    found = dict(
+    known = dict(
         Annotator.objects.filter(study=study, kind__in=BY_FILE, label__in=list(wanted)).values_list("label", "pk")
     )
     strangers = [
         Annotator(study=study, kind=BY_FILE[is_simulated], label=label)
         for label, is_simulated in wanted.items()
-        if label not in found
+        if label not in known
     ]
     Annotator.objects.bulk_create(strangers)
-    return found | {annotator.label: annotator.pk for annotator in strangers}
+    return known | {annotator.label: annotator.pk for annotator in strangers}
 
 
 def _key(vote: FileVote, annotators: dict[str, int]) -> Key:
@@ -73,7 +78,7 @@ def _key(vote: FileVote, annotators: dict[str, int]) -> Key:
 
 
 def _assignments(wanted: Collection[Key]) -> dict[Key, int]:
-    """Those of the assignments that are here."""
+    """The ids of the wanted assignments that are stored."""
     rows = Assignment.objects.filter(
         annotator__in={key[0] for key in wanted}, comparison__in={key[1] for key in wanted}
     ).order_by()
@@ -86,55 +91,27 @@ def _as_key(whose: list[int | str]) -> Key:
     return int(annotator), int(comparison), str(kind), int(occurrence)
 
 
-def _insert_assignments(answers: dict[Key, Given], now: datetime) -> None:
+def _insert_assignments(answers: dict[Key, Answer], now: datetime) -> None:
     insert_rows(
         Assignment,
-        (
-            "comparison",
-            "annotator",
-            "kind",
-            "occurrence",
-            "state",
-            "left_model",
-            "are_sides_known",
-            "known_choice",
-            "replaced_count",
-            "rendition",
-            "leased_at",
-            "shown_at",
-        ),
-        [_assignment(key, answer, now) for key, answer in answers.items()],
+        ("annotator", "comparison", "kind", "occurrence", "state", "leased_at", *_COPIED),
+        [(*key, _state(answer), _leased_at(answer[-1], now), *_copied(answer[-1])) for key, answer in answers.items()],
         {},
     )
 
 
-def _assignment(key: Key, answer: Given, now: datetime) -> tuple[object, ...]:
-    annotator, comparison, kind, occurrence = key
-    vote = answer[-1]  # the one that stands comes last
-    return (
-        comparison,
-        annotator,
-        kind,
-        occurrence,
-        _state(answer),
-        vote.left_model,
-        vote.are_sides_known,
-        vote.known_choice,
-        vote.replaced_count,
-        vote.rendition,
-        vote.shown_at or vote.voted_at or vote.received_at or now,
-        vote.shown_at,
-    )
+def _leased_at(vote: FileVote, now: datetime) -> datetime:
+    return vote.shown_at or vote.voted_at or vote.received_at or now
 
 
 def _count_images(mixed: dict[int, FileVote]) -> None:
-    """The report counts the images of a set in which some were replaced; which ones they were, no file says."""
+    """Store so many zeros as a mixed set has images: the report counts them, and no file names them."""
     for pk, vote in mixed.items():
         left, right = ([0] * len(seeds.split(" ")) for seeds in (vote.left_seeds, vote.right_seeds))
         Assignment.objects.filter(pk=pk).update(left_images=left, right_images=right)
 
 
-def _state(answer: Given) -> str:
+def _state(answer: Answer) -> str:
     states = {vote.state for vote in answer}
     if Vote.State.STANDING in states:
         return Assignment.State.VOTED
@@ -144,30 +121,14 @@ def _state(answer: Given) -> str:
 def _insert_votes(given: Sequence[tuple[int, FileVote]], now: datetime) -> None:
     insert_rows(
         Vote,
-        (
-            "id",
-            "assignment",
-            "choice",
-            "state",
-            "shown_at",
-            "voted_at",
-            "received_at",
-            "response_ms",
-            "excluded_at",
-            "exclusion_reason",
-        ),
+        ("assignment", "id", "received_at", "excluded_at", *_COPIED_TO_VOTE),
         [
             (
-                vote.vote_id,
                 assignment,
-                vote.choice,
-                vote.state,
-                vote.shown_at,
-                vote.voted_at,
-                vote.received_at or now,
-                vote.response_ms,
-                (vote.received_at or now) if vote.exclusion_reason else None,
-                vote.exclusion_reason,
+                vote.vote_id,
+                received_at := vote.received_at or now,
+                received_at if vote.exclusion_reason else None,
+                *_copied_to_vote(vote),
             )
             for assignment, vote in given
         ],
@@ -175,7 +136,7 @@ def _insert_votes(given: Sequence[tuple[int, FileVote]], now: datetime) -> None:
     )
 
 
-def _tallies(answers: Sequence[Given]) -> dict[int, slots.Tally]:
+def _tallies(answers: Sequence[Answer]) -> dict[int, slots.Tally]:
     tallies: dict[int, slots.Tally] = {}
     for answer in answers:
         if answer[0].kind == Assignment.Kind.MAIN:
@@ -187,9 +148,9 @@ def _tallies(answers: Sequence[Given]) -> dict[int, slots.Tally]:
     return tallies
 
 
-# --- removing -----------------------------------------------------------------------------------
+# --- remove -------------------------------------------------------------------------------------
 def remove_votes(source: Import, *, least_overlap: int | None = None) -> None:
-    """Remove every vote of an import that this process holds, and its annotators who have no other votes.
+    """Remove all votes of an import that this process has claimed, and its annotators who have no other votes.
 
     least_overlap: see `slots.add`.
     """
@@ -204,7 +165,7 @@ def _remove_some(source: Import, least_overlap: int | None, assignment_ids: Sequ
     rows = Assignment.objects.filter(pk__in=assignment_ids)
     simulated = set(rows.filter(annotator__kind=Annotator.Kind.SIMULATED).values_list("annotator", flat=True))
     tallies = _stored_tallies(assignment_ids)
-    slots.lock_rooms(tallies)
+    slots.lock_free_counts(tallies)
     Vote.objects.filter(assignment__in=assignment_ids).delete()
     rows.delete()
     slots.add(tallies, sign=-1, least_overlap=least_overlap if study.source == Study.Source.EXTERNAL else None)

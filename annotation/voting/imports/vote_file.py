@@ -1,4 +1,4 @@
-"""A file of votes, read and checked line by line; pure. `vote_import.py` stores what it says.
+"""Read a file of votes and validate it line by line; pure. `vote_import` stores the votes.
 
 Three layouts: the one of the paper's annotation app (`User Name,Prompt,Selection Choice`), the long format
 `annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id]`, and a study's own export. A choice is a model's name,
@@ -23,7 +23,7 @@ from jobs.refusals import Refused
 REQUIRED = ("annotator", "prompt", "choice")
 OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")
 PAPER_COLUMNS = {"user_name": "annotator", "selection_choice": "choice"}
-# Only together do these names mean what a study's export means by them.
+# Only if all of these columns are there, they mean what a study's export means by them.
 OF_AN_EXPORT = ("simulated", "kind", "known_choice", "replaced_images", "state")
 FURTHER_OF_AN_EXPORT = ("left_seeds", "right_seeds", "rendition", "received_at", "response_ms", "exclusion_reason")
 LONG = Columns(REQUIRED, OPTIONAL, PAPER_COLUMNS)
@@ -36,14 +36,14 @@ SHAPES = {"left_seeds": _SEEDS, "right_seeds": _SEEDS, "rendition": re.compile(r
 MOST_FAULTS_SHOWN = 100
 MOST_MILLISECONDS = 2**31 - 1  # what the column holds
 MOST_REPLACED = 2**15 - 1
-# Sides of votes that do not say: a convention, marked by `are_sides_known=False`.
+# The left model of votes that do not name it: a convention, marked by `are_sides_known=False`.
 ASSUMED_LEFT: Side = "a"
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
 @dataclass(frozen=True, slots=True)
 class StudyWords:
-    """What the words of a file mean in one study: prompts to comparison ids, models' names to their letters."""
+    """The meaning of a file's words in one study: the comparison of a prompt, the letter of a model's name."""
 
     slug: str
     comparisons: Mapping[str, int]
@@ -52,7 +52,7 @@ class StudyWords:
 
 
 class FileVote(NamedTuple):
-    """One line of the file as the study understands it."""
+    """One line of the file, in the terms of the study."""
 
     line: int
     annotator: str
@@ -78,7 +78,7 @@ class FileVote(NamedTuple):
 
     @property
     def place(self) -> Place:
-        """The assignment that it answers."""
+        """The assignment that the vote answers."""
         return self.annotator, self.comparison_id, self.kind, self.occurrence
 
 
@@ -100,8 +100,8 @@ AS_WRITTEN = Names()
 
 @dataclass(frozen=True, slots=True)
 class VoteFile:
-    """What a file says. unused: columns that were not read. repeated: lines that say what an earlier one says.
-    nameless: lines without an annotator that were left out. is_export: whether a study's export was read."""
+    """The votes of a file. unused: columns that were not read. repeated: lines that repeat an earlier one.
+    nameless: lines without an annotator that were left out. is_export: whether it is a study's export."""
 
     votes: list[FileVote]
     unused: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ class VoteFile:
 
 
 class VoteFileFault(Refused):
-    """A file that cannot be imported: every fault with its line, and nothing was imported."""
+    """A file cannot be imported: all faults with their lines. Nothing was imported."""
 
     def __init__(self, path: Path, faults: Iterable[tuple[int, str]], advice: str = "") -> None:
         self.faults = sorted(faults)
@@ -123,7 +123,7 @@ class VoteFileFault(Refused):
 
 @dataclass(slots=True)
 class _Reading:
-    """A file read so far."""
+    """The state of reading a file."""
 
     words: StudyWords
     names: Names
@@ -213,7 +213,7 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
 
 
 def _unmarked(reading: _Reading, text: str, known: Iterable[str]) -> str:
-    """A text without the apostrophe that our CSV files put before what a spreadsheet would take for a formula."""
+    """The text without the apostrophe that our CSV files put before text that looks like a spreadsheet's formula."""
     if not (reading.has_apostrophes and text.startswith(APOSTROPHE)):
         return text
     candidates = (unmarked(text), text) if reading.is_export else (text, unmarked(text))
@@ -221,7 +221,7 @@ def _unmarked(reading: _Reading, text: str, known: Iterable[str]) -> str:
 
 
 def _timed(vote: FileVote) -> FileVote:
-    """With the time from shown to voted, if the file gives both and in this order."""
+    """The vote with its response time, if the file gives both times in the right order."""
     if vote.shown_at is None or vote.voted_at is None or vote.voted_at < vote.shown_at:
         return vote
     milliseconds = round((vote.voted_at - vote.shown_at).total_seconds() * 1000)
@@ -229,7 +229,7 @@ def _timed(vote: FileVote) -> FileVote:
 
 
 def _with_export(reading: _Reading, vote: FileVote, row: dict[str, str], faults: list[str]) -> FileVote:
-    """With what only an export says."""
+    """The vote with the values that only an export has."""
     for name, shape in SHAPES.items():
         if not shape.fullmatch(row.get(name, "")):
             faults.append(f'{name} is "{row[name][:100]}", which no export holds')
@@ -254,7 +254,7 @@ def _with_export(reading: _Reading, vote: FileVote, row: dict[str, str], faults:
 
 
 def _take(reading: _Reading, vote: FileVote) -> None:
-    """Keep the vote, unless an earlier line said the same; a fault if one said something else."""
+    """Keep the vote, unless it repeats an earlier line; add a fault if it contradicts one."""
     is_simulated, line = reading.are_simulated.setdefault(vote.annotator, (vote.is_simulated, vote.line))
     if is_simulated != vote.is_simulated:
         reading.faults.append((vote.line, f"{vote.annotator} is simulated here or in line {line}, but not in both"))
@@ -291,7 +291,7 @@ def _content(vote: FileVote) -> FileVote:
 
 
 def _placed(reading: _Reading, vote: FileVote) -> FileVote:
-    """A check of a kind that the annotator has answered on this prompt already is a further occurrence of it."""
+    """The vote with its occurrence: a second check of one kind on one prompt is a further occurrence."""
     while vote.kind != Assignment.Kind.MAIN and vote.place in reading.answered:
         vote = vote._replace(occurrence=vote.occurrence + 1)
     return vote
@@ -300,7 +300,7 @@ def _placed(reading: _Reading, vote: FileVote) -> FileVote:
 def _choice(
     reading: _Reading, row: dict[str, str], is_of_one_model: bool, faults: list[str]
 ) -> tuple[str, Side | None]:
-    """(left, right or tie; the model on the left, None where the line does not say)."""
+    """(left, right or tie; the model on the left, or None if the line does not name it)."""
     words = reading.words
     said, left = (_unmarked(reading, row.get(name, ""), words.models) for name in ("choice", "left_model"))
     left_model = words.models.get(left)
@@ -339,7 +339,7 @@ def _number(name: str, text: str, most: int, faults: list[str]) -> int | None:
 
 
 def _time(name: str, text: str, faults: list[str]) -> datetime | None:
-    """An ISO 8601 time; one without an offset is UTC."""
+    """The ISO 8601 time; without an offset it is UTC."""
     if not text:
         return None
     try:
@@ -351,7 +351,7 @@ def _time(name: str, text: str, faults: list[str]) -> datetime | None:
 
 
 def _vote_id(reading: _Reading, row: dict[str, str], faults: list[str]) -> uuid.UUID:
-    """The line's own id; else one that the same line gets again, so that a rerun changes nothing."""
+    """The line's vote_id, else an id made from the line, so that importing it again changes nothing."""
     try:
         if given := row.get("vote_id", ""):
             return uuid.UUID(given)

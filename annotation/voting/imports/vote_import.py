@@ -1,4 +1,4 @@
-"""Bring in votes that were cast elsewhere: all of a file or none of it, and the same file again changes nothing."""
+"""Import votes that were cast elsewhere: all of a file or nothing. Importing the same file again changes nothing."""
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ from annotation.models import Annotator, Assignment, Comparison, Import, Study, 
 from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
-from annotation.voting.imports.imported_rows import Given, answers_of, remove_votes, store
+from annotation.voting.imports.imported_rows import Answer, answers_of, remove_votes, store
 from annotation.voting.imports.vote_file import (
     AS_WRITTEN,
     FileVote,
@@ -41,8 +41,8 @@ TAKES_VOTES = (Study.State.READY, Study.State.OPEN, Study.State.PAUSED)
 
 @dataclass(frozen=True, slots=True)
 class VoteImport:
-    """What an import did: votes that are new, votes that stood already, annotators that are new; columns that were
-    not used, lines that repeat an earlier one, and lines without a name that were left out."""
+    """What an import did. unchanged_count: votes that were stored already. unused: columns. repeated: lines that repeat
+    an earlier one. nameless: lines without an annotator's name that were left out."""
 
     new_count: int
     unchanged_count: int
@@ -61,7 +61,7 @@ def import_votes(
     names: Names = AS_WRITTEN,
     actor: User | None = None,
 ) -> VoteImport:
-    """Store the votes of a file (see `vote_file`) as votes of imported annotators, in slices; see `imports`.
+    """Store the votes of a file (see `vote_file`) as votes of imported annotators, in slices (see `import_runs`).
 
     An external study makes room for every vote; a live one takes no more than its overlap. Raises
     `VoteFileFault` with every fault by its line, also if annotators have names that the study has from another file,
@@ -203,12 +203,12 @@ def _meaning(vote: FileVote) -> Meaning:
 
 
 def _renamed(vote: FileVote, study: Study) -> FileVote:
-    """The vote under the id that it gets if the study it was exported from is in this database, too."""
+    """The vote with the id that it gets if the study it was exported from is in this database too."""
     return vote._replace(vote_id=uuid.uuid5(uuid.NAMESPACE_URL, f"{study.slug}\n{vote.vote_id}"))
 
 
 def _annotators(study: Study) -> QuerySet[Annotator]:
-    """Those who came with files; the simulated ones among them are known by what they are imported with."""
+    """The annotators that a file may name, imported or simulated."""
     return Annotator.objects.filter(study=study, kind__in=BY_FILE)
 
 
@@ -258,9 +258,9 @@ def _chunks(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:
     return (ids[start : start + IDS_PER_STATEMENT] for start in range(0, len(ids), IDS_PER_STATEMENT))
 
 
-def beyond_overlap(new: Iterable[FileVote], rooms: dict[int, int]) -> list[tuple[int, str]]:
-    """Votes for which a live study has no slot left, as faults by line; `rooms`: slots by comparison."""
-    left, faults = dict(rooms), []
+def beyond_overlap(new: Iterable[FileVote], free_counts: dict[int, int]) -> list[tuple[int, str]]:
+    """The votes for which a live study has no slot left, as faults by line. free_counts: slots by comparison."""
+    left, faults = dict(free_counts), []
     for vote in new:
         if vote.kind == Assignment.Kind.MAIN and vote.state == Vote.State.STANDING:
             left[vote.comparison_id] -= 1
@@ -269,7 +269,7 @@ def beyond_overlap(new: Iterable[FileVote], rooms: dict[int, int]) -> list[tuple
     return faults
 
 
-def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Given]) -> None:
+def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Answer]) -> None:
     study = import_runs.hold(source)
     _refuse_state(study)
     rooms = store(source, study, answers, now)
@@ -280,6 +280,6 @@ def _store_some(source: Import, path: Path, now: datetime, answers: Sequence[Giv
 
 
 def _give_up(source: Import) -> None:
-    """Remove what was stored before the fault was found: all of a file or none of it."""
+    """Remove the votes that were stored before the fault was found."""
     remove_votes(source)
     import_runs.forget(source)

@@ -1,1 +1,1 @@
-"""Which votes the rules of a study exclude."""
+"""The rules by which a study excludes votes, and their application."""

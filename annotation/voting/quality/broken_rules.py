@@ -1,7 +1,7 @@
-"""The rules that exclude an annotator's votes; pure. Each is a chance that somebody attentive breaks it.
+"""The rules that exclude an annotator's votes; pure. Each rule is the chance that an attentive annotator breaks it.
 
-Nobody is excluded for disagreeing with a score or with the majority: the rules look at checks of known order, at times,
-at sides, and at whether somebody contradicts themselves where others see the same clearly.
+No annotator is excluded for disagreeing with a score or with the majority. The rules look at checks of known order, at
+times, at sides, and at repeats in which an annotator contradicts themselves although others agree clearly.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,13 +14,13 @@ from scoring.statistics.runs import suspicious_run
 from scoring.statistics.screening import fewest_failures, split_probability
 
 HALF = 0.5
-# Others see a comparison clearly where fair coins would part as they do with at most this chance: three of three do.
+# Others agree clearly if fair coins would split like their votes with at most this chance: three of three do.
 CLEAR_SPLIT = 0.25
 
 
 @dataclass(frozen=True, slots=True)
 class Conduct:
-    """What the rules look at: counts of one annotator's votes. Repeats count where others see the same clearly."""
+    """Counts of one annotator's votes that the rules look at. A repeat counts only if others agree clearly."""
 
     checks_failed: int = 0
     fast_votes: int = 0
@@ -30,24 +30,24 @@ class Conduct:
 
 @lru_cache(maxsize=256)
 def thresholds(rules: QualityRules, comparison_count: int) -> Mapping[QualityRule, int]:
-    """From which count on each rule in force is broken, for an annotator with so many comparisons.
+    """The count from which on each rule in force is broken, for an annotator with so many comparisons.
 
-    The counts are taken from all the checks and comparisons that are planned, so that judging somebody after every
-    vote makes no rule stricter. One more than is planned where a rule cannot be broken.
+    It follows from all checks and comparisons that are planned, so that judging after each vote makes no rule stricter.
+    If a rule cannot be broken, it is one more than are planned.
     """
     tries = {
         QualityRule.CHECKS_FAILED: rules.decisive_count,
         QualityRule.TOO_FAST: comparison_count,
         QualityRule.REPEATS_CONTRADICTED: rules.repeats,
     }
-    found = {
+    limits = {
         rule: fewest_failures(count, slip=rules.slip, probability=rules.probability(rule))
         for rule, count in tries.items()
         if rule in rules.in_force
     }
     if QualityRule.SAME_SIDE in rules.in_force:
-        found[QualityRule.SAME_SIDE] = suspicious_run(comparison_count, probability=rules.same_side)
-    return found
+        limits[QualityRule.SAME_SIDE] = suspicious_run(comparison_count, probability=rules.same_side)
+    return limits
 
 
 def broken_rules(conduct: Conduct, limits: Mapping[QualityRule, int]) -> tuple[QualityRule, ...]:
@@ -71,7 +71,7 @@ def longest_run_of(choices: Sequence[str]) -> int:
 
 
 def is_clear(votes: Sequence[int]) -> bool:
-    """Whether others' votes for one model and for the other part clearly.
+    """Whether others agree clearly, by their votes for one model and for the other.
 
     >>> [is_clear(votes) for votes in ((3, 0), (0, 2), (5, 1), (4, 1))]
     [True, False, True, False]

@@ -1,6 +1,6 @@
-"""Mark an annotator's votes as excluded, or not any more, by the study's rules; screen out at the end.
+"""Mark an annotator's votes as excluded or included by the study's rules; screen the annotator out at the end.
 
-The marks follow from the votes and can be made again at any time. An excluded vote keeps its slot and its row.
+The marks follow from the votes and can be computed again at any time. An excluded vote keeps its slot and its row.
 """
 
 from collections import Counter
@@ -27,9 +27,10 @@ def rules_in(text: str) -> tuple[QualityRule, ...]:
 
 
 def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
-    """Which rules the annotator's votes break by now; whether `mark` is due. Runs under the annotator's `lock`.
+    """Store which rules the annotator's votes break by now; return whether `mark` is due.
 
-    The cost follows the annotator's own votes, not the study's. Whoever was screened out stays as they were.
+    Runs under the annotator's `lock`. The cost depends on the annotator's own votes, not on the study's. An annotator
+    who was screened out is not judged again.
     """
     if not rules.quality.in_force or annotator.state not in JUDGED:
         return False
@@ -46,9 +47,9 @@ def _broken_by(annotator: Annotator, rules: VotingRules) -> str:
 
 
 def mark(*, annotator: Annotator, now: datetime) -> None:
-    """Mark the annotator's votes as `judge` found; what never ran is made up for by `review_all`.
+    """Mark the annotator's votes by the rules that `judge` stored. If a process dies before, `review_all` does it.
 
-    It waits for several comparisons, so it runs in no transaction that holds one.
+    It waits for several comparisons, so it runs in no transaction that holds one (see `slots`).
     """
     while _mark_some(annotator.pk, now) == VOTES_AT_ONCE:
         pass
@@ -72,10 +73,10 @@ def _marked_otherwise(annotator: Annotator, reason: str) -> QuerySet[Vote]:
 
 
 def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
-    """Judge and mark everybody once more: others' votes may have made a comparison clear, or unclear, meanwhile.
+    """Judge and mark all annotators once more: by now others may agree clearly on a comparison, or no longer.
 
-    For a study whose voting has ended: votes are read before anything is locked, and only what changes is written, in
-    short transactions. Interrupted, it begins anew.
+    For a study whose voting has ended. Votes are read before anything is locked, and only changes are written, in short
+    transactions. If it is interrupted, it starts again.
     """
     if not rules.quality.in_force:
         return
@@ -89,8 +90,8 @@ def _note(annotator_id: int, broken: str) -> None:
     judged.exclude(broken_rules=broken).update(broken_rules=broken)
 
 
-def conclude(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
-    """At the end: mark what was judged last, and screen out where a rule that was broken says so."""
+def finish_annotator(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
+    """At the end: mark the votes as they were judged last, and screen out if a broken rule says so."""
     if rules.quality.in_force:
         mark(annotator=annotator, now=now)
         screen_out(annotator=annotator, rules=rules, now=now)
@@ -98,9 +99,10 @@ def conclude(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None
 
 @in_turn
 def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bool:
-    """At the end: whether the annotator broke a rule that screens out; the slots of all their votes are free then.
+    """Screen the annotator out if they broke a rule that does so; return whether it was done.
 
-    Those votes stay, excluded, and do not come back. Like `mark` it runs in no transaction that holds a comparison.
+    The slots of all their votes become free. The votes stay, excluded for good. Like `mark` it runs in no transaction
+    that holds a comparison.
     """
     if not rules.quality.screens_out:
         return False
@@ -119,7 +121,7 @@ def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bo
 
 
 def is_to_be_screened_out(annotator: Annotator, rules: VotingRules) -> bool:
-    """Whether an annotator who has come to the end broke a rule that screens out. Who has finished has finished."""
+    """Whether the annotator, at the end, broke a rule that screens out. One who has finished is never screened out."""
     broken = rules_in(annotator.broken_rules)
     return annotator.state == State.ACTIVE and any(rule in rules.quality.screens_out for rule in broken)
 
@@ -129,7 +131,7 @@ def _locked(annotator_id: int) -> Annotator:
 
 
 def conduct_of(annotator: Annotator, rules: QualityRules) -> Conduct:
-    """What the rules look at: one query, and one more where repeats were contradicted."""
+    """The counts that the rules look at; one query, and another one if repeats were contradicted."""
     votes = Vote.objects.filter(assignment__annotator=annotator, state=Vote.State.STANDING)
     given = list(
         votes.exclude(assignment__kind=Kind.PRACTICE)
@@ -148,7 +150,7 @@ def conduct_of(annotator: Annotator, rules: QualityRules) -> Conduct:
 
 
 def is_failed(vote: Vote, rules: QualityRules) -> bool:
-    """Whether the vote fails a check that counts: an instructed item, or a rung with half of the images replaced."""
+    """Whether the vote fails a check that counts: an instructed one, or one with half of the images replaced."""
     assignment = vote.assignment
     is_rung = assignment.kind == Kind.LADDER and assignment.occurrence < len(rules.ladder)
     counts = rules.ladder[assignment.occurrence] >= HALF if is_rung else assignment.kind == Kind.INSTRUCTED
@@ -156,28 +158,22 @@ def is_failed(vote: Vote, rules: QualityRules) -> bool:
 
 
 def contradicted(votes: Iterable[Vote]) -> set[int]:
-    """The comparisons of which one annotator's votes named one model first and the other in the repeat."""
-    named: dict[tuple[int, str], str] = {}
+    """The comparisons for which the annotator chose one model first and the other one in the repeat."""
+    chosen: dict[tuple[int, str], str] = {}
     for vote in votes:
         if vote.choice != Vote.Choice.TIE:
-            named[vote.assignment.comparison_id, vote.assignment.kind] = named_model(vote)
-    first = {comparison: model for (comparison, kind), model in named.items() if kind == Kind.MAIN}
-    again = {comparison: model for (comparison, kind), model in named.items() if kind == Kind.REPEAT}
+            chosen[vote.assignment.comparison_id, vote.assignment.kind] = vote.chosen_model
+    first = {comparison: model for (comparison, kind), model in chosen.items() if kind == Kind.MAIN}
+    again = {comparison: model for (comparison, kind), model in chosen.items() if kind == Kind.REPEAT}
     return {comparison for comparison in first.keys() & again.keys() if first[comparison] != again[comparison]}
 
 
-def named_model(vote: Vote) -> str:
-    """The model whose set was chosen; the choice is not a tie."""
-    is_left = vote.choice == Vote.Choice.LEFT
-    return vote.assignment.left_model if is_left else "ab".replace(vote.assignment.left_model, "")
-
-
 def clear_among(comparison_ids: set[int], annotator: Annotator) -> set[int]:
-    """Those of the comparisons that others see clearly by their votes; never by a score."""
+    """The comparisons on which others agree clearly by their votes, never by a score."""
     if not comparison_ids:
         return set()
     counts = {comparison: Counter[str]() for comparison in comparison_ids}
     votes = slots.counted_votes().filter(assignment__comparison__in=comparison_ids).exclude(choice=Vote.Choice.TIE)
     for vote in votes.exclude(assignment__annotator=annotator).select_related("assignment"):
-        counts[vote.assignment.comparison_id][named_model(vote)] += 1
+        counts[vote.assignment.comparison_id][vote.chosen_model] += 1
     return {comparison for comparison, votes in counts.items() if is_clear((votes["a"], votes["b"]))}

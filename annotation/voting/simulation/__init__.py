@@ -1,1 +1,1 @@
-"""Votes of annotators who do not exist."""
+"""Votes of simulated annotators."""

@@ -1,4 +1,4 @@
-"""Who would be given what, and how they would vote: studies without a database, for planning. Pure."""
+"""Simulate allocation and votes of many studies without a database, for planning; pure."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ _CLOSED = np.iinfo(np.int64).max
 
 @dataclass(frozen=True, slots=True)
 class Collecting:
-    """How votes are collected. quotas: comparisons of each annotator, at most as many as there are."""
+    """How votes are collected. quotas: comparisons of each annotator, at most all."""
 
     overlap: int
     quotas: tuple[int, ...]
@@ -22,17 +22,17 @@ class Collecting:
 
     @property
     def looks_at_votes(self) -> bool:
-        """Whether who is given what depends on how others voted; if not, all studies hand out alike."""
+        """Whether the allocation depends on votes; if not, it is the same in all simulated studies."""
         return self.stops_early or self.allocation == "split"
 
 
 def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Collecting) -> tuple[Counts, Counts]:
-    """(studies, comparisons) votes that each comparison gets, and how many of them name its winner, if annotators come
-    one after the other and answer all.
+    """(studies, comparisons) votes that each comparison gets, and those for its winner.
 
-    clarity: (studies, comparisons) the chance of one vote to name the winner. The rules are those of `search` and
-    `stopping`. Which of equal comparisons comes first is drawn there and is the order of the columns here: it looks at
-    no vote, so that comparisons which are exchangeable fare the same.
+    The annotators come one after the other and answer all that they get. clarity: (studies, comparisons) the chance
+    that one vote is for the winner. The rules are those of `search` and `stopping`. Of equal comparisons a random one
+    comes first there, and the first column here: the choice looks at no vote, so that exchangeable comparisons have the
+    same chances.
     """
     votes, right = (np.zeros(clarity.shape, dtype=np.int64) for _ in range(2))
     for quota in rules.quotas:
@@ -49,7 +49,7 @@ def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Colle
 
 
 def _rank(votes: Counts, lead: Counts, rules: Collecting) -> Counts:
-    """The least comes first. While an annotator votes, nothing changes that they have not had: one look is enough."""
+    """The rank of each comparison; the least comes first. What an annotator has not had does not change meanwhile."""
     ranks = {"even": votes, "nearly_done": rules.overlap - votes, "split": lead * (rules.overlap + 1) + votes}
     return ranks[rules.allocation]
 

@@ -1,6 +1,6 @@
-"""How a simulated annotator sees two sets of images: by their pixels alone, with noise of its own.
+"""How a simulated annotator judges two sets of images: by their pixels alone, with its own noise.
 
-It knows no encoder and no score, so that the agreement of a simulated study is measured, not planted.
+It knows no encoder and no score, so that the agreement in a simulated study is measured, not built in.
 """
 
 import math
@@ -14,7 +14,7 @@ from PIL import Image
 from scipy.spatial.distance import pdist
 
 THUMB_PIXELS = 16
-# A difference this small, in units of the typical difference, is called a tie where ties are allowed.
+# A difference below this, in units of the typical difference, is a tie if ties are allowed.
 TIE_BAND = 0.1
 
 Choice = Literal["left", "right", "tie"]
@@ -22,10 +22,10 @@ Choice = Literal["left", "right", "tie"]
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """What simulated annotators of one study share.
+    """What the simulated annotators of one study share.
 
-    `typical_difference` is the root mean square difference in spread between the two sets of a comparison;
-    `noise` is the standard deviation of an annotator's error in that unit.
+    typical_difference: the root mean square difference in spread between the two sets of a comparison. noise: the
+    standard deviation of an annotator's error, in that unit.
     """
 
     typical_difference: float
@@ -33,7 +33,7 @@ class Eye:
     are_ties_allowed: bool
 
     def choose(self, *, left_spread: float, right_spread: float, chance: Random) -> Choice:
-        """Call the set with the smaller spread more consistent, as far as the noise lets it be seen."""
+        """Choose the set with the smaller spread, after adding noise to the difference."""
         difference = right_spread - left_spread
         seen = difference / self.typical_difference if self.typical_difference else 0.0
         seen += self.noise * chance.gauss(0.0, 1.0)
@@ -58,5 +58,5 @@ def spread(images: Sequence[Image.Image]) -> float:
 
 
 def typical(differences: Sequence[float]) -> float:
-    """Root mean square of the differences; 0 where there are none."""
+    """Root mean square of the differences; 0 if there are none."""
     return math.sqrt(math.fsum(value * value for value in differences) / len(differences)) if differences else 0.0

@@ -1,4 +1,4 @@
-"""Votes of annotators who do not exist, for demonstrations and tests; flagged as simulated everywhere."""
+"""Votes of simulated annotators, for demonstrations and tests; they are marked as simulated everywhere."""
 
 import io
 import math
@@ -15,7 +15,7 @@ from annotation.models import Annotator, Assignment, Comparison, Study, StudyEve
 from annotation.voting.allocation import stored_chance
 from annotation.voting.assignment import Next, NextKind, next_assignment
 from annotation.voting.availability import Closure, closure
-from annotation.voting.casting import Ballot, found_by_id, vote_and_next
+from annotation.voting.casting import Ballot, vote_and_next
 from annotation.voting.rules import VotingRules
 from annotation.voting.simulation.perception import Eye, spread, typical
 from generation.models import GeneratedImage
@@ -29,9 +29,9 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Crowd:
-    """The simulated annotators: how many, how noisy (see `Eye`), and the seed that everything is drawn from.
+    """The simulated annotators: how many, their noise (see `Eye`), and the seed of all that is random.
 
-    The last `careless` of them do not look: they choose the left side, and in a check the side that is wrong.
+    The last `careless` of them do not look: they choose the left side, and the wrong side in a check.
     """
 
     annotators: int
@@ -48,15 +48,15 @@ def simulate(
     spreads: Mapping[int, tuple[float, float]] | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Let simulated annotators vote until nothing is left for them; how many votes they cast.
+    """Let simulated annotators vote until nothing is left for them; return how many votes they cast.
 
-    They use the same assignment and the same casting as people, take turns, and look at the pixels only; or, where
-    `spreads` gives the spread of set A and of set B by the comparison's id, at that.
-    The same seed gives the same votes; a simulation that was interrupted goes on where it stopped, and one
-    that is complete casts nothing. Raises `Refused` where the study has no images or is not open.
+    They use the same assignment and the same casting as people, take turns, and look at pixels only; or, if it is
+    given, at `spreads`: the spread of set A and of set B by the comparison's id. The same seed gives the same votes. An
+    interrupted simulation goes on where it stopped, and a complete one casts nothing. Raises `Refused` if the study has
+    no images or is not open.
     """
     _refuse_impossible(study, rules, crowd)
-    # They need no time to look, and claim none: their votes carry no times of a browser. Nothing is fetched ahead.
+    # They need no time to look, and their votes have no times of a browser. Nothing is held ahead.
     rules = replace(rules, minimum_viewing_seconds=0.0, prefetch=0)
     annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
     spreads = spreads or _spreads(study)
@@ -67,7 +67,7 @@ def simulate(
     count = 0
     try:
         for count, _annotator_id in enumerate(_votes(annotators, rules, choose), start=1):
-            if count == 1:  # before the end, which a killed process does not reach
+            if count == 1:  # not only at the end, which a killed process does not reach
                 _note(study, "simulation begun", crowd)
             if progress:
                 progress(count, max(count, expected))
@@ -95,7 +95,7 @@ def _refuse_impossible(study: Study, rules: VotingRules, crowd: Crowd) -> None:
 
 
 def _annotator(study: Study, crowd: Crowd, number: int) -> Annotator:
-    """Simulated annotator `number` of this seed: made once, found again when the simulation goes on."""
+    """Simulated annotator `number` of this seed; created the first time."""
     annotator, _is_new = Annotator.objects.get_or_create(
         study=study,
         kind=Annotator.Kind.SIMULATED,
@@ -131,7 +131,7 @@ def _expected(study: Study, rules: VotingRules, crowd: Crowd) -> int:
 
 
 def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[Assignment], str]) -> Iterator[int]:
-    """Cast votes in turns, one a round, until a whole round brings none; the voter's id after each vote."""
+    """Let each annotator cast one vote in each round, until a round brings none; yield their id after each vote."""
     screens = {annotator.pk: (annotator, _next(annotator, rules)) for annotator in annotators}
     is_round_idle = False
     while not is_round_idle:
@@ -147,7 +147,7 @@ def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[As
 
 
 def _next(annotator: Annotator, rules: VotingRules) -> Next:
-    """What comes next; nothing for somebody who was screened out."""
+    """What comes next; DONE for an annotator who was screened out."""
     annotator.refresh_from_db(fields=["state"])
     if annotator.state == Annotator.State.SCREENED_OUT:
         return Next(NextKind.DONE, 0, 0)
@@ -170,7 +170,7 @@ def _choice(
 
 
 def _seen(assignment: Assignment, spreads: Mapping[int, tuple[float, float]]) -> tuple[float, float]:
-    """The spreads of the left and of the right set; those of a mixed set are looked at anew."""
+    """The spreads of the left and of the right set; they are computed again for a mixed set."""
     if assignment.kind == Assignment.Kind.LADDER:
         images = GeneratedImage.objects.in_bulk([*assignment.left_images, *assignment.right_images])
         left, right = ([images[pk] for pk in shown] for shown in (assignment.left_images, assignment.right_images))
@@ -180,7 +180,7 @@ def _seen(assignment: Assignment, spreads: Mapping[int, tuple[float, float]]) ->
 
 
 def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules) -> Next:
-    _result, following = vote_and_next(ballot=ballot, find=found_by_id(assignment, rules), now=timezone.now())
+    _result, following = vote_and_next(ballot=ballot, assignment=assignment, rules=rules, now=timezone.now())
     if isinstance(following, Closure):
         raise Refused("The study was paused or closed while votes were simulated; those cast until then stand.")
     return following

@@ -1,1 +1,1 @@
-"""What serves only speed: prepared statements, the queue before SQLite, work in slices."""
+"""What serves only speed: the statements of a vote, the queue before SQLite's writer, work in slices, bulk rows."""

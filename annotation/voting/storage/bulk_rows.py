@@ -1,4 +1,4 @@
-"""Rows by the hundred thousand: a model instance for each would cost more than the database does."""
+"""Insert rows by the hundred thousand. A model instance for each would cost more time than the database needs."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
@@ -28,8 +28,8 @@ def insert_rows(
     """Insert rows into a model's table, as `bulk_create` would.
 
     columns: names of the fields that differ from row to row. rows: their values, in that order. constants: values of
-    other fields, the same in every row; fields named nowhere have their defaults, and the database numbers the rows.
-    Constraints hold as ever; `save` and signals are not for this.
+    other fields, the same in each row. Fields that are not named get their defaults, and the database numbers the rows.
+    The database's constraints hold; `save` and signals are not called.
     """
     if not rows:
         return
@@ -43,7 +43,7 @@ def insert_rows(
     ]
     quoted = [connection.ops.quote_name(str(field.column)) for field in (*varying, *fields.values())]
     table, places = connection.ops.quote_name(model._meta.db_table), ", ".join(["%s"] * len(quoted))
-    # Column by column, so that the loops over rows are the interpreter's own.
+    # Column by column, so that the loops over rows run in C.
     columns_of_rows = zip(varying, zip(*rows, strict=True), strict=True)
     time = cache(connection.ops.adapt_datetimefield_value)  # one moment often stands in many rows and columns
     prepared = [_prepared(field, values, connection, time) for field, values in columns_of_rows]
@@ -57,7 +57,7 @@ def insert_rows(
 def _prepared(
     field: "Field[Any, Any]", values: Iterable[Any], connection: Any, time: Callable[[Any], Any]
 ) -> Iterable[Any]:
-    """Values as they go to the database. Asking the field takes some microseconds each, so most are not asked."""
+    """The values as the database takes them. To ask the field takes some microseconds, so most are not asked."""
     kind = field.get_internal_type()
     if kind in _AS_THEY_ARE:
         return values

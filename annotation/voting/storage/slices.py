@@ -1,8 +1,8 @@
-"""Long work in short transactions: what annotators send is stored between two slices.
+"""Long work in short transactions, so that votes are stored between two of them.
 
-SQLite has one writer, and on PostgreSQL a transaction keeps the rows that it has locked. So work that writes
-thousands of rows beside the voting goes through `in_slices`, and waits its turn (`turns`) again for each slice. The
-process may die between two of them, so repeating the work must go on with what is left.
+SQLite has one writer, and on PostgreSQL a transaction keeps the locks of its rows until it ends. So work that writes
+thousands of rows beside the voting goes through `in_slices`, and queues again for each slice (`sqlite_queue`). The
+process may die between two slices, so the work, if it is repeated, must go on with what is left.
 """
 
 import time
@@ -15,14 +15,14 @@ Row = TypeVar("Row")
 Result = TypeVar("Result")
 FIRST_SIZE, MOST_ROWS = 50, 1000
 SMALL_ROWS = 100  # of imported votes and the like: so many cost little more than one
-# Nobody should wait for 0.2 s, also where other programs leave a slice a fifth of the processor.
+# No vote should wait for 0.2 s, even if other programs leave a slice a fifth of the processor.
 SECONDS_OF_A_SLICE = 0.04
 
 
 def in_slices(
     rows: Sequence[Row], work: Callable[[Sequence[Row]], Result], *, most: int = MOST_ROWS, least: int = 1
 ) -> list[Result]:
-    """Do the work on all rows, some at a time, each time in a transaction of its own; what each slice gave.
+    """Do the work on all rows, some at a time, each time in a transaction of its own; return what each slice gave.
 
     A slice holds between `least` and `most` rows, as many as fit into SECONDS_OF_A_SLICE at the pace of the one before.
     Below `least` a busy machine would spend its time on the fixed cost of a slice. Inside a transaction of the caller
@@ -40,7 +40,7 @@ def in_slices(
 
 
 def next_size(size: int, seconds: float, *, most: int, least: int = 1) -> int:
-    """How many rows the next slice has, after one of `size` rows took so long: at most twice as many.
+    """How many rows the next slice has, at most twice as many as the last one, which had `size` rows.
 
     >>> [next_size(100, seconds, most=1000) for seconds in (0.0, 0.04, 0.08, 20.0)]
     [200, 100, 50, 1]

@@ -1,4 +1,4 @@
-"""Turns among the processes that write to one SQLite file: nobody comes twice before another who waits."""
+"""A fair lock between processes that write to one SQLite file: no process writes twice while another one waits."""
 
 import fcntl
 import os
@@ -9,32 +9,32 @@ from pathlib import Path
 GATE, DESK = 0, 1  # the bytes that are locked
 
 
-class Turnstile:
-    """Whoever has the gate is next, whoever has the desk writes.
+class FairLock:
+    """The process that holds GATE writes next; the process that holds DESK is writing.
 
-    Who leaves the desk and wants it again must pass the gate, which is shut while another one waits for the desk. Two
-    processes so take turns; of more, those before the gate are in the kernel's hands. One process uses it from one
-    thread at a time. The kernel opens the locks of a process that dies.
+    A process that has written and wants to write again must first get GATE, which another process holds while it waits
+    for DESK. So two processes take turns; among more than two the kernel chooses which one gets GATE. A process uses
+    the lock from one thread at a time. If a process dies, the kernel releases its locks.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # for as long as the process lives
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # stays open until the process ends
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Inside, this process writes and no other one that came this way."""
-        self._shut(GATE)
+        """Inside, no other process that uses this lock writes."""
+        self._lock(GATE)
         try:
-            self._shut(DESK)
+            self._lock(DESK)
         finally:
-            self._open(GATE)
+            self._release(GATE)
         try:
             yield
         finally:
-            self._open(DESK)
+            self._release(DESK)
 
-    def _shut(self, byte: int) -> None:
+    def _lock(self, byte: int) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, byte)
 
-    def _open(self, byte: int) -> None:
+    def _release(self, byte: int) -> None:
         fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)

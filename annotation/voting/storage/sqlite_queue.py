@@ -1,13 +1,13 @@
-"""One after the other before the database's writer, and many in one commit.
+"""A queue of transactions before SQLite's one writer, many of them in one commit.
 
-SQLite has one writer. Whoever waits for it asks again after pauses, and who asked first may come last: with fifty
-annotators some votes took seconds. And every commit waits for the disk, so that a second holds no more votes than the
-disk has time to confirm. So in each process the transactions of annotators stand in line here. The first in the line
-runs all that wait, each in a savepoint, and commits them together; then it wakes their threads, and the first of
-those that came meanwhile goes on. Nothing is acknowledged before the commit that holds it is on the disk. Several
-processes take turns before the file (`turnstile`).
+SQLite has one writer. A connection that waits for it asks again after pauses, so the first to ask may be the last to
+write: with fifty annotators some votes took seconds. Also each commit waits for the disk, so that a second holds no
+more votes than the disk can confirm. Therefore each process queues the transactions of annotators here. The thread of
+the first one runs all that are queued, each in a savepoint, commits them together, and wakes their threads; then the
+thread of the next one in the queue goes on. Nothing is acknowledged before the commit that holds it is on the disk.
+Several processes take turns before the file (`sqlite_lock`).
 
-PostgreSQL has many writers and collects their commits by itself: there every transaction is one of its own.
+PostgreSQL has many writers and groups their commits by itself, so there each transaction is its own.
 """
 
 import threading
@@ -21,15 +21,15 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import translation
 
-from annotation.voting.storage.sqlite_lock import Turnstile
+from annotation.voting.storage.sqlite_lock import FairLock
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 MOST_IN_ONE_COMMIT = 32
 
 
-class _Job(Generic[Result]):
-    """A transaction that waits for its turn; `is_first`: its thread runs what waits, itself included."""
+class _Transaction(Generic[Result]):
+    """A queued transaction. `is_first`: its thread runs all that are queued, itself included."""
 
     def __init__(self, work: Callable[[], Result]) -> None:
         self._work, self._language = work, translation.get_language()
@@ -39,56 +39,56 @@ class _Job(Generic[Result]):
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """Do the work in a transaction, or in a savepoint of one: an error takes back this work alone."""
+        """Do the work in a transaction, or in a savepoint of one: an error rolls back this work alone."""
         try:
             with transaction.atomic(), translation.override(self._language):
                 self.result = self._work()
-        except Exception as error:  # it is the submitter's, and raised there
+        except Exception as error:  # raised in the thread that submitted the work
             self.error = error
 
     def outcome(self) -> Result:
-        """What the work returned; raises what it raised."""
+        """Return what the work returned, or raise what it raised."""
         if self.error:
             raise self.error
         return cast("Result", self.result)
 
 
-class _Line:
-    """Those who wait, in the order in which they came."""
+class _Queue:
+    """The transactions of this process that wait, in the order in which they came."""
 
     def __init__(self) -> None:
         self._guard = threading.Lock()
-        self._waiting: deque[_Job[Any]] = deque()
+        self._waiting: deque[_Transaction[Any]] = deque()
         self._is_busy = False
 
     def do(self, work: Callable[[], Result]) -> Result:
-        """Stand in line; return when the work is committed."""
-        job = _Job(work)
+        """Queue the work; return when it is committed."""
+        queued = _Transaction(work)
         with self._guard:
-            self._waiting.append(job)
-            job.is_first, self._is_busy = not self._is_busy, True
-        if not job.is_first:
-            job.woken.wait()
-        if job.is_first:
-            self._run_all_that_wait()
-        return job.outcome()
+            self._waiting.append(queued)
+            queued.is_first, self._is_busy = not self._is_busy, True
+        if not queued.is_first:
+            queued.woken.wait()
+        if queued.is_first:
+            self._run_all()
+        return queued.outcome()
 
-    def _run_all_that_wait(self) -> None:
-        jobs: list[_Job[Any]] = []
+    def _run_all(self) -> None:
+        batch: list[_Transaction[Any]] = []
         try:
             with _writer():
-                jobs = self._those_who_wait()
-                _commit(jobs)
+                batch = self._next_batch()
+                _commit(batch)
         except BaseException as error:  # nothing was committed
-            jobs = jobs or self._those_who_wait()
-            for job in jobs:
-                job.error = error
+            batch = batch or self._next_batch()
+            for queued in batch:
+                queued.error = error
         finally:
             self._hand_on()
-            for job in jobs[1:]:
-                job.woken.set()
+            for queued in batch[1:]:
+                queued.woken.set()
 
-    def _those_who_wait(self) -> list[_Job[Any]]:
+    def _next_batch(self) -> list[_Transaction[Any]]:
         with self._guard:
             return [self._waiting.popleft() for _ in range(min(len(self._waiting), MOST_IN_ONE_COMMIT))]
 
@@ -101,21 +101,21 @@ class _Line:
                 self._is_busy = False
 
 
-def _commit(jobs: list[_Job[Any]]) -> None:
-    """Run the jobs; return when all of them are on the disk."""
-    if len(jobs) == 1:
-        jobs[0].run()
+def _commit(batch: list[_Transaction[Any]]) -> None:
+    """Run the transactions; return when all of them are on the disk."""
+    if len(batch) == 1:
+        batch[0].run()
     else:
         with transaction.atomic():
-            for job in jobs:
-                job.run()
+            for queued in batch:
+                queued.run()
 
 
 class _Writer:
-    """The process's one connection that writes, used by whoever runs what waits.
+    """The one connection of the process that writes, lent to the thread that runs the queue.
 
-    A connection drops the pages that it has read when another one writes. With a connection for each thread every
-    transaction would read anew what the last one had in its hands.
+    A connection drops the pages that it has read when another connection writes. If each thread wrote through its own,
+    each transaction would read again what the last one had just read.
     """
 
     def __init__(self) -> None:
@@ -124,10 +124,10 @@ class _Writer:
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
-        """Inside, the database connection of this thread is the writer; one thread, and one process, at a time."""
+        """Inside, this thread's database connection is the writer; one thread and one process at a time."""
         own = connections[DEFAULT_DB_ALIAS]
         if self._connection is None or self._connection.settings_dict != own.settings_dict:
-            self._enter = _way_in(own)  # first: where no lock file can be made, nobody comes in without one
+            self._enter = _lock_of(own)  # first: if no lock file can be made, nothing is written without one
             self._connection = own.copy()
             self._connection.inc_thread_sharing()
         with self._enter():
@@ -138,24 +138,24 @@ class _Writer:
                 connections[DEFAULT_DB_ALIAS] = own
 
 
-def _way_in(database: Any) -> Callable[[], AbstractContextManager[None]]:
-    """The turnstile of the database's file; a database in memory belongs to one process."""
+def _lock_of(database: Any) -> Callable[[], AbstractContextManager[None]]:
+    """The lock of the database's file; none for a database in memory, which belongs to one process."""
     if database.is_in_memory_db():
         return nullcontext
-    return Turnstile(Path(f"{database.settings_dict['NAME']}-turn"))
+    return FairLock(Path(f"{database.settings_dict['NAME']}-turn"))
 
 
 _writer = _Writer()
-_LINE = _Line()
+_QUEUE = _Queue()
 
 
 def in_turn(verb: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
-    """Make a function one transaction, like `transaction.atomic`, that stands in line where the database needs it."""
+    """Make a function one transaction, like `transaction.atomic`; on SQLite it waits in the queue."""
 
     @wraps(verb)
     def wrapper(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
         if connection.vendor == "sqlite" and not connection.in_atomic_block:
-            return _LINE.do(lambda: verb(*args, **kwargs))
+            return _QUEUE.do(lambda: verb(*args, **kwargs))
         with transaction.atomic():
             return verb(*args, **kwargs)
 

@@ -17,8 +17,7 @@ from annotation.models.study import new_link_token
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
-from annotation.voting.availability import closure
-from annotation.voting.room import NoRoom, NoRoomLeft
+from annotation.voting.availability import NoRoom, NoRoomLeft, closure
 from annotation.web.access import rate_limit
 from annotation.web.annotator.forms import ResumeForm
 from annotation.web.annotator.next_page import in_language

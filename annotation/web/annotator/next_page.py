@@ -16,11 +16,9 @@ from annotation.models import Annotator, Answer, Assignment
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
-from annotation.voting.availability import Closure, closure
+from annotation.voting.availability import Closure, closure, has_all_votes
 from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.checks.practice import practice_count
-from annotation.voting.room import has_all_votes
-from annotation.voting.storage.search_statements import ANSWERED
 
 
 class NextPage(StrEnum):
@@ -91,7 +89,7 @@ def breaks_due(annotator: Annotator, manifest: Manifest, *, votes_more: int = 0)
     """Return the number (from 1) of the break that is due after `votes_more` further votes; 0 if none is."""
     if not manifest.frame.break_every:
         return 0
-    answered = annotator.assignments.exclude(kind=Assignment.Kind.PRACTICE).filter(state__in=ANSWERED)
+    answered = annotator.assignments.exclude(kind=Assignment.Kind.PRACTICE).filter(state__in=Assignment.ANSWERED)
     number = (answered.count() + votes_more) // manifest.frame.break_every
     return number if number > annotator.break_count else 0
 

@@ -11,8 +11,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from annotation.voting.annotators import free_leases
+from annotation.voting.availability import has_all_votes
 from annotation.voting.casting import undo_vote
-from annotation.voting.room import has_all_votes
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web.annotator import markdown, onboarding
 from annotation.web.annotator.next_page import NextPage, annotator_page, next_page, undoable

@@ -13,7 +13,6 @@ from functools import lru_cache
 from typing import Literal
 
 from django.conf import settings
-from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
@@ -33,14 +32,16 @@ from annotation.voting.casting import (
     BallotInvalid,
     CastResult,
     CastState,
+    cast_and_lease,
+    complete,
     last_vote,
     undo_seconds_left,
     undo_vote,
-    vote_and_next,
 )
 from annotation.voting.image_reports import report_image
 from annotation.voting.rules import VotingRules
-from annotation.voting.storage.prepared import Select, given
+from annotation.voting.storage.sqlite_queue import in_turn
+from annotation.voting.storage.vote_statements import locked_assignment
 from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
@@ -52,20 +53,7 @@ api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="opena
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
-
-
-def _of_a_link() -> QuerySet[Assignment]:
-    """The assignment of this id, with its annotator and study, if the link is its annotator's."""
-    found = Assignment.objects.filter(
-        pk=given("assignment", Assignment.id),
-        annotator__token=given("token", Annotator.token),
-        annotator__kind__in=annotators.PEOPLE,
-    ).select_related("annotator__study")
-    return found.defer("left_images", "right_images", "annotator__platform_parameters").order_by()  # read by few
-
-
-_ASSIGNMENT = Select(_of_a_link)
-_LOCKED = Select(lambda: _of_a_link().select_for_update(no_key=True, of=("annotator",)))
+NO_SUCH_COMPARISON = gettext_noop("This annotator has no such comparison: send the assignment as it came with it.")
 PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
@@ -107,19 +95,28 @@ def _answer(document: BaseModel) -> HttpResponse:
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
     """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
-    visits: list[Visit] = []
-
-    def find() -> tuple[Assignment, VotingRules]:
-        assignment = _named(_LOCKED, token, body.assignment)
-        visits[:] = [_visit_of(assignment.annotator)]
-        translation.activate(visits[0].language)
-        return assignment, visits[0].rules
-
-    with translation.override(translation.get_language()):  # in the end it is what it was
-        result, following = vote_and_next(ballot=_ballot(body), find=find, now=timezone.now())
-        (visit,) = visits
-        translation.activate(visit.language)
+    visit, result, leased = _cast_and_lease(token, body, timezone.now())
+    with translation.override(visit.language):
+        following = complete(
+            annotator=visit.annotator, rules=visit.rules, result=result, following=leased, now=visit.now
+        )
         return _answer(schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote)))
+
+
+@in_turn
+def _cast_and_lease(
+    token: str, body: schemas.BallotIn, now: datetime
+) -> tuple[Visit, CastResult, Next | Closure | None]:
+    """The one transaction of a vote. The assignment is read inside it, once, with the lock."""
+    annotator_id, assignment_id = _opened(body.assignment)
+    assignment = locked_assignment(assignment_id, annotator_id=annotator_id, token=token)
+    if assignment is None:
+        with _visit(token):
+            raise Http404(_(NO_SUCH_COMPARISON))
+    visit = _visit_of(assignment.annotator, now)
+    with translation.override(visit.language):
+        result, leased = cast_and_lease(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=now)
+    return visit, result, leased
 
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
@@ -201,7 +198,7 @@ def _visit(token: str) -> Iterator[Visit]:
     annotator = annotators.by_token(token)
     if annotator is None:
         raise Http404(_("No annotator has this link: compare it with the one that you were given."))
-    visit = _visit_of(annotator)
+    visit = _visit_of(annotator, timezone.now())
     with translation.override(visit.language):
         yield visit
 
@@ -209,28 +206,25 @@ def _visit(token: str) -> Iterator[Visit]:
 @contextmanager
 def _visit_for(token: str, sealed: str) -> Iterator[tuple[Visit, Assignment]]:
     """`_visit` with the assignment that the annotator names."""
-    assignment = _named(_ASSIGNMENT, token, sealed)
-    visit = _visit_of(assignment.annotator)
-    with translation.override(visit.language):
+    annotator_id, assignment_id = _opened(sealed)
+    with _visit(token) as visit:
+        assignment = visit.annotator.assignments.filter(pk=assignment_id).first()
+        if assignment is None or assignment.annotator_id != annotator_id:
+            raise Http404(_(NO_SUCH_COMPARISON))
         yield visit, assignment
 
 
-def _visit_of(annotator: Annotator) -> Visit:
+def _visit_of(annotator: Annotator, now: datetime) -> Visit:
     manifest = current_manifest(annotator.study)
-    return Visit(annotator, manifest, manifest.voting_rules(), timezone.now(), page_language(manifest.texts.language))
+    return Visit(annotator, manifest, manifest.voting_rules(), now, page_language(manifest.texts.language))
 
 
-def _named(select: Select[Assignment], token: str, sealed: str) -> Assignment:
-    """The assignment that the annotator names, with annotator and study; not found where it is another's."""
+def _opened(sealed: str) -> tuple[int, ...]:
+    """The ids of the annotator and of the assignment that a token names; for another text 0, which no row has."""
     try:
-        annotator_id, assignment_id = ASSIGNMENTS.decrypt(sealed)
+        return ASSIGNMENTS.decrypt(sealed)
     except ValueError:
-        annotator_id = assignment_id = 0
-    found = select.first(assignment=assignment_id, token=token)
-    if found is None or annotator_id != found.annotator_id:
-        with _visit(token):
-            raise Http404(_("This annotator has no such comparison: send the assignment as it came with it."))
-    return found
+        return 0, 0
 
 
 def _is_page_due(visit: Visit) -> bool:

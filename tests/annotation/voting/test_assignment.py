@@ -11,7 +11,7 @@ from annotation.voting import assignment
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.casting import Ballot, cast_vote
 from annotation.voting.rules import VotingRules
-from annotation.voting.search import Progress, progress_of
+from annotation.voting.storage.vote_statements import Counts, counts_of
 from jobs.refusals import Refused
 from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
@@ -157,14 +157,12 @@ def test_a_lease_that_another_process_ends_between_two_statements_is_reopened(mo
     first = leased(annotator)
     vote(leased(other))
 
-    def progress_before_it_ends(annotator: Annotator, rules: VotingRules, live: list[Assignment]) -> Progress:
-        progress = progress_of(annotator, rules, live)
+    def leases_before_one_ends(annotator: Annotator, **_how: object) -> tuple[list[Assignment], Counts]:
+        counts = counts_of(annotator)
         expire_leases(now=after(seconds=600))
-        return progress
+        return [], counts  # the other process has locked the lease, so it is skipped
 
-    # What the other one has locked is skipped.
-    monkeypatch.setattr(assignment, "_live", lambda *_args, **_is_patient: [])
-    monkeypatch.setattr(assignment, "progress_of", progress_before_it_ends)
+    monkeypatch.setattr(assignment, "renewed_leases", leases_before_one_ends)
     assert leased(annotator, seconds=600).pk == first.pk
     assert_invariants(study)
 
@@ -265,7 +263,7 @@ def test_the_search_reads_the_index_of_what_is_free() -> None:
     (annotator,) = make_annotators(study, 1)
     with CaptureQueriesContext(connection) as queries:
         leased(annotator)
-    searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and "LIMIT 1) IS NULL" in query["sql"]]
+    searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and ") IS NULL" in query["sql"]]
     (search,) = searches
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {search}")

@@ -15,7 +15,6 @@ from annotation.voting.casting import (
     CastResult,
     CastState,
     cast_vote,
-    found_by_id,
     undo_vote,
     vote_and_next,
 )
@@ -168,14 +167,14 @@ def test_an_annotator_who_left_casts_nothing(annotator: Annotator) -> None:
 
 def test_a_vote_brings_the_next_comparison_or_says_why_not(study: Study, annotator: Annotator) -> None:
     result, following = vote_and_next(
-        ballot=Ballot(uuid.uuid4(), "left"), find=found_by_id(lease(annotator), RULES), now=NOON
+        ballot=Ballot(uuid.uuid4(), "left"), assignment=lease(annotator), rules=RULES, now=NOON
     )
     assert isinstance(following, Next)
     assert following.assignment is not None
     assert (result.state, following.kind, following.done_count) == (CastState.ACCEPTED, NextKind.COMPARISON, 1)
     Study.objects.update(state="paused")
     result, stop = vote_and_next(
-        ballot=Ballot(uuid.uuid4(), "left"), find=found_by_id(following.assignment, RULES), now=NOON
+        ballot=Ballot(uuid.uuid4(), "left"), assignment=following.assignment, rules=RULES, now=NOON
     )
     assert (result.state, stop) == (CastState.ACCEPTED, Closure.PAUSED)
     assert_invariants(study)

@@ -7,7 +7,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from annotation.voting.checks.schedule import planned_checks
+from annotation.voting.checks.attention import planned_checks
 from annotation.voting.rules import QualityRules
 
 RULES = QualityRules(ladder=(0.75, 0.5, 0.25), repeats=3, instructed=1, first_check_after=3, repeat_distance=6)

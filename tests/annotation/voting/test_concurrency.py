@@ -21,7 +21,7 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import join
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.availability import Closure
-from annotation.voting.casting import Ballot, CastState, cast_vote, found_by_id, vote_and_next
+from annotation.voting.casting import Ballot, CastState, cast_vote, vote_and_next
 from annotation.voting.rules import Allocation, VotingRules
 from jobs.refusals import Refused
 from tests.annotation.voting.studies import RULES, assert_invariants, make_annotators, make_study
@@ -63,7 +63,7 @@ def vote_to_the_end(annotator: Annotator, rules: VotingRules = RULES) -> bool:
         if following.assignment:
             choice = "left" if following.assignment.left_model == "a" else "right"
             _result, following = vote_and_next(
-                ballot=ballot(choice), find=found_by_id(following.assignment, rules), now=timezone.now()
+                ballot=ballot(choice), assignment=following.assignment, rules=rules, now=timezone.now()
             )
         else:
             time.sleep(0.01)
@@ -109,7 +109,7 @@ def walk_away_now_and_then(study: Study, annotator: Annotator, clock: Callable[[
             expire_leases(now=clock() + timedelta(seconds=RULES.lease_seconds), study=study)
         this = ballot(chance.choice(["left", "right"]))
         for _ in range(chance.choice([1, 2])):
-            vote_and_next(ballot=this, find=found_by_id(following.assignment, RULES), now=clock())
+            vote_and_next(ballot=this, assignment=following.assignment, rules=RULES, now=clock())
 
 
 def test_leases_that_end_in_the_middle_of_it_lose_nothing() -> None:

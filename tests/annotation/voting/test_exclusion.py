@@ -10,7 +10,7 @@ import pytest
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import Next, next_assignment
 from annotation.voting.availability import Closure
-from annotation.voting.casting import Ballot, cast_vote, found_by_id, last_vote, undo_vote, vote_and_next
+from annotation.voting.casting import Ballot, cast_vote, last_vote, undo_vote, vote_and_next
 from annotation.voting.quality.exclusion import review_all
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.withdrawal import withdraw
@@ -62,7 +62,7 @@ def vote_all(
         assignment = following.assignment
         kinds.append(assignment.kind)
         ballot = Ballot(vote_id=uuid.uuid4(), choice=choose(assignment), response_ms=ms)
-        _result, following = vote_and_next(ballot=ballot, find=found_by_id(assignment, rules), now=now())
+        _result, following = vote_and_next(ballot=ballot, assignment=assignment, rules=rules, now=now())
     annotator.refresh_from_db()
     return kinds
 

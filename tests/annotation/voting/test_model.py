@@ -27,9 +27,9 @@ from annotation.studies.lifecycle.amendments import amend
 from annotation.voting import slots
 from annotation.voting.annotators import free_leases, invite, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
+from annotation.voting.availability import NoRoomLeft
 from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
 from annotation.voting.image_reports import give_out_again, report_image
-from annotation.voting.room import NoRoomLeft
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw

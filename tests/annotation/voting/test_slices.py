@@ -1,4 +1,4 @@
-"""Long work beside the voting: some rows a transaction, and whoever waits is let in between two of them."""
+"""Long work beside the voting: some rows in a transaction, and votes are stored between two of them."""
 
 import threading
 import time
@@ -38,10 +38,10 @@ def test_a_vote_that_comes_during_a_slice_is_stored_before_the_next(study: Study
         assert connection.in_atomic_block
         if rows[0] == 0:
             other.start()
-            while connection.vendor == "sqlite" and not sqlite_queue._LINE._waiting:
+            while connection.vendor == "sqlite" and not sqlite_queue._QUEUE._waiting:
                 time.sleep(0.001)
         else:
-            if connection.vendor == "postgresql":  # there it waits for nobody, and may still be at work
+            if connection.vendor == "postgresql":  # there it does not wait, and may still be running
                 other.join(timeout=600)
             seen.append(Annotator.objects.filter(label="annotator").count())
 

@@ -1,4 +1,4 @@
-"""Turns among processes before one SQLite file."""
+"""The fair lock between processes that write to one SQLite file."""
 
 import os
 import subprocess
@@ -13,14 +13,14 @@ import pytest
 from annotation.voting.storage.sqlite_lock import DESK, GATE
 
 PATIENCE_SECONDS = 600
-# Takes its turn again and again: writes its name, says so, and leaves when it is told to.
+# Takes the lock again and again: writes its name, prints it, and releases the lock when it is told to.
 PROCESS = """
 import sys
 from pathlib import Path
-from annotation.voting.storage.sqlite_lock import Turnstile
-name, turnstile = sys.argv[1], Turnstile(Path(sys.argv[2]))
+from annotation.voting.storage.sqlite_lock import FairLock
+name, lock = sys.argv[1], FairLock(Path(sys.argv[2]))
 while True:
-    with turnstile():
+    with lock():
         with open(sys.argv[2] + "-log", "a") as log:
             log.write(name)
         print(name, flush=True)
@@ -30,7 +30,7 @@ while True:
 
 
 class Crowd:
-    """Processes that want one turnstile."""
+    """Processes that want one lock."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.path, self._stack = folder / "turn", stack
@@ -44,7 +44,7 @@ class Crowd:
         return process
 
     def wait_until_shut(self, byte: int) -> None:
-        """Until another process than this one has locked the byte."""
+        """Wait until another process has locked the byte."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < deadline:
             with self.path.open("rb+") as file:
@@ -77,13 +77,13 @@ def leave(process: subprocess.Popen[str]) -> None:
     process.stdin.flush()
 
 
-def test_who_leaves_and_comes_again_stands_behind_who_waits(crowd: Crowd) -> None:
+def test_a_process_that_wants_the_lock_again_waits_behind_one_that_waits_already(crowd: Crowd) -> None:
     first = crowd.start("A")
     assert has_its_turn(first) == "A"
     second = crowd.start("B")
     crowd.wait_until_shut(GATE)
     for _turn in range(20):
-        leave(first)  # and want it at once again
+        leave(first)  # it wants the lock again at once
         assert has_its_turn(second) == "B"
         crowd.wait_until_shut(GATE)
         leave(second)
@@ -92,7 +92,7 @@ def test_who_leaves_and_comes_again_stands_behind_who_waits(crowd: Crowd) -> Non
     assert crowd.log() == "A" + 20 * "BA"
 
 
-def test_a_killed_process_leaves_its_place(crowd: Crowd) -> None:
+def test_the_locks_of_a_killed_process_are_released(crowd: Crowd) -> None:
     first = crowd.start("A")
     assert has_its_turn(first) == "A"
     crowd.wait_until_shut(DESK)

@@ -1,4 +1,4 @@
-"""The line before the database's writer. On PostgreSQL every transaction is its own, and the same must hold."""
+"""The queue before SQLite's writer. On PostgreSQL each transaction is its own, and the same must hold."""
 
 import threading
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def in_a_thread_of_its_own(work: Callable[[], object]) -> object:
 
 
 def all_behind_one(study: Study, labels: list[str]) -> list[object]:
-    """What each got, where the first held the line until all others stood in it."""
+    """The results, after the first transaction held the queue until all others were in it."""
     is_held, may_go_on = threading.Event(), threading.Event()
 
     def hold() -> None:
@@ -61,27 +61,27 @@ def all_behind_one(study: Study, labels: list[str]) -> list[object]:
         return [other.result() for other in others]
 
 
-def test_everybody_gets_their_own_answer_after_it_was_committed(study: Study) -> None:
+def test_each_thread_gets_its_own_result_after_the_commit(study: Study) -> None:
     labels = [f"person {number}" for number in range(CROWD)]
     assert all_behind_one(study, labels) == labels
     assert set(Annotator.objects.values_list("label", flat=True)) == {"first", *labels}
 
 
-def test_an_error_takes_back_its_own_work_and_no_other(study: Study) -> None:
+def test_an_error_rolls_back_its_own_work_and_no_other(study: Study) -> None:
     answers = all_behind_one(study, ["one", "bad", "two"])
     assert (answers[0], answers[2]) == ("one", "two")
     assert isinstance(answers[1], ValueError)
     assert set(Annotator.objects.values_list("label", flat=True)) == {"first", "one", "two"}
 
 
-def test_the_line_goes_on_after_an_error(study: Study) -> None:
+def test_the_queue_goes_on_after_an_error(study: Study) -> None:
     with pytest.raises(ValueError, match="bad"):
         add(study, "bad")
     assert add(study, "good") == "good"
     assert Annotator.objects.get().label == "good"
 
 
-def test_work_runs_in_the_language_of_whoever_asked_for_it(study: Study) -> None:
+def test_work_runs_in_the_language_of_the_thread_that_queued_it(study: Study) -> None:
     @in_turn
     def spoken() -> str:
         return str(translation.get_language())
@@ -96,7 +96,7 @@ def test_work_runs_in_the_language_of_whoever_asked_for_it(study: Study) -> None
     assert found == wanted
 
 
-def test_inside_a_transaction_it_is_a_part_of_it(study: Study) -> None:
+def test_work_inside_a_transaction_is_part_of_it(study: Study) -> None:
     def begin_and_fail() -> None:
         with transaction.atomic():
             add(study, "inner")
@@ -107,8 +107,8 @@ def test_inside_a_transaction_it_is_a_part_of_it(study: Study) -> None:
     assert not Annotator.objects.exists()
 
 
-@pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL every thread writes through its own")
-def test_whoever_runs_the_line_writes_through_the_same_connection() -> None:
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="on PostgreSQL each thread has its own connection")
+def test_each_thread_that_runs_the_queue_writes_through_the_same_connection() -> None:
     @in_turn
     def writer() -> object:
         return connection.connection
