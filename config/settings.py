@@ -142,7 +142,7 @@ else:
         },
         "connect_timeout": 2,
         "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone
-        # The statements of a vote (voting/storage/prepared.py) are planned once for each connection and size of ids.
+        # The statements of a vote (voting/storage/sql.py) are planned once for each connection and size of ids.
         "prepare_threshold": 5,
         "options": "-c plan_cache_mode=force_generic_plan",
     }

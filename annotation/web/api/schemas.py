@@ -1,4 +1,4 @@
-"""The API's documents: what a script or the page sends, and what it gets."""
+"""The documents of the API: what a script or the page sends, and what it receives."""
 
 from typing import Annotated, Literal
 from uuid import UUID
@@ -10,13 +10,13 @@ MOST_RESPONSE_MS = 2**31 - 1
 
 
 class Request(Schema):
-    """What is sent: nothing in it goes unread."""
+    """A document that is sent. A field that is not known is refused."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class BallotIn(Request):
-    """A vote. `vote_id` is made by the sender, at random; the same id counts once, however often it is sent."""
+    """A vote. The sender makes a random `vote_id`; the same id counts once, however often it is sent."""
 
     vote_id: UUID
     assignment: str = Field(max_length=100, description="As it came with the comparison.")
@@ -49,7 +49,7 @@ class ImageReportIn(Request):
 
 
 class ProgressOut(BaseModel):
-    """How many comparisons this annotator has answered, of how many."""
+    """How many comparisons this annotator has answered, and of how many."""
 
     done: int
     of: int
@@ -79,16 +79,16 @@ class HeldOut(BaseModel):
 
 
 class ComparisonOut(HeldOut):
-    """The comparison to vote on now."""
+    """The comparison to vote on now, and what comes after it."""
 
     kind: Literal["comparison"] = "comparison"
-    ahead: list[HeldOut] = Field(description="What follows, held by a lease of `ahead_seconds`: nobody sees it yet.")
+    ahead: list[HeldOut] = Field(description="What comes next, held by a lease of `ahead_seconds`; nobody has seen it yet.")
     ahead_seconds: float
     undo: UndoOut | None
 
 
 class WaitOut(BaseModel):
-    """Nothing is free now, but others' comparisons may come back: ask again, at the latest after `seconds`."""
+    """Nothing is free now, but comparisons of other annotators may come back: ask again after `seconds` at the latest."""
 
     kind: Literal["wait"] = "wait"
     seconds: int
@@ -111,7 +111,7 @@ NextOut = Annotated[ComparisonOut | WaitOut | DoneOut | StoppedOut, Field(discri
 
 
 class CastOut(BaseModel):
-    """What became of a vote (`late`: kept, but its place was taken), and what comes next."""
+    """What became of a vote (`late`: kept, but its slot was taken), and what comes next."""
 
     state: Literal["accepted", "late", "already_voted"]
     next: NextOut

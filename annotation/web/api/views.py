@@ -1,8 +1,8 @@
-"""The JSON API at /api/v1/: what the annotation page uses, scripts may use.
+"""The JSON API at /api/v1/, for the annotation page and for scripts.
 
-The annotator's token in the path is the whole credential: no cookie is read, so a foreign page has
-nothing to ride on, and no CSRF token is needed. Everything is a POST, because even asking for the next
-comparison leases one, and browsers prefetch GETs.
+The annotator's token in the path is the only credential. No cookie is read, so a page of another site cannot use the
+annotator's session, and no CSRF token is needed. Each request is a POST, because even asking for the next comparison
+leases one, and browsers prefetch GETs.
 """
 
 from collections.abc import Iterator, Sequence
@@ -48,7 +48,7 @@ from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, n
 from annotation.web.api import schemas
 from jobs.refusals import Refused
 
-# No docs page: it would load scripts from elsewhere, which the content security policy forbids.
+# No docs page: it would load scripts of other sites, which the content security policy forbids.
 api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api")
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
@@ -62,7 +62,7 @@ NextOut = schemas.ComparisonOut | schemas.WaitOut | schemas.DoneOut | schemas.St
 
 @dataclass(frozen=True, slots=True)
 class Visit:
-    """Who asks, of which study, when, and in which language they are answered."""
+    """A request: its annotator, the study's manifest and rules, the time, and the language of the answer."""
 
     annotator: Annotator
     manifest: Manifest
@@ -88,13 +88,13 @@ def _what_is_next(visit: Visit) -> NextOut:
 
 
 def _answer(document: BaseModel) -> HttpResponse:
-    """The document as JSON. django-ninja would check what it answers with once more, at twice a vote's whole cost."""
+    """The document as JSON. If django-ninja validated the answer again, a vote would cost three times as much."""
     return HttpResponse(document.model_dump_json(), content_type="application/json; charset=utf-8")
 
 
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
-    """Cast a vote; the answer brings the next comparison. Acknowledged means committed to the database."""
+    """Cast a vote; the answer brings the next comparison. The vote is committed before it is answered."""
     visit, result, leased = _cast_and_lease(token, body, timezone.now())
     with translation.override(visit.language):
         following = complete(
@@ -107,7 +107,7 @@ def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpRespon
 def _cast_and_lease(
     token: str, body: schemas.BallotIn, now: datetime
 ) -> tuple[Visit, CastResult, Next | Closure | None]:
-    """The one transaction of a vote. The assignment is read inside it, once, with the lock."""
+    """The one transaction of a vote: read the assignment with its annotator locked, store the vote, lease the next."""
     annotator_id, assignment_id = _opened(body.assignment)
     assignment = locked_assignment(assignment_id, annotator_id=annotator_id, token=token)
     if assignment is None:
@@ -121,14 +121,14 @@ def _cast_and_lease(
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
 def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
-    """Give a comparison back at once, for whoever leaves; somebody else may then get it."""
+    """Release a comparison at once, because its annotator leaves; another annotator may then get it."""
     with _visit_for(token, body.assignment) as (visit, assignment):
         return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
 
 
 @api.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
 def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
-    """The page closes: give back what is held ahead. The comparison that was on the screen stays the annotator's."""
+    """Release what is held ahead, because the page closes. The comparison on the screen stays leased."""
     with _visit(token) as visit:
         return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
 
@@ -140,7 +140,7 @@ def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
     url_name="report_image",
 )
 def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> HttpResponse:
-    """Report an image and go on: the comparison is given back for good; the answer is what comes next."""
+    """Report an image, and release its comparison for good; the answer is what comes next."""
     with _visit_for(token, body.assignment) as (visit, assignment):
         images = assignment.left_images if body.side == "left" else assignment.right_images
         if body.n >= len(images):
@@ -151,7 +151,7 @@ def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> Htt
 
 @api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
 def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse:
-    """Take a vote back while the study lets you; the answer is its comparison, as it was shown."""
+    """Undo a vote while the study allows it; the answer is its comparison, as it was shown."""
     with _visit(token) as visit:
         own = Vote.objects.select_related("assignment").filter(assignment__annotator=visit.annotator)
         if (undone := own.filter(pk=body.vote_id).first()) is None:
@@ -194,7 +194,7 @@ def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
 
 @contextmanager
 def _visit(token: str) -> Iterator[Visit]:
-    """The annotator of this link; inside, sentences are in the study's language."""
+    """The visit of this link's annotator. Inside, texts are in the study's language."""
     annotator = annotators.by_token(token)
     if annotator is None:
         raise Http404(_("No annotator has this link: compare it with the one that you were given."))
@@ -204,7 +204,7 @@ def _visit(token: str) -> Iterator[Visit]:
 
 
 @contextmanager
-def _visit_for(token: str, sealed: str) -> Iterator[tuple[Visit, Assignment]]:
+def _visit_for(token: str, token: str) -> Iterator[tuple[Visit, Assignment]]:
     """`_visit` with the assignment that the annotator names."""
     annotator_id, assignment_id = _opened(sealed)
     with _visit(token) as visit:
@@ -219,8 +219,8 @@ def _visit_of(annotator: Annotator, now: datetime) -> Visit:
     return Visit(annotator, manifest, manifest.voting_rules(), now, page_language(manifest.texts.language))
 
 
-def _opened(sealed: str) -> tuple[int, ...]:
-    """The ids of the annotator and of the assignment that a token names; for another text 0, which no row has."""
+def _opened(token: str) -> tuple[int, ...]:
+    """The ids of the annotator and of the assignment in a token; 0, which no row has, if it is not one of ours."""
     try:
         return ASSIGNMENTS.decrypt(sealed)
     except ValueError:
@@ -243,14 +243,14 @@ def _ballot(body: schemas.BallotIn) -> Ballot:
 
 
 def _state_out(result: CastResult) -> Literal["accepted", "late", "already_voted"]:
-    """A vote that was sent before gets the answer that it got then."""
+    """The state to answer with. A vote that was sent before gets the same answer again."""
     if result.state == CastState.ALREADY_VOTED:
         return "already_voted"
     return "late" if result.vote.state == Vote.State.LATE else "accepted"
 
 
 def _sane(time: datetime | None) -> datetime | None:
-    """Nothing for the time of a clock that is centuries off; the vote is worth keeping all the same."""
+    """None for the time of a clock that is centuries off, so that the vote itself is kept."""
     return time if time and time.year in SANE_YEARS else None
 
 
@@ -263,7 +263,7 @@ def _next_out(visit: Visit, following: Next | Closure, last: Vote | None) -> Nex
         return schemas.DoneOut()
     if breaks_due(visit.annotator, visit.manifest):
         return schemas.StoppedOut(message=_(PAGE_DUE))
-    # The page shows what is ahead at once after a vote, so before a break nothing is ahead.
+    # After a vote the page shows at once what is held ahead, so before a break nothing is.
     ahead = () if breaks_due(visit.annotator, visit.manifest, votes_more=1) else following.ahead
     held = _held_out(visit, following, following.assignment, 0)
     return schemas.ComparisonOut(
@@ -275,7 +275,7 @@ def _next_out(visit: Visit, following: Next | Closure, last: Vote | None) -> Nex
 
 
 def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int) -> schemas.HeldOut:
-    """The comparison that stands at this place (0: now) of what follows."""
+    """The comparison at this place of what follows; 0: on the screen now."""
     plan = visit.manifest.annotation
     return schemas.HeldOut(
         assignment=ASSIGNMENTS.encrypt(visit.annotator.pk, assignment.pk),
@@ -290,7 +290,7 @@ def _held_out(visit: Visit, following: Next, assignment: Assignment, place: int)
 
 
 def _question(assignment: Assignment, manifest: Manifest) -> str:
-    """What is asked; of an instructed item what to do, with a place for the name that the side has on the screen."""
+    """The question, or the instruction of an instructed check, with a place for the name of the side on the screen."""
     if assignment.kind == Assignment.Kind.INSTRUCTED:
         return _(manifest.texts.instructed).replace("{side}", f"{{{assignment.known_choice}}}")
     return _(manifest.texts.question)
@@ -302,10 +302,10 @@ def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
 
 
 def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> tuple[str, ...]:
-    return sealed(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
+    return _tokens(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
 
 
 @lru_cache(maxsize=1000)
-def sealed(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
-    """What is held ahead in one answer is on the screen in the next: it is sealed once, with the secret in force."""
+def _tokens(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
+    """The image tokens, cached: what is held ahead in one answer is on the screen in the next one."""
     return tuple(addresses(annotator_id=annotator_id, image_ids=image_ids))
