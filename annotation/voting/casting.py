@@ -68,60 +68,77 @@ class CastResult:
     are_marks_due: bool = False
 
 
-def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:
-    """Record a vote, once, however often it is sent.
-
-    A vote whose lease has ended counts if the slot is still free; else it is kept as late. While the study is paused,
-    what was on the annotator's screen still counts; after closing it is kept as late. Raises `BallotInvalid` for a
-    choice that the study does not offer, a vote faster than the minimum viewing time, or a vote id used for something
-    else; `Refused` if the annotator has left.
-    """
-    annotator, result = _cast(ballot, assignment, rules, now)
-    if result.are_marks_due:
-        mark(annotator=annotator, now=now)
-    return result
-
-
 def vote_and_next(
     *, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
 ) -> tuple[CastResult, Next | Closure]:
-    """`cast_vote` and `next_assignment`, in one transaction if something is free."""
-    annotator, result, following = _cast_and_lease(ballot, assignment, rules, now)
+    """Cast a vote and lease what comes next, in one transaction if something is free."""
+    annotator, result, following = _vote_and_next(ballot, assignment, rules, now)
     return result, complete(annotator=annotator, rules=rules, result=result, following=following, now=now)
 
 
 @in_turn
-def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> tuple[Annotator, CastResult]:
-    annotator = lock(assignment.annotator_id)
-    return annotator, _cast_under_lock(annotator, ballot, assignment, rules, now)
-
-
-@in_turn
-def _cast_and_lease(
+def _vote_and_next(
     ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
 ) -> tuple[Annotator, CastResult, Next | Closure | None]:
-    assignment.annotator = lock(assignment.annotator_id)
-    return assignment.annotator, *cast_and_lease(ballot=ballot, assignment=assignment, rules=rules, now=now)
+    annotator = lock(assignment.annotator_id)
+    result = cast(annotator=annotator, ballot=ballot, assignment=assignment, rules=rules, now=now)
+    return annotator, result, lease_next(annotator=annotator, rules=rules, now=now)
 
 
-def cast_and_lease(
-    *, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
-) -> tuple[CastResult, Next | Closure | None]:
-    """`cast_vote`, and lease what comes next, in the caller's transaction, which has locked the assignment's annotator.
+def cast(
+    *, annotator: Annotator, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
+) -> CastResult:
+    """Record a vote, once, however often it is sent, in the caller's transaction, which holds the annotator's lock.
 
-    Instead of what comes next it returns why the study gives out nothing now (it was paused or closed meanwhile), or
-    None if nothing was found free. After its commit the caller calls `complete`.
+    A vote whose lease has ended counts if the slot is still free; else it is kept as late. While the study is paused,
+    what was on the annotator's screen still counts; after closing it is kept as late. Raises `BallotInvalid` for a
+    choice that the study does not offer, a vote faster than the minimum viewing time, or a vote id used for something
+    else; `Refused` if the annotator has left. After its commit the caller calls `complete`.
     """
-    annotator = assignment.annotator
-    result = _cast_under_lock(annotator, ballot, assignment, rules, now)
+    try:
+        refuse_unless_taking_part(annotator)
+        _refuse_invalid(ballot, assignment, rules, now)
+    except Refused:
+        if known := _known(ballot, assignment):
+            return known
+        raise
+    vote = Vote(
+        pk=ballot.vote_id,
+        assignment=assignment,
+        choice=ballot.choice,
+        state=Vote.State.STANDING,
+        shown_at=ballot.shown_at,
+        voted_at=ballot.voted_at,
+        received_at=now,
+        response_ms=ballot.response_ms,
+    )
+    is_over = closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED
+    lead = slots.lead_of(ballot.choice, assignment.left_model) if assignment.kind == Assignment.Kind.MAIN else None
+    # Nobody looks first whether the vote is stored already: it nearly never is, and then this changes nothing.
+    if is_over or not store_answer(vote, rendition=ballot.rendition, lead=lead):
+        if known := _known(ballot, assignment):
+            return known
+        if not _answer_late(vote, ballot, lead, is_over=is_over):
+            kept = assignment.votes.filter(state__in=(Vote.State.STANDING, Vote.State.LATE))
+            return CastResult(CastState.ALREADY_VOTED, kept.latest("received_at"))
+    if vote.state == Vote.State.LATE:
+        return CastResult(CastState.LATE, vote)
+    return CastResult(CastState.ACCEPTED, vote, judge(annotator=annotator, rules=rules))
+
+
+def lease_next(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Next | Closure | None:
+    """Lease what follows a vote, in its transaction; None if nothing was found free.
+
+    If the study was paused or closed meanwhile, it returns that instead.
+    """
     reason = closure(study=annotator.study, rules=rules, now=now)
-    return result, reason or lease_under_lock(annotator=annotator, rules=rules, now=now)
+    return reason or lease_under_lock(annotator=annotator, rules=rules, now=now)
 
 
 def complete(
     *, annotator: Annotator, rules: VotingRules, result: CastResult, following: Next | Closure | None, now: datetime
 ) -> Next | Closure:
-    """What follows a vote, after the commit of `cast_and_lease`: only now may anything wait for what others hold."""
+    """What follows a vote, after its commit: only now may anything wait for what others hold."""
     if result.are_marks_due:
         mark(annotator=annotator, now=now)
     if following is None:
@@ -211,40 +228,6 @@ def _known(ballot: Ballot, assignment: Assignment) -> CastResult | None:
 
 def _id_was_used() -> BallotInvalid:
     return BallotInvalid(_("This vote id was used for another comparison; make a new random one."))
-
-
-def _cast_under_lock(
-    annotator: Annotator, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime
-) -> CastResult:
-    try:
-        refuse_unless_taking_part(annotator)
-        _refuse_invalid(ballot, assignment, rules, now)
-    except Refused:
-        if known := _known(ballot, assignment):
-            return known
-        raise
-    vote = Vote(
-        pk=ballot.vote_id,
-        assignment=assignment,
-        choice=ballot.choice,
-        state=Vote.State.STANDING,
-        shown_at=ballot.shown_at,
-        voted_at=ballot.voted_at,
-        received_at=now,
-        response_ms=ballot.response_ms,
-    )
-    is_over = closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED
-    lead = slots.lead_of(ballot.choice, assignment.left_model) if assignment.kind == Assignment.Kind.MAIN else None
-    # Nobody looks first whether the vote is stored already: it nearly never is, and then this changes nothing.
-    if is_over or not store_answer(vote, rendition=ballot.rendition, lead=lead):
-        if known := _known(ballot, assignment):
-            return known
-        if not _answer_late(vote, ballot, lead, is_over=is_over):
-            kept = assignment.votes.filter(state__in=(Vote.State.STANDING, Vote.State.LATE))
-            return CastResult(CastState.ALREADY_VOTED, kept.latest("received_at"))
-    if vote.state == Vote.State.LATE:
-        return CastResult(CastState.LATE, vote)
-    return CastResult(CastState.ACCEPTED, vote, judge(annotator=annotator, rules=rules))
 
 
 def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> None:

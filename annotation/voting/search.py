@@ -4,7 +4,7 @@ Rows are locked in the order that `slots` describes.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from annotation.models import Annotator, Assignment, Comparison
@@ -171,10 +171,4 @@ def _new_assignment(annotator: Annotator, progress: Progress, free: Free) -> Ass
         images_a=free.images_a,
         images_b=free.images_b,
     )
-    return Assignment(
-        comparison=free.comparison,
-        annotator=annotator,
-        left_model=shown.left_model,
-        left_images=shown.left_images,
-        right_images=shown.right_images,
-    )
+    return Assignment(comparison=free.comparison, annotator=annotator, **asdict(shown))

@@ -5,9 +5,10 @@ a comparison.
 """
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from random import Random
+from typing import Any
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.voting.allocation import SIDES, present, stored_chance
@@ -113,73 +114,47 @@ def check_assignment(
     reported = {one.comparison_id for one in earlier}
     match check.kind:
         case Kind.LADDER:
-            return _rung(annotator, check, rules.ladder[check.occurrence], reported)
+            fields = _ladder(annotator, check, rules.ladder[check.occurrence], reported)
         case Kind.REPEAT:
-            return _repeat(annotator, check, reported, latest=comparison_count - rules.repeat_distance)
+            fields = _repeat(annotator, check, reported, latest=comparison_count - rules.repeat_distance)
         case _:
-            return _instructed(annotator, check, reported)
+            fields = _instructed(annotator, check, reported)
+    return fields and Assignment(annotator=annotator, kind=check.kind, occurrence=check.occurrence, **fields)
 
 
-def _rung(annotator: Annotator, check: PlannedCheck, share: float, without: Collection[int]) -> Assignment | None:
+def _ladder(annotator: Annotator, check: PlannedCheck, share: float, without: Collection[int]) -> dict[str, Any] | None:
     """A set beside one with a share of its images replaced."""
     chance = stored_chance(annotator.seed, check.kind, check.occurrence, len(without))
     try:
-        pair = known_pair(study=annotator.study, chance=chance, share=share, without=without)
+        return asdict(known_pair(study=annotator.study, chance=chance, share=share, without=without))
     except Refused:
         return None
-    return Assignment(
-        comparison_id=pair.comparison_id,
-        annotator=annotator,
-        kind=check.kind,
-        occurrence=check.occurrence,
-        left_model=pair.model,
-        left_images=pair.left_images,
-        right_images=pair.right_images,
-        known_choice=pair.consistent_side,
-        replaced_count=pair.replaced_count,
-    )
 
 
-def _repeat(annotator: Annotator, check: PlannedCheck, without: Collection[int], *, latest: int) -> Assignment | None:
+def _repeat(
+    annotator: Annotator, check: PlannedCheck, without: Collection[int], *, latest: int
+) -> dict[str, Any] | None:
     """One of the first `latest` comparisons answered, with sides swapped and each set in its order."""
     original = _answered(annotator, check, without, latest=latest)
-    if original is None:
-        return None
-    return Assignment(
-        comparison=original.comparison,
-        annotator=annotator,
-        kind=check.kind,
-        occurrence=check.occurrence,
-        left_model=_other(original.left_model),
-        left_images=original.right_images,
-        right_images=original.left_images,
-    )
+    return original and {
+        "comparison": original.comparison,
+        "left_model": _other(original.left_model),
+        "left_images": original.right_images,
+        "right_images": original.left_images,
+    }
 
 
-def _instructed(annotator: Annotator, check: PlannedCheck, without: Collection[int]) -> Assignment | None:
+def _instructed(annotator: Annotator, check: PlannedCheck, without: Collection[int]) -> dict[str, Any] | None:
     """A comparison that the annotator has answered, with an instruction which side to choose."""
     original = _answered(annotator, check, without)
     if original is None:
         return None
     images = {original.left_model: original.left_images, _other(original.left_model): original.right_images}
     chance = stored_chance(annotator.seed, check.kind, check.occurrence, len(without))
-    shown = present(
-        seed=chance.getrandbits(63),
-        index=0,
-        left=chance.choice(SIDES),
-        images_a=images["a"],
-        images_b=images["b"],
-    )
-    return Assignment(
-        comparison=original.comparison,
-        annotator=annotator,
-        kind=check.kind,
-        occurrence=check.occurrence,
-        left_model=shown.left_model,
-        left_images=shown.left_images,
-        right_images=shown.right_images,
-        known_choice=chance.choice((Vote.Choice.LEFT, Vote.Choice.RIGHT)),
-    )
+    seed, left = chance.getrandbits(63), chance.choice(SIDES)
+    shown = present(seed=seed, index=0, left=left, images_a=images["a"], images_b=images["b"])
+    known_choice = chance.choice((Vote.Choice.LEFT, Vote.Choice.RIGHT))
+    return {"comparison": original.comparison, "known_choice": known_choice, **asdict(shown)}
 
 
 def _answered(

@@ -24,16 +24,17 @@ HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KnownPair:
-    """Two sets of image ids of one comparison and one model. consistent_side: left or right.
+    """Two sets of image ids of one comparison and one model, by the names of an assignment's fields.
 
-    replaced_count: how many images of the other side belong to other prompts.
+    known_choice: left or right, the more consistent set. replaced_count: how many images of the other set belong to
+    other prompts.
     """
 
     comparison_id: int
-    model: Side
+    left_model: Side
     left_images: list[int]
     right_images: list[int]
-    consistent_side: str
+    known_choice: str
     replaced_count: int
 
 
@@ -72,10 +73,10 @@ def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Co
     is_left = chance.random() < HALF
     return KnownPair(
         comparison_id=drawn[0],
-        model=model,
+        left_model=model,
         left_images=shuffled if is_left else blend,
         right_images=blend if is_left else shuffled,
-        consistent_side=Vote.Choice.LEFT if is_left else Vote.Choice.RIGHT,
+        known_choice=Vote.Choice.LEFT if is_left else Vote.Choice.RIGHT,
         replaced_count=replaced_count,
     )
 

@@ -1,5 +1,6 @@
 """Practice comparisons: pairs of known order that an annotator answers before the comparisons, with feedback."""
 
+from dataclasses import asdict
 from datetime import datetime
 
 from annotation.models import Annotator, Assignment, Vote
@@ -18,16 +19,11 @@ def practice(*, annotator: Annotator, number: int, now: datetime) -> Assignment:
         return known
     pair = seeded_pair(study=annotator.study, seed=annotator.seed, purpose="practice", number=number)
     return Assignment.objects.create(
-        comparison_id=pair.comparison_id,
+        **asdict(pair),
         annotator=annotator,
         kind=PRACTICE,
         occurrence=number,
         state=Assignment.State.RELEASED,  # practice holds no slot
-        left_model=pair.model,
-        left_images=pair.left_images,
-        right_images=pair.right_images,
-        known_choice=pair.consistent_side,
-        replaced_count=pair.replaced_count,
         leased_at=now,
     )
 

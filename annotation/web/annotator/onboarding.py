@@ -170,7 +170,7 @@ def instructions_context(annotator: Annotator, manifest: Manifest) -> dict[str, 
         "most_shown": most_shown(annotator, manifest.voting_rules()),
         "has_begun": annotator.instructions_read_at is not None,
         "examples": [
-            _pair_context(annotator, pair.left_images, pair.right_images, pair.consistent_side, pair.replaced_count)
+            _pair_context(annotator, pair.left_images, pair.right_images, pair.known_choice, pair.replaced_count)
             for pair in pairs
         ],
     }

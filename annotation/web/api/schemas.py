@@ -82,13 +82,15 @@ class ComparisonOut(HeldOut):
     """The comparison to vote on now, and what comes after it."""
 
     kind: Literal["comparison"] = "comparison"
-    ahead: list[HeldOut] = Field(description="What comes next, held by a lease of `ahead_seconds`; nobody has seen it yet.")
+    ahead: list[HeldOut] = Field(
+        description="What comes next, held by a lease of `ahead_seconds`; nobody has seen it yet."
+    )
     ahead_seconds: float
     undo: UndoOut | None
 
 
 class WaitOut(BaseModel):
-    """Nothing is free now, but comparisons of other annotators may come back: ask again after `seconds` at the latest."""
+    """Nothing is free now, but comparisons of others may come back: ask again after `seconds` at the latest."""
 
     kind: Literal["wait"] = "wait"
     seconds: int

@@ -32,9 +32,10 @@ from annotation.voting.casting import (
     BallotInvalid,
     CastResult,
     CastState,
-    cast_and_lease,
+    cast,
     complete,
     last_vote,
+    lease_next,
     undo_seconds_left,
     undo_vote,
 )
@@ -95,28 +96,28 @@ def _answer(document: BaseModel) -> HttpResponse:
 @api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
     """Cast a vote; the answer brings the next comparison. The vote is committed before it is answered."""
-    visit, result, leased = _cast_and_lease(token, body, timezone.now())
+    now = timezone.now()
+    visit, result, leased = _vote_and_lease(token, body, now)
     with translation.override(visit.language):
-        following = complete(
-            annotator=visit.annotator, rules=visit.rules, result=result, following=leased, now=visit.now
-        )
+        following = complete(annotator=visit.annotator, rules=visit.rules, result=result, following=leased, now=now)
         return _answer(schemas.CastOut(state=_state_out(result), next=_next_out(visit, following, result.vote)))
 
 
 @in_turn
-def _cast_and_lease(
+def _vote_and_lease(
     token: str, body: schemas.BallotIn, now: datetime
 ) -> tuple[Visit, CastResult, Next | Closure | None]:
-    """The one transaction of a vote: read the assignment with its annotator locked, store the vote, lease the next."""
+    """The one transaction of a vote: lock the annotator, read the assignment, store the vote, lease the next."""
     annotator_id, assignment_id = _opened(body.assignment)
     assignment = locked_assignment(assignment_id, annotator_id=annotator_id, token=token)
     if assignment is None:
         with _visit(token):
             raise Http404(_(NO_SUCH_COMPARISON))
-    visit = _visit_of(assignment.annotator, now)
+    annotator, ballot = assignment.annotator, _ballot(body)
+    visit = _visit_of(annotator, now)
     with translation.override(visit.language):
-        result, leased = cast_and_lease(ballot=_ballot(body), assignment=assignment, rules=visit.rules, now=now)
-    return visit, result, leased
+        result = cast(annotator=annotator, ballot=ballot, assignment=assignment, rules=visit.rules, now=now)
+        return visit, result, lease_next(annotator=annotator, rules=visit.rules, now=now)
 
 
 @api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
@@ -204,9 +205,9 @@ def _visit(token: str) -> Iterator[Visit]:
 
 
 @contextmanager
-def _visit_for(token: str, token: str) -> Iterator[tuple[Visit, Assignment]]:
+def _visit_for(token: str, assignment_token: str) -> Iterator[tuple[Visit, Assignment]]:
     """`_visit` with the assignment that the annotator names."""
-    annotator_id, assignment_id = _opened(sealed)
+    annotator_id, assignment_id = _opened(assignment_token)
     with _visit(token) as visit:
         assignment = visit.annotator.assignments.filter(pk=assignment_id).first()
         if assignment is None or assignment.annotator_id != annotator_id:
@@ -219,10 +220,10 @@ def _visit_of(annotator: Annotator, now: datetime) -> Visit:
     return Visit(annotator, manifest, manifest.voting_rules(), now, page_language(manifest.texts.language))
 
 
-def _opened(token: str) -> tuple[int, ...]:
+def _opened(assignment_token: str) -> tuple[int, ...]:
     """The ids of the annotator and of the assignment in a token; 0, which no row has, if it is not one of ours."""
     try:
-        return ASSIGNMENTS.decrypt(sealed)
+        return ASSIGNMENTS.decrypt(assignment_token)
     except ValueError:
         return 0, 0
 
@@ -302,10 +303,10 @@ def _undo_out(visit: Visit, last: Vote | None) -> schemas.UndoOut | None:
 
 
 def _images_out(annotator: Annotator, image_ids: Sequence[int]) -> tuple[str, ...]:
-    return _tokens(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
+    return image_tokens(settings.SECRET_KEY, annotator.pk, tuple(image_ids))
 
 
 @lru_cache(maxsize=1000)
-def _tokens(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
+def image_tokens(_secret: str, annotator_id: int, image_ids: tuple[int, ...]) -> tuple[str, ...]:
     """The image tokens, cached: what is held ahead in one answer is on the screen in the next one."""
     return tuple(addresses(annotator_id=annotator_id, image_ids=image_ids))

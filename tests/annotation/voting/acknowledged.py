@@ -1,4 +1,4 @@
-"""What a test knows of a study's voting from outside: everything that was acknowledged or shown, and never changes."""
+"""All that was acknowledged to annotators or shown to them in a study. It must never change."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -10,11 +10,11 @@ from annotation.voting.slots import counted_votes, lead_of
 
 
 @dataclass
-class Ledger:
-    """Written by whoever acts, compared with the tables after every act.
+class Acknowledged:
+    """A record that the test writes at each action and compares with the tables after it.
 
-    states, contents: of every vote that was acknowledged. excluded: those that do not count. assignments: what was
-    given out, as it was first seen. winners: of comparisons while they are closed early.
+    states, contents: of each vote that was acknowledged. excluded: votes that do not count. assignments: as they were
+    first shown. winners: of comparisons while they are closed early.
     """
 
     states: dict[UUID, str] = field(default_factory=dict)
@@ -25,16 +25,16 @@ class Ledger:
     winners: dict[int, int] = field(default_factory=dict)
 
     def acknowledge(self, vote: Vote, state: str) -> None:
-        """A vote was received for the first time."""
+        """Record a vote that was received for the first time."""
         self.states[vote.pk], self.contents[vote.pk] = state, content(vote)
 
     def standing_on(self, assignment_id: int) -> UUID | None:
-        """The vote that stands, or is late, on an assignment."""
+        """The standing or late vote on an assignment, or None."""
         kept = (pk for pk, state in self.states.items() if state != "superseded")
         return next((pk for pk in kept if self.contents[pk][0] == assignment_id), None)
 
     def withdraw(self, annotator: Annotator) -> None:
-        """All of an annotator's votes and assignments are gone; what the tombstone counts."""
+        """Record that an annotator's votes and assignments are deleted, and the count on the tombstone."""
         gone = dict(annotator.assignments.values_list("pk", "kind"))
         votes = {pk for pk, row in self.contents.items() if row[0] in gone}
         kept = (pk for pk in votes if self.states[pk] != "superseded")
@@ -45,7 +45,7 @@ class Ledger:
         self.excluded -= votes
 
     def assert_kept(self, study: Study) -> None:
-        """Nothing that was acknowledged or shown is lost, changed or doubled."""
+        """Assert that nothing acknowledged or shown is lost, changed or doubled."""
         votes = list(Vote.objects.filter(assignment__comparison__study=study))
         assert {vote.pk: vote.state for vote in votes} == self.states
         assert {vote.pk: content(vote) for vote in votes} == self.contents
@@ -88,13 +88,13 @@ class Ledger:
 
 
 def content(vote: Vote) -> tuple[Any, ...]:
-    """What is never edited."""
+    """The fields of a vote that are never edited."""
     times = (vote.shown_at, vote.voted_at, vote.received_at, vote.response_ms)
     return vote.assignment_id, vote.choice, *times
 
 
 def shown(assignment: Assignment) -> tuple[Any, ...]:
-    """What is stored of how a comparison was shown, and never recomputed."""
+    """The stored fields that tell how a comparison was shown."""
     who = (assignment.comparison_id, assignment.annotator_id, assignment.kind, assignment.occurrence)
     return *who, assignment.left_model, tuple(assignment.left_images), tuple(assignment.right_images)
 
@@ -107,6 +107,6 @@ def winner(comparison: Comparison) -> int:
 
 
 def excluded_by_rule(study: Study) -> set[UUID]:
-    """The votes of annotators who broke a rule of the study: all that stand on main assignments, and no others."""
+    """All standing votes on main assignments of annotators who broke a rule of the study."""
     votes = Vote.objects.filter(assignment__comparison__study=study, assignment__kind="main", state="standing")
     return set(votes.exclude(assignment__annotator__broken_rules="").values_list("pk", flat=True))

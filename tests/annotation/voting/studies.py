@@ -1,4 +1,4 @@
-"""A small open study, written straight into the database: voting needs no file, no image and no score."""
+"""A small open study, written directly into the database. Voting needs no file, no image and no score."""
 
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
@@ -8,8 +8,12 @@ from typing import Any
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.studies.manifest import document
 from annotation.studies.manifest import sha256 as sha256_of
+from annotation.voting.assignment import lock
+from annotation.voting.casting import Ballot, CastResult, cast
+from annotation.voting.quality.exclusion import mark
 from annotation.voting.rules import VotingRules
 from annotation.voting.slots import counted_votes, lead_of
+from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from tests.factories import make_manifest
 
@@ -30,7 +34,7 @@ def make_study(
     quality: dict[str, Any] | None = None,
     **annotation: Any,
 ) -> Study:
-    """An open study; `annotation` is what its manifest says beyond the overlap."""
+    """An open study. annotation: what its manifest says beyond the overlap."""
     manifest = make_manifest(
         slug=slug,
         comparisons=comparisons,
@@ -97,8 +101,22 @@ def after(*, seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
+def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:
+    """Cast a vote, and lease nothing after it."""
+    annotator, result = _cast(ballot, assignment, rules, now)
+    if result.are_marks_due:
+        mark(annotator=annotator, now=now)
+    return result
+
+
+@in_turn
+def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> tuple[Annotator, CastResult]:
+    annotator = lock(assignment.annotator_id)
+    return annotator, cast(annotator=annotator, ballot=ballot, assignment=assignment, rules=rules, now=now)
+
+
 def assert_invariants(study: Study) -> None:
-    """What never breaks, read from the tables."""
+    """Assert by the rows of the tables what must never break."""
     assignments = list(Assignment.objects.filter(comparison__study=study).select_related("annotator"))
     votes = defaultdict(list)
     for vote in Vote.objects.filter(assignment__comparison__study=study):
@@ -130,7 +148,7 @@ def assert_invariants(study: Study) -> None:
 
 
 def assert_is_decided(comparison: Comparison) -> None:
-    """One model leads the other, and the ties, by more counted votes than may still come."""
+    """Assert that one model leads the other and the ties by more counted votes than may still come."""
     tally: Counter[str] = Counter()
     for vote in counted_votes().filter(assignment__comparison=comparison).select_related("assignment"):
         other = {"a": "b", "b": "a"}[vote.assignment.left_model]

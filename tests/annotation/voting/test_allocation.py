@@ -61,7 +61,7 @@ def test_both_sides_are_shuffled_apart() -> None:
 def test_stored_chance_is_the_same_everywhere() -> None:
     assert stored_chance(17, "sides", 3).getrandbits(64) == stored_chance(17, "sides", 3).getrandbits(64)
     assert stored_chance(17, "sides", 3).random() != stored_chance(17, "orders", 3).random()
-    # Written down, so that another version of Python or of this module cannot redraw a running study.
+    # Constants, so that another version of Python or of this module cannot draw a running study differently.
     assert [left_model(2024, 2 * pair) for pair in range(8)] == list("aabbbaaa")
 
 

@@ -9,11 +9,19 @@ from django.test.utils import CaptureQueriesContext
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting import assignment
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
-from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.vote_statements import Counts, counts_of
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -30,7 +38,7 @@ def vote(assignment: Assignment, *, seconds: float = 0, rules: VotingRules = RUL
 
 
 def answer_all(annotator: Annotator, *, rules: VotingRules = RULES, seconds: float = 0) -> Next:
-    """Vote until there is no more comparison; what was said instead."""
+    """Vote until no comparison comes; return the answer that came instead."""
     while True:
         following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
         if following.assignment is None:

@@ -1,4 +1,4 @@
-"""Rows inserted in bulk are what `bulk_create` would have stored, and the database's constraints hold for them."""
+"""Rows inserted in bulk equal those of `bulk_create`, and the database's constraints hold for them."""
 
 import pytest
 from django.db import IntegrityError, transaction

@@ -14,13 +14,20 @@ from annotation.voting.casting import (
     BallotInvalid,
     CastResult,
     CastState,
-    cast_vote,
     undo_vote,
     vote_and_next,
 )
 from annotation.voting.rules import VotingRules
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -108,7 +115,7 @@ def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late() -> None:
     result = cast(lost, now=after(seconds=700))
     assert (result.state, result.vote.state) == (CastState.LATE, "late")
     assert cast(lost, now=after(seconds=800)).state == CastState.ALREADY_VOTED
-    # Answered all the same: the comparison does not come back to this annotator, even when its slot is free again.
+    # It counts as answered: the comparison does not come back to this annotator, even when its slot is free again.
     expire_leases(now=after(seconds=1200))
     assert next_assignment(annotator=first, rules=RULES, now=after(seconds=1200)).kind == NextKind.DONE
     assert_invariants(study)

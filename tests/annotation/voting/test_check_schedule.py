@@ -1,4 +1,4 @@
-"""Where the checks stand among an annotator's comparisons: the same every time, spread, each in its order."""
+"""The places of checks among an annotator's comparisons: the same each time, spread, in their order."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Checks among the comparisons: given out like them, of known order, holding no slot, counting for nothing."""
+"""Checks are given out like comparisons, have a known order, hold no slot and count for no winner."""
 
 import uuid
 from collections import Counter
@@ -9,11 +9,19 @@ import pytest
 
 from annotation.models import Annotator, Assignment, Comparison, Vote
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
-from annotation.voting.casting import Ballot, cast_vote, last_vote, undo_vote
+from annotation.voting.casting import Ballot, last_vote, undo_vote
 from annotation.voting.image_reports import REPORTERS_THAT_PARK, report_image
 from annotation.voting.rules import QualityRules, VotingRules
 from generation.models import GeneratedImage
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 CHECKED = replace(
@@ -25,7 +33,7 @@ ALL = 12 + 6
 
 
 def answered(annotator: Annotator, *, choice: str = "left", rules: VotingRules = CHECKED) -> Iterator[Assignment]:
-    """What is given out, one after the other, each answered before the next."""
+    """The assignments given out, each answered before the next."""
     begin = 300 if Vote.objects.exists() else 0  # after whatever a test did in between
     for second in range(begin, begin + 100):
         following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=second))

@@ -1,4 +1,4 @@
-"""Many at once: threads with connections of their own, on SQLite in a file and on PostgreSQL."""
+"""Concurrent votes: threads with their own connections, on SQLite in a file and on PostgreSQL."""
 
 import threading
 import time
@@ -21,10 +21,10 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.annotators import join
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.availability import Closure
-from annotation.voting.casting import Ballot, CastState, cast_vote, vote_and_next
+from annotation.voting.casting import Ballot, CastState, vote_and_next
 from annotation.voting.rules import Allocation, VotingRules
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import RULES, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import RULES, assert_invariants, cast_vote, make_annotators, make_study
 
 Result = TypeVar("Result")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
@@ -57,7 +57,7 @@ def is_false_end(annotator: Annotator) -> bool:
 
 
 def vote_to_the_end(annotator: Annotator, rules: VotingRules = RULES) -> bool:
-    """Next, vote, next, vote ... until done; whether that end was false. Everybody prefers one model."""
+    """Ask for the next and vote until done; return whether that end was false. All prefer one model."""
     following: Next | Closure = next_assignment(annotator=annotator, rules=rules, now=timezone.now())
     while isinstance(following, Next) and following.kind != NextKind.DONE:
         if following.assignment:
@@ -94,7 +94,7 @@ def test_many_at_once_stop_early_with_no_false_end(allocation: Allocation) -> No
 
 
 def walk_away_now_and_then(study: Study, annotator: Annotator, clock: Callable[[], datetime]) -> bool:
-    """Like `vote_to_the_end`, but leases are given back or forgotten, and votes are sent twice or too late."""
+    """Like `vote_to_the_end`, but leases are released or forgotten, and votes are sent twice or too late."""
     chance = Random(annotator.seed)
     while True:
         following = next_assignment(annotator=annotator, rules=RULES, now=clock())

@@ -1,4 +1,4 @@
-"""The dry run against the real thing: comparisons get as many votes, whatever the rules are."""
+"""The dry run gives comparisons as many votes as real voting does, under all rules."""
 
 from uuid import uuid4
 
@@ -9,17 +9,18 @@ from django.utils import timezone
 from annotation.models import Annotator, Comparison
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import next_assignment
-from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.casting import Ballot
 from annotation.voting.rules import Allocation
 from annotation.voting.simulation.dry_run import Collecting, dry_run
 from annotation.voting.stopping import is_decided
+from tests.annotation.voting.studies import cast_vote
 from tests.factories import make_study
 
 ALLOCATIONS: tuple[Allocation, ...] = ("even", "nearly_done", "split")
 
 
 def unanimous(comparisons: int, rules: Collecting) -> list[int]:
-    """The votes of each comparison where every vote goes to its winner, the fewest first."""
+    """The votes of each comparison if all votes go to its winner; the fewest first."""
     votes, right = dry_run(np.random.default_rng(1), np.ones((1, comparisons)), rules)
     assert (votes == right).all()
     return sorted(votes[0].tolist())
@@ -67,7 +68,7 @@ def test_early_stopping_ends_where_the_winner_is_certain_and_never_changes_it(al
 
 
 def test_split_gives_the_next_votes_where_those_so_far_are_closest() -> None:
-    """Two annotators vote on everything; the third, with one comparison, gets one that is tied where there is any."""
+    """Two annotators vote on everything; a third one with one comparison gets a tied one if there is any."""
     votes, right = dry_run(np.random.default_rng(2), np.full((200, 4), 0.5), Collecting(3, (4, 4, 1), "split"))
     third = votes == 3
     assert (third.sum(axis=1) == 1).all()

@@ -1,4 +1,4 @@
-"""Exclusion by the study's rules: live, with its reason, told to nobody before the end, and nothing is deleted."""
+"""Exclusion by the study's rules: at once, with its reason, told to no annotator before the end, nothing deleted."""
 
 import uuid
 from collections.abc import Callable
@@ -10,12 +10,20 @@ import pytest
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import Next, next_assignment
 from annotation.voting.availability import Closure
-from annotation.voting.casting import Ballot, cast_vote, last_vote, undo_vote, vote_and_next
+from annotation.voting.casting import Ballot, last_vote, undo_vote, vote_and_next
 from annotation.voting.quality.exclusion import review_all
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 QUALITY = QualityRules(
@@ -33,12 +41,12 @@ Choose = Callable[[Assignment], str]
 
 
 def of_model_a(assignment: Assignment) -> str:
-    """Somebody attentive: right where something is right, else always the same model."""
+    """Vote attentively: the known choice if there is one, else always the same model."""
     return assignment.known_choice or ("left" if assignment.left_model == "a" else "right")
 
 
 def failing(assignment: Assignment) -> str:
-    """Somebody who votes like everybody, but fails the checks."""
+    """Vote like the others, but fail the checks."""
     right = of_model_a(assignment)
     return {"left": "right", "right": "left"}[right] if assignment.known_choice else right
 
@@ -51,7 +59,7 @@ def contradicting(assignment: Assignment) -> str:
 def vote_all(
     annotator: Annotator, choose: Choose, *, rules: VotingRules = CHECKED, ms: int | None = 4000, most: int = 99
 ) -> list[str]:
-    """Vote to the end, or `most` times; the kinds that were given out."""
+    """Vote to the end, or `most` times; return the kinds that were given out."""
     kinds: list[str] = []
 
     def now() -> datetime:

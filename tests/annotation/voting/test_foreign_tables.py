@@ -1,4 +1,4 @@
-"""Tables of other people: rows, or one sentence, never another exception."""
+"""Tables of other programs give rows or one sentence, never another exception."""
 
 import random
 from datetime import UTC, datetime
@@ -34,7 +34,7 @@ def _parquet(path: Path) -> bytes:
 
 
 def outcome(path: Path) -> str:
-    """How many votes, or the first line of the sentence."""
+    """The number of votes, or the first line of the refusal."""
     try:
         return str(len(read_votes(path, WORDS).votes))
     except VoteFileFault as fault:

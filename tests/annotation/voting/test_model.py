@@ -1,4 +1,4 @@
-"""Voting against a model of it: random deeds in random orders, every invariant checked after each."""
+"""Voting against a model of it: random actions in random orders, all invariants checked after each."""
 
 import uuid
 from dataclasses import replace
@@ -28,19 +28,19 @@ from annotation.voting import slots
 from annotation.voting.annotators import free_leases, invite, join
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment, release, release_ahead
 from annotation.voting.availability import NoRoomLeft
-from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
+from annotation.voting.casting import Ballot, CastState, undo_vote
 from annotation.voting.image_reports import give_out_again, report_image
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
-from tests.annotation.voting.acknowledged import Ledger
-from tests.annotation.voting.studies import RULES, after, assert_invariants, make_study
+from tests.annotation.voting.acknowledged import Acknowledged
+from tests.annotation.voting.studies import RULES, after, assert_invariants, cast_vote, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 QUOTA = 7
 LEASE = RULES.lease_seconds
-# Small, so that annotators get in each other's way: slug -> comparisons, overlap, and what the study file says more.
+# Small, so that annotators meet: slug -> comparisons, overlap, and other keys of the study file.
 STUDIES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "tight": (6, 1, {}),
     "filling": (4, 2, {"allocation": "nearly_done"}),
@@ -48,7 +48,7 @@ STUDIES: dict[str, tuple[int, int, dict[str, Any]]] = {
     "checked": (5, 2, {"early_stopping": True}),
     "split": (3, 4, {"early_stopping": True, "allocation": "split", "ties": True, "undo_seconds": 0}),
 }
-# Checks soon and strict, so that somebody fails them.
+# Early and strict checks, so that some annotators fail them.
 CHECKS = QualityRules(
     ladder=(0.5, 0.5),
     repeats=1,
@@ -62,7 +62,7 @@ choices = st.sampled_from(["left", "left", "right", "tie"])
 
 
 class Voting(RuleBasedStateMachine):
-    """What a study's voting must look like from outside, whatever its annotators and its researcher do."""
+    """The voting of a study, as it must look from outside whatever its annotators and its researcher do."""
 
     annotators = Bundle("annotators")
     assignments = Bundle("assignments")
@@ -70,11 +70,11 @@ class Voting(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        # Each example in a transaction of its own, so that it begins with an empty database.
+        # Each example is a transaction of its own, so that it begins with an empty database.
         self.undo_everything = transaction.atomic()
         self.undo_everything.__enter__()
         self.seconds = 0
-        self.ledger = Ledger()
+        self.acknowledged = Acknowledged()
         self.waiting: dict[int, int] = {}  # annotator -> since when nothing was free
 
     def teardown(self) -> None:
@@ -102,7 +102,7 @@ class Voting(RuleBasedStateMachine):
         return self.join()
 
     def join(self) -> Annotator:
-        """A new annotator, with a seed that is the same whenever the example is run again.
+        """A new annotator, whose seed is the same when the example is run again.
 
         By a personal link if the open one lets nobody in, which is only so while no comparison is free.
         """
@@ -143,14 +143,14 @@ class Voting(RuleBasedStateMachine):
         assignment = answer.assignment
         assert assignment.annotator_id == annotator.pk
         assert assignment.lease_expires_at == after(seconds=self.seconds + LEASE)
-        assert self.ledger.standing_on(assignment.pk) is None
+        assert self.acknowledged.standing_on(assignment.pk) is None
         assert not held or assignment.pk in held
         assert not assignment.is_ahead
-        assert all(one.is_ahead and self.ledger.standing_on(one.pk) is None for one in answer.ahead)
+        assert all(one.is_ahead and self.acknowledged.standing_on(one.pk) is None for one in answer.ahead)
         return assignment
 
     def check_that_nothing_was_free(self, annotator: Annotator, kind: NextKind, wait_seconds: int) -> None:
-        """Never a false end: done after the quota, when nothing lacks votes any more, or after a lease of waiting."""
+        """Done comes only after the quota, when no comparison lacks votes, or after a lease of waiting."""
         answered = annotator.assignments.filter(kind="main", state__in=["voted", "late"])
         reported = annotator.assignments.filter(state="reported")
         unseen = self.study.comparisons.filter(parked_at=None, decided_at=None)
@@ -183,7 +183,7 @@ class Voting(RuleBasedStateMachine):
 
     @rule(assignment=assignments)
     def report(self, assignment: Assignment) -> None:
-        """An image offends: the slot is back, and the comparison is set aside by the third who says so."""
+        """An image is reported: the slot is free again, and the third reporter sets the comparison aside."""
         image_id = assignment.left_images[0]
         if self.has_left(assignment.annotator_id):
             with pytest.raises(Refused):
@@ -228,13 +228,13 @@ class Voting(RuleBasedStateMachine):
             or current.state == "leased"
             or current.comparison.slot_count < current.comparison.overlap
         )
-        before = self.ledger.standing_on(assignment.pk)
+        before = self.acknowledged.standing_on(assignment.pk)
         result = cast_vote(ballot=ballot, assignment=assignment, rules=self.voting_rules, now=self.now)
         if before:
             assert (result.state, result.vote.pk) == (CastState.ALREADY_VOTED, before)
             return multiple()
         assert result.state == (CastState.ACCEPTED if has_room else CastState.LATE)
-        self.ledger.acknowledge(result.vote, "standing" if has_room else "late")
+        self.acknowledged.acknowledge(result.vote, "standing" if has_room else "late")
         return (ballot, assignment)
 
     @rule(target=ballots, annotator=annotators, choice=choices)
@@ -244,7 +244,7 @@ class Voting(RuleBasedStateMachine):
 
     @rule(target=ballots, slow=annotators, quick=annotators, choice=choices)
     def overtake(self, slow: Annotator, quick: Annotator, choice: str) -> Any:
-        """One looks until the lease ends, another takes what is free then, and the first votes after all."""
+        """An annotator looks until the lease ends, another one takes the slot, and the first one still votes."""
         assignment = self.next(slow)
         self.time_passes(LEASE, is_tick_due=False)
         sent = [self.look_and_vote(quick, choice)]
@@ -254,7 +254,7 @@ class Voting(RuleBasedStateMachine):
 
     @rule(annotators_=st.lists(annotators, min_size=2, max_size=4), choice=choices)
     def several_are_of_one_mind(self, annotators_: list[Annotator], choice: str) -> None:
-        """Votes for one model, so that comparisons are decided."""
+        """Vote for one model, so that comparisons are decided."""
         for annotator in annotators_:
             assignment = self.next(annotator)
             if isinstance(assignment, Assignment):
@@ -266,7 +266,9 @@ class Voting(RuleBasedStateMachine):
     def send_again(self, sent: tuple[Ballot, Assignment], choice: str) -> None:
         ballot, assignment = sent
         again = replace(ballot, choice=choice)
-        if assignment.annotator_id in self.ledger.withdrawn:  # who was screened out still gets the answer of before
+        if (
+            assignment.annotator_id in self.acknowledged.withdrawn
+        ):  # who was screened out still gets the answer of before
             with pytest.raises(Refused):
                 cast_vote(ballot=again, assignment=assignment, rules=self.voting_rules, now=self.now)
             return
@@ -282,8 +284,8 @@ class Voting(RuleBasedStateMachine):
             is_in_time = False
         if is_in_time and vote.state == "standing":
             undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
-            self.ledger.states[vote.pk] = "superseded"
-            self.ledger.excluded.discard(vote.pk)
+            self.acknowledged.states[vote.pk] = "superseded"
+            self.acknowledged.excluded.discard(vote.pk)
             return
         with pytest.raises(Refused):
             undo_vote(vote=vote, rules=self.voting_rules, now=self.now)
@@ -291,25 +293,25 @@ class Voting(RuleBasedStateMachine):
     @precondition(lambda self: self.study.slug != "checked")  # there the rules exclude
     @rule(sent=ballots, is_excluded=st.booleans())
     def exclude(self, sent: tuple[Ballot, Assignment], is_excluded: bool) -> None:
-        """A vote is excluded, or its exclusion taken back: its slot stays as it was."""
+        """Exclude a vote, or take its exclusion back; its slot stays as it was."""
         vote = Vote.objects.filter(pk=sent[0].vote_id, state="standing")
         if not vote.update(excluded_at=self.now if is_excluded else None, exclusion_reason="why" * is_excluded):
             return
         slots.recount([sent[1].comparison_id])
-        (self.ledger.excluded.add if is_excluded else self.ledger.excluded.discard)(sent[0].vote_id)
+        (self.acknowledged.excluded.add if is_excluded else self.acknowledged.excluded.discard)(sent[0].vote_id)
         assert Comparison.objects.get(pk=sent[1].comparison_id).decided_at is None
 
     @rule(annotator=annotators)
     def withdraw(self, annotator: Annotator) -> None:
-        if annotator.pk not in self.ledger.withdrawn:
-            self.ledger.withdraw(annotator)
+        if annotator.pk not in self.acknowledged.withdrawn:
+            self.acknowledged.withdraw(annotator)
         withdraw(annotator=annotator, until=None, now=self.now)
 
     @invariant()
     def nothing_breaks(self) -> None:
         if hasattr(self, "study"):
             assert_invariants(self.study)
-            self.ledger.assert_kept(self.study)
+            self.acknowledged.assert_kept(self.study)
 
 
 def drive(*, examples: int, steps: int) -> None:

@@ -1,4 +1,4 @@
-"""Which comparison is given out first, on which side, and how long anybody waits."""
+"""Which comparison comes first, which model is on the left, and how long an annotator waits."""
 
 import uuid
 from dataclasses import replace
@@ -8,9 +8,9 @@ import pytest
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import Next, NextKind, next_assignment
-from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
-from tests.annotation.voting.studies import RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import RULES, after, assert_invariants, cast_vote, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -55,7 +55,7 @@ def test_split_gives_the_closest_votes_first_and_equal_ones_evenly() -> None:
     for held in Assignment.objects.filter(state="leased"):
         vote(held, "b")
     vote(lease(annotators[3]), "a")
-    # One of the three is 2 to 0 or even now: whichever is even comes next, else one of the single votes.
+    # One of the three is now 2 to 0 or even. If it is even, it comes next, else one with a single vote.
     leads = dict(study.comparisons.values_list("pk", "lead"))
     given = lease(annotators[4]).comparison_id
     assert abs(leads[given] or 0) == min(abs(lead or 0) for lead in leads.values())

@@ -1,4 +1,4 @@
-"""Pairs of known order: right by construction, the same every time, and never about the models."""
+"""Pairs of known order: the right answer is known, a seed gives the same pair, and it is of one model."""
 
 from random import Random
 
@@ -42,10 +42,10 @@ def test_a_pair_is_one_whole_set_and_one_mixed_set_of_one_model() -> None:
             side: {images[pk].image_set.prompt_id for pk in shown}
             for side, shown in (("left", pair.left_images), ("right", pair.right_images))
         }
-        other = "right" if pair.consistent_side == "left" else "left"
-        assert len(prompts[pair.consistent_side]) == 1
+        other = "right" if pair.known_choice == "left" else "left"
+        assert len(prompts[pair.known_choice]) == 1
         assert len(prompts[other]) > 1
-        sides.add((pair.consistent_side, pair.model))
+        sides.add((pair.known_choice, pair.left_model))
     assert len(sides) == 4, "either side, either model"
 
 

@@ -1,4 +1,4 @@
-"""The rules, pure: who breaks them, with what chance, and that disagreement is none of their business."""
+"""The quality rules: who breaks them, with what chance; disagreement breaks none."""
 
 from itertools import groupby, product
 
@@ -39,7 +39,7 @@ def test_a_run_of_ten_has_the_chance_of_the_protocol() -> None:
 
 @given(st.integers(2, 11), st.sampled_from([0.05, 0.02, 0.01]))
 def test_attentive_people_break_the_side_rule_as_seldom_as_promised(votes: int, probability: float) -> None:
-    """Over every sequence of fair sides, judged after every vote."""
+    """Over all sequences of fair sides, judged after each vote."""
     limit = thresholds(QualityRules(same_side=probability), votes)[QualityRule.SAME_SIDE]
     sequences = list(product(("left", "right"), repeat=votes))
     broken = sum(any(longest_run_of(one[:n]) >= limit for n in range(votes + 1)) for one in sequences)

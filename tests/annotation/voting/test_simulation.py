@@ -27,7 +27,7 @@ def noise_image(chance: np.random.Generator, amplitude: int) -> Image.Image:
 
 
 def make_visible(study: Study) -> Study:
-    """Real images: in even comparisons set A is the more alike, in odd ones set B."""
+    """Real images: in even comparisons set A is more alike, in odd ones set B."""
     chance = np.random.default_rng(7)
     for comparison in study.comparisons.all():
         for image_set, is_quiet in (
@@ -43,7 +43,7 @@ def make_visible(study: Study) -> Study:
 
 
 def make_colourful(study: Study) -> Study:
-    """Real images: a brightness of its own for each prompt, set B a little less even than set A."""
+    """Real images: each prompt has its own brightness, and set B is a little less even than set A."""
     for comparison in study.comparisons.all():
         for image_set, step in ((comparison.image_set_a, 2), (comparison.image_set_b, 4)):
             image_set.seeds = [0, 1, 2, 3]
@@ -64,8 +64,8 @@ def run(study: Study, *, annotators: int = 3, noise: float = 0.0, seed: int = 1)
     return simulate(study=study, rules=current_manifest(study).voting_rules(), crowd=crowd)
 
 
-def named_models(study: Study) -> list[tuple[str, int, str]]:
-    """(annotator, position, model named or tie), sorted."""
+def chosen_models(study: Study) -> list[tuple[str, int, str]]:
+    """(annotator, position, model chosen or tie), sorted."""
     votes = Vote.objects.filter(assignment__comparison__study=study).select_related(
         "assignment__annotator", "assignment__comparison"
     )
@@ -116,7 +116,7 @@ def test_noise_turns_choices_over() -> None:
 def test_without_noise_everybody_names_the_model_whose_images_look_alike() -> None:
     study = visible_study()
     assert run(study) == 12
-    assert [model for _label, _position, model in named_models(study)] == ["a", "b", "a", "b"] * 3
+    assert [model for _label, _position, model in chosen_models(study)] == ["a", "b", "a", "b"] * 3
     assert list(study.comparisons.values_list("slot_count", "vote_count")) == [(3, 3)] * 4
     assert set(Annotator.objects.values_list("kind", flat=True)) == {"simulated"}
     assert not Vote.objects.exclude(shown_at=None, voted_at=None, response_ms=None).exists()
@@ -128,7 +128,7 @@ def test_the_same_seed_gives_the_same_votes_and_another_seed_others() -> None:
     studies = [visible_study(slug=slug, comparisons=6) for slug in ("one", "two", "three")]
     for study, seed in zip(studies, (5, 5, 6), strict=True):
         run(study, noise=2.0, seed=seed)
-    one, two, three = (named_models(study) for study in studies)
+    one, two, three = (chosen_models(study) for study in studies)
     assert one == two
     assert [row[1:] for row in one] != [row[1:] for row in three]
 
@@ -150,7 +150,7 @@ def test_a_simulation_goes_on_where_it_stopped_and_a_complete_one_casts_nothing(
         simulate(study=study, rules=rules, crowd=Crowd(3, 1.0, 1), progress=stop_after_five)
     assert Vote.objects.filter(assignment__comparison__study=study).count() == 5
     assert run(study, noise=1.0) == 7
-    assert named_models(study) == named_models(whole)
+    assert chosen_models(study) == chosen_models(whole)
     assert run(study, noise=1.0) == 0
     assert study.annotators.count() == 3
     told = study.events.filter(verb="votes simulated").values_list("detail__votes", "detail__annotators")

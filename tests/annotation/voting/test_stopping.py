@@ -1,4 +1,4 @@
-"""Early stopping: fewer votes, the same winner; and nothing is closed on a vote that might still go."""
+"""Early stopping: fewer votes, the same winner; no vote that might still go decides a comparison."""
 
 import uuid
 from collections.abc import Sequence
@@ -16,11 +16,19 @@ from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.voting import slots
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment
-from annotation.voting.casting import Ballot, CastState, cast_vote, undo_vote
+from annotation.voting.casting import Ballot, CastState, undo_vote
 from annotation.voting.rules import VotingRules
 from annotation.voting.stopping import close_all_decided, is_decided
 from annotation.voting.withdrawal import withdraw
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 RULES = replace(RULES, stops_early=True)
@@ -229,7 +237,7 @@ def test_the_database_itself_refuses_to_close_what_no_lead_decides(study: Study,
 
 
 def vote_until_done(study: Study, annotators: Sequence[Annotator], rules: VotingRules, clock: "count[int]") -> None:
-    """Annotators in turns; each is of the majority's mind on a comparison with a chance of its own."""
+    """Annotators in turns; each comparison has its own chance that an annotator votes with the majority."""
     busy = list(annotators)
     while busy:
         for annotator in list(busy):
@@ -253,7 +261,7 @@ def _answer_by_chance(assignment: Assignment, rules: VotingRules, now: datetime)
 
 
 def winners(study: Study) -> list[tuple[int, bool]]:
-    """Of each comparison in order: the sign of its votes, and whether it closed early."""
+    """The sign of each comparison's votes, in order, and whether it closed early."""
     rows = study.comparisons.order_by("position").values_list("lead", "decided_at")
     return [((lead > 0) - (lead < 0), decided_at is not None) for lead, decided_at in rows if lead is not None]
 
@@ -269,7 +277,7 @@ def test_the_winners_are_those_of_the_full_overlap_with_fewer_votes(overlap: int
     closed = sum(is_early for _winner, is_early in stopped)
     assert closed >= 2
     assert cast_votes <= 12 * overlap - closed
-    # The same study goes on as if it had never stopped early.
+    # The same study, as if it did not stop early.
     Comparison.objects.update(decided_at=None)
     Annotator.objects.update(waiting_since=None)
     vote_until_done(study, annotators, replace(rules, stops_early=False), clock)

@@ -1,4 +1,4 @@
-"""A study's own export comes back the same in another study, and files of other programs import as they are."""
+"""A study's export imports into another study unchanged, and files of other programs import as they are."""
 
 import csv
 import json
@@ -52,7 +52,7 @@ def answer(
 
 @pytest.fixture
 def original() -> Study:
-    """People of whom one cast no vote, a program, an undone and a late vote, checks and an exclusion."""
+    """Three people, one without votes, and a program; an undone and a late vote, checks and an exclusion."""
     study = make_study(state="closed", prompts=PROMPTS, annotation={"ties": True}, slug="original", comparisons=3)
     first, _idle, second = (Annotator.objects.create(study=study, kind="personal") for _ in range(3))
     program = Annotator.objects.create(study=study, kind="simulated", label="simulated 1 of seed 0")

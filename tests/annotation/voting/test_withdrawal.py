@@ -1,4 +1,4 @@
-"""Withdrawal deletes what was given and leaves the counters right, whatever goes on beside it."""
+"""Withdrawal deletes votes and answers and keeps the counters right, also under concurrency."""
 
 import uuid
 from collections.abc import Callable
@@ -12,11 +12,19 @@ from annotation.models import Annotator, Answer, Assignment, Study, Vote
 from annotation.voting import onboarding
 from annotation.voting.annotators import Arrival, by_external_id, free_leases, join
 from annotation.voting.assignment import expire_leases, next_assignment
-from annotation.voting.casting import Ballot, cast_vote
+from annotation.voting.casting import Ballot
 from annotation.voting.checks.practice import answer_practice, practice
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.studies import (
+    NOON,
+    RULES,
+    after,
+    assert_invariants,
+    cast_vote,
+    make_annotators,
+    make_study,
+)
 from tests.annotation.voting.test_concurrency import at_once
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
@@ -29,7 +37,7 @@ def vote(annotator: Annotator) -> None:
 
 
 def given(study: Study) -> Annotator:
-    """An annotator of whom there is everything that can be: votes, a lease, practice, answers, consent."""
+    """An annotator with all that can be stored: votes, a lease, practice, answers, consent."""
     annotator = join(study=study, rules=RULES, now=NOON, arrival=Arrival("p1", {"SESSION_ID": "s1"}))
     onboarding.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
     onboarding.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
