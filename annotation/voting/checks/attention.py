@@ -119,7 +119,9 @@ def check_assignment(
             fields = _repeat(annotator, check, reported, latest=comparison_count - rules.repeat_distance)
         case _:
             fields = _instructed(annotator, check, reported)
-    return fields and Assignment(annotator=annotator, kind=check.kind, occurrence=check.occurrence, **fields)
+    if fields is None:
+        return None
+    return Assignment(annotator=annotator, kind=check.kind, occurrence=check.occurrence, **fields)
 
 
 def _ladder(annotator: Annotator, check: PlannedCheck, share: float, without: Collection[int]) -> dict[str, Any] | None:
@@ -136,7 +138,9 @@ def _repeat(
 ) -> dict[str, Any] | None:
     """One of the first `latest` comparisons answered, with sides swapped and each set in its order."""
     original = _answered(annotator, check, without, latest=latest)
-    return original and {
+    if original is None:
+        return None
+    return {
         "comparison": original.comparison,
         "left_model": _other(original.left_model),
         "left_images": original.right_images,
