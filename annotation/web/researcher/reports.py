@@ -1,4 +1,4 @@
-"""The report on the web, for staff: the page, its figures as files of their own, and a download in each format."""
+"""The report on the web, for staff: the page, its figures as files, and a download in each format."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,7 +36,7 @@ from jobs.refusals import Refused
 @require_safe
 @staff_page
 def report_page(request: HttpRequest, slug: str) -> HttpResponse:
-    """The report of a study, or how far it is; where it cannot be made, why, and the metrics to choose from."""
+    """Show the report, or its progress. If it is refused, show the reason and the metrics to choose from."""
     study = get_object_or_404(Study, slug=slug)
     try:
         job = request_report(study, metric=request.GET.get("metric", ""))
@@ -68,7 +68,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 @staff_page
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
-    """A figure as an SVG file; not found while the study is sealed or has nothing to draw."""
+    """Serve a figure as an SVG file; 404 if the study is sealed or has nothing to draw."""
     report = _report_or_404(request, slug)
     if name not in {figure.name for figure in figures_of(report)}:
         raise Http404
@@ -79,7 +79,7 @@ def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 @require_safe
 @staff_page
 def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResponse | FileResponse:
-    """The report as a download, also its figures, its literature and its replay bundle; or how far the file is."""
+    """Serve the report as a file, its figures, its literature or its replay bundle; or show its progress."""
     if report_format not in DOWNLOADS:
         raise Http404
     chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
@@ -90,10 +90,10 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
             "Until the study is closed this file holds its completion codes; it is for accounts that may change studies"
         )
     if not chosen.is_long:
-        return _sent(chosen, slug, _written(chosen, slug, report))
+        return _file(chosen, slug, _written(chosen, slug, report))
     job = request_file(_job_or_404(request, slug), report_format)
     path = current_file(job)
-    return _sent(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+    return _file(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
 
 
 def _may_have(request: HttpRequest, chosen: Download, study: Study) -> bool:
@@ -102,20 +102,20 @@ def _may_have(request: HttpRequest, chosen: Download, study: Study) -> bool:
 
 
 def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
-    """The file, open. Its folder goes at once; the bytes go with the last who reads them."""
+    """Write the file and return it open. Its folder is deleted at once; the bytes stay until the file is closed."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report"
         chosen.write(get_object_or_404(Study, slug=slug), report, path, silent)
         return path.open("rb")
 
 
-def _sent(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
+def _file(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
     name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
     return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
 
 
 def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "") -> HttpResponse:
-    """The page that shows how far a report or a download of it is, or why it failed."""
+    """Return the page with the progress of a report or of a file, or with the reason of its failure."""
     name, args = ("report-file", [study.slug, download]) if download else ("report", [study.slug])
     ends = {"address": "", "progress": "-progress", "again": "-again"}
     addresses = {key: reverse(f"{name}{end}", args=args) + _query(request) for key, end in ends.items()}
@@ -131,7 +131,7 @@ def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "
 
 
 def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
-    """The job that the page asked for; one that nobody asked for is not found."""
+    """Return the job of the study's report; raise Http404 if the report was never requested."""
     study = get_object_or_404(Study, slug=slug)
     try:
         metric = chosen_metric(study, manifest=current_manifest(study), metric=request.GET.get("metric", ""))
@@ -141,9 +141,9 @@ def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
 
 
 def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
-    """For what hangs on the page: the page itself says what is refused, and shows how far a report is.
+    """Return the report for its figures and files; raise Http404 if there is none (the page shows the reason).
 
-    Only where there is no report yet is one asked for: a page has ten figures, and asking costs some queries.
+    A report is requested only if there is none yet, because a page has ten figures and a request costs queries.
     """
     study = get_object_or_404(Study, slug=slug)
     try:
@@ -162,25 +162,25 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
 @require_safe
 @staff_page
 def report_progress(request: HttpRequest, slug: str) -> JsonResponse:
-    """How far the report is, for the page that waits."""
-    return _told(_job_or_404(request, slug))
+    """Answer the page that waits for the report."""
+    return _progress(_job_or_404(request, slug))
 
 
 @require_safe
 @staff_page
 def file_progress(request: HttpRequest, slug: str, report_format: str) -> JsonResponse:
-    """How far a download is, for the page that waits."""
-    return _told(_file_job_or_404(request, slug, report_format))
+    """Answer the page that waits for a file."""
+    return _progress(_file_job_or_404(request, slug, report_format))
 
 
-def _told(job: WatchedJob) -> JsonResponse:
+def _progress(job: WatchedJob) -> JsonResponse:
     return JsonResponse({"state": job.state, "percent": job.percent, "step": job.step})
 
 
 @require_POST
 @staff_page
 def make_again(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make the report anew: after a fault, or now that more votes are in."""
+    """Make the report again: after a failure, or after more votes."""
     retry(_job_or_404(request, slug))
     return redirect(reverse("report", args=[slug]) + _query(request))
 
@@ -188,7 +188,7 @@ def make_again(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_page
 def make_file_again(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
-    """Make a download anew after a fault."""
+    """Make a file again after a failure."""
     retry(_file_job_or_404(request, slug, report_format))
     return redirect(reverse("report-file", args=[slug, report_format]) + _query(request))
 
