@@ -16,7 +16,9 @@ class PrivateFiles(EmailBackend):
     """Django's files of mails, in a folder of this account's own."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
-        Path(settings.EMAIL_FILE_PATH).mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = Path(settings.EMAIL_FILE_PATH)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)  # an earlier version may have left it open to others
         super().__init__(*arguments, **options)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
