@@ -2,6 +2,9 @@
 
 from datetime import datetime
 
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
@@ -59,4 +62,12 @@ def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotato
     annotator.check_try_count = annotator.break_count = 0
     annotator.created_at = now  # the time of the first visit could tell who it was
     annotator.save()
+    _log_of(annotator).update(object_repr=str(annotator))  # it was their label
     return annotator
+
+
+def _log_of(annotator: Annotator) -> QuerySet[LogEntry]:
+    """Return what the admin has logged about the annotator."""
+    return LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(Annotator), object_id=str(annotator.pk)
+    )

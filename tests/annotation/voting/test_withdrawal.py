@@ -6,6 +6,9 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from django.contrib.admin.models import LogEntry
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Answer, Assignment, Study, Vote
@@ -65,6 +68,16 @@ def test_everything_goes_and_the_tombstone_stays() -> None:
     assert "p1" not in tombstone.external_id
     assert tombstone.platform_parameters == {}
     assert tombstone.created_at == after(seconds=60)
+
+
+def test_the_log_of_the_admin_forgets_the_label(admin_client: Client) -> None:
+    study = make_study(comparisons=4, overlap=2)
+    page = reverse("admin:annotation_annotator_add")
+    for label in ("Ada Lovelace", "Grace Hopper"):
+        admin_client.post(page, {"study": study.pk, "label": label})
+    withdraw(annotator=Annotator.objects.get(label="Ada Lovelace"), until=None, now=NOON)
+    gone = Annotator.objects.get(label="")
+    assert set(LogEntry.objects.values_list("object_repr", flat=True)) == {f"annotator {gone.pk}", "Grace Hopper"}
 
 
 def test_the_same_person_does_not_come_back_as_another() -> None:
