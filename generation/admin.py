@@ -4,20 +4,14 @@ from typing import cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from jobs import claims
 from jobs.models import LeasedJob
+from jobs.row_counts import count_of
 from jobs.wording import counted
-
-
-def count_of(model: type[Model], field: str) -> Coalesce:
-    """How many rows of a model refer to a row, as a subquery: a list then counts for the rows of its page only."""
-    own = model._default_manager.filter(**{field: OuterRef("pk")}).order_by().values(field)
-    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
 
 
 class ListedFiltersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -54,7 +48,7 @@ class DiffusionModelAdmin(ListedFiltersAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DiffusionModel]:
         """With the number of image sets."""
-        return DiffusionModel.objects.annotate(image_set_total=count_of(ImageSet, "diffusion_model"))
+        return DiffusionModel.objects.annotate(image_set_total=count_of(ImageSet.objects.all(), "diffusion_model"))
 
     @admin.display(description="image sets")
     def image_set_count(self, model: DiffusionModel) -> int:
@@ -90,7 +84,7 @@ class ImageSetAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImageSet]:
         """With the number of images."""
-        return ImageSet.objects.annotate(image_total=count_of(GeneratedImage, "image_set"))
+        return ImageSet.objects.annotate(image_total=count_of(GeneratedImage.objects.all(), "image_set"))
 
     @admin.display(description="planned")
     def planned_count(self, image_set: ImageSet) -> int:

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import Count, OuterRef, Subquery, Sum
+from django.db.models import OuterRef, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -32,15 +32,15 @@ from annotation.web.researcher.forms import InvitationForm, ReturnedForm
 from annotation.web.researcher.reported import waiting_count
 from generation.tables.formulas import cell, marked
 from jobs.refusals import Refused
+from jobs.row_counts import count_of
 from jobs.wording import counted
 
 MOST_ANNOTATORS_LISTED = 200
 
 
-def _count_of(state: Assignment.State, **more: str) -> Coalesce:
+def _count_of(state: Assignment.State, **more: str) -> Subquery:
     """Return the number of an annotator's assignments in a state, as a subquery: only listed annotators are counted."""
-    own = Assignment.objects.filter(annotator=OuterRef("pk"), state=state, **more).order_by().values("annotator")
-    return Coalesce(Subquery(own.annotate(count=Count("pk")).values("count")), 0)
+    return count_of(Assignment.objects.filter(state=state, **more), "annotator")
 
 
 @require_safe
@@ -110,7 +110,10 @@ def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
         raise Http404
     chosen = ACTIONS[action]
     if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
-        return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen})
+        if chosen in actions_for(study):
+            return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen})
+        messages.error(request, f"“{chosen.label}” does nothing now: {study} is {study.get_state_display().lower()}.")
+        return redirect("study", study.slug)
     try:
         chosen.carry_out(study=study, actor=cast(User, request.user))
     except Refused as refusal:

@@ -145,6 +145,14 @@ def test_the_study_page_counts(researcher: Client) -> None:
     assert "of 9 wanted, on 3 comparisons" in page
 
 
+def test_no_question_is_asked_about_what_cannot_be_done(researcher: Client) -> None:
+    study = make_study(state="closed")
+    for answer in (researcher.get, researcher.post):
+        response = answer(f"{study.get_absolute_url()}do/close/", follow=True)
+        assert response.redirect_chain == [(study.get_absolute_url(), 302)]
+        assert f"“Close” does nothing now: {study} is closed." in response.content.decode()
+
+
 @pytest.mark.parametrize("state", ["draft", "ready", "open", "paused", "closed"])
 def test_every_state_has_its_buttons(researcher: Client, state: str) -> None:
     offered = {"draft": {"launch"}, "ready": {"open", "close"}, "open": {"pause", "close"}, "paused": {"open", "close"}}
