@@ -4,8 +4,11 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
+from config.admin_choices import response_action
+
 # The admin's own form would let passwords be tried without limit and without a second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
+admin.ModelAdmin.response_action = response_action  # type: ignore[method-assign, assignment]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

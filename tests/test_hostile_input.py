@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import User
-from django.test import Client
-from django.urls import URLResolver, get_resolver
+from django.test import Client, RequestFactory
+from django.urls import URLResolver, get_resolver, reverse
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -138,6 +138,19 @@ def test_no_form_is_our_fault(researcher: Client, value: str) -> None:
         "/admin/auth/user/add/",
     ]
     statuses = {page: researcher.post(page, forms).status_code for page in pages}
+    assert {key: status for key, status in statuses.items() if status >= 500} == {}
+
+
+@pytest.mark.parametrize("value", ["abc", "a\0b", HUGE, NEGATIVE, "9" * 10_000])
+def test_no_row_chosen_in_the_admin_is_our_fault(researcher: Client, value: str) -> None:
+    statuses = {}
+    request = RequestFactory().get("/")
+    request.user = User.objects.get(is_superuser=True)
+    for model, listed in admin.site._registry.items():
+        page = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        for action in listed.get_actions(request):
+            statuses[model, action] = researcher.post(page, {"action": action, "_selected_action": value}).status_code
+    assert len(statuses) > 2
     assert {key: status for key, status in statuses.items() if status >= 500} == {}
 
 
