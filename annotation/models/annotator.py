@@ -6,7 +6,7 @@ from typing import ClassVar
 from django.db import models
 from django.db.models import Q
 
-from annotation.models.study import Study, new_link_token
+from annotation.models.study import new_link_token
 
 # Crockford's alphabet without vowels: no code spells a word, none is misread.
 RESUME_CODE_ALPHABET = "23456789BCDFGHJKMNPQRSTVWXZ"
@@ -41,7 +41,7 @@ class Annotator(models.Model):
         COMPREHENSION = "comprehension"  # the questions about the instructions, answered wrongly twice
         ATTENTION = "attention"  # the checks among the comparisons
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="annotators")
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="annotators")
     kind = models.CharField(max_length=10, choices=Kind)
     state = models.CharField(max_length=12, choices=State, default=State.ACTIVE)
     label = models.CharField(max_length=200, blank=True)

@@ -7,10 +7,6 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
-from annotation.models.annotator import Annotator
-from annotation.models.comparison import Comparison
-from generation.models import GeneratedImage
-
 
 class Assignment(models.Model):
     """What one annotator was shown for one comparison: stored, never computed again.
@@ -45,8 +41,8 @@ class Assignment(models.Model):
         A = "a"
         B = "b"
 
-    comparison = models.ForeignKey(Comparison, on_delete=models.CASCADE, related_name="assignments")
-    annotator = models.ForeignKey(Annotator, on_delete=models.CASCADE, related_name="assignments")
+    comparison = models.ForeignKey("annotation.Comparison", on_delete=models.CASCADE, related_name="assignments")
+    annotator = models.ForeignKey("annotation.Annotator", on_delete=models.CASCADE, related_name="assignments")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.MAIN)
     occurrence = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State)
@@ -172,7 +168,7 @@ class ImageReport(models.Model):
         OFFENSIVE = "offensive"
 
     assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="image_reports")
-    image = models.ForeignKey(GeneratedImage, on_delete=models.PROTECT, related_name="+")
+    image = models.ForeignKey("generation.GeneratedImage", on_delete=models.PROTECT, related_name="+")
     kind = models.CharField(max_length=9, choices=Kind)
     reported_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)

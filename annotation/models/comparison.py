@@ -6,9 +6,6 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Abs
 
-from annotation.models.study import Study
-from generation.models import ImageSet, Prompt
-
 
 class Comparison(models.Model):
     """The unit of analysis.
@@ -20,12 +17,12 @@ class Comparison(models.Model):
     one may.
     """
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="comparisons")
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="comparisons")
     position = models.PositiveIntegerField(help_text="Its place in the manifest, from 0.")
-    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="+")
+    prompt = models.ForeignKey("generation.Prompt", on_delete=models.PROTECT, related_name="+")
     cluster = models.CharField(max_length=64, help_text="Comparisons that share a base prompt share a cluster.")
-    image_set_a = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="+")
-    image_set_b = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="+")
+    image_set_a = models.ForeignKey("generation.ImageSet", on_delete=models.PROTECT, related_name="+")
+    image_set_b = models.ForeignKey("generation.ImageSet", on_delete=models.PROTECT, related_name="+")
     overlap = models.PositiveIntegerField()
     slot_count = models.PositiveIntegerField(default=0)
     vote_count = models.PositiveIntegerField(default=0)

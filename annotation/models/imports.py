@@ -6,8 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from annotation.models.assignment import Assignment
-from annotation.models.study import Study
 from scoring.models import SetScore
 
 
@@ -26,7 +24,7 @@ class Import(models.Model):
         UNFINISHED = "unfinished"
         DONE = "done"
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="imports")
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="imports")
     kind = models.CharField(max_length=6, choices=Kind)
     state = models.CharField(max_length=10, choices=State, default=State.UNFINISHED)
     file_name = models.CharField(max_length=255)
@@ -56,7 +54,9 @@ class ImportedAssignment(models.Model):
     left_seeds, right_seeds: in the order shown; the images themselves may be missing here.
     """
 
-    assignment = models.OneToOneField(Assignment, on_delete=models.CASCADE, primary_key=True, related_name="imported")
+    assignment = models.OneToOneField(
+        "annotation.Assignment", on_delete=models.CASCADE, primary_key=True, related_name="imported"
+    )
     source = models.ForeignKey(Import, on_delete=models.CASCADE, related_name="assignments")
     left_seeds = models.TextField(blank=True)
     right_seeds = models.TextField(blank=True)

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from django.db import models
 
-from annotation.models.study import Study
 from jobs.models import LeasedJob
 
 
@@ -33,7 +32,7 @@ class ReportJob(WatchedJob):
 
     task_name = "annotation.tasks.make_report"
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="report_jobs")
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="report_jobs")
     metric = models.CharField(max_length=300)
     stamp = models.CharField(max_length=64)
     sha256 = models.CharField(max_length=64, blank=True)
@@ -81,7 +80,7 @@ class ReplayBundle(models.Model):
     alone, so that equal contents are recognised. replaces: the sha256 of the bundle before; empty for the first.
     """
 
-    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="replay_bundles")
+    study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="replay_bundles")
     metric = models.CharField(max_length=255)
     sha256 = models.CharField(max_length=64)
     contents_sha256 = models.CharField(max_length=64)

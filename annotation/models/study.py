@@ -8,8 +8,6 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from generation.models import DiffusionModel
-
 
 def new_link_token() -> str:
     """A random token for a link: 128 bits, URL-safe."""
@@ -41,8 +39,8 @@ class Study(models.Model):
     name = models.CharField(max_length=200)
     source = models.CharField(max_length=10, choices=Source)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
-    model_a = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="+")
-    model_b = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="+")
+    model_a = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
+    model_b = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
     manifest_sha256 = models.CharField(max_length=64, help_text="The hash of the manifest version in force.")
     open_link_token = models.CharField(max_length=40, unique=True, default=new_link_token, editable=False)
     created_by = models.ForeignKey(
