@@ -6,8 +6,6 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
-from scoring.models import SetScore
-
 
 class Import(models.Model):
     """One imported file. Taking it back removes its rows, and this row last.
@@ -34,7 +32,7 @@ class Import(models.Model):
     claim = models.CharField(max_length=32, blank=True, editable=False)
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-    scores = models.ManyToManyField(SetScore, related_name="+", editable=False)
+    scores = models.ManyToManyField("scoring.SetScore", related_name="+", editable=False)
 
     class Meta:
         ordering = ("id",)

@@ -20,9 +20,8 @@ from annotation.voting import annotators
 from annotation.voting.availability import NoRoom, NoRoomLeft, closure
 from annotation.web.access import rate_limit
 from annotation.web.annotator.forms import ResumeForm
-from annotation.web.annotator.next_page import in_language
+from annotation.web.annotator.next_page import RELOAD_SECONDS, in_language
 from annotation.web.annotator.onboarding import welcome_context
-from annotation.web.annotator.pages import RELOAD_SECONDS
 
 # An id or another parameter from a platform. A withdrawal's marker has a colon, so that no parameter can equal it.
 PLATFORM_VALUE = re.compile(r"[A-Za-z0-9_.@+-]{1,200}")

@@ -43,6 +43,7 @@ class NextPage(StrEnum):
 
 # Pages on which no comparison is assigned although the study is open. (A script may vote without the instructions.)
 BEFORE_COMPARISONS = (NextPage.WELCOME, NextPage.QUESTIONS, NextPage.PRACTICE, NextPage.CHECK, NextPage.BREAK)
+RELOAD_SECONDS = 60  # after which a page that waits for the researcher asks again
 
 
 def next_page(*, annotator: Annotator, manifest: Manifest, now: datetime) -> NextPage:

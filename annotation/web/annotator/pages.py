@@ -15,11 +15,10 @@ from annotation.voting.availability import has_all_votes
 from annotation.voting.casting import undo_vote
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web.annotator import markdown, onboarding
-from annotation.web.annotator.next_page import NextPage, annotator_page, next_page, undoable
+from annotation.web.annotator.next_page import RELOAD_SECONDS, NextPage, annotator_page, next_page, undoable
 from annotation.web.annotator.page_strings import other_questions, page_strings
 from jobs.refusals import Refused
 
-RELOAD_SECONDS = 60  # of a page that waits for the researcher
 WAITING = (NextPage.NOT_YET_OPEN, NextPage.PAUSED, NextPage.CLOSED)
 OUTCOMES = (NextPage.END, NextPage.STUDY_FULL, NextPage.SCREENED_OUT, NextPage.WITHDRAWN)
 STOPPABLE = (NextPage.COMPARISONS, NextPage.BREAK)
