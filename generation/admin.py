@@ -1,4 +1,4 @@
-"""What generation shows in the admin. Plans, images and jobs are made by verbs, so here they are only looked at."""
+"""The admin of generation. Plans, images and jobs are made by code, so here they are read-only."""
 
 from typing import cast
 
@@ -15,16 +15,16 @@ from jobs.wording import counted
 
 
 class ListedFiltersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
-    """A list is filtered by an address only as the page offers it."""
+    """An admin whose lists accept only the filters that the page offers."""
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Refuse what Django allows of every column: `?token__startswith=a` tells a link letter by letter."""
+        """Refuse other filters: with Django's default, `?token__startswith=a` reveals a link letter by letter."""
         is_offered = lookup.partition("__")[0] in self.get_list_filter(request)
         return is_offered and super().lookup_allowed(lookup, value, request)
 
 
 class ReadOnlyAdmin(ListedFiltersAdmin):
-    """Rows to look at: nothing is added, changed or deleted here."""
+    """Read-only rows: nothing is added, changed or deleted here."""
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Never."""
@@ -41,41 +41,41 @@ class ReadOnlyAdmin(ListedFiltersAdmin):
 
 @admin.register(DiffusionModel)
 class DiffusionModelAdmin(ListedFiltersAdmin):
-    """A model may be changed until there are image sets of it: their plans rest on its settings."""
+    """Models; one with image sets cannot be changed, because their plans depend on its settings."""
 
     list_display = ("name", "checkpoint", "lora", "dtype", "image_set_count")
     search_fields = ("name", "checkpoint", "lora")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[DiffusionModel]:
-        """With the number of image sets."""
+        """Return the models with their number of image sets."""
         return DiffusionModel.objects.annotate(image_set_total=count_of(ImageSet.objects.all(), "diffusion_model"))
 
     @admin.display(description="image sets")
     def image_set_count(self, model: DiffusionModel) -> int:
-        """How many image sets the model has."""
+        """Return the number of image sets of the model."""
         return int(getattr(model, "image_set_total", 0))
 
     def get_readonly_fields(self, request: HttpRequest, obj: DiffusionModel | None = None) -> tuple[str, ...]:
-        """Everything, once the model has made or been given images."""
+        """Return all fields if the model has image sets."""
         is_used = obj is not None and obj.image_sets.exists()
         return tuple(field.name for field in DiffusionModel._meta.fields) if is_used else ("created_at",)
 
     def has_delete_permission(self, request: HttpRequest, obj: DiffusionModel | None = None) -> bool:
-        """Only what has no image sets."""
+        """Return whether the model has no image sets."""
         is_used = obj is not None and obj.image_sets.exists()
         return not is_used and super().has_delete_permission(request, obj)
 
 
 @admin.register(Prompt)
 class PromptAdmin(ReadOnlyAdmin):
-    """Prompts come with the studies and imports that use them."""
+    """Prompts; studies and imports create them."""
 
     search_fields = ("text",)
 
 
 @admin.register(ImageSet)
 class ImageSetAdmin(ReadOnlyAdmin):
-    """What was planned, and how much of it is there."""
+    """Image sets: the planned and the existing number of images."""
 
     list_display = ("prompt", "diffusion_model", "origin", "planned_count", "image_count")
     list_filter = ("origin", "diffusion_model")
@@ -83,22 +83,22 @@ class ImageSetAdmin(ReadOnlyAdmin):
     search_fields = ("prompt__text",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ImageSet]:
-        """With the number of images."""
+        """Return the sets with their number of images."""
         return ImageSet.objects.annotate(image_total=count_of(GeneratedImage.objects.all(), "image_set"))
 
     @admin.display(description="planned")
     def planned_count(self, image_set: ImageSet) -> int:
-        """How many images the plan holds."""
+        """Return the number of planned images."""
         return len(image_set.seeds)
 
     @admin.display(description="there")
     def image_count(self, image_set: ImageSet) -> int:
-        """How many images are there."""
+        """Return the number of existing images."""
         return int(getattr(image_set, "image_total", 0))
 
 
 class LeasedJobAdmin(ReadOnlyAdmin):
-    """The queue as it is, failures with their sentence."""
+    """Jobs with their states and error messages."""
 
     list_display = ("image_set", "state", "attempt_count", "claimed_by", "heartbeat_at", "error")
     list_filter = ("state",)
@@ -107,13 +107,13 @@ class LeasedJobAdmin(ReadOnlyAdmin):
     actions = ("retry",)
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Whoever may change jobs, although not by hand."""
+        """Return whether the account may change jobs; nobody edits a job by hand."""
         user = cast(User, request.user)
         return user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
 
     @admin.action(description="Retry the failed ones among them", permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
-        """Queue those that failed again."""
+        """Queue the failed jobs again."""
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
         count = claims.retry(chosen)
         claims.enqueue(chosen.model._default_manager.filter(pk__in=failed))

@@ -1,6 +1,6 @@
-"""Checkpoints on disk: whether one may be loaded, and the hash of its weights. Reads files; loads nothing.
+"""Check whether a checkpoint on disk may be loaded, and hash its weights. Reads files; loads nothing.
 
-Only safetensors are read: every other format of weights can run code when it is loaded.
+Only safetensors are accepted: every other format of weights can run code when it is loaded.
 """
 
 import hashlib
@@ -19,9 +19,9 @@ _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
 
 def local_path(name: str, *, revision: str, owner: str) -> Path | None:
-    """Where a checkpoint or LoRA lies on this machine; None for a hub id, which needs its pinned revision.
+    """Return the local path of a checkpoint or LoRA; None for a hub id.
 
-    Raises Refused where nothing lies there, or a hub id comes without a commit of 40 digits.
+    Raises Refused if the path does not exist, or if a hub id has no pinned revision (a commit of 40 digits).
     """
     if path := on_disk(name):
         return path.resolve()
@@ -36,12 +36,12 @@ def local_path(name: str, *, revision: str, owner: str) -> Path | None:
 
 
 def shown(name: str) -> str:
-    """A checkpoint's name without the folders of the machine it lies on."""
+    """Return a checkpoint's name without the folders of this machine."""
     return name if _HUB_ID.fullmatch(name) and not on_disk(name) else Path(name).name
 
 
 def on_disk(name: str | Path) -> Path | None:
-    """The path of that name if something lies there; None also for a name that no file can have."""
+    """Return the path of that name if it exists; None also for a name that no file can have."""
     try:
         path = Path(name).expanduser()
         return path if path.exists() else None
@@ -50,7 +50,7 @@ def on_disk(name: str | Path) -> Path | None:
 
 
 def read_index(folder: Path, *, owner: str) -> dict[str, Any]:
-    """The checkpoint's model_index.json. Raises Refused where the folder is not one of a diffusers pipeline."""
+    """Read the checkpoint's model_index.json. Raises Refused if the folder holds no diffusers pipeline."""
     if folder.is_file():
         raise Refused(
             f"{owner}: {folder} is a single file; a checkpoint is a folder in the diffusers layout, with safetensors."
@@ -68,7 +68,7 @@ def read_index(folder: Path, *, owner: str) -> dict[str, Any]:
 
 
 def weight_files(folder: Path, index: dict[str, Any], *, owner: str) -> list[Path]:
-    """The safetensors of every component. Raises Refused for a missing component, another format, foreign code."""
+    """Return the safetensors of all components. Raises Refused for a missing component, another format, custom code."""
     files: list[Path] = []
     for name, value in sorted(index.items()):
         if name.startswith("_") or not isinstance(value, list) or value[0] is None:
@@ -93,7 +93,7 @@ def _weights_of(component: Path, *, owner: str) -> list[Path]:
 
 
 def lora_file(path: Path, *, owner: str) -> Path:
-    """The safetensors file of a LoRA, given that file or its folder. Raises Refused where it cannot be told."""
+    """Return the safetensors file of a LoRA, given that file or its folder. Raises Refused if it is not unique."""
     if path.is_file():
         if path.suffix != ".safetensors":
             raise Refused(f"{owner}: the LoRA {path} is refused: weights are read as safetensors only.")
@@ -110,7 +110,7 @@ def lora_file(path: Path, *, owner: str) -> Path:
 
 
 def sha256_of(files: list[Path], *, root: Path) -> str:
-    """One hash of several weight files: of their names below `root` and their contents, in the order of the names."""
+    """Return one hash of several files: of their names below `root` and their contents, in the order of the names."""
     total = hashlib.sha256()
     for file in sorted(files):
         stat = file.stat()
@@ -120,6 +120,6 @@ def sha256_of(files: list[Path], *, root: Path) -> str:
 
 @lru_cache(maxsize=256)
 def _sha256(file: Path, _size: int, _changed_at: int) -> str:
-    """Hashing gigabytes takes seconds, so a file is hashed once for each state it is in."""
+    """Hash a file; cached by size and time of change, because hashing gigabytes takes seconds."""
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,4 +1,4 @@
-"""Where this process computes, and what to do when its memory is full."""
+"""The device on which this process computes, and its memory."""
 
 import gc
 import os
@@ -9,7 +9,7 @@ import torch
 
 @cache
 def device() -> str:
-    """`cuda` where there is one, else `cpu`, with the cores this process may use unless OMP_NUM_THREADS is set."""
+    """Return `cuda` if available, else `cpu`, with all cores of this process unless OMP_NUM_THREADS is set."""
     if torch.cuda.is_available():
         return "cuda"
     if "OMP_NUM_THREADS" not in os.environ:
@@ -18,18 +18,18 @@ def device() -> str:
 
 
 def device_name() -> str:
-    """What the device calls itself."""
+    """Return the device's own name."""
     return torch.cuda.get_device_name() if device() == "cuda" else "cpu"
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether an exception means that memory, of the accelerator or of the machine, ran out."""
-    # On the CPU torch raises a plain RuntimeError: its allocator's message is the only sign.
+    """Return whether an exception means that the memory of the accelerator or of the machine is full."""
+    # On the CPU torch raises a plain RuntimeError; only its message names the allocator.
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
 
 
 def empty_memory() -> None:
-    """Let go of what nothing refers to any more."""
+    """Free the memory of objects that are no longer used."""
     gc.collect()
     if device() == "cuda":
         torch.cuda.empty_cache()

@@ -1,7 +1,7 @@
-"""Image sets: plan one, record its images, find it, do without a seed.
+"""Plan image sets, record their images, find them, and drop a seed.
 
-A set's uid comes from its fingerprint and an image's path from (set uid, seed). So work that is done again after a
-crash writes the same files again, and nothing is left lying about.
+A set's uid is computed from its fingerprint, and an image's path from (set uid, seed). So work that is repeated after
+a crash writes the same files again and leaves no others behind.
 """
 
 import hashlib
@@ -28,10 +28,10 @@ from jobs.leases import hold
 from jobs.refusals import Refused
 from jobs.whole_files import put_in_place, written
 
-CHUNK_SIZE = 20  # seeds in one job: a set of the original study, and about the largest batch that is worth while
+CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
 LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
-PROMPTS_PER_STATEMENT = 500  # each with two uids; a database takes so many values at a time
+PROMPTS_PER_STATEMENT = 500  # each with two uids; a statement may hold a limited number of values
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 
@@ -40,10 +40,10 @@ _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
 def plan_image_sets(
     *, diffusion_model: DiffusionModel, prompts: Sequence[str], parameters: SamplingParameters, seeds: Sequence[int]
 ) -> list[ImageSet]:
-    """The set of each prompt with this plan, and its jobs; made where they do not exist. A few statements for all.
+    """Return the set of each prompt with this plan; missing sets and jobs are created, in a few statements for all.
 
-    Raises Refused for a blank prompt, no seeds, a seed twice, or one below 0 or above LARGEST_GENERATED_SEED. Plans
-    with larger seeds that an earlier version made are still followed.
+    Raises Refused for a blank prompt, no seeds, a repeated seed, or a seed below 0 or above LARGEST_GENERATED_SEED.
+    Existing plans with larger seeds, which an earlier version made, are still valid.
     """
     _check_seeds(seeds)
     made = ImageSet.objects.filter(diffusion_model=diffusion_model, origin=ImageSet.Origin.GENERATED)
@@ -56,23 +56,23 @@ def plan_image_sets(
 
 
 def plan_imported_set(*, diffusion_model: DiffusionModel, prompt: str, seeds: Sequence[int]) -> ImageSet:
-    """The set that this model's imported images for a prompt belong to: one for each (model, prompt)."""
+    """Return the set for this model's imported images of a prompt, created if missing: one for each (model, prompt)."""
     _check_seeds(seeds)
     return _planned(diffusion_model, [prompt], ImageSet.Origin.IMPORTED, {"seeds": list(seeds)})[0]
 
 
 def plan_external_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str], lot: str) -> list[ImageSet]:
-    """Sets whose images are elsewhere; `lot` (the study, say) keeps them apart from others of the same wording."""
+    """Return sets whose images are elsewhere; `lot` (the study, say) separates sets with equal prompts."""
     return _planned(diffusion_model, prompts, ImageSet.Origin.EXTERNAL, {"lot": lot})
 
 
 def imported_uid(*, model: str, prompt: str) -> uuid.UUID:
-    """The uid of the set that a model's imported images for a prompt belong to, whether it exists or not."""
+    """Return the uid of the set for a model's imported images of a prompt, whether the set exists or not."""
     return _uid(_fingerprint(DiffusionModel(name=model), [ImageSet.Origin.IMPORTED.value, prompt, prompt], {}))
 
 
 def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str]) -> list[ImageSet | None]:
-    """The imported images of a model for each base prompt, or else for the wording its template makes of it."""
+    """Find a model's imported images for each base prompt, or else for the prompt that its template renders."""
     uids = [
         [
             imported_uid(model=diffusion_model.name, prompt=wording)
@@ -95,9 +95,9 @@ def record_image(
     provenance: dict[str, Any],
     job: GenerationJob | None = None,
 ) -> GeneratedImage:
-    """Store an image and its renditions; where (set, seed) is recorded already, that image stands.
+    """Store an image and its renditions. If (set, seed) is already recorded, return that image unchanged.
 
-    With a job, raises LeaseLost where its claim is no longer the job's: then nothing is stored.
+    With a job, raises LeaseLost if another worker has the job; then nothing is stored.
     """
     with prepared(media(image_path(image_set.uid, seed)), image) as file, transaction.atomic():
         if job is None:
@@ -112,7 +112,7 @@ def record_image(
 
 @dataclass(frozen=True)
 class PreparedFile:
-    """An image's file, safely on disk beside its place."""
+    """An image's temporary file, flushed to disk in its final folder."""
 
     part: Path
     sha256: str
@@ -122,7 +122,7 @@ class PreparedFile:
 
 @contextmanager
 def prepared(target: Path, image: Image.Image) -> Iterator[PreparedFile]:
-    """Encode an image and write it beside its place: what takes time, done before a transaction begins."""
+    """Encode an image and write its temporary file. This takes time, so it is done before the transaction begins."""
     pixels = as_srgb(image)
     data = png(pixels)
     with written(target, data) as part:
@@ -130,7 +130,7 @@ def prepared(target: Path, image: Image.Image) -> Iterator[PreparedFile]:
 
 
 def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
-    """The row and the file in its place, inside a transaction that keeps every other writer of this image away.
+    """Store the row and rename the file, inside a transaction that blocks every other writer of this image.
 
     A crash before the commit leaves a file without a row, which the next attempt replaces.
     """
@@ -153,12 +153,12 @@ def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance:
 
 
 def image_path(uid: uuid.UUID, seed: int) -> str:
-    """Where an image of a set lies, below the media folder."""
+    """Return the path of an image of a set, below the media folder."""
     return f"image_sets/{uid}/{seed}.png"
 
 
 def missing_seeds(image_set: ImageSet) -> list[int]:
-    """The planned seeds without an image, in the plan's order."""
+    """Return the planned seeds without an image, in the plan's order."""
     present = set(image_set.images.values_list("seed", flat=True))
     return [seed for seed in image_set.seeds if seed not in present]
 
@@ -170,9 +170,9 @@ def is_complete(image_set: ImageSet) -> bool:
 
 @transaction.atomic
 def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
-    """The same plan with one seed fewer. Images that exist are linked again; only the rest is planned as jobs.
+    """Return a set with the same plan less one seed. Existing images are linked; jobs are planned for the rest only.
 
-    Raises Refused where the set has no such seed or no other.
+    Raises Refused if the set has no such seed or only this one.
     """
     if seed not in image_set.seeds:
         raise Refused(f"The image set {image_set} has no seed {seed}.")
@@ -193,7 +193,7 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
 
 
 def seed_too_large(seed: int) -> str:
-    """The sentence about a seed that is too large to generate an image from."""
+    """Return the message about a seed that is too large to generate an image from."""
     return (
         f"seed {seed} is out of range: seeds of generated images are whole numbers from 0 to {LARGEST_GENERATED_SEED}, "
         f"and this one would give the image of seed {seed % (LARGEST_GENERATED_SEED + 1)}."
@@ -214,7 +214,7 @@ def _check_seeds(seeds: Sequence[int]) -> None:
 def _planned(
     diffusion_model: DiffusionModel, prompts: Sequence[str], origin: ImageSet.Origin, plan: dict[str, Any]
 ) -> list[ImageSet]:
-    """The set of each prompt; the prompts and the sets that are missing are made."""
+    """Return the set of each prompt; missing prompts and sets are created."""
     if not all(prompt.strip() for prompt in prompts):
         raise Refused(f"A prompt for {diffusion_model} is blank.")
     is_generated = origin == ImageSet.Origin.GENERATED
@@ -239,15 +239,15 @@ def _planned(
 
 
 def prompt_rows(texts: Sequence[str]) -> dict[str, Prompt]:
-    """The base prompts of these texts, by text; made where they are missing."""
+    """Return the base prompts of these texts, by text; missing ones are created."""
     return _present(Prompt, "text", [Prompt(text=text) for text in dict.fromkeys(texts)])
 
 
 def _present(model: type[M], key: str, wanted: Sequence[M]) -> dict[str, M]:
-    """The rows of these keys, each stored where no row has its key; another process may store the same meanwhile."""
+    """Return the rows of these keys; missing ones are stored. Another process may store the same rows meanwhile."""
     rows = {getattr(one, key): one for one in wanted}
     found = _by_key(model, key, rows)
-    # In one order everywhere, so that no two processes wait for each other.
+    # Always in the same order, so that no two processes block each other.
     absent = [rows[value] for value in sorted(rows.keys() - found.keys())]
     if absent:
         model._default_manager.bulk_create(absent, ignore_conflicts=True)
@@ -264,7 +264,7 @@ def _uid(fingerprint: str) -> uuid.UUID:
 
 
 def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]) -> str:
-    """The hash of everything that makes this plan this plan. Imported images are one set, with any seeds."""
+    """Return the hash of a plan. The seeds of imported images are no part of it: they form one set."""
     if wording[0] == ImageSet.Origin.GENERATED:
         weights = [model.checkpoint, model.revision, model.lora, model.lora_revision, model.lora_scale, model.dtype]
         identity = [model.name, weights, wording, plan["parameters"], plan["seeds"]]
@@ -275,7 +275,7 @@ def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]
 
 
 def plan_jobs(image_sets: Sequence[ImageSet]) -> None:
-    """A job for each chunk that lacks images; one that was cancelled, or whose images went away, waits again."""
+    """Plan a job for each chunk with missing images; a cancelled job, or one whose images are gone, is requeued."""
     images = GeneratedImage.objects.filter(image_set__in=image_sets).order_by()
     present = set(images.values_list("image_set_id", "seed"))
     wanted = [

@@ -1,4 +1,4 @@
-"""What generation keeps: diffusion models, prompts, image sets, their images, and the jobs that make them."""
+"""The tables of generation: diffusion models, prompts, image sets, images, and the jobs that make them."""
 
 import uuid
 from typing import ClassVar
@@ -15,9 +15,9 @@ models.CharField.register_lookup(Length)  # so that a constraint can say __lengt
 
 
 class DiffusionModel(models.Model):
-    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and the wording it is prompted with.
+    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and a prompt template.
 
-    A model without a checkpoint made its images elsewhere: they are imported, never generated.
+    The images of a model without a checkpoint are imported, never generated.
     """
 
     class Dtype(models.TextChoices):
@@ -58,7 +58,7 @@ class DiffusionModel(models.Model):
         return self.name
 
     def render_prompt(self, prompt: str) -> str:
-        """The wording given to this model for a base prompt."""
+        """Return the prompt that this model receives for a base prompt."""
         return self.prompt_template.replace("{prompt}", prompt)
 
 
@@ -76,10 +76,10 @@ class Prompt(models.Model):
 
 
 class ImageSet(models.Model):
-    """The images one model made for one prompt: a plan (wording, parameters, seeds) that never changes.
+    """The images of one model for one prompt, and their plan (prompt, parameters, seeds), which never changes.
 
-    `fingerprint` is the hash of the plan, so the same plan is never made twice; `lot` keeps apart sets
-    whose plan looks the same but whose images are not (two external studies, say).
+    `fingerprint` is the hash of the plan, so no plan is stored twice; `lot` separates sets with equal plans but
+    different images (of two external studies, say).
     """
 
     class Origin(models.TextChoices):
@@ -119,7 +119,7 @@ class GenerationJob(LeasedJob):
 
     class Meta(LeasedJob.Meta):
         abstract = False
-        # One model after another, so that a worker does not load a checkpoint anew for every job.
+        # Ordered by model, so that a worker does not load a checkpoint again for each job.
         ordering = ("image_set__diffusion_model_id", "id")
         constraints: ClassVar = [
             *LeasedJob.Meta.constraints,
@@ -131,7 +131,7 @@ class GenerationJob(LeasedJob):
 
 
 class GeneratedImage(models.Model):
-    """One image of a set: its file, its hash and everything that went into making it."""
+    """One image of a set: its file, its hash and its provenance."""
 
     class Remark(models.TextChoices):
         PLAIN = "plain"  # of one colour
@@ -157,7 +157,7 @@ class GeneratedImage(models.Model):
             models.CheckConstraint(name="generated_image_hash_is_sha256", condition=Q(sha256__length=64)),
         ]
         indexes: ClassVar = [
-            # Nearly empty, so that a study's few remarks are found without looking at its images.
+            # A nearly empty index, which finds a study's few remarks without reading its images.
             models.Index(fields=["image_set"], name="generated_image_remarked", condition=Q(remark__isnull=False))
         ]
 
@@ -166,7 +166,7 @@ class GeneratedImage(models.Model):
 
 
 class WorkerSign(models.Model):
-    """When a process of a worker, `<queue>@<host>`, last showed that it runs."""
+    """The last sign of life of a worker process, `<queue>@<host>`."""
 
     name = models.CharField(max_length=255, unique=True)
     queue = models.CharField(max_length=50)

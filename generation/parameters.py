@@ -1,4 +1,4 @@
-"""What an image set is sampled with, apart from prompt, model and seed."""
+"""The sampling parameters of an image set, apart from prompt, model and seed."""
 
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal, get_args
@@ -16,8 +16,8 @@ Pixels = Annotated[int, MultipleOf(8), Interval(ge=8, le=4096)]
 class SamplingParameters:
     """Sampling parameters under diffusers' names. The defaults are those of the paper's code (Bent 2024).
 
-    Sizes are in pixels. `scheduler` is one of SCHEDULERS; "checkpoint" keeps what the checkpoint ships.
-    The limits are checked where a study file is read; the class itself takes what it is given.
+    Sizes are in pixels. `scheduler` is one of SCHEDULERS; "checkpoint" keeps the checkpoint's own.
+    The limits are checked when a study file is read, not by this class.
 
     >>> SamplingParameters(width=64, height=64).num_inference_steps
     20
@@ -31,5 +31,5 @@ class SamplingParameters:
     scheduler: Scheduler = "euler"
 
     def as_document(self) -> dict[str, Any]:
-        """The parameters as JSON keeps them."""
+        """Return the parameters for JSON."""
         return asdict(self)

@@ -1,6 +1,7 @@
-"""Diffusion pipelines: load one, keep it, dress it with a LoRA. The only module that imports diffusers.
+"""Load a diffusion pipeline, cache it, and attach a LoRA. The only module that imports diffusers.
 
-A process keeps one pipeline and samples for one job at a time.
+A process caches one pipeline and samples for one job at a time. A LoRA is never fused into the weights, so detaching it
+restores them exactly.
 """
 
 import inspect
@@ -15,7 +16,7 @@ import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, OfflineModeIsEnabled
 
-from generation import adapters, checkpoints
+from generation import checkpoints
 from generation.devices import device, empty_memory, is_out_of_memory
 from generation.models import DiffusionModel
 from generation.prompt_checks import check_vocabulary
@@ -30,15 +31,16 @@ SCHEDULERS = {
     "dpm-solver": diffusers.DPMSolverMultistepScheduler,
 }
 UNREACHABLE = (LocalEntryNotFoundError, OfflineModeIsEnabled, ConnectionError)
+ADAPTER = "study"
 BINNED_SAMPLE_SIZES = (32, 64, 128)  # of the PixArt transformers that were trained on bins of aspect ratios
 
 
 @dataclass(frozen=True)
 class Family:
-    """What differs between the allowed pipelines: the names of their embeddings and a few arguments."""
+    """The differences between the allowed pipelines: the names of their embeddings and a few arguments."""
 
     embeddings: tuple[str, ...]
-    most_tokens: int | None = None  # the pipeline's own limit; else the tokenizer's
+    most_tokens: int | None = None  # the pipeline's own limit; None: the tokenizer's limit
     loading: dict[str, Any] = field(default_factory=dict)
     encoding: dict[str, Any] = field(default_factory=dict)
 
@@ -61,7 +63,7 @@ FAMILIES: dict[type, Family] = {
 
 @dataclass
 class Loaded:
-    """A pipeline in memory, the LoRA it wears, the prompt it has encoded, and what is recorded of all that."""
+    """A pipeline in memory, its attached LoRA, its encoded prompt, and the facts recorded with each image."""
 
     key: tuple[str, str, str]  # checkpoint, revision, dtype
     pipeline: Any
@@ -72,7 +74,7 @@ class Loaded:
     lora_facts: dict[str, Any] = field(default_factory=dict)
     encoded: dict[tuple[str, str, bool], dict[str, torch.Tensor]] = field(default_factory=dict)
 
-    kept: ClassVar["Loaded | None"] = None
+    cached: ClassVar["Loaded | None"] = None
 
     def tokenizers(self) -> list[Any]:
         """The tokenizers that read the prompt."""
@@ -80,10 +82,7 @@ class Loaded:
         return [tokenizer for tokenizer in parts if tokenizer is not None]
 
     def arguments(self, check: Callable[[], None]) -> dict[str, Any]:
-        """What a call needs beyond the usual; `check` is called after every step.
-
-        PixArt samples at the nearest size it was trained on and resizes, where it was trained on such sizes.
-        """
+        """Return the arguments of a call that depend on the pipeline's class; `check` is called after every step."""
         if self.is_pixart:
             return {
                 "callback": lambda *_: check(),
@@ -100,42 +99,42 @@ class Loaded:
 
     @property
     def is_pixart(self) -> bool:
-        """Whether it is one of the PixArt pipelines, which take other arguments."""
+        """Whether this is a PixArt pipeline, which takes other arguments."""
         return isinstance(self.pipeline, diffusers.PixArtAlphaPipeline | diffusers.PixArtSigmaPipeline)
 
     @property
     def is_binned(self) -> bool:
-        """Whether it samples at the nearest size it was trained on, and resizes."""
+        """Whether the pipeline samples at the nearest size it was trained on, and resizes the image."""
         return self.is_pixart and self.pipeline.transformer.config.sample_size in BINNED_SAMPLE_SIZES
 
     def scheduler_facts(self) -> dict[str, Any]:
-        """The scheduler as it ran: its class and what that class was given (a config carries other classes' keys)."""
+        """Return the scheduler's class and the settings this class accepts (a config has other classes' keys too)."""
         scheduler = self.pipeline.scheduler
         names = inspect.signature(type(scheduler).__init__).parameters
         config = {name: value for name, value in scheduler.config.items() if name in names}
-        # JSON has no infinity; a float that is one becomes its name.
+        # JSON has no infinity, so such a float is written as its name.
         finite = {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in config.items()}
         return {"scheduler_class": type(scheduler).__name__, "scheduler_config": finite}
 
     def set_scheduler(self, name: str) -> None:
-        """A fresh scheduler by its name in SamplingParameters; they keep state between calls."""
+        """Set a new scheduler by its name in SamplingParameters; a used one keeps state between calls."""
         kind = type(self.own_scheduler) if name == "checkpoint" else SCHEDULERS[name]
         self.pipeline.scheduler = kind.from_config(self.own_scheduler.config)
 
 
 def load(model: DiffusionModel) -> Loaded:
-    """The model's pipeline, wearing its LoRA and no other; the last one is kept.
+    """Return the model's pipeline with its LoRA attached and no other; the last pipeline is cached.
 
-    Raises Refused, naming model and file, where the checkpoint or the LoRA is missing, of a refused format, of a
-    class that is not allowed, not pinned, not fetched, or does not fit.
+    Raises Refused, naming model and file, if the checkpoint or the LoRA is missing, not pinned, not fetched, of a
+    refused format or class, or does not fit.
     """
     key = (model.checkpoint, model.revision, model.dtype)
-    if Loaded.kept is None or Loaded.kept.key != key:
-        Loaded.kept = None  # before the next one is loaded: two may not fit side by side
+    if Loaded.cached is None or Loaded.cached.key != key:
+        Loaded.cached = None  # first, because two pipelines may not fit into memory
         empty_memory()
-        Loaded.kept = _load(model, key)
-    _wear(Loaded.kept, model)
-    return Loaded.kept
+        Loaded.cached = _load(model, key)
+    _attach_lora(Loaded.cached, model)
+    return Loaded.cached
 
 
 def _load(model: DiffusionModel, key: tuple[str, str, str]) -> Loaded:
@@ -174,10 +173,10 @@ def _folder(model: DiffusionModel) -> Path:
 
 
 def _allowed_class(name: str, model: DiffusionModel) -> type:
-    """The text-to-image pipeline behind a checkpoint's class, as AutoPipelineForText2Image finds it.
+    """Return the text-to-image pipeline for a checkpoint's class, as AutoPipelineForText2Image finds it.
 
-    One that is filed under another task shares its components and is named after it: diffusers' own table says no
-    more for the classes allowed here, and importing it would import every pipeline there is.
+    An image-to-image or inpainting class has the same components and a similar name. For the classes allowed here
+    diffusers' own table says no more, and importing it would import every pipeline.
     """
     allowed = {kind.__name__: kind for kind in FAMILIES}
     kind = allowed.get(name.replace("Img2Img", "").replace("Inpaint", ""))
@@ -196,7 +195,7 @@ def _pipeline(kind: Any, folder: Path, model: DiffusionModel) -> Any:
             trust_remote_code=False,
             **FAMILIES[kind].loading,
         ).to(device())
-    except Exception as error:  # broken files end in whichever error their reader happens to raise
+    except Exception as error:  # the error's type depends on the reader of the broken file
         if is_out_of_memory(error):
             raise
         raise Refused(f"{model.name}: the checkpoint {folder} cannot be loaded ({_brief(error)}).") from error
@@ -204,17 +203,20 @@ def _pipeline(kind: Any, folder: Path, model: DiffusionModel) -> Any:
     return pipeline
 
 
-def _wear(loaded: Loaded, model: DiffusionModel) -> None:
+def _attach_lora(loaded: Loaded, model: DiffusionModel) -> None:
+    """Detach the last LoRA and attach the model's, unless it is attached already."""
     wanted = (model.lora, model.lora_revision, model.lora_scale) if model.lora else None
     if loaded.lora == wanted:
         return
     loaded.encoded.clear()  # a LoRA may change the text encoders
     loaded.lora, loaded.lora_facts = None, {}
-    adapters.take_off(loaded.pipeline)
+    if hasattr(loaded.pipeline, "unload_lora_weights"):
+        loaded.pipeline.unload_lora_weights()
     if wanted is None or model.lora_scale is None:  # a constraint keeps LoRA and scale together
         return
     file = checkpoints.lora_file(_lora_path(model), owner=model.name)
-    adapters.put_on(loaded.pipeline, file, scale=model.lora_scale, owner=model.name)
+    _load_lora(loaded.pipeline, file, owner=model.name)
+    loaded.pipeline.set_adapters([ADAPTER], [model.lora_scale])
     loaded.lora = wanted
     loaded.lora_facts = {
         "lora": checkpoints.shown(model.lora),
@@ -222,6 +224,25 @@ def _wear(loaded: Loaded, model: DiffusionModel) -> None:
         "lora_scale": model.lora_scale,
         "lora_sha256": checkpoints.sha256_of([file], root=file.parent),
     }
+
+
+def _load_lora(pipeline: Any, file: Path, *, owner: str) -> None:
+    """Load a LoRA into a pipeline. Raises Refused, with the pipeline unchanged, if it does not fit."""
+    if not hasattr(pipeline, "load_lora_weights"):
+        raise Refused(f"{owner}: {type(pipeline).__name__} takes no LoRA, so {file.name} cannot be used with it.")
+    fault = ""
+    try:
+        pipeline.load_lora_weights(
+            file.parent, weight_name=file.name, adapter_name=ADAPTER, local_files_only=True, use_safetensors=True
+        )
+    except Exception as error:  # the error's type depends on the first shape that does not match
+        fault = _brief(error)
+    # diffusers loads a LoRA whose keys match no layer without an error; it would change nothing.
+    if not fault and not any(ADAPTER in names for names in pipeline.get_list_adapters().values()):
+        fault = "none of its layers exist there"
+    if fault:
+        pipeline.unload_lora_weights()
+        raise Refused(f"{owner}: the LoRA {file.name} does not fit the checkpoint ({fault}).")
 
 
 def _lora_path(model: DiffusionModel) -> Path:
@@ -243,7 +264,7 @@ def _unfetched(owner: str, name: str, revision: str, error: Exception) -> str:
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """An exception and all that led to it, by either way that exceptions are chained."""
+    """Yield an exception and its causes and contexts."""
     if error is not None:
         yield error
         yield from _causes(error.__cause__)

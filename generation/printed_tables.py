@@ -1,4 +1,4 @@
-"""Tables that commands print: names are copied and typed again, so they stay in one piece."""
+"""Print the tables of commands. Names are never cut or folded, because people copy them."""
 
 from typing import IO, cast
 
@@ -11,14 +11,14 @@ MOST_COLUMNS = 10_000
 
 
 def console_on(stdout: OutputWrapper) -> Console:
-    """Where rich prints so that the command's own stdout gets it (OutputWrapper ends every write with a new line)."""
-    # Foreign names are printed as they are, whatever is mark-up to rich.
+    """Return a console that prints to the command's stdout (OutputWrapper ends every write with a new line)."""
+    # Names from files are printed unchanged, even if they contain rich's markup.
     return Console(file=cast(IO[str], stdout._out), highlight=False, markup=False, emoji=False)
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table in which nothing is cut. On a terminal columns that are not `no_wrap` fold between words, in a
-    pipe or a file no cell folds: rows there are as long as they need to be."""
+    """Print a table without cutting anything. On a terminal, columns without `no_wrap` fold between words; in a pipe or
+    a file no cell folds, however long the row is."""
     options = console.options.update(width=MOST_COLUMNS)
     for column in table.columns:
         if column.no_wrap:

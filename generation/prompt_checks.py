@@ -1,4 +1,4 @@
-"""Whether a model's tokenizers take a prompt as it is: neither cut off nor turned into unknown tokens. Pure."""
+"""Check that a model's tokenizers neither truncate a prompt nor turn it into unknown tokens. Pure."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,7 +9,7 @@ PROBE = "a photograph of a red cube"  # any tokenizer that has its vocabulary kn
 
 
 def check_vocabulary(tokenizers: Iterable[Any], *, checkpoint: str, owner: str) -> None:
-    """Raises Refused where a tokenizer lost its vocabulary: it loads silently, and every prompt means the same."""
+    """Raise Refused if a tokenizer has no vocabulary: it loads without an error, and all prompts become equal."""
     for tokenizer in tokenizers:
         if unknown_rate(tokenizer, PROBE) > 0.5:
             raise Refused(
@@ -19,10 +19,10 @@ def check_vocabulary(tokenizers: Iterable[Any], *, checkpoint: str, owner: str) 
 
 
 def check_prompt(prompt: str, tokenizers: Iterable[Any], *, most_tokens: int | None, owner: str) -> None:
-    """Raises Refused where a tokenizer would cut the prompt off, or knows less than half of its signs.
+    """Raise Refused if a tokenizer would truncate the prompt, or knows less than half of its characters.
 
-    `most_tokens` is the pipeline's own limit, counted with the tokens that begin and end a prompt; None leaves it
-    to each tokenizer.
+    `most_tokens` is the pipeline's own limit, including the tokens that begin and end a prompt; None: the limit of
+    each tokenizer.
     """
     for tokenizer in tokenizers:
         limit = min(most_tokens or tokenizer.model_max_length, tokenizer.model_max_length)
@@ -36,10 +36,10 @@ def check_prompt(prompt: str, tokenizers: Iterable[Any], *, most_tokens: int | N
 
 
 def unknown_rate(tokenizer: Any, text: str) -> float:
-    """The share of a text's signs, blanks aside, that its tokens no longer hold.
+    """Return the share of a text's characters, spaces excluded, that are lost in its tokens.
 
-    Counting unknown tokens would not do: some tokenizers make one of a whole unknown word, and a known one of the
-    blank before it.
+    Counting unknown tokens is not enough: some tokenizers make one token of a whole unknown word, and a known token of
+    the space before it.
     """
     tokens = tokenizer(text, add_special_tokens=False).input_ids
     kept = tokenizer.decode([token for token in tokens if token is not None], skip_special_tokens=True)

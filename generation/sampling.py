@@ -1,10 +1,10 @@
-"""Sample the seeds of one prompt, batch by batch, each image with everything that went into it.
+"""Sample the seeds of one prompt, batch by batch, and return each image with its provenance.
 
-A seed alone does not fix an image: batch size, dtype, device and library versions each move some pixels by a little.
-So the noise is drawn on the CPU, one generator for each seed, and all the rest is recorded.
+A seed alone does not determine an image: batch size, dtype, device and library versions change some pixels slightly.
+So the noise is drawn on the CPU, with one generator for each seed, and everything else is recorded.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -18,7 +18,6 @@ from django.utils import timezone
 from PIL import Image
 
 from generation import pipelines
-from generation.batching import BatchSizes, DoesNotFit, in_batches
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.image_sets import CHUNK_SIZE
 from generation.models import DiffusionModel
@@ -34,7 +33,7 @@ Pixels = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Order:
-    """What to sample: a model, the wording it is given, and the parameters."""
+    """A model, the prompt it is given, and the sampling parameters."""
 
     diffusion_model: DiffusionModel
     prompt: str
@@ -43,48 +42,72 @@ class Order:
 
 @dataclass(frozen=True)
 class Sampled:
-    """One image and everything that went into it."""
+    """One image and its provenance: everything that determined it."""
 
     seed: int
     image: Image.Image
     provenance: dict[str, Any]
 
 
+class BatchSizes:
+    """The batch size that fits into memory, for each key (model and image size); it begins with a first guess."""
+
+    def __init__(self, first: int) -> None:
+        self._first = first
+        self._fitting: dict[Hashable, int] = {}
+
+    def __getitem__(self, key: Hashable) -> int:
+        return self._fitting.get(key, self._first)
+
+    def halve(self, key: Hashable, failed: int) -> None:
+        """Remember that a batch of `failed` images, more than one, did not fit."""
+        self._fitting[key] = failed // 2
+
+
 @cache
 def batch_sizes() -> BatchSizes:
-    """What fitted, by model and image size, for as long as the process lives."""
+    """The batch sizes that fitted in this process, by model and image size."""
     return BatchSizes(FIRST_BATCH[device()])
 
 
 def sample(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
-    """Sample the seeds in order. `check` is called at every step of every batch and may raise to stop it.
+    """Sample the seeds in order. `check` is called at every step of every batch and may raise to stop the sampling.
 
-    Raises Refused, in one sentence that names the model and the file, where the checkpoint, the LoRA or the prompt
-    cannot be used, where not even one image fits into memory, and where images come out broken.
+    A batch that does not fit into memory is halved. Raises Refused, in one sentence that names the model and the file,
+    if the checkpoint, the LoRA or the prompt cannot be used, if one image does not fit into memory, or if an image
+    is broken.
     """
-    parameters = order.parameters
     loaded = pipelines.load(order.diffusion_model)
     embeddings = _encode(loaded, order)
-    batches = in_batches(
-        seeds,
-        sizes=batch_sizes(),
-        key=(loaded.key, parameters.width, parameters.height),
-        run=lambda batch: _run(loaded, order, embeddings, batch, check),
-        is_out_of_memory=is_out_of_memory,
-        relieve=empty_memory,
-    )
-    try:
-        for batch, pixels in batches:
-            for seed, array in zip(batch, pixels, strict=True):
-                yield Sampled(seed, _image(array), _provenance(loaded, order, seed, len(batch)))
-    except DoesNotFit:
-        size = f"{parameters.width} x {parameters.height}"
-        name = order.diffusion_model.name
-        raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.") from None
+    key = (loaded.key, order.parameters.width, order.parameters.height)
+    rest = seeds
+    while rest:
+        batch = rest[: batch_sizes()[key]]
+        pixels = None
+        try:
+            pixels = _run(loaded, order, embeddings, batch, check)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+        if pixels is None:
+            # Outside the except block: the exception's traceback keeps the tensors alive that filled the memory.
+            empty_memory()
+            _check_can_halve(batch, order)
+            batch_sizes().halve(key, len(batch))
+            continue
+        for seed, array in zip(batch, pixels, strict=True):
+            yield Sampled(seed, _image(array), _provenance(loaded, order, seed, len(batch)))
+        rest = rest[len(batch) :]
+
+
+def _check_can_halve(batch: Sequence[int], order: Order) -> None:
+    if len(batch) == 1:
+        name, size = order.diffusion_model.name, f"{order.parameters.width} x {order.parameters.height}"
+        raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
 
 def _encode(loaded: pipelines.Loaded, order: Order) -> dict[str, torch.Tensor]:
-    """The prompt's embeddings; all its seeds share them. An empty negative prompt is encoded as the empty text."""
+    """Return the prompt's embeddings, which all seeds share. An empty negative prompt is encoded as an empty text."""
     negative, is_guided = order.parameters.negative_prompt, order.parameters.guidance_scale > 1
     key = (order.prompt, negative, is_guided)
     if key not in loaded.encoded:
@@ -95,7 +118,7 @@ def _encode(loaded: pipelines.Loaded, order: Order) -> dict[str, torch.Tensor]:
                 most_tokens=loaded.family.most_tokens,
                 owner=order.diffusion_model.name,
             )
-        loaded.encoded.clear()  # jobs come prompt by prompt: one is enough
+        loaded.encoded.clear()  # jobs come prompt by prompt, so one cached prompt is enough
         with torch.inference_mode():
             encoded = loaded.pipeline.encode_prompt(
                 order.prompt,
@@ -116,7 +139,7 @@ def _run(
     seeds: Sequence[int],
     check: Callable[[], None],
 ) -> Pixels:
-    """One batch: (n, height, width, 3) in 0..1."""
+    """Sample one batch: (n, height, width, 3), values 0..1."""
     parameters = order.parameters
     loaded.set_scheduler(parameters.scheduler)
     output = loaded.pipeline(

@@ -1,6 +1,6 @@
-"""Signs of life of the worker's processes: rows that say which queues are served, also during long tasks.
+"""Signs of life of the worker processes: rows that say which queues are served, also during long tasks.
 
-A process that makes images, loads a model or has nothing to do looks alike here; only one that is gone does not.
+They do not tell whether a process makes images, loads a model or is idle, only that it is running.
 """
 
 from datetime import datetime, timedelta
@@ -13,7 +13,7 @@ FORGOTTEN_AFTER = timedelta(days=1)
 
 
 def leave_sign(*, name: str, now: datetime) -> None:
-    """Note that the process `<queue>@<host>` is there, and forget processes that are gone for good."""
+    """Record that the process `<queue>@<host>` is running, and delete the rows of processes that are gone for good."""
     _, is_new = WorkerSign.objects.update_or_create(
         name=name[:255], defaults={"queue": name.partition("@")[0][:50], "seen_at": now}
     )
@@ -22,5 +22,5 @@ def leave_sign(*, name: str, now: datetime) -> None:
 
 
 def served_queues(now: datetime) -> set[str]:
-    """The queues whose worker showed lately that it runs."""
+    """Return the queues with a recent sign of life of a worker."""
     return set(WorkerSign.objects.filter(seen_at__gte=now - SILENT_AFTER).values_list("queue", flat=True))

@@ -1,1 +1,1 @@
-"""Jobs under a lease, refusals, and files that are written whole: what generation, scoring and annotation stand on."""
+"""Leased jobs, refusals, and atomic file writing. Generation, scoring and annotation build on this package."""

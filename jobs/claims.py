@@ -1,8 +1,8 @@
-"""Jobs that survive their worker: claim, heartbeat, finish, fail, release, reap, retry.
+"""Claim, extend, finish, fail, release, reap and retry jobs, so that a job survives its worker.
 
-The row is the truth and a queue message only a hint: a message may be lost, repeated or late. Every change of
-state is one conditional UPDATE whose row count says whether it happened. A claim writes a token that nobody else
-has, so a worker whose lease ran out can tell, and what it does afterwards touches no row.
+The row is the truth and a queue message only a hint: a message may be lost, repeated or late. Every change of state is
+one conditional UPDATE, and its row count says whether it happened. A claim writes a unique token, so a worker whose
+lease ran out changes no row.
 """
 
 import logging
@@ -30,15 +30,15 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 LOST_MESSAGE_AFTER = timedelta(minutes=10)
-MESSAGES_AT_ONCE = 500  # called lost by one `reap`: each UPDATE keeps SQLite's writer
+MESSAGES_AT_ONCE = 500  # most rows that one `reap` marks for a new message: an UPDATE blocks SQLite's other writers
 State = LeasedJob.State
 J = TypeVar("J", bound=LeasedJob)
 
 
 def enqueue(jobs: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
-    """Send a message for each job once the transaction is committed; `link` follows each that ran.
+    """Send a message for each job after the transaction is committed; `link` runs after each job that ran.
 
-    Sending again is harmless. Where the broker is away the rows keep `enqueued_at` empty, and the tick sends them.
+    Sending twice is harmless. If the broker is down, `enqueued_at` stays empty and the next tick sends the message.
     """
     for job in jobs:
         transaction.on_commit(partial(_send, job, link))
@@ -48,13 +48,13 @@ def _send(job: LeasedJob, link: Signature | None) -> None:
     try:
         current_app.signature(job.task_name, args=(job.pk,)).apply_async(link=link)
     except OperationalError:
-        logger.warning("no message sent for %s %s: the broker is away", job.task_name, job.pk)
+        logger.warning("no message sent for %s %s: the broker does not answer", job.task_name, job.pk)
         return
     _rows(job).update(enqueued_at=timezone.now())
 
 
 def claim(job_model: type[J], job_id: int, *, worker: str, now: datetime) -> J | None:
-    """Take a queued job: it runs from now on, under a lease. None where it is settled, cancelled or somebody else's."""
+    """Return the job if this worker claimed it; None if it is finished, cancelled, or claimed by another worker."""
     token = f"{worker[:180]}/{secrets.token_hex(8)}"
     taken = job_model._default_manager.filter(pk=job_id, state=State.QUEUED, is_cancel_requested=False).update(
         state=State.RUNNING,
@@ -69,22 +69,22 @@ def claim(job_model: type[J], job_id: int, *, worker: str, now: datetime) -> J |
 
 
 def heartbeat(job: LeasedJob, now: datetime) -> bool:
-    """Extend the lease; False where the job is no longer this claim's."""
+    """Extend the lease. Return False if this claim has lost the job."""
     return bool(_claimed(job).update(lease_expires_at=_lease_end(now), heartbeat_at=now))
 
 
 def finish(job: LeasedJob, now: datetime) -> bool:
-    """The work is done; False where the job is no longer this claim's."""
+    """Mark the job as done. Return False if this claim has lost the job."""
     return _settle(job, State.DONE, now, error="")
 
 
 def fail(job: LeasedJob, *, error: str, now: datetime) -> bool:
-    """The work cannot be done, for the reason given; False where the job is no longer this claim's."""
+    """Mark the job as failed for the given reason. Return False if this claim has lost the job."""
     return _settle(job, State.FAILED, now, error=error)
 
 
 def release(job: LeasedJob) -> bool:
-    """Give the job back as if it had not been tried: its worker is going away."""
+    """Queue the job again without counting the attempt, because its worker is stopping."""
     return bool(
         _claimed(job).update(
             state=State.QUEUED, lease_expires_at=None, enqueued_at=None, attempt_count=F("attempt_count") - 1
@@ -93,7 +93,7 @@ def release(job: LeasedJob) -> bool:
 
 
 def set_back(job: LeasedJob, *, error: str, now: datetime) -> bool:
-    """Put the job back after a fault that may pass; after MOST_ATTEMPTS it fails. True where it will be tried again."""
+    """Queue the job again after a fault that may pass, or fail it after MOST_ATTEMPTS. Return whether it is queued."""
     if job.attempt_count >= MOST_ATTEMPTS:
         fail(job, error=f"Given up after {MOST_ATTEMPTS} attempts: {error}", now=now)
         return False
@@ -103,15 +103,15 @@ def set_back(job: LeasedJob, *, error: str, now: datetime) -> bool:
 
 
 def reap(job_model: type[J], now: datetime) -> int:
-    """Take jobs from workers that stopped answering; the count. They are queued again, or have failed.
+    """Queue or fail the jobs of workers that stopped answering, and return their count.
 
-    Rows that wait for a message have `enqueued_at` empty afterwards: whoever reaps enqueues those. Queued jobs
-    whose message seems lost (sent long ago, and no job of their kind was worked on since) are among them.
+    Afterwards `enqueued_at` is empty in each row that needs a message; the caller enqueues these rows. They include
+    queued jobs whose message seems lost: it was sent long ago, and no job of this kind has run since.
     """
     objects = job_model._default_manager
     expired = objects.filter(state=State.RUNNING, lease_expires_at__lt=now)
     ended = {"lease_expires_at": None, "finished_at": now}
-    # A worker that was asked to stop may also have given its job back before it heard of it.
+    # A worker may have released a job before it saw the request to cancel it.
     objects.filter(state=State.QUEUED, is_cancel_requested=True).update(state=State.CANCELLED, finished_at=now)
     count = expired.filter(is_cancel_requested=True).update(state=State.CANCELLED, **ended)
     count += expired.filter(attempt_count__gte=MOST_ATTEMPTS).update(
@@ -128,28 +128,28 @@ def reap(job_model: type[J], now: datetime) -> int:
 
 
 def retry(jobs: QuerySet[J]) -> int:
-    """Queue those that failed again, with all their attempts; the count. The caller enqueues them."""
+    """Queue failed jobs again with all their attempts, and return the count. The caller enqueues them."""
     return requeue(jobs.filter(state=State.FAILED))
 
 
 def requeue(jobs: QuerySet[J]) -> int:
-    """Queue settled jobs again, however they ended, with all their attempts; the count. The caller enqueues them."""
+    """Queue ended jobs again with all their attempts, and return the count. The caller enqueues them."""
     return jobs.exclude(state__in=(State.QUEUED, State.RUNNING)).update(
         state=State.QUEUED, attempt_count=0, error="", is_cancel_requested=False, enqueued_at=None, finished_at=None
     )
 
 
 def cancel(jobs: QuerySet[J]) -> int:
-    """Cancel those that wait and ask those that run to stop at their next step; the count."""
+    """Cancel queued jobs, ask running ones to stop at their next step, and return the count."""
     waiting = jobs.filter(state=State.QUEUED).update(state=State.CANCELLED)
     return waiting + jobs.filter(state=State.RUNNING).update(is_cancel_requested=True)
 
 
 def work(job_model: type[J], job_id: int, do: Callable[[J, Lease], None]) -> None:
-    """Run `do(job, lease)` under a claim and settle the job by how it ended.
+    """Claim a job, run `do(job, lease)`, and record how it ended.
 
-    Refused fails it for good; any other exception sets it back; a lost lease leaves it to its new owner. Running
-    it twice, or for a job that is settled, does nothing.
+    Refused fails the job for good; any other exception queues it again; a lost lease leaves it to its new owner.
+    Calling this twice, or for a job that has ended, does nothing.
     """
     job = claim(job_model, job_id, worker=f"{socket.gethostname()}:{os.getpid()}", now=timezone.now())
     if job is None:
@@ -158,7 +158,7 @@ def work(job_model: type[J], job_id: int, do: Callable[[J, Lease], None]) -> Non
         with Lease(job, beat=heartbeat) as lease:
             do(job, lease)
     except LeaseLost:
-        logger.warning("%s %s is somebody else's by now", job.task_name, job.pk)
+        logger.warning("%s %s was taken over by another worker", job.task_name, job.pk)
     except Cancelled:
         _settle(job, State.CANCELLED, timezone.now(), error="")
     except Refused as refusal:

@@ -1,4 +1,4 @@
-"""A lease on a job, kept alive by a thread for as long as the work takes."""
+"""A lease on a job, extended by a thread until the work ends."""
 
 import logging
 import threading
@@ -17,15 +17,15 @@ logger = logging.getLogger(__name__)
 
 
 class LeaseLost(Exception):  # noqa: N818 - it names what happened
-    """The job is somebody else's by now: whatever was made is thrown away."""
+    """Another worker has the job now, so the results are thrown away."""
 
 
 class Cancelled(Exception):  # noqa: N818 - it names what happened
-    """Somebody asked for the job to stop."""
+    """A person asked the job to stop."""
 
 
 class Lease:
-    """Beats every settings.JOB_HEARTBEAT_SECONDS until the block ends; the work calls `check` between its steps."""
+    """Extends a lease every JOB_HEARTBEAT_SECONDS until the block ends; the work calls `check` between its steps."""
 
     def __init__(self, job: LeasedJob, *, beat: Callable[[LeasedJob, datetime], bool]) -> None:
         self._job = job
@@ -46,7 +46,7 @@ class Lease:
         self._thread.join()
 
     def check(self) -> None:
-        """Raise LeaseLost or Cancelled where the work should stop. Asks no database, so it may be called often."""
+        """Raise LeaseLost or Cancelled if the work should stop. It reads no database, so it may be called often."""
         if self._is_lost.is_set():
             raise LeaseLost
         if self._is_cancelled.is_set():
@@ -57,7 +57,7 @@ class Lease:
             while not (self._is_ended.wait(settings.JOB_HEARTBEAT_SECONDS) or self._is_lost.is_set()):
                 self._beat_once()
         finally:
-            connection.close()  # this thread's own
+            connection.close()  # each thread has its own
 
     def _beat_once(self) -> None:
         try:
@@ -66,13 +66,13 @@ class Lease:
             elif type(self._job)._default_manager.filter(pk=self._job.pk, is_cancel_requested=True).exists():
                 self._is_cancelled.set()
         except DatabaseError:
-            # The next beat may get through. If none does before the lease ends, `hold` finds out.
+            # The next heartbeat may succeed. If none does before the lease ends, `hold` raises LeaseLost.
             logger.warning("no heartbeat for job %s: the database does not answer", self._job.pk)
             connection.close()
 
 
 def hold(job: LeasedJob) -> None:
-    """Inside a transaction: keep the claim from being taken away until the commit. LeaseLost where it already is."""
+    """Lock the claim until the commit of the current transaction. Raises LeaseLost if another worker has the job."""
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("hold() outside a transaction holds nothing")
     rows = type(job)._default_manager.filter(pk=job.pk, state=LeasedJob.State.RUNNING, claimed_by=job.claimed_by)

@@ -1,4 +1,4 @@
-"""The row of a job, which generation, scoring and annotation make their own job tables from."""
+"""The abstract model of a job. Generation, scoring and annotation derive their job tables from it."""
 
 from typing import ClassVar
 
@@ -7,7 +7,7 @@ from django.db.models import Q
 
 
 class LeasedJob(models.Model):
-    """A row that says what a piece of work came to. The row is the truth; a queue message is only a hint."""
+    """A job and its state. The row is the truth; a queue message is only a hint."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -16,7 +16,7 @@ class LeasedJob(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    task_name: ClassVar[str]  # the Celery task that a message for such a job calls
+    task_name: ClassVar[str]  # the Celery task that runs such a job
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempt_count = models.PositiveIntegerField(default=0)

@@ -1,1 +1,1 @@
-"""Image set -> embeddings -> Semantic Consistency Score. Knows no study, no vote."""
+"""Image set -> embeddings -> Semantic Consistency Score, and the statistics. Knows no study, no vote."""

@@ -1,4 +1,4 @@
-"""What scoring shows in the admin: its jobs. No scores: they are sealed until a study closes."""
+"""The admin of scoring: its jobs. It shows no scores, because they are sealed until a study closes."""
 
 from django.contrib import admin
 

@@ -1,4 +1,4 @@
-"""Where an encoder's files are, whether they are what the spec says, and their hash. Loads no weights."""
+"""Find an encoder's files, check them against the spec, and hash them. Loads no weights."""
 
 import json
 import logging
@@ -27,8 +27,8 @@ HUB_TIMEOUT = 20  # seconds for the hub to answer
 class Checkpoint:
     """An encoder's files: their folder, the architecture that its configuration names, and their hash.
 
-    The hash is over all that decides what an embedding is (weights, configuration, preprocessing), whatever the
-    folder is called and whatever else lies in it.
+    The hash covers everything that determines an embedding (weights, configuration, preprocessing), but neither the
+    folder's name nor other files in it.
     """
 
     folder: Path
@@ -37,10 +37,10 @@ class Checkpoint:
 
 
 def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
-    """The files of an encoder, from its local folder, the hub's local cache, or the hub.
+    """Find the files of an encoder in its local folder, in the hub's local cache, or on the hub.
 
-    Raises Refused for a missing folder, a hub id without a pinned commit or out of reach, weights that are not
-    safetensors, and files that are missing or unreadable.
+    Raises Refused for a missing folder, a hub id that is not pinned or cannot be reached, weights that are not
+    safetensors, and missing or unreadable files.
     """
     folder = _folder(spec)
     files = [
@@ -62,7 +62,7 @@ def _folder(spec: EncoderSpec) -> Path:
 
 
 def _cached(spec: EncoderSpec) -> Path | None:
-    """The hub's local cache, where it holds the whole checkpoint: then no network is needed."""
+    """Return the checkpoint's folder in the hub's local cache if it is complete: then no network is needed."""
     try:
         folder = Path(huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, local_files_only=True))
         _weights(folder)
@@ -73,7 +73,7 @@ def _cached(spec: EncoderSpec) -> Path | None:
 
 def _downloaded(spec: EncoderSpec) -> Path:
     try:
-        # Asked first because it is tried once: the download itself would try for half a minute without a network.
+        # This request comes first because it is tried once; without a network the download would retry for 30 seconds.
         huggingface_hub.model_info(spec.checkpoint, revision=spec.revision, timeout=HUB_TIMEOUT)
         return Path(
             huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, allow_patterns=list(WANTED))
@@ -121,5 +121,5 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def first_line(error: Exception) -> str:
-    """What a library said, short enough for a sentence of ours."""
+    """Return the first line of a library's error, shortened for a message."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

@@ -14,7 +14,7 @@ _GREATEST = 100.0  # the score of a set whose images are all alike
 
 
 def semantic_consistency_score(embeddings: ArrayLike) -> float:
-    """How alike the images of a set are: the mean over all pairs i < j of max(100 cos(e_i, e_j), 0).
+    """Return how similar the images of a set are: the mean over all pairs i < j of max(100 cos(e_i, e_j), 0).
 
     embeddings: (n, d), one row an image, n >= 2; rows need not be normalised. Computed in float64.
     Returns a number from 0 (nothing in common) to 100 (all the same direction).
@@ -27,7 +27,7 @@ def semantic_consistency_score(embeddings: ArrayLike) -> float:
 
 
 def pairwise_similarities(embeddings: ArrayLike) -> Matrix:
-    """The similarity max(100 cos, 0) of every two images, 0..100.
+    """Return the similarity max(100 cos, 0) of every two images, 0..100.
 
     embeddings: (n, d) as for `semantic_consistency_score`, with the same errors.
     Returns an (n, n) symmetric matrix. Its diagonal is zero: an image is never paired with itself, so plain sums
@@ -42,12 +42,12 @@ def pairwise_similarities(embeddings: ArrayLike) -> Matrix:
 
 
 def contributions(embeddings: ArrayLike) -> Vector:
-    """What each image adds to the score: the score of the set minus the score of the set without that image.
+    """Return what each image adds to the score: the score of the set minus the score of the set without that image.
 
     embeddings: (n, d) as for `semantic_consistency_score`, with n >= 3.
-    Returns (n,), in points of the score: negative for an image that is unlike the others. With r_i the mean
+    Returns (n,), in points of the score: negative for an image that differs from the others. With r_i the mean
     similarity of image i to the others it equals 2 (r_i - score) / (n - 2), so the contributions add up to zero.
-    Raises ValueError as `semantic_consistency_score` does, and for two rows: one image alone has no score.
+    Raises ValueError as `semantic_consistency_score` does, and for two rows, because one image alone has no score.
     """
     similarities = pairwise_similarities(embeddings)
     added: Vector = _mean_of_pairs(similarities) - _scores_without_each(similarities)
@@ -79,7 +79,7 @@ def _checked(embeddings: ArrayLike) -> Matrix:
 
 
 def _directions(rows: Matrix) -> Matrix:
-    """Rows of length one. Divided by the largest entry first, so that no square over- or underflows."""
+    """Normalise rows to length one, after dividing by the largest entry so that no square over- or underflows."""
     scaled: Matrix = rows / np.abs(rows).max(axis=1, keepdims=True)
     scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
     return scaled
@@ -91,7 +91,7 @@ def _mean_of_pairs(similarities: Matrix) -> float:
 
 
 def _scores_without_each(similarities: Matrix) -> Vector:
-    """The n scores of the sets that lack one image, from row sums: no further matrix product."""
+    """Return the n scores of the sets without one image, from row sums, without another matrix product."""
     n = len(similarities)
     if n < 3:
         raise ValueError("with two images there is no score without one of them: at least three are needed")

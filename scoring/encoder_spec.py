@@ -1,4 +1,4 @@
-"""Which image encoder: pure, so that a study can name one without loading torch."""
+"""Name an image encoder. Pure, so that a study can name one without loading torch."""
 
 from dataclasses import asdict, dataclass
 from pathlib import PurePath
@@ -19,8 +19,8 @@ CLIP_VIT_B32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 class EncoderSpec:
     """An image encoder: its kind, its checkpoint (local folder or hub id) and the pinned revision of a hub id.
 
-    The default is the encoder of the original study, and CLIP ViT-B/32 named without a revision means its pinned
-    commit. Any other hub id needs a revision, a commit of 40 digits, else loading it is refused.
+    The default is the encoder of the original study. CLIP ViT-B/32 without a revision means its pinned commit; any
+    other hub id needs a revision (a commit of 40 digits), else loading it is refused.
 
     >>> EncoderSpec(kind="siglip", checkpoint="/data/models/siglip-tiny").metric
     'scs/siglip:siglip-tiny'
@@ -36,27 +36,27 @@ class EncoderSpec:
 
     @property
     def identity(self) -> str:
-        """What embeddings are stored under: kind, name and revision.
+        """Return the key of stored embeddings: kind, name and revision.
 
-        The name of a folder given as a path is its last component, so the same weights keep their identity on every
-        machine. That other weights do not slip under the same identity is kept by `scoring.models.Encoder`, which
-        holds the hash of the weights seen first.
+        The name of a local folder is the last component of its path, so the same weights have the same identity on
+        every machine. `scoring.models.Encoder` refuses other weights under the same identity: it stores the hash of the
+        first.
         """
         return f"{self.kind}:{self._name}" + (f"@{self.revision}" if self.revision else "")
 
     @property
     def metric(self) -> str:
-        """What the Semantic Consistency Score by this encoder is stored under."""
+        """Return the name of the metric: the Semantic Consistency Score by this encoder."""
         return f"scs/{self.identity}"
 
     @property
     def length_fault(self) -> str:
-        """A sentence if the metric's name is longer than the database holds; else empty."""
+        """Return an error message if the metric's name is too long for the database, else an empty string."""
         spare = MOST_METRIC_LENGTH - len(self.metric)
         return "" if spare >= 0 else f"gives the metric a name that is {-spare} letters too long; shorten the name."
 
     def as_document(self) -> dict[str, Any]:
-        """The spec as JSON keeps it."""
+        """Return the spec for JSON."""
         return asdict(self)
 
     @property

@@ -1,8 +1,8 @@
 """Image encoders: image -> embedding. The only module that imports one; it loads torch.
 
-An embedding is float32 and not normalised. It does not depend on the images beside it in a batch beyond rounding:
-in batches of any size it agrees to about 1e-5 of its length. Images are prepared by the processor's PIL
-implementation, always, so that it makes no difference whether torchvision is installed.
+An embedding is float32 and not normalised. It depends on the other images of its batch by rounding only: in batches
+of any size it agrees to about 1e-5 of its length. Images are always prepared by the processor's PIL implementation,
+so that scores do not depend on whether torchvision is installed.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,31 +40,31 @@ transformers.logging.disable_progress_bar()
 
 
 class ImageEncoder(Protocol):
-    """Turns images into embeddings and knows what it is."""
+    """An image encoder: turns images into embeddings."""
 
     @property
     def spec(self) -> EncoderSpec:
-        """The kind, checkpoint and revision it was asked for by."""
+        """The spec it was loaded by."""
 
     @property
     def identity(self) -> str:
-        """What its embeddings are stored under."""
+        """The key of its stored embeddings."""
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over its weights, configuration and preprocessing: what `identity` must always stand for."""
+        """SHA-256 of its weights, configuration and preprocessing; one `identity` always has the same fingerprint."""
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
 
     def embed(self, images: Sequence[Image.Image]) -> Embeddings:
-        """float32 (n, d), one row an image in the order given, not normalised. Any size and mode of image."""
+        """Return float32 (n, d), one row an image in the given order, not normalised. Any size and mode of image."""
 
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """How one kind of encoder is loaded and which of its outputs is the embedding."""
+    """The classes that load one kind of encoder, and the output that is the embedding."""
 
     model: Any
     processor: Any
@@ -99,10 +99,10 @@ ARCHITECTURES: dict[str, Architecture] = {
 
 @lru_cache(maxsize=1)
 def load(spec: EncoderSpec) -> ImageEncoder:
-    """The encoder of a spec, ready on the accelerator if there is one; kept until another spec is asked for.
+    """Load the encoder of a spec, on the accelerator if there is one. It is cached until another spec is loaded.
 
-    Raises Refused, in one sentence, for a checkpoint that is missing, out of reach, not pinned, not safetensors,
-    incomplete, of another architecture than the spec's kind, or unfit for its own image processor.
+    Raises Refused, in one sentence, for a checkpoint that is missing, unreachable, not pinned, not safetensors,
+    incomplete, of another architecture than the spec's kind, or incompatible with its own image processor.
     """
     checkpoint = find_checkpoint(spec)
     if checkpoint.model_type != spec.kind:
@@ -159,7 +159,7 @@ class _LoadedEncoder:
         return np.concatenate(rows)
 
     def _embed_or_none(self, batch: Sequence[Image.Image]) -> Embeddings | None:
-        """The embeddings of a batch; None where the device's memory does not hold it."""
+        """Return the embeddings of a batch; None if it does not fit into the device's memory."""
         try:
             return self._embed_batch(batch)
         except Exception as error:
@@ -182,7 +182,7 @@ class _LoadedEncoder:
         self._batch_size = self._batch_size // 2
 
     def _probe(self) -> int:
-        """The dimension of an embedding, from a grey image: a processor that does not fit the model shows here."""
+        """Return the dimension of an embedding, from a grey image; this also detects an incompatible processor."""
         try:
             vectors = self._embed_or_none([Image.new("RGB", (64, 48), "grey")])
         except (ValueError, RuntimeError) as error:
@@ -216,7 +216,7 @@ def _load_parts(spec: EncoderSpec, checkpoint: Checkpoint, architecture: Archite
 
 
 def _full_precision() -> AbstractContextManager[None]:
-    """Convolutions in float32 on a GPU too, where their default is a shorter format."""
+    """Compute convolutions in float32 on a GPU too, where the default is TF32."""
     context: AbstractContextManager[None] = torch.backends.cudnn.flags(
         enabled=True, deterministic=True, allow_tf32=False
     )

@@ -1,4 +1,4 @@
-"""Score folders of images as they lie on disk: no database, no image set."""
+"""Score folders of images on disk, without a database or image sets."""
 
 import hashlib
 import os
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from scoring.encoders import ImageEncoder
 
 CHUNK_SIZE = 32  # images held decoded at a time
-# Formats that are not read are looked for too, so that they are listed as unread and not passed over.
+# Formats that cannot be read are included, so that such files are reported and not silently ignored.
 UNREAD_SUFFIXES = {".avif", ".bmp", ".gif", ".heic", ".jxl", ".tif", ".tiff"}
 IMAGE_SUFFIXES = UNREAD_SUFFIXES.union(*SUFFIXES.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFolder:
-    """A folder and the files in it that are images by their names, sorted."""
+    """A folder and the image files in it (by their names), sorted."""
 
     name: str
     files: tuple[Path, ...]
@@ -37,7 +37,7 @@ class ImageFolder:
 
 @dataclass(frozen=True, slots=True)
 class NotedImage:
-    """A file and what is to be said of it: why it was left out, or why it says little."""
+    """A file with a remark: why it was left out, or why it says little."""
 
     file: str
     reason: str
@@ -45,10 +45,10 @@ class NotedImage:
 
 @dataclass(frozen=True, slots=True)
 class FolderScore:
-    """The score of one folder over its `image_count` readable images; None with the reason where it is undefined.
+    """The score of one folder over its `image_count` readable images, or None with the reason.
 
-    `broken` files were left out. `remarks` are on images that count although they say little: of one colour, or the
-    same as another one.
+    broken: files that were left out. remarks: on images that count although they say little: of one colour, or equal
+    to another one.
     """
 
     folder: str
@@ -60,9 +60,9 @@ class FolderScore:
 
 
 def find_image_folders(root: Path) -> list[ImageFolder]:
-    """Every folder that holds image files, `root` among them, by its path below `root` ("." is `root` itself).
+    """Find every folder with image files, by its path below `root` ("." is `root` itself).
 
-    Hidden files and folders are passed over, links to folders are not followed. Raises Refused where there is none.
+    Hidden files and folders are ignored, links to folders are not followed. Raises Refused if there is no image file.
     """
     if not (on_disk(root) and root.is_dir()):
         raise Refused(f"There is no folder {root}.")
@@ -73,7 +73,7 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
 
 
 def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance: Callable[[int], None]) -> FolderScore:
-    """The Semantic Consistency Score of a folder's readable images; `advance` is told how many files are done."""
+    """Score a folder's readable images; `advance` is called with the number of files done."""
     broken: list[NotedImage] = []
     seen = _Seen()
     chunks = []
@@ -109,14 +109,14 @@ def _walk(root: Path) -> Iterator[ImageFolder]:
 
 
 class _Seen:
-    """The images of a folder so far, to tell what is of one colour or there before."""
+    """The images of a folder so far, to find images of one colour and repeated ones."""
 
     def __init__(self) -> None:
         self.remarks: list[NotedImage] = []
         self._first: dict[bytes, str] = {}
 
     def look(self, image: Image.Image, name: str) -> None:
-        """Remember the image, and note what is to be said of it."""
+        """Remember the image, and add a remark if it says little."""
         pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
         if is_plain(image):
             self.remarks.append(NotedImage(name, "is of one colour"))

@@ -1,4 +1,4 @@
-"""What scoring keeps: embeddings of images, scores of image sets, each under the identity of what made it."""
+"""The tables of scoring: encoders, embeddings of images, scores of image sets, and jobs."""
 
 from typing import ClassVar
 
@@ -11,7 +11,7 @@ from scoring.encoder_spec import MOST_METRIC_LENGTH
 
 
 class Encoder(models.Model):
-    """The weights behind an encoder's identity: those it was first seen with, and no others ever after."""
+    """The hash of an encoder's weights when it was first used; other weights under its identity are refused."""
 
     identity = models.CharField(
         max_length=MOST_METRIC_LENGTH, unique=True, help_text="EncoderSpec.identity: kind, name, revision."
@@ -30,7 +30,7 @@ class Encoder(models.Model):
 
 
 class ImageEmbedding(models.Model):
-    """One image as one encoder sees it: float32, little-endian, not normalised."""
+    """The embedding of one image by one encoder: float32, little-endian, not normalised."""
 
     image = models.ForeignKey(GeneratedImage, on_delete=models.CASCADE, related_name="embeddings")
     encoder = models.ForeignKey(
@@ -50,7 +50,7 @@ class ImageEmbedding(models.Model):
 
 
 class SetScore(models.Model):
-    """What one metric says of one image set."""
+    """The score of one image set by one metric."""
 
     class Source(models.TextChoices):
         COMPUTED = "computed"
@@ -70,7 +70,7 @@ class SetScore(models.Model):
             models.UniqueConstraint(fields=["image_set", "metric"], name="one_score_per_set_and_metric"),
             models.CheckConstraint(
                 name="computed_score_rests_on_images",
-                # NULL >= 2 is unknown, and a CHECK lets pass what is unknown: hence the question for NULL.
+                # NULL >= 2 is unknown, and a CHECK accepts unknown, so NULL is excluded explicitly.
                 condition=~Q(source="computed") | Q(image_count__isnull=False, image_count__gte=2),
             ),
         ]

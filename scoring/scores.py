@@ -1,6 +1,6 @@
-"""Embed an image set, score it, take in a score computed elsewhere. Each verb may run twice.
+"""Embed an image set, score it, store a score computed elsewhere. Each function may run twice.
 
-Nothing here loads torch: an encoder is passed in, and `scoring.tasks` loads it.
+This module does not load torch: the encoder is passed in, and `scoring.tasks` loads it.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -30,16 +30,16 @@ CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stor
 
 
 def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> None:
-    """One job for each set that embeds and scores it with an encoder; those planned before stay as they stand.
+    """Plan a job for each set, which embeds and scores it with an encoder; existing jobs keep their state.
 
-    A job planned with the same encoder in another folder takes up the folder named last. Raises Refused for an
-    encoder whose name is too long for a metric's.
+    A job with the same encoder in another folder changes to the new folder. Raises Refused if the encoder's name is too
+    long for the name of a metric.
     """
     refuse_unusable_name(encoder.metric)
     wanted = encoder.as_document()
     jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=encoder.metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
-    # Conflicts are ignored: another process may plan the same at this moment.
+    # Conflicts are ignored: another process may plan the same jobs at this moment.
     ScoringJob.objects.bulk_create(
         [
             ScoringJob(image_set_id=pk, metric=encoder.metric, encoder=wanted)
@@ -55,9 +55,9 @@ def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> No
 def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[], None] = lambda: None) -> int:
     """Store an embedding of every image of a complete set that has none by this encoder; returns how many.
 
-    `check` is called before each chunk of images and raises where the work should stop.
-    Raises Refused for a set that is not complete, an image that cannot be read, an encoder whose weights are not
-    those that its identity stood for before, and embeddings that are not finite.
+    `check` is called before each chunk of images and may raise to stop the work.
+    Raises Refused for an incomplete set, an unreadable image, an encoder with other weights than its identity had
+    before, and embeddings that are not finite.
     """
     _refuse_incomplete(image_set)
     _refuse_other_weights(encoder)
@@ -69,11 +69,11 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
 
 
 def score_set(*, image_set: ImageSet, encoder: EncoderSpec) -> SetScore:
-    """The Semantic Consistency Score of a set whose images are all embedded; scored before, it comes back unchanged.
+    """Score a set whose images are all embedded; an existing score is returned unchanged.
 
     Computed in float64 from the stored float32 embeddings, in the order of the seeds.
-    Raises Refused for a set that is not complete or not embedded, an undefined score, and where an imported score
-    stands under the same metric.
+    Raises Refused for a set that is incomplete or not embedded, for an undefined score, and if an imported score has
+    the same metric.
     """
     _refuse_incomplete(image_set)
     standing = SetScore.objects.filter(image_set=image_set, metric=encoder.metric).first()
@@ -94,9 +94,9 @@ def score_set(*, image_set: ImageSet, encoder: EncoderSpec) -> SetScore:
 
 @transaction.atomic
 def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Collection[int]:
-    """Keep scores that were computed elsewhere, by the id of the image set. The same values again change nothing.
+    """Store scores that were computed elsewhere, by the id of the image set. Equal existing scores stay unchanged.
 
-    Returns the sets that have another score under the metric; if there are any, nothing was stored.
+    Returns the sets that have another score by the metric; if there are any, nothing is stored.
     Raises Refused for a value that is not finite and a metric without a name.
     """
     refuse_unusable_name(metric)
@@ -115,7 +115,7 @@ def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Colle
 
 
 def other_scores(*, metric: str, values: Mapping[int, float]) -> set[int]:
-    """Those of the image sets that have another score under the metric than this."""
+    """Return the image sets that have another score by the metric than the given one."""
     return _others(_standing_scores(metric, values), values)
 
 
@@ -124,7 +124,7 @@ def _others(standing: Mapping[int, float], values: Mapping[int, float]) -> set[i
 
 
 def _standing_scores(metric: str, image_sets: Collection[int]) -> dict[int, float]:
-    """The metric's scores of these sets: other studies may have a million by it."""
+    """Return the metric's scores of these sets only: other studies may have a million."""
     ids, standing = sorted(image_sets), dict[int, float]()
     for start in range(0, len(ids), SETS_PER_STATEMENT):
         scores = SetScore.objects.filter(metric=metric, image_set__in=ids[start : start + SETS_PER_STATEMENT])
@@ -133,9 +133,9 @@ def _standing_scores(metric: str, image_sets: Collection[int]) -> dict[int, floa
 
 
 def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
-    """The stored embeddings of a set, float32 (n, d), one row an image in ascending order of the seeds.
+    """Return the stored embeddings of a set: float32 (n, d), one row an image in ascending order of the seeds.
 
-    Images without an embedding have no row; a set without any, or without images, gives an array of shape (0, 0).
+    Images without an embedding have no row. Without any embedding the shape is (0, 0).
     """
     vectors = ImageEmbedding.objects.filter(image__image_set=image_set, encoder__identity=encoder_identity)
     rows = [
@@ -163,7 +163,7 @@ def _refuse_incomplete(image_set: ImageSet) -> None:
 
 
 def _refuse_other_weights(encoder: "ImageEncoder") -> None:
-    """Register the weights behind an identity, or refuse if others are registered: embeddings are never mixed."""
+    """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed."""
     known, _ = Encoder.objects.get_or_create(
         identity=encoder.identity,
         defaults={"fingerprint": encoder.fingerprint, "provenance": encoder.provenance},
@@ -191,7 +191,7 @@ def _embed(images: Sequence[GeneratedImage], encoder: "ImageEncoder") -> None:
         )
         for image, vector in zip(images, vectors, strict=True)
     ]
-    # Conflicts are ignored: another worker that embedded the same image meanwhile stored the same vector.
+    # Conflicts are ignored: another worker that embedded the same image stored the same vector.
     ImageEmbedding.objects.bulk_create(rows, ignore_conflicts=True)
 
 

@@ -99,6 +99,12 @@ def test_starts_without_torch(statements: str, tmp_path: Path) -> None:
     assert heavy_modules_after(statements, tmp_path) == set()
 
 
+def test_no_formula_needs_django(tmp_path: Path) -> None:
+    names = [".".join(module.with_suffix("").parts) for module in modules("scoring/statistics")]
+    program = f"import sys, scoring.consistency, {', '.join(names)}\nassert 'django' not in sys.modules"
+    assert heavy_modules_after(program, tmp_path) == set()
+
+
 def test_no_module_is_named_after_nothing() -> None:
     nameless = {"utils", "util", "helpers", "helper", "services", "service", "common", "misc"}
     paths = modules(*APPS, "config", "miniatures", "benchmarks")

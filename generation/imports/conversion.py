@@ -1,6 +1,6 @@
-"""Read, convert and write one image file of an import, in a process beside the one that writes rows.
+"""Read, convert and write one image file of an import, in a process other than the one that writes rows.
 
-Pure of Django, so that such a process starts at once.
+It does not import Django, so that such a process starts quickly.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A file to read, and where its image and renditions are to lie. `size` is what it is brought to, if anything."""
+    """A file to read, and the paths of its image and renditions. `size`: the size to fit it to, or None."""
 
     path: Path
     target: Path
@@ -32,7 +32,7 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file that was read. The parts lie beside their places, the image's own first; `source` names the original."""
+    """A file that was read. parts: temporary files with their final paths, the image's first; source: the original."""
 
     parts: tuple[tuple[Path, Path], ...]
     sha256: str
@@ -41,18 +41,18 @@ class ReadFile:
     source: dict[str, str | int]
 
     def discard(self) -> None:
-        """Remove what was not put in place."""
+        """Delete the temporary files that were not renamed."""
         for part, _ in self.parts:
             part.unlink(missing_ok=True)
 
 
 def ignore_interrupts() -> None:
-    """Leave Ctrl-C to the process that writes rows: it ends the others."""
+    """Ignore Ctrl-C: the process that writes rows handles it and ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def prepare(task: FileTask) -> ReadFile | str:
-    """Read a file and write its image and renditions beside their places; the reason if it cannot be taken."""
+    """Read a file and write its image and renditions to temporary files; return the reason if it is refused."""
     try:
         data = read_bytes(task.path, task.limits)
         image = decode(data, suffix=task.path.suffix, limits=task.limits)
@@ -76,12 +76,12 @@ def prepare(task: FileTask) -> ReadFile | str:
 
 
 def fit(image: Image.Image, size: Size) -> Image.Image:
-    """The middle of an image in this shape, scaled down to this size. Raises Refused if the image is too small."""
+    """Crop an image to the size's aspect ratio and scale it down. Raises Refused if the image is too small."""
     if image.width < size[0] or image.height < size[1]:
         raise Refused(f"is smaller than {written(size)} ({written(image.size)})")
     return ImageOps.fit(image, size, Image.Resampling.LANCZOS)
 
 
 def written(size: Size) -> str:
-    """As --size takes it."""
+    """Return the size in the form of the option --size."""
     return f"{size[0]}x{size[1]}"

@@ -1,8 +1,8 @@
-"""Import images made elsewhere: every file checked first, then all of a prompt or nothing of it.
+"""Import images made elsewhere: all images of a prompt or none, after every file is checked.
 
-What is stored is a loss-free PNG of the decoded pixels, upright and in sRGB: whatever else a file carried
-(metadata, a second format hidden behind the first) stays outside. The original's hash, name and size are kept.
-Files are read by several processes; this one alone writes rows, one short transaction for each set.
+The stored file is a lossless PNG of the decoded pixels, upright and in sRGB. Everything else in a file (metadata, a
+second format hidden behind the first) is dropped. The original's hash, name and size are recorded.
+Several processes read files; only this one writes rows, in one short transaction for each set.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ from generation.pictures.files import limits, media
 from jobs.refusals import Refused
 from jobs.whole_files import sweep_folder, sync_names
 
-# Fewer images are read sooner than processes start.
+# Fewer images are read faster in this process than other processes start.
 FEW_IMAGES = 48
-# Prompts are read ahead while their images are fewer than this for each process.
+# Prompts are read ahead until they have this many images for each process.
 AHEAD = 4
 Read = ReadFile | str
 
 
 @dataclass
 class ImportReport:
-    """What an import came to. A set is one model's images for one prompt."""
+    """The result of an import. A set is one model's images for one prompt."""
 
     imported_set_count: int = 0
     imported_image_count: int = 0
@@ -50,9 +50,9 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How to import: the size to bring images to, how many processes (None: one for each core), and a callback.
+    """Options of an import: the size to fit images to, the number of processes (None: one for each core), a callback.
 
-    `advance` is told how many files are done.
+    `advance` is called with the number of files done since its last call.
     """
 
     size: Size | None = None
@@ -61,9 +61,9 @@ class Manner:
 
 
 def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:
-    """Import what a layout holds. Doing it again changes nothing.
+    """Import the images of a layout. Importing them again changes nothing.
 
-    A prompt with a fault is left out as a whole and its faults are in the report; the others are imported.
+    A prompt with a fault is left out as a whole, and the report lists its faults; the other prompts are imported.
     """
     manner = manner or Manner()
     report = ImportReport(faults=list(layout.strays))
@@ -88,10 +88,10 @@ def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:
 
 
 class _Here(Executor):
-    """Does the work at once, in this process."""
+    """An executor that does the work at once, in this process."""
 
     def submit(self, fn, /, *args, **kwargs):  # type: ignore[no-untyped-def]
-        """The outcome, as of a process."""
+        """Return a future with the outcome, like an executor of processes."""
         future: Future[Read] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -102,7 +102,7 @@ class _Here(Executor):
 
 @contextmanager
 def _executor(layout: Layout, manner: Manner) -> Iterator[tuple[Executor, int]]:
-    """The executor that reads files, and how many images it reads ahead."""
+    """Return the executor that reads files, and how many images it reads ahead."""
     image_count = sum(len(prompt.files) for prompt in layout.prompts)
     processes = manner.processes or (_core_count() if image_count > FEW_IMAGES else 1)
     if processes == 1:
@@ -121,7 +121,7 @@ def _core_count() -> int:
 
 
 def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Future[Read]]:
-    """Have the files of a new set read; nothing for a set that is here already or has a fault."""
+    """Submit the files of a new set for reading; return nothing for a set that exists or has a fault."""
     if not prompt.files and not prompt.faults:
         prompt.faults.append(Fault(str(prompt), "holds no images"))
     if prompt.faults:
@@ -155,7 +155,7 @@ def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, repo
 
 
 def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dict[int, ReadFile]:
-    """The files that were read, by seed; each refused file is a fault of the prompt."""
+    """Return the files that were read, by seed; each refused file becomes a fault of the prompt."""
     found = {}
     for (seed, path), future in zip(prompt.files.items(), files, strict=True):
         outcome = future.result()
@@ -168,25 +168,25 @@ def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dic
 
 
 def _discard(files: Sequence[Future[Read]]) -> None:
-    """Remove what was not put in place, of files that were or are being read."""
+    """Delete the temporary files of a set that were not renamed."""
     for future in files:
         if not future.cancel() and future.exception() is None and isinstance(outcome := future.result(), ReadFile):
             outcome.discard()
 
 
 def _store(prompt: PromptFiles, files: dict[int, ReadFile], report: ImportReport) -> None:
-    """Put all in place, in one short transaction; nothing if a file could not be taken."""
+    """Store all images in one short transaction, or none if a file was refused."""
     if prompt.faults:
         return
     try:
         with transaction.atomic():
             image_set = _put(prompt, files)
-    except (IntegrityError, FileNotFoundError):  # rows of the other process, or files that it swept
+    except (IntegrityError, FileNotFoundError):  # another process stored the rows, or deleted the temporary files
         prompt.faults.append(Fault(str(prompt), "is being imported by another process at this moment"))
         return
     for file in files.values():
         for part, place in file.parts[1:]:
-            with suppress(FileNotFoundError):  # then it is made when it is first asked for
+            with suppress(FileNotFoundError):  # a missing rendition is made when it is first requested
                 part.replace(place)
     report.imported_set_count += 1
     report.imported_image_count += len(files)
@@ -211,7 +211,7 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
         )
         for seed in image_set.seeds
     )
-    # Behind the rows, which keep every other process that imports this set away.
+    # After the rows, which block every other process that imports this set.
     for file in files.values():
         part, place = file.parts[0]
         part.replace(place)
@@ -220,7 +220,7 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
 
 
 def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
-    """The same files again change nothing; others are refused, for votes may rest on those that are here."""
+    """Compare the files with an existing set: others are refused, because votes may depend on the existing images."""
     image_set = ImageSet.objects.get(uid=imported_uid(model=prompt.model, prompt=prompt.prompt))
     images = list(image_set.images.all())
     sources: dict[int, dict[str, Any]] = {image.seed: image.provenance.get("source", {}) for image in images}
@@ -244,7 +244,7 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
 
 
 def _has(size: Size | None, image: GeneratedImage) -> bool:
-    """Whether bringing the image to this size would change nothing."""
+    """Return whether the image already has this size."""
     return size == (image.width, image.height)
 
 

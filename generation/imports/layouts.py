@@ -1,4 +1,4 @@
-"""Where the images of a folder belong: model, prompt and seed of every file, and what belongs nowhere.
+"""Find model, prompt and seed of every image file in a folder, and the files without them.
 
 Two layouts: folders named `<model>/<prompt>/<seed>.jpg`, and a flat CSV manifest with the columns path, model,
 prompt, seed. Reads names and the manifest, never an image.
@@ -19,19 +19,19 @@ from jobs.refusals import Refused
 
 MANIFEST = "manifest.csv"
 COLUMNS = ("path", "model", "prompt", "seed")
-# What file managers and archivers leave in folders; so are names that begin with a dot.
+# Files and folders that file managers and archivers create; names that begin with a dot are ignored as well.
 LEFT_BEHIND = {"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "lost+found"}
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A file or line that cannot be taken, and why."""
+    """A file or line that is refused, and the reason."""
 
     where: str
     reason: str
 
     def __str__(self) -> str:
-        """One line: control characters of foreign names would break it, or command the terminal."""
+        """Return one line without control characters, which could break the line or control the terminal."""
         said = f"{self.where} {self.reason}"
         return "".join("\ufffd" if unicodedata.category(sign) == "Cc" else sign for sign in said)
 
@@ -49,7 +49,7 @@ class PromptFiles:
         return shown(f"{self.model}/{self.prompt}")
 
     def add(self, seed: str, path: Path, where: str) -> None:
-        """Take a file, or note why not."""
+        """Add a file, or a fault with the reason why it is refused."""
         number = _seed(seed)
         if number is None:
             self.faults.append(Fault(where, f"does not say its seed: “{shown(seed)}” is not a whole number from 0"))
@@ -61,17 +61,17 @@ class PromptFiles:
 
 @dataclass
 class Layout:
-    """What a folder or a manifest holds: the prompts in order, and the files that belong to none."""
+    """The content of a folder or a manifest: the prompts in order, and the files that belong to none."""
 
     prompts: list[PromptFiles] = field(default_factory=list)
     strays: list[Fault] = field(default_factory=list)
 
 
 def read_layout(folder: Path, *, model: str | None) -> Layout:
-    """The prompts below a folder, or in a CSV manifest: that file, or manifest.csv in the folder.
+    """Read the prompts below a folder, or in a CSV manifest: that file, or manifest.csv in the folder.
 
-    With a model only its images are read: FOLDER/model where that exists, else the folder is that model's own.
-    Raises Refused where there is nothing to read, and for a manifest that is not one.
+    With `model` only this model's images are read: in FOLDER/model if that exists, else in FOLDER itself.
+    Raises Refused if there are no images, and for an invalid manifest.
     """
     if not on_disk(folder):
         raise Refused(f"There is no {folder}.")
@@ -94,7 +94,7 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
 
 
 def shown(name: str) -> str:
-    """A name for the eye, where the file system has bytes in it that are not UTF-8."""
+    """Return a printable name: bytes that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")
 
 
@@ -159,7 +159,7 @@ def _from_manifest(manifest: Path, model: str | None) -> Layout:
 
 
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    # A file's name may take accents apart; it must stay as it is written.
+    # A file's name may contain decomposed accents and must stay unchanged.
     columns = Columns(COLUMNS, as_written=frozenset({"path"}))
     with open_table(manifest, columns) as table:
         for line, row, fault in table.rows:
@@ -182,7 +182,7 @@ def _check_names(prompt: PromptFiles) -> None:
 def _leaves(file: Path, folder: Path) -> bool:
     try:
         return not file.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError, ValueError):  # links in a circle, a NUL in the name
+    except (OSError, RuntimeError, ValueError):  # circular links, or a NUL in the name
         return True
 
 
@@ -192,7 +192,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _text(name: str) -> str:
-    """A name as prompts are compared: some file systems take accents apart."""
+    """Return a name with composed accents, so that prompts compare equal: some file systems decompose them."""
     return unicodedata.normalize("NFC", name).strip()
 
 

@@ -1,4 +1,4 @@
-"""Image files of this installation: where they lie, and reading them within its limits."""
+"""The image files of this installation: their paths, and reading them within its limits."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ from jobs.refusals import Refused
 
 
 def media(relative: str) -> Path:
-    """Where a path below the media folder lies."""
+    """Return the absolute path of a path below the media folder."""
     return Path(settings.MEDIA_ROOT) / relative
 
 
 def limits() -> Limits:
-    """How large an image may be here."""
+    """Return the size limits of this installation."""
     return Limits(pixel_count=settings.IMAGE_MOST_PIXELS, byte_count=settings.IMAGE_MOST_BYTES)
 
 
 def open_image(image: GeneratedImage) -> Image.Image:
-    """The pixels of a recorded image, mode RGB. Raises Refused naming set, seed and file where it cannot be read."""
+    """Return the pixels of a recorded image, mode RGB. Raises Refused naming set, seed and file if it is unreadable."""
     try:
         return read_image(media(image.path))
     except Refused as refusal:
@@ -29,8 +29,8 @@ def open_image(image: GeneratedImage) -> Image.Image:
 
 
 def read_image(path: Path) -> Image.Image:
-    """An untrusted image file, decoded to the end, as sRGB without metadata. Raises Refused with the reason.
+    """Read an untrusted image file: fully decoded, as sRGB, without metadata. Raises Refused with the reason.
 
-    The reason names no path: the caller knows which one is worth showing.
+    The reason names no path: the caller knows which one to show.
     """
     return decode(read_bytes(path, limits()), suffix=path.suffix, limits=limits())

@@ -1,4 +1,4 @@
-"""Pixels in one form for everybody: upright, sRGB, eight bits, opaque, without metadata. Pure."""
+"""Convert pixels to one form: upright, sRGB, eight bits, opaque, without metadata. Pure."""
 
 from io import BytesIO
 
@@ -19,20 +19,20 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
-# What Pillow's modes are taken apart into; alpha goes its own way.
+# The colour mode for each of Pillow's modes; alpha is handled separately.
 _COLOURS = {mode: mode for mode in ("L", "RGB", "CMYK", "LAB")}
 _COLOURS |= dict.fromkeys(("1", "LA"), "L") | dict.fromkeys(("RGBA", "RGBX", "P", "PA", "YCbCr", "HSV"), "RGB")
-# The colour spaces of profiles that can describe the pixels of a mode; the one before the other where both can.
+# The colour spaces of the profiles that can describe a mode, in order of preference.
 _SPACES = {"L": ("GRAY", "RGB"), "RGB": ("RGB",), "CMYK": ("CMYK",), "LAB": ("Lab",)}
 
 
 def as_srgb(image: Image.Image) -> Image.Image:
-    """The image as a colour-managed viewer shows it on a white page, in mode RGB and with nothing but its pixels.
+    """Return the image as a colour-managed viewer shows it on a white page, in mode RGB and without metadata.
 
-    A colour profile is converted to sRGB (perceptual); one that is broken or belongs to another kind of pixels is
-    ignored, as browsers do. A PNG without a profile is read by its sRGB, gAMA and cHRM chunks. Sixteen bits are
-    scaled to eight, transparency is laid over white, the EXIF orientation is applied. An RGB image with none of
-    these keeps its pixels bit for bit. Raises Refused for pixels that have no colours to show.
+    A colour profile is converted to sRGB (perceptual); a broken profile, or one for another kind of pixels, is ignored,
+    as in browsers. A PNG without a profile is read by its sRGB, gAMA and cHRM chunks. Sixteen bits are scaled to eight,
+    transparency is laid over white, the EXIF orientation is applied. An RGB image with none of these keeps its pixels
+    bit for bit. Raises Refused for pixels without a defined colour.
     """
     raw_mode = _raw_mode(image)  # before anything decodes the file
     turn = _TURNS.get(_orientation(image))
@@ -47,7 +47,7 @@ def as_srgb(image: Image.Image) -> Image.Image:
 
 
 def png(image: Image.Image) -> bytes:
-    """The pixels as PNG, loss-free; the same bytes for the same pixels and library versions."""
+    """Encode the pixels as lossless PNG; the same bytes for the same pixels and library versions."""
     buffer = BytesIO()
     # Level 3 takes less than half the time of zlib's default 6, for files about a twentieth larger.
     image.save(buffer, "PNG", compress_level=3)
@@ -55,14 +55,14 @@ def png(image: Image.Image) -> bytes:
 
 
 def is_plain(image: Image.Image) -> bool:
-    """Whether an RGB image is of one colour."""
+    """Return whether an RGB image has only one colour."""
     return all(low == high for low, high in image.getextrema())  # type: ignore[misc]  # of RGB: pairs
 
 
 def _orientation(image: Image.Image) -> int:
-    """EXIF's, 1 where there is none. Viewers pass over EXIF that is broken, so it is no fault of the picture.
+    """Return the orientation from EXIF, or 1. Broken EXIF is ignored, as in viewers.
 
-    They pass over an orientation in XMP or in a text chunk, too, which Pillow's getexif() would take.
+    Viewers also ignore an orientation in XMP or in a text chunk, which Pillow's getexif() would accept.
     """
     try:
         image.load()  # a PNG may carry EXIF behind its pixels
@@ -74,7 +74,7 @@ def _orientation(image: Image.Image) -> int:
 
 
 def _apart(image: Image.Image, raw_mode: str) -> tuple[Image.Image, Image.Image | None]:
-    """The colours in mode L, RGB, CMYK or LAB, and the opacity where not all is opaque."""
+    """Return the colours in mode L, RGB, CMYK or LAB, and the opacity, or None if all is opaque."""
     if image.mode in _SIXTEEN_BITS:
         return _from_sixteen_bits(image)
     if image.mode not in _COLOURS:
@@ -100,14 +100,14 @@ def _opacity(image: Image.Image, raw_mode: str) -> Image.Image:
 
 
 def _raw_mode(image: Image.Image) -> str:
-    """How a PNG stores its pixels. Known until they are decoded."""
+    """Return how a PNG stores its pixels. Pillow knows this only before it decodes them."""
     tiles = getattr(image, "tile", ())  # only of images that come from files
     arguments = tiles[0].args if tiles else ""
     return arguments if isinstance(arguments, str) else ""
 
 
 def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Grey of sixteen bits, scaled; Pillow's own conversion would clip it to white."""
+    """Scale grey of sixteen bits to eight; Pillow's own conversion would clip it to white."""
     values = np.asarray(image).astype(np.uint32)
     grey = Image.fromarray(((values * 255 + 32767) // 65535).clip(0, 255).astype(np.uint8))
     key = image.info.get("transparency")

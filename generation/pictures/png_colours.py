@@ -1,6 +1,6 @@
-"""The colour chunks of a PNG without an ICC profile, turned into one. Pure.
+"""Turn the colour chunks of a PNG without an ICC profile into one. Pure.
 
-A colour-managed viewer obeys these chunks where there is no profile: sRGB first, then gAMA and cHRM together.
+If there is no profile, a colour-managed viewer follows these chunks: sRGB first, then gAMA and cHRM together.
 """
 
 import struct
@@ -23,7 +23,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 def profile_of(info: Mapping[Any, Any]) -> bytes | None:
-    """The ICC profile that gAMA and cHRM amount to; None where they say sRGB, nothing, or nonsense.
+    """Return the ICC profile that gAMA and cHRM describe; None if they are missing, invalid, or describe sRGB.
 
     `info` is Pillow's: gamma, chromaticity, srgb.
     """
@@ -47,7 +47,7 @@ def _xyz(x: float, y: float) -> Matrix:
 
 
 def _to_d50(chromaticity: Sequence[float]) -> Matrix:
-    """Linear RGB to XYZ under D50, adapted as ICC asks (Bradford): the three primaries as columns."""
+    """Return the matrix from linear RGB to XYZ under D50, adapted by Bradford's method as ICC requires."""
     white, *primaries = (_xyz(*chromaticity[start : start + 2]) for start in range(0, 8, 2))
     columns = np.column_stack(primaries)
     columns = columns * np.linalg.solve(columns, white)
@@ -69,7 +69,7 @@ def _point(values: Iterable[float]) -> bytes:
 
 
 def _profile(columns: Matrix, curve: bytes) -> bytes:
-    """A display profile of three primaries and one curve (ICC.1, version 4)."""
+    """Return a display profile of three primaries and one curve (ICC.1, version 4)."""
     text = "PNG".encode("utf-16-be")
     name = b"mluc" + bytes(4) + struct.pack(">II2s2sII", 1, 12, b"en", b"US", len(text), 28) + text + bytes(2)
     tags = [(b"desc", name), (b"cprt", name), (b"wtpt", _point(_D50))]

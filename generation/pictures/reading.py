@@ -1,4 +1,4 @@
-"""Read untrusted image files. Pure of Django, so that a process that only reads images starts at once."""
+"""Read untrusted image files. It does not import Django, so that a process that only reads images starts quickly."""
 
 import struct
 import warnings
@@ -16,7 +16,7 @@ from generation.pictures.pixels import as_srgb
 from jobs.refusals import Refused
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
-# By Pillow's name of the format. MPO is a JPEG with further pictures behind the first, as phones and cameras write.
+# By Pillow's name of the format. MPO is a JPEG followed by more pictures, as phones and cameras write it.
 SUFFIXES = {"PNG": (".png",), "JPEG": _JPEG, "MPO": _JPEG, "WEBP": (".webp",)}
 _SRGB_BY_CICP = bytes((1, 13, 0, 1))
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -27,14 +27,14 @@ _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4),
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How large an image file may be."""
+    """The largest file and the largest image that are read."""
 
     pixel_count: int
     byte_count: int
 
 
 def read_bytes(path: Path, limits: Limits) -> bytes:
-    """A file's content. Raises Refused with the reason; it names no path: the caller knows which is worth showing."""
+    """Return a file's content. Raises Refused with the reason, which names no path: the caller knows which to show."""
     try:
         if not path.is_file():
             raise Refused("is not a file" if path.exists() else "is not there")
@@ -46,10 +46,10 @@ def read_bytes(path: Path, limits: Limits) -> bytes:
 
 
 def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
-    """The first picture of an image file as `as_srgb` gives it, decoded to the end.
+    """Decode the first picture of an image file fully, and return it converted by `as_srgb`.
 
-    Raises Refused with the reason: not a PNG, JPEG or WebP, named as another format than it is (`suffix`), animated,
-    more pixels than the limit, truncated or damaged.
+    Raises Refused with the reason: not a PNG, JPEG or WebP, a wrong file name extension (`suffix`), animated, more
+    pixels than the limit, truncated or damaged.
     """
     try:
         with warnings.catch_warnings():
@@ -68,7 +68,7 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
     except Exception as error:  # what decoders raise on foreign bytes has no end
-        # Pillow calls pixels that end early truncated, but for those of an interlaced PNG.
+        # Pillow calls pixels that end early truncated, except in an interlaced PNG.
         is_short = "truncated" in str(error) or _lacks_pixels(data)
         reason = "pixels are missing" if is_short else "it cannot be decoded"
         raise Refused(f"is truncated or damaged ({reason})") from None
@@ -85,28 +85,28 @@ def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:
 
 
 def _check_cicp(data: bytes) -> None:
-    """PNG's cICP stands above every other word on colours, and Pillow does not read it."""
+    """Refuse a PNG with a cICP chunk: it overrides all other colour chunks, and Pillow does not read it."""
     head = takewhile(lambda chunk: chunk[0] != b"IDAT", _png_chunks(data))
     if any(kind == b"cICP" and content != _SRGB_BY_CICP for kind, content, _ in head):
         raise Refused("gives its colours as cICP (wide gamut or HDR), which is not read: save it in sRGB")
 
 
 def _check_pixels(data: bytes, image: Image.Image) -> None:
-    """Refuse a PNG whose pixels are damaged or end early: Pillow gives black for those that are missing."""
+    """Refuse a PNG whose pixels are damaged or end early: Pillow returns black for the missing ones."""
     pixels = [(content, checksum) for kind, content, checksum in _png_chunks(data) if kind == b"IDAT"]
     if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
-    # Inflating again costs as much as decoding, so only images that end in a black or transparent row pay it.
+    # Inflating again costs as much as decoding, so only images that end in a black or transparent row are checked.
     ends_black = pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all()
     if ends_black and _lacks_pixels(data):
         raise Refused("is truncated or damaged (pixels are missing)")
 
 
 def _lacks_pixels(data: bytes) -> bool:
-    """Whether a file is a PNG whose pixels end before its header says."""
+    """Return whether a file is a PNG with fewer pixels than its header says."""
     packed = b"".join(content for kind, content, _ in _png_chunks(data) if kind == b"IDAT")
     try:
-        # No further than that: what follows is never shown, and may be made to fill a memory.
+        # No further: the rest is never shown, and may be made to fill the memory.
         wanted = _raw_byte_count(data) if data.startswith(_PNG) else 0
         return len(zlib.decompressobj().decompress(packed, wanted)) < wanted
     except (zlib.error, struct.error, LookupError):  # damaged in another way
@@ -114,7 +114,7 @@ def _lacks_pixels(data: bytes) -> bool:
 
 
 def _raw_byte_count(data: bytes) -> int:
-    """How many bytes the pixels of a PNG come to by its header, with the filter byte of each row."""
+    """Return the size of a PNG's inflated pixels by its header, with the filter byte of each row."""
     width, height, depth, colour_type, _, _, is_interlaced = struct.unpack(">IIBBBBB", data[16:29])
     bits = depth * _CHANNELS[colour_type]
     count = 0
@@ -125,7 +125,7 @@ def _raw_byte_count(data: bytes) -> int:
 
 
 def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Kind, content and checksum of the whole chunks of a PNG; nothing for other files."""
+    """Yield kind, content and checksum of each complete chunk of a PNG; nothing for other files."""
     at = 8 if data.startswith(_PNG) else len(data)
     while (end := at + 8 + int.from_bytes(data[at : at + 4], "big")) + 4 <= len(data):
         content = data[at + 8 : end]

@@ -1,4 +1,4 @@
-"""Images that say little of their model: of one colour, or the same image again. Noted, and never refused."""
+"""Find images that say little about their model: of one colour, or repeated. They are noted, never refused."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -15,10 +15,10 @@ SEEDS_NAMED = 5
 
 
 def note(image_sets: QuerySet[ImageSet]) -> None:
-    """Look for such images in the sets and remember them; doing it again changes nothing.
+    """Find such images in the sets and store the remarks; repeating it changes nothing.
 
-    The same pixels are the same stored file, so hashes tell repeats. An image of one colour compresses to less than
-    a hundredth, so few files are opened.
+    Equal pixels give equal files, so equal hashes are repeats. An image of one colour compresses to less than a
+    hundredth, so few files are opened.
     """
     unnoted = GeneratedImage.objects.filter(image_set__in=image_sets, remark=None)
     candidates = unnoted.filter(byte_count__lt=500 + F("width") * F("height") * 3 / 100)
@@ -32,14 +32,14 @@ def note(image_sets: QuerySet[ImageSet]) -> None:
 
 
 def remarked_sets() -> QuerySet[GeneratedImage, int]:
-    """The ids of all sets that hold such images, from an index that holds these alone."""
+    """Return the ids of all sets with such images, from an index that holds only these."""
     return GeneratedImage.objects.filter(remark__isnull=False).order_by().values_list("image_set", flat=True)
 
 
 def sentences(image_sets: QuerySet[ImageSet]) -> list[str]:
-    """One sentence about each of the sets that holds such images, in the order of the sets."""
+    """Return one sentence about each set with such images, in the order of the sets."""
     noted = GeneratedImage.objects.filter(image_set__in=image_sets, remark__isnull=False)
-    # Sorted here: to sort them itself SQLite would go through the index of all images.
+    # Sorted here: to sort them itself, SQLite would scan the index of all images.
     rows = sorted(noted.order_by().values_list("image_set", "seed", "remark"))
     seeds: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
     for pk, seed, remark in rows:
@@ -49,7 +49,7 @@ def sentences(image_sets: QuerySet[ImageSet]) -> list[str]:
 
 
 def describe(seeds: dict[str, list[int]], total: int) -> str:
-    """The remarks on the seeds of a set, in words."""
+    """Return the remarks on the seeds of a set as text."""
     parts = []
     if plain := seeds.get(Remark.PLAIN):
         parts.append(f"{_counted(plain, total)} of one colour ({_named(plain)})")
@@ -74,5 +74,5 @@ def _named(seeds: Iterable[int]) -> str:
 def _is_plain(image: GeneratedImage) -> bool:
     try:
         return is_plain(open_image(image))
-    except Refused:  # verified elsewhere; a file that is gone is no remark
+    except Refused:  # a missing or broken file is found by verify_images; it is no remark
         return False

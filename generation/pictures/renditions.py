@@ -1,4 +1,4 @@
-"""Renditions: made when an image is recorded, and again where one is missing."""
+"""Make the renditions of an image when it is recorded, and again if one is missing."""
 
 from contextlib import suppress
 from pathlib import PurePosixPath
@@ -19,7 +19,7 @@ def make(image: GeneratedImage) -> None:
 
 
 def mend(image: GeneratedImage) -> None:
-    """Finish what a killed process began: its temporary files go, and renditions that are missing are made."""
+    """Delete the temporary files of a killed process, and make the missing renditions."""
     files = [media(path) for path in paths(image.path).values()]
     for file in files:
         sweep(file)
@@ -28,7 +28,7 @@ def mend(image: GeneratedImage) -> None:
 
 
 def read(image: GeneratedImage, name: str) -> bytes:
-    """One rendition's WebP bytes; made anew where the file is missing. KeyError for a name not in SIZES."""
+    """Return one rendition's WebP bytes; a missing file is made again. KeyError for a name not in SIZES."""
     file = media(paths(image.path)[name])
     try:
         return file.read_bytes()
@@ -38,13 +38,13 @@ def read(image: GeneratedImage, name: str) -> bytes:
 
 
 def paths(image_path: str) -> dict[str, str]:
-    """Where each rendition lies below the media folder: renditions/<set uid>/<seed>-<name>-<side>.webp."""
+    """Return the path of each rendition below the media folder: renditions/<set uid>/<seed>-<name>-<side>.webp."""
     file = PurePosixPath(image_path)
     return {name: f"renditions/{file.parent.name}/{file.stem}-{name}-{side}.webp" for name, side in SIZES.items()}
 
 
 def forget(image_path: str) -> None:
-    """Remove every rendition of an image that is gone, those of earlier versions too."""
+    """Delete every rendition of a deleted image, including those of earlier versions."""
     file = PurePosixPath(image_path)
     folder = media(f"renditions/{file.parent.name}")
     for rendition in folder.glob(f"{file.stem}-*.webp"):

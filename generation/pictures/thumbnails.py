@@ -1,4 +1,4 @@
-"""The pixels that annotators are served, as WebP without metadata. Pure of Django."""
+"""Encode the images that are served to annotators, as WebP without metadata. It does not import Django."""
 
 from io import BytesIO
 
@@ -10,7 +10,7 @@ QUALITY = 75
 
 
 def encode(original: Image.Image, name: str) -> bytes:
-    """A rendition of an sRGB image, as WebP with neither EXIF nor profile. KeyError for a name not in SIZES."""
+    """Encode a rendition of an sRGB image as WebP, without EXIF and profile. KeyError for a name not in SIZES."""
     if name == "zoom":
         small = original.resize(zoom_size(*original.size), Image.Resampling.BICUBIC)
     else:
@@ -21,6 +21,6 @@ def encode(original: Image.Image, name: str) -> bytes:
 
 
 def zoom_size(width: int, height: int) -> tuple[int, int]:
-    """The size of the whole image as it is served."""
+    """Return the size at which the whole image is served."""
     scale = min(1.0, SIZES["zoom"] / max(width, height))
     return max(1, round(width * scale)), max(1, round(height * scale))

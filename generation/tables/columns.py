@@ -1,4 +1,4 @@
-"""The columns of a table: their names, their spellings, and the faults of a first line. See `tables`."""
+"""The columns of a table: their names, their spellings, and the faults of a first line."""
 
 import re
 import unicodedata
@@ -15,7 +15,7 @@ AS_JSON_LINES = "save it as JSON Lines in UTF-8, with one object in each line"
 
 
 class Row(NamedTuple):
-    """One row: the line it begins at (of a Parquet file its number), and a text for each column that is used."""
+    """One row: its first line (in a Parquet file its number), and a text for each column that is used."""
 
     line: int
     cells: dict[str, str]
@@ -24,7 +24,7 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """An open table. names: every column as `plain_name` has it. unused: the columns that nobody asked for, as they
+    """An open table. names: every column, normalised by `plain_name`. unused: the columns that nobody needs, as they
     are written."""
 
     names: frozenset[str]
@@ -35,7 +35,7 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns to read: names that must be there, names that may be, and other spellings of them.
+    """The columns to read: required names, optional names, and other spellings of them.
 
     as_written: columns whose cells are not brought to one spelling, such as names of files.
     """
@@ -46,23 +46,23 @@ class Columns:
     as_written: frozenset[str] = frozenset()
 
     def known(self, written: str) -> str:
-        """The column that a head means; empty if nobody asks for it."""
+        """Return the column for a name in the first line; empty if it is not wanted."""
         name = plain_name(written)
         name = (self.aliases or {}).get(name, name)
         return name if name in self.required or name in self.optional else ""
 
     def spelled(self, name: str, cell: str) -> str:
-        """A cell of one of these columns."""
+        """Return a cell of one of these columns, normalised."""
         return cell if name in self.as_written else plain(cell)
 
 
 def plain(text: str) -> str:
-    """One spelling of a name or prompt: composed letters, no blanks at its ends."""
+    """Normalise a name or prompt: composed letters, no spaces at its ends."""
     return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip()
 
 
 def plain_name(written: str) -> str:
-    """A column's name in small letters, with one underscore for blanks, hyphens and underscores.
+    """Normalise a column's name: small letters, one underscore for spaces, hyphens and underscores.
 
     >>> plain_name(" Score-A ")
     'score_a'

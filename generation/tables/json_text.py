@@ -1,15 +1,15 @@
-"""JSON that other people wrote. Pure."""
+"""Parse untrusted JSON. Pure."""
 
 import json
 from typing import Any
 
 
 class RepeatedKeyError(ValueError):
-    """An object that holds a key twice. Python's reader would take the last value and say nothing."""
+    """An object that holds a key twice. Python's parser would silently take the last value."""
 
 
 def parse_json(text: str | bytes) -> Any:
-    """The document. Raises RepeatedKeyError, and ValueError or RecursionError for what is no JSON."""
+    """Return the document. Raises RepeatedKeyError, or ValueError or RecursionError if the text is no JSON."""
     return json.loads(text, object_pairs_hook=_object)
 
 

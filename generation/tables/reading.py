@@ -1,6 +1,6 @@
-"""Tables that other people wrote: CSV, JSON Lines and Parquet, row by row, every cell a text.
+"""Read untrusted tables: CSV, JSON Lines and Parquet, row by row, every cell as text.
 
-Each way in which such a file goes wrong ends in `Refused` with one sentence that says what was seen and what to do.
+Every fault of such a file raises `Refused` with one sentence that says what was found and what to do.
 """
 
 import codecs
@@ -44,10 +44,10 @@ _NO_TEXTS = {  # how files begin that a spreadsheet or another program wrote und
 
 @contextmanager
 def open_table(path: Path, columns: Columns) -> Iterator[Table]:
-    """The table in a file: .jsonl and .ndjson are JSON Lines, .parquet is Parquet, every other name is CSV.
+    """Open the table in a file: .jsonl and .ndjson are JSON Lines, .parquet is Parquet, every other name is CSV.
 
-    Raises Refused, here or from `rows`, for a file that cannot be read as such a table and for one without the
-    required columns. Rows that are blank are left out; a row with too few or too many cells carries its fault.
+    Raises Refused, here or from `rows`, for a file that is no such table or lacks required columns. Blank rows are
+    left out; a row with too few or too many cells has its `fault` set.
     """
     suffix = path.suffix.lower()
     opened = parquet if suffix == ".parquet" else json_lines if suffix in _JSON_LINES else _csv
@@ -59,7 +59,7 @@ def open_table(path: Path, columns: Columns) -> Iterator[Table]:
 
 
 def file_sha256(path: Path) -> str:
-    """SHA-256 of a file. Raises Refused if it cannot be read."""
+    """Return the SHA-256 of a file. Raises Refused if it cannot be read."""
     _refuse_no_file(path)
     with _sentences(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -91,7 +91,7 @@ def _refuse_other_kinds(path: Path) -> None:
 
 
 def _holds_nul(beginning: bytes) -> str:
-    """What a file with NUL bytes is: a text in a wide encoding, without a mark at its beginning, or none."""
+    """Return the message about a file with NUL bytes: text in UTF-16 or UTF-32 without a mark, or no text."""
     if beginning.count(0) > len(beginning) // 4:
         for name in ("UTF-32-LE", "UTF-32-BE", "UTF-16-LE", "UTF-16-BE"):
             with suppress(UnicodeDecodeError):
@@ -131,7 +131,7 @@ def _csv(path: Path, columns: Columns) -> Table:
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """(line, cells), without rows in which every cell is blank."""
+    """Yield (line, cells) of each row that is not blank."""
     line = 1
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:

@@ -1,4 +1,4 @@
-"""Tables in JSON Lines and Parquet: records with the columns as their keys. See `tables`."""
+"""Read JSON Lines and Parquet: records with the columns as their keys."""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -14,7 +14,7 @@ _HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spe
 
 
 def json_lines(path: Path, columns: Columns) -> Table:
-    """A table of JSON Lines: one object in each line."""
+    """Open a table of JSON Lines: one object in each line."""
     names: dict[str, None] = {}
     for _line, record in _json_records(path):
         names |= dict.fromkeys(record)
@@ -40,8 +40,8 @@ def _json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def parquet(path: Path, columns: Columns) -> Table:
-    """A table of a Parquet file."""
-    # Imported here: reading CSV, which is all that most do, needs no Arrow.
+    """Open the table of a Parquet file."""
+    # Imported here, because CSV, the most common format, needs no Arrow.
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -105,7 +105,7 @@ def _record_rows(
 
 
 def _text(value: Any) -> str:
-    """A value of JSON or Parquet as a CSV file would have it."""
+    """Return a value of JSON or Parquet as a CSV file would spell it."""
     match value:
         case None:
             return ""

@@ -1,6 +1,6 @@
-"""Whether a metric and people choose the same model: labels, the three treatments of ties, the confusion matrix.
+"""The agreement of a metric with people: winners, the three treatments of ties, the confusion matrix.
 
-A winner is a sign: +1 for model A, -1 for model B, 0 for a tie. Nothing is broken at random or by order.
+A winner is a sign: +1 for model A, -1 for model B, 0 for a tie. Ties are never broken at random or by order.
 """
 
 from dataclasses import replace
@@ -34,7 +34,7 @@ def people_winners(counts: ArrayLike, *, rule: LabelRule = "sign") -> Signs:
     """The model that people chose in each comparison.
 
     counts: (n, 3) votes for A, for B, and for neither. rule: "sign" is the sign of (votes for A - votes for B), so tie
-    votes cancel; "plurality" is the most frequent of the three, and a tie where no one is strictly most frequent.
+    votes cancel; "plurality" is the most frequent of the three, and a tie if none is strictly most frequent.
     Returns (n,) signs. Raises ValueError for a comparison without votes, which has no winner, not even a tie.
 
     >>> people_winners([(2, 0, 3)]).tolist(), people_winners([(2, 0, 3)], rule="plurality").tolist()
@@ -51,7 +51,7 @@ def people_winners(counts: ArrayLike, *, rule: LabelRule = "sign") -> Signs:
 
 
 def metric_winners(margins: ArrayLike) -> Signs:
-    """The model that the metric chooses: the sign of its margin, a tie up to 1e-9.
+    """The model that the metric chooses: the sign of its margin; margins up to 1e-9 are ties.
 
     margins: (n,) score of A minus score of B. Returns (n,) signs. Raises ValueError for a value that is not finite.
 
@@ -75,8 +75,8 @@ def agreement(
     """The share of comparisons in which the metric's winner is the people's winner.
 
     people, metric: (n,) signs. ties: "strict": a tie on one side only is a disagreement, on both an agreement; "half":
-    a tie on one side only counts one half; "dropped": only comparisons that both decide.
-    Half credit is no count of successes: it has a value but no such interval; see `bootstrap_agreement`.
+    a tie on one side only counts one half; "dropped": only comparisons without any tie count.
+    Half credit is no count of successes, so it has a value but no such interval; see `bootstrap_agreement`.
     Raises ValueError for arrays of unequal length or with anything but signs.
 
     >>> agreement([1, 1, -1, 0], [1, -1, -1, 1]).value, agreement([1, 1, -1, 0], [1, -1, -1, 1], ties="half").value
@@ -100,10 +100,10 @@ def bootstrap_agreement(
     clusters: ArrayLike | None = None,
     resampling: Resampling,
 ) -> Estimate:
-    """The same share with a percentile interval over resampled clusters, the votes within them fixed.
+    """The agreement with a percentile interval over resampled clusters; the votes within them are fixed.
 
-    people, metric, ties: as for `agreement`. clusters: (n,) labels, or None where each comparison is its own.
-    Where every comparison agrees, or none, all resamples are equal: the interval is undefined, and Wilson's is not.
+    people, metric, ties: as for `agreement`. clusters: (n,) labels, or None if each comparison is its own.
+    If all comparisons agree, or none, all resamples are equal and this interval is undefined; Wilson's is not.
 
     >>> found = bootstrap_agreement([1] * 9 + [-1], [1] * 10, resampling=Resampling(resamples=500))
     >>> found.value, found.low is not None
@@ -122,7 +122,7 @@ def bootstrap_agreement(
 
 
 def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[float, float]:
-    """The agreement over all planned comparisons if every one that fell out disagreed, and if every one agreed.
+    """The agreement over all planned comparisons if all missing ones disagreed, and if all of them agreed.
 
     >>> [round(bound, 3) for bound in bounds_with_missing(47, 50, 53)]
     [0.887, 0.943]
@@ -133,7 +133,7 @@ def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[f
 
 
 def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -> Floats:
-    """What each comparison adds to the agreement: 1, 0, one half, or NaN where the treatment of ties drops it.
+    """What each comparison adds to the agreement: 1, 0, one half, or NaN if the treatment of ties drops it.
 
     >>> earned_credit([1, 0, 0], [1, 1, 0], ties="half").tolist()
     [1.0, 0.5, 1.0]
@@ -149,7 +149,7 @@ def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -
 
 
 def confusion(people: ArrayLike, metric: ArrayLike) -> Integers:
-    """How often each winner met each: (3, 3) counts, rows people, columns metric, both in the order A, B, tie.
+    """The confusion matrix of winners: (3, 3) counts, rows people, columns metric, both in the order A, B, tie.
 
     >>> confusion([1, 1, -1, 0], [1, -1, -1, 1]).tolist()
     [[1, 1, 0], [0, 1, 0], [1, 0, 0]]
@@ -159,7 +159,7 @@ def confusion(people: ArrayLike, metric: ArrayLike) -> Integers:
 
 
 def checked_winners(people: ArrayLike, metric: ArrayLike) -> tuple[Signs, Signs]:
-    """Both as arrays of signs, of equal length, or ValueError.
+    """Return both as arrays of signs of equal length. Raises ValueError for anything else.
 
     >>> people, metric = checked_winners([1, 0], [-1, 1])
     >>> people.dtype.name, metric.tolist()

@@ -1,4 +1,4 @@
-"""Whether the metric could stand in for an annotator: the alternative annotator test.
+"""The alternative annotator test: whether the metric could replace an annotator.
 
 Source: Calderon, Reichart and Dror (2025), "The Alternative Annotator Test for LLM-as-a-Judge"; Benjamini and Yekutieli
 (2001), "The control of the false discovery rate in multiple testing under dependency".
@@ -29,8 +29,8 @@ class AgainstOne:
     """The contestant against one annotator, each judged by all others.
 
     advantage: share of comparisons where the contestant is at least as close to the others. p_value: one-sided t-test
-    of mean(annotator's win - contestant's win) < tolerance; where all those differences are equal there is no t, and p
-    is 0 or 1. is_replaceable: rejected after the correction over annotators.
+    of mean(annotator's win - contestant's win) < tolerance; if all those differences are equal, t does not exist and p
+    is 0 or 1. is_replaceable: whether the test rejects after the correction over annotators.
     """
 
     annotator: int
@@ -45,7 +45,7 @@ class AgainstOne:
 class Outcome:
     """winning_rate: share of annotators that the contestant could replace; advantage: its mean over annotators.
 
-    Both None where not eligible; `reason` then gives the counts.
+    Both are None if not eligible; `reason` then gives the counts.
     """
 
     contestant: Contestant
@@ -61,10 +61,10 @@ def alternative_annotator_test(
 ) -> tuple[Outcome, ...]:
     """The test for the metric, for always naming one model, and for a coin, at the given tolerance and at 0.
 
-    metric: (n,) signs. tolerance: the advantage that an annotator is granted for being human: .1 crowd, .15 skilled,
-    .2 expert; fixed before the votes. seed: of the coin. False discoveries over annotators are held at 1 - level.
-    Where one model wins nearly everything, always naming it passes too: never read one outcome without the others.
-    At least 3 annotators with 30 comparisons each that others voted on as well, else not eligible.
+    metric: (n,) signs. tolerance: the advantage given to an annotator for being human: .1 crowd, .15 skilled, .2
+    expert; fixed before the votes. seed: of the coin. The false discovery rate over annotators is held at 1 - level.
+    If one model wins nearly everything, always naming it passes too, so never read one outcome without the others.
+    Eligible are at least 3 annotators with 30 comparisons each that others voted on as well.
 
     >>> rows = np.arange(40)
     >>> votes = Votes.of(np.tile(rows, 3), np.repeat([0, 1, 2], 40), np.tile(rows % 2, 3))
@@ -90,7 +90,7 @@ def alternative_annotator_test(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Duels:
-    """The contestant against each of a annotators, over the comparisons that others voted on as well.
+    """The contestant against each annotator, over the comparisons that others voted on as well.
 
     annotator: (a,) numbers. n: (a,) comparisons. wins: (a,) of these where the contestant is at least as close.
     balance: (a,) the annotator's wins minus the contestant's. unequal: (a,) comparisons where only one of them wins.
@@ -111,7 +111,7 @@ class _Duels:
         return np.asarray((self.unequal == 0) | (np.abs(self.balance) == self.n))
 
     def p_values(self, tolerance: float) -> Floats:
-        """Of the one-sided t-test of the mean difference, which is the balance over n, against the tolerance."""
+        """The p-values of the one-sided t-test of the mean difference (balance / n) against the tolerance."""
         mean = self.balance / self.n
         squared_error = (self.unequal / self.n - mean**2) / (self.n - 1)
         below = ratio(mean - tolerance, np.sqrt(np.where(self.is_constant, 0.0, squared_error)))
@@ -133,7 +133,7 @@ def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: flo
 
 
 def _duels(votes: Votes, answers: Integers) -> _Duels:
-    """Those with enough comparisons. Shares over the same others compare as counts."""
+    """The duels of annotators with enough comparisons. Shares of the same other votes are compared as counts."""
     counts = votes.counts(len(answers))
     answer = np.array([_CHOICE_OF_SIGN[sign] for sign in answers.tolist()], dtype=np.int64)[votes.comparison]
     with_person = counts[votes.comparison, votes.choice] - 1

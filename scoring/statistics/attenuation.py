@@ -1,4 +1,4 @@
-"""How far the noise of the votes itself limits the agreement that any metric can reach."""
+"""The limit that the noise of the votes sets to the agreement of any metric."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,9 +20,9 @@ from scoring.statistics.intervals import (
 def greatest_agreement(*, mean: ArrayLike, correlation: ArrayLike, votes: int) -> Floats:
     """E[max(P(majority = A | p), P(majority = B | p))]: the agreement of a metric that knows every p.
 
-    p, the chance that a vote goes to A, differs from comparison to comparison: Beta with the given mean, and with
+    p, the chance that a vote goes to A, varies between comparisons: a Beta distribution with the given mean, and with
     `correlation` = 1 / (1 + alpha + beta), the chance-corrected agreement of two votes. correlation 0: p is the mean
-    everywhere; 1: p is 0 or 1. Both broadcast; votes: of each comparison. An even split is nobody's majority.
+    everywhere; 1: p is 0 or 1. Both broadcast. votes: of each comparison. An even split has no majority.
 
     >>> round(float(greatest_agreement(mean=0.5, correlation=1 / 3, votes=3)), 4)  # p uniform
     0.8125
@@ -38,11 +38,11 @@ def greatest_agreement(*, mean: ArrayLike, correlation: ArrayLike, votes: int) -
 
 
 def attenuation(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
-    """The greatest agreement (ties of people never matched) that any metric could reach with these votes.
+    """The greatest agreement that any metric could reach with these votes (a tie of people counts as not matched).
 
     counts: (n, 3) votes for A, for B, and tie votes, which are left out. The beta-binomial is fitted by moments: the
     mean vote share, and 1 - (1 - pairwise agreement) / (2 mean (1 - mean)), cut at 0 below; comparisons with one vote
-    count in the mean only. The expectation is averaged over the numbers of votes that the comparisons have.
+    count in the mean only. The expectation is averaged over the comparisons' numbers of votes.
     Source: Griffiths (1973), "Maximum likelihood estimation for the beta-binomial distribution", for the model.
 
     >>> found = attenuation([(3, 0, 0), (2, 1, 0), (0, 3, 0), (1, 2, 0)], resampling=Resampling(resamples=100))
@@ -92,10 +92,10 @@ def _with_equal_p(p: Floats, votes: int) -> Floats:
 
 
 def _with_beta_p(alpha: Floats, beta: Floats, votes: int) -> Floats:
-    """For A that is sum over its majorities of C(k, a) B(alpha + a, beta + k - a) / B(alpha, beta) on p > 1/2.
+    """For A: the sum over its majorities of C(k, a) B(alpha + a, beta + k - a) / B(alpha, beta) on p > 1/2.
 
-    Both functions follow from their neighbours by one term (DLMF 5.12.1 and 8.17.20), so that the costly ones are
-    called for the smallest majority only.
+    Both functions follow from their neighbours by one term (DLMF 5.12.1 and 8.17.20), so the costly ones are called for
+    the smallest majority only.
     """
     for_winner = np.arange(votes // 2 + 1, votes + 1)
     ways = gammaln(votes + 1) - gammaln(for_winner + 1) - gammaln(votes - for_winner + 1)

@@ -1,4 +1,4 @@
-"""Whether annotators favour a side of the screen."""
+"""Position bias: whether annotators favour one side of the screen."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ _NO_ANNOTATOR = "no annotator voted both with model A and with model B on the le
 class PositionBias:
     """How often the left set was chosen; 0.5 means no bias.
 
-    share: mean over annotators, each annotator's share being the mean of the shares with model A and with model B
-    shown left, so that a better model that was left more often does not look like a bias. t_test, sign_flip: that mean
+    share: mean over annotators. An annotator's share is the mean of two shares, with model A and with model B shown
+    left, so that a better model that was left more often does not look like a bias. t_test, sign_flip: test that mean
     against one half, over annotators. pooled_share, pooled_test: over all votes, as if they were independent.
     """
 
@@ -35,9 +35,9 @@ def position_bias(left_votes: ArrayLike, side_votes: ArrayLike, *, resampling: R
     """The left share and its tests.
 
     left_votes, side_votes: (annotators, 2) votes for the left set, and votes for either set (tie votes left out); the
-    first column counts what was shown with model A left, the second with model B left. Annotators without a vote in
-    both columns have no share of their own and count in the pooled numbers only.
-    Raises ValueError where there are more left votes than votes.
+    first column counts votes with model A left, the second with model B left. An annotator who lacks votes in a column
+    has no share and counts in the pooled numbers only.
+    Raises ValueError if there are more left votes than votes.
 
     >>> found = position_bias([[6, 4], [5, 5]], [[10, 10], [10, 10]], resampling=Resampling(resamples=100))
     >>> found.share.value, found.pooled_share.value
@@ -59,7 +59,7 @@ def position_bias(left_votes: ArrayLike, side_votes: ArrayLike, *, resampling: R
 
 
 def pooled_position_test(left: int, n: int) -> SignificanceTest:
-    """Exact binomial test of `left` votes of n against one half; it takes votes of one annotator as independent.
+    """Exact binomial test of `left` votes of n against one half; it treats votes of one annotator as independent.
 
     >>> round(pooled_position_test(270, 500).p_value, 4)
     0.081
@@ -75,8 +75,8 @@ def side_coding_alpha(
 ) -> Estimate:
     """Krippendorff's nominal alpha of votes coded as left, right, tie: a diagnostic of position bias.
 
-    counts_by_side: (n, 3). About 0 where the sides are drawn for each vote; it says nothing about how well people
-    agree on models, and is never reliability.
+    counts_by_side: (n, 3). About 0 if the sides are drawn for each vote. It is no reliability: it does not say how well
+    people agree on models.
 
     >>> found = side_coding_alpha([(2, 0, 0), (0, 2, 0)], resampling=Resampling(resamples=100))
     >>> found.value
@@ -121,7 +121,7 @@ def _sign_flip_test(shares: Floats, resampling: Resampling) -> SignificanceTest:
 
 
 def _standard_error(shares: Floats) -> float:
-    """Zero where there is none: fewer than two annotators, or equal shares."""
+    """The standard error; zero for fewer than two annotators or equal shares."""
     return float(shares.std(ddof=1) / np.sqrt(len(shares))) if len(shares) > 1 and np.ptp(shares) > 0 else 0.0
 
 

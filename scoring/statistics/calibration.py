@@ -1,4 +1,4 @@
-"""Whether a larger margin of the metric means a surer choice of people."""
+"""Calibration: whether people choose more clearly if the metric's margin is larger."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _VANISHING = 1e-6  # of the error that independent votes would have
 
 @dataclass(frozen=True, slots=True)
 class MarginBin:
-    """The comparisons whose margin's size lies from `low` to `high`, and the strict agreement in them."""
+    """The comparisons whose |margin| lies between `low` and `high`, and their strict agreement."""
 
     low: float
     high: float
@@ -28,11 +28,11 @@ class MarginBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Votes for A as a logistic function of the margin, one row a comparison, tie votes left out.
+    """Votes for A as a logistic function of the margin, one row a comparison, without tie votes.
 
     intercept: log-odds of A at equal scores. slope: log-odds per point of score. brier: mean squared error of the
-    cross-fitted chance, over votes; reference: of always saying the overall share, p (1 - p). brier and reference are
-    None where undefined, see `reason`.
+    cross-fitted chance, over votes; reference: the same for always predicting the overall share, p (1 - p). brier and
+    reference are None if undefined; `reason` says why.
     """
 
     intercept: Estimate
@@ -49,9 +49,9 @@ def calibration(
     """Fit the votes on the margins.
 
     counts: (n, 3) votes for A, for B, tie votes. margins: (n,) score of A minus score of B. clusters: (n,) labels of
-    base prompts or None. Intervals are Wald's with clustered HC0 errors; where the margin separates the votes, Firth's
-    penalised fit with model errors takes over. Folds by cluster, dealt with the resampling's seed.
-    Undefined where all votes or all margins are equal.
+    base prompts or None. Intervals are Wald's with clustered HC0 errors; if the margin separates the votes, Firth's
+    penalised fit with model errors is used. Folds are made of clusters, with the resampling's seed.
+    Undefined if all votes or all margins are equal.
 
     >>> votes = [(0, 5, 0), (2, 3, 0), (2, 3, 0), (4, 1, 0), (5, 0, 0)]
     >>> found = calibration(votes, [-2, -1, 0, 1, 2], resampling=Resampling())
@@ -80,9 +80,9 @@ def calibration(
 
 
 def agreement_by_margin(counts: ArrayLike, margins: ArrayLike, *, level: float = 0.95) -> tuple[MarginBin, ...]:
-    """The strict agreement in up to five bins of |margin| with about equally many comparisons each.
+    """The strict agreement in up to five bins of |margin| with about the same number of comparisons each.
 
-    counts: (n, 3), every comparison with votes. margins: (n,). Equal sizes always share a bin.
+    counts: (n, 3), every comparison with votes. margins: (n,). Equal |margin| are always in one bin.
 
     >>> bins = agreement_by_margin([(3, 0, 0), (0, 3, 0)], [0.5, 2.0])
     >>> [(row.low, row.agreement.value) for row in bins]
@@ -119,10 +119,10 @@ def brier(chances: ArrayLike, successes: ArrayLike, trials: ArrayLike) -> float:
 def margin_auc(
     margins: ArrayLike, is_right: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
 ) -> Estimate:
-    """The chance that the metric's margin is larger where it is right than where it is wrong, equal sizes one half.
+    """The chance that |margin| is larger when the metric is right than when it is wrong; equal sizes count one half.
 
-    margins: (n,), of which the size counts. is_right: (n,) whether the winner is the people's. Percentile interval over
-    clusters. Undefined where it is always right or always wrong.
+    margins: (n,). is_right: (n,) whether the metric's winner is the people's. Percentile interval over clusters.
+    Undefined if the metric is always right or always wrong.
     Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
 
     >>> margin_auc([0.1, 0.2, 0.5, 0.9], [False, True, False, True], resampling=Resampling(resamples=100)).value
@@ -167,7 +167,7 @@ def _wald(fit: LogisticFit, which: int, n: int, level: float) -> Estimate:
 
 
 def _cross_fitted(x: Floats, won: Integers, cast: Integers, folds: Integers) -> Floats | None:
-    """The chance for each comparison from a fit without its fold, or None where a rest has no slope."""
+    """The chance for each comparison from a fit without its fold, or None if such a fit has no slope."""
     chance: Floats = np.empty(len(x))
     for number in np.unique(folds):
         rest = folds != number

@@ -1,4 +1,4 @@
-"""How much of an agreement is more than always naming one model, or than chance."""
+"""Compare an agreement with that of always naming one model, and with chance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ NAMES = {1: "A", -1: "B"}
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What always naming one model reaches, and whether the metric is shown to beat it.
+    """The agreement of always naming one model, and whether the metric is shown to beat it.
 
-    models: the model to name, or both where either does equally well. agreement: of that constant pick.
-    mcnemar: the metric against the pick; against the harder of the two where either does equally well.
+    models: the model to name, or both if they do equally well. agreement: of that constant pick.
+    mcnemar: the metric against the pick; if both do equally well, against the harder one.
     """
 
     models: tuple[str, ...]
@@ -32,7 +32,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class ChanceCorrected:
-    """Agreement beyond chance. All but `kappa_with_ties` rest on the comparisons that both decide."""
+    """Agreement beyond chance. All except `kappa_with_ties` use only comparisons without any tie."""
 
     kappa: Estimate
     matthews: Estimate
@@ -41,11 +41,11 @@ class ChanceCorrected:
 
 
 def baseline(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment = "strict", level: float = 0.95) -> Baseline:
-    """Always naming the model that people choose more often, judged on the comparisons the metric is judged on.
+    """Always naming the model that people choose more often, judged on the same comparisons as the metric.
 
     people, metric: (n,) signs, +1 A, -1 B, 0 tie. ties: as for `agreement`. The baseline comes from the same data as
-    the agreement, so the two are compared by McNemar's exact test on the comparisons where one earns more than the
-    other, never by a binomial test against the baseline's share. Beaten: earns more, with p below 1 - level.
+    the agreement, so the two are compared by McNemar's exact test on the comparisons in which one earns more than the
+    other, never by a binomial test against the baseline's share. Beaten means: earns more, with p below 1 - level.
 
     >>> found = baseline([1] * 9 + [-1], [1] * 10)
     >>> found.models, found.agreement.value, found.is_beaten
@@ -68,10 +68,10 @@ def baseline(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment = "stri
 
 
 def fisher_exact(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
-    """Whether the metric's choice and the people's are associated at all, on comparisons that both decide.
+    """Fisher's exact test of an association between the metric's and the people's choices, without ties.
 
-    people, metric: (n,) signs. The statistic is the odds ratio; where a cell is empty it is infinite, so there is none,
-    and `reason` says so. Undefined where people or metric name one model only.
+    people, metric: (n,) signs. The statistic is the odds ratio; if a cell is empty it is infinite, so it is None and
+    `reason` says so. Undefined if people or metric name one model only.
     Source: Fisher (1922), "On the interpretation of chi-squared from contingency tables".
 
     >>> round(fisher_exact([1, 1, 1, -1, -1, -1], [1, 1, 1, -1, -1, 1]).p_value or 0, 4)
@@ -88,7 +88,7 @@ def fisher_exact(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
 
 
 def against_one_half(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
-    """Whether the metric does better or worse than a coin, on comparisons that both decide: exact binomial.
+    """Exact binomial test of the metric against a coin, on comparisons without any tie.
 
     people, metric: (n,) signs. The statistic is the number of agreements.
 
@@ -109,8 +109,8 @@ def chance_corrected(
     """Cohen's kappa, Matthews correlation and balanced accuracy, with percentile intervals over clusters.
 
     people, metric: (n,) signs. clusters: (n,) labels or None. Kappa: (po - pe) / (1 - pe), undefined only where the
-    expected agreement pe is 1. Matthews: undefined where people or metric name one model only. Balanced accuracy: the
-    mean over the people's two choices of the share that the metric shares; undefined where people choose one only.
+    expected agreement pe is 1. Matthews: undefined if people or metric name one model only. Balanced accuracy: the
+    mean over the people's two choices of the share that the metric shares; undefined if people choose one only.
     Source: Cohen (1960), "A coefficient of agreement for nominal scales"; Matthews (1975); Brodersen et al. (2010).
 
     >>> people, metric = [1] * 25 + [-1] * 25, [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
@@ -149,7 +149,7 @@ def _against_constant(people: Signs, metric: Signs, sign: int, ties: TieTreatmen
 
 
 def _hardest(tests: list[SignificanceTest]) -> SignificanceTest:
-    """The test that is furthest from showing anything; one that does not exist shows nothing."""
+    """The test with the largest p-value; a test that does not exist comes first."""
     return max(tests, key=lambda test: (2.0 if test.p_value is None else test.p_value, -(test.statistic or 0.0)))
 
 

@@ -1,4 +1,4 @@
-"""Votes as most statistics take them: counted per comparison and category."""
+"""Votes counted per comparison and category, the input of most statistics."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -7,11 +7,11 @@ Integers = NDArray[np.int64]
 
 
 def checked_counts(counts: ArrayLike, *, categories: int | None = None) -> Integers:
-    """Counted votes as whole numbers.
+    """Return counted votes as whole numbers.
 
-    counts: (n, q), one row a comparison, one column a category, q >= 2; an empty list is no comparison.
-    categories: the q that is wanted, or None for any. Returns (n, q).
-    Raises ValueError for another shape, and for a count that is negative or no whole number.
+    counts: (n, q), one row a comparison, one column a category, q >= 2; an empty list means no comparison.
+    categories: the required q, or None for any. Returns (n, q).
+    Raises ValueError for another shape, and for a count that is negative or not whole.
 
     >>> checked_counts([(3.0, 2.0)]).tolist()
     [[3, 2]]

@@ -1,4 +1,4 @@
-"""Who wins if annotators differ in skill: a sensitivity analysis beside the majority.
+"""The winners if annotators differ in skill: a sensitivity analysis of the majority.
 
 Source: Dawid and Skene (1979), "Maximum likelihood estimation of observer error-rates using the EM algorithm", here
 with the pseudo-counts of a Dirichlet prior on every annotator's confusion matrix.
@@ -27,8 +27,8 @@ class DawidSkene:
     """The fitted model over the comparisons that have votes.
 
     comparisons: (m,) their numbers. posterior: (m, q) chance of each class A, B (and tie). winners: (m,) signs of the
-    most probable class, a tie where two are equally probable. changed: how many differ from the sign of the votes.
-    skill: (annotators, q, q), rows the class, columns the vote. warnings: sentences on what the model rests on.
+    most probable class, a tie if two are equally probable. changed: how many differ from the sign of the votes.
+    skill: (annotators, q, q), rows the class, columns the vote. warnings: sentences about the fit's weaknesses.
     """
 
     comparisons: Integers
@@ -41,12 +41,12 @@ class DawidSkene:
 
 
 def dawid_skene(votes: Votes, *, ties_allowed: bool, learn_prior: bool = False) -> DawidSkene | str:
-    """Fit by EM from the vote shares, or the reason why there is no fit.
+    """Fit by EM from the vote shares, or return the reason why there is no fit.
 
     ties_allowed: whether a tie could be voted, which makes it a class of its own. learn_prior: estimate the classes'
     frequencies too, instead of holding them equal. Stops when the log-posterior changes by less than 1e-10, or after
-    1,000 rounds. No fit with fewer than three annotators, whose skills cannot be told apart.
-    Raises ValueError for tie votes where none were allowed.
+    1,000 rounds. No fit with fewer than three annotators, because their skills cannot be separated.
+    Raises ValueError for tie votes if none were allowed.
 
     >>> rows = [(0, 0, 0), (0, 0, 1), (1, 1, 1), (1, 1, 0), (0, 1, 1)]
     >>> cells = [(i, j, choice) for i, row in enumerate(rows) for j, choice in enumerate(row)]
@@ -91,7 +91,7 @@ class _Fit:
         self.skill: Floats = np.empty((len(annotators), q, q))
 
     def run(self) -> int:
-        """Returns the rounds it took."""
+        """Iterate to convergence and return the number of rounds."""
         before = -np.inf
         for done in range(1, _MOST_ROUNDS + 1):
             self._maximise()

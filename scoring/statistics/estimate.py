@@ -1,4 +1,4 @@
-"""A number that a reader may quote: with its interval, its n, its method, or the reason why it is undefined."""
+"""The results of statistics: a value with interval, n and method, or the reason why it is undefined."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 class Estimate:
     """A statistic with its interval.
 
-    value, low, high: in the statistic's own unit, or None where undefined; `reason` then says why.
-    level: of the interval, for example 0.95. n: units it rests on. method: of the interval, for example "Wilson".
-    A value may be defined and its interval not: low and high are then None and `reason` says why.
+    value, low, high: in the statistic's own unit, or None if undefined; `reason` then says why.
+    level: of the interval, for example 0.95. n: number of units. method: of the interval, for example "Wilson".
+    If the value is defined but its interval is not, low and high are None and `reason` says why.
 
     >>> Estimate.undefined("unanimous", n=12).value is None
     True
@@ -25,12 +25,12 @@ class Estimate:
 
     @classmethod
     def undefined(cls, reason: str, *, n: int, level: float = 0.95, method: str = "none") -> "Estimate":
-        """An estimate that does not exist, and why."""
+        """Return an estimate without a value, with the reason."""
         return cls(value=None, low=None, high=None, level=level, n=n, method=method, reason=reason)
 
     @property
     def is_defined(self) -> bool:
-        """Whether there is a value at all."""
+        """Whether there is a value."""
         return self.value is not None
 
 
@@ -38,7 +38,7 @@ class Estimate:
 class SignificanceTest:
     """The outcome of a test: two-sided unless `method` says otherwise.
 
-    statistic, p_value: None where the test does not exist; `reason` then says why. n: units it rests on.
+    statistic, p_value: None if the test does not exist; `reason` then says why. n: number of units.
 
     >>> SignificanceTest.undefined("no difference other than zero", n=4, method="Wilcoxon signed-rank").p_value is None
     True
@@ -52,5 +52,5 @@ class SignificanceTest:
 
     @classmethod
     def undefined(cls, reason: str, *, n: int, method: str) -> "SignificanceTest":
-        """A test that does not exist, and why."""
+        """Return a test that does not exist, with the reason."""
         return cls(statistic=None, p_value=None, n=n, method=method, reason=reason)

@@ -1,4 +1,4 @@
-"""Folds for cross-fitting: what belongs together is held out together."""
+"""Folds for cross-fitting: the comparisons of a cluster are held out together."""
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,8 +12,8 @@ FOLDS = 10
 def cluster_folds(n: int, *, clusters: ArrayLike | None, seed: int) -> Integers:
     """The fold, from zero up, of each of n comparisons.
 
-    clusters: (n,) labels, or None where each comparison is its own; a cluster is never split. Ten folds of nearly equal
-    numbers of clusters, dealt out at random; with fewer clusters each is a fold of its own.
+    clusters: (n,) labels, or None if each comparison is its own; a cluster is never split. Clusters are assigned at
+    random to ten folds of nearly equal size; with fewer than ten clusters each is a fold of its own.
 
     >>> cluster_folds(4, clusters=["a", "a", "b", "c"], seed=1).tolist()
     [0, 0, 1, 2]

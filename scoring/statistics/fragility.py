@@ -1,4 +1,4 @@
-"""How few votes carry the result: the fewest whose removal would turn it."""
+"""Fragility: the fewest votes whose removal would change the result."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _IMPOSSIBLE = np.iinfo(np.int64).max // 2
 
 @dataclass(frozen=True, slots=True)
 class FewestVotes:
-    """The fewest votes to remove, or None and why no removal does it."""
+    """The fewest votes to remove, or None with the reason why no removal is enough."""
 
     votes: int | None
     reason: str = ""
@@ -42,9 +42,9 @@ class WithoutOne:
 def lead_fragility(counts: ArrayLike) -> LeadFragility:
     """The fewest votes whose removal makes the leader lose its lead, and the fewest that make the other model lead.
 
-    counts: (n, 3) votes for A, for B, tie votes. A comparison is won by the sign of (A - B). Turning one that the
-    leader wins by m into a tie costs m of its votes, into a loss m + 1 if the other model has a vote; a comparison tied
-    with votes on both sides is lost for one. The cheapest mix is found exactly (a knapsack).
+    counts: (n, 3) votes for A, for B, tie votes. The sign of (A - B) decides a comparison. To turn one that the leader
+    wins by m into a tie costs m of its votes; into a loss, m + 1 if the other model has a vote. A comparison tied with
+    votes on both sides is lost for one vote. The cheapest mix is found exactly (a knapsack).
 
     >>> found = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
     >>> found.to_lose.votes, found.to_reverse.votes
@@ -64,8 +64,8 @@ def lead_fragility(counts: ArrayLike) -> LeadFragility:
 def agreement_fragility(counts: ArrayLike, people: ArrayLike, metric: ArrayLike, *, target: float) -> FewestVotes:
     """The fewest votes whose removal brings the strict agreement below a target share, its n held fixed.
 
-    counts: (n, 3). people: (n,) signs of (A - B) of the same counts. metric: (n,) signs. An agreement on a model costs
-    its margin of votes, an agreement on a tie one vote where there are votes for the models.
+    counts: (n, 3). people: (n,) signs of (A - B) of the same counts. metric: (n,) signs. To end an agreement on a model
+    costs its margin of votes; to end one on a tie costs one vote if there are votes for the models.
 
     >>> agreement_fragility([(3, 2, 0), (5, 0, 0)], [1, 1], [1, 1], target=0.9).votes
     1
@@ -86,10 +86,10 @@ def agreement_fragility(counts: ArrayLike, people: ArrayLike, metric: ArrayLike,
 
 
 def agreement_without_each(votes: Votes, metric: ArrayLike) -> tuple[WithoutOne, ...]:
-    """The strict agreement recomputed without each annotator, in the annotators' order.
+    """The strict agreement without each annotator in turn, in the annotators' order.
 
-    metric: (n,) signs. Comparisons that lose all their votes drop out; an annotator without whom none is left is left
-    out of the answer.
+    metric: (n,) signs. Comparisons that lose all their votes are dropped. An annotator whose removal drops all
+    comparisons is not in the result.
 
     >>> votes = Votes.of([0, 0, 0], [0, 1, 2], [0, 0, 1])
     >>> [row.agreement for row in agreement_without_each(votes, [1])]
@@ -131,7 +131,7 @@ def _cheapest_swings(leaders: Integers, others: Integers, most: int) -> Integers
 
 
 def _shifted(cheapest: Integers, by: int) -> Integers:
-    """What a swing of `by` starts from; a swing may overshoot, so small targets start from nothing."""
+    """The costs from which a swing of `by` starts; a swing may overshoot, so small targets start from zero."""
     return np.concatenate([np.repeat(cheapest[:1], by), cheapest[:-by]])[: len(cheapest)]
 
 

@@ -1,4 +1,4 @@
-"""How many images of a set are enough: the scores and the agreement that fewer of the same images would have shown."""
+"""How many images a set needs: the scores and the agreement of random subsets of its images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,11 +15,11 @@ _NUMBERS_AT_ONCE = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class AtImages:
-    """What subsets of a number of images say, on average and from one subset to the next.
+    """The results of subsets with a given number of images: the mean, and the variation between subsets.
 
-    agreement: strict, with people. same_winner: share of comparisons whose winner is that of all images. Their bounds
-    are percentiles over subsets: how far a study with so few of these images could have landed. All subsets share the
-    images that there are, so the bounds say nothing of other prompts, and close in on the value with all images.
+    agreement: strict, with people. same_winner: share of comparisons with the same winner as with all images. Their
+    bounds are percentiles over subsets: the results that a study with so few of these images could have had. All
+    subsets come from the same images, so the bounds say nothing about other prompts, and narrow as subsets grow.
     """
 
     images: int
@@ -29,10 +29,10 @@ class AtImages:
 
 @dataclass(frozen=True, slots=True)
 class ScoreAtImages:
-    """What subsets of a number of images say of the scores of one model's sets.
+    """The scores of one model's sets from subsets with a given number of images.
 
-    score: mean over sets; its bounds are percentiles over subsets. The mean over all subsets is the score itself, with
-    however few images: what fewer images cost is certainty. set_error: how far a single set's score strays from its
+    score: mean over sets; its bounds are percentiles over subsets. The mean over all subsets is the score itself for
+    any number of images: fewer images only cost certainty. set_error: the difference between a set's score and its
     score with all images, root mean square over sets and subsets, in points.
     """
 
@@ -45,8 +45,8 @@ def scores_by_images(similarities: ArrayLike, *, resampling: Resampling) -> tupl
     """Draw subsets of 2, 3, … N seeds without replacement, the same for all sets.
 
     similarities: (n, N, N) as `scoring.consistency.pairwise_similarities` gives them, row i from the same seed in all
-    n sets. Returns one row for each number of images from 2 to N; `resampling.resamples` subsets each, seeded as in
-    `agreement_by_images`, so that both speak of the same subsets. Raises ValueError for an array of another shape.
+    n sets. Returns one row for each number of images from 2 to N; `resampling.resamples` subsets each, with the same
+    seeds as in `agreement_by_images`, so that both use the same subsets. Raises ValueError for another shape.
 
     >>> alike = 80 * (1 - np.eye(3))[np.newaxis]
     >>> [row.score.value for row in scores_by_images(alike, resampling=Resampling(resamples=20))]

@@ -1,4 +1,4 @@
-"""Intervals: of a proportion, and of anything that follows from sums over resampled clusters."""
+"""Intervals of a proportion, and of statistics that follow from sums over resampled clusters."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -23,7 +23,7 @@ _MOST_KEPT = 40_000_000  # 80 MB: more draws than these are drawn anew for every
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """How intervals by resampling are made: their level, how many resamples, and the seed that repeats them."""
+    """The settings of intervals by resampling: their level, the number of resamples, and the seed."""
 
     level: float = 0.95
     resamples: int = 2000
@@ -36,7 +36,7 @@ class Resampling:
             raise ValueError(f"at least one resample is needed, not {self.resamples}")
 
     def blocks(self, columns: int) -> Iterator[int]:
-        """The resamples in portions that keep a matrix of (portion, columns) small."""
+        """Split the resamples into blocks, so that a matrix of (block, columns) stays small."""
         most = max(1, _NUMBERS_AT_ONCE // max(1, columns))
         for start in range(0, self.resamples, most):
             yield min(most, self.resamples - start)
@@ -52,7 +52,7 @@ def wilson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
 
 
 def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
-    """A proportion with the exact interval of Clopper and Pearson (1934): never short of its level, often wider.
+    """A proportion with the exact interval of Clopper and Pearson (1934): it covers at least its level, often more.
 
     >>> clopper_pearson(94, 100).high
     0.977...
@@ -64,9 +64,8 @@ def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampli
     """How often each comparison is drawn in each resample of whole clusters.
 
     n: comparisons. clusters: (n,) labels; comparisons of one label are drawn together; None: each is its own.
-    Yields blocks (b, n) of weights whose b add up to `resampling.resamples`, so that memory stays small. As many
-    clusters as there are are drawn with replacement, each time from the same generator, so equal arguments give
-    equal weights.
+    Yields blocks (b, n) of weights whose b add up to `resampling.resamples`, so that memory stays small. Each resample
+    draws with replacement as many clusters as exist. The generator is seeded, so equal arguments give equal weights.
 
     >>> blocks = resample_weights(4, clusters=[1, 1, 2, 2], resampling=Resampling(resamples=3))
     >>> [block.shape for block in blocks]
@@ -82,7 +81,7 @@ def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, 
     """The sums over all comparisons in each resample of clusters.
 
     summands: (n, p), what each comparison adds to p sums. clusters: as for `resample_weights`.
-    Returns (resamples, p). A statistic that follows from sums is bootstrapped by one matrix product this way.
+    Returns (resamples, p). So a statistic that follows from sums is bootstrapped by one matrix product.
     Source of the resampling of whole clusters: Field and Welsh (2007), "Bootstrapping clustered data".
 
     >>> resampled_totals([(1.0,), (1.0,)], resampling=Resampling(resamples=2)).tolist()
@@ -99,7 +98,7 @@ def resampled_totals(summands: ArrayLike, *, clusters: ArrayLike | None = None, 
 def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
     """Cluster labels as numbers from zero up, in the labels' order.
 
-    clusters: (n,) labels, or None where each comparison is its own. Raises ValueError for another shape.
+    clusters: (n,) labels, or None if each comparison is its own. Raises ValueError for another shape.
 
     >>> cluster_numbers(3, ["b", "a", "b"]).tolist()
     [1, 0, 1]
@@ -115,9 +114,8 @@ def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
 def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: Resampling) -> Estimate:
     """A value with the percentile interval of its resampled values (Efron, 1979).
 
-    value: finite. resampled: (resamples,), NaN where a resample leaves the statistic undefined. Such resamples are
-    left out and counted in the method; more of them than the interval may miss (1 - level), or all values equal, leave
-    the interval undefined.
+    value: finite. resampled: (resamples,), NaN if the statistic is undefined in a resample. Such resamples are left out
+    and counted in the method. The interval is undefined if their share exceeds 1 - level, or if all values are equal.
 
     >>> found = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
     >>> round(found.low or 0, 3), round(found.high or 0, 3)
@@ -142,7 +140,7 @@ def summed_groups(values: Floats, starts: Integers) -> Floats:
 
 
 def ratio(numerator: Floats, denominator: Floats) -> Floats:
-    """The quotient; NaN, the mark of "undefined" inside this package, where there is nothing to divide by.
+    """The quotient; NaN, which means "undefined" inside this package, if the denominator is zero.
 
     >>> ratio(np.array([1.0, 1.0]), np.array([2.0, 0.0])).tolist()
     [0.5, nan]
@@ -190,7 +188,7 @@ def _clopper_pearson_bounds(successes: int, n: int, level: float) -> tuple[float
 
 
 def _cluster_weights(cluster_count: int, resampling: Resampling, *, columns: int) -> Iterator[Floats]:
-    """How often each cluster is drawn in each resample: blocks (b, cluster_count), of b that suit so many columns."""
+    """Yield how often each cluster is drawn in each resample: blocks (b, cluster_count), with b fit for `columns`."""
     if cluster_count * resampling.resamples > _MOST_KEPT:
         rng = np.random.default_rng(resampling.seed)
         for block in resampling.blocks(columns):
@@ -210,7 +208,7 @@ def _kept_draws(cluster_count: int, resamples: int, seed: int) -> NDArray[np.uin
 
 
 def forget_draws() -> None:
-    """Free the draws that are kept, for example before measuring how long everything takes.
+    """Free the cached draws, for example before a time measurement.
 
     >>> forget_draws()
     """

@@ -1,4 +1,4 @@
-"""How often one person agrees with the others, and the metric judged on the very same votes."""
+"""How often one person agrees with the others, and how often the metric does on the same votes."""
 
 from dataclasses import dataclass
 
@@ -35,7 +35,7 @@ class AtVotes:
 
 @dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """Means in which every comparison weighs the same, in which every vote does, and one row a number of votes."""
+    """Means with equal weight for each comparison and for each vote, and one row for each number of votes."""
 
     by_comparison: Compared
     by_vote: Compared
@@ -49,8 +49,8 @@ def leave_one_out(
 
     counts: (n, 3) votes for A, for B, and tie votes. metric: (n,) signs of the metric's winner. clusters: (n,) labels
     or None. The majority is the sign of (A - B) among the others; a tie on one side only counts one half, on both one.
-    Comparisons with fewer than two votes are left out. A metric judged against all k votes of a comparison, but people
-    against k - 1, would look better than people by construction; here both meet the same targets.
+    Comparisons with fewer than two votes are left out. A metric judged against all k votes of a comparison, with people
+    judged against k - 1, would look better by construction; here both have the same targets.
     Raises ValueError for counts and signs that do not fit together.
     Source: Snow et al. (2008), "Cheap and fast, but is it good?", judge annotators against the others this way.
 
@@ -78,7 +78,7 @@ def leave_one_out(
 
 @dataclass(frozen=True, slots=True)
 class OneAgainstOthers:
-    """One annotator's mean credit against the majority of the others, over their votes that others voted beside."""
+    """One annotator's mean credit against the majority of the others, over comparisons that others voted on too."""
 
     annotator: int
     votes: int
@@ -88,8 +88,8 @@ class OneAgainstOthers:
 def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[OneAgainstOthers, ...]:
     """The agreement of each annotator with the majority of the others, in the annotators' order.
 
-    As `leave_one_out` credits a vote: a tie on one side only one half. Votes that stand alone on their comparison do
-    not count, and annotators with no other votes are left out.
+    A vote is credited as in `leave_one_out`: a tie on one side only counts one half. The only vote on a comparison does
+    not count, and annotators with only such votes are left out.
 
     >>> votes = Votes.of([0, 0, 0], [0, 1, 2], [0, 0, 1])
     >>> [row.agreement for row in each_against_the_others(votes, comparison_count=1)]

@@ -1,4 +1,4 @@
-"""Logistic regression of counted votes on one number, with the errors that comparisons as units ask for."""
+"""Logistic regression of counted votes on one number, with standard errors for comparisons as units."""
 
 from dataclasses import dataclass
 
@@ -37,8 +37,8 @@ def fit_logistic(
     """Fit one row a comparison.
 
     x: (n,), finite, at least two different values. successes, trials: (n,) votes for A among votes, trials >= 1.
-    clusters: (n,) labels of rows whose residuals may go together, or None.
-    Raises ValueError where there is nothing to fit: fewer than two values of x.
+    clusters: (n,) labels of rows whose residuals may be correlated, or None.
+    Raises ValueError for fewer than two different values of x.
     Source: Firth (1993), "Bias reduction of maximum likelihood estimates"; Liang and Zeger (1986) for the sandwich.
 
     >>> fit_logistic([-2, -1, 0, 1, 2], [0, 2, 2, 4, 5], [5] * 5).coefficients.round(4).tolist()
@@ -62,7 +62,7 @@ def fit_logistic(
 
 
 def _is_separated(x: Floats, won: Floats, cast: Floats) -> bool:
-    """Whether a threshold on x, or no threshold at all, tells all votes for A from all others."""
+    """Whether a threshold on x separates all votes for A from all others, or all votes are equal."""
     at_won, at_lost = x[won > 0], x[won < cast]
     if not (len(at_won) and len(at_lost)):
         return True

@@ -1,4 +1,4 @@
-"""Several metrics on the same votes: which agrees with people more often."""
+"""Compare metrics on the same votes: which one agrees with people more often."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -22,10 +22,10 @@ from scoring.statistics.significance import mcnemar_exact, sign_flips
 class MetricPair:
     """Strict agreement of one metric against another, paired by comparison.
 
-    difference: agreement of the first minus of the second. mcnemar: exact, takes comparisons as independent.
+    difference: agreement of the first minus of the second. mcnemar: exact, treats comparisons as independent.
     permutation: the metrics exchanged within clusters. adjusted: the permutation's p-value after Holm's correction
     over all pairs. is_equivalent: whether the interval of the difference at level 1 - 2 (1 - level) lies within the
-    margin fixed before (two one-sided tests); None without a margin or without an interval.
+    margin fixed in advance (two one-sided tests); None without a margin or without an interval.
     """
 
     first: str
@@ -68,7 +68,7 @@ def compare_metrics(
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's adjusted p-values; a test that does not exist stays without one and does not count.
+    """Holm's adjusted p-values; None for a test that does not exist, which does not count.
 
     >>> [None if p is None else round(p, 3) for p in holm([0.01, None, 0.04])]
     [0.02, None, 0.04]

@@ -1,4 +1,4 @@
-"""How many comparisons a study needs: the exact binomial test, without approximation, and the width of an interval."""
+"""How many comparisons a study needs: by the power of the exact binomial test, and by the width of an interval."""
 
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class AgainstBaseline:
 class NeededComparisons:
     """first: the first n that reaches the power; rejects_from: agreements of `first` from which on the test rejects.
 
-    safe: the n beyond which the power never falls below again. Power is a sawtooth in n, so the two differ.
+    safe: the n from which the power never falls below the target again. Power is a sawtooth in n, so the two differ.
     """
 
     first: int
@@ -34,7 +34,7 @@ class NeededComparisons:
 
 
 def rejects_from(n: NDArray[np.int64], test: AgainstBaseline) -> NDArray[np.int64]:
-    """The fewest agreements of each n at which the test rejects; n + 1 where nothing rejects.
+    """The fewest agreements at which the test rejects, for each n; n + 1 if nothing rejects.
 
     >>> rejects_from(np.array([76]), AgainstBaseline(0.85)).tolist()
     [70]
@@ -55,8 +55,8 @@ def power(n: NDArray[np.int64], test: AgainstBaseline, *, agreement: float) -> N
 def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float = 0.80) -> NeededComparisons:
     """How many comparisons show that a metric of the given agreement beats the baseline.
 
-    target: the power wanted. Raises ValueError where the agreement is not above the baseline, or so little that a
-    quarter of a million comparisons are too few.
+    target: the wanted power. Raises ValueError if the agreement does not exceed the baseline, or so little that 250,000
+    comparisons are too few.
 
     >>> needed_comparisons(AgainstBaseline(0.85), agreement=0.94)
     NeededComparisons(first=76, rejects_from=70, safe=85)
@@ -78,7 +78,7 @@ def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float
 def expected_width(n: NDArray[np.int64], *, agreement: float, level: float = 0.95) -> NDArray[np.float64]:
     """How wide Wilson's interval of the agreement will be on average, for studies of each n.
 
-    The mean over the binomial distribution of the agreements that a study may see, so it is no sawtooth.
+    It is the mean over the binomial distribution of possible agreements, so it is no sawtooth in n.
     Raises ValueError for an agreement or a level outside 0 to 1.
 
     >>> round(float(expected_width(np.array([100]), agreement=0.94)[0]), 3)
@@ -92,7 +92,7 @@ def expected_width(n: NDArray[np.int64], *, agreement: float, level: float = 0.9
 def comparisons_for_width(width: float, *, agreement: float, level: float = 0.95) -> int:
     """The fewest comparisons whose interval is on average no wider than `width`, high minus low.
 
-    Raises ValueError for a width outside 0 to 1, or one that a quarter of a million comparisons do not reach.
+    Raises ValueError for a width outside 0 to 1, or one that 250,000 comparisons do not reach.
 
     >>> comparisons_for_width(0.1, agreement=0.94)
     92

@@ -1,7 +1,7 @@
-"""How well people agree with each other, from counted votes: nothing here needs to know who cast which.
+"""How well people agree with each other, from counted votes, without the annotators' identities.
 
 Every statistic follows from sums over comparisons, so its bootstrap is one matrix product (`intervals`).
-q is the number of categories that could be voted; comparisons without votes say nothing and are left out.
+q is the number of categories that could be voted; comparisons without votes are left out.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ class Reliability:
     """Agreement among annotators, coded by model.
 
     pairwise_agreement: chance that two annotators of a comparison agree, each comparison weighing the same.
-    pooled_agreement: the same with each pair of votes weighing the same. alpha: Krippendorff's, nominal.
+    pooled_agreement: the same with equal weight for each pair of votes. alpha: Krippendorff's, nominal.
     alpha_ordinal: with A < tie < B. alpha_without_ties: tie votes dropped. ac1: Gwet's. fleiss_kappa: only where every
     comparison has the same number of votes. Alpha and Fleiss' kappa fall towards zero where one model wins nearly
     everything, however well people agree; Brennan-Prediger does not.
@@ -49,11 +49,11 @@ class Reliability:
 def reliability(
     counts: ArrayLike, *, ties_allowed: bool, clusters: ArrayLike | None = None, resampling: Resampling
 ) -> Reliability:
-    """Everything above at once, from the same resamples of clusters.
+    """All fields of `Reliability`, from the same resamples of clusters.
 
-    counts: (n, 3) votes for A, for B, and tie votes. ties_allowed: whether a tie could be voted, which makes q 3
-    instead of 2 even if nobody did. clusters: (n,) labels or None.
-    Raises ValueError for tie votes where none were allowed.
+    counts: (n, 3) votes for A, for B, and tie votes. ties_allowed: whether a tie could be voted; then q is 3 instead of
+    2, even without any tie vote. clusters: (n,) labels or None.
+    Raises ValueError for tie votes if none were allowed.
 
     >>> found = reliability([(3, 0, 0), (2, 1, 0)], ties_allowed=False, resampling=Resampling(resamples=100))
     >>> round(found.pairwise_agreement.value or 0, 3)
@@ -82,7 +82,7 @@ def krippendorff_alpha(
     """Krippendorff's alpha: 1 - observed / expected disagreement of the pairable votes.
 
     counts: (n, q) votes per comparison and category, in the categories' order; for "interval" and "ratio" they have the
-    values 1 to q. Undefined where no comparison has two votes, and where all pairable votes are equal.
+    values 1 to q. Undefined if no comparison has two votes, or if all pairable votes are equal.
     Source: Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability".
 
     >>> krippendorff_alpha([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100)).value
@@ -127,7 +127,7 @@ def brennan_prediger(counts: ArrayLike, *, clusters: ArrayLike | None = None, re
 
 
 def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
-    """Fleiss' kappa: (pa - pe) / (1 - pe) with pe = sum pi_k^2, only where every comparison has equally many votes.
+    """Fleiss' kappa: (pa - pe) / (1 - pe) with pe = sum pi_k^2, only if all comparisons have the same number of votes.
 
     counts: (n, q). Source: Fleiss (1971).
 
@@ -150,7 +150,7 @@ def spearman_brown(reliability_of_one: float, *, votes: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Sums over comparisons; every field may have leading axes, one entry a resample.
+    """Sums over comparisons; every field may have a leading axis of resamples.
 
     coincidences: (..., q, q) of the pairable votes. shares: (..., q) vote shares summed. rated, paired: comparisons
     with one vote, with two. agreement: shares of agreeing pairs summed. pairs, agreeing: counted pairs.
@@ -179,7 +179,7 @@ _Statistic = Callable[[_Sums], Floats]
 
 
 class _Resampled:
-    """The sums of a table of votes and of its resamples, shared by all statistics that follow from them."""
+    """The sums of a table of votes and of its resamples, shared by all statistics."""
 
     def __init__(self, votes: Integers, clusters: ArrayLike | None, resampling: Resampling) -> None:
         is_rated = votes.any(axis=1)

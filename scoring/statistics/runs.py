@@ -1,13 +1,13 @@
-"""How long a run of votes for one side an honest annotator may have."""
+"""Runs of votes for one side: how long they may be for an honest annotator."""
 
 from fractions import Fraction
 
 
 def run_probability(votes: int, *, length: int) -> float:
-    """The chance that fair coins show one side at least `length` times running, somewhere among `votes`.
+    """The chance of a run of at least `length` equal results among `votes` fair coins.
 
-    Sides are drawn for every assignment, so an honest annotator's votes for the left or the right set are such coins,
-    whichever model is better. Exact, by counting the sequences without such a run.
+    The sides are drawn for every assignment, so an honest annotator's left and right votes are such coins, whichever
+    model is better. Exact, by counting the sequences without such a run.
     Source: Schilling (1990), "The longest run of heads".
 
     >>> round(run_probability(10, length=10), 5)
@@ -25,12 +25,12 @@ def run_probability(votes: int, *, length: int) -> float:
 def suspicious_run(votes: int, *, probability: float) -> int:
     """The shortest run that an honest annotator with so many votes has with at most this probability.
 
-    One longer than the votes where even all of them on one side are likelier than that.
+    It is the number of votes plus one if even a run of all votes is likelier than that.
 
     >>> suspicious_run(60, probability=0.001)
     16
     """
-    # From where the chances of a run at each place add up to so little, downwards: a step or two.
+    # Start where the chances of a run at each place add up to this probability; one or two steps remain.
     length = next((n for n in range(1, votes + 1) if (votes - n + 1) * 2.0 ** (1 - n) <= probability), votes + 1)
     while length > 1 and run_probability(votes, length=length - 1) <= probability:
         length -= 1

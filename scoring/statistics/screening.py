@@ -1,12 +1,12 @@
-"""Thresholds that attentive annotators seldom reach, and whether rejections have become more frequent."""
+"""Thresholds that attentive annotators rarely reach, and a test for a rising rate of rejections."""
 
 from scipy.stats import binom, hypergeom
 
 
 def failure_probability(tries: int, failures: int, *, slip: float) -> float:
-    """The chance that somebody attentive fails at least so many of so many checks.
+    """The chance that an attentive annotator fails at least so many of so many checks.
 
-    slip: the chance that somebody attentive fails one of them, each independently (binomial tail).
+    slip: the chance that an attentive annotator fails one check, independently of the others (binomial tail).
 
     >>> round(failure_probability(3, 2, slip=0.05), 5)
     0.00725
@@ -16,10 +16,10 @@ def failure_probability(tries: int, failures: int, *, slip: float) -> float:
 
 
 def fewest_failures(tries: int, *, slip: float, probability: float) -> int:
-    """The fewest failures that somebody attentive reaches with at most this probability.
+    """The fewest failures that an attentive annotator reaches with at most this probability.
 
-    One more than the tries where even failing all of them is likelier than that. It is taken from all the tries that
-    are planned, so somebody may be judged after each of them: who reaches it early has reached it at the end.
+    It is the number of tries plus one if even failing all of them is likelier than that. `tries` are all planned ones,
+    so an annotator may be judged after each try: a number reached early is also reached at the end.
 
     >>> fewest_failures(3, slip=0.05, probability=0.01)
     2
@@ -31,10 +31,10 @@ def fewest_failures(tries: int, *, slip: float, probability: float) -> int:
 
 
 def rise_probability(*, before: tuple[int, int], lately: tuple[int, int]) -> float:
-    """The chance of so many rejections lately, or more, if their rate had stayed what it was.
+    """The chance of so many recent rejections, or more, if their rate has not changed.
 
-    before, lately: how many were rejected, of how many. One-sided exact test of Fisher (1935): given all rejections,
-    how they fall on the two times. 1 where nobody came before or lately.
+    before, lately: (rejected, total) of each period. One-sided exact test of Fisher (1935): given all rejections, how
+    they are distributed over the two periods. 1 if a period is empty.
 
     >>> round(rise_probability(before=(0, 20), lately=(4, 10)), 4)
     0.0077
@@ -49,7 +49,7 @@ def rise_probability(*, before: tuple[int, int], lately: tuple[int, int]) -> flo
 
 
 def split_probability(larger: int, smaller: int) -> float:
-    """The chance that fair coins part at least as unevenly as this, either way; 1 for no coin.
+    """The chance that fair coins split at least as unevenly as this, in either direction; 1 without coins.
 
     >>> split_probability(3, 0)
     0.25

@@ -1,4 +1,4 @@
-"""How sure a score is that rests on N images: would other seeds have named the same winner?"""
+"""The uncertainty of a score of N images: whether other seeds would give the same winner."""
 
 from dataclasses import dataclass
 
@@ -23,9 +23,9 @@ CLEAR = 0.05  # the chance of another winner up to which a comparison counts as 
 class SeedNoise:
     """One comparison under resampled seeds.
 
-    margin: score of A minus score of B with its percentile interval, n the number of seeds. flip: the share of
-    resamples that name another winner, or a tie (for an observed tie: any winner). standard_error: of the margin, by
-    the jackknife over seeds. Both None where the seeds are too few, see `reason`.
+    margin: score of A minus score of B with its percentile interval; n is the number of seeds. flip: the share of
+    resamples with another winner or a tie (for an observed tie: with any winner). standard_error: of the margin, by the
+    jackknife over seeds. Both are None for too few seeds; `reason` says so.
     """
 
     margin: Estimate
@@ -38,8 +38,8 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
     """Resample the seeds of one comparison, jointly for A and B, which share them.
 
     similarities_a, similarities_b: (N, N) as `scoring.consistency.pairwise_similarities` gives them, row i of both from
-    the same seed. A seed drawn w_i times weighs w_i w_j in the pairs i, j of different seeds only: a copy paired with
-    itself would add (100 - score) / N to every resample. Fewer than three seeds: no jackknife, and too few to resample.
+    the same seed. A seed drawn w_i times weighs w_i w_j in the pairs i, j of different seeds only: a pair of copies
+    would add (100 - score) / N to every resample. Fewer than three seeds are too few for the jackknife and to resample.
     Raises ValueError for matrices that are not square or not of the same size.
     Source: Snijders and Borgatti (1999), "Non-parametric standard errors and tests for network statistics".
 
@@ -67,7 +67,7 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
 
 
 def agreement_where_clear(people: ArrayLike, metric: ArrayLike, flips: ArrayLike, *, level: float = 0.95) -> Estimate:
-    """The strict agreement without the comparisons that other seeds could well have turned.
+    """The strict agreement without the comparisons whose winner other seeds could well change.
 
     people, metric: (n,) signs. flips: (n,) the `flip` of each comparison; above .05 it is left out.
 

@@ -1,6 +1,6 @@
-"""Tests of a difference: paired counts, paired scores, two distributions."""
+"""Tests of a difference between paired counts, paired scores, and two distributions."""
 
-import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,7 +21,7 @@ from scoring.statistics.intervals import (
     summed_groups,
 )
 
-_MOST_FOR_EXACT_RANKS = 50  # beyond, the normal approximation is as good
+_MOST_FOR_EXACT_RANKS = 50  # above, the normal approximation is as good
 _MOST_FOR_EXACT_KS = 1000
 _ROUNDING = 1e-12
 
@@ -35,11 +35,11 @@ class Wilcoxon:
 
 
 def mcnemar_exact(first_only: int, second_only: int) -> SignificanceTest:
-    """Whether two classifiers of the same units are right equally often.
+    """McNemar's exact test: whether two classifiers of the same units are right equally often.
 
-    first_only, second_only: units that only the one or only the other gets right. Exact: binomial with one half on
-    the units on which they differ; undefined where they never differ. The statistic is `first_only`, n the units that
-    differ. Source: McNemar (1947), "Note on the sampling error of the difference between correlated proportions".
+    first_only, second_only: units that only the first or only the second gets right. The test is binomial with one half
+    on these units, and undefined if there are none. The statistic is `first_only`, n the number of these units.
+    Source: McNemar (1947), "Note on the sampling error of the difference between correlated proportions".
 
     >>> round(mcnemar_exact(5, 15).p_value, 4)
     0.0414
@@ -56,9 +56,9 @@ def _binomial_half(successes: int, n: int) -> float:
 
 
 def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Wilcoxon:
-    """Whether paired scores differ, by signed ranks, and how much.
+    """The signed-rank test of paired scores, and the size of the difference.
 
-    differences: (n,) score of A minus score of B; those up to 1e-9 come from rounding and are left out, as Wilcoxon did
+    differences: (n,) score of A minus score of B; sizes up to 1e-9 come from rounding and are left out, as Wilcoxon did
     with zeros. clusters: (n,) labels for the interval of the effect. The statistic is the smaller rank sum; exact up to
     50 differences of distinct size. The effect is (rank sum for A - rank sum for B) / (sum of all ranks), with a
     percentile interval over clusters.
@@ -84,7 +84,7 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
 def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
     """The largest distance of two distribution functions; the p-value ignores that scores are paired.
 
-    first, second: (n,) scores of the same comparisons. Exact p-value (where no scores are equal) up to n = 1,000.
+    first, second: (n,) scores of the same comparisons. Exact p-value (if no scores are equal) up to n = 1,000.
     Raises ValueError for unequal lengths or a value that is not finite.
     Source: Smirnov (1939); Gnedenko and Korolyuk (1951). `ks_sign_flip` gives the p-value that keeps the pairing.
 
@@ -96,16 +96,17 @@ def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
     if not n:
         return SignificanceTest.undefined("no scores", n=0, method=method.format("exact"))
     distance = _DistancesUnderFlips(a, b).observed()
-    if n > _MOST_FOR_EXACT_KS:
-        p_value = float(stats.ks_2samp(a, b, method="asymp").pvalue)
-        return SignificanceTest(distance, p_value, n, method.format("asymptotic"))
-    return SignificanceTest(distance, _smirnov_p(n, round(distance * n)), n, method.format("exact"))
+    is_exact = n <= _MOST_FOR_EXACT_KS
+    # scipy warns if an exact value exceeds 1 by rounding, and returns the asymptotic one, which is then 1 as well.
+    with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+        p_value = float(stats.ks_2samp(a, b, method="exact" if is_exact else "asymp").pvalue)
+    return SignificanceTest(distance, p_value, n, method.format("exact" if is_exact else "asymptotic"))
 
 
 def ks_sign_flip(
     first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
 ) -> SignificanceTest:
-    """The same distance, judged by exchanging the two scores of a pair at random: the pairing is kept.
+    """The same distance with a p-value that keeps the pairing, by random exchange of the two scores of a pair.
 
     first, second: (n,) scores of the same comparisons. clusters: (n,) labels; pairs of one label are exchanged
     together. p = (1 + permutations at least as far apart) / (1 + permutations).
@@ -160,15 +161,6 @@ class _DistancesUnderFlips:
             gaps = gaps[:, self._is_last_of_equals]
         distances: Floats = np.maximum(gaps.max(axis=1), -gaps.min(axis=1)) / self._n
         return distances
-
-
-def _smirnov_p(n: int, steps: int) -> float:
-    """P(distance >= steps / n) of two samples of n, by reflection of lattice paths, in whole numbers throughout."""
-    if steps == 0:
-        return 1.0
-    reflections = range(1, n // steps + 1)
-    paths: int = sum((-1) ** (k - 1) * math.comb(2 * n, n - k * steps) for k in reflections)
-    return 2 * paths / math.comb(2 * n, n)
 
 
 def _signed_rank_test(differences: Floats) -> SignificanceTest:

@@ -1,4 +1,4 @@
-"""From which margin on the metric should name a winner at all: accuracy with calibrated ties."""
+"""The smallest margin at which the metric should name a winner: accuracy with calibrated ties."""
 
 from dataclasses import dataclass
 
@@ -16,10 +16,10 @@ NO_TIED_COMPARISON = "the votes leave no comparison tied, so this is the strict 
 
 @dataclass(frozen=True, slots=True)
 class TieThreshold:
-    """threshold: the smallest that is best on all comparisons; in_sample: its accuracy there, too good by construction.
+    """threshold: the smallest of the best ones on all comparisons; in_sample: its accuracy there, biased upward.
 
     held_out: accuracy with each fold's comparisons judged by the threshold of the other folds, all folds pooled.
-    note: said where the votes leave no comparison tied.
+    note: a remark if no comparison is tied by the votes.
     """
 
     threshold: float | None
@@ -32,7 +32,7 @@ def accuracy_with_ties(people: ArrayLike, margins: ArrayLike, *, threshold: floa
     """(C + T_hm) / (C + D + T_h + T_m + T_hm), with margins up to the threshold counted as ties of the metric.
 
     people: (n,) signs. margins: (n,). C, D: both decide and agree or not; T_hm: both tie; T_h, T_m: one of them ties.
-    None where there is no comparison.
+    None without comparisons.
     Source: Deutsch, Foster and Freitag (2023), "Ties Matter: Meta-Evaluating Modern Metrics with Pairwise Accuracy and
     Tie Calibration".
 
@@ -47,7 +47,7 @@ def accuracy_with_ties(people: ArrayLike, margins: ArrayLike, *, threshold: floa
 def calibrate_ties(
     people: ArrayLike, margins: ArrayLike, *, clusters: ArrayLike | None = None, seed: int, level: float = 0.95
 ) -> TieThreshold:
-    """The best threshold among 0 and every |margin|, and its honest accuracy by ten folds of clusters.
+    """The best threshold among 0 and every |margin|, and its cross-validated accuracy by ten folds of clusters.
 
     people: (n,) signs. margins: (n,). clusters: (n,) labels or None. Undefined for fewer than two clusters.
 
@@ -94,7 +94,7 @@ def _held_out_right(people: Signs, margins: Floats, folds: Integers) -> int:
 
 
 def _best_threshold(people: Signs, margins: Floats) -> float:
-    """All thresholds at once: raising it past a margin trades that winner for a tie."""
+    """Try all thresholds at once: raising the threshold past a margin replaces that winner by a tie."""
     order = np.argsort(np.abs(margins), kind="stable")
     sizes = np.abs(margins)[order]
     gain = (people == 0)[order].astype(np.int64) - (np.sign(margins) == people)[order]

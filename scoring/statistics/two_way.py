@@ -1,4 +1,4 @@
-"""The agreement if both the prompts and the annotators had been others: a sensitivity analysis.
+"""The agreement under resampled prompts and annotators: a sensitivity analysis.
 
 Source: Owen (2007), "The pigeonhole bootstrap".
 """
@@ -16,7 +16,7 @@ from scoring.statistics.fragility import agreement_without_each
 from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resample_weights
 from scoring.statistics.votes import Votes
 
-_MOST_BIAS = 0.25  # of a standard error; beyond it the percentile interval misses its mark
+_MOST_BIAS = 0.25  # of a standard error; above it the percentile interval is not valid
 _SIGN_OF_CHOICE = np.array((1.0, -1.0, 0.0))
 
 
@@ -24,10 +24,10 @@ _SIGN_OF_CHOICE = np.array((1.0, -1.0, 0.0))
 class TwoWay:
     """The strict agreement under resampled clusters and annotators.
 
-    agreement: without an interval where bias exceeds a quarter of the standard error, which its reason says. bias: mean
+    agreement: without an interval if the bias exceeds a quarter of the standard error; its reason says so. bias: mean
     of the resamples minus the estimate; fewer different annotators make noisier majorities, so it is mostly negative.
-    standard_error: standard deviation of the resamples. mean_dropped: comparisons left without a vote, on average.
-    least, greatest: the agreement with one annotator left out. All None where undefined.
+    standard_error: standard deviation of the resamples. mean_dropped: mean number of comparisons without a vote.
+    least, greatest: the agreement with one annotator left out. All are None if undefined.
     """
 
     agreement: Estimate
@@ -46,10 +46,10 @@ def two_way_agreement(
     resampling: Resampling,
     progress: Callable[[int], None] | None = None,
 ) -> TwoWay:
-    """Draw clusters and annotators anew, each with replacement; a vote weighs the product of both draws.
+    """Resample clusters and annotators with replacement; a vote weighs the product of both draws.
 
     metric: (n,) signs. clusters: (n,) labels or None. Majorities are formed again from the weighted votes.
-    progress: told the number of resamples done. It needs every vote, not counts, and takes a while for many.
+    progress: called with the number of resamples done. This needs single votes, not counts, and is slow for many.
 
     >>> votes = Votes.of([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 1, 1])
     >>> found = two_way_agreement(votes, [1, -1], resampling=Resampling(resamples=100))
@@ -75,7 +75,7 @@ def two_way_agreement(
 
 
 class _Table:
-    """Votes as two sparse matrices, comparisons by annotators: signs of the choices, and which there are."""
+    """Votes as two sparse matrices, comparisons by annotators: the signs of the choices, and ones for all votes."""
 
     def __init__(self, votes: Votes, metric: Signs) -> None:
         annotators, column = np.unique(votes.annotator, return_inverse=True)
@@ -86,7 +86,7 @@ class _Table:
         self.is_voted = np.bincount(votes.comparison, minlength=len(metric)) > 0
 
     def agreements(self, cluster_draws: Floats, annotator_draws: Floats) -> tuple[Floats, Floats]:
-        """(b,) shares and (b,) comparisons drawn that lost all their votes, from (b, n) and (b, annotators) draws."""
+        """Return (b,) shares and (b,) drawn comparisons without votes, from (b, n) and (b, annotators) draws."""
         margins = np.asarray(self._signs @ annotator_draws.T)
         has_votes = np.asarray(self._cast @ annotator_draws.T) > 0
         agrees = (np.sign(margins) == self._metric[:, np.newaxis]) & has_votes
@@ -99,7 +99,7 @@ class _Table:
 def _draws(
     n: int, annotator_count: int, clusters: ArrayLike | None, resampling: Resampling
 ) -> Iterator[tuple[Floats, Floats]]:
-    """Blocks of draws of clusters and of annotators; neighbouring seeds, so that neither follows from the other."""
+    """Yield blocks of draws of clusters and of annotators; different seeds make them independent."""
     other = replace(resampling, seed=resampling.seed + 1)
     of_annotators = np.concatenate(list(resample_weights(annotator_count, clusters=None, resampling=other)))
     done = 0

@@ -1,4 +1,4 @@
-"""Votes one by one, for the few statistics that must know who cast which."""
+"""Single votes, for the few statistics that need to know each vote's annotator."""
 
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ class Votes:
 
     @classmethod
     def of(cls, comparison: ArrayLike, annotator: ArrayLike, choice: ArrayLike) -> "Votes":
-        """Checked votes. Raises ValueError for unequal lengths, other choices, and an annotator voting twice."""
+        """Return validated votes. Raises ValueError for unequal lengths, other choices, and repeated votes."""
         columns = [np.asarray(column, dtype=np.int64) for column in (comparison, annotator, choice)]
         if any(column.ndim != 1 or len(column) != len(columns[0]) for column in columns):
             raise ValueError("every vote has one comparison, one annotator and one choice")
@@ -37,10 +37,10 @@ class Votes:
         return cells.reshape(-1, CATEGORIES).astype(np.int64)
 
     def first_of_each(self, most: int) -> "Votes":
-        """The first votes of every comparison, at most so many, in the order in which the votes are given.
+        """Return the first votes of every comparison, at most `most`, in the given order of the votes.
 
-        Where collection stops early once a comparison is decided, votes are as many as it took, and whatever measures
-        how well people agree is biased upward. The first floor(overlap / 2) + 1 votes are cast before any such stop.
+        If collection stops as soon as a comparison is decided, its number of votes depends on the votes, and measures
+        of agreement are biased upward. The first floor(overlap / 2) + 1 votes are always cast before such a stop.
         """
         order = np.argsort(self.comparison, kind="stable")
         grouped = self.comparison[order]

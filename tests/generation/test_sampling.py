@@ -13,10 +13,9 @@ import torch
 from PIL import Image
 
 from generation import pipelines, sampling
-from generation.batching import BatchSizes
 from generation.models import DiffusionModel
 from generation.parameters import SCHEDULERS, SamplingParameters
-from generation.sampling import Order, Sampled
+from generation.sampling import BatchSizes, Order, Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 
@@ -25,10 +24,10 @@ COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 
 @pytest.fixture
 def loaded_anew() -> Iterator[None]:
-    """Nothing is kept from before, and what the test breaks is not kept either."""
-    pipelines.Loaded.kept = None
+    """No pipeline is cached before or after the test, which may break one."""
+    pipelines.Loaded.cached = None
     yield
-    pipelines.Loaded.kept = None
+    pipelines.Loaded.cached = None
 
 
 @pytest.fixture
@@ -90,10 +89,13 @@ def test_an_image_depends_on_its_seed_and_prompt_alone(name: str, request: pytes
     assert distance(alone.image, made[1].image) <= 1  # the batch's size moves some pixels by a little
 
 
-def test_images_come_batch_by_batch_as_large_as_fits(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = sampling._run
+@pytest.fixture
+def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The sizes of the batches that were tried on a device with room for three images, seven being the first guess."""
+    run, tried = sampling._run, []
 
     def with_room_for_three(loaded: Any, order: Any, embeddings: Any, seeds: Sequence[int], check: Any) -> Any:
+        tried.append(len(seeds))
         if len(seeds) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return run(loaded, order, embeddings, seeds, check)
@@ -101,42 +103,68 @@ def test_images_come_batch_by_batch_as_large_as_fits(sdxl: DiffusionModel, monke
     monkeypatch.setattr(sampling, "_run", with_room_for_three)
     sizes = BatchSizes(7)
     monkeypatch.setattr(sampling, "batch_sizes", lambda: sizes)
+    return tried
+
+
+def test_batches_are_halved_until_they_fit_and_the_size_is_remembered(sdxl: DiffusionModel, tried: list[int]) -> None:
     made = sample(sdxl, range(7))
+    assert tried == [7, 3, 3, 1]
     assert [one.provenance["batch_size"] for one in made] == [3, 3, 3, 3, 3, 3, 1]
     assert [one.seed for one in made] == list(range(7))
+    tried.clear()
+    sample(sdxl, range(4))
+    assert tried == [3, 1]
+    tried.clear()
+    sample(sdxl, range(4), parameters=replace(SMALL, width=72))
+    assert tried == [4, 2, 2]
+
+
+def test_an_error_other_than_full_memory_is_raised(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("no such scheduler")
+
+    monkeypatch.setattr(sampling, "_run", fail)
+    with pytest.raises(ValueError, match="no such scheduler"):
+        sample(sdxl)
 
 
 def test_not_even_one_image_fits(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    tried = []
+
+    def full(_loaded: Any, _order: Any, _embeddings: Any, seeds: Sequence[int], _check: Any) -> None:
+        tried.append(len(seeds))
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(sampling, "_run", full)
+    sizes = BatchSizes(4)
+    monkeypatch.setattr(sampling, "batch_sizes", lambda: sizes)
     with pytest.raises(Refused, match="sdxl: not even one image of 64 x 64 px fits into the memory of cpu"):
-        sample(sdxl)
+        sample(sdxl, range(4))
+    assert tried == [4, 2, 1]
 
 
 def test_a_lora_changes_images_and_leaves_no_trace(sdxl: DiffusionModel, monet: DiffusionModel) -> None:
     plain = pixels(sample(sdxl, [1, 2]))
     painted = pixels(sample(monet, [1, 2]))
     assert painted != plain
-    kept = pipelines.Loaded.kept
+    cached = pipelines.Loaded.cached
     assert pixels(sample(sdxl, [1, 2])) == plain
     assert pixels(sample(monet, [1, 2])) == painted
     monet.lora_scale = 0.3
     assert pixels(sample(monet, [1, 2])) not in (plain, painted)
     monet.lora_scale = 0.0
     assert pixels(sample(monet, [1, 2])) == plain
-    assert pipelines.Loaded.kept is kept  # one checkpoint, loaded once
+    assert pipelines.Loaded.cached is cached  # one checkpoint, loaded once
 
 
-def test_one_pipeline_is_kept(sdxl: DiffusionModel, pixart: DiffusionModel) -> None:
+def test_one_pipeline_is_cached(sdxl: DiffusionModel, pixart: DiffusionModel) -> None:
     sample(sdxl)
-    first = pipelines.Loaded.kept
+    first = pipelines.Loaded.cached
     sample(sdxl, [2])
-    assert pipelines.Loaded.kept is first
+    assert pipelines.Loaded.cached is first
     sample(pixart)
-    assert pipelines.Loaded.kept is not first
-    assert type(pipelines.Loaded.kept.pipeline).__name__ == "PixArtAlphaPipeline"  # type: ignore[union-attr]
+    assert pipelines.Loaded.cached is not first
+    assert type(pipelines.Loaded.cached.pipeline).__name__ == "PixArtAlphaPipeline"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)

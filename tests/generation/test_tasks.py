@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
-from generation import making
+from generation import sampling, tasks
 from generation.image_sets import is_complete, missing_seeds, record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.sampling import Order, Sampled, sample
@@ -33,7 +33,7 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         seen.extend(seeds)
         return sample(order, seeds, check=check)
 
-    monkeypatch.setattr(making, "sample", spy)
+    monkeypatch.setattr(sampling, "sample", spy)
     return seen
 
 
@@ -108,7 +108,7 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
         GenerationJob.objects.update(claimed_by="there/1")
         return sample(order, seeds, check=check)
 
-    monkeypatch.setattr(making, "sample", overtaken)
+    monkeypatch.setattr(sampling, "sample", overtaken)
     run_generation_job(job.pk)
     assert missing_seeds(image_set) == [5, 6, 7]
     assert state(image_set)[0] == STATES.RUNNING
@@ -136,7 +136,7 @@ def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: 
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(making, "record_image", fail)
+        patch.setattr(tasks, "record_image", fail)
         run_generation_job(only_job(image_set).pk)
     assert state(image_set) == (STATES.QUEUED, "Tried again: OSError: disk full")
     run_generation_job(only_job(image_set).pk)

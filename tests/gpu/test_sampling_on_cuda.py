@@ -23,13 +23,13 @@ def sample(model: DiffusionModel) -> list[Sampled]:
 
 
 def sample_on_cpu(model: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> list[Sampled]:
-    pipelines.Loaded.kept = None
+    pipelines.Loaded.cached = None
     sampling.batch_sizes.cache_clear()
     with monkeypatch.context() as patch:
         for module in (devices, pipelines, sampling):
             patch.setattr(module, "device", lambda: "cpu")
         made = sample(model)
-    pipelines.Loaded.kept = None
+    pipelines.Loaded.cached = None
     sampling.batch_sizes.cache_clear()
     return made
 

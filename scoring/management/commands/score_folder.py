@@ -30,7 +30,7 @@ class Command(BaseCommand):
     requires_system_checks = ()  # nothing of the installation but this command is used
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """What is scored, by which encoder, in which form."""
+        """Add the folder, the encoder and the output format."""
         parser.add_argument("folder", type=Path)
         parser.add_argument("--encoder", default=CLIP_VIT_B32, help="Local folder or hub id (default: %(default)s).")
         parser.add_argument("--kind", choices=ENCODER_KINDS, default="clip", help="Default: clip.")
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         parser.add_argument("--format", choices=("table", "json"), default="table", help="Default: table.")
 
     def handle(self, *, folder: Path, encoder: str, kind: str, revision: str, **options: Any) -> None:
-        """Print every folder's score; an error where not one folder has one."""
+        """Print every folder's score; fail if no folder has one."""
         try:
             folders = find_image_folders(folder)
             from scoring import encoders  # seconds of loading torch, which --help and a missing folder do without

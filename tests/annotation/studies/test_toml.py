@@ -1,16 +1,13 @@
 """The lines of the keys of a TOML document, and seeds drawn from one number."""
 
-import doctest
 import tomllib
 from datetime import UTC
 from typing import Any
 
-import pytest
 import tomli_w
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.studies.study_file import lines, tables
 from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.tables import draw_seeds
 
@@ -89,9 +86,3 @@ def test_seeds_are_the_same_everywhere_and_all_different() -> None:
     assert len(set(draw_seeds(1, 5000))) == 5000
     assert all(0 <= seed < 2**32 for seed in draw_seeds(1, 5000))
     assert draw_seeds(2, 5) != draw_seeds(1, 5)
-
-
-@pytest.mark.parametrize("module", [tables, lines], ids=lambda module: module.__name__)
-def test_the_examples_in_the_docstrings_hold(module: Any) -> None:
-    outcome = doctest.testmod(module)
-    assert (outcome.failed, outcome.attempted > 0) == (0, True)
