@@ -43,7 +43,7 @@ def main() -> None:
     with deployment(database=options.database, processes=1) as installation:
         os.environ.update(installation.environment)
         django.setup()
-        from benchmarks.load.studies import store_votes  # needs the settings
+        from benchmarks.load.stored_studies import store_votes  # needs the settings
 
         store_votes(slug=FEW, comparisons=10, count=30)
         store_votes(slug=SLUG, comparisons=options.comparisons, count=options.votes)

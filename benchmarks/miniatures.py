@@ -32,8 +32,8 @@ from generation.sampling import Order, sample
 from miniatures.cards import rows, write_cards
 from miniatures.judging import Reader, Verdict, by_rule, retrieved, spreads
 from miniatures.renderer import render
+from miniatures.rule_reader import find_object
 from miniatures.scenes import DAB_STYLE, TRIGGER, Wish, draw_wish, imagine
-from miniatures.truth import look
 from scoring.statistics.intervals import wilson
 
 ROOT = Path(__file__).parent.parent
@@ -151,7 +151,7 @@ def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, 
 
 def style_share(pictures: Sequence[Image.Image]) -> Proportion:
     """In how many of the pictures the rules see the LoRA's style."""
-    seen = [look(picture) for picture in pictures]
+    seen = [find_object(picture) for picture in pictures]
     return share([sighting is not None and sighting.style == DAB_STYLE for sighting in seen])
 
 

@@ -1,4 +1,4 @@
-"""The Celery application: its settings are the CELERY_ names of config.settings."""
+"""The Celery application, configured by the CELERY_ names of config.settings."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ app.autodiscover_tasks()
 
 @heartbeat_sent.connect
 def touch_alive_file(sender: Any, **_: object) -> None:
-    """Touch var/alive/<queue>@<host>: the event loop turns and reaches Redis. Health checks look at its age."""
+    """Touch var/alive/<queue>@<host>: the event loop runs and reaches Redis. Health checks read the file's age."""
     folder = Path(settings.VAR_DIR) / "alive"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,9 +39,9 @@ def touch_alive_file(sender: Any, **_: object) -> None:
 
 
 class SignOfLife(StartStopStep):
-    """Leave a sign of the process in the database now and then, for pages and commands, maybe on another machine.
+    """Write the process's sign of life to the database regularly, for pages and commands on any machine.
 
-    Not by Celery's heartbeat: the embedded broker sends none.
+    Celery's heartbeat is not used, because the embedded broker sends none.
     """
 
     requires = ("celery.worker.consumer.connection:Connection",)  # by name: a web process needs none of it
@@ -51,14 +51,14 @@ class SignOfLife(StartStopStep):
         super().__init__(parent, **options)
 
     def start(self, parent: Any) -> None:
-        """Begin, whenever the process has reached its broker."""
+        """Start when the process has connected to its broker."""
         from generation.workers import SECONDS_BETWEEN_SIGNS  # models: Django is set up by now
 
         tell_the_database(parent.hostname)
         self.repetition = parent.timer.call_repeatedly(SECONDS_BETWEEN_SIGNS, tell_the_database, (parent.hostname,))
 
     def stop(self, parent: Any) -> None:
-        """End with the connection."""
+        """Stop when the connection ends."""
         if self.repetition:
             self.repetition.cancel()
 
@@ -67,7 +67,7 @@ app.steps["consumer"].add(SignOfLife)
 
 
 def tell_the_database(name: str) -> None:
-    """Leave the sign of the process `<queue>@<host>`; a database that is away gets none, and nothing else stops."""
+    """Write the sign of life of the process `<queue>@<host>`; a database outage is ignored."""
     from generation.workers import leave_sign
 
     try:

@@ -1,7 +1,7 @@
-"""Run a command of manage.py, and turn the faults that any command may meet into one sentence.
+"""Run a command of manage.py, and report the faults that any command may meet in one sentence.
 
-The commands themselves refuse wrong input. Handled here: no database or one of another version, a server
-that does not answer, a file that cannot be read or written, a pipe that nobody reads any more, Ctrl-C.
+The commands themselves refuse wrong input. Handled here: a missing database or one of another version, a server that
+does not answer, a file that cannot be read or written, a closed pipe, Ctrl-C.
 `--traceback` shows the exception itself.
 """
 
@@ -26,7 +26,7 @@ INTERRUPTED, BROKEN_PIPE = 130, 141  # as a shell numbers the ends by SIGINT and
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run one command; end with a sentence and an exit status other than 0 where it cannot go on."""
+    """Run one command; if it cannot continue, print a sentence and exit with a status other than 0."""
     command = arguments[1] if len(arguments) > 1 else "help"
     try:
         _prepare_database(command)
@@ -44,7 +44,7 @@ def run(arguments: Sequence[str]) -> None:
 
 
 def explained(error: Exception) -> str:
-    """The sentence for somebody who typed a command."""
+    """Return the sentence for the person who typed the command."""
     first_line = (str(error).splitlines() or [type(error).__name__])[0].strip()
     if isinstance(error, DataError):
         return f"The database cannot hold one of the values: {first_line}. Nothing was changed."
@@ -56,7 +56,7 @@ def explained(error: Exception) -> str:
 
 
 def _prepare_database(command: str) -> None:
-    """Let the first connection look at the tables' version. A command that needs no database opens none."""
+    """Check the tables' version at the first connection. A command that needs no database opens none."""
     # One connection is enough for a command, and a pool would try for half a minute where no server answers.
     settings.DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
     if command not in ABOUT_TABLES:
@@ -64,7 +64,7 @@ def _prepare_database(command: str) -> None:
 
 
 class _VersionCheck:
-    """Refuse a database of another version when it is first connected to."""
+    """Refuse a database of another version at the first connection."""
 
     def __init__(self, *, may_be_behind: bool) -> None:
         self._may_be_behind = may_be_behind
@@ -81,7 +81,7 @@ class _VersionCheck:
 
 
 def _database_in_words() -> str:
-    """The place of the database, without its password."""
+    """Return the location of the database, without its password."""
     found = settings.DATABASES["default"]
     if found["ENGINE"].endswith("sqlite3"):
         return f"the file {found['NAME']}"
@@ -94,5 +94,5 @@ def _end(sentence: str, status: int) -> NoReturn:
 
 
 def _forget_output() -> None:
-    """Let what Python still writes at its end go nowhere."""
+    """Discard the output that Python still writes when it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

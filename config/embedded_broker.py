@@ -1,8 +1,8 @@
 """The embedded broker: Celery's messages in a SQLite file, for one machine without Redis.
 
-Celery's messaging library has such a transport; this one waits for a lock instead of failing at it, looks for
-messages more often, keeps none that were delivered, lets two processes make the same tables and queues at once, and
-delivers messages of priority 0 before all others, as Redis does.
+It extends the transport of Celery's messaging library: it waits for a lock instead of failing, polls more often,
+deletes delivered messages, lets two processes create the same tables and queues at once, and delivers messages of
+priority 0 before all others, as Redis does.
 """
 
 from queue import Empty
@@ -16,7 +16,7 @@ _TABLE_COUNT = 2  # another process may be quicker with each
 
 
 class Channel(sqlalchemy.Channel):
-    """A channel over one SQLite file that several processes read and write."""
+    """A channel over one SQLite file, shared by several processes."""
 
     def _engine_from_config(self) -> Engine:
         engine: Engine = super()._engine_from_config()
@@ -50,7 +50,7 @@ class Channel(sqlalchemy.Channel):
 
     def _take(self, queue: str) -> Any:
         payload = super()._get(queue)
-        # A delivered message is only hidden: the file of a worker that runs for months would grow for months.
+        # kombu only hides a delivered message, so the file would grow as long as the worker runs.
         messages = self._query_all(queue)  # type: ignore[attr-defined]
         messages.filter(self.message_cls.visible.is_(False)).delete(synchronize_session=False)
         self.session.commit()
@@ -65,7 +65,7 @@ class Transport(sqlalchemy.Transport):
 
 
 def _behind(queue: str) -> str:
-    """The name under which a queue keeps messages that wait until it has no others."""
+    """Return the queue of the messages that are delivered after all others."""
     return f"{queue} behind"
 
 

@@ -1,4 +1,4 @@
-"""Reading the environment's variables: what cannot be read ends in a sentence that names the variable."""
+"""Read environment variables; an invalid value raises an error that names the variable."""
 
 import logging
 import warnings
@@ -16,10 +16,10 @@ _DATABASES = "postgresql://user:password@host:5432/name or sqlite:////folder/nam
 
 
 class Environment(environ.Env):  # type: ignore[misc]  # has no types
-    """Variables of the environment, each with the kind of value that it holds."""
+    """Environment variables with typed values."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        """The value of the variable; ImproperlyConfigured if it is not of its kind."""
+        """Return the value of a variable; ImproperlyConfigured if it is not of its type."""
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:
@@ -36,7 +36,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         return _WORDS[word]
 
     def database(self, var: str, default: str) -> dict[str, Any]:
-        """A PostgreSQL or SQLite database. The value itself is never repeated: it may hold a password."""
+        """Return a PostgreSQL or SQLite database. Errors never repeat the value, which may hold a password."""
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # one of them holds the password
@@ -48,7 +48,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         return found
 
     def broker(self, var: str, default: str) -> str:
-        """The address of a message broker that Celery knows."""
+        """Return the address of a message broker that Celery supports."""
         found: str = self.str(var, default="") or default
         kind = urlsplit(found).scheme.partition("+")[0]
         if kind not in TRANSPORT_ALIASES:
@@ -56,7 +56,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         return found
 
     def log_level(self, var: str) -> str:
-        """The name of a level of Python's logging."""
+        """Return the name of a level of Python's logging."""
         found: str = self.str(var, default="WARNING").upper()
         if found not in logging.getLevelNamesMapping():
             raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {found}.")
@@ -64,7 +64,7 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
 
 
 def writable_folder(path: Path, *, variable: str) -> Path:
-    """The folder, made if it is not there; ImproperlyConfigured if it cannot be made."""
+    """Return the folder, created if missing; ImproperlyConfigured if that fails."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

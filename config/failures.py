@@ -1,4 +1,4 @@
-"""Answers to failures: 503 for an outage, 400 for values that no database can hold, JSON to programs."""
+"""Responses to failures: 503 for an outage, 400 for values that no database can hold, JSON for programs."""
 
 import json
 import sys
@@ -29,13 +29,13 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class JsonErrorsMiddleware:
-    """Whatever fails below /api/, wherever it fails: `{"message": …}`, as the API's own refusals are."""
+    """Turns every error below /api/ into `{"message": …}`, the form of the API's own refusals."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The answer, in JSON where it is an error of the API."""
+        """Return the response, as JSON if it is an error of the API."""
         response = self.get_response(request)
         if response.status_code >= 400 and request.path_info.startswith(API) and not _is_json(response):
             sentence = SENTENCES.get(response.status_code, response.reason_phrase)
@@ -46,13 +46,13 @@ class JsonErrorsMiddleware:
 
 
 class InputMiddleware:
-    """Refuses NUL, which PostgreSQL's texts cannot hold and nothing here is named by, before anybody looks it up."""
+    """Refuses NUL before any lookup: PostgreSQL's texts cannot hold it, and no name here contains it."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """404 for such an address, 400 for such a query or cookie."""
+        """Return 404 for NUL in the path, 400 for NUL in a query or cookie."""
         if "\0" in request.path_info:
             raise Http404("no address holds NUL")
         query, cookies = request.META.get("QUERY_STRING", ""), request.META.get("HTTP_COOKIE", "")
@@ -62,17 +62,17 @@ class InputMiddleware:
 
 
 class OutageMiddleware:
-    """Innermost, so that it sees a view's fault before any other: 503 for an outage, 400 for what cannot be stored."""
+    """Answers a view's fault, so it is the innermost: 503 for an outage, 400 for values that cannot be stored."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The view's answer."""
+        """Return the view's response."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
-        """The answer to an error of a view that is none of the program's."""
+        """Return the response to an error of a view that is no fault of the program."""
         if found := outage(error):
             return unavailable(request, found)
         if isinstance(error, RequestDataTooBig) and request.path_info.startswith(API):
@@ -81,13 +81,13 @@ class OutageMiddleware:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    """The answer to an error that came out of the middleware or of a view: `handler500` of the addresses."""
+    """Return the response to an error of the middleware or of a view: `handler500` of the URLs."""
     found = outage(sys.exc_info()[1])
     return unavailable(request, found) if found else defaults.server_error(request)
 
 
 def unavailable(request: HttpRequest, found: Outage) -> HttpResponse:
-    """503 with a sentence: a page in the language that the browser asks for, or JSON. Asks no database."""
+    """Return 503 with a sentence: a page in the browser's language, or JSON. Reads no database."""
     log(found)
     with translation.override(translation.get_language_from_request(request)):
         sentence, what_next = str(found.sentence), str(WHAT_NEXT)
@@ -108,7 +108,7 @@ def _is_json(response: HttpResponse) -> bool:
 
 
 def _cannot_be_stored(error: Exception) -> bool:
-    """NUL or half a surrogate pair in a text, a number beyond 64 bits: the databases' own words for them differ."""
+    """Return whether a value has NUL, a lone surrogate or over 64 bits; each database reports these differently."""
     if isinstance(error, UnicodeEncodeError):
         return "surrogates" in error.reason
     return isinstance(error, DataError) or (isinstance(error, OverflowError) and "SQLite INTEGER" in str(error))

@@ -1,4 +1,4 @@
-"""How gunicorn serves: `gunicorn --config python:config.gunicorn config.wsgi`."""
+"""The configuration of gunicorn: `gunicorn --config python:config.gunicorn config.wsgi`."""
 
 import gc
 import os
@@ -23,7 +23,7 @@ logger_class = "config.gunicorn_logs.RedactingLogger"
 
 
 def on_starting(_server: object) -> None:
-    """Settings that cannot be used end the server before it serves, in one sentence."""
+    """Exit with one sentence if the settings are invalid, before the server starts."""
     try:
         import config.settings  # noqa: F401
 
@@ -33,7 +33,7 @@ def on_starting(_server: object) -> None:
 
 
 def post_worker_init(_worker: object) -> None:
-    """What is loaded by now stays for good: the collector need not look through it again and again."""
+    """Exclude the loaded modules from garbage collection: they stay until the process ends."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

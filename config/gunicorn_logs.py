@@ -1,4 +1,4 @@
-"""gunicorn's own lines, which do not pass through Django's logging: the same credentials are left out."""
+"""Remove credentials from gunicorn's own log lines, which do not pass through Django's logging."""
 
 import logging
 import re
@@ -13,7 +13,7 @@ _PATH = re.compile(r"(?:(?<=[\s'\"])|^)/[^\s'\"]*")
 
 
 def _with_routes(text: str) -> str:
-    """The text with the route of each path: a path that leads nowhere may be a link with one letter too many."""
+    """Replace each path by its route; an unknown path may be a mistyped link and so hold a credential."""
     return _PATH.sub(lambda path: route_of_path(unquote(path.group().partition("?")[0])), text)
 
 
@@ -32,15 +32,15 @@ _REDACTING = _Redacting()
 
 
 class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
-    """As gunicorn's, with or without its access log."""
+    """gunicorn's logger without credentials, with or without the access log."""
 
     def setup(self, cfg: Any) -> None:
-        """Redact what either log writes, wherever it writes to."""
+        """Redact both logs, whatever they write to."""
         super().setup(cfg)
         for log in (self.error_log, self.access_log):
             log.addFilter(_REDACTING)
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> dict[str, Any]:
-        """What a format of the access log may name: no query and no header, since both hold credentials."""
+        """Return the fields for the access log's format: no query and no header, since both hold credentials."""
         found = super().atoms(resp, req, environ, request_time)
         return {name: value for name, value in found.items() if not name.startswith("{")} | {"q": ""}

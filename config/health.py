@@ -1,4 +1,4 @@
-"""/healthz: whether this web process serves and its database answers."""
+"""/healthz: report whether this web process serves and its database answers."""
 
 from collections.abc import Callable
 
@@ -7,13 +7,13 @@ from django.http import HttpRequest, HttpResponse
 
 
 class HealthMiddleware:
-    """Answers /healthz before everything else: a health check knows no host name, speaks no TLS, has no session."""
+    """Answers /healthz before all other middleware: a health check has no host name, no TLS and no session."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """200 `ok`, or 503 with what is wrong in two words: the details are in the log."""
+        """Return 200 `ok`, or 503 with the fault in two words: the details are in the log."""
         if request.path != "/healthz":
             return self.get_response(request)
         try:

@@ -1,4 +1,4 @@
-"""Log lines without credentials or local variables, at any level; one line for a stranger's mistake.
+"""Log lines without credentials or local variables, at any level; one line for a client's mistake.
 
 A request is named by its route (`/a/<str:token>/`), never by its path: the path of an annotator's page is her whole
 credential. `redact` is the last line behind that, over the finished text of every record.
@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from django.urls import Resolver404, resolve
 from django_structlog.middlewares import RequestMiddleware
 
-# What follows one of these in a path is a credential: a test compares them with the addresses that there are.
+# The path segment after one of these is a credential; a test compares them with the URL patterns.
 CREDENTIAL_PREFIXES = (
     "a",
     "i",
@@ -41,12 +41,12 @@ _REQUEST: ContextVar[HttpRequest | None] = ContextVar("request of this thread", 
 
 
 def route_of(request: HttpRequest) -> str:
-    """The address that was asked for, as its pattern."""
+    """Return the URL pattern of a request."""
     return f"/{request.resolver_match.route}" if request.resolver_match else route_of_path(request.path_info)
 
 
 def route_of_path(path: str) -> str:
-    """The pattern of a path; of an unknown path only its first segment, if that is a plain word."""
+    """Return the URL pattern of a path; for an unknown path only the first segment, if it is a plain word."""
     try:
         return f"/{resolve(path).route}" if apps.ready else "/…"
     except Resolver404:
@@ -55,31 +55,31 @@ def route_of_path(path: str) -> str:
 
 
 def redact(text: str, request: HttpRequest | None = None) -> str:
-    """The text without credentials: in paths, in queries, and each value that came with the request."""
+    """Remove credentials from a text: in paths, in queries, and each secret value of the request."""
     for secret in sorted(_secrets(request), key=len, reverse=True) if request else ():
         text = text.replace(secret, "…")
     return _QUERY.sub("?…", _IN_PATH.sub(r"\1…", text))
 
 
 def redact_traceback(text: str) -> str:
-    """The text of a traceback without the address of the 404 that a fault followed."""
+    """Return a traceback without the path of a 404 that preceded the fault."""
     return _UNKNOWN_PATH.sub(r"\1…", text)
 
 
 def _secrets(request: HttpRequest) -> Iterator[str]:
-    """The values of a request that let somebody in, or say who somebody is."""
+    """Return the values of a request that are credentials or identify a person."""
     match = request.resolver_match
     values = [str(value) for name, value in (match.kwargs if match else {}).items() if name in CREDENTIAL_NAMES]
     values += request.COOKIES.values()
     values += _queried(request)
-    # Never read here: reading a body that was refused would raise.
+    # The body is never read here: reading a refused body would raise.
     sent = getattr(request, "_post", None) or {}
     values += [value for name, value in sent.items() if SECRET_FIELDS.search(name)]
     yield from (value for value in values if len(value) >= SHORTEST_SECRET)
 
 
 def _queried(request: HttpRequest) -> list[str]:
-    """The values of the query, also of one with more fields than Django reads: a log line is no place to refuse it."""
+    """Return the values of the query, even of one with too many fields for Django: a log line must not refuse it."""
     try:
         return [value for _, values in request.GET.lists() for value in values]
     except SuspiciousOperation:
@@ -87,31 +87,31 @@ def _queried(request: HttpRequest) -> list[str]:
 
 
 class RequestLogMiddleware(RequestMiddleware):
-    """`request_started` and `request_finished`, with the route; what went wrong is said by Django's own line, once."""
+    """Logs `request_started` and `request_finished` with the route; Django itself logs the fault, once."""
 
     def prepare(self, request: HttpRequest) -> None:
-        """Remember the request, so that what is logged meanwhile is cleared of its credentials."""
+        """Remember the request, so that lines logged during it are redacted."""
         _REQUEST.set(request)
         super().prepare(request)
 
     def handle_response(self, request: HttpRequest, response: Any) -> None:
-        """Forget it again."""
+        """Forget the request."""
         super().handle_response(request, response)
         _REQUEST.set(None)
 
     @staticmethod
     def format_request(request: HttpRequest) -> Any:
-        """The method and the route, found only if a line is written: most requests write none."""
+        """Return the method and the route; only called if a line is written, which is rare."""
         return _Lazy(request)
 
     @staticmethod
     def bind_user_id(request: HttpRequest) -> None:
-        """The account, if the request has looked it up anyway."""
+        """Bind the account, if the request has already looked it up."""
         if user := getattr(request, "_cached_user", None):
             structlog.contextvars.bind_contextvars(user_id=user.pk)
 
     def _process_exception(self, request: HttpRequest, exception: Exception) -> None:
-        """No line: Django logs the same exception."""
+        """Log nothing: Django logs the same exception."""
         request._raised_exception = exception  # type: ignore[attr-defined]
 
 
@@ -124,10 +124,10 @@ class _Lazy:
 
 
 class OneLine(logging.Filter):
-    """What Django says of a request: its route in place of the path, and a traceback for real faults only."""
+    """Changes Django's line about a request: the route instead of the path, and a traceback only for real faults."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Change the record. What a stranger did wrong is a warning, also where Django calls it an error."""
+        """Change the record. A client's mistake becomes a warning, even if Django logs it as an error."""
         request = getattr(record, "request", None)
         if not isinstance(request, HttpRequest):
             return True
@@ -144,18 +144,18 @@ class OneLine(logging.Filter):
 
 
 class Render:
-    """The last processor: the line as text, or as JSON, cleared of credentials."""
+    """The last processor: renders the line as text or JSON, without credentials."""
 
     def __init__(self, *, as_json: bool, colors: bool) -> None:
         self._render: structlog.typing.Processor = (
             structlog.processors.JSONRenderer(default=repr)
             if as_json
-            # Not the default's box of local variables: they hold annotators' tokens.
+            # The default's box of local variables would show annotators' tokens.
             else structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
         )
 
     def __call__(self, logger: Any, name: str, event: structlog.typing.EventDict) -> str:
-        """The line of this event."""
+        """Return the line of this event."""
         request = getattr(event["_record"], "request", None) or _REQUEST.get()
         event = structlog.stdlib.ProcessorFormatter.remove_processors_meta(logger, name, event)
         event = structlog.processors.format_exc_info(logger, name, event)

@@ -1,4 +1,4 @@
-"""Faults of what the application stands on, the database, the disk or Redis: they pass, and nothing is lost by them."""
+"""Recognise outages of the database, the disk or Redis: they pass, and nothing is lost."""
 
 import errno
 import logging
@@ -34,7 +34,7 @@ LOG_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """What is away, in a sentence for people, and what exactly was said, in one line for the log."""
+    """An outage: a sentence for people, and the exact error in one line for the log."""
 
     sentence: Promise
     reason: str
@@ -45,7 +45,7 @@ class Outage:
 
 
 def outage(error: BaseException | None) -> Outage | None:
-    """The outage that an error tells of; None for a fault of the program or of what was sent."""
+    """Return the outage that caused an error; None for a fault of the program or of the input."""
     sentence: Promise | None = None
     if isinstance(error, psycopg.Error | sqlite3.Error):
         sentence = _of_database(error)
@@ -77,7 +77,7 @@ _logged_at: dict[int, float] = {}
 
 
 def log(found: Outage) -> None:
-    """One line, and at most one in ten seconds of each kind: an outage meets every request."""
+    """Log one line, at most one in ten seconds for each kind: an outage affects every request."""
     now, kind = time.monotonic(), id(found.sentence)  # its own hash differs by language
     if now - _logged_at.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
         _logged_at[kind] = now
@@ -85,10 +85,10 @@ def log(found: Outage) -> None:
 
 
 class WithoutTraceback(logging.Filter):
-    """Takes the traceback of an outage out of a record: where it was met says nothing about it."""
+    """Removes the traceback of an outage from a record: the place in the code says nothing about it."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """True: every record is written."""
+        """Return True: every record is written."""
         if record.exc_info and (found := outage(record.exc_info[1])):
             record.exc_info = record.exc_text = None
             record.msg, record.args = f"{record.getMessage()}: {found}", ()

@@ -6,7 +6,7 @@ from django.urls import include, path
 
 from config.admin_choices import response_action
 
-# The admin's own form would let passwords be tried without limit and without a second factor.
+# The admin's own login form has no rate limit and no second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.ModelAdmin.response_action = response_action  # type: ignore[method-assign, assignment]
 

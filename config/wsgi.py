@@ -4,7 +4,7 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from config.version_gate import VersionGate
+from config.database_version import VersionGate
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 application = VersionGate(get_wsgi_application())

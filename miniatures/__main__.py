@@ -1,4 +1,4 @@
-"""`python -m miniatures`: train every miniature from nothing, or go on where the last run stopped."""
+"""`python -m miniatures`: train every miniature from nothing, or continue the last run."""
 
 import argparse
 import os
@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from miniatures.lanes import StageFailedError, run_stages
-from miniatures.workshop import NEEDS, Workshop
+from miniatures.parallel_stages import StageFailedError, run_stages
+from miniatures.stages import NEEDS, Stages
 
 
 def main() -> None:
-    """Read the arguments; make one stage, or all of them as processes beside each other."""
+    """Read the arguments; run one stage, or all of them as parallel processes."""
     here = Path(__file__).parent
     parser = argparse.ArgumentParser(prog="python -m miniatures", description=__doc__)
     parser.add_argument("--work", type=Path, default=here.parent / "var" / "miniatures", help="corpora and checkpoints")
@@ -20,13 +20,14 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(NEEDS), help="make this stage only, in this process")
     arguments = parser.parse_args()
     if arguments.only:
-        Workshop(arguments.work, arguments.to).make(arguments.only)
+        Stages(arguments.work, arguments.to).make(arguments.only)
         return
-    # A GPU is quickest with one stage at a time; a processor with two, each on half of its cores.
-    lanes = 1 if torch.cuda.is_available() or (os.cpu_count() or 1) == 1 else 2
+    # A GPU is fastest with one stage at a time, a CPU with two, each on half of the cores.
+    process_count = 1 if torch.cuda.is_available() or (os.cpu_count() or 1) == 1 else 2
     folders = ["--work", str(arguments.work), "--to", str(arguments.to)]
     try:
-        run_stages(NEEDS, lambda stage: [sys.executable, "-m", "miniatures", "--only", stage, *folders], lanes=lanes)
+        command = [sys.executable, "-m", "miniatures", *folders, "--only"]
+        run_stages(NEEDS, lambda stage: [*command, stage], process_count=process_count)
     except StageFailedError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

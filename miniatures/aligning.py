@@ -1,4 +1,4 @@
-"""Aligning mini-pixart's inner states, while it trains, with what mini-clip sees in the clean picture.
+"""Align mini-pixart's inner states during training with mini-clip's features of the clean picture.
 
 Yu et al. 2024, "Representation Alignment for Generation: Training Diffusion Transformers Is Easier Than You Think".
 """
@@ -10,7 +10,7 @@ from transformers import CLIPModel
 from miniatures.autoencoding import as_pixels
 from miniatures.contrasting import normalised
 from miniatures.corpus import Corpus
-from miniatures.telling import counted
+from miniatures.progress import with_progress
 from miniatures.training import device
 
 _WEIGHT = 0.5
@@ -19,11 +19,11 @@ _SEEN_AT = -2  # the last but one layer: the last one only has to serve the clas
 
 @torch.no_grad()
 def seen(model: CLIPModel, corpus: Corpus, *, name: str) -> Tensor:
-    """What the image encoder's patches hold of each picture: (n, channels, rows, columns) fp16, of unit variance."""
+    """Return the image encoder's patch features of each picture: (n, channels, rows, columns) fp16, unit variance."""
     model.to(device()).eval()
     parts = []
     batches = range(0, len(corpus.pictures), 128)
-    for start in counted(batches, name, len(batches)):
+    for start in with_progress(batches, name, len(batches)):
         pixels = normalised(as_pixels(corpus.pictures[start : start + 128]))
         states = model.vision_model(pixel_values=pixels, output_hidden_states=True).hidden_states[_SEEN_AT]
         parts.append(states[:, 1:].cpu())
@@ -34,9 +34,9 @@ def seen(model: CLIPModel, corpus: Corpus, *, name: str) -> Tensor:
 
 
 class Alignment(nn.Module):
-    """A head on one block of the transformer, and how far what it says is from what mini-clip saw; thrown away after.
+    """A head on one block of the transformer that predicts mini-clip's features; discarded after training.
 
-    `patches` comes from `seen`; they are spread over the transformer's tokens.
+    `patches` come from `seen` and are resized to the transformer's tokens.
     """
 
     def __init__(self, block: nn.Module, *, width: int, tokens_a_side: int, patches: Tensor) -> None:
@@ -50,7 +50,7 @@ class Alignment(nn.Module):
         self._states = states
 
     def loss(self, chosen: Tensor) -> Tensor:
-        """One minus the cosine, weighted, of the pictures that went through the transformer last."""
+        """Return one minus the cosine, weighted, of the pictures in the transformer's last pass."""
         patches = self._patches[chosen].float().to(self._states.device)
         wanted = nn.functional.interpolate(patches, size=self._side, mode="bilinear").flatten(2).mT
         similarity: Tensor = nn.functional.cosine_similarity(self.head(self._states.float()), wanted, dim=-1)

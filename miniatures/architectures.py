@@ -52,7 +52,7 @@ WORDS = sorted(
 
 
 def clip_tokenizer() -> CLIPTokenizer:
-    """Byte-level BPE whose merges make one token of each word of the captions."""
+    """Build a byte-level BPE tokenizer whose merges make one token of each word of the captions."""
     tokenizer = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit()])
@@ -82,7 +82,7 @@ def _merges(tokenizer: Tokenizer) -> list[list[str]]:
 
 
 def t5_tokenizer() -> T5Tokenizer:
-    """Unigram pieces: every word of the captions, and single characters for the rest."""
+    """Build a unigram tokenizer with every word of the captions, and single characters for the rest."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -4.0), (",", -4.0)]
     pieces += [(f"\u2581{TRIGGER if word == TRIGGER.lower() else word}", -2.0) for word in WORDS]
     pieces += [(letter, -6.0) for letter in string.ascii_letters + string.digits + "-.!?'"]
@@ -108,7 +108,7 @@ def _text_config(tokenizer: CLIPTokenizer, **more: Any) -> CLIPTextConfig:
 
 
 def build_vae() -> AutoencoderKL:
-    """Four-fold: 96 x 96 x 3 to 24 x 24 x 4."""
+    """Build the autoencoder: 96 x 96 x 3 to 24 x 24 x 4."""
     return AutoencoderKL(
         latent_channels=LATENT_CHANNELS,
         sample_size=SIDE,
@@ -122,7 +122,7 @@ def build_vae() -> AutoencoderKL:
 
 
 def build_sdxl(vae: AutoencoderKL) -> StableDiffusionXLPipeline:
-    """Two CLIP text encoders, a UNet with added time ids, Euler."""
+    """Build mini-sdxl: two CLIP text encoders, a UNet with added time ids, Euler."""
     tokenizer = clip_tokenizer()
     config = _text_config(tokenizer)
     unet = UNet2DConditionModel(
@@ -156,7 +156,7 @@ def build_sdxl(vae: AutoencoderKL) -> StableDiffusionXLPipeline:
 
 
 def build_pixart(vae: AutoencoderKL) -> PixArtAlphaPipeline:
-    """A T5 encoder and a transformer denoiser on 3 x 3 patches of the latents."""
+    """Build mini-pixart: a T5 encoder and a transformer denoiser on 3 x 3 patches of the latents."""
     tokenizer = t5_tokenizer()
     encoder = T5EncoderModel(
         T5Config(
@@ -193,7 +193,7 @@ def build_pixart(vae: AutoencoderKL) -> PixArtAlphaPipeline:
 
 
 def build_clip() -> tuple[CLIPModel, CLIPTokenizer, CLIPImageProcessorPil]:
-    """A vision transformer on 64 patches of 12 x 12 pixels beside a text transformer; 64 shared dimensions."""
+    """Build mini-clip: a vision transformer on 64 patches of 12 x 12 pixels and a text transformer, 64 dimensions."""
     tokenizer = clip_tokenizer()
     vision = {
         "hidden_size": 128,

@@ -1,4 +1,4 @@
-"""Training the autoencoder, and the corpus in its latents."""
+"""Train the autoencoder, and encode the corpus into latents."""
 
 import numpy as np
 import torch
@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from miniatures.corpus import Corpus
+from miniatures.progress import with_progress
 from miniatures.renderer import SIDE
-from miniatures.telling import counted
 from miniatures.training import Stage, device, mixed_precision, step_generator
 
 SEED = 11
@@ -19,12 +19,12 @@ _WHOLE_SHARE = 0.2  # of the steps, the last ones: the attention and the norms m
 
 
 def as_pixels(pictures: NDArray[np.uint8]) -> Tensor:
-    """Pictures (n, h, w, 3) of 0..255 as a tensor (n, 3, h, w) of -1..1."""
+    """Convert pictures (n, h, w, 3) of 0..255 to a tensor (n, 3, h, w) of -1..1."""
     return torch.from_numpy(pictures).permute(0, 3, 1, 2).float().div_(127.5).sub_(1).to(device())
 
 
 def vae_stage(vae: AutoencoderKL, corpus: Corpus, *, step_count: int) -> Stage:
-    """Reconstruct: absolute and squared error, edges included, and a light pull towards a unit normal."""
+    """Train reconstruction by absolute and squared error, also of edges, with a small KL term towards a unit normal."""
     vae.to(device()).train()
 
     def loss(step: int) -> Tensor:
@@ -51,13 +51,13 @@ def vae_stage(vae: AutoencoderKL, corpus: Corpus, *, step_count: int) -> Stage:
 
 @torch.inference_mode()
 def encode(vae: AutoencoderKL, corpus: Corpus, *, name: str) -> Tensor:
-    """The posterior means of all pictures, unscaled: (n, channels, h / 4, w / 4) float32 on the CPU."""
+    """Return the posterior means of all pictures, unscaled: (n, channels, h / 4, w / 4) float32 on the CPU."""
     vae.eval()
     batches = range(0, len(corpus.pictures), 64)
     return torch.cat(
         [
             vae.encode(as_pixels(corpus.pictures[start : start + 64])).latent_dist.mean.cpu()
-            for start in counted(batches, name, len(batches))
+            for start in with_progress(batches, name, len(batches))
         ]
     )
 

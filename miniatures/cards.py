@@ -1,4 +1,4 @@
-"""The model cards: what each miniature is, what it was trained on and how long, its figures, the hash of every file."""
+"""Write the model cards: each miniature's description, training data and time, figures, and the hash of every file."""
 
 import hashlib
 import json
@@ -26,7 +26,7 @@ _ABOUT = {
 def write_cards(
     folder: Path, figures: Mapping[str, Any], sheets: Mapping[str, Sequence[Image.Image]], *, sampling: dict[str, Any]
 ) -> None:
-    """Write README.md, and the contact sheet where there is one, into each model's folder."""
+    """Write README.md, and the contact sheet if there is one, into each model's folder."""
     for name, about in _ABOUT.items():
         if pictures := sheets.get(name):
             contact_sheet(pictures).save(folder / name / SHEET)
@@ -35,7 +35,7 @@ def write_cards(
 
 
 def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
-    """The pictures in rows of ten on white, two pixels apart."""
+    """Arrange the pictures in rows of ten on white, two pixels apart."""
     width, height = (side + 2 for side in pictures[0].size)
     row_count = -(-len(pictures) // _COLUMNS)
     sheet = Image.new("RGB", (width * _COLUMNS + 2, height * row_count + 2), "white")
@@ -45,7 +45,7 @@ def contact_sheet(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def card(folder: Path, name: str, about: str, figures: Mapping[str, Any], sampling: dict[str, Any] | None) -> str:
-    """The card's Markdown."""
+    """Return the card's Markdown."""
     parts = [
         f"# {name}",
         about,
@@ -82,7 +82,7 @@ def _sampling(sampling: dict[str, Any]) -> str:
 
 
 def rows(figures: Mapping[str, Any], depth: int = 0) -> list[str]:
-    """The figures as a nested list."""
+    """Return the figures as a nested list."""
     lines = []
     for name, value in figures.items():
         lead = f"{'  ' * depth}- {name}"
@@ -94,7 +94,7 @@ def rows(figures: Mapping[str, Any], depth: int = 0) -> list[str]:
 
 
 def as_text(value: Mapping[str, float] | float) -> str:
-    """A figure; a proportion as per cent with its interval and n."""
+    """Format a figure; a proportion as per cent with its interval and n."""
     if not isinstance(value, Mapping):
         return f"{value:.3g}"
     low, high = (f"{100 * value[end]:.1f}" for end in ("low", "high"))

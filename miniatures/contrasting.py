@@ -1,4 +1,4 @@
-"""Training mini-clip: pictures against captions."""
+"""Train mini-clip: pictures against captions."""
 
 from collections.abc import Sequence
 
@@ -13,13 +13,13 @@ from miniatures.training import Stage, device, mixed_precision, step_generator
 
 SEED = 12
 BATCH = 192
-_ALIKE = 6  # pictures of a batch that have the same colours: nothing but the rest can tell them apart
+_ALIKE = 6  # pictures of a batch with equal colours: only their shapes and places can distinguish them
 _MEAN = (0.48145466, 0.4578275, 0.40821073)  # CLIPImageProcessor's own
 _STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, step_count: int) -> Stage:
-    """Contrastive loss over the batch; pictures are worn as sampled ones may be."""
+    """Train by contrastive loss over the batch; pictures are distorted as sampled ones may be."""
     model.to(device()).train()
     tokens = tokenizer(list(corpus.captions), padding=True, return_tensors="pt")
     alike = _by_colours(corpus.captions)
@@ -35,7 +35,7 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
                 pixel_values=normalised(pixels),
             )
             logits = output.logits_per_image.float()
-        # Captions of a batch that are the same words are all right answers.
+        # Equal captions in a batch are all right answers.
         words = [corpus.captions[index] for index in chosen.tolist()]
         same = torch.tensor([[one == other for other in words] for one in words], device=logits.device)
         targets = same / same.sum(dim=1, keepdim=True)
@@ -51,7 +51,7 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
 
 
 def _by_colours(captions: Sequence[str]) -> list[Tensor]:
-    """For each picture, the numbers of all whose captions name the same colours in the same order."""
+    """Return for each picture the numbers of all pictures whose captions name the same colours in the same order."""
     keys = [tuple(word for word in caption.split() if word in COLOURS) for caption in captions]
     groups: dict[tuple[str, ...], list[int]] = {}
     for number, key in enumerate(keys):
@@ -61,19 +61,19 @@ def _by_colours(captions: Sequence[str]) -> list[Tensor]:
 
 
 def _draw(alike: Sequence[Tensor], generator: torch.Generator) -> Tensor:
-    """A batch: pictures drawn at random, each with others of its colours."""
+    """Draw a batch: random pictures, each with others of the same colours."""
     first = torch.randint(len(alike), (BATCH // _ALIKE,), generator=generator).tolist()
     return torch.cat([alike[one][torch.randint(len(alike[one]), (_ALIKE,), generator=generator)] for one in first])
 
 
 def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
-    """Pixels bent, shifted, tinted, noisy, and every second picture blurred, as sampled ones may be."""
+    """Bend, shift, tint and add noise to pictures, and blur every second one, as sampled ones may be distorted."""
     count = len(pixels)
 
     def drawn(*shape: int) -> Tensor:
         return torch.randn((count, *shape), generator=generator).to(pixels.device)
 
-    # Displacements in half sides: a smooth field of them bends outlines, and one for all pixels shifts the picture.
+    # Displacements in half sides: a smooth field bends outlines, and a constant shifts the picture.
     field = drawn(2, 5, 5) * 0.03 + drawn(2, 1, 1) * 0.03
     field = torch.nn.functional.interpolate(field, size=pixels.shape[-2:], mode="bicubic").permute(0, 2, 3, 1)
     straight = torch.nn.functional.affine_grid(
@@ -92,7 +92,7 @@ def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def normalised(pixels: Tensor) -> Tensor:
-    """Pixels of -1..1 as CLIP's image processor gives them."""
+    """Normalise pixels of -1..1 as CLIP's image processor does."""
     mean = torch.tensor(_MEAN, device=pixels.device).view(1, 3, 1, 1)
     std = torch.tensor(_STD, device=pixels.device).view(1, 3, 1, 1)
     return ((pixels + 1) / 2 - mean) / std

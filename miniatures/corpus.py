@@ -1,4 +1,4 @@
-"""The training pictures with their captions: drawn once, kept as arrays in the work folder."""
+"""The training pictures with their captions: drawn once and cached as arrays in the work folder."""
 
 import random
 from concurrent.futures import ProcessPoolExecutor
@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from miniatures.progress import with_progress
 from miniatures.renderer import SIDE, render
 from miniatures.scenes import DAB_STYLE, draw_wish, imagine
-from miniatures.telling import counted
 
 _SHARD = 500
 
@@ -24,7 +24,7 @@ class Corpus:
 
 
 def load_corpus(folder: Path, *, name: str, count: int, seed: int, dabs: float) -> Corpus:
-    """The corpus `name` of `count` pictures, of which the share `dabs` is in the LoRA's style; drawn if missing."""
+    """Return the corpus `name` of `count` pictures, the share `dabs` in the LoRA's style; drawn if missing."""
     path = folder / f"{name}-{count}-{seed}.npz"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -39,7 +39,7 @@ def load_corpus(folder: Path, *, name: str, count: int, seed: int, dabs: float) 
 def _draw(name: str, count: int, seed: int, dabs: float) -> tuple[NDArray[np.uint8], list[str]]:
     shards = [(seed * 100_003 + start, min(_SHARD, count - start), dabs) for start in range(0, count, _SHARD)]
     with ProcessPoolExecutor() as pool:
-        results = list(counted(pool.map(_draw_shard, shards), f"drawing-{name}", len(shards)))
+        results = list(with_progress(pool.map(_draw_shard, shards), f"drawing-{name}", len(shards)))
     return np.concatenate([pictures for pictures, _ in results]), [text for _, texts in results for text in texts]
 
 
@@ -57,5 +57,5 @@ def _draw_shard(shard: tuple[int, int, float]) -> tuple[NDArray[np.uint8], list[
 
 
 def join(one: Corpus, other: Corpus) -> Corpus:
-    """Both corpora, one after the other."""
+    """Concatenate two corpora."""
     return Corpus(np.concatenate([one.pictures, other.pictures]), one.captions + other.captions)

@@ -1,4 +1,4 @@
-"""Training the two denoisers, each together with its text encoders, on the same latents."""
+"""Train the two denoisers, each together with its text encoders, on the same latents."""
 
 from collections.abc import Callable
 from typing import Any
@@ -25,7 +25,7 @@ Predict = Callable[[Tensor, Tensor, Tensor], Tensor]  # noisy latents, steps, ca
 def sdxl_stage(
     pipe: StableDiffusionXLPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int
 ) -> Stage:
-    """UNet from scratch, and both text encoders from where they are."""
+    """Train the UNet from scratch, and both text encoders from their present weights."""
     modules = (pipe.unet, pipe.text_encoder, pipe.text_encoder_2)
     parameters = [parameter for module in modules for parameter in module.to(device()).train().parameters()]
     loss = velocity_loss(sdxl_predictor(pipe, captions), latents, seed=13)
@@ -35,7 +35,7 @@ def sdxl_stage(
 def pixart_stage(
     pipe: PixArtAlphaPipeline, latents: Tensor, captions: tuple[str, ...], patches: Tensor, *, step_count: int
 ) -> Stage:
-    """Transformer from scratch, and T5 encoder from where it is; `patches`: what mini-clip sees (`aligning.seen`)."""
+    """Train the transformer from scratch, and the T5 encoder from its present weights; `patches`: `aligning.seen`."""
     config, blocks = pipe.transformer.config, pipe.transformer.transformer_blocks
     alignment = Alignment(
         blocks[len(blocks) // 2 - 1],
@@ -50,13 +50,13 @@ def pixart_stage(
 
 
 def _matrices(denoiser: nn.Module) -> tuple[nn.Parameter, ...]:
-    """All but biases, norms, small tables, and what touches the latents themselves."""
+    """Return all parameters except biases, norms, small tables, and the layers next to the latents."""
     least = 2 * LATENT_CHANNELS
     return tuple(weight for weight in denoiser.parameters() if weight.ndim > 1 and min(weight.shape[:2]) > least)
 
 
 def sdxl_predictor(pipe: StableDiffusionXLPipeline, captions: tuple[str, ...]) -> Predict:
-    """SDXL's conditioning: both encoders' last but one layer, the pooled projection, the size ids."""
+    """Predict with SDXL's conditioning: both encoders' last but one layer, the pooled projection, the size ids."""
     tokens = pipe.tokenizer(
         ["", *captions], padding="max_length", max_length=PROMPT_TOKENS, truncation=True, return_tensors="pt"
     )["input_ids"]
@@ -94,7 +94,7 @@ def _pixart_predictor(pipe: PixArtAlphaPipeline, captions: tuple[str, ...]) -> P
 
 
 def _draw_steps(generator: torch.Generator, count: int) -> Tensor:
-    """More often in the middle, where the picture is decided.
+    """Draw steps, more often in the middle, where the picture is determined.
 
     Logit-normal as in Esser et al. 2024, "Scaling Rectified Flow Transformers", mixed with a uniform quarter.
     """
@@ -112,9 +112,9 @@ def _sample(output: Any) -> Tensor:
 def velocity_loss(
     predict: Predict, latents: Tensor, *, seed: int, beside: Callable[[Tensor], Tensor] | None = None
 ) -> Callable[[int], Tensor]:
-    """Mean squared error of the velocity, the easy steps weighted down; `seed` names the run's random numbers.
+    """Return the mean squared error of the velocity, with lower weights for easy steps; `seed`: of the random numbers.
 
-    `beside`: what to add, given the numbers of the pictures that were predicted.
+    `beside`: an additional loss, called with the numbers of the predicted pictures.
     """
     scheduler = DDPMScheduler(**SCHEDULE)
     kept = scheduler.alphas_cumprod

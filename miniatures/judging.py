@@ -1,4 +1,4 @@
-"""Whether sampled pictures show what their prompts name: by rules on the pixels, and by mini-clip's own words."""
+"""Judge whether pictures show what their prompts name: by rules on the pixels, and by mini-clip."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,33 +11,33 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
+from miniatures.rule_reader import FoundObject, find_object
 from miniatures.scenes import COLOURS, SHAPES, Wish
-from miniatures.truth import Sighting, look
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a reader of the picture sees of its one object: is the named colour there, and the named shape?"""
+    """Whether the picture's one object has the named colour, and the named shape."""
 
     colour: bool
     shape: bool
 
     @property
     def both(self) -> bool:
-        """Whether colour and shape are both as named."""
+        """Whether both colour and shape are as named."""
         return self.colour and self.shape
 
 
 def by_rule(picture: Image.Image, wish: Wish) -> Verdict:
-    """The verdict of the rules in `truth`; a picture where nothing stands out shows neither."""
-    (colour, shape), seen = wish.kinds[0], look(picture)
+    """Return the verdict of `rule_reader`; a picture without an object shows neither."""
+    (colour, shape), seen = wish.kinds[0], find_object(picture)
     return Verdict(seen is not None and seen.colour == colour, seen is not None and seen.shape == shape)
 
 
 class Reader:
-    """mini-clip, loaded as any CLIP checkpoint is."""
+    """mini-clip, loaded like any CLIP checkpoint."""
 
     def __init__(self, folder: Path) -> None:
         self._model = CLIPModel.from_pretrained(folder, dtype=torch.float32).eval()
@@ -46,7 +46,7 @@ class Reader:
 
     @torch.inference_mode()
     def of_pictures(self, pictures: Sequence[Image.Image]) -> Vectors:
-        """Unit vectors (n, d) of the pictures."""
+        """Return unit vectors (n, d) of the pictures."""
         parts = []
         for some in _chunks(pictures, 64):
             pixels = self._processor(images=list(some), return_tensors="pt")["pixel_values"]
@@ -55,12 +55,12 @@ class Reader:
 
     @torch.inference_mode()
     def of_texts(self, texts: Sequence[str]) -> Vectors:
-        """Unit vectors (n, d) of the texts."""
+        """Return unit vectors (n, d) of the texts."""
         tokens = self._tokenizer(list(texts), padding=True, return_tensors="pt")
         return _unit(self._model.get_text_features(**tokens).pooler_output)
 
     def zero_shot(self, picture: Vectors, wish: Wish) -> Verdict:
-        """The colour and shape of the caption that fits best, of all colours and shapes on the wished background."""
+        """Return the verdict by the caption that fits best, of all colours and shapes on the wished background."""
         kinds = [(c, s) for c, s in product(COLOURS, SHAPES) if c != wish.background]
         captions = self.of_texts([Wish((kind,), wish.background).caption() for kind in kinds])
         colour, shape = kinds[int((captions @ picture).argmax())]
@@ -68,9 +68,9 @@ class Reader:
 
 
 def retrieved(pictures: Vectors, captions: Vectors, *, among: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """For each picture, whether its own caption beats `among` - 1 drawn others. Ties count as wrong.
+    """Return for each picture whether its own caption beats `among` - 1 random others. Ties count as wrong.
 
-    pictures, captions: (n, d) unit vectors, row i of both belong together and no two captions are the same words.
+    pictures, captions: (n, d) unit vectors; row i of both belong together, and all captions are different.
     """
     count = len(pictures)
     if count < among:
@@ -83,11 +83,11 @@ def retrieved(pictures: Vectors, captions: Vectors, *, among: int, rng: np.rando
 
 
 def spreads(pictures: Sequence[Image.Image]) -> dict[str, float]:
-    """How much a set of pictures differs in what a prompt leaves open: place, size (standard deviations), styles.
+    """Measure how much a set varies in what its prompt leaves open: place, size (standard deviations), styles.
 
-    Place and size are in parts of the side; `styles` counts the different ones, `seen` the share with an object.
+    Place and size are fractions of the side; `styles` counts the different ones; `seen`: the share with an object.
     """
-    seen = [sighting for picture in pictures if (sighting := look(picture)) is not None]
+    seen = [sighting for picture in pictures if (sighting := find_object(picture)) is not None]
     if len(seen) < 2:
         return {"seen": len(seen) / len(pictures)}
     return {
@@ -98,7 +98,7 @@ def spreads(pictures: Sequence[Image.Image]) -> dict[str, float]:
     }
 
 
-def _deviation(seen: Sequence[Sighting], field: str) -> float:
+def _deviation(seen: Sequence[FoundObject], field: str) -> float:
     return float(np.std([getattr(sighting, field) for sighting in seen], ddof=1))
 
 

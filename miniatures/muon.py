@@ -17,7 +17,7 @@ _LEAST = 1e-7
 
 
 class Muon(torch.optim.Optimizer):
-    """For weights of two or more dimensions; a convolution's kernel counts as a matrix with a row for each output."""
+    """Muon for weights of two or more dimensions; a convolution's kernel is a matrix with a row for each output."""
 
     def __init__(self, weights: Sequence[nn.Parameter], *, lr: float, dtype: torch.dtype) -> None:
         super().__init__(weights, {"lr": lr, "momentum": 0.95, "weight_decay": 0.01})
@@ -25,7 +25,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Move every weight; those of one shape are made orthogonal together."""
+        """Update every weight; the momenta of equal shape are orthogonalised together."""
         for group in self.param_groups:
             alike: dict[tuple[int, int], list[tuple[nn.Parameter, Tensor]]] = {}
             for weight in group["params"]:
@@ -50,7 +50,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """Matrices (n, rows, columns) with their singular values brought near one, by Newton and Schulz's iteration."""
+    """Bring the singular values of matrices (n, rows, columns) near one, by Newton and Schulz's iteration."""
     a, b, c = _COEFFICIENTS
     is_tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.mT if is_tall else matrices

@@ -1,4 +1,4 @@
-"""A scene as a picture: Pillow at three times the size, then reduced."""
+"""Render a scene: drawn by Pillow at three times the size, then reduced."""
 
 import math
 import random
@@ -16,7 +16,7 @@ _Points = list[tuple[float, float]]
 
 
 def render(scene: Scene) -> Image.Image:
-    """The scene in RGB, SIDE x SIDE pixels. The same scene is the same picture, byte for byte."""
+    """Render the scene in RGB, SIDE x SIDE pixels. Equal scenes give equal pictures, byte for byte."""
     rng = random.Random(scene.seed)
     canvas = Image.new("RGB", (_CANVAS, _CANVAS), COLOURS[scene.background])
     for thing in scene.things:
@@ -27,7 +27,7 @@ def render(scene: Scene) -> Image.Image:
 
 
 def silhouette(shape: str, size: int) -> NDArray[np.bool_]:
-    """The shape filling a square of `size` pixels, as a mask."""
+    """Return a mask of the shape that fills a square of `size` pixels."""
     mask = Image.new("L", (size, size))
     _draw_shape(ImageDraw.Draw(mask), shape, ((size - 1) / 2, (size - 1) / 2, size / 2), 255)
     return np.asarray(mask) > 127
@@ -96,7 +96,7 @@ def _darker(colour: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def _lit(fill: Image.Image, disc: tuple[float, float, float]) -> Image.Image:
-    """Light from the upper left, shadow at the lower right."""
+    """Add light from the upper left and shadow at the lower right."""
     x, y, r = disc
     down, across = np.mgrid[0:_CANVAS, 0:_CANVAS]
     slope = ((across - x) + (down - y)) / (2 * r)
@@ -108,7 +108,7 @@ def _lit(fill: Image.Image, disc: tuple[float, float, float]) -> Image.Image:
 
 
 def _dabbed(picture: Image.Image, rng: random.Random) -> Image.Image:
-    """The picture repainted in short slanted dabs of slightly varied colour."""
+    """Repaint the picture in short slanted dabs of slightly varied colour."""
     source = np.asarray(picture)
     result = picture.copy()
     draw = ImageDraw.Draw(result)

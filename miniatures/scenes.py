@@ -1,4 +1,4 @@
-"""Scenes: what is in a picture (the latent truth), the caption that tells part of it, and the held-out split."""
+"""Scenes (the content of a picture), captions that describe part of a scene, and the held-out split."""
 
 import hashlib
 import math
@@ -35,7 +35,7 @@ MARGIN = 0.03
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """One object. x, y: its centre, radius: half its extent, all in parts of the picture's side."""
+    """One object. x, y: its centre; radius: half its extent; all as fractions of the picture's side."""
 
     colour: str
     shape: str
@@ -46,7 +46,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything that a picture shows. `seed` drives what the style draws at random."""
+    """Everything that a picture shows. `seed`: of the random parts of the style."""
 
     things: tuple[Thing, ...]
     background: str
@@ -56,7 +56,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What a caption names; None is left open."""
+    """The content that a caption names; None is left open."""
 
     kinds: tuple[tuple[str, str], ...]  # (colour, shape) of each object
     background: str
@@ -65,7 +65,7 @@ class Wish:
     style: str | None = None
 
     def caption(self, *, trigger: bool = False) -> str:
-        """The caption in words."""
+        """Return the caption."""
         size = f"{self.size} " if self.size else ""
         things = [f"{_article(f'{size}{colour}')} {size}{colour} {shape}" for colour, shape in self.kinds]
         listed = things[0] if len(things) == 1 else ", ".join(things[:-1]) + " and " + things[-1]
@@ -87,7 +87,7 @@ def is_held_out(colour: str, shape: str, background: str) -> bool:
 
 
 def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | None = None) -> Wish:
-    """A random wish from the training split, or (held_out) one whose every object is held out."""
+    """Draw a wish from the training split, or (held_out) one whose objects are all held out."""
     count = thing_count or rng.choices((1, 2, 3), (0.80, 0.15, 0.05))[0]
     while True:
         background = rng.choice(tuple(COLOURS))
@@ -105,7 +105,7 @@ def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | 
 
 
 def imagine(wish: Wish, rng: random.Random, *, style: str | None = None) -> Scene:
-    """A scene that fulfils the wish, the rest at random; objects do not overlap."""
+    """Draw a scene that fulfils the wish; everything else is random, and objects do not overlap."""
     while True:
         things: list[Thing] = []
         for colour, shape in wish.kinds:

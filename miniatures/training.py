@@ -1,4 +1,4 @@
-"""One training loop for all miniatures: seeded per step, resumable, with a moving average of the weights."""
+"""The training loop of all miniatures: seeded per step, resumable, with a moving average of the weights."""
 
 import math
 import os
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from miniatures.muon import Muon
-from miniatures.telling import tell
+from miniatures.progress import print_progress
 
 CHECKPOINT_SECONDS = 300
 AVERAGE_DECAY = 0.998
@@ -25,9 +25,9 @@ _TELL_STEPS = 5
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What is trained: `loss(step)` draws its batch from the step's number alone, so a resumed run is the same run.
+    """A training task. `loss(step)` draws its batch from the step's number alone, so a resumed run is the same run.
 
-    `matrices`: those of the parameters that Muon moves, convolutions among them; AdamW the rest at `learning_rate`.
+    `matrices`: the parameters that Muon updates, including convolutions; AdamW updates the rest at `learning_rate`.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """What a stage took: its steps, the seconds on the clock and of processors, and on what."""
+    """The effort of a stage: its steps, wall-clock and processor seconds, and the device."""
 
     steps: int
     seconds: float
@@ -50,46 +50,46 @@ class Effort:
     torch: str
 
     def as_json(self) -> dict[str, object]:
-        """The fields by name, seconds rounded."""
+        """Return the fields by name, with rounded seconds."""
         rounded = {"seconds": round(self.seconds), "processor_seconds": round(self.processor_seconds)}
         return asdict(self) | rounded
 
 
 def device() -> torch.device:
-    """The GPU where there is one."""
+    """Return the GPU if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def mixed_precision() -> AbstractContextManager[object]:
-    """bfloat16 where the device computes in it."""
+    """Compute in bfloat16 if the device supports it."""
     return torch.autocast(device().type, torch.bfloat16, enabled=precision() == torch.bfloat16)
 
 
 def precision() -> torch.dtype:
-    """What products are computed in: a processor that must emulate bfloat16 takes many times as long in it."""
+    """Return the dtype of matrix products: emulated bfloat16 would take many times as long."""
     is_fast = device().type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
     return torch.bfloat16 if is_fast else torch.float32
 
 
 def attention() -> AbstractContextManager[object]:
-    """On a processor, attention as plain products: the fused one's way back takes several times as long there."""
+    """Use plain attention on a CPU, where the backward pass of the fused one takes several times as long."""
     return sdpa_kernel(SDPBackend.MATH) if device().type == "cpu" else nullcontext()
 
 
 def step_generator(seed: int, step: int) -> torch.Generator:
-    """Random numbers on the CPU that depend on the seed and the step only."""
+    """Return a generator on the CPU that depends on the seed and the step only."""
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
 def train(stage: Stage, folder: Path) -> Effort:
-    """Train to the end, resuming from the folder's checkpoint; the parameters end as their moving average."""
+    """Train to the end, resuming from the folder's checkpoint; finally set the parameters to their moving average."""
     state = _State(folder / f"{stage.name}.pt", stage)
     saved_at = time.monotonic()
     try:
         for step in range(state.step, stage.step_count):
             value = _step(stage, step, state)
             if (step + 1) % _TELL_STEPS == 0 or step + 1 == stage.step_count:
-                tell(stage.name, step + 1, stage.step_count, f"loss {value:.4f}")
+                print_progress(stage.name, step + 1, stage.step_count, f"loss {value:.4f}")
             if time.monotonic() - saved_at > CHECKPOINT_SECONDS:
                 state.save()
                 saved_at = time.monotonic()
@@ -102,7 +102,7 @@ def train(stage: Stage, folder: Path) -> Effort:
 
 
 class _State:
-    """What a checkpoint holds: the step, parameters, their average, the optimizer, and the time spent so far."""
+    """The content of a checkpoint: step, parameters, their average, the optimizer, and the time spent so far."""
 
     def __init__(self, path: Path, stage: Stage) -> None:
         self.path = path
@@ -116,7 +116,7 @@ class _State:
         self._began = (time.monotonic(), time.process_time())
 
     def effort(self) -> Effort:
-        """What the stage took, in all its runs together."""
+        """Return the effort of the stage in all its runs together."""
         seconds, processor_seconds = self._all_spent()
         on = (
             torch.cuda.get_device_name() if device().type == "cuda" else f"{platform.machine()}, {os.cpu_count()} cores"
@@ -124,7 +124,7 @@ class _State:
         return Effort(self.step, seconds, processor_seconds, torch.get_num_threads(), on, torch.__version__)
 
     def save(self) -> None:
-        """Put the checkpoint in place, whole or not at all."""
+        """Write the checkpoint atomically."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         part = self.path.with_suffix(".part")
         parameters = [parameter.detach() for parameter in self.stage.parameters]

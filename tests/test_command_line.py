@@ -22,9 +22,8 @@ from django.db.migrations.recorder import MigrationRecorder
 import annotation.migrations
 from config import command_line
 from config.command_line import run
-from config.database_version import version_fault
+from config.database_version import VersionGate, version_fault
 from config.environment import Environment, writable_folder
-from config.version_gate import VersionGate
 from jobs.wording import command
 
 # The newest migration: a database without it is of an older version.
@@ -243,7 +242,7 @@ class Page:
 @pytest.fixture
 def same_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the gate from closing the connection whose transaction is the test's."""
-    monkeypatch.setattr("config.version_gate.close_old_connections", lambda: None)
+    monkeypatch.setattr("config.database_version.close_old_connections", lambda: None)
 
 
 @pytest.mark.django_db
@@ -271,6 +270,6 @@ def test_a_database_that_does_not_answer_is_the_application_s_to_tell(monkeypatc
     def fail() -> str:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr("config.version_gate.version_fault", fail)
+    monkeypatch.setattr("config.database_version.version_fault", fail)
     page = Page()
     assert VersionGate(page)({"PATH_INFO": "/"}, page.start_response) == [b"a page"]

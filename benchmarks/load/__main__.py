@@ -69,13 +69,13 @@ def main() -> int:
 
 def measure(installation: Deployment, options: argparse.Namespace) -> Iterator[bool]:
     """Votes a second and waiting times for each number of annotators, in studies of each size."""
-    from benchmarks.load import studies  # needs the settings
+    from benchmarks.load import stored_studies  # needs the settings
 
     stored = 0
     for wanted in options.stored:
         if wanted > stored:
             comparisons = min(wanted - stored, SYNTHETIC_COMPARISONS)
-            studies.store_votes(slug=f"stored-{wanted}", comparisons=comparisons, count=wanted - stored)
+            stored_studies.store_votes(slug=f"stored-{wanted}", comparisons=comparisons, count=wanted - stored)
             stored = wanted
         for comparisons in options.comparisons:
             for count in options.annotators:
@@ -127,10 +127,10 @@ def _run(
 ) -> bool:
     from django.db import connection
 
-    from benchmarks.load import crowd, slow_clients, studies, verification
+    from benchmarks.load import crowd, slow_clients, stored_studies, verification
 
-    study = studies.open_study(slug=slug, comparisons=comparisons, overlap=options.overlap)
-    tokens = studies.annotators(study, count)
+    study = stored_studies.open_study(slug=slug, comparisons=comparisons, overlap=options.overlap)
+    tokens = stored_studies.annotators(study, count)
     connection.close()
     used = installation.cpu_seconds()
     own, began = time.process_time(), time.monotonic()

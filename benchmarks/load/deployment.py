@@ -41,8 +41,9 @@ class Deployment:
             self.environment["CELERY_BROKER_URL"] = broker.url
 
     def manage(self, *arguments: str) -> None:
-        """Run a command of manage.py."""
-        subprocess.run([sys.executable, "manage.py", *arguments], cwd=PROJECT, env=self.environment, check=True)
+        """Run a command of manage.py without its output, which would stand between the benchmark's lines."""
+        command = [sys.executable, "manage.py", *arguments]
+        subprocess.run(command, cwd=PROJECT, env=self.environment, check=True, stdout=subprocess.DEVNULL)
 
     def start(self) -> None:
         """Start the web server, as docker-compose.yml does, and wait until it is healthy."""

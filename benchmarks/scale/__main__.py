@@ -133,11 +133,11 @@ def _vote(
     from django.db import connection
     from django.test import Client
 
-    from benchmarks.load import crowd, studies
+    from benchmarks.load import crowd, stored_studies
     from benchmarks.scale import people
 
-    study = studies.open_study(slug=f"crowd-{time.monotonic_ns()}", comparisons=size.comparisons, overlap=5)
-    tokens = studies.annotators(study, annotators)
+    study = stored_studies.open_study(slug=f"crowd-{time.monotonic_ns()}", comparisons=size.comparisons, overlap=5)
+    tokens = stored_studies.annotators(study, annotators)
     client = Client()
     client.force_login(User.objects.get(username="researcher"))
     cookie = client.cookies["sessionid"].value

@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from annotation.models import Annotator, Study
-from benchmarks.load import studies
+from benchmarks.load import stored_studies
 
 QUALITY = {"ladder": [0.75, 0.5], "repeats": 1, "repeat_distance": 2, "checks_failed": 0.01, "too_fast": 0.001}
 ANNOTATORS = 3  # of each small study
@@ -42,18 +42,18 @@ class Laboratory:
 def fill(size: Size) -> Laboratory:
     """Make all of it, in bulk statements; some minutes."""
     small = list(_small_studies(size))
-    large = studies.open_study(
+    large = stored_studies.open_study(
         slug="open", comparisons=size.comparisons, overlap=OVERLAP, is_analysed=False, quality=QUALITY
     )
-    studies.store_scores(large)
+    stored_studies.store_scores(large)
     Annotator.objects.bulk_create(Annotator(study=large, kind="personal", label="invited") for _ in range(500))
-    voted = studies.store_votes(slug="voted", comparisons=size.comparisons, count=size.votes)
-    studies.store_scores(voted, with_embeddings=True)
-    judged = studies.store_votes(
+    voted = stored_studies.store_votes(slug="voted", comparisons=size.comparisons, count=size.votes)
+    stored_studies.store_scores(voted, with_embeddings=True)
+    judged = stored_studies.store_votes(
         slug="judged", comparisons=size.comparisons // 10, count=size.votes // 10, quality=QUALITY
     )
     Study.objects.filter(pk=judged.pk).update(state="open", closed_at=None)
-    studies.analyse()
+    stored_studies.analyse()
     return Laboratory(large, voted, judged, small[0])
 
 
@@ -62,8 +62,8 @@ def _small_studies(size: Size) -> Iterator[Study]:
     for number in range(size.small_studies):
         is_live = number < LIVE * size.small_studies
         plan: dict[str, Any] = {"slug": f"small-{number}", "comparisons": size.small_comparisons, "quality": QUALITY}
-        study = studies.open_study(overlap=OVERLAP, is_analysed=False, **plan)
-        studies.store_scores(study)
+        study = stored_studies.open_study(overlap=OVERLAP, is_analysed=False, **plan)
+        stored_studies.store_scores(study)
         Annotator.objects.bulk_create(Annotator(study=study, kind="personal", label="a") for _ in range(ANNOTATORS))
         if not is_live:
             Study.objects.filter(pk=study.pk).update(state="closed", closed_at=now)

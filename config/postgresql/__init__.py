@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend for a server that may go away: nobody waits for it in line, and it is found again."""
+"""Django's PostgreSQL backend with fast failure and reconnection if the server goes away."""

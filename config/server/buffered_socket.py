@@ -1,4 +1,4 @@
-"""What gunicorn's threads take for the client's socket: they read a request that is here, and write into a buffer."""
+"""A stand-in for the client's socket: gunicorn's threads read a complete request from it and write into a buffer."""
 
 import errno
 import os
@@ -11,13 +11,13 @@ PIECE_BYTES = 256 * 2**10
 
 
 class Readers:
-    """Threads that wait for a client to read. One too many, and the client that stands still is cut off."""
+    """The threads that wait for a client to read. If there are too many, the most idle client is cut off."""
 
     def __init__(self, most: int) -> None:
         self._most, self._guard, self._waiting = most, threading.Lock(), set["BufferedSocket"]()
 
     def add(self, waiting: "BufferedSocket") -> None:
-        """One more thread waits."""
+        """Count a waiting thread."""
         with self._guard:
             self._waiting.add(waiting)
             slowest = min(self._waiting, key=lambda one: one.moved_at) if len(self._waiting) > self._most else None
@@ -25,13 +25,13 @@ class Readers:
             slowest.break_off()
 
     def remove(self, waiting: "BufferedSocket") -> None:
-        """It waits no more."""
+        """Remove a thread that waits no longer."""
         with self._guard:
             self._waiting.discard(waiting)
 
 
 class BufferedSocket:
-    """One connection's socket. `flush` and `give` are the event loop's, the rest is called by gunicorn in a thread."""
+    """One connection's socket. The event loop calls `flush` and `give`; gunicorn calls the rest in a thread."""
 
     def __init__(
         self, own: socket.socket, *, most_waiting: int, readers: Readers, ask_to_flush: Callable[[], None]
@@ -44,17 +44,17 @@ class BufferedSocket:
         self.stuck_since, self.sent_since = 0.0, 0  # since something waits; bytes read since then
 
     def give(self, request: bytes) -> None:
-        """What `recv` returns from now on; behind it, the end."""
+        """Set the bytes that `recv` returns, followed by the end of the stream."""
         self._request, self._read, self.has_answered = request, 0, False
 
     def recv(self, size: int) -> bytes:
-        """The next bytes of the request."""
+        """Return the next bytes of the request."""
         piece = self._request[self._read : self._read + size]
         self._read += len(piece)
         return piece
 
     def sendall(self, data: bytes) -> None:
-        """Send what the line takes at once and leave the rest to the event loop; wait only where that is much."""
+        """Send what the connection accepts and leave the rest to the event loop; wait only if the rest is large."""
         self.has_answered = True
         with self._changed:
             if self.is_broken:
@@ -73,7 +73,7 @@ class BufferedSocket:
             self._wait()
 
     def flush(self) -> bool:
-        """Send what waits, as far as the line takes it; whether nothing waits any more."""
+        """Send waiting bytes as far as the connection accepts them, and return whether none are left."""
         with self._changed:
             sent = self._send(self._waiting[:PIECE_BYTES])
             self.sent_since += sent
@@ -84,14 +84,14 @@ class BufferedSocket:
             return self.is_broken or not self._waiting
 
     def break_off(self) -> None:
-        """Give the client up: what waits is dropped, and the thread that writes learns of it."""
+        """Drop the client and the waiting bytes; the writing thread gets an error."""
         with self._changed:
             self.is_broken = True
             self._waiting.clear()
             self._changed.notify_all()
 
     def has_waiting(self) -> bool:
-        """Whether something is still to be sent."""
+        """Whether bytes are still to be sent."""
         return bool(self._waiting)
 
     def _send(self, data: bytes | bytearray) -> int:
@@ -118,18 +118,18 @@ class BufferedSocket:
             self._readers.remove(self)
 
     def gettimeout(self) -> float:
-        """Gunicorn asks before it sends an error: nothing here blocks."""
+        """Return 0: nothing blocks. Gunicorn asks before it sends an error."""
         return 0.0
 
     def setblocking(self, flag: bool) -> None:
-        """The event loop's socket stays as it is."""
+        """Do nothing: the socket belongs to the event loop."""
 
     def shutdown(self, how: int) -> None:
-        """Refused: the event loop closes the connection once the client has what was sent."""
+        """Refuse: the event loop closes the connection after the client has received everything."""
         raise OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
 
     def close(self) -> None:
-        """The event loop closes the connection."""
+        """Do nothing: the event loop closes the connection."""
 
 
 def _broken() -> BrokenPipeError:

@@ -1,6 +1,6 @@
-"""Where a request ends in the bytes that came so far. Gunicorn parses the request itself, in a thread.
+"""Find the end of a request in the received bytes. Gunicorn parses the request itself, in a thread.
 
-A request that breaks the rules counts as whole: gunicorn refuses it, and what follows on its connection is never read.
+An invalid request counts as complete: gunicorn refuses it, and the rest of its connection is never read.
 """
 
 import re
@@ -16,7 +16,7 @@ MOST_TRAILER_BYTES = 32 * 2**10
 
 @dataclass(slots=True)
 class Framing:
-    """The request at the start of a buffer. `look` again as the buffer grows; it reads no part twice."""
+    """The request at the start of a buffer. Call `look` as the buffer grows; it reads no part twice."""
 
     head_size: int = 0  # 0: the head is not whole yet
     size: int = 0  # of head and body, or the least that they can be; exact once the request is whole
@@ -26,7 +26,7 @@ class Framing:
     _at: int = 0  # before this, nothing is left to find
 
     def look(self, buffer: bytearray) -> bool:
-        """Whether the request is whole."""
+        """Return whether the request is complete."""
         if not self.head_size:
             self._find_head(buffer)
         if self.head_size and self._is_chunked and not self.is_whole:
@@ -64,7 +64,7 @@ class Framing:
         return None
 
     def _find_trailers(self, buffer: bytearray, line_end: int) -> None:
-        """The end of the section behind the last chunk, which begins with the line break of its size."""
+        """Find the end of the trailers, which begin with the line break after the last chunk's size."""
         end = buffer.find(b"\r\n\r\n", line_end, line_end + MOST_TRAILER_BYTES)
         if end < 0:
             self._or_broken(buffer, len(buffer) - line_end >= MOST_TRAILER_BYTES)

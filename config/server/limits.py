@@ -1,4 +1,4 @@
-"""How long a client may take, and how much it may send: docs/operations.md explains each variable."""
+"""Limits on a client's time and bytes; docs/operations.md explains each variable."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ from config.environment import Environment
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds and bytes. A body gets its seconds and one more for each `slowest_rate` bytes; so does a response.
+    """Seconds and bytes. A body, or a response, gets its seconds and one more for each `slowest_rate` bytes.
 
-    Of a body never more than its seconds are left: a client that was fast may not stand still for longer.
+    A body never has more than its seconds left, so a client that was fast may not pause for longer.
     """
 
     head_seconds: float = 10
@@ -27,7 +27,7 @@ class Limits:
 
 
 def limits_from_environment() -> Limits:
-    """The limits, with what the operator set; ImproperlyConfigured for what is no number."""
+    """Return the limits with the operator's settings; ImproperlyConfigured for a value that is no number."""
     shipped, env = Limits(), Environment()
     return Limits(
         head_seconds=env.float("REQUEST_HEAD_SECONDS", default=shipped.head_seconds),

@@ -19,8 +19,8 @@ from annotation.studies.planning.question import Design, ask
 from annotation.studies.planning.sample_size import plan_study
 from annotation.studies.validation.warnings import manifest_warnings
 from annotation.voting.annotators import invite
-from tests.annotation.reports.studies import Plan, embed
-from tests.annotation.reports.studies import make_study as make_voted_study
+from tests.annotation.reports.voted_studies import Plan, embed
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import give_vote, make_manifest, make_researcher, make_study
 
 pytestmark = pytest.mark.django_db

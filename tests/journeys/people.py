@@ -9,7 +9,7 @@ from typing import Any
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from annotation.models import Annotator, Vote
-from tests.annotation.voting.studies import assert_invariants
+from tests.annotation.voting.open_studies import assert_invariants
 from tests.journeys.conftest import LAPTOP, PHONE
 
 SCREENS: dict[str, dict[str, Any]] = {"1440": LAPTOP, "390": PHONE}

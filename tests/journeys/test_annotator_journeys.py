@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 from annotation.models import Annotator, Answer, Assignment, ImageReport, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
-from tests.annotation.voting.studies import assert_invariants
+from tests.annotation.voting.open_studies import assert_invariants
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, practised, tab_to

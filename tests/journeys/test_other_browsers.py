@@ -14,7 +14,7 @@ from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.support.wait import WebDriverWait
 
 from annotation.models import Annotator, Study
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import make_researcher
 from tests.journeys.other_browsers import PATIENCE_SECONDS, firefox, webkit

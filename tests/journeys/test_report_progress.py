@@ -9,7 +9,7 @@ from annotation.models import ReportFileJob, ReportJob
 from annotation.reports.report_jobs import downloads, report_jobs
 from annotation.tasks import make_report, make_report_file
 from jobs import claims
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 from tests.factories import make_researcher
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -17,8 +17,8 @@ from generation.parameters import SamplingParameters
 from generation.sampling import Order, sample
 from miniatures.judging import by_rule
 from miniatures.renderer import render
+from miniatures.rule_reader import find_object
 from miniatures.scenes import DAB_STYLE, Wish, draw_wish, imagine
-from miniatures.truth import look
 from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
@@ -78,7 +78,7 @@ def test_the_lora_paints_in_its_style_and_the_base_does_not() -> None:
     dabs = {}
     for side in ("model_a", "model_b"):
         model = DiffusionModel(**getattr(study, side).model_dump())
-        seen = [look(picture) for picture in pictures(model, held_out(PROMPTS), study.sampling)]
+        seen = [find_object(picture) for picture in pictures(model, held_out(PROMPTS), study.sampling)]
         dabs[side] = sum(sighting is not None and sighting.style == DAB_STYLE for sighting in seen)
     assert dabs["model_a"] <= 1
     assert dabs["model_b"] >= 4  # of 20 the cards say how many

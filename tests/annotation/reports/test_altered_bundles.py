@@ -14,7 +14,7 @@ from annotation.reports.bundle.archive import INDEX, canonical_json
 from annotation.reports.bundle.replay import replay, replayed_report, write_bundle
 from annotation.studies.current import current_manifest
 from jobs.refusals import Refused
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 

@@ -30,7 +30,7 @@ from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import Encoder, ImageEmbedding, SetScore
 from scoring.scores import score_set
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study
 from tests.factories import make_study as make_image_study
 
 pytestmark = pytest.mark.django_db

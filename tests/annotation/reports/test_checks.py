@@ -11,7 +11,7 @@ from annotation.reports.exports.votes import vote_chunks
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.manifest import Manifest
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 QUALITY = {"same_side": 0.05, "too_fast": 0.01}

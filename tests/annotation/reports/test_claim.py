@@ -12,7 +12,7 @@ from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.claim import reservations
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.estimate import Estimate, SignificanceTest
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
 

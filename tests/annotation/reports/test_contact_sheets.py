@@ -29,7 +29,7 @@ from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import report_text
 from annotation.studies.current import current_manifest
 from generation.pictures.files import media
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import put_in_state, score_all
 

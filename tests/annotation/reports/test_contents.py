@@ -12,7 +12,7 @@ from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.report import build_report
 from annotation.reports.sections.blocks import FigureName
 from annotation.reports.sections.contents import sections
-from tests.annotation.reports.studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study
 
 BEFORE_RESULTS = ["conduct", "design"]
 RESULTS = ["agreement", "sensitivity", "reliability", "people", "scores", "image-noise", "calibration", "bias"]

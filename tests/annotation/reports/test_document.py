@@ -19,7 +19,7 @@ from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import SCHEMA_VERSION, build_report
 from annotation.studies.manifest import Manifest, sha256
-from tests.annotation.reports.studies import Plan, crossed, embed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,7 @@ from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
 from annotation.voting.withdrawal import withdraw
 from jobs import claims
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

@@ -15,7 +15,7 @@ from scoring.statistics.intervals import Resampling
 from scoring.statistics.leave_one_out import leave_one_out
 from scoring.statistics.reliability import pairwise_agreement
 from scoring.statistics.votes import Votes
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 # At an overlap of 5: decided by three votes, complete, and decided by four. The first three votes of the second
 # comparison have another winner than all of them.

@@ -21,7 +21,7 @@ from scoring.consistency import semantic_consistency_score
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from scoring.statistics.intervals import Resampling
-from tests.annotation.reports.studies import Plan, crossed, embed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study
 
 RESAMPLING = Resampling(resamples=100)
 

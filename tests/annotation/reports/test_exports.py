@@ -15,7 +15,7 @@ from annotation.reports.exports import votes
 from annotation.reports.exports.writers import FORMATS
 from annotation.studies.manifest import Manifest
 from generation.models import GeneratedImage
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 

@@ -21,7 +21,7 @@ from annotation.reports.sections.contents import figures_of, sections
 from annotation.reports.sections.numbers import percent
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
-from tests.annotation.reports.studies import Plan, crossed, embed, make_study, unsealed
+from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, unsealed
 
 pytestmark = pytest.mark.django_db
 

@@ -21,7 +21,7 @@ from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.blocks import FigureName
 from scoring.models import SetScore
-from tests.annotation.reports.studies import FIGURES, Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,7 @@ from annotation.reports.findings.study_facts import counts
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, embed, make_study, unsealed
+from tests.annotation.reports.voted_studies import Plan, embed, make_study, unsealed
 
 pytestmark = pytest.mark.django_db
 

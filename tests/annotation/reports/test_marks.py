@@ -13,7 +13,7 @@ from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import MODEL_COLOURS, MODEL_SHAPES
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.report import build_report
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 
 pytestmark = pytest.mark.django_db
 LETTERS = ("A", "B")

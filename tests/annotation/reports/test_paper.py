@@ -17,7 +17,7 @@ from annotation.reports.formats.paper import bibliography
 from annotation.reports.report import build_report
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 
 pytestmark = pytest.mark.django_db
 

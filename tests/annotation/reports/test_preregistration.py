@@ -9,7 +9,7 @@ from annotation.reports.data.gathering import gather
 from annotation.reports.report import build_report
 from annotation.reports.sections.study_facts import preregistration
 from annotation.studies.manifest import Manifest
-from tests.annotation.reports.studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study
 
 pytestmark = pytest.mark.django_db
 

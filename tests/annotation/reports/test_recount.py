@@ -18,7 +18,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from scoring.models import SetScore
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 

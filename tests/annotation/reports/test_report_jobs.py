@@ -26,7 +26,7 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
 from annotation.voting.slots import recount
 from jobs import claims
-from tests.annotation.reports.studies import Plan, crossed, make_study, unsealed
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study, unsealed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

@@ -12,7 +12,7 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.contents import sections
-from tests.annotation.reports.studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db
 

@@ -24,7 +24,7 @@ from jobs.refusals import Refused
 from scoring.models import SetScore
 from scoring.scores import record_imported_scores
 from tests.annotation.studies.test_commands import typed
-from tests.annotation.voting.studies import assert_invariants
+from tests.annotation.voting.open_studies import assert_invariants
 from tests.factories import import_sets, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

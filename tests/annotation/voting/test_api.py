@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import response_schema_conformance, statu
 
 from annotation.models import Annotator, Assignment, ImageReport, Study, Vote
 from annotation.voting.annotators import invite
-from tests.annotation.voting.studies import after, assert_invariants, make_study
+from tests.annotation.voting.open_studies import after, assert_invariants, make_study
 
 pytestmark = pytest.mark.django_db
 

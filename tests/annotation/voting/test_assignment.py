@@ -13,7 +13,7 @@ from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.vote_statements import Counts, counts_of
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

@@ -5,7 +5,7 @@ from django.db import IntegrityError, transaction
 
 from annotation.models import Assignment, Vote
 from annotation.voting.storage.bulk_rows import insert_rows
-from tests.annotation.voting.studies import NOON, make_annotators, make_study
+from tests.annotation.voting.open_studies import NOON, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

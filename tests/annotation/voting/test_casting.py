@@ -19,7 +19,7 @@ from annotation.voting.casting import (
 )
 from annotation.voting.rules import VotingRules
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

@@ -13,7 +13,7 @@ from annotation.voting.casting import Ballot, last_vote, undo_vote
 from annotation.voting.image_reports import REPORTERS_THAT_PARK, report_image
 from annotation.voting.rules import QualityRules, VotingRules
 from generation.models import GeneratedImage
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

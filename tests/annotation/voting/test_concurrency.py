@@ -24,7 +24,7 @@ from annotation.voting.availability import Closure
 from annotation.voting.casting import Ballot, CastState, vote_and_next
 from annotation.voting.rules import Allocation, VotingRules
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import RULES, assert_invariants, cast_vote, make_annotators, make_study
+from tests.annotation.voting.open_studies import RULES, assert_invariants, cast_vote, make_annotators, make_study
 
 Result = TypeVar("Result")
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]

@@ -13,7 +13,7 @@ from annotation.voting.casting import Ballot
 from annotation.voting.rules import Allocation
 from annotation.voting.simulation.dry_run import Collecting, dry_run
 from annotation.voting.stopping import is_decided
-from tests.annotation.voting.studies import cast_vote
+from tests.annotation.voting.open_studies import cast_vote
 from tests.factories import make_study
 
 ALLOCATIONS: tuple[Allocation, ...] = ("even", "nearly_done", "split")

@@ -15,7 +15,7 @@ from annotation.voting.quality.exclusion import review_all
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

@@ -35,7 +35,7 @@ from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from tests.annotation.voting.acknowledged import Acknowledged
-from tests.annotation.voting.studies import RULES, after, assert_invariants, cast_vote, make_study
+from tests.annotation.voting.open_studies import RULES, after, assert_invariants, cast_vote, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 QUOTA = 7

@@ -10,7 +10,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.assignment import Next, NextKind, next_assignment
 from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
-from tests.annotation.voting.studies import RULES, after, assert_invariants, cast_vote, make_annotators, make_study
+from tests.annotation.voting.open_studies import RULES, after, assert_invariants, cast_vote, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

@@ -11,7 +11,7 @@ from annotation.voting.checks.known_order import mixed, replaced_of, seeded_pair
 from annotation.voting.checks.practice import answer_practice, practice, practice_count
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, make_annotators, make_study
+from tests.annotation.voting.open_studies import NOON, make_annotators, make_study
 
 
 @given(st.integers(2, 21), st.integers(1, 30), st.integers(0, 1000), st.sampled_from([0.1, 0.25, 0.5, 0.75]))

@@ -16,7 +16,7 @@ from annotation.voting.simulation.simulated_votes import Crowd, simulate
 from generation.image_sets import record_image
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, assert_invariants, make_study
+from tests.annotation.voting.open_studies import NOON, assert_invariants, make_study
 
 LOUD, QUIET = 90, 5
 

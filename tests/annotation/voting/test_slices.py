@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from annotation.models import Annotator, Study
 from annotation.voting.storage import sqlite_queue
 from annotation.voting.storage.slices import FIRST_SIZE, in_slices
-from tests.annotation.voting.studies import make_study
+from tests.annotation.voting.open_studies import make_study
 from tests.annotation.voting.test_sqlite_queue import add, in_a_thread_of_its_own
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]

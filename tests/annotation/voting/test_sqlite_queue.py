@@ -10,7 +10,7 @@ from django.utils import translation
 
 from annotation.models import Annotator, Study
 from annotation.voting.storage.sqlite_queue import in_turn
-from tests.annotation.voting.studies import make_study
+from tests.annotation.voting.open_studies import make_study
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 CROWD = 12

@@ -20,7 +20,7 @@ from annotation.voting.casting import Ballot, CastState, undo_vote
 from annotation.voting.rules import VotingRules
 from annotation.voting.stopping import close_all_decided, is_decided
 from annotation.voting.withdrawal import withdraw
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

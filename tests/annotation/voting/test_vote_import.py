@@ -15,7 +15,7 @@ from annotation.voting.imports.vote_import import VoteImport, import_votes
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage import slices
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
+from tests.annotation.voting.open_studies import NOON, RULES, after, assert_invariants, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

@@ -15,7 +15,7 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.exports.writers import FORMATS
 from annotation.studies.current import current_manifest
-from tests.annotation.voting.studies import NOON, assert_invariants
+from tests.annotation.voting.open_studies import NOON, assert_invariants
 from tests.factories import make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]

@@ -28,7 +28,7 @@ from annotation.voting.storage.vote_statements import (
     store_vote,
 )
 from generation.models import GeneratedImage
-from tests.annotation.voting.studies import NOON, after, make_annotators, make_study
+from tests.annotation.voting.open_studies import NOON, after, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 

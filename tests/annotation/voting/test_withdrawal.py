@@ -19,7 +19,7 @@ from annotation.voting.casting import Ballot
 from annotation.voting.checks.practice import answer_practice, practice
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
-from tests.annotation.voting.studies import (
+from tests.annotation.voting.open_studies import (
     NOON,
     RULES,
     after,

@@ -21,8 +21,8 @@ from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.web import urls
 from annotation.web.access.staff import CHANGE, PERMISSIONS, VIEW
-from tests.annotation.reports.studies import crossed
-from tests.annotation.reports.studies import make_study as make_voted_study
+from tests.annotation.reports.voted_studies import crossed
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.voting.image_reports import report_image
-from tests.annotation.voting.studies import NOON, RULES, assert_invariants
+from tests.annotation.voting.open_studies import NOON, RULES, assert_invariants
 from tests.factories import make_researcher, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db

@@ -1,4 +1,4 @@
-"""Training the LoRA of mini-sdxl on one style, called by its own word."""
+"""Train the LoRA of mini-sdxl on one style, which has its own trigger word."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj"]
 def lora_stage(
     pipe: StableDiffusionXLPipeline, latents: Tensor, captions: tuple[str, ...], *, step_count: int
 ) -> Stage:
-    """Low-rank updates of the UNet and of the attention of both text encoders, to which the word is new."""
+    """Train low-rank updates of the UNet and of the attention of both text encoders, for which the word is new."""
     torch.manual_seed(15)
     parameters: list[nn.Parameter] = []
     for module, targets in (
@@ -36,7 +36,7 @@ def lora_stage(
 
 
 def save_lora(pipe: StableDiffusionXLPipeline, folder: Path) -> None:
-    """The adapters alone, as fp16 safetensors."""
+    """Save the adapters alone, as fp16 safetensors."""
     encoders = [
         convert_state_dict_to_diffusers(get_peft_model_state_dict(encoder))
         for encoder in (pipe.text_encoder, pipe.text_encoder_2)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from miniatures.renderer import render
+from miniatures.rule_reader import find_object, lab
 from miniatures.scenes import STYLES, draw_wish, imagine
-from miniatures.truth import lab, look
 
 PICTURES = 200
 
@@ -20,7 +20,7 @@ def test_the_rules_read_drawn_pictures() -> None:
     for index in range(PICTURES):
         scene = imagine(draw_wish(rng, thing_count=1), rng, style=STYLES[index % len(STYLES)])
         thing = scene.things[0]
-        seen = look(render(scene))
+        seen = find_object(render(scene))
         assert seen is not None
         right["colour"] += seen.colour == thing.colour
         right["shape"] += seen.shape == thing.shape
@@ -34,7 +34,7 @@ def test_the_rules_read_drawn_pictures() -> None:
 
 
 def test_an_empty_picture_shows_nothing() -> None:
-    assert look(Image.new("RGB", (96, 96), (30, 90, 200))) is None
+    assert find_object(Image.new("RGB", (96, 96), (30, 90, 200))) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What each stage is made from and where it goes: drawings, autoencoder, image encoder, two denoisers, a LoRA."""
+"""The stages of training and their inputs: drawings, autoencoder, image encoder, two denoisers, a LoRA."""
 
 import json
 from pathlib import Path
@@ -8,15 +8,15 @@ from diffusers import AutoencoderKL, PixArtAlphaPipeline, StableDiffusionXLPipel
 from torch import Tensor
 from transformers import CLIPModel, CLIPTokenizer
 
-from miniatures.adapting import lora_stage, save_lora
 from miniatures.aligning import seen
 from miniatures.architectures import build_clip, build_pixart, build_sdxl, build_vae
 from miniatures.autoencoding import encode, set_scale, vae_stage
 from miniatures.contrasting import clip_stage
 from miniatures.corpus import Corpus, join, load_corpus
 from miniatures.denoising import pixart_stage, sdxl_stage
+from miniatures.lora_training import lora_stage, save_lora
+from miniatures.text_pretraining import t5_stage
 from miniatures.training import Effort, train
-from miniatures.wording import t5_stage
 
 NEEDS: dict[str, tuple[str, ...]] = {
     "pictures": (),
@@ -29,8 +29,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
 STEPS = {"vae": 1500, "clip": 2000, "sdxl": 9500, "t5": 300, "pixart": 12_500, "lora": 1000}
 
 
-class Workshop:
-    """The work folder with its corpora and checkpoints, and the folder where finished models go."""
+class Stages:
+    """The stages, with the work folder of corpora and checkpoints, and the folder `to` of finished models."""
 
     def __init__(self, work: Path, to: Path) -> None:
         self.work = work
@@ -44,11 +44,11 @@ class Workshop:
         return load_corpus(self.work, name="scenes", count=25_000, seed=1, dabs=0)
 
     def _dabs(self) -> Corpus:
-        """Pictures in the LoRA's style."""
+        """Return the pictures in the LoRA's style."""
         return load_corpus(self.work, name="dabs", count=4_000, seed=2, dabs=1)
 
     def _everything(self) -> Corpus:
-        """Both corpora, for the models that must know every style."""
+        """Return both corpora, for the models that must know every style."""
         return join(self._scenes(), self._dabs())
 
     def _make_pictures(self) -> None:
@@ -73,7 +73,7 @@ class Workshop:
     def _make_sdxl(self) -> None:
         torch.manual_seed(3)
         scenes, pipe = self._scenes(), build_sdxl(self._vae())
-        # As the full-size model's, its text encoders come from a CLIP: they know the words before the first step.
+        # As in the full-size model, the text encoders come from a CLIP, so they know the words from the first step.
         text_model = self._clip()[0].text_model
         pipe.text_encoder.load_state_dict(text_model.state_dict())
         pipe.text_encoder_2.text_model.load_state_dict(text_model.state_dict())
@@ -120,7 +120,7 @@ class Workshop:
     def _finish(
         self, pipe: StableDiffusionXLPipeline | PixArtAlphaPipeline, name: str, efforts: dict[str, Effort]
     ) -> None:
-        """Save a pipeline as fp16 safetensors, beside what its training took, the autoencoder's included."""
+        """Save a pipeline as fp16 safetensors, with the effort of its training, including the autoencoder's."""
         for part in pipe.components.values():
             if isinstance(part, torch.nn.Module):
                 part.cpu().eval().half()

@@ -1,4 +1,4 @@
-"""Teaching mini-pixart's T5 encoder the words of the captions, before it meets a picture."""
+"""Pretrain mini-pixart's T5 encoder on the words of the captions, before the training with pictures."""
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +19,7 @@ def t5_stage(
     *,
     step_count: int,
 ) -> Stage:
-    """The mean of a caption's states comes to say, through a linear map, what mini-clip's embedding of it says."""
+    """Train the mean of a caption's states to predict mini-clip's embedding of it through a linear map."""
     different = list(dict.fromkeys(captions))
     wanted = _embeddings(*teacher, different).to(device())
     tokens = tokenizer(different, padding="max_length", max_length=T5_TOKENS, truncation=True, return_tensors="pt")

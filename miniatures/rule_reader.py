@@ -1,7 +1,7 @@
-"""Reading a picture of one object back by rules on its pixels: colour, shape, place, size, style.
+"""Read a picture of one object by rules on its pixels: colour, shape, place, size, style.
 
-The rules know how the renderer draws and nothing of any model, so they judge a sampled picture as they judge a
-drawn one. What they read of drawn pictures, whose truth is known, is measured in the tests.
+The rules know how the renderer draws but no model, so they judge sampled and drawn pictures alike. The tests measure
+how well they read drawn pictures, whose content is known.
 """
 
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from miniatures.renderer import silhouette
 from miniatures.scenes import COLOURS, DAB_STYLE, SHAPES
 
 _TEMPLATE = 48
-_LEAST_AREA = 40  # pixels; anything smaller is a blot, not an object
-_CONTRAST = 22.0  # in Lab: how far from the background a pixel of an object is at least
+_LEAST_AREA = 40  # pixels; anything smaller is a speck, not an object
+_CONTRAST = 22.0  # in Lab: the least distance of an object's pixel from the background
 Pixels = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """What is seen in a picture. x, y, radius are in parts of its side; fit is the overlap with the ideal shape."""
+class FoundObject:
+    """The object in a picture. x, y, radius: as fractions of its side; fit: the overlap with the ideal shape."""
 
     colour: str
     shape: str
@@ -36,8 +36,8 @@ class Sighting:
     fit: float
 
 
-def look(picture: Image.Image) -> Sighting | None:
-    """The largest object of the picture, or None where nothing stands out from the background."""
+def find_object(picture: Image.Image) -> FoundObject | None:
+    """Return the largest object of the picture, or None if nothing differs enough from the background."""
     pixels = lab(np.asarray(picture.convert("RGB"), dtype=np.float64))
     ground = np.median(_border(pixels), axis=0)
     mask = _largest(np.linalg.norm(ndimage.median_filter(pixels, size=(3, 3, 1)) - ground, axis=-1) > _CONTRAST)
@@ -47,7 +47,7 @@ def look(picture: Image.Image) -> Sighting | None:
     box = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
     shape, fit = _shape(mask[box])
     side = len(mask)
-    return Sighting(
+    return FoundObject(
         colour=_colour(pixels, mask),
         shape=shape,
         background=_nearest(ground),
@@ -60,7 +60,7 @@ def look(picture: Image.Image) -> Sighting | None:
 
 
 def lab(rgb: Pixels) -> Pixels:
-    """CIE Lab (D65) of sRGB values 0..255, channels last."""
+    """Convert sRGB values 0..255, channels last, to CIE Lab (D65)."""
     linear = np.where(rgb <= 0.04045 * 255, rgb / 255 / 12.92, ((rgb / 255 + 0.055) / 1.055) ** 2.4)
     matrix = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
     xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883])
@@ -100,7 +100,7 @@ def _shape(mask: Mask) -> tuple[str, float]:
 
 
 def _fitted(mask: Mask) -> Mask:
-    """The mask's bounding box, stretched to the template's size with its proportions kept."""
+    """Scale the mask's bounding box to the template's size, with its proportions kept."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     side = max(cut.shape)
@@ -116,13 +116,13 @@ def _nearest(colour: Pixels) -> str:
 
 
 def _inside(mask: Mask) -> Mask:
-    """The mask without its rim, where the rim leaves anything."""
+    """Return the mask without its rim, or the whole mask if nothing else is left."""
     inner = ndimage.binary_erosion(mask, iterations=3)
     return inner if inner.sum() >= _LEAST_AREA // 2 else mask
 
 
 def _colour(pixels: Pixels, mask: Mask) -> str:
-    """The palette's colour that most pixels of the inside are nearest to."""
+    """Return the palette's colour that is nearest to most pixels of the inside."""
     seen = pixels[_inside(mask)]
     distances = np.linalg.norm(seen[:, None, :] - _palette()[None], axis=-1)
     return tuple(COLOURS)[int(np.bincount(distances.argmin(axis=1), minlength=len(COLOURS)).argmax())]

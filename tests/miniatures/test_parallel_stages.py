@@ -1,22 +1,23 @@
-"""Stages as processes: in order, beside each other, and stopped by a fault."""
+"""Stages as processes: in order, in parallel, and stopped by a fault."""
 
 import sys
 from pathlib import Path
 
 import pytest
 
-from miniatures.lanes import StageFailedError, run_stages
-from miniatures.telling import told
+from miniatures.parallel_stages import StageFailedError, run_stages
+from miniatures.progress import parse_progress
 
 NEEDS = {"first": (), "second": ("first",), "beside": ()}
 
 
 def _command(folder: Path, stage: str) -> list[str]:
-    """A stage that needs the files of those before it, tells two steps, and leaves its own file."""
+    """Return a stage that needs the files of earlier stages, prints two steps, and writes its own file."""
     code = (
-        "import pathlib, sys; from miniatures.telling import tell; folder = pathlib.Path(sys.argv[1]);"
+        "import pathlib, sys; from miniatures.progress import print_progress as show;"
+        "folder = pathlib.Path(sys.argv[1]);"
         "[(folder / name).read_text() for name in sys.argv[3:]];"
-        "tell(sys.argv[2], 1, 2); tell(sys.argv[2], 2, 2, 'loss 0.1'); (folder / sys.argv[2]).write_text('done')"
+        "show(sys.argv[2], 1, 2); show(sys.argv[2], 2, 2, 'loss 0.1'); (folder / sys.argv[2]).write_text('done')"
     )
     return [sys.executable, "-c", code, str(folder), stage, *NEEDS[stage]]
 
@@ -24,7 +25,7 @@ def _command(folder: Path, stage: str) -> list[str]:
 def test_every_stage_runs_once_after_those_it_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     made = tmp_path / "made"
     made.mkdir()
-    run_stages(NEEDS, lambda stage: _command(made, stage), lanes=2)
+    run_stages(NEEDS, lambda stage: _command(made, stage), process_count=2)
     assert {path.name for path in made.iterdir()} == set(NEEDS)
     assert "second: 2 of 2 loss 0.1" in capsys.readouterr().out
 
@@ -36,7 +37,7 @@ def test_a_fault_is_told_with_its_last_lines_and_nothing_more_begins(tmp_path: P
         )
 
     with pytest.raises(StageFailedError, match=r"stopped in first.*\n.*no memory"):
-        run_stages(NEEDS, command, lanes=1)
+        run_stages(NEEDS, command, process_count=1)
     assert not (tmp_path / "second").exists()
 
 
@@ -45,4 +46,4 @@ def test_a_fault_is_told_with_its_last_lines_and_nothing_more_begins(tmp_path: P
     [(":: vae 5 10 loss 0.2\n", ("vae", 5, 10, "loss 0.2")), (":: vae 5 10\n", ("vae", 5, 10, "")), ("hello\n", None)],
 )
 def test_a_line_of_progress_is_told_from_others(line: str, expected: object) -> None:
-    assert told(line) == expected
+    assert parse_progress(line) == expected

@@ -13,11 +13,11 @@ from torch import Tensor
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
 from generation.sampling import Order, sample
-from miniatures import autoencoding, contrasting, denoising, wording, workshop
+from miniatures import autoencoding, contrasting, denoising, stages, text_pretraining
 from miniatures.architectures import LATENT_CHANNELS, LATENT_SIDE, SCHEDULE
 from miniatures.corpus import Corpus, load_corpus
 from miniatures.judging import Reader
-from miniatures.workshop import NEEDS, Workshop
+from miniatures.stages import NEEDS, Stages
 
 FEW = 12
 
@@ -31,13 +31,13 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("miniatures")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(workshop, "STEPS", dict.fromkeys(workshop.STEPS, 2))
-        patch.setattr(workshop, "load_corpus", few)
-        for module in (autoencoding, contrasting, denoising, wording):
+        patch.setattr(stages, "STEPS", dict.fromkeys(stages.STEPS, 2))
+        patch.setattr(stages, "load_corpus", few)
+        for module in (autoencoding, contrasting, denoising, text_pretraining):
             patch.setattr(module, "BATCH", 6)
-        shop = Workshop(folder / "work", folder / "weights")
+        training = Stages(folder / "work", folder / "weights")
         for stage in NEEDS:
-            shop.make(stage)
+            training.make(stage)
     return folder / "weights"
 
 

@@ -1,6 +1,6 @@
-"""The stages as processes: what does not wait for another runs beside it, each on its share of the cores.
+"""Run the stages as processes: independent stages run in parallel, each on its share of the cores.
 
-Networks this small are many short operations, between which two threads on one of them would wait for each other.
+Networks this small consist of many short operations, so two threads on one of them would mostly wait for each other.
 """
 
 import os
@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from miniatures.telling import told
+from miniatures.progress import parse_progress
 
 Needs = Mapping[str, tuple[str, ...]]
 
@@ -19,25 +19,25 @@ class StageFailedError(Exception):
     """A stage's process ended with an error; the message holds its last lines."""
 
 
-def run_stages(needs: Needs, command: Callable[[str], Sequence[str]], *, lanes: int) -> None:
-    """Run every stage once, after those that it needs, at most `lanes` at a time, with a bar for each."""
+def run_stages(needs: Needs, command: Callable[[str], Sequence[str]], *, process_count: int) -> None:
+    """Run every stage once, after those that it needs, at most `process_count` at a time, with a bar for each."""
     waiting, done = list(needs), set[str]()
     running: dict[Future[None], str] = {}
-    with _progress() as progress, ThreadPoolExecutor(lanes) as pool:
+    with _progress() as progress, ThreadPoolExecutor(process_count) as pool:
         while waiting or running:
-            for stage in [stage for stage in waiting if done.issuperset(needs[stage])][: lanes - len(running)]:
+            for stage in [stage for stage in waiting if done.issuperset(needs[stage])][: process_count - len(running)]:
                 waiting.remove(stage)
-                running[pool.submit(_run, stage, command(stage), progress, lanes)] = stage
+                running[pool.submit(_run, stage, command(stage), progress, process_count)] = stage
             for ended in wait(running, return_when=FIRST_COMPLETED).done:
                 stage = running.pop(ended)
                 if error := ended.exception():
-                    waiting.clear()  # what runs goes on to its end; nothing new begins
+                    waiting.clear()  # running stages end normally; no new one starts
                     raise error
                 done.add(stage)
 
 
-def _run(stage: str, command: Sequence[str], progress: Progress, lanes: int) -> None:
-    threads = max(1, (os.cpu_count() or 1) // lanes)
+def _run(stage: str, command: Sequence[str], progress: Progress, process_count: int) -> None:
+    threads = max(1, (os.cpu_count() or 1) // process_count)
     environment = os.environ | {"OMP_NUM_THREADS": str(threads), "PYTHONWARNINGS": "ignore"}
     bars: dict[str, TaskID] = {}
     other: list[str] = []
@@ -45,7 +45,7 @@ def _run(stage: str, command: Sequence[str], progress: Progress, lanes: int) -> 
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         for line in process.stdout or ():
-            if (seen := told(line)) is None:
+            if (seen := parse_progress(line)) is None:
                 other = [*other[-20:], line]
                 continue
             _show(progress, bars, *seen)
@@ -57,7 +57,7 @@ def _show(progress: Progress, bars: dict[str, TaskID], name: str, done: int, tot
     if name not in bars:
         bars[name] = progress.add_task(name, total=total, note="")
     progress.update(bars[name], completed=done, note=note)
-    # In a file a bar cannot move.
+    # A bar cannot move in a file.
     if not progress.console.is_terminal and (done == total or done * 20 // total > (done - 1) * 20 // total):
         print(f"{name}: {done} of {total} {note}", flush=True)
 
