@@ -1,1 +1,1 @@
-"""What the performance table is made with; run one as `python -m benchmarks.<name>`."""
+"""The benchmarks behind the performance table; run one as `python -m benchmarks.<name>`."""

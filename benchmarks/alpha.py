@@ -1,4 +1,4 @@
-"""The bootstrap of Krippendorff's alpha, against calling the krippendorff package for every resample.
+"""The bootstrap of Krippendorff's alpha, compared with a call of the krippendorff package for every resample.
 
     python -m benchmarks.alpha [--resamples 2000] [--called 20]
 
@@ -24,19 +24,19 @@ SEED = 20240412
 
 
 def votes_matrix(counts: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Annotators by comparisons, as the package takes votes; every annotator votes on every comparison."""
+    """Return votes as the package takes them, annotators by comparisons; every annotator votes on every comparison."""
     return np.array([np.repeat(np.arange(counts.shape[1]), row) for row in counts], dtype=np.float64).T
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """How long the work takes."""
+    """Return the seconds that the work takes."""
     started_at = time.perf_counter()
     work()
     return time.perf_counter() - started_at
 
 
 def compare(comparisons: int, votes: int, resamples: int, called: int) -> None:
-    """One size: our whole bootstrap, and the package called for the first resamples of the same seed."""
+    """Measure one size: our whole bootstrap, and the package for the first resamples of the same seed."""
     counts = np.random.default_rng(0).multinomial(votes, SHARES, size=comparisons)
     matrix = votes_matrix(counts)
     drawn = np.random.default_rng(SEED).integers(0, comparisons, size=(called, comparisons))
@@ -55,13 +55,13 @@ def compare(comparisons: int, votes: int, resamples: int, called: int) -> None:
 
 
 def _from_scratch(counts: NDArray[np.int64], resampling: Resampling) -> None:
-    """Our bootstrap, draws included: the report makes them once, the package's loop draws each time."""
+    """Run our bootstrap with its draws: the report makes them once, the package's loop draws each time."""
     forget_draws()
     krippendorff_alpha(counts, resampling=resampling)
 
 
 def check(values: list[float], counts: NDArray[np.int64], called: int) -> None:
-    """Refuse to report speed where the values differ."""
+    """Exit if the values differ: then their speed means nothing."""
     found = krippendorff_alpha(counts, resampling=Resampling(resamples=called, seed=SEED))
     low, high = np.quantile(values, [0.025, 0.975])
     if not (math.isclose(found.low or 0, low, abs_tol=1e-12) and math.isclose(found.high or 0, high, abs_tol=1e-12)):
@@ -69,7 +69,7 @@ def check(values: list[float], counts: NDArray[np.int64], called: int) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """How many resamples we make, and for how many of them the package is called."""
+    """Add the number of our resamples, and the number for which the package is called."""
     parser.add_argument("--resamples", type=int, default=2000)
     parser.add_argument("--called", type=int, default=20)
 
@@ -81,7 +81,7 @@ def compare_all(options: argparse.Namespace) -> None:
 
 
 def main() -> None:
-    """This benchmark alone."""
+    """Run this benchmark alone."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     add_arguments(parser)
     compare_all(parser.parse_args())

@@ -1,4 +1,4 @@
-"""The votes' export: time and memory, against the obvious way of writing it.
+"""Time and memory of the votes' export, compared with the obvious way of writing it.
 
     python -m benchmarks.export [--database sqlite] [--votes 100000] [--comparisons 10000] [--formats csv,parquet]
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def measure(name: str) -> None:
-    """One export, in this process: its time, the growth of memory, the size of its file."""
+    """Measure one export in this process: its time, the growth of memory, the size of its file."""
     django.setup()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "votes"
@@ -69,7 +69,7 @@ def measure(name: str) -> None:
 
 
 def _growth(write: Callable[[], int]) -> tuple[int, float]:
-    """What `write` returned, and the peak of resident memory above what there was, in MB."""
+    """Return the result of `write`, and the peak of resident memory above the memory before, in MB."""
     Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
     before = _resident("VmRSS")
     return write(), _resident("VmHWM") - before
@@ -89,7 +89,7 @@ def _writer(name: str, slug: str) -> Callable[[Path], int]:
 
 
 def by_instances(study_id: int, path: Path) -> int:
-    """The obvious way: every vote as an instance, every row as a dictionary."""
+    """Export in the obvious way: every vote as an instance, every row as a dictionary."""
     from annotation.models import Vote
 
     related = ("assignment__annotator", "assignment__comparison__prompt")
@@ -109,7 +109,7 @@ def by_instances(study_id: int, path: Path) -> int:
 
 
 def _resident(field: str) -> float:
-    """VmRSS (now) or VmHWM (peak) of this process, in MB."""
+    """Return VmRSS (now) or VmHWM (peak) of this process, in MB."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 

@@ -1,4 +1,4 @@
-"""Do the miniatures do what their cards say: follow prompts, vary where a prompt is open, match captions?
+"""Measure the figures of the miniatures' cards: following prompts, variation where a prompt is open, captions.
 
     python -m benchmarks.miniatures [--prompts 200] [--write-cards]
 
@@ -48,7 +48,7 @@ Shares = dict[str, Proportion]
 
 
 def held_out(count: int, thing_counts: Sequence[int]) -> list[Wish]:
-    """Different captions that no training picture has."""
+    """Draw different captions that no training picture has."""
     rng, found = random.Random(SEED), dict[str, Wish]()
     while len(found) < count:
         wish = draw_wish(rng, held_out=True, thing_count=thing_counts[len(found) % len(thing_counts)])
@@ -57,13 +57,13 @@ def held_out(count: int, thing_counts: Sequence[int]) -> list[Wish]:
 
 
 def share(hits: Sequence[bool]) -> Proportion:
-    """A proportion with its Wilson interval."""
+    """Return a proportion with its Wilson interval."""
     estimate = wilson(sum(hits), len(hits))
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high, "n": estimate.n}
 
 
 def shares(verdicts: Sequence[Verdict]) -> Shares:
-    """How often the colour, the shape, and both are there."""
+    """Return how often the colour, the shape, and both are as named."""
     return {name: share([getattr(verdict, name) for verdict in verdicts]) for name in ("colour", "shape", "both")}
 
 
@@ -72,7 +72,7 @@ def _model(plan: ModelPlan) -> DiffusionModel:
 
 
 class Bench:
-    """The models of the shipped studies, and mini-clip to read with."""
+    """The models of the shipped studies, and mini-clip to read their pictures."""
 
     def __init__(self) -> None:
         manifest = read_study_file(STUDY)
@@ -82,12 +82,12 @@ class Bench:
         self.reader = Reader(WEIGHTS / "mini-clip")
 
     def pictures(self, model: DiffusionModel, prompt: str, seeds: Sequence[int]) -> list[Image.Image]:
-        """One picture for each seed."""
+        """Sample one picture for each seed."""
         order = Order(model, model.render_prompt(prompt), self.parameters)
         return [sampled.image for sampled in sample(order, seeds, check=lambda: None)]
 
     def following(self, model: DiffusionModel, wishes: Sequence[Wish]) -> dict[str, Shares]:
-        """One object a prompt: is what is named there, by the rules on the pixels and by mini-clip?"""
+        """Measure how often one named object is there, by the rules on the pixels and by mini-clip."""
         rules, read = [], []
         for seed, wish in enumerate(track(wishes, f"{model.name}: prompts of one object")):
             (picture,) = self.pictures(model, wish.caption(), [seed])
@@ -96,7 +96,7 @@ class Bench:
         return {"by rules": shares(rules), "by mini-clip": shares(read)}
 
     def several(self, model: DiffusionModel, wishes: Sequence[Wish]) -> Proportion:
-        """Several objects a prompt: does mini-clip find the sampled picture's prompt among all of them?"""
+        """Measure with several objects how often mini-clip finds a picture's prompt among all prompts."""
         captions = self.reader.of_texts([wish.caption() for wish in wishes])
         sampled = [
             self.pictures(model, wish.caption(), [seed])[0]
@@ -106,7 +106,7 @@ class Bench:
         return share(hits.tolist())
 
     def retrieval(self, wishes: Sequence[Wish]) -> Proportion:
-        """Drawn pictures: does mini-clip find the right caption among a hundred?"""
+        """Measure how often mini-clip finds a drawn picture's caption among a hundred."""
         rng = random.Random(SEED + 1)
         drawn = [render(imagine(wish, rng)) for wish in track(wishes, "mini-clip: drawn pictures")]
         hits = retrieved(
@@ -118,13 +118,13 @@ class Bench:
         return share(hits.tolist())
 
     def a_set(self, model: DiffusionModel, prompt: str) -> tuple[dict[str, float], list[Image.Image]]:
-        """Twenty seeds of one prompt: how they differ in what it leaves open, and the pictures."""
+        """Return twenty seeds of one prompt, and how much they vary in what it leaves open."""
         pictures = self.pictures(model, prompt, range(SET_SIZE))
         return spreads(pictures), pictures
 
 
 def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, list[Image.Image]]]:
-    """Every figure by model folder, and a contact sheet's pictures for each."""
+    """Return every figure by model folder, and the pictures of each contact sheet."""
     figures: dict[str, Any] = {"mini-clip": {"retrieval among 100": bench.retrieval(held_out(500, (1, 1, 1, 2, 3)))}}
     sheets: dict[str, list[Image.Image]] = {}
     one, more = held_out(prompt_count, (1,)), held_out(AMONG, (2, 3))
@@ -150,13 +150,13 @@ def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, 
 
 
 def style_share(pictures: Sequence[Image.Image]) -> Proportion:
-    """In how many of the pictures the rules see the LoRA's style."""
+    """Return the share of pictures in which the rules find the LoRA's style."""
     seen = [find_object(picture) for picture in pictures]
     return share([sighting is not None and sighting.style == DAB_STYLE for sighting in seen])
 
 
 def main() -> None:
-    """Measure, print, and write the cards where that is wanted."""
+    """Measure, print, and with --write-cards write the cards."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.miniatures", description=__doc__.split("\n")[0])
     parser.add_argument("--prompts", type=int, default=200, help="held-out prompts of one object (default 200)")
     parser.add_argument("--write-cards", action="store_true", help="put the figures into the model cards")

@@ -1,4 +1,4 @@
-"""The comparison page on a slow line: bytes, requests, and how long from a key press to the next comparison painted.
+"""The comparison page on a slow connection: bytes, requests, and the time from a key press to the next comparison.
 
     python -m benchmarks.page [--comparisons 30] [--look 2] [--folder FOLDER] [--prepare]
 
@@ -31,13 +31,13 @@ SHOWN = "() => [...document.querySelectorAll('.cell img')].map(image => image.cu
 
 @dataclass
 class Traffic:
-    """What came over the line, by address, in bytes with the headers."""
+    """The traffic by URL, in bytes with the headers."""
 
     bytes_of: dict[str, float] = field(default_factory=dict)
     _url_of: dict[str, str] = field(default_factory=dict)
 
     def watch(self, line: CDPSession) -> None:
-        """Listen to the browser's own count."""
+        """Record the browser's own count."""
         line.on("Network.requestWillBeSent", lambda event: self._sent(event))
         line.on("Network.loadingFinished", lambda event: self._finished(event))
 
@@ -51,7 +51,7 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Measured:
-    """One way of showing comparisons: key press to painted in ms, and kilobytes and requests of each comparison."""
+    """One way of showing comparisons: ms from key press to painted, kilobytes and requests of each comparison."""
 
     name: str
     took_ms: list[float]
@@ -59,7 +59,7 @@ class Measured:
     requests: int
 
     def line(self) -> str:
-        """The row of the table."""
+        """Return the row of the table."""
         ordered = sorted(self.took_ms)
         p95 = ordered[min(len(ordered) - 1, round(0.95 * len(ordered)))]
         return (
@@ -69,7 +69,7 @@ class Measured:
 
 
 def on_the_line(browser: Browser, density: int) -> tuple[BrowserContext, Page, Traffic]:
-    """A browser with nothing stored, on the slow line."""
+    """Open a browser with an empty cache, on the slow connection."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, device_scale_factor=density, bypass_csp=True)
     page = context.new_page()
     page.set_default_timeout(MOST_MS)
@@ -119,7 +119,7 @@ def measure_plain(browser: Browser, address: str, kind: str, pages: int) -> Meas
 
 
 def measure(options: argparse.Namespace, folder: Path) -> None:
-    """Everything in one run of one browser."""
+    """Measure everything in one run of one browser."""
     from benchmarks.page_study import PlainPages, WebServer, new_link
     from tests.journeys.conftest import QUIET, chromium_path
 
@@ -139,7 +139,7 @@ def measure(options: argparse.Namespace, folder: Path) -> None:
 
 
 def main() -> None:
-    """Make the study where it is not there, then measure."""
+    """Make the study if it is missing, then measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--comparisons", type=int, default=30)
     parser.add_argument("--look", type=float, default=2.0, help="seconds of looking at each comparison")
@@ -160,7 +160,7 @@ def main() -> None:
 
 
 def prepare(comparisons: int) -> None:
-    """The database, the static files, the study."""
+    """Make the database, the static files and the study."""
     import django
     from django.core.management import call_command
 

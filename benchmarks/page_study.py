@@ -1,4 +1,4 @@
-"""What `benchmarks.page` looks at: a study of photographs with its web server, and a plain page of the same images.
+"""The pages for `benchmarks.page`: a study of photographs with its web server, and a plain page of the same images.
 
 The images are crops of the two photographs that come with scikit-learn (one a set), enlarged to the size of the
 paper's images: thumbnails then hold the detail of real photographs, while the full-size files are, if anything,
@@ -43,7 +43,7 @@ addEventListener('keydown', event => {{
 
 
 def crops(seed: int, photograph: Image.Image, count: int) -> list[Image.Image]:
-    """So many squares of a photograph, drawn from the seed."""
+    """Crop `count` random squares of a photograph."""
     chance = random.Random(seed)
     found = []
     for _number in range(count):
@@ -55,14 +55,14 @@ def crops(seed: int, photograph: Image.Image, count: int) -> list[Image.Image]:
 
 
 def photographs() -> list[Image.Image]:
-    """A temple and a flower."""
+    """Return two photographs: a temple and a flower."""
     from sklearn.datasets import load_sample_images
 
     return [Image.fromarray(array) for array in load_sample_images().images]
 
 
 def make_study(comparisons: int) -> None:
-    """An open study of so many comparisons in the database that the settings name; made once."""
+    """Return an open study of so many comparisons in the settings' database, made once."""
     from django.utils import timezone
 
     from annotation.models import Study
@@ -96,7 +96,7 @@ def make_study(comparisons: int) -> None:
 
 
 def new_link() -> str:
-    """The path of a new annotator, who has read the instructions."""
+    """Return the path of a new annotator who has read the instructions."""
     from django.utils import timezone
 
     from annotation.models import Study
@@ -108,7 +108,7 @@ def new_link() -> str:
 
 
 class WebServer:
-    """gunicorn as it is deployed, on a free port."""
+    """gunicorn as in production, on a free port."""
 
     def __enter__(self) -> str:
         with socket.socket() as free:
@@ -142,7 +142,7 @@ class _Quietly(SimpleHTTPRequestHandler):
     protocol_version = "HTTP/1.1"  # connections are kept, as the study's server keeps them
 
     def log_message(self, *_arguments: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 class PlainPages:

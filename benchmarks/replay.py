@@ -1,14 +1,14 @@
-"""The paper's three findings, replayed with the miniature models: 100 prompts, 20 images a set, on this machine.
+"""Replay the paper's three findings with the miniature models: 100 prompts, 20 images a set, on this machine.
 
     python -m benchmarks.replay [--folder var/replay]
 
 1. Do the two models differ in SCS (Wilcoxon signed-rank, two-sample Kolmogorov-Smirnov)?
 2. Does the LoRA raise SCS over the base model?
-3. Does the score's winner agree with an annotator who sees only the truth of the pictures: how much their objects
-   differ in place and size, and how many styles there are, read off by the renderer's rules?
+3. Does the score's winner agree with an annotator who sees only the content of the pictures: how much their objects
+   differ in place and size, and how many styles there are, read by the rules of `miniatures.rule_reader`?
 
 The annotator is a program and its votes are simulated. Everything runs through the platform: study files, worker,
-votes, reports. Stop it and start it again as you like. Figures are printed as they come out.
+votes, reports. It may be stopped and started again. All figures are printed, whatever they show.
 """
 
 import argparse
@@ -58,7 +58,7 @@ def _replay(folder: Path) -> None:
 
 
 def _one_study(slug: str, folder: Path) -> Mapping[str, Any]:
-    """Bring one study to its end, from wherever it stands; its report as a document."""
+    """Run one study to its end from its present state, and return its report as a document."""
     from django.core.management import call_command
 
     from annotation.models import Study
@@ -113,7 +113,7 @@ def _total(spread: Mapping[str, float], unit: Mapping[str, float]) -> float:
 
 
 def findings(documents: Mapping[str, Any]) -> list[str]:
-    """The lines to print; every figure comes from the reports."""
+    """Return the lines to print; every figure comes from the reports."""
     lines = []
     for slug, document in documents.items():
         study, scores = document["study"], document["results"]["scores"]

@@ -1,4 +1,4 @@
-"""The full report of a small and of a very large study, and its bootstraps beside the naive way, in one run.
+"""The full report of a small and of a very large study, and its bootstraps compared with the naive way, in one run.
 
     python -m benchmarks.report [--resamples 2000] [--called 20]
 
@@ -23,7 +23,7 @@ LOOPS = 5  # resamples that the loop goes through
 
 
 def make(comparisons: int, votes: int, annotators: int) -> None:
-    """One report, from arrays to every format; prints what it took."""
+    """Make one report, from arrays to every format, and print its time and memory."""
     _set_up()
     from annotation.reports.report import build_report
     from annotation.reports.report_jobs.downloads import FORMATS, render
@@ -44,7 +44,7 @@ def make(comparisons: int, votes: int, annotators: int) -> None:
 
 
 def resample_both_ways(comparisons: int, votes: int, annotators: int) -> None:
-    """The two-way bootstrap against the same draws gone through vote by vote."""
+    """Compare the two-way bootstrap with a loop over the votes of the same draws."""
     from benchmarks.simulated_study import simulated_study
     from scoring.statistics.intervals import Resampling
     from scoring.statistics.two_way import two_way_agreement

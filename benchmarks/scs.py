@@ -1,4 +1,4 @@
-"""The score of one set of 1,000 images, against two ways of looping over its pairs.
+"""The score of one set of 1,000 images, compared with two loops over its pairs.
 
     python -m benchmarks.scs [--images 1000] [--dimensions 512]
 
@@ -20,7 +20,7 @@ Embeddings = NDArray[np.float32]
 
 
 def by_plain_loop(embeddings: Embeddings) -> float:
-    """The definition in plain Python: two loops over the images, one over the dimensions."""
+    """Compute the definition in plain Python: two loops over the images, one over the dimensions."""
     rows = embeddings.tolist()
     norms = [math.sqrt(sum(x * x for x in row)) for row in rows]
     total = 0.0
@@ -34,7 +34,7 @@ def by_plain_loop(embeddings: Embeddings) -> float:
 
 
 def by_loop_of_dot_products(embeddings: Embeddings) -> float:
-    """Two loops over the images in Python, the product of each pair by NumPy."""
+    """Compute with two loops over the images in Python, and the product of each pair by NumPy."""
     rows = embeddings.astype(np.float64)
     total = 0.0
     for i in range(len(rows)):
@@ -45,7 +45,7 @@ def by_loop_of_dot_products(embeddings: Embeddings) -> float:
 
 
 def measure(score: Callable[[Embeddings], float], embeddings: Embeddings, repeats: int) -> tuple[float, float]:
-    """The score, and the seconds of the fastest repeat."""
+    """Return the score, and the seconds of the fastest repeat."""
     seconds, value = math.inf, math.nan
     for _ in range(repeats):
         started_at = time.perf_counter()

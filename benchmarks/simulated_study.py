@@ -1,4 +1,4 @@
-"""A closed external study drawn at random, as the arrays that a report is made from. Nobody cast its votes."""
+"""A random closed external study, as the arrays of a report. Its votes are simulated."""
 
 from datetime import UTC, datetime
 
@@ -21,7 +21,7 @@ SEED = 20240412
 
 
 def simulated_study(*, comparisons: int, votes: int, annotators: int) -> UnsealedData:
-    """So many comparisons with so many votes each, one vote in ten a tie, the others following a noisy margin."""
+    """Draw a study: one vote in ten is a tie, the others follow a noisy margin."""
     rng = np.random.default_rng(SEED)
     prompts = tuple(f"prompt {number}" for number in range(comparisons))
     manifest = Manifest.model_validate(

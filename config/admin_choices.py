@@ -1,4 +1,4 @@
-"""Rows chosen in a list of the admin, of every app: Django looks up whatever a request names, and fails."""
+"""Check the rows chosen in a list of the admin, of every app: Django fails on ids that cannot exist."""
 
 from typing import Any
 

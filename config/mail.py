@@ -1,4 +1,4 @@
-"""Mail where no server is named: files that only their owner reads, since a password reset lets its reader in."""
+"""Write mails to files if no mail server is configured; only their owner can read them, as they reset passwords."""
 
 import logging
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 class PrivateFiles(EmailBackend):
-    """Django's files of mails, in a folder of this account's own."""
+    """Django's backend of mail files, in a folder that only this account can read."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         folder = Path(settings.EMAIL_FILE_PATH)
@@ -22,6 +22,6 @@ class PrivateFiles(EmailBackend):
         super().__init__(*arguments, **options)
 
     def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
-        """Write them, and say in the log that they wait, not what they say."""
+        """Write the mails, and log that they wait, without their content."""
         logger.warning("no mail server is named (EMAIL_URL): a mail waits in %s", settings.EMAIL_FILE_PATH)
         return int(super().send_messages(email_messages) or 0)

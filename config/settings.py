@@ -36,7 +36,7 @@ def _embedded_secret_key() -> str:
         try:
             part.touch(0o600)
             part.write_text(secrets.token_urlsafe(64))
-            # Of two processes that start at once, one puts its key in place, whole, and both read that one.
+            # If two processes start at once, one of them stores its key atomically, and both read that key.
             with suppress(FileExistsError):
                 path.hardlink_to(part)
         finally:
@@ -121,10 +121,10 @@ TEMPLATES = [
 DATABASES = {"default": env.database("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'semblance.sqlite3'}")}
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     writable_folder(VAR_DIR, variable="SEMBLANCE_VAR")
-    # Kept open: whoever closes the last connection writes the whole log back into the file, in every request.
+    # Kept open: closing the last connection would write the whole log back into the file, in every request.
     DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["OPTIONS"] = {
-        # IMMEDIATE: a transaction that will write waits its turn at the start; with DEFERRED it fails half-way.
+        # IMMEDIATE: a writing transaction waits for the lock at its start; with DEFERRED it fails half-way.
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
         # FULL: an acknowledged vote survives a power cut.
@@ -138,7 +138,7 @@ else:
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL", default=env.int("WEB_THREADS", default=8)),
             "timeout": 1.5,  # seconds that a thread waits for a connection: the answer is 503 then
-            "reconnect_timeout": 1,  # given up so soon, the pool tries again at the next request, not minutes later
+            "reconnect_timeout": 1,  # short, so that the pool tries again at the next request, not minutes later
         },
         "connect_timeout": 2,
         "tcp_user_timeout": 10_000,  # ms without a sign of life, after which a machine that vanished counts as gone
@@ -158,19 +158,19 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_ROUTES = {
-    # Behind scoring, which takes seconds: a study whose images are there does not wait for thousands of another's.
+    # Lower than scoring, which takes seconds, so that a study with all images does not wait for another's thousands.
     "generation.tasks.*": {"queue": "gpu", "priority": 9},
     "scoring.tasks.*": {"queue": "gpu"},
     "annotation.tasks.*": {"queue": "control"},
 }
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed task is not sent again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-# A page that sends a message tries once more at once, then leaves it to the tick: a row waits for it.
+# A page that sends a message retries once at once, then leaves it to the tick: the job's row is stored.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-REDIS_SECONDS = {"socket_connect_timeout": 2, "socket_timeout": 5}  # a thread waits no longer for one that is away
+REDIS_SECONDS = {"socket_connect_timeout": 2, "socket_timeout": 5}  # a thread waits no longer if Redis is down
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
-        "visibility_timeout": 8 * 3600,  # longer than any task: no message is given out again while its task runs
+        "visibility_timeout": 8 * 3600,  # longer than any task, so no message is delivered again while its task runs
         **REDIS_SECONDS,
     }
 CELERY_WORKER_POOL_START_METHOD = "spawn"  # CUDA does not survive a fork
@@ -222,8 +222,8 @@ OPEN_LINK_JOINS_PER_MINUTE = env.int("OPEN_LINK_JOINS_PER_MINUTE", default=300) 
 # --- files --------------------------------------------------------------------------------------
 IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read
 IMAGE_MOST_PIXELS = env.int("IMAGE_MOST_PIXELS", default=40_000_000)  # of one image, before it is decoded
-MEDIA_ROOT = VAR_DIR / "media"  # never served as such: annotators get opaque addresses, staff get checked views
-REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of what went into it; may be deleted
+MEDIA_ROOT = VAR_DIR / "media"  # never served directly: annotators get opaque URLs, staff get checked views
+REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of its input; may be deleted
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.str("SEMBLANCE_STATIC", default=str(VAR_DIR / "static")))
@@ -270,10 +270,10 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-# Only where asked for: both bind other names than this one, and for a long time.
+# Off by default: both affect other host names too, and for a long time.
 SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("HSTS_INCLUDE_SUBDOMAINS", default=False)
 SECURE_HSTS_PRELOAD = env.bool("HSTS_PRELOAD", default=False)
-SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they ask for the two above
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]  # they demand the two above
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
@@ -295,8 +295,8 @@ else:
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="semblance@localhost")
 
 # --- logs ---------------------------------------------------------------------------------------
-DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # where an annotator sits is nobody's business
-DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # Django's own line says it
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # an annotator's address is private
+DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # Django logs it as a warning
 DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO
 _line = Render(as_json=env.str("LOG_FORMAT", default="text") == "json", colors=sys.stderr.isatty())
 _through_root: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
@@ -320,10 +320,10 @@ LOGGING: dict[str, Any] = {
         "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["one_line", "outages"]},
     },
     "loggers": {
-        # Django gives these handlers of its own, which would write beside ours.
+        # Without this, Django's own handlers would write each line again.
         "django": _through_root,
         "django.server": _through_root | {"level": "INFO"},
-        # At DEBUG they write statements with their parameters, and the variables of a page.
+        # At DEBUG they log statements with their parameters, and the variables of a page.
         "django.db.backends": {"level": "INFO"},
         "django.template": {"level": "INFO"},
     },
@@ -331,7 +331,7 @@ LOGGING: dict[str, Any] = {
 }
 structlog.configure(
     processors=[
-        structlog.stdlib.filter_by_level,  # first: most is never written
+        structlog.stdlib.filter_by_level,  # first, because most lines are never written
         structlog.contextvars.merge_contextvars,
         structlog.processors.TimeStamper(fmt="iso"),
         structlog.stdlib.add_logger_name,

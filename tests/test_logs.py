@@ -74,7 +74,7 @@ def broken_page(monkeypatch: pytest.MonkeyPatch) -> None:
         local_marker = "a local " + "variable"
         raise ValueError(f"no place for Key (token)=({annotator.token})", len(local_marker))
 
-    monkeypatch.setattr(annotator_pages, "place", broken)
+    monkeypatch.setattr(annotator_pages, "next_page", broken)
 
 
 def visitor(**options: Any) -> Client:

@@ -27,7 +27,7 @@ from pytest_django.fixtures import Settings
 from config import outages, urls
 from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
-from config.postgresql.breaker import Breaker
+from config.postgresql.base import Breaker
 
 handler500 = urls.handler500
 FAULT: list[BaseException] = []

@@ -1,1 +1,1 @@
-"""Many annotators at once against the real server: votes a second, waiting times, and whether every vote is right."""
+"""Many annotators at once on the real server: votes a second, waiting times, and whether every vote is stored."""

@@ -31,12 +31,12 @@ SYNTHETIC_COMPARISONS = 100_000
 
 
 def numbers(text: str) -> list[int]:
-    """A list such as 1,8,50."""
+    """Parse a list such as 1,8,50."""
     return [int(part) for part in text.split(",")]
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--processes", type=int, default=2, help="Web processes; 2 as shipped.")
@@ -53,7 +53,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> int:
-    """Run what was asked for; 1 where a promise was broken."""
+    """Run the chosen benchmark; return 1 if a promise was broken."""
     options = parse()
     with deployment(database=options.database, processes=options.processes) as installation:
         os.environ.update(installation.environment)
@@ -68,7 +68,7 @@ def main() -> int:
 
 
 def measure(installation: Deployment, options: argparse.Namespace) -> Iterator[bool]:
-    """Votes a second and waiting times for each number of annotators, in studies of each size."""
+    """Measure votes a second and waiting times for each number of annotators and each size of study."""
     from benchmarks.load import stored_studies  # needs the settings
 
     stored = 0
@@ -89,7 +89,7 @@ def measure(installation: Deployment, options: argparse.Namespace) -> Iterator[b
 
 
 def run_out(installation: Deployment, options: argparse.Namespace) -> Iterator[bool]:
-    """Few comparisons, many annotators, until everybody was told that nothing is left."""
+    """Vote with many annotators on few comparisons until nothing is left for anyone."""
     options.warm_up, options.seconds = 0, RUN_OUT_SECONDS
     print("{comparisons} comparisons, {annotators} annotators, to the end".format(**RUN_OUT), flush=True)
     comparisons, count = RUN_OUT["comparisons"], RUN_OUT["annotators"]
@@ -97,7 +97,7 @@ def run_out(installation: Deployment, options: argparse.Namespace) -> Iterator[b
 
 
 def survive(installation: Deployment, options: argparse.Namespace) -> Iterator[bool]:
-    """kill -9 of each part in turn, in the middle of the votes."""
+    """Kill each part in turn by kill -9 during the votes."""
     blows: dict[str, Callable[[], None]] = {"one web process": installation.kill_one_process}
     parts = {"the web server": installation, "the database": installation.database, "Redis": installation.broker}
     blows |= {name: partial(kill_and_start, part) for name, part in parts.items() if part}
@@ -109,7 +109,7 @@ def survive(installation: Deployment, options: argparse.Namespace) -> Iterator[b
 
 
 def kill_and_start(part: Deployment | Server) -> None:
-    """kill -9, and start again."""
+    """Kill by kill -9, and start again."""
     part.kill()
     part.start()
 
@@ -164,7 +164,7 @@ def _after(seconds: float, blow: Callable[[], None]) -> None:
 
 
 def report(tally: "crowd.Tally", cores: dict[str, float]) -> None:  # type: ignore[name-defined]  # noqa: F821
-    """One line of speed, one of what was answered."""
+    """Print one line about the speed and one about the responses."""
     cycles, seconds = sorted(tally.cycles), tally.window[1] - tally.window[0]
     if len(cycles) > 1:
         cuts = statistics.quantiles(cycles, n=100)

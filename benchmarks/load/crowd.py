@@ -1,7 +1,7 @@
 """Simulated annotators over HTTP: each always busy with one request; cheap, since they share the server's cores.
 
-Each has a line of its own that is kept open. A vote without an answer is sent again with the same id, on a new line,
-until it is answered: what a page does with a bad line.
+Each has its own connection, which stays open. A vote without a response is sent again with the same id, on a new
+connection, until it is answered, as the page does.
 """
 
 import asyncio
@@ -27,9 +27,9 @@ AGAIN_EVERY = 100  # so many votes until one is sent twice
 
 @dataclass
 class Tally:
-    """What a crowd saw. `cycles`: seconds of a vote with the next comparison, for those that began in `window`.
+    """The results of a crowd. `cycles`: seconds of a vote with the next comparison, for those that began in `window`.
 
-    The window ends early where nothing was left to vote on.
+    The window ends early if nothing is left to vote on.
     """
 
     window: tuple[float, float]
@@ -52,7 +52,7 @@ class Line(asyncio.Protocol):
         self.answer: asyncio.Future[tuple[int, bytes]] | None = None
 
     def data_received(self, data: bytes) -> None:
-        """Collect until the answer is whole."""
+        """Collect bytes until the response is complete."""
         self.received += data
         head_end = self.received.find(b"\r\n\r\n")
         if head_end < 0:
@@ -64,12 +64,12 @@ class Line(asyncio.Protocol):
             del self.received[:end]
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Whoever waits learns of it."""
+        """Pass the error to the waiting request."""
         if self.answer and not self.answer.done():
             self.answer.set_exception(error or ConnectionResetError())
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Status and body of the answer."""
+        """Send a request and return the status and body of the response."""
         self.answer = asyncio.get_running_loop().create_future()
         self.transport.write(request)  # type: ignore[attr-defined]
         return await self.answer
@@ -84,7 +84,7 @@ class Person:
         self.is_connected = False
 
     def _head(self, verb: str) -> bytes:
-        """What a browser behind the proxy sends."""
+        """Return the headers of a browser behind the proxy."""
         return (
             f"POST /api/v1/annotators/{self.token}/{verb} HTTP/1.1\r\nHost: {HOST}\r\nX-Forwarded-Proto: https\r\n"
             "User-Agent: Mozilla/5.0 (X11; Linux) Synthetic\r\nAccept: */*\r\nAccept-Language: en-GB,en;q=0.8\r\n"
@@ -92,7 +92,7 @@ class Person:
         ).encode()
 
     async def vote_until(self, end: float) -> None:
-        """Next, vote, next, vote ... until the time is over or the study says done."""
+        """Vote on one comparison after another until the time is over or the study is done."""
         body = await self._ask("next", b"{}", end)
         for number in count(1):
             kind = KIND.search(body) if body else None
@@ -133,7 +133,7 @@ class Person:
         return answer
 
     async def _ask(self, verb: str, body: bytes, end: float) -> bytes:
-        """The answer's body; empty where there was none before the end, or where the server refused."""
+        """Return the response's body; empty if there was none before the end, or if the server refused."""
         request = self.head[verb] + b"Content-Length: %d\r\n\r\n" % len(body) + body
         while time.monotonic() < end + ANSWER_SECONDS:
             try:
@@ -161,7 +161,7 @@ class Person:
 
 
 async def vote(tokens: list[str], port: int, *, warm_up: float, seconds: float) -> Tally:
-    """All annotators at once: a warm-up, then the seconds that count."""
+    """Run all annotators at once: a warm-up, then the measured seconds."""
     start = time.monotonic() + warm_up
     tally = Tally((start, start + seconds))
     await asyncio.gather(*(Person(token, port, tally).vote_until(start + seconds) for token in tokens))

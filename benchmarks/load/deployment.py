@@ -1,4 +1,4 @@
-"""Semblance as production serves it, in a folder of its own: gunicorn, the whole middleware, a durable database."""
+"""Semblance as in production, in its own folder: gunicorn, the whole middleware, a durable database."""
 
 import os
 import subprocess
@@ -15,7 +15,7 @@ from tests.services.servers import Server, descendants, free_port, kill_9, local
 PROJECT = Path(__file__).resolve().parents[2]
 HOST = "semblance.example"
 PATIENCE_SECONDS = 60
-# What leads to a developer's own servers or changes how ours behave; never handed on.
+# Variables that name a developer's own servers or change ours; they are removed.
 FOREIGN = ("DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "LOG_LEVEL", "WEB_THREADS")
 
 
@@ -70,15 +70,15 @@ class Deployment:
             line.close()
 
     def kill_one_process(self) -> None:
-        """kill -9 of one of the processes that serve; gunicorn replaces it."""
+        """Kill one of the web processes by kill -9; gunicorn replaces it."""
         os.kill(descendants(self.web.pid)[0], 9)
 
     def kill(self) -> None:
-        """kill -9 of the whole web server."""
+        """Kill the whole web server by kill -9."""
         kill_9(self.web)
 
     def end(self) -> None:
-        """End the web server in order."""
+        """Stop the web server gracefully."""
         self.web.terminate()
         try:
             self.web.wait(timeout=30)
@@ -86,13 +86,13 @@ class Deployment:
             kill_9(self.web)
 
     def cpu_seconds(self) -> dict[str, float]:
-        """CPU time used so far by the web processes and by the database server's."""
+        """Return the CPU time used so far by the web processes and by the database server."""
         used = {"web": _cpu_seconds(self.web.pid)}
         return used | ({"database": _cpu_seconds(self.database.pid)} if self.database else {})
 
 
 def _cpu_seconds(root: int) -> float:
-    """Of the process and its descendants that live."""
+    """Return the CPU time of the process and its living descendants."""
     ticks = 0
     for pid in [root, *descendants(root)]:
         try:
@@ -105,7 +105,7 @@ def _cpu_seconds(root: int) -> float:
 
 @contextmanager
 def deployment(*, database: str, processes: int) -> Iterator[Deployment]:
-    """An empty installation, migrated, not yet serving: `sqlite`, or `postgresql` with a Redis beside it."""
+    """Make an empty, migrated installation that does not serve yet: `sqlite`, or `postgresql` with a Redis."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="semblance-load-")))
         on_postgresql = database == "postgresql"

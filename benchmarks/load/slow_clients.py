@@ -1,4 +1,4 @@
-"""Clients on bad lines, or with bad intent: half a head, half a body, or an answer that is never read."""
+"""Slow or hostile clients: half a head, half a body, or a response that is never read."""
 
 import asyncio
 from contextlib import suppress
@@ -15,7 +15,7 @@ SECONDS_BETWEEN_BYTES = 1
 
 
 async def hang(port: int, count: int) -> None:
-    """So many of them until cancelled: each sends a byte a second, and comes again when it is cut off."""
+    """Run so many of them until cancelled: each sends a byte a second, and reconnects when it is cut off."""
     await asyncio.gather(*(_hang(port, KINDS[number % len(KINDS)]) for number in range(count)))
 
 

@@ -1,7 +1,7 @@
-"""What the benchmark votes on: an open study of any size, and stored votes that are synthetic and labelled so.
+"""Make an open study of any size for the benchmark's votes, and stored votes that are labelled as synthetic.
 
-The rows are made inside the database, so that millions take minutes; no image is made, since the API names images and
-opens none.
+The rows are made inside the database, so that millions take minutes. No image is made, because the API names images
+but opens none.
 """
 
 from typing import Any
@@ -21,9 +21,9 @@ MODELS = ("Synthetic A", "Synthetic B")
 
 
 def open_study(*, slug: str, comparisons: int, overlap: int, is_analysed: bool = True, **changes: Any) -> Study:
-    """An open study with the defaults of a study file, two sets of IMAGES_PER_SET images a comparison.
+    """Make an open study with the defaults of a study file, two sets of IMAGES_PER_SET images a comparison.
 
-    changes: other tables of the manifest. Without `is_analysed` the planner's statistics are the caller's to refresh.
+    changes: other tables of the manifest. Without `is_analysed` the caller refreshes the planner's statistics.
     """
     manifest = Manifest.model_validate(
         {
@@ -55,7 +55,7 @@ def open_study(*, slug: str, comparisons: int, overlap: int, is_analysed: bool =
 
 
 def store_scores(study: Study, *, with_embeddings: bool = False) -> None:
-    """A score of every set by the study's own metric, and on demand an embedding of every image."""
+    """Store a score of every set by the study's own metric, and optionally an embedding of every image."""
     metric = Manifest.model_validate(study.manifest_versions.latest("number").document).encoder.metric
     of_these = (
         "FROM generation_imageset s JOIN annotation_comparison c ON c.image_set_a_id = s.id OR c.image_set_b_id = s.id "
@@ -118,7 +118,7 @@ def _make_comparisons(study: Study, overlap: int, *, first: int, last: int) -> N
 
 
 def annotators(study: Study, count: int) -> list[str]:
-    """So many annotators who have read the instructions; their tokens."""
+    """Make so many annotators who have read the instructions, and return their tokens."""
     now = timezone.now()
     rows = [
         Annotator(study=study, kind="personal", label="synthetic", seed=1000 + number, instructions_read_at=now)
@@ -128,7 +128,7 @@ def annotators(study: Study, count: int) -> list[str]:
 
 
 def store_votes(*, slug: str, comparisons: int, count: int, **changes: Any) -> Study:
-    """A closed study with `count` votes or a few more, as many on each comparison, by annotators marked simulated."""
+    """Make a closed study with at least `count` votes, equally many on each comparison, by simulated annotators."""
     each = -(-count // comparisons)
     study = open_study(slug=slug, comparisons=comparisons, overlap=each, **changes)
     rows = [Annotator(study=study, kind="simulated", label="synthetic") for _ in range(each)]
@@ -171,7 +171,7 @@ _SIDES = (("left", "a"), ("right", "b"))
 
 
 def _insert(model: type[models.Model], source: str, prefix: str = "", /, **expressions: str) -> None:
-    """INSERT ... SELECT: a field gets its SQL expression, else its default."""
+    """Run INSERT ... SELECT: a field gets its SQL expression, else its default."""
     names, parts, parameters = [], [], []
     for field in model._meta.concrete_fields:
         if isinstance(field, models.AutoField):
@@ -195,19 +195,19 @@ def _execute(sql: str, parameters: list[Any]) -> None:
 
 
 def _image_list(image_set: str) -> str:
-    """SQL: the JSON list of a set's image ids."""
+    """Return SQL for the JSON list of a set's image ids."""
     join = "string_agg(CAST(i.id AS text), ', ')" if _is_postgresql() else "group_concat(i.id, ', ')"
     listed = f"(SELECT '[' || {join} || ']' FROM generation_generatedimage i WHERE i.image_set_id = {image_set})"
     return f"CAST({listed} AS jsonb)" if _is_postgresql() else listed
 
 
 def _hex(number: str, digits: int) -> str:
-    """SQL: so many hexadecimal digits that say this number."""
+    """Return SQL for a number in so many hexadecimal digits."""
     return f"lpad(to_hex({number}), {digits}, '0')" if _is_postgresql() else f"printf('%0{digits}x', {number})"
 
 
 def _uuid(number: str) -> str:
-    """SQL: a UUID that says this number, as this database keeps it."""
+    """Return SQL for a UUID with this number, in this database's form."""
     return f"CAST({_hex(number, 32)} AS uuid)" if _is_postgresql() else _hex(number, 32)
 
 
@@ -216,10 +216,10 @@ def _is_postgresql() -> bool:
 
 
 def analyse() -> None:
-    """Fresh statistics for PostgreSQL's planner, as autovacuum would make them in time.
+    """Refresh the statistics of PostgreSQL's planner, as autovacuum would do later.
 
-    Nothing on SQLite: Semblance keeps no statistics there, and plans by the indexes alone. Statistics of before the
-    study grew would lead it to read whole tables.
+    It does nothing on SQLite, where Semblance keeps no statistics and plans by the indexes alone: statistics from
+    before the study grew would make it read whole tables.
     """
     if _is_postgresql():
         _execute("VACUUM ANALYZE", [])

@@ -1,4 +1,4 @@
-"""What the database says after a run, against what the crowd was told."""
+"""Compare the database after a run with the responses to the crowd."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ IDS_PER_QUERY = 500
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How often each promise was broken; `stored` votes stand."""
+    """How often each promise was broken, and the number of `stored` votes."""
 
     stored: int
     over_assigned: int
@@ -26,7 +26,7 @@ class Verdict:
 
     @property
     def is_clean(self) -> bool:
-        """Whether none was."""
+        """Whether no promise was broken."""
         return not (self.over_assigned or self.wrong_counters or self.duplicates or self.lost or self.false_ends)
 
     def __str__(self) -> str:
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def verify(study: Study, tally: Tally) -> Verdict:
-    """Count the rows themselves, never the counters that are to be checked."""
+    """Count the rows themselves, never the counters under test."""
     main = Assignment.objects.filter(comparison=OuterRef("pk"), kind=Assignment.Kind.MAIN).order_by()
     held = main.filter(state__in=HOLDING).values("comparison").annotate(n=Count("pk")).values("n")
     voted = main.filter(votes__state=Vote.State.STANDING).values("comparison").annotate(n=Count("pk")).values("n")
@@ -54,13 +54,13 @@ def verify(study: Study, tally: Tally) -> Verdict:
 
 
 def _duplicates(standing: QuerySet[Vote]) -> int:
-    """Pairs of annotator and comparison with more than one vote that counts."""
+    """Count pairs of annotator and comparison with more than one vote that counts."""
     pairs = standing.order_by().values("assignment__annotator", "assignment__comparison").annotate(n=Count("pk"))
     return pairs.filter(n__gt=1).count()
 
 
 def _lost(tally: Tally) -> int:
-    """Votes that the crowd was told of and that are not there, or not as it was told."""
+    """Count acknowledged votes that are missing or stored differently."""
     told = {"accepted": Vote.State.STANDING, "late": Vote.State.LATE}
     ids = list(tally.acknowledged)
     found: dict[UUID, str] = {}
@@ -70,7 +70,7 @@ def _lost(tally: Tally) -> int:
 
 
 def is_false_end(study: Study, token: str) -> bool:
-    """Whether someone who was told "done" lacks a comparison that still lacks votes. Votes only grow here."""
+    """Whether an annotator got "done" although a comparison without enough votes was left; votes only grow here."""
     annotator = Annotator.objects.get(token=token)
     answered = Assignment.objects.filter(annotator=annotator, state__in=Assignment.ANSWERED).values("comparison")
     return study.comparisons.filter(vote_count__lt=F("overlap")).exclude(pk__in=answered).exists()

@@ -1,1 +1,1 @@
-"""A laboratory of hundreds of studies: what each page and command costs there, and what voting beside them loses."""
+"""A laboratory of hundreds of studies: the cost of each page and command, and the loss of votes a second."""

@@ -1,13 +1,13 @@
-"""What Semblance costs in a laboratory that has grown: every page and command, and the votes beside other work.
+"""Measure Semblance with hundreds of studies: every page and command, and votes while other work runs.
 
     python -m benchmarks.scale                           SQLite, 505 studies, a million votes; some minutes to fill
     python -m benchmarks.scale --database postgresql     the same on a PostgreSQL of its own
     python -m benchmarks.scale --quick                   a tenth of it
 
-Pages and commands run in this process: their queries, the time of a process that sees them first, and the median of
-later looks. Then the server runs as production runs it, and a crowd votes: alone, while ten people of the staff read
-page after page, and while something large is written. Goals: no page over 300 ms, votes fall by less than 10 %,
-and no vote waits for a transaction of over 0.2 s.
+Pages and commands run in this process: their queries, the time of the first call, and the median of later calls. Then
+the server runs as in production and a crowd votes: alone, while ten people of the staff read page after page, and
+while something large is written. Goals: no page over 300 ms, votes fall by less than 10 %, and no vote waits for a
+transaction of over 0.2 s.
 """
 
 import argparse
@@ -33,7 +33,7 @@ Work = Callable[[], object]
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--quick", action="store_true", help="A smaller laboratory and shorter runs.")
@@ -45,7 +45,7 @@ def parse() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Fill, look, vote."""
+    """Fill the database, measure the pages, then the votes."""
     options = parse()
     with deployment(database=options.database, processes=options.processes) as installation:
         os.environ.update(installation.environment)
@@ -68,7 +68,7 @@ def main() -> None:
 def vote_beside_everything(
     installation: Deployment, lab: "Laboratory", size: "Size", options: argparse.Namespace
 ) -> None:
-    """Alone first and last, since a machine's speed varies; in between beside readers and writers."""
+    """Measure votes alone, with readers and with writers; alone several times, since a machine's speed varies."""
     from benchmarks.scale.pages import addresses
 
     seconds = 8.0 if options.quick else options.seconds
@@ -87,7 +87,7 @@ def vote_beside_everything(
 
 
 def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[str, Work]:
-    """Large things that are written, each in a process of its own or in this one."""
+    """Return large write operations, each in its own process or in this one."""
     from annotation.studies.current import current_manifest
     from annotation.studies.lifecycle.amendments import amend
     from annotation.studies.lifecycle.transitions import advance, close
@@ -128,7 +128,7 @@ def _vote(
     looked_at: list[float] | None = None,
     work: Work | None = None,
 ) -> "tuple[Tally, float]":
-    """What the crowd saw, and the seconds that the work took; people look at `pages` from the beginning."""
+    """Return the crowd's results, and the seconds that the work took; people read `pages` from the beginning."""
     from django.contrib.auth.models import User
     from django.db import connection
     from django.test import Client
@@ -160,7 +160,7 @@ def _vote(
 
 
 def _timed(work: Work, after: float) -> float:
-    """Do it, some seconds from now, in a thread whose connection ends with it; the seconds it took."""
+    """Do the work after a delay, in a thread that closes its connection, and return the seconds it took."""
     from django.db import connection
 
     time.sleep(after)
@@ -173,7 +173,7 @@ def _timed(work: Work, after: float) -> float:
 
 
 def _say(name: str, seen: "tuple[Tally, float]") -> float:
-    """Print one line; the votes a second."""
+    """Print one line and return the votes a second."""
     tally, took = seen
     cycles = sorted(tally.cycles)
     rate = len(cycles) / (tally.window[1] - tally.window[0])

@@ -1,4 +1,4 @@
-"""The database of a laboratory that has grown: hundreds of studies, a very large open one, one with many votes."""
+"""Fill the database of a large laboratory: hundreds of studies, a very large open one, one with many votes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ OVERLAP = 5
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is: small studies and their comparisons, and the two large ones."""
+    """The size of the laboratory: small studies and their comparisons, and the two large ones."""
 
     small_studies: int
     small_comparisons: int
@@ -31,7 +31,7 @@ LIVE = 0.6  # of the small studies take votes; the others are closed
 
 @dataclass(frozen=True, slots=True)
 class Laboratory:
-    """The studies to measure with. judged: open, with a tenth of the votes; closing it judges its annotators."""
+    """The studies to measure. judged: open, with a tenth of the votes; closing it judges its annotators."""
 
     open: Study
     voted: Study
@@ -40,7 +40,7 @@ class Laboratory:
 
 
 def fill(size: Size) -> Laboratory:
-    """Make all of it, in bulk statements; some minutes."""
+    """Make all studies by bulk statements; this takes some minutes."""
     small = list(_small_studies(size))
     large = stored_studies.open_study(
         slug="open", comparisons=size.comparisons, overlap=OVERLAP, is_analysed=False, quality=QUALITY

@@ -1,4 +1,4 @@
-"""Every page of the staff and every command that looks: queries, and the median of some calls."""
+"""Measure every page of the staff and every reading command: queries, and the median of some calls."""
 
 import statistics
 import time
@@ -27,7 +27,7 @@ GOAL_MS = 300
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one look costs. `first_ms`: in a process that has seen nothing yet; `median_ms`: of the looks after it."""
+    """The cost of a page or command. `first_ms`: of the first call in this process; `median_ms`: of later calls."""
 
     name: str
     query_count: int
@@ -40,7 +40,7 @@ class Measured:
 
 
 def addresses(lab: Laboratory) -> dict[str, str]:
-    """What staff look at, by a name in words."""
+    """Return the URLs of the staff's pages, by a readable name."""
     large, voted, small = lab.open.slug, lab.voted.slug, lab.small.slug
     found = {
         "studies": reverse("studies"),
@@ -68,7 +68,7 @@ def addresses(lab: Laboratory) -> dict[str, str]:
 
 
 def look_at_everything(lab: Laboratory, *, times: int) -> Iterator[Measured]:
-    """The first report, which no page waits for; the pages, each in its order; the commands."""
+    """Measure the first report, which no page waits for, then the pages and the commands."""
     client = Client(headers={"host": HOST})
     client.force_login(User.objects.get_or_create(username="researcher", is_staff=True, is_superuser=True)[0])
     yield measure("the first report, in the worker", partial(_make_report, lab.voted), times=0)
@@ -81,7 +81,7 @@ def look_at_everything(lab: Laboratory, *, times: int) -> Iterator[Measured]:
 
 
 def _make_report(study: Study) -> None:
-    """What a page asks for and a worker makes."""
+    """Make a report as a worker does after a page requested it."""
     make_report(request_report(study).pk)
 
 
@@ -92,7 +92,7 @@ def _get(client: Client, address: str) -> None:
 
 
 def measure(name: str, look: Callable[[], object], *, times: int) -> Measured:
-    """Look once and then `times` more, the last time counting the queries."""
+    """Call once and then `times` more, and count the queries of the last call."""
     seconds, counts = [], []
     for _ in range(1 + times):
         began_at = time.perf_counter()

@@ -1,4 +1,4 @@
-"""People of the staff who look at page after page, over HTTP, beside the annotators who vote."""
+"""Staff who read page after page over HTTP, while annotators vote."""
 
 import asyncio
 import time
@@ -12,7 +12,7 @@ PATIENCE_SECONDS = 60.0
 
 
 async def look(cookie: str, addresses: list[str], port: int, *, people: int, until: float) -> list[float]:
-    """So many people, each beginning at another page; the seconds that each page took."""
+    """Run so many people, each beginning at another page, and return the seconds that each page took."""
     seconds: list[float] = []
     first = [list(islice(cycle(addresses), person, person + len(addresses))) for person in range(people)]
     await asyncio.gather(*(_look(cookie, pages, port, until, seconds) for pages in first))

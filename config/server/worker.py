@@ -1,4 +1,4 @@
-"""The worker: gunicorn's threads behind an event loop that reads requests whole and sends responses, with deadlines."""
+"""The worker: an event loop reads complete requests, gunicorn's threads answer them, the loop sends the responses."""
 
 import errno
 import json
@@ -27,18 +27,18 @@ Refusal = tuple[int, str, str]
 
 
 class Stage(Enum):
-    """What a connection does; its deadline is this stage's."""
+    """The stage of a connection; its deadline is the deadline of this stage."""
 
-    IDLE = auto()  # nothing of a request is here
+    IDLE = auto()  # nothing of a request has arrived
     READING = auto()
     WORKING = auto()  # a thread has it
     SENDING = auto()  # the thread is done, the client is still reading
-    ENDING = auto()  # the client has everything; it may close
+    ENDING = auto()  # everything is sent; the client may close
     CLOSED = auto()
 
 
 class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
-    """A client's connection: `sock` is what gunicorn's threads see, `own` the socket itself."""
+    """A client's connection: `own` is its socket, `sock` the stand-in for gunicorn's threads."""
 
     def __init__(self, worker: "BufferingWorker", own: socket.socket, client: Any, server: Any) -> None:
         limits = worker.limits
@@ -56,12 +56,12 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
 
     @property
     def is_kept_idle(self) -> bool:
-        """Whether its request was answered and no other has begun."""
+        """Whether its request was answered and no other has started."""
         return self.is_kept and self.stage == Stage.IDLE
 
 
 class BufferingWorker(ThreadWorker):  # type: ignore[misc]
-    """As gunicorn's gthread, but a thread gets a request that is here, and leaves as soon as its answer is made."""
+    """gunicorn's gthread, but a thread gets a complete request and is free as soon as its response is made."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -70,9 +70,9 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self.connections: set[Connection] = set()
         self.held_bytes, self.next_sweep = 0, 0.0
 
-    # --- a request comes in -----------------------------------------------------------------------
+    # --- requests ---------------------------------------------------------------------------------
     def accept(self, listener: socket.socket) -> None:
-        """Take a new connection; with too many open, another one goes first (`_make_room`)."""
+        """Accept a new connection; if too many are open, close another one first (`_make_room`)."""
         try:
             own, client = listener.accept()
         except OSError as error:
@@ -82,15 +82,15 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 raise
             return
         own.setblocking(False)
-        if self.nr_conns >= self.worker_connections - 1:  # at the limit itself gunicorn accepts nobody
-            self._make_room()  # before the new one counts: its deadline may be the nearest of all
+        if self.nr_conns >= self.worker_connections - 1:  # at the limit itself gunicorn accepts none
+            self._make_room()  # before the new one counts: it may have the nearest deadline
         connection = Connection(self, own, client, listener.getsockname())
         self.connections.add(connection)
         self.nr_conns += 1
         self._receive(connection)
 
     def _make_room(self) -> None:
-        """Close one connection: an idle one, which loses no request, else the one that is nearest to its deadline."""
+        """Close one connection: an idle one, which loses no request, else the one with the nearest deadline."""
         without_a_thread = [one for one in self.connections if one.stage != Stage.WORKING]
         if without_a_thread:
             self._close(min(without_a_thread, key=lambda one: (not one.is_kept_idle, self._deadline(one))))
@@ -116,13 +116,13 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 self._refuse_the_largest()
 
     def _refuse_the_largest(self) -> None:
-        """Nobody else is refused for want of memory: a vote is some hundred bytes."""
+        """Refuse the largest request when the memory is full, because a vote has only some hundred bytes."""
         readers = [one for one in self.connections if one.stage == Stage.READING]
         if readers:
             self._refuse(max(readers, key=lambda one: len(one.received)), FULL)
 
     def _look(self, connection: Connection) -> None:
-        """Hand a whole request to a thread, refuse one that is too large, wait for the rest of any other."""
+        """Hand a complete request to a thread, refuse one that is too large, or wait for the rest."""
         if connection.stage == Stage.IDLE:
             connection.stage, connection.deadline = Stage.READING, time.monotonic() + self.limits.head_seconds
         had_head, framing = connection.framing.head_size, connection.framing
@@ -147,7 +147,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _begin_body(self, connection: Connection) -> None:
         connection.deadline = time.monotonic() + self.limits.body_seconds
         if connection.framing.expects_continue:
-            with suppress(OSError):  # a client that is gone is found at the next read
+            with suppress(OSError):  # the next read detects a client that is gone
                 connection.own.send(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def _hand_over(self, connection: Connection) -> None:
@@ -160,27 +160,27 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self.enqueue_req(connection)
 
     def handle_request(self, req: Any, conn: Connection) -> Any:
-        """Answer a request; where a client waited to be told to send its body, it was told."""
+        """Answer a request. `100 Continue` was already sent, so gunicorn must not send it."""
         req._expected_100_continue = False
         return super().handle_request(req, conn)
 
     def handle_error(self, req: Any, client: BufferedSocket, addr: Any, exc: Exception) -> None:
-        """Log the fault, and answer it unless the request has its answer: a second one would be taken for the next's.
+        """Log the fault, and answer it unless the request has a response: a second one would answer the next request.
 
-        The application may answer before it reads a body, and only then the body is found to break the rules.
+        The application may respond before it reads a body, and the body may turn out to be invalid only then.
         """
-        # gunicorn notes at level DEBUG that it could not send to None.
+        # gunicorn logs at level DEBUG that it could not send to None.
         super().handle_error(req, None if client.has_answered else client, addr, exc)
 
-    # --- an answer goes out -----------------------------------------------------------------------
+    # --- responses --------------------------------------------------------------------------------
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
-        """The thread is done: send what still waits, then keep the connection or end it."""
+        """Send the bytes that the finished thread left, then keep the connection or end it."""
         is_kept = not fs.cancelled() and fs.exception() is None and bool(fs.result())
         conn.is_kept = is_kept and not conn.parser.unreader.buf.getvalue()
         self._send_rest(conn)
 
     def send_what_waits(self, connection: Connection) -> None:
-        """A thread left something to send."""
+        """Start to send the bytes that a thread left."""
         if connection.stage in (Stage.WORKING, Stage.SENDING) and connection.sock.has_waiting():
             self._watch(connection, selectors.EVENT_WRITE)
 
@@ -204,7 +204,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
             self._end(connection)
 
     def _end(self, connection: Connection) -> None:
-        """Say that nothing more comes, and let the client read: closed at once, it might lose the answer."""
+        """Close the sending side and let the client read: closed at once, it might lose the response."""
         connection.stage, connection.deadline = Stage.ENDING, time.monotonic() + self.limits.linger_seconds
         self._forget_received(connection)
         try:
@@ -243,7 +243,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
                 self._after_answer(connection)
 
     def murder_pending(self) -> None:
-        """Close what is past its deadline: gunicorn's loop calls this after every round, also while it stops."""
+        """Close connections past their deadline: gunicorn's loop calls this after every round, also while it stops."""
         now = time.monotonic()
         if now < self.next_sweep:
             return
