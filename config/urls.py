@@ -1,14 +1,33 @@
-"""Addresses: the admin, staff accounts, and everything that annotation serves."""
+"""URLs: the admin, staff accounts, and everything that annotation serves."""
+
+from typing import Any
 
 from allauth.account.decorators import secure_admin_login
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 
-from config.admin_choices import response_action
+_django_response_action = admin.ModelAdmin.response_action
+
+
+def _response_action(
+    listed: "admin.ModelAdmin[Any]", request: HttpRequest, *arguments: Any, **more: Any
+) -> HttpResponse | None:
+    """Run an action on the chosen rows of a list of the admin; Django itself fails on ids that cannot exist."""
+    try:
+        for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            listed.opts.pk.to_python(chosen)
+    except ValidationError:
+        messages.error(request, "Nothing was done: what was chosen is no row of this list.")
+        return None
+    return _django_response_action(listed, request, *arguments, **more)
+
 
 # The admin's own login form has no rate limit and no second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
-admin.ModelAdmin.response_action = response_action  # type: ignore[method-assign, assignment]
+admin.ModelAdmin.response_action = _response_action  # type: ignore[method-assign, assignment]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

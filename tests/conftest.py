@@ -1,4 +1,4 @@
-"""What every test stands on: a media folder of its own and the cast: researcher, annotator, outsider."""
+"""Fixtures of all tests: a media folder of their own, and the cast: researcher, annotator, outsider."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ hypothesis_settings.load_profile("repeatable")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests that need PostgreSQL and Redis to the run that has them (`make test` does both)."""
+    """Deselect the tests that need PostgreSQL and Redis in a run without them (`make test` does both runs)."""
     if ON_SERVICES:
         return
     left_out = [item for item in items if item.get_closest_marker("services")]

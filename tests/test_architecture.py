@@ -1,4 +1,4 @@
-"""What the rooms promise each other beyond the layers that import-linter checks."""
+"""The rules between the rooms beyond the layers that import-linter checks."""
 
 import ast
 import json
@@ -21,7 +21,7 @@ def modules(*rooms: str) -> Iterator[Path]:
 
 
 def packages_imported_by(module: Path) -> set[str]:
-    """Top-level names of every import of a module, those inside functions too."""
+    """Return the top-level names of all imports of a module, including those inside functions."""
     names: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / module).read_text())):
         if isinstance(node, ast.Import):
@@ -36,7 +36,7 @@ def importers_of(package: str) -> list[str]:
 
 
 def heavy_modules_after(statements: str, var: Path) -> set[str]:
-    """Which heavy packages a fresh process has loaded once it ran `statements`, with its own var folder."""
+    """Return the heavy packages that a new process has loaded after `statements`, with its own var folder."""
     program = f"{statements}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(
         [sys.executable, "-c", program],
@@ -105,7 +105,7 @@ def test_no_formula_needs_django(tmp_path: Path) -> None:
     assert heavy_modules_after(program, tmp_path) == set()
 
 
-def test_no_module_is_named_after_nothing() -> None:
+def test_each_module_is_named_after_its_subject() -> None:
     nameless = {"utils", "util", "helpers", "helper", "services", "service", "common", "misc"}
     paths = modules(*APPS, "config", "miniatures", "benchmarks")
     assert [str(path) for path in paths if nameless & {path.stem, *path.parts}] == []

@@ -1,4 +1,4 @@
-"""manage.py as it is typed: whatever is not as it should be ends in one sentence, never in a traceback."""
+"""manage.py on the command line: every fault ends in one sentence, never in a traceback."""
 
 import ast
 import json
@@ -33,7 +33,7 @@ TYPED = [sys.executable, "manage.py"]
 
 
 def manage(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """manage.py with nothing but these variables."""
+    """Run manage.py with these variables only."""
     clean = {"PATH": os.environ["PATH"], "SEMBLANCE_VAR": str(var), **environment}
     folder = project_settings.BASE_DIR
     return subprocess.run([*TYPED, *arguments], cwd=folder, env=clean, capture_output=True, text=True, check=False)
@@ -41,7 +41,7 @@ def manage(var: Path, *arguments: str, **environment: str) -> subprocess.Complet
 
 @pytest.fixture
 def without_traces() -> Iterator[None]:
-    """Take back what `run` leaves in the process: it is made for one command."""
+    """Undo the changes of `run` to the process: it is made for one command."""
     before = connection_created.receivers[:]
     yield
     connection_created.receivers = before
@@ -49,7 +49,7 @@ def without_traces() -> Iterator[None]:
 
 
 def said(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
-    """The exit status of a command and what it wrote on standard error."""
+    """Return the exit status of a command and its standard error."""
     with pytest.raises(SystemExit) as ended:
         run(["manage.py", *arguments])
     return int(str(ended.value.code)), capsys.readouterr().err
@@ -225,7 +225,7 @@ def test_a_var_folder_that_cannot_be_made(tmp_path: Path) -> None:
 
 
 class Page:
-    """Stands for the web application."""
+    """A stand-in for the web application."""
 
     def __init__(self) -> None:
         self.status = ""

@@ -77,7 +77,7 @@ class Machine:
         return self.start("-m", "gunicorn", "--config", "python:config.gunicorn", "--bind=127.0.0.1:0", "config.wsgi")
 
     def kill_worker(self, worker: subprocess.Popen[bytes]) -> None:
-        """Kill it, and let the minute pass at once after which its lease is over."""
+        """Kill the worker, and let its lease of a minute end at once."""
         kill_9(worker)
         self.execute("UPDATE generation_generationjob SET lease_expires_at = '2026-01-01' WHERE state = 'running'")
 
@@ -106,7 +106,7 @@ class Machine:
         return int(self.query("SELECT count(*) FROM generation_generatedimage")[0][0])
 
     def await_images(self, count: int) -> None:
-        """Until so many are there, and fewer than all: the moment to kill."""
+        """Wait until so many images exist, and not all: the moment to kill."""
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (there := self.image_count()) < count:
             assert time.monotonic() < deadline, f"{there} images, waiting for {count}"
@@ -114,13 +114,13 @@ class Machine:
         assert there < PLANNED, "generation was over before the kill: plan more images"
 
     def files(self) -> dict[str, str]:
-        """What lies in the media folder's image sets: path -> hash."""
+        """Return the files of the media folder's image sets: path -> hash."""
         media = self.var / "media"
         found = [path for path in (media / "image_sets").rglob("*") if path.is_file()]
         return {str(path.relative_to(media)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
 
     def renditions(self) -> list[Path]:
-        """What lies beside the image sets: each image in three sizes, and no half-written file."""
+        """Check the renditions: each image in three sizes, and no half-written file."""
         media = self.var / "media"
         return [path for path in media.rglob("*") if path.is_file() and not path.is_relative_to(media / "image_sets")]
 

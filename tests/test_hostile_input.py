@@ -1,4 +1,4 @@
-"""What no database can hold, and what the API answers to anything that is wrong: never a fault of ours."""
+"""Input that no database can hold, and the API's responses to invalid input: never a server error."""
 
 import json
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.both_databases
 
 
 def addresses(patterns: list[Any], before: str = "/") -> Iterator[str]:
-    """Each route, with <kind:name> for what varies."""
+    """Return each route, with <kind:name> for its variable parts."""
     for pattern in patterns:
         here = before + str(pattern.pattern).lstrip("^").replace("\\Z", "")
         if isinstance(pattern, URLResolver):
@@ -36,7 +36,7 @@ def addresses(patterns: list[Any], before: str = "/") -> Iterator[str]:
 
 
 def filled(route: str, value: str) -> str:
-    """The route with the value in place of everything that varies."""
+    """Return the route with the value in place of all variable parts."""
     parts = route.split("<")
     return parts[0] + "".join(value + part.partition(">")[2] for part in parts[1:])
 
@@ -212,7 +212,7 @@ def test_a_strange_host_is_refused_in_json(db: None) -> None:
 
 
 class TestAnyAddress(TestCase):
-    """Any text in the addresses and bodies that strangers reach."""
+    """Any text in the URLs and bodies that are open to strangers."""
 
     @given(st.text(st.characters(exclude_categories=()), min_size=1, max_size=12))
     @hypothesis_settings(max_examples=25)

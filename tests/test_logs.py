@@ -1,4 +1,4 @@
-"""The logs as configured: no credential at any level, no local variable, one line for a stranger's mistake."""
+"""The logs as configured: no credential at any level, no local variable, one line for a client's mistake."""
 
 import io
 import json
@@ -42,7 +42,7 @@ Log = Callable[..., io.StringIO]
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Configure logging as the settings do, at a level and in a format; what is written is returned."""
+    """Configure logging as the settings do, at a level and in a format; return the written text."""
     root = logging.getLogger()
     before = root.handlers[:], root.level
 
@@ -94,7 +94,7 @@ def admin() -> Client:
 
 
 def mistakes(study: Study, ada: Annotator) -> dict[str, Callable[[], Any]]:
-    """What strangers do wrong, each answered with a status of 400 to 499."""
+    """Make the mistakes of strangers; each is answered with a status of 400 to 499."""
     link, api, client = f"/a/{ada.token}/", f"/api/v1/annotators/{ada.token}/", visitor()
     query, csrf = f"?PROLIFIC_PID={PERSON}&SESSION_ID={SESSION}", visitor(enforce_csrf_checks=True)
     many = f"{query}&{'&'.join(f'x{number}=1' for number in range(1100))}"

@@ -53,7 +53,7 @@ def client(settings: Settings) -> Client:
 
 
 def caused_by(error: type[BaseException], cause: BaseException) -> BaseException:
-    """As Django raises the databases' errors."""
+    """Return an error with a cause, as Django raises errors of the database."""
     made = error(str(cause))
     made.__cause__ = cause
     return made
@@ -229,7 +229,7 @@ def run(var: Path, *arguments: str, **environment: str) -> subprocess.CompletedP
 def run_with_limit(
     most_file_bytes: int, var: Path, *arguments: str, **environment: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run Python with a var folder in which no file can be written beyond so many bytes, as if the disk were full."""
+    """Run Python with a var folder and a limit on the size of files, as if the disk were full."""
     clean = {"PATH": os.environ["PATH"], "SEMBLANCE_VAR": str(var), **environment}
     return subprocess.run(
         [sys.executable, *arguments],

@@ -30,7 +30,7 @@ COMPOSE = yaml.safe_load((settings.BASE_DIR / "docker-compose.yml").read_text())
 
 @pytest.fixture
 def web(media_root: Path) -> Iterator[WebProcess]:
-    """Two web processes with the embedded queue, told of as many proxies as docker-compose.yml tells."""
+    """Two web processes with the embedded queue and the number of proxies of docker-compose.yml."""
     process = WebProcess(
         media_root.parent,
         *("--config", "python:config.gunicorn", "--preload"),
@@ -76,7 +76,7 @@ def _wait_for(port: int) -> None:
 
 
 def send(port: int, address: str, path: str, *, forwarded: str = "", **fields: str) -> int:
-    """The status that a form gets which a browser at this address opened and sent."""
+    """Return the status of a form that a browser at this address opened and sent."""
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
     with closing(http.client.HTTPConnection("127.0.0.1", port, source_address=(address, 0))) as connection:
         connection.request("GET", path, headers=headers)

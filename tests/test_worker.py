@@ -33,7 +33,7 @@ def eventually(question: Callable[[], bool]) -> bool:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it still runs; one that ended and that nobody has collected yet (a zombie) does not."""
+    """Return whether a process still runs; an ended process that was not collected (a zombie) does not."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

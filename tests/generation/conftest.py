@@ -1,4 +1,4 @@
-"""What the tests of generation share."""
+"""The fixtures that the tests of generation share."""
 
 from tests.models import tiny_models
 

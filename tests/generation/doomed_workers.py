@@ -64,7 +64,7 @@ def dying(put_in_place: Callable[..., None], moment: str) -> Callable[..., None]
 
 
 def in_a_process_of_its_own(do: Callable[..., None], *arguments: str) -> int:
-    """Run it in a forked child; how that ended. This process touches no database, so the child opens its own."""
+    """Run it in a forked child and return how it ended. This process has no open database, so the child opens one."""
     child = os.fork()
     if child == 0:
         do(*arguments)

@@ -1,4 +1,4 @@
-"""Image files made by hand: every kind of PNG by its chunks, and ICC profiles, so that no encoder stands between."""
+"""Image files made without an encoder: every kind of PNG, chunk by chunk, and ICC profiles."""
 
 import struct
 import zlib

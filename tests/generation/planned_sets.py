@@ -1,4 +1,4 @@
-"""Small things that the tests of generation are made of."""
+"""Planned image sets, models and pictures for the tests of generation."""
 
 import random
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ def picture(seed: int = 0, size: tuple[int, int] = (40, 30), mode: str = "RGB") 
 
 
 def diffusion_model(name: str = "sdxl", **fields: Any) -> DiffusionModel:
-    """A model; without a checkpoint unless one is given."""
+    """Make a model, without a checkpoint unless one is given."""
     return DiffusionModel.objects.get_or_create(name=name, defaults=fields)[0]
 
 

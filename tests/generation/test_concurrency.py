@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 def at_once(do: Callable[[int], R]) -> list[R]:
-    """Do it in every worker at the same time, each with its own number and connection."""
+    """Call `do` in all workers at the same time, each with its own number and connection."""
 
     def in_thread(number: int) -> R:
         try:

@@ -22,7 +22,7 @@ def var(tmp_path: Path) -> Path:
 
 
 def after_each_worker(var: Path, checkpoint: Path, *moments: str) -> list[dict[str, Any]]:
-    """What workers on a fresh machine left, one after the other, each dying at its moment."""
+    """Return the state that each of several workers left, each killed at its own moment."""
     environment = {**os.environ, "SEMBLANCE_VAR": str(var), "DJANGO_SETTINGS_MODULE": "config.settings"}
     done = subprocess.run(
         [sys.executable, "-m", "tests.generation.doomed_workers", str(checkpoint), *moments],

@@ -15,7 +15,7 @@ STATES = GenerationJob.State
 
 
 def refused(model: type[models.Model], constraint: str, **fields: Any) -> bool:
-    """Whether the database refuses a row; if it does, then by the constraint that is meant and no other."""
+    """Return whether the database refuses a row, and check that it is by the expected constraint."""
     message = refusal(model, **fields)
     if not message:
         return False
@@ -25,7 +25,7 @@ def refused(model: type[models.Model], constraint: str, **fields: Any) -> bool:
 
 
 def refusal(model: type[models.Model], **fields: Any) -> str:
-    """What the database says against a row; empty where it takes it."""
+    """Return the database's error for a row; empty if the row is accepted."""
     try:
         with transaction.atomic():
             model._default_manager.create(**fields)

@@ -1,6 +1,6 @@
 """The table of modes, depths, formats and profiles: each file is stored as a colour-managed viewer shows it.
 
-The expected pixels are computed here by formula, or by LittleCMS on pixels that no file stood around.
+The expected pixels are computed here by formula, or by LittleCMS on bare pixels.
 """
 
 import struct
@@ -299,7 +299,7 @@ def test_refused(data: bytes, suffix: str, reason: str) -> None:
 
 
 def test_foreign_bytes_never_end_in_another_error() -> None:
-    """Every byte of small files turned in turn: what is not read is refused."""
+    """Change every byte of small files in turn: each file is read or refused."""
     for data, suffix in (
         (png(bytes(SAMPLE), width=1, chunks=[gama(1.0), (b"tRNS", words(*SAMPLE))]), ".png"),
         (encoded(Image.new("RGB", (2, 2)), "WEBP", exif=exif(3)), ".webp"),

@@ -1,4 +1,4 @@
-"""Sampling with the very small checkpoints: what an image depends on, what is recorded, what is refused."""
+"""Sampling with very small checkpoints: reproducibility, the recorded provenance, refusals."""
 
 import json
 import shutil
@@ -91,7 +91,7 @@ def test_an_image_depends_on_its_seed_and_prompt_alone(name: str, request: pytes
 
 @pytest.fixture
 def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The sizes of the batches that were tried on a device with room for three images, seven being the first guess."""
+    """The sizes of the batches tried on a device with room for three images, with seven as the first guess."""
     run, tried = sampling._run, []
 
     def with_room_for_three(loaded: Any, order: Any, embeddings: Any, seeds: Sequence[int], check: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The generation task: run twice, half, late or never, it comes to the same images."""
+"""The generation task: run twice, half, late or never, the result is the same images."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,7 +26,7 @@ def image_set(tiny_models: Path) -> ImageSet:
 
 @pytest.fixture
 def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """The seeds that were sampled, in order."""
+    """Record the sampled seeds in order."""
     seen: list[int] = []
 
     def spy(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:

@@ -1,4 +1,4 @@
-"""Jobs: who may change what, and what a crash leaves behind."""
+"""Jobs: each state's allowed changes, and the state after a crash."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Leases: the thread that keeps one, and what the work hears of it."""
+"""Leases: the thread that extends one, and the exceptions that reach the work."""
 
 import threading
 from datetime import datetime

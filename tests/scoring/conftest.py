@@ -1,4 +1,4 @@
-"""What the tests of scoring share: a very small checkpoint of each kind of encoder."""
+"""The fixtures of the tests of scoring: a very small checkpoint of each kind of encoder."""
 
 import shutil
 from pathlib import Path

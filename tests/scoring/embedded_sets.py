@@ -1,4 +1,4 @@
-"""What tests of scoring work on: image sets, pictures, and an encoder that needs no weights."""
+"""Image sets, pictures, and an encoder without weights, for the tests of scoring."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,7 +15,7 @@ from scoring.scores import plan_scorings
 
 
 def picture(seed: int, *, size: tuple[int, int] = (48, 40)) -> Image.Image:
-    """A coloured noise picture, another one for every seed."""
+    """Make a picture of coloured noise, a different one for each seed."""
     rng = np.random.default_rng(seed)
     colour = rng.integers(0, 200, 3)
     pixels = rng.integers(0, 56, (size[1], size[0], 3)) + colour

@@ -1,4 +1,4 @@
-"""Image encoders against transformers called directly, and everything that can be wrong with a checkpoint."""
+"""Image encoders compared with direct calls of transformers, and faulty checkpoints."""
 
 import itertools
 import json
@@ -144,7 +144,7 @@ def test_records_how_images_are_prepared_and_what_ran(tiny_encoders: Path) -> No
 
 # --- memory -------------------------------------------------------------------------------------
 class SmallMemory:
-    """Stands in for a device that holds `limit` images at a time; remembers the batches it was given."""
+    """A stand-in for a device with memory for `limit` images; it records its batches."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
         self.batches: list[int] = []

@@ -1,4 +1,4 @@
-"""What the database holds by itself, whatever the code does."""
+"""The database's own constraints on the tables of scoring."""
 
 from collections.abc import Callable
 from typing import Any

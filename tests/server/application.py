@@ -1,4 +1,4 @@
-"""A WSGI application for the tests of the server alone: it says what it got, and answers as much as it is asked for."""
+"""A WSGI application for the tests of the server: it echoes the request, or sends as many bytes as requested."""
 
 from collections.abc import Callable, Iterable
 from typing import Any

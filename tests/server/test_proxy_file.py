@@ -27,7 +27,7 @@ CADDYFILE: Path = settings.BASE_DIR / "deploy" / "Caddyfile"
 
 
 class Proxy(Server):
-    """Asked as the server behind it is; with other time-outs than the file's where those are given."""
+    """The proxy, with the given time-outs instead of the file's."""
 
     def __init__(self, web: Server, folder: Path, **seconds: str) -> None:
         self.port, file = free_port(), folder / "Caddyfile"
@@ -53,7 +53,7 @@ def web() -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def proxy(web: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Without a word for buffers: the hardest case for the server behind it."""
+    """The proxy without buffers: the hardest case for the server behind it."""
     one = Proxy(web, tmp_path_factory.mktemp("proxy"), read_header="300ms")
     try:
         yield one
@@ -89,7 +89,7 @@ def test_this_version_of_caddy_reads_the_file(tmp_path: Path, word: str) -> None
 
 
 def ends(client: socket.socket) -> bool:
-    """Whether the other side closes the connection, whatever it says before."""
+    """Return whether the other side closes the connection, whatever it sends before."""
     while client.recv(4096):
         pass
     return True

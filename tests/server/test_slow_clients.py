@@ -51,13 +51,13 @@ class Server:
             return False
 
     def connection_count(self) -> int:
-        """Sockets that the process which serves has open, without the one that it listens on."""
+        """Return the number of open sockets of the serving process, without the listening one."""
         (worker,) = descendants(self.process.pid)
         files = list(Path(f"/proc/{worker}/fd").iterdir())
         return sum("socket:" in str(file.readlink()) for file in files if file.is_symlink()) - 1
 
     def has_read_everything(self) -> bool:
-        """Whether nothing is on its way to the process, or waits for it in the kernel."""
+        """Return whether no bytes to the process are in transit or wait in the kernel."""
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
         queues = [row[4] for row in rows if any(place.endswith(f":{self.port:04X}") for place in row[1:3])]
         return set(queues) == {"00000000:00000000"}
@@ -68,7 +68,7 @@ class Server:
         return client
 
     def answer(self, path: str, body: bytes | None = None) -> bytes:
-        """What an ordinary client gets."""
+        """Return the response to an ordinary client."""
         with closing(HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_SECONDS)) as line:
             line.request("POST" if body else "GET", path, body)
             return line.getresponse().read()
@@ -92,14 +92,14 @@ def serving(**environment: str) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    """With the shipped deadlines, which no test waits for."""
+    """A server with the shipped deadlines, which no test waits for."""
     with serving() as one:
         yield one
 
 
 @pytest.fixture(scope="module")
 def strict() -> Iterator[Server]:
-    """With deadlines that are over at once."""
+    """A server with deadlines that pass at once."""
     with serving(
         REQUEST_HEAD_SECONDS="0.3", REQUEST_BODY_SECONDS="0.3", RESPONSE_SECONDS="0.3", REQUEST_MOST_BYTES="100000"
     ) as one:
@@ -113,7 +113,7 @@ def response(client: socket.socket) -> tuple[int, bytes]:
 
 
 def received_until(client: socket.socket, end: bytes) -> bytes:
-    """What comes, up to this end; the socket's timeout ends the wait for one that never comes."""
+    """Return the received bytes up to `end`; the socket's timeout limits the wait."""
     received = b""
     while not received.endswith(end):
         received += (piece := client.recv(4096))

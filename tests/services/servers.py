@@ -30,11 +30,11 @@ Argument = str | Path
 
 
 class ServicesMissingError(Exception):
-    """No way to a real PostgreSQL or Redis on this machine."""
+    """This machine has no PostgreSQL or Redis, and no Docker to run them."""
 
 
 def free_port() -> int:
-    """A TCP port that nobody listened on a moment ago."""
+    """Return a TCP port that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -132,14 +132,14 @@ def _postgresql_binaries() -> Path | None:
 
 
 class Identity(TypedDict, total=False):
-    """Whom a child process runs as; empty: whoever runs this."""
+    """The account of a child process; empty: the current one."""
 
     user: int
     group: int
 
 
 def _unprivileged() -> Identity:
-    """As whom to run initdb and postgres, which refuse root: `postgres` or `nobody` where we are root."""
+    """Return the account for initdb and postgres, which refuse root: `postgres` or `nobody` if we are root."""
     if os.geteuid() != 0:
         return {}
     for name in ("postgres", "nobody"):
@@ -166,7 +166,7 @@ class Server:
 
     @property
     def pid(self) -> int:
-        """Its process, while it runs."""
+        """The id of its process while it runs."""
         return self._process.pid
 
     def kill(self) -> None:
@@ -174,7 +174,7 @@ class Server:
         kill_9(self._process)
 
     def end(self) -> None:
-        """End it in order. PostgreSQL reads SIGINT as "fast shutdown": it does not wait for clients; Redis ends too."""
+        """Stop it gracefully by SIGINT: PostgreSQL then does not wait for clients; Redis ends too."""
         self._process.send_signal(signal.SIGINT)
         try:
             self._process.wait(timeout=20)
@@ -191,7 +191,7 @@ def kill_9(process: subprocess.Popen[bytes]) -> None:
 
 
 def descendants(pid: int) -> list[int]:
-    """The processes that this one started, and those that they started."""
+    """Return the processes that a process started, and those that they started."""
     listed = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
     parents = [tuple(map(int, line.split())) for line in listed.splitlines()]
     found = [child for child, parent in parents if parent == pid]
@@ -257,7 +257,7 @@ def _running(server: Server) -> Iterator[Server]:
 
 @contextmanager
 def _container(image: str, port: int, *environment: str) -> Iterator[int]:
-    """A container of ours alone; the port on this machine that leads to it."""
+    """Run a private container and return its port on this machine."""
     settings = [part for pair in environment for part in ("--env", pair)]
     run = ["docker", "run", "--detach", "--rm", "--publish", f"127.0.0.1::{port}", *settings, image]
     started = subprocess.run(run, capture_output=True, text=True)

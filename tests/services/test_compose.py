@@ -1,6 +1,6 @@
 """docker-compose.yml: each of its commands, with its environment and health check, on local services.
 
-Docker itself is not needed: of what the file says only host names, ports and folders are replaced.
+Docker is not needed: only the file's host names, ports and folders are replaced.
 """
 
 import os

@@ -27,7 +27,7 @@ Answer = tuple[int, str, bytes]
 
 
 class Site:
-    """The web server over a PostgreSQL of its own, with fewer threads than there are visitors."""
+    """The web server with its own PostgreSQL, and fewer threads than visitors."""
 
     def __init__(self, database: Server, folder: Path) -> None:
         self.database, self.port, self.log = database, free_port(), folder / "web.log"

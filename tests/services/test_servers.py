@@ -1,4 +1,4 @@
-"""The service tests run on what they say they run on."""
+"""The service tests really run on PostgreSQL and Redis."""
 
 import psycopg
 import pytest

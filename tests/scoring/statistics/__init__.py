@@ -1,1 +1,1 @@
-"""Every formula against published numbers, independent libraries, and what must not matter."""
+"""Every formula, tested against published numbers, independent libraries and invariances."""

@@ -1,4 +1,4 @@
-"""Numbers that a test expects to be there, and votes as a test writes them."""
+"""Read the numbers of a result, and votes in a test's notation."""
 
 from collections.abc import Sequence
 
@@ -23,6 +23,6 @@ def p_value(test: SignificanceTest) -> float:
 
 
 def votes_of_rows(rows: Sequence[str]) -> Votes:
-    """One string a comparison, one character an annotator: 0, 1 or 2, or a full stop where the vote is missing."""
+    """Parse votes: one string a comparison, one character an annotator: 0, 1 or 2, or a full stop for no vote."""
     cast = [(i, j, int(vote)) for i, row in enumerate(rows) for j, vote in enumerate(row) if vote != "."]
     return Votes.of(*zip(*cast, strict=True)) if cast else Votes.of([], [], [])

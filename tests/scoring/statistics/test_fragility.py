@@ -15,7 +15,7 @@ small = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 
 
 
 def fewest_by_trying(counts: Any, is_turned: Any) -> int | None:
-    """Every way to remove votes, comparison by comparison."""
+    """Find the fewest votes by trying every removal, comparison by comparison."""
     ways = [itertools.product(range(a + 1), range(b + 1)) for a, b, _ in counts]
     removed = [np.array(way) for way in itertools.product(*ways)]
     costs = [way.sum() for way in removed if is_turned(np.array(counts)[:, :2] - way)]

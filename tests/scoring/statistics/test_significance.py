@@ -106,7 +106,7 @@ def counted_p(n: int, steps: int) -> float:
     """P(distance >= steps / n) of two samples of n, by reflection of lattice paths, in whole numbers throughout."""
     if steps == 0:
         return 1.0
-    paths = sum((-1) ** (k - 1) * math.comb(2 * n, n - k * steps) for k in range(1, n // steps + 1))
+    paths: int = sum((-1) ** (k - 1) * math.comb(2 * n, n - k * steps) for k in range(1, n // steps + 1))
     return 2 * paths / math.comb(2 * n, n)
 
 
