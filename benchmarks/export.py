@@ -4,9 +4,9 @@
 
 The votes are synthetic, on comparisons with two sets of twenty images, in a database of the benchmark's own. Each
 export runs in a process of its own, which has exported a study of a few votes before: what its libraries take when they
-are used for the first time is told apart. Growth is the peak of resident memory above what there was. The rival, named
-`instances`, loads the votes with all that they refer to as model instances and writes a CSV with a DictWriter,
-without the orders of the images.
+are used for the first time is excluded. Growth is the peak of resident memory above the memory before. The rival, named
+`instances`, loads the votes and all related rows as model instances and writes a CSV with a DictWriter, without the
+orders of the images.
 """
 
 import argparse

@@ -17,7 +17,7 @@ from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
-# Said to whoever is root, because of pickled messages; ours are JSON only.
+# Celery warns root about pickled messages; ours are JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ def touch_alive_file(sender: Any, **_: object) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / sender.eventer.hostname).touch()
-    except OSError as error:  # the file grows old, and the health check says it
+    except OSError as error:  # the file gets old, and the health check reports it
         logger.error("%s cannot be written to: %s", folder, error.strerror)
 
 

@@ -57,7 +57,7 @@ def explained(error: Exception) -> str:
 
 def _prepare_database(command: str) -> None:
     """Check the tables' version at the first connection. A command that needs no database opens none."""
-    # One connection is enough for a command, and a pool would try for half a minute where no server answers.
+    # One connection is enough for a command, and a pool would retry for half a minute if no server answers.
     settings.DATABASES["default"].get("OPTIONS", {}).pop("pool", None)
     if command not in ABOUT_TABLES:
         connection_created.connect(_VersionCheck(may_be_behind=command in MAKE_TABLES), weak=False)

@@ -18,7 +18,7 @@ sendfile = False  # a file is sent by the event loop, like everything else
 timeout = 60
 graceful_timeout = 20  # below stop_grace_period in docker-compose.yml
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108 - heartbeats, not on a slow disk
-control_socket_disable = True  # nobody talks to the server behind its back
+control_socket_disable = True  # no process controls the server from outside
 logger_class = "config.gunicorn_logs.RedactingLogger"
 
 

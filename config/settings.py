@@ -45,7 +45,7 @@ def _embedded_secret_key() -> str:
 
 
 def _or_a_sentence(of_the_var_folder: Callable[[], str]) -> str:
-    """Nothing here runs without its var folder: one sentence says so, where a traceback would."""
+    """Exit with one sentence if the var folder cannot be used, instead of a traceback."""
     try:
         return of_the_var_folder()
     except OSError as error:

@@ -167,7 +167,7 @@ def work(job_model: type[J], job_id: int, do: Callable[[J, Lease], None]) -> Non
         logger.exception("%s %s failed", job.task_name, job.pk)
         if set_back(job, error=f"{type(error).__name__}: {error}"[:1000], now=timezone.now()):
             enqueue([job])
-    except BaseException:  # the worker is told to stop
+    except BaseException:  # the worker is stopping
         release(job)
         raise
     else:

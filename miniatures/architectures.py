@@ -57,8 +57,8 @@ def clip_tokenizer() -> CLIPTokenizer:
     tokenizer.normalizer = normalizers.Lowercase()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit()])
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    # Merges seen equally often come in the order of their parts' numbers; those of the last letters would be drawn anew
-    # in each process, were they not given.
+    # Merges of equal frequency are ordered by their parts' numbers; those of the last letters would be random in each
+    # process if they were not given.
     trainer = trainers.BpeTrainer(
         vocab_size=4096,
         min_frequency=1,

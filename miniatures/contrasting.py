@@ -27,7 +27,7 @@ def clip_stage(model: CLIPModel, tokenizer: CLIPTokenizer, corpus: Corpus, *, st
     def loss(step: int) -> Tensor:
         generator = step_generator(SEED, step)
         chosen = _draw(alike, generator)
-        pixels = _worn(as_pixels(corpus.pictures[chosen.numpy()]), generator)
+        pixels = _distorted(as_pixels(corpus.pictures[chosen.numpy()]), generator)
         with mixed_precision():
             output = model(
                 input_ids=tokens["input_ids"][chosen].to(device()),
@@ -66,7 +66,7 @@ def _draw(alike: Sequence[Tensor], generator: torch.Generator) -> Tensor:
     return torch.cat([alike[one][torch.randint(len(alike[one]), (_ALIKE,), generator=generator)] for one in first])
 
 
-def _worn(pixels: Tensor, generator: torch.Generator) -> Tensor:
+def _distorted(pixels: Tensor, generator: torch.Generator) -> Tensor:
     """Bend, shift, tint and add noise to pictures, and blur every second one, as sampled ones may be distorted."""
     count = len(pixels)
 

@@ -3,8 +3,8 @@
     python -m benchmarks.load --database postgresql --annotators 1,8,50,200 --comparisons 10000 --seconds 30
     python -m benchmarks.load --database sqlite --run-out            60 comparisons, 50 annotators, to the end
     python -m benchmarks.load --database postgresql --kill           kill -9 in the middle: web, database, Redis
-    python -m benchmarks.load --database sqlite --stored 1000,10000000   the same beside so many stored votes
-    python -m benchmarks.load --annotators 50 --slow-clients 200     once without and once beside so many slow clients
+    python -m benchmarks.load --database sqlite --stored 1000,10000000   the same with so many stored votes
+    python -m benchmarks.load --annotators 50 --slow-clients 200     once without and once with so many slow clients
 
 Every simulated annotator is always busy with one request: the vote, whose answer brings the next comparison. The
 servers are private to the run and durable (`synchronous=FULL`, `fsync` and `synchronous_commit` on).

@@ -21,7 +21,7 @@ STATE = re.compile(rb'^\{"state": ?"(\w+)"')
 LENGTH = re.compile(rb"\r\ncontent-length: ?(\d+)", re.IGNORECASE)
 RETRY_SECONDS = 0.1
 ANSWER_SECONDS = 30
-SHORT_WAIT_SECONDS = 0.25  # a page waits as long as it was told; here many ask more often
+SHORT_WAIT_SECONDS = 0.25  # a page waits as long as the server says; here many clients ask more often
 AGAIN_EVERY = 100  # so many votes until one is sent twice
 
 

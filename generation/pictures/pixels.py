@@ -81,7 +81,7 @@ def _apart(image: Image.Image, raw_mode: str) -> tuple[Image.Image, Image.Image 
         raise Refused(f"holds pixels of the kind {image.mode}, which no viewer shows")
     alpha = _opacity(image, raw_mode) if image.has_transparency_data else None
     mode = _COLOURS[image.mode]
-    # By way of RGBA where a palette's own opacity would be multiplied in, or lost with a warning.
+    # Through RGBA, because a palette's own opacity would be multiplied in, or lost with a warning.
     colour = image.convert("RGBA").convert("RGB") if mode == "RGB" and alpha else image
     return (colour if colour.mode == mode else colour.convert(mode)), alpha
 

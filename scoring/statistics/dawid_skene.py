@@ -109,7 +109,7 @@ class _Fit:
         counted = np.stack(columns).reshape(self._q, -1, self._q).swapaxes(0, 1) + self._pseudo
         self.skill = counted / counted.sum(axis=2, keepdims=True)
         if self._learn_prior:
-            with np.errstate(divide="ignore"):  # a class that nobody votes for has no chance, in logarithms -inf
+            with np.errstate(divide="ignore"):  # a class without votes has no chance, in logarithms -inf
                 self._log_prior = np.log(self.posterior.mean(axis=0))
 
     def _expect(self) -> float:

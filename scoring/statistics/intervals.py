@@ -18,7 +18,7 @@ Bounds = Callable[[int, int, float], tuple[float, float]]  # of a proportion: su
 ALL_RESAMPLES_EQUAL = "all resamples equal"
 
 _NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
-_MOST_KEPT = 40_000_000  # 80 MB: more draws than these are drawn anew for every statistic
+_MOST_KEPT = 40_000_000  # 80 MB: more draws are not cached but repeated for every statistic
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +172,7 @@ def _proportion(successes: int, n: int, level: float, bounds: Bounds, method: st
     return Estimate(share, min(low, share), max(high, share), level, n, method)
 
 
-# Written out: scipy's binomtest finds a p-value first, which takes some milliseconds where there are many successes.
+# Written out: scipy's binomtest first computes a p-value, which takes some milliseconds for many successes.
 def _wilson_bounds(successes: int, n: int, level: float) -> tuple[float, float]:
     z = float(ndtri((1 + level) / 2))
     centre = (successes + z**2 / 2) / (n + z**2)

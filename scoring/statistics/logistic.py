@@ -16,7 +16,7 @@ class LogisticFit:
     """log(p / (1 - p)) = intercept + slope x.
 
     coefficients: intercept, slope. model_error: their standard errors if votes were independent. robust_error: the
-    clustered sandwich (HC0); None where `is_penalised`, since residuals of separated votes say nothing.
+    clustered sandwich (HC0); None if `is_penalised`, since residuals of separated votes mean nothing.
     is_penalised: Firth's penalty was needed, because x separates the votes and plain estimates are infinite.
     """
 

@@ -31,8 +31,8 @@ class Reliability:
 
     pairwise_agreement: chance that two annotators of a comparison agree, each comparison weighing the same.
     pooled_agreement: the same with equal weight for each pair of votes. alpha: Krippendorff's, nominal.
-    alpha_ordinal: with A < tie < B. alpha_without_ties: tie votes dropped. ac1: Gwet's. fleiss_kappa: only where every
-    comparison has the same number of votes. Alpha and Fleiss' kappa fall towards zero where one model wins nearly
+    alpha_ordinal: with A < tie < B. alpha_without_ties: tie votes dropped. ac1: Gwet's. fleiss_kappa: only if all
+    comparisons have the same number of votes. Alpha and Fleiss' kappa fall towards zero if one model wins nearly
     everything, however well people agree; Brennan-Prediger does not.
     """
 

@@ -83,7 +83,7 @@ def agreement_where_clear(people: ArrayLike, metric: ArrayLike, flips: ArrayLike
 
 
 def _weighted_means(between: Floats, weights: Floats) -> Floats:
-    """weights: (b, N). Means over pairs of different seeds: (b,), NaN where one seed was drawn N times."""
+    """weights: (b, N). Means over pairs of different seeds: (b,), NaN if one seed was drawn N times."""
     summed = ((weights @ between) * weights).sum(axis=1)
     return ratio(summed, weights.sum(axis=1) ** 2 - (weights**2).sum(axis=1))
 

@@ -54,8 +54,8 @@ def test_each_folder_says_what_its_training_took(trained: Path) -> None:
 
 @pytest.mark.parametrize(("name", "lora"), [("mini-sdxl", ""), ("mini-sdxl", "mini-sdxl-lora"), ("mini-pixart", "")])
 def test_the_platform_samples_from_it(trained: Path, name: str, lora: str) -> None:
-    worn = {"lora": str(trained / lora), "lora_scale": 1.0} if lora else {}
-    model = DiffusionModel(name=name, checkpoint=str(trained / name), **worn)
+    lora_fields = {"lora": str(trained / lora), "lora_scale": 1.0} if lora else {}
+    model = DiffusionModel(name=name, checkpoint=str(trained / name), **lora_fields)
     parameters = SamplingParameters(width=96, height=96, scheduler="checkpoint", num_inference_steps=2)
     (sampled,) = sample(Order(model, "a red star on a white background", parameters), [1], check=lambda: None)
     assert sampled.image.size == (96, 96)
