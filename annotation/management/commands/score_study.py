@@ -9,7 +9,12 @@ from django.utils import timezone
 from annotation.management.base import StudyCommand
 from annotation.models import Study, StudyEvent
 from annotation.studies.lifecycle.periodic import reap
-from annotation.studies.lifecycle.pipeline_jobs import ensure_scores, incomplete_sets_of, unscored_sets_of
+from annotation.studies.lifecycle.pipeline_jobs import (
+    ensure_scores,
+    incomplete_sets_of,
+    scoring_failures,
+    unscored_sets_of,
+)
 from jobs.refusals import Refused
 from jobs.wording import command, counted
 from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
@@ -44,18 +49,19 @@ class Command(StudyCommand):
         self.stdout.write(f"{study.slug} is scored by {encoder.metric}.")
 
     def _record(self, study: Study, encoder: EncoderSpec) -> None:
-        """Store one event for a further metric, because the report shows its scores from now on."""
+        """Store one event for a further metric before its first score: watching may end before the worker does."""
         count = unscored_sets_of(study, encoder.metric).count()
-        if count and not study.events.filter(verb="scored further", detail__metric=encoder.metric).exists():
+        if count and not study.events.filter(verb="further scoring begun", detail__metric=encoder.metric).exists():
             detail = {"metric": encoder.metric, "sets": count}
-            StudyEvent.objects.create(study=study, verb="scored further", detail=detail)
+            StudyEvent.objects.create(study=study, verb="further scoring begun", detail=detail)
 
     def _watch(self, study: Study, encoder: EncoderSpec) -> None:
         printed = ""
         self._record(study, encoder)
         while to_do := ensure_scores(study, encoder):
             if "to do" not in to_do:
-                raise CommandError(f"{to_do}: mend the cause and retry them in the admin.")
+                causes = scoring_failures(study, encoder.metric)
+                raise CommandError("\n".join([f"{to_do}:", *causes, "Mend the cause and retry them in the admin."]))
             if to_do != printed:
                 left = unscored_sets_of(study, encoder.metric).count()
                 how = f"a worker does it: `{command('worker')}`."

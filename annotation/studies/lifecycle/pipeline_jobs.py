@@ -94,6 +94,12 @@ def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
     return image_sets_of(study).exclude(pk__in=SetScore.objects.filter(metric=metric).values("image_set"))
 
 
+def scoring_failures(study: Study, metric: str) -> list[str]:
+    """Return why scores by the metric failed for good: each sentence once, by alphabet."""
+    failed = _jobs_of(study)[1].filter(metric=metric, state=State.FAILED)
+    return sorted(set(failed.values_list("error", flat=True)))
+
+
 def retry_failed(study: Study) -> int:
     """Requeue the failed jobs; return how many."""
     return sum(_retry(jobs) for jobs in _jobs_of(study))

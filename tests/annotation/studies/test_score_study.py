@@ -24,14 +24,16 @@ def test_a_closed_study_gets_a_second_metric_beside_its_own(working: FakeWorker)
     assert before <= set(SetScore.objects.values_list("pk", "value"))
     assert list_comparisons(study, manifest=current_manifest(study)).metric == current_manifest(study).encoder.metric
     assert "sets to score" not in typed("score_study", "study", "--checkpoint", "/models/other")
-    assert study.events.get(verb="scored further").detail == {"metric": "scs/clip:other", "sets": 6}
+    assert study.events.get(verb="further scoring begun").detail == {"metric": "scs/clip:other", "sets": 6}
 
 
-def test_a_failure_is_told_in_one_sentence(working: FakeWorker) -> None:
-    make_study(state="closed")
+def test_a_failure_is_told_with_its_cause_and_nothing_is_said_to_be_scored(working: FakeWorker) -> None:
+    study = make_study(state="closed")
     working.broken["scoring.tasks.run_scoring_job"] = "No such folder."
-    with pytest.raises(CommandError, match="6 jobs failed for good: mend the cause and retry them in the admin"):
+    with pytest.raises(CommandError, match="Mend the cause and retry them in the admin") as caught:
         typed("score_study", "study", "--checkpoint", "/models/nowhere")
+    assert "6 jobs failed for good:\nNo such folder.\nMend" in str(caught.value)
+    assert study.events.get(detail__metric="scs/clip:nowhere").verb == "further scoring begun"
 
 
 def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
