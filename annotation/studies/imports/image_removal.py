@@ -46,13 +46,16 @@ def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageS
 
 def removal_effects(sets: QuerySet[ImageSet]) -> list[str]:
     """Return sentences on what the removal of these sets removes and changes, and on the sets that stay."""
-    images = GeneratedImage.objects.filter(image_set__in=sets).count()
-    scores = SetScore.objects.filter(image_set__in=sets).count()
     studies = Study.objects.filter(pk__in=comparisons_of(sets).values("study")).order_by("pk")
-    sentences = [f"{counted(images, 'image')} in {counted(sets.count(), 'set')}, with their files"]
+    reasons = {study: reason_to_keep(study) for study in studies}
+    going = sets
+    for study in (study for study, reason in reasons.items() if reason):
+        going = going.exclude(pk__in=image_sets_of(study).values("pk"))
+    images = GeneratedImage.objects.filter(image_set__in=going).count()
+    scores = SetScore.objects.filter(image_set__in=going).count()
+    sentences = [f"{counted(images, 'image')} in {counted(going.count(), 'set')}, with their files"]
     sentences += [f"{counted(scores, 'score')} of these sets"] if scores else []
-    for study in studies:
-        reason = reason_to_keep(study)
+    for study, reason in reasons.items():
         count = comparisons_of(sets).filter(study=study).count()
         kept = f"stay, since {reason}" if reason else "wait for images again, and the study goes back to generating"
         sentences.append(f"{study.slug}: {counted(count, 'comparison')} {kept}")

@@ -281,7 +281,10 @@ def test_images_of_an_opened_study_stay_and_so_do_those_with_imports(tmp_path: P
     person = Annotator.objects.create(study=study, kind="open")
     rules = current_manifest(study).voting_rules()
     next_assignment(annotator=person, rules=rules, now=timezone.now())
-    assert "stay, since people have voted on images of study" in typed("take_back_images", "Alpha")
+    said = typed("take_back_images", "Alpha")
+    assert "stay, since people have voted on images of study" in said
+    assert "0 images in 0 sets, with their files" in said
+    assert "scores of these sets" not in said
     with pytest.raises(CommandError, match="There are no imported images of Gamma"):
         typed("take_back_images", "Gamma")
     assert GeneratedImage.objects.count() == 12
