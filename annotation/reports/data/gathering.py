@@ -168,7 +168,10 @@ def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
     if own in metrics or not metrics:
         return own
     if len(metrics) > 1:
-        raise Refused(f"The study has scores by several metrics: name one with --metric ({', '.join(metrics)}).")
+        raise Refused(
+            f"The study has scores by several metrics: choose one ({', '.join(metrics)}), "
+            "on the command line with --metric."
+        )
     return metrics[0]
 
 

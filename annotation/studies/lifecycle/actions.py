@@ -79,7 +79,7 @@ ACTIONS = {
             _("Close"),
             (State.READY, State.OPEN, State.PAUSED),
             transitions.close,
-            _("Closed: the voting has ended, and the report is unsealed once every annotator is judged."),
+            _("The voting has ended. The report is unsealed once the state below is Closed."),
             _("Closing ends the voting for good and unseals scores and votes. It cannot be undone."),
         ),
     )

@@ -152,5 +152,5 @@ def test_the_command_refuses_in_one_sentence() -> None:
     make_study(crossed([[1, 0], [0, 1]]))
     SetScore.objects.filter(value=2.0).update(metric="lpips")
     SetScore.objects.exclude(metric="lpips").update(metric="dreamsim")
-    with pytest.raises(CommandError, match="several metrics"):
+    with pytest.raises(CommandError, match=r"several metrics: choose one \(dreamsim, lpips\)"):
         call_command("report", "weather")

@@ -186,7 +186,8 @@ def test_closing_asks_first(researcher: Client) -> None:
     assert "It cannot be undone." in researcher.post(address).content.decode()
     study.refresh_from_db()
     assert study.state == "open"
-    researcher.post(address, {"confirmed": "yes"})
+    page = researcher.post(address, {"confirmed": "yes"}, follow=True).content.decode()
+    assert "The voting has ended. The report is unsealed once the state below is Closed." in page
     study.refresh_from_db()
     assert study.state == "closed"
 
