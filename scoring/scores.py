@@ -3,6 +3,7 @@
 This module does not load torch: the encoder is passed in, and `scoring.tasks` loads it.
 """
 
+import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 Embeddings = NDArray[np.float32]
 
+CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
 SETS_PER_STATEMENT = 1000
 CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
@@ -146,10 +148,13 @@ def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
 
 
 def refuse_unusable_name(metric: str) -> None:
-    """Raise Refused for a metric whose name is blank or too long."""
+    """Raise Refused for a metric whose name is blank or too long, or looks like another name when it is shown."""
     longest = SetScore._meta.get_field("metric").max_length or 0
     if not 0 < len(metric.strip()) <= longest:
         raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")
+    if metric != metric.strip() or CONTROL.search(metric):
+        rule = "is one line, without control characters and without blanks at its ends"
+        raise Refused(f"A metric's name {rule}, not {metric[:40]!r}.")
 
 
 def _refuse_incomplete(image_set: ImageSet) -> None:

@@ -47,6 +47,11 @@ class BufferedSocket:
         """Set the bytes that `recv` returns, followed by the end of the stream."""
         self._request, self._read, self.has_answered = request, 0, False
 
+    @property
+    def is_of_a_program(self) -> bool:
+        """Whether the request is one to the API, which is answered in JSON."""
+        return b" /api/" in self._request[:2000].partition(b"\r\n")[0]
+
     def recv(self, size: int) -> bytes:
         """Return the next bytes of the request."""
         piece = self._request[self._read : self._read + size]

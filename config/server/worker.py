@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
+from io import BytesIO
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
@@ -24,6 +25,11 @@ TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the he
 TOO_LARGE = 413, "Content Too Large", "The request is too large. Nothing of it was used."
 FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
 Refusal = tuple[int, str, str]
+SENTENCES = {
+    "414": TOO_LONG_A_HEAD[2],
+    "431": TOO_LONG_A_HEAD[2],
+    "500": "Something went wrong here. Try again in a minute.",
+}
 
 
 class Stage(Enum):
@@ -169,8 +175,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
         The application may respond before it reads a body, and the body may turn out to be invalid only then.
         """
-        # gunicorn logs at level DEBUG that it could not send to None.
-        super().handle_error(req, None if client.has_answered else client, addr, exc)
+        page = _Page()
+        super().handle_error(req, page, addr, exc)
+        with suppress(OSError):  # a client that is gone
+            if not client.has_answered:
+                client.sendall(_response(page.refusal, is_for_a_program=client.is_of_a_program))
 
     # --- responses --------------------------------------------------------------------------------
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
@@ -281,10 +290,29 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         connection.received.clear()
 
 
+class _Page(BytesIO):
+    """Takes gunicorn's own page about a fault: it is HTML, and quotes what was sent."""
+
+    sendall = BytesIO.write
+
+    def gettimeout(self) -> float:
+        """Gunicorn asks before it writes: nothing here blocks."""
+        return 0.0
+
+    @property
+    def refusal(self) -> Refusal:
+        """The status of the page, in our words."""
+        _, status, reason = self.getvalue().partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        if status == "500" and reason != "Internal Server Error":  # its word for a header that only a proxy may set
+            status = "400"
+        return int(status), reason, SENTENCES.get(status, "The request breaks the rules of HTTP, so it was not read.")
+
+
 def _response(refusal: Refusal, *, is_for_a_program: bool) -> bytes:
     status, reason, sentence = refusal
     kind, body = (
         ("application/json", json.dumps({"message": sentence})) if is_for_a_program else ("text/plain", sentence)
     )
     head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}Retry-After: 5\r\nConnection: close\r\n\r\n{body}".encode()
+    wait = "Retry-After: 5\r\n" if status in (TOO_LATE[0], FULL[0]) else ""
+    return f"{head}{wait}Connection: close\r\n\r\n{body}".encode()

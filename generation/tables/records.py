@@ -1,5 +1,6 @@
 """Read JSON Lines and Parquet: records with the columns as their keys."""
 
+import math
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import datetime
@@ -10,6 +11,7 @@ from generation.tables.columns import Columns, Row, Table, plain_name, refuse_he
 from generation.tables.json_text import RepeatedKeyError, parse_json
 from jobs.refusals import Refused
 
+_NO_CELLS: dict[type, str] = {list: "a list", dict: "an object", bytes: "bytes"}
 _HALF = re.compile("[\\ud800-\\udfff]")  # a surrogate alone, which JSON can spell and no database holds
 
 
@@ -86,7 +88,9 @@ def _of_records(
     known = [columns.known(name) for name in written]
     refuse_head(str(path), columns, list(written), known)
     places = [(name, column) for name, column in zip(written, known, strict=True) if column]
-    unused = tuple(name for name, column in zip(written, known, strict=True) if not column)
+    unused = tuple(
+        name.strip() or "(without a name)" for name, column in zip(written, known, strict=True) if not column
+    )
     rows = _record_rows(records(), columns, places)
     return Table(frozenset(map(plain_name, written)), unused, is_csv=False, rows=rows)
 
@@ -95,6 +99,10 @@ def _record_rows(
     records: Iterable[tuple[int, dict[str, Any]]], columns: Columns, places: Collection[tuple[str, str]]
 ) -> Iterator[Row]:
     for line, record in records:
+        odd = next(((name, kind) for name, _ in places if (kind := _NO_CELLS.get(type(record.get(name))))), None)
+        if odd:
+            yield Row(line, {}, f"{odd[0]} holds {odd[1]}, and must be a text or a number")
+            continue
         cells = {column: columns.spelled(column, _text(record.get(name))) for name, column in places}
         if any("\0" in cell for cell in cells.values()):
             yield Row(line, {}, "it holds a NUL, as no text does")
@@ -108,6 +116,8 @@ def _text(value: Any) -> str:
     """Return a value of JSON or Parquet as a CSV file would spell it."""
     match value:
         case None:
+            return ""
+        case float() if math.isnan(value):  # an empty cell to programs that have no other sign for it
             return ""
         case bool():
             return str(value).lower()

@@ -216,6 +216,12 @@ def test_refuses_a_metric_without_a_usable_name(metric: str) -> None:
         record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
 
 
+@pytest.mark.parametrize("metric", [" lpips", "lpips ", "lpips\nclip", "lpips\x1b[31m"])
+def test_refuses_a_metric_that_looks_like_another(metric: str) -> None:
+    with pytest.raises(Refused, match="one line, without control characters and without blanks at its ends"):
+        record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
+
+
 # --- plan_scorings ------------------------------------------------------------------------------
 def test_plans_one_job_for_a_set_and_a_metric() -> None:
     image_set = make_set()

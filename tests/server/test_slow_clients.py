@@ -16,6 +16,7 @@ import pytest
 from django.conf import settings
 
 from config.server.limits import Limits
+from config.server.worker import TOO_LONG_A_HEAD
 from tests.services.servers import descendants, free_port, kill_9
 
 PATIENCE_SECONDS = 60
@@ -241,6 +242,31 @@ def test_what_breaks_the_rules_is_a_bad_request(server: Server) -> None:
     ):
         with server.connect(b"POST / HTTP/1.1\r\nHost: x\r\n" + wrong) as client:
             assert response(client)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"), [("/api/v1/annotators/x/votes", "application/json"), ("/page/", "text/plain")]
+)
+@pytest.mark.parametrize(
+    ("beginning", "status"),
+    [
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nContent-Length: abc\r\n\r\n", 400),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nSCRIPT_NAME: /x\r\n\r\n", 400),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\nExpect: nothing\r\n\r\n", 417),
+        (b"POST %s?" + b"x" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (b"POST %s HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 200 + b"\r\n", 431),
+    ],
+)
+def test_what_gunicorn_refuses_is_a_sentence_too(
+    server: Server, beginning: bytes, status: int, path: str, kind: str
+) -> None:
+    with server.connect(beginning % path.encode()) as client:
+        answer = HTTPResponse(client)
+        answer.begin()
+        body = answer.read().decode()
+    assert (answer.status, answer.getheader("Content-Type")) == (status, f"{kind}; charset=utf-8")
+    sentence = json.loads(body)["message"] if "json" in kind else body
+    assert sentence in {"The request breaks the rules of HTTP, so it was not read.", TOO_LONG_A_HEAD[2]}
 
 
 def test_a_request_gets_one_answer_also_if_its_unread_body_breaks_the_rules(server: Server) -> None:

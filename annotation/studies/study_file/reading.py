@@ -145,11 +145,11 @@ def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
     try:
         data = tomllib.loads(text)
         lines = key_lines(text)
+        return translate(data, base), lines
     except tomllib.TOMLDecodeError as error:
         raise StudyFileFault([_not_toml(text, error)]) from None
     except (RecursionError, ValueError):  # ValueError: a number of thousands of digits
         raise StudyFileFault([StudyFault("", 0, "this is nested too deeply, or holds too long a number.")]) from None
-    return translate(data, base), lines
 
 
 def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> StudyFault:

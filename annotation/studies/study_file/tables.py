@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import date, time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from jobs.wording import counted
 
 # All control characters except the tab and the line feed.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+MOST_TEXT_BYTES = 64 * 2**20
 FEWEST_SEEDS, MOST_SEEDS = 2, 10_000
 WITHOUT_SEEDS = {
     "images": 'source is "images", and a set has as many images as import_images brings in',
@@ -77,6 +79,8 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
 
 def _slug(draft: Draft) -> None:
     name = draft.raw.get("name")
+    if isinstance(name, date | time):  # without quotation marks; each text of a study file takes it
+        name = name.isoformat()
     if "slug" in draft.raw or not isinstance(name, str):
         draft.given_up |= set() if "slug" in draft.raw else {"slug"}  # the missing name is already a fault
         return
@@ -213,7 +217,11 @@ def _with_control_characters(value: Any, key: Key) -> Iterator[Key]:
 def read_text(path: Path) -> str:
     """Read a text file in UTF-8, with or without a byte order mark. Raises Refused if it is not one."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(MOST_TEXT_BYTES + 1)
+        if len(data) > MOST_TEXT_BYTES:  # a device, say, which has no end
+            raise Refused(f"{path} is larger than {MOST_TEXT_BYTES:,} bytes, as no study file or list of prompts is.")
+        return data.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         raise Refused(f"{path} is not a text file in UTF-8 (byte {error.start}); save it as UTF-8.") from None
     except OSError as error:

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 from ninja import NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
+from ninja.parser import Parser
 from pydantic import BaseModel
 
 from annotation.models import Annotator, Assignment, Vote
@@ -47,10 +48,29 @@ from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
 from annotation.web.api import schemas
+from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
+
+class _Parser(Parser):
+    """Refuses an object that holds a key twice: of two choices in one vote, the last would count in silence."""
+
+    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
+        """The document that was sent."""
+        document: dict[str, Any] = parse_json(request.body)
+        return document
+
+
 # No docs page: it would load scripts of other sites, which the content security policy forbids.
-api = NinjaAPI(title="Semblance", version="1", docs_url=None, openapi_url="openapi.json", urls_namespace="api")
+api = NinjaAPI(
+    title="Semblance",
+    version="1",
+    docs_url=None,
+    openapi_url="openapi.json",
+    urls_namespace="api",
+    parser=_Parser(),
+)
+MOST_FAULTS_SAID, LONGEST_NAME_SAID = 5, 60
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
@@ -189,7 +209,10 @@ def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
-    faults = [f"{'.'.join(map(str, fault['loc'][2:])) or 'the body'}: {fault['msg']}" for fault in invalid.errors]
+    faults = [
+        f"{'.'.join(map(str, fault['loc'][2:]))[:LONGEST_NAME_SAID] or 'the body'}: {fault['msg']}"
+        for fault in invalid.errors[:MOST_FAULTS_SAID]
+    ]
     return api.create_response(request, {"message": f"The request does not fit: {'; '.join(faults)}."}, status=422)
 
 

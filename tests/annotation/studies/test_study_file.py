@@ -299,6 +299,10 @@ FAULTS = {
     ),
     "not TOML": ("name = \n", ["line 1: this is not TOML: invalid value."]),
     "TOML that stops": ("name = 'a'\nlist = [\n1,\n", ["line 4: this is not TOML: invalid value."]),
+    "tables nested without end": (
+        "[" + ".".join(["a"] * 3000) + "]\n",
+        ["this is nested too deeply, or holds too long a number."],
+    ),
     "nested without end": (
         "a = " + "[" * 5000 + "]" * 5000,
         ["this is nested too deeply, or holds too long a number."],
@@ -309,6 +313,15 @@ FAULTS = {
 @pytest.mark.parametrize(("text", "expected"), FAULTS.values(), ids=FAULTS.keys())
 def test_a_fault_is_named_with_its_key_and_line(text: str, expected: list[str]) -> None:
     assert faults_in(text) == expected
+
+
+def test_a_name_that_is_a_date_gives_a_slug() -> None:
+    assert parse(changed('name = "A study"', "name = 2026-01-01"), None).slug == "2026-01-01"
+
+
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(Refused, match=r"/dev/zero is larger than 67,108,864 bytes"):
+        read_study_file(Path("/dev/zero"))
 
 
 def test_all_faults_are_listed_at_once() -> None:

@@ -254,6 +254,19 @@ def test_a_ballot_that_cannot_be_taken_says_why(annotator: Annotator, change: di
     assert Vote.objects.count() == 0
 
 
+def test_a_ballot_with_two_choices_is_no_vote(annotator: Annotator) -> None:
+    _status, body = post(annotator, "next")
+    twice = json.dumps(ballot(body, choice="left"), default=str).replace("{", '{"choice": "right", ', 1)
+    response = Client().post(f"/api/v1/annotators/{annotator.token}/votes", twice, content_type="application/json")
+    assert (response.status_code, Vote.objects.count()) == (400, 0)
+
+
+def test_a_refusal_stays_a_sentence_however_much_is_wrong(annotator: Annotator) -> None:
+    status, refusal = post(annotator, "votes", **{f"{number:02}" * 1000: 1 for number in range(99)})
+    assert status == 422
+    assert len(refusal["message"]) < 1000
+
+
 def test_no_page_of_interactive_documentation_and_no_cookie(annotator: Annotator) -> None:
     assert Client().get("/api/v1/docs").status_code == 404
     answer = Client().post(f"/api/v1/annotators/{annotator.token}/next", {}, content_type="application/json")

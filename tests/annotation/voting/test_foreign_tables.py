@@ -97,6 +97,21 @@ def test_half_a_character_in_json_is_a_fault(tmp_path: Path) -> None:
     assert outcome(path).endswith("names a column with a NUL or half a character in it, as no text has.")
 
 
+@pytest.mark.parametrize(("value", "kind"), [('["ann"]', "a list"), ('{"name": "ann"}', "an object")])
+def test_what_is_no_cell_is_no_name(tmp_path: Path, value: str, kind: str) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_text(f'{{"annotator": {value}, "prompt": "prompt 1", "choice": "Alpha"}}')
+    assert outcome(path) == f"  line 1: annotator holds {kind}, and must be a text or a number"
+
+
+def test_bytes_of_parquet_are_no_name_and_nan_is_an_empty_cell(tmp_path: Path) -> None:
+    path, said = tmp_path / "v.parquet", {"prompt": ["prompt 1"], "choice": ["Alpha"]}
+    pq.write_table(pa.table({"annotator": [b"ann"], **said}), path)
+    assert outcome(path) == "  line 1: annotator holds bytes, and must be a text or a number"
+    pq.write_table(pa.table({"annotator": [float("nan")], **said}), path)
+    assert outcome(path) == "  line 1: the annotator's name is blank"
+
+
 def test_a_text_marked_and_unmarked_is_itself() -> None:
     for text in ("=1", "'=1", "''=1", "'", "'a", "-2", "@x", "＋1", "\n=", "plain", ""):
         assert unmarked(marked(text)) == text
