@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.crypto import salted_hmac
 
 from annotation.models.study import new_link_token
 
@@ -20,6 +21,11 @@ def new_resume_code() -> str:
 def new_seed() -> int:
     """A random seed that fits a signed 64-bit column."""
     return secrets.randbelow(2**63)
+
+
+def withdrawal_marker(*, study_id: int, external_id: str) -> str:
+    """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody."""
+    return "withdrawn:" + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
 
 
 class Annotator(models.Model):

@@ -7,11 +7,11 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models.annotator import withdrawal_marker
 from annotation.voting.assignment import give_back, lock
 from annotation.voting.availability import NoRoom, NoRoomLeft, closure, lack_of_votes_to_give, sentence
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.sqlite_queue import in_turn
-from annotation.voting.withdrawal import marker
 from jobs.refusals import Refused
 
 PEOPLE = (Annotator.Kind.PERSONAL, Annotator.Kind.OPEN)
@@ -103,7 +103,7 @@ def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
     """The annotator with this id of a crowd platform, even if they withdrew; None for an empty id."""
     if not external_id:
         return None
-    spellings = (external_id, marker(study_id=study.pk, external_id=external_id))
+    spellings = (external_id, withdrawal_marker(study_id=study.pk, external_id=external_id))
     return study.annotators.filter(external_id__in=spellings).select_related("study").first()
 
 

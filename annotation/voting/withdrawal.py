@@ -5,17 +5,14 @@ from datetime import datetime
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db.models import QuerySet
-from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Vote
-from annotation.models.annotator import new_resume_code, new_seed
+from annotation.models.annotator import new_resume_code, new_seed, withdrawal_marker
 from annotation.voting import slots
 from annotation.voting.assignment import lock
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
-
-TOMBSTONE = "withdrawn:"
 
 
 def is_open(*, until: datetime | None, now: datetime) -> bool:
@@ -44,14 +41,9 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
     return _tombstone(annotator, vote_count, now)
 
 
-def marker(*, study_id: int, external_id: str) -> str:
-    """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody."""
-    return TOMBSTONE + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
-
-
 def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotator:
     if annotator.external_id:
-        annotator.external_id = marker(study_id=annotator.study_id, external_id=annotator.external_id)
+        annotator.external_id = withdrawal_marker(study_id=annotator.study_id, external_id=annotator.external_id)
     annotator.state, annotator.withdrawn_at, annotator.withdrawn_vote_count = Annotator.State.WITHDRAWN, now, vote_count
     annotator.label, annotator.consent_sha256, annotator.screened_out_for = "", "", ""
     annotator.broken_rules = ""

@@ -171,7 +171,7 @@ class Voting(RuleBasedStateMachine):
 
     @rule(annotator=annotators)
     def the_researcher_frees_what_somebody_holds(self, annotator: Annotator) -> None:
-        held = annotator.assignments.filter(state="leased").count()
+        held = annotator.assignments.filter(state="leased", kind="main").count()
         assert free_leases(annotator=annotator, now=self.now) == held
 
     @rule(annotator=annotators)
