@@ -82,10 +82,11 @@ class _VersionCheck:
 
 def _database_in_words() -> str:
     """Return the location of the database, without its password."""
-    found = settings.DATABASES["default"]
-    if found["ENGINE"].endswith("sqlite3"):
-        return f"the file {found['NAME']}"
-    return f"{found['NAME']} at {found['HOST'] or 'the local socket'}:{found['PORT'] or 5432}, as DATABASE_URL says"
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        return f"the file {database['NAME']}"
+    server = f"{database['HOST'] or 'the local socket'}:{database['PORT'] or 5432}"
+    return f"{database['NAME']} at {server}, as DATABASE_URL says"
 
 
 def _end(sentence: str, status: int) -> NoReturn:

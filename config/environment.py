@@ -40,27 +40,27 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # one of them holds the password
-                found: dict[str, Any] = self.db_url_config(self.str(var, default="") or default)
+                database: dict[str, Any] = self.db_url_config(self.str(var, default="") or default)
         except ValueError:
-            found = {}
-        if str(found.get("ENGINE")).rpartition(".")[2] not in ("postgresql", "sqlite3"):
+            database = {}
+        if str(database.get("ENGINE")).rpartition(".")[2] not in ("postgresql", "sqlite3"):
             raise ImproperlyConfigured(f"{var} is not the address of a database; it looks like {_DATABASES}.")
-        return found
+        return database
 
     def broker(self, var: str, default: str) -> str:
         """Return the address of a message broker that Celery supports."""
-        found: str = self.str(var, default="") or default
-        kind = urlsplit(found).scheme.partition("+")[0]
+        address: str = self.str(var, default="") or default
+        kind = urlsplit(address).scheme.partition("+")[0]
         if kind not in TRANSPORT_ALIASES:
             raise ImproperlyConfigured(f"{var} begins with no kind of broker; it looks like redis://host:6379/0.")
-        return found
+        return address
 
     def log_level(self, var: str) -> str:
         """Return the name of a level of Python's logging."""
-        found: str = self.str(var, default="WARNING").upper()
-        if found not in logging.getLevelNamesMapping():
-            raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {found}.")
-        return found
+        level: str = self.str(var, default="WARNING").upper()
+        if level not in logging.getLevelNamesMapping():
+            raise ImproperlyConfigured(f"{var} must be DEBUG, INFO, WARNING, ERROR or CRITICAL, not {level}.")
+        return level
 
 
 def writable_folder(path: Path, *, variable: str) -> Path:

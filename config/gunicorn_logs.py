@@ -42,5 +42,5 @@ class RedactingLogger(Logger):  # type: ignore[misc]  # gunicorn ships no types
 
     def atoms(self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any) -> dict[str, Any]:
         """Return the fields for the access log's format: no query and no header, since both hold credentials."""
-        found = super().atoms(resp, req, environ, request_time)
-        return {name: value for name, value in found.items() if not name.startswith("{")} | {"q": ""}
+        fields = super().atoms(resp, req, environ, request_time)
+        return {name: value for name, value in fields.items() if not name.startswith("{")} | {"q": ""}

@@ -80,11 +80,11 @@ def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str
         ]
         for prompt in prompts
     ]
-    found: dict[uuid.UUID, ImageSet] = {}
+    image_sets: dict[uuid.UUID, ImageSet] = {}
     for start in range(0, len(uids), PROMPTS_PER_STATEMENT):
         wanted = chain.from_iterable(uids[start : start + PROMPTS_PER_STATEMENT])
-        found |= {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=wanted)}
-    return [found.get(plain) or found.get(rendered) for plain, rendered in uids]
+        image_sets |= {image_set.uid: image_set for image_set in ImageSet.objects.filter(uid__in=wanted)}
+    return [image_sets.get(plain) or image_sets.get(rendered) for plain, rendered in uids]
 
 
 def record_image(
@@ -234,8 +234,8 @@ def _planned(
                 **plan,
             )
         )
-    found = _present(ImageSet, "fingerprint", planned)
-    return [found[one.fingerprint] for one in planned]
+    rows_by_key = _present(ImageSet, "fingerprint", planned)
+    return [rows_by_key[one.fingerprint] for one in planned]
 
 
 def prompt_rows(texts: Sequence[str]) -> dict[str, Prompt]:
@@ -246,13 +246,13 @@ def prompt_rows(texts: Sequence[str]) -> dict[str, Prompt]:
 def _present(model: type[M], key: str, wanted: Sequence[M]) -> dict[str, M]:
     """Return the rows of these keys; missing ones are stored. Another process may store the same rows meanwhile."""
     rows = {getattr(one, key): one for one in wanted}
-    found = _by_key(model, key, rows)
+    rows_by_key = _by_key(model, key, rows)
     # Always in the same order, so that no two processes block each other.
-    absent = [rows[value] for value in sorted(rows.keys() - found.keys())]
+    absent = [rows[value] for value in sorted(rows.keys() - rows_by_key.keys())]
     if absent:
         model._default_manager.bulk_create(absent, ignore_conflicts=True)
-        found |= _by_key(model, key, [getattr(one, key) for one in absent])
-    return found
+        rows_by_key |= _by_key(model, key, [getattr(one, key) for one in absent])
+    return rows_by_key
 
 
 def _by_key(model: type[M], key: str, values: Iterable[str]) -> dict[str, M]:

@@ -66,10 +66,10 @@ def find_image_folders(root: Path) -> list[ImageFolder]:
     """
     if not (on_disk(root) and root.is_dir()):
         raise Refused(f"There is no folder {root}.")
-    found = [folder for folder in _walk(root) if folder.files]
-    if not found:
+    with_images = [folder for folder in _walk(root) if folder.files]
+    if not with_images:
         raise Refused(f"{root} holds no images, nor do the folders in it: PNG, JPEG and WebP are read.")
-    return sorted(found, key=lambda folder: folder.name)
+    return sorted(with_images, key=lambda folder: folder.name)
 
 
 def score_image_folder(folder: ImageFolder, encoder: "ImageEncoder", *, advance: Callable[[int], None]) -> FolderScore:

@@ -156,15 +156,15 @@ def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, repo
 
 def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dict[int, ReadFile]:
     """Return the files that were read, by seed; each refused file becomes a fault of the prompt."""
-    found = {}
+    read = {}
     for (seed, path), future in zip(prompt.files.items(), files, strict=True):
         outcome = future.result()
         manner.advance(1)
         if isinstance(outcome, str):
             prompt.faults.append(Fault(f"{prompt}/{shown(path.name)}", outcome))
         else:
-            found[seed] = outcome
-    return found
+            read[seed] = outcome
+    return read
 
 
 def _discard(files: Sequence[Future[Read]]) -> None:

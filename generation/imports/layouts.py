@@ -141,7 +141,7 @@ def _add_files(prompt: PromptFiles, folder: Path, root: Path) -> None:
 
 
 def _from_manifest(manifest: Path, model: str | None) -> Layout:
-    found: dict[tuple[str, str], PromptFiles] = {}
+    prompts: dict[tuple[str, str], PromptFiles] = {}
     for line, row in _rows(manifest):
         where = f"{manifest.name} line {line}:"
         if missing := [column for column in COLUMNS if not (row.get(column) or "").strip()]:
@@ -149,13 +149,13 @@ def _from_manifest(manifest: Path, model: str | None) -> Layout:
         key = (_text(row["model"]), _text(row["prompt"]))
         if model not in (None, key[0]):
             continue
-        prompt = found.setdefault(key, PromptFiles(*key))
+        prompt = prompts.setdefault(key, PromptFiles(*key))
         file = manifest.parent / row["path"]
         if Path(row["path"]).is_absolute() or _leaves(file, manifest.parent):
             prompt.faults.append(Fault(where, f"the path {row['path']} leads out of the manifest's folder"))
         else:
             prompt.add(row["seed"].strip(), file, f"{where} {row['path']}")
-    return Layout(list(found.values()))
+    return Layout(list(prompts.values()))
 
 
 def _rows(manifest: Path) -> Iterator[tuple[int, dict[str, str]]]:

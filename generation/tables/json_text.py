@@ -14,9 +14,9 @@ def parse_json(text: str | bytes) -> Any:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    members: dict[str, Any] = {}
     for key, value in pairs:
-        if key in found:
+        if key in members:
             raise RepeatedKeyError(f"an object names the key {key[:100]!r} more than once")
-        found[key] = value
-    return found
+        members[key] = value
+    return members
