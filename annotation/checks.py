@@ -16,7 +16,13 @@ def var_folder_is_writable(**_: Any) -> list[CheckMessage]:
     nearest = next(path for path in (folder, *folder.parents) if path.exists())
     if os.access(nearest, os.W_OK | os.X_OK):
         return []
-    return [Error(f"{folder} cannot be written to.", hint="Set SEMBLANCE_VAR, or its owner.", id="semblance.E001")]
+    return [
+        Error(
+            f"{folder} cannot be written to.",
+            hint="Set SEMBLANCE_VAR to another folder, or make it writable.",
+            id="semblance.E001",
+        )
+    ]
 
 
 @register()
@@ -25,7 +31,7 @@ def heartbeat_fits_the_lease(**_: Any) -> list[CheckMessage]:
     lease, heartbeat = settings.JOB_LEASE_SECONDS, settings.JOB_HEARTBEAT_SECONDS
     if 0 < 3 * heartbeat <= lease:
         return []
-    message = f"JOB_HEARTBEAT_SECONDS ({heartbeat}) must lie above 0, up to a third of JOB_LEASE_SECONDS ({lease})."
+    message = f"JOB_HEARTBEAT_SECONDS ({heartbeat}) must be above 0 and at most a third of JOB_LEASE_SECONDS ({lease})."
     return [Error(message, hint="One or two heartbeats may be late on a busy machine.", id="semblance.E002")]
 
 
@@ -47,5 +53,5 @@ def counters_are_shared(**_: Any) -> list[CheckMessage]:
     backend = settings.CACHES["default"]["BACKEND"]
     if not backend.endswith(("LocMemCache", "DummyCache")):
         return []
-    message = "The limits of logins, resume codes and open links are counted in each process for itself."
+    message = "Each web process counts logins, resume codes and open links by itself, so the limits are too high."
     return [checks.Warning(message, hint="Leave CACHE_URL out, or name a Redis.", id="semblance.W002")]

@@ -144,7 +144,7 @@ def test_a_second_time_it_reuses_the_study_and_stays_up_until_ctrl_c(demo: Demo)
         assert vote_here is not None, output
         with urllib.request.urlopen(vote_here[1]) as page:
             assert page.status == 200
-        assert "demo, which is here already and is closed" in output
+        assert "demo, which already exists and is closed" in output
         assert re.search(r"user demo-admin, password \S{16}", output)
 
         again.send_signal(signal.SIGINT)

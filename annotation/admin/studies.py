@@ -31,7 +31,7 @@ from jobs.refusals import Refused
 
 
 class _History(admin.TabularInline):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
-    """Rows that are only appended, and not here."""
+    """Rows that other code appends; the admin only shows them."""
 
     extra = 0
     can_delete = False

@@ -30,8 +30,8 @@ MOST_IN_A_REQUEST = 20_000
 class Removal:
     """A removal to be confirmed: the texts of its page, and the function that removes.
 
-    `back` is the page without the removal, `afterwards` the page after it. `carry_out` returns in a sentence what was
-    done. hidden: fields that the form sends too.
+    `back` is the page without the removal, `afterwards` the page after it. `carry_out` returns a sentence that says
+    what was done. `hidden`: further fields that the form sends.
     """
 
     title: str
@@ -59,7 +59,7 @@ def confirm(request: HttpRequest, removal: Removal, context: dict[str, Any]) -> 
 
 
 def too_long(rows: Any, *words: object) -> str:
-    """Return a refusal with the command of these words, if a page is too slow to remove these rows; else empty."""
+    """Return a sentence with the command to type if there are too many rows to remove from a page; else ""."""
     is_long = rows.order_by()[MOST_IN_A_REQUEST:].exists()
     return f"This takes too long for a page; type: {command(*words, '--yes')}" if is_long else ""
 

@@ -15,7 +15,7 @@ _MOST_LINES_NAMED = 10
 
 
 class StudyCommand(BaseCommand):
-    """A command that ends with the sentence of a refusal, and never with a traceback of it."""
+    """A command that turns a refusal into an error of one sentence, without a traceback."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command, and turn a refusal into an error of the command."""

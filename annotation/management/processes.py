@@ -121,7 +121,7 @@ def supervise(children: list[ChildProcess], *, stop: threading.Event, say: Calla
 
 
 def worker_plans(queues: tuple[str, ...]) -> list[ProcessPlan]:
-    """Return the Celery processes of a worker: one for each queue, and the clock if there is the control queue."""
+    """Return the Celery processes of a worker: one for each queue, and the clock if the control queue is among them."""
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     # At SIGTERM Celery waits for running tasks without limit, at SIGQUIT only for the time of the soft shutdown.
     environment = {"REMAP_SIGTERM": "SIGQUIT", **quiet}

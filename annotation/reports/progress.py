@@ -14,7 +14,7 @@ def silent(_share: float, _step: str) -> None:
 
 
 class Steps:
-    """Steps taken to be equally long; each is shown before it is computed."""
+    """Steps that are assumed to take equally long; each is shown before it is computed."""
 
     def __init__(self, progress: Progress, *, count: int) -> None:
         self._progress, self._count = progress, count

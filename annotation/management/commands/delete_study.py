@@ -10,7 +10,7 @@ from annotation.studies.lifecycle.deletion import deletion_effects, refuse_delet
 
 
 class Command(StudyCommand):
-    """Shows what a deletion removes and keeps; with --yes deletes. Interrupted, the same command goes on."""
+    """Shows what a deletion removes and keeps; with --yes deletes. If it is interrupted, run it again."""
 
     help = "Delete a study in which nobody took part. Without --yes it only says what would be removed."
 

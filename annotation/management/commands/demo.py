@@ -47,7 +47,9 @@ class Command(StudyCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add whether to keep serving, on which port, and how many images."""
         parser.add_argument("--serve", action=BooleanOptionalAction, default=True, help="stay up after the report")
-        parser.add_argument("--port", type=int, default=8000, help="the web server's; another one if it is taken")
+        parser.add_argument(
+            "--port", type=int, default=8000, help="the port of the web server; if it is taken, another one"
+        )
         parser.add_argument(
             "--images", type=int, choices=range(2, 21), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
         )
@@ -101,7 +103,7 @@ class Command(StudyCommand):
         manifest = manifest.model_copy(update={"seeds": manifest.seeds[: self.images_per_set]})
         study = Study.objects.filter(slug=manifest.slug).first()
         if study is not None:
-            self._step("Study", f"{study.slug}, which is here already and is {study.state}")
+            self._step("Study", f"{study.slug}, which already exists and is {study.state}")
             return study
         study = create_study(manifest=manifest)
         self._step("Study", f"{study.slug} from {file}: {counted(len(manifest.prompts), 'prompt')}, two models")

@@ -15,7 +15,7 @@ from jobs.wording import counted
 
 
 class Command(StudyCommand):
-    """Writes every vote with the annotator's pseudonym; without the models as long as the study is sealed."""
+    """Writes every vote with the annotator's pseudonym; the models are left out until the study is unsealed."""
 
     help = "Write every vote of a study as one long row; the models are left out until the study is unsealed."
 

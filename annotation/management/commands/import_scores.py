@@ -24,7 +24,7 @@ class Command(StudyCommand):
         """Add the study, the file and the metric's name."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("file", type=Path, help="CSV with the columns prompt, score_a, score_b.")
-        parser.add_argument("--metric", required=True, help="What the metric is called from now on.")
+        parser.add_argument("--metric", required=True, help="The name under which the study stores the metric.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the scores, and print what was new and what the file lacks."""

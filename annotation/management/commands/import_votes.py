@@ -40,7 +40,7 @@ class Command(StudyCommand):
         parser.add_argument(
             "--same-people",
             action="store_true",
-            help="Names that the study has from another file are the same people.",
+            help="Treat equal names in this file and in earlier files as the same people.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -56,7 +56,7 @@ class Command(StudyCommand):
         self.stdout.write(
             f"{study.slug}: {counted(done.new_count, 'vote')} of "
             f"{counted(done.new_annotator_count, 'new annotator')} imported, "
-            f"{done.unchanged_count} stood already."
+            f"{done.unchanged_count} were stored already."
         )
         for note in notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless):
             self.stdout.write(note)

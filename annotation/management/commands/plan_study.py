@@ -27,7 +27,7 @@ class Command(StudyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the study file, and an option for each part of the question."""
         parser.add_argument("file", nargs="?", type=Path, help="A study file to start from; options override it.")
-        parser.add_argument("--study", help="In place of a file, a study that is here, by its slug.")
+        parser.add_argument("--study", help="The slug of an existing study, instead of a file.")
         for part in (Design(), Assumptions(), Goal(), Chance()):
             for field in fields(part):
                 default = getattr(part, field.name)
@@ -52,7 +52,7 @@ class Command(StudyCommand):
 
     def _design(self, options: dict[str, Any]) -> Design:
         if options["file"] and options["study"]:
-            raise Refused("Name either a study file or, with --study, a study that is here.")
+            raise Refused("Name either a study file or, with --study, an existing study.")
         if options["file"]:
             return design_of(read_study_file(options["file"]))
         return design_of_study(self.study(options["study"])) if options["study"] else Design()

@@ -30,9 +30,17 @@ class Command(StudyCommand):
         parser.add_argument("study", nargs="?", help="The study's slug.")
         parser.add_argument("--from-bundle", type=Path, help="A replay bundle in place of a study; needs no database.")
         parser.add_argument("--format", choices=(*FORMATS, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
-        parser.add_argument("--metric", default="", help="Which of the study's metrics (default: its own).")
-        parser.add_argument("--out", type=Path, help="The file (figures: the folder) to write; else it is printed.")
-        parser.add_argument("--replaces", type=Path, help="With --format bundle: the former bundle, to be named in it.")
+        parser.add_argument(
+            "--metric", default="", help="The metric to report on (default: the one in the study file)."
+        )
+        parser.add_argument(
+            "--out", type=Path, help="The file to write, for figures the folder; without it the report is printed."
+        )
+        parser.add_argument(
+            "--replaces",
+            type=Path,
+            help="With --format bundle: the earlier bundle that the new one replaces and names.",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Make the report, and print or write it."""
@@ -118,7 +126,7 @@ def _verdict(bundle: Replay) -> tuple[str, ...]:
         f"Every hash of {counted(bundle.member_count, 'member')} holds; SHA-256 of the bundle's index: {bundle.sha256}"
     ]
     if lacks_codes(document(bundle.data.manifest)):
-        lines.append("Its manifest is without the completion codes; its hash can be computed with them only.")
+        lines.append("Its manifest lacks the completion codes, so only a person who has them can compute its hash.")
     if bundle.replaces:
         lines.append(f"It replaces the bundle with the index {bundle.replaces}")
     if bundle.data.tombstones:

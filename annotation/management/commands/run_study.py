@@ -126,7 +126,7 @@ class _Display:
             self._console.print(line, soft_wrap=True)
 
     def hint(self, sentence: str) -> None:
-        """Print a hint, unless it is the last one again."""
+        """Print a hint, unless it was the last one printed."""
         if sentence and sentence.split(".")[0] != self._last_hint:
             self._last_hint = sentence.split(".")[0]
             self._bars.console.print(sentence, style="yellow", soft_wrap=True)

@@ -73,6 +73,6 @@ class Command(StudyCommand):
 
 def _refuse_without_images(study: Study) -> None:
     if study.source == Study.Source.EXTERNAL:
-        raise Refused(f"{study} has no images here: bring scores in with import_scores.")
+        raise Refused(f"{study} has no images here: import its scores with import_scores.")
     if not study.comparisons.exists() or incomplete_sets_of(study):
-        raise Refused(f"{study} still lacks images: they are made or imported first.")
+        raise Refused(f"{study} still lacks images: generate or import them first.")

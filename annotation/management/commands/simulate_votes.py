@@ -30,9 +30,9 @@ class Command(StudyCommand):
             "--careless",
             type=int,
             default=0,
-            help="So many of them do not look: they choose the left side and fail every attention check (default 0).",
+            help="How many of them do not look: they choose the left side and fail every attention check (default 0).",
         )
-        parser.add_argument("--seed", type=int, default=0, help="What everything is drawn from (default 0).")
+        parser.add_argument("--seed", type=int, default=0, help="The seed of every random draw (default 0).")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Simulate with a progress bar, then print how many votes were cast."""

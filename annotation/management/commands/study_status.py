@@ -63,7 +63,7 @@ class Command(StudyCommand):
 
 
 def _missing_workers(studies: Iterable[Study], queues: set[str]) -> dict[str, list[str]]:
-    """Return the slugs of the studies by the sentence about the worker that they lack."""
+    """Return the slugs of the studies that lack a worker, by the sentence that says so."""
     by_sentence: dict[str, list[str]] = {}
     for study in studies:
         if sentence := missing_worker(study, queues):

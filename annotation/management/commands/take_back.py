@@ -12,7 +12,7 @@ from jobs.wording import command, counted
 
 
 class Command(StudyCommand):
-    """Shows what depends on an import; with --yes removes it. Interrupted, the same command goes on."""
+    """Shows what depends on an import; with --yes removes it. If it is interrupted, run it again."""
 
     help = "List the imports of a study, or take one back. Without --yes it only says what would be removed."
 

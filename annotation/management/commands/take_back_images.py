@@ -10,7 +10,7 @@ from jobs.wording import counted
 
 
 class Command(StudyCommand):
-    """Shows what depends on the images; with --yes removes them and their files. Interrupted, it can be repeated."""
+    """Shows what depends on the images; with --yes removes them and their files. If it is interrupted, run it again."""
 
     help = "Take imported images of a model back. Without --yes it only says what would be removed."
 

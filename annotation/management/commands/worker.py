@@ -9,7 +9,7 @@ from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
 
-QUEUES = {"gpu": "generation and scoring", "control": "studies: what is due next, every half minute and after a job"}
+QUEUES = {"gpu": "generation and scoring", "control": "what is due in each study, every half minute and after each job"}
 
 
 class Command(BaseCommand):

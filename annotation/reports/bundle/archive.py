@@ -1,4 +1,4 @@
-"""Write zip files with an index of hashes, the same bytes for the same members; read such files, also hostile ones.
+"""Write and read zip files with an index of hashes. Equal members give equal bytes; hostile files are refused.
 
 Nothing is unpacked to disk, so a name in an archive leads nowhere.
 """

@@ -112,7 +112,7 @@ def main_votes(study: Study) -> QuerySet[Vote]:
 
 
 def _tombstones(annotators: Iterable[Annotator]) -> tuple[Tombstone, ...]:
-    """Use as id the seed that a withdrawal draws anew: nothing was ever shown by it, and nobody else knows it."""
+    """Return the tombstones. Their id is the seed that a withdrawal draws anew: nothing was ever drawn from it."""
     stones = [
         Tombstone(f"{row.seed:016x}", row.withdrawn_vote_count, row.withdrawn_at)
         for row in annotators

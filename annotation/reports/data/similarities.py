@@ -40,7 +40,7 @@ def gather_similarities(rows: Sequence[Comparison], *, metric: str) -> Similarit
 
 
 def _are_too_many(vectors: QuerySet[ImageEmbedding], sets: Sequence[int]) -> bool:
-    """Count before any vector is read: to read a hundred thousand takes half a minute, for nothing."""
+    """Return whether there are too many vectors to read: reading them takes half a minute, so count first."""
     count = 0
     for start in range(0, len(sets), _AT_ONCE):
         count += vectors.filter(image__image_set__in=sets[start : start + _AT_ONCE]).count()

@@ -111,8 +111,8 @@ class UnsealedVotes(VoteArrays):
 class CheckRow:
     """An answered check of known order.
 
-    annotator: an index. replaced, images: so many images of so many belong to other prompts; both 0 for an instructed
-    item. is_right: whether the known choice was made.
+    annotator: an index. replaced: how many of `images` images belong to other prompts; both 0 for an instructed item.
+    is_right: whether the known choice was made.
     """
 
     annotator: int

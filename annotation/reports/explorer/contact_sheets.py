@@ -1,4 +1,4 @@
-"""Contact sheets of the comparisons that tell most, small enough to stand inside the report's one file."""
+"""Contact sheets of the most telling comparisons, small enough for the report's one HTML file."""
 
 import base64
 import io
@@ -19,8 +19,8 @@ from jobs.refusals import Refused
 from jobs.wording import counted
 
 MOST_IMAGES = 64  # of a set
-MOST_BYTES = 110_000  # of a sheet, where the file has room: sixty of them, written as text, are 9 MB
-LEAST_BYTES = 4_000  # with less a sheet shows nothing: then fewer comparisons are shown
+MOST_BYTES = 110_000  # of a sheet: sixty sheets, written as base64, take 9 MB of the file's 15 MB
+LEAST_BYTES = 4_000  # a smaller sheet shows nothing, so fewer comparisons are shown instead
 _WORDS_BYTES = 8_000  # of the text around the two sheets of a comparison, at most
 _CELL, _GAP = 96, 2  # pixels
 _QUALITIES = (75, 55, 35, 15)
@@ -28,7 +28,7 @@ _QUALITIES = (75, 55, 35, 15)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The images of one set as one picture: an address that holds it, its size in pixels, and what is in it."""
+    """The images of one set as one picture: a data address, its size in pixels, and a description."""
 
     model: str
     address: str
@@ -39,7 +39,7 @@ class Sheet:
 
 @dataclass(frozen=True, slots=True)
 class TellingComparison:
-    """A comparison worth showing, why it was chosen, and the sheets of its two sets."""
+    """A comparison that was chosen, the reason, and the sheets of its two sets."""
 
     row: ComparisonRow
     why: str
@@ -48,16 +48,16 @@ class TellingComparison:
 
 @dataclass(frozen=True, slots=True)
 class ContactSheets:
-    """The comparisons shown, the most telling first; left_out: those that the file has no room for."""
+    """The comparisons shown, the most telling first. left_out: how many the file has no room for."""
 
     comparisons: tuple[TellingComparison, ...] = ()
     left_out: int = 0
 
 
 def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress: Progress = silent) -> ContactSheets:
-    """The most telling comparisons with the images of both sets; none while sealed and where no images are here.
+    """Return the most telling comparisons with the images of both sets; none if sealed or without images here.
 
-    room: bytes that they may add to the file. Where it is short, sheets take fewer bytes each, then there are fewer.
+    room: bytes that they may add to the file. If there is little, sheets get smaller, then fewer are made.
     """
     if report.results is None:
         return ContactSheets()
@@ -77,12 +77,12 @@ def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress
 
 
 def _text_bytes(count: int) -> int:
-    """How long base64 makes so many bytes."""
+    """Return the length in base64 of `count` bytes."""
     return -(-count // 3) * 4
 
 
 def _bytes_in_text(length: int) -> int:
-    """How many bytes fit into a text of base64 of this length."""
+    """Return the number of bytes that fit into base64 text of this length."""
     return length // 4 * 3
 
 
@@ -105,13 +105,13 @@ def _sheet(model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
 
 
 def _pictures(image_set: ImageSet) -> tuple[list[Image.Image], int]:
-    """The images of a set that a sheet shows, and how many it has."""
+    """Return the images of a set that a sheet shows, and the number of images in the set."""
     images = list(image_set.images.order_by("seed"))
     return [picture for image in images[:MOST_IMAGES] if (picture := _picture(image))], len(images)
 
 
 def _picture(image: GeneratedImage) -> Image.Image | None:
-    """A small square of the image; None where its file is gone, which the sheet's words then count."""
+    """Return a small square of the image; None if its file is gone, which the sheet's description then counts."""
     try:
         with Image.open(io.BytesIO(renditions.read(image, "grid"))) as rendition:
             return rendition.convert("RGB").resize((_CELL, _CELL), Image.Resampling.LANCZOS)
@@ -129,7 +129,7 @@ def _laid_out(pictures: Sequence[Image.Image]) -> Image.Image:
 
 
 def _encoded(sheet: Image.Image, *, most: int) -> bytes:
-    """As WebP in at most so many bytes: lower quality first, then half the size, as often as it takes."""
+    """Return the sheet as WebP of at most `most` bytes: reduce the quality first, then halve the size until it fits."""
     for quality in _QUALITIES:
         buffer = io.BytesIO()
         sheet.save(buffer, "WEBP", quality=quality)

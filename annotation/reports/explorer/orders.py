@@ -69,13 +69,13 @@ def _by_split(row: ComparisonRow) -> tuple[float, ...]:
 ORDERS = {
     "disagreement": Order(
         "Disagreement of votes and metric",
-        "First where the votes and the metric name different models, and both clearly: the lead in votes, as a share "
-        "of them, times the margin.",
+        "First the comparisons whose votes and metric name different models, both clearly: the lead in votes, as a "
+        "share of the votes, times the margin.",
         _by_disagreement,
     ),
-    "split": Order("Split votes", "First where most pairs of votes differ.", _by_split),
-    "margin": Order("Largest margin", "First where the metric is surest.", _by_margin),
-    "close": Order("Smallest margin", "First where the metric hardly decides.", _by_closeness),
+    "split": Order("Split votes", "First the comparisons in which most pairs of votes differ.", _by_split),
+    "margin": Order("Largest margin", "First the comparisons on which the metric is surest.", _by_margin),
+    "close": Order("Smallest margin", "First the comparisons on which the metric hardly decides.", _by_closeness),
     "position": Order("Order of the study", "As in the study file.", lambda row: (row.position,)),
 }
 CHOICES = {
@@ -99,8 +99,10 @@ def select_comparisons(
 
 
 def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> tuple[tuple[ComparisonRow, str], ...]:
-    """Return the few comparisons that show the most, each with the reason: in turn the next one by disagreement, by
-    split votes and by margin that is not among them yet."""
+    """Return the few comparisons that show the most, each with the reason.
+
+    They are taken in turn from three orders: by disagreement, by split votes and by margin.
+    """
     analysed = [row for row in rows if row.agrees is not None]
     disagree = [(row, "votes and metric disagree") for row in select_comparisons(analysed) if not row.agrees]
     split_votes = [(row, "split votes") for row in select_comparisons(analysed, by="split") if split(row)]

@@ -29,39 +29,39 @@ COLUMNS = (
         "kind",
         "text",
         "",
-        "main counts for agreement and reliability; repeat, ladder and instructed are checks, practice came before.",
+        "main counts for agreement and reliability; repeat, ladder and instructed are checks; practice comes first.",
     ),
     Column(
         "choice",
         "text",
         "",
-        "The side that was called more consistent: left, right or tie. Where nobody recorded the sides it is the "
-        "model's name, and empty while that is sealed.",
+        "The side that was called more consistent: left, right or tie. If the sides were not recorded, it is the "
+        "model's name, and empty while the study is sealed.",
     ),
     Column(
         "known_choice",
         "text",
         "",
-        "Of ladder, instructed and practice the choice that is right by construction; else empty.",
+        "For ladder, instructed and practice: the choice that is right by construction; else empty.",
     ),
     Column(
         "replaced_images",
         "integer",
         "",
-        "Of ladder and practice how many images of the other side belong to other prompts; else 0.",
+        "For ladder and practice: how many images of the other side belong to other prompts; else 0.",
     ),
     Column(
         "left_model",
         "text",
         "",
-        "The model whose set stood on the left; empty where nobody recorded it and where both sets are of one model.",
+        "The model whose set stood on the left; empty if it was not recorded or both sets are of one model.",
         True,
     ),
     Column(
         "chosen_model",
         "text",
         "",
-        "The model whose set was chosen; empty for a tie and where both sets are of one model.",
+        "The model whose set was chosen; empty for a tie and if both sets are of one model.",
         True,
     ),
     Column(
@@ -71,25 +71,25 @@ COLUMNS = (
         "The seeds of the left set in the order shown, row by row; * is an image that belongs to another prompt.",
         True,
     ),
-    Column("right_seeds", "text", "", "The same of the right set.", True),
+    Column("right_seeds", "text", "", "The seeds of the right set, in the same way.", True),
     Column(
         "rendition",
         "text",
         "",
-        "The size of image that the browser chose: grid, grid2x or zoom; empty where it was not recorded.",
+        "The size of image that the browser chose: grid, grid2x or zoom; empty if it was not recorded.",
     ),
     Column("shown_at", "time", "UTC", "When every image had been painted, by the browser's clock."),
     Column("voted_at", "time", "UTC", "When the annotator chose, by the browser's clock."),
     Column("received_at", "time", "UTC", "When the server stored the vote."),
-    Column("response_ms", "integer", "ms", "From painted to chosen; empty where it was not measured."),
+    Column("response_ms", "integer", "ms", "From painted to chosen; empty if it was not measured."),
     Column(
         "state",
         "text",
         "",
         "standing: in force; superseded: undone by the annotator; late: came when its place was taken, not counted.",
     ),
-    Column("exclusion_reason", "text", "", "Why the vote does not count; empty where nothing excludes it."),
-    Column("notice", "text", "", "What the study file says must stand beside every number."),
+    Column("exclusion_reason", "text", "", "Why the vote does not count; empty if nothing excludes it."),
+    Column("notice", "text", "", "The study's notice, which must stand beside every number."),
 )
 
 

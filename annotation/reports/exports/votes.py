@@ -1,4 +1,4 @@
-"""Export votes, one a row: CSV, JSON Lines, Parquet. While the study is sealed, no column names a model.
+"""Export votes, one in each row: CSV, JSON Lines, Parquet. While the study is sealed, no column names a model.
 
 A million rows pass through here a chunk at a time, column by column, as the database gives them: a dictionary or a
 model instance for each row would take longer than all the rest.
@@ -83,7 +83,7 @@ def write_votes(study: Study, path: Path, *, manifest: Manifest, export_format: 
 
 @contextmanager
 def _no_garbage_collection() -> Iterator[None]:
-    """Turn the collector off: rows hold no cycles, and searching them again and again takes a tenth of the time."""
+    """Pause garbage collection: rows hold no cycles, and searching them for cycles takes a tenth of the time."""
     was_on = gc.isenabled()
     gc.disable()
     try:

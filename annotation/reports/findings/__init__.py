@@ -1,1 +1,1 @@
-"""What a report finds beyond the headline, one subject a module: frozen values, and how arrays give them."""
+"""The findings of a report, one module each: a frozen value, and the function that computes it from arrays."""

@@ -20,7 +20,7 @@ WINNERS = ("A", "B", "tie")  # the order of scoring's tables
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """Strict agreement over all planned comparisons if every one that fell out disagreed (worst), or agreed (best)."""
+    """Strict agreement over all planned comparisons if all that dropped out disagreed (worst), or agreed (best)."""
 
     worst: float
     best: float
@@ -36,14 +36,14 @@ class AgreementEstimates:
 
     @property
     def headline(self) -> Estimate:
-        """The estimate that is quoted: with Wilson's interval, or the bootstrap's for half credit, no proportion."""
+        """The estimate that is quoted, with Wilson's interval, or the bootstrap's for half credit (no proportion)."""
         is_proportion = self.wilson.low is not None or not self.wilson.is_defined
         return self.wilson if is_proportion else self.bootstrap
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often each winner met each other: rows are people, columns the metric, both in the order of `labels`."""
+    """Counts of each pair of winners: rows are people's, columns the metric's, both in the order of `labels`."""
 
     labels: tuple[str, ...]
     counts: tuple[tuple[int, ...], ...]
@@ -51,7 +51,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """Agreement under the three treatments of ties, always naming one model beside it, and chance-corrected.
+    """Agreement under the three treatments of ties, chance-corrected, and of always naming one model.
 
     endpoint: the treatment that the manifest fixed; headline is its estimate. with_excluded_votes: the headline as
     it would be had no vote been excluded, None if none was.

@@ -27,7 +27,7 @@ class VoterAgreement:
 class Bias:
     """position: None if no side is known. side_coding_alpha: a check for bias, never reliability.
 
-    annotators: one row an annotator who shares a comparison with others.
+    annotators: one row for each annotator who shares a comparison with others.
     """
 
     position: PositionBias | None

@@ -11,7 +11,7 @@ from scoring.statistics.reliability import krippendorff_alpha, pairwise_agreemen
 
 @dataclass(frozen=True, slots=True)
 class Headlines:
-    """baseline: agreement of always naming one model. people, metric: leave-one-out, comparisons alike."""
+    """baseline: agreement of always naming one model. people, metric: leave-one-out, weighted by comparison."""
 
     analysed_comparisons: int
     baseline: Estimate
@@ -22,7 +22,7 @@ class Headlines:
 
 
 def compute(analysed: Analysed) -> Headlines | None:
-    """Return the headlines with the excluded votes in; None if no vote was excluded."""
+    """Return the headlines with the excluded votes counted; None if no vote was excluded."""
     data, resampling = analysed.data, analysed.resampling
     if not data.votes.exclusions:
         return None

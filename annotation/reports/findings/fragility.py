@@ -34,7 +34,7 @@ class WithoutAnnotator:
 @dataclass(frozen=True, slots=True)
 class Fragility:
     """lead: in comparisons won. below_interval: below the lower bound of Wilson's interval. below_baseline: below
-    always naming one model. without_each: one row an annotator."""
+    always naming one model. without_each: one row for each annotator."""
 
     lead: LeadFragility
     below_interval: FewestBelow

@@ -29,8 +29,8 @@ class ImageNoise:
 
     images: N, None if there are none. comparisons: those analysed whose images could be resampled. doubtful: of
     these, those that other seeds could well have turned, flip above .05. agreement_where_clear: strict, without them.
-    margins: one row a comparison. by_images, scores_a, scores_b: with 2, 3, … N of the images. reason: why all of it
-    is missing.
+    margins: one row for each comparison. by_images, scores_a, scores_b: with 2, 3, … N of the images. reason: why all
+    of it is missing.
     """
 
     images: int | None

@@ -30,7 +30,7 @@ SIDES_UNKNOWN = "no vote for a side whose sides were recorded"
 
 @dataclass(frozen=True, slots=True)
 class Rung:
-    """A rung of the ladder: so many of so many images replaced. Shares of votes for the whole set.
+    """A rung of the ladder: `replaced` of `images` images belong to other prompts. Shares of votes for the whole set.
 
     right: of all annotators; right_of_counted: of those whose votes count. may_exclude: half of the images or more.
     """
@@ -71,7 +71,7 @@ class Checks:
 class LongestRun:
     """The longest run of votes for one side, in the order of arrival.
 
-    probability: that an honest annotator with so many votes has one as long; None without a vote for a side.
+    probability: that an honest annotator with as many votes has a run as long; None without a vote for a side.
     """
 
     length: int
@@ -110,7 +110,7 @@ class Quality:
 
 
 def compute(data: SealedData) -> Quality:
-    """Return shares of sides and ties, votes a comparison, response times and checks, by annotator too."""
+    """Return the shares of sides and ties, the votes per comparison, response times and checks, also by annotator."""
     votes, level = data.votes, data.manifest.analysis.level
     is_counted = ~votes.is_excluded
     per_comparison = np.bincount(votes.comparison[is_counted], minlength=len(data.comparisons))
@@ -188,7 +188,7 @@ def longest_run(sides: NDArray[np.int8]) -> LongestRun:
 
 @lru_cache(maxsize=4096)
 def _probability(votes: int, length: int) -> float:
-    """Cached, because it is exact and slow for thousands of votes, and most annotators share both numbers."""
+    """Return the chance of such a run, cached: it takes long for many votes, and most annotators share both numbers."""
     return run_probability(votes, length=length)
 
 

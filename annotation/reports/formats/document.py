@@ -26,7 +26,7 @@ _TEST = {"statistic", "p_value", "n", "method", "reason"}
 
 @lru_cache(maxsize=32)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Cached, because building the one of a report takes a tenth of a second."""
+    """Return pydantic's adapter for a type, cached because building a report's takes a tenth of a second."""
     return TypeAdapter(kind)
 
 

@@ -76,7 +76,7 @@ class Download:
 
     has_results: it holds nothing but results, so it does not exist while the study is sealed. is_long: writing it may
     take longer than a request should, so a job does it. is_of_study: it is made from the study as it is now, not from
-    the report alone; so it holds the manifest whole, with the completion codes.
+    the report alone.
     """
 
     label: str

@@ -33,7 +33,9 @@ def section(bias: Bias, facts: Facts) -> Section:
         significance_row("The same by sign flips", position.sign_flip),
         share_row("Left chosen, all votes", position.pooled_share),
         significance_row("All votes against one half", position.pooled_test),
-        coefficient_row("Krippendorff's alpha of sides", bias.side_coding_alpha, remark="near 0 where sides are drawn"),
+        coefficient_row(
+            "Krippendorff's alpha of sides", bias.side_coding_alpha, remark="near 0 if sides are drawn at random"
+        ),
     )
     mattered = side_mattered(position, level=facts.study.level)
     texts = (text, f"{mattered[0].upper()}{mattered[1:]}.") if mattered else (text,)
@@ -80,8 +82,8 @@ def _figures(bias: Bias, facts: Facts) -> tuple[Figure, ...]:
     each = "Each annotator's" if step == 1 else f"Of one annotator in {step}, the"
     caption = (
         f"{each} agreement with the majority of the others against the median response time, n = "
-        f"{counted(len(timed), 'annotator')} whose votes were timed; larger dots stand for more votes. Quick and "
-        "disagreeing hints at clicking through; nobody is excluded for it."
+        f"{counted(len(timed), 'annotator')} whose votes were timed; larger dots stand for more votes. An "
+        "annotator who is quick and disagrees may be clicking through; nobody is excluded for it."
     )
     words = f"{counted(len(timed), 'annotator')}, medians from {min(timed)[0]:.1f} to {max(timed)[0]:.1f} seconds"
     return (Figure("annotators", "Agreement with the others and response time", caption, words),)

@@ -44,7 +44,7 @@ Numbers = tuple[tuple[Row, Estimate], ...]  # the rows of a figure beside the es
 class Table:
     """A table; `numeric` columns are aligned on the right, `winners` hold A, B or tie.
 
-    `is_long`: one row a comparison, annotator or vote.
+    `is_long`: one row for each comparison, annotator or vote.
     """
 
     caption: str

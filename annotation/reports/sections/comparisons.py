@@ -14,7 +14,7 @@ def section(found: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> 
     (comparisons, noise), study = found, facts.study
     head = ("No.", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
     table = Table(
-        "One row a comparison: scores, votes, and who won by the votes and by the metric",
+        "One row for each comparison: scores, votes, and who won by the votes and by the metric",
         (*head, "By votes", "By metric", "Agree"),
         tuple(_comparison(row) for row in comparisons),
         (0, 2, 3, 4, 5, 6, 7),

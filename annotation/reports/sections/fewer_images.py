@@ -9,7 +9,7 @@ from scoring.statistics.image_count import ScoreAtImages
 
 
 def by_images_table(title: str, comparisons: int, noise: FewerImages) -> Table:
-    """Agreement and scores with fewer images a set, one row a number of images."""
+    """Agreement and scores with fewer images a set, one row for each number of images."""
     rows = tuple(
         (str(row.images), spread(row.agreement), spread(row.same_winner), *map(_points, (a, b)))
         for row, a, b in zip(noise.by_images, noise.scores_a, noise.scores_b, strict=True)

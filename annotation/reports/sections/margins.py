@@ -25,8 +25,8 @@ def section(found: tuple[Margins, Confusion], _facts: Facts) -> Section:
     penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
     text = (
         "A metric that knows how sure it is has larger margins where the votes bear it out. Logistic regression of "
-        f"the votes on the margin, one row a comparison, errors clustered by base prompt.{penalised} Ties: the margin "
-        "up to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
+        f"the votes on the margin, one row for each comparison, errors clustered by base prompt.{penalised} Ties: the "
+        "margin up to which naming no winner is most accurate (Deutsch, Foster and Freitag, 2023)."
     )
     table = Table(
         "Agreement by size of the margin, strict, Wilson's interval",

@@ -10,12 +10,12 @@ from scoring.statistics.metric_pairs import MetricPair
 
 
 def section(metrics: Metrics, facts: Facts) -> Section:
-    """One row a metric, one row a pair of metrics; with one metric only, how to bring in others."""
+    """One row for each metric, one for each pair of metrics; with one metric only, how to bring in others."""
     title = "Several metrics on the same votes"
     if len(metrics.metrics) < 2:
         text = (
             "Only one metric has scores in this study. Others are judged by the same votes once they are there: "
-            "score_study scores the images by another encoder, import_scores takes in a metric computed elsewhere."
+            "score_study scores the images by another encoder, import_scores imports a metric computed elsewhere."
         )
         return Section("metrics", title, (text,))
     text = (
@@ -71,7 +71,7 @@ def _margin(margin: float | None, level: float) -> str:
             "equality."
         )
     return (
-        f"The manifest fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it where "
+        f"The manifest fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it if "
         f"the {100 * (2 * level - 1):g} % interval of their difference lies inside (two one-sided tests)."
     )
 

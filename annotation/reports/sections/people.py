@@ -38,8 +38,8 @@ def _test(people: People) -> str:
     return (
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
         "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
-        "beside the constant choices and the coin: where one model wins nearly always, naming it always passes too, "
-        "and where annotators hardly agree with each other, anything does."
+        "beside the constant choices and the coin: if one model wins nearly always, naming it always passes too, "
+        "and if annotators hardly agree with each other, anything does."
     )
 
 

@@ -9,14 +9,14 @@ from scoring.statistics.estimate import Estimate
 
 
 def beyond_chance(alpha: Estimate) -> str:
-    """How little annotators agree by Krippendorff's alpha; empty if it is shown to be above zero, or undefined."""
+    """Return a clause that annotators hardly agree; empty if Krippendorff's alpha is shown above zero or undefined."""
     if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
         return ""
     return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
 
 
 def side_mattered(position: PositionBias | None, *, level: float) -> str:
-    """That annotators preferred a side, if a test at the report's level shows it; else empty."""
+    """Return a clause that annotators preferred a side, if a test at the report's level shows it; else empty."""
     if position is None:
         return ""
     share, test = position.share, position.t_test
@@ -29,11 +29,11 @@ def side_mattered(position: PositionBias | None, *, level: float) -> str:
 
 
 def first_votes_note(manifest: Manifest) -> tuple[str, ...]:
-    """Which votes say how well people agree, if not all of them do."""
+    """Return a sentence on the votes that say how well people agree, if not all of them do."""
     most = first_votes(manifest)
     if most is None:
         return ()
     return (
         f"From the first {counted(most, 'vote')} of each comparison: the study stopped early where people agreed, so "
-        "all votes together would make them look more of one mind than they are.",
+        "all votes together would overstate how well they agree.",
     )

@@ -37,8 +37,8 @@ def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
     if not how:
         return ()
     return (
-        f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric meets "
-        "them then says little about the metric.",
+        f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric "
+        "agrees with them then says little about the metric.",
     )
 
 

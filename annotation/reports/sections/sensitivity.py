@@ -49,7 +49,7 @@ def _figures(bars: tuple[Bar, ...], agreement: Agreement, resamples: int) -> tup
     caption = (
         f"How often each agreement came up in {resamples} resamples of clusters of comparisons, the votes "
         f"within them fixed; n = {counted(agreement.bootstrap.n, 'comparison')}, {agreement.endpoint} treatment of "
-        "ties. Line: the estimate; shaded: the percentile interval, where there is one."
+        "ties. Line: the estimate; shaded: the percentile interval, if there is one."
     )
     most = max(bars, key=lambda bar: bar.resamples)
     words = f"from {coefficient(bars[0].low)} to {coefficient(bars[-1].high)}, most often about "

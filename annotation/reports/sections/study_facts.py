@@ -138,7 +138,7 @@ def _order(facts: Facts, fixed_at: datetime, sha256: str) -> str:
     if first is None:
         return f"{design}; there is no vote yet."
     if any(row.kind == IMPORTED and row.votes + row.excluded_votes for row in facts.quality.annotators):
-        return f"{design}; votes were imported, first {_time(first)}: when they were cast cannot be told here."
+        return f"{design}; votes were imported, first {_time(first)}: when they were cast is not known here."
     order = "before" if fixed_at < first else "after"
     return f"{design}, {order} the first vote was received {_time(first)}."
 

@@ -63,7 +63,7 @@ def removal_effects(sets: QuerySet[ImageSet]) -> list[str]:
 
 
 def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> ImageRemoval:
-    """Remove the sets that no opened study shows, each in its own transaction. Interrupted, it can be called again."""
+    """Remove the sets that no opened study shows, each in its own transaction. If interrupted, call it again."""
     removal = ImageRemoval()
     events = _events(sets, actor)
     for image_set in sets.select_related("diffusion_model", "prompt").order_by("pk"):

@@ -54,7 +54,7 @@ def unknown_names(layout: Layout) -> list[str]:
     for prompt in layout.prompts:
         prompts[prompt.model].append(prompt.prompt)
     if not known:
-        return [f'no study here takes images (source = "images") yet; what is found is {_KEPT} it.']
+        return [f'no study here takes images (source = "images") yet; these images are {_KEPT} it.']
     return [sentence for model, texts in prompts.items() if (sentence := _about(model, texts, known))]
 
 

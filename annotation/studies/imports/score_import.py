@@ -108,7 +108,7 @@ def _read(path: Path, comparisons: Mapping[str, Comparison]) -> _Reading:
                 _read_row(reading, line, row)
     _refuse(path, reading.faults)
     if not reading.rows:
-        raise Refused(f"{path} holds no scores: below its first line there is nothing.")
+        raise Refused(f"{path} holds no scores: there are no rows below its first line.")
     return reading
 
 
@@ -126,7 +126,7 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
     if before.values == row_scores.values:
         reading.repeated.append(line)
     else:
-        reading.faults.append(f'line {line}: "{comparison.prompt}" is there twice, in line {before.line} first')
+        reading.faults.append(f'line {line}: "{comparison.prompt}" occurs twice, first in line {before.line}')
 
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:

@@ -23,7 +23,7 @@ def removal_effects(source: Import) -> list[str]:
 def take_back(*, source: Import, actor: User | None = None) -> None:
     """Remove everything that the import stored, then the import itself; the study's history keeps an event.
 
-    Interrupted, it leaves the import unfinished, and another call completes the removal. Raises Refused if another
+    If it is interrupted, the import stays unfinished, and another call completes the removal. Raises Refused if another
     import of the study is unfinished, or if this one was already taken back.
     """
     source = import_runs.reopen(source)

@@ -74,7 +74,7 @@ def deletion_effects(study: Study) -> list[str]:
 
 
 def delete_study(*, study: Study, actor: User | None = None) -> None:
-    """Delete the study and its rows. Raises Refused as `refuse_deletion`. Interrupted, it can be called again."""
+    """Delete the study and its rows. Raises Refused as `refuse_deletion`. If interrupted, call it again."""
     removed = "; ".join(deletion_effects(study))
     _make_draft(study)
     _remove_votes(study)

@@ -136,8 +136,8 @@ def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
             raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
     if study.state in BEFORE_OPENING and not any(pipeline_jobs.has_failed(image_set, seed) for image_set in image_sets):
         raise Refused(
-            f"Seed {seed} of comparison {position + 1} did not fail: only what cannot be made or scored may be "
-            "dropped, so that nobody chooses images by their looks."
+            f"Seed {seed} of comparison {position + 1} did not fail: only an image that cannot be made or scored "
+            "may be dropped, so that nobody chooses images by their looks."
         )
     return comparison
 

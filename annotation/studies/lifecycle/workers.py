@@ -63,7 +63,7 @@ def _waiting_work(study: Study) -> str:
             on_time = " and the opening on its date" if plan.opens_at else ""
             return f"The study can be opened without one; reports{on_time} wait for it."
         case State.CLOSING:
-            return "The last judgement of every annotator, and with it the report, waits for it."
+            return "The quality rules are applied for the last time, and the report is made, once one runs."
         case _:
             on_time = " and the closing on its date" if plan.closes_at else ""
             reports = "Reports" if study.state == State.PAUSED else "Votes are taken and saved without one; reports"

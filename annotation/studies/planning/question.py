@@ -18,22 +18,22 @@ MEANING = {
     "prompts": "Prompts, each one comparison.",
     "images": "Images in each set.",
     "overlap": "Votes for each comparison.",
-    "comparisons_per_annotator": "After so many an annotator is done.",
-    "annotators": "How many there are (default: as few as can give every vote).",
+    "comparisons_per_annotator": "Comparisons after which an annotator is done.",
+    "annotators": "Number of annotators (default: the fewest who can give every vote).",
     "allocation": "Which comparisons are given out first: even (fewest votes), nearly_done, or split (closest votes).",
     "early_stopping": "Whether a comparison takes no more votes once its winner is certain.",
     "endpoint": "How ties count: strict, half or dropped.",
     "level": "Level of the interval, and of the report's test against the baseline.",
-    "agreement": "How often the metric names the model that endlessly many people would.",
+    "agreement": "How often the metric names the model that infinitely many people would choose.",
     "baseline": "How often always naming one model is right.",
     "person": "How often one vote goes to the comparison's winner, on average.",
-    "unevenness": "How unequally clear comparisons are: 0 all alike, near 1 each is clear to everybody or a coin toss.",
+    "unevenness": "How much comparisons differ in clarity: 0, not at all; near 1, each is clear to all or a coin toss.",
     "flips": "How often other seeds would make the metric name the other model.",
     "power": "The chance wanted.",
     "width": "The width of the agreement's interval wanted, high minus low.",
-    "significance_level": "Of the exact one-sided test.",
+    "significance_level": "Significance level of the exact one-sided test.",
     "simulations": "Simulated studies at each point of a curve.",
-    "seed": "What the simulations are drawn from.",
+    "seed": "The seed of the simulations.",
 }
 
 
@@ -139,7 +139,7 @@ def ask(design: Design, **values: Any) -> Question:
     parts: tuple[Any, ...] = (design, Assumptions(), Goal(), Chance())
     known = [{field.name for field in fields(part)} & values.keys() for part in parts]
     if unknown := values.keys() - set().union(*known):
-        raise TypeError(f"nothing is called {', '.join(sorted(unknown))}")
+        raise TypeError(f"a question has no field {', '.join(sorted(unknown))}")
     changed = (
         replace(part, **{name: values[name] for name in names}) for part, names in zip(parts, known, strict=True)
     )
@@ -163,7 +163,7 @@ def refuse_impossible(question: Question) -> None:
     )
     for name, value, least, most in limits:
         if not least <= value <= most:
-            raise Refused(f"The number of {name} lies between {least:,} and {most:,}, not at {value:,}.")
+            raise Refused(f"The number of {name} must be between {least:,} and {most:,}, not {value:,}.")
     _refuse_shares(question)
 
 
@@ -180,11 +180,11 @@ def _refuse_shares(question: Question) -> None:
     )
     for name, value, least, most in limits:
         if not least < value < most:
-            raise Refused(f"{name} lies above {least:g} and below {most:g}, not at {value:g}.")
+            raise Refused(f"{name} must be above {least:g} and below {most:g}, not {value:g}.")
     if not 0 <= assumed.unevenness < 1:
-        raise Refused(f"The unevenness lies from 0 up to below 1, not at {assumed.unevenness:g}.")
+        raise Refused(f"The unevenness must be at least 0 and below 1, not {assumed.unevenness:g}.")
     if not 0 <= assumed.flips < min(0.5, 1 - assumed.agreement + 1e-12):
         raise Refused(
             f"A metric that flips in {assumed.flips:g} of the comparisons cannot agree on {assumed.agreement:g}: "
-            "the flips lie from 0 up to 1 minus the agreement."
+            "the flips must lie between 0 and 1 minus the agreement."
         )

@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
 from annotation.studies.section import Fault, Key
 from generation.image_sets import seed_too_large
+from jobs.wording import counted
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # The meaning of a pattern, by the name of the key.
@@ -70,7 +71,7 @@ def unknown_key(key: Key) -> str:
     """Return the sentence for an unknown key."""
     dotted = ".".join(str(part) for part in key if not isinstance(part, int))
     leaf = dotted.rpartition(".")[2]
-    # The items of a list have their own keys: nobody means another table's key there.
+    # The items of a list have their own keys: a key of another table would be a wrong guess there.
     table = dotted.rpartition(".")[0] + "." if any(isinstance(part, int) for part in key) else ""
     candidates = [known for known in file_keys() if known.startswith(table)]
     same_leaf = [known for known in candidates if known.rpartition(".")[2] == leaf]
@@ -121,9 +122,9 @@ def _length_sentence(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     count = context["actual_length"]
     if error["type"] == "too_long":
-        return f"has more items than the {context['max_length']} that it may have; take some out."
+        return f"has more than {context['max_length']} items; take some out."
     least = context["min_length"]
-    return f"has {count} of at least {least} items; give more." if count else f"is empty; give at least {least}."
+    return f"has {counted(count, 'item')}; give at least {least}." if count else f"is empty; give at least {least}."
 
 
 def _shown(value: object) -> str:

@@ -67,7 +67,7 @@ def read_study_file(path: Path) -> Manifest:
 def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> Manifest:
     """Return the manifest that the text of a study file describes.
 
-    `base` is the folder from which relative paths start; without one (a form on a page) the text can name no file.
+    `base` is the folder from which relative paths start; without it (in a form on a page) the text cannot name a file.
     Seeds and prompts of `earlier`, the manifest of the same study, stay valid although no new study may have them.
     Raises StudyFileFault, which lists every fault with its key and line.
     """
@@ -84,7 +84,7 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
 
 
 def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]:
-    """Yield faults that only new studies may not have: studies of earlier versions may have them and still open.
+    """Yield faults that only new studies are refused for: studies of earlier versions may have them and still open.
 
     As in `manifest_faults`, a section may be missing and an item of a list may be None.
     """
@@ -98,7 +98,7 @@ def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]
             continue
         length = len(prompt.text.encode())
         if length > MOST_PROMPT_BYTES:
-            sentence = f"is {length} bytes long in UTF-8, but a prompt has at most {MOST_PROMPT_BYTES}."
+            sentence = f"is {length} bytes long in UTF-8, but a prompt may have at most {MOST_PROMPT_BYTES}."
             yield Fault(("prompts", index), sentence)
 
 

@@ -114,7 +114,7 @@ def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base
             table[key] = str(Path(value).expanduser())
         elif base is None:
             if value.startswith("."):
-                sentence = "is a relative path, and here is no folder to start from; write the whole path, from /."
+                sentence = "is a relative path, but no folder is known to start from; write the whole path, from /."
                 draft.fault((*section, key), f'"{value}" {sentence}')
                 table[key] = str(Path("/") / value)  # still local: no second fault about it
         elif value.startswith(".") or _exists(base / value):
@@ -179,7 +179,7 @@ def _images(draft: Draft, table: Any) -> None:
         draft.fault(("images", key), unknown_key(("images", key)))
     per_set, seeds = table.get("per_set"), table.get("seeds")
     if per_set is not None and not (type(per_set) is int and FEWEST_SEEDS <= per_set <= MOST_SEEDS):
-        is_list = isinstance(seeds, list)  # then the seeds may have faults of their own
+        is_list = isinstance(seeds, list)  # a list is validated even if per_set is wrong
         sentence = f"must be a whole number from {FEWEST_SEEDS} to {MOST_SEEDS}, not {per_set!r}."
         draft.fault(("images", "per_set"), sentence, "" if is_list else "seeds")
         draft.raw |= {"seeds": seeds} if is_list else {}

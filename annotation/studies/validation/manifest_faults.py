@@ -118,7 +118,7 @@ def _seeds(parts: Parts) -> Iterator[Fault]:
     seen: set[int | None] = set()
     for index, seed in enumerate(seeds):
         if seed is not None and seed in seen:
-            yield Fault(("seeds", index), f"seed {seed} is there twice; the same image would count twice.")
+            yield Fault(("seeds", index), f"seed {seed} occurs twice; the same image would count twice.")
         seen.add(seed)
 
 
@@ -163,7 +163,7 @@ def _examples(parts: Parts) -> Iterator[Fault]:
         if parts["source"] == "external":
             yield Fault(("frame", name), 'shows images, and source is "external", which has none; leave it out.')
         elif len(parts["prompts"]) < 2:
-            sentence = "mixes images of two prompts, and the study has one; give another prompt, or leave it out."
+            sentence = "needs images of two prompts, but the study has only one; give another prompt, or leave it out."
             yield Fault(("frame", name), sentence)
 
 

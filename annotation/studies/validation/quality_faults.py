@@ -43,7 +43,7 @@ def _sources(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
         yield _fault(names[0], 'makes checks of images, and source is "external", which has none; leave it out.')
     elif rules.ladder and "prompts" in parts and len(parts["prompts"]) < 2:
         yield _fault(
-            "ladder", "mixes images of two prompts, and the study has one; give another prompt, or leave it out."
+            "ladder", "needs images of two prompts, but the study has only one; give another prompt, or leave it out."
         )
 
 
@@ -54,7 +54,7 @@ def _rungs(parts: Parts, rules: QualityRules) -> Iterator[Fault]:
     if max(rules.ladder, default=0) > HALF and 2 <= count < FEWEST_PROMPTS_BEYOND_HALF:
         yield _fault(
             "ladder",
-            "a share above 0.5 needs images of three prompts, and the study has two; give another, or begin at 0.5.",
+            "a share above 0.5 needs images of three prompts, but the study has two; give another, or begin at 0.5.",
         )
 
 

@@ -27,7 +27,7 @@ class CountingDatabaseCache(DatabaseCache):
         if entry is None:
             return None
         if entry.expires <= timezone.now():
-            entry.delete()  # so that one of those who add it again succeeds
+            entry.delete()  # so that the first request that adds it again succeeds
             return None
         value = int(pickle.loads(base64.b64decode(entry.value))) + delta  # noqa: S301 - written by this class alone
         entry.value = base64.b64encode(pickle.dumps(value, self.pickle_protocol)).decode()

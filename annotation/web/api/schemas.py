@@ -56,7 +56,7 @@ class ProgressOut(BaseModel):
 
 
 class UndoOut(BaseModel):
-    """The last vote, which may still be undone for so many seconds."""
+    """The last vote, and the seconds for which it may still be undone."""
 
     vote_id: UUID
     seconds: float

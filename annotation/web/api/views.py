@@ -213,7 +213,7 @@ def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
         f"{'.'.join(map(str, fault['loc'][2:]))[:LONGEST_NAME_SAID] or 'the body'}: {fault['msg']}"
         for fault in invalid.errors[:MOST_FAULTS_SAID]
     ]
-    return api.create_response(request, {"message": f"The request does not fit: {'; '.join(faults)}."}, status=422)
+    return api.create_response(request, {"message": f"The request is not valid: {'; '.join(faults)}."}, status=422)
 
 
 @contextmanager
@@ -274,7 +274,7 @@ def _state_out(result: CastResult) -> Literal["accepted", "late", "already_voted
 
 
 def _sane(time: datetime | None) -> datetime | None:
-    """None for the time of a clock that is centuries off, so that the vote itself is kept."""
+    """Return None for the time of a clock that is centuries off, so that the vote itself is stored."""
     return time if time and time.year in SANE_YEARS else None
 
 

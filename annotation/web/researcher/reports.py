@@ -86,9 +86,7 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
     if chosen.has_results and report.results is None:
         raise Http404
     if not _may_have(request, chosen, get_object_or_404(Study, slug=slug)):
-        raise PermissionDenied(
-            "Until the study is closed this file holds its completion codes; it is for accounts that may change studies"
-        )
+        raise PermissionDenied("Until the study is closed, this file is for accounts that may change studies")
     if not chosen.is_long:
         return _file(chosen, slug, _written(chosen, slug, report))
     job = request_file(_job_or_404(request, slug), report_format)
@@ -97,7 +95,7 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
 
 
 def _may_have(request: HttpRequest, chosen: Download, study: Study) -> bool:
-    """Whether the account may have the file: a platform pays for completion codes until the study is closed."""
+    """Whether the account may have the file: before a study is closed, files of the study itself need CHANGE."""
     return not chosen.is_of_study or study.state == Study.State.CLOSED or request.user.has_perm(CHANGE)
 
 

@@ -163,7 +163,7 @@ def test_completion_codes_are_not_given_away_and_who_has_them_can_compute_the_ha
     assert to_json(build_report(replay(path).data)) == text
     out, err = StringIO(), StringIO()
     call_command("report", from_bundle=path, format="txt", stdout=out, stderr=err)
-    assert "Its manifest is without the completion codes" in err.getvalue()
+    assert "Its manifest lacks the completion codes" in err.getvalue()
 
 
 def test_a_bundle_of_before_that_holds_the_codes_is_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

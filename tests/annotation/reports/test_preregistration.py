@@ -51,7 +51,7 @@ def test_amendments_are_counted_on_both_sides_of_the_first_vote() -> None:
 
 def test_of_imported_votes_nothing_is_claimed() -> None:
     text = said(*voted_study(kind="imported"))
-    assert "cannot be told here" in text
+    assert "is not known here" in text
     assert "before the first vote" not in text
 
 

@@ -22,7 +22,7 @@ def layout(*names: tuple[str, str]) -> Layout:
 def test_without_a_study_of_imported_images() -> None:
     make_study(source="external")
     (sentence,) = unknown_names(layout(("Alpha", "prompt 1")))
-    assert sentence.startswith('no study here takes images (source = "images") yet; what is found is imported all the')
+    assert sentence.startswith('no study here takes images (source = "images") yet; these images are imported all the')
 
 
 def test_names_that_a_study_knows_are_passed_over() -> None:

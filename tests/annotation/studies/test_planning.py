@@ -167,12 +167,12 @@ def test_a_design_comes_from_the_study_file() -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"prompts": 1}, "number of prompts lies between 2 and 2,000"),
+        ({"prompts": 1}, "number of prompts must be between 2 and 2,000"),
         ({"prompts": 10_000}, "number of prompts"),
         ({"overlap": 0}, "votes for each comparison"),
         ({"comparisons_per_annotator": 0}, "comparisons for each annotator"),
         ({"annotators": 0}, "number of annotators"),
-        ({"agreement": 1.0}, "The agreement lies above 0.5 and below 1, not at 1"),
+        ({"agreement": 1.0}, "The agreement must be above 0.5 and below 1, not 1"),
         ({"baseline": 0.2}, "The baseline"),
         ({"person": 0.5}, "votes for the winner"),
         ({"power": 0.0}, "The power"),

@@ -122,7 +122,7 @@ def test_the_largest_seed_and_a_prompt_as_long_as_may_be() -> None:
 @pytest.mark.parametrize("prompt", ["x" * 2601, "\u732b" * 900])
 def test_a_prompt_that_no_index_holds_is_a_fault(prompt: str) -> None:
     with pytest.raises(
-        StudyFileFault, match=r"line 14, prompts.list.2.: is .* bytes long in UTF-8, but a prompt has at"
+        StudyFileFault, match=r"line 14, prompts.list.2.: is .* bytes long in UTF-8, but a prompt may have at"
     ):
         parse(written(prompt=prompt), None)
 

@@ -187,7 +187,7 @@ FAULTS = {
     "relative path without a folder": (
         changed("/models/beta", "./beta"),
         [
-            'line 10, models.b.checkpoint: "./beta" is a relative path, and here is no folder to start from; '
+            'line 10, models.b.checkpoint: "./beta" is a relative path, but no folder is known to start from; '
             "write the whole path, from /."
         ],
     ),
@@ -229,7 +229,7 @@ FAULTS = {
     ),
     "seed twice": (
         changed("seeds = 7", "seeds = [1, 2, 1]"),
-        ["line 17, images.seeds[3]: seed 1 is there twice; the same image would count twice."],
+        ["line 17, images.seeds[3]: seed 1 occurs twice; the same image would count twice."],
     ),
     "negative seed": (
         changed("seeds = 7", "seeds = [1, -2, 3]"),
@@ -255,7 +255,7 @@ FAULTS = {
         changed("per_set = 3\nseeds = 7", "per_set = 1\nseeds = [1, 1, 2]"),
         [
             "line 16, images.per_set: must be a whole number from 2 to 10000, not 1.",
-            "line 17, images.seeds[2]: seed 1 is there twice; the same image would count twice.",
+            "line 17, images.seeds[2]: seed 1 occurs twice; the same image would count twice.",
         ],
     ),
     "per_set of one": (

@@ -144,7 +144,10 @@ def test_a_part_of_a_file_is_in_no_report_and_no_export(external: Study, killed:
 
 
 def test_the_same_file_again_completes_it(external: Study, killed: Path) -> None:
-    assert typed("import_votes", "study", killed) == "study: 3 votes of 2 new annotators imported, 0 stood already.\n"
+    assert (
+        typed("import_votes", "study", killed)
+        == "study: 3 votes of 2 new annotators imported, 0 were stored already.\n"
+    )
     event = external.events.get(verb="votes imported")
     assert (event.detail["votes"], event.detail["annotators"]) == (3, 2)
     assert typed("take_back", "study").split(" (")[0].endswith(": 3 votes from votes.csv")

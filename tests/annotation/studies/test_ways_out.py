@@ -115,7 +115,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     r"give (\d+) seeds": (lambda file, key, found: put(list(range(int(found[1]))))(file, key, found),),
     r"a set needs at least 2 images": (put([1, 2]),),
     r"must be a whole number from (\d+)": (lambda file, key, found: put(int(found[1]))(file, key, found),),
-    r"is there twice|is already prompt \d+": (take_out,),
+    r"occurs twice|is already prompt \d+": (take_out,),
     r"must be (?:less|greater) than or equal to ([\d.]+)": (
         lambda file, key, found: put(type(table_of(file, key)[0][table_of(file, key)[1]])(float(found[1])))(
             file, key, found
@@ -124,7 +124,7 @@ WAYS: dict[str, tuple[Way, ...]] = {
     r"must be a whole number,|must be a number,": (put(3),),
     r"has no LoRA to scale": (lambda file, key, found: put("/lora")(file, key.replace("lora_scale", "lora"), found),),
     r"a LoRA needs its scale": (put(0.6),),
-    r"(?<=has one; )give another prompt|has two; give another": (another_prompt,),
+    r"(?<=has only one; )give another prompt|has two; give another": (another_prompt,),
     r"begin at 0\.5": (put([0.5]),),
     r"raise its probability": (put(MOST_CHANCE),),
     r"plan more (\w+)": (more,),
@@ -136,10 +136,10 @@ WAYS: dict[str, tuple[Way, ...]] = {
     r"belongs to kind = .choice.": (
         lambda file, key, found: put("choice")(file, key.replace("choices", "kind"), found),
     ),
-    r"needs at least two choices|of at least 2 items": (put(["one", "two"]),),
+    r"needs at least two choices|item; give at least 2": (put(["one", "two"]),),
     r"none of the choices": (lambda file, key, found: put(table_of(file, key)[0]["choices"][0])(file, key, found),),
     r"is empty; give at least": (put(["a prompt", "another"]),),
-    r"has more items than the (\d+)": (cut,),
+    r"has more than (\d+) items": (cut,),
     r"must come after opens_at": (put("2027-01-01T00:00:00Z"),),
     r"must begin with https": (put("https://x.example/{code}"),),
     r"is empty; give a text": (put("text"),),

@@ -267,7 +267,7 @@ def test_the_command_says_what_it_did_and_what_is_wrong(external: Study, votes_f
     votes_file.write_text(PAPER + "ann,prompt 1,Alpha\n")
     out = StringIO()
     call_command("import_votes", "weather", votes_file, stdout=out)
-    assert out.getvalue() == "weather: 1 vote of 1 new annotator imported, 0 stood already.\n"
+    assert out.getvalue() == "weather: 1 vote of 1 new annotator imported, 0 were stored already.\n"
     with pytest.raises(CommandError, match="There is no study 'sea'"):
         call_command("import_votes", "sea", votes_file)
     votes_file.write_text(PAPER + "ann,prompt 7,Alpha\n")

@@ -101,7 +101,9 @@ def test_a_study_s_own_export_comes_back_the_same(
     )
     table = exported(original, tmp_path / f"votes.{export_format}", export_format)
     text = said("import_votes", "other", table)
-    assert text.startswith("other: 10 votes of 3 new annotators imported, 0 stood already.\nNot used: the columns ")
+    assert text.startswith(
+        "other: 10 votes of 3 new annotators imported, 0 were stored already.\nNot used: the columns "
+    )
     if source == "images":
         Study.objects.filter(pk=other.pk).update(state="closed", opened_at=NOON, closed_at=NOON)
     first, again = exported(original, tmp_path / "a.csv"), exported(other, tmp_path / "b.csv")
@@ -146,7 +148,7 @@ def test_two_exports_with_the_same_pseudonyms_stay_apart(original: Study, tmp_pa
     with pytest.raises(CommandError, match=r"already: 1 of 1 \(P001\)\. If these are other people"):
         said("import_votes", "other", write(tmp_path / "second.csv", "\n".join(rows)))
     text = said("import_votes", "other", tmp_path / "second.csv", prefix="second-")
-    assert text.startswith(f"other: {len(rows) - 1} votes of 1 new annotator imported, 0 stood already.\n")
+    assert text.startswith(f"other: {len(rows) - 1} votes of 1 new annotator imported, 0 were stored already.\n")
     assert_invariants(Study.objects.get(slug="other"))
 
 
@@ -206,7 +208,7 @@ def test_what_was_not_used_repeated_or_left_out_is_said_and_stays_in_the_history
     assert "--leave-out-blank-names, which the report then states." in str(error.value)
     lines = said("import_votes", "study", path, leave_out_blank_names=True).splitlines()
     assert lines == [
-        "study: 1 vote of 1 new annotator imported, 0 stood already.",
+        "study: 1 vote of 1 new annotator imported, 0 were stored already.",
         "Not used: the columns index, (without a name).",
         "Counted once: 1 row that repeats an earlier row (line 3).",
         "Left out: 2 votes without an annotator's name (lines 4, 5).",

@@ -250,7 +250,7 @@ def test_no_download_of_a_report_names_a_person(viewer: Client) -> None:
 
 
 def test_the_bundle_of_an_open_study_is_for_those_who_may_change_it(viewer: Client, researcher: Client) -> None:
-    """It holds the manifest whole, and so the completion codes, which a platform pays for."""
+    """It is made from the study itself, whose file needs the same permission."""
     study = make_study(comparisons=1, sealed=False, platform=PLATFORM, analysis={"resamples": 100})
     page, bundle = (
         reverse(name, args=args) for name, args in (("report", ["study"]), ("report-file", ["study", "bundle"]))

@@ -73,7 +73,7 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
     ("change", "sentence"),
     [
         ({"flips": 0.3}, "cannot agree on 0.94"),
-        ({"prompts": 1_000_000}, "The number of prompts lies between"),
+        ({"prompts": 1_000_000}, "The number of prompts must be between"),
         ({"prompts": "many"}, "Enter a whole number."),
         ({"endpoint": "maybe"}, "Select a valid choice"),
         ({"width": "nan"}, "Enter a number."),
