@@ -234,7 +234,7 @@ def test_the_command_s_figure_is_an_svg_file_of_the_same_bytes_each_time(tmp_pat
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--agreement=2"], "The agreement lies"),
+        (["--agreement=2"], "The agreement must be"),
         (["--endpoint=maybe"], "strict, half or dropped"),
         (["nowhere.toml"], "nowhere.toml"),
     ],

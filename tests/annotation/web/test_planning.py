@@ -78,7 +78,7 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
         ({"endpoint": "maybe"}, "Select a valid choice"),
         ({"width": "nan"}, "Enter a number."),
         ({"early_stopping": "on", "prompts": 2000, "simulations": 400}, "ask for fewer simulations"),
-        ({"comparisons_per_annotator": 0}, "comparisons for each annotator lies"),
+        ({"comparisons_per_annotator": 0}, "comparisons for each annotator must be"),
     ],
 )
 def test_what_has_no_answer_says_why_beside_the_form(researcher: Client, change: dict[str, Any], sentence: str) -> None:
