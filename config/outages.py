@@ -18,7 +18,7 @@ DISK = gettext_lazy("This site cannot store anything at the moment: its disk is 
 QUEUE = gettext_lazy("A part of this site does not answer at the moment.")
 WHAT_NEXT = gettext_lazy("All that the page called saved is safe. Nothing else was changed: try again in a minute.")
 
-DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 TOO_MANY_FILES = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 SQLITE_DISK = ("SQLITE_FULL", "SQLITE_IOERR", "SQLITE_READONLY", "SQLITE_CANTOPEN")
 SQLITE_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED")

@@ -89,6 +89,7 @@ CASES: list[tuple[BaseException, Any]] = [
     (postgresql_error(psycopg.errors.DiskFull), DISK),
     (postgresql_error(psycopg.errors.UndefinedTable), None),
     (OSError(errno.ENOSPC, "No space left on device"), DISK),
+    (OSError(errno.EFBIG, "File too large"), DISK),  # the process may write no larger file
     (OSError(errno.EROFS, "Read-only file system"), DISK),
     (PermissionError(errno.EACCES, "Permission denied"), DISK),
     (OSError(errno.EMFILE, "Too many open files"), QUEUE),
