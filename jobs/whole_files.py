@@ -16,7 +16,8 @@ from jobs.refusals import Refused
 def whole_file(target: Path) -> Iterator[Path]:
     """Yield a temporary path that replaces `target` if the block succeeds; otherwise nothing is left.
 
-    Missing folders are created. Raises Refused if the file cannot be written.
+    Missing folders are created. Raises Refused if the file cannot be written, and the block's own OSError if another
+    file is at fault.
     """
     try:
         part = _part_path(target)
@@ -27,6 +28,8 @@ def whole_file(target: Path) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
+        if not _is_of(target, error):
+            raise
         raise Refused(f"{target} cannot be written: {error.strerror or error}.") from error
 
 
@@ -79,6 +82,17 @@ def sweep(target: Path) -> None:
     """Delete the temporary files that killed processes left beside `target`."""
     for part in target.parent.glob(f"{target.name}.*.part"):
         part.unlink(missing_ok=True)
+
+
+def _is_of(target: Path, error: OSError) -> bool:
+    """Return whether an error names the file, a temporary file beside it, or a folder above it; or names nothing.
+
+    An error of writing to an open file, such as a full disk, names nothing.
+    """
+    if error.filename is None:
+        return True
+    path = Path(os.fsdecode(error.filename))
+    return path.suffix == ".part" or path in (target, *target.parents)
 
 
 def _part_path(target: Path) -> Path:

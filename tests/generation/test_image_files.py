@@ -8,8 +8,7 @@ from pytest_django.fixtures import Settings
 
 from generation.pictures.files import read_image
 from jobs.refusals import Refused
-from jobs.whole_files import sweep, write
-from tests.generation.planned_sets import files_below, picture
+from tests.generation.planned_sets import picture
 
 
 @pytest.mark.parametrize("name", ["1.png", "1.jpg", "1.JPEG", "1.webp"])
@@ -87,17 +86,3 @@ def test_a_decompression_bomb(tmp_path: Path, side: int) -> None:
     Image.new("1", (side, side)).save(tmp_path / "1.png")
     with pytest.raises(Refused, match="has more than 40,000,000 pixels"):
         read_image(tmp_path / "1.png")
-
-
-def test_writing_leaves_one_whole_file(tmp_path: Path) -> None:
-    write(tmp_path / "a" / "1.png", b"first")
-    write(tmp_path / "a" / "1.png", b"second")
-    assert files_below(tmp_path) == ["a/1.png"]
-    assert (tmp_path / "a" / "1.png").read_bytes() == b"second"
-
-
-def test_sweeping_takes_what_killed_processes_left_of_this_file_only(tmp_path: Path) -> None:
-    for name in ("1.png", "1.png.aa.part", "11.png.aa.part", "2.png.aa.part"):
-        (tmp_path / name).touch()
-    sweep(tmp_path / "1.png")
-    assert files_below(tmp_path) == ["1.png", "11.png.aa.part", "2.png.aa.part"]
