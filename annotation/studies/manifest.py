@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from annotation.studies.onboarding_plan import CODE_LEFT_OUT, FramePlan, PlatformPlan
 from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
+from annotation.studies.validation.quality_faults import quality_faults
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
@@ -147,8 +148,8 @@ class Manifest(Section):
 
     @model_validator(mode="after")
     def _has_no_faults(self) -> Self:
-        faults = manifest_faults({name: getattr(self, name) for name in type(self).model_fields})
-        if faults:
+        parts = {name: getattr(self, name) for name in type(self).model_fields}
+        if faults := [*manifest_faults(parts), *quality_faults(parts)]:
             raise ValueError("; ".join(f"{'.'.join(map(str, fault.key))}: {fault.sentence}" for fault in faults))
         return self
 

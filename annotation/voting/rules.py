@@ -110,3 +110,15 @@ class VotingRules:
     def needs_lead(self) -> bool:
         """Whether these rules look at the margin of the votes."""
         return self.stops_early or self.allocation == "split"
+
+
+def is_decided(*, for_a: int, for_b: int, ties: int, overlap: int) -> bool:
+    """Whether one model leads the other model and the ties by more votes than may still come.
+
+    Then the full overlap gives the same winner, both by the sign of the votes and by the plurality of the choices.
+
+    >>> is_decided(for_a=2, for_b=0, ties=0, overlap=3), is_decided(for_a=2, for_b=0, ties=0, overlap=4)
+    (True, False)
+    """
+    leader, runner_up = max(for_a, for_b), max(min(for_a, for_b), ties)
+    return leader - runner_up > overlap - (for_a + for_b + ties)

@@ -7,22 +7,10 @@ from django.db.models import Count, F, QuerySet
 from django.db.models.functions import Abs
 
 from annotation.models import Comparison, Study
-from annotation.voting.rules import VotingRules
+from annotation.voting.rules import VotingRules, is_decided
 from annotation.voting.slots import FOR_A, FOR_B, FOR_TIE, counted_votes
 
 COMPARISONS_PER_TRANSACTION = 500
-
-
-def is_decided(*, for_a: int, for_b: int, ties: int, overlap: int) -> bool:
-    """Whether one model leads the other model and the ties by more votes than may still come.
-
-    Then the full overlap gives the same winner, both by the sign of the votes and by the plurality of the choices.
-
-    >>> is_decided(for_a=2, for_b=0, ties=0, overlap=3), is_decided(for_a=2, for_b=0, ties=0, overlap=4)
-    (True, False)
-    """
-    leader, runner_up = max(for_a, for_b), max(min(for_a, for_b), ties)
-    return leader - runner_up > overlap - (for_a + for_b + ties)
 
 
 def close_decided(comparisons: QuerySet[Comparison], *, rules: VotingRules, now: datetime) -> int:

@@ -19,8 +19,7 @@ from annotation.reports.data.study_data import (
     CheckRow,
     SealedData,
 )
-from annotation.voting.quality.broken_rules import HALF, thresholds
-from annotation.voting.quality.exclusion import rules_in
+from annotation.voting.quality.broken_rules import HALF, rules_in, thresholds
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import wilson
 from scoring.statistics.runs import run_probability

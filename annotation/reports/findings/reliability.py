@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from annotation.reports.findings.analysed import Analysed, first_votes, votes_for_reliability
-from annotation.voting.stopping import is_decided
+from annotation.voting.rules import is_decided
 from scoring.statistics.reliability import Reliability, reliability
 
 

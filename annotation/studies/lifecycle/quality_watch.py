@@ -11,8 +11,7 @@ from django.db.models import Count, Exists, OuterRef
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.studies.current import current_manifests
-from annotation.voting.quality.broken_rules import thresholds
-from annotation.voting.quality.exclusion import rules_in
+from annotation.voting.quality.broken_rules import rules_in, thresholds
 from annotation.voting.rules import QualityRule, VotingRules
 from jobs.wording import counted
 from scoring.statistics.screening import rise_probability

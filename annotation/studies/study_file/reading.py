@@ -23,6 +23,7 @@ from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
 from annotation.studies.validation.manifest_faults import manifest_faults
+from annotation.studies.validation.quality_faults import quality_faults
 from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from generation.models import MOST_PROMPT_BYTES
 from jobs.refusals import Refused
@@ -74,7 +75,8 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
     draft, lines = _translated(text, base)
     parts, remains, faults = _validated(draft)
     known = {fault.key for fault in faults}
-    more = [*manifest_faults(parts | remains), *_new_study_faults(parts | remains, earlier)]
+    seen = parts | remains
+    more = [*manifest_faults(seen), *quality_faults(seen), *_new_study_faults(seen, earlier)]
     faults += [fault for fault in more if fault.key not in known]
     placed = [_placed(fault.key, fault.sentence, lines) for fault in draft.faults]
     placed += [_placed_by_manifest(fault, draft, lines) for fault in faults]

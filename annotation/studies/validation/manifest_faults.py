@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from annotation.studies.section import Fault, Key, Parts
-from annotation.studies.validation.quality_faults import quality_faults
 
 MODELS = ("model_a", "model_b")
 # Addresses below /studies/ that other pages have.
@@ -19,7 +18,7 @@ CHOICES = ("left", "right", "tie")
 
 
 def manifest_faults(parts: Parts) -> list[Fault]:
-    """Return every fault within and between the sections that are given."""
+    """Return every fault within and between the sections that are given; of quality, see `quality_faults`."""
     return [fault for check in CHECKS for fault in check(parts)]
 
 
@@ -189,5 +188,4 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _check,
     _examples,
     _platform,
-    quality_faults,
 )

@@ -13,6 +13,7 @@ from annotation.voting.rules import QualityRule, QualityRules
 from scoring.statistics.runs import suspicious_run
 from scoring.statistics.screening import fewest_failures, split_probability
 
+SEPARATOR = ", "  # of the rules that `Annotator.broken_rules` names
 HALF = 0.5
 # Others agree clearly if fair coins would split like their votes with at most this chance: three of three do.
 CLEAR_SPLIT = 0.25
@@ -48,6 +49,11 @@ def thresholds(rules: QualityRules, comparison_count: int) -> Mapping[QualityRul
     if QualityRule.SAME_SIDE in rules.in_force:
         limits[QualityRule.SAME_SIDE] = suspicious_run(comparison_count, probability=rules.same_side)
     return limits
+
+
+def rules_in(text: str) -> tuple[QualityRule, ...]:
+    """The rules that `Annotator.broken_rules` names."""
+    return tuple(QualityRule(name) for name in text.split(SEPARATOR) if name)
 
 
 def broken_rules(conduct: Conduct, limits: Mapping[QualityRule, int]) -> tuple[QualityRule, ...]:

@@ -11,19 +11,22 @@ from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting import slots
-from annotation.voting.quality.broken_rules import HALF, Conduct, broken_rules, is_clear, longest_run_of, thresholds
-from annotation.voting.rules import QualityRule, QualityRules, VotingRules
+from annotation.voting.quality.broken_rules import (
+    HALF,
+    SEPARATOR,
+    Conduct,
+    broken_rules,
+    is_clear,
+    longest_run_of,
+    rules_in,
+    thresholds,
+)
+from annotation.voting.rules import QualityRules, VotingRules
 from annotation.voting.storage.sqlite_queue import in_turn
 
 Kind, State = Assignment.Kind, Annotator.State
-SEPARATOR = ", "
 VOTES_AT_ONCE = 200  # marked in one transaction, each with a comparison to count anew
 JUDGED = (State.ACTIVE, State.FINISHED)
-
-
-def rules_in(text: str) -> tuple[QualityRule, ...]:
-    """The rules that `Annotator.broken_rules` names."""
-    return tuple(QualityRule(name) for name in text.split(SEPARATOR) if name)
 
 
 def judge(*, annotator: Annotator, rules: VotingRules) -> bool:

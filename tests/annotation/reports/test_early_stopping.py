@@ -10,7 +10,7 @@ from annotation.reports.data.gathering import gather
 from annotation.reports.findings.results import Results
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.report import build_report
-from annotation.voting.stopping import is_decided
+from annotation.voting.rules import is_decided
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.leave_one_out import leave_one_out
 from scoring.statistics.reliability import pairwise_agreement

@@ -10,9 +10,8 @@ from annotation.models import Annotator, Comparison
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import next_assignment
 from annotation.voting.casting import Ballot
-from annotation.voting.rules import Allocation
+from annotation.voting.rules import Allocation, is_decided
 from annotation.voting.simulation.dry_run import Collecting, dry_run
-from annotation.voting.stopping import is_decided
 from tests.annotation.voting.open_studies import cast_vote
 from tests.factories import make_study
 

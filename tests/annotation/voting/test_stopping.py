@@ -17,8 +17,8 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.voting import slots
 from annotation.voting.assignment import NextKind, expire_leases, next_assignment
 from annotation.voting.casting import Ballot, CastState, undo_vote
-from annotation.voting.rules import VotingRules
-from annotation.voting.stopping import close_all_decided, is_decided
+from annotation.voting.rules import VotingRules, is_decided
+from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import withdraw
 from tests.annotation.voting.open_studies import (
     NOON,
