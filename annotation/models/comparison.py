@@ -78,6 +78,18 @@ class Comparison(models.Model):
                 condition=Q(vote_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True),
                 name="comparison_unfinished",
             ),
+            # For the half-minute tick, which looks at every study.
+            models.Index(fields=["study", "overlap"], name="comparison_least_overlap"),
+            models.Index(
+                fields=["study"],
+                condition=Q(
+                    vote_count__lt=F("overlap"),
+                    parked_at__isnull=True,
+                    decided_at__isnull=True,
+                    overlap__lt=Abs("lead") + F("vote_count"),
+                ),
+                name="comparison_maybe_decided",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,19 +1,26 @@
 """The number of queries of a page, a list or a command does not grow with the number of studies."""
 
 from collections.abc import Callable
+from copy import copy
+from functools import partial
 from io import StringIO
+from itertools import count
 
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.db.models import F
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
 from annotation.admin.annotators import AnnotatorAdmin
-from annotation.models import Annotator, Assignment, Study
+from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.progress import progress
 from annotation.voting.slots import recount
+from generation.models import Prompt
 from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -96,3 +103,36 @@ def test_the_admin_counts_the_votes_of_one_page_of_annotators(
     assert len(counting) == 1
     assert "LIMIT 2" in counting[0]
     assert page.content.decode().count('<td class="field-votes">1</td>') == 2
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_the_tick_costs_the_same_however_many_comparisons_a_study_has(early_stopping: bool) -> None:
+    study = make_study(comparisons=2, annotation={"early_stopping": early_stopping})
+    Comparison.objects.filter(position=0).update(slot_count=F("overlap"), vote_count=F("overlap"))
+    costs = []
+    for added in (0, 200):
+        add_comparisons(study, added)
+        maintain(timezone.now())  # parses the manifest
+        costs.append(database_steps(partial(maintain, timezone.now())))
+    assert costs[0] == costs[1]
+
+
+def add_comparisons(study: Study, count: int) -> None:
+    """Add copies of the study's comparisons."""
+    copied = list(study.comparisons.order_by("position"))
+    for number in range(count):
+        comparison = copy(copied[number % len(copied)])
+        comparison.prompt = Prompt.objects.create(text=f"one more prompt, {number}")
+        comparison.pk, comparison.position = None, len(copied) + number
+        comparison.save()
+
+
+def database_steps(work: Callable[[], object]) -> int:
+    """Return how many steps SQLite's virtual machine made: the cost of queries, without a clock."""
+    steps = count()
+    connection.connection.set_progress_handler(lambda: next(steps) and 0, 1)
+    try:
+        work()
+    finally:
+        connection.connection.set_progress_handler(None, 1)
+    return next(steps)
