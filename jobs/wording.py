@@ -3,7 +3,10 @@
 import os
 import shlex
 import sys
+import unicodedata
 from pathlib import Path
+
+_JOINERS = "\u200c\u200d"  # parts of words in some scripts
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
@@ -13,6 +16,18 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     ('1 comparison', '0 comparisons', '12000 studies')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def hidden_character(name: str) -> str:
+    """Return the first character of a name that nobody sees or that reorders others; empty if there is none.
+
+    Two names that differ by such a character look the same, and some of them control a terminal.
+
+    >>> hidden_character("ann"), hidden_character("an\\u200bn"), hidden_character("\\x1b[31mann")
+    ('', 'U+200B', 'U+001B')
+    """
+    hidden = (sign for sign in name if unicodedata.category(sign) in ("Cc", "Cf", "Zl", "Zp") and sign not in _JOINERS)
+    return next((f"U+{ord(sign):04X}" for sign in hidden), "")
 
 
 def command(*words: object) -> str:

@@ -3,7 +3,6 @@
 This module does not load torch: the encoder is passed in, and `scoring.tasks` loads it.
 """
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from math import isfinite
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from generation.image_sets import is_complete
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures.files import open_image
 from jobs.refusals import Refused
+from jobs.wording import hidden_character
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 Embeddings = NDArray[np.float32]
 
-CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
 SETS_PER_STATEMENT = 1000
 CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
@@ -152,8 +151,8 @@ def refuse_unusable_name(metric: str) -> None:
     longest = SetScore._meta.get_field("metric").max_length or 0
     if not 0 < len(metric.strip()) <= longest:
         raise Refused(f"A metric needs a name of 1 to {longest} characters, not {metric[:40]!r}.")
-    if metric != metric.strip() or CONTROL.search(metric):
-        rule = "is one line, without control characters and without blanks at its ends"
+    if metric != metric.strip() or hidden_character(metric):
+        rule = "is one line, without characters that are not seen and without blanks at its ends"
         raise Refused(f"A metric's name {rule}, not {metric[:40]!r}.")
 
 

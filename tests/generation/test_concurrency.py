@@ -37,11 +37,11 @@ def test_each_job_is_claimed_once() -> None:
     ids = [planned(prompt=f"prompt {number}").jobs.get().pk for number in range(5)]
 
     def claim_all(number: int) -> list[int]:
-        claims = [claims.claim(GenerationJob, pk, worker=f"w{number}", now=timezone.now()) for pk in ids]
-        return [job.pk for job in claims if job is not None]
+        claimed = [claims.claim(GenerationJob, pk, worker=f"w{number}", now=timezone.now()) for pk in ids]
+        return [job.pk for job in claimed if job is not None]
 
-    claimed = [pk for taken in at_once(claim_all) for pk in taken]
-    assert sorted(claimed) == ids
+    taken = [pk for pks in at_once(claim_all) for pk in pks]
+    assert sorted(taken) == ids
     assert set(GenerationJob.objects.values_list("attempt_count", flat=True)) == {1}
 
 

@@ -216,9 +216,9 @@ def test_refuses_a_metric_without_a_usable_name(metric: str) -> None:
         record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
 
 
-@pytest.mark.parametrize("metric", [" lpips", "lpips ", "lpips\nclip", "lpips\x1b[31m"])
+@pytest.mark.parametrize("metric", [" lpips", "lpips ", "lpips\nclip", "lpips\x1b[31m", "lpi\u200bps", "\u202elpips"])
 def test_refuses_a_metric_that_looks_like_another(metric: str) -> None:
-    with pytest.raises(Refused, match="one line, without control characters and without blanks at its ends"):
+    with pytest.raises(Refused, match="one line, without characters that are not seen and without blanks at its ends"):
         record_imported_scores(metric=metric, values={make_external_set().pk: 1.0})
 
 

@@ -15,7 +15,7 @@ from annotation.studies.section import Fault, Key
 from annotation.studies.study_file.fault_sentences import unknown_key
 from annotation.studies.validation.manifest_faults import MODELS
 from jobs.refusals import Refused
-from jobs.wording import counted
+from jobs.wording import counted, hidden_character
 
 # All control characters except the tab and the line feed.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -63,6 +63,9 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
     draft = Draft()
     for place in _with_control_characters(data, ()):
         draft.fault(place, "holds a control character, which no page can show; take it out.")
+    for place, name in _names(data):
+        if (hidden := hidden_character(name)) and not _CONTROL.search(name):
+            draft.fault(place, f"holds a character that is not seen ({hidden}); take it out.")
     tables = {"models", "prompts", "images"}
     known = (set(Manifest.model_fields) - {"model_a", "model_b", "seeds"}) | tables
     for key in data:
@@ -212,6 +215,16 @@ def _with_control_characters(value: Any, key: Key) -> Iterator[Key]:
             yield from _with_control_characters(item, (*key, index))
     elif isinstance(value, str) and _CONTROL.search(value):
         yield key
+
+
+def _names(data: Mapping[str, Any]) -> Iterator[tuple[Key, str]]:
+    """Yield the names of the study and of its models, with their keys."""
+    models = data.get("models")
+    tables = models.items() if isinstance(models, dict) else ()
+    named: list[tuple[Key, Any]] = [((), data), *((("models", key), table) for key, table in tables)]
+    for place, table in named:
+        if isinstance(table, Mapping) and isinstance(table.get("name"), str):
+            yield (*place, "name"), table["name"]
 
 
 def read_text(path: Path) -> str:

@@ -47,11 +47,11 @@ def _table(properties: dict[str, Any], **rules: Any) -> dict[str, Any]:
 
 
 def _cleaned(value: Any) -> Any:
-    """Return a schema without null, which TOML lacks, without defaults of whole tables, and without titles."""
+    """Return a schema without null, which TOML lacks, without defaults of whole tables, titles and docstrings."""
     if isinstance(value, list):
         return [_cleaned(item) for item in value if item != {"type": "null"}]
     if not isinstance(value, dict):
         return value
-    is_dropped = {"title": str, "default": dict | None}
+    is_dropped = {"title": str, "description": str, "default": dict | None}
     kept = {key: _cleaned(item) for key, item in value.items() if not isinstance(item, is_dropped.get(key, ()))}
     return kept.pop("anyOf")[0] | kept if len(kept.get("anyOf", ())) == 1 else kept

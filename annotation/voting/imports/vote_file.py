@@ -19,6 +19,7 @@ from generation.tables.columns import Columns, Table, plain
 from generation.tables.formulas import APOSTROPHE, unmarked
 from generation.tables.reading import open_table
 from jobs.refusals import Refused
+from jobs.wording import hidden_character
 
 REQUIRED = ("annotator", "prompt", "choice")
 OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")
@@ -187,6 +188,8 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
     annotator = plain(reading.names.prefix + _unmarked(reading, row["annotator"], ()))
     if len(annotator) > LONGEST_LABEL:
         faults.append(f"annotator must have 1 to {LONGEST_LABEL} characters")
+    if hidden := hidden_character(annotator):
+        faults.append(f"the annotator's name holds a character that is not seen ({hidden}); take it out")
     prompt = _unmarked(reading, row["prompt"], reading.words.comparisons)
     comparison_id = reading.words.comparisons.get(prompt, 0)
     if not comparison_id:

@@ -215,6 +215,10 @@ FAULTS = {
         changed('"a dog"', '"a \\u0000 dog"'),
         ["line 13, prompts.list[2]: holds a control character, which no page can show; take it out."],
     ),
+    "name that is not seen whole": (
+        changed('name = "A study"', 'name = "Ca\\u200bts"'),
+        ["line 2, name: holds a character that is not seen (U+200B); take it out."],
+    ),
     "both list and file": (
         changed("list =", 'file = "p.txt"\nlist ='),
         ["line 12, prompts: needs either list or file, one of the two."],

@@ -114,9 +114,10 @@ def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external: Stu
     with pytest.raises(VoteFileFault) as caught:
         run(external, votes_file, text)
     faults = caught.value.faults
-    assert [line for line, _fault in faults] == [2, 3, 4, 5, 6, 6, 6, 10, 11, 12]
+    assert [line for line, _fault in faults] == [2, 3, 4, 5, 6, 6, 6, 8, 10, 11, 12]
     parts = ["not a prompt", "no choice", "no ties", "without left_model"]
-    parts += ["Gamma", "yesterday", "17", "in line 7 already", "name is blank", "2 cells and the first line 7"]
+    parts += ["Gamma", "yesterday", "17", "(U+000A)", "in line 7 already", "name is blank"]
+    parts += ["2 cells and the first line 7"]
     for (_line, fault), part in zip(faults, parts, strict=True):
         assert part in fault
     assert str(caught.value).startswith(f"Nothing was imported from {votes_file}:\n  line 2: ")
@@ -231,6 +232,11 @@ def test_a_study_in_the_wrong_state_takes_none(votes_file: Path, state: str, par
         (b"PK\x03\x04workbook", "is a workbook"),
         (b"annotator,prompt,choice\nann," + b"x" * 200_000 + b",Alpha\n", "a cell is longer than 131,072 characters"),
         (b"annotator,prompt,choice\nann,prompt \xff,Alpha\n", "not a UTF-8 text .*Windows-1252"),
+        (
+            "annotator,prompt,choice\na\u200bnn,prompt 1,Alpha\n".encode(),
+            r"line 2: the annotator's name holds a character that is not seen \(U\+200B\); take it out",
+        ),
+        (b"annotator,prompt,choice\n\x1b[31mann,prompt 1,Alpha\n", r"not seen \(U\+001B\)"),
         (b'annotator,prompt,choice\nann,"prompt 1,Alpha\n', "line 2 is not CSV: a quote is opened and never closed"),
     ],
 )
