@@ -7,6 +7,7 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
 
 from annotation.models import Study
+from annotation.studies.nearest_names import did_you_mean
 from generation.printed_tables import console_on
 from jobs.refusals import Refused
 from jobs.wording import counted
@@ -28,7 +29,8 @@ class StudyCommand(BaseCommand):
         """Return the study of that slug. Raises Refused if there is none."""
         study = Study.objects.select_related("model_a", "model_b").filter(slug=slug).first()
         if study is None:
-            raise Refused(f"There is no study {slug!r}.")
+            near = did_you_mean(slug, Study.objects.values_list("slug", flat=True))
+            raise Refused(f"There is no study {slug!r}{near}.")
         return study
 
     def console(self) -> Console:

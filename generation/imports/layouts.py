@@ -6,7 +6,7 @@ prompt, seed. Reads names and the manifest, never an image.
 
 import os
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -107,9 +107,20 @@ def _from_folders(folder: Path, model: str | None) -> Layout:
             else:
                 layout.strays.append(Fault(shown(child.name), "lies outside the folders of models and prompts"))
     else:
-        own = next((child for child in _children(folder) if _text(child.name) == model and child.is_dir()), folder)
-        _add_model(layout, own, model, root=folder)
+        folders = [child for child in _children(folder) if child.is_dir()]
+        own = next((child for child in folders if _text(child.name) == model), None)
+        if own is None and _are_models(folders):
+            raise _no_such_model(folder, model, [shown(child.name) for child in folders])
+        _add_model(layout, own or folder, model, root=folder)
     return layout
+
+
+def _are_models(folders: list[Path]) -> bool:
+    """Return whether the folders hold only folders, as those of models do and those of prompts do not."""
+    try:
+        return {file.is_dir() for folder in folders for file in _children(folder)} == {True}
+    except OSError:  # becomes a fault of its prompt
+        return False
 
 
 def _add_model(layout: Layout, folder: Path, model: str, *, root: Path) -> None:
@@ -140,14 +151,20 @@ def _add_files(prompt: PromptFiles, folder: Path, root: Path) -> None:
             prompt.add(file.stem, file, where)
 
 
+def _no_such_model(place: Path, model: str, models: Iterable[str]) -> Refused:
+    return Refused(f"{place} holds no images of the model {model}; --model names one of these: {', '.join(models)}.")
+
+
 def _from_manifest(manifest: Path, model: str | None) -> Layout:
     prompts: dict[tuple[str, str], PromptFiles] = {}
+    others: dict[str, None] = {}
     for line, row in _rows(manifest):
         where = f"{manifest.name} line {line}:"
         if missing := [column for column in COLUMNS if not (row.get(column) or "").strip()]:
             raise Refused(f"{where} {' and '.join(missing)} must not be empty.")
         key = (_text(row["model"]), _text(row["prompt"]))
         if model not in (None, key[0]):
+            others[key[0]] = None
             continue
         prompt = prompts.setdefault(key, PromptFiles(*key))
         file = manifest.parent / row["path"]
@@ -155,6 +172,8 @@ def _from_manifest(manifest: Path, model: str | None) -> Layout:
             prompt.faults.append(Fault(where, f"the path {row['path']} leads out of the manifest's folder"))
         else:
             prompt.add(row["seed"].strip(), file, f"{where} {row['path']}")
+    if model and others and not prompts:
+        raise _no_such_model(manifest, model, others)
     return Layout(list(prompts.values()))
 
 

@@ -541,6 +541,26 @@ def test_a_model_folder_without_prompts_is_named(tmp_path: Path) -> None:
     assert (report.imported_set_count, report.refused_set_count) == (1, 0)
 
 
+@pytest.mark.parametrize("is_manifest", [False, True])
+def test_a_wrong_model_is_refused_with_the_models_that_are_there(tmp_path: Path, is_manifest: bool) -> None:
+    if is_manifest:
+        manifest(tmp_path, "1.png,sdxl,a cube,1", "2.png,pixart,a cube,1")
+    else:
+        lay_out(lay_out(tmp_path, "sdxl", ("a cube", "a ring")), "pixart")
+    with pytest.raises(
+        Refused, match=r"holds no images of the model sdlx; --model names one of these: (pixart|sdxl), "
+    ):
+        read_layout(tmp_path, model="sdlx")
+
+
+def test_folders_of_prompts_take_any_name_of_a_model(tmp_path: Path) -> None:
+    lay_out(tmp_path)
+    (tmp_path / "sdxl" / "a ring" / "again").mkdir(parents=True)
+    report = import_images(tmp_path / "sdxl", model="mine")
+    assert faults(report) == ["a ring/again is a folder: wanted are images named <seed>.jpg"]
+    assert imported(model="mine").seeds == [1, 2]
+
+
 def test_the_command_refuses_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"There is no /.*/nowhere"):
         call_command("import_images", str(tmp_path / "nowhere"))

@@ -18,6 +18,7 @@ from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule
 from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.validation.image_warnings import image_warnings_of
 from generation.printed_tables import print_table
+from jobs.wording import command
 
 
 class Command(StudyCommand):
@@ -46,6 +47,12 @@ class Command(StudyCommand):
                 for study, counts in rows
             ]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
+            return
+        if not rows:
+            made = command("create_study", "my-study.toml")
+            self.stdout.write(
+                f"There is no study yet. `{made}` makes one; docs/study-guide.md has a file to begin with."
+            )
             return
         console = self.console()
         imported = {study.pk: imported_images(study) for study in studies}

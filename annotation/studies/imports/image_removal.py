@@ -1,6 +1,6 @@
 """Remove imported images, by model and prompt, one set at a time: first the rows, then, after the commit, the files."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from annotation.models import Assignment, Import, Study, StudyEvent
 from annotation.studies.comparisons import comparisons_of, image_sets_of
+from annotation.studies.nearest_names import did_you_mean, first_names
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet
@@ -35,13 +36,25 @@ class ImageRemoval:
 
 def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageSet]:
     """Return the imported sets of a model, or those of some prompts. Raises Refused if there are none."""
-    sets = ImageSet.objects.filter(diffusion_model__name=model, origin=ImageSet.Origin.IMPORTED)
-    if prompts:
-        sets = sets.filter(prompt__text__in=prompts)
+    imported = ImageSet.objects.filter(origin=ImageSet.Origin.IMPORTED)
+    of_model = imported.filter(diffusion_model__name=model)
+    if not of_model.exists():
+        raise Refused(_none_of("model", [model], imported.values_list("diffusion_model__name", flat=True)))
+    sets = of_model.filter(prompt__text__in=prompts) if prompts else of_model
     if not sets.exists():
-        of_prompts = " of these prompts" if prompts else ""
-        raise Refused(f"There are no imported images of {model}{of_prompts}: names are as study_status shows them.")
+        raise Refused(_none_of(f"prompt of {model}", prompts, of_model.values_list("prompt__text", flat=True)))
     return sets
+
+
+def _none_of(what: str, names: Sequence[str], stored: Iterable[str]) -> str:
+    """Return that no imported images have these names, with the nearest names that have some, or else the first."""
+    known = sorted(set(stored))
+    if not known:
+        return "There are no imported images."
+    near = [did_you_mean(name, known) for name in names]
+    asked = first_names([f"“{name}”{nearest}" for name, nearest in zip(names, near, strict=True)])
+    others = "" if any(near) else "; those with images: " + first_names([f"“{name}”" for name in known])
+    return f"There are no imported images of the {what} {asked}{others}."
 
 
 def removal_effects(sets: QuerySet[ImageSet]) -> list[str]:

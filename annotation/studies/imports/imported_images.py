@@ -4,21 +4,19 @@ A sealed study may show the counts.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
-from annotation.studies.validation import same_prompts
+from annotation.studies.nearest_names import did_you_mean, first_names
 from generation.image_sets import find_imported_sets
 from generation.imports.layouts import Layout
 from generation.models import DiffusionModel
 from jobs.wording import counted
 
 BEFORE_COMPARISONS = (Study.State.DRAFT, Study.State.GENERATING)
-MOST_NAMED = 5
-_KEPT = "imported all the same and kept until a study names"
+_KEPT = "kept until a study names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +52,7 @@ def unknown_names(layout: Layout) -> list[str]:
     for prompt in layout.prompts:
         prompts[prompt.model].append(prompt.prompt)
     if not known:
-        return [f'no study here takes images (source = "images") yet; these images are {_KEPT} it.']
+        return [f'no study here takes images (source = "images") yet; what is imported is {_KEPT} it.']
     return [sentence for model, texts in prompts.items() if (sentence := _about(model, texts, known))]
 
 
@@ -71,27 +69,20 @@ def _known_names() -> dict[str, set[str]]:
 
 def _about(model: str, prompts: list[str], known: dict[str, set[str]]) -> str:
     if model not in known:
-        sets = "its one set is" if len(prompts) == 1 else f"its {len(prompts)} sets are"
-        return f"no study that takes images has a model called {_with_near(model, known)}; {sets} {_KEPT} it."
+        called = _with_near(model, known)
+        return f"no study that takes images has a model called {called}; what is imported of it is {_KEPT} it."
     unknown = [prompt for prompt in prompts if prompt not in known[model]]
     if not unknown:
         return ""
-    named = ", ".join(_with_near(prompt, known[model]) for prompt in unknown[:MOST_NAMED])
-    more = f", and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+    named = first_names([_with_near(prompt, known[model]) for prompt in unknown])
     if len(prompts) == 1:
-        return f"the prompt of {model} is in no study: {named}; it is {_KEPT} it."
-    are, they, them = ("is", "it is", "it") if len(unknown) == 1 else ("are", "they are", "them")
+        return f"the prompt of {model} is in no study: {named}; what is imported of it is {_KEPT} it."
+    are, them = ("is", "it") if len(unknown) == 1 else ("are", "them")
     return (
-        f"{len(unknown)} of {len(prompts)} prompts of {model} {are} in no study: {named}{more}; {they} {_KEPT} {them}."
+        f"{len(unknown)} of {len(prompts)} prompts of {model} {are} in no study: {named}; "
+        f"what is imported of {them} is {_KEPT} {them}."
     )
 
 
 def _with_near(name: str, known: Collection[str]) -> str:
-    near = _near(name, known)
-    return f"“{name}”" + (f" (did you mean “{near}”?)" if near else "")
-
-
-def _near(name: str, known: Iterable[str]) -> str:
-    wanted, by_key = same_prompts.key(name), {same_prompts.key(text): text for text in known}
-    nearest = [wanted] if wanted in by_key else get_close_matches(wanted, by_key, n=1)
-    return by_key[nearest[0]] if nearest else ""
+    return f"“{name}”{did_you_mean(name, known)}"

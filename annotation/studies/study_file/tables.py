@@ -88,9 +88,12 @@ def _slug(draft: Draft) -> None:
         draft.given_up |= set() if "slug" in draft.raw else {"slug"}  # the missing name is already a fault
         return
     slug = slugify(name)[:100].strip("-_").replace("_", "-")
-    draft.raw["slug"] = slug
-    if not slug and name.strip():
+    if slug:
+        draft.raw["slug"] = slug
+    elif name.strip():
         draft.fault(("name",), "has no letters to draw a slug from; give slug too, like sdxl-pixart.", "slug")
+    else:
+        draft.given_up.add("slug")  # the empty name is already a fault
 
 
 def _models(draft: Draft, models: Any, base: Path | None) -> None:

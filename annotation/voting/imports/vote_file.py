@@ -311,9 +311,9 @@ def _choice(
         faults.append(f'left_model "{left}" is not a model of this study ({", ".join(words.models)})')
     if said in words.models:
         return "left" if words.models[said] == (left_model or ASSUMED_LEFT) else "right", left_model
-    said = said.lower()
+    text, said = said, said.lower()
     if said not in Vote.Choice.values:
-        faults.append(f'"{said}" is no choice: it must be {", ".join(words.models)}, left, right or tie')
+        faults.append(f'"{text}" is no choice: it must be {", ".join(words.models)}, left, right or tie')
     elif said == "tie" and not words.are_ties_allowed:
         faults.append("a tie, and this study has no ties")
     elif said != "tie" and not left and not is_of_one_model:
@@ -325,10 +325,9 @@ def _choice(
 
 
 def _one_of(name: str, text: str, known: Iterable[str], faults: list[str]) -> str:
-    text = text.lower()
-    if text not in known:
+    if text.lower() not in known:
         faults.append(f'{name} is "{text}", and must be one of {", ".join(filter(None, known))}')
-    return text
+    return text.lower()
 
 
 def _number(name: str, text: str, most: int, faults: list[str]) -> int | None:

@@ -1,6 +1,7 @@
 """The commands about studies, as a person types them."""
 
 import json
+import re
 import time
 from datetime import timedelta
 from io import StringIO
@@ -63,6 +64,20 @@ def test_create_study_lists_faults_and_makes_nothing(study_file: Path) -> None:
 def test_a_study_that_is_not_there(command: str) -> None:
     with pytest.raises(CommandError, match="There is no study 'nowhere'"):
         typed(command, "nowhere")
+
+
+def test_a_mistyped_study_is_told_with_the_one_that_was_meant() -> None:
+    make_study(state="draft", slug="outside")
+    with pytest.raises(CommandError, match=r"^There is no study 'outsid' \(did you mean “outside”\?\)\.$"):
+        typed("study_status", "outsid")
+
+
+def test_study_status_without_a_study_says_what_to_type() -> None:
+    assert re.fullmatch(
+        r"There is no study yet\. `\S*python\S* \S*manage\.py create_study my-study\.toml` makes one; .*\n",
+        typed("study_status"),
+    )
+    assert json.loads(typed("study_status", "--format", "json")) == []
 
 
 def test_study_status_as_a_table_and_as_json() -> None:

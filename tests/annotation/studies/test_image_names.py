@@ -22,7 +22,9 @@ def layout(*names: tuple[str, str]) -> Layout:
 def test_without_a_study_of_imported_images() -> None:
     make_study(source="external")
     (sentence,) = unknown_names(layout(("Alpha", "prompt 1")))
-    assert sentence.startswith('no study here takes images (source = "images") yet; these images are imported all the')
+    assert sentence == (
+        'no study here takes images (source = "images") yet; what is imported is kept until a study names it.'
+    )
 
 
 def test_names_that_a_study_knows_are_passed_over() -> None:
@@ -40,11 +42,11 @@ def test_a_model_that_no_study_names_and_the_one_that_was_meant() -> None:
     make_study(state="draft")
     found = unknown_names(layout(("Alhpa", "prompt 1"), ("Alhpa", "prompt 2"), ("beta", "x"), ("other", "x")))
     head = "no study that takes images has a model called"
-    tail = "imported all the same and kept until a study names it."
+    tail = "what is imported of it is kept until a study names it."
     assert found == [
-        f"{head} “Alhpa” (did you mean “Alpha”?); its 2 sets are {tail}",
-        f"{head} “beta” (did you mean “Beta”?); its one set is {tail}",
-        f"{head} “other”; its one set is {tail}",
+        f"{head} “Alhpa” (did you mean “Alpha”?); {tail}",
+        f"{head} “beta” (did you mean “Beta”?); {tail}",
+        f"{head} “other”; {tail}",
     ]
 
 
@@ -55,7 +57,7 @@ def test_prompts_that_no_study_asks_for() -> None:
     assert sentence == (
         "7 of 8 prompts of Alpha are in no study: “a red  cube” (did you mean “a red cube”?), “A Green Tree” (did you "
         "mean “a green tree”?), “a green trea” (did you mean “a green tree”?), “b1”, “c2”, and 2 more; "
-        "they are imported all the same and kept until a study names them."
+        "what is imported of them is kept until a study names them."
     )
 
 

@@ -114,6 +114,8 @@ def test_moments_are_kept_in_utc() -> None:
 
 FAULTS = {
     "name missing": (changed('name = "A study"', ""), ["line 1, name: is missing."]),
+    "empty name": (changed("A study", ""), ["line 2, name: is empty; give a text."]),
+    "blank name": (changed("A study", " "), ["line 2, name: is empty; give a text."]),
     "no slug in the name": (
         changed("A study", "!?"),
         ["line 2, name: has no letters to draw a slug from; give slug too, like sdxl-pixart."],

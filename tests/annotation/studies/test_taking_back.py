@@ -19,7 +19,7 @@ from annotation.studies.lifecycle.transitions import advance, close
 from annotation.voting.assignment import next_assignment
 from annotation.voting.imports import imported_rows, vote_import
 from annotation.voting.imports.vote_import import import_votes
-from generation.models import GeneratedImage, ImageSet, Prompt
+from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from jobs.refusals import Refused
 from scoring.models import SetScore
 from scoring.scores import record_imported_scores
@@ -288,8 +288,6 @@ def test_images_of_an_opened_study_stay_and_so_do_those_with_imports(tmp_path: P
     assert "stay, since people have voted on images of study" in said
     assert "0 images in 0 sets, with their files" in said
     assert "scores of these sets" not in said
-    with pytest.raises(CommandError, match="There are no imported images of Gamma"):
-        typed("take_back_images", "Gamma")
     assert GeneratedImage.objects.count() == 12
 
 
@@ -359,3 +357,28 @@ def test_a_deletion_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) ->
     typed("delete_study", "study", "--yes")
     assert not Study.objects.exists()
     assert Prompt.objects.count() == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (["Gamma"], "There are no imported images of the model “Gamma”; those with images: “Alpha”, “Beta”."),
+        (["alhpa"], "There are no imported images of the model “alhpa” (did you mean “Alpha”?)."),
+        (["Alpha", "--prompt", "Prompt  1"], "of the prompt of Alpha “Prompt  1” (did you mean “prompt 1”?)."),
+        (
+            ["Alpha", "--prompt", "a fox"],
+            "of Alpha “a fox”; those with images: “a dog in oil”, “prompt 1”, “prompt 2”, “prompt 3”.",
+        ),
+    ],
+)
+def test_names_without_imported_images_are_told_with_those_that_have_some(asked: list[str], sentence: str) -> None:
+    make_study(state="ready")
+    import_sets(model=DiffusionModel.objects.get(name="Alpha"), prompts=["a dog in oil"], images_per_set=1)
+    with pytest.raises(CommandError) as caught:
+        typed("take_back_images", *asked)
+    assert str(caught.value).endswith(sentence)
+
+
+def test_without_any_imported_images() -> None:
+    with pytest.raises(CommandError, match=r"^There are no imported images\.$"):
+        typed("take_back_images", "Alpha")
