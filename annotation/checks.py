@@ -53,5 +53,5 @@ def counters_are_shared(**_: Any) -> list[CheckMessage]:
     backend = settings.CACHES["default"]["BACKEND"]
     if not backend.endswith(("LocMemCache", "DummyCache")):
         return []
-    message = "Each web process counts logins, resume codes and open links by itself, so the limits are too high."
+    message = "Each web process counts logins, resume codes and open links by itself: the limits are multiplied."
     return [checks.Warning(message, hint="Leave CACHE_URL out, or name a Redis.", id="semblance.W002")]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
-Progress = Callable[[float, str], None]  # the share that is done, from 0 to 1, and the step at hand
+Progress = Callable[[float, str], None]  # the share that is done, from 0 to 1, and the current step
 GATHERING = "reading votes and scores"  # the first step of a report and of a bundle
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,5 +30,5 @@ class Steps:
         return result
 
     def portion(self, share: float) -> None:
-        """Show how much of the step at hand is done, from 0 to 1."""
+        """Show how much of the current step is done, from 0 to 1."""
         self._progress(min(1.0, (self._done + share) / self._count), self._name)

@@ -42,7 +42,9 @@ ENDINGS = {"latex": "tex"}
 class Command(StudyCommand):
     """Runs a study of two very small models with simulated votes and a report; then serves a study to vote in."""
 
-    help = "Show the whole path with very small models and simulated votes. Running it again reuses what is there."
+    help = (
+        "Show the whole path with very small models and simulated votes. Running it again reuses the existing studies."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add whether to keep serving, on which port, and how many images."""
@@ -73,7 +75,7 @@ class Command(StudyCommand):
                 if options["serve"]:
                     self._serve_open_study(port, children)
         except KeyboardInterrupt:
-            self._say("Stopped. `make demo` goes on from here.")
+            self._say("Stopped. `make demo` continues from here.")
             raise SystemExit(130) from None
 
     def _prepare(self) -> None:

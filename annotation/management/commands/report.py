@@ -102,7 +102,7 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
     if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
         raise Refused(f"--format {options['format']} needs --out.")
     if options["replaces"] and options["format"] != BUNDLE:
-        raise Refused("--replaces goes with --format bundle.")
+        raise Refused("--replaces needs --format bundle.")
 
 
 def _text(report: AgreementReport, report_format: str, study: Study | None) -> str:

@@ -24,7 +24,7 @@ WITHOUT_A_WORKER_AFTER = timedelta(seconds=30)
 
 
 class Command(StudyCommand):
-    """Watches and calls `advance`. A worker does the jobs, and goes on if this command is stopped."""
+    """Watches and calls `advance`. A worker does the jobs, and continues if this command is stopped."""
 
     help = "Make and score the images of a study, with a progress bar. Stop and repeat it as you like."
 

@@ -44,7 +44,7 @@ class Command(StudyCommand):
         try:
             self._watch(study, encoder)
         except KeyboardInterrupt:
-            self.stdout.write("\nStopped watching. The same command goes on.")
+            self.stdout.write("\nStopped watching. The same command shows it again.")
             raise SystemExit(130) from None
         self.stdout.write(f"{study.slug} is scored by {encoder.metric}.")
 

@@ -121,7 +121,9 @@ def replayed_report(found: Replay, path: Path) -> AgreementReport:
     """Compute the report of a bundle. Raises Refused if that fails: it is the file's fault, not a formula's."""
     try:
         return build_report(found.data)
-    except Exception as error:  # possible numbers may contradict each other in unlisted ways
+    except (
+        Exception
+    ) as error:  # values that are each possible may contradict each other in ways that `validation` does not test
         raise Refused(f"{path} holds data that no report can be made from: {_reason(error)}.") from error
 
 

@@ -149,7 +149,7 @@ def _moment(value: Any) -> datetime:
 def _plain_value(value: Any, kind: Any) -> Any:
     """Return a value of JSON, checked against the type of its field; true and false are no numbers."""
     if kind is not Any and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        raise TypeError(f"{str(value)[:100]!r} stands where a value of type {kind.__name__} belongs")
+        raise TypeError(f"{str(value)[:100]!r} is not a value of type {kind.__name__}")
     return value
 
 

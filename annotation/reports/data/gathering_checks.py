@@ -1,4 +1,4 @@
-"""Read the answered attention checks out of the database. They depend on no score and tell no model."""
+"""Read the answered attention checks out of the database. They depend on no score and reveal no model."""
 
 from django.db.models import QuerySet
 

@@ -1,4 +1,4 @@
-"""The arrays that a report is made from, without the database. What is sealed is in types of its own."""
+"""The arrays that a report is made from, without the database. Sealed data have their own types."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -139,7 +139,7 @@ class ChecksData:
 
 @dataclass(frozen=True, slots=True)
 class AnnotatorRow:
-    """One annotator, under a pseudonym that tells nothing about the person."""
+    """One annotator, under a pseudonym that says nothing about the person."""
 
     pseudonym: str
     kind: str

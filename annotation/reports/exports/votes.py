@@ -94,7 +94,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 def _imported_fields(study: Study) -> tuple[str, ...]:
-    """Return the seeds as imported files named them; a study without such files does not pay for this join."""
+    """Return the seeds as imported files named them; a study without such files runs without this join."""
     return _IMPORTED_FIELDS if study.imports.filter(kind=Import.Kind.VOTES).exists() else ()
 
 

@@ -76,7 +76,7 @@ def to_svg(figure: Figure, *, name: str) -> str:
 def as_file(svg: str, *, is_dark: bool = False) -> str:
     """Return the element as a file that follows the reader's preference, or is always the one for a dark page.
 
-    WebKit does not tell an SVG in an <img> which colours the reader prefers, so a dark page requests the dark file.
+    WebKit does not pass the reader's preferred colours to an SVG in an <img>, so a dark page requests the dark file.
     """
     theme = _DARK if is_dark else f"@media (prefers-color-scheme: dark) {{{_DARK} {_DARK_PAPER}}}"
     opening, _, rest = svg.partition(">")

@@ -15,7 +15,7 @@ _FEWEST_RESAMPLES = 100
 
 
 def within_budget(resampling: Resampling, *, numbers: int, budget: int) -> Resampling:
-    """Return a resampling whose resamples, of `numbers` numbers each, fit the budget; it has at least a hundred."""
+    """Return a resampling that fits the budget if each resample takes `numbers` numbers; at least 100 resamples."""
     affordable = max(_FEWEST_RESAMPLES, budget // max(1, numbers))
     return replace(resampling, resamples=min(resampling.resamples, affordable))
 

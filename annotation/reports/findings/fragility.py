@@ -1,4 +1,4 @@
-"""The fewest votes whose removal turns the result, and whose votes they are. Pure."""
+"""The fewest votes whose removal reverses the result, and the agreement without each annotator. Pure."""
 
 from dataclasses import dataclass
 

@@ -22,7 +22,7 @@ def compute(analysed: Analysed) -> Reliability:
 @dataclass(frozen=True, slots=True)
 class EarlyStopping:
     """closed_comparisons: those whose winner was certain with fewer votes than asked for. saved_votes: not cast on
-    them. first_votes: reliability rests on at most so many votes of each comparison, the first; None: on all."""
+    them. first_votes: reliability rests on at most this many votes of each comparison, the first ones; None: on all."""
 
     closed_comparisons: int
     saved_votes: int

@@ -43,7 +43,7 @@ def as_document(value: Any) -> Any:
 
 
 def to_json(report: AgreementReport) -> str:
-    """Return the document as text. Raises ValueError for a value that JSON has no name for, such as NaN."""
+    """Return the document as text. Raises ValueError for a value that JSON cannot express, such as NaN."""
     return json.dumps(as_document(report), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 

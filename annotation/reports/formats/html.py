@@ -43,7 +43,7 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
 
 
 def _cut(table: Table) -> Table:
-    """Shorten a table for a page; its caption says which rows were left out, and where they are."""
+    """Shorten a table for a page; its caption says how many rows are shown, and which files hold them all."""
     rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:MOST_ROWS])
     if len(table.rows) <= MOST_ROWS:
         return replace(table, rows=rows)
@@ -58,7 +58,7 @@ def _shortened(cell: str) -> str:
 def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = None) -> str:
     """Return one file that holds everything it shows: styles, figures, tables, and contact sheets if there are any.
 
-    sheets: returns contact sheets that add at most so many bytes; with them the file takes at most MOST_BYTES.
+    sheets: returns contact sheets of at most the given number of bytes; with them the file takes at most MOST_BYTES.
     """
 
     def inline(figure: Figure) -> SafeString:

@@ -48,7 +48,7 @@ def to_latex(report: AgreementReport) -> str:
 
 
 def escape(text: str) -> str:
-    """Return text that LaTeX prints as it stands.
+    """Return text that LaTeX prints unchanged.
 
     >>> escape("50 % of {a_b}")
     '50 \\\\% of \\\\{a\\\\_b\\\\}'

@@ -1,1 +1,1 @@
-"""When a report is made, where it is kept, and how it is served."""
+"""Compute, store and serve reports and their downloads, in jobs."""

@@ -160,7 +160,7 @@ def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
 def current_file(job: ReportFileJob) -> Path | None:
     """Return the stored file if its report and study are unchanged or it is less than MIN_INTERVAL old, else None.
 
-    Without that interval a bundle would be outdated before it is read, as long as votes come in.
+    Without that interval, while votes come in, a bundle would be outdated before it is downloaded.
     """
     path = _path(job.key, job.name)
     if job.state != ReportFileJob.State.DONE or not path.exists():

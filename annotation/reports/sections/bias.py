@@ -27,7 +27,7 @@ def section(bias: Bias, facts: Facts) -> Section:
         share_row(
             "Left chosen, mean over annotators",
             position.share,
-            remark="half means no bias; with A and with B on the left weighing the same",
+            remark="one half means no bias; votes with A on the left and with B on the left have the same weight",
         ),
         significance_row("Annotators' shares against one half", position.t_test),
         significance_row("The same by sign flips", position.sign_flip),

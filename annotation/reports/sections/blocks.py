@@ -146,7 +146,7 @@ def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: s
 
 
 def bracketed(low: float, high: float, text: Callable[[float], str]) -> str:
-    """Return an interval without its unit, which stands with the value."""
+    """Return an interval without its unit, which is printed with the value."""
     return f"[{text(low)}, {text(high)}]".replace(" %", "").replace(" points", "")
 
 

@@ -1,4 +1,4 @@
-"""The fewest votes whose removal turns the result, and whose votes they are. Pure."""
+"""The fewest votes whose removal reverses the result, and the agreement without each annotator. Pure."""
 
 from annotation.reports.findings.fragility import FewestBelow, Fragility
 from annotation.reports.findings.study_facts import Facts
@@ -10,7 +10,7 @@ IMPOSSIBLE = "not possible"
 
 
 def section(fragility: Fragility, facts: Facts) -> Section:
-    """The fewest votes that turn the winner or the agreement, and the agreement without each annotator."""
+    """The fewest votes that reverse the winner or the agreement, and the agreement without each annotator."""
     lead, votes = fragility.lead, facts.counts.votes
     names = {"A": facts.study.model_a, "B": facts.study.model_b}
     who = "" if lead.leader is None else f"{lead.leader} ({names[lead.leader]}) leads by {lead.lead}"

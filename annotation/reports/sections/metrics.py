@@ -10,7 +10,7 @@ from scoring.statistics.metric_pairs import MetricPair
 
 
 def section(metrics: Metrics, facts: Facts) -> Section:
-    """One row for each metric, one for each pair of metrics; with one metric only, how to bring in others."""
+    """One row for each metric, one for each pair of metrics; with one metric only, how to add others."""
     title = "Several metrics on the same votes"
     if len(metrics.metrics) < 2:
         text = (

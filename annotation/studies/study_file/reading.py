@@ -86,7 +86,7 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
 
 
 def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]:
-    """Yield faults that only new studies are refused for: studies of earlier versions may have them and still open.
+    """Yield faults that only a new study is refused for. Studies of earlier versions may have them, and still open.
 
     As in `manifest_faults`, a section may be missing and an item of a list may be None.
     """

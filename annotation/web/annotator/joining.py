@@ -103,7 +103,7 @@ def _too_many_page(request: HttpRequest) -> HttpResponse:
 
 
 def _takes_part(request: HttpRequest, manifest: Manifest) -> bool:
-    """Tell whether the form was sent with the current consent text. A page with an older text is no consent."""
+    """Return whether the form was sent with the current consent text. A page with an older text is no consent."""
     return request.method == "POST" and request.POST.get("consent_sha256", "") == manifest.texts.consent_sha256
 
 

@@ -62,14 +62,16 @@ class UndoOut(BaseModel):
     seconds: float
 
 
-IMAGES = Field(description="Where the browser finds each image; `.grid`, `.grid2x` or `.zoom`, its size, follows.")
+IMAGES = Field(description="The address of each image; the browser appends its size, `.grid`, `.grid2x` or `.zoom`.")
 
 
 class HeldOut(BaseModel):
     """A comparison, with what is needed to show it. Nothing in it tells which model made an image."""
 
     assignment: str
-    question: str = Field(description="What is asked. {left} and {right} in it stand for the names of the sides.")
+    question: str = Field(
+        description="The question. {left} and {right} in it are placeholders for the names of the sides."
+    )
     prompt: str | None = Field(description="Null unless the study shows prompts.")
     left: tuple[str, ...] = IMAGES
     right: tuple[str, ...] = IMAGES
@@ -83,7 +85,7 @@ class ComparisonOut(HeldOut):
 
     kind: Literal["comparison"] = "comparison"
     ahead: list[HeldOut] = Field(
-        description="What comes next, held by a lease of `ahead_seconds`; nobody has seen it yet."
+        description="The next comparisons, held by a lease of `ahead_seconds`; nobody has seen them yet."
     )
     ahead_seconds: float
     undo: UndoOut | None

@@ -14,5 +14,5 @@ def drawing(address: str, *, alt: str, size: tuple[int, int] | None = None) -> S
 
 
 def is_for_a_dark_page(request: HttpRequest) -> bool:
-    """Tell whether the address for dark pages was requested."""
+    """Return whether the address for dark pages was requested."""
     return request.GET.get("theme") == "dark"

@@ -35,7 +35,7 @@ class Reported:
 
     @property
     def is_waiting(self) -> bool:
-        """Tell whether a report waits for a decision."""
+        """Return whether a report waits for a decision."""
         return any(report.settled_at is None for report in self.reports)
 
     @property

@@ -166,7 +166,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @staff_page
 def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
-    """Release what an annotator holds who will not come back: others can have it at once."""
+    """Release what an annotator holds who will not come back: others can get it at once."""
     annotator = get_object_or_404(Annotator, pk=annotator_id, study__slug=slug)
     count = free_leases(annotator=annotator, now=timezone.now())
     messages.success(request, f"{counted(count, 'comparison')} released.")

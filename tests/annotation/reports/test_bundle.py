@@ -404,7 +404,7 @@ def test_a_bundle_made_elsewhere_is_named_as_predecessor_if_given(tmp_path: Path
         ({"study": "weather", "from_bundle": Path("a.zip")}, "Name either"),
         ({"from_bundle": Path("a.zip"), "format": "bundle", "out": Path("b.zip")}, "copy the file"),
         ({"study": "weather", "format": "bundle"}, "needs --out"),
-        ({"study": "weather", "replaces": Path("a.zip")}, "goes with --format bundle"),
+        ({"study": "weather", "replaces": Path("a.zip")}, "needs --format bundle"),
     ],
 )
 def test_options_that_do_not_fit_are_refused(arguments: dict[str, Any], sentence: str) -> None:
