@@ -50,7 +50,7 @@ def validate(data: UnsealedData) -> None:
 
 def _require(holds: Any, part: str) -> None:
     if not holds:
-        raise ValueError(f"{part} cannot be like this in any study")
+        raise ValueError(f"no study can have such values: {part}")
 
 
 def _validate_comparisons(table: ScoredComparisons, *, planned: int) -> None:

@@ -60,7 +60,7 @@ def calibration_curve(_report: AgreementReport, results: Results) -> Figure:
 
 
 def by_annotator(report: AgreementReport, results: Results) -> Figure:
-    """Draw a dot for each annotator, or for one in k of them; the axis of time is logarithmic if times differ tenfold."""
+    """Draw a dot for each annotator, or one in k of them; the axis of time is logarithmic if times differ tenfold."""
     timed = timed_annotators(results.bias, report)
     figure, axes = new_axes(2.8)
     times, agreements, votes = zip(*timed[:: mark_step(len(timed))], strict=True)

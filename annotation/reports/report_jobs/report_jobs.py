@@ -64,15 +64,15 @@ def retry(job: WatchedJob, **changes: str) -> None:
 def finished_report(job: ReportJob) -> AgreementReport | None:
     """Return the job's latest finished report, also while the next one is computed, or None.
 
-    A report from another state of the study is not returned: that of an open study says less, or something else, than
-    the report of the closed study will.
+    A report from another state of the study is not returned, because the report of an open study differs from that of
+    the closed study.
     """
     report = load_report(job.sha256)
     return report if report is not None and report.study.state == job.study.state else None
 
 
 def study_stamp(study: Study, *, metric: str, scored: Mapping[str, Scored]) -> str:
-    """Return the SHA-256 of counters that change if anything changes that a report is made from.
+    """Return the SHA-256 of counters that change if the data of a report change.
 
     It reads no vote, whereas `fingerprint` reads all of them. It misses some changes (a vote that was undone and given
     again, for example); the report then stays as it was until something else changes. So the stamp only hints that a

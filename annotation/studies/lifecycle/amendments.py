@@ -77,7 +77,7 @@ def _rewrite_draft(study: Study, manifest: Manifest, changed: list[str], actor: 
     )
     version = study.manifest_versions.get(number=1)
     version.document, version.sha256 = document(manifest), sha256(manifest)
-    version.created_at = timezone.now()  # the date of the present text
+    version.created_at = timezone.now()  # the date of the new text
     version.save(update_fields=["document", "sha256", "created_at"])
     StudyEvent.objects.create(study=study, verb="redrafted", detail={"changed": changed}, actor=actor)
     return version

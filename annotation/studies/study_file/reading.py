@@ -157,7 +157,7 @@ def _translated(text: str, base: Path | None) -> tuple[Draft, dict[Key, int]]:
 def _not_toml(text: str, error: tomllib.TOMLDecodeError) -> StudyFault:
     sentence, _, place = str(error).partition(" (at ")
     digits = "".join(character for character in place.partition(",")[0] if character.isdigit())
-    line = int(digits) if digits else text.count("\n") + 1  # else: "at end of document"
+    line = int(digits) if digits else text.count("\n") + 1  # without a number the fault is "at end of document"
     return StudyFault("", line, f"this is not TOML: {sentence[:1].lower()}{sentence[1:]}.")
 
 
