@@ -105,7 +105,7 @@ class _Walk:
             self._at = match.end() if match else len(self._text)
 
     def _items(self, end: str) -> Iterator[int]:
-        """Stop before each item of an array or inline table, and yield its index; continue after the closing bracket."""
+        """Stop before each item of an array or inline table and yield its index; continue after the closing bracket."""
         self._at += 1
         index = 0
         while self._skip_blanks() and self._peek() != end:
