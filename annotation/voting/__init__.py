@@ -1,1 +1,1 @@
-"""Which comparison next, and what becomes of a vote."""
+"""Voting: assign comparisons to annotators, and store and count their votes."""

@@ -19,7 +19,7 @@ class Presentation:
 
 
 def stored_chance(seed: int, *purpose: str | int) -> random.Random:
-    """A random generator for a stored seed and a purpose; the same on each machine and in each process."""
+    """Return a random generator for a stored seed and a purpose; the same on each machine and in each process."""
     return random.Random("/".join(map(str, (seed, *purpose))))  # noqa: S311 - balance and blinding, no secret
 
 
@@ -40,7 +40,7 @@ def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int
 def present(*, seed: int, index: int, left: Side, images_a: Sequence[int], images_b: Sequence[int]) -> Presentation:
     """The orders of an annotator's comparison number `index` (from 0), with `left` on the left.
 
-    Each set is shuffled on its own, so the place of an image tells nothing about the seed it was generated with.
+    Each set is shuffled on its own, so the place of an image says nothing about the seed it was generated with.
     """
     chance = stored_chance(seed, "orders", index)
     order_a, order_b = (chance.sample(images, len(images)) for images in (images_a, images_b))

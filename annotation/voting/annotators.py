@@ -24,7 +24,7 @@ def invite(*, study: Study, label: str, kind: str = Annotator.Kind.PERSONAL) -> 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """What a newcomer brings who takes part through the open link.
+    """The data of a newcomer who takes part through the open link.
 
     token: of the annotator's own link, made before, so that a form sent twice creates one annotator. consent_sha256:
     the hash of the text that was agreed to; None if the study has no welcome page.
@@ -74,7 +74,7 @@ def _known(study: Study, arrival: Arrival) -> Annotator | None:
 
 
 def no_room(*, study: Study, rules: VotingRules, now: datetime) -> NoRoom | None:
-    """Why no further annotator gets in by the study's open link; None while one does."""
+    """Return why nobody can join by the study's open link; None if a person can."""
     if lack := lack_of_votes_to_give(study=study, now=now):
         return lack
     if rules.most_annotators is None:
@@ -108,7 +108,7 @@ def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
 
 
 def by_token(token: str) -> Annotator | None:
-    """The annotator whose link this is, with the study; None if no person has this link."""
+    """Return the annotator who has this link, with the study; None if no person has it."""
     return Annotator.objects.select_related("study").filter(token=token, kind__in=PEOPLE).first()
 
 
@@ -131,7 +131,7 @@ def read_instructions(*, annotator: Annotator, now: datetime) -> None:
 
 @in_turn
 def free_leases(*, annotator: Annotator, now: datetime) -> int:
-    """Give back all that an annotator holds who stops or will not come back.
+    """Release everything that an annotator holds, because they stop or will not come back.
 
     Returns how many comparisons others can get again, as the study's page counts them: no checks.
     """

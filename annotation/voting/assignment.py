@@ -1,4 +1,4 @@
-"""What an annotator gets next: lease a comparison, renew, release, expire.
+"""Assign comparisons to annotators: lease one, renew, release and expire leases.
 
 A call costs a bounded number of indexed queries, however many comparisons and votes the study has. Rows are locked in
 the order that `slots` describes: first the annotator (`lock`), then assignments, then comparisons. So all that one

@@ -1,4 +1,4 @@
-"""Whether a study gives out comparisons now and lets one more annotator in, and what annotators are told if not."""
+"""Whether a study assigns comparisons now and whether one more annotator can join, with the texts that say why not."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from jobs.refusals import Refused
 
 
 class Closure(StrEnum):
-    """Why a study gives out no comparison."""
+    """The reason why a study assigns no comparison."""
 
     NOT_YET_OPEN = "not_yet_open"
     PAUSED = "paused"
@@ -20,7 +20,7 @@ class Closure(StrEnum):
 
 
 def closure(*, study: Study, rules: VotingRules, now: datetime) -> Closure | None:
-    """Why the study gives out no comparison; None while it does."""
+    """Return the reason why the study assigns no comparison; None if it does."""
     if study.is_over or (rules.closes_at and rules.closes_at <= now):
         return Closure.CLOSED
     if study.state == Study.State.PAUSED:
@@ -31,7 +31,7 @@ def closure(*, study: Study, rules: VotingRules, now: datetime) -> Closure | Non
 
 
 def sentence(reason: Closure) -> str:
-    """What an annotator is told about the closure, in the active language."""
+    """Return the text about the closure for annotators, in the active language."""
     return {
         Closure.NOT_YET_OPEN: _("This study has not opened yet; please come back later with the same link."),
         Closure.PAUSED: _("This study is paused; please come back later with the same link."),
@@ -40,27 +40,27 @@ def sentence(reason: Closure) -> str:
 
 
 def refuse_half_made(study: Study) -> None:
-    """Raise `Refused` for an external study that still lacks comparisons: a file may name prompts that are to come."""
+    """Raise `Refused` for an external study that still lacks comparisons: a file may name prompts without one."""
     if study.source == Study.Source.EXTERNAL and study.state == Study.State.GENERATING:
         raise Refused(f"{study} is still being made; try again in a minute, or run create_study with its file again.")
 
 
 class NoRoom(StrEnum):
-    """Why no further annotator gets in. FULL is final; what is HELD may come back."""
+    """The reason why no further annotator can join. FULL is final; HELD may end."""
 
     FULL = "study_full"  # every vote that is wanted is cast, or as many annotators as may take part have finished
     HELD = "all_held"  # other annotators hold what is left
 
     @property
     def words(self) -> str:
-        """What a newcomer is told, in the active language."""
+        """Return the text for a newcomer, in the active language."""
         if self == NoRoom.FULL:
             return _("This study has everything that it needs, so nothing is left to do. Thank you for coming.")
         return _("Others are working on all that is left. Some of it may become free: please come back later.")
 
 
 class NoRoomLeft(Refused):
-    """No further annotator gets in, for this reason."""
+    """No further annotator can join, for this reason."""
 
     def __init__(self, reason: NoRoom) -> None:
         self.reason = reason
@@ -73,12 +73,12 @@ def wanting(study: Study) -> QuerySet[Comparison]:
 
 
 def has_all_votes(study: Study) -> bool:
-    """Whether every vote that the study wants is cast. A comparison that is only leased may still come back."""
+    """Return whether every wanted vote is cast. A comparison that is only leased may become free again."""
     return not wanting(study).exists()
 
 
 def lack_of_votes_to_give(*, study: Study, now: datetime) -> NoRoom | None:
-    """Why there is no comparison for one more annotator; None while there is one."""
+    """Return why there is no comparison for one more annotator; None if there is one."""
     if has_all_votes(study):
         return NoRoom.FULL
     if wanting(study).filter(slot_count__lt=F("overlap")).exists():

@@ -35,11 +35,11 @@ from jobs.refusals import Refused
 
 
 class BallotInvalid(Refused):
-    """The ballot itself is wrong; sending it again cannot help."""
+    """The ballot itself is not valid; sending it again cannot help."""
 
 
 class CastState(StrEnum):
-    """What became of a ballot."""
+    """The outcome of a ballot."""
 
     ACCEPTED = "accepted"  # counts
     LATE = "late"  # kept, does not count: its slot was taken, or the study had closed
@@ -61,7 +61,7 @@ class Ballot:
 
 @dataclass(frozen=True, slots=True)
 class CastResult:
-    """What became of a ballot, the vote that is kept for its assignment, and whether `mark` is due."""
+    """The outcome of a ballot, the vote that is stored for its assignment, and whether `mark` is due."""
 
     state: CastState
     vote: Vote
@@ -114,7 +114,7 @@ def cast(
     )
     is_over = closure(study=annotator.study, rules=rules, now=now) == Closure.CLOSED
     lead = slots.lead_of(ballot.choice, assignment.left_model) if assignment.kind == Assignment.Kind.MAIN else None
-    # Nobody looks first whether the vote is stored already: it nearly never is, and then this changes nothing.
+    # No query first looks for a stored vote: there nearly never is one, and if there is, this changes nothing.
     if is_over or not store_answer(vote, rendition=ballot.rendition, lead=lead):
         if known := _known(ballot, assignment):
             return known
@@ -127,7 +127,7 @@ def cast(
 
 
 def lease_next(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Next | Closure | None:
-    """Lease what follows a vote, in its transaction; None if nothing was found free.
+    """Lease the next comparison after a vote, in its transaction; return None if none was free.
 
     If the study was paused or closed meanwhile, it returns that instead.
     """
@@ -138,7 +138,7 @@ def lease_next(*, annotator: Annotator, rules: VotingRules, now: datetime) -> Ne
 def complete(
     *, annotator: Annotator, rules: VotingRules, result: CastResult, following: Next | Closure | None, now: datetime
 ) -> Next | Closure:
-    """What follows a vote, after its commit: only now may anything wait for what others hold."""
+    """Do the work that follows a vote's commit. Only after the commit may it wait for locks of other transactions."""
     if result.are_marks_due:
         mark(annotator=annotator, now=now)
     if following is None:
@@ -157,7 +157,7 @@ def last_vote(*, annotator: Annotator, rules: VotingRules) -> Vote | None:
 
 
 def undo_seconds_left(*, vote: Vote, rules: VotingRules, now: datetime) -> float:
-    """For how many seconds the vote may still be undone; never below zero."""
+    """Return the number of seconds for which the vote may still be undone, at least zero."""
     left = rules.undo_seconds - (now - vote.received_at).total_seconds()
     return max(0.0, left) if vote.state == Vote.State.STANDING else 0.0
 
@@ -235,7 +235,7 @@ def _refuse_invalid(ballot: Ballot, assignment: Assignment, rules: VotingRules, 
         raise BallotInvalid(_("The choice must be left, right or tie."))
     if ballot.choice == Vote.Choice.TIE and not rules.are_ties_allowed:
         raise BallotInvalid(_("This study has no ties: choose left or right."))
-    # Below zero if the clocks of two web servers differ, which does not make the annotator hasty.
+    # Below zero if the clocks of two web servers differ; then the vote is not too fast.
     if max(0.0, (now - assignment.leased_at).total_seconds()) < rules.minimum_viewing_seconds:
         seconds = rules.minimum_viewing_seconds
         said = ngettext(
@@ -266,6 +266,6 @@ def _answer_late(vote: Vote, ballot: Ballot, lead: int | None, *, is_over: bool)
             this.update(state=Assignment.State.LATE)
     else:
         return False
-    if not store_vote(vote):  # another annotator's vote took the id at this moment
+    if not store_vote(vote):  # another annotator's vote used the id at the same moment
         raise _id_was_used()
     return True

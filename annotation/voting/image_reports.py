@@ -64,9 +64,9 @@ def _reports_on(comparison: Comparison) -> QuerySet[ImageReport]:
 
 @in_turn
 def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
-    """Settle the reports and give the comparison out again, because the researcher accepts its images.
+    """Settle the reports and assign the comparison again, because the researcher accepts its images.
 
-    Annotators who reported it do not get it. Raises `Refused` if it is given out already.
+    Annotators who reported it do not get it. Raises `Refused` if it is assigned already.
     """
     parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
     if not parked.update(parked_at=None):
@@ -78,7 +78,7 @@ def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime)
 def set_aside(*, comparison: Comparison, actor: User | None, now: datetime) -> None:
     """Set the comparison aside for good, because the researcher agrees with the reports; its votes stay.
 
-    Raises `Refused` if no report waits for an answer, so that no comparison is dropped for the look of its images.
+    Raises `Refused` if no report waits for an answer, so that no comparison is dropped because of its looks.
     """
     if not _reports_on(comparison).exists():
         raise Refused("No report of this comparison waits for an answer.")

@@ -11,10 +11,10 @@ Allocation = Literal["even", "nearly_done", "split"]
 GIVEN_OUT_FIRST: dict[Allocation, str] = {
     "even": "comparisons with the fewest votes",
     "nearly_done": "comparisons closest to done",
-    "split": "comparisons where the votes so far are closest",
+    "split": "comparisons whose votes so far are closest",
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]
-# The chance that an attentive annotator breaks a rule; above a twentieth it would be a lottery. 0: no rule.
+# The chance that an attentive annotator breaks a rule; above 0.05 it would exclude too many. 0: no rule.
 MOST_CHANCE = 0.05
 MOST_FAST_SECONDS = 60.0
 Chance = Annotated[float, Interval(ge=0, le=MOST_CHANCE)]
@@ -36,11 +36,11 @@ class QualityRule(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class QualityRules:
-    """Which checks an annotator gets among the comparisons, and which rules exclude votes.
+    """The checks that an annotator gets among the comparisons, and the rules that exclude votes.
 
     ladder: one pair of known order for each share of images replaced, in this order. first_check_after: comparisons
-    before the first check. repeat_distance: the least number of comparisons between one and its repeat. slip: the
-    chance that an attentive annotator fails one check, contradicts themselves in one repeat, or votes once within
+    before the first check. repeat_distance: the least number of comparisons between a comparison and its repeat.
+    slip: the chance that an attentive annotator fails one check, contradicts themselves in one repeat, or votes once within
     fast_seconds. Each of the four rules is the chance that an attentive annotator breaks it. screens_out: rules that
     screen an annotator out.
     """

@@ -1,4 +1,4 @@
-"""Find what an annotator gets next: a check that is due, or a comparison with a free slot; and lease it.
+"""Find and lease the next item for an annotator: a check that is due, or a comparison with a free slot.
 
 Rows are locked in the order that `slots` describes.
 """
@@ -15,18 +15,18 @@ from annotation.voting.rules import VotingRules
 from annotation.voting.stopping import close_decided
 from annotation.voting.storage.vote_statements import Counts, Free, counts_of, first_free, store_lease
 
-# What a search may close on its way because no more votes are needed; the half-minute tick closes the rest.
+# How many decided comparisons one search may close; the half-minute tick closes the rest.
 MOST_CLOSED = 20
 LEASE_FIELDS = ("state", "is_ahead", "leased_at", "lease_expires_at", "released_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an annotator is with comparisons and checks.
+    """An annotator's progress with comparisons and checks.
 
     assignment_count: main assignments ever made. left_lead: by how many they had A on the left more often than B.
     quota: comparisons planned. last_position: of the study's comparisons.
-    `done_count` of `total` counts the checks among the comparisons too, so that nothing tells them apart.
+    `done_count` of `total` counts the checks among the comparisons too, so that nothing distinguishes them.
     """
 
     assignment_count: int
@@ -54,7 +54,7 @@ class Progress:
 
     @property
     def had_count(self) -> int:
-        """Comparisons answered, on the screen or held ahead: a check comes after so many."""
+        """Comparisons answered, on the screen or held ahead: checks are placed by this number."""
         return self.answered_count + self.held_count
 
 
@@ -71,7 +71,7 @@ class Hold:
 def progress_of(
     annotator: Annotator, rules: VotingRules, counts: Counts, leases: Iterable[Assignment] = ()
 ) -> Progress:
-    """How far the annotator is; one query if the study has checks, else none.
+    """Return the annotator's progress; one query if the study has checks, else none.
 
     leases: the annotator's, locked. A lease that is not locked is not held: it may end before the next statement.
     """
@@ -137,7 +137,7 @@ def _wanted(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient:
             return free
         if not close_decided(Comparison.objects.filter(pk=free.comparison.pk), rules=hold.rules, now=hold.now):
             return free
-        if is_patient:  # it holds the one that it closed, and may wait for no second
+        if is_patient:  # it holds the one that it closed, and must not wait for another
             return None
     return None
 

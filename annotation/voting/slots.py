@@ -79,7 +79,7 @@ def _tally(lead: int) -> dict[str, int]:
 
 
 def free(comparison_ids: Collection[int], slots: int = 1) -> None:
-    """Free so many slots of each comparison, whose leases have ended."""
+    """Free slots whose leases have ended: their number by comparison."""
     Comparison.objects.filter(pk__in=comparison_ids).update(slot_count=F("slot_count") - slots)
 
 

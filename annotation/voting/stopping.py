@@ -1,4 +1,4 @@
-"""Early stopping: a comparison takes no more votes once no vote to come can change its winner."""
+"""Early stopping: a comparison takes no more votes once no further vote can change its winner."""
 
 from datetime import datetime, timedelta
 
@@ -16,8 +16,8 @@ COMPARISONS_PER_TRANSACTION = 500
 def close_decided(comparisons: QuerySet[Comparison], *, rules: VotingRules, now: datetime) -> int:
     """Close the comparisons that are decided, up to COMPARISONS_PER_TRANSACTION; return how many there were.
 
-    A vote that its annotator may still undo counts as one to come, and so does an excluded vote, because its exclusion
-    may be taken back. A comparison that another transaction has locked is left to it. Runs in a transaction.
+    A vote that its annotator may still undo counts as a vote that may still come, and so does an excluded vote,
+    because its exclusion may be taken back. A comparison that another transaction has locked is left to it. Runs in a transaction.
     """
     if not rules.stops_early:
         return 0

@@ -22,7 +22,7 @@ Kind, State = Assignment.Kind, Assignment.State
 # --- when each check comes -----------------------------------------------------------------------
 @dataclass(frozen=True, slots=True)
 class PlannedCheck:
-    """A check: its kind, its number within the kind from 0, and after how many comparisons it comes."""
+    """A check: its kind, its number within the kind from 0, and the number of comparisons before it."""
 
     kind: str
     occurrence: int
@@ -78,21 +78,21 @@ class Checks:
     to_come: tuple[PlannedCheck, ...] = ()
 
     def due(self, comparison_count: int) -> PlannedCheck | None:
-        """The next check that is due after so many comparisons, or None."""
+        """Return the next check that is due after this number of comparisons, or None."""
         return next((check for check in self.to_come if check.after <= comparison_count), None)
 
     def without(self, check: PlannedCheck) -> "Checks":
-        """The same without this check, because it was given out or cannot be made."""
+        """Return the same without this check, because it was assigned or cannot be made."""
         return Checks(self.planned_count, self.answered_count, tuple(one for one in self.to_come if one != check))
 
 
 def checks_of(annotator: Annotator, *, quota: int, rules: QualityRules) -> Checks:
-    """How far the annotator is with the checks; one query, none if the study has no checks."""
+    """Return the annotator's progress with the checks, by one query; by none if the study has no checks."""
     if not rules.check_count:
         return Checks()
     planned = planned_checks(seed=annotator.seed, quota=quota, rules=rules)
     rows = annotator.assignments.filter(kind__in=Assignment.CHECKS).values_list("kind", "occurrence", "state")
-    # A check that was reported is made again of other images, so both rows may be there.
+    # A check that was reported is made again from other images, so both rows may exist.
     states = {(kind, occurrence): state for kind, occurrence, state in rows.order_by("pk")}
     answered = sum(state in (State.VOTED, State.LATE) for state in states.values())
     open_ones = (None, State.RELEASED, State.REPORTED)
@@ -103,7 +103,7 @@ def checks_of(annotator: Annotator, *, quota: int, rules: QualityRules) -> Check
 def check_assignment(
     annotator: Annotator, check: PlannedCheck, rules: QualityRules, *, comparison_count: int
 ) -> Assignment | None:
-    """The assignment of a check that is due after so many comparisons: the earlier one, or a new one, not saved.
+    """Return the assignment of a check that is due now: the earlier one, or a new, unsaved one.
 
     None if it cannot be made: no comparison can be repeated, or too many were set aside.
     """

@@ -1,7 +1,7 @@
 """Pairs of known order, made from the study's own images, for practice, worked examples and the ladder of checks.
 
 One set shows one prompt by one model. In the other set, some images are the same model's images of other prompts. So it
-is known which set is more consistent, and the pair tells nothing about the models.
+is known which set is more consistent, and the pair says nothing about the models.
 """
 
 import math
@@ -17,7 +17,7 @@ from generation.models import GeneratedImage
 from jobs.refusals import Refused
 
 MOST_OTHERS = 20  # other prompts that images are taken from
-# How many comparisons are drawn to find those, since some may have been set aside.
+# How many comparisons are drawn to find those, because some may have been set aside.
 MOST_DRAWN = 2 * MOST_OTHERS
 HALF = 0.5
 
@@ -49,7 +49,7 @@ def replaced_of(share: float, count: int) -> int:
 
 
 def mixed(images: Sequence[int], others: Sequence[Sequence[int]], replaced_count: int, chance: Random) -> list[int]:
-    """`images`, so many of them replaced by images of the other sets in turn, and shuffled; pure."""
+    """Return `images`, shuffled, with some replaced by images of the other sets in turn; pure."""
     stay = chance.sample(list(images), len(images) - replaced_count)
     queues = [chance.sample(list(other), len(other)) for other in chance.sample(list(others), len(others))]
     taken = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]

@@ -61,7 +61,7 @@ def hold(source: Import) -> Study:
 
 
 def count_rows(source: Import, new_count: int) -> None:
-    """Count what a slice brought in, within its transaction: a list may show the import before it is finished."""
+    """Count the rows of a slice, within its transaction: a list may show the import before it is finished."""
     Import.objects.filter(pk=source.pk).update(row_count=F("row_count") + new_count)
 
 
@@ -93,7 +93,7 @@ def reopen(source: Import) -> Import:
 
 @in_turn
 def forget(source: Import, *, events: Sequence[StudyEvent] = ()) -> None:
-    """Remove an import whose rows are gone. events: for the history; none if the import never was done."""
+    """Remove an import whose rows are gone. events: for the history; none if the import was never completed."""
     hold(source)
     source.delete()
     for event in events:

@@ -105,7 +105,7 @@ def _leased_at(vote: FileVote, now: datetime) -> datetime:
 
 
 def _count_images(mixed: dict[int, FileVote]) -> None:
-    """Store so many zeros as a mixed set has images: the report counts them, and no file names them."""
+    """Store one zero for each image of a mixed set: the report counts them, and no file names them."""
     for pk, vote in mixed.items():
         left, right = ([0] * len(seeds.split(" ")) for seeds in (vote.left_seeds, vote.right_seeds))
         Assignment.objects.filter(pk=pk).update(left_images=left, right_images=right)

@@ -44,7 +44,7 @@ _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no
 
 @dataclass(frozen=True, slots=True)
 class StudyWords:
-    """The meaning of a file's words in one study: the comparison of a prompt, the letter of a model's name."""
+    """The meaning of a file's terms in one study: the comparison of a prompt, the letter of a model's name."""
 
     slug: str
     comparisons: Mapping[str, int]
@@ -112,7 +112,7 @@ class VoteFile:
 
 
 class VoteFileFault(Refused):
-    """A file cannot be imported: all faults with their lines. Nothing was imported."""
+    """A file cannot be imported; the message lists all faults with their lines. Nothing was imported."""
 
     def __init__(self, path: Path, faults: Iterable[tuple[int, str]], advice: str = "") -> None:
         self.faults = sorted(faults)
@@ -165,7 +165,7 @@ def _read(path: Path, table: Table, reading: _Reading) -> VoteFile:
             _read_row(reading, line, row)
     _refuse_faults(path, reading)
     if not reading.votes:
-        raise Refused(f"{path} holds no votes: below its first line there is nothing that counts.")
+        raise Refused(f"{path} holds no votes: there are no rows to import below its first line.")
     return VoteFile(
         reading.votes, table.unused, tuple(reading.repeated), tuple(reading.nameless), is_export=reading.is_export
     )
@@ -176,7 +176,7 @@ def _refuse_faults(path: Path, reading: _Reading) -> None:
     if reading.nameless and not reading.names.leaves_out_blank:
         faults = [*faults, *((line, "the annotator's name is blank") for line in reading.nameless)]
         advice = (
-            "Nobody knows who gave a vote without a name: fill the names in, or leave these lines out with "
+            "The annotator of a vote without a name is not known: fill in the names, or leave these lines out with "
             "--leave-out-blank-names, which the report then states."
         )
     if faults:
@@ -318,7 +318,7 @@ def _choice(
         faults.append("a tie, and this study has no ties")
     elif said != "tie" and not left and not is_of_one_model:
         faults.append(
-            f"{said} says nothing without left_model: name the model that stood on the left"
+            f"{said} needs left_model: name the model that stood on the left"
             + ("; an export made after the study has closed names it" if reading.is_export else "")
         )
     return said, left_model

@@ -65,7 +65,7 @@ def import_votes(
 
     An external study makes room for every vote; a live one takes no more than its overlap. Raises
     `VoteFileFault` with every fault by its line, also if annotators have names that the study has from another file,
-    and `Refused` where the study takes no votes from files.
+    and `Refused` if the study takes no votes from files.
     """
     refuse_half_made(study)
     study.refresh_from_db()
@@ -101,7 +101,7 @@ def _refuse_state(study: Study) -> None:
     if study.source == Study.Source.EXTERNAL or study.state in TAKES_VOTES:
         return
     if study.is_over:
-        raise Refused(f"{study} is closed and its report is open to see, so it takes no more votes.")
+        raise Refused(f"{study} is closed and its report is unsealed, so it takes no more votes.")
     raise Refused(f"{study} is not ready for votes yet; launch it and wait until every set is there.")
 
 
@@ -125,7 +125,7 @@ def _import(source: Import, path: Path, file: VoteFile, names: Names, now: datet
 
 
 def _detail(file: VoteFile, names: Names, known: int) -> dict[str, object]:
-    """What the history says of a file, where there is something to say."""
+    """Return the details of a file for the study's history, without empty ones."""
     detail: dict[str, object] = {}
     if known:
         detail["annotators_known_from_another_file"] = known
@@ -179,7 +179,7 @@ def _same_names(
 ) -> str:
     """A sentence on annotators with new votes whose names the study has from another file; empty if there are none.
 
-    P001 of two exports are two people. A file that repeats every earlier vote of a name goes on with that file.
+    P001 of two exports are two people. A file that repeats every earlier vote of a name continues the earlier file.
     """
     apart = dict(here)
     for vote in votes:
@@ -233,7 +233,7 @@ def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
 
 
 def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:
-    """The votes, renamed where another study has their id; and as faults those whose id this study has."""
+    """Return the votes, with new ids if another study has theirs; votes whose id this study has are faults."""
     taken = _studies_of([vote.vote_id for vote in new])
     renamed = {vote.vote_id: _renamed(vote, study) for vote in new if taken.get(vote.vote_id, study.pk) != study.pk}
     taken |= _studies_of([vote.vote_id for vote in renamed.values()])

@@ -31,7 +31,7 @@ class Conduct:
 
 @lru_cache(maxsize=256)
 def thresholds(rules: QualityRules, comparison_count: int) -> Mapping[QualityRule, int]:
-    """The count from which on each rule in force is broken, for an annotator with so many comparisons.
+    """Return the count that breaks each rule in force, for an annotator with this number of comparisons.
 
     It follows from all checks and comparisons that are planned, so that judging after each vote makes no rule stricter.
     If a rule cannot be broken, it is one more than are planned.

@@ -25,12 +25,12 @@ from annotation.voting.rules import QualityRules, VotingRules
 from annotation.voting.storage.sqlite_queue import in_turn
 
 Kind, State = Assignment.Kind, Annotator.State
-VOTES_AT_ONCE = 200  # marked in one transaction, each with a comparison to count anew
+VOTES_AT_ONCE = 200  # marked in one transaction, each with a comparison to count again
 JUDGED = (State.ACTIVE, State.FINISHED)
 
 
 def judge(*, annotator: Annotator, rules: VotingRules) -> bool:
-    """Store which rules the annotator's votes break by now; return whether `mark` is due.
+    """Store which rules the annotator's votes break now; return whether `mark` is due.
 
     Runs under the annotator's `lock`. The cost depends on the annotator's own votes, not on the study's. An annotator
     who was screened out is not judged again.
@@ -76,7 +76,7 @@ def _marked_otherwise(annotator: Annotator, reason: str) -> QuerySet[Vote]:
 
 
 def review_all(*, study: Study, rules: VotingRules, now: datetime) -> None:
-    """Judge and mark all annotators once more: by now others may agree clearly on a comparison, or no longer.
+    """Judge and mark all annotators again, because later votes change on which comparisons others agree clearly.
 
     For a study whose voting has ended. Votes are read before anything is locked, and only changes are written, in short
     transactions. If it is interrupted, it starts again.
@@ -94,7 +94,7 @@ def _note(annotator_id: int, broken: str) -> None:
 
 
 def finish_annotator(*, annotator: Annotator, rules: VotingRules, now: datetime) -> None:
-    """At the end: mark the votes as they were judged last, and screen out if a broken rule says so."""
+    """Finish an annotator: mark the votes as they were judged last, and screen out if a broken rule says so."""
     if rules.quality.in_force:
         mark(annotator=annotator, now=now)
         screen_out(annotator=annotator, rules=rules, now=now)

@@ -27,7 +27,7 @@ class Collecting:
 
 
 def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Collecting) -> tuple[Counts, Counts]:
-    """(studies, comparisons) votes that each comparison gets, and those for its winner.
+    """Return (studies, comparisons) the votes that each comparison gets, and those for its winner.
 
     The annotators come one after the other and answer all that they get. clarity: (studies, comparisons) the chance
     that one vote is for the winner. The rules are those of `search` and `stopping`. Of equal comparisons a random one
@@ -49,7 +49,7 @@ def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Colle
 
 
 def _rank(votes: Counts, lead: Counts, rules: Collecting) -> Counts:
-    """The rank of each comparison; the least comes first. What an annotator has not had does not change meanwhile."""
+    """Return the rank of each comparison; the least comes first. No vote changes the rank of an unanswered one."""
     ranks = {"even": votes, "nearly_done": rules.overlap - votes, "split": lead * (rules.overlap + 1) + votes}
     return ranks[rules.allocation]
 

@@ -22,7 +22,7 @@ Choice = Literal["left", "right", "tie"]
 
 @dataclass(frozen=True, slots=True)
 class Eye:
-    """What the simulated annotators of one study share.
+    """The parameters that all simulated annotators of one study share.
 
     typical_difference: the root mean square difference in spread between the two sets of a comparison. noise: the
     standard deviation of an annotator's error, in that unit.

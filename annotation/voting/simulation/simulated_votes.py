@@ -52,7 +52,7 @@ def simulate(
 
     They use the same assignment and the same casting as people, take turns, and look at pixels only; or, if it is
     given, at `spreads`: the spread of set A and of set B by the comparison's id. The same seed gives the same votes. An
-    interrupted simulation goes on where it stopped, and a complete one casts nothing. Raises `Refused` if the study has
+    interrupted simulation continues where it stopped, and a complete one casts nothing. Raises `Refused` if the study has
     no images or is not open.
     """
     _refuse_impossible(study, rules, crowd)
@@ -67,7 +67,7 @@ def simulate(
     count = 0
     try:
         for count, _annotator_id in enumerate(_votes(annotators, rules, choose), start=1):
-            if count == 1:  # not only at the end, which a killed process does not reach
+            if count == 1:  # not only at the end: a killed process does not reach it
                 _note(study, "simulation begun", crowd)
             if progress:
                 progress(count, max(count, expected))
@@ -147,7 +147,7 @@ def _votes(annotators: list[Annotator], rules: VotingRules, choose: Callable[[As
 
 
 def _next(annotator: Annotator, rules: VotingRules) -> Next:
-    """What comes next; DONE for an annotator who was screened out."""
+    """Return the next assignment; DONE for an annotator who was screened out."""
     annotator.refresh_from_db(fields=["state"])
     if annotator.state == Annotator.State.SCREENED_OUT:
         return Next(NextKind.DONE, 0, 0)
@@ -182,5 +182,5 @@ def _seen(assignment: Assignment, spreads: Mapping[int, tuple[float, float]]) ->
 def _cast(ballot: Ballot, assignment: Assignment, rules: VotingRules) -> Next:
     _result, following = vote_and_next(ballot=ballot, assignment=assignment, rules=rules, now=timezone.now())
     if isinstance(following, Closure):
-        raise Refused("The study was paused or closed while votes were simulated; those cast until then stand.")
+        raise Refused("The study was paused or closed while votes were simulated; the votes cast before are kept.")
     return following

@@ -1,1 +1,1 @@
-"""What serves only speed: the statements of a vote, the queue before SQLite's writer, work in slices, bulk rows."""
+"""Code that exists only for speed: the statements of a vote, the queue for SQLite's writer, slices, bulk inserts."""

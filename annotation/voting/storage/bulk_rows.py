@@ -57,7 +57,7 @@ def insert_rows(
 def _prepared(
     field: "Field[Any, Any]", values: Iterable[Any], connection: Any, time: Callable[[Any], Any]
 ) -> Iterable[Any]:
-    """The values as the database takes them. To ask the field takes some microseconds, so most are not asked."""
+    """Return the values as the database takes them. A field's conversion takes microseconds, so most skip it."""
     kind = field.get_internal_type()
     if kind in _AS_THEY_ARE:
         return values

@@ -1,8 +1,8 @@
 """Statements written as SQL, once for both databases, and rows as model instances.
 
-Django builds a queryset's SQL anew at each use, which takes ten times as long as SQLite takes to run it. What each vote
-runs is therefore written as SQL, with named parameters. On PostgreSQL the values go apart from the text, so that the
-server plans each statement once for a connection.
+Django builds a queryset's SQL again at each use, which takes ten times as long as SQLite takes to run it. Therefore
+the statements of a vote are written as SQL, with named parameters. On PostgreSQL the values are sent separately from
+the text, so that the server plans each statement once for a connection.
 """
 
 import json

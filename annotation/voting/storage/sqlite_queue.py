@@ -1,4 +1,4 @@
-"""A queue of transactions before SQLite's one writer, many of them in one commit.
+"""A queue of transactions for SQLite's one writer, which commits many of them together.
 
 SQLite has one writer. A connection that waits for it asks again after pauses, so the first to ask may be the last to
 write: with fifty annotators some votes took seconds. Also each commit waits for the disk, so that a second holds no

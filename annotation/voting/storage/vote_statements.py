@@ -1,7 +1,7 @@
-"""What a vote fetches from the database and changes in it: one function for each step, its SQL beside it.
+"""The database access of a vote: one function for each step, with its SQL beside it.
 
-The functions run in the caller's transaction. `slots` says in which order they lock rows, and why nobody waits for
-anybody in a circle.
+The functions run in the caller's transaction. `slots` says in which order they lock rows, and why no deadlock can
+occur.
 """
 
 import json

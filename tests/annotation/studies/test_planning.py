@@ -133,7 +133,7 @@ def test_nearly_done_leaves_comparisons_without_a_vote_where_annotators_are_few(
 def test_the_text_says_by_which_rules_the_votes_came() -> None:
     text = to_text(plan_study(question(replace(Design(), allocation="split", early_stopping=True), simulations=20)))
     assert "5 votes for each comparison, or fewer once its winner is certain (on average 3." in text
-    assert "who are given first the comparisons where the votes so far are closest" in text
+    assert "who are given first the comparisons whose votes so far are closest" in text
     assert "or fewer" not in to_text(plan_study(question(simulations=20)))
 
 
