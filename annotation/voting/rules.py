@@ -40,9 +40,9 @@ class QualityRules:
 
     ladder: one pair of known order for each share of images replaced, in this order. first_check_after: comparisons
     before the first check. repeat_distance: the least number of comparisons between a comparison and its repeat.
-    slip: the chance that an attentive annotator fails one check, contradicts themselves in one repeat, or votes once within
-    fast_seconds. Each of the four rules is the chance that an attentive annotator breaks it. screens_out: rules that
-    screen an annotator out.
+    slip: the chance that an attentive annotator fails one check, contradicts themselves in one repeat, or votes once
+    within fast_seconds. Each of the four rules is the chance that an attentive annotator breaks it. screens_out: rules
+    that screen an annotator out.
     """
 
     ladder: Annotated[tuple[Share, ...], Len(max_length=20)] = ()

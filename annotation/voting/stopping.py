@@ -17,7 +17,8 @@ def close_decided(comparisons: QuerySet[Comparison], *, rules: VotingRules, now:
     """Close the comparisons that are decided, up to COMPARISONS_PER_TRANSACTION; return how many there were.
 
     A vote that its annotator may still undo counts as a vote that may still come, and so does an excluded vote,
-    because its exclusion may be taken back. A comparison that another transaction has locked is left to it. Runs in a transaction.
+    because its exclusion may be taken back. A comparison that another transaction has locked is left to it. Runs in a
+    transaction.
     """
     if not rules.stops_early:
         return 0

@@ -49,7 +49,7 @@ def dry_run(rng: np.random.Generator, clarity: NDArray[np.float64], rules: Colle
 
 
 def _rank(votes: Counts, lead: Counts, rules: Collecting) -> Counts:
-    """Return the rank of each comparison; the least comes first. No vote changes the rank of an unanswered one."""
+    """Return the rank of each comparison; the least comes first. Voting changes only the ranks of voted ones."""
     ranks = {"even": votes, "nearly_done": rules.overlap - votes, "split": lead * (rules.overlap + 1) + votes}
     return ranks[rules.allocation]
 

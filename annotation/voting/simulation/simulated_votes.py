@@ -52,8 +52,8 @@ def simulate(
 
     They use the same assignment and the same casting as people, take turns, and look at pixels only; or, if it is
     given, at `spreads`: the spread of set A and of set B by the comparison's id. The same seed gives the same votes. An
-    interrupted simulation continues where it stopped, and a complete one casts nothing. Raises `Refused` if the study has
-    no images or is not open.
+    interrupted simulation continues where it stopped, and a complete one casts nothing. Raises `Refused` if the study
+    has no images or is not open.
     """
     _refuse_impossible(study, rules, crowd)
     # They need no time to look, and their votes have no times of a browser. Nothing is held ahead.

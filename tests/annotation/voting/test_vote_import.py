@@ -115,7 +115,7 @@ def test_every_fault_is_listed_by_its_line_and_nothing_is_imported(external: Stu
         run(external, votes_file, text)
     faults = caught.value.faults
     assert [line for line, _fault in faults] == [2, 3, 4, 5, 6, 6, 6, 8, 10, 11, 12]
-    parts = ["not a prompt", '"Gamma" is no choice', "no ties", "without left_model"]
+    parts = ["not a prompt", '"Gamma" is no choice', "no ties", "needs left_model"]
     parts += ["Gamma", "yesterday", "17", "(U+000A)", "in line 7 already", "name is blank"]
     parts += ["2 cells and the first line 7"]
     for (_line, fault), part in zip(faults, parts, strict=True):
