@@ -121,7 +121,7 @@ def test_a_study_s_own_export_comes_back_the_same(
     assert [row.is_simulated for row in after.annotators] == [False, False, True]
     assert_invariants(other)
     if source == "external":
-        assert said("import_votes", "other", table).startswith("other: 0 votes of 0 new annotators imported, 10 stood")
+        assert said("import_votes", "other", table).startswith("other: 0 votes of 0 new annotators imported, 10 were")
 
 
 def test_ids_stay_where_the_database_has_no_such_votes(original: Study, tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_ids_stay_where_the_database_has_no_such_votes(original: Study, tmp_path
     said("import_votes", "other", table)
     assert len(set(Vote.objects.values_list("pk", flat=True)) - before) == 10
     original.delete()
-    assert said("import_votes", "other", table).startswith("other: 0 votes of 0 new annotators imported, 10 stood")
+    assert said("import_votes", "other", table).startswith("other: 0 votes of 0 new annotators imported, 10 were")
     make_study(source="external", prompts=PROMPTS, annotation={"ties": True}, slug="third", comparisons=3)
     said("import_votes", "third", table)
     assert before <= set(Vote.objects.values_list("pk", flat=True))
