@@ -116,7 +116,7 @@ class Vote(models.Model):
     class State(models.TextChoices):
         STANDING = "standing"
         SUPERSEDED = "superseded"  # undone by the annotator
-        LATE = "late"  # came when its slot was taken: kept, acknowledged, not counted
+        LATE = "late"  # came after its slot was taken: stored, acknowledged, not counted
 
     id = models.UUIDField(
         primary_key=True, default=uuid.uuid4, help_text="Made by whoever casts it; the same id counts once."

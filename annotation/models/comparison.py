@@ -13,8 +13,8 @@ class Comparison(models.Model):
     slot_count: leased main assignments plus standing main votes; overlap: how many there may be. vote_count: the
     standing main votes among them; votes_a, votes_b, votes_tie: those that count for the winner. They change, like
     left_lead and lead, in the transaction that changes the assignment or the vote, so that no page counts votes.
-    decided_at: since when no vote to come can change the winner, so that no more are collected; empty again as soon as
-    one may.
+    decided_at: since when no further vote can change the winner, so that no more are collected; emptied if a vote can
+    change it again.
     """
 
     study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="comparisons")

@@ -1,7 +1,7 @@
 """Cast a vote, undo a vote. Nothing an annotator sends is lost: a vote that cannot count is stored as LATE.
 
 A vote and the lease of what follows it are one transaction, so that an answer costs one commit. Rows are locked in the
-order that `slots` describes: first the annotator, which makes the same ballot sent twice at once come one after the
+order that `slots` describes: first the annotator, so that the same ballot, sent twice at once, is handled one after the
 other; then the assignment, whose state decides between a vote and the expiry of its lease; then the comparison, whose
 counters the vote changes. That transaction holds a comparison when it looks for the next one, so it waits for nothing
 more: what must wait for others (marking excluded votes, a patient search) runs after its commit, in `complete`.

@@ -35,7 +35,7 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
     comparisons = slots.take_back_all(annotator)
     given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
     vote_count = given.exclude(state=Vote.State.SUPERSEDED).count()
-    annotator.assignments.all().delete()  # and with them the votes
+    annotator.assignments.all().delete()  # the votes are deleted with them
     slots.recount(comparisons)
     annotator.answers.all().delete()
     return _tombstone(annotator, vote_count, now)

@@ -75,7 +75,7 @@ def show(request: HttpRequest, annotator: Annotator, manifest: Manifest, due: Ne
 
 @step(NextPage.WELCOME)
 def welcome(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
-    """Record the consent. Consent to a text from before an amendment does not count: the page shows again."""
+    """Record the consent. Consent to a text that was amended since does not count: the page is shown again."""
     sha256 = manifest.texts.consent_sha256
     if request.POST.get("consent_sha256", "") == sha256:
         onboarding.welcome(annotator=annotator, consent_sha256=sha256, now=timezone.now())
