@@ -58,7 +58,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
     """
     refuse_unfinished_import(study)
     metrics = metrics_of(study)
-    chosen = choose_metric(metrics, own=manifest.encoder.metric, wanted=metric)
+    chosen = choose_metric(metrics, manifest=manifest, wanted=metric)
     annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes, hides_results = main_votes(study), is_sealed(study, manifest=manifest)
@@ -155,18 +155,24 @@ def metrics_of(study: Study) -> tuple[str, ...]:
 def chosen_metric(study: Study, *, manifest: Manifest, metric: str = "") -> str:
     """Return the metric that `gather` would report. Raises Refused as `gather` does."""
     refuse_unfinished_import(study)
-    return choose_metric(metrics_of(study), own=manifest.encoder.metric, wanted=metric)
+    return choose_metric(metrics_of(study), manifest=manifest, wanted=metric)
 
 
-def choose_metric(metrics: Sequence[str], *, own: str, wanted: str) -> str:
-    """Return the wanted metric, else the study's own, else the only one that exists. Raises Refused otherwise."""
+def choose_metric(metrics: Sequence[str], *, manifest: Manifest, wanted: str) -> str:
+    """Return the wanted metric, else the study's own, else the only one that exists. Raises Refused otherwise.
+
+    Empty if an external study has no scores: its encoder scores nothing, so naming it would be wrong.
+    """
     if wanted:
         if wanted not in metrics:
             known = ", ".join(metrics) or "none yet"
             raise Refused(f"The study has no scores by the metric {wanted!r}; its metrics: {known}.")
         return wanted
-    if own in metrics or not metrics:
+    own = manifest.encoder.metric
+    if own in metrics:
         return own
+    if not metrics:
+        return "" if manifest.source == "external" else own
     if len(metrics) > 1:
         raise Refused(
             f"The study has scores by several metrics: choose one ({', '.join(metrics)}), "

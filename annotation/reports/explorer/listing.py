@@ -37,7 +37,7 @@ def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> L
         raise Refused("The study is sealed until it closes: its comparisons show scores, winners and votes.")
     refuse_unfinished_import(study)
     scored = scored_by(study)
-    chosen = choose_metric(tuple(scored), own=manifest.encoder.metric, wanted=metric)
+    chosen = choose_metric(tuple(scored), manifest=manifest, wanted=metric)
     counters = study.comparisons.order_by("position").values_list("votes_a", "votes_b", "votes_tie")
     counts = np.array(list(counters), dtype=np.int64).reshape(-1, 3)
     # Scores are never edited, so their number and the newest one identify them.

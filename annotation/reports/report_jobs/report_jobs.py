@@ -41,7 +41,7 @@ def request_report(study: Study, *, metric: str = "") -> ReportJob:
     """
     refuse_unfinished_import(study)
     scored = scored_by(study)
-    chosen = choose_metric(tuple(scored), own=current_manifest(study).encoder.metric, wanted=metric)
+    chosen = choose_metric(tuple(scored), manifest=current_manifest(study), wanted=metric)
     stamp = study_stamp(study, metric=chosen, scored=scored)
     job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, defaults={"stamp": stamp})
     if is_new:

@@ -43,7 +43,9 @@ def section(agreement: Agreement, facts: Facts) -> Section:
         rows.insert(1, _bounds_row(agreement.bounds, fallen))
     if agreement.with_excluded_votes is not None:
         rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
-    text = f"How often {metric_name(study.metric)} and {facts.counts.judges} choose the same model. "
+    text = "No metric was scored, so no agreement is defined. "
+    if study.metric:
+        text = f"How often {metric_name(study.metric)} and {facts.counts.judges} choose the same model. "
     text += f"Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]})."
     tables, figures = (_confusion(agreement.confusion),), (_figure(agreement),)
     return Section("agreement", "Agreement", (text, _resampling(study)), tuple(rows), tables, figures)

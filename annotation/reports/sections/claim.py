@@ -32,6 +32,8 @@ def sentence(
 
 def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: Counts) -> str:
     metric = metric_name(study.metric)
+    if not study.metric:
+        return f"No metric was scored, so its agreement with {counts.voters} is undefined"
     if headline.value is None:
         return f"Agreement of {metric} with {counts.voters} is undefined: {headline.reason}"
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""

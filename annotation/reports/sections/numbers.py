@@ -16,7 +16,11 @@ def metric_name(metric: str) -> str:
 
     >>> metric_name("scs/clip:openai/clip-vit-base-patch32@c237dc49a33fc61debc9276459120b7eac67e7ef")
     'SCS (clip:openai/clip-vit-base-patch32@c237dc49)'
+    >>> metric_name("")
+    'no metric'
     """
+    if not metric:
+        return "no metric"
     if not metric.startswith("scs/"):
         return metric
     encoder, _, revision = metric.removeprefix("scs/").partition("@")

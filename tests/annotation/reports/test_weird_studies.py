@@ -11,6 +11,7 @@ from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import to_json
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
+from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.sections.contents import sections
 from tests.annotation.reports.voted_studies import Plan, make_study
 
@@ -103,6 +104,19 @@ def test_no_votes_at_all() -> None:
     assert undefined(document["results"]["agreement"]["headline"])
     assert [row["missing"] for row in document["results"]["comparisons"]] == ["votes", "votes"]
     assert document["results"]["scores"]["model_a"]["n"] == 2
+
+
+@pytest.mark.parametrize("state", ["closed", "open"])
+def test_an_external_study_without_scores_names_no_metric(state: str) -> None:
+    plan = Plan([["A", "A"], ["B", "A"]], [(None, None), (None, None)], state=state)
+    study, manifest = make_study(plan)
+    report = build_report(gather(study, manifest=manifest))
+    assert report.study.metric == ""
+    for report_format in ("html", "txt"):
+        text = " ".join(render(report, report_format).split())
+        assert "clip:" not in text, report_format
+        assert ("No metric was scored, so its agreement with people is undefined" in text) == (state == "closed")
+    assert request_report(study).metric == ""
 
 
 def test_no_scores_at_all() -> None:
