@@ -18,3 +18,8 @@ def pseudonyms(study: Study) -> dict[int, str]:
     if rows and all(kind in BY_FILE and _PSEUDONYM.fullmatch(label) for _pk, kind, label in rows):
         return {pk: label for pk, _kind, label in rows}
     return {pk: pseudonym(number) for number, (pk, _kind, _label) in enumerate(rows, start=1)}
+
+
+def names_for_staff(study: Study) -> dict[int, str]:
+    """Return the name of each annotator on pages for staff, by id: the label, else the pseudonym of the report."""
+    return pseudonyms(study) | dict(study.annotators.exclude(label="").values_list("pk", "label"))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Comparison, ImageReport, Study
+from annotation.reports.data.pseudonyms import names_for_staff
 from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, reports_of, set_aside
 from annotation.web.access.staff import staff_page
 from generation.pictures import renditions
@@ -28,15 +29,21 @@ DECISIONS: dict[str, tuple[Callable[..., None], str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """A comparison with its reports, the oldest first."""
+    """A comparison with its reports, the oldest first, and the names of the study's annotators by id."""
 
     comparison: Comparison
     reports: list[ImageReport]
+    names: dict[int, str]
 
     @property
     def is_waiting(self) -> bool:
         """Return whether a report waits for a decision."""
         return any(report.settled_at is None for report in self.reports)
+
+    @property
+    def named(self) -> list[tuple[ImageReport, str]]:
+        """Return each report with the name of its annotator."""
+        return [(report, self.names[report.assignment.annotator_id]) for report in self.reports]
 
     @property
     def images(self) -> list[ImageReport]:
@@ -68,11 +75,12 @@ def reported_comparisons(study: Study) -> list[Reported]:
     """Return every comparison that was reported or set aside; those that wait for the researcher come first."""
     rows = reports_of(study.pk).order_by("reported_at", "pk")
     reports = defaultdict(list)
-    for report in rows.select_related("assignment__annotator", "image"):
+    for report in rows.select_related("assignment", "image"):
         reports[report.image.image_set_id].append(report)
     comparisons = _of_sets(study, list(reports)) | study.comparisons.filter(parked_at__isnull=False)
+    names = names_for_staff(study)
     rows_of_page = [
-        Reported(comparison, reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id])
+        Reported(comparison, reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id], names)
         for comparison in comparisons.select_related("prompt", "study")
     ]
     return sorted(rows_of_page, key=lambda one: (not one.is_waiting, one.comparison.parked_at is None))

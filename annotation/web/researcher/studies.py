@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from annotation.models import Annotator, Answer, Assignment, Comparison, Study
 from annotation.reports.data.gathering import is_sealed
-from annotation.reports.data.pseudonyms import pseudonyms
+from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for
@@ -72,7 +72,8 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         held_count=_count_of(Assignment.State.LEASED, kind=Assignment.Kind.MAIN),
     )
     manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
-    may_change = request.user.has_perm(CHANGE)
+    may_change, shown = request.user.has_perm(CHANGE), list(listed[:MOST_ANNOTATORS_LISTED])
+    names = names_for_staff(study)  # after them, because somebody may join in between
     return {
         "study": study,
         "manifest": manifest,
@@ -87,8 +88,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "may_change": may_change,
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [
-            (one, one.situation(is_over=study.is_over, has_voted=one.vote_count > 0))
-            for one in listed[:MOST_ANNOTATORS_LISTED]
+            (one, names[one.pk], one.situation(is_over=study.is_over, has_voted=one.vote_count > 0)) for one in shown
         ],
         "people_count": people.count(),
         "has_reports": reports_of(study.pk).exists(),

@@ -141,3 +141,12 @@ def test_without_the_permission_nothing_is_decided(client: Client, study: Study)
     report(study, "Ada")
     assert client.get(f"{study.get_absolute_url()}reported/").status_code == 200
     assert client.post(f"{study.get_absolute_url()}reported/0/set-aside/").status_code == 403
+
+
+def test_who_has_no_label_is_called_as_in_the_report(researcher: Client, study: Study) -> None:
+    report(study, "Ada", "")
+    for address, text in (("reported/", "was called offensive by P002"), ("", '<th scope="row">P002</th>')):
+        page = researcher.get(study.get_absolute_url() + address).content.decode()
+        assert text in page
+        assert "Ada" in page
+        assert "annotator " + str(study.annotators.latest("pk").pk) not in page
