@@ -104,7 +104,7 @@ class LeasedJobAdmin(ReadOnlyAdmin):
     list_filter = ("state",)
     list_select_related = ("image_set__prompt", "image_set__diffusion_model")
     search_fields = ("error", "image_set__prompt__text")
-    actions = ("retry",)
+    actions = ("retry", "give_up")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Return whether the account may change jobs; nobody edits a job by hand."""
@@ -121,6 +121,12 @@ class LeasedJobAdmin(ReadOnlyAdmin):
         if others := chosen.count() - len(failed):
             said += f" {counted(others, 'job')} had not failed and {'stays' if others == 1 else 'stay'} as before."
         messages.info(request, said)
+
+    @admin.action(description="Give up the failed ones among them", permissions=["retry"])
+    def give_up(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
+        """Cancel the failed jobs, for example those of a mistyped encoder."""
+        said = f"{counted(claims.give_up(chosen), 'failed job')} given up."
+        messages.info(request, f"{said} A study that still needs one queues it again.")
 
 
 @admin.register(GenerationJob)

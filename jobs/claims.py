@@ -132,6 +132,11 @@ def retry(jobs: QuerySet[J]) -> int:
     return requeue(jobs.filter(state=State.FAILED))
 
 
+def give_up(jobs: QuerySet[J]) -> int:
+    """Cancel failed jobs, and return the count. A study that needs one plans it again."""
+    return jobs.filter(state=State.FAILED).update(state=State.CANCELLED)
+
+
 def requeue(jobs: QuerySet[J]) -> int:
     """Queue ended jobs again with all their attempts, and return the count. The caller enqueues them."""
     return jobs.exclude(state__in=(State.QUEUED, State.RUNNING)).update(

@@ -59,13 +59,19 @@ class Command(StudyCommand):
                 display.show(counts)
                 if study.state not in IN_PRODUCTION:
                     return
-                _refuse_if_stuck(study, counts)
+                _refuse_if_stuck(study, counts, advanced)
                 display.hint(_hint(study, counts, advanced, started))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
 
 
-def _refuse_if_stuck(study: Study, counts: StudyProgress) -> None:
-    if counts.failures and not counts.waiting_job_count and not counts.running_job_count:
+def _refuse_if_stuck(study: Study, counts: StudyProgress, advanced: str) -> None:
+    # The counts include jobs of further metrics, for which the study does not wait.
+    if (
+        "failed for good" in advanced
+        and counts.failures
+        and not counts.waiting_job_count
+        and not counts.running_job_count
+    ):
         raise CommandError(
             "\n".join([f"{counted(counts.failed_job_count, 'job')} of {study.slug} failed:", *counts.failures])
             + "\nMend the cause and retry the failed jobs in the admin, or drop the seed there."

@@ -61,7 +61,11 @@ class Command(StudyCommand):
         while to_do := ensure_scores(study, encoder):
             if "to do" not in to_do:
                 causes = scoring_failures(study, encoder.metric)
-                raise CommandError("\n".join([f"{to_do}:", *causes, "Mend the cause and retry them in the admin."]))
+                raise CommandError(
+                    "\n".join(
+                        [f"{to_do}:", *causes, "Mend the cause and retry them in the admin, or give them up there."]
+                    )
+                )
             if to_do != printed:
                 left = unscored_sets_of(study, encoder.metric).count()
                 how = f"a worker does it: `{command('worker')}`."

@@ -1,7 +1,7 @@
 """The progress of a study: counts that may be shown while it is sealed."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -24,8 +24,9 @@ from annotation.models import Annotator, Comparison, Study
 from annotation.studies.comparisons import SIDES
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
+from generation.models import GenerationJob
 from jobs.models import LeasedJob
-from scoring.models import SetScore
+from scoring.models import ScoringJob, SetScore
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +97,13 @@ UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images may be missin
 class _Products:
     """Counts of images, scored sets and jobs. images: by study. scored: sets by study and metric, "" for any metric.
 
-    jobs: by study, metric ("" for images) and state. failures: sentences of failed jobs by study and metric.
+    jobs: by study, metric ("" for images) and state. failures: sentences of failed jobs by study, of any metric.
     """
 
     images: ByStudy
     scored: ByStudy
     jobs: ByStudy
-    failures: dict[tuple[int, str], Counter[str]]
+    failures: dict[int, Counter[str]]
 
     @classmethod
     def of(cls, studies: Sequence[Study]) -> "_Products":
@@ -112,12 +113,11 @@ class _Products:
         others = _comparisons(study for study in studies if study.source != Study.Source.EXTERNAL)
         jobs = _counted(making, "jobs", Value(""), "jobs__state")
         jobs += _counted(making, "scoring_jobs", "scoring_jobs__metric", "scoring_jobs__state")
-        has_failed = any(state == LeasedJob.State.FAILED for _study, _metric, state in jobs)
         return cls(
             images=_counted(making, "images"),
             scored=_counted(others, "scores", "scores__metric") + _scored_by_any(external),
             jobs=jobs,
-            failures=_failures(making) if has_failed else {},
+            failures=_failures(making, others),
         )
 
 
@@ -146,16 +146,21 @@ def _scored_by_any(comparisons: QuerySet[Comparison]) -> ByStudy:
     return counts
 
 
-def _failures(comparisons: QuerySet[Comparison]) -> dict[tuple[int, str], Counter[str]]:
-    """Return the sentences of the failed jobs, in the order of the jobs."""
-    rows = []
-    for side in SIDES:
-        for jobs, metric in (("jobs", Value("")), ("scoring_jobs", F(f"{side}__scoring_jobs__metric"))):
-            failed = comparisons.filter(**{f"{side}__{jobs}__state": LeasedJob.State.FAILED}).annotate(by=metric)
-            rows += list(failed.values_list("study", "by", f"{side}__{jobs}__pk", f"{side}__{jobs}__error"))
-    failures: dict[tuple[int, str], Counter[str]] = {}
-    for study, metric, _pk, error in sorted(rows, key=lambda row: row[2]):
-        failures.setdefault((study, metric), Counter())[error] += 1
+def _failures(making: QuerySet[Comparison], others: QuerySet[Comparison]) -> dict[int, Counter[str]]:
+    """Return the sentences of the failed jobs by study: first those for images, then those for scores, of any metric.
+
+    A further metric may fail in any state of a study. Without a failed job no comparison is read for it.
+    """
+    failures: dict[int, Counter[str]] = {}
+    for jobs, model, comparisons in (("jobs", GenerationJob, making), ("scoring_jobs", ScoringJob, others)):
+        if not model._default_manager.filter(state=LeasedJob.State.FAILED).exists():
+            continue
+        rows: list[tuple[int, int, str]] = []
+        for side in SIDES:
+            failed = comparisons.filter(**{f"{side}__{jobs}__state": LeasedJob.State.FAILED})
+            rows += failed.values_list(f"{side}__{jobs}__pk", "study", f"{side}__{jobs}__error")
+        for _pk, study, error in sorted(rows):
+            failures.setdefault(study, Counter())[error] += 1
     return failures
 
 
@@ -164,6 +169,7 @@ def _progress(
 ) -> StudyProgress:
     counters = counters or dict.fromkeys(_COUNTERS, 0)
     prompts, metric = len(manifest.prompts), manifest.encoder.metric
+    failures = products.failures.get(study.pk, Counter())
     planned = counters["images"] + 2 * (prompts - counters["comparisons"]) * len(manifest.seeds)
     is_external = study.source == Study.Source.EXTERNAL
     jobs = {
@@ -178,7 +184,7 @@ def _progress(
         scored_set_count=products.scored[study.pk, "" if is_external else metric],
         waiting_job_count=jobs[LeasedJob.State.QUEUED],
         running_job_count=jobs[LeasedJob.State.RUNNING],
-        failed_job_count=jobs[LeasedJob.State.FAILED],
+        failed_job_count=failures.total(),
         slot_total=counters["wanted"] if counters["comparisons"] else prompts * manifest.annotation.overlap,
         vote_count=counters["votes"],
         held_count=0 if study.is_over else counters["slots"] - counters["votes"],
@@ -187,14 +193,8 @@ def _progress(
         parked_count=counters["parked"],
         annotator_count=sum(kinds[study.pk, kind] for kind in Annotator.Kind),
         simulated_annotator_count=kinds[study.pk, Annotator.Kind.SIMULATED],
-        failures=tuple(_sentences(products, study.pk, "", metric)),
+        failures=tuple(error if count == 1 else f"{error} ({count} jobs)" for error, count in failures.items()),
     )
-
-
-def _sentences(products: _Products, study_id: int, *metrics: str) -> Iterator[str]:
-    for metric in metrics:
-        for error, count in products.failures.get((study_id, metric), Counter()).items():
-            yield error if count == 1 else f"{error} ({count} jobs)"
 
 
 class _Length(Func):

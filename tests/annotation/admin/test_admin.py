@@ -16,13 +16,14 @@ from annotation.models import Annotator, Assignment, Comparison, Import, Study, 
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.manifest import sha256
 from annotation.studies.study_file.reading import parse
 from annotation.studies.study_file.writing import write_study_file
 from generation.models import DiffusionModel, GenerationJob, ImageSet
 from jobs.wording import command
-from scoring.models import SetScore
+from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
 from tests.factories import make_manifest, make_study, put_in_state
 
@@ -390,6 +391,19 @@ def test_jobs_are_retried_from_their_list(researcher: Client, worker: FakeWorker
     response = researcher.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
     assert said(response) == ["1 job is queued again. 1 job had not failed and stays as before."]
     assert [message[:2] for message in worker.messages] == [(GenerationJob.task_name, failed.pk)]
+
+
+def test_failed_jobs_of_a_mistyped_encoder_are_given_up(researcher: Client) -> None:
+    study = make_study(state="closed")
+    image_set = ImageSet.objects.earliest("pk")
+    for metric, state, error in (("scs/clip:typo", "failed", "No such folder."), ("scs/clip:other", "queued", "")):
+        ScoringJob.objects.create(image_set=image_set, encoder={}, metric=metric, state=state, error=error)
+    assert (progress(study).failed_job_count, progress(study).failures) == (1, ("No such folder.",))
+    data = {"action": "give_up", "_selected_action": list(ScoringJob.objects.values_list("pk", flat=True))}
+    response = researcher.post(reverse("admin:scoring_scoringjob_changelist"), data, follow=True)
+    assert said(response) == ["1 failed job given up. A study that still needs one queues it again."]
+    assert list(ScoringJob.objects.order_by("pk").values_list("state", flat=True)[:2]) == ["cancelled", "queued"]
+    assert (progress(study).failed_job_count, progress(study).failures) == (0, ())
 
 
 def test_the_pages_hold_no_inline_script_or_style(researcher: Client) -> None:
