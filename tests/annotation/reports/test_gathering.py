@@ -95,7 +95,7 @@ def test_the_only_metric_is_taken_and_of_several_one_must_be_named() -> None:
     assert gather(study, manifest=manifest).metric == "lpips"
     image_set = study.comparisons.get(position=0).image_set_a
     SetScore.objects.create(image_set=image_set, metric="dreamsim", value=1, source="imported")
-    with pytest.raises(Refused, match=r"--metric \(dreamsim, lpips\)"):
+    with pytest.raises(Refused, match=r"choose one \(dreamsim, lpips\), on the command line with --metric"):
         gather(study, manifest=manifest)
     assert gather(study, manifest=manifest, metric="dreamsim").comparisons.is_scored.tolist() == [False, False]
     with pytest.raises(Refused, match="no scores by the metric 'vibes'"):
