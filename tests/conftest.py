@@ -30,7 +30,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 @pytest.fixture(autouse=True)
 def media_root(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The media folder of this test alone, outside of the folder that it may import."""
-    folder = tmp_path_factory.mktemp("media")
+    folder = tmp_path_factory.mktemp("var") / "media"  # a web server over this var folder finds it
+    folder.mkdir()
     settings.MEDIA_ROOT = folder
     return folder
 
