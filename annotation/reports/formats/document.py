@@ -26,8 +26,11 @@ _TEST = {"statistic", "p_value", "n", "method", "reason"}
 
 @lru_cache(maxsize=32)
 def _adapter(kind: Any) -> TypeAdapter[Any]:
-    """Return pydantic's adapter for a type, cached because building a report's takes a tenth of a second."""
+    """Return pydantic's adapter for a type, cached because building one takes long."""
     return TypeAdapter(kind)
+
+
+_adapter(AgreementReport)  # a tenth of a second, which no reader of a report waits for
 
 
 def as_document(value: Any) -> Any:
