@@ -45,7 +45,7 @@ def counted_votes() -> QuerySet[Vote]:
 
 
 def lead_of(choice: str, left_model: str) -> int:
-    """What one vote adds to its comparison's `lead`: 1 for A, -1 for B, 0 for a tie."""
+    """Return what one vote adds to its comparison's `lead`: 1 for A, -1 for B, 0 for a tie."""
     return {"a": 1, "b": -1, "": 0}[chosen_model(choice, left_model)]
 
 
@@ -74,7 +74,7 @@ def uncount_vote(comparison_id: int, lead: int | None) -> None:
 
 
 def _tally(lead: int) -> dict[str, int]:
-    """What one vote adds to each of the counters of counted votes."""
+    """Return what one vote adds to each counter of counted votes."""
     return {name: int(counted == lead) for name, counted in _BY_LEAD.items()}
 
 

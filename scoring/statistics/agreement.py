@@ -133,7 +133,7 @@ def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[f
 
 
 def earned_credit(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment) -> Floats:
-    """What each comparison adds to the agreement: 1, 0, one half, or NaN if the treatment of ties drops it.
+    """Return what each comparison adds to the agreement: 1, 0, one half, or NaN if the treatment of ties drops it.
 
     >>> earned_credit([1, 0, 0], [1, 1, 0], ties="half").tolist()
     [1.0, 0.5, 1.0]

@@ -217,7 +217,7 @@ def _fleiss(table: _Resampled) -> Estimate:
 
 
 def _summands(votes: Integers) -> Floats:
-    """What each comparison adds to the sums: (n, q * q + q + 5), in the order of the fields of `_Sums`."""
+    """Return what each comparison adds to the sums: (n, q * q + q + 5), in the order of the fields of `_Sums`."""
     (n, q), counted = votes.shape, votes.astype(np.float64)
     size = counted.sum(axis=1, keepdims=True)
     is_paired = (size >= 2).astype(np.float64)

@@ -223,7 +223,7 @@ class Free(NamedTuple):
 
 
 def _first_free(allocation: Allocation, place: str, lock: str) -> Statement:
-    """Of the free comparisons equal to the one that comes first: the first by position on one side of the start."""
+    """Return the statement that finds the first free comparison on one side of the start, among those that tie."""
     is_free = _IS_FREE + ("AND {c}.lead IS NOT NULL" if allocation == "split" else "")
     order = ", ".join(f"{key}{direction}" for key, direction in _ORDERS[allocation].items())
     first = f"FROM annotation_comparison f WHERE {is_free} ORDER BY {order}, f.position LIMIT 1".format(c="f")
