@@ -18,7 +18,7 @@ def _response_action(
     """Run an action on the chosen rows of a list of the admin; Django itself fails on ids that cannot exist."""
     try:
         for chosen in request.POST.getlist(ACTION_CHECKBOX_NAME):
-            listed.opts.pk.to_python(chosen)
+            listed.opts.pk.clean(chosen, None)
     except ValidationError:
         messages.error(request, "Nothing was done: what was chosen is no row of this list.")
         return None
