@@ -17,11 +17,12 @@ import torch
 from django.utils import timezone
 from PIL import Image
 
-from generation import pipelines
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.image_sets import CHUNK_SIZE
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
+from generation.pipelines.loaded import Loaded
+from generation.pipelines.loading import load
 from generation.prompt_checks import check_prompt
 from jobs.refusals import Refused
 
@@ -77,7 +78,7 @@ def sample(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> 
     if the checkpoint, the LoRA or the prompt cannot be used, if one image does not fit into memory, or if an image
     is broken.
     """
-    loaded = pipelines.load(order.diffusion_model)
+    loaded = load(order.diffusion_model)
     embeddings = _encode(loaded, order)
     key = (loaded.key, order.parameters.width, order.parameters.height)
     rest = seeds
@@ -106,7 +107,7 @@ def _check_can_halve(batch: Sequence[int], order: Order) -> None:
         raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
 
-def _encode(loaded: pipelines.Loaded, order: Order) -> dict[str, torch.Tensor]:
+def _encode(loaded: Loaded, order: Order) -> dict[str, torch.Tensor]:
     """Return the prompt's embeddings, which all seeds share. An empty negative prompt is encoded as an empty text."""
     negative, is_guided = order.parameters.negative_prompt, order.parameters.guidance_scale > 1
     key = (order.prompt, negative, is_guided)
@@ -133,7 +134,7 @@ def _encode(loaded: pipelines.Loaded, order: Order) -> dict[str, torch.Tensor]:
 
 
 def _run(
-    loaded: pipelines.Loaded,
+    loaded: Loaded,
     order: Order,
     embeddings: dict[str, torch.Tensor],
     seeds: Sequence[int],
@@ -183,7 +184,7 @@ def _image(pixels: Pixels) -> Image.Image:
     return Image.fromarray((pixels * 255).round().astype(np.uint8), "RGB")
 
 
-def _provenance(loaded: pipelines.Loaded, order: Order, seed: int, batch_size: int) -> dict[str, Any]:
+def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dict[str, Any]:
     return {
         **loaded.facts,
         **loaded.lora_facts,

@@ -50,8 +50,8 @@ def heavy_modules_after(statements: str, var: Path) -> set[str]:
     return HEAVY & set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_one_module_imports_diffusers() -> None:
-    assert importers_of("diffusers") == ["generation/pipelines.py"]
+def test_one_package_imports_diffusers() -> None:
+    assert {str(Path(module).parent) for module in importers_of("diffusers")} == {"generation/pipelines"}
 
 
 def test_one_module_imports_an_image_encoder() -> None:

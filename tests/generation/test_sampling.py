@@ -12,9 +12,12 @@ import pytest
 import torch
 from PIL import Image
 
-from generation import pipelines, sampling
+from generation import sampling
 from generation.models import DiffusionModel
 from generation.parameters import SCHEDULERS, SamplingParameters
+from generation.pipelines.families import BINNED_SAMPLE_SIZES
+from generation.pipelines.loaded import Loaded
+from generation.pipelines.loading import load
 from generation.sampling import BatchSizes, Order, Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
@@ -25,9 +28,9 @@ COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 @pytest.fixture
 def loaded_anew() -> Iterator[None]:
     """No pipeline is cached before or after the test, which may break one."""
-    pipelines.Loaded.cached = None
+    Loaded.cached = None
     yield
-    pipelines.Loaded.cached = None
+    Loaded.cached = None
 
 
 @pytest.fixture
@@ -147,24 +150,24 @@ def test_a_lora_changes_images_and_leaves_no_trace(sdxl: DiffusionModel, monet: 
     plain = pixels(sample(sdxl, [1, 2]))
     painted = pixels(sample(monet, [1, 2]))
     assert painted != plain
-    cached = pipelines.Loaded.cached
+    cached = Loaded.cached
     assert pixels(sample(sdxl, [1, 2])) == plain
     assert pixels(sample(monet, [1, 2])) == painted
     monet.lora_scale = 0.3
     assert pixels(sample(monet, [1, 2])) not in (plain, painted)
     monet.lora_scale = 0.0
     assert pixels(sample(monet, [1, 2])) == plain
-    assert pipelines.Loaded.cached is cached  # one checkpoint, loaded once
+    assert Loaded.cached is cached  # one checkpoint, loaded once
 
 
 def test_one_pipeline_is_cached(sdxl: DiffusionModel, pixart: DiffusionModel) -> None:
     sample(sdxl)
-    first = pipelines.Loaded.cached
+    first = Loaded.cached
     sample(sdxl, [2])
-    assert pipelines.Loaded.cached is first
+    assert Loaded.cached is first
     sample(pixart)
-    assert pipelines.Loaded.cached is not first
-    assert type(pipelines.Loaded.cached.pipeline).__name__ == "PixArtAlphaPipeline"  # type: ignore[union-attr]
+    assert Loaded.cached is not first
+    assert type(Loaded.cached.pipeline).__name__ == "PixArtAlphaPipeline"  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
@@ -258,8 +261,8 @@ def test_a_check_can_stop_it_at_any_step(name: str, request: pytest.FixtureReque
 
 @pytest.mark.usefixtures("loaded_anew")
 def test_pixart_samples_on_its_bins_where_it_was_trained_on_them(pixart: DiffusionModel) -> None:
-    loaded = pipelines.load(pixart)
-    for sample_size in (8, *pipelines.BINNED_SAMPLE_SIZES):
+    loaded = load(pixart)
+    for sample_size in (8, *BINNED_SAMPLE_SIZES):
         loaded.pipeline.transformer.register_to_config(sample_size=sample_size)
         assert loaded.is_binned is (sample_size != 8)
         assert loaded.arguments(lambda: None)["use_resolution_binning"] is loaded.is_binned
@@ -371,7 +374,7 @@ def test_a_hub_lora_without_a_network(monkeypatch: pytest.MonkeyPatch, monet: Di
 
 @pytest.mark.usefixtures("loaded_anew")
 def test_images_that_are_not_a_number(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
-    loaded = pipelines.load(sdxl)
+    loaded = load(sdxl)
     with torch.no_grad():
         loaded.pipeline.vae.decoder.conv_out.bias.fill_(float("nan"))
     with pytest.raises(Refused, match="sdxl: the image of seed 4 came out as not-a-number in float32"):

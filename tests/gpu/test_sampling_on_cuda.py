@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from generation import devices, pipelines, sampling
+from generation import devices, sampling
 from generation.models import DiffusionModel
 from generation.parameters import SamplingParameters
+from generation.pipelines import loading
+from generation.pipelines.loaded import Loaded
 from generation.sampling import Order, Sampled
 
 pytestmark = [
@@ -23,13 +25,13 @@ def sample(model: DiffusionModel) -> list[Sampled]:
 
 
 def sample_on_cpu(model: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> list[Sampled]:
-    pipelines.Loaded.cached = None
+    Loaded.cached = None
     sampling.batch_sizes.cache_clear()
     with monkeypatch.context() as patch:
-        for module in (devices, pipelines, sampling):
+        for module in (devices, loading, sampling):
             patch.setattr(module, "device", lambda: "cpu")
         made = sample(model)
-    pipelines.Loaded.cached = None
+    Loaded.cached = None
     sampling.batch_sizes.cache_clear()
     return made
 

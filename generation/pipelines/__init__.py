@@ -1,0 +1,1 @@
+"""Load diffusion pipelines and attach LoRAs. The only package that imports diffusers."""
