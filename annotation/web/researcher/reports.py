@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
 from csp.decorators import csp_replace
-from django.core.exceptions import PermissionDenied
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -28,7 +27,7 @@ from annotation.reports.report_jobs.report_jobs import finished_report, request_
 from annotation.reports.sections.blocks import Figure
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
-from annotation.web.access.staff import CHANGE, staff_page
+from annotation.web.access.staff import staff_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
@@ -52,11 +51,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         return drawing(source, alt=f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
-    downloads = {
-        name: one
-        for name, one in DOWNLOADS.items()
-        if (report.results or not one.has_results) and _may_have(request, one, study)
-    }
+    downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
     context["bundle"] = study.replay_bundles.filter(metric=report.study.metric).last()
@@ -85,18 +80,11 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
     chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
     if chosen.has_results and report.results is None:
         raise Http404
-    if not _may_have(request, chosen, get_object_or_404(Study, slug=slug)):
-        raise PermissionDenied("Until the study is closed, this file is for accounts that may change studies")
     if not chosen.is_long:
         return _file(chosen, slug, _written(chosen, slug, report))
     job = request_file(_job_or_404(request, slug), report_format)
     path = current_file(job)
     return _file(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
-
-
-def _may_have(request: HttpRequest, chosen: Download, study: Study) -> bool:
-    """Whether the account may have the file: before a study is closed, files of the study itself need CHANGE."""
-    return not chosen.is_of_study or study.state == Study.State.CLOSED or request.user.has_perm(CHANGE)
 
 
 def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:

@@ -247,18 +247,3 @@ def test_no_download_of_a_report_names_a_person(viewer: Client) -> None:
     for name in ("json", "parquet", "bundle"):  # every format is written from what these hold
         shown = text(viewer.get(reverse("report-file", args=[study.slug, name])))
         assert [one for one in [*secrets_of(study), "person 0"] if one in shown] == [], name
-
-
-def test_the_bundle_of_an_open_study_is_for_those_who_may_change_it(viewer: Client, researcher: Client) -> None:
-    """It is made from the study itself, whose file needs the same permission."""
-    study = make_study(comparisons=1, sealed=False, platform=PLATFORM, analysis={"resamples": 100})
-    page, bundle = (
-        reverse(name, args=args) for name, args in (("report", ["study"]), ("report-file", ["study", "bundle"]))
-    )
-
-    def met(client: Client) -> tuple[bool, int]:
-        return f'href="{bundle}"' in text(client.get(page)), status(client, "get", bundle)
-
-    assert (met(viewer), met(researcher)) == ((False, 403), (True, 200))
-    Study.objects.filter(pk=study.pk).update(state=Study.State.CLOSED, closed_at=timezone.now())
-    assert met(viewer) == (True, 200)
