@@ -105,7 +105,9 @@ class Stages:
         return CLIPModel.from_pretrained(folder, dtype=torch.float32), CLIPTokenizer.from_pretrained(folder)
 
     def _vae(self) -> AutoencoderKL:
-        return AutoencoderKL.from_pretrained(self.work / "vae", dtype=torch.float32)
+        vae = AutoencoderKL.from_pretrained(self.work / "vae", dtype=torch.float32)
+        vae.register_to_config(_name_or_path="")  # else a published file would name a folder of this machine
+        return vae
 
     def _scaled_latents(self, vae: AutoencoderKL, corpus: Corpus, name: str) -> Tensor:
         return self._latents(vae, corpus, name) * float(vae.config.scaling_factor)
