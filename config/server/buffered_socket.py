@@ -7,7 +7,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from config.server.limits import Limits
+
 PIECE_BYTES = 256 * 2**10
+NEVER = float("inf")
 
 
 class Readers:
@@ -34,14 +37,14 @@ class BufferedSocket:
     """One connection's socket. The event loop calls `flush` and `give`; gunicorn calls the rest in a thread."""
 
     def __init__(
-        self, own: socket.socket, *, most_waiting: int, readers: Readers, ask_to_flush: Callable[[], None]
+        self, own: socket.socket, *, limits: Limits, readers: Readers, ask_to_flush: Callable[[], None]
     ) -> None:
-        self._own, self._most_waiting, self._readers, self._ask_to_flush = own, most_waiting, readers, ask_to_flush
+        self._own, self._limits, self._readers, self._ask_to_flush = own, limits, readers, ask_to_flush
         self._request, self._read = b"", 0
         self._changed, self._waiting = threading.Condition(), bytearray()
         self.is_broken = self.has_answered = False
         self.moved_at = 0.0  # when the client last read something
-        self.stuck_since, self.sent_since = 0.0, 0  # since something waits; bytes read since then
+        self.deadline = NEVER  # of the client, to read what waits
 
     def give(self, request: bytes) -> None:
         """Set the bytes that `recv` returns, followed by the end of the stream."""
@@ -69,9 +72,9 @@ class BufferedSocket:
                 return
             is_first = not self._waiting
             if is_first:
-                self.stuck_since, self.sent_since = time.monotonic(), 0
+                self.deadline = time.monotonic() + self._limits.response_seconds
             self._waiting += memoryview(data)[sent:]
-            is_much = len(self._waiting) > self._most_waiting
+            is_much = len(self._waiting) > self._limits.most_waiting_bytes
         if is_first:
             self._ask_to_flush()
         if is_much:
@@ -81,10 +84,10 @@ class BufferedSocket:
         """Send waiting bytes as far as the connection accepts them, and return whether none are left."""
         with self._changed:
             sent = self._send(self._waiting[:PIECE_BYTES])
-            self.sent_since += sent
             del self._waiting[:sent]
-            if not self._waiting:
-                self.stuck_since = 0.0
+            longer = self.deadline + sent / self._limits.slowest_rate
+            # Never more than the seconds of a response: a client that was fast may not pause for minutes.
+            self.deadline = min(longer, time.monotonic() + self._limits.response_seconds) if self._waiting else NEVER
             self._changed.notify_all()
             return self.is_broken or not self._waiting
 
@@ -113,10 +116,11 @@ class BufferedSocket:
         return sent
 
     def _wait(self) -> None:
+        most = self._limits.most_waiting_bytes
         self._readers.add(self)
         try:
             with self._changed:
-                self._changed.wait_for(lambda: self.is_broken or len(self._waiting) <= self._most_waiting // 2)
+                self._changed.wait_for(lambda: self.is_broken or len(self._waiting) <= most // 2)
                 if self.is_broken:
                     raise _broken()
         finally:

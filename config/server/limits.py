@@ -9,7 +9,7 @@ from config.environment import Environment
 class Limits:
     """Seconds and bytes. A body, or a response, gets its seconds and one more for each `slowest_rate` bytes.
 
-    A body never has more than its seconds left, so a client that was fast may not pause for longer.
+    Neither ever has more than its seconds left, so a client that was fast may not pause for longer.
     """
 
     head_seconds: float = 10

@@ -50,7 +50,7 @@ class Connection(TConn):  # type: ignore[misc]  # gunicorn has no types
         limits = worker.limits
         buffered = BufferedSocket(
             own,
-            most_waiting=limits.most_waiting_bytes,
+            limits=limits,
             readers=worker.readers,
             ask_to_flush=lambda: worker.method_queue.defer(worker.send_what_waits, self),
         )
@@ -265,8 +265,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _deadline(self, connection: Connection) -> float:
         if connection.stage in (Stage.WORKING, Stage.SENDING):
-            since, sent = connection.sock.stuck_since, connection.sock.sent_since
-            return since + self.limits.response_seconds + sent / self.limits.slowest_rate if since else float("inf")
+            deadline: float = connection.sock.deadline
+            return deadline
         return connection.deadline
 
     def _give_up(self, connection: Connection) -> None:

@@ -184,6 +184,15 @@ def test_a_client_that_does_not_read_is_cut_off(strict: Server) -> None:
         wait_until(lambda: strict.connection_count() == 0)
 
 
+def test_a_client_that_read_fast_may_not_stand_still(strict: Server) -> None:
+    wait_until(lambda: strict.connection_count() == 0)
+    with strict.connect(LARGE) as client:
+        read = 0
+        while read < 4 * 2**20 and (piece := client.recv(2**20)):
+            read += len(piece)
+        wait_until(lambda: strict.connection_count() == 0)
+
+
 def test_of_many_clients_that_do_not_read_none_holds_a_thread(server: Server) -> None:
     wait_until(lambda: server.connection_count() == 0)
     with ExitStack() as stack:
