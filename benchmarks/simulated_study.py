@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from annotation.models.annotator import pseudonym
 from annotation.reports.data.study_data import (
     AnnotatorRow,
     ChecksData,
@@ -12,7 +13,6 @@ from annotation.reports.data.study_data import (
     Similarities,
     UnsealedData,
     UnsealedVotes,
-    pseudonym,
 )
 from annotation.studies.manifest import Manifest, sha256
 

@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from annotation.admin.taking_back import may_change_studies
 from annotation.models import Annotator, Assignment
+from annotation.models.annotator import numbered
 from generation.admin import ListedFiltersAdmin
 from jobs.row_counts import count_of
 
@@ -34,10 +35,10 @@ class AnnotatorAdmin(ListedFiltersAdmin):
         return ("label", "external_id") if may_change_studies(request) else ("label",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
-        """Add the number of standing votes, counted only for the annotators of one page."""
+        """Add the number of standing votes and the number by arrival, read only for the annotators of one page."""
         # A main assignment that was answered in time has exactly one standing vote.
         voted = Assignment.objects.filter(kind=Assignment.Kind.MAIN, state=Assignment.State.VOTED)
-        return Annotator.objects.annotate(vote_total=count_of(voted, "annotator"))
+        return numbered(Annotator.objects.annotate(vote_total=count_of(voted, "annotator")))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
         """Return the fields; the study of an annotator never changes."""

@@ -4,7 +4,7 @@ import secrets
 from typing import ClassVar
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Func, OuterRef, Q, QuerySet, Subquery
 from django.utils.crypto import salted_hmac
 
 from annotation.models.study import new_link_token
@@ -26,6 +26,15 @@ def new_seed() -> int:
 def withdrawal_marker(*, study_id: int, external_id: str) -> str:
     """The text that replaces a platform's id after a withdrawal. It recognises the same person and names nobody."""
     return "withdrawn:" + salted_hmac(f"semblance withdrawal {study_id}", external_id, algorithm="sha256").hexdigest()
+
+
+def pseudonym(number: int) -> str:
+    """Return the name of the study's annotator with this number (from 1, in order of arrival) in every file.
+
+    >>> pseudonym(7)
+    'P007'
+    """
+    return f"P{number:03d}"
 
 
 class Annotator(models.Model):
@@ -99,7 +108,13 @@ class Annotator(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.label or f"annotator {self.pk}"
+        return self.label or (pseudonym(self.number) if self.pk else "new annotator")
+
+    @property
+    def number(self) -> int:
+        """The annotator's place in the order of arrival, from 1. A query, unless `numbered` has read it."""
+        arrival: int | None = getattr(self, "arrival", None)
+        return arrival or Annotator.objects.filter(study=self.study_id, pk__lte=self.pk).count()
 
     @property
     def is_simulated(self) -> bool:
@@ -118,6 +133,12 @@ class Annotator(models.Model):
 
 
 BY_FILE = (Annotator.Kind.IMPORTED, Annotator.Kind.SIMULATED)  # the kinds that a file of votes may name
+
+
+def numbered(annotators: QuerySet[Annotator]) -> QuerySet[Annotator]:
+    """Return the annotators with their numbers read at once, for lists that name many."""
+    earlier = Annotator.objects.filter(study=OuterRef("study"), pk__lte=OuterRef("pk")).order_by()
+    return annotators.annotate(arrival=Subquery(earlier.values(count=Func(F("pk"), function="COUNT"))))
 
 
 class Answer(models.Model):

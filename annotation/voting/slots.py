@@ -38,10 +38,13 @@ _BY_LEAD = {"votes_a": 1, "votes_b": -1, "votes_tie": 0}  # which counter a vote
 
 
 def counted_votes() -> QuerySet[Vote]:
-    """The votes that decide a comparison's winner: standing, on main assignments, not excluded."""
+    """The votes that decide a comparison's winner: standing, on main assignments, not excluded.
+
+    Not those of annotators who were screened out, or who have withdrawn and whose last votes are still being deleted.
+    """
     return Vote.objects.filter(
         assignment__kind=Assignment.Kind.MAIN, state=Vote.State.STANDING, excluded_at=None
-    ).exclude(assignment__annotator__state=Annotator.State.SCREENED_OUT)
+    ).exclude(assignment__annotator__state__in=(Annotator.State.SCREENED_OUT, Annotator.State.WITHDRAWN))
 
 
 def lead_of(choice: str, left_model: str) -> int:
@@ -136,15 +139,15 @@ def _of_one(rows: QuerySet[Any], counted: Any) -> Coalesce:
     return Coalesce(Subquery(of_one.values("counted"), output_field=IntegerField()), 0)
 
 
-def take_back_all(annotator: Annotator) -> list[int]:
-    """Free all slots of the annotator; return their comparisons, to `recount` when the votes no longer count.
+def take_back_all(assignments: QuerySet[Assignment], *, are_slots_held: bool = True) -> list[int]:
+    """Free the slots of one annotator's assignments; return their comparisons, to `recount` when the votes are gone.
 
-    The slots of an annotator who was screened out are free already.
+    are_slots_held: false for an annotator who was screened out, because that freed the slots.
     """
-    main = annotator.assignments.filter(kind=Assignment.Kind.MAIN)
+    main = assignments.filter(kind=Assignment.Kind.MAIN)
     rows = list(main.select_for_update().values_list("comparison_id", "state"))
     _lock([comparison for comparison, _state in rows])  # all at once, so that `recount` waits for none out of order
-    if annotator.state != Annotator.State.SCREENED_OUT:
+    if are_slots_held:
         take_back(
             voted=[comparison for comparison, state in rows if state == Assignment.State.VOTED],
             leased=[comparison for comparison, state in rows if state == Assignment.State.LEASED],

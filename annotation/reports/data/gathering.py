@@ -36,6 +36,7 @@ from annotation.studies.comparisons import SIDES, set_ids
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.slots import FOR_A, FOR_TIE
+from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.models import SetScore
@@ -57,6 +58,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
     Raises Refused if that leaves a choice. While the study is sealed no score and no model behind a vote is read.
     """
     refuse_unfinished_import(study)
+    refuse_unfinished_withdrawal(study)
     metrics = metrics_of(study)
     chosen = choose_metric(metrics, manifest=manifest, wanted=metric)
     annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)

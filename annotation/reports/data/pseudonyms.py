@@ -3,8 +3,7 @@
 import re
 
 from annotation.models import Study
-from annotation.models.annotator import BY_FILE
-from annotation.reports.data.study_data import pseudonym
+from annotation.models.annotator import BY_FILE, pseudonym
 
 _PSEUDONYM = re.compile(r"P\d{3,9}")
 

@@ -216,12 +216,3 @@ class UnsealedData(SealedData):
     margins: dict[str, NDArray[np.float64]]
     similarities: Similarities
     other_similarities: dict[str, Similarities]
-
-
-def pseudonym(number: int) -> str:
-    """The name of the study's annotator with this number (from 1, in order of arrival) in every file.
-
-    >>> pseudonym(7)
-    'P007'
-    """
-    return f"P{number:03d}"

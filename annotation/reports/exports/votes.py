@@ -25,6 +25,7 @@ from annotation.reports.exports.columns import COLUMNS
 from annotation.reports.exports.writers import WRITERS, Chunk
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 
 _TIMES = ("shown_at", "voted_at", "received_at")
 _OPEN_FIELDS = (
@@ -61,6 +62,7 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
     """
     sealed = is_sealed(study, manifest=manifest)
     refuse_unfinished_import(study)
+    refuse_unfinished_withdrawal(study)
     names = pseudonyms(study)
     fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + _imported_fields(study)
     computed = {name: Iso(name) for name in _TIMES} | {"vote_id": Dashed("pk")} | ({} if sealed else {"chosen": CHOICE})

@@ -25,6 +25,7 @@ from annotation.reports.report_jobs.report_cache import cached_report, code_sha2
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.deletion import delete_study
 from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from jobs.claims import enqueue, requeue
 from jobs.leases import Lease
 
@@ -40,6 +41,7 @@ def request_report(study: Study, *, metric: str = "") -> ReportJob:
     metric: as for `gather`, which also says what is refused. A failed report is tried again by `retry` only.
     """
     refuse_unfinished_import(study)
+    refuse_unfinished_withdrawal(study)
     scored = scored_by(study)
     chosen = choose_metric(tuple(scored), manifest=current_manifest(study), wanted=metric)
     stamp = study_stamp(study, metric=chosen, scored=scored)

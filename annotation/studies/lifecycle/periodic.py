@@ -12,6 +12,7 @@ from annotation.studies.current import current_manifest, current_manifests
 from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
 from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
+from annotation.voting.withdrawal import finish_withdrawals
 from generation.models import GenerationJob
 from jobs import claims
 from jobs.refusals import Refused
@@ -23,10 +24,11 @@ ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 
 def maintain(now: datetime) -> None:
-    """Requeue jobs of dead workers, end leases of annotators who left, advance every study. Safe to run twice."""
+    """Requeue jobs of dead workers, end leases, finish withdrawals, advance every study. Safe to run twice."""
     _guarded("reaping", partial(reap, now))
     _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
+    _guarded("finishing withdrawals", finish_withdrawals)
     least = _least_overlaps()
     studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
     _guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached

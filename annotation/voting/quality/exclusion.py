@@ -112,7 +112,7 @@ def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bo
     annotator = _locked(annotator.pk)
     if not is_to_be_screened_out(annotator, rules):
         return False
-    comparisons = slots.take_back_all(annotator)
+    comparisons = slots.take_back_all(annotator.assignments.all())
     annotator.assignments.filter(state=Assignment.State.LEASED).update(
         state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
     )

@@ -1,7 +1,8 @@
 """Withdrawal deletes votes and answers and keeps the counters right, also under concurrency."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -12,12 +13,16 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Answer, Assignment, Study, Vote
-from annotation.voting import onboarding
+from annotation.reports.report_jobs.report_jobs import request_report
+from annotation.voting import onboarding, withdrawal
 from annotation.voting.annotators import Arrival, by_external_id, free_leases, join
 from annotation.voting.assignment import expire_leases, next_assignment
 from annotation.voting.casting import Ballot
 from annotation.voting.checks.practice import answer_practice, practice
-from annotation.voting.withdrawal import withdraw
+from annotation.voting.quality.exclusion import screen_out
+from annotation.voting.rules import QualityRule, QualityRules
+from annotation.voting.slots import counted_votes
+from annotation.voting.withdrawal import finish_withdrawals, withdraw
 from jobs.refusals import Refused
 from tests.annotation.voting.open_studies import (
     NOON,
@@ -76,8 +81,8 @@ def test_the_log_of_the_admin_forgets_the_label(admin_client: Client) -> None:
     for label in ("Ada Lovelace", "Grace Hopper"):
         admin_client.post(page, {"study": study.pk, "label": label})
     withdraw(annotator=Annotator.objects.get(label="Ada Lovelace"), until=None, now=NOON)
-    gone = Annotator.objects.get(label="")
-    assert set(LogEntry.objects.values_list("object_repr", flat=True)) == {f"annotator {gone.pk}", "Grace Hopper"}
+    assert str(Annotator.objects.get(label="")) == "P001", "as in the report"
+    assert set(LogEntry.objects.values_list("object_repr", flat=True)) == {"P001", "Grace Hopper"}
 
 
 def test_the_same_person_does_not_come_back_as_another() -> None:
@@ -88,6 +93,63 @@ def test_the_same_person_does_not_come_back_as_another() -> None:
     assert by_external_id(study=study, external_id=tombstone.external_id + "x") is None
     with pytest.raises(Refused, match="has left the study"):
         next_assignment(annotator=tombstone, rules=RULES, now=NOON)
+
+
+def interrupted(annotator: Annotator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Withdraw in a process that dies before the second slice."""
+    with monkeypatch.context() as patched:
+        patched.setattr(withdrawal, "AT_ONCE", 2)
+        patched.setattr(withdrawal, "_delete_rest", lambda _tombstone: None)
+        withdraw(annotator=annotator, until=None, now=NOON)
+
+
+@pytest.mark.parametrize("is_screened_out", [False, True])
+def test_a_withdrawal_that_is_interrupted_is_completed_by_the_tick(
+    is_screened_out: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = make_study(comparisons=5, overlap=2)
+    leaving, staying = make_annotators(study, 2)
+    for _ in range(5):
+        vote(leaving)
+        vote(staying)
+    if is_screened_out:
+        Annotator.objects.filter(pk=leaving.pk).update(broken_rules="checks_failed", state="active")
+        rules = replace(RULES, quality=QualityRules(checks_failed=0.01, screens_out=(QualityRule.CHECKS_FAILED,)))
+        assert screen_out(annotator=leaving, rules=rules, now=NOON)
+    interrupted(leaving, monkeypatch)
+    stone = Annotator.objects.get(pk=leaving.pk)
+    assert (stone.state, stone.withdrawn_vote_count, stone.assignments.count()) == ("withdrawn", 5, 3)
+    assert set(counted_votes().values_list("assignment__annotator", flat=True)) == {staying.pk}
+    with pytest.raises(Refused, match="Votes of an annotator who has withdrawn from Weather are being deleted"):
+        request_report(study)
+    for _ in range(2):
+        finish_withdrawals()
+    stone.refresh_from_db()
+    assert (stone.assignments.count(), stone.screened_out_for) == (0, "")
+    assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(1, 1)}
+    assert_invariants(study)
+    request_report(study)
+
+
+def test_thousands_of_votes_are_deleted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(withdrawal, "AT_ONCE", 2)
+    monkeypatch.setattr(withdrawal, "SMALL_ROWS", 1)
+    study = make_study(comparisons=7, overlap=2)
+    (annotator,) = make_annotators(study, 1)
+    for _ in range(7):
+        vote(annotator)
+    sizes, delete = [], withdrawal._delete
+
+    def counted(tombstone: Annotator, assignment_ids: Sequence[int]) -> None:
+        sizes.append(len(assignment_ids))
+        delete(tombstone, assignment_ids)
+
+    monkeypatch.setattr(withdrawal, "_delete", counted)
+    withdraw(annotator=annotator, until=None, now=NOON)
+    assert sizes[0] == 2, "with the tombstone"
+    assert (sum(sizes), max(sizes)) == (7, 2)
+    assert not Vote.objects.exists()
+    assert_invariants(study)
 
 
 def test_withdrawing_twice_changes_nothing() -> None:
