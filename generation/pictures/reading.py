@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from generation.pictures import jpeg_end
 from generation.pictures.pixels import as_srgb
 from jobs.refusals import Refused
 
@@ -92,7 +93,11 @@ def _check_cicp(data: bytes) -> None:
 
 
 def _check_pixels(data: bytes, image: Image.Image) -> None:
-    """Refuse a PNG whose pixels are damaged or end early: Pillow returns black for the missing ones."""
+    """Refuse pixels that end early, which Pillow returns black (PNG) or grey (JPEG), and damaged ones of a PNG."""
+    if not data.startswith(_PNG):
+        if image.format in ("JPEG", "MPO") and jpeg_end.lacks_pixels(data, image):
+            raise Refused("is truncated or damaged (pixels are missing)")
+        return
     pixels = [(content, checksum) for kind, content, checksum in _png_chunks(data) if kind == b"IDAT"]
     if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")

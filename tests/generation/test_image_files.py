@@ -8,6 +8,7 @@ from pytest_django.fixtures import Settings
 
 from generation.pictures.files import read_image
 from jobs.refusals import Refused
+from tests.generation.made_files import encoded
 from tests.generation.planned_sets import picture
 
 
@@ -66,6 +67,30 @@ def test_truncated_files_of_other_formats(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(data[: len(data) // 2])
     with pytest.raises(Refused, match="truncated or damaged"):
         read_image(tmp_path / name)
+
+
+JPEG_KINDS: tuple[dict[str, object], ...] = (
+    {},
+    {"progressive": True},
+    {"subsampling": 0},
+    {"optimize": True, "quality": 20},
+    {"restart_marker_blocks": 3},
+    {"restart_marker_rows": 1, "progressive": True},
+)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("kind", JPEG_KINDS, ids=str)
+def test_a_jpeg_that_was_cut_and_ended_is_no_whole_picture(tmp_path: Path, kind: dict[str, object], mode: str) -> None:
+    path = tmp_path / "1.jpg"
+    whole = encoded(picture(size=(200, 120), mode=mode), "JPEG", **kind)
+    path.write_bytes(whole + b"behind the picture")
+    assert read_image(path).size == (200, 120)
+    scan = whole.rindex(b"\xff\xda") + 14
+    for share in (0.2, 0.5, 0.8):
+        path.write_bytes(whole[: scan + int((len(whole) - scan) * share)] + b"\xff\xd9")
+        with pytest.raises(Refused, match=r"is truncated or damaged \(pixels are missing\)"):
+            read_image(path)
 
 
 def test_caps_are_on_bytes_and_on_pixels_before_decoding(tmp_path: Path, settings: Settings) -> None:
