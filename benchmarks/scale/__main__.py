@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from benchmarks.scale.laboratory import Laboratory, Size
 
 PEOPLE = 10
+IMPORTED_PEOPLE = 20
 Work = Callable[[], object]
 
 
@@ -88,17 +89,16 @@ def vote_beside_everything(
 
 def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[str, Work]:
     """Return large write operations, each in its own process or in this one."""
+    from django.utils import timezone
+
+    from annotation.models import Annotator
     from annotation.studies.current import current_manifest
     from annotation.studies.lifecycle.amendments import amend
     from annotation.studies.lifecycle.transitions import advance, close
     from annotation.studies.manifest import Manifest, document
+    from annotation.voting.withdrawal import withdraw
 
-    file = Path(installation.environment["SEMBLANCE_VAR"], "external.toml")
-    prompts = "\n".join(f'  "an external prompt {number}",' for number in range(size.comparisons))
-    file.write_text(
-        'name = "External"\nsource = "external"\n[models.a]\nname = "Elsewhere A"\n[models.b]\nname = "Elsewhere B"\n'
-        f"[prompts]\nlist = [\n{prompts}\n]\n"
-    )
+    study_file, votes_file = _external_files(Path(installation.environment["SEMBLANCE_VAR"]), size)
     plan = document(current_manifest(lab.open))
     plan["annotation"]["overlap"] += 1
     raised = Manifest.model_validate(plan)
@@ -107,15 +107,41 @@ def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[st
         close(study=lab.judged)
         advance(lab.judged)
 
+    def withdrawing() -> None:
+        withdraw(annotator=Annotator.objects.filter(study=lab.voted).latest("pk"), until=None, now=timezone.now())
+
     return {
         f"an external study of {size.comparisons} prompts is made": partial(
-            installation.manage, "create_study", str(file)
+            installation.manage, "create_study", str(study_file)
         ),
+        f"{IMPORTED_PEOPLE * size.comparisons} votes are imported into it": partial(
+            installation.manage, "import_votes", "external", str(votes_file)
+        ),
+        "this study is deleted with its votes": partial(installation.manage, "delete_study", "external", "--yes"),
+        f"an annotator with {size.comparisons} votes withdraws": withdrawing,
         f"the overlap of {size.comparisons} comparisons is raised": partial(
             amend, study=lab.open, manifest=raised, reason="A benchmark."
         ),
         f"a study of {size.votes // 10} votes is closed": closing,
     }
+
+
+def _external_files(folder: Path, size: "Size") -> tuple[Path, Path]:
+    """Write the study file of an external study and a file of votes for it; return their paths."""
+    study_file, votes_file = folder / "external.toml", folder / "votes.csv"
+    prompts = "\n".join(f'  "an external prompt {number}",' for number in range(size.comparisons))
+    study_file.write_text(
+        'name = "External"\nsource = "external"\n[models.a]\nname = "Elsewhere A"\n[models.b]\nname = "Elsewhere B"\n'
+        f"[prompts]\nlist = [\n{prompts}\n]\n"
+    )
+    choices = ("Elsewhere A", "Elsewhere B", "tie")
+    rows = (
+        f"person {person},an external prompt {number},{choices[(person + number) % 3]}\n"
+        for person in range(IMPORTED_PEOPLE)
+        for number in range(size.comparisons)
+    )
+    votes_file.write_text("".join(("annotator,prompt,choice\n", *rows)))
+    return study_file, votes_file
 
 
 def _vote(
