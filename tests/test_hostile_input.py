@@ -185,6 +185,8 @@ def test_a_wrong_body_gets_a_sentence_in_json(someone: Annotator, body: str) -> 
     [
         ("get", "/api/v1/nothing", 404),
         ("get", "/api/", 404),
+        ("post", "/api/v1", 404),
+        ("get", "/api/v1", 404),
         ("post", "/api/v1/annotators/%00/next", 404),
         ("post", "/api/v1/annotators/nobody/next", 404),
         ("post", "/api/v1/annotators/nobody/next?a=%00", 400),

@@ -3,11 +3,12 @@
 from django.urls import URLPattern, URLResolver, path
 
 from annotation.web.annotator import images, joining, onboarding, pages
-from annotation.web.api.views import api
+from annotation.web.api.views import api, without_slash
 from annotation.web.researcher import explorer, planning, reported, reports, studies
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),  # first, because every vote resolves its address
+    path("api/v1", without_slash),
     path("", joining.landing, name="landing"),
     path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
     path("a/<str:token>/", pages.visit, name="visit"),

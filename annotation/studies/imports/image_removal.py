@@ -35,15 +35,15 @@ class ImageRemoval:
 
 
 def imported_sets(*, model: str, prompts: Sequence[str] = ()) -> QuerySet[ImageSet]:
-    """Return the imported sets of a model, or those of some prompts. Raises Refused if there are none."""
+    """Return the imported sets of a model, or those of some prompts. Raises Refused for a name without any."""
     imported = ImageSet.objects.filter(origin=ImageSet.Origin.IMPORTED)
     of_model = imported.filter(diffusion_model__name=model)
     if not of_model.exists():
         raise Refused(_none_of("model", [model], imported.values_list("diffusion_model__name", flat=True)))
-    sets = of_model.filter(prompt__text__in=prompts) if prompts else of_model
-    if not sets.exists():
-        raise Refused(_none_of(f"prompt of {model}", prompts, of_model.values_list("prompt__text", flat=True)))
-    return sets
+    stored = set(of_model.values_list("prompt__text", flat=True))
+    if unknown := [prompt for prompt in dict.fromkeys(prompts) if prompt not in stored]:
+        raise Refused(_none_of(f"prompt of {model}", unknown, stored))
+    return of_model.filter(prompt__text__in=prompts) if prompts else of_model
 
 
 def _none_of(what: str, names: Sequence[str], stored: Iterable[str]) -> str:

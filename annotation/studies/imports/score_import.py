@@ -131,17 +131,23 @@ def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
     try:
-        # float() also accepts "1_000", which is not a number in a table.
-        value = float(text) if "_" not in text else math.nan
+        # float() also accepts "1_000" and the digits of other scripts: in a table either is more likely a fault.
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if math.isfinite(value):
         return value
+    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is not a finite number{_number_advice(text)}')
+    return None
+
+
+def _number_advice(text: str) -> str:
+    """Return how to write the number, if that can be seen."""
+    if not text.isascii():
+        return ": write it with the digits 0 to 9, like -12.5"
     whole, comma, rest = text.partition(",")
     is_comma = comma and whole.lstrip("-").isdigit() and rest.isdigit()
-    advice = f": write {whole}.{rest}, with a decimal point" if is_comma else ""
-    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is not a finite number{advice}')
-    return None
+    return f": write {whole}.{rest}, with a decimal point" if is_comma else ""
 
 
 def _refuse(path: Path, faults: list[str]) -> None:

@@ -88,6 +88,7 @@ def progress_of(studies: Sequence[Study]) -> dict[int, StudyProgress]:
 
 
 Counters = dict[str, int]
+Failure = tuple[str, str]  # the metric, "" for images, and the sentence of a failed job
 ByStudy = Counter[tuple[Any, ...]]  # counts by the study's id and further keys
 IN_PRODUCTION = (Study.State.GENERATING, Study.State.SCORING)
 UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images may be missing
@@ -97,13 +98,13 @@ UNFINISHED = (Study.State.DRAFT, Study.State.GENERATING)  # images may be missin
 class _Products:
     """Counts of images, scored sets and jobs. images: by study. scored: sets by study and metric, "" for any metric.
 
-    jobs: by study, metric ("" for images) and state. failures: sentences of failed jobs by study, of any metric.
+    jobs: by study, metric ("" for images) and state. failures: by study, metric and sentence, of any metric.
     """
 
     images: ByStudy
     scored: ByStudy
     jobs: ByStudy
-    failures: dict[int, Counter[str]]
+    failures: dict[int, Counter[Failure]]
 
     @classmethod
     def of(cls, studies: Sequence[Study]) -> "_Products":
@@ -146,21 +147,24 @@ def _scored_by_any(comparisons: QuerySet[Comparison]) -> ByStudy:
     return counts
 
 
-def _failures(making: QuerySet[Comparison], others: QuerySet[Comparison]) -> dict[int, Counter[str]]:
-    """Return the sentences of the failed jobs by study: first those for images, then those for scores, of any metric.
+def _failures(making: QuerySet[Comparison], others: QuerySet[Comparison]) -> dict[int, Counter[Failure]]:
+    """Return the failed jobs by study: first those for images, then those for scores, of any metric.
 
     A further metric may fail in any state of a study. Without a failed job no comparison is read for it.
     """
-    failures: dict[int, Counter[str]] = {}
-    for jobs, model, comparisons in (("jobs", GenerationJob, making), ("scoring_jobs", ScoringJob, others)):
+    failures: dict[int, Counter[Failure]] = {}
+    kinds = (("jobs", GenerationJob, making, Value("")), ("scoring_jobs", ScoringJob, others, "scoring_jobs__metric"))
+    for jobs, model, comparisons, metric in kinds:
         if not model._default_manager.filter(state=LeasedJob.State.FAILED).exists():
             continue
-        rows: list[tuple[int, int, str]] = []
+        rows: list[tuple[int, int, str, str]] = []
         for side in SIDES:
             failed = comparisons.filter(**{f"{side}__{jobs}__state": LeasedJob.State.FAILED})
-            rows += failed.values_list(f"{side}__{jobs}__pk", "study", f"{side}__{jobs}__error")
-        for _pk, study, error in sorted(rows):
-            failures.setdefault(study, Counter())[error] += 1
+            named = F(f"{side}__{metric}") if isinstance(metric, str) else metric
+            columns = (f"{side}__{jobs}__pk", "study", "of", f"{side}__{jobs}__error")
+            rows += failed.annotate(of=named).values_list(*columns)
+        for _pk, study, of, error in sorted(rows):
+            failures.setdefault(study, Counter())[of, error] += 1
     return failures
 
 
@@ -193,8 +197,15 @@ def _progress(
         parked_count=counters["parked"],
         annotator_count=sum(kinds[study.pk, kind] for kind in Annotator.Kind),
         simulated_annotator_count=kinds[study.pk, Annotator.Kind.SIMULATED],
-        failures=tuple(error if count == 1 else f"{error} ({count} jobs)" for error, count in failures.items()),
+        failures=tuple(_failure_words(failure, count, metric) for failure, count in failures.items()),
     )
+
+
+def _failure_words(failure: Failure, count: int, own_metric: str) -> str:
+    """Return the sentence of failed jobs, with the metric if it is a further one, and their number."""
+    metric, error = failure
+    sentence = f"{metric}: {error}" if metric not in ("", own_metric) else error
+    return sentence if count == 1 else f"{sentence} ({count} jobs)"
 
 
 class _Length(Func):

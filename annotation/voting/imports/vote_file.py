@@ -356,6 +356,8 @@ def _vote_id(reading: _Reading, row: dict[str, str], faults: list[str]) -> uuid.
     """The line's vote_id, else an id made from the line, so that importing it again changes nothing."""
     try:
         if given := row.get("vote_id", ""):
+            if not given.isascii() or "_" in given:  # UUID() also accepts the digits of other scripts, and "1_2"
+                raise ValueError(given)
             return uuid.UUID(given)
     except ValueError:
         faults.append(f'vote_id "{given}" is not a UUID')

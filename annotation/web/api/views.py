@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
 from ninja.parser import Parser
@@ -189,6 +190,12 @@ def instructions_read(request: HttpRequest, token: str) -> Status[None]:
             raise Refused(_(PAGE_DUE))
         annotators.read_instructions(annotator=visit.annotator, now=visit.now)
     return Status(204, None)
+
+
+@csrf_exempt
+def without_slash(_request: HttpRequest) -> HttpResponse:
+    """Answer 404 like every address that does not exist; Django would redirect, with a page for people."""
+    raise Http404
 
 
 @api.exception_handler(Refused)

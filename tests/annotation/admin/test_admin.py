@@ -398,7 +398,7 @@ def test_failed_jobs_of_a_mistyped_encoder_are_given_up(researcher: Client) -> N
     image_set = ImageSet.objects.earliest("pk")
     for metric, state, error in (("scs/clip:typo", "failed", "No such folder."), ("scs/clip:other", "queued", "")):
         ScoringJob.objects.create(image_set=image_set, encoder={}, metric=metric, state=state, error=error)
-    assert (progress(study).failed_job_count, progress(study).failures) == (1, ("No such folder.",))
+    assert (progress(study).failed_job_count, progress(study).failures) == (1, ("scs/clip:typo: No such folder.",))
     data = {"action": "give_up", "_selected_action": list(ScoringJob.objects.values_list("pk", flat=True))}
     response = researcher.post(reverse("admin:scoring_scoringjob_changelist"), data, follow=True)
     assert said(response) == ["1 failed job given up. A study that still needs one queues it again."]

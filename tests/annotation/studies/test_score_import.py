@@ -62,6 +62,13 @@ def test_every_fault_is_listed_and_nothing_is_imported(study: Study, tmp_path: P
     assert not SetScore.objects.exists()
 
 
+@pytest.mark.parametrize("digits", ["\u0663\u0664", "\uff11\uff12", "1\u066b5", "\u22125"])
+def test_digits_of_other_scripts_are_no_numbers(study: Study, tmp_path: Path, digits: str) -> None:
+    path = scores_file(tmp_path, f"prompt,score_a,score_b\nprompt 1,{digits},2\n")
+    with pytest.raises(Refused, match=f'score_a is "{digits}", .*: write it with the digits 0 to 9, like -12.5$'):
+        import_scores(study=study, path=path, metric="m")
+
+
 def test_prompts_may_be_missing_and_come_with_another_file(study: Study, tmp_path: Path) -> None:
     path = scores_file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n")
     done = import_scores(study=study, path=path, metric="m")

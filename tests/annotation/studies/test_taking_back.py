@@ -369,6 +369,10 @@ def test_a_deletion_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) ->
             ["Alpha", "--prompt", "a fox"],
             "of Alpha “a fox”; those with images: “a dog in oil”, “prompt 1”, “prompt 2”, “prompt 3”.",
         ),
+        (
+            ["Alpha", "--prompt", "prompt 1", "--prompt", "prompt 11", "--yes"],
+            "of the prompt of Alpha “prompt 11” (did you mean “prompt 1”?).",
+        ),
     ],
 )
 def test_names_without_imported_images_are_told_with_those_that_have_some(asked: list[str], sentence: str) -> None:
@@ -377,6 +381,7 @@ def test_names_without_imported_images_are_told_with_those_that_have_some(asked:
     with pytest.raises(CommandError) as caught:
         typed("take_back_images", *asked)
     assert str(caught.value).endswith(sentence)
+    assert ImageSet.objects.count() == 7, "of several names one was wrong, so nothing was removed"
 
 
 def test_without_any_imported_images() -> None:

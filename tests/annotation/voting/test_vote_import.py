@@ -181,6 +181,9 @@ def test_ids_that_are_taken_are_faults(external: Study, votes_file: Path) -> Non
     run(external, votes_file, f"{header}ann,prompt 1,Alpha,{same}\n")
     with pytest.raises(VoteFileFault, match="line 2: its vote_id is that of another vote"):
         run(external, votes_file, f"{header}ben,prompt 2,Alpha,{same}\n")
+    digits = "\u0663" * 32  # UUID() alone would take them
+    with pytest.raises(VoteFileFault, match=f'line 2: vote_id "{digits}" is not a UUID'):
+        run(external, votes_file, f"{header}ben,prompt 2,Alpha,{digits}\n")
 
 
 def test_a_live_study_takes_no_more_than_its_overlap(votes_file: Path) -> None:

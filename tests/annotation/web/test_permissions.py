@@ -26,7 +26,7 @@ from tests.annotation.reports.voted_studies import make_study as make_voted_stud
 from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db
-EVERYBODY = ("", "api/v1/", "i/", "a/", "join/", "resume/")  # addresses for annotators and strangers begin with these
+EVERYBODY = ("", "api/v1", "i/", "a/", "join/", "resume/")  # addresses for annotators and strangers begin with these
 PLATFORM = {"id_parameter": "PROLIFIC_PID", "other_parameters": ["SESSION_ID"]}
 PERSONAL = {"external_id": "5f0c1d2e3b", "platform_parameters": {"SESSION_ID": "session-77aa"}}
 
