@@ -7,8 +7,10 @@ from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.studies.lifecycle.periodic import maintain
+from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
-from jobs import claims
+from generation.workers import may_take
+from jobs.work import work_next
 
 
 @shared_task
@@ -28,12 +30,19 @@ def advance_study(study_id: int) -> None:
 
 
 @shared_task
-def make_report(job_id: int) -> None:
-    """Make the report of a job, unless it is finished or claimed by another worker."""
-    claims.work(ReportJob, job_id, run_report_job)
+def advance_after(task_name: str, job_id: int) -> None:
+    """Advance the studies that wait for a job that has ended (settings.TASKS_AFTER_JOBS)."""
+    for study in studies_of_job(task_name, job_id):
+        advance(study)
 
 
 @shared_task
-def make_report_file(job_id: int) -> None:
-    """Make a large file of a report, unless its job is finished or claimed by another worker."""
-    claims.work(ReportFileJob, job_id, run_file_job)
+def make_report(_job_id: int = 0) -> None:
+    """Make the report that was requested first. Messages of version 0.2.0 hold a job's id, which is not read."""
+    work_next(may_take(ReportJob), run_report_job)
+
+
+@shared_task
+def make_report_file(_job_id: int = 0) -> None:
+    """Make the large file of a report that was requested first. A job's id is not read, as in `make_report`."""
+    work_next(may_take(ReportFileJob), run_file_job)

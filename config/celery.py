@@ -12,8 +12,9 @@ from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # mi
 from celery.signals import heartbeat_sent
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.utils import timezone
 from kombu.transport import TRANSPORT_ALIASES
+
+from config.one_message import OneMessageAtATime
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
@@ -54,7 +55,7 @@ class SignOfLife(StartStopStep):
         """Start when the process has connected to its broker."""
         from generation.workers import SECONDS_BETWEEN_SIGNS  # models: Django is set up by now
 
-        tell_the_database(parent.hostname)
+        tell_the_database(parent.hostname, has_started=True)
         self.repetition = parent.timer.call_repeatedly(SECONDS_BETWEEN_SIGNS, tell_the_database, (parent.hostname,))
 
     def stop(self, parent: Any) -> None:
@@ -64,14 +65,15 @@ class SignOfLife(StartStopStep):
 
 
 app.steps["consumer"].add(SignOfLife)
+app.steps["consumer"].add(OneMessageAtATime)
 
 
-def tell_the_database(name: str) -> None:
+def tell_the_database(name: str, *, has_started: bool = False) -> None:
     """Write the sign of life of the process `<queue>@<host>`; a database outage is ignored."""
     from generation.workers import leave_sign
 
     try:
-        leave_sign(name=name, now=timezone.now())
+        leave_sign(name=name, has_started=has_started)
     except DatabaseError as error:
         logger.warning("no sign of life from %s: %s", name, error)
     finally:

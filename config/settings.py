@@ -157,12 +157,21 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_DEFAULT_QUEUE = "control"
+# Scoring goes before generation: it takes seconds, so a study with all images does not wait for another's thousands.
+# On RabbitMQ the largest number goes first, on Redis and the embedded queue the smallest.
+IS_RABBITMQ = CELERY_BROKER_URL.startswith(("amqp", "pyamqp"))
+FIRST, LAST = (9, 0) if IS_RABBITMQ else (0, 9)
+if IS_RABBITMQ:
+    CELERY_TASK_QUEUE_MAX_PRIORITY = 9
+CELERY_TASK_ANNOTATIONS = {"*": {"Request": "config.one_message:JobRequest"}}
 CELERY_TASK_ROUTES = {
-    # Lower than scoring, which takes seconds, so that a study with all images does not wait for another's thousands.
-    "generation.tasks.*": {"queue": "gpu", "priority": 9},
-    "scoring.tasks.*": {"queue": "gpu"},
+    "generation.tasks.*": {"queue": "gpu", "priority": LAST},
+    "scoring.tasks.*": {"queue": "gpu", "priority": FIRST},
     "annotation.tasks.*": {"queue": "control"},
 }
+TASKS_AFTER_JOBS = dict.fromkeys(
+    ("generation.tasks.run_generation_job", "scoring.tasks.run_scoring_job"), "annotation.tasks.advance_after"
+)
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed task is not sent again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A page that sends a message retries once at once, then leaves it to the tick: the job's row is stored.
@@ -180,7 +189,10 @@ CELERY_BEAT_SCHEDULE = {
     "tick": {"task": "annotation.tasks.tick", "schedule": 30, "options": {"expires": 25}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
+NVIDIA_SMI = env.str("NVIDIA_SMI", default="nvidia-smi")  # the program that lists the cards of a host
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # of the program that reads /metrics; without it only staff may
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
+JOB_STUCK_SECONDS = env.int("JOB_STUCK_SECONDS", default=1800)  # without a step, after which a process counts as hung
 JOB_HEARTBEAT_SECONDS = env.int("JOB_HEARTBEAT_SECONDS", default=10)  # well below the lease
 
 # --- limits: counted by address, by all web processes together ------------------------------------

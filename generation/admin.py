@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from jobs import claims
+from jobs.messages import enqueue
 from jobs.models import LeasedJob
 from jobs.row_counts import count_of
 from jobs.wording import counted
@@ -116,7 +117,7 @@ class LeasedJobAdmin(ReadOnlyAdmin):
         """Queue the failed jobs again."""
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
         count = claims.retry(chosen)
-        claims.enqueue(chosen.model._default_manager.filter(pk__in=failed))
+        enqueue(chosen.model._default_manager.filter(pk__in=failed))
         said = f"{counted(count, 'job')} {'is' if count == 1 else 'are'} queued again."
         if others := chosen.count() - len(failed):
             said += f" {counted(others, 'job')} had not failed and {'stays' if others == 1 else 'stay'} as before."

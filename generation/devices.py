@@ -1,10 +1,33 @@
-"""The device on which this process computes, and its memory."""
+"""The device on which this process computes, its memory, and what its errors mean."""
 
 import gc
 import os
+import resource
+from enum import Enum
 from functools import cache
 
 import torch
+
+
+class Fault(Enum):
+    """What an error says about the device."""
+
+    MEMORY = "memory"  # full; what is smaller may fit
+    STICKY = "sticky"  # every later call of this process fails too: only a new process helps
+    OTHER = "other"  # no fault of the device
+
+
+# cuBLAS and cuDNN report a full memory as a plain RuntimeError, and the CPU's allocator too.
+_OUT_OF_MEMORY = (
+    *("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "DefaultCPUAllocator"),
+    *("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY"),
+)
+_STICKY = (
+    *("CUDA error", "device-side assert", "illegal memory access", "illegal instruction", "misaligned address"),
+    *("uncorrectable ECC", "launch failure", "launch timed out", "unspecified launch", "hardware stack error"),
+    *("CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_EXECUTION_FAILED"),
+    *("CUDNN_STATUS_INTERNAL_ERROR", "GPU has fallen off the bus", "no CUDA-capable device"),
+)
 
 
 @cache
@@ -22,10 +45,27 @@ def device_name() -> str:
     return torch.cuda.get_device_name() if device() == "cuda" else "cpu"
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def fault_of(error: BaseException) -> Fault:
+    """Return what an exception says about the device: by itself, or by the exception that it was raised from."""
+    fault, cause = _fault_of_one(error), error.__cause__
+    return fault_of(cause) if fault is Fault.OTHER and cause is not None else fault
+
+
+def _fault_of_one(error: BaseException) -> Fault:
+    text = str(error)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return Fault.MEMORY
+    if not isinstance(error, RuntimeError):  # AcceleratorError is one
+        return Fault.OTHER
+    if any(sign in text for sign in _OUT_OF_MEMORY):
+        return Fault.MEMORY
+    is_sticky = isinstance(error, torch.AcceleratorError) or any(sign in text for sign in _STICKY)
+    return Fault.STICKY if is_sticky else Fault.OTHER
+
+
+def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an exception means that the memory of the accelerator or of the machine is full."""
-    # On the CPU torch raises a plain RuntimeError; only its message names the allocator.
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "DefaultCPUAllocator" in str(error)
+    return fault_of(error) is Fault.MEMORY
 
 
 def empty_memory() -> None:
@@ -33,3 +73,12 @@ def empty_memory() -> None:
     gc.collect()
     if device() == "cuda":
         torch.cuda.empty_cache()
+
+
+def memory_in_use() -> tuple[int, int]:
+    """Return the used and the whole memory of the device in bytes; on a CPU this process's and the machine's."""
+    if device() == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        return total - free, total
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return used, os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")

@@ -2,42 +2,58 @@
 
 from celery import shared_task
 
+from generation.card_failures import device_faults
+from generation.claiming import jobs_to_make, note_loaded, preferences
 from generation.image_sets import image_path, missing_seeds, record_image
 from generation.models import GenerationJob
 from generation.parameters import SamplingParameters
 from generation.pictures import renditions
 from generation.pictures.files import media
-from jobs.claims import work
+from generation.workers import note_work
 from jobs.leases import Lease
 from jobs.whole_files import sweep
+from jobs.work import work_next
 
 
 @shared_task
-def run_generation_job(job_id: int) -> None:
-    """Make the missing images of a job. Running it twice, or again after a crash, gives the same images."""
-    work(GenerationJob, job_id, _make_images)
+def run_generation_job(_job_id: int = 0) -> None:
+    """Run the job that this worker should do next. Running a job again after a crash gives the same images.
+
+    Messages of version 0.2.0 hold a job's id, which is not read.
+    """
+    work_next(jobs_to_make(), make_images, prefer=preferences())
 
 
-def _make_images(job: GenerationJob, lease: Lease) -> None:
+def make_images(job: GenerationJob, lease: Lease) -> None:
     """Sample the missing seeds of a job batch by batch, and record each image as soon as it exists."""
-    # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
-    # seconds, and the job counts as running meanwhile.
-    from generation.sampling import Order, sample
-
     image_set = job.image_set
     for image in image_set.images.filter(seed__in=job.seeds):
         renditions.mend(image)
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
     for seed in missing:
         sweep(media(image_path(image_set.uid, seed)))
-    if not missing:
-        return
+    if missing:
+        with device_faults(job, owner=image_set.diffusion_model.name):
+            _sample(job, missing, lease)
+
+
+def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
+    # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
+    # seconds, and the job counts as running meanwhile.
+    from generation.devices import memory_in_use
+    from generation.sampling import Order, sample
+
+    image_set = job.image_set
     order = Order(
         diffusion_model=image_set.diffusion_model,
         prompt=image_set.rendered_prompt,
         parameters=SamplingParameters(**image_set.parameters),
     )
-    for sampled in sample(order, missing, check=lease.check):
+    note_loaded(None)  # until the model is loaded, which may fail half-way
+    for sampled in sample(order, seeds, check=lease.check):
         record_image(
             image_set=image_set, seed=sampled.seed, image=sampled.image, provenance=sampled.provenance, job=job
         )
+    note_loaded(image_set.diffusion_model)
+    used, total = memory_in_use()
+    note_work(model=image_set.diffusion_model.name, memory_used=used, memory_total=total)

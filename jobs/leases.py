@@ -2,15 +2,15 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
-from datetime import datetime
 from types import TracebackType
 from typing import Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
-from django.utils import timezone
 
+from jobs import clock
 from jobs.models import LeasedJob
 
 logger = logging.getLogger(__name__)
@@ -25,11 +25,19 @@ class Cancelled(Exception):  # noqa: N818 - it names what happened
 
 
 class Lease:
-    """Extends a lease every JOB_HEARTBEAT_SECONDS until the block ends; the work calls `check` between its steps."""
+    """Extends a lease every JOB_HEARTBEAT_SECONDS until the block ends; the work calls `check` between its steps.
 
-    def __init__(self, job: LeasedJob, *, beat: Callable[[LeasedJob, datetime], bool]) -> None:
+    Work that makes no step for JOB_STUCK_SECONDS hangs (a driver, a network folder): the lease is no longer extended,
+    so that another worker takes the job, and `on_stuck` is called in the lease's own thread.
+    """
+
+    def __init__(
+        self, job: LeasedJob, *, beat: Callable[[LeasedJob], bool], on_stuck: Callable[[], None] = lambda: None
+    ) -> None:
         self._job = job
         self._beat = beat
+        self._on_stuck = on_stuck
+        self._last_step = time.monotonic()
         self._is_ended = threading.Event()
         self._is_lost = threading.Event()
         self._is_cancelled = threading.Event()
@@ -47,6 +55,7 @@ class Lease:
 
     def check(self) -> None:
         """Raise LeaseLost or Cancelled if the work should stop. It reads no database, so it may be called often."""
+        self._last_step = time.monotonic()
         if self._is_lost.is_set():
             raise LeaseLost
         if self._is_cancelled.is_set():
@@ -55,13 +64,21 @@ class Lease:
     def _keep(self) -> None:
         try:
             while not (self._is_ended.wait(settings.JOB_HEARTBEAT_SECONDS) or self._is_lost.is_set()):
-                self._beat_once()
+                if time.monotonic() - self._last_step > settings.JOB_STUCK_SECONDS:
+                    self._is_lost.set()
+                    logger.error(
+                        "%s %s made no step for %d s and is given back: its process hangs",
+                        *(self._job.task_name, self._job.pk, settings.JOB_STUCK_SECONDS),
+                    )
+                    self._on_stuck()
+                else:
+                    self._beat_once()
         finally:
             connection.close()  # each thread has its own
 
     def _beat_once(self) -> None:
         try:
-            if not self._beat(self._job, timezone.now()):
+            if not self._beat(self._job):
                 self._is_lost.set()
             elif type(self._job)._default_manager.filter(pk=self._job.pk, is_cancel_requested=True).exists():
                 self._is_cancelled.set()
@@ -76,5 +93,5 @@ def hold(job: LeasedJob) -> None:
     if not transaction.get_connection().in_atomic_block:
         raise RuntimeError("hold() outside a transaction holds nothing")
     rows = type(job)._default_manager.filter(pk=job.pk, state=LeasedJob.State.RUNNING, claimed_by=job.claimed_by)
-    if not rows.update(heartbeat_at=timezone.now()):  # an UPDATE locks the row; a SELECT does not on SQLite
+    if not rows.update(heartbeat_at=clock.now()):  # an UPDATE locks the row; a SELECT does not on SQLite
         raise LeaseLost

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 
 class LeasedJob(models.Model):
-    """A job and its state. The row is the truth; a queue message is only a hint."""
+    """A job and its state. The row is the truth; a queue message says only that there is work."""
 
     class State(models.TextChoices):
         QUEUED = "queued"
@@ -16,16 +16,23 @@ class LeasedJob(models.Model):
         FAILED = "failed"
         CANCELLED = "cancelled"
 
-    task_name: ClassVar[str]  # the Celery task that runs such a job
+    task_name: ClassVar[str]  # the Celery task that runs the next job of this kind
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempt_count = models.PositiveIntegerField(default=0)
     claimed_by = models.CharField(max_length=200, blank=True, help_text="Host, process and a random part: one claim.")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
+    failed_on = models.CharField(
+        max_length=100, blank=True, help_text="The device that could not go on after it; another one tries it next."
+    )
     is_cancel_requested = models.BooleanField(default=False)
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="Of the jobs that a worker may take, the highest goes first."
+    )
+    not_before = models.DateTimeField(null=True, blank=True, help_text="Not claimed before this time.")
     error = models.TextField(blank=True)
-    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message for it was last sent.")
+    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message on its behalf was last sent.")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
@@ -40,4 +47,8 @@ class LeasedJob(models.Model):
             ),
             models.CheckConstraint(name="%(class)s_failed_says_why", condition=~Q(state="failed") | ~Q(error="")),
         ]
-        indexes: ClassVar = [models.Index(fields=["state", "lease_expires_at"], name="%(class)s_state")]
+        indexes: ClassVar = [
+            models.Index(fields=["state", "lease_expires_at"], name="%(class)s_state"),
+            models.Index(fields=["state", "-priority", "id"], name="%(class)s_next"),  # the order of claiming
+            models.Index(fields=["finished_at"], name="%(class)s_finished"),  # what a worker did lately
+        ]

@@ -1,23 +1,34 @@
-"""The Celery tasks of scoring. Thin: the job table is the truth, and a message holds only a job's id."""
+"""The Celery tasks of scoring. Thin: the job table is the truth, and a message only says that there is work."""
 
 from celery import shared_task
+from django.db.models import Q
 
-from jobs import claims
+from generation.card_failures import device_faults
+from generation.workers import may_take_on_this_card, note_work
 from jobs.leases import Lease
+from jobs.work import work_next
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob
 from scoring.scores import embed_set, score_set
 
+_loaded: list[str] = []  # the metric whose encoder is in memory
+
 
 @shared_task
-def run_scoring_job(job_id: int) -> None:
-    """Embed and score the image set of a job; do nothing if it has ended or another worker has it."""
-    claims.work(ScoringJob, job_id, _embed_and_score)
+def run_scoring_job(_job_id: int = 0) -> None:
+    """Embed and score the image set of the next job. Messages of version 0.2.0 hold a job's id, which is not read."""
+    work_next(may_take_on_this_card(ScoringJob), embed_and_score, prefer=[Q(metric=metric) for metric in _loaded])
 
 
-def _embed_and_score(job: ScoringJob, lease: Lease) -> None:
-    from scoring import encoders  # imported here: it loads torch, and the web process imports this module
+def embed_and_score(job: ScoringJob, lease: Lease) -> None:
+    """Embed the images of the job's set that have no embedding yet, and score the set."""
+    from generation.devices import memory_in_use  # imported here: they load torch, and the web process imports us
+    from scoring import encoders
 
     spec = EncoderSpec(**job.encoder)
-    embed_set(image_set=job.image_set, encoder=encoders.load(spec), check=lease.check)
+    _loaded[:] = [job.metric]
+    with device_faults(job, owner=spec.identity):
+        embed_set(image_set=job.image_set, encoder=encoders.load(spec), check=lease.check)
     score_set(image_set=job.image_set, encoder=spec)
+    used, total = memory_in_use()
+    note_work(model=spec.identity, memory_used=used, memory_total=total)

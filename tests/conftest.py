@@ -7,7 +7,10 @@ from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django.fixtures import Settings
 
+from tests.clock import database_clock
 from tests.settings import ON_SERVICES
+
+__all__ = ["database_clock"]
 
 # No deadline, and no complaint about slow examples: no test depends on the machine's speed. The same examples every
 # time: a run that passes passes again.

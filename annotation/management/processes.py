@@ -7,9 +7,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from generation.cards import HostCard
 
 LONGEST_PAUSE_SECONDS = 30
 STEADY_AFTER_SECONDS = 60  # a process that ran this long dies for a new reason: the next pause is short again
@@ -120,17 +122,27 @@ def supervise(children: list[ChildProcess], *, stop: threading.Event, say: Calla
             child.restart_if_down(say)
 
 
-def worker_plans(queues: tuple[str, ...]) -> list[ProcessPlan]:
-    """Return the Celery processes of a worker: one for each queue, and the clock if the control queue is among them."""
+def worker_plans(queues: tuple[str, ...], cards: Sequence[HostCard] = ()) -> list[ProcessPlan]:
+    """Return the Celery processes of a worker: one for each queue, and the clock if the control queue is among them.
+
+    With cards, the gpu queue has a process for each, which sees this card only.
+    """
     quiet = {"TRANSFORMERS_VERBOSITY": "error", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     # At SIGTERM Celery waits for running tasks without limit, at SIGQUIT only for the time of the soft shutdown.
     environment = {"REMAP_SIGTERM": "SIGQUIT", **quiet}
     celery = ("-m", "celery", "-A", "config", "--quiet")
     options = ("--concurrency", "1", "--without-gossip", "--without-mingle", "--loglevel", "WARNING")
-    plans = [
-        ProcessPlan(queue, (*celery, "worker", "-Q", queue, "-n", f"{queue}@%h", *options), environment)
-        for queue in queues
-    ]
+
+    def plan(queue: str, name: str, card: Mapping[str, str]) -> ProcessPlan:
+        return ProcessPlan(
+            name, (*celery, "worker", "-Q", queue, "-n", f"{name}@%h", *options), {**environment, **card}
+        )
+
+    plans = [plan(queue, queue, {}) for queue in queues if queue != "gpu" or not cards]
+    if "gpu" in queues:
+        # A part of a card is 1:0, and a colon in a name would mislead.
+        named = {f"gpu-{card.number.replace(':', '.')}": card for card in cards}
+        plans += [plan("gpu", name, {"CUDA_VISIBLE_DEVICES": card.uuid}) for name, card in named.items()]
     if "control" in queues:
         # Its own process: inside a worker it would be a fork that survives a kill -9 of the worker.
         plans.append(ProcessPlan("clock", (*celery, "beat", "--loglevel", "WARNING", "--pidfile="), environment))

@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +37,15 @@ def plan(checkpoint: str) -> None:
 
 
 def run(moment: str) -> None:
-    from django.utils import timezone
-
     from generation import image_sets
     from generation.models import GenerationJob
     from generation.tasks import run_generation_job
     from jobs.claims import reap
 
     vars(image_sets)["put_in_place"] = dying(vars(image_sets)["put_in_place"], moment)
-    reap(GenerationJob, timezone.now() + timedelta(hours=1))
-    run_generation_job(GenerationJob.objects.get().pk)
+    GenerationJob.objects.filter(state="running").update(lease_expires_at=datetime(2026, 1, 1, tzinfo=UTC))
+    reap(GenerationJob)
+    run_generation_job()
 
 
 def dying(put_in_place: Callable[..., None], moment: str) -> Callable[..., None]:

@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 from PIL import Image
 
 from generation import image_sets
@@ -157,7 +156,7 @@ def test_a_seed_that_is_not_planned_is_refused(media_root: Path) -> None:
 
 
 def claimed(image_set: ImageSet) -> GenerationJob:
-    job = claims.claim(GenerationJob, only_job(image_set).pk, worker="here", now=timezone.now())
+    job = claims.claim_next(GenerationJob.objects.filter(image_set=image_set), worker="here")
     assert job is not None
     return job
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
-from django.utils import timezone
 
 from generation import sampling, tasks
 from generation.image_sets import is_complete, missing_seeds, record_image
@@ -47,15 +46,14 @@ def everything(media_root: Path) -> tuple[list[object], list[str]]:
 
 
 def test_run_twice(image_set: ImageSet, sampled: list[int], media_root: Path) -> None:
-    job = only_job(image_set)
-    run_generation_job(job.pk)
+    run_generation_job()
     assert state(image_set) == (STATES.DONE, "")
     assert is_complete(image_set)
     before = everything(media_root)
-    run_generation_job(job.pk)
+    run_generation_job()
     assert everything(media_root) == before
     claims.requeue(GenerationJob.objects.all())  # as if it had never been settled
-    run_generation_job(job.pk)
+    run_generation_job()
     assert everything(media_root) == before
     assert sampled == [5, 6, 7]
     image = image_set.images.get(seed=6)
@@ -66,35 +64,34 @@ def test_run_half(image_set: ImageSet, sampled: list[int], media_root: Path) -> 
     record_image(image_set=image_set, seed=6, image=picture(), provenance={})
     left_over = media_root / "image_sets" / str(image_set.uid) / "5.png.00ff.part"
     left_over.write_bytes(b"of a worker that was killed")
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert sampled == [5, 7]
     assert is_complete(image_set)
     assert not left_over.exists()
 
 
 def test_what_a_worker_left_between_an_image_and_its_renditions(image_set: ImageSet, media_root: Path) -> None:
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     before = everything(media_root)
     grid, zoom = (media_root / f"renditions/{image_set.uid}/7-{name}.webp" for name in ("grid-160", "zoom-1024"))
     grid.with_name(f"{grid.name}.00ff.part").touch()
     zoom.unlink()
     claims.requeue(GenerationJob.objects.all())
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert everything(media_root) == before
 
 
 def test_run_for_a_chunk_whose_images_exist(image_set: ImageSet, sampled: list[int]) -> None:
     for seed in image_set.seeds:
         record_image(image_set=image_set, seed=seed, image=picture(seed), provenance={})
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert sampled == []
     assert state(image_set) == (STATES.DONE, "")
 
 
 def test_run_while_somebody_else_runs_it(image_set: ImageSet, sampled: list[int]) -> None:
-    job = only_job(image_set)
-    claims.claim(GenerationJob, job.pk, worker="there", now=timezone.now())
-    run_generation_job(job.pk)
+    claims.claim_next(GenerationJob.objects.all(), worker="there")
+    run_generation_job()
     assert sampled == []
     assert only_job(image_set).claimed_by.startswith("there/")
 
@@ -109,7 +106,7 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
         return sample(order, seeds, check=check)
 
     monkeypatch.setattr(sampling, "sample", overtaken)
-    run_generation_job(job.pk)
+    run_generation_job()
     assert missing_seeds(image_set) == [5, 6, 7]
     assert state(image_set)[0] == STATES.RUNNING
     with pytest.raises(LeaseLost):
@@ -119,15 +116,15 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
 def test_a_refusal_is_the_jobs_error_and_final(tiny_models: Path, sampled: list[int]) -> None:
     model = diffusion_model("nowhere", checkpoint="/no/such/folder")
     image_set = planned(model)
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     expected = "nowhere: there is no /no/such/folder on this machine; give a folder that exists, or a hub id."
     assert state(image_set) == (STATES.FAILED, expected)
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert only_job(image_set).attempt_count == 1
     model.checkpoint = str(tiny_models / "sdxl")
     model.save()
     assert claims.retry(GenerationJob.objects.all()) == 1
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert is_complete(image_set)
 
 
@@ -137,8 +134,8 @@ def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: 
 
     with monkeypatch.context() as patch:
         patch.setattr(tasks, "record_image", fail)
-        run_generation_job(only_job(image_set).pk)
+        run_generation_job()
     assert state(image_set) == (STATES.QUEUED, "Tried again: OSError: disk full")
-    run_generation_job(only_job(image_set).pk)
+    run_generation_job()
     assert state(image_set) == (STATES.DONE, "")
     assert is_complete(image_set)

@@ -1,24 +1,23 @@
 """Jobs: each state's allowed changes, and the state after a crash."""
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from celery import current_app
-from django.utils import timezone
+from django.db.models import Q
 from kombu.exceptions import OperationalError
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
 
 from generation.models import GenerationJob
-from jobs import claims
+from jobs import claims, messages, work
 from jobs.leases import Cancelled, Lease, LeaseLost
-from jobs.refusals import Refused
-from tests.generation.planned_sets import only_job, planned
+from jobs.refusals import Broken, Refused, SetBack
+from tests.clock import NOON, Clock
+from tests.generation.planned_sets import diffusion_model, only_job, planned
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
+pytestmark = [pytest.mark.django_db, pytest.mark.both_databases, pytest.mark.usefixtures("database_clock")]
 STATES = GenerationJob.State
-NOW = datetime(2026, 3, 1, 12, tzinfo=timezone.get_default_timezone())
-LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
@@ -26,10 +25,14 @@ def queued() -> GenerationJob:
     return only_job(planned())
 
 
-def claim(job: GenerationJob, now: datetime = NOW) -> GenerationJob:
-    claimed = claims.claim(GenerationJob, job.pk, worker="here", now=now)
+def claim(job: GenerationJob) -> GenerationJob:
+    claimed = claims.claim_next(GenerationJob.objects.filter(pk=job.pk), worker="here")
     assert claimed is not None
     return claimed
+
+
+def next_of_all(*prefer: Q) -> GenerationJob | None:
+    return claims.claim_next(GenerationJob.objects.all(), worker="there", prefer=prefer)
 
 
 def fresh(job: GenerationJob) -> GenerationJob:
@@ -38,43 +41,48 @@ def fresh(job: GenerationJob) -> GenerationJob:
 
 def test_one_of_two_claims_gets_the_job(queued: GenerationJob, settings: Settings) -> None:
     mine = claim(queued)
-    assert claims.claim(GenerationJob, queued.pk, worker="there", now=NOW) is None
+    assert next_of_all() is None
     assert (mine.state, mine.attempt_count) == (STATES.RUNNING, 1)
-    assert mine.lease_expires_at == NOW + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+    assert mine.lease_expires_at == NOON + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
 def test_nothing_is_claimed_that_is_settled_cancelled_or_unknown(queued: GenerationJob) -> None:
-    assert claims.finish(claim(queued), NOW)
-    assert claims.claim(GenerationJob, queued.pk, worker="there", now=NOW) is None
-    assert claims.claim(GenerationJob, queued.pk + 1000, worker="there", now=NOW) is None
+    assert claims.finish(claim(queued))
+    assert next_of_all() is None
 
 
-def test_a_heartbeat_extends_the_lease(queued: GenerationJob, settings: Settings) -> None:
-    assert claims.heartbeat(claim(queued), LATER)
-    assert fresh(queued).lease_expires_at == LATER + timedelta(seconds=settings.JOB_LEASE_SECONDS)
+def test_a_heartbeat_extends_the_lease(queued: GenerationJob, database_clock: Clock, settings: Settings) -> None:
+    running = claim(queued)
+    database_clock.pass_by(hours=1)
+    assert claims.heartbeat(running)
+    assert fresh(queued).lease_expires_at == database_clock.time + timedelta(seconds=settings.JOB_LEASE_SECONDS)
 
 
 VERBS: list[Callable[[GenerationJob], bool]] = [
-    lambda job: claims.heartbeat(job, LATER),
-    lambda job: claims.finish(job, LATER),
-    lambda job: claims.fail(job, error="broken", now=LATER),
-    lambda job: claims.set_back(job, error="broken", now=LATER),
+    claims.heartbeat,
+    claims.finish,
+    lambda job: claims.fail(job, error="broken"),
+    lambda job: claims.set_back(job, error="broken"),
     claims.release,
+    claims.stop,
 ]
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_worker_that_lost_its_lease_changes_nothing(queued: GenerationJob, verb: Callable[..., bool]) -> None:
+def test_a_worker_that_lost_its_lease_changes_nothing(
+    queued: GenerationJob, database_clock: Clock, verb: Callable[..., bool]
+) -> None:
     lost = claim(queued)
-    assert claims.reap(GenerationJob, LATER) == 1
-    claim(queued, LATER)
+    database_clock.pass_by(hours=1)
+    assert claims.reap(GenerationJob) == 1
+    claim(queued)
     before = GenerationJob.objects.values().get(pk=queued.pk)
     assert not verb(lost)
     assert GenerationJob.objects.values().get(pk=queued.pk) == before
 
 
 def test_failing_says_why_and_retrying_begins_anew(queued: GenerationJob) -> None:
-    assert claims.fail(claim(queued), error="no such folder", now=NOW)
+    assert claims.fail(claim(queued), error="no such folder")
     assert fresh(queued).error == "no such folder"
     assert claims.retry(GenerationJob.objects.all()) == 1
     again = fresh(queued)
@@ -85,7 +93,7 @@ def test_failing_says_why_and_retrying_begins_anew(queued: GenerationJob) -> Non
 def test_requeue_leaves_what_waits_or_runs_alone(queued: GenerationJob) -> None:
     running = claim(queued)
     assert claims.requeue(GenerationJob.objects.all()) == 0
-    assert claims.finish(running, NOW)
+    assert claims.finish(running)
     assert claims.requeue(GenerationJob.objects.all()) == 1
 
 
@@ -95,41 +103,47 @@ def test_a_released_job_was_not_tried(queued: GenerationJob) -> None:
 
 
 def test_attempts_are_limited_and_the_error_says_so(queued: GenerationJob) -> None:
-    outcomes = [claims.set_back(claim(queued), error="disk full", now=NOW) for _ in range(claims.MOST_ATTEMPTS)]
+    outcomes = [claims.set_back(claim(queued), error="disk full") for _ in range(claims.MOST_ATTEMPTS)]
     assert outcomes == [True, True, False]
     assert fresh(queued).state == STATES.FAILED
     assert fresh(queued).error == "Given up after 3 attempts: disk full"
 
 
-def test_reaping_gives_expired_jobs_back_until_they_used_their_attempts(queued: GenerationJob) -> None:
+def test_reaping_gives_expired_jobs_back_until_they_used_their_attempts(
+    queued: GenerationJob, database_clock: Clock
+) -> None:
     for _ in range(claims.MOST_ATTEMPTS - 1):
         claim(queued)
-        assert claims.reap(GenerationJob, NOW) == 0  # the lease still runs
-        assert claims.reap(GenerationJob, LATER) == 1
+        assert claims.reap(GenerationJob) == 0  # the lease still runs
+        database_clock.pass_by(hours=1)
+        assert claims.reap(GenerationJob) == 1
         assert (fresh(queued).state, fresh(queued).enqueued_at) == (STATES.QUEUED, None)
     claim(queued)
-    assert claims.reap(GenerationJob, LATER) == 1
+    database_clock.pass_by(hours=1)
+    assert claims.reap(GenerationJob) == 1
     assert fresh(queued).state == STATES.FAILED
     assert "3 attempts: the worker stopped answering" in fresh(queued).error
 
 
-def test_reaping_finds_lost_messages_only_where_nothing_goes_on(queued: GenerationJob) -> None:
+def test_reaping_finds_lost_messages_only_where_nothing_goes_on(queued: GenerationJob, database_clock: Clock) -> None:
     other = only_job(planned(prompt="another"))
-    GenerationJob.objects.update(enqueued_at=NOW)
-    long_after = NOW + 2 * claims.LOST_MESSAGE_AFTER
-    assert claims.finish(claim(other, long_after), long_after)
-    claims.reap(GenerationJob, long_after)
-    assert fresh(queued).enqueued_at == NOW  # the queue is long, not lost
-    claims.reap(GenerationJob, long_after + 2 * claims.LOST_MESSAGE_AFTER)
+    GenerationJob.objects.update(enqueued_at=NOON)
+    database_clock.time += 2 * claims.LOST_MESSAGE_AFTER
+    assert claims.finish(claim(other))
+    claims.reap(GenerationJob)
+    assert fresh(queued).enqueued_at == NOON  # the queue is long, not lost
+    database_clock.time += 2 * claims.LOST_MESSAGE_AFTER
+    claims.reap(GenerationJob)
     assert fresh(queued).enqueued_at is None
 
 
-def test_cancelling(queued: GenerationJob) -> None:
+def test_cancelling(queued: GenerationJob, database_clock: Clock) -> None:
     running = claim(only_job(planned(prompt="another")))
     assert claims.cancel(GenerationJob.objects.all()) == 2
     assert fresh(queued).state == STATES.CANCELLED
     assert fresh(running).is_cancel_requested
-    claims.reap(GenerationJob, LATER)  # its worker never answered
+    database_clock.pass_by(hours=1)
+    claims.reap(GenerationJob)  # its worker never answered
     assert fresh(running).state == STATES.CANCELLED
 
 
@@ -137,8 +151,8 @@ def test_a_job_asked_to_stop_and_given_back_is_not_claimed_again(queued: Generat
     running = claim(queued)
     claims.cancel(GenerationJob.objects.all())
     assert claims.release(running)
-    assert claims.claim(GenerationJob, queued.pk, worker="here", now=NOW) is None
-    claims.reap(GenerationJob, NOW)
+    assert next_of_all() is None
+    claims.reap(GenerationJob)
     assert fresh(queued).state == STATES.CANCELLED
 
 
@@ -161,24 +175,24 @@ def ended_by(error: BaseException | None) -> Callable[[GenerationJob, Lease], No
     ],
 )
 def test_how_work_ends_settles_the_job(queued: GenerationJob, error: Exception, state: str, says: str) -> None:
-    claims.work(GenerationJob, queued.pk, ended_by(error))
+    work.work_next(GenerationJob.objects.all(), ended_by(error))
     assert (fresh(queued).state, fresh(queued).error) == (state, says)
 
 
 def test_a_worker_told_to_stop_gives_its_job_back(queued: GenerationJob) -> None:
     with pytest.raises(SystemExit):
-        claims.work(GenerationJob, queued.pk, ended_by(SystemExit()))
+        work.work_next(GenerationJob.objects.all(), ended_by(SystemExit()))
     assert (fresh(queued).state, fresh(queued).attempt_count) == (STATES.QUEUED, 0)
 
 
 def test_work_runs_once_however_often_the_message_comes(queued: GenerationJob) -> None:
     ran: list[int] = []
     for _ in range(2):
-        claims.work(GenerationJob, queued.pk, lambda job, lease: ran.append(job.pk))
+        work.work_next(GenerationJob.objects.all(), lambda job, lease: ran.append(job.pk))
     assert ran == [queued.pk]
 
 
-def test_enqueueing_sends_the_id_after_the_commit_and_notes_when(
+def test_enqueueing_sends_a_message_after_the_commit_and_notes_when(
     queued: GenerationJob,
     django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks,
     monkeypatch: pytest.MonkeyPatch,
@@ -187,13 +201,12 @@ def test_enqueueing_sends_the_id_after_the_commit_and_notes_when(
     monkeypatch.setattr(
         type(current_app.signature("x")),
         "apply_async",
-        lambda self, **options: sent.append((self.task, self.args, options["link"])),
+        lambda self, **options: sent.append((self.task, self.args)),
     )
-    link = current_app.signature("annotation.tasks.advance_study")
     with django_capture_on_commit_callbacks(execute=True):
-        claims.enqueue([queued], link=link)
+        messages.enqueue([queued])
         assert sent == []
-    assert sent == [("generation.tasks.run_generation_job", (queued.pk,), link)]
+    assert sent == [("generation.tasks.run_generation_job", ())]
     assert fresh(queued).enqueued_at is not None
 
 
@@ -207,6 +220,76 @@ def test_a_broker_that_is_away_leaves_the_job_to_the_tick(
 
     monkeypatch.setattr(type(current_app.signature("x")), "apply_async", refuse)
     with django_capture_on_commit_callbacks(execute=True):
-        claims.enqueue([queued])
+        messages.enqueue([queued])
     assert fresh(queued).enqueued_at is None
     assert fresh(queued).state == STATES.QUEUED
+
+
+def of_model(name: str, prompt: str) -> GenerationJob:
+    return only_job(planned(diffusion_model(name), prompt=prompt))
+
+
+def test_the_loaded_model_goes_first_then_the_priority_then_the_age(queued: GenerationJob) -> None:
+    young, urgent = of_model("other", "one"), of_model("other", "two")
+    GenerationJob.objects.filter(pk=urgent.pk).update(priority=5)
+    loaded = Q(image_set__diffusion_model__name="sdxl")
+    newer = only_job(planned(prompt="a newer one of the loaded model"))
+    order = []
+    while job := next_of_all(loaded):
+        order.append(job.pk)
+    assert order == [queued.pk, newer.pk, urgent.pk, young.pk]
+
+
+def test_a_job_with_a_pause_is_not_claimed_before_its_time(queued: GenerationJob, database_clock: Clock) -> None:
+    assert claims.set_back(claim(queued), error="the file is not there", pause=timedelta(minutes=5))
+    assert fresh(queued).not_before == NOON + timedelta(minutes=5)
+    assert next_of_all() is None
+    database_clock.pass_by(minutes=5)
+    again = next_of_all()
+    assert again is not None
+    assert (again.pk, again.not_before) == (queued.pk, None)
+
+
+def test_a_job_that_cannot_be_done_now_was_not_tried(queued: GenerationJob, database_clock: Clock) -> None:
+    later = SetBack("its files are being fetched", pause=timedelta(minutes=1), is_counted=False)
+    work.work_next(GenerationJob.objects.all(), ended_by(later))
+    job = fresh(queued)
+    assert (job.state, job.attempt_count, job.error) == (STATES.QUEUED, 0, "its files are being fetched")
+    assert job.not_before == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (SetBack("the card failed", pause=timedelta(minutes=1), ends_process=True), STATES.QUEUED),
+        (Broken("it broke two cards"), STATES.FAILED),
+    ],
+)
+def test_a_process_that_cannot_go_on_ends_after_its_job_is_settled(
+    queued: GenerationJob, monkeypatch: pytest.MonkeyPatch, error: Exception, state: str
+) -> None:
+    seen: list[str] = []
+    monkeypatch.setattr(work, "end_process", lambda: seen.append(fresh(queued).state))
+    work.work_next(GenerationJob.objects.all(), ended_by(error))
+    assert seen == [state]
+
+
+def test_a_message_is_passed_on_if_others_may_take_what_is_due(
+    queued: GenerationJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: list[str] = []
+    monkeypatch.setattr(work, "SECONDS_BEFORE_PASSING_ON", 0)
+    monkeypatch.setattr(messages, "send", lambda message: passed.append(message.task))
+    unfit = GenerationJob.objects.exclude(pk=queued.pk)
+    work.work_next(unfit, ended_by(None))
+    assert passed == [GenerationJob.task_name]
+    claims.finish(claim(queued))
+    work.work_next(unfit, ended_by(None))
+    assert passed == [GenerationJob.task_name]
+
+
+def test_the_end_of_a_job_is_announced(queued: GenerationJob, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[tuple[object, ...]] = []
+    monkeypatch.setattr(messages, "send", lambda message: sent.append((message.task, message.args)))
+    work.work_next(GenerationJob.objects.all(), ended_by(Refused("no such folder")))
+    assert sent == [("annotation.tasks.advance_after", (GenerationJob.task_name, queued.pk))]

@@ -1,11 +1,9 @@
 """Leases: the thread that extends one, and the exceptions that reach the work."""
 
 import threading
-from datetime import datetime
 
 import pytest
 from django.db import DatabaseError, transaction
-from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from generation.models import GenerationJob
@@ -20,7 +18,8 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_database
 @pytest.fixture
 def running(settings: Settings) -> GenerationJob:
     settings.JOB_HEARTBEAT_SECONDS = 0.01
-    job = claims.claim(GenerationJob, only_job(planned()).pk, worker="here", now=timezone.now())
+    only_job(planned())
+    job = claims.claim_next(GenerationJob.objects.all(), worker="here")
     assert job is not None
     return job
 
@@ -32,11 +31,11 @@ class Beats:
         self._beaten = threading.Semaphore(0)
         self._is_failing = fail_first
 
-    def __call__(self, job: LeasedJob, now: datetime) -> bool:
+    def __call__(self, job: LeasedJob) -> bool:
         if self._is_failing:
             self._is_failing = False
             raise DatabaseError("the server went away")
-        is_mine = claims.heartbeat(job, now)
+        is_mine = claims.heartbeat(job)
         self._beaten.release()
         return is_mine
 
@@ -85,3 +84,15 @@ def test_holding_wants_a_transaction_and_the_claim(running: GenerationJob) -> No
     GenerationJob.objects.update(claimed_by="somebody else")
     with pytest.raises(LeaseLost), transaction.atomic():
         hold(running)
+
+
+def test_work_that_makes_no_step_is_given_back(running: GenerationJob, settings: Settings) -> None:
+    settings.JOB_STUCK_SECONDS = 0.05
+    told = threading.Event()
+    before = running.lease_expires_at
+    with Lease(running, beat=lambda job: True, on_stuck=told.set) as lease:
+        assert told.wait(600)
+        lease._thread.join(600)
+        with pytest.raises(LeaseLost):
+            lease.check()
+    assert GenerationJob.objects.get(pk=running.pk).lease_expires_at == before

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from annotation.models import ReportFileJob, ReportJob
 from annotation.reports.report_jobs import downloads, report_jobs
 from annotation.tasks import make_report, make_report_file
-from jobs import claims
+from jobs import messages
 from tests.annotation.reports.voted_studies import crossed, make_study
 from tests.factories import make_researcher
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_there(
     page: Page, server: str, accessible: Callable[[Page], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report_jobs, "enqueue", claims.enqueue)  # no worker but this test
+    monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)  # no worker but this test
     make_researcher("a long password")
     study, _ = make_study(crossed([[6, 1], [1, 4]]))
     page.goto(f"{server}/studies/{study.slug}/report/")
@@ -34,7 +34,7 @@ def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_t
     expect(page.get_by_role("heading", name="Agreement", exact=True)).to_be_visible()
     page.wait_for_load_state("networkidle")  # its figures, before the database goes
 
-    monkeypatch.setattr(downloads, "enqueue", claims.enqueue)
+    monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
     page.get_by_role("link", name="Replay bundle").click()
     expect(page.locator("#step")).to_have_text("The file “Replay bundle” is waiting for the worker.")
     accessible(page)

@@ -13,6 +13,7 @@ from rich.text import Text
 from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.studies.lifecycle.periodic import reap
+from annotation.studies.lifecycle.pipeline_jobs import set_priority
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, StudyProgress, progress
 from annotation.studies.lifecycle.transitions import advance, launch, open_study
 from annotation.studies.lifecycle.workers import waits_for
@@ -31,6 +32,9 @@ class Command(StudyCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the study, and whether it opens at the end."""
         parser.add_argument("study", help="The study's slug.")
+        parser.add_argument(
+            "--priority", type=int, choices=range(101), metavar="0-100", help="The highest goes first; a study has 0."
+        )
         parser.add_argument("--open", action="store_true", help="Open the study to annotators at the end.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -38,6 +42,8 @@ class Command(StudyCommand):
         study = self.study(options["study"])
         try:
             launch(study=study)
+            if options["priority"] is not None:
+                set_priority(study, options["priority"])
             self._watch(study)
             if options["open"] and study.state != Study.State.OPEN:
                 open_study(study=study)
@@ -53,7 +59,7 @@ class Command(StudyCommand):
         with _Display(self.console()) as display:
             display.show(progress(study))  # before the first advance, which may plan for minutes
             while True:
-                reap(timezone.now())
+                reap()
                 advanced = advance(study)
                 counts = progress(study)
                 display.show(counts)
@@ -84,7 +90,7 @@ def _hint(study: Study, counts: StudyProgress, advanced: str, started: datetime)
         return advanced
     now = timezone.now()
     # A worker that was started together with this command has left no sign of life yet.
-    return waits_for(study, counts, now) if now - started >= WITHOUT_A_WORKER_AFTER else ""
+    return waits_for(study, counts) if now - started >= WITHOUT_A_WORKER_AFTER else ""
 
 
 class _Rate(ProgressColumn):

@@ -4,7 +4,6 @@ import time
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.utils import timezone
 
 from annotation.management.base import StudyCommand
 from annotation.models import Study, StudyEvent
@@ -72,7 +71,7 @@ class Command(StudyCommand):
                 self.stdout.write(f"{counted(left, 'set')} to score ({to_do}); {how}")
                 printed = to_do
             time.sleep(SECONDS_BETWEEN_LOOKS)
-            reap(timezone.now())
+            reap()
 
 
 def _refuse_without_images(study: Study) -> None:

@@ -6,7 +6,6 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.utils import timezone
 from rich.box import SIMPLE
 from rich.table import Column, Table
 
@@ -15,6 +14,7 @@ from annotation.models import Study
 from annotation.studies.imports.imported_images import Imported, imported_images
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
+from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
 from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.validation.image_warnings import image_warnings_of
 from generation.printed_tables import print_table
@@ -39,13 +39,15 @@ class Command(StudyCommand):
         counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
         warnings_of = image_warnings_of(list(studies))
         rows = [(study, counts_of[study.pk]) for study in studies]
-        queues = served(timezone.now())
+        queues = served()
         if options["format"] == "json":
             documents = [
                 _document(study, counts, rules_of[study.pk], warnings_of[study.pk])
-                | {"missing_worker": missing_worker(study, queues)}
+                | {"missing_worker": missing_worker(study, queues), **asdict(pace(study, counts))}
                 for study, counts in rows
             ]
+            for document in documents:
+                document |= {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         if not rows:
@@ -59,14 +61,27 @@ class Command(StudyCommand):
         print_table(console, _table(rows, imported))
         for study, counts in rows:
             rules = rules_of[study.pk]
-            lines = [(f"imported for {images}", "") for images in imported[study.pk]]
+            lines = [(str(pace(study, counts)), "")] if str(pace(study, counts)) else []
+            lines += [(f"imported for {images}", "") for images in imported[study.pk]]
             lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
             for line, style in lines:
                 console.print(f"{study.slug}: {line}", style=style, soft_wrap=True)
+        for worker in workers():
+            console.print(_worker_line(worker), soft_wrap=True)
+        for refusal in refusals():
+            console.print(refusal, style="red", soft_wrap=True)
         for sentence, slugs in _missing_workers(studies, queues).items():
             console.print(f"{', '.join(slugs)}: {sentence}", style="yellow", soft_wrap=True)
+
+
+def _worker_line(worker: WorkerView) -> str:
+    done = f"last job ended {worker.last_job_at:%Y-%m-%d %H:%M} UTC" if worker.last_job_at else ""
+    idle = f"idle {worker.idle_percent} of the last ten minutes" if worker.idle_percent else ""
+    memory = f"memory {worker.memory}" if worker.memory else ""
+    facts = (worker.card, worker.model, memory, worker.job or "no job", done, idle)
+    return f"worker {worker.name}: {', '.join(fact for fact in facts if fact)}"
 
 
 def _missing_workers(studies: Iterable[Study], queues: set[str]) -> dict[str, list[str]]:

@@ -8,18 +8,22 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
+from generation.cards import choose_cards
 
 QUEUES = {"gpu": "generation and scoring", "control": "what is due in each study, every half minute and after each job"}
 
 
 class Command(BaseCommand):
-    """Runs one Celery process for each queue, and restarts a process that dies."""
+    """Runs one Celery process for each queue, and for each graphics card; restarts a process that dies."""
 
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add the queues."""
+        """Add the queues and the cards."""
         parser.add_argument("--queues", default=",".join(QUEUES), help="comma-separated: gpu, control (default: both)")
+        parser.add_argument(
+            "--gpus", default="", help="a process for each card: all, or their numbers as in 0,2 (default: one process)"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or Ctrl-C."""
@@ -27,15 +31,18 @@ class Command(BaseCommand):
         unknown = [queue for queue in queues if queue not in QUEUES]
         if unknown:
             raise CommandError(f"--queues: there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}.")
+        cards = choose_cards(options["gpus"]) if options.get("gpus") else ()
         connection.ensure_connection()  # manage.py refuses here if the database is of another version
         connection.close()
         patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
         with (
             told_to_stop() as stop,
-            running(*worker_plans(queues), patience_seconds=patience, say=self.say) as children,
+            running(*worker_plans(queues, cards), patience_seconds=patience, say=self.say) as children,
         ):
             for queue in queues:
                 self.say(f"{queue}: {QUEUES[queue]}")
+            for card in cards:
+                self.say(f"gpu-{card.number}: {card.name}")
             self.say(
                 "Ctrl-C ends the worker: running jobs get up to "
                 f"{settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT} s, and are done again later if that is too short"

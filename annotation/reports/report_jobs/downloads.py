@@ -36,8 +36,8 @@ from annotation.reports.report_jobs.report_jobs import (
     retry,
     study_stamp,
 )
-from jobs.claims import enqueue
 from jobs.leases import Lease
+from jobs.messages import enqueue
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 

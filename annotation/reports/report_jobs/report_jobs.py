@@ -26,8 +26,9 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.deletion import delete_study
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
-from jobs.claims import enqueue, requeue
+from jobs.claims import requeue
 from jobs.leases import Lease
+from jobs.messages import enqueue
 
 MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
 _SAVE_INTERVAL = 0.5  # seconds between two updates of a job's progress

@@ -14,7 +14,7 @@ from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import finish_withdrawals
 from generation.models import GenerationJob
-from jobs import claims
+from jobs import claims, messages
 from jobs.refusals import Refused
 from scoring.models import ScoringJob
 
@@ -25,7 +25,7 @@ ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 def maintain(now: datetime) -> None:
     """Requeue jobs of dead workers, end leases, finish withdrawals, advance every study. Safe to run twice."""
-    _guarded("reaping", partial(reap, now))
+    _guarded("reaping", reap)
     _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
     _guarded("finishing withdrawals", finish_withdrawals)
@@ -55,16 +55,16 @@ def _advance_if_due(study: Study, least_overlap: int | None, now: datetime) -> N
         advance(study)
 
 
-def reap(now: datetime) -> None:
+def reap() -> None:
     """Requeue the jobs of workers that stopped answering; `advance` sends their messages."""
     for kind in (GenerationJob, ScoringJob, ReportJob, ReportFileJob):
-        claims.reap(kind, now)
+        claims.reap(kind)
 
 
 def send_reports() -> None:
     """Send the messages of report jobs that were requested while the broker was away, or whose worker died."""
     for kind in (ReportJob, ReportFileJob):
-        claims.enqueue(kind.objects.filter(state=kind.State.QUEUED, enqueued_at__isnull=True))
+        messages.enqueue(claims.due(kind.objects.filter(enqueued_at__isnull=True)))
 
 
 def stop_early(study: Study, now: datetime) -> int:

@@ -1,28 +1,23 @@
 """The jobs that a study waits for: first its images, then its scores. The job table is the truth."""
 
-import logging
 from collections.abc import Iterable, Sequence
 from functools import partial
 
 from celery import current_app
-from celery.canvas import Signature
 from django.db import transaction
 from django.db.models import Count, QuerySet
-from kombu.exceptions import OperationalError
 
 from annotation.models import Study
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.image_sets import missing_seeds, plan_jobs
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from jobs import claims
+from jobs import claims, messages
 from jobs.models import LeasedJob
 from jobs.wording import counted
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scorings
-
-logger = logging.getLogger(__name__)
 
 # The number of messages sent at a time. Every job that ends makes `advance` send the next ones.
 MESSAGES_AT_ONCE = 500
@@ -35,21 +30,26 @@ def _jobs_of(study: Study) -> "tuple[QuerySet[GenerationJob], QuerySet[ScoringJo
     return GenerationJob.objects.filter(image_set__in=sets), ScoringJob.objects.filter(image_set__in=sets)
 
 
-def _follow_up(study: Study) -> Signature:
-    """Return the message that follows each job, by its name: generation knows no study, and studies know no tasks."""
-    return current_app.signature("annotation.tasks.advance_study", args=(study.pk,), immutable=True)
-
-
 def request_advance(study: Study) -> None:
     """Ask a worker to advance the study, as soon as the transaction is committed."""
-    transaction.on_commit(partial(_send, _follow_up(study)))
+    message = current_app.signature("annotation.tasks.advance_study", args=(study.pk,))  # studies know no tasks
+    transaction.on_commit(partial(messages.send, message))
 
 
-def _send(message: Signature) -> None:
-    try:
-        message.apply_async()
-    except OperationalError:
-        logger.warning("no message sent for %s: the broker does not answer; the next tick does it", message.task)
+def studies_of_job(task_name: str, job_id: int) -> list[Study]:
+    """Return the studies whose images are made or scored, and that the job was for."""
+    kind = {model.task_name: model for model in (GenerationJob, ScoringJob)}[task_name]
+    image_set_ids = list(kind._default_manager.filter(pk=job_id).values_list("image_set", flat=True))
+    using = comparisons_of(ImageSet.objects.filter(pk__in=image_set_ids)).values("study")
+    return list(Study.objects.filter(pk__in=using, state__in=(Study.State.GENERATING, Study.State.SCORING)))
+
+
+def set_priority(study: Study, priority: int) -> None:
+    """Let the jobs of the study go before those of studies with a lower priority, and after those with a higher one."""
+    Study.objects.filter(pk=study.pk).update(priority=priority)
+    study.priority = priority
+    for jobs in _jobs_of(study):
+        jobs.filter(state=State.QUEUED).update(priority=priority)
 
 
 def ensure_images(study: Study) -> str:
@@ -132,8 +132,10 @@ def cancel_unused(image_sets: Iterable[ImageSet]) -> None:
 
 def _enqueue(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJob]") -> str:
     """Send the unsent messages. Return in words how many jobs wait, run or have failed; empty if there are none."""
-    unsent = wanted.filter(state=State.QUEUED, enqueued_at__isnull=True)[:MESSAGES_AT_ONCE]
-    claims.enqueue(unsent, link=_follow_up(study))
+    if study.priority:  # a job that another study uses too keeps the higher one
+        wanted.filter(state=State.QUEUED, priority__lt=study.priority).update(priority=study.priority)
+    unsent = claims.due(wanted).filter(enqueued_at__isnull=True)[:MESSAGES_AT_ONCE]
+    messages.enqueue(unsent)
     counts = dict(wanted.order_by().values_list("state").annotate(Count("pk")))
     waiting, failed = counts.get(State.QUEUED, 0) + counts.get(State.RUNNING, 0), counts.get(State.FAILED, 0)
     sentences = [f"{counted(waiting, 'job')} to do"] if waiting else []

@@ -1,13 +1,13 @@
 """Sentences about a missing or busy worker, and about the work that waits for it."""
 
 from collections.abc import Collection
-from datetime import datetime
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.progress import StudyProgress
 from generation.models import GenerationJob
 from generation.workers import SILENT_AFTER, served_queues
+from jobs import clock
 from jobs.models import LeasedJob
 from jobs.wording import command
 from scoring.models import ScoringJob
@@ -26,11 +26,11 @@ MADE: dict[str, str] = {
 MAKES_IMAGES = (State.DRAFT, State.GENERATING, State.SCORING)
 
 
-def served(now: datetime) -> set[str]:
+def served() -> set[str]:
     """Return the queues that a worker serves."""
-    queues = served_queues(now)
+    queues = served_queues()
     # If its database is slow, a worker may be late with its own sign of life although its job's heartbeat arrives.
-    running = {"state": LeasedJob.State.RUNNING, "heartbeat_at__gte": now - SILENT_AFTER}
+    running = {"state": LeasedJob.State.RUNNING, "heartbeat_at__gte": clock.ago(SILENT_AFTER)}
     if "gpu" not in queues and any(model.objects.filter(**running).exists() for model in (GenerationJob, ScoringJob)):
         queues.add("gpu")
     return queues
@@ -70,12 +70,12 @@ def _waiting_work(study: Study) -> str:
             return f"{reports}{on_time} wait for it."
 
 
-def waits_for(study: Study, counts: StudyProgress, now: datetime) -> str:
+def waits_for(study: Study, counts: StudyProgress) -> str:
     """Return why no job of a study runs although jobs wait; empty if one runs or none waits."""
     if not counts.waiting_job_count or counts.running_job_count:
         return ""
     busy = "The worker is busy with another study; this one follows." if _is_busy() else ""
-    return missing_worker(study, served(now)) or busy
+    return missing_worker(study, served()) or busy
 
 
 def _is_busy() -> bool:

@@ -21,7 +21,8 @@ from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
-from annotation.studies.lifecycle.workers import missing_worker, served
+from annotation.studies.lifecycle.watching import pace, refusals, workers
+from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.validation.image_warnings import image_warnings
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
@@ -81,7 +82,10 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "progress": counts,
         "image_warnings": image_warnings(study),
         "imported": imported_images(study),
-        "missing_worker": markdown.render_line(missing_worker(study, served(timezone.now()))),
+        "pace": pace(study, counts),
+        "workers": workers() if study.state in MAKES_IMAGES else [],
+        "refusals": [markdown.render_line(sentence) for sentence in refusals()],
+        "missing_worker": markdown.render_line(missing_worker(study, served())),
         "rule_counts": rules,
         "alarms": alarming(study, rules),
         "actions": actions_for(study),

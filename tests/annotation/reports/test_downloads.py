@@ -22,7 +22,7 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report_file as task
 from annotation.tasks import tick
 from annotation.voting.withdrawal import withdraw
-from jobs import claims
+from jobs import claims, messages
 from tests.annotation.reports.voted_studies import crossed, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -38,7 +38,7 @@ def study() -> Study:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "enqueue", claims.enqueue)
+    monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
 
 
 @pytest.fixture
@@ -127,9 +127,10 @@ def test_the_tick_sends_a_lost_message_again_and_takes_back_a_dead_worker_s_job(
     study: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sent: list[int] = []
-    monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
+    monkeypatch.setattr(messages, "_enqueue_one", lambda job: sent.append(job.pk))
     job = request_file(request_report(study), "figures")
-    assert claims.claim(ReportFileJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
+    assert claims.claim_next(ReportFileJob.objects.all(), worker="died")
+    ReportFileJob.objects.update(lease_expires_at=timezone.now() - timedelta(hours=1))
     maintain(timezone.now())
     task(job.pk)
     job.refresh_from_db()

@@ -25,7 +25,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
 from annotation.voting.slots import recount
-from jobs import claims
+from jobs import claims, messages
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, unsealed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -40,7 +40,7 @@ def study() -> Study:
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_jobs, "enqueue", claims.enqueue)
+    monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)
 
 
 @pytest.fixture
@@ -78,9 +78,10 @@ def test_a_task_that_runs_twice_computes_one_report(
 @pytest.mark.usefixtures("no_worker")
 def test_a_task_that_died_half_way_leaves_nothing_and_runs_again(study: Study, reports_root: Path) -> None:
     job = request_report(study)
-    assert claims.claim(ReportJob, job.pk, worker="died", now=timezone.now() - timedelta(hours=1))
+    assert claims.claim_next(ReportJob.objects.all(), worker="died")
     task(job.pk)
     assert not reports_root.exists()  # the lease of the dead worker still holds the job
+    ReportJob.objects.update(lease_expires_at=timezone.now() - timedelta(hours=1))
     maintain(timezone.now())
     task(job.pk)
     job.refresh_from_db()
@@ -192,7 +193,7 @@ def test_the_tick_sends_a_lost_message_again(study: Study, monkeypatch: pytest.M
     monkeypatch.setattr(report_jobs, "enqueue", lambda _jobs: None)
     job = request_report(study)
     sent: list[int] = []
-    monkeypatch.setattr(claims, "_send", lambda job, _link: sent.append(job.pk))
+    monkeypatch.setattr(messages, "_enqueue_one", lambda job: sent.append(job.pk))
     maintain(timezone.now())
     assert job.enqueued_at is None
     assert ReportJob.objects.filter(enqueued_at__isnull=True).exists()

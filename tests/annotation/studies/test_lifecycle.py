@@ -71,7 +71,7 @@ def test_launching_again_and_advancing_again_make_nothing_twice(worker: FakeWork
 def test_scores_come_after_the_last_image_only(worker: FakeWorker) -> None:
     study = a_generated_study()
     launch(study=study)
-    worker.do(*worker.messages.pop()[:2])
+    worker.do(*worker.messages.pop())
     assert advance(study) == "5 jobs to do"
     assert (study.state, ScoringJob.objects.count()) == (State.GENERATING, 0)
 
@@ -100,7 +100,7 @@ def test_images_that_went_away_are_made_again(worker: FakeWorker) -> None:
     study = a_generated_study()
     launch(study=study)
     for _ in range(6):
-        worker.do(*worker.messages.pop()[:2])
+        worker.do(*worker.messages.pop())
     GeneratedImage.objects.filter(image_set=ImageSet.objects.first()).delete()
     assert advance(study) == "1 job to do"
     worker.work_off()

@@ -66,7 +66,7 @@ def test_progress_counts_what_is_planned_and_what_is_there(worker: FakeWorker) -
     draft = progress(study)
     assert (draft.comparison_count, draft.planned_image_count, draft.image_count, draft.slot_total) == (3, 18, 0, 9)
     launch(study=study)
-    worker.do(*worker.messages.pop()[:2])
+    worker.do(*worker.messages.pop())
     GenerationJob.objects.filter(state="queued", pk__in=[message[1] for message in worker.messages[:2]]).update(
         state="failed", error="Black image."
     )

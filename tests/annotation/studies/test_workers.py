@@ -1,7 +1,6 @@
 """Whether a worker runs, and the sentences if none does."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from types import SimpleNamespace
 from typing import Self
@@ -20,9 +19,10 @@ from annotation.studies.lifecycle.workers import missing_worker, served, waits_f
 from config.celery import SignOfLife
 from generation.models import GenerationJob, WorkerSign
 from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
-from jobs import claims
+from jobs import claims, messages
 from jobs.wording import command
 from tests.annotation.studies.test_commands import typed
+from tests.clock import NOON, Clock
 from tests.factories import import_sets, make_manifest, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
@@ -37,17 +37,18 @@ def planned(slug: str) -> Study:
     return study
 
 
-def test_each_queue_is_missed_until_its_worker_shows_itself() -> None:
+def test_each_queue_is_missed_until_its_worker_shows_itself(database_clock: Clock) -> None:
     study = create_study(manifest=make_manifest(source="generated"))
     waits = "Once the study is launched, its images and scores wait for it."
-    assert missing_worker(study, served(NOW)) == f"{NONE} {waits}"
-    leave_sign(name="control@here", now=NOW)
+    assert missing_worker(study, served()) == f"{NONE} {waits}"
+    leave_sign(name="control@here")
     typed_so = f"start one with `{command('worker', '--queues', 'gpu')}`."
     said = f"No worker is running that makes and scores images: {typed_so} {waits}"
-    assert missing_worker(study, served(NOW)) == said
-    leave_sign(name="gpu@elsewhere", now=NOW)
-    assert missing_worker(study, served(NOW)) == ""
-    assert missing_worker(study, served(NOW + SILENT_AFTER * 2)) == f"{NONE} {waits}"
+    assert missing_worker(study, served()) == said
+    leave_sign(name="gpu@elsewhere")
+    assert missing_worker(study, served()) == ""
+    database_clock.time += SILENT_AFTER * 2
+    assert missing_worker(study, served()) == f"{NONE} {waits}"
 
 
 LATER = {"opens_at": "2126-01-01T00:00Z", "closes_at": "2126-02-01T00:00Z"}
@@ -78,25 +79,27 @@ def test_what_waits_for_the_worker_is_said_in_every_state(state: str, annotation
     assert missing_worker(study, ()) == ""
 
 
-def test_one_row_for_each_process_and_none_for_those_long_gone() -> None:
-    for minutes in (0, 1):
-        leave_sign(name="gpu@here", now=NOW + timedelta(minutes=minutes))
-    assert WorkerSign.objects.get().seen_at == NOW + timedelta(minutes=1)
-    leave_sign(name="gpu@next", now=NOW + FORGOTTEN_AFTER * 2)
+def test_one_row_for_each_process_and_none_for_those_long_gone(database_clock: Clock) -> None:
+    leave_sign(name="gpu@here", has_started=True)
+    database_clock.pass_by(minutes=1)
+    leave_sign(name="gpu@here")
+    sign = WorkerSign.objects.get()
+    assert (sign.started_at, sign.seen_at) == (NOON, database_clock.time)
+    database_clock.time += FORGOTTEN_AFTER * 2
+    leave_sign(name="gpu@next")
     assert WorkerSign.objects.get().name == "gpu@next"
 
 
 def test_a_worker_that_is_busy_with_another_study_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(claims, "_send", lambda job, link: None)
+    monkeypatch.setattr(messages, "_enqueue_one", lambda job: None)
     busy, waiting = planned("busy"), planned("waiting")
     first = GenerationJob.objects.earliest("pk")
-    now = timezone.now()
-    assert waits_for(waiting, progress(waiting), now).startswith(NONE)
-    assert claims.claim(GenerationJob, first.pk, worker="gpu", now=now)
-    assert waits_for(busy, progress(busy), now) == ""
+    assert waits_for(waiting, progress(waiting)).startswith(NONE)
+    assert claims.claim_next(GenerationJob.objects.filter(pk=first.pk), worker="gpu")
+    assert waits_for(busy, progress(busy)) == ""
     # The heartbeat of its job shows that it runs, even if its own sign of life is late.
-    leave_sign(name="control@here", now=now)
-    assert waits_for(waiting, progress(waiting), now) == "The worker is busy with another study; this one follows."
+    leave_sign(name="control@here")
+    assert waits_for(waiting, progress(waiting)) == "The worker is busy with another study; this one follows."
 
 
 class Timer:
@@ -121,11 +124,11 @@ def test_one_that_is_idle_or_loads_a_model_shows_itself(monkeypatch: pytest.Monk
         step = SignOfLife(SimpleNamespace())
         step.start(SimpleNamespace(hostname=f"{queue}@host", timer=timer))
     assert set(WorkerSign.objects.values_list("name", flat=True)) == {"gpu@host", "control@host"}
-    assert served(timezone.now()) == {"gpu", "control"}
+    assert served() == {"gpu", "control"}
     WorkerSign.objects.update(seen_at=NOW)
     for repeated in timer.repeated:
         repeated()
-    assert served(timezone.now()) == {"gpu", "control"}
+    assert served() == {"gpu", "control"}
     step.stop(SimpleNamespace())
     assert timer.cancelled == 1
 
@@ -148,7 +151,7 @@ def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: C
     assert "Imported for Alpha: 2 sets with 4 images." in page()
     assert f"start one with <code>{command('worker')}</code>." in page()
     for queue in ("gpu", "control"):
-        leave_sign(name=f"{queue}@here", now=timezone.now())
+        leave_sign(name=f"{queue}@here")
     assert NONE not in typed("study_status") + page()
 
 

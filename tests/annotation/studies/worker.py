@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from celery.canvas import Signature
 from django.utils import timezone
 from PIL import Image
 
@@ -14,7 +13,7 @@ from annotation import tasks
 from annotation.studies.lifecycle import pipeline_jobs
 from generation.image_sets import record_image
 from generation.models import GenerationJob
-from jobs import claims
+from jobs import claims, messages, work
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
 from scoring.models import ScoringJob
@@ -23,37 +22,36 @@ from tests.factories import score
 
 @dataclass
 class FakeWorker:
-    """Messages are (task, job id, link). Jobs of the tasks in `broken` fail with its sentence."""
+    """Messages are (task, id of the job that it was sent for). Jobs of the tasks in `broken` fail with its sentence."""
 
-    messages: list[tuple[str, int, Signature | None]] = field(default_factory=list)
+    messages: list[tuple[str, int]] = field(default_factory=list)
     broken: dict[str, str] = field(default_factory=dict)
     made: list[tuple[int, int]] = field(default_factory=list)
     makes_plain_images: bool = False
 
-    def enqueue(self, sent: Iterable[LeasedJob], *, link: Signature | None = None) -> None:
-        """Do as claims.enqueue, but keep the messages here."""
+    def enqueue(self, sent: Iterable[LeasedJob]) -> None:
+        """Do as messages.enqueue, but keep the messages here."""
         for job in sent:
-            self.messages.append((job.task_name, job.pk, link))
+            self.messages.append((job.task_name, job.pk))
             type(job)._default_manager.filter(pk=job.pk).update(enqueued_at=timezone.now())
 
     def work_off(self) -> int:
         """Do all jobs until no message is left; return how many messages there were."""
         done = 0
         while self.messages:
-            name, job_id, link = self.messages.pop(0)
+            name, job_id = self.messages.pop(0)
             self.do(name, job_id)
-            if link is not None:
-                assert link.task == "annotation.tasks.advance_study"
-                tasks.advance_study(*link.args)
+            tasks.advance_after(name, job_id)
             done += 1
         return done
 
     def do(self, name: str, job_id: int) -> None:
-        """Claim and finish one job, as the real worker does."""
+        """Claim and finish this job, as the real worker does the best one."""
         if name == GenerationJob.task_name:
-            claims.work(GenerationJob, job_id, self._make)
-        else:
-            claims.work(ScoringJob, job_id, self._score)
+            if job := claims.claim_next(GenerationJob.objects.filter(pk=job_id), worker="fake"):
+                work.run(job, self._make)
+        elif scoring_job := claims.claim_next(ScoringJob.objects.filter(pk=job_id), worker="fake"):
+            work.run(scoring_job, self._score)
 
     def _make(self, job: GenerationJob, lease: Any) -> None:
         self._break(job)
@@ -77,7 +75,7 @@ class FakeWorker:
 def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """Take the place of the queue, without waiting for the commit: a test's transaction never commits."""
     fake = FakeWorker()
-    monkeypatch.setattr(claims, "enqueue", fake.enqueue)
+    monkeypatch.setattr(messages, "enqueue", fake.enqueue)
     monkeypatch.setattr(pipeline_jobs, "request_advance", lambda study: tasks.advance_study(study.pk))
     # Renditions take most of the time, and these tests do not look at them.
     monkeypatch.setattr("generation.pictures.renditions.make", lambda image: None)
@@ -90,7 +88,7 @@ def working(worker: FakeWorker, monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
 
     def sleep(seconds: float) -> None:
         if worker.messages:
-            worker.do(*worker.messages.pop(0)[:2])
+            worker.do(*worker.messages.pop(0))
 
     monkeypatch.setattr(time, "sleep", sleep)
     return worker

@@ -1,0 +1,81 @@
+"""The graphics cards of this host, as `nvidia-smi -L` lists them. It loads no torch, so a supervisor may ask."""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+
+from django.conf import settings
+
+from jobs.refusals import Refused
+
+_GPU = re.compile(r"GPU (?P<index>\d+): (?P<name>.+) \(UUID: (?P<uuid>GPU-[\w-]+)\)")
+_MIG = re.compile(r"\s+MIG (?P<profile>\S+)\s+Device\s+(?P<index>\d+): \(UUID: (?P<uuid>MIG-[\w/-]+)\)")
+SECONDS_TO_ANSWER = 60  # a driver that wakes its cards takes some
+
+
+@dataclass(frozen=True, slots=True)
+class HostCard:
+    """A card: its number on this host (`1`, or `1:0` for a part of one), its name, and its UUID, which CUDA knows."""
+
+    number: str
+    name: str
+    uuid: str
+
+
+@cache
+def host_cards() -> tuple[HostCard, ...]:
+    """Return the cards of this host; none without NVIDIA's driver."""
+    try:
+        listed = subprocess.run(
+            [settings.NVIDIA_SMI, "-L"], capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return parse_cards(listed.stdout)
+
+
+def parse_cards(listing: str) -> tuple[HostCard, ...]:
+    """Return the cards of a listing. A card that is split into MIG devices counts as these.
+
+    >>> parse_cards("GPU 0: NVIDIA L4 (UUID: GPU-5a-1)")
+    (HostCard(number='0', name='NVIDIA L4', uuid='GPU-5a-1'),)
+    """
+    cards: list[HostCard] = []
+    whole: HostCard | None = None
+    for line in listing.splitlines():
+        if found := _GPU.match(line):
+            whole = HostCard(found["index"], found["name"], found["uuid"])
+            cards.append(whole)
+        elif whole and (found := _MIG.match(line)):
+            cards = [card for card in cards if card != whole]
+            cards.append(
+                HostCard(f"{whole.number}:{found['index']}", f"{whole.name} {found['profile']}", found["uuid"])
+            )
+    return tuple(cards)
+
+
+def choose_cards(wanted: str) -> tuple[HostCard, ...]:
+    """Return the cards of this host named by `all`, or by their numbers as in `0,2`; none on a host without cards.
+
+    Raises Refused for a number that this host does not have.
+    """
+    cards = host_cards()
+    if wanted == "all":
+        return cards
+    by_number = {card.number: card for card in cards}
+    numbers = list(dict.fromkeys(number.strip() for number in wanted.split(",")))
+    if unknown := [number for number in numbers if number not in by_number]:
+        there = f"has {', '.join(by_number)}" if cards else "has none, or `nvidia-smi -L` does not list them"
+        raise Refused(f"--gpus: there is no card {', '.join(unknown)}; this host {there}.")
+    return tuple(by_number[number] for number in numbers)
+
+
+def own_card() -> HostCard | None:
+    """Return the card that this process computes on; None for a process that computes on the CPU."""
+    cards = host_cards()
+    if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is None:
+        return cards[0] if cards else None
+    first = visible.partition(",")[0].strip()
+    return next((card for card in cards if first in (card.uuid, card.number)), None)

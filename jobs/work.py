@@ -1,0 +1,92 @@
+"""Run the next job of a kind, and record how it ended."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from celery import current_task
+from django.db.models import Q, QuerySet
+
+from jobs import claims, messages
+from jobs.leases import Cancelled, Lease, LeaseLost
+from jobs.models import LeasedJob
+from jobs.refusals import Broken, Refused, SetBack
+
+logger = logging.getLogger(__name__)
+
+SECONDS_BEFORE_PASSING_ON = 1.0  # else a message would run in circles between workers that cannot use it
+J = TypeVar("J", bound=LeasedJob)
+Do = Callable[[J, Lease], None]
+
+
+def worker_name() -> str:
+    """Return the name of this worker: `<queue>@<host>` in a Celery process, elsewhere the host."""
+    request = current_task.request if current_task else None
+    return str(getattr(request, "hostname", None) or socket.gethostname())
+
+
+def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = ()) -> None:
+    """Claim the best job of those that this worker may take, and run it. One message runs at most one job.
+
+    If jobs are due that this worker may not take, the message is passed on to another worker.
+    """
+    job = claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
+    if job is not None:
+        run(job, do)
+    elif claims.due(jobs.model._default_manager.all()).exists():
+        time.sleep(SECONDS_BEFORE_PASSING_ON)
+        messages.wake_another(jobs.model)
+
+
+def run(job: J, do: Do[J]) -> None:
+    """Run `do(job, lease)` for a claimed job, record how it ended, and announce that.
+
+    Refused fails the job for good; SetBack queues it again after its pause, any other exception at once; a lost lease
+    leaves it to its new owner.
+    """
+    ends_process = False
+    try:
+        with Lease(job, beat=claims.heartbeat, on_stuck=end_process) as lease:
+            do(job, lease)
+    except LeaseLost:
+        logger.warning("%s %s was taken over by another worker", job.task_name, job.pk)
+    except Cancelled:
+        claims.stop(job)
+    except Refused as refusal:
+        claims.fail(job, error=str(refusal))
+        ends_process = isinstance(refusal, Broken)
+    except SetBack as setback:
+        _set_back(job, setback)
+        ends_process = setback.ends_process
+    except Exception as error:
+        logger.exception("%s %s failed", job.task_name, job.pk)
+        if claims.set_back(job, error=f"{type(error).__name__}: {error}"[:1000]):
+            messages.enqueue([job])
+    except BaseException:  # the worker is stopping
+        claims.release(job)
+        raise
+    else:
+        claims.finish(job)
+    messages.announce_end(job)
+    if ends_process:
+        end_process()
+
+
+def _set_back(job: LeasedJob, setback: SetBack) -> None:
+    logger.warning("%s %s is set back: %s", job.task_name, job.pk, setback)
+    if setback.is_counted:
+        claims.set_back(job, error=str(setback), pause=setback.pause)
+    else:
+        claims.release(job, pause=setback.pause, error=str(setback))
+
+
+def end_process() -> None:
+    """End this process at once, so that a new one starts with a sound device: nothing here can be trusted to clean up.
+
+    What it did is in the database. Celery's main process starts another pool process.
+    """
+    logging.shutdown()
+    os._exit(1)

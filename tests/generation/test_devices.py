@@ -1,0 +1,48 @@
+"""What an error says about the device."""
+
+import pytest
+import torch
+
+from generation.devices import Fault, fault_of, memory_in_use
+
+MEMORY = [
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+    torch.AcceleratorError("CUDA error: out of memory"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+    RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: can't allocate memory"),
+    MemoryError(),
+]
+STICKY = [
+    torch.AcceleratorError("CUDA error: device-side assert triggered"),
+    torch.AcceleratorError("something that no list holds"),
+    RuntimeError("CUDA error: an illegal memory access was encountered"),
+    RuntimeError("CUDA error: uncorrectable ECC error encountered"),
+    RuntimeError("CUDA error: unspecified launch failure"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+]
+OTHER = [
+    RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
+    ValueError("CUDA error in the name of a file"),
+    OSError("disk full"),
+]
+
+
+@pytest.mark.parametrize(
+    ("error", "fault"),
+    [
+        *((error, Fault.MEMORY) for error in MEMORY),
+        *((error, Fault.STICKY) for error in STICKY),
+        *((error, Fault.OTHER) for error in OTHER),
+    ],
+)
+def test_what_an_error_says_about_the_device(error: Exception, fault: Fault) -> None:
+    assert fault_of(error) is fault
+    wrapped = ValueError("it cannot be loaded")
+    wrapped.__cause__ = error
+    assert fault_of(wrapped) is fault
+
+
+def test_the_memory_in_use_is_below_the_whole() -> None:
+    used, total = memory_in_use()
+    assert 0 < used < total
