@@ -46,8 +46,8 @@ class Command(StudyCommand):
                 | {"missing_worker": missing_worker(study, queues), **asdict(pace(study, counts))}
                 for study, counts in rows
             ]
-            for document in documents:
-                document |= {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
+            seen = {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
+            documents = [document | seen for document in documents]
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
             return
         if not rows:
