@@ -155,7 +155,7 @@ def _prompts_file(draft: Draft, name: Any, base: Path | None) -> None:
     """Read one prompt from each line. Blank lines at the end are ignored, others are faults."""
     key = ("prompts", "file")
     if not isinstance(name, str):
-        draft.fault(key, "must be the name of a text file with one prompt a line.", "prompts")
+        draft.fault(key, "must be the name of a text file with one prompt in each line.", "prompts")
         return
     if base is None:
         draft.fault(key, "cannot be read from here; write the prompts themselves, as list = [...].", "prompts")
