@@ -62,29 +62,35 @@ class Annotator(models.Model):
     label = models.CharField(max_length=200, blank=True)
     token = models.CharField(max_length=40, unique=True, default=new_link_token)
     resume_code = models.CharField(max_length=10, unique=True, default=new_resume_code)
-    external_id = models.CharField(max_length=200, blank=True, help_text="The id a crowd platform gave.")
+    external_id = models.CharField(max_length=200, blank=True, help_text="The annotator's id on a crowd platform.")
     platform_parameters = models.JSONField(
-        default=dict, blank=True, help_text="What else the platform's link said on the first visit."
+        default=dict, blank=True, help_text="Further parameters of the platform's link, as of the first visit."
     )
-    seed = models.PositiveBigIntegerField(default=new_seed, help_text="What sides and orders are drawn from.")
+    seed = models.PositiveBigIntegerField(default=new_seed, help_text="The seed from which sides and orders are drawn.")
     welcomed_at = models.DateTimeField(
-        null=True, blank=True, help_text="When the welcome page was left: by consenting, where the study asks for it."
+        null=True,
+        blank=True,
+        help_text="When the annotator left the welcome page, with their consent if the study asks for it.",
     )
     consent_sha256 = models.CharField(
-        max_length=64, blank=True, help_text="The hash of the consent text that was agreed to; empty: none was asked."
+        max_length=64,
+        blank=True,
+        help_text="The hash of the consent text that the annotator agreed to; empty if none was asked for.",
     )
     instructions_read_at = models.DateTimeField(null=True, blank=True)
     check_try_count = models.PositiveSmallIntegerField(default=0, help_text="Failed tries at the comprehension check.")
     check_passed_at = models.DateTimeField(null=True, blank=True)
-    break_count = models.PositiveIntegerField(default=0, help_text="Breaks that are over.")
+    break_count = models.PositiveIntegerField(default=0, help_text="How many breaks are over.")
     waiting_since = models.DateTimeField(
-        null=True, blank=True, help_text="Since when nothing was free although comparisons lack votes."
+        null=True,
+        blank=True,
+        help_text="Since when no comparison has been free for the annotator although some lack votes.",
     )
     screened_out_for = models.CharField(max_length=13, choices=Screening, blank=True)
     broken_rules = models.CharField(
         max_length=200,
         blank=True,
-        help_text="Which of the study's quality rules; why the votes are excluded. Said to nobody before the end.",
+        help_text="Quality rules of the study that the annotator broke. Shown to the annotator at the end only.",
     )
     withdrawn_at = models.DateTimeField(null=True, blank=True)
     withdrawn_vote_count = models.PositiveIntegerField(default=0, help_text="How many votes the withdrawal deleted.")

@@ -46,21 +46,22 @@ class Assignment(models.Model):
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.MAIN)
     occurrence = models.PositiveSmallIntegerField(default=0)
     state = models.CharField(max_length=8, choices=State)
-    left_model = models.CharField(max_length=1, choices=Side, help_text="The model whose set stood on the left.")
+    left_model = models.CharField(max_length=1, choices=Side, help_text="The model whose set was on the left.")
     are_sides_known = models.BooleanField(
-        default=True, help_text="False for imported votes that do not say; left_model is then only a convention."
+        default=True,
+        help_text="Whether the sides are known; if not (some imported votes), left_model is only a convention.",
     )
     left_images = models.JSONField(default=list, help_text="Image ids in the order shown.")
     right_images = models.JSONField(default=list)
     known_choice = models.CharField(
-        max_length=5, blank=True, help_text="The choice that is right by construction; empty where none is."
+        max_length=5, blank=True, help_text="The choice that is right by construction; empty if there is none."
     )
     replaced_count = models.PositiveSmallIntegerField(
-        default=0, help_text="Images of the other side that belong to other prompts, in a pair of known order."
+        default=0, help_text="How many images of the other side belong to other prompts, in a pair of known order."
     )
-    rendition = models.CharField(max_length=20, blank=True, help_text="Which size of image the grid showed.")
+    rendition = models.CharField(max_length=20, blank=True, help_text="The size of the images in the grid.")
     is_ahead = models.BooleanField(
-        default=False, help_text="Fetched by the page, held by a short lease, not seen by anybody yet."
+        default=False, help_text="Fetched ahead by the page under a short lease; the annotator has not seen it yet."
     )
     leased_at = models.DateTimeField(help_text="When the comparison was given to the annotator's browser.")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -119,19 +120,21 @@ class Vote(models.Model):
         LATE = "late"  # came after its slot was taken: stored, acknowledged, not counted
 
     id = models.UUIDField(
-        primary_key=True, default=uuid.uuid4, help_text="Made by whoever casts it; the same id counts once."
+        primary_key=True,
+        default=uuid.uuid4,
+        help_text="Created by the client that casts the vote; votes of one id count once.",
     )
     assignment = models.ForeignKey(Assignment, on_delete=models.CASCADE, related_name="votes")
     choice = models.CharField(max_length=5, choices=Choice)
     state = models.CharField(max_length=10, choices=State, default=State.STANDING)
     shown_at = models.DateTimeField(
-        null=True, blank=True, help_text="When every image had been painted, by the browser."
+        null=True, blank=True, help_text="When every image had been painted, by the browser's clock."
     )
-    voted_at = models.DateTimeField(null=True, blank=True, help_text="When the annotator chose, by the browser.")
+    voted_at = models.DateTimeField(
+        null=True, blank=True, help_text="When the annotator chose, by the browser's clock."
+    )
     received_at = models.DateTimeField(default=timezone.now)
-    response_ms = models.PositiveIntegerField(
-        null=True, blank=True, help_text="From painted to chosen, in milliseconds."
-    )
+    response_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Milliseconds from painted to chosen.")
     excluded_at = models.DateTimeField(null=True, blank=True)
     exclusion_reason = models.CharField(max_length=200, blank=True)
 

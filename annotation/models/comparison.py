@@ -18,7 +18,7 @@ class Comparison(models.Model):
     """
 
     study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="comparisons")
-    position = models.PositiveIntegerField(help_text="Its place in the manifest, from 0.")
+    position = models.PositiveIntegerField(help_text="The comparison's place in the manifest, from 0.")
     prompt = models.ForeignKey("generation.Prompt", on_delete=models.PROTECT, related_name="+")
     cluster = models.CharField(max_length=64, help_text="Comparisons that share a base prompt share a cluster.")
     image_set_a = models.ForeignKey("generation.ImageSet", on_delete=models.PROTECT, related_name="+")
@@ -35,11 +35,13 @@ class Comparison(models.Model):
     lead = models.IntegerField(
         null=True,
         blank=True,
-        help_text="Counted votes for A minus those for B; empty where the study's rules look at no margin.",
+        help_text="Counted votes for A minus those for B; null if no rule of the study uses the margin.",
     )
-    decided_at = models.DateTimeField(null=True, blank=True, help_text="Closed early, with fewer votes than asked.")
+    decided_at = models.DateTimeField(
+        null=True, blank=True, help_text="When it closed early, with fewer votes than the overlap."
+    )
     parked_at = models.DateTimeField(
-        null=True, blank=True, help_text="Set aside by reports of failed or offensive images."
+        null=True, blank=True, help_text="When it was set aside after reports of failed or offensive images."
     )
 
     class Meta:
