@@ -1,14 +1,14 @@
 """Compute a report from plain arrays, through scoring.statistics."""
 
 from annotation.reports.data.study_data import SealedData, UnsealedData
-from annotation.reports.findings import quality, results, study_facts
-from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.findings import quality, study_facts
+from annotation.reports.findings.results import AgreementReport, Results, compute_results
 from annotation.reports.findings.study_facts import Counts, StudyFacts
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections import claim
 
 SCHEMA_VERSION = 2
-SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before."
+SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before then."
 
 
 def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementReport:
@@ -17,10 +17,10 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
     progress: called before each finding, and for every portion of the longest ones.
     """
     study, counts = study_facts.study_facts(data), study_facts.counts(data)
-    found = results.compute(data, progress=progress) if isinstance(data, UnsealedData) else None
+    results = compute_results(data, progress=progress) if isinstance(data, UnsealedData) else None
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
-        claim=_claim(study, counts, found) if found else SEALED_CLAIM,
+        claim=_claim(study, counts, results) if results else SEALED_CLAIM,
         notices=study_facts.notices(data),
         study=study,
         manifest=data.manifest,
@@ -30,10 +30,10 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
         exclusions=study_facts.exclusions(data),
         withdrawals=data.tombstones,
         events=data.events,
-        results=found,
+        results=results,
     )
 
 
-def _claim(study: StudyFacts, counts: Counts, found: Results) -> str:
-    doubts = claim.reservations(study, reliability=found.reliability, bias=found.bias, noise=found.image_noise)
-    return claim.sentence(study, counts, agreement=found.agreement, people=found.people, doubts=doubts)
+def _claim(study: StudyFacts, counts: Counts, results: Results) -> str:
+    doubts = claim.reservations(study, reliability=results.reliability, bias=results.bias, noise=results.image_noise)
+    return claim.sentence(study, counts, agreement=results.agreement, people=results.people, doubts=doubts)

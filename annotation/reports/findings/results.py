@@ -64,7 +64,7 @@ class AgreementReport(Facts):
     results: Results | None
 
 
-def compute(data: UnsealedData, *, progress: Progress = silent) -> Results:
+def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:
     """Compute every finding. progress: called before each one, and for every portion of the longest."""
     step, analysed = Steps(progress, count=len(fields(Results))), analyse(data)
     return Results(

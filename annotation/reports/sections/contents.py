@@ -34,37 +34,43 @@ def _fact(value: Callable[[AgreementReport], X], section: Callable[[X, Facts], S
     return lambda report: section(value(report), report)
 
 
-def _result(finding: Callable[[Results], X], section: Callable[[X, Facts], Section]) -> Entry:
-    """A finding and the section that prints it; no section while the study is sealed."""
-    return lambda report: section(finding(report.results), report) if report.results else None
+def _result(finding: Callable[[Results], X | None], section: Callable[[X, Facts], Section]) -> Entry:
+    """A finding and the section that prints it; no section while the study is sealed, nor for a report of an earlier
+    version that lacks the finding."""
+
+    def entry(report: AgreementReport) -> Section | None:
+        value = finding(report.results) if report.results else None
+        return None if value is None else section(value, report)
+
+    return entry
 
 
 def _headlines(report: AgreementReport) -> exclusions.Compared | None:
-    found = report.results
-    if found is None or found.with_excluded_votes is None:
+    results = report.results
+    if results is None or results.with_excluded_votes is None:
         return None
-    return found.agreement, found.people, found.reliability, found.with_excluded_votes
+    return results.agreement, results.people, results.reliability, results.with_excluded_votes
 
 
-# One pair a section, in the order of the report. A section that needs a neighbour's value beside its own gets both.
+# One pair for each section, in the order of the report. A section that needs another value beside its own gets both.
 CONTENTS: tuple[Entry, ...] = (
     _fact(lambda report: report.results.early_stopping if report.results else None, study_facts.section),
     study_facts.design_section,
-    _result(lambda found: found.agreement, agreement.section),
-    _result(lambda found: (found.sensitivity, found.agreement), sensitivity.section),
-    _result(lambda found: (found.reliability, found.comparisons), reliability.section),
-    _result(lambda found: found.people, people.section),
-    _result(lambda found: found.scores, scores.section),
-    _result(lambda found: found.image_noise, image_noise.section),
-    _result(lambda found: (found.margins, found.agreement.confusion), margins.section),
-    _result(lambda found: found.bias, bias.section),
+    _result(lambda results: results.agreement, agreement.section),
+    _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
+    _result(lambda results: (results.reliability, results.comparisons), reliability.section),
+    _result(lambda results: results.people, people.section),
+    _result(lambda results: results.scores, scores.section),
+    _result(lambda results: results.image_noise, image_noise.section),
+    _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
+    _result(lambda results: results.bias, bias.section),
     _fact(lambda report: report.quality, quality.section),
     _fact(lambda report: report.quality.checks, quality.checks_section),
     _fact(_headlines, exclusions.section),
-    _result(lambda found: found.fragility, fragility.section),
-    _result(lambda found: found.power, power.section),
-    _result(lambda found: found.metrics, metrics.section),
-    _result(lambda found: (found.comparisons, found.image_noise), comparisons.section),
+    _result(lambda results: results.fragility, fragility.section),
+    _result(lambda results: results.power, power.section),
+    _result(lambda results: results.metrics, metrics.section),
+    _result(lambda results: (results.comparisons, results.image_noise), comparisons.section),
 )
 
 
@@ -80,6 +86,6 @@ def figures_of(report: AgreementReport) -> list[Figure]:
     return claimed + [figure for section in sections(report) for figure in section.figures]
 
 
-def claim_figure(report: AgreementReport, found: Results) -> Figure:
+def claim_figure(report: AgreementReport, results: Results) -> Figure:
     """The figure beside the claim."""
-    return claim.figure(report.counts, found.agreement, found.people, found.reliability.alpha)
+    return claim.figure(report.counts, results.agreement, results.people, results.reliability.alpha)
