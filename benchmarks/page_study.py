@@ -1,6 +1,6 @@
 """The pages for `benchmarks.page`: a study of photographs with its web server, and a plain page of the same images.
 
-The images are crops of the two photographs that come with scikit-learn (one a set), enlarged to the size of the
+The images are crops of the two photographs that come with scikit-learn (one for each set), enlarged to the size of the
 paper's images: thumbnails then hold the detail of real photographs, while the full-size files are, if anything,
 smaller than those of a diffusion model.
 """

@@ -1,4 +1,4 @@
-"""Replay the paper's three findings with the miniature models: 100 prompts, 20 images a set, on this machine.
+"""Replay the paper's three findings with the miniature models: 100 prompts, 20 images in each set, on this machine.
 
     python -m benchmarks.replay [--folder var/replay]
 

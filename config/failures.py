@@ -73,8 +73,8 @@ class OutageMiddleware:
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Return the response to an error of a view that is no fault of the program."""
-        if found := outage(error):
-            return unavailable(request, found)
+        if failure := outage(error):
+            return unavailable(request, failure)
         if isinstance(error, RequestDataTooBig) and request.path_info.startswith(API):
             return JsonResponse({"message": SENTENCES[413]}, status=413)
         return defaults.bad_request(request, error) if _cannot_be_stored(error) else None
@@ -82,15 +82,15 @@ class OutageMiddleware:
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
     """Return the response to an error of the middleware or of a view: `handler500` of the URLs."""
-    found = outage(sys.exc_info()[1])
-    return unavailable(request, found) if found else defaults.server_error(request)
+    failure = outage(sys.exc_info()[1])
+    return unavailable(request, failure) if failure else defaults.server_error(request)
 
 
-def unavailable(request: HttpRequest, found: Outage) -> HttpResponse:
+def unavailable(request: HttpRequest, failure: Outage) -> HttpResponse:
     """Return 503 with a sentence: a page in the browser's language, or JSON. Reads no database."""
-    log(found)
+    log(failure)
     with translation.override(translation.get_language_from_request(request)):
-        sentence, what_next = str(found.sentence), str(WHAT_NEXT)
+        sentence, what_next = str(failure.sentence), str(WHAT_NEXT)
         if request.path_info.startswith(API):
             response: HttpResponse = JsonResponse({"message": f"{sentence} {what_next}"}, status=503)
         else:

@@ -1,7 +1,7 @@
 """Log lines without credentials or local variables, at any level; one line for a client's mistake.
 
-A request is named by its route (`/a/<str:token>/`), never by its path: the path of an annotator's page is her whole
-credential. `redact` is the last line behind that, over the finished text of every record.
+A request is named by its route (`/a/<str:token>/`), never by its path: the path of an annotator's page is
+their whole credential. In addition, `redact` removes credentials from the finished text of every record.
 """
 
 import logging

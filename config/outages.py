@@ -76,12 +76,12 @@ def _names(error: BaseException) -> set[str]:
 _logged_at: dict[int, float] = {}
 
 
-def log(found: Outage) -> None:
+def log(failure: Outage) -> None:
     """Log one line, at most one in ten seconds for each kind: an outage affects every request."""
-    now, kind = time.monotonic(), id(found.sentence)  # its own hash differs by language
+    now, kind = time.monotonic(), id(failure.sentence)  # its own hash differs by language
     if now - _logged_at.get(kind, -LOG_SECONDS) >= LOG_SECONDS:
         _logged_at[kind] = now
-        logger.error("%s", found)
+        logger.error("%s", failure)
 
 
 class WithoutTraceback(logging.Filter):
@@ -89,7 +89,7 @@ class WithoutTraceback(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Return True: every record is written."""
-        if record.exc_info and (found := outage(record.exc_info[1])):
+        if record.exc_info and (failure := outage(record.exc_info[1])):
             record.exc_info = record.exc_text = None
-            record.msg, record.args = f"{record.getMessage()}: {found}", ()
+            record.msg, record.args = f"{record.getMessage()}: {failure}", ()
         return True

@@ -16,7 +16,7 @@ _GREATEST = 100.0  # the score of a set whose images are all alike
 def semantic_consistency_score(embeddings: ArrayLike) -> float:
     """Return how similar the images of a set are: the mean over all pairs i < j of max(100 cos(e_i, e_j), 0).
 
-    embeddings: (n, d), one row an image, n >= 2; rows need not be normalised. Computed in float64.
+    embeddings: (n, d), one row for each image, n >= 2; rows need not be normalised. Computed in float64.
     Returns a number from 0 (nothing in common) to 100 (all the same direction).
     Raises ValueError for fewer than two rows, a row of zeros, or a value that is not finite.
 

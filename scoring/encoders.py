@@ -59,7 +59,7 @@ class ImageEncoder(Protocol):
         """Features, processor, dtype, device, versions and the hash of its files, as JSON."""
 
     def embed(self, images: Sequence[Image.Image]) -> Embeddings:
-        """Return float32 (n, d), one row an image in the given order, not normalised. Any size and mode of image."""
+        """Return float32 (n, d), one row for each image in their order, not normalised. Images of any size and mode."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,7 +134,7 @@ def _standing_scores(metric: str, image_sets: Collection[int]) -> dict[int, floa
 
 
 def embeddings_of(image_set: ImageSet, encoder_identity: str) -> Embeddings:
-    """Return the stored embeddings of a set: float32 (n, d), one row an image in ascending order of the seeds.
+    """Return the stored embeddings of a set: float32 (n, d), one row for each image in ascending order of the seeds.
 
     Images without an embedding have no row. Without any embedding the shape is (0, 0).
     """

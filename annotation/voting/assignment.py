@@ -75,8 +75,8 @@ def next_assignment(*, annotator: Annotator, rules: VotingRules, now: datetime) 
 
 
 def _search(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
-    if found := _lease_what_is_free(annotator.pk, rules, now):
-        return found
+    if leased := _lease_what_is_free(annotator.pk, rules, now):
+        return leased
     # Nothing was free and unlocked. Search again and wait for locks: only after that is "nothing" an answer.
     for _repeat in range(SEARCH_REPEATS):
         expire_leases(now=now, study=annotator.study)
@@ -94,8 +94,8 @@ def _lease_what_is_free(annotator_id: int, rules: VotingRules, now: datetime) ->
 @in_turn
 def _lease_patiently(annotator_id: int, rules: VotingRules, now: datetime) -> Next:
     annotator = lock(annotator_id)
-    found = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
-    return found or _nothing_free(annotator, rules, now)
+    leased = lease_under_lock(annotator=annotator, rules=rules, now=now, is_patient=True)
+    return leased or _nothing_free(annotator, rules, now)
 
 
 def lock(annotator_id: int) -> Annotator:

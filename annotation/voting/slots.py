@@ -89,7 +89,8 @@ def free(comparison_ids: Collection[int], slots: int = 1) -> None:
 def take_back(*, voted: Collection[int], leased: Collection[int]) -> None:
     """Uncount a standing vote of each comparison in `voted` and free its slot; free a slot of each in `leased`."""
     _lock([*voted, *leased])
-    # Without these votes the winner may be open again; and `comparison_decided_by_a_lead` must hold in between.
+    # Without these votes the winner may no longer be certain, and until the counters of the models follow, the
+    # constraint `comparison_decided_by_a_lead` would be violated by a decided comparison.
     Comparison.objects.filter(pk__in=voted).update(
         slot_count=F("slot_count") - 1, vote_count=F("vote_count") - 1, decided_at=None
     )

@@ -21,7 +21,7 @@ MODELS = ("Synthetic A", "Synthetic B")
 
 
 def open_study(*, slug: str, comparisons: int, overlap: int, is_analysed: bool = True, **changes: Any) -> Study:
-    """Make an open study with the defaults of a study file, two sets of IMAGES_PER_SET images a comparison.
+    """Make an open study with the defaults of a study file, two sets of IMAGES_PER_SET images for each comparison.
 
     changes: other tables of the manifest. Without `is_analysed` the caller refreshes the planner's statistics.
     """

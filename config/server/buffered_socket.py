@@ -43,8 +43,8 @@ class BufferedSocket:
         self._request, self._read = b"", 0
         self._changed, self._waiting = threading.Condition(), bytearray()
         self.is_broken = self.has_answered = False
-        self.moved_at = 0.0  # when the client last read something
-        self.deadline = NEVER  # of the client, to read what waits
+        self.moved_at = 0.0  # when the client last accepted bytes
+        self.deadline = NEVER  # by which the client must have accepted all bytes that wait
 
     def give(self, request: bytes) -> None:
         """Set the bytes that `recv` returns, followed by the end of the stream."""

@@ -28,7 +28,7 @@ class MarginBin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Votes for A as a logistic function of the margin, one row a comparison, without tie votes.
+    """Votes for A as a logistic function of the margin, one row for each comparison, without tie votes.
 
     intercept: log-odds of A at equal scores. slope: log-odds per point of score. brier: mean squared error of the
     cross-fitted chance, over votes; reference: the same for always predicting the overall share, p (1 - p). brier and

@@ -9,7 +9,7 @@ Integers = NDArray[np.int64]
 def checked_counts(counts: ArrayLike, *, categories: int | None = None) -> Integers:
     """Return counted votes as whole numbers.
 
-    counts: (n, q), one row a comparison, one column a category, q >= 2; an empty list means no comparison.
+    counts: (n, q), a row for each comparison and a column for each category, q >= 2; an empty list: no comparison.
     categories: the required q, or None for any. Returns (n, q).
     Raises ValueError for another shape, and for a count that is negative or not whole.
 

@@ -1,4 +1,4 @@
-"""How many images a set needs: the scores and the agreement of random subsets of its images."""
+"""How many images each set needs: the scores and the agreement of random subsets of its images."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -54,7 +54,7 @@ def scores_by_images(similarities: ArrayLike, *, resampling: Resampling) -> tupl
     """
     pairs = np.asarray(similarities, dtype=np.float64)
     if pairs.ndim != 3 or pairs.shape[1] != pairs.shape[2]:
-        raise ValueError(f"similarities are square matrices, one a set, not {pairs.shape}")
+        raise ValueError(f"similarities are square matrices, one for each set, not {pairs.shape}")
     if not len(pairs):
         return ()
     seeds = pairs.shape[1]

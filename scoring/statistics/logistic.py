@@ -34,7 +34,7 @@ class LogisticFit:
 def fit_logistic(
     x: ArrayLike, successes: ArrayLike, trials: ArrayLike, *, clusters: ArrayLike | None = None
 ) -> LogisticFit:
-    """Fit one row a comparison.
+    """Fit a table of one row for each comparison.
 
     x: (n,), finite, at least two different values. successes, trials: (n,) votes for A among votes, trials >= 1.
     clusters: (n,) labels of rows whose residuals may be correlated, or None.

@@ -60,7 +60,7 @@ def p3_profile() -> bytes:
 
 
 def grey_profile(gamma: float) -> bytes:
-    """A grey profile of one power."""
+    """A grey ICC profile whose tone curve is a power function."""
     return _profile(b"GRAY", b"mntr", b"XYZ ", {b"kTRC": b"para" + bytes(4) + bytes(4) + _fixed(gamma)})
 
 

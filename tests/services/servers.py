@@ -25,7 +25,7 @@ WHAT_TO_INSTALL = (
     "binaries nor Docker gives them. Install them with: apt-get install -y postgresql redis-server"
 )
 PATIENCE_SECONDS = 600
-OURS = "semblance-tests"  # whoever sets this key in a database of Redis has the database
+OURS = "semblance-tests"  # the process that sets this key in a database of Redis may use the database
 Argument = str | Path
 
 
@@ -69,7 +69,7 @@ def fresh_database() -> Iterator[str]:
 
 @contextmanager
 def fresh_broker() -> Iterator[str]:
-    """A database of the Redis at TEST_BROKER_URL that is empty but for OURS, and empty again afterwards.
+    """Yield an empty database of the Redis at TEST_BROKER_URL, marked with the key OURS; empty it again afterwards.
 
     Raises:
         ServicesMissingError: every database holds something; what others left there is never flushed.

@@ -117,10 +117,10 @@ def replay(path: Path) -> Replay:
         return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again)
 
 
-def replayed_report(found: Replay, path: Path) -> AgreementReport:
+def replayed_report(replayed: Replay, path: Path) -> AgreementReport:
     """Compute the report of a bundle. Raises Refused if that fails: it is the file's fault, not a formula's."""
     try:
-        return build_report(found.data)
+        return build_report(replayed.data)
     except (
         Exception
     ) as error:  # values that are each possible may contradict each other in ways that `validation` does not test

@@ -68,11 +68,11 @@ def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress
     most = min(MOST_BYTES, _bytes_in_text((room // len(telling) - _WORDS_BYTES) // 2))
     places = {row.position - 1: (row, why) for row, why in telling}
     comparisons = study.comparisons.filter(position__in=places).select_related("image_set_a", "image_set_b")
-    found = {}
+    by_position = {}
     for done, row in enumerate(comparisons):
         progress(done / len(telling), "contact sheets")
-        found[row.position] = _telling(row, *places[row.position], most=most)
-    shown = [found[row.position - 1] for row, _ in telling]
+        by_position[row.position] = _telling(row, *places[row.position], most=most)
+    shown = [by_position[row.position - 1] for row, _ in telling]
     return ContactSheets(tuple(one for one in shown if one.sheets), len(wanted) - len(telling))
 
 

@@ -252,7 +252,7 @@ class _Side:
     def __init__(self, study: Study, letter: str) -> None:
         images = f"image_set_{letter}__images"
         comparisons = Comparison.objects.filter(study=study, **{f"{images}__isnull": False}).order_by("position")
-        # One row for each set: forty rows a comparison would take longer to fetch than the votes.
+        # One row for each set: forty rows for each comparison would take longer to fetch than the votes.
         joined = {f"{name}s": Joined(Cast(f"{images}__{name}", TextField())) for name in ("pk", "seed")}
         sets = comparisons.values("position").annotate(**joined).values_list("position", *joined)
         self._sets = chain.from_iterable(_stream(sets))

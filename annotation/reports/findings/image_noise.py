@@ -1,4 +1,4 @@
-"""How sure scores from N images a set are, and how many images would have been enough. Pure."""
+"""How sure scores from N images in each set are, and how many images would have been enough. Pure."""
 
 from dataclasses import dataclass
 

@@ -24,7 +24,7 @@ class MetricAgreement:
 
 @dataclass(frozen=True, slots=True)
 class MetricByImages:
-    """Another encoder's score with 2, 3, … N images a set, on the comparisons with votes, scores and embeddings."""
+    """Another encoder's score with 2, 3, … N images, on the comparisons with votes, scores and embeddings."""
 
     metric: str
     comparisons: int

@@ -35,27 +35,27 @@ _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string
 
 
 def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
-    """Write every figure of the report as PDF and as PNG (300 dots an inch), and captions.txt; return the paths.
+    """Write every figure of the report as PDF and as PNG (300 dots per inch), and captions.txt; return the paths.
 
     The report's notices stand below each figure. Raises Refused while the study is sealed.
     """
-    found = _results(report)
+    results = _results(report)
     figures = figures_of(report)
     written = []
     for done, figure in enumerate(figures):
         progress(done / len(figures), "figures")
         written += [
-            _write(folder / f"{figure.name}.{suffix}", drawn(report, found, figure.name, suffix))
+            _write(folder / f"{figure.name}.{suffix}", drawn(report, results, figure.name, suffix))
             for suffix in _METADATA
         ]
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
 
 
-def drawn(report: AgreementReport, found: Results, name: FigureName, suffix: str) -> bytes:
+def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
     """Return a figure as the bytes of a PDF or PNG file."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE | _PAPER):
-        figure = DRAWINGS[name](report, found)
+        figure = DRAWINGS[name](report, results)
         if report.notices:
             small_print = fill(" ".join(report.notices), _NOTICE_WIDTH)
             figure.supxlabel(small_print, fontsize=7, color=QUIET, x=0.01, ha="left")
@@ -73,11 +73,11 @@ def write_comparisons(report: AgreementReport, path: Path) -> int:
 
     The notices are in a column of their own and the claim in the file's metadata. Raises Refused while sealed.
     """
-    found = _results(report)
+    results = _results(report)
     schema = pa.schema([*_columns(), ("notice", pa.string())], metadata={"claim": report.claim})
     notice = " ".join(report.notices)
     names = [field.name for field in fields(ComparisonRow)]
-    rows = [{name: getattr(row, name) for name in names} | {"notice": notice} for row in found.comparisons]
+    rows = [{name: getattr(row, name) for name in names} | {"notice": notice} for row in results.comparisons]
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), path)
     return len(rows)
 

@@ -9,9 +9,9 @@ from annotation.reports.sections.blocks import UNDEFINED, Section, Table
 from annotation.reports.sections.numbers import probability, score
 
 
-def section(found: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section:
+def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section:
     """Scores, votes and winners of each comparison, and its margin under resampled seeds."""
-    (comparisons, noise), study = found, facts.study
+    (comparisons, noise), study = values, facts.study
     head = ("No.", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
     table = Table(
         "One row for each comparison: scores, votes, and who won by the votes and by the metric",

@@ -11,8 +11,8 @@ from scoring.statistics.reliability import Reliability
 Compared = tuple[Agreement, People, Reliability, Headlines]  # as reported, and had no vote been excluded
 
 
-def section(found: Compared | None, facts: Facts) -> Section:
-    """Every excluded vote and every withdrawal, and the headlines with and without the exclusions. found: None while
+def section(compared: Compared | None, facts: Facts) -> Section:
+    """Every excluded vote and every withdrawal, and the headlines with and without the exclusions. compared: None while
     the study is sealed, or if no vote was excluded."""
     text, withdrawn = "Nobody is excluded for disagreeing with the metric or with the majority.", _withdrawals(facts)
     if not facts.exclusions:
@@ -24,8 +24,8 @@ def section(found: Compared | None, facts: Facts) -> Section:
         (0,),
         is_long=True,
     )
-    compared = _with_and_without(*found) if found else ()
-    return Section("exclusions", "Exclusions", (text,), tables=(*compared, table, *withdrawn))
+    headlines = _with_and_without(*compared) if compared else ()
+    return Section("exclusions", "Exclusions", (text,), tables=(*headlines, table, *withdrawn))
 
 
 def _withdrawals(facts: Facts) -> tuple[Table, ...]:

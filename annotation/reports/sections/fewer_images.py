@@ -1,4 +1,4 @@
-"""Agreement and scores had there been fewer images a set, as a table. Pure."""
+"""Agreement and scores had there been fewer images in each set, as a table. Pure."""
 
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.sections.blocks import UNDEFINED, Table, cells
@@ -9,7 +9,7 @@ from scoring.statistics.image_count import ScoreAtImages
 
 
 def by_images_table(title: str, comparisons: int, noise: FewerImages) -> Table:
-    """Agreement and scores with fewer images a set, one row for each number of images."""
+    """Agreement and scores with fewer images in each set, one row for each number of images."""
     rows = tuple(
         (str(row.images), spread(row.agreement), spread(row.same_winner), *map(_points, (a, b)))
         for row, a, b in zip(noise.by_images, noise.scores_a, noise.scores_b, strict=True)

@@ -10,7 +10,7 @@ from jobs.wording import counted
 
 
 def section(noise: ImageNoise, _facts: Facts) -> Section:
-    """Resampled seeds, the agreement without doubtful comparisons, and fewer images a set."""
+    """Resampled seeds, the agreement without doubtful comparisons, and fewer images in each set."""
     title = "What the scores owe to the images"
     if noise.images is None:
         return Section("image-noise", title, (f"Undefined: {noise.reason}.",), is_part=True)
@@ -36,8 +36,8 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
     fewest, all_of_them = noise.by_images[0], noise.by_images[-1]
     caption = (
         f"Strict agreement, and the share of comparisons whose winner is that of all {noise.images} images, with fewer "
-        f"images a set; n = {counted(noise.comparisons, 'comparison')}. Lines: mean over subsets of the images; bands: "
-        f"{fewest.agreement.method}."
+        f"images in each set; n = {counted(noise.comparisons, 'comparison')}. Lines: mean over subsets of the "
+        f"images; bands: {fewest.agreement.method}."
     )
     words = f"agreement {spread(fewest.agreement)} with {fewest.images} images, "
     words += f"{spread(all_of_them.agreement)} with {all_of_them.images}"

@@ -18,9 +18,9 @@ from annotation.reports.sections.numbers import coefficient, percent, score
 from scoring.statistics.estimate import Estimate
 
 
-def section(found: tuple[Margins, Confusion], _facts: Facts) -> Section:
+def section(values: tuple[Margins, Confusion], _facts: Facts) -> Section:
     """Votes as a function of the margin, agreement by its size, and the tie threshold."""
-    margins, confusion = found
+    margins, confusion = values
     fit = margins.calibration
     penalised = " The margins separate the votes: Firth's penalised fit." if fit.is_penalised else ""
     text = (

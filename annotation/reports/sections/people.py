@@ -45,7 +45,7 @@ def _test(people: People) -> str:
 
 def _tables(people: People) -> tuple[Table, ...]:
     by_count = Table(
-        "By number of votes a comparison",
+        "By number of votes for each comparison",
         ("Votes", "Comparisons", "Annotator", "Metric"),
         tuple(
             (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))

@@ -13,9 +13,9 @@ from scoring.statistics.reliability import Reliability
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
 
 
-def section(found: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -> Section:
+def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -> Section:
     """The coefficients, and the votes of every comparison as a figure."""
-    reliability, comparisons = found
+    reliability, comparisons = values
     rows = (
         share_row("Two annotators agree, every comparison weighing the same", reliability.pairwise_agreement),
         share_row("Two annotators agree, every pair of votes weighing the same", reliability.pooled_agreement),
@@ -60,7 +60,7 @@ def _figures(comparisons: Sequence[ComparisonRow]) -> tuple[Figure, ...]:
     split = sum(sum(votes > 0 for votes in (row.votes_a, row.votes_b, row.votes_tie)) > 1 for row in voted)
     unanimous = len(voted) - split
     step = mark_step(len(voted))
-    each = "one column a comparison" if step == 1 else f"one column for one comparison in {step}"
+    each = "one column for each comparison" if step == 1 else f"one column for one comparison in {step}"
     caption = (
         f"Shares of the votes for A, for neither and for B, {each}, sorted by the share of A; n = "
         f"{counted(len(voted), 'comparison')} with votes, {unanimous} of them unanimous."

@@ -10,9 +10,9 @@ from jobs.wording import counted
 _PRIORS = {"uniform": "winners held equally frequent", "learned": "their frequencies estimated too"}
 
 
-def section(found: tuple[Sensitivity, Agreement], facts: Facts) -> Section:
+def section(values: tuple[Sensitivity, Agreement], facts: Facts) -> Section:
     """Resampled annotators, annotators weighed by skill, and the distribution behind the bootstrap interval."""
-    sensitivity, agreement = found
+    sensitivity, agreement = values
     two_way = sensitivity.two_way
     rows = [share_row("Comparisons and annotators both resampled, strict", two_way.agreement)]
     if two_way.bias is not None and two_way.standard_error is not None and two_way.mean_dropped is not None:

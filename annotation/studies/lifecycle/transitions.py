@@ -133,7 +133,7 @@ def _comparison_without(study: Study, position: int, seed: int) -> Comparison:
         if seed not in image_set.seeds:
             raise Refused(f"Seed {seed} is not a seed of comparison {position + 1} ({comparison.prompt}).")
         if len(image_set.seeds) <= 2:
-            raise Refused(f"Comparison {position + 1} would be left with one image a set; nothing was dropped.")
+            raise Refused(f"Comparison {position + 1} would be left with one image in each set; nothing was dropped.")
     if study.state in BEFORE_OPENING and not any(pipeline_jobs.has_failed(image_set, seed) for image_set in image_sets):
         raise Refused(
             f"Seed {seed} of comparison {position + 1} did not fail: only an image that cannot be made or scored "

@@ -25,5 +25,5 @@ def _imported_counts(study: Study) -> list[int]:
         return [len(set_seeds) for set_seeds in seeds]
     prompts = [prompt.text for prompt in current_manifest(study).prompts]
     models = (study.model_a, study.model_b)
-    sets = [found for model in models for found in find_imported_sets(diffusion_model=model, prompts=prompts)]
+    sets = [image_set for model in models for image_set in find_imported_sets(diffusion_model=model, prompts=prompts)]
     return [len(image_set.seeds) for image_set in sets if image_set]

@@ -24,10 +24,10 @@ HALF = 0.5
 
 @dataclass(frozen=True, slots=True)
 class KnownPair:
-    """Two sets of image ids of one comparison and one model, by the names of an assignment's fields.
+    """Two lists of image ids, left and right, made for one comparison from images of one model.
 
-    known_choice: left or right, the more consistent set. replaced_count: how many images of the other set belong to
-    other prompts.
+    The fields have the names of the assignment's fields. known_choice: left or right, the more consistent set.
+    replaced_count: how many images of the other set belong to other prompts.
     """
 
     comparison_id: int

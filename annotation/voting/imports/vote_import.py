@@ -248,10 +248,10 @@ def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote
 
 def _studies_of(vote_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, int]:
     """The studies that have votes with these ids."""
-    found: dict[uuid.UUID, int] = {}
+    studies: dict[uuid.UUID, int] = {}
     for ids in _chunks(vote_ids):
-        found |= dict(Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study"))
-    return found
+        studies |= dict(Vote.objects.filter(pk__in=ids).values_list("pk", "assignment__comparison__study"))
+    return studies
 
 
 def _chunks(ids: Sequence[uuid.UUID]) -> Iterable[Sequence[uuid.UUID]]:

@@ -56,7 +56,7 @@ def simulate(
     has no images or is not open.
     """
     _refuse_impossible(study, rules, crowd)
-    # They need no time to look, and their votes have no times of a browser. Nothing is held ahead.
+    # Simulated annotators need no viewing time, their votes have no times from a browser, and nothing is held ahead.
     rules = replace(rules, minimum_viewing_seconds=0.0, prefetch=0)
     annotators = [_annotator(study, crowd, number) for number in range(crowd.annotators)]
     spreads = spreads or _spreads(study)

@@ -24,8 +24,8 @@ class Statement:
 
     def __init__(self, sql: str) -> None:
         self._sql = {
-            "postgresql": _SPELLED_TWICE.sub(lambda found: found[1], sql),
-            "sqlite": _SPELLED_TWICE.sub(lambda found: found[2] or "", sql),
+            "postgresql": _SPELLED_TWICE.sub(lambda match: match[1], sql),
+            "sqlite": _SPELLED_TWICE.sub(lambda match: match[2] or "", sql),
         }
 
     def rows(self, **values: Any) -> list[Values]:

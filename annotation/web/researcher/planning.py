@@ -31,7 +31,7 @@ from annotation.web.access.staff import staff_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
-SIMULATIONS = 200  # half of the command's: somebody waits for the page
+SIMULATIONS = 200  # half of the command's, because a person waits for the page
 MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: about ten seconds in all
 CURVES_SIZE = (560, 720)  # CSS px
 LABELS = {

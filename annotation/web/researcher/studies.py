@@ -74,7 +74,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
     )
     manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
     may_change, shown = request.user.has_perm(CHANGE), list(listed[:MOST_ANNOTATORS_LISTED])
-    names = names_for_staff(study)  # after them, because somebody may join in between
+    names = names_for_staff(study)  # after them, because an annotator may join in between
     return {
         "study": study,
         "manifest": manifest,

@@ -437,7 +437,7 @@ def test_what_cannot_be_dropped(worker: FakeWorker) -> None:
     worker.broken[GenerationJob.task_name] = "Black image."
     worker.work_off()
     drop_seed(study=study, position=0, seed=11)
-    with pytest.raises(Refused, match="would be left with one image a set"):
+    with pytest.raises(Refused, match="would be left with one image in each set"):
         drop_seed(study=study, position=0, seed=22)
     with pytest.raises(Refused, match="generates no images"):
         drop_seed(study=make_study(source="external", slug="external"), position=0, seed=1)
