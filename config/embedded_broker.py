@@ -12,7 +12,7 @@ from kombu.transport import sqlalchemy
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-_TABLE_COUNT = 2  # another process may be quicker with each
+_TABLE_COUNT = 2  # another process may create either table first
 
 
 class Channel(sqlalchemy.Channel):
@@ -27,7 +27,7 @@ class Channel(sqlalchemy.Channel):
         for _ in range(_TABLE_COUNT):
             try:
                 return super()._open()
-            except OperationalError as error:  # made between our look and our making
+            except OperationalError as error:  # another process created it since we looked
                 if "already exists" not in str(error):
                     raise
         return super()._open()
@@ -35,7 +35,7 @@ class Channel(sqlalchemy.Channel):
     def _get_or_create(self, queue: str) -> Any:
         try:
             return super()._get_or_create(queue)  # type: ignore[misc]  # missing in the types of kombu
-        except IntegrityError:  # another process made it between the look and the insert
+        except IntegrityError:  # another process created it since we looked
             self.session.rollback()
             return super()._get_or_create(queue)  # type: ignore[misc]
 

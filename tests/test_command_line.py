@@ -262,7 +262,7 @@ def test_pages_wait_for_the_database_s_version(caplog: pytest.LogCaptureFixture)
     recorder.record_applied(*NEWEST)
     assert gate({"PATH_INFO": "/"}, page.start_response) == [b"a page"]
     recorder.record_unapplied(*NEWEST)
-    assert gate({"PATH_INFO": "/"}, page.start_response) == [b"a page"]  # it looks until it fits, and never again
+    assert gate({"PATH_INFO": "/"}, page.start_response) == [b"a page"]  # it checks the version only until it fits
 
 
 @pytest.mark.usefixtures("same_connection")

@@ -127,7 +127,7 @@ class Machine:
 
 @pytest.fixture
 def addresses() -> Iterator[dict[str, str]]:
-    """Nothing (SQLite and the embedded broker), or the real PostgreSQL and Redis."""
+    """Yield the variables of the database and the broker: none for the embedded ones, else PostgreSQL and Redis."""
     if not ON_SERVICES:
         yield {}
         return

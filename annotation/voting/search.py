@@ -143,7 +143,7 @@ def _wanted(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient:
 
 
 def _held(assignment: Assignment, hold: Hold) -> Assignment:
-    """The assignment, leased, for the caller to store."""
+    """Set the lease on an assignment; the caller stores it."""
     assignment.state, assignment.is_ahead = Assignment.State.LEASED, hold.is_ahead
     assignment.leased_at, assignment.lease_expires_at = hold.now, hold.ends_at
     assignment.released_at = None

@@ -23,7 +23,7 @@ class Framing:
     is_whole: bool = False
     expects_continue: bool = False
     _is_chunked: bool = False
-    _at: int = 0  # before this, nothing is left to find
+    _at: int = 0  # everything before this place has been parsed
 
     def look(self, buffer: bytearray) -> bool:
         """Return whether the request is complete."""

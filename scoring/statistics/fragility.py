@@ -131,7 +131,7 @@ def _cheapest_swings(leaders: Integers, others: Integers, most: int) -> Integers
 
 
 def _shifted(cheapest: Integers, by: int) -> Integers:
-    """The costs from which a swing of `by` starts; a swing may overshoot, so small targets start from zero."""
+    """Return the costs before a removal that moves the lead by `by`; zero if that is more than is needed."""
     return np.concatenate([np.repeat(cheapest[:1], by), cheapest[:-by]])[: len(cheapest)]
 
 

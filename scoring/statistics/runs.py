@@ -42,7 +42,7 @@ def _sequences_without_run(votes: int, length: int) -> int:
 
     Two neighbouring sums differ by one term at each end, so ways[n] = 2 ways[n - 1] - ways[n - length].
     """
-    ways = [2, 2]  # the empty start, times the side of the first block
+    ways = [2, 2]  # two each, because the first block may be of either side
     for n in range(2, votes + 1):
         ways.append(2 * ways[-1] - (ways[n - length] if n >= length else 0))
     return ways[votes]

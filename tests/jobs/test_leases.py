@@ -40,7 +40,7 @@ class Beats:
         return is_mine
 
     def wait(self) -> None:
-        # The second beat ended after everything that the first one led to.
+        # When the second heartbeat is over, the block has seen the outcome of the first.
         assert self._beaten.acquire(timeout=600)
         assert self._beaten.acquire(timeout=600)
 

@@ -26,7 +26,7 @@ class Command(StudyCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the folder, and how to read it."""
+        """Add the folder and the options for reading it."""
         parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder, or the CSV file")
         parser.add_argument(
             "--model", metavar="NAME", help="this model only: FOLDER/NAME, or FOLDER itself if there is no such folder"

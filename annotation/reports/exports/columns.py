@@ -54,7 +54,7 @@ COLUMNS = (
         "left_model",
         "text",
         "",
-        "The model whose set stood on the left; empty if it was not recorded or both sets are of one model.",
+        "The model whose set was on the left; empty if it was not recorded or both sets are of one model.",
         True,
     ),
     Column(

@@ -62,7 +62,7 @@ def _votes_by_side(votes: UnsealedVotes, *, n: int) -> Integers:
 
 
 def _side_votes(votes: UnsealedVotes, *, annotator_count: int) -> tuple[Integers, Integers]:
-    """Votes for the left side, and for either side, by annotator and by the model that stood left (A, B).
+    """Votes for the left side, and for either side, by annotator and by the model that was on the left (A, B).
 
     Both (annotators, 2); ties and votes with unknown sides are left out.
     """

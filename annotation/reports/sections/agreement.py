@@ -18,7 +18,7 @@ from annotation.reports.sections.numbers import TIE_RULES, metric_name, percent
 from jobs.wording import counted
 from scoring.statistics.chance import Baseline
 
-FEW_COMPARISONS = 30  # below, no interval is narrower than about 30 points: say so beside the number
+FEW_COMPARISONS = 30  # with fewer, an interval spans about 30 points or more: the number gets a remark
 
 
 def section(agreement: Agreement, facts: Facts) -> Section:

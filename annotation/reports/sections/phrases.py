@@ -9,7 +9,7 @@ from scoring.statistics.estimate import Estimate
 
 
 def beyond_chance(alpha: Estimate) -> str:
-    """Return a clause that annotators hardly agree; empty if Krippendorff's alpha is shown above zero or undefined."""
+    """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero."""
     if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
         return ""
     return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"

@@ -318,7 +318,7 @@ def _choice(
         faults.append("a tie, and this study has no ties")
     elif said != "tie" and not left and not is_of_one_model:
         faults.append(
-            f"{said} needs left_model: name the model that stood on the left"
+            f"{said} needs left_model: name the model that was on the left"
             + ("; an export made after the study has closed names it" if reading.is_export else "")
         )
     return said, left_model

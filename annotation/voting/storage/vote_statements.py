@@ -249,10 +249,11 @@ _FIRST_FREE = {
 
 
 def first_free(annotator: Annotator, *, allocation: Allocation, start: int, is_patient: bool) -> Free | None:
-    """The comparison with a free slot that comes first for this annotator, of equal ones the first from `start` on.
+    """Return the free comparison that comes first for this annotator; among equal ones, the first from `start` on.
 
-    It is none that the annotator has answered, holds or reported, none set aside or decided. It comes locked; unless
-    patient, what another transaction has locked is skipped. A patient search locks nothing.
+    Comparisons that the annotator has answered, holds or reported are left out, and so are those that were set aside or
+    are decided. The comparison is returned locked, and those that other transactions have locked are skipped. A patient
+    search skips none and locks nothing.
     """
     for statement in _FIRST_FREE[allocation, is_patient]:
         for row in statement.rows(annotator=annotator.pk, study=annotator.study_id, start=start):

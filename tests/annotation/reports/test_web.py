@@ -48,7 +48,7 @@ def addresses(study: Study) -> list[str]:
 
 
 def status(client: Client, address: str) -> int:
-    """The status of an answer that is read to its end: a file that is not stays open."""
+    """Return the status of an answer. The answer is read to its end, because a file stays open otherwise."""
     response = client.get(address)
     if response.streaming:
         assert b"".join(response)

@@ -23,6 +23,6 @@ def p_value(test: SignificanceTest) -> float:
 
 
 def votes_of_rows(rows: Sequence[str]) -> Votes:
-    """Parse votes: one string a comparison, one character an annotator: 0, 1 or 2, or a full stop for no vote."""
+    """Parse votes: a string for each comparison, a character for each annotator: 0, 1, 2; a full stop is no vote."""
     cast = [(i, j, int(vote)) for i, row in enumerate(rows) for j, vote in enumerate(row) if vote != "."]
     return Votes.of(*zip(*cast, strict=True)) if cast else Votes.of([], [], [])
