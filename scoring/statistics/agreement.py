@@ -105,8 +105,8 @@ def bootstrap_agreement(
     people, metric, ties: as for `agreement`. clusters: (n,) labels, or None if each comparison is its own.
     If all comparisons agree, or none, all resamples are equal and this interval is undefined; Wilson's is not.
 
-    >>> found = bootstrap_agreement([1] * 9 + [-1], [1] * 10, resampling=Resampling(resamples=500))
-    >>> found.value, found.low is not None
+    >>> result = bootstrap_agreement([1] * 9 + [-1], [1] * 10, resampling=Resampling(resamples=500))
+    >>> result.value, result.low is not None
     (0.9, True)
     """
     earned = earned_credit(people, metric, ties=ties)

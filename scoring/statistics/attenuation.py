@@ -45,8 +45,8 @@ def attenuation(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampl
     count in the mean only. The expectation is averaged over the comparisons' numbers of votes.
     Source: Griffiths (1973), "Maximum likelihood estimation for the beta-binomial distribution", for the model.
 
-    >>> found = attenuation([(3, 0, 0), (2, 1, 0), (0, 3, 0), (1, 2, 0)], resampling=Resampling(resamples=100))
-    >>> round(found.value or 0, 3)
+    >>> result = attenuation([(3, 0, 0), (2, 1, 0), (0, 3, 0), (1, 2, 0)], resampling=Resampling(resamples=100))
+    >>> round(result.value or 0, 3)
     0.813
     """
     votes = checked_counts(counts, categories=3)[:, :2]

@@ -39,8 +39,8 @@ def position_bias(left_votes: ArrayLike, side_votes: ArrayLike, *, resampling: R
     has no share and counts in the pooled numbers only.
     Raises ValueError if there are more left votes than votes.
 
-    >>> found = position_bias([[6, 4], [5, 5]], [[10, 10], [10, 10]], resampling=Resampling(resamples=100))
-    >>> found.share.value, found.pooled_share.value
+    >>> result = position_bias([[6, 4], [5, 5]], [[10, 10], [10, 10]], resampling=Resampling(resamples=100))
+    >>> result.share.value, result.pooled_share.value
     (0.5, 0.5)
     """
     left, both = checked_counts(left_votes, categories=2), checked_counts(side_votes, categories=2)
@@ -78,8 +78,8 @@ def side_coding_alpha(
     counts_by_side: (n, 3). About 0 if the sides are drawn for each vote. It is no reliability: it does not say how well
     people agree on models.
 
-    >>> found = side_coding_alpha([(2, 0, 0), (0, 2, 0)], resampling=Resampling(resamples=100))
-    >>> found.value
+    >>> result = side_coding_alpha([(2, 0, 0), (0, 2, 0)], resampling=Resampling(resamples=100))
+    >>> result.value
     1.0
     """
     votes = checked_counts(counts_by_side, categories=3)

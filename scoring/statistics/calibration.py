@@ -54,8 +54,8 @@ def calibration(
     Undefined if all votes or all margins are equal.
 
     >>> votes = [(0, 5, 0), (2, 3, 0), (2, 3, 0), (4, 1, 0), (5, 0, 0)]
-    >>> found = calibration(votes, [-2, -1, 0, 1, 2], resampling=Resampling())
-    >>> round(found.intercept.value or 0, 4), round(found.slope.value or 0, 4)
+    >>> result = calibration(votes, [-2, -1, 0, 1, 2], resampling=Resampling())
+    >>> round(result.intercept.value or 0, 4), round(result.slope.value or 0, 4)
     (0.1515, 1.4399)
     """
     votes, sizes = checked_counts(counts, categories=3), np.asarray(margins, dtype=np.float64)

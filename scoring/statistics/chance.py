@@ -47,8 +47,8 @@ def baseline(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment = "stri
     the agreement, so the two are compared by McNemar's exact test on the comparisons in which one earns more than the
     other, never by a binomial test against the baseline's share. Beaten means: earns more, with p below 1 - level.
 
-    >>> found = baseline([1] * 9 + [-1], [1] * 10)
-    >>> found.models, found.agreement.value, found.is_beaten
+    >>> result = baseline([1] * 9 + [-1], [1] * 10)
+    >>> result.models, result.agreement.value, result.is_beaten
     (('A',), 0.9, False)
     """
     theirs, its = checked_winners(people, metric)
@@ -114,8 +114,8 @@ def chance_corrected(
     Source: Cohen (1960), "A coefficient of agreement for nominal scales"; Matthews (1975); Brodersen et al. (2010).
 
     >>> people, metric = [1] * 25 + [-1] * 25, [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
-    >>> found = chance_corrected(people, metric, resampling=Resampling(resamples=100))
-    >>> round(found.kappa.value or 0, 2)
+    >>> result = chance_corrected(people, metric, resampling=Resampling(resamples=100))
+    >>> round(result.kappa.value or 0, 2)
     0.4
     """
     theirs, its = checked_winners(people, metric)

@@ -46,8 +46,8 @@ def lead_fragility(counts: ArrayLike) -> LeadFragility:
     wins by m into a tie costs m of its votes; into a loss, m + 1 if the other model has a vote. A comparison tied with
     votes on both sides is lost for one vote. The cheapest mix is found exactly (a knapsack).
 
-    >>> found = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
-    >>> found.to_lose.votes, found.to_reverse.votes
+    >>> result = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
+    >>> result.to_lose.votes, result.to_reverse.votes
     (2, 3)
     """
     votes = checked_counts(counts, categories=3)

@@ -117,8 +117,8 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
     value: finite. resampled: (resamples,), NaN if the statistic is undefined in a resample. Such resamples are left out
     and counted in the method. The interval is undefined if their share exceeds 1 - level, or if all values are equal.
 
-    >>> found = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
-    >>> round(found.low or 0, 3), round(found.high or 0, 3)
+    >>> result = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
+    >>> round(result.low or 0, 3), round(result.high or 0, 3)
     (0.025, 0.975)
     """
     defined = resampled[~np.isnan(resampled)]

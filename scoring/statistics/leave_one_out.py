@@ -55,8 +55,8 @@ def leave_one_out(
     Source: Snow et al. (2008), "Cheap and fast, but is it good?", judge annotators against the others this way.
 
     >>> votes = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]
-    >>> found = leave_one_out(votes, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
-    >>> round(found.people.value or 0, 3), round(found.metric.value or 0, 3)
+    >>> result = leave_one_out(votes, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
+    >>> round(result.people.value or 0, 3), round(result.metric.value or 0, 3)
     (0.725, 0.675)
     """
     votes, its = checked_counts(counts, categories=3), checked_winners(metric, metric)[0]

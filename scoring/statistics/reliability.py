@@ -55,8 +55,8 @@ def reliability(
     2, even without any tie vote. clusters: (n,) labels or None.
     Raises ValueError for tie votes if none were allowed.
 
-    >>> found = reliability([(3, 0, 0), (2, 1, 0)], ties_allowed=False, resampling=Resampling(resamples=100))
-    >>> round(found.pairwise_agreement.value or 0, 3)
+    >>> result = reliability([(3, 0, 0), (2, 1, 0)], ties_allowed=False, resampling=Resampling(resamples=100))
+    >>> round(result.pairwise_agreement.value or 0, 3)
     0.667
     """
     votes = checked_counts(counts, categories=3)
@@ -119,8 +119,8 @@ def brennan_prediger(counts: ArrayLike, *, clusters: ArrayLike | None = None, re
 
     counts: (n, q). Source: Brennan and Prediger (1981), "Coefficient kappa: some uses, misuses, and alternatives".
 
-    >>> found = brennan_prediger([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100))
-    >>> round(found.value or 0, 4)
+    >>> result = brennan_prediger([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100))
+    >>> round(result.value or 0, 4)
     0.5556
     """
     return _estimate(counts, _brennan_prediger, clusters, resampling)

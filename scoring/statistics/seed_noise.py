@@ -44,8 +44,8 @@ def seed_noise(similarities_a: ArrayLike, similarities_b: ArrayLike, *, resampli
     Source: Snijders and Borgatti (1999), "Non-parametric standard errors and tests for network statistics".
 
     >>> others = 1 - np.eye(4)  # no image is compared with itself
-    >>> found = seed_noise(90 * others, 80 * others, resampling=Resampling(resamples=100))
-    >>> found.margin.value, found.flip
+    >>> result = seed_noise(90 * others, 80 * others, resampling=Resampling(resamples=100))
+    >>> result.margin.value, result.flip
     (10.0, 0.0)
     """
     a, b = np.asarray(similarities_a, dtype=np.float64), np.asarray(similarities_b, dtype=np.float64)

@@ -66,8 +66,8 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
     Source: Wilcoxon (1945), "Individual comparisons by ranking methods"; Kerby (2014), "The simple difference formula".
 
     >>> heights = [6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75]
-    >>> found = wilcoxon(heights, resampling=Resampling(resamples=100))
-    >>> found.test.statistic, round(found.test.p_value or 0, 4)
+    >>> outcome = wilcoxon(heights, resampling=Resampling(resamples=100))
+    >>> outcome.test.statistic, round(outcome.test.p_value or 0, 4)
     (24.0, 0.0413)
     """
     values = _finite(differences)

@@ -52,8 +52,8 @@ def two_way_agreement(
     progress: called with the number of resamples done. This needs single votes, not counts, and is slow for many.
 
     >>> votes = Votes.of([0, 0, 0, 1, 1, 1], [0, 1, 2, 0, 1, 2], [0, 0, 1, 1, 1, 1])
-    >>> found = two_way_agreement(votes, [1, -1], resampling=Resampling(resamples=100))
-    >>> found.agreement.value, found.least
+    >>> result = two_way_agreement(votes, [1, -1], resampling=Resampling(resamples=100))
+    >>> result.agreement.value, result.least
     (1.0, 0.5)
     """
     its = checked_winners(metric, metric)[0]

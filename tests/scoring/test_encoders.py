@@ -66,11 +66,11 @@ def test_clip_gives_the_projected_image_features_not_normalised(tiny_encoders: P
     images = [picture(seed) for seed in range(5)]
     encoder = load(spec_of("clip", tiny_encoders))
 
-    found, expected = encoder.embed(images), clip_by_hand(tiny_encoders / "clip", images)
+    embeddings, expected = encoder.embed(images), clip_by_hand(tiny_encoders / "clip", images)
 
-    np.testing.assert_allclose(found, expected, atol=1e-5)
-    assert np.abs(np.linalg.norm(found, axis=1) - 1).min() > 0.01
-    assert semantic_consistency_score(found) == pytest.approx(score_by_double_loop(expected), abs=1e-4)
+    np.testing.assert_allclose(embeddings, expected, atol=1e-5)
+    assert np.abs(np.linalg.norm(embeddings, axis=1) - 1).min() > 0.01
+    assert semantic_consistency_score(embeddings) == pytest.approx(score_by_double_loop(expected), abs=1e-4)
 
 
 def test_siglip_gives_the_pooled_image_features(tiny_encoders: Path) -> None:
@@ -99,13 +99,13 @@ def test_every_encoder_keeps_what_the_protocol_says(kind: str, tiny_encoders: Pa
     encoder = ColourEncoder() if kind == "colour" else load(spec_of(kind, tiny_encoders))
     images = [picture(1), picture(2, size=(90, 33)), picture(3, size=(7, 64))]
 
-    found = encoder.embed(images)
+    embeddings = encoder.embed(images)
 
-    assert found.dtype == np.float32
-    assert found.shape == (3, found.shape[1])
-    assert encoder.embed([]).shape == (0, found.shape[1])
-    np.testing.assert_array_equal(encoder.embed(images), found)
-    np.testing.assert_allclose(encoder.embed(images[::-1]), found[::-1], atol=1e-5)
+    assert embeddings.dtype == np.float32
+    assert embeddings.shape == (3, embeddings.shape[1])
+    assert encoder.embed([]).shape == (0, embeddings.shape[1])
+    np.testing.assert_array_equal(encoder.embed(images), embeddings)
+    np.testing.assert_allclose(encoder.embed(images[::-1]), embeddings[::-1], atol=1e-5)
     assert encoder.identity == encoder.spec.identity
     assert len(encoder.fingerprint) == 64
     json.dumps(encoder.provenance)
@@ -115,14 +115,14 @@ def test_every_encoder_keeps_what_the_protocol_says(kind: str, tiny_encoders: Pa
 def test_the_size_of_the_batch_matters_by_rounding_only(
     kind: str, tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images, found = [picture(seed) for seed in range(7)], {}
+    images, embeddings = [picture(seed) for seed in range(7)], {}
     for size in (1, 2, 5, 32):
         load.cache_clear()
         monkeypatch.setattr(encoders, "BATCH_SIZE", size)
-        found[size] = load(spec_of(kind, tiny_encoders)).embed(images)
+        embeddings[size] = load(spec_of(kind, tiny_encoders)).embed(images)
     for size in (1, 2, 5):
-        distance = np.linalg.norm(found[size] - found[32], axis=1)
-        assert (distance <= 1e-5 * np.linalg.norm(found[32], axis=1)).all()
+        distance = np.linalg.norm(embeddings[size] - embeddings[32], axis=1)
+        assert (distance <= 1e-5 * np.linalg.norm(embeddings[32], axis=1)).all()
 
 
 @pytest.mark.parametrize("kind", ENCODER_KINDS)

@@ -96,8 +96,8 @@ def test_a_bundle_gives_the_same_document_without_the_database(tmp_path: Path) -
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        found = replay(path)
-        text = to_json(build_report(found.data))
+        replayed = replay(path)
+        text = to_json(build_report(replayed.data))
     assert len(queries) == 0
     assert text == expected
 
@@ -244,12 +244,12 @@ def test_a_flipped_bit_anywhere_is_detected(tmp_path: Path) -> None:
     for place in range(0, len(contents), 61):
         path.write_bytes(contents[:place] + bytes([contents[place] ^ 4]) + contents[place + 1 :])
         try:
-            found = replay(path)
+            replayed = replay(path)
         except Refused as refused:
             refusals.append(str(refused))
         else:  # a bit of a date or an attribute, which nothing reads
-            assert found.sha256 == expected.sha256
-            np.testing.assert_array_equal(found.data.votes.comparison, expected.data.votes.comparison)
+            assert replayed.sha256 == expected.sha256
+            np.testing.assert_array_equal(replayed.data.votes.comparison, expected.data.votes.comparison)
     assert len(refusals) > 40
     assert not [sentence for sentence in refusals if "\n" in sentence]
 
@@ -317,10 +317,10 @@ def embedded_study() -> Study:
 def test_scores_are_computed_again_from_the_embeddings(tmp_path: Path) -> None:
     study = embedded_study()
     path = bundled(study, tmp_path)
-    found = replay(path)
-    (again,) = found.rescored.values()
+    replayed = replay(path)
+    (again,) = replayed.rescored.values()
     assert (again.count, again.differing) == (6, 0)
-    assert to_json(build_report(found.data)) == report_json(study)
+    assert to_json(build_report(replayed.data)) == report_json(study)
     with zipfile.ZipFile(path) as file, file.open("embeddings/1.npy") as vectors:
         assert np.load(vectors).shape == (18, 8)
         head, first, *_ = file.read("embeddings/1.csv").decode().splitlines()

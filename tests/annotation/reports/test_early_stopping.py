@@ -28,43 +28,43 @@ PLAN = Plan(
 )
 
 
-def results(plan: Plan) -> Results:
+def results_of(plan: Plan) -> Results:
     study, manifest = make_study(plan)
-    found = build_report(gather(study, manifest=manifest)).results
-    assert found
-    return found
+    results = build_report(gather(study, manifest=manifest)).results
+    assert results
+    return results
 
 
 @pytest.mark.django_db
 def test_what_was_saved_is_what_the_decided_comparisons_lack() -> None:
-    found = results(PLAN).early_stopping
-    assert (found.closed_comparisons, found.saved_votes, found.first_votes) == (2, 3, 3)
+    results = results_of(PLAN).early_stopping
+    assert (results.closed_comparisons, results.saved_votes, results.first_votes) == (2, 3, 3)
 
 
 @pytest.mark.django_db
 def test_the_winners_come_from_all_votes() -> None:
-    found = results(PLAN)
-    assert [row.people_winner for row in found.comparisons] == ["A", "A", "B"]
-    assert found.agreement.headline.value == 1.0
+    results = results_of(PLAN)
+    assert [row.people_winner for row in results.comparisons] == ["A", "A", "B"]
+    assert results.agreement.headline.value == 1.0
 
 
 @pytest.mark.django_db
 def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
-    found = results(PLAN)
-    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    results = results_of(PLAN)
+    assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
     metric = np.array([1, 1, -1], dtype=np.int8)
     expected = leave_one_out(FIRST_COUNTS, metric, resampling=Resampling(resamples=100)).by_comparison
-    assert found.people.leave_one_out.by_comparison.people.value == expected.people.value
-    assert found.people.leave_one_out.by_comparison.metric.value == expected.metric.value
-    assert {row.annotator: row.votes for row in found.bias.annotators} == {"P001": 3, "P002": 3, "P003": 3}
+    assert results.people.leave_one_out.by_comparison.people.value == expected.people.value
+    assert results.people.leave_one_out.by_comparison.metric.value == expected.metric.value
+    assert {row.annotator: row.votes for row in results.bias.annotators} == {"P001": 3, "P002": 3, "P003": 3}
 
 
 @pytest.mark.django_db
 def test_a_study_without_the_option_uses_every_vote_and_saves_none() -> None:
     plan = replace(PLAN, manifest={"annotation": {"overlap": 5}, "analysis": {"resamples": 100}})
-    found = results(plan)
-    assert (found.early_stopping.saved_votes, found.early_stopping.first_votes) == (0, None)
-    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 4 / 10 + 3 / 6) / 3)
+    results = results_of(plan)
+    assert (results.early_stopping.saved_votes, results.early_stopping.first_votes) == (0, None)
+    assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 4 / 10 + 3 / 6) / 3)
 
 
 @pytest.mark.django_db
@@ -72,13 +72,13 @@ def test_the_first_votes_are_the_first_that_count() -> None:
     study, manifest = make_study(PLAN)
     of_first = Vote.objects.filter(assignment__annotator=Annotator.objects.earliest("pk"))
     of_first.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
-    found = build_report(gather(study, manifest=manifest)).results
-    assert found
+    results = build_report(gather(study, manifest=manifest)).results
+    assert results
     # AA, BAA, BBB; with the excluded votes as above.
-    assert found.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1) / 3)
-    assert found.with_excluded_votes
-    assert found.with_excluded_votes.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
-    assert found.early_stopping.saved_votes == 1  # of the third; AA of 5 is not certain, and its slot stays taken
+    assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1) / 3)
+    assert results.with_excluded_votes
+    assert results.with_excluded_votes.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
+    assert results.early_stopping.saved_votes == 1  # of the third; AA of 5 is not certain, and its slot stays taken
 
 
 @pytest.mark.django_db

@@ -185,10 +185,10 @@ def embedded(images: int = 5) -> tuple[Comparison, str]:
 @pytest.mark.django_db
 def test_a_contribution_is_the_score_minus_the_score_without_the_image() -> None:
     comparison, metric = embedded()
-    found = seen(comparison, metric)
-    scores = [part.score or 0.0 for part in found.sets]
+    shown = seen(comparison, metric)
+    scores = [part.score or 0.0 for part in shown.sets]
     turned = 0
-    for part, image_set in zip(found.sets, (comparison.image_set_a, comparison.image_set_b), strict=True):
+    for part, image_set in zip(shown.sets, (comparison.image_set_a, comparison.image_set_b), strict=True):
         vectors = embeddings_of(image_set, metric.removeprefix("scs/"))
         assert len(part.images) == 5
         for place, image in enumerate(part.images):
@@ -200,8 +200,8 @@ def test_a_contribution_is_the_score_minus_the_score_without_the_image() -> None
             turned += image.changes_winner
         assert sum(image.contribution or 0 for image in part.images) == pytest.approx(0, abs=1e-9)
     assert turned  # else the assertion above never saw a changed winner
-    assert found.noise is not None
-    assert found.noise.margin.n == 5
+    assert shown.noise is not None
+    assert shown.noise.margin.n == 5
 
 
 @pytest.mark.django_db
@@ -209,24 +209,24 @@ def test_unknown_contributions_have_a_reason() -> None:
     comparison, metric = embedded(images=2)
     assert "With two images" in seen(comparison, metric).sets[0].reason
     SetScore.objects.create(image_set=comparison.image_set_a, metric="lpips", value=1.0, source="imported")
-    found = seen(comparison, "lpips")
-    assert "lpips was computed elsewhere" in found.sets[0].reason
-    assert found.sets[0].images[0].contribution is None
-    assert found.noise is None
+    shown = seen(comparison, "lpips")
+    assert "lpips was computed elsewhere" in shown.sets[0].reason
+    assert shown.sets[0].images[0].contribution is None
+    assert shown.noise is None
     study, manifest = make_study(Plan([["A"]], [(2.0, 1.0)], slug="external"))
-    found = seen(study.comparisons.get(), manifest.encoder.metric)
-    assert "not here" in found.sets[0].reason
+    shown = seen(study.comparisons.get(), manifest.encoder.metric)
+    assert "not here" in shown.sets[0].reason
 
 
 @pytest.mark.django_db
 def test_each_vote_has_its_pseudonym_and_the_reason_if_it_does_not_count() -> None:
     study = weather()
-    found = seen(study.comparisons.get(position=0), current_manifest(study).encoder.metric)
-    votes = {vote.annotator: vote for vote in found.votes}
+    shown = seen(study.comparisons.get(position=0), current_manifest(study).encoder.metric)
+    votes = {vote.annotator: vote for vote in shown.votes}
     assert [votes[name].chosen for name in ("P001", "P002", "P003", "P004")] == ["A", "A", "B", "B"]
     assert votes["P001"].excluded == "failed the check"
     assert votes["P004"].excluded == "annotator screened out"
     assert votes["P002"].excluded == ""
     assert votes["P002"].side == "right"  # model A is left if position and annotator add up to even
     assert votes["P003"].seconds == 3.0
-    assert (found.row.votes_a, found.row.votes_b) == (1, 1)
+    assert (shown.row.votes_a, shown.row.votes_b) == (1, 1)

@@ -32,9 +32,9 @@ def report_of(plan: Plan) -> AgreementReport:
 
 
 def results_of(plan: Plan) -> Results:
-    found = report_of(plan).results
-    assert found is not None
-    return found
+    results = report_of(plan).results
+    assert results is not None
+    return results
 
 
 def embedded_study(state: str = "closed") -> tuple[Study, Any]:
@@ -48,20 +48,20 @@ def embedded_study(state: str = "closed") -> tuple[Study, Any]:
 
 def test_similarities_are_those_of_the_embeddings_and_only_where_both_sets_have_them() -> None:
     study, manifest = embedded_study()
-    found = unsealed(study, manifest).similarities
-    assert found.comparison.tolist() == [0, 1, 2]
+    similarities = unsealed(study, manifest).similarities
+    assert similarities.comparison.tolist() == [0, 1, 2]
     first = study.comparisons.earliest("position")
     vectors = embeddings_of(first.image_set_b, manifest.encoder.identity).astype(np.float64)
     cosine = vectors[0] @ vectors[2] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[2])
-    assert found.b[0, 0, 2] == pytest.approx(max(100 * cosine, 0.0))
+    assert similarities.b[0, 0, 2] == pytest.approx(max(100 * cosine, 0.0))
 
 
 def test_sets_of_other_seeds_are_not_paired() -> None:
     study, manifest = embedded_study()
     first: Comparison = study.comparisons.earliest("position")
     first.image_set_a.images.filter(seed=3).update(seed=99)
-    found = unsealed(study, manifest).similarities
-    assert found.comparison.tolist() == [1, 2]
+    similarities = unsealed(study, manifest).similarities
+    assert similarities.comparison.tolist() == [1, 2]
 
 
 def test_similarities_and_margins_are_sealed() -> None:
@@ -103,9 +103,9 @@ def test_a_metric_without_embeddings_has_none() -> None:
     SetScore.objects.filter(metric=OTHER).update(metric="lpips")
     data = unsealed(study, manifest)
     assert data.other_similarities == {}
-    found = build_report(data).results
-    assert found is not None
-    assert found.metrics.by_images == ()
+    results = build_report(data).results
+    assert results is not None
+    assert results.metrics.by_images == ()
 
 
 def test_the_bundle_s_files_hold_the_similarities_of_every_encoder() -> None:
@@ -118,9 +118,9 @@ def test_the_bundle_s_files_hold_the_similarities_of_every_encoder() -> None:
 
 def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
     study, manifest = embedded_study()
-    found = build_report(gather(study, manifest=manifest)).results
-    assert found is not None
-    noise = found.image_noise
+    results = build_report(gather(study, manifest=manifest)).results
+    assert results is not None
+    noise = results.image_noise
     assert (noise.images, noise.comparisons, noise.doubtful) == (4, 3, 1)
     assert [row.position for row in noise.margins] == [1, 2, 3]
     assert [row.flip is not None and row.flip > 0.05 for row in noise.margins] == [False, True, False]
@@ -151,8 +151,8 @@ def test_the_bootstrap_bars_hold_every_resample_once() -> None:
 
 
 def test_always_naming_a_model_stands_beside_the_metric_in_the_alternative_annotator_test() -> None:
-    found = results_of(crossed([[31, 0], [0, 4]])).people.alternative_annotator
-    by_name = {(row.contestant, row.tolerance): row for row in found}
+    contestants = results_of(crossed([[31, 0], [0, 4]])).people.alternative_annotator
+    by_name = {(row.contestant, row.tolerance): row for row in contestants}
     assert by_name["metric", 0.1].winning_rate == 1.0
     assert by_name["metric", 0.1].advantage == 1.0
     assert by_name["always A", 0.1].advantage == pytest.approx(31 / 35)
@@ -168,8 +168,8 @@ def test_fragility_of_a_known_table() -> None:
 
 
 def test_power_of_the_next_study() -> None:
-    found = results_of(crossed([[80, 5], [1, 14]]))  # 94 of 100 against 85 of 100
-    needed = found.power.against_baseline
+    results = results_of(crossed([[80, 5], [1, 14]]))  # 94 of 100 against 85 of 100
+    needed = results.power.against_baseline
     assert (needed.first, needed.rejects_from, needed.safe) == (76, 70, 85)
     assert needed.detectable is not None
     assert 0.92 < needed.detectable < 0.94  # 85 comparisons are safe for 94 %, 100 show a little less
@@ -180,13 +180,13 @@ def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored
     for comparison in study.comparisons.exclude(position=0):
         comparison.image_set_a.scores.create(metric="lpips", value=2.0, source="imported")
         comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
-    found = build_report(gather(study, manifest=manifest)).results
-    assert found is not None
-    own, other = found.metrics.metrics
+    results = build_report(gather(study, manifest=manifest)).results
+    assert results is not None
+    own, other = results.metrics.metrics
     assert (own.agreement.value, own.agreement.n) == (12 / 15, 15)
     assert (other.metric, other.agreement.value, other.agreement.n) == ("lpips", 7 / 14, 14)
-    (pair,) = found.metrics.pairs
-    assert found.metrics.common_comparisons == pair.difference.n == 14
+    (pair,) = results.metrics.pairs
+    assert results.metrics.common_comparisons == pair.difference.n == 14
     assert pair.difference.value == pytest.approx(11 / 14 - 7 / 14)
     assert pair.adjusted == pair.permutation.p_value
 
@@ -198,14 +198,14 @@ def test_headlines_with_the_excluded_votes_are_those_of_the_whole_study() -> Non
     votes = study.annotators.earliest("pk").assignments.all()
     for assignment in votes:
         assignment.votes.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
-    found = build_report(gather(study, manifest=manifest)).results
-    assert found is not None
+    results = build_report(gather(study, manifest=manifest)).results
+    assert results is not None
     assert whole is not None
     assert whole.with_excluded_votes is None
-    assert found.with_excluded_votes is not None
-    assert found.with_excluded_votes.alpha == whole.reliability.alpha
-    assert found.with_excluded_votes.people == whole.people.leave_one_out.by_comparison.people
-    assert found.with_excluded_votes.baseline == whole.agreement.baseline.agreement
+    assert results.with_excluded_votes is not None
+    assert results.with_excluded_votes.alpha == whole.reliability.alpha
+    assert results.with_excluded_votes.people == whole.people.leave_one_out.by_comparison.people
+    assert results.with_excluded_votes.baseline == whole.agreement.baseline.agreement
 
 
 @pytest.mark.parametrize(
@@ -218,9 +218,9 @@ def test_headlines_with_the_excluded_votes_are_those_of_the_whole_study() -> Non
     ],
 )
 def test_longest_run(sides: list[int], length: int, probability: float | None) -> None:
-    found = longest_run(np.array(sides, dtype=np.int8))
-    assert found.length == length
-    assert found.probability == (None if probability is None else pytest.approx(probability))
+    run = longest_run(np.array(sides, dtype=np.int8))
+    assert run.length == length
+    assert run.probability == (None if probability is None else pytest.approx(probability))
 
 
 @pytest.mark.parametrize(("margin", "is_equivalent"), [(None, None), (0.9, True), (0.02, False)])

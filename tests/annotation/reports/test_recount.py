@@ -61,18 +61,18 @@ def test_agreement_baseline_and_mcnemar_equal_the_recount(counted: Any) -> None:
     report, rows = counted
     winners = _winners(rows)
     n, agreeing = len(winners), sum(people == metric for people, metric in winners)
-    found = report["results"]["agreement"]
-    assert found["headline"] == found["strict"]["wilson"]
-    assert found["headline"]["n"] == n
-    assert found["headline"]["value"] == pytest.approx(agreeing / n)
+    reported = report["results"]["agreement"]
+    assert reported["headline"] == reported["strict"]["wilson"]
+    assert reported["headline"]["n"] == n
+    assert reported["headline"]["value"] == pytest.approx(agreeing / n)
     for name, method in (("wilson", "wilson"), ("clopper_pearson", "beta")):
         low, high = proportion_confint(agreeing, n, method=method)
-        assert [found["strict"][name][bound] for bound in ("low", "high")] == pytest.approx([low, high])
+        assert [reported["strict"][name][bound] for bound in ("low", "high")] == pytest.approx([low, high])
     one_sided = sum((people == 0) != (metric == 0) for people, metric in winners)
-    assert found["half"]["bootstrap"]["value"] == pytest.approx((agreeing + one_sided / 2) / n)
+    assert reported["half"]["bootstrap"]["value"] == pytest.approx((agreeing + one_sided / 2) / n)
     decided = [(people, metric) for people, metric in winners if people and metric]
-    assert found["dropped"]["wilson"]["n"] == len(decided) < n
-    assert found["dropped"]["wilson"]["value"] == pytest.approx(sum(p == m for p, m in decided) / len(decided))
+    assert reported["dropped"]["wilson"]["n"] == len(decided) < n
+    assert reported["dropped"]["wilson"]["value"] == pytest.approx(sum(p == m for p, m in decided) / len(decided))
     wins = Counter(people for people, _ in winners)
     pick = 1 if wins[1] > wins[-1] else -1
     assert report["results"]["baseline"]["models"] == [{1: "A", -1: "B"}[pick]]
@@ -124,10 +124,10 @@ def test_reliability_and_leave_one_out_equal_the_recount(counted: Any) -> None:
             its.append(1 - abs(np.sign(margin) - target) / 2)
         people.append(np.mean(own))
         metric.append(np.mean(its))
-    found = report["results"]["leave_one_out"]["by_comparison"]
-    assert found["people"]["value"] == pytest.approx(np.mean(people))
-    assert found["metric"]["value"] == pytest.approx(np.mean(metric))
-    assert found["difference"]["value"] == pytest.approx(np.mean(metric) - np.mean(people))
+    reported = report["results"]["leave_one_out"]["by_comparison"]
+    assert reported["people"]["value"] == pytest.approx(np.mean(people))
+    assert reported["metric"]["value"] == pytest.approx(np.mean(metric))
+    assert reported["difference"]["value"] == pytest.approx(np.mean(metric) - np.mean(people))
 
 
 def test_score_tests_equal_scipy(counted: Any) -> None:

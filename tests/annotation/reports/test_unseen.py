@@ -62,9 +62,9 @@ class Case:
     may_tie: bool
 
     @property
-    def found(self) -> dict[str, Any]:
-        found: dict[str, Any] = self.document["results"]
-        return found
+    def reported(self) -> dict[str, Any]:
+        reported: dict[str, Any] = self.document["results"]
+        return reported
 
     @property
     def rows(self) -> list[Comparison]:
@@ -151,27 +151,29 @@ def wilson(successes: int, n: int, estimate: dict[str, Any], method: str = "wils
 
 
 def test_agreement(case: Case) -> None:
-    found, rows = case.found["agreement"], case.rows
+    reported, rows = case.reported["agreement"], case.rows
     assert case.document["counts"]["analysed_comparisons"] == len(rows)
     assert case.document["counts"]["votes"] == sum(len(row.votes) for row in rows)
     decided = [row for row in rows if row.people and row.metric]
     for name, taken in (("strict", rows), ("dropped", decided)):
         right = sum(row.people == row.metric for row in taken)
-        wilson(right, len(taken), found[name]["wilson"])
-        wilson(right, len(taken), found[name]["clopper_pearson"], "beta")
+        wilson(right, len(taken), reported[name]["wilson"])
+        wilson(right, len(taken), reported[name]["clopper_pearson"], "beta")
     for name, statistic in (("strict", recount.strict), ("half", recount.half), ("dropped", recount.dropped)):
-        case.check(found[name]["bootstrap"], rows, statistic)
-    wilson(sum(recount.plurality(row) == row.metric for row in rows), len(rows), found["plurality"])
+        case.check(reported[name]["bootstrap"], rows, statistic)
+    wilson(sum(recount.plurality(row) == row.metric for row in rows), len(rows), reported["plurality"])
     planned, right = len(case.again.everything), sum(row.people == row.metric for row in rows)
-    assert found["bounds"] == pytest.approx({"worst": right / planned, "best": (right + planned - len(rows)) / planned})
+    assert reported["bounds"] == pytest.approx(
+        {"worst": right / planned, "best": (right + planned - len(rows)) / planned}
+    )
 
 
 def test_baseline_and_chance(case: Case) -> None:
-    found, rows = case.found, case.rows
+    reported, rows = case.reported, case.rows
     wins = {sign: sum(row.people == sign for row in rows) for sign in (1, -1)}
     pick = max(wins, key=lambda sign: wins[sign])
     assert wins[1] != wins[-1]
-    wilson(wins[pick], len(rows), found["baseline"]["agreement"])
+    wilson(wins[pick], len(rows), reported["baseline"]["agreement"])
     better, worse = (
         sum(row.people == one(row) != other(row) for row in rows)
         for one, other in (
@@ -180,14 +182,14 @@ def test_baseline_and_chance(case: Case) -> None:
         )
     )
     p_value = mcnemar([[0, better], [worse, 0]], exact=True).pvalue
-    assert found["baseline"]["mcnemar"]["p_value"] == pytest.approx(p_value)
-    assert found["baseline"]["is_beaten"] == (p_value < 0.05 and better > worse)
+    assert reported["baseline"]["mcnemar"]["p_value"] == pytest.approx(p_value)
+    assert reported["baseline"]["is_beaten"] == (p_value < 0.05 and better > worse)
     decided = [(row.people, row.metric) for row in rows if row.people and row.metric]
     table = [[decided.count((p, m)) for m in (1, -1)] for p in (1, -1)]
-    assert found["fisher_exact"]["p_value"] == pytest.approx(stats.fisher_exact(np.array(table))[1])
+    assert reported["fisher_exact"]["p_value"] == pytest.approx(stats.fisher_exact(np.array(table))[1])
     right = sum(p == m for p, m in decided)
-    assert found["against_one_half"]["p_value"] == pytest.approx(stats.binomtest(right, len(decided)).pvalue)
-    chance, (people, metric) = found["chance_corrected"], zip(*decided, strict=True)
+    assert reported["against_one_half"]["p_value"] == pytest.approx(stats.binomtest(right, len(decided)).pvalue)
+    chance, (people, metric) = reported["chance_corrected"], zip(*decided, strict=True)
     assert chance["kappa"]["value"] == pytest.approx(cohen_kappa_score(people, metric))
     assert chance["matthews"]["value"] == pytest.approx(matthews_corrcoef(people, metric))
     assert chance["balanced_accuracy"]["value"] == pytest.approx(balanced_accuracy_score(people, metric))
@@ -197,31 +199,31 @@ def test_baseline_and_chance(case: Case) -> None:
         lambda some: float(cohen_kappa_score([r.people for r in some], [r.metric for r in some], labels=[1, -1, 0])),
     )
     cells = [[sum((r.people, r.metric) == (p, m) for r in rows) for m in (1, -1, 0)] for p in (1, -1, 0)]
-    assert found["confusion"]["counts"] == cells
+    assert reported["confusion"]["counts"] == cells
 
 
 def test_reliability(case: Case) -> None:
-    found, rows = case.found["reliability"], case.rows
-    case.check(found["pairwise_agreement"], rows, recount.pairwise_agreement)
-    case.check(found["pooled_agreement"], rows, recount.pooled_agreement)
-    case.check(found["alpha"], rows, recount.alpha)
-    case.check(found["alpha_ordinal"], rows, lambda some: recount.alpha(some, "ordinal"))
+    reported, rows = case.reported["reliability"], case.rows
+    case.check(reported["pairwise_agreement"], rows, recount.pairwise_agreement)
+    case.check(reported["pooled_agreement"], rows, recount.pooled_agreement)
+    case.check(reported["alpha"], rows, recount.alpha)
+    case.check(reported["alpha_ordinal"], rows, lambda some: recount.alpha(some, "ordinal"))
     decided = [row for row in rows if any(row.signs)]
-    case.check(found["alpha_without_ties"], decided, lambda some: recount.alpha(some, with_ties=False))
+    case.check(reported["alpha_without_ties"], decided, lambda some: recount.alpha(some, with_ties=False))
     q = 3 if case.may_tie else 2
-    case.check(found["ac1"], rows, lambda some: recount.chance_corrected(some, "ac1", q))
-    case.check(found["brennan_prediger"], rows, lambda some: recount.chance_corrected(some, "bp", q))
+    case.check(reported["ac1"], rows, lambda some: recount.chance_corrected(some, "ac1", q))
+    case.check(reported["brennan_prediger"], rows, lambda some: recount.chance_corrected(some, "bp", q))
     if len({len(row.votes) for row in rows}) == 1:
-        assert found["fleiss_kappa"]["value"] == pytest.approx(fleiss_kappa([row.counts for row in rows]))
+        assert reported["fleiss_kappa"]["value"] == pytest.approx(fleiss_kappa([row.counts for row in rows]))
     else:
-        assert found["fleiss_kappa"]["reason"] == "comparisons have different numbers of votes"
+        assert reported["fleiss_kappa"]["reason"] == "comparisons have different numbers of votes"
 
 
 def test_people(case: Case) -> None:
-    found = case.found
+    reported = case.reported
     shared = [row for row in case.rows if len(row.votes) > 1]
     for name, by_vote in (("by_comparison", False), ("by_vote", True)):
-        left_out = found["leave_one_out"][name]
+        left_out = reported["leave_one_out"][name]
         for who in ("people", "metric"):
             case.check(left_out[who], shared, lambda some, w=who, v=by_vote: recount.left_out(some, w, by_vote=v))
         case.check(
@@ -231,12 +233,12 @@ def test_people(case: Case) -> None:
                 recount.left_out(some, "metric", by_vote=v) - recount.left_out(some, "people", by_vote=v)
             ),
         )
-    for row in found["leave_one_out"]["by_count"]:
+    for row in reported["leave_one_out"]["by_count"]:
         same = [one for one in shared if len(one.votes) == row["votes"]]
         assert row["comparisons"] == len(same)
         assert row["people"] == pytest.approx(recount.left_out(same, "people"))
         assert row["metric"] == pytest.approx(recount.left_out(same, "metric"))
-    assert found["people"]["greatest_agreement"]["value"] == pytest.approx(_greatest(case.rows), abs=1e-5)
+    assert reported["people"]["greatest_agreement"]["value"] == pytest.approx(_greatest(case.rows), abs=1e-5)
 
 
 def _greatest(rows: Sequence[Comparison]) -> float:
@@ -262,7 +264,7 @@ def _greatest(rows: Sequence[Comparison]) -> float:
 
 
 def test_the_alternative_annotator_test(case: Case) -> None:
-    outcomes = [row for row in case.found["people"]["alternative_annotator"] if row["contestant"] == "metric"]
+    outcomes = [row for row in case.reported["people"]["alternative_annotator"] if row["contestant"] == "metric"]
     assert [row["tolerance"] for row in outcomes] == [0.1, 0.0]
     duels = {name: recount.alternative_annotator(case.rows, name) for name in case.names()}
     duels = {name: wins for name, wins in duels.items() if len(wins[0]) >= 30}
@@ -279,30 +281,30 @@ def test_the_alternative_annotator_test(case: Case) -> None:
             else float(gap[0] >= epsilon)
             for gap in gaps
         ]
-        found = sorted(row["p_value"] for row in outcome["annotators"])
-        assert found == pytest.approx(sorted(p_values))
+        reported = sorted(row["p_value"] for row in outcome["annotators"])
+        assert reported == pytest.approx(sorted(p_values))
         rejected = multipletests(p_values, alpha=0.05, method="fdr_by")[0]
         assert outcome["winning_rate"] == pytest.approx(rejected.mean())
         assert outcome["advantage"] == pytest.approx(np.mean([np.mean(metric) for metric, _ in duels.values()]))
 
 
 def test_resampled_annotators_and_each_left_out(case: Case) -> None:
-    found, rows, names = case.found, case.rows, case.names()
+    reported, rows, names = case.reported, case.rows, case.names()
     # The report numbers annotators in the order in which the file names them first.
     shares = recount.two_way(rows, names=names, resamples=RESAMPLES, seed=SEED)
-    two_way = found["sensitivity"]["two_way"]
+    two_way = reported["sensitivity"]["two_way"]
     assert two_way["agreement"]["value"] == pytest.approx(recount.strict(rows))
     assert two_way["bias"] == pytest.approx(np.nanmean(shares) - recount.strict(rows))
     assert two_way["standard_error"] == pytest.approx(np.nanstd(shares, ddof=1))
     without = {name: recount.without(rows, name) for name in names}
     strict = {name: recount.strict(left) for name, left in without.items() if left}
     assert (two_way["least"], two_way["greatest"]) == pytest.approx((min(strict.values()), max(strict.values())))
-    listed = [(row["agreement"], row["n"]) for row in found["fragility"]["without_each"]]
+    listed = [(row["agreement"], row["n"]) for row in reported["fragility"]["without_each"]]
     assert listed == [(pytest.approx(strict[name]), len(without[name])) for name in strict]
 
 
 def test_skills_by_dawid_and_skene(case: Case) -> None:
-    for model in case.found["sensitivity"]["dawid_skene"]:
+    for model in case.reported["sensitivity"]["dawid_skene"]:
         winners = recount.dawid_skene(case.rows, ties=case.may_tie, learn=model["prior"] == "learned")
         assert model["comparisons"] == len(case.rows)
         assert model["changed"] == sum(row.people != sign for row, sign in zip(case.rows, winners, strict=True))
@@ -311,7 +313,7 @@ def test_skills_by_dawid_and_skene(case: Case) -> None:
 
 
 def test_scores(case: Case) -> None:
-    found, scored = case.found["scores"], list(case.again.everything.values())
+    reported, scored = case.reported["scores"], list(case.again.everything.values())
     a, b = np.array([row.scores for row in scored]).T
     for name, column in (("model_a", a), ("model_b", b)):
         for key, value in (
@@ -322,16 +324,16 @@ def test_scores(case: Case) -> None:
             ("least", column.min()),
             ("greatest", column.max()),
         ):
-            assert found[name][key] == pytest.approx(value)
+            assert reported[name][key] == pytest.approx(value)
     clear = np.array([row.margin for row in scored if row.metric])
     oracle = stats.wilcoxon(clear, method="exact" if len(clear) <= 50 else "approx")
-    assert found["wilcoxon"]["test"]["statistic"] == pytest.approx(oracle.statistic)
-    assert found["wilcoxon"]["test"]["p_value"] == pytest.approx(oracle.pvalue)
+    assert reported["wilcoxon"]["test"]["statistic"] == pytest.approx(oracle.statistic)
+    assert reported["wilcoxon"]["test"]["p_value"] == pytest.approx(oracle.pvalue)
     decided = [row for row in scored if row.metric]
-    case.check(found["wilcoxon"]["rank_biserial"], decided, recount.rank_biserial)
+    case.check(reported["wilcoxon"]["rank_biserial"], decided, recount.rank_biserial)
     distance = stats.ks_2samp(a, b).statistic
-    assert found["kolmogorov_smirnov"]["statistic"] == pytest.approx(distance)
-    assert found["kolmogorov_smirnov"]["p_value"] == pytest.approx(stats.ks_2samp(a, b, method="exact").pvalue)
+    assert reported["kolmogorov_smirnov"]["statistic"] == pytest.approx(distance)
+    assert reported["kolmogorov_smirnov"]["p_value"] == pytest.approx(stats.ks_2samp(a, b, method="exact").pvalue)
     labels = sorted({row.cluster for row in scored})
     flips = np.random.default_rng(SEED).choice((-1.0, 1.0), size=(RESAMPLES, len(labels)))
     reached = 0
@@ -339,25 +341,25 @@ def test_scores(case: Case) -> None:
         swapped = np.array([flip[labels.index(row.cluster)] < 0 for row in scored])
         first, second = np.where(swapped, b, a), np.where(swapped, a, b)
         reached += stats.ks_2samp(first, second).statistic >= distance - 1e-9
-    assert found["kolmogorov_smirnov_sign_flip"]["p_value"] == pytest.approx((1 + reached) / (1 + RESAMPLES))
+    assert reported["kolmogorov_smirnov_sign_flip"]["p_value"] == pytest.approx((1 + reached) / (1 + RESAMPLES))
 
 
 def test_margins(case: Case) -> None:
-    found, rows = case.found["margins"], case.rows
-    assert sum(bar["agreement"]["n"] for bar in found["by_margin"]) == len(rows)
-    for bar in found["by_margin"]:
+    reported, rows = case.reported["margins"], case.rows
+    assert sum(bar["agreement"]["n"] for bar in reported["by_margin"]) == len(rows)
+    for bar in reported["by_margin"]:
         inside = [row for row in rows if bar["low"] - 1e-12 <= abs(row.margin) <= bar["high"] + 1e-12]
         wilson(sum(row.people == row.metric for row in inside), len(inside), bar["agreement"])
-    case.check(found["auc"], rows, recount.auc)
+    case.check(reported["auc"], rows, recount.auc)
     threshold = recount.best_threshold(rows)
-    assert found["ties"]["threshold"] == pytest.approx(threshold)
-    assert found["ties"]["in_sample"] == pytest.approx(recount.accuracy_with_threshold(rows, threshold))
-    assert found["ties"]["held_out"]["value"] == pytest.approx(recount.held_out(rows, SEED))
-    assert ("no comparison tied" in found["ties"]["note"]) == all(row.people for row in rows)
+    assert reported["ties"]["threshold"] == pytest.approx(threshold)
+    assert reported["ties"]["in_sample"] == pytest.approx(recount.accuracy_with_threshold(rows, threshold))
+    assert reported["ties"]["held_out"]["value"] == pytest.approx(recount.held_out(rows, SEED))
+    assert ("no comparison tied" in reported["ties"]["note"]) == all(row.people for row in rows)
 
 
 def test_calibration(case: Case) -> None:
-    found = case.found["margins"]["calibration"]
+    reported = case.reported["margins"]["calibration"]
     rows = [row for row in case.rows if any(row.signs)]
     won, lost = (np.array([row.counts[place] for row in rows]) for place in (0, 1))
     x, clusters = np.array([row.margin for row in rows]), np.array([row.cluster for row in rows])
@@ -370,7 +372,7 @@ def test_calibration(case: Case) -> None:
     oracle = fit(everything).fit(tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})
     for name, value, error in zip(("intercept", "slope"), oracle.params, oracle.bse, strict=True):
         reach = stats.norm.ppf(0.975) * error
-        assert [found[name][key] for key in ("value", "low", "high")] == pytest.approx(
+        assert [reported[name][key] for key in ("value", "low", "high")] == pytest.approx(
             [value, value - reach, value + reach], rel=1e-6, abs=1e-8
         )
     labels = sorted(set(clusters.tolist()))
@@ -382,11 +384,11 @@ def test_calibration(case: Case) -> None:
         chance[fold == number] = fit(fold != number).fit(tol=1e-12).predict(at)
     squared = (won * (1 - chance) ** 2 + lost * chance**2).sum() / (won + lost).sum()
     share = won.sum() / (won + lost).sum()
-    assert (found["brier"], found["reference"]) == pytest.approx((squared, share * (1 - share)), rel=1e-6)
+    assert (reported["brier"], reported["reference"]) == pytest.approx((squared, share * (1 - share)), rel=1e-6)
 
 
 def test_sides(case: Case) -> None:
-    found = case.found["bias"]
+    reported = case.reported["bias"]
     shares, chosen, total = [], 0, 0
     for name in case.names():
         by_left: dict[str, list[bool]] = {"Alpha": [], "Beta": []}
@@ -399,10 +401,10 @@ def test_sides(case: Case) -> None:
         if all(by_left.values()):
             shares.append(np.mean([np.mean(said) for said in by_left.values()]))
     if not total:
-        assert found["position"] is None
-        assert found["reason"] == "no vote for a side whose sides were recorded"
+        assert reported["position"] is None
+        assert reported["reason"] == "no vote for a side whose sides were recorded"
         return
-    position = found["position"]
+    position = reported["position"]
     wilson(chosen, total, position["pooled_share"])
     wilson(chosen, total, case.document["quality"]["left_share"])
     assert position["pooled_test"]["p_value"] == pytest.approx(stats.binomtest(chosen, total).pvalue)
@@ -414,22 +416,22 @@ def test_sides(case: Case) -> None:
 
 
 def test_fragility(case: Case) -> None:
-    found, rows = case.found["fragility"], case.rows
+    reported, rows = case.reported["fragility"], case.rows
     lead = sum(row.people for row in rows)
-    assert (found["lead"]["leader"], found["lead"]["lead"]) == ("A" if lead > 0 else "B", abs(lead))
-    assert found["lead"]["to_lose"]["votes"] == recount.votes_to_swing(rows, abs(lead))
-    assert found["lead"]["to_reverse"]["votes"] == recount.votes_to_swing(rows, abs(lead) + 1)
+    assert (reported["lead"]["leader"], reported["lead"]["lead"]) == ("A" if lead > 0 else "B", abs(lead))
+    assert reported["lead"]["to_lose"]["votes"] == recount.votes_to_swing(rows, abs(lead))
+    assert reported["lead"]["to_reverse"]["votes"] == recount.votes_to_swing(rows, abs(lead) + 1)
     for name in ("below_interval", "below_baseline"):
-        assert found[name]["votes"] == recount.votes_below(rows, found[name]["target"])
-    assert found["below_interval"]["target"] == pytest.approx(case.found["agreement"]["strict"]["wilson"]["low"])
-    assert found["below_baseline"]["target"] == pytest.approx(case.found["baseline"]["agreement"]["value"])
+        assert reported[name]["votes"] == recount.votes_below(rows, reported[name]["target"])
+    assert reported["below_interval"]["target"] == pytest.approx(case.reported["agreement"]["strict"]["wilson"]["low"])
+    assert reported["below_baseline"]["target"] == pytest.approx(case.reported["baseline"]["agreement"]["value"])
 
 
 def test_power(case: Case) -> None:
     for name in ("against_baseline", "against_one_half"):
-        found = case.found["power"][name]
-        p0, p1 = found["baseline"], found["agreement"]
-        if found["first"] is None:
+        reported = case.reported["power"][name]
+        p0, p1 = reported["baseline"], reported["agreement"]
+        if reported["first"] is None:
             assert p1 <= p0
             continue
 
@@ -437,19 +439,19 @@ def test_power(case: Case) -> None:
             least = next(k for k in range(n + 2) if stats.binom.sf(k - 1, n, p0) <= 0.05)
             return least, float(stats.binom.sf(least - 1, n, p1))
 
-        reached = [power(n)[1] >= 0.8 for n in range(1, found["safe"] + 40)]
-        assert found["first"] == reached.index(True) + 1
-        assert found["rejects_from"] == power(found["first"])[0]
-        assert found["safe"] == len(reached) - reached[::-1].index(False) + 1
+        reached = [power(n)[1] >= 0.8 for n in range(1, reported["safe"] + 40)]
+        assert reported["first"] == reached.index(True) + 1
+        assert reported["rejects_from"] == power(reported["first"])[0]
+        assert reported["safe"] == len(reached) - reached[::-1].index(False) + 1
 
 
 def test_annotators(case: Case) -> None:
     quality = case.document["quality"]
     rows, everything = case.rows, list(case.again.everything.values())
     names = case.names()
-    for name, found in zip(names, quality["annotators"], strict=True):
+    for name, reported in zip(names, quality["annotators"], strict=True):
         own = [(sign, left) for row in everything for who, sign, left in row.votes if who == name]
-        assert (found["votes"], found["tie_votes"]) == (len(own), sum(sign == 0 for sign, _ in own))
+        assert (reported["votes"], reported["tie_votes"]) == (len(own), sum(sign == 0 for sign, _ in own))
     sizes = [len(row.votes) for row in everything]
     assert quality["least_votes_per_comparison"] == min(sizes)
     assert quality["median_votes_per_comparison"] == np.median(sizes)
@@ -464,4 +466,4 @@ def test_annotators(case: Case) -> None:
                 agreed[who] += 1 - abs(sign - target) / 2  # type: ignore[assignment]
                 beside[who] += 1
     expected = [(beside[name], pytest.approx(agreed[name] / beside[name])) for name in names if beside[name]]
-    assert [(row["votes"], row["agreement"]) for row in case.found["annotators"]] == expected
+    assert [(row["votes"], row["agreement"]) for row in case.reported["annotators"]] == expected

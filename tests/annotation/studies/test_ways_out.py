@@ -19,7 +19,7 @@ MOST_STEPS = 25
 
 def table_of(file: File, key: str) -> tuple[Any, Any]:
     """The innermost table or list of a fault's key, and the key in it."""
-    *path, leaf = re.sub(r"\[(\d+)\]", lambda found: f".{int(found[1]) - 1}", key).split(".")
+    *path, leaf = re.sub(r"\[(\d+)\]", lambda matched: f".{int(matched[1]) - 1}", key).split(".")
     here: Any = file
     for part in path:
         here = here[int(part)] if isinstance(here, list) else here.setdefault(part, {})
@@ -35,7 +35,7 @@ def put(value: Any) -> Way:
 
 
 def put_at(place: str, value: Any) -> Way:
-    return lambda file, _, found: put(value)(file, found.expand(place), found)
+    return lambda file, _, matched: put(value)(file, matched.expand(place), matched)
 
 
 def take_out(file: File, key: str, _: re.Match[str]) -> None:
@@ -44,25 +44,25 @@ def take_out(file: File, key: str, _: re.Match[str]) -> None:
     del table[leaf]
 
 
-def take_out_named(file: File, key: str, found: re.Match[str]) -> None:
-    for name in found[1].split(" and "):
-        take_out(file, f"{key.rpartition('.')[0]}.{name}", found)
+def take_out_named(file: File, key: str, matched: re.Match[str]) -> None:
+    for name in matched[1].split(" and "):
+        take_out(file, f"{key.rpartition('.')[0]}.{name}", matched)
 
 
-def leave_the_rule_out(file: File, key: str, found: re.Match[str]) -> None:
-    take_out(file, key, found)
+def leave_the_rule_out(file: File, key: str, matched: re.Match[str]) -> None:
+    take_out(file, key, matched)
     file["quality"]["screens_out"].remove(key.rpartition(".")[2])
 
 
-def cut(file: File, key: str, found: re.Match[str]) -> None:
+def cut(file: File, key: str, matched: re.Match[str]) -> None:
     table, leaf = table_of(file, key)
-    table[leaf] = table[leaf][: int(found[1])]
+    table[leaf] = table[leaf][: int(matched[1])]
 
 
-def more(file: File, key: str, found: re.Match[str]) -> None:
+def more(file: File, key: str, matched: re.Match[str]) -> None:
     """Plan one more comparison, repeat or check for a quality rule."""
     quality = file["quality"]
-    match found[1]:
+    match matched[1]:
         case "comparisons":
             file["prompts"]["list"].append(f"prompt {len(file['prompts']['list'])}")
         case "repeats":
@@ -71,26 +71,26 @@ def more(file: File, key: str, found: re.Match[str]) -> None:
             quality["instructed"] = quality.get("instructed", 0) + 1
 
 
-def fewer_checks(file: File, key: str, found: re.Match[str]) -> None:
-    quality, most = file["quality"], int(found[1])
+def fewer_checks(file: File, key: str, matched: re.Match[str]) -> None:
+    quality, most = file["quality"], int(matched[1])
     quality["ladder"] = quality.get("ladder", [])[:most]
     most -= len(quality["ladder"])
     quality["repeats"] = min(quality.get("repeats", 0), most)
     quality["instructed"] = min(quality.get("instructed", 0), most - quality["repeats"])
 
 
-def another_prompt(file: File, key: str, found: re.Match[str]) -> None:
+def another_prompt(file: File, key: str, matched: re.Match[str]) -> None:
     file["prompts"]["list"].append(f"another prompt {len(file['prompts']['list'])}")
 
 
-def another_name(file: File, key: str, found: re.Match[str]) -> None:
+def another_name(file: File, key: str, matched: re.Match[str]) -> None:
     table, leaf = table_of(file, key)
     table[leaf] += "_too"
 
 
-def to_the_table(file: File, key: str, found: re.Match[str]) -> None:
+def to_the_table(file: File, key: str, matched: re.Match[str]) -> None:
     table, leaf = table_of(file, key)
-    put(table.pop(leaf))(file, found[1].replace("models.x", "models.a"), found)
+    put(table.pop(leaf))(file, matched[1].replace("models.x", "models.a"), matched)
 
 
 # What a reader of these words does. If a sentence offers several ways, each of them is tried.
@@ -105,52 +105,54 @@ WAYS: dict[str, tuple[Way, ...]] = {
     r"needs a local folder or a hub id": (put("/models/x"), put("org/x")),
     r"must be the 40 digits": (put(COMMIT),),
     r"a local folder is written with": (
-        lambda file, key, found: put("/x")(file, key.replace("revision", "checkpoint"), found),
+        lambda file, key, matched: put("/x")(file, key.replace("revision", "checkpoint"), matched),
     ),
     r"give per_set and seeds, for example": (put_at("images", {"per_set": 20, "seeds": 7}),),
     r"give a list of seeds, or a number": (put([1, 2]), put(7)),
     r"must be a list of seeds, or one number": (put([1, 2]), put(7)),
     r"must be a table with per_set and seeds": (put({"per_set": 8, "seeds": 7}),),
     r"needs per_set": (put_at("images.per_set", 8),),
-    r"give (\d+) seeds": (lambda file, key, found: put(list(range(int(found[1]))))(file, key, found),),
+    r"give (\d+) seeds": (lambda file, key, matched: put(list(range(int(matched[1]))))(file, key, matched),),
     r"a set needs at least 2 images": (put([1, 2]),),
-    r"must be a whole number from (\d+)": (lambda file, key, found: put(int(found[1]))(file, key, found),),
+    r"must be a whole number from (\d+)": (lambda file, key, matched: put(int(matched[1]))(file, key, matched),),
     r"occurs twice|is already prompt \d+": (take_out,),
     r"must be (?:less|greater) than or equal to ([\d.]+)": (
-        lambda file, key, found: put(type(table_of(file, key)[0][table_of(file, key)[1]])(float(found[1])))(
-            file, key, found
+        lambda file, key, matched: put(type(table_of(file, key)[0][table_of(file, key)[1]])(float(matched[1])))(
+            file, key, matched
         ),
     ),
     r"must be a whole number,|must be a number,": (put(3),),
-    r"has no LoRA to scale": (lambda file, key, found: put("/lora")(file, key.replace("lora_scale", "lora"), found),),
+    r"has no LoRA to scale": (
+        lambda file, key, matched: put("/lora")(file, key.replace("lora_scale", "lora"), matched),
+    ),
     r"a LoRA needs its scale": (put(0.6),),
     r"(?<=has only one; )give another prompt|has two; give another": (another_prompt,),
     r"begin at 0\.5": (put([0.5]),),
     r"raise its probability": (put(MOST_CHANCE),),
     r"plan more (\w+)": (more,),
     r"plan at most (\d+) in all": (fewer_checks,),
-    r"Give at most (\d+), or": (lambda file, key, found: put(int(found[1]))(file, key, found),),
+    r"Give at most (\d+), or": (lambda file, key, matched: put(int(matched[1]))(file, key, matched),),
     r"must be more than that": (put(60.0),),
     r"shorten annotation\.minimum_viewing_seconds": (put_at("annotation.minimum_viewing_seconds", 0.1),),
     r"give (quality\.\w+) a probability": (put_at(r"\1", 0.01),),
     r"belongs to kind = .choice.": (
-        lambda file, key, found: put("choice")(file, key.replace("choices", "kind"), found),
+        lambda file, key, matched: put("choice")(file, key.replace("choices", "kind"), matched),
     ),
     r"needs at least two choices|item; give at least 2": (put(["one", "two"]),),
-    r"none of the choices": (lambda file, key, found: put(table_of(file, key)[0]["choices"][0])(file, key, found),),
+    r"none of the choices": (lambda file, key, matched: put(table_of(file, key)[0]["choices"][0])(file, key, matched),),
     r"is empty; give at least": (put(["a prompt", "another"]),),
     r"has more than (\d+) items": (cut,),
     r"must come after opens_at": (put("2027-01-01T00:00:00Z"),),
     r"must begin with https": (put("https://x.example/{code}"),),
     r"is empty; give a text": (put("text"),),
-    r"is empty; write a prompt": (lambda file, key, found: put("text")(file, key.removesuffix(".text"), found),),
-    r"must contain (\{\w+\})": (lambda file, key, found: put(found[1])(file, key, found),),
+    r"is empty; write a prompt": (lambda file, key, matched: put("text")(file, key.removesuffix(".text"), matched),),
+    r"must contain (\{\w+\})": (lambda file, key, matched: put(matched[1])(file, key, matched),),
     r"give the study another slug|give slug too": (put_at("slug", "another"),),
     r"give each a name of its own|give the model another name|give each its own": (another_name,),
     r"needs either list or file|must be a table with list": (put({"list": ["one", "two", "three"]}),),
     r"must be a list\.": (put(["one", "two"]),),
     r"must be a text in quotation marks": (put("text"),),
-    r"must be '([^']+)'": (lambda file, key, found: put(found[1])(file, key, found),),
+    r"must be '([^']+)'": (lambda file, key, matched: put(matched[1])(file, key, matched),),
     r"must be a multiple of 8": (put(768),),
     r"name: is missing|models\.[ab]: is missing": (put({"name": "C"}),),
 }
@@ -160,12 +162,12 @@ def ways_out(fault: StudyFault, file: File) -> Iterator[File]:
     """The file after each change that the sentence offers."""
     found_one = False
     for words, ways in WAYS.items():
-        found = re.search(words, str(fault))
-        for way in ways if found else ():
-            assert found
+        matched = re.search(words, str(fault))
+        for way in ways if matched else ():
+            assert matched
             found_one = True
             changed = copy.deepcopy(file)
-            way(changed, fault.key, found)
+            way(changed, fault.key, matched)
             yield {key: value for key, value in changed.items() if value is not None}
     assert found_one, f"no way out in {fault}"
 

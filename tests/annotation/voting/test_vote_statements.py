@@ -98,11 +98,11 @@ def test_the_search_finds_what_the_queryset_finds(
         first = equal[0]
         equal = equal.filter(slot_count=first.slot_count, margin=first.margin).order_by("position")
         wanted = equal.filter(position__gte=start).first() or equal[0]
-        found = first_free(annotator, allocation=allocation, start=start, is_patient=is_patient)
-        assert found is not None
-        assert_same(found.comparison, wanted, without=frozenset(found.comparison.get_deferred_fields()))
-        assert_same(found.comparison.prompt, wanted.prompt)
-        for ids, image_set in ((found.images_a, wanted.image_set_a), (found.images_b, wanted.image_set_b)):
+        fetched = first_free(annotator, allocation=allocation, start=start, is_patient=is_patient)
+        assert fetched is not None
+        assert_same(fetched.comparison, wanted, without=frozenset(fetched.comparison.get_deferred_fields()))
+        assert_same(fetched.comparison.prompt, wanted.prompt)
+        for ids, image_set in ((fetched.images_a, wanted.image_set_a), (fetched.images_b, wanted.image_set_b)):
             assert ids == list(
                 GeneratedImage.objects.filter(image_set=image_set).order_by("seed").values_list("pk", flat=True)
             )
@@ -122,11 +122,11 @@ def test_nothing_is_free_in_a_study_that_is_full(annotator: Annotator) -> None:
 def test_the_assignment_of_a_link_comes_with_its_annotator_and_study(annotator: Annotator) -> None:
     wanted = annotator.assignments.select_related("annotator__study").get(state="leased")
     with CaptureQueriesContext(connection) as queries:
-        found = locked_assignment(wanted.pk, annotator_id=annotator.pk, token=annotator.token)
-        assert found is not None
-        assert_same(found, wanted, without=frozenset({"left_images", "right_images"}))
-        assert_same(found.annotator, wanted.annotator, without=frozenset({"platform_parameters"}))
-        assert_same(found.annotator.study, wanted.annotator.study)
+        fetched = locked_assignment(wanted.pk, annotator_id=annotator.pk, token=annotator.token)
+        assert fetched is not None
+        assert_same(fetched, wanted, without=frozenset({"left_images", "right_images"}))
+        assert_same(fetched.annotator, wanted.annotator, without=frozenset({"platform_parameters"}))
+        assert_same(fetched.annotator.study, wanted.annotator.study)
     assert len(queries) == 1
 
 
@@ -138,8 +138,8 @@ def test_the_assignment_of_another_link_is_not_found(annotator: Annotator) -> No
     assert locked_assignment(own.pk, annotator_id=annotator.pk, token=other.token) is None
     for kind in Annotator.Kind:
         Annotator.objects.filter(pk=annotator.pk).update(kind=kind)
-        found = locked_assignment(own.pk, annotator_id=annotator.pk, token=annotator.token)
-        assert (found is not None) == (kind in PEOPLE)
+        fetched = locked_assignment(own.pk, annotator_id=annotator.pk, token=annotator.token)
+        assert (fetched is not None) == (kind in PEOPLE)
 
 
 @pytest.mark.parametrize("is_patient", [False, True])

@@ -38,7 +38,7 @@ def random_study(seed: int) -> tuple[list[str], np.ndarray]:
 def test_equals_the_definition(seed: int) -> None:
     rows, metric = random_study(seed)
     outcomes = alternative_annotator_test(votes_of_rows(rows), metric, tolerance=0.15, seed=1)
-    found = outcome_of(outcomes, "metric", 0.15)
+    result = outcome_of(outcomes, "metric", 0.15)
     p_values, advantages = [], []
     for j in range(6):
         wins_f, wins_h = [], []
@@ -52,12 +52,12 @@ def test_equals_the_definition(seed: int) -> None:
             wins_h.append(float(near_h >= near_f))
         advantages.append(np.mean(wins_f))
         p_values.append(stats.ttest_1samp(np.subtract(wins_h, wins_f), 0.15, alternative="less").pvalue)
-    assert [one.p_value for one in found.annotators] == pytest.approx(p_values)
-    assert [one.advantage for one in found.annotators] == pytest.approx(advantages)
-    assert found.advantage == pytest.approx(np.mean(advantages))
+    assert [one.p_value for one in result.annotators] == pytest.approx(p_values)
+    assert [one.advantage for one in result.annotators] == pytest.approx(advantages)
+    assert result.advantage == pytest.approx(np.mean(advantages))
     rejected = multipletests(p_values, alpha=0.05, method="fdr_by")[0]
-    assert [one.is_replaceable for one in found.annotators] == rejected.tolist()
-    assert found.winning_rate == pytest.approx(rejected.mean())
+    assert [one.is_replaceable for one in result.annotators] == rejected.tolist()
+    assert result.winning_rate == pytest.approx(rejected.mean())
 
 
 def test_always_naming_the_frequent_model_passes_where_it_is_frequent_enough() -> None:

@@ -53,18 +53,18 @@ def test_a_simulated_study_finds_its_own_limit() -> None:
     p, k = rng.beta(2, 1, 4000), rng.integers(2, 7, 4000)
     a = rng.binomial(k, p)
     by_size = [greatest_agreement(mean=2 / 3, correlation=1 / 4, votes=votes) for votes in range(2, 7)]
-    found = attenuation(counts_of(a, k), resampling=FEW)
-    assert value(found) == pytest.approx(np.mean(by_size), abs=0.01)
-    low, high = bounds(found)
+    result = attenuation(counts_of(a, k), resampling=FEW)
+    assert value(result) == pytest.approx(np.mean(by_size), abs=0.01)
+    low, high = bounds(result)
     assert low < np.mean(by_size) < high
-    assert found.n == 4000
+    assert result.n == 4000
 
 
 def test_votes_less_alike_than_by_chance_have_one_p() -> None:
-    found = attenuation([(1, 1, 0), (1, 1, 5), (2, 1, 0)], resampling=FEW)
+    result = attenuation([(1, 1, 0), (1, 1, 5), (2, 1, 0)], resampling=FEW)
     mean = (0.5 + 0.5 + 2 / 3) / 3
     limits = [float(greatest_agreement(mean=mean, correlation=0, votes=k)) for k in (2, 2, 3)]
-    assert value(found) == pytest.approx(np.mean(limits))
+    assert value(result) == pytest.approx(np.mean(limits))
 
 
 def test_resamples_equal_fitting_each_anew() -> None:

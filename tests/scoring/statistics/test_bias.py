@@ -25,11 +25,11 @@ def test_published_pooled_test() -> None:
 
 
 def test_the_share_is_the_mean_over_annotators_of_their_strata() -> None:
-    found = position_bias(LEFT, BOTH, resampling=MANY)
-    assert (found.share.value, found.share.n) == pytest.approx((SHARES.mean(), 4))
-    assert bounds(found.share) == pytest.approx(DescrStatsW(SHARES).tconfint_mean())
+    result = position_bias(LEFT, BOTH, resampling=MANY)
+    assert (result.share.value, result.share.n) == pytest.approx((SHARES.mean(), 4))
+    assert bounds(result.share) == pytest.approx(DescrStatsW(SHARES).tconfint_mean())
     expected = stats.ttest_1samp(SHARES, 0.5)
-    assert (found.t_test.statistic, found.t_test.p_value) == pytest.approx((expected.statistic, expected.pvalue))
+    assert (result.t_test.statistic, result.t_test.p_value) == pytest.approx((expected.statistic, expected.pvalue))
 
 
 def test_the_sign_flip_equals_enumeration() -> None:
@@ -46,17 +46,17 @@ def test_the_smallest_p_value_counts_what_was_observed() -> None:
 
 
 def test_the_pooled_share_counts_votes() -> None:
-    found = position_bias(LEFT, BOTH, resampling=MANY)
-    assert (found.pooled_share.value, found.pooled_share.n) == (42 / 80, 80)
-    assert found.pooled_test.p_value == pytest.approx(stats.binomtest(42, 80).pvalue)
+    result = position_bias(LEFT, BOTH, resampling=MANY)
+    assert (result.pooled_share.value, result.pooled_share.n) == (42 / 80, 80)
+    assert result.pooled_test.p_value == pytest.approx(stats.binomtest(42, 80).pvalue)
 
 
 def test_a_better_model_that_was_left_more_often_is_no_bias() -> None:
     left, both = np.tile((27, 1), (12, 1)), np.tile((30, 10), (12, 1))  # A wins nine times in ten on either side
-    found = position_bias(left, both, resampling=MANY)
-    assert found.share.value == pytest.approx(0.5)
-    assert found.sign_flip.reason == "every annotator's share is exactly one half"
-    assert value(found.pooled_share) == 0.7
+    result = position_bias(left, both, resampling=MANY)
+    assert result.share.value == pytest.approx(0.5)
+    assert result.sign_flip.reason == "every annotator's share is exactly one half"
+    assert value(result.pooled_share) == 0.7
 
 
 @given(st.lists(st.tuples(*[st.integers(0, 5)] * 4), min_size=2, max_size=8), st.randoms())
@@ -72,9 +72,9 @@ def test_neither_model_names_nor_the_order_of_annotators_matter(rows: Any, rando
 
 
 def test_annotators_who_saw_one_model_left_only_are_pooled_only() -> None:
-    found = position_bias([*LEFT, (3, 0)], [*BOTH, (3, 0)], resampling=MANY)
-    assert (found.share.value, found.share.n) == pytest.approx((SHARES.mean(), 4))
-    assert found.pooled_share.n == 83
+    result = position_bias([*LEFT, (3, 0)], [*BOTH, (3, 0)], resampling=MANY)
+    assert (result.share.value, result.share.n) == pytest.approx((SHARES.mean(), 4))
+    assert result.pooled_share.n == 83
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_annotators_who_saw_one_model_left_only_are_pooled_only() -> None:
     ],
 )
 def test_undefined_says_why(left: Any, both: Any, reason: str, has_share: bool) -> None:
-    found = position_bias(left, both, resampling=MANY)
-    assert reason in found.share.reason
-    assert reason in found.t_test.reason
-    assert (found.share.value is not None, found.share.low, found.t_test.p_value) == (has_share, None, None)
+    result = position_bias(left, both, resampling=MANY)
+    assert reason in result.share.reason
+    assert reason in result.t_test.reason
+    assert (result.share.value is not None, result.share.low, result.t_test.p_value) == (has_share, None, None)
 
 
 def test_no_votes_for_a_side() -> None:

@@ -19,13 +19,13 @@ MARGINS = [-2, -1, 0, 1, 2]
 
 
 def test_published_calibration() -> None:
-    found = calibration(COUNTS, MARGINS, resampling=FEW)
-    assert value(found.intercept) == pytest.approx(0.1515, abs=5e-5)
-    assert value(found.slope) == pytest.approx(1.4399, abs=5e-5)
-    assert found.reference == pytest.approx(0.2496, abs=5e-5)
+    result = calibration(COUNTS, MARGINS, resampling=FEW)
+    assert value(result.intercept) == pytest.approx(0.1515, abs=5e-5)
+    assert value(result.slope) == pytest.approx(1.4399, abs=5e-5)
+    assert result.reference == pytest.approx(0.2496, abs=5e-5)
     reach = stats.norm.ppf(0.975) * 0.3224
-    assert bounds(found.slope) == pytest.approx((1.4399 - reach, 1.4399 + reach), abs=2e-4)
-    assert found.slope.method == "Wald, clustered HC0"
+    assert bounds(result.slope) == pytest.approx((1.4399 - reach, 1.4399 + reach), abs=2e-4)
+    assert result.slope.method == "Wald, clustered HC0"
 
 
 def test_published_brier_scores() -> None:
@@ -53,11 +53,11 @@ def test_the_brier_score_is_cross_fitted_by_cluster() -> None:
         rest = folds != folds[held]
         chance = fit_logistic(margins[rest], counts[rest, 0], counts[rest, :2].sum(axis=1)).predict(margins[held])
         errors += [(1 - chance) ** 2] * counts[held, 0] + [chance**2] * counts[held, 1]
-    found = calibration(counts, margins, clusters=labels, resampling=FEW)
-    assert found.brier == pytest.approx(np.mean(errors))
-    assert found.reference is not None
-    assert found.brier is not None
-    assert found.brier < found.reference
+    result = calibration(counts, margins, clusters=labels, resampling=FEW)
+    assert result.brier == pytest.approx(np.mean(errors))
+    assert result.reference is not None
+    assert result.brier is not None
+    assert result.brier < result.reference
 
 
 def test_comparisons_without_decided_votes_say_nothing() -> None:
@@ -77,19 +77,19 @@ def test_renaming_the_models_turns_the_intercept() -> None:
 
 
 def test_separated_votes_are_penalised_and_say_so() -> None:
-    found = calibration([(0, 3, 0), (0, 3, 0), (3, 0, 0), (3, 0, 0)], [-2, -1, 1, 2], resampling=FEW)
-    assert found.is_penalised
-    assert found.slope.method == "Wald, Firth's penalised likelihood"
-    assert found.brier is not None
+    result = calibration([(0, 3, 0), (0, 3, 0), (3, 0, 0), (3, 0, 0)], [-2, -1, 1, 2], resampling=FEW)
+    assert result.is_penalised
+    assert result.slope.method == "Wald, Firth's penalised likelihood"
+    assert result.brier is not None
 
 
 def test_errors_that_vanish_make_no_interval() -> None:
-    found = calibration([(1, 1, 0), (0, 3, 0), (1, 0, 0)], [0, 1, 1], resampling=FEW)
-    assert value(found.intercept) == pytest.approx(0)
-    assert (found.intercept.low, found.intercept.high) == (None, None)
-    assert found.intercept.reason == "the clustered errors vanish: the fit leaves no residuals"
-    low, high = bounds(found.slope)
-    assert low < value(found.slope) < high
+    result = calibration([(1, 1, 0), (0, 3, 0), (1, 0, 0)], [0, 1, 1], resampling=FEW)
+    assert value(result.intercept) == pytest.approx(0)
+    assert (result.intercept.low, result.intercept.high) == (None, None)
+    assert result.intercept.reason == "the clustered errors vanish: the fit leaves no residuals"
+    low, high = bounds(result.slope)
+    assert low < value(result.slope) < high
 
 
 @pytest.mark.parametrize(
@@ -103,21 +103,21 @@ def test_errors_that_vanish_make_no_interval() -> None:
     ],
 )
 def test_undefined_says_why(counts: Any, margins: Any, reason: str) -> None:
-    found = calibration(counts, margins, resampling=FEW)
-    assert found.slope.reason == found.intercept.reason == found.reason == reason
-    assert (found.slope.value, found.brier, found.reference) == (None, None, None)
+    result = calibration(counts, margins, resampling=FEW)
+    assert result.slope.reason == result.intercept.reason == result.reason == reason
+    assert (result.slope.value, result.brier, result.reference) == (None, None, None)
 
 
 def test_a_fold_may_leave_nothing_to_fit() -> None:
-    found = calibration([(3, 1, 0), (1, 2, 0)], [1, 2], resampling=FEW)
-    assert found.slope.value is not None
-    assert (found.brier, found.reason) == (None, "a fold leaves margins of one size only to fit")
+    result = calibration([(3, 1, 0), (1, 2, 0)], [1, 2], resampling=FEW)
+    assert result.slope.value is not None
+    assert (result.brier, result.reason) == (None, "a fold leaves margins of one size only to fit")
 
 
 def test_two_sizes_of_margin_are_enough_for_a_fold() -> None:
-    found = calibration([(3, 1, 0), (2, 1, 0), (1, 2, 0), (1, 3, 0)], [2, 2, 1, 1], resampling=FEW)
-    assert found.brier is not None
-    assert found.reason == ""
+    result = calibration([(3, 1, 0), (2, 1, 0), (1, 2, 0), (1, 3, 0)], [2, 2, 1, 1], resampling=FEW)
+    assert result.brier is not None
+    assert result.reason == ""
 
 
 def test_bins_hold_every_comparison_once_and_equal_sizes_together() -> None:
@@ -143,11 +143,11 @@ def test_bins_of_few_comparisons() -> None:
 def test_the_area_equals_scikit_learn(seed: int) -> None:
     rng = np.random.default_rng(seed)
     margins, is_right = rng.integers(-5, 6, 40), rng.random(40) < 0.6
-    found = margin_auc(margins, is_right, resampling=FEW)
-    assert value(found) == pytest.approx(roc_auc_score(is_right, np.abs(margins)))
+    result = margin_auc(margins, is_right, resampling=FEW)
+    assert value(result) == pytest.approx(roc_auc_score(is_right, np.abs(margins)))
     drawn = np.random.default_rng(FEW.seed).integers(0, 40, size=(FEW.resamples, 40))
     anew = [roc_auc_score(is_right[row], np.abs(margins[row])) for row in drawn]
-    assert bounds(found) == pytest.approx(np.quantile(anew, [0.025, 0.975]))
+    assert bounds(result) == pytest.approx(np.quantile(anew, [0.025, 0.975]))
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,9 @@ PUBLISHED = ["000", "001", "111", "110", "011"]
 
 
 def fitted(rows: list[str], **options: Any) -> DawidSkene:
-    found = dawid_skene(votes_of_rows(rows), **{"ties_allowed": False, **options})
-    assert isinstance(found, DawidSkene), found
-    return found
+    result = dawid_skene(votes_of_rows(rows), **{"ties_allowed": False, **options})
+    assert isinstance(result, DawidSkene), result
+    return result
 
 
 def by_loops(rows: list[str], q: int, learn_prior: bool) -> list[list[float]]:
@@ -49,19 +49,19 @@ def by_loops(rows: list[str], q: int, learn_prior: bool) -> list[list[float]]:
 
 
 def test_published_votes() -> None:
-    found = fitted(PUBLISHED)
-    assert found.posterior[:, 1] == pytest.approx([0.0179, 0.1187, 0.9824, 0.8829, 0.7719], abs=5e-5)
-    assert found.winners.tolist() == [1, 1, -1, -1, -1]
-    assert found.changed == 0
-    assert found.warnings == ("fewer than 10 votes: 3 annotators",)
+    result = fitted(PUBLISHED)
+    assert result.posterior[:, 1] == pytest.approx([0.0179, 0.1187, 0.9824, 0.8829, 0.7719], abs=5e-5)
+    assert result.winners.tolist() == [1, 1, -1, -1, -1]
+    assert result.changed == 0
+    assert result.warnings == ("fewer than 10 votes: 3 annotators",)
 
 
 @settings(max_examples=20)
 @given(st.lists(st.text("012.", min_size=4, max_size=4).filter(lambda row: row != "...."), min_size=4), st.booleans())
 def test_equals_plain_loops(rows: list[str], learn_prior: bool) -> None:
     rows = ["0000", "1111", "2222", *rows]
-    found = fitted(rows, ties_allowed=True, learn_prior=learn_prior)
-    assert found.posterior == pytest.approx(np.array(by_loops(rows, 3, learn_prior)), abs=1e-7)
+    result = fitted(rows, ties_allowed=True, learn_prior=learn_prior)
+    assert result.posterior == pytest.approx(np.array(by_loops(rows, 3, learn_prior)), abs=1e-7)
 
 
 def test_renaming_the_models_mirrors_the_fit() -> None:
@@ -71,22 +71,22 @@ def test_renaming_the_models_mirrors_the_fit() -> None:
 
 
 def test_an_even_split_is_a_tie_and_stays_one() -> None:
-    found = fitted(["0011", "1100"])
-    assert found.winners.tolist() == [0, 0]
-    assert found.changed == 0
+    result = fitted(["0011", "1100"])
+    assert result.winners.tolist() == [0, 0]
+    assert result.changed == 0
 
 
 def test_a_skilled_minority_overrules_and_is_counted() -> None:
     rng = np.random.default_rng(3)
     truth = rng.integers(0, 2, 200)
     votes = np.where(rng.random((200, 5)) < [0.97, 0.97, 0.55, 0.55, 0.55], truth[:, None], 1 - truth[:, None])
-    found = fitted(["".join(map(str, row)) for row in votes])
+    result = fitted(["".join(map(str, row)) for row in votes])
     majority = (votes.sum(axis=1) > 2).astype(int)
-    by_model = (found.winners == -1).astype(int)
+    by_model = (result.winners == -1).astype(int)
     assert np.mean(by_model == truth) > np.mean(majority == truth)
-    assert found.changed == int((by_model != majority).sum()) > 0
-    assert 0.5 < np.diagonal(found.skill, axis1=1, axis2=2).min() < 0.6
-    assert found.warnings == ()
+    assert result.changed == int((by_model != majority).sum()) > 0
+    assert 0.5 < np.diagonal(result.skill, axis1=1, axis2=2).min() < 0.6
+    assert result.warnings == ()
 
 
 def test_a_contrary_annotator_is_warned_of() -> None:
@@ -95,14 +95,14 @@ def test_a_contrary_annotator_is_warned_of() -> None:
 
 
 def test_comparisons_without_votes_are_left_out() -> None:
-    found = fitted(["000", "...", "011"])
-    assert found.comparisons.tolist() == [0, 2]
-    assert found.posterior.shape == (2, 2)
+    result = fitted(["000", "...", "011"])
+    assert result.comparisons.tolist() == [0, 2]
+    assert result.posterior.shape == (2, 2)
 
 
 def test_a_class_without_votes_may_have_a_learned_prior_of_nothing() -> None:
-    found = fitted(["000", "000"], learn_prior=True)
-    assert found.posterior == pytest.approx(np.array([(1, 0), (1, 0)]))
+    result = fitted(["000", "000"], learn_prior=True)
+    assert result.posterior == pytest.approx(np.array([(1, 0), (1, 0)]))
 
 
 @pytest.mark.parametrize(("rows", "count"), [([], 0), (["01", "11"], 2)])

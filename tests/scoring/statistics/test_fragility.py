@@ -23,8 +23,8 @@ def fewest_by_trying(counts: Any, is_turned: Any) -> int | None:
 
 
 def test_published_leads() -> None:
-    found = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
-    assert (found.leader, found.lead, found.to_lose.votes, found.to_reverse.votes) == ("A", 2, 2, 3)
+    result = lead_fragility([(3, 2, 0), (3, 2, 0), (5, 0, 0), (2, 3, 0), (2, 2, 0)])
+    assert (result.leader, result.lead, result.to_lose.votes, result.to_reverse.votes) == ("A", 2, 2, 3)
     unanimous = lead_fragility([(3, 0, 0)] * 3)
     assert (unanimous.to_lose.votes, unanimous.to_reverse.votes) == (9, None)
     assert unanimous.to_reverse.reason == "no removal of votes does it"
@@ -33,18 +33,18 @@ def test_published_leads() -> None:
 @settings(max_examples=60)
 @given(small)
 def test_the_lead_equals_trying_every_removal(counts: Any) -> None:
-    found = lead_fragility(counts)
+    result = lead_fragility(counts)
     lead = int(np.sign(np.array(counts)[:, 0] - np.array(counts)[:, 1]).sum())
     if not lead:
-        assert (found.leader, found.to_lose.reason) == (None, "neither model leads")
+        assert (result.leader, result.to_lose.reason) == (None, "neither model leads")
         return
 
     def lead_of(left: Any) -> int:
         return int(np.sign(left[:, 0] - left[:, 1]).sum()) * (1 if lead > 0 else -1)
 
-    assert found.lead == abs(lead)
-    assert found.to_lose.votes == fewest_by_trying(counts, lambda left: lead_of(left) <= 0)
-    assert found.to_reverse.votes == fewest_by_trying(counts, lambda left: lead_of(left) < 0)
+    assert result.lead == abs(lead)
+    assert result.to_lose.votes == fewest_by_trying(counts, lambda left: lead_of(left) <= 0)
+    assert result.to_reverse.votes == fewest_by_trying(counts, lambda left: lead_of(left) < 0)
 
 
 @given(small)
@@ -60,15 +60,15 @@ def test_the_agreement_equals_trying_every_removal(counts: Any, data: Any) -> No
     metric = np.array(data.draw(st.lists(st.sampled_from((1, -1, 0)), min_size=len(counts), max_size=len(counts))))
     target = data.draw(st.sampled_from((0.3, 0.5, 0.75, 1.0)))
     people = people_winners(counts)
-    found = agreement_fragility(counts, people, metric, target=target)
+    result = agreement_fragility(counts, people, metric, target=target)
     if np.mean(people == metric) < target:
-        assert found.reason == "the agreement is below the target already"
+        assert result.reason == "the agreement is below the target already"
         return
     expected = fewest_by_trying(
         counts, lambda left: np.mean(np.sign(left[:, 0] - left[:, 1]) == metric) < target - 1e-12
     )
-    assert found.votes == expected
-    assert bool(found.reason) == (expected is None)
+    assert result.votes == expected
+    assert bool(result.reason) == (expected is None)
 
 
 def test_people_must_be_those_of_the_counts() -> None:
@@ -87,8 +87,8 @@ def test_leaving_one_annotator_out_equals_doing_so(rows: list[str], data: Any) -
         if kept and any(row[j] != "." for row in rows):
             counts = [[row.count(choice) for choice in "012"] for row, _ in kept]
             expected[j] = (np.mean(people_winners(counts) == [its for _, its in kept]), len(kept))
-    found = agreement_without_each(votes_of_rows(rows), metric)
-    assert {one.annotator: (pytest.approx(one.agreement), one.n) for one in found} == expected
+    result = agreement_without_each(votes_of_rows(rows), metric)
+    assert {one.annotator: (pytest.approx(one.agreement), one.n) for one in result} == expected
 
 
 def test_a_single_annotator_cannot_be_left_out() -> None:

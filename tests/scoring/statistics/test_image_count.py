@@ -23,10 +23,10 @@ def between(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def test_equals_scoring_every_subset() -> None:
     a, b, people = study(6, 5)
-    found = agreement_by_images(people, between(a, b), resampling=MANY)
-    assert [at.images for at in found] == [2, 3, 4, 5]
+    result = agreement_by_images(people, between(a, b), resampling=MANY)
+    assert [at.images for at in result] == [2, 3, 4, 5]
     whole = [np.sign(semantic_consistency_score(x) - semantic_consistency_score(y)) for x, y in zip(a, b, strict=True)]
-    for at in found:
+    for at in result:
         winners = [
             [
                 np.sign(semantic_consistency_score(x[list(kept)]) - semantic_consistency_score(y[list(kept)]))
@@ -47,12 +47,12 @@ def test_all_images_are_one_subset() -> None:
 
 def test_more_images_name_the_same_winner_more_often() -> None:
     a, b, people = study(60, 12)
-    found = agreement_by_images(people, between(a, b), resampling=Resampling(resamples=300, seed=2))
-    kept = [value(at.same_winner) for at in found]
+    result = agreement_by_images(people, between(a, b), resampling=Resampling(resamples=300, seed=2))
+    kept = [value(at.same_winner) for at in result]
     assert kept == sorted(kept)
-    low, high = bounds(found[0].same_winner)
+    low, high = bounds(result[0].same_winner)
     assert low < kept[0] < high
-    assert "300 subsets" in found[0].same_winner.method
+    assert "300 subsets" in result[0].same_winner.method
 
 
 def test_many_comparisons_are_taken_in_portions() -> None:
@@ -82,9 +82,9 @@ def similarities(sets: np.ndarray) -> np.ndarray:
 def test_scores_equal_those_of_every_subset() -> None:
     a, _, _ = study(6, 5)
     whole = np.array([semantic_consistency_score(rows) for rows in a])
-    found = scores_by_images(similarities(a), resampling=MANY)
-    assert [at.images for at in found] == [2, 3, 4, 5]
-    for at in found:
+    result = scores_by_images(similarities(a), resampling=MANY)
+    assert [at.images for at in result] == [2, 3, 4, 5]
+    for at in result:
         scores = np.array(
             [
                 [semantic_consistency_score(rows[list(kept)]) for rows in a]
@@ -93,19 +93,19 @@ def test_scores_equal_those_of_every_subset() -> None:
         )
         assert value(at.score) == pytest.approx(scores.mean(), abs=0.5)
         assert at.set_error == pytest.approx(np.sqrt(((scores - whole) ** 2).mean()), rel=0.05, abs=1e-9)
-    assert value(found[-1].score) == pytest.approx(whole.mean())
-    assert found[-1].set_error == pytest.approx(0, abs=1e-9)
-    assert found[-1].score.low is None
+    assert value(result[-1].score) == pytest.approx(whole.mean())
+    assert result[-1].set_error == pytest.approx(0, abs=1e-9)
+    assert result[-1].score.low is None
 
 
 def test_the_mean_score_stays_and_its_error_shrinks() -> None:
     a, _, _ = study(60, 12)
-    found = scores_by_images(similarities(a), resampling=Resampling(resamples=300, seed=2))
-    errors = [at.set_error for at in found]
+    result = scores_by_images(similarities(a), resampling=Resampling(resamples=300, seed=2))
+    errors = [at.set_error for at in result]
     assert errors == sorted(errors, reverse=True)
-    assert [value(at.score) for at in found] == pytest.approx([value(found[-1].score)] * 11, abs=1)
-    low, high = bounds(found[0].score)
-    assert low < value(found[0].score) < high
+    assert [value(at.score) for at in result] == pytest.approx([value(result[-1].score)] * 11, abs=1)
+    low, high = bounds(result[0].score)
+    assert low < value(result[0].score) < high
 
 
 def test_scores_without_square_matrices_are_refused_and_nothing_is_nothing() -> None:

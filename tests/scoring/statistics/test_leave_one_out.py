@@ -35,11 +35,11 @@ def credit(answer: int, target: int) -> float:
 
 
 def test_published_rows() -> None:
-    found = leave_one_out(ROWS, [1, 1, 1, 1], resampling=FEW).by_comparison
-    assert value(found.people) == pytest.approx(0.725)
-    assert value(found.metric) == pytest.approx(0.675)
-    assert value(found.difference) == pytest.approx(-0.05)
-    assert found.people.n == 4
+    result = leave_one_out(ROWS, [1, 1, 1, 1], resampling=FEW).by_comparison
+    assert value(result.people) == pytest.approx(0.725)
+    assert value(result.metric) == pytest.approx(0.675)
+    assert value(result.difference) == pytest.approx(-0.05)
+    assert result.people.n == 4
 
 
 @pytest.mark.parametrize(("k", "expected"), [(2, 0.68), (3, 0.68), (4, 0.7376), (5, 0.7376)])
@@ -57,9 +57,9 @@ def test_independent_voters_agree_as_theory_says(k: int, expected: float) -> Non
 
 def test_a_perfect_metric_meets_the_same_noisy_targets() -> None:
     a = np.random.default_rng(2).binomial(5, 0.8, 20_000)
-    found = leave_one_out(np.column_stack([a, 5 - a, 0 * a]), np.ones(20_000), resampling=TWO).by_comparison
-    assert value(found.people) == pytest.approx(0.7376, abs=0.01)
-    assert value(found.metric) == pytest.approx(0.896, abs=0.01)  # .8192 + .1536 / 2, not the .9421 against all five
+    result = leave_one_out(np.column_stack([a, 5 - a, 0 * a]), np.ones(20_000), resampling=TWO).by_comparison
+    assert value(result.people) == pytest.approx(0.7376, abs=0.01)
+    assert value(result.metric) == pytest.approx(0.896, abs=0.01)  # .8192 + .1536 / 2, not the .9421 against all five
 
 
 @settings(max_examples=60)
@@ -67,18 +67,18 @@ def test_a_perfect_metric_meets_the_same_noisy_targets() -> None:
 def test_equals_the_long_way(rows: Any) -> None:
     counts, metric = [row[:3] for row in rows], [row[3] for row in rows]
     people, machine = one_by_one(counts, metric)
-    found = leave_one_out(counts, metric, resampling=TWO)
+    result = leave_one_out(counts, metric, resampling=TWO)
     if not people:
-        assert found.by_comparison.people.reason == found.by_vote.difference.reason == "no comparison has two votes"
-        assert found.by_count == ()
+        assert result.by_comparison.people.reason == result.by_vote.difference.reason == "no comparison has two votes"
+        assert result.by_count == ()
         return
     for credits_, by_comparison, by_vote in (
-        (people, found.by_comparison.people, found.by_vote.people),
-        (machine, found.by_comparison.metric, found.by_vote.metric),
+        (people, result.by_comparison.people, result.by_vote.people),
+        (machine, result.by_comparison.metric, result.by_vote.metric),
     ):
         assert by_comparison.value == pytest.approx(np.mean([np.mean(row) for row in credits_]))
         assert by_vote.value == pytest.approx(np.mean([x for row in credits_ for x in row]))
-    for at in found.by_count:
+    for at in result.by_count:
         assert at.comparisons == sum(len(row) == at.votes for row in people)
         assert at.people == pytest.approx(np.mean([np.mean(row) for row in people if len(row) == at.votes]))
         assert at.metric == pytest.approx(np.mean([np.mean(row) for row in machine if len(row) == at.votes]))
@@ -98,30 +98,30 @@ def test_the_difference_has_a_paired_interval() -> None:
     a = rng.binomial(5, np.where(rng.random(80) < 0.5, 0.85, 0.15))
     counts, metric = np.column_stack([a, 5 - a, 0 * a]), np.where(a > 2, 1, -1)
     labels = rng.integers(0, 30, 80)
-    found = leave_one_out(counts, metric, clusters=labels, resampling=FEW).by_comparison
-    low, high = bounds(found.difference)
-    assert low < value(found.difference) < high
-    assert high - low < np.ptp(bounds(found.people)) + np.ptp(bounds(found.metric))
+    result = leave_one_out(counts, metric, clusters=labels, resampling=FEW).by_comparison
+    low, high = bounds(result.difference)
+    assert low < value(result.difference) < high
+    assert high - low < np.ptp(bounds(result.people)) + np.ptp(bounds(result.metric))
 
 
 def test_resamples_equal_computing_each_anew() -> None:
     rng = np.random.default_rng(6)
     counts, metric = rng.multinomial(5, [0.5, 0.3, 0.2], size=20), rng.choice((1, -1), 20)
     drawn = np.random.default_rng(FEW.seed).integers(0, 20, size=(FEW.resamples, 20))
-    found = leave_one_out(counts, metric, resampling=FEW)
+    result = leave_one_out(counts, metric, resampling=FEW)
     anew = [leave_one_out(counts[row], metric[row], resampling=Resampling(resamples=1)) for row in drawn]
     for ours, theirs in (
-        (found.by_comparison.people, [one.by_comparison.people for one in anew]),
-        (found.by_comparison.metric, [one.by_comparison.metric for one in anew]),
-        (found.by_vote.difference, [one.by_vote.difference for one in anew]),
+        (result.by_comparison.people, [one.by_comparison.people for one in anew]),
+        (result.by_comparison.metric, [one.by_comparison.metric for one in anew]),
+        (result.by_vote.difference, [one.by_vote.difference for one in anew]),
     ):
         assert bounds(ours) == pytest.approx(np.quantile([value(one) for one in theirs], [0.025, 0.975]))
 
 
 def test_one_comparison_has_values_and_no_interval() -> None:
-    found = leave_one_out([(2, 1, 0)], [1], resampling=FEW).by_comparison
-    assert value(found.people) == pytest.approx(1 / 3)  # the two for A meet a tie, the one for B meets A
-    assert found.people.reason == "all resamples equal"
+    result = leave_one_out([(2, 1, 0)], [1], resampling=FEW).by_comparison
+    assert value(result.people) == pytest.approx(1 / 3)  # the two for A meet a tie, the one for B meets A
+    assert result.people.reason == "all resamples equal"
 
 
 def test_counts_and_winners_must_fit() -> None:
@@ -132,9 +132,9 @@ def test_counts_and_winners_must_fit() -> None:
 def test_each_annotator_against_the_others() -> None:
     # Comparison 0: A A B tie; comparison 1: B by annotator 2 and B by 0; comparison 2: annotator 3 alone.
     votes = Votes.of([0, 0, 0, 0, 1, 1, 2], [0, 1, 2, 3, 2, 0, 3], [0, 0, 1, 2, 1, 1, 0])
-    found = {row.annotator: (row.votes, row.agreement) for row in each_against_the_others(votes, comparison_count=3)}
+    result = {row.annotator: (row.votes, row.agreement) for row in each_against_the_others(votes, comparison_count=3)}
     # Without 0 the others of comparison 0 say A, B, tie: a tie, so half; without 2 and without 3 they say A.
-    assert found == {0: (2, 0.75), 1: (1, 0.5), 2: (2, 0.5), 3: (1, 0.5)}
+    assert result == {0: (2, 0.75), 1: (1, 0.5), 2: (2, 0.5), 3: (1, 0.5)}
 
 
 @given(tables)

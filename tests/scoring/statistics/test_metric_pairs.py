@@ -58,11 +58,11 @@ def test_a_test_that_does_not_exist_is_not_corrected_for() -> None:
     assert holm([0.01, None, 0.04]) == [0.02, None, 0.04]
     people, metrics = metrics_of(2, 0.9, 0.6)
     metrics["copy"] = metrics["metric 0"]
-    found = {(pair.first, pair.second): pair for pair in compare_metrics(people, metrics, resampling=MANY)}
-    copies = found[("metric 0", "copy")]
+    result = {(pair.first, pair.second): pair for pair in compare_metrics(people, metrics, resampling=MANY)}
+    copies = result[("metric 0", "copy")]
     assert copies.permutation.reason == copies.mcnemar.reason == "they never differ"
     assert (copies.adjusted, copies.difference.value) == (None, 0)
-    other = found[("metric 0", "metric 1")]
+    other = result[("metric 0", "metric 1")]
     assert other.adjusted == pytest.approx(min(1, 2 * p_value(other.permutation)))
 
 

@@ -84,8 +84,8 @@ def test_published_alpha_of_four_rows_of_five_votes() -> None:
 
 
 def test_prevalence_pulls_alpha_apart_from_brennan_prediger() -> None:
-    found = reliability(UNANIMOUS_BUT_FEW, ties_allowed=False, resampling=FEW)
-    assert rounded(found) == {
+    result = reliability(UNANIMOUS_BUT_FEW, ties_allowed=False, resampling=FEW)
+    assert rounded(result) == {
         "pairwise_agreement": 0.9,
         "pooled_agreement": 0.9,
         "alpha": -0.0102,
@@ -100,48 +100,48 @@ def test_prevalence_pulls_alpha_apart_from_brennan_prediger() -> None:
 
 
 def test_unequal_numbers_of_votes() -> None:
-    found = reliability(UNEQUAL, ties_allowed=False, resampling=FEW)
-    assert found.fleiss_kappa.reason == "comparisons have different numbers of votes"
-    values = rounded(found)
+    result = reliability(UNEQUAL, ties_allowed=False, resampling=FEW)
+    assert result.fleiss_kappa.reason == "comparisons have different numbers of votes"
+    values = rounded(result)
     assert values["pairwise_agreement"] == 0.7778
     assert values["pooled_agreement"] == 0.7143
     assert values["ac1"] == 0.6
     assert values["brennan_prediger"] == 0.5556
     assert values["alpha"] == 0.5333
-    assert found.alpha.n == 3
+    assert result.alpha.n == 3
 
 
 def test_tie_votes() -> None:
-    found = rounded(reliability(WITH_TIES, ties_allowed=True, resampling=FEW))
-    assert found["pairwise_agreement"] == 0.55
-    assert found["brennan_prediger"] == 0.325
-    assert found["ac1"] == 0.3502
-    assert found["alpha"] == 0.3049
-    assert found["alpha_ordinal"] == 0.4046
-    assert found["alpha_without_ties"] == 0.4815
+    result = rounded(reliability(WITH_TIES, ties_allowed=True, resampling=FEW))
+    assert result["pairwise_agreement"] == 0.55
+    assert result["brennan_prediger"] == 0.325
+    assert result["ac1"] == 0.3502
+    assert result["alpha"] == 0.3049
+    assert result["alpha_ordinal"] == 0.4046
+    assert result["alpha_without_ties"] == 0.4815
 
 
 def test_tie_votes_dropped() -> None:
     dropped = [(a, b, 0) for a, b, _ in WITH_TIES]
-    found = rounded(reliability(dropped, ties_allowed=False, resampling=FEW))
-    assert found["pairwise_agreement"] == 0.7333
-    assert found["brennan_prediger"] == 0.4667
-    assert found["ac1"] == 0.4784
-    assert found["alpha"] == 0.4815
+    result = rounded(reliability(dropped, ties_allowed=False, resampling=FEW))
+    assert result["pairwise_agreement"] == 0.7333
+    assert result["brennan_prediger"] == 0.4667
+    assert result["ac1"] == 0.4784
+    assert result["alpha"] == 0.4815
 
 
-def estimates_of(found: Reliability) -> dict[str, Estimate]:
-    return {field.name: getattr(found, field.name) for field in fields(found)}
+def estimates_of(result: Reliability) -> dict[str, Estimate]:
+    return {field.name: getattr(result, field.name) for field in fields(result)}
 
 
-def rounded(found: Reliability) -> dict[str, float | None]:
-    return {name: None if e.value is None else round(e.value, 4) for name, e in estimates_of(found).items()}
+def rounded(result: Reliability) -> dict[str, float | None]:
+    return {name: None if e.value is None else round(e.value, 4) for name, e in estimates_of(result).items()}
 
 
 @settings(max_examples=60)
 @given(tables, st.sampled_from(DISTANCES))
 def test_alpha_equals_krippendorff(counts: Any, distance: Distance) -> None:
-    found = krippendorff_alpha(counts, distance=distance, resampling=TWO)
+    result = krippendorff_alpha(counts, distance=distance, resampling=TWO)
     paired = np.array([row for row in counts if sum(row) >= 2])
     if len(paired) and np.count_nonzero(paired.sum(axis=0)) > 1:
         expected = krippendorff.alpha(
@@ -149,9 +149,9 @@ def test_alpha_equals_krippendorff(counts: Any, distance: Distance) -> None:
             value_domain=list(range(1, len(counts[0]) + 1)),
             level_of_measurement=distance,
         )
-        assert found.value == pytest.approx(expected, abs=1e-12)
+        assert result.value == pytest.approx(expected, abs=1e-12)
     else:
-        assert found.value is None
+        assert result.value is None
 
 
 @settings(max_examples=60)
@@ -170,11 +170,11 @@ def test_chance_corrections_equal_their_definitions(counts: Any) -> None:
 @given(st.lists(st.lists(st.integers(0, 2), min_size=4, max_size=4), min_size=2, max_size=12))
 def test_fleiss_equals_statsmodels(votes: Any) -> None:
     counts = np.array([[row.count(category) for category in range(3)] for row in votes])
-    found = fleiss_kappa(counts, resampling=TWO)
+    result = fleiss_kappa(counts, resampling=TWO)
     if np.count_nonzero(counts.sum(axis=0)) == 1:
-        assert found.reason == "unanimous: all votes are equal"
+        assert result.reason == "unanimous: all votes are equal"
     else:
-        assert found.value == pytest.approx(statsmodels_fleiss(counts))
+        assert result.value == pytest.approx(statsmodels_fleiss(counts))
 
 
 def test_resamples_equal_computing_each_anew() -> None:
@@ -189,8 +189,8 @@ def test_resamples_equal_computing_each_anew() -> None:
             krippendorff.alpha(value_counts=sample, value_domain=[1, 2, 3], level_of_measurement=distance)
             for sample in samples
         ]
-        found = krippendorff_alpha(counts, distance=distance, clusters=labels, resampling=FEW)
-        assert bounds(found) == pytest.approx(np.quantile(alphas, [0.025, 0.975]), abs=1e-12)
+        result = krippendorff_alpha(counts, distance=distance, clusters=labels, resampling=FEW)
+        assert bounds(result) == pytest.approx(np.quantile(alphas, [0.025, 0.975]), abs=1e-12)
     pairwise = [agreement_of_pairs(sample) for sample in samples]
     assert bounds(pairwise_agreement(counts, clusters=labels, resampling=FEW)) == pytest.approx(
         np.quantile(pairwise, [0.025, 0.975])
@@ -199,8 +199,8 @@ def test_resamples_equal_computing_each_anew() -> None:
 
 def test_pooled_agreement_weighs_pairs() -> None:
     pairs = [pair for row in pairs_of(UNEQUAL) for pair in row]
-    found = reliability(UNEQUAL, ties_allowed=True, resampling=FEW).pooled_agreement
-    assert found.value == pytest.approx(np.mean([a == b for a, b in pairs]))
+    result = reliability(UNEQUAL, ties_allowed=True, resampling=FEW).pooled_agreement
+    assert result.value == pytest.approx(np.mean([a == b for a, b in pairs]))
 
 
 @settings(max_examples=30)
@@ -250,20 +250,20 @@ def test_a_tie_that_nobody_votes_still_counts_as_a_category() -> None:
     ],
 )
 def test_undefined_says_why(counts: Any, reason: str, n: int) -> None:
-    found = reliability(counts, ties_allowed=True, resampling=FEW)
-    for alpha in (found.alpha, found.alpha_ordinal):
+    result = reliability(counts, ties_allowed=True, resampling=FEW)
+    for alpha in (result.alpha, result.alpha_ordinal):
         assert (alpha.value, alpha.low, alpha.reason, alpha.n) == (None, None, reason, n)
     is_paired = n > 0
-    assert (found.pairwise_agreement.value, found.ac1.value, found.brennan_prediger.value) == (
+    assert (result.pairwise_agreement.value, result.ac1.value, result.brennan_prediger.value) == (
         (1, 1, 1) if is_paired else (None, None, None)
     )
 
 
 def test_every_vote_a_tie() -> None:
-    found = reliability([(0, 0, 3), (0, 0, 4)], ties_allowed=True, resampling=FEW)
-    assert found.alpha.reason == "unanimous: all votes are equal"
-    assert found.alpha_without_ties.reason == "no votes"
-    assert found.pairwise_agreement.value == 1
+    result = reliability([(0, 0, 3), (0, 0, 4)], ties_allowed=True, resampling=FEW)
+    assert result.alpha.reason == "unanimous: all votes are equal"
+    assert result.alpha_without_ties.reason == "no votes"
+    assert result.pairwise_agreement.value == 1
 
 
 def test_one_comparison_has_a_value_and_no_interval() -> None:

@@ -57,12 +57,12 @@ def test_looking_after_every_try_makes_no_rule_stricter(tries: int, limit: int) 
 @given(st.integers(0, 12), st.integers(0, 30), st.integers(0, 12), st.integers(0, 30))
 def test_a_rise_is_fishers_exact_test(rejected: int, more: int, lately: int, more_lately: int) -> None:
     before, now = (rejected, rejected + more), (lately, lately + more_lately)
-    found = rise_probability(before=before, lately=now)
+    result = rise_probability(before=before, lately=now)
     if not before[1] or not now[1]:
-        assert found == 1
+        assert result == 1
         return
     table = np.array([[lately, more_lately], [rejected, more]])
-    assert found == pytest.approx(float(fisher_exact(table, alternative="greater").pvalue), abs=1e-12)
+    assert result == pytest.approx(float(fisher_exact(table, alternative="greater").pvalue), abs=1e-12)
 
 
 def test_a_rise_by_enumeration() -> None:

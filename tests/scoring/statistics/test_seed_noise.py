@@ -22,9 +22,9 @@ def noise_of(a: np.ndarray, b: np.ndarray, resampling: Resampling = FEW) -> Any:
 
 def test_published_jackknife() -> None:
     table = pairwise_similarities([(1, 0), (0, 1), (1, 1)])
-    found = seed_noise(table, NOTHING, resampling=FEW)
-    assert value(found.margin) == pytest.approx(47.1405, abs=5e-5)
-    assert found.standard_error == pytest.approx(47.1405, abs=5e-5)
+    result = seed_noise(table, NOTHING, resampling=FEW)
+    assert value(result.margin) == pytest.approx(47.1405, abs=5e-5)
+    assert result.standard_error == pytest.approx(47.1405, abs=5e-5)
 
 
 def test_the_margin_is_that_of_the_scores() -> None:
@@ -43,10 +43,10 @@ def test_resamples_leave_copies_of_a_seed_out() -> None:
         pairs = [(i, j) for i in drawn for j in drawn if i != j]
         between = pairwise_similarities(a) - pairwise_similarities(b)
         margins.append(np.mean([between[pair] for pair in pairs]))
-    found = noise_of(a, b)
-    assert bounds(found.margin) == pytest.approx(np.quantile(margins, [0.025, 0.975]))
-    observed = np.sign(value(found.margin))
-    assert found.flip == pytest.approx(np.mean(np.sign(margins) != observed))
+    result = noise_of(a, b)
+    assert bounds(result.margin) == pytest.approx(np.quantile(margins, [0.025, 0.975]))
+    observed = np.sign(value(result.margin))
+    assert result.flip == pytest.approx(np.mean(np.sign(margins) != observed))
 
 
 def test_a_naive_bootstrap_would_be_biased_and_ours_is_not() -> None:
@@ -61,10 +61,10 @@ def test_seeds_are_resampled_jointly() -> None:
     steady = pairwise_similarities(a)
     lower = steady - 1
     np.fill_diagonal(lower, 0)
-    found = seed_noise(steady, lower, resampling=FEW)
-    assert value(found.margin) == pytest.approx(1)
-    assert found.margin.reason == "all resamples equal"
-    assert found.flip == 0
+    result = seed_noise(steady, lower, resampling=FEW)
+    assert value(result.margin) == pytest.approx(1)
+    assert result.margin.reason == "all resamples equal"
+    assert result.flip == 0
 
 
 def test_a_clear_margin_never_flips_and_a_small_one_does() -> None:
@@ -74,8 +74,8 @@ def test_a_clear_margin_never_flips_and_a_small_one_does() -> None:
 
 def test_an_observed_tie_flips_whenever_anything_wins() -> None:
     same = images(11, 6, 0.5)
-    found = noise_of(same, same)
-    assert (found.margin.value, found.flip, found.standard_error) == (0, 0, 0)
+    result = noise_of(same, same)
+    assert (result.margin.value, result.flip, result.standard_error) == (0, 0, 0)
 
 
 def test_exchanging_the_models_turns_the_margin_only() -> None:
@@ -85,15 +85,15 @@ def test_exchanging_the_models_turns_the_margin_only() -> None:
 
 
 def test_two_seeds_are_too_few() -> None:
-    found = noise_of(images(1, 2, 0.5), images(2, 2, 0.5))
-    assert found.reason == found.margin.reason == "2 seeds are too few to resample"
-    assert (found.flip, found.standard_error) == (None, None)
+    result = noise_of(images(1, 2, 0.5), images(2, 2, 0.5))
+    assert result.reason == result.margin.reason == "2 seeds are too few to resample"
+    assert (result.flip, result.standard_error) == (None, None)
 
 
 def test_a_seed_drawn_every_time_leaves_no_pair() -> None:
-    found = noise_of(images(1, 3, 0.5), images(2, 3, 0.5))
-    assert "undefined in" in found.margin.reason
-    assert 0 <= found.flip <= 1
+    result = noise_of(images(1, 3, 0.5), images(2, 3, 0.5))
+    assert "undefined in" in result.margin.reason
+    assert 0 <= result.flip <= 1
 
 
 def test_matrices_must_fit() -> None:
@@ -102,8 +102,8 @@ def test_matrices_must_fit() -> None:
 
 
 def test_agreement_of_clear_comparisons() -> None:
-    found = agreement_where_clear([1, 1, -1, 0], [1, -1, -1, 0], [0.0, 0.06, 0.05, 0.9])
-    assert (found.value, found.n) == (1, 2)
+    result = agreement_where_clear([1, 1, -1, 0], [1, -1, -1, 0], [0.0, 0.06, 0.05, 0.9])
+    assert (result.value, result.n) == (1, 2)
     assert agreement_where_clear([1], [1], [0.5]).reason == "no comparison"
     with pytest.raises(ValueError, match="one chance"):
         agreement_where_clear([1], [1], [np.nan])

@@ -25,8 +25,8 @@ def test_published_accuracies(threshold: float, right: int) -> None:
 
 
 def test_the_smallest_of_the_best_is_taken() -> None:
-    found = calibrate_ties(PEOPLE, MARGINS, seed=1)
-    assert (found.threshold, found.in_sample) == pytest.approx((4, 4 / 6))
+    result = calibrate_ties(PEOPLE, MARGINS, seed=1)
+    assert (result.threshold, result.in_sample) == pytest.approx((4, 4 / 6))
 
 
 @settings(max_examples=80)
@@ -34,8 +34,8 @@ def test_the_smallest_of_the_best_is_taken() -> None:
 def test_equals_trying_every_threshold_on_every_fold(rows: Any) -> None:
     people, margins = np.array(rows).T
     labels = np.arange(len(rows)) // 2
-    found = calibrate_ties(people, margins, clusters=labels, seed=3)
-    assert found.threshold == best_of(people, margins)
+    result = calibrate_ties(people, margins, clusters=labels, seed=3)
+    assert result.threshold == best_of(people, margins)
     folds = cluster_folds(len(rows), clusters=labels, seed=3)
     if len(set(folds)) > 1:
         right = 0.0
@@ -43,9 +43,9 @@ def test_equals_trying_every_threshold_on_every_fold(rows: Any) -> None:
             held = folds == fold
             threshold = best_of(people[~held], margins[~held])
             right += (accuracy_with_ties(people[held], margins[held], threshold=threshold) or 0) * held.sum()
-        assert found.held_out.value == pytest.approx(right / len(rows))
+        assert result.held_out.value == pytest.approx(right / len(rows))
     else:
-        assert found.held_out.reason == "one cluster of comparisons cannot be held out"
+        assert result.held_out.reason == "one cluster of comparisons cannot be held out"
 
 
 @given(studies)
@@ -58,12 +58,12 @@ def test_renaming_the_models_changes_nothing(rows: Any) -> None:
 def test_without_human_ties_it_is_the_strict_agreement(rows: Any) -> None:
     people, margins = np.array(rows).T
     people = np.where(people == 0, 1, people)
-    found = calibrate_ties(people, margins, seed=1)
+    result = calibrate_ties(people, margins, seed=1)
     strict = agreement(people, metric_winners(margins))
-    assert (found.threshold, found.in_sample) == pytest.approx((0, strict.value))
-    assert "no comparison tied" in found.note
+    assert (result.threshold, result.in_sample) == pytest.approx((0, strict.value))
+    assert "no comparison tied" in result.note
     if len(rows) > 1:
-        assert found.held_out == strict
+        assert result.held_out == strict
 
 
 def test_margins_from_rounding_are_ties_at_zero() -> None:
@@ -72,6 +72,6 @@ def test_margins_from_rounding_are_ties_at_zero() -> None:
 
 
 def test_no_comparison() -> None:
-    found = calibrate_ties([], [], seed=1)
-    assert (found.threshold, found.in_sample, found.held_out.reason) == (None, None, "no comparison")
+    result = calibrate_ties([], [], seed=1)
+    assert (result.threshold, result.in_sample, result.held_out.reason) == (None, None, "no comparison")
     assert accuracy_with_ties([], [], threshold=1) is None

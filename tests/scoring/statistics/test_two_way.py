@@ -36,32 +36,32 @@ def test_equals_weighing_vote_by_vote() -> None:
         has_votes = total > 0
         shares.append(np.average(np.sign(margin)[has_votes] == metric[has_votes], weights=w[has_votes]))
         dropped.append(w[~has_votes].sum())
-    found = two_way_agreement(votes, metric, clusters=labels, resampling=FEW)
+    result = two_way_agreement(votes, metric, clusters=labels, resampling=FEW)
     value = np.mean(people_winners(votes.counts(100)) == metric)
-    assert found.agreement.value == pytest.approx(value)
-    assert found.bias == pytest.approx(np.mean(shares) - value)
-    assert found.standard_error == pytest.approx(np.std(shares, ddof=1))
-    assert found.mean_dropped == pytest.approx(np.mean(dropped))
+    assert result.agreement.value == pytest.approx(value)
+    assert result.bias == pytest.approx(np.mean(shares) - value)
+    assert result.standard_error == pytest.approx(np.std(shares, ddof=1))
+    assert result.mean_dropped == pytest.approx(np.mean(dropped))
 
 
 def test_resampled_annotators_make_noisier_majorities() -> None:
     votes, metric = study(2, 0.8, 40, 5)
-    found = two_way_agreement(votes, metric, resampling=FEW)
-    assert found.bias is not None
-    assert -0.15 < found.bias < -0.05  # in a simulation elsewhere .863 - .950
-    assert found.agreement.low is None
-    assert "more than a quarter of the standard error" in found.agreement.reason
+    result = two_way_agreement(votes, metric, resampling=FEW)
+    assert result.bias is not None
+    assert -0.15 < result.bias < -0.05  # in a simulation elsewhere .863 - .950
+    assert result.agreement.low is None
+    assert "more than a quarter of the standard error" in result.agreement.reason
     without = [one.agreement for one in agreement_without_each(votes, metric)]
-    assert (found.least, found.greatest) == (min(without), max(without))
+    assert (result.least, result.greatest) == (min(without), max(without))
 
 
 def test_with_clear_votes_the_interval_stands() -> None:
     votes, metric = study(3, 0.99, 12, 9)
     turned = np.where(np.arange(100) < 20, -metric, metric)
-    found = two_way_agreement(votes, turned, resampling=FEW)
-    low, high = bounds(found.agreement)
+    result = two_way_agreement(votes, turned, resampling=FEW)
+    low, high = bounds(result.agreement)
     assert low < 0.8 < high
-    assert "clusters and annotators" in found.agreement.method
+    assert "clusters and annotators" in result.agreement.method
 
 
 def test_progress_is_told() -> None:
@@ -79,11 +79,11 @@ def test_neither_model_names_nor_annotator_numbers_matter() -> None:
 
 @pytest.mark.parametrize(("rows", "reason"), [([], "no votes"), (["0", "1"], "one annotator cannot be resampled")])
 def test_undefined_says_why(rows: list[str], reason: str) -> None:
-    found = two_way_agreement(votes_of_rows(rows), np.ones(len(rows)), resampling=FEW)
-    assert found.agreement.reason == reason
-    assert (found.bias, found.standard_error, found.mean_dropped, found.least, found.greatest) == (None,) * 5
+    result = two_way_agreement(votes_of_rows(rows), np.ones(len(rows)), resampling=FEW)
+    assert result.agreement.reason == reason
+    assert (result.bias, result.standard_error, result.mean_dropped, result.least, result.greatest) == (None,) * 5
 
 
 def test_unanimous_votes_have_no_two_way_interval() -> None:
-    found = two_way_agreement(votes_of_rows(["000"] * 4), np.ones(4), resampling=FEW)
-    assert (found.agreement.value, found.bias, found.agreement.reason) == (1, 0, "all resamples equal")
+    result = two_way_agreement(votes_of_rows(["000"] * 4), np.ones(4), resampling=FEW)
+    assert (result.agreement.value, result.bias, result.agreement.reason) == (1, 0, "all resamples equal")
