@@ -176,7 +176,7 @@ CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed t
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A page that sends a message retries once at once, then leaves it to the tick: the job's row is stored.
 CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
-REDIS_SECONDS = {"socket_connect_timeout": 2, "socket_timeout": 5}  # a thread waits no longer if Redis is down
+REDIS_SECONDS = {"socket_connect_timeout": 2, "socket_timeout": 5}  # the longest that a thread waits if Redis is down
 if CELERY_BROKER_URL.startswith("redis"):
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "visibility_timeout": 8 * 3600,  # longer than any task, so no message is delivered again while its task runs

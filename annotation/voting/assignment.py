@@ -1,12 +1,12 @@
 """Assign comparisons to annotators: lease one, renew, release and expire leases.
 
 A call costs a bounded number of indexed queries, however many comparisons and votes the study has. Rows are locked in
-the order that `slots` describes: first the annotator (`lock`), then assignments, then comparisons. So all that one
-annotator does happens one after the other, in however many tabs; and two annotators meet only at a comparison. A search
-skips a comparison that another transaction has locked, because waiting for it could close a circle of transactions
-that wait for each other, and because the next free comparison is as good. Only a search that found nothing is repeated
-as a patient one, which waits: else an annotator would be told that nothing is left because of a lock that lasts a
-millisecond.
+the order that `slots` describes: first the annotator (`lock`), then assignments, then comparisons. So the actions of
+one annotator run one after another, however many tabs are open, and transactions of two annotators meet only at a
+comparison. A search skips a comparison that another transaction has locked, because waiting for it could close a circle
+of transactions that wait for each other, and because the next free comparison is as good. If a search finds nothing, it
+is repeated as a patient one, which waits: else an annotator would be told that nothing is left because of a lock that
+lasts a millisecond.
 """
 
 import math
@@ -109,7 +109,7 @@ def lease_under_lock(
 ) -> Next | None:
     """`next_assignment` for an annotator whose lock this transaction holds; None if nothing was found free.
 
-    Unless patient, it skips what others have locked, so it may run in a transaction that holds another comparison.
+    Unless patient, it skips comparisons that others have locked, so it may run in a transaction that holds another one.
     """
     refuse_unless_taking_part(annotator)
     if reason := closure(study=annotator.study, rules=rules, now=now):
@@ -138,7 +138,7 @@ def lease_under_lock(
 
 @in_turn
 def release(*, assignment: Assignment, now: datetime) -> bool:
-    """Release the comparison at once. If it is leased no longer, change nothing and return False."""
+    """Release the comparison at once. If it is no longer leased, change nothing and return False."""
     lock(assignment.annotator_id)
     return give_back(assignment, Assignment.State.RELEASED, now)
 
@@ -155,7 +155,7 @@ def release_ahead(*, annotator: Annotator, now: datetime) -> int:
 
 
 def give_back(assignment: Assignment, state: Assignment.State, now: datetime) -> bool:
-    """Move a leased assignment to a state that holds no slot; return False if it was leased no longer.
+    """Move a leased assignment to a state that holds no slot; return False if it was no longer leased.
 
     Runs under the annotator's `lock`. A caller that gives back several goes in the order of their comparisons.
     """
@@ -216,7 +216,7 @@ def _leased(annotator: Annotator) -> QuerySet[Assignment]:
 
 
 def ahead_end(rules: VotingRules, now: datetime) -> datetime:
-    """When the lease of a comparison ends that is held ahead."""
+    """Return when the lease of a comparison that is held ahead ends."""
     return now + timedelta(seconds=min(AHEAD_SECONDS, rules.lease_seconds))
 
 
@@ -240,10 +240,10 @@ def unseen(annotator: Annotator) -> QuerySet[Comparison]:
 
 
 def _nothing_free(annotator: Annotator, rules: VotingRules, now: datetime) -> Next:
-    """Wait while a comparison that the annotator could still get lacks votes, else done.
+    """Return "wait" while a comparison that the annotator could still get lacks votes, else "done".
 
-    An annotator waits one lease at most: longer would ask too much of them. Waiting 0 seconds means that something is
-    free by now, so the caller searches again at once.
+    An annotator waits one lease at most: longer would ask too much of them. To wait 0 seconds means that a comparison
+    has become free, so the caller searches again at once.
     """
     progress = progress_of(annotator, rules, counts_of(annotator))
     wait = Next(NextKind.WAIT, progress.done_count, progress.total)

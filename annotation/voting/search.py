@@ -1,4 +1,4 @@
-"""Find and lease the next item for an annotator: a check that is due, or a comparison with a free slot.
+"""Find and lease what an annotator gets next: a check that is due, or a comparison with a free slot.
 
 Rows are locked in the order that `slots` describes.
 """
@@ -92,7 +92,7 @@ def lease_another(
 ) -> tuple[Assignment | None, Progress]:
     """Lease a check that is due, else one more comparison; return it with the progress after it, or None.
 
-    Unless patient, it skips what others have locked.
+    Unless patient, it skips comparisons that others have locked.
     """
     while check := progress.checks.due(progress.had_count):
         progress = replace(progress, checks=progress.checks.without(check))
@@ -127,7 +127,7 @@ def _lease_comparison(
 def _wanted(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient: bool) -> Free | None:
     """The free comparison that comes first by the rules and that early stopping still wants votes for.
 
-    Which of equal ones it is is drawn from the annotator's seed.
+    Among equal ones, the annotator's seed decides.
     """
     chance = stored_chance(annotator.seed, "search", progress.assignment_count)
     start = search_start(chance, progress.last_position)

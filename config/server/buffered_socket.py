@@ -28,7 +28,7 @@ class Readers:
             slowest.break_off()
 
     def remove(self, waiting: "BufferedSocket") -> None:
-        """Remove a thread that waits no longer."""
+        """Remove a thread that no longer waits."""
         with self._guard:
             self._waiting.discard(waiting)
 

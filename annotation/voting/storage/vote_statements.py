@@ -74,10 +74,10 @@ _NO_COMPARISON = 0
 
 
 def store_answer(vote: Vote, *, rendition: str, lead: int | None) -> bool:
-    """The assignment of the vote, which is leased, is answered; the vote is stored, and its comparison counts it.
+    """Answer the leased assignment of a vote, count the vote on its comparison, and insert it; return False if not.
 
-    lead: what the vote adds to the comparison's `lead`; None for a check, which no comparison counts. False, and the
-    caller's transaction must change nothing more, if the assignment is leased no longer or a vote has this id.
+    lead: what the vote adds to the comparison's `lead`; None for a check, which no comparison counts. If the assignment
+    is no longer leased or a vote has this id, return False; the caller's transaction must then change nothing more.
     """
     return bool(
         _ANSWER_LEASE.row(
@@ -131,7 +131,7 @@ _COUNT = Statement(_COUNTS)
 
 
 def counts_of(annotator: Annotator) -> Counts:
-    """How many comparisons the annotator was given and has answered."""
+    """Count the comparisons that the annotator was given and has answered."""
     return Counts(*_COUNT.rows(annotator=annotator.pk, study=annotator.study_id)[0])
 
 
@@ -170,8 +170,9 @@ def renewed_leases(
 ) -> tuple[list[Assignment], Counts]:
     """Lock and renew the annotator's leases; return them, the comparison on the screen first, and the counts.
 
-    If none is on the screen, the first that was held ahead is from now on. Unless patient, what another transaction has
-    locked is skipped. The counts may be as old as the statement: only the annotator changes them, who is locked.
+    If none is on the screen, the first that was held ahead takes its place. Unless patient, leases that another
+    transaction has locked are skipped. The counts may be as old as the statement: only transactions that hold the
+    annotator's lock change them.
     """
     values = {"annotator": annotator.pk, "ends_at": ends_at, "ahead_ends_at": ahead_ends_at}
     leases = []
