@@ -6,7 +6,7 @@ from django import forms
 
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
-from annotation.studies.validation.warnings import manifest_warnings
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 
 # The text with which the form for a new study begins.
 EXAMPLE = """\

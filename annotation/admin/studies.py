@@ -26,7 +26,7 @@ from annotation.studies.lifecycle.deletion import deletion_effects, refuse_delet
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.validation.image_warnings import image_warnings
+from annotation.studies.warnings.image_warnings import image_warnings
 from jobs.refusals import Refused
 
 

@@ -20,17 +20,17 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
     results = compute_results(data, progress=progress) if isinstance(data, UnsealedData) else None
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
-        claim=_claim(study, counts, results) if results else SEALED_CLAIM,
-        notices=study_facts.notices(data),
         study=study,
+        counts=counts,
+        notices=study_facts.notices(data),
+        exclusions=study_facts.exclusions(data),
         manifest=data.manifest,
         manifest_versions=data.manifest_versions,
-        counts=counts,
-        quality=quality.compute(data),
-        exclusions=study_facts.exclusions(data),
         withdrawals=data.tombstones,
         events=data.events,
+        quality=quality.compute(data),
         results=results,
+        claim=_claim(study, counts, results) if results else SEALED_CLAIM,
     )
 
 

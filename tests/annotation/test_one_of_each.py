@@ -17,7 +17,7 @@ from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, ask
 from annotation.studies.planning.sample_size import plan_study
-from annotation.studies.validation.warnings import manifest_warnings
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.voting.annotators import invite
 from tests.annotation.reports.voted_studies import Plan, embed
 from tests.annotation.reports.voted_studies import make_study as make_voted_study

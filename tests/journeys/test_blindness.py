@@ -268,7 +268,7 @@ def test_a_leak_in_the_order_of_practice_is_found(
         left, right = (sorted(side, key=seed_of.__getitem__) for side in (pair.left_images, pair.right_images))
         return replace(pair, left_images=left, right_images=right)
 
-    monkeypatch.setattr("annotation.voting.checks.practice.seeded_pair", in_order)
+    monkeypatch.setattr("annotation.voting.practice.seeded_pair", in_order)
     assert traces(session(page, server, drawn)) == {"order"}
 
 

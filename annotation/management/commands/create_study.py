@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from annotation.management.base import StudyCommand
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.study_file.reading import read_study_file, warnings_in_file
-from annotation.studies.validation.warnings import manifest_warnings
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from jobs.wording import counted
 
 

@@ -16,7 +16,7 @@ from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
 from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
 from annotation.studies.lifecycle.workers import missing_worker, served
-from annotation.studies.validation.image_warnings import image_warnings_of
+from annotation.studies.warnings.image_warnings import image_warnings_of
 from generation.printed_tables import print_table
 from jobs.wording import command
 

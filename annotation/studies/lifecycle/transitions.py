@@ -17,7 +17,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
-from annotation.studies.validation.image_warnings import remarked_sets
+from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
 from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed

@@ -1,1 +1,1 @@
-"""Faults and warnings of a study."""
+"""Faults of a study file, which no study may have."""

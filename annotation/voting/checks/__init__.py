@@ -1,1 +1,1 @@
-"""Attention checks, practice, and the pairs of known order that both are made of."""
+"""Attention checks, and the pairs of known order that checks and practice are made of."""

@@ -18,7 +18,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
 from annotation.voting.availability import Closure, closure, has_all_votes
 from annotation.voting.casting import last_vote, undo_seconds_left
-from annotation.voting.checks.practice import practice_count
+from annotation.voting.practice import practice_count
 
 
 class NextPage(StrEnum):

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Annotator, Answer, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators, onboarding, withdrawal
-from annotation.voting.checks import practice as practising
+from annotation.voting import practice as practising
 from annotation.voting.checks.known_order import seeded_pair
 from annotation.voting.search import most_shown
 from annotation.web.annotator import markdown

@@ -24,7 +24,7 @@ from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
 from annotation.studies.lifecycle.watching import pace, refusals, workers
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.validation.image_warnings import image_warnings
+from annotation.studies.warnings.image_warnings import image_warnings
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
 from annotation.voting.image_reports import reports_of
 from annotation.web.access.staff import CHANGE, staff_page

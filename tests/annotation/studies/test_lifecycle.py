@@ -13,7 +13,7 @@ from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, drop_seed, launch, open_study, pause, retry_failed
-from annotation.studies.validation.image_warnings import image_warnings
+from annotation.studies.warnings.image_warnings import image_warnings
 from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
 from jobs.refusals import Refused

@@ -13,7 +13,7 @@ from annotation.studies.study_file.fault_sentences import file_keys
 from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file
 from annotation.studies.study_file.tables import draw_seeds
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.validation.warnings import manifest_warnings
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from jobs.refusals import Refused
 from tests.factories import make_manifest
 

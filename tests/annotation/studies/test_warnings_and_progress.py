@@ -11,7 +11,7 @@ from annotation.models import Annotator, Comparison
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import drop_seed, launch
-from annotation.studies.validation.warnings import manifest_warnings
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from generation.models import GenerationJob
 from scoring.scores import record_imported_scores
 from tests.annotation.studies.worker import FakeWorker

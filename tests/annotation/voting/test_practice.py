@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from annotation.models import Assignment, Vote
 from annotation.voting.checks.known_order import mixed, replaced_of, seeded_pair
-from annotation.voting.checks.practice import answer_practice, practice, practice_count
+from annotation.voting.practice import answer_practice, practice, practice_count
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from tests.annotation.voting.open_studies import NOON, make_annotators, make_study

@@ -18,7 +18,7 @@ from annotation.voting import onboarding, withdrawal
 from annotation.voting.annotators import Arrival, by_external_id, free_leases, join
 from annotation.voting.assignment import expire_leases, next_assignment
 from annotation.voting.casting import Ballot
-from annotation.voting.checks.practice import answer_practice, practice
+from annotation.voting.practice import answer_practice, practice
 from annotation.voting.quality.exclusion import screen_out
 from annotation.voting.rules import QualityRule, QualityRules
 from annotation.voting.slots import counted_votes

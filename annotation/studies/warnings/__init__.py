@@ -1,0 +1,1 @@
+"""Warnings about a study: what is allowed and probably not meant."""
