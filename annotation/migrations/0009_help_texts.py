@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0007_half_minute_tick'),
+        ('annotation', '0008_claims_and_priority'),
     ]
 
     operations = [
