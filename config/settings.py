@@ -338,6 +338,9 @@ LOGGING: dict[str, Any] = {
         # At DEBUG they log statements with their parameters, and the variables of a page.
         "django.db.backends": {"level": "INFO"},
         "django.template": {"level": "INFO"},
+        # At INFO they log addresses, and those of the hub's content network are signed.
+        "httpx2": {"level": "WARNING"},
+        "httpcore2": {"level": "WARNING"},
     },
     "root": {"handlers": ["console"], "level": env.log_level("LOG_LEVEL")},
 }

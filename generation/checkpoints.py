@@ -1,19 +1,17 @@
-"""Check whether a checkpoint on disk may be loaded, and hash its weights. Reads files; loads nothing.
+"""The names of checkpoints and LoRAs: a folder of this machine, or a pinned revision of the hub. Reads no weights."""
 
-Only safetensors are accepted: every other format of weights can run code when it is loaded.
-"""
-
-import hashlib
-import json
+import os
 import re
-from functools import lru_cache
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
 
+from generation.checkpoint_files import CheckpointFiles
 from jobs.refusals import Refused
 
-PICKLED = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
-LIBRARIES = ("diffusers", "transformers", "stable_diffusion")  # whose classes a checkpoint may name
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -49,77 +47,57 @@ def on_disk(name: str | Path) -> Path | None:
         return None
 
 
-def read_index(folder: Path, *, owner: str) -> dict[str, Any]:
-    """Read the checkpoint's model_index.json. Raises Refused if the folder holds no diffusers pipeline."""
+@dataclass(frozen=True)
+class LocalListing:
+    """The files of a local folder and of its folders, which is as deep as a checkpoint goes."""
+
+    folder: Path
+    is_whole: bool = True
+
+    @property
+    def name(self) -> str:
+        """The folder's path."""
+        return str(self.folder)
+
+    @cached_property
+    def _names(self) -> tuple[str, ...]:
+        if not self.folder.is_dir():
+            return ()
+        places = [self.folder, *(path for path in self.folder.iterdir() if path.is_dir() and os.access(path, os.R_OK))]
+        files = (path for place in places for path in place.iterdir() if path.is_file())
+        return tuple(sorted(path.relative_to(self.folder).as_posix() for path in files))
+
+    def names(self) -> tuple[str, ...]:
+        """Return the paths of the files below the folder."""
+        return self._names
+
+    def read(self, name: str) -> str:
+        """Return the text of a file."""
+        return (self.folder / name).read_text()
+
+    def has(self, name: str) -> bool:
+        """Return whether a file is there."""
+        return (self.folder / name).is_file()
+
+
+def local_listing(folder: Path, *, owner: str) -> LocalListing:
+    """Return the listing of a local checkpoint. Raises Refused if it is a single file."""
     if folder.is_file():
         raise Refused(
             f"{owner}: {folder} is a single file; a checkpoint is a folder in the diffusers layout, with safetensors."
         )
-    index = folder / "model_index.json"
-    try:
-        document = json.loads(index.read_text())
-    except FileNotFoundError:
-        raise Refused(f"{owner}: {folder} holds no model_index.json, so it is not a diffusers checkpoint.") from None
-    except ValueError as error:
-        raise Refused(f"{owner}: {index} is not JSON ({error}).") from None
-    if not isinstance(document, dict) or not isinstance(document.get("_class_name"), str):
-        raise Refused(f"{owner}: {index} names no pipeline class of diffusers.")
-    return document
+    return LocalListing(folder)
 
 
-def weight_files(folder: Path, index: dict[str, Any], *, owner: str) -> list[Path]:
-    """Return the safetensors of all components. Raises Refused for a missing component, another format, custom code."""
-    files: list[Path] = []
-    for name, value in sorted(index.items()):
-        if name.startswith("_") or not isinstance(value, list) or value[0] is None:
-            continue
-        component = folder / name
-        if value[0] not in LIBRARIES:
-            raise Refused(f"{owner}: the component {name} of {folder} is code of its own ({value[0]}), never loaded.")
-        if not component.is_dir():
-            raise Refused(f"{owner}: the component {name} is missing in {folder}.")
-        files += _weights_of(component, owner=owner)
-    return files
+@contextmanager
+def linked(folder: Path, files: CheckpointFiles) -> Iterator[Path]:
+    """Yield a temporary folder of links to exactly the chosen files, under the names that the libraries look for.
 
-
-def _weights_of(component: Path, *, owner: str) -> list[Path]:
-    files = sorted(component.glob("*.safetensors"))
-    pickled = sorted(path for path in component.iterdir() if path.suffix in PICKLED)
-    if not files and pickled:
-        raise Refused(f"{owner}: {pickled[0]} is refused: weights are read as safetensors only, so convert it.")
-    if not files and (component / "config.json").exists():
-        raise Refused(f"{owner}: {component} holds no weights (*.safetensors).")
-    return files
-
-
-def lora_file(path: Path, *, owner: str) -> Path:
-    """Return the safetensors file of a LoRA, given that file or its folder. Raises Refused if it is not unique."""
-    if path.is_file():
-        if path.suffix != ".safetensors":
-            raise Refused(f"{owner}: the LoRA {path} is refused: weights are read as safetensors only.")
-        return path
-    usual = path / "pytorch_lora_weights.safetensors"
-    files = [usual] if usual.exists() else sorted(path.glob("*.safetensors"))
-    if not files:
-        pickled = sorted(file.name for file in path.iterdir() if file.suffix in PICKLED)
-        found = f" ({pickled[0]} is refused: weights are read as safetensors only)" if pickled else ""
-        raise Refused(f"{owner}: the LoRA folder {path} holds no safetensors file{found}.")
-    if len(files) > 1:
-        raise Refused(f"{owner}: the LoRA folder {path} holds {len(files)} safetensors files; name one.")
-    return files[0]
-
-
-def sha256_of(files: list[Path], *, root: Path) -> str:
-    """Return one hash of several files: of their names below `root` and their contents, in the order of the names."""
-    total = hashlib.sha256()
-    for file in sorted(files):
-        stat = file.stat()
-        total.update(f"{file.relative_to(root)} {_sha256(file, stat.st_size, stat.st_mtime_ns)}\n".encode())
-    return total.hexdigest()
-
-
-@lru_cache(maxsize=256)
-def _sha256(file: Path, _size: int, _changed_at: int) -> str:
-    """Hash a file; cached by size and time of change, because hashing gigabytes takes seconds."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    So nothing else can be loaded, and a variant needs no support of the libraries.
+    """
+    with TemporaryDirectory(prefix="checkpoint-") as name:
+        for path, file in files.links.items():
+            link = Path(name) / path
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to((folder / file).absolute())
+        yield Path(name)

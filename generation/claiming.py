@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from django.db.models import Q, QuerySet
 
 from generation.card_failures import other_kinds_serve, too_large
+from generation.hub.wanted import is_at_hand
 from generation.models import DiffusionModel, GenerationJob
 from generation.workers import may_take_on_this_card
 from jobs.claims import due
@@ -27,11 +28,6 @@ def can_make(model: DiffusionModel) -> bool:
     return is_at_hand(model) and has_room and can_run(model)
 
 
-def is_at_hand(_model: DiffusionModel) -> bool:
-    """Return whether the model's files are on this host."""
-    return True
-
-
 def can_run(_model: DiffusionModel) -> bool:
     """Return whether this process's device can compute with the model's dtype."""
     return True
@@ -51,5 +47,5 @@ def preferences() -> Sequence[Q]:
     if loaded is None:
         return ()
     model = "image_set__diffusion_model"
-    same = {f"{model}__{field}": getattr(loaded, field) for field in ("checkpoint", "revision", "dtype")}
+    same = {f"{model}__{field}": getattr(loaded, field) for field in ("checkpoint", "revision", "variant", "dtype")}
     return (Q(**{model: loaded.pk}), Q(**same))

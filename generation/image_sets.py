@@ -31,6 +31,7 @@ from jobs.whole_files import put_in_place, written
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
 LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
+LATER_FIELDS = ("variant", "lora_file")  # of a model, added after version 0.2.0
 PROMPTS_PER_STATEMENT = 500  # each with two uids; a statement may hold a limited number of values
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
@@ -266,7 +267,17 @@ def _uid(fingerprint: str) -> uuid.UUID:
 def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]) -> str:
     """Return the hash of a plan. The seeds of imported images are no part of it: they form one set."""
     if wording[0] == ImageSet.Origin.GENERATED:
-        weights = [model.checkpoint, model.revision, model.lora, model.lora_revision, model.lora_scale, model.dtype]
+        weights: list[Any] = [
+            model.checkpoint,
+            model.revision,
+            model.lora,
+            model.lora_revision,
+            model.lora_scale,
+            model.dtype,
+        ]
+        # Keys of later versions count only if they are set, so that earlier plans keep their fingerprints.
+        later = {name: value for name in LATER_FIELDS if (value := getattr(model, name))}
+        weights += [later] if later else []
         identity = [model.name, weights, wording, plan["parameters"], plan["seeds"]]
     else:
         identity = [model.name, wording, plan.get("lot", "")]

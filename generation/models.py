@@ -31,8 +31,12 @@ class DiffusionModel(models.Model):
         max_length=500, blank=True, help_text="A local folder, or a hub id; blank where the images are imported."
     )
     revision = models.CharField(max_length=100, blank=True, help_text="The pinned commit of a hub checkpoint.")
+    variant = models.CharField(
+        max_length=50, blank=True, help_text="Which files of weights: fp16, for example; blank: the plain ones."
+    )
     lora = models.CharField(max_length=500, blank=True, help_text="A local folder or file, or a hub id.")
     lora_revision = models.CharField(max_length=100, blank=True)
+    lora_file = models.CharField(max_length=500, blank=True, help_text="Which file of a LoRA that has several.")
     lora_scale = models.FloatField(null=True, blank=True)
     dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
     prompt_template = models.CharField(
@@ -199,6 +203,36 @@ class CardFailure(models.Model):
 
     def __str__(self) -> str:
         return f"{self.card}: {self.error}"
+
+
+class FileFetch(models.Model):
+    """How far a host has fetched the files of a revision, as its pages and commands show it.
+
+    `selection` is the variant of a checkpoint or the file of a LoRA. `error` is why nothing comes now.
+    """
+
+    host = models.CharField(max_length=255)
+    repository = models.CharField(max_length=500)
+    revision = models.CharField(max_length=100)
+    selection = models.CharField(max_length=500, blank=True)
+    byte_count = models.PositiveBigIntegerField(default=0)
+    byte_total = models.PositiveBigIntegerField(null=True, help_text="Null until the hub has listed the files.")
+    error = models.TextField(blank=True)
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(
+                fields=["host", "repository", "revision", "selection"], name="file_fetch_one_per_host_and_revision"
+            ),
+            models.CheckConstraint(
+                name="file_fetch_has_at_most_all_bytes",
+                condition=Q(byte_total__isnull=True) | Q(byte_count__lte=models.F("byte_total")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.repository} on {self.host}"
 
 
 class WorkerSign(models.Model):

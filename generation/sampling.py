@@ -109,10 +109,11 @@ def _check_can_halve(batch: Sequence[int], order: Order) -> None:
 
 def _encode(loaded: Loaded, order: Order) -> dict[str, torch.Tensor]:
     """Return the prompt's embeddings, which all seeds share. An empty negative prompt is encoded as an empty text."""
-    negative, is_guided = order.parameters.negative_prompt, order.parameters.guidance_scale > 1
-    key = (order.prompt, negative, is_guided)
+    prompt, negative = loaded.worded(order.prompt), loaded.worded(order.parameters.negative_prompt)
+    is_guided = order.parameters.guidance_scale > 1
+    key = (prompt, negative, is_guided)
     if key not in loaded.encoded:
-        for text in (order.prompt, negative):
+        for text in (prompt, negative):
             check_prompt(
                 text,
                 loaded.tokenizers(),
@@ -122,7 +123,7 @@ def _encode(loaded: Loaded, order: Order) -> dict[str, torch.Tensor]:
         loaded.encoded.clear()  # jobs come prompt by prompt, so one cached prompt is enough
         with torch.inference_mode():
             encoded = loaded.pipeline.encode_prompt(
-                order.prompt,
+                prompt,
                 device=device(),
                 num_images_per_prompt=1,
                 do_classifier_free_guidance=is_guided,

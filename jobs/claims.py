@@ -137,6 +137,11 @@ def give_up(jobs: QuerySet[J]) -> int:
     return jobs.filter(state=State.FAILED).update(state=State.CANCELLED)
 
 
+def fail_queued(jobs: QuerySet[J], *, error: str) -> int:
+    """Fail queued jobs that cannot run on any worker for the given reason, and return the count."""
+    return jobs.filter(state=State.QUEUED).update(state=State.FAILED, error=error, finished_at=clock.now())
+
+
 def requeue(jobs: QuerySet[J]) -> int:
     """Queue ended jobs again with all their attempts, and return the count. The caller enqueues them."""
     return jobs.exclude(state__in=(State.QUEUED, State.RUNNING)).update(

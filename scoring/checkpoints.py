@@ -1,26 +1,25 @@
 """Find an encoder's files, check them against the spec, and hash them. Loads no weights."""
 
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import huggingface_hub
-
-from generation.checkpoints import local_path, sha256_of
+from generation.checkpoint_files import Listing
+from generation.checkpoints import local_path
+from generation.file_hashes import sha256_of
+from generation.hub.answers import NotNow
+from generation.hub.cache import snapshot
+from generation.hub.fetching import fetch, plan_fetch
+from generation.hub.wanted import Wanted, is_fetched
 from jobs.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
 
 CONFIGURATION = "config.json"
+OWNER = "The image encoder"
 PROCESSOR_FILES = ("preprocessor_config.json", "processor_config.json")  # either says how images are prepared
 WEIGHTS = "model.safetensors"
 WEIGHTS_INDEX = "model.safetensors.index.json"  # of weights in several files
-WANTED = (CONFIGURATION, *PROCESSOR_FILES, WEIGHTS, WEIGHTS_INDEX, "model-*-of-*.safetensors")
-
-logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # what goes wrong is said once, by Refused
-
-HUB_TIMEOUT = 20  # seconds for the hub to answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,37 +51,56 @@ def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
     return Checkpoint(folder, model_type, sha256_of(files, root=folder))
 
 
-def _folder(spec: EncoderSpec) -> Path:
-    local = local_path(spec.checkpoint, revision=spec.revision, owner="The image encoder")
-    if local is None:
-        return _cached(spec) or _downloaded(spec)
-    if spec.revision:
-        raise Refused(f"{spec.checkpoint} is a local folder, which has no revision: leave the revision out.")
-    return local
-
-
-def _cached(spec: EncoderSpec) -> Path | None:
-    """Return the checkpoint's folder in the hub's local cache if it is complete: then no network is needed."""
-    try:
-        folder = Path(huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, local_files_only=True))
-        _weights(folder)
-    except (OSError, Refused):
+def wanted_encoder(spec: EncoderSpec) -> Wanted | None:
+    """Return what an encoder needs of the hub; None if it is a local folder. Raises Refused if it is not pinned."""
+    if local_path(spec.checkpoint, revision=spec.revision, owner=OWNER) is not None:
         return None
-    return folder if (folder / CONFIGURATION).exists() and _has_processor(folder) else None
+    return Wanted(spec.checkpoint, spec.revision, "", _used_files, OWNER)
 
 
-def _downloaded(spec: EncoderSpec) -> Path:
+def is_encoder_at_hand(spec: EncoderSpec) -> bool:
+    """Return whether no file of an encoder needs to be fetched. One that cannot be used counts as at hand."""
     try:
-        # This request comes first because it is tried once; without a network the download would retry for 30 seconds.
-        huggingface_hub.model_info(spec.checkpoint, revision=spec.revision, timeout=HUB_TIMEOUT)
-        return Path(
-            huggingface_hub.snapshot_download(spec.checkpoint, revision=spec.revision, allow_patterns=list(WANTED))
-        )
-    except Exception as error:  # of the hub, of HTTP, of the network, of the disk: to the reader all one
-        raise Refused(
-            f"{spec.checkpoint} at {spec.revision[:12]} is not on this machine and could not be fetched "
-            f"({first_line(error)}): connect to the hub once, or give the path of a local copy."
-        ) from error
+        wanted = wanted_encoder(spec)
+    except Refused:
+        return True
+    return wanted is None or is_fetched(wanted)
+
+
+def _used_files(listing: Listing) -> list[str]:
+    names = set(listing.names())
+    if WEIGHTS in names:
+        weights = [WEIGHTS]
+    elif WEIGHTS_INDEX in names:
+        weights = [WEIGHTS_INDEX, *_shards(listing.read(WEIGHTS_INDEX), f"{listing.name}/{WEIGHTS_INDEX}")]
+    else:
+        weights = [WEIGHTS]
+    processors = [name for name in PROCESSOR_FILES if name in names] or [PROCESSOR_FILES[0]]
+    used = [CONFIGURATION, *processors, *weights]
+    if lacking := [name for name in used if name not in names]:
+        raise Refused(f"{listing.name} holds no {lacking[0]}: it is not a whole encoder in safetensors.")
+    return used
+
+
+def _shards(text: str, place: str) -> list[str]:
+    try:
+        return sorted({Path(str(name)).name for name in json.loads(text)["weight_map"].values()})
+    except (ValueError, LookupError, TypeError, AttributeError):
+        raise Refused(f"{place} names no files of weights.") from None
+
+
+def _folder(spec: EncoderSpec) -> Path:
+    wanted = wanted_encoder(spec)
+    if wanted is None:
+        if spec.revision:
+            raise Refused(f"{spec.checkpoint} is a local folder, which has no revision: leave the revision out.")
+        return Path(spec.checkpoint).expanduser().resolve()
+    if not is_fetched(wanted):
+        try:
+            fetch(plan_fetch(wanted), report=lambda _here, _total: None)
+        except NotNow as fault:
+            raise Refused(str(fault)) from fault
+    return snapshot(wanted.repository, wanted.revision)
 
 
 def _has_processor(folder: Path) -> bool:

@@ -1,12 +1,14 @@
 """The Celery tasks of scoring. Thin: the job table is the truth, and a message only says that there is work."""
 
 from celery import shared_task
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from generation.card_failures import device_faults
 from generation.workers import may_take_on_this_card, note_work
+from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
+from scoring.checkpoints import is_encoder_at_hand
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob
 from scoring.scores import embed_set, score_set
@@ -14,10 +16,18 @@ from scoring.scores import embed_set, score_set
 _loaded: list[str] = []  # the metric whose encoder is in memory
 
 
+def jobs_to_score() -> QuerySet[ScoringJob]:
+    """Return the jobs that this process may take: those whose encoder is on this host."""
+    jobs = may_take_on_this_card(ScoringJob)
+    waiting = due(ScoringJob.objects.all()).order_by().values_list("encoder", flat=True).distinct()
+    absent = [spec.metric for spec in (EncoderSpec(**document) for document in waiting) if not is_encoder_at_hand(spec)]
+    return jobs.exclude(metric__in=absent) if absent else jobs
+
+
 @shared_task
 def run_scoring_job(_job_id: int = 0) -> None:
     """Embed and score the image set of the next job. Messages of version 0.2.0 hold a job's id, which is not read."""
-    work_next(may_take_on_this_card(ScoringJob), embed_and_score, prefer=[Q(metric=metric) for metric in _loaded])
+    work_next(jobs_to_score(), embed_and_score, prefer=[Q(metric=metric) for metric in _loaded])
 
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:

@@ -87,8 +87,8 @@ def test_a_supervisor_that_is_killed_leaves_nobody_behind(tmp_path: Path) -> Non
 
 
 def test_the_clock_ticks_beside_the_control_queue_only() -> None:
-    assert [plan.name for plan in worker_plans(("gpu", "control"))] == ["gpu", "control", "clock"]
-    assert [plan.name for plan in worker_plans(("gpu",))] == ["gpu"]
+    assert [plan.name for plan in worker_plans(("gpu", "control"))] == ["gpu", "control", "files", "clock"]
+    assert [plan.name for plan in worker_plans(("gpu",))] == ["gpu", "files"]
 
 
 def test_an_unknown_queue_is_refused() -> None:

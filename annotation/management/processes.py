@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from django.conf import settings
+
 from generation.cards import HostCard
 
 LONGEST_PAUSE_SECONDS = 30
@@ -143,6 +145,8 @@ def worker_plans(queues: tuple[str, ...], cards: Sequence[HostCard] = ()) -> lis
         # A part of a card is 1:0, and a colon in a name would mislead.
         named = {f"gpu-{card.number.replace(':', '.')}": card for card in cards}
         plans += [plan("gpu", name, {"CUDA_VISIBLE_DEVICES": card.uuid}) for name, card in named.items()]
+        # Its own process, so that no job waits inside the process that holds the GPU, and no download dies with it.
+        plans.append(ProcessPlan("files", (str(settings.BASE_DIR / "manage.py"), "fetch_models", "--queued"), quiet))
     if "control" in queues:
         # Its own process: inside a worker it would be a fork that survives a kill -9 of the worker.
         plans.append(ProcessPlan("clock", (*celery, "beat", "--loglevel", "WARNING", "--pidfile="), environment))

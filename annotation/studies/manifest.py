@@ -23,7 +23,10 @@ AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
 # Keys added after version 0.1: older manifests lack them.
-LATER_KEYS = (("platform", "study_full_code"),)
+LATER_KEYS = (
+    ("platform", "study_full_code"),
+    *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
+)
 # Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
 # Sections that have no effect in an external study: its images are not scored here, and nobody votes here.
@@ -45,8 +48,10 @@ class ModelPlan(Section):
     name: Name
     checkpoint: str = Field(default="", max_length=500)
     revision: str = Field(default="", max_length=100)
+    variant: str = Field(default="", max_length=50, pattern=r"^[A-Za-z0-9_]*$")
     lora: str = Field(default="", max_length=500)
     lora_revision: str = Field(default="", max_length=100)
+    lora_file: str = Field(default="", max_length=500)
     lora_scale: float | None = Field(default=None, ge=-10, le=10)
     dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     prompt_template: str = Field(default="{prompt}", max_length=500)

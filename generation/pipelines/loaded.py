@@ -10,19 +10,21 @@ import diffusers
 import torch
 
 from generation.pipelines.families import BINNED_SAMPLE_SIZES, SCHEDULERS, Family
+from generation.pipelines.learned_tokens import LearnedTokens
 
 
 @dataclass
 class Loaded:
     """A pipeline in memory, its attached LoRA, its encoded prompt, and the facts recorded with each image."""
 
-    key: tuple[str, str, str]  # checkpoint, revision, dtype
+    key: tuple[str, ...]  # checkpoint, revision, variant, dtype
     pipeline: Any
     family: Family
     facts: dict[str, Any]
     own_scheduler: Any
-    lora: tuple[str, str, float | None] | None = None
+    lora: tuple[str, str, str, float | None] | None = None
     lora_facts: dict[str, Any] = field(default_factory=dict)
+    learned: LearnedTokens | None = None
     encoded: dict[tuple[str, str, bool], dict[str, torch.Tensor]] = field(default_factory=dict)
 
     cached: ClassVar["Loaded | None"] = None
@@ -31,6 +33,10 @@ class Loaded:
         """The tokenizers that read the prompt."""
         parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
         return [tokenizer for tokenizer in parts if tokenizer is not None]
+
+    def worded(self, prompt: str) -> str:
+        """Return the prompt as it is encoded: with the tokens that the attached LoRA has learned."""
+        return self.learned.worded(prompt) if self.learned else prompt
 
     def arguments(self, check: Callable[[], None]) -> dict[str, Any]:
         """Return the arguments of a call that depend on the pipeline's class; `check` is called after every step."""

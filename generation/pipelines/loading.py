@@ -7,11 +7,13 @@ import diffusers
 import torch
 
 from generation import checkpoints
+from generation.checkpoint_files import CheckpointFiles
 from generation.devices import device, empty_memory, is_out_of_memory
+from generation.file_hashes import sha256_of
+from generation.hub.wanted import checkpoint_at_hand
 from generation.models import DiffusionModel
 from generation.pipelines.families import FAMILIES, allowed_class
 from generation.pipelines.faults import brief
-from generation.pipelines.hub import folder_of
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loras import attach_lora
 from generation.prompt_checks import check_vocabulary
@@ -26,7 +28,7 @@ def load(model: DiffusionModel) -> Loaded:
     Raises Refused, naming model and file, if the checkpoint or the LoRA is missing, not pinned, not fetched, of a
     refused format or class, or does not fit.
     """
-    key = (model.checkpoint, model.revision, model.dtype)
+    key = (model.checkpoint, model.revision, model.variant, model.dtype)
     if Loaded.cached is None or Loaded.cached.key != key:
         Loaded.cached = None  # first, because two pipelines may not fit into memory
         empty_memory()
@@ -35,20 +37,20 @@ def load(model: DiffusionModel) -> Loaded:
     return Loaded.cached
 
 
-def _load(model: DiffusionModel, key: tuple[str, str, str]) -> Loaded:
+def _load(model: DiffusionModel, key: tuple[str, ...]) -> Loaded:
     if not model.checkpoint:
         raise Refused(f"{model.name} has no checkpoint, so it makes no images: import them, or name a checkpoint.")
     if model.dtype == DiffusionModel.Dtype.FLOAT16 and device() == "cpu":
         raise Refused(f"{model.name}: float16 needs an accelerator, and this is a CPU: use float32 or bfloat16.")
-    folder = folder_of(model)
-    index = checkpoints.read_index(folder, owner=model.name)
-    kind = allowed_class(index["_class_name"], model)
-    files = checkpoints.weight_files(folder, index, owner=model.name)
-    pipeline = _pipeline(kind, folder, model)
+    folder, files = checkpoint_at_hand(model)
+    kind = allowed_class(files.index["_class_name"], model)
+    pipeline = _pipeline(kind, folder, files, model)
     facts = {
         "checkpoint": checkpoints.shown(model.checkpoint),
         "revision": model.revision,
-        "weights_sha256": checkpoints.sha256_of(files, root=folder),
+        "variant": files.variant,
+        "weights_sha256": sha256_of([folder / name for name in files.weights], root=folder),
+        "configuration_sha256": sha256_of([folder / name for name in files.small_files], root=folder),
         "pipeline": kind.__name__,
     }
     loaded = Loaded(key, pipeline, FAMILIES[kind], facts, own_scheduler=pipeline.scheduler)
@@ -56,16 +58,17 @@ def _load(model: DiffusionModel, key: tuple[str, str, str]) -> Loaded:
     return loaded
 
 
-def _pipeline(kind: Any, folder: Path, model: DiffusionModel) -> Any:
+def _pipeline(kind: Any, folder: Path, files: CheckpointFiles, model: DiffusionModel) -> Any:
     try:
-        pipeline = kind.from_pretrained(
-            folder,
-            dtype=getattr(torch, model.dtype),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            **FAMILIES[kind].loading,
-        ).to(device())
+        with checkpoints.linked(folder, files) as only_these:
+            pipeline = kind.from_pretrained(
+                only_these,
+                dtype=getattr(torch, model.dtype),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                **FAMILIES[kind].loading,
+            ).to(device())
     except Exception as error:  # the error's type depends on the reader of the broken file
         if is_out_of_memory(error):
             raise

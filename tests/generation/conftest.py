@@ -1,5 +1,6 @@
 """The fixtures that the tests of generation share."""
 
+from tests.fake_hub import hub
 from tests.models import tiny_models
 
-__all__ = ["tiny_models"]
+__all__ = ["hub", "tiny_models"]

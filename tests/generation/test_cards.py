@@ -78,6 +78,6 @@ def test_the_card_of_this_process(
 
 def test_every_card_has_a_process_of_its_own() -> None:
     plans = worker_plans(("gpu", "control"), [HostCard("0", "NVIDIA L4", "GPU-0"), HostCard("1:0", "MIG", "MIG-0")])
-    assert [plan.name for plan in plans] == ["control", "gpu-0", "gpu-1.0", "clock"]
-    assert [plan.environment.get("CUDA_VISIBLE_DEVICES") for plan in plans] == [None, "GPU-0", "MIG-0", None]
+    assert [plan.name for plan in plans] == ["control", "gpu-0", "gpu-1.0", "files", "clock"]
+    assert [plan.environment.get("CUDA_VISIBLE_DEVICES") for plan in plans] == [None, "GPU-0", "MIG-0", None, None]
     assert "gpu-1.0@%h" in plans[2].arguments

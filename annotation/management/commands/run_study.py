@@ -12,6 +12,7 @@ from rich.text import Text
 
 from annotation.management.base import StudyCommand
 from annotation.models import Study
+from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.pipeline_jobs import set_priority
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, StudyProgress, progress
@@ -85,12 +86,13 @@ def _refuse_if_stuck(study: Study, counts: StudyProgress, advanced: str) -> None
 
 
 def _hint(study: Study, counts: StudyProgress, advanced: str, started: datetime) -> str:
-    """Return what the study waits for, or that no worker runs; else an empty text."""
+    """Return what the study waits for: files that are fetched, a worker, imported images; else an empty text."""
     if not counts.waiting_job_count and not counts.running_job_count:
         return advanced
-    now = timezone.now()
+    if fetching := files_in_words(study):
+        return fetching
     # A worker that was started together with this command has left no sign of life yet.
-    return waits_for(study, counts) if now - started >= WITHOUT_A_WORKER_AFTER else ""
+    return waits_for(study, counts) if timezone.now() - started >= WITHOUT_A_WORKER_AFTER else ""
 
 
 class _Rate(ProgressColumn):

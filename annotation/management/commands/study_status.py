@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.studies.imports.imported_images import Imported, imported_images
+from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
 from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
@@ -43,7 +44,11 @@ class Command(StudyCommand):
         if options["format"] == "json":
             documents = [
                 _document(study, counts, rules_of[study.pk], warnings_of[study.pk])
-                | {"missing_worker": missing_worker(study, queues), **asdict(pace(study, counts))}
+                | {
+                    "missing_worker": missing_worker(study, queues),
+                    "fetching": files_in_words(study),
+                    **asdict(pace(study, counts)),
+                }
                 for study, counts in rows
             ]
             seen = {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
@@ -65,6 +70,7 @@ class Command(StudyCommand):
             lines += [(f"imported for {images}", "") for images in imported[study.pk]]
             lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
+            lines += [(fetching, "yellow") for fetching in [files_in_words(study)] if fetching]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
             for line, style in lines:
                 console.print(f"{study.slug}: {line}", style=style, soft_wrap=True)

@@ -15,6 +15,7 @@ from jobs.wording import counted
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # The meaning of a pattern, by the name of the key.
 PATTERNS = {
+    "variant": "must be letters, digits and underscores, like fp16",
     "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
     "language": "must be the code of a language, like en or de",
     "text": "must be one line",

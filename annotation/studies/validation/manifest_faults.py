@@ -5,7 +5,7 @@ a study file with one invalid section still gets all its other faults.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotation.studies.section import Fault, Key, Parts
@@ -25,6 +25,12 @@ def manifest_faults(parts: Parts) -> list[Fault]:
 def is_local(checkpoint: str) -> bool:
     """Whether a checkpoint is a local path and not a hub id. Local paths are absolute in a manifest."""
     return Path(checkpoint).is_absolute()
+
+
+def is_file_below(name: str) -> bool:
+    """Whether a name can only be that of a file of weights below the LoRA's folder."""
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\\" not in name and path.suffix == ".safetensors"
 
 
 def _slug(parts: Parts) -> Iterator[Fault]:
@@ -61,6 +67,8 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
             yield Fault((field, "checkpoint"), sentence)
         yield from _revision(field, plan, "checkpoint", "revision")
         yield from _revision(field, plan, "lora", "lora_revision")
+        if plan.variant and not plan.checkpoint:
+            yield Fault((field, "variant"), "belongs to a checkpoint; give checkpoint too, or leave it out.")
     if "encoder" in parts and parts.get("source") != "external":
         yield from _revision("encoder", parts["encoder"], "checkpoint", "revision")
         if too_long := parts["encoder"].length_fault:
@@ -89,6 +97,10 @@ def _loras(parts: Parts) -> Iterator[Fault]:
             yield Fault((field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
         if plan.lora_scale is not None and not plan.lora:
             yield Fault((field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
+        if plan.lora_file and not plan.lora:
+            yield Fault((field, "lora_file"), "belongs to a LoRA of several files; give lora too, or leave it out.")
+        elif plan.lora_file and not is_file_below(plan.lora_file):
+            yield Fault((field, "lora_file"), "must be the name of a file of the LoRA, which ends in .safetensors.")
 
 
 def _prompts(parts: Parts) -> Iterator[Fault]:

@@ -1,5 +1,6 @@
-"""The fake worker, for all tests of this folder."""
+"""The fake worker and the fake hub, for all tests of this folder."""
 
 from tests.annotation.studies.worker import worker, working
+from tests.fake_hub import hub
 
-__all__ = ["worker", "working"]
+__all__ = ["hub", "worker", "working"]

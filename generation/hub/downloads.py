@@ -1,0 +1,189 @@
+"""Talk to the hub: list a repository's files, and download one of them, resumed where it stopped and verified.
+
+huggingface_hub gives the addresses, the token and the HTTP client with its proxies. Its own download function starts a
+file of ten gigabytes again after a restart and pauses for at most eight seconds, so the bytes are read here.
+"""
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from generation.hub.answers import Passing, endpoint, fault_of
+from generation.hub.cache import HubFile, HubListing
+from generation.hub.wanted import Wanted
+from jobs.refusals import Refused
+
+PIECE = 2**20  # bytes hashed at once
+MOST_TRIES = 7  # without a new byte, pausing for a minute in all
+LONGEST_PAUSE = 60.0
+_HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
+
+Pause = Callable[[float], None]
+
+
+def wait(seconds: float) -> None:
+    """Pause before the next try."""
+    time.sleep(seconds)
+
+
+def with_patience(do: Callable[[], Any], *, has_advanced: Callable[[], bool], pause: Pause) -> Any:
+    """Return what `do` returns; a Passing fault is tried again after 1, 2, 4 … seconds, or as long as the hub asks.
+
+    Raises the last Passing after MOST_TRIES tries during which nothing advanced.
+    """
+    failures = 0
+    while True:
+        try:
+            return do()
+        except Passing as fault:
+            failures = 1 if has_advanced() else failures + 1
+            if failures >= MOST_TRIES:
+                raise
+            pause(max(fault.wait_seconds, min(2.0 ** (failures - 1), LONGEST_PAUSE)))
+
+
+def request_listing(wanted: Wanted) -> HubListing:
+    """Ask the hub for all files of a commit. Raises Passing or Refused."""
+    import httpx2
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        info = HfApi().model_info(wanted.repository, revision=wanted.revision, files_metadata=True, timeout=30)
+    except HfHubHTTPError as error:
+        answer = error.response
+        raise fault_of(answer.status_code, answer.headers, wanted=wanted, file="", has_token=_has_token()) from error
+    except OfflineModeIsEnabled:
+        raise _offline(wanted) from None
+    except (httpx2.HTTPError, OSError, ValueError, KeyError, TypeError) as error:
+        raise Passing(_reason(error)) from error
+    files = {}
+    for sibling in info.siblings or ():
+        blob = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
+        if sibling.size is None or not _HASH.fullmatch(blob or "") or ".." in PurePosixPath(sibling.rfilename).parts:
+            continue
+        files[sibling.rfilename] = HubFile(sibling.size, str(blob), is_large=bool(sibling.lfs))
+    return HubListing(wanted.repository, wanted.revision, files)
+
+
+def download(listing: HubListing, name: str, *, wanted: Wanted, arrived: Callable[[int], None], pause: Pause) -> None:
+    """Fetch one file into the cache. `arrived` is told the bytes as they come; those of an earlier try come at once.
+
+    Raises Passing if the hub stays away, Refused if it refuses, and OSError if the disk does.
+    """
+    part = listing.part(name)
+    part.parent.mkdir(parents=True, exist_ok=True)
+    size = _size(part)
+    arrived(size)
+    told = size
+
+    def tell() -> None:
+        nonlocal told
+        now = _size(part)
+        arrived(now - told)
+        told = now
+
+    before = size
+
+    def has_advanced() -> bool:
+        nonlocal before
+        after = _size(part)
+        advanced, before = after > before, after
+        return advanced
+
+    with_patience(lambda: _go_on(listing, name, wanted=wanted, tell=tell), has_advanced=has_advanced, pause=pause)
+    listing.put_in_place(name)
+
+
+def _go_on(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[], None]) -> None:
+    """Fetch what is missing of a file's part, and verify the whole."""
+    file, part = listing.files[name], listing.part(name)
+    if _size(part) > file.size:
+        part.unlink()
+    blob = part.with_suffix("")
+    if not part.exists() and _size(blob) == file.size and blob.exists():
+        tell()
+        return  # another commit has the same file
+    if _size(part) < file.size or not part.exists():
+        _stream(listing, name, wanted=wanted, tell=tell)
+    if _size(part) != file.size:
+        raise Passing(f"the line was cut after {_size(part)} of {file.size} bytes of {name}")
+    if _hash(listing, name) != file.blob:
+        part.unlink()
+        tell()
+        raise Passing(f"{name} arrived damaged")
+
+
+def _stream(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[], None]) -> None:
+    import httpx2
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils._headers import build_hf_headers
+    from huggingface_hub.utils._http import get_session
+
+    part = listing.part(name)
+    start = _size(part)
+    headers = {**build_hf_headers(), "accept-encoding": "identity"}
+    if start:
+        headers["range"] = f"bytes={start}-"
+    url = hf_hub_url(listing.repository, name, revision=listing.revision, endpoint=endpoint())
+    try:
+        with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
+            if answer.status_code == 416:  # the part is of another file
+                part.unlink()
+                raise Passing(f"{name} was begun wrongly")
+            if answer.status_code == 403 and answer.history and "x-error-code" not in answer.headers:
+                raise Passing("its content network answers 403")  # a signed address that has expired
+            if answer.status_code not in (200, 206):
+                raise fault_of(answer.status_code, answer.headers, wanted=wanted, file=name, has_token=_has_token())
+            with part.open("ab" if answer.status_code == 206 else "wb") as stream:
+                for piece in answer.iter_bytes():
+                    stream.write(piece)
+                    stream.flush()
+                    tell()
+                os.fsync(stream.fileno())
+    except OfflineModeIsEnabled:
+        raise _offline(wanted) from None
+    except (httpx2.HTTPError, httpx2.StreamError) as error:
+        raise Passing(_reason(error)) from error
+
+
+def _hash(listing: HubListing, name: str) -> str:
+    """Return the hash of a part as the hub names the content: SHA-256 for LFS files, git's hash for others."""
+    file, part = listing.files[name], listing.part(name)
+    git = partial(hashlib.sha1, b"blob %d\0" % file.size, usedforsecurity=False)
+    total = hashlib.sha256() if file.is_large else git()
+    with part.open("rb") as stream:
+        while piece := stream.read(PIECE):
+            total.update(piece)
+    return total.hexdigest()
+
+
+def _offline(wanted: Wanted) -> Refused:
+    return Refused(
+        f"{wanted.owner}: {wanted.repository} at {wanted.revision} is not on this machine, and HF_HUB_OFFLINE forbids "
+        "to reach the hub; fetch it once without it, or give a local folder."
+    )
+
+
+def _has_token() -> bool:
+    from huggingface_hub import get_token
+
+    return bool(get_token())
+
+
+def _reason(error: Exception) -> str:
+    """Return the kind of a network's fault; its text may hold addresses with signatures."""
+    return f"the connection failed ({type(error).__name__})"
+
+
+def _size(path: Any) -> int:
+    try:
+        return int(path.stat().st_size)
+    except FileNotFoundError:
+        return 0
