@@ -17,6 +17,7 @@ import torch
 from django.utils import timezone
 from PIL import Image
 
+from generation.circumstances import circumstances
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.image_sets import CHUNK_SIZE
 from generation.models import DiffusionModel
@@ -197,6 +198,7 @@ def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dic
         "device": device(),
         "device_name": device_name(),
         "compiled": "no",
+        **circumstances(loaded.pipeline),
         "is_size_binned": loaded.is_binned,
         **loaded.scheduler_facts(),
         "versions": {"python": python_version(), **{name: version(name) for name in VERSIONS_OF}},

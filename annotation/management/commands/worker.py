@@ -1,6 +1,8 @@
 """worker: make images, score them, and advance studies."""
 
+import socket
 from argparse import ArgumentParser
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -9,6 +11,7 @@ from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
 from generation.cards import choose_cards
+from generation.workers import queue_of
 
 QUEUES = {"gpu": "generation and scoring", "control": "what is due in each study, every half minute and after each job"}
 
@@ -34,6 +37,7 @@ class Command(BaseCommand):
         cards = choose_cards(options["gpus"]) if options.get("gpus") else ()
         connection.ensure_connection()  # manage.py refuses here if the database is of another version
         connection.close()
+        _forget_signs(queues)
         patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
         with (
             told_to_stop() as stop,
@@ -54,3 +58,10 @@ class Command(BaseCommand):
         """Print one line immediately."""
         self.stdout.write(f"worker: {sentence}")
         self.stdout.flush()
+
+
+def _forget_signs(queues: tuple[str, ...]) -> None:
+    """Delete the files of this host's earlier processes: a card that is gone would look like a process that hangs."""
+    for file in (Path(settings.VAR_DIR) / "alive").glob(f"*@{socket.gethostname()}"):
+        if queue_of(file.name) in queues:
+            file.unlink(missing_ok=True)
