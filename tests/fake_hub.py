@@ -8,7 +8,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -31,6 +31,7 @@ class Fault:
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     cut_after: int | None = None  # bytes of the body, after which the line drops
+    stops_after: int | None = None  # bytes of the body, after which nothing more comes on the open line
     damages: bool = False  # one byte of the body is another
     times: int = 1
 
@@ -157,6 +158,13 @@ def _send_body(request: BaseHTTPRequestHandler, data: bytes, fault: Fault | None
     request.send_response(206 if "range" in request.headers else 200)
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
+    if fault and fault.stops_after is not None:
+        request.wfile.write(body[: fault.stops_after])
+        request.wfile.flush()
+        request.connection.settimeout(60)
+        with suppress(OSError):
+            request.connection.recv(1)  # until the other side is gone
+        return
     request.wfile.write(body if not fault or fault.cut_after is None else body[: fault.cut_after])
 
 

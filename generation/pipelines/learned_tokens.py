@@ -117,8 +117,8 @@ def _attach_to(
 ) -> None:
     """Give one encoder rows for the tokens, and the pipeline a copy of its tokenizer that knows them.
 
-    The new ids are the largest. Encoders whose configuration dates from before transformers 4.31 take the output at
-    the largest id as that of the whole prompt; in training they did the same, so it is left.
+    The new ids are the largest. An encoder whose configuration calls the end token 2, as SDXL's do, takes the output at
+    the largest id as that of the whole prompt. In training it did the same, so it is left.
     """
     encoder, own_tokenizer = getattr(pipeline, name), getattr(pipeline, ENCODERS[name])
     tokenizer = copy.deepcopy(own_tokenizer)
@@ -133,7 +133,9 @@ def _attach_to(
     grown.requires_grad_(False)
 
     def restore() -> None:
-        encoder.set_input_embeddings(own)
+        # It may have been dropped meanwhile, to make room: the encoder itself is not kept alive here.
+        if (present := getattr(pipeline, name, None)) is not None:
+            present.set_input_embeddings(own)
         setattr(pipeline, ENCODERS[name], own_tokenizer)
 
     learned._restore.append(restore)

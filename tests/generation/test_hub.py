@@ -4,6 +4,8 @@ import logging
 import shutil
 from collections import namedtuple
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -144,8 +146,11 @@ def test_a_busy_hub_is_asked_again_as_it_wishes(hub: FakeHub, repository: Path, 
     hub.fail(part, 429, headers={"Retry-After": "17"})
     hub.fail(part, 503, times=2)
     hub.fail(part, 429, headers={"ratelimit": '"api";r=0;t=55'})
+    moment = datetime.now(UTC) + timedelta(seconds=300)
+    hub.fail(part, 503, headers={"Retry-After": format_datetime(moment, usegmt=True)})
     fetched(model(), pauses)
-    assert pauses == [17.0, 2.0, 4.0, 56.0]
+    assert pauses[:4] == [17.0, 2.0, 4.0, 56.0]
+    assert 200 < pauses[4] <= 301
     assert is_at_hand(model())
 
 

@@ -184,6 +184,18 @@ def test_every_service_has_limits_and_no_privilege_that_it_does_not_name() -> No
     }
 
 
+def test_the_hubs_token_reaches_the_gpu_worker_and_no_other_service() -> None:
+    given = {"HF_TOKEN": "hf_secret", "HTTPS_PROXY": "http://proxy:3128", "HF_ENDPOINT": "https://mirror.example"}
+    services = read_compose(dict.fromkeys(SECRETS, "x") | given)
+    assert given.items() <= services["worker-gpu"]["environment"].items()
+    assert [name for name, service in services.items() if "HF_TOKEN" in service.get("environment", {})] == [
+        "worker-gpu"
+    ]
+    bare = read_compose(dict.fromkeys(SECRETS, "x"))["worker-gpu"]["environment"]
+    assert bare["HF_ENDPOINT"] == "https://huggingface.co"  # an empty one would be taken for an address
+    assert bare["HF_TOKEN"] == ""
+
+
 def test_redis_asks_for_its_password(tmp_path: Path) -> None:
     service, port = read_compose(dict.fromkeys(SECRETS, "a-password"))["redis"], str(free_port())
     (kind, check), password = service["healthcheck"]["test"], service["environment"]["REDISCLI_AUTH"]
