@@ -5,7 +5,9 @@ import json
 import os
 import subprocess
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,18 @@ def packages_imported_by(module: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module)
     return {name.partition(".")[0] for name in names}
+
+
+def imports_of(module: Path, names: set[str]) -> set[str]:
+    """Return the modules of ours that a module imports, by their dotted names."""
+    imported: set[str] = set()
+    for node in ast.walk(ast.parse((ROOT / module).read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            full = {alias.name: f"{node.module}.{alias.name}" for alias in node.names}
+            imported |= {name if name in names else node.module for name in full.values()}
+    return imported & names
 
 
 def importers_of(package: str) -> list[str]:
@@ -103,6 +117,24 @@ def test_no_formula_needs_django(tmp_path: Path) -> None:
     names = [".".join(module.with_suffix("").parts) for module in modules("scoring/statistics")]
     program = f"import sys, scoring.consistency, {', '.join(names)}\nassert 'django' not in sys.modules"
     assert heavy_modules_after(program, tmp_path) == set()
+
+
+def test_the_rooms_of_each_folder_import_each_other_in_one_direction() -> None:
+    """In each folder its files, and each folder in it as one room, can be put on floors: no arrow leads back up."""
+    paths = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in modules(*APPS, "config")}
+    rooms: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for name, path in paths.items():
+        for other in imports_of(path, set(paths)):
+            one, two = name.split("."), other.split(".")
+            shared = next((place for place, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), None)
+            if shared is not None:  # else one of them is the package of the other
+                rooms[".".join(one[:shared])][one[shared]].add(two[shared])
+    assert len(rooms) > 20
+    for folder, arrows in rooms.items():
+        try:
+            TopologicalSorter(arrows).prepare()
+        except CycleError as error:
+            pytest.fail(f"{folder or 'the project'}: {' <- '.join(error.args[1])}")
 
 
 def test_each_module_is_named_after_its_subject() -> None:

@@ -62,8 +62,8 @@ def checks_section(checks: Checks, _facts: Facts) -> Section | None:
         tie = f"{checks.repeats_with_tie} more with a tie on one side only" if checks.repeats_with_tie else ""
         rows.append(share_row("Repeats that named the same model again", checks.repeats_same, remark=tie))
     text = (
-        "Checks came among the comparisons and looked like them; their order is known by construction, and they enter "
-        "no agreement. Intervals take votes as independent."
+        "Checks were mixed among the comparisons and looked like them. Their right answer is known by construction, "
+        "and they do not count for the agreement. Intervals take votes as independent."
     )
     tables = tuple(table for table in (_ladder(checks), _rules(checks)) if table.rows)
     return Section("checks", "Attention checks", (text,), tuple(rows), tables)
