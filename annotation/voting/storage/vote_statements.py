@@ -199,14 +199,16 @@ _ORDERS: dict[Allocation, dict[str, str]] = {
     "nearly_done": {"{c}.slot_count": " DESC"},
     "split": {"ABS({c}.lead)": "", "{c}.slot_count": ""},
 }
-# Not NOT EXISTS: PostgreSQL may join for that, and then reads all that the annotator has seen.
+# Not NOT EXISTS: PostgreSQL may join for that, and then reads all that the annotator has seen. IS NULL would be right,
+# too, but PostgreSQL expects it of one row in 200; so its prepared plan read and sorted all comparisons that are left
+# (25 ms of 1,000) where it expects half of the rows to be NOT TRUE and reads the index in order (0.2 ms).
 _IS_FREE = """
     {c}.study_id = %(study)s AND {c}.parked_at IS NULL AND {c}.decided_at IS NULL AND {c}.slot_count < {c}.overlap
     AND (
-        SELECT seen.id FROM annotation_assignment seen
+        SELECT TRUE FROM annotation_assignment seen
         WHERE seen.comparison_id = {c}.id AND seen.annotator_id = %(annotator)s AND seen.kind = 'main'
         AND seen.state IN ('voted', 'late', 'leased', 'reported') LIMIT 1
-    ) IS NULL
+    ) IS NOT TRUE
     """
 _IMAGES = """
     [[ARRAY(SELECT id FROM generation_generatedimage WHERE image_set_id = c.image_set_{side}_id ORDER BY seed)

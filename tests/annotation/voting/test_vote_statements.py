@@ -264,6 +264,24 @@ def test_on_postgresql_the_server_keeps_the_plans(annotator: Annotator) -> None:
             assert any("AS with_a_left" in statement for (statement,) in cursor.fetchall())
 
 
+@pytest.mark.parametrize("allocation", ORDERS)
+def test_on_postgresql_the_prepared_search_reads_the_free_comparisons_in_order(allocation: Allocation) -> None:
+    """Else it would sort all comparisons that are left, at each vote."""
+    if connection.vendor != "postgresql":
+        return
+    study = make_study(comparisons=200, overlap=3, images=1)
+    search = vote_statements._FIRST_FREE[allocation, False][0]._sql["postgresql"]
+    numbered = search % {"annotator": "$1", "study": "$2", "start": "$3"}
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE annotation_comparison")
+        cursor.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        cursor.execute(f"PREPARE search (bigint, bigint, bigint) AS {numbered}")
+        cursor.execute(f"EXPLAIN EXECUTE search (1, {study.pk}, 700)")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("DEALLOCATE search")
+    assert 'Sort Key: c."position"' not in plan, plan
+
+
 def test_what_is_relied_on_of_django_beyond_its_documentation_is_there() -> None:
     """The rest of `storage.sql` is documented: `cursor`, `vendor`, `from_db`, `get_internal_type`, `get_fields`."""
     source = inspect.getsource(sql)
