@@ -271,7 +271,7 @@ def test_the_search_reads_the_index_of_what_is_free() -> None:
     (annotator,) = make_annotators(study, 1)
     with CaptureQueriesContext(connection) as queries:
         leased(annotator)
-    searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and ") IS NULL" in query["sql"]]
+    searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and ") IS NOT TRUE" in query["sql"]]
     (search,) = searches
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {search}")
