@@ -120,7 +120,7 @@ def test_no_formula_needs_django(tmp_path: Path) -> None:
 
 
 def test_the_rooms_of_each_folder_import_each_other_in_one_direction() -> None:
-    """In each folder its files, and each folder in it as one room, can be put on floors: no arrow leads back up."""
+    """In each folder, files and subfolders can be put on floors so that every import leads down."""
     paths = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in modules(*APPS, "config")}
     rooms: defaultdict[str, defaultdict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
     for name, path in paths.items():

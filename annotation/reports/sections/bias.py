@@ -44,10 +44,10 @@ def section(bias: Bias, facts: Facts) -> Section:
 
 def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
     """Each annotator's agreement with the others beside the response time and the longest run on one side."""
-    conduct = {row.pseudonym: row for row in facts.quality.annotators}
+    facts_of = {row.pseudonym: row for row in facts.quality.annotators}
     rows = []
     for voter in bias.annotators:
-        own = conduct[voter.annotator]
+        own = facts_of[voter.annotator]
         run = own.longest_run
         rows.append(
             (

@@ -41,7 +41,7 @@ def section(stopping: EarlyStopping | None, facts: Facts) -> Section:
         rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))
     has_images = counts.planned_images is not None
     shown = tuple(row for row in rows if has_images or row.value != count(None))
-    return Section("conduct", "How the study was run", rows=shown, tables=_events(facts))
+    return Section("study-facts", "How the study was run", rows=shown, tables=_events(facts))
 
 
 def _why_fewer(facts: Facts) -> str:

@@ -309,7 +309,7 @@ def test_what_takes_too_long_for_a_page_is_left_to_a_command(
 
 
 @pytest.mark.parametrize("name", ["act", "drop_seed", "amend"])
-def test_whoever_may_only_look_does_nothing(viewer: Client, name: str) -> None:
+def test_an_account_that_may_only_look_does_nothing(viewer: Client, name: str) -> None:
     study = make_study(state="draft")
     arguments = (study.pk, "launch") if name == "act" else (study.pk,)
     assert viewer.post(address(name, *arguments)).status_code == 403

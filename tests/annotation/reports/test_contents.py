@@ -14,7 +14,7 @@ from annotation.reports.sections.blocks import FigureName
 from annotation.reports.sections.contents import sections
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study
 
-BEFORE_RESULTS = ["conduct", "design"]
+BEFORE_RESULTS = ["study-facts", "design"]
 RESULTS = ["agreement", "sensitivity", "reliability", "people", "scores", "image-noise", "calibration", "bias"]
 VOTES = ["quality", "exclusions"]
 AFTER_VOTES = ["fragility", "power", "metrics", "comparisons"]

@@ -137,7 +137,7 @@ def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands() -> N
     assert_invariants(study)
 
 
-def test_a_lease_that_ended_goes_to_whoever_asks_next_without_any_tick() -> None:
+def test_a_lease_that_ended_goes_to_the_next_annotator_who_asks_without_any_tick() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     lost = leased(first)

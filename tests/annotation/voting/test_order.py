@@ -103,7 +103,7 @@ def test_nobody_waits_longer_than_one_lease_and_is_then_done() -> None:
     assert waiting.state == "finished"
 
 
-def test_whoever_waited_in_vain_gets_what_comes_free_later_and_then_waits_anew() -> None:
+def test_an_annotator_who_waited_in_vain_gets_what_comes_free_later_and_then_waits_again() -> None:
     study = make_study(comparisons=2, overlap=1)
     holder, other, waiting = make_annotators(study, 3)
     lease(holder)

@@ -150,7 +150,7 @@ def test_leases_count_as_votes_to_come_and_their_votes_count_after_the_closing(
     assert_invariants(study)
 
 
-def test_whoever_waits_is_done_once_the_comparison_on_the_others_screen_is_decided(
+def test_a_waiting_annotator_is_done_once_the_comparison_on_the_others_screen_is_decided(
     study: Study, people: list[Annotator]
 ) -> None:
     answer(people[0])
