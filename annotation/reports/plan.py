@@ -9,8 +9,8 @@ from matplotlib.ticker import MaxNLocator
 
 from annotation.reports.figures.svg import INK, MODEL_COLOURS, QUIET, STYLE, WIDTH, as_file, to_svg
 from annotation.reports.formats.document import as_document
-from annotation.reports.sections.blocks import Table
-from annotation.reports.sections.numbers import percent
+from annotation.reports.printing.blocks import Table
+from annotation.reports.printing.numbers import percent
 from annotation.studies.planning.question import Design, Question
 from annotation.studies.planning.sample_size import Curve, Exact, Point, StudyPlan
 from annotation.voting.rules import GIVEN_OUT_FIRST

@@ -4,8 +4,8 @@ from django import template
 from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
-from annotation.reports.sections import numbers
-from annotation.reports.sections.blocks import Table
+from annotation.reports.printing import numbers
+from annotation.reports.printing.blocks import Table
 
 NUMBER, NOBODY = ' class="number"', "–"
 

@@ -10,9 +10,9 @@ from matplotlib.ticker import PercentFormatter
 
 from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, MODEL_SHAPES, PERCENT, QUIET, WIDTH, new_axes
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.blocks import Numbers, Row
 from annotation.reports.sections import claim as claims
 from annotation.reports.sections.agreement import agreement_numbers
-from annotation.reports.sections.blocks import Numbers, Row
 from scoring.statistics.estimate import Estimate
 
 Mark = tuple[str, str]  # shape and colour

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from annotation.reports.figures import agreement, scores, votes
 from annotation.reports.figures.svg import STYLE, to_svg
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.sections.blocks import FigureName
+from annotation.reports.printing.blocks import FigureName
 
 DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "claim": agreement.claim,

@@ -20,8 +20,8 @@ from annotation.reports.figures.svg import (
     new_axes,
 )
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.sections.blocks import MOST_MARKS
-from annotation.reports.sections.numbers import metric_name
+from annotation.reports.printing.blocks import MOST_MARKS
+from annotation.reports.printing.numbers import metric_name
 from scoring.statistics.estimate import Estimate
 
 Floats = NDArray[np.float64]

@@ -12,9 +12,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.sections.blocks import Figure, Table
+from annotation.reports.printing.blocks import Figure, Table
+from annotation.reports.printing.numbers import count
 from annotation.reports.sections.contents import claim_figure, sections
-from annotation.reports.sections.numbers import count
 
 STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css")
 MOST_BYTES = 15_000_000  # of the one file

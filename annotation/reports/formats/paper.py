@@ -16,8 +16,8 @@ from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import QUIET, STYLE
 from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.progress import Progress, silent
-from annotation.reports.sections.blocks import Figure, FigureName
 from annotation.reports.sections.contents import figures_of
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file

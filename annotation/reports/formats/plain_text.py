@@ -3,7 +3,7 @@
 import textwrap
 
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.sections.blocks import Row, Section, Table
+from annotation.reports.printing.blocks import Row, Section, Table
 from annotation.reports.sections.contents import sections
 
 WIDTH = 100

@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.agreement import Agreement, Bounds, Confusion
 from annotation.reports.findings.study_facts import Facts, StudyFacts
-from annotation.reports.sections.blocks import (
+from annotation.reports.printing.blocks import (
     Figure,
     Numbers,
     Row,
@@ -14,7 +14,7 @@ from annotation.reports.sections.blocks import (
     share_row,
     significance_row,
 )
-from annotation.reports.sections.numbers import TIE_RULES, metric_name, percent
+from annotation.reports.printing.numbers import TIE_RULES, metric_name, percent
 from jobs.wording import counted
 from scoring.statistics.chance import Baseline
 

@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.bias import Bias
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import (
+from annotation.reports.printing.blocks import (
     Figure,
     Section,
     Table,
@@ -11,8 +11,8 @@ from annotation.reports.sections.blocks import (
     share_row,
     significance_row,
 )
-from annotation.reports.sections.numbers import percent, seconds
-from annotation.reports.sections.phrases import side_mattered
+from annotation.reports.printing.numbers import percent, seconds
+from annotation.reports.printing.phrases import side_mattered
 from jobs.wording import counted
 
 

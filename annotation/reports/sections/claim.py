@@ -5,9 +5,9 @@ from annotation.reports.findings.bias import Bias
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Counts, StudyFacts
-from annotation.reports.sections.blocks import Figure, Numbers, coefficient_row, in_words, share_row
-from annotation.reports.sections.numbers import TIE_RULES, interval, metric_name, p_value, percent
-from annotation.reports.sections.phrases import beyond_chance, side_mattered
+from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
+from annotation.reports.printing.numbers import TIE_RULES, interval, metric_name, p_value, percent
+from annotation.reports.printing.phrases import beyond_chance, side_mattered
 from jobs.wording import counted
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import UNDEFINED, Section, Table
-from annotation.reports.sections.numbers import probability, score
+from annotation.reports.printing.blocks import UNDEFINED, Section, Table
+from annotation.reports.printing.numbers import probability, score
 
 
 def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section:

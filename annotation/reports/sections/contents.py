@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study_facts import Facts
+from annotation.reports.printing.blocks import Figure, Section
 from annotation.reports.sections import (
     agreement,
     bias,
@@ -23,7 +24,6 @@ from annotation.reports.sections import (
     sensitivity,
     study_facts,
 )
-from annotation.reports.sections.blocks import Figure, Section
 
 X = TypeVar("X")
 Entry = Callable[[AgreementReport], Section | None]

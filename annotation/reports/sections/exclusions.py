@@ -4,8 +4,8 @@ from annotation.reports.findings.agreement import Agreement
 from annotation.reports.findings.exclusions import Headlines
 from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Section, Table, cells
-from annotation.reports.sections.numbers import coefficient, minute, percent
+from annotation.reports.printing.blocks import Section, Table, cells
+from annotation.reports.printing.numbers import coefficient, minute, percent
 from scoring.statistics.reliability import Reliability
 
 Compared = tuple[Agreement, People, Reliability, Headlines]  # as reported, and had no vote been excluded

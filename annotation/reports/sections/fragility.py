@@ -2,8 +2,8 @@
 
 from annotation.reports.findings.fragility import FewestBelow, Fragility
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Row, Section, Table
-from annotation.reports.sections.numbers import percent
+from annotation.reports.printing.blocks import Row, Section, Table
+from annotation.reports.printing.numbers import percent
 from scoring.statistics.fragility import FewestVotes
 
 IMPOSSIBLE = "not possible"

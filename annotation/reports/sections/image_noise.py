@@ -3,9 +3,9 @@
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Figure, Row, Section, share_row
-from annotation.reports.sections.fewer_images import by_images_table, spread
-from annotation.reports.sections.numbers import score
+from annotation.reports.printing.blocks import Figure, Row, Section, share_row
+from annotation.reports.printing.fewer_images import by_images_table, spread
+from annotation.reports.printing.numbers import score
 from jobs.wording import counted
 
 

@@ -3,7 +3,7 @@
 from annotation.reports.findings.agreement import Confusion
 from annotation.reports.findings.margins import Margins
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import (
+from annotation.reports.printing.blocks import (
     UNDEFINED,
     Figure,
     Row,
@@ -14,7 +14,7 @@ from annotation.reports.sections.blocks import (
     mark_step,
     share_row,
 )
-from annotation.reports.sections.numbers import coefficient, percent, score
+from annotation.reports.printing.numbers import coefficient, percent, score
 from scoring.statistics.estimate import Estimate
 
 

@@ -2,9 +2,9 @@
 
 from annotation.reports.findings.metrics import Metrics
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import UNDEFINED, Section, Table, cells, without_resampling
-from annotation.reports.sections.fewer_images import by_images_table
-from annotation.reports.sections.numbers import metric_name, percent, points, probability
+from annotation.reports.printing.blocks import UNDEFINED, Section, Table, cells, without_resampling
+from annotation.reports.printing.fewer_images import by_images_table
+from annotation.reports.printing.numbers import metric_name, percent, points, probability
 from jobs.wording import counted
 from scoring.statistics.metric_pairs import MetricPair
 

@@ -2,9 +2,9 @@
 
 from annotation.reports.findings.people import Contestant, People
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import UNDEFINED, Section, Table, points_row, share_row
-from annotation.reports.sections.numbers import percent
-from annotation.reports.sections.phrases import first_votes_note
+from annotation.reports.printing.blocks import UNDEFINED, Section, Table, points_row, share_row
+from annotation.reports.printing.numbers import percent
+from annotation.reports.printing.phrases import first_votes_note
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 

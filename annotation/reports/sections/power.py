@@ -2,8 +2,8 @@
 
 from annotation.reports.findings.power import Needed, Power
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import UNDEFINED, Section, Table
-from annotation.reports.sections.numbers import percent
+from annotation.reports.printing.blocks import UNDEFINED, Section, Table
+from annotation.reports.printing.numbers import percent
 
 
 def section(power: Power, _facts: Facts) -> Section:

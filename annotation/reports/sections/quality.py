@@ -2,8 +2,8 @@
 
 from annotation.reports.findings.quality import AnnotatorFacts, Checks, Quality
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Row, Section, Table, cells, share_row
-from annotation.reports.sections.numbers import count, percent, seconds
+from annotation.reports.printing.blocks import Row, Section, Table, cells, share_row
+from annotation.reports.printing.numbers import count, percent, seconds
 from annotation.voting.rules import QualityRule
 
 

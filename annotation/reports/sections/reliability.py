@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Figure, Section, coefficient_row, mark_step, share_row
-from annotation.reports.sections.phrases import beyond_chance, first_votes_note
+from annotation.reports.printing.blocks import Figure, Section, coefficient_row, mark_step, share_row
+from annotation.reports.printing.phrases import beyond_chance, first_votes_note
 from jobs.wording import counted
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.reliability import Reliability

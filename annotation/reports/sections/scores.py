@@ -2,8 +2,8 @@
 
 from annotation.reports.findings.scores import ModelScores, Scores
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Figure, Section, Table, coefficient_row, significance_row
-from annotation.reports.sections.numbers import metric_name, score
+from annotation.reports.printing.blocks import Figure, Section, Table, coefficient_row, significance_row
+from annotation.reports.printing.numbers import metric_name, score
 from jobs.wording import counted
 
 Named = tuple[tuple[str, ModelScores], ...]

@@ -3,8 +3,8 @@
 from annotation.reports.findings.agreement import Agreement
 from annotation.reports.findings.sensitivity import Bar, Sensitivity, SkillModel
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Figure, Row, Section, bracketed, share_row, without_resampling
-from annotation.reports.sections.numbers import coefficient, percent, points
+from annotation.reports.printing.blocks import Figure, Row, Section, bracketed, share_row, without_resampling
+from annotation.reports.printing.numbers import coefficient, percent, points
 from jobs.wording import counted
 
 _PRIORS = {"uniform": "winners held equally frequent", "learned": "their frequencies estimated too"}

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from annotation.reports.findings.reliability import EarlyStopping
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.sections.blocks import Row, Section, Table
-from annotation.reports.sections.numbers import count, metric_name, minute
+from annotation.reports.printing.blocks import Row, Section, Table
+from annotation.reports.printing.numbers import count, metric_name, minute
 from annotation.studies.manifest import Manifest
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted

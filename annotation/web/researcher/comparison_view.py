@@ -8,7 +8,7 @@ from django.urls import reverse
 from annotation.models import Study
 from annotation.reports.explorer.detail import ComparisonDetail, ImageDetail, SetDetail
 from annotation.reports.findings.comparisons import ComparisonRow
-from annotation.reports.sections.numbers import metric_name, percent, score
+from annotation.reports.printing.numbers import metric_name, percent, score
 from generation.models import GeneratedImage
 
 THUMBNAILS = 4  # of each set, in the list

@@ -21,10 +21,10 @@ from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import page_context
+from annotation.reports.printing.blocks import Figure
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
-from annotation.reports.sections.blocks import Figure
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import staff_page

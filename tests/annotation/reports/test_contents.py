@@ -9,8 +9,8 @@ import pytest
 from annotation.reports import findings
 from annotation.reports.data.gathering import gather
 from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report import build_report
-from annotation.reports.sections.blocks import FigureName
 from annotation.reports.sections.contents import sections
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study
 

@@ -15,10 +15,10 @@ from annotation.reports.figures.draw import draw
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.findings.quality import longest_run
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.printing.numbers import percent
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.report_cache import fingerprint
 from annotation.reports.sections.contents import figures_of, sections
-from annotation.reports.sections.numbers import percent
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, unsealed

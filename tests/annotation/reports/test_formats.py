@@ -17,9 +17,9 @@ from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.latex import escape
+from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
-from annotation.reports.sections.blocks import FigureName
 from scoring.models import SetScore
 from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study
 

@@ -1,7 +1,7 @@
 """Phrases that the claim and several sections share. Pure."""
 
 from annotation.reports.findings.analysed import first_votes
-from annotation.reports.sections.numbers import p_value, percent
+from annotation.reports.printing.numbers import p_value, percent
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.bias import PositionBias

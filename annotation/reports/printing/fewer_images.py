@@ -1,8 +1,8 @@
 """Agreement and scores had there been fewer images in each set, as a table. Pure."""
 
 from annotation.reports.findings.budgets import FewerImages
-from annotation.reports.sections.blocks import UNDEFINED, Table, cells
-from annotation.reports.sections.numbers import percent, score
+from annotation.reports.printing.blocks import UNDEFINED, Table, cells
+from annotation.reports.printing.numbers import percent, score
 from jobs.wording import counted
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import ScoreAtImages

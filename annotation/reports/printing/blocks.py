@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from annotation.reports.sections.numbers import coefficient, percent, points, probability, significant
+from annotation.reports.printing.numbers import coefficient, percent, points, probability, significant
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
