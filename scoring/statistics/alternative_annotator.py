@@ -33,7 +33,7 @@ class AgainstOne:
     is 0 or 1. is_replaceable: whether the test rejects after the correction over annotators.
     """
 
-    annotator: int
+    annotator: str
     comparisons: int
     advantage: float
     p_value: float
@@ -92,11 +92,11 @@ def alternative_annotator_test(
 class _Duels:
     """The contestant against each annotator, over the comparisons that others voted on as well.
 
-    annotator: (a,) numbers. n: (a,) comparisons. wins: (a,) of these where the contestant is at least as close.
+    annotators: their names. n: (a,) comparisons. wins: (a,) of these where the contestant is at least as close.
     balance: (a,) the annotator's wins minus the contestant's. unequal: (a,) comparisons where only one of them wins.
     """
 
-    annotator: Integers
+    annotators: tuple[str, ...]
     n: Integers
     wins: Integers
     balance: Integers
@@ -119,7 +119,7 @@ class _Duels:
 
 
 def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: float) -> Outcome:
-    count = len(duels.annotator)
+    count = len(duels.annotators)
     if count < LEAST_ANNOTATORS:
         reason = (
             f"not eligible: {counted(count, 'annotator')} with {LEAST_COMPARISONS} comparisons that others voted on, "
@@ -127,8 +127,9 @@ def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: flo
         return Outcome(contestant, tolerance, None, None, (), f"{reason}{LEAST_ANNOTATORS} are needed")
     p_values = duels.p_values(tolerance)
     is_replaceable = stats.false_discovery_control(p_values, method="by") <= 1 - level
-    columns = (duels.annotator, duels.n, duels.advantage, p_values, duels.is_constant, is_replaceable)
-    against = tuple(AgainstOne(*row) for row in zip(*(column.tolist() for column in columns), strict=True))
+    columns = (duels.n, duels.advantage, p_values, duels.is_constant, is_replaceable)
+    rows = zip(duels.annotators, *(column.tolist() for column in columns), strict=True)
+    against = tuple(AgainstOne(*row) for row in rows)
     return Outcome(contestant, tolerance, float(is_replaceable.mean()), float(duels.advantage.mean()), against)
 
 
@@ -144,4 +145,5 @@ def _duels(votes: Votes, answers: Integers) -> _Duels:
     eligible = np.flatnonzero(n >= LEAST_COMPARISONS)
     won, lost = (np.bincount(who, weights=side)[eligible].astype(np.int64) for side in (gap > 0, gap < 0))
     n = n[eligible]
-    return _Duels(annotator=eligible, n=n, wins=n - lost, balance=lost - won, unequal=won + lost)
+    annotators = tuple(map(votes.name, eligible.tolist()))
+    return _Duels(annotators=annotators, n=n, wins=n - lost, balance=lost - won, unequal=won + lost)

@@ -9,7 +9,6 @@ from scipy import stats
 from scoring.statistics.counts import checked_counts
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import Floats, Resampling, wilson
-from scoring.statistics.reliability import krippendorff_alpha
 from scoring.statistics.significance import sign_flips
 
 _NO_ANNOTATOR = "no annotator voted both with model A and with model B on the left"
@@ -68,22 +67,6 @@ def pooled_position_test(left: int, n: int) -> SignificanceTest:
     if n == 0:
         return SignificanceTest.undefined("no votes for a side", n=0, method=method)
     return SignificanceTest(float(left), float(stats.binomtest(left, n).pvalue), n, method)
-
-
-def side_coding_alpha(
-    counts_by_side: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
-) -> Estimate:
-    """Krippendorff's nominal alpha of votes coded as left, right, tie: a diagnostic of position bias.
-
-    counts_by_side: (n, 3). About 0 if the sides are drawn for each vote. It is no reliability: it does not say how well
-    people agree on models.
-
-    >>> result = side_coding_alpha([(2, 0, 0), (0, 2, 0)], resampling=Resampling(resamples=100))
-    >>> result.value
-    1.0
-    """
-    votes = checked_counts(counts_by_side, categories=3)
-    return krippendorff_alpha(votes, clusters=clusters, resampling=resampling)
 
 
 def _mean_share(shares: Floats, level: float) -> Estimate:

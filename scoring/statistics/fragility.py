@@ -34,7 +34,7 @@ class LeadFragility:
 class WithoutOne:
     """The strict agreement with one annotator's votes left out; n: the comparisons that still have votes."""
 
-    annotator: int
+    annotator: str
     agreement: float
     n: int
 
@@ -108,7 +108,7 @@ def agreement_without_each(votes: Votes, metric: ArrayLike) -> tuple[WithoutOne,
     left = (size > 0).sum() - dropped[annotators]
     right = agrees.sum() + change[annotators]
     return tuple(
-        WithoutOne(int(annotator), float(hits / n), int(n))
+        WithoutOne(votes.name(int(annotator)), float(hits / n), int(n))
         for annotator, hits, n in zip(annotators, right, left, strict=True)
         if n > 0
     )

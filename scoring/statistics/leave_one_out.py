@@ -80,7 +80,7 @@ def leave_one_out(
 class OneAgainstOthers:
     """One annotator's mean credit against the majority of the others, over comparisons that others voted on too."""
 
-    annotator: int
+    annotator: str
     votes: int
     agreement: float
 
@@ -103,7 +103,7 @@ def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[One
     who = votes.annotator[is_shared]
     cast, earned = np.bincount(who), np.bincount(who, weights=credit)
     return tuple(
-        OneAgainstOthers(int(annotator), int(cast[annotator]), float(earned[annotator] / cast[annotator]))
+        OneAgainstOthers(votes.name(int(annotator)), int(cast[annotator]), float(earned[annotator] / cast[annotator]))
         for annotator in np.unique(who)
     )
 

@@ -12,11 +12,15 @@ CATEGORIES = 3  # 0: for A, 1: for B, 2: a tie vote, as the columns of counted v
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Votes:
-    """v votes: comparison, annotator: (v,) numbers from zero up; choice: (v,) 0 for A, 1 for B, 2 for a tie."""
+    """v votes: comparison, annotator: (v,) numbers from zero up; choice: (v,) 0 for A, 1 for B, 2 for a tie.
+
+    names: of the annotators, by number; without names the numbers stand for them in a result.
+    """
 
     comparison: Integers
     annotator: Integers
     choice: Integers
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, comparison: ArrayLike, annotator: ArrayLike, choice: ArrayLike) -> "Votes":
@@ -30,6 +34,10 @@ class Votes:
         if (np.diff(pairs) == 0).any():
             raise ValueError("an annotator has one vote on a comparison, not two")
         return cls(*columns)
+
+    def name(self, annotator: int) -> str:
+        """Return the annotator's name."""
+        return self.names[annotator] if self.names else str(annotator)
 
     def counts(self, comparison_count: int) -> Integers:
         """Votes per comparison and choice: (comparison_count, 3)."""
@@ -46,4 +54,4 @@ class Votes:
         grouped = self.comparison[order]
         place = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
         kept = np.sort(order[place < most])
-        return Votes(self.comparison[kept], self.annotator[kept], self.choice[kept])
+        return Votes(self.comparison[kept], self.annotator[kept], self.choice[kept], self.names)

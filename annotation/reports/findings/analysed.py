@@ -106,7 +106,12 @@ def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
         metric=outcome.metric[kept],
         margin=outcome.margin[kept],
         clusters=data.comparisons.cluster[kept],
-        votes=Votes(number[votes.comparison[counted]], votes.annotator[counted], votes.choice[counted]),
+        votes=Votes(
+            comparison=number[votes.comparison[counted]],
+            annotator=votes.annotator[counted],
+            choice=votes.choice[counted],
+            names=tuple(row.pseudonym for row in data.annotators),
+        ),
         resampling=Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed),
     )
 

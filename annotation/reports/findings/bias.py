@@ -8,52 +8,39 @@ from numpy.typing import NDArray
 from annotation.reports.data.study_data import LEFT, RIGHT, UnsealedVotes
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.quality import SIDES_UNKNOWN
-from scoring.statistics.bias import PositionBias, position_bias, side_coding_alpha
+from scoring.statistics.bias import PositionBias, position_bias
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.leave_one_out import each_against_the_others
-
-
-@dataclass(frozen=True, slots=True)
-class VoterAgreement:
-    """An annotator's agreement with the majority of the others, a tie on one side one half, over `votes` votes."""
-
-    annotator: str
-    votes: int
-    agreement: float
+from scoring.statistics.leave_one_out import OneAgainstOthers, each_against_the_others
+from scoring.statistics.reliability import krippendorff_alpha
 
 
 @dataclass(frozen=True, slots=True)
 class Bias:
-    """position: None if no side is known. side_coding_alpha: a check for bias, never reliability.
+    """position: None if no side is known. side_coding_alpha: Krippendorff's nominal alpha of left, right and tie.
 
-    annotators: one row for each annotator who shares a comparison with others.
+    It is a check for bias, about 0 if the sides are drawn for each vote, and never reliability: it does not say how
+    well people agree on models. annotators: one row for each annotator who shares a comparison with others; by the
+    first votes of each comparison if the study stops early.
     """
 
     position: PositionBias | None
     side_coding_alpha: Estimate
     reason: str
-    annotators: tuple[VoterAgreement, ...]
+    annotators: tuple[OneAgainstOthers, ...]
 
 
 def compute(analysed: Analysed) -> Bias:
     """Return the tests of the votes for the left side, and each annotator's agreement with the others."""
-    data, resampling, annotators = analysed.data, analysed.resampling, _against_the_others(analysed)
+    data, resampling = analysed.data, analysed.resampling
+    annotators = each_against_the_others(analysed.first.votes, comparison_count=len(analysed))
     left, either = _side_votes(data.votes, annotator_count=len(data.annotators))
     if not either.any():
         undefined = Estimate.undefined(SIDES_UNKNOWN, n=0, level=resampling.level)
         return Bias(None, undefined, SIDES_UNKNOWN, annotators)
     by_side = _votes_by_side(data.votes, n=len(data.comparisons))
-    alpha = side_coding_alpha(by_side, clusters=data.comparisons.cluster, resampling=resampling)
+    alpha = krippendorff_alpha(by_side, clusters=data.comparisons.cluster, resampling=resampling)
     return Bias(position_bias(left, either, resampling=resampling), alpha, "", annotators)
-
-
-def _against_the_others(analysed: Analysed) -> tuple[VoterAgreement, ...]:
-    """From the first votes of each comparison if the study stops early."""
-    return tuple(
-        VoterAgreement(analysed.data.annotators[row.annotator].pseudonym, row.votes, row.agreement)
-        for row in each_against_the_others(analysed.first.votes, comparison_count=len(analysed))
-    )
 
 
 def _votes_by_side(votes: UnsealedVotes, *, n: int) -> Integers:

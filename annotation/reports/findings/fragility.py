@@ -7,6 +7,7 @@ from scoring.statistics.agreement import agreement
 from scoring.statistics.chance import baseline
 from scoring.statistics.fragility import (
     LeadFragility,
+    WithoutOne,
     agreement_fragility,
     agreement_without_each,
     lead_fragility,
@@ -23,15 +24,6 @@ class FewestBelow:
 
 
 @dataclass(frozen=True, slots=True)
-class WithoutAnnotator:
-    """The strict agreement with one annotator's votes left out; n: the comparisons that still have votes."""
-
-    annotator: str
-    agreement: float
-    n: int
-
-
-@dataclass(frozen=True, slots=True)
 class Fragility:
     """lead: in comparisons won. below_interval: below the lower bound of Wilson's interval. below_baseline: below
     always naming one model. without_each: one row for each annotator."""
@@ -39,7 +31,7 @@ class Fragility:
     lead: LeadFragility
     below_interval: FewestBelow
     below_baseline: FewestBelow
-    without_each: tuple[WithoutAnnotator, ...]
+    without_each: tuple[WithoutOne, ...]
 
 
 def compute(analysed: Analysed) -> Fragility:
@@ -51,10 +43,7 @@ def compute(analysed: Analysed) -> Fragility:
         lead=lead_fragility(analysed.counts),
         below_interval=_below(analysed, strict.low, strict.reason),
         below_baseline=_below(analysed, constant.value, constant.reason),
-        without_each=tuple(
-            WithoutAnnotator(analysed.data.annotators[row.annotator].pseudonym, row.agreement, row.n)
-            for row in agreement_without_each(analysed.votes, metric)
-        ),
+        without_each=agreement_without_each(analysed.votes, metric),
     )
 
 

@@ -1,10 +1,11 @@
 """One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
 
-from annotation.reports.findings.people import Contestant, People
+from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.printing.blocks import UNDEFINED, Section, Table, points_row, share_row
 from annotation.reports.printing.numbers import percent
 from annotation.reports.printing.phrases import first_votes_note
+from scoring.statistics.alternative_annotator import Outcome
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 
@@ -63,7 +64,7 @@ def _tables(people: People) -> tuple[Table, ...]:
     return tuple(table for table in (by_count, contestants) if table.rows)
 
 
-def _contestant(row: Contestant) -> tuple[str, ...]:
+def _contestant(row: Outcome) -> tuple[str, ...]:
     shares = (UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage))
     constant = sum(duel.is_constant for duel in row.annotators)
     name = _NAMES[row.contestant] + (

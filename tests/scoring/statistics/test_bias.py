@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from scoring.statistics.bias import pooled_position_test, position_bias, side_coding_alpha
+from scoring.statistics.bias import pooled_position_test, position_bias
 from scoring.statistics.intervals import Resampling
+from scoring.statistics.reliability import krippendorff_alpha
 from tests.scoring.statistics.reading import bounds, p_value, value
 
 MANY = Resampling(resamples=4000, seed=1)
@@ -105,5 +106,5 @@ def test_more_left_votes_than_votes_are_refused() -> None:
 def test_side_coding_is_about_zero_where_sides_are_drawn() -> None:
     rng = np.random.default_rng(3)
     on_left = rng.binomial(10, 0.5, 300)  # ten people agree on A, shown left by a coin
-    alpha = side_coding_alpha(np.column_stack([on_left, 10 - on_left, np.zeros(300)]), resampling=MANY)
+    alpha = krippendorff_alpha(np.column_stack([on_left, 10 - on_left, np.zeros(300)]), resampling=MANY)
     assert abs(value(alpha)) < 0.03

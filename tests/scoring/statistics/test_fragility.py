@@ -86,7 +86,7 @@ def test_leaving_one_annotator_out_equals_doing_so(rows: list[str], data: Any) -
         kept = [(row, its) for row, its in zip(without, metric, strict=True) if row != ".."]
         if kept and any(row[j] != "." for row in rows):
             counts = [[row.count(choice) for choice in "012"] for row, _ in kept]
-            expected[j] = (np.mean(people_winners(counts) == [its for _, its in kept]), len(kept))
+            expected[str(j)] = (np.mean(people_winners(counts) == [its for _, its in kept]), len(kept))
     result = agreement_without_each(votes_of_rows(rows), metric)
     assert {one.annotator: (pytest.approx(one.agreement), one.n) for one in result} == expected
 

@@ -134,7 +134,7 @@ def test_each_annotator_against_the_others() -> None:
     votes = Votes.of([0, 0, 0, 0, 1, 1, 2], [0, 1, 2, 3, 2, 0, 3], [0, 0, 1, 2, 1, 1, 0])
     result = {row.annotator: (row.votes, row.agreement) for row in each_against_the_others(votes, comparison_count=3)}
     # Without 0 the others of comparison 0 say A, B, tie: a tie, so half; without 2 and without 3 they say A.
-    assert result == {0: (2, 0.75), 1: (1, 0.5), 2: (2, 0.5), 3: (1, 0.5)}
+    assert result == {"0": (2, 0.75), "1": (1, 0.5), "2": (2, 0.5), "3": (1, 0.5)}
 
 
 @given(tables)
