@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.db import DataError
@@ -10,6 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.template import loader
 from django.utils import translation
+from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
 from config.outages import WHAT_NEXT, Outage, log, outage
@@ -25,18 +25,13 @@ SENTENCES = {
     429: "Too many requests: wait a moment, then send it again.",
     500: "The fault is ours and has been written to the log. Send the request again in a minute.",
 }
-GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
-class JsonErrorsMiddleware:
+class JsonErrorsMiddleware(MiddlewareMixin):
     """Turns every error below /api/ into `{"message": …}`, the form of the API's own refusals."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Return the response, as JSON if it is an error of the API."""
-        response = self.get_response(request)
         if response.status_code >= 400 and request.path_info.startswith(API) and not _is_json(response):
             sentence = SENTENCES.get(response.status_code, response.reason_phrase)
             response.content = json.dumps({"message": sentence}).encode()
@@ -45,31 +40,20 @@ class JsonErrorsMiddleware:
         return response
 
 
-class InputMiddleware:
+class InputMiddleware(MiddlewareMixin):
     """Refuses NUL before any lookup: PostgreSQL's texts cannot hold it, and no name here contains it."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Return 404 for NUL in the path, 400 for NUL in a query or cookie."""
+    def process_request(self, request: HttpRequest) -> None:
+        """Answer 404 for NUL in the path, 400 for NUL in a query or cookie."""
         if "\0" in request.path_info:
             raise Http404("no address holds NUL")
         query, cookies = request.META.get("QUERY_STRING", ""), request.META.get("HTTP_COOKIE", "")
         if "%00" in query or "\0" in query or "\\000" in cookies:
             raise BadRequest("NUL in the query or in a cookie")
-        return self.get_response(request)
 
 
-class OutageMiddleware:
+class OutageMiddleware(MiddlewareMixin):
     """Answers a view's fault, so it is the innermost: 503 for an outage, 400 for values that cannot be stored."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Return the view's response."""
-        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponseBase | None:
         """Return the response to an error of a view that is no fault of the program."""

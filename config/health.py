@@ -1,21 +1,17 @@
 """/healthz: report whether this web process serves and its database answers."""
 
-from collections.abc import Callable
-
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse
+from django.utils.deprecation import MiddlewareMixin
 
 
-class HealthMiddleware:
+class HealthMiddleware(MiddlewareMixin):
     """Answers /healthz before all other middleware: a health check has no host name, no TLS and no session."""
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Return 200 `ok`, or 503 with the fault in two words: the details are in the log."""
+    def process_request(self, request: HttpRequest) -> HttpResponse | None:
+        """Return 200 `ok`, or 503 with the fault in two words: the details are in the log. None for other addresses."""
         if request.path != "/healthz":
-            return self.get_response(request)
+            return None
         try:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
