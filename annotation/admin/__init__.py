@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from annotation.admin.annotators import AnnotatorAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
-from generation.admin import ListedFiltersAdmin
+from generation.admin import ReadOnlyAdmin
 
 __all__ = ["AnnotatorAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
 
@@ -20,8 +20,8 @@ admin.site.unregister(Authenticator)
 
 
 @admin.register(Authenticator)
-class SecondFactorAdmin(ListedFiltersAdmin):
-    """Second factors of the accounts, to be removed if a phone is lost.
+class SecondFactorAdmin(ReadOnlyAdmin):
+    """Second factors of the accounts, to be removed if a phone is lost; the owner adds one, on the account's page.
 
     allauth's own page shows the secret, with which an account that may only look could make another account's codes.
     """
@@ -30,10 +30,6 @@ class SecondFactorAdmin(ListedFiltersAdmin):
     list_display = fields
     list_filter = ("type", "created_at", "last_used_at")
 
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never: the owner adds one, on the account's page."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Never."""
-        return False
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Follow Django's permission, which the read-only base class ignores."""
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)

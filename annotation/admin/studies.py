@@ -81,29 +81,6 @@ class ImportInline(_History):
     show_change_link = True
 
 
-def _deletion_of(study: Study) -> Removal:
-    def carry_out(user: User) -> str:
-        delete_with_reports(study=study, actor=user)
-        return f"{study} is deleted."
-
-    refusal = ""
-    try:
-        refuse_deletion(study)
-    except Refused as error:
-        refusal = str(error)
-    votes = Vote.objects.filter(assignment__comparison__study=study)
-    return Removal(
-        title=f"Delete {study}?",
-        lead=f"Deleting {study} removes:",
-        sentences=deletion_effects(study),
-        button="Delete it",
-        back=reverse("admin:annotation_study_change", args=[study.pk]),
-        afterwards=reverse("admin:annotation_study_changelist"),
-        carry_out=carry_out,
-        refusal=refusal or too_long(votes, "delete_study", study.slug),
-    )
-
-
 @admin.register(Study)
 class StudyAdmin(ConfirmedDeletionAdmin):
     """A study is added as a study file. Afterwards only actions change it; a refused action says why."""
@@ -125,7 +102,27 @@ class StudyAdmin(ConfirmedDeletionAdmin):
 
     def removal_of(self, row: Study) -> Removal:
         """Return the page that confirms or refuses the deletion of the study."""
-        return _deletion_of(row)
+
+        def carry_out(user: User) -> str:
+            delete_with_reports(study=row, actor=user)
+            return f"{row} is deleted."
+
+        refusal = ""
+        try:
+            refuse_deletion(row)
+        except Refused as error:
+            refusal = str(error)
+        votes = Vote.objects.filter(assignment__comparison__study=row)
+        return Removal(
+            title=f"Delete {row}?",
+            lead=f"Deleting {row} removes:",
+            sentences=deletion_effects(row),
+            button="Delete it",
+            back=reverse("admin:annotation_study_change", args=[row.pk]),
+            afterwards=reverse("admin:annotation_study_changelist"),
+            carry_out=carry_out,
+            refusal=refusal or too_long(votes, "delete_study", row.slug),
+        )
 
     def get_urls(self) -> list[URLPattern]:
         """Add the pages of the actions to Django's own pages."""
@@ -134,7 +131,6 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             path("<int:pk>/do/<str:name>/", view(self.act), name="annotation_study_act"),
             path("<int:pk>/drop-seed/", view(self.drop_seed), name="annotation_study_drop_seed"),
             path("<int:pk>/amend/", view(self.amend), name="annotation_study_amend"),
-            path("<int:pk>/study.toml", view(self.download), name="annotation_study_file"),
             *super().get_urls(),
         ]
 
@@ -248,13 +244,6 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         else:
             messages.success(request, f"Seed {seed} is dropped from both sets of comparison {position + 1}.")
         return self._back(study)
-
-    def download(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Download the study file of the current manifest."""
-        study = self._study(request, pk)
-        disposition = {"Content-Disposition": f'attachment; filename="{study.slug}.toml"'}
-        text = write_study_file(current_manifest(study))
-        return HttpResponse(text, content_type="application/toml; charset=utf-8", headers=disposition)
 
     def _study(self, request: HttpRequest, pk: int) -> Study:
         if not may_change_studies(request):

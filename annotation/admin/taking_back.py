@@ -113,28 +113,24 @@ class ImportAdmin(ConfirmedDeletionAdmin):
 
     def removal_of(self, row: Import) -> Removal:
         """Return what depends on the import, and how it is taken back."""
-        return _of_import(row)
+        study = row.study
 
+        def carry_out(user: User) -> str:
+            take_back(source=row, actor=user)
+            return f"{row} are taken back; the history of {study.slug} says so."
 
-def _of_import(source: Import) -> Removal:
-    study = source.study
-
-    def carry_out(user: User) -> str:
-        take_back(source=source, actor=user)
-        return f"{source} are taken back; the history of {study.slug} says so."
-
-    rows = source.assignments if source.kind == Import.Kind.VOTES else source.scores
-    return Removal(
-        title=f"Take back {source}?",
-        lead=f"Taking back {source} removes or changes in {study}:",
-        sentences=removal_effects(source),
-        button="Take it back",
-        back=reverse("admin:annotation_import_change", args=[source.pk]),
-        afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
-        carry_out=carry_out,
-        # Not by row_count, which an interrupted import does not have.
-        refusal=too_long(rows, "take_back", study.slug, source.pk),
-    )
+        rows = row.assignments if row.kind == Import.Kind.VOTES else row.scores
+        return Removal(
+            title=f"Take back {row}?",
+            lead=f"Taking back {row} removes or changes in {study}:",
+            sentences=removal_effects(row),
+            button="Take it back",
+            back=reverse("admin:annotation_import_change", args=[row.pk]),
+            afterwards=reverse("admin:annotation_study_change", args=[study.pk]),
+            carry_out=carry_out,
+            # Not by row_count, which an interrupted import does not have.
+            refusal=too_long(rows, "take_back", study.slug, row.pk),
+        )
 
 
 class TakenBackImageSetAdmin(ImageSetAdmin):

@@ -107,7 +107,8 @@ def test_the_study_page_and_its_file(researcher: Client) -> None:
     study = make_study(state="draft")
     page = researcher.get(address("change", study.pk))
     assert "0 of 9" in page.content.decode()
-    file = researcher.get(address("file", study.pk))
+    assert reverse("study-file", args=[study.slug]) in page.content.decode()
+    file = researcher.get(reverse("study-file", args=[study.slug]))
     assert file["Content-Disposition"] == 'attachment; filename="study.toml"'
     assert parse(file.content.decode(), None) == current_manifest(study)
 
@@ -119,8 +120,9 @@ def test_the_study_file_is_for_those_who_may_change_the_study(client: Client) ->
     client.force_login(viewer)
     page = client.get(address("change", study.pk))
     assert page.status_code == 200
-    assert address("file", study.pk) not in page.content.decode()  # the file holds the completion codes
-    assert client.get(address("file", study.pk)).status_code == 403
+    file = reverse("study-file", args=[study.slug])
+    assert file not in page.content.decode()  # the file holds the completion codes
+    assert client.get(file).status_code == 403
 
 
 def act(client: Client, study: Study, verb: str, **data: str) -> HttpResponse:
