@@ -1,8 +1,8 @@
 """Name an image encoder. Pure, so that a study can name one without loading torch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from annotated_types import Len
 
@@ -54,10 +54,6 @@ class EncoderSpec:
         """Return an error message if the metric's name is too long for the database, else an empty string."""
         spare = MOST_METRIC_LENGTH - len(self.metric)
         return "" if spare >= 0 else f"gives the metric a name that is {-spare} letters too long; shorten the name."
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the spec for JSON."""
-        return asdict(self)
 
     @property
     def _name(self) -> str:

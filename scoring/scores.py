@@ -4,6 +4,7 @@ This module does not load torch: the encoder is passed in, and `scoring.tasks` l
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import asdict
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> No
     long for the name of a metric.
     """
     refuse_unusable_name(encoder.metric)
-    wanted = encoder.as_document()
+    wanted = asdict(encoder)
     jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=encoder.metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
     # Conflicts are ignored: another process may plan the same jobs at this moment.

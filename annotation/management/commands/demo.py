@@ -22,7 +22,7 @@ from django.urls import reverse
 from annotation.management.base import StudyCommand
 from annotation.management.processes import ChildProcess, ProcessPlan, running, supervise, told_to_stop, worker_plans
 from annotation.models import Study
-from annotation.reports.report_jobs.downloads import FORMATS, report_text
+from annotation.reports.report_jobs.downloads import DOWNLOADS, FORMATS, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, open_study
@@ -36,7 +36,6 @@ SEED = 1
 ADMIN = "demo-admin"
 MOST_PORT = 65_535
 MOST_SECONDS_TO_START = 600  # on a busy machine; a server that ends is started again
-ENDINGS = {"latex": "tex"}
 
 
 class Command(StudyCommand):
@@ -124,7 +123,7 @@ class Command(StudyCommand):
     def _report(self, study: Study) -> None:
         report = cached_report(study).report
         for report_format in FORMATS:
-            with whole_file(self.folder / f"report.{ENDINGS.get(report_format, report_format)}") as path:
+            with whole_file(self.folder / f"report.{DOWNLOADS[report_format].suffix}") as path:
                 path.write_text(report_text(report, report_format, study), encoding="utf-8")
         call_command("export_votes", study.slug, out=self.folder / "votes.csv", stdout=self.stdout)
         self._step("Report", f"{_short(self.folder)}/report.* ({', '.join(FORMATS)})")

@@ -105,7 +105,7 @@ def _document(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], w
     ]
     return {
         "slug": study.slug,
-        **counts.as_document(),
+        **asdict(counts),
         "exclusions": exclusions,
         "image_warnings": warnings,
         "imported": [asdict(images) for images in imported_images(study)],

@@ -74,7 +74,10 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         metric=chosen,
         metrics=metrics,
         comparisons=_comparison_arrays(study, rows, metric=chosen),
-        votes=_vote_arrays(table, _exclusions(votes, rows=rows, annotators=annotators)),
+        votes=VoteArrays(
+            **{field.name: table[field.name] for field in fields(VoteArrays) if field.name != "exclusions"},
+            exclusions=_exclusions(votes, rows=rows, annotators=annotators),
+        ),
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
         tombstones=_tombstones(annotators),
@@ -263,18 +266,6 @@ def _vote_table(
     places = {"comparison": comparison[order], "annotator": annotator[order], "arrival": order}
     names = ("side", "response_ms", "is_excluded", *(() if sealed else ("choice", "left")))
     return {**places, **{name: table[name][order] for name in names}}
-
-
-def _vote_arrays(table: dict[str, NDArray[Any]], exclusions: tuple[Exclusion, ...]) -> VoteArrays:
-    return VoteArrays(
-        comparison=table["comparison"],
-        annotator=table["annotator"],
-        side=table["side"],
-        response_ms=table["response_ms"],
-        arrival=table["arrival"],
-        is_excluded=table["is_excluded"],
-        exclusions=exclusions,
-    )
 
 
 def _exclusions(votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator]) -> tuple[Exclusion, ...]:

@@ -46,28 +46,19 @@ Write = Callable[[Study, AgreementReport, Path, Progress], object]
 
 
 # --- files --------------------------------------------------------------------------------------
-@dataclass(frozen=True, slots=True)
-class Format:
-    """How a report becomes text: the function, and the label, suffix and content type of such a file."""
-
-    label: str
-    render: Callable[[AgreementReport], str]
-    suffix: str
-    content_type: str
-
-
-FORMATS = {
-    "html": Format("HTML", to_html, "html", "text/html; charset=utf-8"),
-    "json": Format("JSON", to_json, "json", "application/json"),
-    "csv": Format("CSV", to_csv, "csv", "text/csv; charset=utf-8"),
-    "latex": Format("LaTeX", to_latex, "tex", "application/x-tex; charset=utf-8"),
-    "txt": Format("Text", to_text, "txt", "text/plain; charset=utf-8"),
+# How a report becomes text.
+FORMATS: dict[str, Callable[[AgreementReport], str]] = {
+    "html": to_html,
+    "json": to_json,
+    "csv": to_csv,
+    "latex": to_latex,
+    "txt": to_text,
 }
 
 
 def render(report: AgreementReport, report_format: str) -> str:
     """Return the report as text in one of FORMATS; equal reports give equal text."""
-    return FORMATS[report_format].render(report)
+    return FORMATS[report_format](report)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +108,11 @@ def _bundle(study: Study, report: AgreementReport, path: Path, progress: Progres
 
 
 DOWNLOADS = {
-    **{
-        name: Download(one.label, one.suffix, one.content_type, _text(name), is_long=name == "html")
-        for name, one in FORMATS.items()
-    },
+    "html": Download("HTML", "html", "text/html; charset=utf-8", _text("html"), is_long=True),
+    "json": Download("JSON", "json", "application/json", _text("json")),
+    "csv": Download("CSV", "csv", "text/csv; charset=utf-8", _text("csv")),
+    "latex": Download("LaTeX", "tex", "application/x-tex; charset=utf-8", _text("latex")),
+    "txt": Download("Text", "txt", "text/plain; charset=utf-8", _text("txt")),
     "bibtex": Download(
         "BibTeX",
         "bib",

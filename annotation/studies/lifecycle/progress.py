@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import (
@@ -62,10 +62,6 @@ class StudyProgress:
         """Return the votes and how many are wanted; an external study wants none."""
         is_external = study.source == Study.Source.EXTERNAL
         return str(self.vote_count) if is_external else f"{self.vote_count} of {self.slot_total}"
-
-    def as_document(self) -> dict[str, Any]:
-        """Return the counts as JSON."""
-        return asdict(self)
 
 
 def progress(study: Study) -> StudyProgress:

@@ -243,20 +243,13 @@ def _move(
 
 def _state_in_words(study: Study) -> str:
     """Return why the study's state does not allow an action."""
-    match study.state:
-        case State.DRAFT:
-            return "it is a draft; launch it first."
-        case State.GENERATING:
-            return "its images are not all there yet; study_status says what is missing."
-        case State.SCORING:
-            return "its image sets are not all scored yet; study_status says what is missing."
-        case State.READY:
-            return "it was never opened."
-        case State.OPEN:
-            return "it is open."
-        case State.PAUSED:
-            return "it is paused."
-        case State.CLOSING:
-            return "its voting has ended, and it closes by itself once every annotator is judged."
-        case _:
-            return "it is closed, which cannot be undone; duplicate the study instead."
+    return {
+        State.DRAFT: "it is a draft; launch it first.",
+        State.GENERATING: "its images are not all there yet; study_status says what is missing.",
+        State.SCORING: "its image sets are not all scored yet; study_status says what is missing.",
+        State.READY: "it was never opened.",
+        State.OPEN: "it is open.",
+        State.PAUSED: "it is paused.",
+        State.CLOSING: "its voting has ended, and it closes by itself once every annotator is judged.",
+        State.CLOSED: "it is closed, which cannot be undone; duplicate the study instead.",
+    }[State(study.state)]

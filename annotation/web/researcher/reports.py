@@ -102,16 +102,14 @@ def _file(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
 
 def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "") -> HttpResponse:
     """Return the page with the progress of a report or of a file, or with the reason of its failure."""
-    name, args = ("report-file", [study.slug, download]) if download else ("report", [study.slug])
     ends = {"address": "", "progress": "-progress", "again": "-again"}
-    addresses = {key: reverse(f"{name}{end}", args=args) + _query(request) for key, end in ends.items()}
     context = {
         "study": study,
         "job": job,
         "download": download,
         "label": f"The file “{DOWNLOADS[download].label}”" if download else "The report",
-        "report": reverse("report", args=[study.slug]) + _query(request),
-        **addresses,
+        "report": _address(request, study.slug),
+        **{key: _address(request, study.slug, download, end) for key, end in ends.items()},
     }
     return render(request, "reports/report_progress.html", context, status=202 if job.is_waiting else 500)
 
@@ -147,40 +145,29 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
 
 @require_safe
 @staff_page
-def report_progress(request: HttpRequest, slug: str) -> JsonResponse:
-    """Answer the page that waits for the report."""
-    return _progress(_job_or_404(request, slug))
-
-
-@require_safe
-@staff_page
-def file_progress(request: HttpRequest, slug: str, report_format: str) -> JsonResponse:
-    """Answer the page that waits for a file."""
-    return _progress(_file_job_or_404(request, slug, report_format))
-
-
-def _progress(job: WatchedJob) -> JsonResponse:
+def progress(request: HttpRequest, slug: str, report_format: str = "") -> JsonResponse:
+    """Answer the page that waits for the report, or for a file of it."""
+    job = _waited_job_or_404(request, slug, report_format)
     return JsonResponse({"state": job.state, "percent": job.percent, "step": job.step})
 
 
 @require_POST
 @staff_page
-def make_again(request: HttpRequest, slug: str) -> HttpResponse:
-    """Make the report again: after a failure, or after more votes."""
-    retry(_job_or_404(request, slug))
-    return redirect(reverse("report", args=[slug]) + _query(request))
+def make_again(request: HttpRequest, slug: str, report_format: str = "") -> HttpResponse:
+    """Make the report again, after a failure or after more votes; or a file of it, after a failure."""
+    retry(_waited_job_or_404(request, slug, report_format))
+    return redirect(_address(request, slug, report_format))
 
 
-@require_POST
-@staff_page
-def make_file_again(request: HttpRequest, slug: str, report_format: str) -> HttpResponse:
-    """Make a file again after a failure."""
-    retry(_file_job_or_404(request, slug, report_format))
-    return redirect(reverse("report-file", args=[slug, report_format]) + _query(request))
+def _waited_job_or_404(request: HttpRequest, slug: str, report_format: str) -> WatchedJob:
+    job = _job_or_404(request, slug)
+    return get_object_or_404(ReportFileJob, report_job=job, name=report_format) if report_format else job
 
 
-def _file_job_or_404(request: HttpRequest, slug: str, report_format: str) -> ReportFileJob:
-    return get_object_or_404(ReportFileJob, report_job=_job_or_404(request, slug), name=report_format)
+def _address(request: HttpRequest, slug: str, report_format: str = "", end: str = "") -> str:
+    """Return the address of the report, or of a file of it, with the metric that was asked for."""
+    name, args = ("report-file", [slug, report_format]) if report_format else ("report", [slug])
+    return reverse(f"{name}{end}", args=args) + _query(request)
 
 
 def _query(request: HttpRequest) -> str:
@@ -190,12 +177,10 @@ def _query(request: HttpRequest) -> str:
 
 urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/report/", report_page, name="report"),
-    path("studies/<slug:slug>/report/progress", report_progress, name="report-progress"),
+    path("studies/<slug:slug>/report/progress", progress, name="report-progress"),
     path("studies/<slug:slug>/report/again", make_again, name="report-again"),
     path("studies/<slug:slug>/report/<slug:name>.svg", report_figure, name="report-figure"),
     path("studies/<slug:slug>/report/download/<slug:report_format>", report_file, name="report-file"),
-    path(
-        "studies/<slug:slug>/report/download/<slug:report_format>/progress", file_progress, name="report-file-progress"
-    ),
-    path("studies/<slug:slug>/report/download/<slug:report_format>/again", make_file_again, name="report-file-again"),
+    path("studies/<slug:slug>/report/download/<slug:report_format>/progress", progress, name="report-file-progress"),
+    path("studies/<slug:slug>/report/download/<slug:report_format>/again", make_again, name="report-file-again"),
 ]
