@@ -1,4 +1,4 @@
-"""Fixtures of all tests: a media folder of their own, and the cast: researcher, annotator, outsider."""
+"""Fixtures of all tests: a media folder and a folder of reports of their own."""
 
 from pathlib import Path
 

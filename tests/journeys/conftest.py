@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
+from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.report_worker import report_worker  # noqa: F401 - for every journey
 
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}
@@ -67,6 +68,12 @@ def patience(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(live_server: LiveServer) -> str:
     """Return the address of a running site."""
     return str(live_server.url)
+
+
+@pytest.fixture
+def drawn() -> DrawnStudy:
+    """Three comparisons of drawn images, with ties."""
+    return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
 
 
 @pytest.fixture

@@ -22,11 +22,6 @@ THANKS = "Thank you. You have finished."
 
 
 @pytest.fixture
-def drawn() -> DrawnStudy:
-    return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
-
-
-@pytest.fixture
 def person(browser: Browser, server: str, screen: str) -> Iterator[Person]:
     person = at_a_screen(browser, server, screen)
     yield person

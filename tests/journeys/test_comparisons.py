@@ -26,11 +26,6 @@ new MutationObserver(() => {
 """
 
 
-@pytest.fixture
-def drawn() -> DrawnStudy:
-    return draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
-
-
 def begin(page: Page, server: str, annotator: Annotator) -> None:
     """Open the comparisons; the instructions count as read."""
     Annotator.objects.filter(pk=annotator.pk).update(instructions_read_at="2026-01-01T00:00Z")

@@ -8,8 +8,8 @@ from django.utils import timezone
 
 from annotation.management.base import StudyCommand, notes_on
 from annotation.studies.current import current_manifest
-from annotation.voting.imports.vote_file import Names
 from annotation.voting.imports.vote_import import import_votes
+from annotation.voting.imports.vote_line import Names
 from jobs.wording import counted
 
 

@@ -9,7 +9,7 @@ from annotation.models import Annotator, Assignment, Import, ImportedAssignment,
 from annotation.models.annotator import BY_FILE
 from annotation.voting import slots
 from annotation.voting.imports import import_runs
-from annotation.voting.imports.vote_file import FileVote, Place
+from annotation.voting.imports.vote_line import FileVote, Place
 from annotation.voting.storage.bulk_rows import insert_rows
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 

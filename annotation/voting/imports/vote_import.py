@@ -17,16 +17,8 @@ from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Answer, answers_of, remove_votes, store
-from annotation.voting.imports.vote_file import (
-    AS_WRITTEN,
-    FileVote,
-    Names,
-    Place,
-    StudyWords,
-    VoteFile,
-    VoteFileFault,
-    read_votes,
-)
+from annotation.voting.imports.vote_file import VoteFile, VoteFileFault, read_votes
+from annotation.voting.imports.vote_line import AS_WRITTEN, FileVote, Names, Place, StudyWords
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from generation.tables.columns import plain

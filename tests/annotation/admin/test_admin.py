@@ -48,14 +48,6 @@ def viewer() -> Client:
     return client
 
 
-@pytest.fixture
-def outsider() -> Client:
-    """A user without permissions."""
-    client = Client()
-    client.force_login(User.objects.create_user("outsider"))
-    return client
-
-
 def address(name: str, *arguments: Any) -> str:
     return reverse(f"admin:annotation_study_{name}", args=arguments)
 

@@ -7,7 +7,6 @@ from io import BytesIO
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -39,12 +38,6 @@ def study() -> Study:
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("researcher"))
-    return client
 
 
 def address(study: Study, name: str, end: str = "") -> str:
@@ -180,9 +173,7 @@ def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -
         assert "claim.pdf" in figures.namelist()
 
 
-def test_outsiders_find_nothing(study: Study) -> None:
-    outsider = Client()
-    outsider.force_login(User.objects.create_user("outsider"))
+def test_outsiders_find_nothing(study: Study, outsider: Client) -> None:
     request_file(request_report(study), "bundle")
     for end in ("", "-progress"):
         assert outsider.get(address(study, "bundle", end)).status_code == 404

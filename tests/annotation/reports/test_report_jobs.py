@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -41,12 +40,6 @@ def study() -> Study:
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_superuser("researcher"))
-    return client
 
 
 def data_of(study: Study) -> SealedData:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -24,19 +23,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def study() -> Study:
     return make_study(crossed([[4, 1], [1, 4]], kind="simulated"))[0]
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_user("researcher", is_staff=True))
-    return client
-
-
-@pytest.fixture
-def outsider() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_user("outsider"))
-    return client
 
 
 def addresses(study: Study) -> list[str]:

@@ -63,6 +63,7 @@ def a_comparison(study: Study, **fields: object) -> Comparison:
 
 def test_a_comparison_that_breaks_nothing_is_kept() -> None:
     a_comparison(make_study(source="external"), slot_count=2, vote_count=2).save()
+    assert Comparison.objects.filter(position=99, vote_count=2).count() == 1
 
 
 def test_comparison_positions_are_unique() -> None:

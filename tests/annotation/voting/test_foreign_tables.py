@@ -8,7 +8,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from annotation.voting.imports.vote_file import StudyWords, VoteFileFault, read_votes
+from annotation.voting.imports.vote_file import VoteFileFault, read_votes
+from annotation.voting.imports.vote_line import StudyWords
 from generation.tables.formulas import marked, unmarked
 from jobs.refusals import Refused
 

@@ -10,8 +10,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.voting.assignment import next_assignment
-from annotation.voting.imports.vote_file import AS_WRITTEN, Names, VoteFileFault
+from annotation.voting.imports.vote_file import VoteFileFault
 from annotation.voting.imports.vote_import import VoteImport, import_votes
+from annotation.voting.imports.vote_line import AS_WRITTEN, Names
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage import slices
 from jobs.refusals import Refused

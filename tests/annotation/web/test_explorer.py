@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -19,19 +18,6 @@ from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import score_all
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_user("researcher", is_staff=True))
-    return client
-
-
-@pytest.fixture
-def outsider() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_user("outsider"))
-    return client
 
 
 @pytest.fixture

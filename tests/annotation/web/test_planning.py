@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 
 from tests.factories import make_study
@@ -33,15 +32,7 @@ ASKED: dict[str, Any] = {
 }
 
 
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(User.objects.create_user("researcher", is_staff=True))
-    return client
-
-
-def test_it_is_for_staff() -> None:
-    outsider = Client()
-    outsider.force_login(User.objects.create_user("outsider"))
+def test_it_is_for_staff(outsider: Client) -> None:
     for address in (PAGE, CURVES):
         assert Client().get(address).status_code == 302
         assert outsider.get(address).status_code == 404

@@ -28,12 +28,6 @@ def comparison(study: Study) -> Comparison:
     return study.comparisons.get()
 
 
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(make_researcher())
-    return client
-
-
 def leased(study: Study, label: str) -> Assignment:
     following = next_assignment(annotator=invite(study=study, label=label), rules=RULES, now=NOON)
     assert following.assignment is not None

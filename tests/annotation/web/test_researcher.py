@@ -21,22 +21,9 @@ from annotation.studies.lifecycle.transitions import close
 from annotation.studies.study_file.reading import parse
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
-from tests.factories import give_vote, make_researcher, make_study
+from tests.factories import give_vote, make_study
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def researcher(client: Client) -> Client:
-    client.force_login(make_researcher())
-    return client
-
-
-@pytest.fixture
-def outsider() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_user("outsider"))
-    return client
 
 
 def addresses(study: Study) -> list[str]:
