@@ -10,16 +10,14 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Study, StudyEvent
-from annotation.reports.data.gathering import gather
 from annotation.reports.plan import to_text
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, ask
 from annotation.studies.planning.sample_size import plan_study
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.voting.annotators import invite
-from tests.annotation.reports.voted_studies import Plan, embed
+from tests.annotation.reports.voted_studies import Plan, embed, report_of
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.factories import give_vote, make_manifest, make_researcher, make_study
 
@@ -46,18 +44,18 @@ def faults_in(text: str) -> list[str]:
     ("votes", "kind"), [([["A"]], "personal"), ([["A", "A"]], "simulated"), ([["tie"]], "imported")]
 )
 def test_reports_of_one_of_each(votes: list[list[str]], kind: str) -> None:
-    study, manifest = make_voted_study(Plan(votes, [(2.0, 1.0)], kind=kind))
+    study = make_voted_study(Plan(votes, [(2.0, 1.0)], kind=kind))
     StudyEvent.objects.create(study=study, verb="noted", detail={"reason": "", "jobs": 1})
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(study)
     for name in ("html", "txt", "latex"):
         assert faults_in(render(report, name)) == [], name
     assert set(FORMATS) >= {"html", "txt", "latex"}
 
 
 def test_a_report_on_the_images_of_one_comparison() -> None:
-    study, manifest = make_voted_study(Plan([["A", "B"], ["A", "A"]], [(2.0, 1.0), (None, None)]))
+    study = make_voted_study(Plan([["A", "B"], ["A", "A"]], [(2.0, 1.0), (None, None)]))
     embed(study.comparisons.get(position=0), spread_a=0.1, spread_b=0.5)
-    assert faults_in(render(build_report(gather(study, manifest=manifest)), "txt")) == []
+    assert faults_in(render(report_of(study), "txt")) == []
 
 
 @pytest.mark.parametrize("state", ["draft", "open", "closed"])

@@ -114,7 +114,7 @@ def test_a_whole_walk_and_a_report_in_the_dark(
     drawn = draw_study(prompt_count=3, images_per_set=4, annotation={"ties": True})
     annotator = drawn.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-01-01T00:00Z")
-    report, _ = make_study(crossed([[6, 1], [1, 4]]))
+    report = make_study(crossed([[6, 1], [1, 4]]))
     with start() as driver:
         walk(driver, server, annotator)
         assert_figures_are_readable_in_the_dark(driver, server, report)

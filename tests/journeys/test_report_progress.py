@@ -20,7 +20,7 @@ def test_the_page_waits_and_becomes_the_report_and_a_download_comes_when_it_is_t
 ) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)  # no worker but this test
     make_researcher("a long password")
-    study, _ = make_study(crossed([[6, 1], [1, 4]]))
+    study = make_study(crossed([[6, 1], [1, 4]]))
     page.goto(f"{server}/studies/{study.slug}/report/")
     page.get_by_label("Username").fill("researcher")
     page.get_by_label("Password").fill("a long password")

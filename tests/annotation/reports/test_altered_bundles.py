@@ -39,7 +39,7 @@ VALUES: tuple[Any, ...] = (
 @pytest.fixture
 def members(tmp_path: Path) -> dict[str, bytes]:
     """The members of a small study's bundle; one comparison has no score."""
-    study, _manifest = make_study(
+    study = make_study(
         Plan(
             votes=[["A", "B"], ["B", "tie"], ["A", "A"]],
             scores=[(80.0, 70.5), (60.0, None), (1.0, 2.0)],

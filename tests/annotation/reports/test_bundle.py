@@ -20,7 +20,6 @@ from annotation.models import ManifestVersion, Study, StudyEvent
 from annotation.reports.bundle import archive
 from annotation.reports.bundle.archive import INDEX
 from annotation.reports.bundle.replay import replay, write_bundle
-from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import to_html
 from annotation.reports.report import build_report
@@ -30,7 +29,7 @@ from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import Encoder, ImageEmbedding, SetScore
 from scoring.scores import score_set
-from tests.annotation.reports.voted_studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, gathered, make_study, report_of
 from tests.factories import make_study as make_image_study
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +37,7 @@ pytestmark = pytest.mark.django_db
 
 def weather() -> Study:
     """A study with ties, an exclusion, an amendment, an event, missing scores, a second metric and an odd prompt."""
-    study, manifest = make_study(
+    study = make_study(
         Plan(
             votes=[["A", "A", "B"], ["B", "A", "tie"], ["B", "B", "B"], []],
             scores=[(80.123456789012345, 70.0), (60.0, 65.0), (60.0, None), (1.0, 2.0)],
@@ -50,7 +49,7 @@ def weather() -> Study:
     vote = study.annotators.earliest("pk").assignments.earliest("pk").votes.get()
     vote.excluded_at, vote.exclusion_reason = study.closed_at, "failed the check"
     vote.save()
-    amended = manifest.model_copy(update={"notice": "Another notice."})
+    amended = current_manifest(study).model_copy(update={"notice": "Another notice."})
     ManifestVersion.objects.create(
         study=study,
         number=2,
@@ -72,7 +71,7 @@ def bundled(study: Study, folder: Path, **arguments: Any) -> Path:
 
 
 def report_json(study: Study) -> str:
-    return to_json(build_report(gather(study, manifest=current_manifest(study))))
+    return to_json(report_of(study))
 
 
 def rewritten(
@@ -104,7 +103,7 @@ def test_a_bundle_gives_the_same_document_without_the_database(tmp_path: Path) -
 
 def test_the_data_come_back_field_by_field_with_their_types(tmp_path: Path) -> None:
     study = weather()
-    data = gather(study, manifest=current_manifest(study))
+    data = gathered(study)
     again = replay(bundled(study, tmp_path)).data
     assert again.comparisons.prompt == data.comparisons.prompt
     assert [type(part) for part in (again.comparisons, again.votes)] == [type(data.comparisons), type(data.votes)]
@@ -144,7 +143,7 @@ def with_codes() -> Study:
     """A study of a platform that pays for codes."""
     platform = {"id_parameter": "PID", "redirect_url": "https://platform.test/?cc={code}", **CODES}
     votes, scores = [["A", "A"], ["B", "A"]], [(80.0, 70.0), (60.0, 65.0)]
-    return make_study(Plan(votes=votes, scores=scores, manifest={"platform": platform}))[0]
+    return make_study(Plan(votes=votes, scores=scores, manifest={"platform": platform}))
 
 
 def test_completion_codes_are_not_given_away_and_who_has_them_can_compute_the_hash(tmp_path: Path) -> None:
@@ -383,7 +382,7 @@ def test_bundles_by_other_metrics_and_studies_are_no_predecessors(tmp_path: Path
     study = weather()
     write_bundle(study, tmp_path / "first.zip")
     assert write_bundle(study, tmp_path / "lpips.zip", metric="../lpips").replaces == ""
-    other, _ = make_study(Plan([["A"]], [(1, 2)], slug="other"))
+    other = make_study(Plan([["A"]], [(1, 2)], slug="other"))
     assert write_bundle(other, tmp_path / "other.zip").replaces == ""
 
 
@@ -392,7 +391,7 @@ def test_a_bundle_made_elsewhere_is_named_as_predecessor_if_given(tmp_path: Path
     first = write_bundle(study, tmp_path / "first.zip")
     study.replay_bundles.all().delete()
     assert write_bundle(study, tmp_path / "second.zip", replaces=tmp_path / "first.zip").replaces == first.sha256
-    other, _ = make_study(Plan([["A"]], [(1, 2)], slug="other"))
+    other = make_study(Plan([["A"]], [(1, 2)], slug="other"))
     with pytest.raises(Refused, match="no bundle of other"):
         write_bundle(other, tmp_path / "third.zip", replaces=tmp_path / "first.zip")
 

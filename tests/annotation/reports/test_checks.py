@@ -6,12 +6,10 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.data.gathering import gather
 from annotation.reports.exports.votes import vote_chunks
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
-from annotation.studies.manifest import Manifest
-from tests.annotation.reports.voted_studies import Plan, make_study
+from annotation.studies.current import current_manifest
+from tests.annotation.reports.voted_studies import Plan, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 QUALITY = {"same_side": 0.05, "too_fast": 0.01}
@@ -31,10 +29,10 @@ def answered(annotator: Annotator, choice: str, *, kind: str, **shown: Any) -> V
 
 
 @pytest.fixture
-def studied() -> tuple[Study, Manifest]:
+def studied() -> Study:
     """Three people on eight comparisons; the last fails the checks, contradicts themselves and is excluded."""
     plan = Plan([["A", "A", "B"]] * 8, [(2, 1)] * 8, manifest={"quality": QUALITY})
-    study, manifest = make_study(plan)
+    study = make_study(plan)
     people = list(study.annotators.order_by("pk"))
     for number, annotator in enumerate(people):
         is_last = number == 2
@@ -49,12 +47,11 @@ def studied() -> tuple[Study, Manifest]:
     Annotator.objects.filter(pk=people[2].pk).update(broken_rules="same_side")
     votes = Vote.objects.filter(assignment__annotator=people[2], assignment__kind="main")
     votes.update(excluded_at=timezone.now(), exclusion_reason="always the same side")
-    return study, manifest
+    return study
 
 
-def test_the_ladder_the_repeats_and_the_rules_are_counted(studied: tuple[Study, Manifest]) -> None:
-    study, manifest = studied
-    report = build_report(gather(study, manifest=manifest))
+def test_the_ladder_the_repeats_and_the_rules_are_counted(studied: Study) -> None:
+    report = report_of(studied)
     checks = report.quality.checks
     assert [(rung.replaced, rung.images, rung.may_exclude) for rung in checks.ladder] == [(2, 4, True), (1, 4, False)]
     obvious, subtle = checks.ladder
@@ -78,9 +75,8 @@ def test_the_ladder_the_repeats_and_the_rules_are_counted(studied: tuple[Study, 
     assert report.results.with_excluded_votes is not None
 
 
-def test_every_format_has_them_and_a_study_without_has_no_section(studied: tuple[Study, Manifest]) -> None:
-    study, manifest = studied
-    report = build_report(gather(study, manifest=manifest))
+def test_every_format_has_them_and_a_study_without_has_no_section(studied: Study) -> None:
+    report = report_of(studied)
     for report_format in FORMATS:
         text = render(report, report_format)
         assert "same side" in text or "same_side" in text, report_format
@@ -88,15 +84,14 @@ def test_every_format_has_them_and_a_study_without_has_no_section(studied: tuple
     assert "Attention checks" in html
     assert "66.7 % [20.8, 93.9]" in html
     assert "always the same side" in html
-    plain, plain_manifest = make_study(Plan([["A", "A"]] * 2, [(2, 1)] * 2, slug="plain"))
-    assert "Attention checks" not in render(build_report(gather(plain, manifest=plain_manifest)), "html")
+    plain = make_study(Plan([["A", "A"]] * 2, [(2, 1)] * 2, slug="plain"))
+    assert "Attention checks" not in render(report_of(plain), "html")
 
 
 def test_the_export_says_what_a_check_was_and_names_no_model_where_both_are_one(
-    studied: tuple[Study, Manifest],
+    studied: Study,
 ) -> None:
-    study, manifest = studied
-    (chunk,) = vote_chunks(study, manifest=manifest)
+    (chunk,) = vote_chunks(studied, manifest=current_manifest(studied))
     rows = [dict(zip(chunk, values, strict=True)) for values in zip(*chunk.values(), strict=True)]
     rungs = [row for row in rows if row["kind"] == "ladder"]
     assert {(row["known_choice"], row["left_model"], row["chosen_model"]) for row in rungs} == {("left", "", "")}

@@ -5,14 +5,13 @@ import pytest
 from django.utils import timezone
 
 from annotation.models import Study, Vote
-from annotation.reports.data.gathering import gather
 from annotation.reports.findings.results import Results
-from annotation.reports.report import SEALED_CLAIM, build_report
+from annotation.reports.report import SEALED_CLAIM
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.claim import reservations
 from scoring.statistics.bias import PositionBias
 from scoring.statistics.estimate import Estimate, SignificanceTest
-from tests.annotation.reports.voted_studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,8 +19,7 @@ METRIC = "SCS (clip:openai/clip-vit-base-patch32@c237dc49)"
 
 
 def claim_of(plan: Plan) -> str:
-    study, manifest = make_study(plan)
-    return build_report(gather(study, manifest=manifest)).claim
+    return report_of(make_study(plan)).claim
 
 
 def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_so() -> None:
@@ -75,8 +73,7 @@ NOISE = [["A", "B", "A"], ["B", "A", "B"], ["A", "A", "B"], ["B", "B", "A"]] * 3
 @pytest.mark.parametrize("name", sorted(FORMATS))
 def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: str) -> None:
     plan = Plan(NOISE, [(2.0, 1.0), (1.0, 2.0)] * 6)
-    study, manifest = make_study(plan)
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(make_study(plan))
     said = "annotators agree no more than by chance (Krippendorff"
     assert said in report.claim
     assert said in " ".join(html.unescape(render(report, name)).split())
@@ -85,8 +82,7 @@ def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: s
 def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     plan = crossed([[5, 1], [1, 5]])
     plan.manifest = {"sealed": False}
-    study, manifest = make_study(plan)
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(make_study(plan))
     assert report.results is not None
 
     def doubts(found: Results) -> tuple[str, ...]:
@@ -115,10 +111,10 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
 
 
 def test_the_claim_says_what_excluded_votes_would_have_made_of_it() -> None:
-    study, manifest = make_study(crossed([[5, 1], [1, 5]]))
+    study = make_study(crossed([[5, 1], [1, 5]]))
     annotator = study.annotators.first()
     Vote.objects.filter(assignment__annotator=annotator).update(
         excluded_at=timezone.now(), exclusion_reason="always the same side"
     )
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(study)
     assert report.claim.endswith("12 excluded (with them 83.3 %).")

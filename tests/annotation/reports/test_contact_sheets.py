@@ -10,7 +10,6 @@ from django.core.management import call_command
 from PIL import Image
 
 from annotation.models import Study
-from annotation.reports.data.gathering import gather
 from annotation.reports.explorer import contact_sheets as sheets_module
 from annotation.reports.explorer.contact_sheets import (
     LEAST_BYTES,
@@ -20,24 +19,17 @@ from annotation.reports.explorer.contact_sheets import (
     contact_sheets,
 )
 from annotation.reports.explorer.orders import MOST_TELLING
-from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats import html as html_module
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
 from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import report_text
-from annotation.studies.current import current_manifest
 from generation.pictures.files import media
-from tests.annotation.reports.voted_studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import put_in_state, score_all
 
 pytestmark = pytest.mark.django_db
-
-
-def report_of(study: Study) -> AgreementReport:
-    return build_report(gather(study, manifest=current_manifest(study)))
 
 
 def sheets_of(study: Study, *, room: int = MOST_FILE_BYTES) -> ContactSheets:
@@ -95,7 +87,7 @@ def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(stud
             rendition.unlink()
     words = [sheet.words for one in sheets_of(study).comparisons for sheet in one.sheets]
     assert sorted(words)[0] == "5 of 6 images of A, by seed"
-    external, _ = make_study(crossed([[2, 0], [0, 0]]))
+    external = make_study(crossed([[2, 0], [0, 0]]))
     assert sheets_of(external) == ContactSheets()
     assert '<figure class="contact-sheets">' not in report_text(report_of(external), "html", external)
 
@@ -115,7 +107,7 @@ def worst() -> Study:
     """More comparisons than a table holds, each with as long a prompt as somebody may paste."""
     plan = crossed([[MOST_ROWS, 0], [0, 20]], voters=1)
     plan.prompts = [f"{number} " + '"<&' * MOST_LETTERS for number in range(MOST_ROWS + 20)]
-    return make_study(plan)[0]
+    return make_study(plan)
 
 
 @pytest.fixture
@@ -148,7 +140,7 @@ def test_where_the_file_is_nearly_full_sheets_shrink_and_then_there_are_fewer(
 
 
 def test_long_tables_end_where_a_page_does_and_the_json_has_all() -> None:
-    study, _ = make_study(crossed([[MOST_ROWS + 20, 0], [0, 0]], voters=1))
+    study = make_study(crossed([[MOST_ROWS + 20, 0], [0, 0]], voters=1))
     report = report_of(study)
     text = report_text(report, "html", study)
     assert f"the first {MOST_ROWS} of {MOST_ROWS + 20}; the JSON and CSV hold them all" in text

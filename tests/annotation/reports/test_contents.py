@@ -7,12 +7,10 @@ from typing import get_args
 import pytest
 
 from annotation.reports import findings
-from annotation.reports.data.gathering import gather
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.printing.blocks import FigureName
-from annotation.reports.report import build_report
 from annotation.reports.sections.contents import sections
-from tests.annotation.reports.voted_studies import Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 
 BEFORE_RESULTS = ["study-facts", "design"]
 RESULTS = ["agreement", "sensitivity", "reliability", "people", "scores", "image-noise", "calibration", "bias"]
@@ -21,8 +19,7 @@ AFTER_VOTES = ["fragility", "power", "metrics", "comparisons"]
 
 
 def keys_of(plan: Plan) -> list[str]:
-    study, manifest = make_study(plan)
-    return [section.key for section in sections(build_report(gather(study, manifest=manifest)))]
+    return [section.key for section in sections(report_of(make_study(plan)))]
 
 
 @pytest.mark.django_db

@@ -13,13 +13,13 @@ from django.conf import settings
 from django.utils import timezone
 
 from annotation.models import Annotator, StudyEvent
-from annotation.reports.data.gathering import gather
 from annotation.reports.exports.votes import columns
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.formats.document import from_json, to_json
-from annotation.reports.report import SCHEMA_VERSION, build_report
+from annotation.reports.report import SCHEMA_VERSION
+from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest, sha256
-from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,7 @@ def full_document() -> dict[str, Any]:
     plan = replace(
         crossed([[16, 2], [1, 15]]), manifest={"quality": {"same_side": 0.001}, "annotation": {"early_stopping": True}}
     )
-    study, manifest = make_study(plan)
+    study = make_study(plan)
     annotator = study.annotators.earliest("pk")
     annotator.broken_rules = "same_side"
     annotator.save()
@@ -91,7 +91,7 @@ def full_document() -> dict[str, Any]:
     Annotator.objects.create(
         study=study, kind="personal", state="withdrawn", withdrawn_at=study.closed_at, withdrawn_vote_count=2
     )
-    document: dict[str, Any] = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    document: dict[str, Any] = json.loads(to_json(report_of(study)))
     document["notices"].append("a notice")
     document["results"]["sensitivity"]["dawid_skene"][0]["warnings"].append("a warning")
     return document
@@ -125,14 +125,12 @@ def test_completion_codes_stay_out_of_every_report(state: str) -> None:
     """Accounts that may only look read reports, and a platform pays for a code."""
     platform = {"id_parameter": "PID", "complete_code": "C0MPLETE", "study_full_code": "FVLL"}
     plan = replace(crossed([[5, 1], [1, 5]]), state=state, manifest={"platform": platform})
-    study, manifest = make_study(plan)
-    text = to_json(build_report(gather(study, manifest=manifest)))
+    text = to_json(report_of(make_study(plan)))
     assert ["C0MPLETE" in text, "FVLL" in text, "PID" in text, text.count('"left-out"')] == [False, False, True, 2]
 
 
 def test_a_number_that_json_cannot_write_is_refused_in_both_directions() -> None:
-    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(make_study(crossed([[3, 1], [1, 3]])))
     share = replace(report.quality.tie_share, value=math.nan)
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(replace(report, quality=replace(report.quality, tie_share=share)))
@@ -143,23 +141,21 @@ def test_a_number_that_json_cannot_write_is_refused_in_both_directions() -> None
 
 @pytest.mark.parametrize("key", ["headline", "leave_one_out", "results"])
 def test_a_document_without_a_key_is_no_report(key: str) -> None:
-    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
-    text = to_json(build_report(gather(study, manifest=manifest)))
+    text = to_json(report_of(make_study(crossed([[3, 1], [1, 3]]))))
     with pytest.raises(ValueError, match=key):
         from_json(text.replace(f'"{key}"', '"other"'))
 
 
 def test_times_are_written_with_their_offset() -> None:
-    study, manifest = make_study(crossed([[3, 1], [1, 3]]))
-    document = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    study = make_study(crossed([[3, 1], [1, 3]]))
+    document = json.loads(to_json(report_of(study)))
     assert study.closed_at is not None
     assert document["study"]["closed_at"] == study.closed_at.isoformat()
     assert document["manifest_versions"][0]["created_at"].endswith("+00:00")
 
 
 def test_a_sealed_document_has_no_results_and_no_winner_anywhere() -> None:
-    study, manifest = make_study(crossed([[5, 1], [1, 5]], state="open"))
-    text = to_json(build_report(gather(study, manifest=manifest)))
+    text = to_json(report_of(make_study(crossed([[5, 1], [1, 5]], state="open"))))
     document = json.loads(text)
     assert document["results"] is None
     assert document["study"]["is_sealed"]
@@ -169,6 +165,6 @@ def test_a_sealed_document_has_no_results_and_no_winner_anywhere() -> None:
 
 
 def test_every_column_of_the_export_is_documented() -> None:
-    study, manifest = make_study(Plan([["A"]], [(1, 2)]))
+    study = make_study(Plan([["A"]], [(1, 2)]))
     named = set(re.findall(r"`(\w+)`", DOCUMENTATION.partition("## The export of votes")[2]))
-    assert set(columns(study, manifest=manifest)) <= named
+    assert set(columns(study, manifest=current_manifest(study))) <= named

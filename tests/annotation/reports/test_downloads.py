@@ -32,7 +32,7 @@ LONG = [name for name, one in DOWNLOADS.items() if one.is_long]
 
 @pytest.fixture
 def study() -> Study:
-    return make_study(crossed([[3, 1], [1, 2]]))[0]
+    return make_study(crossed([[3, 1], [1, 2]]))
 
 
 @pytest.fixture
@@ -161,7 +161,7 @@ def test_an_hour_later_the_file_is_deleted_and_is_written_again_on_request(study
 
 
 def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -> None:
-    study, _ = make_study(crossed([[3, 1], [1, 2]], state="open"))
+    study = make_study(crossed([[3, 1], [1, 2]], state="open"))
     sealed = b"".join(researcher.get(address(study, "html"))).decode()
     assert "Krippendorff" not in sealed
     assert researcher.get(address(study, "figures")).status_code == 404

@@ -6,16 +6,13 @@ import numpy as np
 import pytest
 
 from annotation.models import Annotator, Vote
-from annotation.reports.data.gathering import gather
-from annotation.reports.findings.results import Results
 from annotation.reports.formats.plain_text import to_text
-from annotation.reports.report import build_report
 from annotation.voting.rules import is_decided
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.leave_one_out import leave_one_out
 from scoring.statistics.reliability import pairwise_agreement
 from scoring.statistics.votes import Votes
-from tests.annotation.reports.voted_studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
 
 # At an overlap of 5: decided by three votes, complete, and decided by four. The first three votes of the second
 # comparison have another winner than all of them.
@@ -28,29 +25,22 @@ PLAN = Plan(
 )
 
 
-def results_of(plan: Plan) -> Results:
-    study, manifest = make_study(plan)
-    results = build_report(gather(study, manifest=manifest)).results
-    assert results
-    return results
-
-
 @pytest.mark.django_db
 def test_what_was_saved_is_what_the_decided_comparisons_lack() -> None:
-    results = results_of(PLAN).early_stopping
+    results = results_of(make_study(PLAN)).early_stopping
     assert (results.closed_comparisons, results.saved_votes, results.first_votes) == (2, 3, 3)
 
 
 @pytest.mark.django_db
 def test_the_winners_come_from_all_votes() -> None:
-    results = results_of(PLAN)
+    results = results_of(make_study(PLAN))
     assert [row.people_winner for row in results.comparisons] == ["A", "A", "B"]
     assert results.agreement.headline.value == 1.0
 
 
 @pytest.mark.django_db
 def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
-    results = results_of(PLAN)
+    results = results_of(make_study(PLAN))
     assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
     metric = np.array([1, 1, -1], dtype=np.int8)
     expected = leave_one_out(FIRST_COUNTS, metric, resampling=Resampling(resamples=100)).by_comparison
@@ -62,18 +52,17 @@ def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
 @pytest.mark.django_db
 def test_a_study_without_the_option_uses_every_vote_and_saves_none() -> None:
     plan = replace(PLAN, manifest={"annotation": {"overlap": 5}, "analysis": {"resamples": 100}})
-    results = results_of(plan)
+    results = results_of(make_study(plan))
     assert (results.early_stopping.saved_votes, results.early_stopping.first_votes) == (0, None)
     assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 4 / 10 + 3 / 6) / 3)
 
 
 @pytest.mark.django_db
 def test_the_first_votes_are_the_first_that_count() -> None:
-    study, manifest = make_study(PLAN)
+    study = make_study(PLAN)
     of_first = Vote.objects.filter(assignment__annotator=Annotator.objects.earliest("pk"))
     of_first.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
-    results = build_report(gather(study, manifest=manifest)).results
-    assert results
+    results = results_of(study)
     # AA, BAA, BBB; with the excluded votes as above.
     assert results.reliability.pairwise_agreement.value == pytest.approx((1 + 1 / 3 + 1) / 3)
     assert results.with_excluded_votes
@@ -83,8 +72,7 @@ def test_the_first_votes_are_the_first_that_count() -> None:
 
 @pytest.mark.django_db
 def test_the_report_says_both() -> None:
-    study, manifest = make_study(PLAN)
-    text = to_text(build_report(gather(study, manifest=manifest)))
+    text = to_text(report_of(make_study(PLAN)))
     assert "Votes saved by early stopping" in text
     assert text.count("From the first 3 votes of each comparison") == 2
 

@@ -8,12 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from annotation.models import Annotator, Comparison, Study, Vote
-from annotation.reports.data.gathering import gather
 from annotation.reports.explorer.detail import ComparisonDetail, comparison_detail
-from annotation.reports.explorer.listing import list_comparisons
+from annotation.reports.explorer.listing import Listing, list_comparisons
 from annotation.reports.explorer.orders import ORDERS, most_telling, pull, select_comparisons, split
 from annotation.reports.findings.comparisons import ComparisonRow
-from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount
 from jobs.refusals import Refused
@@ -21,7 +19,7 @@ from scoring.consistency import semantic_consistency_score
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from scoring.statistics.intervals import Resampling
-from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study
+from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 
 RESAMPLING = Resampling(resamples=100)
 
@@ -99,9 +97,13 @@ def test_the_most_telling_are_thirty_without_repetition_each_with_why() -> None:
 
 
 # --- rows -----------------------------------------------------------------------------------------
+def listed(study: Study, **named: str) -> Listing:
+    return list_comparisons(study, manifest=current_manifest(study), **named)
+
+
 def weather() -> Study:
     """A study with ties, missing scores and votes, an excluded vote, and an annotator who was screened out."""
-    study, _ = make_study(
+    study = make_study(
         Plan(
             votes=[["A", "A", "B", "B"], ["B", "A", "tie", "A"], ["B", "B", "B", ""], []],
             scores=[(80.0, 70.0), (60.0, 65.0), (60.0, None), (1.0, 2.0)],
@@ -120,59 +122,54 @@ def weather() -> Study:
 @pytest.mark.django_db
 def test_the_rows_are_the_report_s() -> None:
     study = weather()
-    report = build_report(gather(study, manifest=current_manifest(study)))
+    report = report_of(study)
     assert report.results is not None
     for _ in range(2):
-        assert list_comparisons(study, manifest=current_manifest(study)).rows == report.results.comparisons
+        assert listed(study).rows == report.results.comparisons
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("count", [5, 60])
 def test_the_list_costs_the_same_queries_however_long_it_is(count: int) -> None:
-    study, manifest = make_study(crossed([[count, 0], [0, 0]], voters=2))
+    study = make_study(crossed([[count, 0], [0, 0]], voters=2))
     with CaptureQueriesContext(connection) as queries:
-        assert len(list_comparisons(study, manifest=manifest).rows) == count
+        assert len(listed(study).rows) == count
     assert len(queries) == 6
     assert not [query["sql"] for query in queries if "annotation_vote" in query["sql"]]
 
 
 @pytest.mark.django_db
 def test_the_rows_are_computed_once_until_votes_or_scores_change() -> None:
-    study, manifest = make_study(crossed([[3, 1], [0, 0]], voters=2))
-    rows = list_comparisons(study, manifest=manifest).rows
-    assert list_comparisons(study, manifest=manifest).rows is rows
+    study = make_study(crossed([[3, 1], [0, 0]], voters=2))
+    rows = listed(study).rows
+    assert listed(study).rows is rows
     Vote.objects.filter(assignment__comparison__position=0).delete()
     recount([study.comparisons.get(position=0).pk])
-    without = list_comparisons(study, manifest=manifest).rows
+    without = listed(study).rows
     assert (rows[0].votes_a, without[0].votes_a, without[1:]) == (2, 0, rows[1:])
     SetScore.objects.filter(image_set__in=study.comparisons.filter(position=1).values("image_set_b")).delete()
-    assert [row.score_b is None for row in list_comparisons(study, manifest=manifest).rows] == [
-        False,
-        True,
-        False,
-        False,
-    ]
+    assert [row.score_b is None for row in listed(study).rows] == [False, True, False, False]
 
 
 @pytest.mark.django_db
 def test_a_sealed_study_is_not_explored() -> None:
-    study, manifest = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    study = make_study(crossed([[4, 1], [1, 4]], state="open"))
     with pytest.raises(Refused, match="sealed until it closes"):
-        list_comparisons(study, manifest=manifest)
-    opted_out, its = make_study(Plan([["A"]], [(2.0, 1.0)], slug="seen", state="open", manifest={"sealed": False}))
-    assert list_comparisons(opted_out, manifest=its).rows
+        listed(study)
+    opted_out = make_study(Plan([["A"]], [(2.0, 1.0)], slug="seen", state="open", manifest={"sealed": False}))
+    assert listed(opted_out).rows
 
 
 # --- one comparison -------------------------------------------------------------------------------
 def seen(comparison: Comparison, metric: str) -> ComparisonDetail:
-    rows = list_comparisons(comparison.study, manifest=current_manifest(comparison.study), metric=metric).rows
+    rows = listed(comparison.study, metric=metric).rows
     return comparison_detail(comparison, rows[comparison.position], metric=metric, resampling=RESAMPLING)
 
 
 def embedded(images: int = 5) -> tuple[Comparison, str]:
     """Return a comparison of embedded images, scored from them, and the metric."""
-    study, manifest = make_study(Plan([["A", "B", "tie"]], [(None, None)]))
-    comparison, encoder = study.comparisons.get(), manifest.encoder
+    study = make_study(Plan([["A", "B", "tie"]], [(None, None)]))
+    comparison, encoder = study.comparisons.get(), current_manifest(study).encoder
     embed(comparison, spread_a=0.6, spread_b=0.6, images=images)
     for image_set in (comparison.image_set_a, comparison.image_set_b):
         value = semantic_consistency_score(embeddings_of(image_set, encoder.identity))
@@ -213,8 +210,8 @@ def test_unknown_contributions_have_a_reason() -> None:
     assert "lpips was computed elsewhere" in shown.sets[0].reason
     assert shown.sets[0].images[0].contribution is None
     assert shown.noise is None
-    study, manifest = make_study(Plan([["A"]], [(2.0, 1.0)], slug="external"))
-    shown = seen(study.comparisons.get(), manifest.encoder.metric)
+    study = make_study(Plan([["A"]], [(2.0, 1.0)], slug="external"))
+    shown = seen(study.comparisons.get(), current_manifest(study).encoder.metric)
     assert "not here" in shown.sets[0].reason
 
 

@@ -13,7 +13,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, Vote
 from annotation.reports.exports import votes
 from annotation.reports.exports.writers import FORMATS
-from annotation.studies.manifest import Manifest
+from annotation.studies.current import current_manifest
 from generation.models import GeneratedImage
 from tests.annotation.reports.voted_studies import Plan, make_study
 
@@ -33,8 +33,8 @@ def export(path: Path, export_format: str) -> str:
     return out.getvalue()
 
 
-def rows_of(study: Study, manifest: Manifest) -> list[dict[str, Any]]:
-    chunks = votes.vote_chunks(study, manifest=manifest)
+def rows_of(study: Study) -> list[dict[str, Any]]:
+    chunks = votes.vote_chunks(study, manifest=current_manifest(study))
     return [dict(zip(chunk, row, strict=True)) for chunk in chunks for row in zip(*chunk.values(), strict=True)]
 
 
@@ -60,10 +60,10 @@ def show_images(comparison: Comparison, seeds: list[int]) -> None:
 @pytest.mark.both_databases
 def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(votes, "_CHUNK", 2)
-    study, manifest = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
+    study = make_study(Plan(votes=[["A", "B"], ["A", "B"], ["A", "B"]], scores=[(1, 2)] * 3))
     for comparison in study.comparisons.exclude(position=1):  # the second comparison had no images
         show_images(comparison, [10 * comparison.position + 7, 10 * comparison.position + 3])
-    rows = rows_of(study, manifest)
+    rows = rows_of(study)
     assert [(row["left_model"], row["left_seeds"], row["right_seeds"], row["rendition"]) for row in rows] == [
         ("Alpha", "7 3", "3 7", "grid2x"),
         ("Beta", "3 7", "7 3", "grid2x"),
@@ -76,24 +76,24 @@ def test_a_row_says_in_which_order_and_size_the_images_were_shown(monkeypatch: p
 
 @pytest.mark.both_databases
 def test_a_side_without_images_has_no_seeds() -> None:
-    study, manifest = make_study(Plan(votes=[["A"], ["A"]], scores=[(1, 2)] * 2))
+    study = make_study(Plan(votes=[["A"], ["A"]], scores=[(1, 2)] * 2))
     first, second = study.comparisons.all()
     show_images(first, [7, 3])
     show_images(second, [9])
     GeneratedImage.objects.filter(image_set=first.image_set_b).delete()
     first.assignments.filter(left_model="a").update(right_images=[])
     first.assignments.filter(left_model="b").update(left_images=[])
-    told = [sorted((row["left_seeds"], row["right_seeds"])) for row in rows_of(study, manifest)]
+    told = [sorted((row["left_seeds"], row["right_seeds"])) for row in rows_of(study)]
     assert told == [["", "7 3"], ["9", "9"]]
 
 
 def test_the_codebook_explains_each_column_of_the_file_and_no_other(tmp_path: Path) -> None:
     for state in ("open", "closed"):
-        study, manifest = make_study(replace(PLAN, state=state, slug=state))
+        study = make_study(replace(PLAN, state=state, slug=state))
         call_command("export_votes", state, out=tmp_path / f"{state}.csv", stdout=StringIO())
         with (tmp_path / f"{state}-codebook.csv").open(newline="") as file:
             entries = list(csv.DictReader(file))
-        assert tuple(entry["column"] for entry in entries) == votes.columns(study, manifest=manifest)
+        assert tuple(entry["column"] for entry in entries) == votes.columns(study, manifest=current_manifest(study))
         assert all(entry["meaning"].endswith(".") and entry["type"] for entry in entries)
 
 
@@ -147,11 +147,11 @@ def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_votes_that_do_not_count_are_there_and_say_why(tmp_path: Path) -> None:
-    study, manifest = make_study(PLAN)
+    study = make_study(PLAN)
     first, second, *_ = Vote.objects.order_by("assignment_id")
     Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="too fast")
     Vote.objects.filter(pk=second.pk).update(state="superseded")
-    rows = rows_of(study, manifest)
+    rows = rows_of(study)
     assert [row["exclusion_reason"] for row in rows] == ["too fast", "", "", "", ""]
     assert [row["state"] for row in rows] == ["standing", "superseded", "standing", "standing", "standing"]
 
@@ -167,8 +167,7 @@ def test_a_sealed_study_exports_no_model_and_nothing_to_tell_one_by(tmp_path: Pa
 
 
 def test_unknown_sides_are_exported_as_models(tmp_path: Path) -> None:
-    study, manifest = make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False))
-    rows = rows_of(study, manifest)
+    rows = rows_of(make_study(Plan(votes=[["A", "B", "tie"]], scores=[(1, 2)], are_sides_known=False)))
     assert [(row["choice"], row["left_model"]) for row in rows] == [("Alpha", ""), ("Beta", ""), ("tie", "")]
 
 

@@ -2,92 +2,87 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 import pytest
 
 from annotation.models import Comparison, Study
 from annotation.reports.bundle.study_files import from_files, to_files
-from annotation.reports.data.gathering import gather
 from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN, SealedData
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.findings.quality import longest_run
-from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.numbers import percent
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.report_cache import fingerprint
 from annotation.reports.sections.contents import figures_of, sections
+from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
-from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, unsealed
+from tests.annotation.reports.voted_studies import (
+    Plan,
+    crossed,
+    embed,
+    gathered,
+    make_study,
+    report_of,
+    results_of,
+    unsealed,
+)
 
 pytestmark = pytest.mark.django_db
 
 
-def report_of(plan: Plan) -> AgreementReport:
-    study, manifest = make_study(plan)
-    return build_report(gather(study, manifest=manifest))
-
-
-def results_of(plan: Plan) -> Results:
-    results = report_of(plan).results
-    assert results is not None
-    return results
-
-
-def embedded_study(state: str = "closed") -> tuple[Study, Any]:
+def embedded_study(state: str = "closed") -> Study:
     """Three comparisons with images; A is the tighter set by far, then by little, then by far again."""
-    study, manifest = make_study(Plan([["A", "A"]] * 4, [(2.0, 1.0)] * 4, state=state))
+    study = make_study(Plan([["A", "A"]] * 4, [(2.0, 1.0)] * 4, state=state))
     spreads = ((0.05, 0.9), (0.3, 0.31), (0.05, 0.9))
     for comparison, (spread_a, spread_b) in zip(study.comparisons.order_by("position"), spreads, strict=False):
         embed(comparison, spread_a=spread_a, spread_b=spread_b)
-    return study, manifest
+    return study
 
 
 def test_similarities_are_those_of_the_embeddings_and_only_where_both_sets_have_them() -> None:
-    study, manifest = embedded_study()
-    similarities = unsealed(study, manifest).similarities
+    study = embedded_study()
+    similarities = unsealed(study).similarities
     assert similarities.comparison.tolist() == [0, 1, 2]
     first = study.comparisons.earliest("position")
-    vectors = embeddings_of(first.image_set_b, manifest.encoder.identity).astype(np.float64)
+    vectors = embeddings_of(first.image_set_b, current_manifest(study).encoder.identity).astype(np.float64)
     cosine = vectors[0] @ vectors[2] / np.linalg.norm(vectors[0]) / np.linalg.norm(vectors[2])
     assert similarities.b[0, 0, 2] == pytest.approx(max(100 * cosine, 0.0))
 
 
 def test_sets_of_other_seeds_are_not_paired() -> None:
-    study, manifest = embedded_study()
+    study = embedded_study()
     first: Comparison = study.comparisons.earliest("position")
     first.image_set_a.images.filter(seed=3).update(seed=99)
-    similarities = unsealed(study, manifest).similarities
+    similarities = unsealed(study).similarities
     assert similarities.comparison.tolist() == [1, 2]
 
 
 def test_similarities_and_margins_are_sealed() -> None:
-    study, manifest = embedded_study(state="open")
-    assert type(gather(study, manifest=manifest)) is SealedData
+    study = embedded_study(state="open")
+    assert type(gathered(study)) is SealedData
 
 
 OTHER = "scs/other"
 
 
-def study_of_two_encoders() -> tuple[Study, Any]:
+def study_of_two_encoders() -> Study:
     """The embedded study, its first two comparisons embedded and scored by another encoder, too."""
-    study, manifest = embedded_study()
+    study = embedded_study()
     for comparison in study.comparisons.order_by("position")[:2]:
         embed(comparison, spread_a=0.4, spread_b=0.2, metric=OTHER)
         for image_set, value in ((comparison.image_set_a, 70.0), (comparison.image_set_b, 80.0)):
             SetScore.objects.create(image_set=image_set, metric=OTHER, value=value, source="imported")
-    return study, manifest
+    return study
 
 
 def test_every_encoder_has_its_scores_by_number_of_images_as_in_its_own_report() -> None:
-    study, manifest = study_of_two_encoders()
-    report = build_report(gather(study, manifest=manifest))
-    own = build_report(gather(study, manifest=manifest, metric=OTHER)).results
+    study = study_of_two_encoders()
+    report = report_of(study)
+    own = results_of(study, metric=OTHER)
     assert report.results is not None
-    assert own is not None
     (other,) = report.results.metrics.by_images
     assert (other.metric, other.comparisons) == (OTHER, 2)
     noise = own.image_noise
@@ -99,9 +94,9 @@ def test_every_encoder_has_its_scores_by_number_of_images_as_in_its_own_report()
 
 
 def test_a_metric_without_embeddings_has_none() -> None:
-    study, manifest = study_of_two_encoders()
+    study = study_of_two_encoders()
     SetScore.objects.filter(metric=OTHER).update(metric="lpips")
-    data = unsealed(study, manifest)
+    data = unsealed(study)
     assert data.other_similarities == {}
     results = build_report(data).results
     assert results is not None
@@ -109,17 +104,16 @@ def test_a_metric_without_embeddings_has_none() -> None:
 
 
 def test_the_bundle_s_files_hold_the_similarities_of_every_encoder() -> None:
-    study, manifest = study_of_two_encoders()
-    data = unsealed(study, manifest)
+    study = study_of_two_encoders()
+    data = unsealed(study)
     files = to_files(data)
     assert "other_similarities/1/a.npy" in files
-    assert fingerprint(from_files(files.__getitem__, manifest)) == fingerprint(data)
+    assert fingerprint(from_files(files.__getitem__, current_manifest(study))) == fingerprint(data)
 
 
 def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
-    study, manifest = embedded_study()
-    results = build_report(gather(study, manifest=manifest)).results
-    assert results is not None
+    study = embedded_study()
+    results = results_of(study)
     noise = results.image_noise
     assert (noise.images, noise.comparisons, noise.doubtful) == (4, 3, 1)
     assert [row.position for row in noise.margins] == [1, 2, 3]
@@ -130,28 +124,29 @@ def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
 
 
 def test_agreement_by_number_of_images_is_drawn_where_there_are_images() -> None:
-    study, manifest = embedded_study()
-    report = build_report(gather(study, manifest=manifest))
+    study = embedded_study()
+    report = report_of(study)
     assert "images" in [figure.name for figure in figures_of(report)]
     assert "winner as with all images" in draw(report, "images")
-    assert "images" not in [figure.name for figure in figures_of(report_of(Plan([["A"]], [(2.0, 1.0)], slug="other")))]
+    without = report_of(make_study(Plan([["A"]], [(2.0, 1.0)], slug="other")))
+    assert "images" not in [figure.name for figure in figures_of(without)]
 
 
 def test_without_images_the_reason_stands_in_their_place() -> None:
-    noise = results_of(crossed([[5, 1], [1, 5]])).image_noise
+    noise = results_of(make_study(crossed([[5, 1], [1, 5]]))).image_noise
     assert noise.images is None
     assert "embedded images" in noise.reason
     assert noise.agreement_where_clear.reason == noise.reason
 
 
 def test_the_bootstrap_bars_hold_every_resample_once() -> None:
-    bars = results_of(crossed([[16, 2], [1, 15]])).sensitivity.bootstrap
+    bars = results_of(make_study(crossed([[16, 2], [1, 15]]))).sensitivity.bootstrap
     assert sum(bar.resamples for bar in bars) == 200
     assert all(first.high == pytest.approx(second.low) for first, second in pairwise(bars))
 
 
 def test_always_naming_a_model_stands_beside_the_metric_in_the_alternative_annotator_test() -> None:
-    contestants = results_of(crossed([[31, 0], [0, 4]])).people.alternative_annotator
+    contestants = results_of(make_study(crossed([[31, 0], [0, 4]]))).people.alternative_annotator
     by_name = {(row.contestant, row.tolerance): row for row in contestants}
     assert by_name["metric", 0.1].winning_rate == 1.0
     assert by_name["metric", 0.1].advantage == 1.0
@@ -161,14 +156,14 @@ def test_always_naming_a_model_stands_beside_the_metric_in_the_alternative_annot
 
 def test_fragility_of_a_known_table() -> None:
     votes = [["A"] * 3 + ["B"] * 2, ["A"] * 3 + ["B"] * 2, ["A"] * 5, ["B"] * 3 + ["A"] * 2, ["A", "A", "B", "B", ""]]
-    fragile = results_of(Plan(votes, [(2.0, 1.0)] * 5)).fragility
+    fragile = results_of(make_study(Plan(votes, [(2.0, 1.0)] * 5))).fragility
     assert (fragile.lead.leader, fragile.lead.lead) == ("A", 2)
     assert (fragile.lead.to_lose.votes, fragile.lead.to_reverse.votes) == (2, 3)
     assert len(fragile.without_each) == 5
 
 
 def test_power_of_the_next_study() -> None:
-    results = results_of(crossed([[80, 5], [1, 14]]))  # 94 of 100 against 85 of 100
+    results = results_of(make_study(crossed([[80, 5], [1, 14]])))  # 94 of 100 against 85 of 100
     needed = results.power.against_baseline
     assert (needed.first, needed.rejects_from, needed.safe) == (76, 70, 85)
     assert needed.detectable is not None
@@ -176,12 +171,11 @@ def test_power_of_the_next_study() -> None:
 
 
 def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored() -> None:
-    study, manifest = make_study(crossed([[6, 2], [1, 6]]))
+    study = make_study(crossed([[6, 2], [1, 6]]))
     for comparison in study.comparisons.exclude(position=0):
         comparison.image_set_a.scores.create(metric="lpips", value=2.0, source="imported")
         comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
-    results = build_report(gather(study, manifest=manifest)).results
-    assert results is not None
+    results = results_of(study)
     own, other = results.metrics.metrics
     assert (own.agreement.value, own.agreement.n) == (12 / 15, 15)
     assert (other.metric, other.agreement.value, other.agreement.n) == ("lpips", 7 / 14, 14)
@@ -193,14 +187,12 @@ def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored
 
 def test_headlines_with_the_excluded_votes_are_those_of_the_whole_study() -> None:
     plan = crossed([[5, 1], [1, 5]])
-    study, manifest = make_study(plan)
-    whole = build_report(gather(study, manifest=manifest)).results
+    study = make_study(plan)
+    whole = results_of(study)
     votes = study.annotators.earliest("pk").assignments.all()
     for assignment in votes:
         assignment.votes.update(excluded_at=study.closed_at, exclusion_reason="failed the check")
-    results = build_report(gather(study, manifest=manifest)).results
-    assert results is not None
-    assert whole is not None
+    results = results_of(study)
     assert whole.with_excluded_votes is None
     assert results.with_excluded_votes is not None
     assert results.with_excluded_votes.alpha == whole.reliability.alpha
@@ -229,11 +221,11 @@ def test_equivalence_is_judged_by_the_margin_that_the_manifest_fixed(
 ) -> None:
     analysis = {"resamples": 200, "equivalence_margin": margin}
     plan = replace(crossed([[30, 2], [1, 26]]), manifest={"analysis": analysis})
-    study, manifest = make_study(plan)
+    study = make_study(plan)
     for number, comparison in enumerate(study.comparisons.all()):
         comparison.image_set_a.scores.create(metric="lpips", value=2.0 if number % 20 else 0.0, source="imported")
         comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(study)
     assert report.results is not None
     (pair,) = report.results.metrics.pairs
     assert (report.results.metrics.equivalence_margin, pair.is_equivalent) == (margin, is_equivalent)

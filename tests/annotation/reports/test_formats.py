@@ -12,16 +12,13 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 
-from annotation.reports.data.gathering import gather
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
-from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.latex import escape
 from annotation.reports.printing.blocks import FigureName
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from scoring.models import SetScore
-from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study
+from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -35,14 +32,9 @@ NASTY_PLAN = Plan(
 )
 
 
-def report_of(plan: Plan) -> AgreementReport:
-    study, manifest = make_study(plan)
-    return build_report(gather(study, manifest=manifest))
-
-
 @pytest.mark.parametrize("report_format", FORMATS)
 def test_every_format_carries_the_notices_and_the_claim(report_format: str) -> None:
-    report = report_of(crossed([[4, 1], [1, 4]], kind="simulated"))
+    report = report_of(make_study(crossed([[4, 1], [1, 4]], kind="simulated")))
     text = render(report, report_format)
     assert "Simulated votes: 30 of 30 votes were made by a program, not by a person." in text
     claim = escape(report.claim) if report_format == "latex" else report.claim
@@ -51,7 +43,7 @@ def test_every_format_carries_the_notices_and_the_claim(report_format: str) -> N
 
 @pytest.mark.parametrize("report_format", FORMATS)
 def test_a_sealed_report_shows_no_result_in_any_format(report_format: str) -> None:
-    text = render(report_of(crossed([[4, 1], [1, 4]], state="open")), report_format)
+    text = render(report_of(make_study(crossed([[4, 1], [1, 4]], state="open"))), report_format)
     assert "sealed until the study closes" in text
     for word in ("Wilcoxon", "Krippendorff", "McNemar", "metric_winner"):
         assert word not in text
@@ -70,7 +62,7 @@ class Addresses(HTMLParser):
 
 
 def test_the_html_file_holds_everything_it_shows() -> None:
-    text = render(report_of(NASTY_PLAN), "html")
+    text = render(report_of(make_study(NASTY_PLAN)), "html")
     page = Addresses()
     page.feed(text)
     assert [found for found in page.found if not found.startswith(("xlink:href=#", "href=#"))] == []
@@ -82,7 +74,7 @@ def test_the_html_file_holds_everything_it_shows() -> None:
 
 
 def test_html_escapes_prompts_names_and_notices() -> None:
-    text = render(report_of(NASTY_PLAN), "html")
+    text = render(report_of(make_study(NASTY_PLAN)), "html")
     assert "<script" not in text
     assert "&lt;script&gt;" in text
     assert "Untrained &lt;models&gt; &amp; noise." in text
@@ -90,7 +82,7 @@ def test_html_escapes_prompts_names_and_notices() -> None:
 
 
 def test_latex_escapes_prompts_names_and_notices() -> None:
-    text = render(report_of(NASTY_PLAN), "latex")
+    text = render(report_of(make_study(NASTY_PLAN)), "latex")
     assert r"100\% of a\_b \& \$c \#1 \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{}input\{y\}" in text
     assert r"{}[brackets] first" in text  # else the bracket is an option of the line break before it
     assert r"{}*star" in text
@@ -100,7 +92,7 @@ def test_latex_escapes_prompts_names_and_notices() -> None:
 
 
 def test_csv_holds_every_number_of_the_document() -> None:
-    report = report_of(NASTY_PLAN)
+    report = report_of(make_study(NASTY_PLAN))
     rows = list(csv.DictReader(StringIO(render(report, "csv"))))
     document = json.loads(render(report, "json"))
     by_key: dict[tuple[str, str], Any] = {(row["key"], row["item"]): row for row in rows}
@@ -119,7 +111,7 @@ def test_csv_holds_every_number_of_the_document() -> None:
 
 @pytest.mark.parametrize("name", FIGURES)
 def test_figures_are_the_same_bytes_each_time_and_hold_their_words_as_text(name: FigureName) -> None:
-    report = report_of(NASTY_PLAN)
+    report = report_of(make_study(NASTY_PLAN))
     svg = draw(report, name)
     assert draw(report, name) == svg
     root = ElementTree.fromstring(as_file(svg).partition("?>")[2])
@@ -137,7 +129,7 @@ def test_scores_that_are_all_equal_have_no_density_and_the_caption_says_so() -> 
 
 
 def test_the_command_writes_the_file_and_ends_with_the_claim(tmp_path: Path) -> None:
-    report = report_of(crossed([[4, 1], [1, 4]], kind="simulated"))
+    report = report_of(make_study(crossed([[4, 1], [1, 4]], kind="simulated")))
     out = StringIO()
     call_command("report", "weather", format="json", out=tmp_path / "new" / "report.json", stdout=out)
     assert json.loads((tmp_path / "new" / "report.json").read_text())["claim"] == report.claim

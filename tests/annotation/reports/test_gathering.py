@@ -6,7 +6,6 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Vote
 from annotation.reports.data import similarities
-from annotation.reports.data.gathering import gather
 from annotation.reports.data.study_data import (
     LEFT,
     MODEL_A,
@@ -20,10 +19,11 @@ from annotation.reports.data.study_data import (
     VoteArrays,
 )
 from annotation.reports.findings.study_facts import counts
+from annotation.studies.current import current_manifest
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import SetScore
-from tests.annotation.reports.voted_studies import Plan, embed, make_study, unsealed
+from tests.annotation.reports.voted_studies import Plan, embed, gathered, make_study, unsealed
 
 pytestmark = pytest.mark.django_db
 
@@ -35,7 +35,7 @@ PLAN = Plan(
 
 
 def test_arrays_hold_every_standing_vote_by_model_and_by_side() -> None:
-    data = unsealed(*make_study(PLAN))
+    data = unsealed(make_study(PLAN))
     assert data.comparisons.prompt == ("a red kite", "a grey sea")
     np.testing.assert_array_equal(data.comparisons.score_a, [80.0, 60.0])
     np.testing.assert_array_equal(data.comparisons.score_b, [70.5, np.nan])
@@ -49,20 +49,20 @@ def test_arrays_hold_every_standing_vote_by_model_and_by_side() -> None:
 
 
 def test_sides_that_nobody_recorded_are_unknown() -> None:
-    votes = unsealed(*make_study(Plan([["A", "B", "tie"]], [(1, 2)], are_sides_known=False))).votes
+    votes = unsealed(make_study(Plan([["A", "B", "tie"]], [(1, 2)], are_sides_known=False))).votes
     np.testing.assert_array_equal(votes.choice, [MODEL_A, MODEL_B, TIE])
     np.testing.assert_array_equal(votes.side, [UNKNOWN, UNKNOWN, TIE])
     np.testing.assert_array_equal(votes.left, [UNKNOWN] * 3)
 
 
 def test_late_superseded_and_excluded_votes_are_counted_and_marked() -> None:
-    study, manifest = make_study(PLAN)
+    study = make_study(PLAN)
     first, second, third, fourth, _ = Vote.objects.order_by("assignment_id")
     Vote.objects.filter(pk=first.pk).update(excluded_at=timezone.now(), exclusion_reason="ten clicks in a row")
     Vote.objects.filter(pk=second.pk).update(state="late")
     Vote.objects.filter(pk=fourth.pk).update(state="superseded")
     Annotator.objects.filter(pk=third.assignment.annotator_id).update(state="screened_out")
-    data = gather(study, manifest=manifest)
+    data = gathered(study)
     assert (data.late_count, data.superseded_count) == (1, 1)
     np.testing.assert_array_equal(data.votes.is_excluded, [True, True, True])
     assert [(row.comparison, row.annotator, row.reason) for row in data.votes.exclusions] == [
@@ -73,9 +73,9 @@ def test_late_superseded_and_excluded_votes_are_counted_and_marked() -> None:
 
 
 def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
-    study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open"))
+    study = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open"))
     with CaptureQueriesContext(connection) as queries:
-        data = gather(study, manifest=manifest)
+        data = gathered(study)
     assert [type(part) for part in (data, data.comparisons, data.votes)] == [SealedData, ComparisonArrays, VoteArrays]
     statements = " ".join(query["sql"] for query in queries)
     assert "left_model" not in statements
@@ -84,38 +84,38 @@ def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
 
 
 def test_a_manifest_may_opt_out_of_sealing() -> None:
-    study, manifest = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open", manifest={"sealed": False}))
-    assert isinstance(gather(study, manifest=manifest), UnsealedData)
+    study = make_study(Plan(votes=PLAN.votes, scores=PLAN.scores, state="open", manifest={"sealed": False}))
+    assert isinstance(gathered(study), UnsealedData)
 
 
 def test_the_only_metric_is_taken_and_of_several_one_must_be_named() -> None:
-    study, manifest = make_study(PLAN)
-    assert gather(study, manifest=manifest).metric == manifest.encoder.metric
+    study = make_study(PLAN)
+    assert gathered(study).metric == current_manifest(study).encoder.metric
     SetScore.objects.update(metric="lpips")
-    assert gather(study, manifest=manifest).metric == "lpips"
+    assert gathered(study).metric == "lpips"
     image_set = study.comparisons.get(position=0).image_set_a
     SetScore.objects.create(image_set=image_set, metric="dreamsim", value=1, source="imported")
     with pytest.raises(Refused, match=r"choose one \(dreamsim, lpips\), on the command line with --metric"):
-        gather(study, manifest=manifest)
-    assert gather(study, manifest=manifest, metric="dreamsim").comparisons.is_scored.tolist() == [False, False]
+        gathered(study)
+    assert gathered(study, metric="dreamsim").comparisons.is_scored.tolist() == [False, False]
     with pytest.raises(Refused, match="no scores by the metric 'vibes'"):
-        gather(study, manifest=manifest, metric="vibes")
+        gathered(study, metric="vibes")
 
 
 def test_a_study_without_comparisons_gives_empty_arrays() -> None:
-    study, manifest = make_study(Plan(votes=[], scores=[], state="draft", manifest={"sealed": False}))
-    data = gather(study, manifest=manifest)
+    study = make_study(Plan(votes=[], scores=[], state="draft", manifest={"sealed": False}))
+    data = gathered(study)
     assert len(data.comparisons) == len(data.votes) == 0
 
 
 def test_a_withdrawal_leaves_the_report_with_its_count_alone() -> None:
-    study, manifest = make_study(PLAN)
+    study = make_study(PLAN)
     leaving = study.annotators.order_by("pk").first()
     assert leaving is not None
     own = Vote.objects.filter(assignment__annotator=leaving).count()
-    before = gather(study, manifest=manifest)
+    before = gathered(study)
     withdraw(annotator=leaving, until=None, now=timezone.now())
-    after = gather(study, manifest=manifest)
+    after = gathered(study)
     assert own > 0
     assert (len(after.votes), [stone.votes for stone in after.tombstones]) == (len(before.votes) - own, [own])
     found = counts(after)
@@ -124,13 +124,13 @@ def test_a_withdrawal_leaves_the_report_with_its_count_alone() -> None:
 
 
 def test_of_more_embeddings_than_a_report_reads_none_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    study, manifest = make_study(Plan([["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0)]))
+    study = make_study(Plan([["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0)]))
     for comparison in study.comparisons.all():
         embed(comparison, spread_a=0.5, spread_b=0.5, images=4)
     monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 15)
     with CaptureQueriesContext(connection) as asked:
-        data = unsealed(study, manifest)
+        data = unsealed(study)
     assert data.similarities.reason.startswith("more than 15 images")
     assert not [query["sql"] for query in asked if '"vector"' in query["sql"]]
     monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 16)
-    assert len(unsealed(study, manifest).similarities.comparison) == 2
+    assert len(unsealed(study).similarities.comparison) == 2

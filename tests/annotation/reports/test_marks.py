@@ -7,13 +7,11 @@ import pytest
 from django.conf import settings
 from matplotlib.figure import Figure
 
-from annotation.reports.data.gathering import gather
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import MODEL_COLOURS, MODEL_SHAPES
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.report import build_report
-from tests.annotation.reports.voted_studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 LETTERS = ("A", "B")
@@ -22,8 +20,7 @@ MARKS = {letter: (MODEL_SHAPES[letter], MODEL_COLOURS[letter]) for letter in LET
 
 @pytest.fixture
 def report() -> AgreementReport:
-    study, manifest = make_study(crossed([[4, 1], [1, 4]]))
-    return build_report(gather(study, manifest=manifest))
+    return report_of(make_study(crossed([[4, 1], [1, 4]])))
 
 
 def drawn(figure: Figure) -> set[tuple[object, object]]:

@@ -11,26 +11,23 @@ from django.core.management import CommandError, call_command
 from PIL import Image
 
 from annotation.models import Study
-from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import as_document
 from annotation.reports.formats.paper import bibliography
-from annotation.reports.report import build_report
 from annotation.reports.sections.contents import figures_of
-from annotation.studies.current import current_manifest
-from tests.annotation.reports.voted_studies import crossed, make_study
+from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 
 
 def simulated() -> Study:
-    return make_study(crossed([[6, 1], [1, 4]], kind="simulated", state="closed"))[0]
+    return make_study(crossed([[6, 1], [1, 4]], kind="simulated", state="closed"))
 
 
 def test_every_figure_is_a_pdf_and_a_png_that_carry_the_notice(tmp_path: Path) -> None:
     study = simulated()
     said = StringIO()
     call_command("report", study.slug, format="figures", out=tmp_path / "figures", stdout=said)
-    report = build_report(gather(study, manifest=current_manifest(study)))
+    report = report_of(study)
     names = [figure.name for figure in figures_of(report)]
     assert {"claim", "scores-box", "scores-density"} <= set(names)
     captions = (tmp_path / "figures" / "captions.txt").read_text()
@@ -58,7 +55,7 @@ def test_comparisons_as_parquet_are_those_of_the_document(tmp_path: Path) -> Non
     study = simulated()
     out = tmp_path / "comparisons.parquet"
     call_command("report", study.slug, format="parquet", out=out, stdout=StringIO())
-    report = build_report(gather(study, manifest=current_manifest(study)))
+    report = report_of(study)
     rows: list[dict[str, Any]] = pq.read_table(out).to_pylist()
     assert report.results is not None
     assert [{**row, "notice": None} for row in rows] == [
@@ -70,7 +67,7 @@ def test_comparisons_as_parquet_are_those_of_the_document(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("report_format", ["figures", "parquet"])
 def test_a_sealed_study_has_neither(tmp_path: Path, report_format: str) -> None:
-    study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    study = make_study(crossed([[4, 1], [1, 4]], state="open"))
     out = tmp_path / "out"
     with pytest.raises(CommandError, match="sealed until it closes"):
         call_command("report", study.slug, format=report_format, out=out)

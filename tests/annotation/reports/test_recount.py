@@ -17,6 +17,7 @@ from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, matthews
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
+from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from tests.annotation.reports.voted_studies import Plan, make_study
 
@@ -34,7 +35,7 @@ def counted(tmp_path: Path) -> tuple[dict[str, Any], list[tuple[Counter[int], fl
         lean = rng.gauss(0.4, 1)
         votes.append([rng.choice(["tie", ""]) if rng.random() < 0.2 else _choice(rng, lean) for _ in range(5)])
         scores.append((80 + lean + rng.gauss(0, 0.7), 80.0) if rng.random() > 0.1 else (81.5, 81.5))
-    study, manifest = make_study(Plan(votes, scores, manifest={"annotation": {"ties": True}}))
+    study = make_study(Plan(votes, scores, manifest={"annotation": {"ties": True}}))
     call_command("report", "weather", format="json", out=tmp_path / "report.json", stdout=StringIO())
     call_command("export_votes", "weather", out=tmp_path / "votes.csv", stdout=StringIO())
     signs: dict[str, Counter[int]] = defaultdict(Counter)
@@ -43,7 +44,7 @@ def counted(tmp_path: Path) -> tuple[dict[str, Any], list[tuple[Counter[int], fl
             signs[row["prompt"]][SIGN[row["chosen_model"]]] += 1
     margins = {}
     for comparison in study.comparisons.all():
-        scored = SetScore.objects.filter(metric=manifest.encoder.metric)
+        scored = SetScore.objects.filter(metric=current_manifest(study).encoder.metric)
         a, b = (scored.get(image_set=pk).value for pk in (comparison.image_set_a_id, comparison.image_set_b_id))
         margins[comparison.prompt.text] = a - b
     return json.loads((tmp_path / "report.json").read_text()), [(signs[p], margins[p]) for p in margins if signs[p]]

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import ReportJob, Study, Vote
-from annotation.reports.data.gathering import gather
 from annotation.reports.data.study_data import SealedData
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
@@ -20,12 +19,11 @@ from annotation.reports.report import build_report
 from annotation.reports.report_jobs import report_cache, report_jobs
 from annotation.reports.report_jobs.report_cache import cached_report, fingerprint
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report
-from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report as task
 from annotation.voting.slots import recount
 from jobs import claims, messages
-from tests.annotation.reports.voted_studies import Plan, crossed, make_study, unsealed
+from tests.annotation.reports.voted_studies import Plan, crossed, gathered, make_study, unsealed
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -34,16 +32,12 @@ State = ReportJob.State
 
 @pytest.fixture
 def study() -> Study:
-    return make_study(crossed([[6, 1], [1, 4]]))[0]
+    return make_study(crossed([[6, 1], [1, 4]]))
 
 
 @pytest.fixture
 def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report_jobs, "enqueue", messages.enqueue)
-
-
-def data_of(study: Study) -> SealedData:
-    return gather(study, manifest=current_manifest(study))
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -123,7 +117,7 @@ def test_a_changed_vote_makes_a_new_report_but_not_with_each_view(study: Study, 
 
 
 def test_closing_a_study_makes_its_report_due_at_once_and_until_then_results_are_sealed() -> None:
-    study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    study = make_study(crossed([[4, 1], [1, 4]], state="open"))
     job = request_report(study)
     interim = finished_report(job)
     assert interim is not None
@@ -203,14 +197,14 @@ def test_the_tick_sends_a_lost_message_again(study: Study, monkeypatch: pytest.M
     ids=["closed", "sealed", "empty", "holes"],
 )
 def test_a_report_is_read_from_its_own_document(plan: Plan) -> None:
-    study, _ = make_study(plan)
+    study = make_study(plan)
     report = cached_report(study).report
     assert from_json(to_json(report)) == report
 
 
 def test_whatever_goes_into_a_report_changes_its_hash(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
-    data = unsealed(study, current_manifest(study))
-    assert fingerprint(data) == fingerprint(data_of(study))
+    data = unsealed(study)
+    assert fingerprint(data) == fingerprint(gathered(study))
     changed = [
         replace(data, state="paused"),
         replace(data, metric="other"),

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def study() -> Study:
-    return make_study(crossed([[4, 1], [1, 4]], kind="simulated"))[0]
+    return make_study(crossed([[4, 1], [1, 4]], kind="simulated"))
 
 
 def addresses(study: Study) -> list[str]:
@@ -71,7 +71,7 @@ def test_a_figure_styles_itself_and_loads_nothing(study: Study, researcher: Clie
 
 
 def test_a_figure_with_nothing_to_draw_is_not_found(researcher: Client) -> None:
-    study, _ = make_study(Plan([["", ""]], [(2.0, 1.0)]))
+    study = make_study(Plan([["", ""]], [(2.0, 1.0)]))
     page = researcher.get(reverse("report", args=[study.slug])).content.decode()
     for name in ("bootstrap", "votes", "annotators", "margin", "calibration"):
         assert f"{name}.svg" not in page
@@ -110,7 +110,7 @@ def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher
 
 
 def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:
-    study, _ = make_study(crossed([[4, 1], [1, 4]], state="open"))
+    study = make_study(crossed([[4, 1], [1, 4]], state="open"))
     page = researcher.get(reverse("report", args=[study.slug])).content.decode()
     assert "sealed until the study closes" in page
     assert "Krippendorff" not in page

@@ -7,13 +7,11 @@ from typing import Any
 
 import pytest
 
-from annotation.reports.data.gathering import gather
 from annotation.reports.formats.document import to_json
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.report_jobs.report_jobs import request_report
 from annotation.reports.sections.contents import sections
-from tests.annotation.reports.voted_studies import Plan, make_study
+from tests.annotation.reports.voted_studies import Plan, make_study, report_of
 
 pytestmark = pytest.mark.django_db
 
@@ -22,14 +20,12 @@ TIES = {"annotation": {"ties": True}}
 
 def written(plan: Plan) -> str:
     """The report in words, on one line."""
-    study, manifest = make_study(plan)
-    return " ".join(render(build_report(gather(study, manifest=manifest)), "txt").split())
+    return " ".join(render(report_of(make_study(plan)), "txt").split())
 
 
-def report_of(plan: Plan) -> dict[str, Any]:
+def document_of(plan: Plan) -> dict[str, Any]:
     """The JSON document, after every format, figures included, was made of the same report."""
-    study, manifest = make_study(plan)
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(make_study(plan))
     for report_format in FORMATS:
         text = render(report, report_format)
         assert report.study.name in text
@@ -49,7 +45,7 @@ def undefined(estimate: dict[str, Any]) -> str:
 
 
 def test_unanimous_votes_for_one_model() -> None:
-    results = report_of(Plan([["A"] * 3] * 12, [(2.0, 1.0)] * 9 + [(1.0, 2.0)] * 3))["results"]
+    results = document_of(Plan([["A"] * 3] * 12, [(2.0, 1.0)] * 9 + [(1.0, 2.0)] * 3))["results"]
     assert results["agreement"]["headline"]["value"] == 0.75
     assert results["baseline"]["agreement"]["value"] == 1.0
     assert not results["baseline"]["is_beaten"]
@@ -62,7 +58,7 @@ def test_unanimous_votes_for_one_model() -> None:
 
 
 def test_one_model_wins_everything_by_both() -> None:
-    results = report_of(Plan([["B"] * 3] * 10, [(1.0, 2.0)] * 10))["results"]
+    results = document_of(Plan([["B"] * 3] * 10, [(1.0, 2.0)] * 10))["results"]
     assert results["agreement"]["headline"]["value"] == 1.0
     assert results["agreement"]["headline"]["low"] == pytest.approx(0.7225, abs=1e-4)  # Wilson, 10 of 10
     assert "all resamples equal" in results["agreement"]["strict"]["bootstrap"]["reason"]
@@ -73,7 +69,7 @@ def test_one_model_wins_everything_by_both() -> None:
 
 
 def test_a_single_annotator_has_no_reliability() -> None:
-    document = report_of(Plan([["A"], ["B"], ["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 1.0)]))
+    document = document_of(Plan([["A"], ["B"], ["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 1.0)]))
     results = document["results"]
     assert results["agreement"]["headline"]["value"] == 0.75
     for name in ("pairwise_agreement", "pooled_agreement", "alpha", "ac1", "brennan_prediger", "fleiss_kappa"):
@@ -84,7 +80,7 @@ def test_a_single_annotator_has_no_reliability() -> None:
 
 
 def test_every_vote_a_tie() -> None:
-    results = report_of(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))["results"]
+    results = document_of(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))["results"]
     assert results["agreement"]["strict"]["wilson"]["value"] == 0.0
     assert results["agreement"]["half"]["bootstrap"]["value"] == 0.5
     assert undefined(results["agreement"]["dropped"]["wilson"]) == "no comparison that both decide"
@@ -96,7 +92,7 @@ def test_every_vote_a_tie() -> None:
 
 
 def test_no_votes_at_all() -> None:
-    document = report_of(Plan([[""], [""]], [(2.0, 1.0), (1.0, 2.0)]))
+    document = document_of(Plan([[""], [""]], [(2.0, 1.0), (1.0, 2.0)]))
     assert document["claim"].startswith("Agreement of SCS (clip:openai/clip-vit-base-patch32@c237dc49) with people is ")
     assert "undefined: no comparison" in document["claim"]
     assert document["claim"].endswith("no votes.")
@@ -109,8 +105,8 @@ def test_no_votes_at_all() -> None:
 @pytest.mark.parametrize("state", ["closed", "open"])
 def test_an_external_study_without_scores_names_no_metric(state: str) -> None:
     plan = Plan([["A", "A"], ["B", "A"]], [(None, None), (None, None)], state=state)
-    study, manifest = make_study(plan)
-    report = build_report(gather(study, manifest=manifest))
+    study = make_study(plan)
+    report = report_of(study)
     assert report.study.metric == ""
     for report_format in ("html", "txt"):
         text = " ".join(render(report, report_format).split())
@@ -120,7 +116,7 @@ def test_an_external_study_without_scores_names_no_metric(state: str) -> None:
 
 
 def test_no_scores_at_all() -> None:
-    document = report_of(Plan([["A", "A"], ["B", "A"]], [(None, None), (None, 1.0)]))
+    document = document_of(Plan([["A", "A"], ["B", "A"]], [(None, None), (None, 1.0)]))
     assert undefined(document["results"]["agreement"]["headline"]) == "no comparison has both votes and two scores"
     assert document["results"]["leave_one_out"]["by_comparison"]["people"]["reason"] == (
         "no comparison has both votes and two scores"
@@ -134,13 +130,13 @@ def test_no_scores_at_all() -> None:
 
 
 def test_no_comparisons() -> None:
-    document = report_of(Plan([], []))
+    document = document_of(Plan([], []))
     assert undefined(document["results"]["agreement"]["headline"])
     assert document["quality"]["most_votes_per_comparison"] is None
 
 
 def test_one_comparison() -> None:
-    results = report_of(Plan([["A", "A", "B"]], [(2.0, 1.0)]))["results"]
+    results = document_of(Plan([["A", "A", "B"]], [(2.0, 1.0)]))["results"]
     assert results["agreement"]["headline"]["value"] == 1.0
     assert results["agreement"]["headline"]["n"] == 1
     assert results["scores"]["model_a"]["standard_deviation"] is None
@@ -148,7 +144,7 @@ def test_one_comparison() -> None:
 
 
 def test_missing_scores_leave_the_comparison_out_and_say_so() -> None:
-    document = report_of(Plan([["A"], ["B"], ["A"]], [(2.0, 1.0), (None, 1.0), (1.0, 1.0)]))
+    document = document_of(Plan([["A"], ["B"], ["A"]], [(2.0, 1.0), (None, 1.0), (1.0, 1.0)]))
     assert document["results"]["agreement"]["headline"]["n"] == 2
     assert "of 2 comparisons (3 planned)" in document["claim"]
     assert document["results"]["agreement"]["bounds"] == pytest.approx({"worst": 1 / 3, "best": 2 / 3})
@@ -159,7 +155,7 @@ def test_missing_scores_leave_the_comparison_out_and_say_so() -> None:
 
 
 def test_unknown_sides_leave_the_bias_undefined() -> None:
-    document = report_of(Plan([["A", "B"], ["B", "A"]], [(2.0, 1.0)] * 2, are_sides_known=False))
+    document = document_of(Plan([["A", "B"], ["B", "A"]], [(2.0, 1.0)] * 2, are_sides_known=False))
     assert document["results"]["bias"]["reason"] == "no vote for a side whose sides were recorded"
     assert undefined(document["results"]["bias"]["side_coding_alpha"])
     assert undefined(document["quality"]["left_share"])
@@ -167,7 +163,7 @@ def test_unknown_sides_leave_the_bias_undefined() -> None:
 
 
 def test_annotators_who_hate_each_other() -> None:
-    results = report_of(Plan([["A", "B", "A", "B"]] * 6, [(2.0, 1.0)] * 6))["results"]
+    results = document_of(Plan([["A", "B", "A", "B"]] * 6, [(2.0, 1.0)] * 6))["results"]
     assert results["agreement"]["headline"]["value"] == 0.0  # every majority is a tie, the metric decides
     assert results["reliability"]["alpha"]["value"] < 0
     assert results["leave_one_out"]["by_comparison"]["people"]["value"] == 0.0
@@ -176,7 +172,7 @@ def test_annotators_who_hate_each_other() -> None:
 def test_three_annotators_who_hate_each_other() -> None:
     """Nobody ever agrees with anybody: one for A, one for B, one for a tie."""
     ways = (["A", "B", "tie"], ["B", "tie", "A"], ["tie", "A", "B"])
-    results = report_of(Plan([ways[row % 3] for row in range(9)], [(2.0, 1.0)] * 9, manifest=TIES))["results"]
+    results = document_of(Plan([ways[row % 3] for row in range(9)], [(2.0, 1.0)] * 9, manifest=TIES))["results"]
     assert results["agreement"]["headline"]["value"] == 0.0
     assert results["reliability"]["pairwise_agreement"]["value"] == 0.0
     assert results["reliability"]["alpha"]["value"] == pytest.approx(1 - 26 / 18)  # nothing observed agrees
@@ -200,8 +196,7 @@ WEIRD = {
 
 @pytest.mark.parametrize("plan", WEIRD.values(), ids=list(WEIRD))
 def test_whatever_is_undefined_says_why_in_every_format(plan: Plan) -> None:
-    study, manifest = make_study(plan)
-    report = build_report(gather(study, manifest=manifest))
+    report = report_of(make_study(plan))
     found = list(_without_value(json.loads(to_json(report))["results"]))
     assert found
     table = render(report, "csv")
@@ -229,11 +224,11 @@ def test_an_excluded_vote_changes_the_headline_and_both_are_given() -> None:
 
     from annotation.models import Vote
 
-    study, manifest = make_study(Plan([["A", "A", "B"], ["B"]], [(1.0, 2.0), (1.0, 2.0)]))
+    study = make_study(Plan([["A", "A", "B"], ["B"]], [(1.0, 2.0), (1.0, 2.0)]))
     votes = Vote.objects.filter(assignment__comparison__position=0).order_by("assignment_id")[:2]
     for vote in votes:
         Vote.objects.filter(pk=vote.pk).update(excluded_at=timezone.now(), exclusion_reason="failed the check")
-    document = json.loads(to_json(build_report(gather(study, manifest=manifest))))
+    document = json.loads(to_json(report_of(study)))
     assert document["results"]["agreement"]["headline"]["value"] == 1.0
     assert document["results"]["agreement"]["with_excluded_votes"]["value"] == 0.5
     assert document["counts"]["excluded_votes"] == len(document["exclusions"]) == 2

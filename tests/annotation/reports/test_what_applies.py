@@ -6,10 +6,9 @@ import pytest
 
 from annotation.models import ManifestVersion, Study
 from annotation.reports.bundle.archive import canonical_json
-from annotation.reports.data.gathering import gather
-from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.studies.current import current_manifest
+from tests.annotation.reports.voted_studies import report_of
 from tests.factories import make_study
 
 pytestmark = pytest.mark.django_db
@@ -23,7 +22,7 @@ def test_an_older_study_keeps_its_hash_and_no_report_says_what_nobody_used(sourc
     ManifestVersion.objects.filter(study=study).update(document=older, sha256=digest)
     Study.objects.filter(pk=study.pk).update(manifest_sha256=digest)
     study.refresh_from_db()
-    report = build_report(gather(study, manifest=current_manifest(study)))
+    report = report_of(study)
     for name in FORMATS:
         text = render(report, name)
         assert digest in text or name in ("csv", "latex")

@@ -11,9 +11,12 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.reports.data.gathering import gather
-from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.report import build_report
 from annotation.studies import manifest as manifests
+from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
@@ -37,8 +40,8 @@ class Plan:
     clusters: Sequence[str] = ()
 
 
-def make_study(plan: Plan) -> tuple[Study, Manifest]:
-    """The study of a plan, with its manifest."""
+def make_study(plan: Plan) -> Study:
+    """The study of a plan."""
     prompts = plan.prompts or [f"a prompt number {index}" for index in range(len(plan.votes))]
     study_manifest = Manifest.model_validate(
         {
@@ -60,14 +63,31 @@ def make_study(plan: Plan) -> tuple[Study, Manifest]:
         for index in range(max((len(row) for row in plan.votes), default=0))
     )
     _cast(plan, comparisons, annotators)
-    return study, study_manifest
+    return study
 
 
-def unsealed(study: Study, manifest: Manifest, **named: str) -> UnsealedData:
+def gathered(study: Study, **named: str) -> SealedData:
+    """The data of a study by its manifest in force."""
+    return gather(study, manifest=current_manifest(study), **named)
+
+
+def unsealed(study: Study, **named: str) -> UnsealedData:
     """The data of a study that is not sealed."""
-    data = gather(study, manifest=manifest, **named)
+    data = gathered(study, **named)
     assert isinstance(data, UnsealedData)
     return data
+
+
+def report_of(study: Study, **named: str) -> AgreementReport:
+    """The report of a study by its manifest in force."""
+    return build_report(gathered(study, **named))
+
+
+def results_of(study: Study, **named: str) -> Results:
+    """The results in the report of a study that is not sealed."""
+    found = report_of(study, **named).results
+    assert found is not None
+    return found
 
 
 def _study(plan: Plan, study_manifest: Manifest) -> Study:

@@ -1,5 +1,6 @@
 """A small open study, written directly into the database. Voting needs no file, no image and no score."""
 
+import uuid
 from collections import Counter, defaultdict
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -8,7 +9,7 @@ from typing import Any
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
 from annotation.studies.manifest import document
 from annotation.studies.manifest import sha256 as sha256_of
-from annotation.voting.assignment import lock
+from annotation.voting.assignment import lock, next_assignment
 from annotation.voting.casting import Ballot, CastResult, cast
 from annotation.voting.quality.exclusion import mark
 from annotation.voting.rules import VotingRules
@@ -99,6 +100,23 @@ def make_annotators(study: Study, count: int) -> list[Annotator]:
 
 def after(*, seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
+
+
+def lease(annotator: Annotator, *, seconds: float = 0, rules: VotingRules = RULES) -> Assignment:
+    """The comparison that the annotator gets at this time."""
+    following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
+    assert following.assignment is not None, following
+    return following.assignment
+
+
+def choose(
+    assignment: Assignment, choice: str = "left", *, seconds: float = 0, rules: VotingRules = RULES
+) -> CastResult:
+    """Cast a new vote at this time; a choice is a side, a tie, or the letter of a model."""
+    if choice in ("a", "b"):
+        choice = "left" if assignment.left_model == choice else "right"
+    ballot = Ballot(uuid.uuid4(), choice)
+    return cast_vote(ballot=ballot, assignment=assignment, rules=rules, now=after(seconds=seconds))
 
 
 def cast_vote(*, ballot: Ballot, assignment: Assignment, rules: VotingRules, now: datetime) -> CastResult:

@@ -1,15 +1,13 @@
 import re
-import uuid
 from dataclasses import replace
 
 import pytest
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import assignment
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
-from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.vote_statements import Counts, counts_of
 from jobs.refusals import Refused
@@ -18,23 +16,13 @@ from tests.annotation.voting.open_studies import (
     RULES,
     after,
     assert_invariants,
-    cast_vote,
+    choose,
+    lease,
     make_annotators,
     make_study,
 )
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
-
-
-def leased(annotator: Annotator, *, seconds: float = 0, rules: VotingRules = RULES) -> Assignment:
-    following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
-    assert following.assignment is not None, following
-    return following.assignment
-
-
-def vote(assignment: Assignment, *, seconds: float = 0, rules: VotingRules = RULES) -> Vote:
-    ballot = Ballot(vote_id=uuid.uuid4(), choice="left")
-    return cast_vote(ballot=ballot, assignment=assignment, rules=rules, now=after(seconds=seconds)).vote
 
 
 def answer_all(annotator: Annotator, *, rules: VotingRules = RULES, seconds: float = 0) -> Next:
@@ -43,14 +31,14 @@ def answer_all(annotator: Annotator, *, rules: VotingRules = RULES, seconds: flo
         following = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds))
         if following.assignment is None:
             return following
-        vote(following.assignment, seconds=seconds, rules=rules)
+        choose(following.assignment, seconds=seconds, rules=rules)
 
 
 def test_a_reload_shows_the_same_and_renews_the_lease() -> None:
     study = make_study(comparisons=5, overlap=3, images=4)
     (annotator,) = make_annotators(study, 1)
-    first = leased(annotator)
-    again = leased(annotator, seconds=300)
+    first = lease(annotator)
+    again = lease(annotator, seconds=300)
     assert again == first
     assert (again.left_model, again.left_images, again.right_images) == (
         first.left_model,
@@ -65,7 +53,7 @@ def test_a_reload_shows_the_same_and_renews_the_lease() -> None:
 def test_every_image_of_a_set_is_on_its_side_once() -> None:
     study = make_study(comparisons=1, overlap=1, images=20)
     (annotator,) = make_annotators(study, 1)
-    assignment = leased(annotator)
+    assignment = lease(annotator)
     comparison = assignment.comparison
     left, right = comparison.image_set_a, comparison.image_set_b
     if assignment.left_model == "b":
@@ -79,7 +67,7 @@ def test_the_least_filled_comparisons_come_first() -> None:
     study = make_study(comparisons=6, overlap=3)
     for annotator in make_annotators(study, 9):
         for _ in range(2):
-            vote(leased(annotator))
+            choose(lease(annotator))
             counts = list(study.comparisons.values_list("slot_count", flat=True))
             assert max(counts) - min(counts) <= 1
     assert_invariants(study)
@@ -87,7 +75,7 @@ def test_the_least_filled_comparisons_come_first() -> None:
 
 def test_where_the_search_begins_differs_between_annotators() -> None:
     study = make_study(comparisons=30, overlap=20)
-    positions = {leased(annotator).comparison.position for annotator in make_annotators(study, 10)}
+    positions = {lease(annotator).comparison.position for annotator in make_annotators(study, 10)}
     assert len(positions) > 5
 
 
@@ -96,8 +84,8 @@ def test_sides_are_balanced_for_each_annotator_at_every_moment() -> None:
     for annotator in make_annotators(study, 3):
         lefts = []
         for _ in range(9):
-            assignment = leased(annotator)
-            vote(assignment)
+            assignment = lease(annotator)
+            choose(assignment)
             lefts.append(assignment.left_model)
             assert abs(lefts.count("a") - lefts.count("b")) <= 1
 
@@ -107,7 +95,7 @@ def test_a_comparison_that_was_set_aside_is_not_given_out() -> None:
     parked = study.comparisons.get(position=0)
     Comparison.objects.filter(pk=parked.pk).update(parked_at=NOON)
     (annotator,) = make_annotators(study, 1)
-    assert leased(annotator).comparison.position == 1
+    assert lease(annotator).comparison.position == 1
     assert answer_all(annotator).kind == NextKind.DONE
 
 
@@ -129,10 +117,10 @@ def test_the_quota_is_never_above_the_size_of_the_study() -> None:
 def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
-    held = leased(first)
+    held = lease(first)
     waiting = next_assignment(annotator=second, rules=RULES, now=after(seconds=100))
     assert (waiting.kind, waiting.wait_seconds) == (NextKind.WAIT, 500)
-    vote(held, seconds=200)
+    choose(held, seconds=200)
     assert next_assignment(annotator=second, rules=RULES, now=after(seconds=200)).kind == NextKind.DONE
     assert_invariants(study)
 
@@ -140,8 +128,8 @@ def test_wait_while_a_lease_may_come_back_and_done_when_every_vote_stands() -> N
 def test_a_lease_that_ended_goes_to_the_next_annotator_who_asks_without_any_tick() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
-    lost = leased(first)
-    found = leased(second, seconds=600)
+    lost = lease(first)
+    found = lease(second, seconds=600)
     assert found.comparison == lost.comparison
     lost.refresh_from_db()
     assert (lost.state, lost.lease_expires_at) == ("released", None)
@@ -151,9 +139,9 @@ def test_a_lease_that_ended_goes_to_the_next_annotator_who_asks_without_any_tick
 def test_leasing_again_reopens_the_row_as_it_was_shown() -> None:
     study = make_study(comparisons=1, overlap=1, images=6)
     (annotator,) = make_annotators(study, 1)
-    first = leased(annotator)
+    first = lease(annotator)
     assert expire_leases(now=after(seconds=600)) == 1
-    again = leased(annotator, seconds=700)
+    again = lease(annotator, seconds=700)
     assert (again.pk, again.left_model, again.left_images) == (first.pk, first.left_model, first.left_images)
     assert (again.leased_at, again.released_at) == (after(seconds=700), None)
     assert_invariants(study)
@@ -162,8 +150,8 @@ def test_leasing_again_reopens_the_row_as_it_was_shown() -> None:
 def test_a_lease_that_another_process_ends_between_two_statements_is_reopened(monkeypatch: pytest.MonkeyPatch) -> None:
     study = make_study(comparisons=2, overlap=1, images=6)
     annotator, other = make_annotators(study, 2)
-    first = leased(annotator)
-    vote(leased(other))
+    first = lease(annotator)
+    choose(lease(other))
 
     def leases_before_one_ends(annotator: Annotator, **_how: object) -> tuple[list[Assignment], Counts]:
         counts = counts_of(annotator)
@@ -171,7 +159,7 @@ def test_a_lease_that_another_process_ends_between_two_statements_is_reopened(mo
         return [], counts  # the other process has locked the lease, so it is skipped
 
     monkeypatch.setattr(assignment, "renewed_leases", leases_before_one_ends)
-    assert leased(annotator, seconds=600).pk == first.pk
+    assert lease(annotator, seconds=600).pk == first.pk
     assert_invariants(study)
 
 
@@ -179,7 +167,7 @@ def test_a_slot_is_given_back_exactly_once() -> None:
     study = make_study(comparisons=1, overlap=2)
     annotators = make_annotators(study, 2)
     for annotator in annotators:
-        leased(annotator)
+        lease(annotator)
     assignment = Assignment.objects.earliest("pk")
     assert release(assignment=assignment, now=NOON)
     assert not release(assignment=assignment, now=NOON)
@@ -191,7 +179,7 @@ def test_a_slot_is_given_back_exactly_once() -> None:
 def test_leases_of_other_studies_are_left_to_them() -> None:
     studies = [make_study(comparisons=1, overlap=1, slug=slug) for slug in ("weather", "sea")]
     for study in studies:
-        leased(make_annotators(study, 1)[0])
+        lease(make_annotators(study, 1)[0])
     assert expire_leases(now=after(seconds=600), study=studies[0]) == 1
     assert [study.comparisons.get().slot_count for study in studies] == [0, 1]
 
@@ -199,8 +187,8 @@ def test_leases_of_other_studies_are_left_to_them() -> None:
 def test_one_comparison_that_frees_many_slots_at_once() -> None:
     study = make_study(comparisons=2, overlap=5)
     for annotator in make_annotators(study, 5):
-        vote(leased(annotator))
-        leased(annotator)
+        choose(lease(annotator))
+        lease(annotator)
     assert expire_leases(now=after(seconds=600)) == 5
     assert_invariants(study)
 
@@ -208,10 +196,10 @@ def test_one_comparison_that_frees_many_slots_at_once() -> None:
 def test_a_finished_annotator_who_finds_a_freed_comparison_goes_on() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
-    vote(leased(first))
+    choose(lease(first))
     assert answer_all(second).kind == NextKind.DONE
     Comparison.objects.update(overlap=2)
-    leased(second)
+    lease(second)
     second.refresh_from_db()
     assert (second.state, second.finished_at) == ("active", None)
 
@@ -234,7 +222,7 @@ def test_opening_and_closing_times_are_kept() -> None:
     rules = replace(RULES, opens_at=after(seconds=10), closes_at=after(seconds=20))
     with pytest.raises(Refused, match="not opened yet"):
         next_assignment(annotator=annotator, rules=rules, now=after(seconds=9))
-    leased(annotator, seconds=10, rules=rules)
+    lease(annotator, seconds=10, rules=rules)
     with pytest.raises(Refused, match="closed"):
         next_assignment(annotator=annotator, rules=rules, now=after(seconds=20))
 
@@ -259,7 +247,7 @@ def test_the_database_itself_holds_the_overlap() -> None:
 def test_the_database_itself_holds_one_assignment_for_an_occurrence() -> None:
     study = make_study(comparisons=1, overlap=2)
     (annotator,) = make_annotators(study, 1)
-    assignment = leased(annotator)
+    assignment = lease(annotator)
     assignment.pk = None
     with pytest.raises(IntegrityError), transaction.atomic():
         assignment.save()
@@ -270,7 +258,7 @@ def test_the_search_reads_the_index_of_what_is_free() -> None:
     study = make_study(comparisons=3, overlap=1)
     (annotator,) = make_annotators(study, 1)
     with CaptureQueriesContext(connection) as queries:
-        leased(annotator)
+        lease(annotator)
     searches = [query["sql"] for query in queries if "ORDER BY" in query["sql"] and ") IS NOT TRUE" in query["sql"]]
     (search,) = searches
     with connection.cursor() as cursor:

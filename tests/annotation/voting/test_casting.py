@@ -1,23 +1,20 @@
 import uuid
 from dataclasses import replace
-from datetime import datetime
 
 import pytest
 from django.db import IntegrityError, transaction
 
-from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models import Annotator, Study, Vote
 from annotation.voting.annotators import Arrival, by_resume_code, by_token, invite, join, read_instructions
 from annotation.voting.assignment import Next, NextKind, expire_leases, next_assignment, release
 from annotation.voting.availability import Closure
 from annotation.voting.casting import (
     Ballot,
     BallotInvalid,
-    CastResult,
     CastState,
     undo_vote,
     vote_and_next,
 )
-from annotation.voting.rules import VotingRules
 from jobs.refusals import Refused
 from tests.annotation.voting.open_studies import (
     NOON,
@@ -25,6 +22,8 @@ from tests.annotation.voting.open_studies import (
     after,
     assert_invariants,
     cast_vote,
+    choose,
+    lease,
     make_annotators,
     make_study,
 )
@@ -42,21 +41,9 @@ def annotator(study: Study) -> Annotator:
     return make_annotators(study, 1)[0]
 
 
-def lease(annotator: Annotator, *, now: datetime = NOON) -> Assignment:
-    assignment = next_assignment(annotator=annotator, rules=RULES, now=now).assignment
-    assert assignment is not None
-    return assignment
-
-
-def cast(
-    assignment: Assignment, choice: str = "left", *, rules: VotingRules = RULES, now: datetime = NOON
-) -> CastResult:
-    return cast_vote(ballot=Ballot(uuid.uuid4(), choice), assignment=assignment, rules=rules, now=now)
-
-
 def test_a_vote_counts_and_closes_the_lease(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
-    result = cast(assignment, "right")
+    result = choose(assignment, "right")
     assignment.refresh_from_db()
     assert (result.state, result.vote.choice, result.vote.received_at) == (CastState.ACCEPTED, "right", NOON)
     assert (assignment.state, assignment.lease_expires_at) == ("voted", None)
@@ -65,7 +52,7 @@ def test_a_vote_counts_and_closes_the_lease(study: Study, annotator: Annotator) 
 
 def test_a_vote_by_a_clock_that_is_behind_the_lease_s_counts(annotator: Annotator) -> None:
     assert RULES.minimum_viewing_seconds == 0
-    assert cast(lease(annotator), now=after(seconds=-2)).state == CastState.ACCEPTED
+    assert choose(lease(annotator), seconds=-2).state == CastState.ACCEPTED
 
 
 def test_the_same_vote_an_hour_later_counts_once(study: Study, annotator: Annotator) -> None:
@@ -80,8 +67,8 @@ def test_the_same_vote_an_hour_later_counts_once(study: Study, annotator: Annota
 
 def test_a_second_vote_changes_nothing(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
-    first = cast(assignment, "left")
-    second = cast(assignment, "right")
+    first = choose(assignment, "left")
+    second = choose(assignment, "right")
     assert (second.state, second.vote) == (CastState.ALREADY_VOTED, first.vote)
     assert_invariants(study)
 
@@ -96,14 +83,14 @@ def test_a_vote_id_of_another_comparison_is_refused(study: Study, annotator: Ann
 def test_a_vote_after_the_lease_is_taken_while_its_slot_is_free(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     expire_leases(now=after(seconds=600))
-    assert cast(assignment, now=after(seconds=700)).state == CastState.ACCEPTED
+    assert choose(assignment, seconds=700).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
 def test_a_vote_for_a_comparison_that_was_given_back_is_taken_too(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     release(assignment=assignment, now=NOON)
-    assert cast(assignment).state == CastState.ACCEPTED
+    assert choose(assignment).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
@@ -111,10 +98,10 @@ def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late() -> None:
     study = make_study(comparisons=1, overlap=1)
     first, second = make_annotators(study, 2)
     lost = lease(first)
-    lease(second, now=after(seconds=600))
-    result = cast(lost, now=after(seconds=700))
+    lease(second, seconds=600)
+    result = choose(lost, seconds=700)
     assert (result.state, result.vote.state) == (CastState.LATE, "late")
-    assert cast(lost, now=after(seconds=800)).state == CastState.ALREADY_VOTED
+    assert choose(lost, seconds=800).state == CastState.ALREADY_VOTED
     # It counts as answered: the comparison does not come back to this annotator, even when its slot is free again.
     expire_leases(now=after(seconds=1200))
     assert next_assignment(annotator=first, rules=RULES, now=after(seconds=1200)).kind == NextKind.DONE
@@ -124,14 +111,14 @@ def test_a_vote_whose_slot_went_to_somebody_else_is_kept_as_late() -> None:
 def test_a_paused_study_counts_what_was_on_the_screen(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     Study.objects.update(state="paused")
-    assert cast(assignment).state == CastState.ACCEPTED
+    assert choose(assignment).state == CastState.ACCEPTED
     assert_invariants(study)
 
 
 def test_after_closing_a_vote_is_kept_as_late_and_the_slot_is_free(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     Study.objects.update(state="closed", closed_at=NOON)
-    assert cast(assignment).state == CastState.LATE
+    assert choose(assignment).state == CastState.LATE
     assert study.comparisons.get(pk=assignment.comparison_id).slot_count == 0
     assert_invariants(study)
 
@@ -141,35 +128,35 @@ def test_after_the_closing_time_a_vote_is_kept_as_late_though_nothing_closed_the
 ) -> None:
     assignment = lease(annotator)
     rules = replace(RULES, closes_at=after(seconds=60))
-    assert cast(assignment, rules=rules, now=after(seconds=59)).state == CastState.ACCEPTED
+    assert choose(assignment, rules=rules, seconds=59).state == CastState.ACCEPTED
     later = lease(annotator)
-    assert cast(later, rules=rules, now=after(seconds=60)).state == CastState.LATE
+    assert choose(later, rules=rules, seconds=60).state == CastState.LATE
 
 
 def test_ties_only_where_the_study_has_them(annotator: Annotator) -> None:
     assignment = lease(annotator)
     with pytest.raises(BallotInvalid, match="no ties"):
-        cast(assignment, "tie")
+        choose(assignment, "tie")
     with pytest.raises(BallotInvalid, match="left, right or tie"):
-        cast(assignment, "both")
-    assert cast(assignment, "tie", rules=replace(RULES, are_ties_allowed=True)).state == CastState.ACCEPTED
+        choose(assignment, "both")
+    assert choose(assignment, "tie", rules=replace(RULES, are_ties_allowed=True)).state == CastState.ACCEPTED
 
 
 def test_a_vote_before_the_images_could_be_seen_is_refused(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
     rules = replace(RULES, minimum_viewing_seconds=2.5)
     with pytest.raises(BallotInvalid, match=r"at least 2\.5 seconds"):
-        cast(assignment, rules=rules, now=after(seconds=2))
+        choose(assignment, rules=rules, seconds=2)
     with pytest.raises(BallotInvalid, match=r"at least 1 second\."):
-        cast(assignment, rules=replace(RULES, minimum_viewing_seconds=1.0), now=after(seconds=0.5))
-    assert cast(assignment, rules=rules, now=after(seconds=2.5)).state == CastState.ACCEPTED
+        choose(assignment, rules=replace(RULES, minimum_viewing_seconds=1.0), seconds=0.5)
+    assert choose(assignment, rules=rules, seconds=2.5).state == CastState.ACCEPTED
 
 
 def test_an_annotator_who_left_casts_nothing(annotator: Annotator) -> None:
     assignment = lease(annotator)
     Annotator.objects.update(state="withdrawn")
     with pytest.raises(Refused, match="has left the study"):
-        cast(assignment)
+        choose(assignment)
 
 
 def test_a_vote_brings_the_next_comparison_or_says_why_not(study: Study, annotator: Annotator) -> None:
@@ -189,7 +176,7 @@ def test_a_vote_brings_the_next_comparison_or_says_why_not(study: Study, annotat
 
 def test_undo_keeps_the_vote_superseded_and_holds_the_slot(study: Study, annotator: Annotator) -> None:
     assignment = lease(annotator)
-    first = cast(assignment, "left").vote
+    first = choose(assignment, "left").vote
     elsewhere = lease(annotator)
     undone = undo_vote(vote=first, rules=RULES, now=after(seconds=60))
     first.refresh_from_db()
@@ -197,15 +184,15 @@ def test_undo_keeps_the_vote_superseded_and_holds_the_slot(study: Study, annotat
     assert study.comparisons.get(pk=assignment.comparison_id).slot_count == 1
     assert_invariants(study)
     # The undone comparison comes first, then the one that was on the screen.
-    assert lease(annotator, now=after(seconds=61)) == assignment
-    assert cast(assignment, "right", now=after(seconds=62)).state == CastState.ACCEPTED
-    assert lease(annotator, now=after(seconds=63)) == elsewhere
+    assert lease(annotator, seconds=61) == assignment
+    assert choose(assignment, "right", seconds=62).state == CastState.ACCEPTED
+    assert lease(annotator, seconds=63) == elsewhere
     assert_invariants(study)
 
 
 def test_undo_brings_a_finished_annotator_back(annotator: Annotator) -> None:
-    last = cast(lease(annotator)).vote
-    last = cast(lease(annotator)).vote
+    last = choose(lease(annotator)).vote
+    last = choose(lease(annotator)).vote
     assert next_assignment(annotator=annotator, rules=RULES, now=NOON).kind == NextKind.DONE
     undo_vote(vote=last, rules=RULES, now=NOON)
     annotator.refresh_from_db()
@@ -213,7 +200,7 @@ def test_undo_brings_a_finished_annotator_back(annotator: Annotator) -> None:
 
 
 def test_undo_is_refused_when_it_is_too_late_or_means_nothing(study: Study, annotator: Annotator) -> None:
-    vote = cast(lease(annotator)).vote
+    vote = choose(lease(annotator)).vote
     with pytest.raises(Refused, match="time in which"):
         undo_vote(vote=vote, rules=RULES, now=after(seconds=61))
     undo_vote(vote=vote, rules=RULES, now=NOON)
@@ -227,7 +214,7 @@ def test_undo_is_refused_when_it_is_too_late_or_means_nothing(study: Study, anno
 
 def test_the_database_itself_holds_one_standing_vote(annotator: Annotator) -> None:
     assignment = lease(annotator)
-    cast(assignment)
+    choose(assignment)
     with pytest.raises(IntegrityError), transaction.atomic():
         Vote.objects.create(assignment=assignment, choice="left")
 

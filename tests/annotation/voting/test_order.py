@@ -1,6 +1,5 @@
 """Which comparison comes first, which model is on the left, and how long an annotator waits."""
 
-import uuid
 from dataclasses import replace
 
 import pytest
@@ -8,9 +7,9 @@ import pytest
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.studies.current import current_manifest
 from annotation.voting.assignment import Next, NextKind, next_assignment
-from annotation.voting.casting import Ballot
 from annotation.voting.rules import VotingRules
-from tests.annotation.voting.open_studies import RULES, after, assert_invariants, cast_vote, make_annotators, make_study
+from tests.annotation.voting import open_studies
+from tests.annotation.voting.open_studies import RULES, after, assert_invariants, choose, make_annotators, make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
@@ -24,15 +23,11 @@ def ask(annotator: Annotator, *, seconds: float = 0) -> Next:
 
 
 def lease(annotator: Annotator, *, seconds: float = 0) -> Assignment:
-    following = ask(annotator, seconds=seconds)
-    assert following.assignment, following
-    return following.assignment
+    return open_studies.lease(annotator, seconds=seconds, rules=rules_of(annotator.study))
 
 
 def vote(assignment: Assignment, model: str = "a") -> None:
-    choice = "left" if assignment.left_model == model else "right"
-    rules = rules_of(assignment.comparison.study)
-    cast_vote(ballot=Ballot(uuid.uuid4(), choice), assignment=assignment, rules=rules, now=after(seconds=0))
+    choose(assignment, model, rules=rules_of(assignment.comparison.study))
 
 
 def test_nearly_done_fills_one_comparison_after_the_other() -> None:

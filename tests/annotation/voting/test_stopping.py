@@ -26,6 +26,8 @@ from tests.annotation.voting.open_studies import (
     after,
     assert_invariants,
     cast_vote,
+    choose,
+    lease,
     make_annotators,
     make_study,
 )
@@ -70,20 +72,8 @@ def test_never_before_more_than_half_of_the_votes_are_in() -> None:
         assert is_decided(for_a=overlap // 2 + 1, for_b=0, ties=0, overlap=overlap)
 
 
-def lease(annotator: Annotator, *, seconds: float = 0, rules: VotingRules = RULES) -> Assignment:
-    assignment = next_assignment(annotator=annotator, rules=rules, now=after(seconds=seconds)).assignment
-    assert assignment
-    return assignment
-
-
-def cast(assignment: Assignment, model: str = "a", *, seconds: float = 0, rules: VotingRules = RULES) -> Vote:
-    choice = "left" if assignment.left_model == model else "right"
-    now = after(seconds=seconds)
-    return cast_vote(ballot=Ballot(uuid.uuid4(), choice), assignment=assignment, rules=rules, now=now).vote
-
-
 def answer(annotator: Annotator, model: str = "a", *, seconds: float = 0) -> Vote:
-    return cast(lease(annotator, seconds=seconds), model, seconds=seconds)
+    return choose(lease(annotator, seconds=seconds), model, seconds=seconds).vote
 
 
 def ask(annotator: Annotator, *, seconds: float, rules: VotingRules = RULES) -> NextKind:
@@ -119,7 +109,7 @@ def test_a_vote_that_may_still_be_undone_closes_nothing(study: Study, people: li
     assert close_all_decided(study=study, rules=RULES, now=after(seconds=70)) == 0
     undo_vote(vote=vote, rules=RULES, now=after(seconds=70))
     assert close_all_decided(study=study, rules=RULES, now=after(seconds=71)) == 0
-    cast(lease(people[1], seconds=71), "b", seconds=71)
+    choose(lease(people[1], seconds=71), "b", seconds=71)
     assert ask(people[2], seconds=200) == NextKind.COMPARISON
     assert_invariants(study)
 
@@ -143,9 +133,9 @@ def test_leases_count_as_votes_to_come_and_their_votes_count_after_the_closing(
         answer(annotator)
     held = [lease(annotator, seconds=61) for annotator in people[2:4]]
     assert close_all_decided(study=study, rules=RULES, now=after(seconds=61)) == 0  # 2 of 4, two more on screens
-    cast(held[0], seconds=62)
+    choose(held[0], "a", seconds=62)
     assert close_all_decided(study=study, rules=RULES, now=after(seconds=130)) == 1
-    cast(held[1], "b", seconds=131)
+    choose(held[1], "b", seconds=131)
     assert list(study.comparisons.values_list("vote_count", "lead")) == [(4, 2)]
     assert_invariants(study)
 
@@ -220,7 +210,7 @@ def test_without_the_option_nothing_is_ever_closed(people: list[Annotator]) -> N
     study = make_study(comparisons=1, overlap=3, slug="whole")
     rules = replace(RULES, stops_early=False)
     for annotator in make_annotators(study, 2):
-        cast(lease(annotator, rules=rules), rules=rules)
+        choose(lease(annotator, rules=rules), "a", rules=rules)
     maintain(after(seconds=61))
     assert not is_closed(study)
     assert study.comparisons.get().lead is None

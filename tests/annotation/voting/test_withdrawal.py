@@ -30,6 +30,8 @@ from tests.annotation.voting.open_studies import (
     after,
     assert_invariants,
     cast_vote,
+    choose,
+    lease,
     make_annotators,
     make_study,
 )
@@ -38,20 +40,14 @@ from tests.annotation.voting.test_concurrency import at_once
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
 
-def vote(annotator: Annotator) -> None:
-    assignment = next_assignment(annotator=annotator, rules=RULES, now=NOON).assignment
-    assert assignment
-    cast_vote(ballot=Ballot(uuid.uuid4(), "left"), assignment=assignment, rules=RULES, now=NOON)
-
-
 def given(study: Study) -> Annotator:
     """An annotator with all that can be stored: votes, a lease, practice, answers, consent."""
     annotator = join(study=study, rules=RULES, now=NOON, arrival=Arrival("p1", {"SESSION_ID": "s1"}))
     onboarding.welcome(annotator=annotator, consent_sha256="c" * 64, now=NOON)
     onboarding.answer(annotator=annotator, page=Answer.Page.QUESTIONS, values={"age": "34"}, now=NOON)
     answer_practice(assignment=practice(annotator=annotator, number=0, now=NOON), choice="left", now=NOON)
-    vote(annotator)
-    vote(annotator)
+    choose(lease(annotator))
+    choose(lease(annotator))
     next_assignment(annotator=annotator, rules=RULES, now=NOON)
     return annotator
 
@@ -173,11 +169,11 @@ def test_after_the_stated_date_nothing_is_deleted() -> None:
 def test_votes_of_others_stay_and_the_freed_slot_is_given_out_again() -> None:
     study = make_study(comparisons=1, overlap=2)
     leaving, staying, coming = make_annotators(study, 3)
-    vote(leaving)
-    vote(staying)
+    choose(lease(leaving))
+    choose(lease(staying))
     withdraw(annotator=leaving, until=None, now=NOON)
     assert study.comparisons.get().vote_count == 1
-    vote(coming)
+    choose(lease(coming))
     assert study.comparisons.get().vote_count == 2
     assert_invariants(study)
 
@@ -198,7 +194,7 @@ def test_withdrawals_in_the_middle_of_voting_and_expiry_leave_the_counters_right
     study = make_study(comparisons=6, overlap=4)
     annotators = make_annotators(study, 6)
     for annotator in annotators:
-        vote(annotator)
+        choose(lease(annotator))
     later = timezone.now() + timedelta(days=1)
     deeds: list[Callable[[], object]] = [
         *(partial(vote_on, annotator) for annotator in annotators),
@@ -218,6 +214,6 @@ def test_a_researcher_frees_what_somebody_holds() -> None:
     assert free_leases(annotator=gone, now=NOON) == Assignment.objects.filter(annotator=gone).count()
     assert free_leases(annotator=gone, now=NOON) == 0
     assert_invariants(study)
-    vote(here)
-    vote(here)
+    choose(lease(here))
+    choose(lease(here))
     assert_invariants(study)

@@ -82,7 +82,7 @@ def test_pages_need_no_inline_style_or_script_and_carry_every_image(study: Study
 
 
 def test_a_long_list_is_paged_and_each_step_keeps_the_order(researcher: Client) -> None:
-    study, _ = make_study(crossed([[50, 3], [4, 3]], voters=2))
+    study = make_study(crossed([[50, 3], [4, 3]], voters=2))
     page = researcher.get(listed(study, "?by=close&page=2")).content.decode()
     assert page.count('<li class="card">') == PER_PAGE
     assert "60 of 60 comparisons" in page
@@ -102,7 +102,7 @@ def test_what_is_not_there_is_said(study: Study, researcher: Client) -> None:
     assert researcher.get(listed(study, "?by=nonsense&show=1&page=x")).status_code == 200
     assert researcher.get(reverse("explored-comparison", args=[study.slug, 4])).status_code == 404
     assert researcher.get(reverse("explored-comparison", args=[study.slug, 0])).status_code == 404
-    external, _ = make_study(crossed([[2, 0], [0, 0]]))
+    external = make_study(crossed([[2, 0], [0, 0]]))
     page = researcher.get(reverse("explored-comparison", args=[external.slug, 1])).content.decode()
     assert "The images of this set are not here" in page
 

@@ -242,7 +242,7 @@ def test_the_study_page_says_why_there_are_no_links(study: Study, viewer: Client
 
 
 def test_no_download_of_a_report_names_a_person(viewer: Client) -> None:
-    study = make_voted_study(crossed([[4, 1], [1, 4]]))[0]
+    study = make_voted_study(crossed([[4, 1], [1, 4]]))
     give_personal_data(study.annotators.earliest("pk"))
     for name in ("json", "parquet", "bundle"):  # every format is written from what these hold
         shown = text(viewer.get(reverse("report-file", args=[study.slug, name])))
