@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scoring.statistics.intervals import Resampling, forget_draws
-from scoring.statistics.reliability import krippendorff_alpha
+from scoring.statistics.people.reliability import krippendorff_alpha
 
 SIZES = ((100, 10), (10_000, 100))
 SHARES = (0.5, 0.3, 0.2)

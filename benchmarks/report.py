@@ -47,7 +47,7 @@ def resample_both_ways(comparisons: int, votes: int, annotators: int) -> None:
     """Compare the two-way bootstrap with a loop over the votes of the same draws."""
     from benchmarks.simulated_study import simulated_study
     from scoring.statistics.intervals import Resampling
-    from scoring.statistics.two_way import two_way_agreement
+    from scoring.statistics.people.two_way import two_way_agreement
     from scoring.statistics.votes import Votes
 
     data = simulated_study(comparisons=comparisons, votes=votes, annotators=annotators)

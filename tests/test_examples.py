@@ -18,7 +18,7 @@ WITH_EXAMPLES = sorted(
     for file in (ROOT / room).rglob("*.py")
     if ">>> " in file.read_text()
 )
-STATISTICS = [f"scoring.statistics.{module.name}" for module in pkgutil.iter_modules(statistics.__path__)]
+STATISTICS = [module.name for module in pkgutil.walk_packages(statistics.__path__, "scoring.statistics.")]
 
 
 @pytest.mark.parametrize("name", WITH_EXAMPLES)

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 from annotation.reports.data.study_data import LEFT, RIGHT, UnsealedVotes
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.quality import SIDES_UNKNOWN
-from scoring.statistics.bias import PositionBias, position_bias
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.leave_one_out import OneAgainstOthers, each_against_the_others
-from scoring.statistics.reliability import krippendorff_alpha
+from scoring.statistics.people.bias import PositionBias, position_bias
+from scoring.statistics.people.leave_one_out import OneAgainstOthers, each_against_the_others
+from scoring.statistics.people.reliability import krippendorff_alpha
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from annotation.reports.findings.analysed import Analysed, analyse, votes_for_reliability
 from scoring.statistics.chance import baseline
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.leave_one_out import leave_one_out
-from scoring.statistics.reliability import krippendorff_alpha, pairwise_agreement
+from scoring.statistics.people.leave_one_out import leave_one_out
+from scoring.statistics.people.reliability import krippendorff_alpha, pairwise_agreement
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from annotation.reports.findings.analysed import NOTHING_ANALYSED, Analysed
-from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
-from scoring.statistics.attenuation import attenuation
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.leave_one_out import Compared, LeaveOneOut, leave_one_out
+from scoring.statistics.people.alternative_annotator import Outcome, alternative_annotator_test
+from scoring.statistics.people.attenuation import attenuation
+from scoring.statistics.people.leave_one_out import Compared, LeaveOneOut, leave_one_out
 
 
 @dataclass(frozen=True, slots=True)

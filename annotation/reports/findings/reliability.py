@@ -6,7 +6,7 @@ import numpy as np
 
 from annotation.reports.findings.analysed import Analysed, first_votes, votes_for_reliability
 from annotation.voting.rules import is_decided
-from scoring.statistics.reliability import Reliability, reliability
+from scoring.statistics.people.reliability import Reliability, reliability
 
 
 def compute(analysed: Analysed) -> Reliability:

@@ -34,7 +34,7 @@ from annotation.reports.findings.scores import Scores
 from annotation.reports.findings.sensitivity import Sensitivity
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
-from scoring.statistics.reliability import Reliability
+from scoring.statistics.people.reliability import Reliability
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,10 @@ import numpy as np
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.budgets import within_budget
 from scoring.statistics.agreement import agreement, earned_credit
-from scoring.statistics.dawid_skene import dawid_skene
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, ratio, resampled_totals
-from scoring.statistics.two_way import TwoWay, two_way_agreement
+from scoring.statistics.people.dawid_skene import dawid_skene
+from scoring.statistics.people.two_way import TwoWay, two_way_agreement
 
 TWO_WAY_BUDGET = 200_000_000  # votes times resamples: about two seconds
 MOST_VOTES = 200_000  # for Dawid and Skene: each of up to a thousand rounds goes through every vote

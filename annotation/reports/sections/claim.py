@@ -11,8 +11,8 @@ from annotation.reports.printing.phrases import beyond_chance, side_mattered
 from jobs.wording import counted
 from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.leave_one_out import Compared
-from scoring.statistics.reliability import Reliability
+from scoring.statistics.people.leave_one_out import Compared
+from scoring.statistics.people.reliability import Reliability
 
 
 def sentence(

@@ -6,7 +6,7 @@ from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.printing.blocks import Section, Table, cells
 from annotation.reports.printing.numbers import coefficient, minute, percent
-from scoring.statistics.reliability import Reliability
+from scoring.statistics.people.reliability import Reliability
 
 Compared = tuple[Agreement, People, Reliability, Headlines]  # as reported, and had no vote been excluded
 

@@ -5,7 +5,7 @@ from annotation.reports.findings.study_facts import Facts
 from annotation.reports.printing.blocks import UNDEFINED, Section, Table, points_row, share_row
 from annotation.reports.printing.numbers import percent
 from annotation.reports.printing.phrases import first_votes_note
-from scoring.statistics.alternative_annotator import Outcome
+from scoring.statistics.people.alternative_annotator import Outcome
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 

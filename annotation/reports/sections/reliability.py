@@ -8,7 +8,7 @@ from annotation.reports.printing.blocks import Figure, Section, coefficient_row,
 from annotation.reports.printing.phrases import beyond_chance, first_votes_note
 from jobs.wording import counted
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.reliability import Reliability
+from scoring.statistics.people.reliability import Reliability
 
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
 

@@ -9,8 +9,8 @@ from annotation.reports.findings.results import Results
 from annotation.reports.report import SEALED_CLAIM
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.claim import reservations
-from scoring.statistics.bias import PositionBias
 from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.people.bias import PositionBias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from annotation.models import Annotator, Vote
 from annotation.reports.formats.plain_text import to_text
 from annotation.voting.rules import is_decided
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.leave_one_out import leave_one_out
-from scoring.statistics.reliability import pairwise_agreement
+from scoring.statistics.people.leave_one_out import leave_one_out
+from scoring.statistics.people.reliability import pairwise_agreement
 from scoring.statistics.votes import Votes
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
 

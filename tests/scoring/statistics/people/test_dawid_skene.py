@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.statistics.dawid_skene import DawidSkene, dawid_skene
+from scoring.statistics.people.dawid_skene import DawidSkene, dawid_skene
 from tests.scoring.statistics.reading import votes_of_rows
 
 PUBLISHED = ["000", "001", "111", "110", "011"]

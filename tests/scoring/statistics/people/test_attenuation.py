@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from scoring.statistics.attenuation import attenuation, greatest_agreement
 from scoring.statistics.intervals import Resampling
+from scoring.statistics.people.attenuation import attenuation, greatest_agreement
 from tests.scoring.statistics.reading import bounds, value
 
 FEW = Resampling(resamples=200, seed=1)

@@ -4,7 +4,7 @@ import pytest
 from scoring.statistics.agreement import people_winners
 from scoring.statistics.fragility import agreement_without_each
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.two_way import two_way_agreement
+from scoring.statistics.people.two_way import two_way_agreement
 from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import bounds, votes_of_rows
 

@@ -11,7 +11,7 @@ from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.reliability import (
+from scoring.statistics.people.reliability import (
     Distance,
     Reliability,
     brennan_prediger,

@@ -6,7 +6,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from jobs.wording import counted
-from scoring.statistics.alternative_annotator import Outcome, alternative_annotator_test
+from scoring.statistics.people.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import votes_of_rows
 

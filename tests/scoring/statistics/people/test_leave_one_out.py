@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.leave_one_out import each_against_the_others, leave_one_out
+from scoring.statistics.people.leave_one_out import each_against_the_others, leave_one_out
 from scoring.statistics.votes import Votes
 from tests.scoring.statistics.reading import bounds, value
 

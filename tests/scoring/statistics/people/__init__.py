@@ -1,0 +1,1 @@
+"""Every formula about the people who cast the votes."""
