@@ -33,7 +33,7 @@ class Votes:
         pairs = np.sort(columns[0] * (columns[1].max(initial=0) + 1) + columns[1], kind="stable")
         if (np.diff(pairs) == 0).any():
             raise ValueError("an annotator has one vote on a comparison, not two")
-        return cls(*columns)
+        return cls(columns[0], columns[1], columns[2])
 
     def name(self, annotator: int) -> str:
         """Return the annotator's name."""

@@ -312,7 +312,7 @@ def test_an_account_that_may_only_look_does_nothing(viewer: Client, name: str) -
     assert viewer.get(address("add")).status_code == 403
 
 
-@pytest.mark.parametrize("name", ["change", "file", "amend"])
+@pytest.mark.parametrize("name", ["change", "amend"])
 def test_an_outsider_is_sent_to_the_login(outsider: Client, name: str) -> None:
     study = make_study(state="draft")
     response = outsider.get(address(name, study.pk))

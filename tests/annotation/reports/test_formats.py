@@ -123,7 +123,8 @@ def test_figures_are_the_same_bytes_each_time_and_hold_their_words_as_text(name:
 
 
 def test_scores_that_are_all_equal_have_no_density_and_the_caption_says_so() -> None:
-    report = report_of(Plan([["A"]] * 4, [(80.0, 70.0), (80.0, 71.0), (80.0, 73.0), (80.0, 72.0)]))
+    plan = Plan([["A"]] * 4, [(80.0, 70.0), (80.0, 71.0), (80.0, 73.0), (80.0, 72.0)])
+    report = report_of(make_study(plan))
     assert "No density for A (Alpha), whose scores are all equal: drawn as one line." in render(report, "html")
     assert "A  Alpha (all equal)" in draw(report, "scores-density")
 
