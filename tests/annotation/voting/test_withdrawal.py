@@ -106,8 +106,8 @@ def test_a_withdrawal_that_is_interrupted_is_completed_by_the_tick(
     study = make_study(comparisons=5, overlap=2)
     leaving, staying = make_annotators(study, 2)
     for _ in range(5):
-        vote(leaving)
-        vote(staying)
+        choose(lease(leaving))
+        choose(lease(staying))
     if is_screened_out:
         Annotator.objects.filter(pk=leaving.pk).update(broken_rules="checks_failed", state="active")
         rules = replace(RULES, quality=QualityRules(checks_failed=0.01, screens_out=(QualityRule.CHECKS_FAILED,)))
@@ -133,7 +133,7 @@ def test_thousands_of_votes_are_deleted_in_slices(monkeypatch: pytest.MonkeyPatc
     study = make_study(comparisons=7, overlap=2)
     (annotator,) = make_annotators(study, 1)
     for _ in range(7):
-        vote(annotator)
+        choose(lease(annotator))
     sizes, delete = [], withdrawal._delete
 
     def counted(tombstone: Annotator, assignment_ids: Sequence[int]) -> None:
