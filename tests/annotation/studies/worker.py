@@ -76,6 +76,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     """Take the place of the queue, without waiting for the commit: a test's transaction never commits."""
     fake = FakeWorker()
     monkeypatch.setattr(messages, "enqueue", fake.enqueue)
+    monkeypatch.setattr("generation.admin.enqueue", fake.enqueue)
     monkeypatch.setattr(pipeline_jobs, "request_advance", lambda study: tasks.advance_study(study.pk))
     # Renditions take most of the time, and these tests do not look at them.
     monkeypatch.setattr("generation.pictures.renditions.make", lambda image: None)
