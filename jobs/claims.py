@@ -17,7 +17,7 @@ from jobs import clock
 from jobs.models import LeasedJob
 
 MOST_ATTEMPTS = 3
-LOST_MESSAGE_AFTER = timedelta(minutes=10)
+LOST_MESSAGE_AFTER = timedelta(minutes=2)
 MESSAGES_AT_ONCE = 500  # most rows that one `reap` marks for a new message: an UPDATE blocks SQLite's other writers
 CANDIDATES = 16  # jobs that a claim tries before it looks again: other workers may be quicker with the first ones
 State = LeasedJob.State
@@ -103,11 +103,12 @@ def _requeue_claimed(job: LeasedJob, pause: timedelta, **changes: Any) -> bool:
     )
 
 
-def reap(job_model: type[J]) -> int:
+def reap(job_model: type[J], *, is_queue_idle: bool = False) -> int:
     """Queue or fail the jobs of workers that stopped answering, and return their count.
 
     Afterwards `enqueued_at` is empty in each row that needs a message; the caller enqueues these rows. They include
-    queued jobs whose message seems lost: it was sent long ago, and no job of this kind has run since.
+    queued jobs whose message was lost with a killed worker: it was sent long ago, and the queue has a worker that runs
+    nothing. Without a worker all messages wait.
     """
     objects = job_model._default_manager
     expired = objects.filter(state=State.RUNNING, lease_expires_at__lt=clock.now())
@@ -121,10 +122,15 @@ def reap(job_model: type[J]) -> int:
         **ended,
     )
     count += expired.update(state=State.QUEUED, lease_expires_at=None, enqueued_at=None)
-    if not objects.filter(heartbeat_at__gte=clock.ago(LOST_MESSAGE_AFTER)).exists():
+    if is_queue_idle:
         lost = objects.filter(state=State.QUEUED, enqueued_at__lt=clock.ago(LOST_MESSAGE_AFTER)).order_by("pk")
         objects.filter(pk__in=list(lost.values_list("pk", flat=True)[:MESSAGES_AT_ONCE])).update(enqueued_at=None)
     return count
+
+
+def is_at_work(job_model: type[LeasedJob]) -> bool:
+    """Return whether a job of this kind has run within the time after which a message seems lost."""
+    return job_model._default_manager.filter(heartbeat_at__gte=clock.ago(LOST_MESSAGE_AFTER)).exists()
 
 
 def retry(jobs: QuerySet[J]) -> int:

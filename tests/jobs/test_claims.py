@@ -125,15 +125,18 @@ def test_reaping_gives_expired_jobs_back_until_they_used_their_attempts(
     assert "3 attempts: the worker stopped answering" in fresh(queued).error
 
 
-def test_reaping_finds_lost_messages_only_where_nothing_goes_on(queued: GenerationJob, database_clock: Clock) -> None:
+def test_a_message_is_lost_if_a_worker_runs_nothing(queued: GenerationJob, database_clock: Clock) -> None:
     other = only_job(planned(prompt="another"))
     GenerationJob.objects.update(enqueued_at=NOON)
+    claims.reap(GenerationJob, is_queue_idle=True)
+    assert fresh(queued).enqueued_at == NOON, "just sent"
     database_clock.time += 2 * claims.LOST_MESSAGE_AFTER
+    assert not claims.is_at_work(GenerationJob)
+    claims.reap(GenerationJob)
+    assert fresh(queued).enqueued_at == NOON, "the queue is long, or no worker runs"
     assert claims.finish(claim(other))
-    claims.reap(GenerationJob)
-    assert fresh(queued).enqueued_at == NOON  # the queue is long, not lost
-    database_clock.time += 2 * claims.LOST_MESSAGE_AFTER
-    claims.reap(GenerationJob)
+    assert claims.is_at_work(GenerationJob)
+    claims.reap(GenerationJob, is_queue_idle=True)
     assert fresh(queued).enqueued_at is None
 
 

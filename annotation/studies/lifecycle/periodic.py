@@ -14,12 +14,18 @@ from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import finish_withdrawals
 from generation.models import GenerationJob
+from generation.workers import served_queues
 from jobs import claims, messages
+from jobs.models import LeasedJob
 from jobs.refusals import Refused
 from scoring.models import ScoringJob
 
 logger = logging.getLogger(__name__)
 
+JOBS_BY_QUEUE: dict[str, tuple[type[LeasedJob], ...]] = {  # as in CELERY_TASK_ROUTES
+    "gpu": (GenerationJob, ScoringJob),
+    "control": (ReportJob, ReportFileJob),
+}
 ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 
@@ -57,8 +63,11 @@ def _advance_if_due(study: Study, least_overlap: int | None, now: datetime) -> N
 
 def reap() -> None:
     """Requeue the jobs of workers that stopped answering; `advance` sends their messages."""
-    for kind in (GenerationJob, ScoringJob, ReportJob, ReportFileJob):
-        claims.reap(kind)
+    served = served_queues()
+    for queue, kinds in JOBS_BY_QUEUE.items():
+        is_idle = queue in served and not any(claims.is_at_work(kind) for kind in kinds)
+        for kind in kinds:
+            claims.reap(kind, is_queue_idle=is_idle)
 
 
 def send_reports() -> None:

@@ -18,6 +18,7 @@ from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import maintain, reap
 from annotation.studies.lifecycle.transitions import advance, launch
 from generation.models import GenerationJob
+from generation.workers import leave_sign
 from jobs import claims
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study
@@ -123,6 +124,9 @@ def test_messages_that_were_lost_are_sent_again_some_at_a_time(monkeypatch: pyte
     advance(study)
     long_ago = timezone.now() - timedelta(hours=1)
     GenerationJob.objects.update(enqueued_at=long_ago)
+    reap()
+    assert not GenerationJob.objects.filter(enqueued_at=None).exists(), "no worker runs: the messages wait for it"
+    leave_sign(name="gpu@here")
     for _ in range(2):
         reap()
         assert GenerationJob.objects.filter(enqueued_at=None).count() in (2, 4)
