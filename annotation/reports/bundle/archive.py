@@ -38,6 +38,7 @@ _DAMAGE = (
 # A bundle of a million votes compresses to a tenth; a ratio above this is meant to fill a memory or a disk.
 _MAX_RATIO, _LARGE = 200, 256 * 2**20
 
+LONGEST_NAME_SHOWN = 60
 Contents = bytes | Iterable[bytes]
 
 
@@ -89,14 +90,15 @@ class Archive:
         raw = self.read(INDEX)
         self.sha256 = hashlib.sha256(raw).hexdigest()
         self.index: dict[str, Any] = parse_json(raw)
-        self._listed: dict[str, dict[str, Any]] = self.index["members"]
-        if not all(isinstance(entry["sha256"], str) for entry in self._listed.values()):
-            raise ValueError("its index names no hashes")
+        listed = self.index.get("members") if isinstance(self.index, dict) else None
+        if not isinstance(listed, dict) or not all(map(_has_hash, listed.values())):
+            raise Refused(f"{path} is no replay bundle: its {INDEX} does not name the hash of each member.")
+        self._listed: dict[str, dict[str, Any]] = listed
 
     def read(self, name: str) -> bytes:
         """Return a member's bytes. Raises Refused if it is missing or too large to be read whole."""
         if name not in self._sizes:
-            raise Refused(f"{self.path} is no replay bundle: it has no {name}.")
+            raise Refused(f"{self.path} is no replay bundle: it has no {_shown(name)}.")
         if self._sizes[name] > MAX_BYTES_IN_MEMORY:
             raise Refused(f"{name} in {self.path} is larger than {MAX_BYTES_IN_MEMORY:,} bytes; it was not read.")
         return self._file.read(name)
@@ -112,8 +114,8 @@ class Archive:
 
     def faults(self) -> list[str]:
         """Return each member that differs from the index, as "name: fault"; nothing if every hash holds."""
-        missing = [f"{name}: missing" for name in sorted(self._listed.keys() - self._sizes.keys())]
-        return missing + [f"{name}: {fault}" for name in self.names if (fault := self._fault(name))]
+        missing = [f"{_shown(name)}: missing" for name in sorted(self._listed.keys() - self._sizes.keys())]
+        return missing + [f"{_shown(name)}: {fault}" for name in self.names if (fault := self._fault(name))]
 
     def _fault(self, name: str) -> str:
         if name not in self._listed:
@@ -134,9 +136,20 @@ def open_archive(path: Path) -> Iterator[Archive]:
             yield Archive(file, path)
     except FileNotFoundError as error:
         raise Refused(f"There is no file {path}.") from error
-    except (*_DAMAGE, LookupError, TypeError, AttributeError) as error:
+    except _DAMAGE as error:
         reason = str(error).strip() or type(error).__name__
         raise Refused(f"{path} is damaged or no replay bundle: {reason.splitlines()[0][:200]}.") from error
+    except (LookupError, TypeError, AttributeError) as error:  # whose words are about the program, not about the file
+        raise Refused(f"{path} is damaged or no replay bundle: it does not hold what a bundle holds.") from error
+
+
+def _has_hash(entry: object) -> bool:
+    return isinstance(entry, dict) and isinstance(entry.get("sha256"), str)
+
+
+def _shown(name: str) -> str:
+    """Return a member's name as it may be shown: it is a stranger's text."""
+    return name if name.isprintable() and len(name) <= LONGEST_NAME_SHOWN else ascii(name)[1:-1][:LONGEST_NAME_SHOWN]
 
 
 def _checked_sizes(file: ZipFile, path: Path) -> dict[str, int]:

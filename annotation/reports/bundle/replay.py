@@ -34,6 +34,7 @@ from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
 KIND, VERSION = "semblance replay bundle", 1
+MOST_FAULTS_SHOWN = 5
 SOFTWARE = "software.json"
 _PACKAGES = ("semblance", "numpy", "scipy", "pyarrow", "django")
 
@@ -192,10 +193,13 @@ def _refuse_changed(archive: Archive) -> None:
     if archive.index.get("kind") != KIND:
         raise Refused(f"{archive.path} is no replay bundle: its {INDEX} does not say that it is one.")
     if archive.index.get("version") != VERSION:
-        raise Refused(f"{archive.path} has version {archive.index.get('version')}; this program reads {VERSION}.")
+        version = str(archive.index.get("version"))[:20]
+        raise Refused(f"{archive.path} has version {version}; this program reads {VERSION}.")
     if faults := archive.faults():
+        more = f"; and {len(faults) - MOST_FAULTS_SHOWN} more" if len(faults) > MOST_FAULTS_SHOWN else ""
         raise Refused(
-            f"{archive.path} was changed, so no report is computed from it: {'; '.join(faults)} "
+            f"{archive.path} was changed, so no report is computed from it: "
+            f"{'; '.join(faults[:MOST_FAULTS_SHOWN])}{more} "
             f"({len(archive.names)} members checked)."
         )
 

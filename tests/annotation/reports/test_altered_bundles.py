@@ -166,6 +166,30 @@ def test_an_index_that_is_wrong(members: dict[str, bytes], tmp_path: Path, about
     assert outcome(packed(members, tmp_path / "altered.zip", **about))
 
 
+@pytest.mark.parametrize("listed", [None, 7, [], ["study.json"], {"study.json": 7}, {"study.json": {}}])
+def test_an_index_without_hashes(members: dict[str, bytes], tmp_path: Path, listed: Any) -> None:
+    path = tmp_path / "altered.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        for name, raw in (members | {INDEX: canonical_json({"members": listed})}).items():
+            file.writestr(name, raw)
+    assert outcome(path).endswith("is no replay bundle: its bundle.json does not name the hash of each member.")
+
+
+def test_a_stranger_s_names_of_members_are_shown_short_and_plain(members: dict[str, bytes], tmp_path: Path) -> None:
+    path = packed(members, tmp_path / "altered.zip")
+    with zipfile.ZipFile(path, "a") as file:
+        for name in ("x" * 60_000, "\u202ex", *map(str, range(9))):
+            file.writestr(name, b"")
+    sentence = outcome(path)
+    assert "0: not in the index; 1: not in the index;" in sentence
+    assert "; and 6 more (" in sentence
+    with zipfile.ZipFile(packed(members, path), "a") as file:
+        for name in ("x" * 60_000, "\u202ex"):
+            file.writestr(name, b"")
+    sentence = outcome(path)
+    assert f"{'x' * 60}: not in the index; \\u202ex: not in the index" in sentence
+
+
 @pytest.mark.parametrize("name", ["study.json", "manifests/1.json", "software.json"])
 def test_a_key_that_is_there_twice(members: dict[str, bytes], tmp_path: Path, name: str) -> None:
     key, *_ = json.loads(members[name])
