@@ -22,7 +22,7 @@ def _colours(css: str) -> dict[str, str]:
 
 # The colours of the pages, so that a drawing and the page that holds it never differ.
 _TOKENS = Path(settings.BASE_DIR, "static", "tokens.css").read_text(encoding="utf-8")
-LIGHT, DARK = map(_colours, _TOKENS.split("@media (prefers-color-scheme: dark)"))
+LIGHT, DARK, _PRINT = map(_colours, _TOKENS.split("@media "))
 INK, QUIET, LINE = LIGHT["ink"], LIGHT["quiet"], LIGHT["line"]
 TIE_COLOUR = LIGHT["tie"]
 # Each model's mark, also on the pages: a test compares them with static/pages.css. No other number has these shapes.
