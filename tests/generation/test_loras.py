@@ -30,9 +30,15 @@ def loaded_anew() -> Iterator[None]:
     Loaded.cached = None
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def sdxl(tiny_models: Path) -> DiffusionModel:
     return DiffusionModel(name="sdxl", checkpoint=str(tiny_models / "sdxl"))
+
+
+@pytest.fixture(scope="module")
+def plain(sdxl: DiffusionModel) -> list[bytes]:
+    """The images of the checkpoint alone."""
+    return images(sdxl)
 
 
 @pytest.fixture
@@ -114,11 +120,13 @@ def test_each_weight_comes_to_its_layer(paper: DiffusionModel) -> None:
 
 
 @pytest.mark.parametrize("prefix", ["", "unet."])
-def test_the_names_of_processors_with_and_without_a_prefix(paper: DiffusionModel, prefix: str) -> None:
+def test_the_names_of_processors_with_and_without_a_prefix(
+    sdxl: DiffusionModel, paper: DiffusionModel, prefix: str
+) -> None:
     wanted = images(paper)
     file = Path(paper.lora) / "lora.safetensors"
     save_file({f"{prefix}{key}": tensor for key, tensor in load_file(file).items()}, file)
-    Loaded.cached = None
+    load(sdxl)  # so that the LoRA is attached anew
     assert images(paper) == wanted
 
 
@@ -138,7 +146,7 @@ def test_a_word_of_the_map_is_a_whole_word(paper: DiffusionModel) -> None:
     assert images(paper, "TOK")  # a prompt of nothing but learned tokens
 
 
-def test_embeddings_of_the_advanced_trainers(paper: DiffusionModel) -> None:
+def test_embeddings_of_the_advanced_trainers(sdxl: DiffusionModel, paper: DiffusionModel) -> None:
     wanted = images(paper)
     folder = Path(paper.lora)
     (folder / "lora.safetensors").rename(folder / "monet.safetensors")
@@ -147,10 +155,10 @@ def test_embeddings_of_the_advanced_trainers(paper: DiffusionModel) -> None:
         dict(zip(("clip_l", "clip_g"), learned("text_encoders_0", "text_encoders_1").values(), strict=True)),
         folder / "monet_emb.safetensors",
     )
-    Loaded.cached = None
+    load(sdxl)  # so that the LoRA is attached anew
     assert images(paper) == wanted
     (folder / "special_params.json").unlink()
-    Loaded.cached = None
+    load(sdxl)  # so that the LoRA is attached anew
     paper.prompt_template = "{prompt}, <s0><s1>"  # the template names the tokens itself
     assert images(paper, "a cube in the style of <s0><s1>") == wanted
 
@@ -197,12 +205,11 @@ BOTH = ("text_encoders_0", "text_encoders_1")
     ],
 )
 def test_what_is_missing_of_the_papers_kind(
-    sdxl: DiffusionModel, paper: DiffusionModel, change: Callable[[Path], None], sentence: str
+    sdxl: DiffusionModel, plain: list[bytes], paper: DiffusionModel, change: Callable[[Path], None], sentence: str
 ) -> None:
-    plain = images(sdxl)
     change(Path(paper.lora))
     with pytest.raises(Refused, match=f"^paper: .*{sentence}"):
-        images(paper)
+        load(paper)
     assert images(sdxl) == plain
 
 
@@ -232,15 +239,19 @@ def renamed(state: State) -> State:
         (lambda state: state | {"down_blocks.9.attn1.processor.to_q_lora.down.weight": torch.ones(RANK, 3)}, "meet no"),
     ],
 )
-@pytest.mark.parametrize("prefix", ["", "unet."])
 def test_weights_that_would_be_ignored_are_refused(
-    sdxl: DiffusionModel, paper: DiffusionModel, change: Callable[[State], State], sentence: str, prefix: str
+    sdxl: DiffusionModel,
+    plain: list[bytes],
+    paper: DiffusionModel,
+    change: Callable[[State], State],
+    sentence: str,
 ) -> None:
-    plain = images(sdxl)
     file = Path(paper.lora) / "lora.safetensors"
-    save_file({f"{prefix}{key}": tensor.contiguous() for key, tensor in change(load_file(file)).items()}, file)
-    with pytest.raises(Refused, match=f"^paper: the LoRA lora.safetensors .*{sentence}"):
-        images(paper)
+    changed = change(load_file(file))
+    for prefix in ("", "unet."):
+        save_file({f"{prefix}{key}": tensor.contiguous() for key, tensor in changed.items()}, file)
+        with pytest.raises(Refused, match=f"^paper: the LoRA lora.safetensors .*{sentence}"):
+            load(paper)
     assert images(sdxl) == plain
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.fake_hub import hub
 from tests.models import tiny_models
 
-__all__ = ["tiny_encoders", "tiny_models"]
+__all__ = ["hub", "tiny_encoders", "tiny_models"]
 
 
 @pytest.fixture(scope="session")

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from generation.fetches import fetch_queued
 from generation.models import GeneratedImage
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore
+from scoring.needed_files import encoder_needs
 from scoring.scores import embeddings_of
-from scoring.tasks import run_scoring_job
+from scoring.tasks import jobs_to_score, run_scoring_job
+from tests.fake_hub import COMMIT, FakeHub
 from tests.scoring.embedded_sets import make_set, planned_job, score_by_double_loop
 
 pytestmark = pytest.mark.django_db
@@ -70,3 +73,19 @@ def test_a_missing_checkpoint_stands_on_the_job(tmp_path: Path) -> None:
 def test_a_job_that_is_gone_is_passed_over(db: None) -> None:
     run_scoring_job(4711)
     assert not SetScore.objects.exists()
+
+
+@pytest.mark.both_databases
+def test_a_job_waits_until_its_encoder_is_fetched(hub: FakeHub, spec: EncoderSpec, tiny_encoders: Path) -> None:
+    hub.folders["owner/clip"] = tiny_encoders / "clip"
+    away = EncoderSpec(checkpoint="owner/clip", revision=COMMIT)
+    waiting, ready = planned_job(make_set(), away), planned_job(make_set(prompt="a cat again"), spec)
+    assert jobs_to_score().get() == ready
+    assert fetch_queued(encoder_needs()) is False
+    assert set(jobs_to_score()) == {waiting, ready}
+    assert hub.fetched_files() == {"config.json", "preprocessor_config.json", "model.safetensors"}
+    asked = len(hub.requests)
+    run_scoring_job()
+    run_scoring_job()
+    assert SetScore.objects.count() == 2
+    assert len(hub.requests) == asked

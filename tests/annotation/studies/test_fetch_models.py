@@ -1,6 +1,7 @@
 """fetch_models, as a person types it, and what run_study, study_status and the pages say of the files."""
 
 import json
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.utils import timezone
 
-from annotation.management.commands import fetch_models
+from annotation.management.commands import fetch_models, run_study
 from annotation.models import Study
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.needed_files import files_in_words, wanted_files
+from annotation.studies.lifecycle.progress import progress
 from annotation.studies.study_file.writing import write_study_file
 from generation.models import FileFetch
 from tests.factories import make_manifest
@@ -123,6 +125,8 @@ def test_the_progress_is_shown_while_the_study_is_made(manifest: Any, admin_clie
     assert files_in_words(study) == sentence
     assert f"study: {sentence}" in typed("study_status", "study")
     assert json.loads(typed("study_status", "study", "--format", "json"))["fetching"] == sentence
+    waiting = replace(progress(study), waiting_job_count=1)
+    assert run_study._hint(study, waiting, "", timezone.now()) == sentence
     assert sentence in admin_client.get("/studies/study/").content.decode()
 
 
