@@ -1,7 +1,10 @@
 """Celery tasks of annotation, all on the control queue. Each may run twice, late, or not at all."""
 
+import logging
+
 from celery import shared_task
 from django.utils import timezone
+from structlog.contextvars import bound_contextvars
 
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
@@ -10,7 +13,10 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
 from generation.workers import may_take
+from jobs.models import job_name
 from jobs.work import work_next
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -33,7 +39,8 @@ def advance_study(study_id: int) -> None:
 def advance_after(task_name: str, job_id: int) -> None:
     """Advance the studies that wait for a job that has ended (settings.TASKS_AFTER_JOBS)."""
     for study in studies_of_job(task_name, job_id):
-        advance(study)
+        with bound_contextvars(study=study.slug, job=job_name(task_name, job_id)):
+            logger.info("after the job: %s", advance(study))
 
 
 @shared_task

@@ -1,7 +1,7 @@
 """The tables of generation: diffusion models, prompts, image sets, images, and the jobs that make them."""
 
 import uuid
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -133,6 +133,11 @@ class GenerationJob(LeasedJob):
 
     def __str__(self) -> str:
         return f"{self.image_set} chunk {self.chunk}: {self.state}"
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Add the image set."""
+        return super().log_fields | {"image_set": self.image_set_id}
 
 
 class GeneratedImage(models.Model):

@@ -1,5 +1,7 @@
 """Celery tasks of generation: thin, all on the gpu queue."""
 
+import logging
+
 from celery import shared_task
 
 from generation.card_failures import device_faults
@@ -13,6 +15,8 @@ from generation.workers import note_work
 from jobs.leases import Lease
 from jobs.whole_files import sweep
 from jobs.work import work_next
+
+logger = logging.getLogger(__name__)
 
 
 @shared_task
@@ -51,9 +55,10 @@ def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
     )
     note_loaded(None)  # until the model is loaded, which may fail half-way
     for sampled in sample(order, seeds, check=lease.check):
-        record_image(
+        recorded = record_image(
             image_set=image_set, seed=sampled.seed, image=sampled.image, provenance=sampled.provenance, job=job
         )
+        logger.info("image %s of seed %s is stored", recorded.pk, sampled.seed)
     note_loaded(image_set.diffusion_model)
     used, total = memory_in_use()
     note_work(model=image_set.diffusion_model.name, memory_used=used, memory_total=total)

@@ -1,9 +1,18 @@
 """The abstract model of a job. Generation, scoring and annotation derive their job tables from it."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
+
+
+def job_name(task_name: str, job_id: int) -> str:
+    """Return the name of a job in the log.
+
+    >>> job_name("generation.tasks.run_generation_job", 12)
+    'generation_job 12'
+    """
+    return f"{task_name.rpartition('.')[2].removeprefix('run_')} {job_id}"
 
 
 class LeasedJob(models.Model):
@@ -36,6 +45,11 @@ class LeasedJob(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """What each log line says that is written while the job runs."""
+        return {"job": job_name(self.task_name, self.pk)}
 
     class Meta:
         abstract = True

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from celery import current_task
 from django.db.models import Q, QuerySet
+from structlog.contextvars import bound_contextvars
 
 from jobs import claims, messages
 from jobs.leases import Cancelled, Lease, LeaseLost
@@ -47,6 +48,17 @@ def run(job: J, do: Do[J]) -> None:
     Refused fails the job for good; SetBack queues it again after its pause, any other exception at once; a lost lease
     leaves it to its new owner.
     """
+    with bound_contextvars(worker=worker_name(), **job.log_fields):
+        began = time.monotonic()
+        ends_process = _run(job, do)
+        logger.info("the job ended after %.1f s", time.monotonic() - began)
+    messages.announce_end(job)
+    if ends_process:
+        end_process()
+
+
+def _run(job: J, do: Do[J]) -> bool:
+    """Run the job and record how it ended. Return whether this process cannot go on."""
     ends_process = False
     try:
         with Lease(job, beat=claims.heartbeat, on_stuck=end_process) as lease:
@@ -70,9 +82,7 @@ def run(job: J, do: Do[J]) -> None:
         raise
     else:
         claims.finish(job)
-    messages.announce_end(job)
-    if ends_process:
-        end_process()
+    return ends_process
 
 
 def _set_back(job: LeasedJob, setback: SetBack) -> None:

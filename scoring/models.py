@@ -1,6 +1,6 @@
 """The tables of scoring: encoders, embeddings of images, scores of image sets, and jobs."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.db.models import Q
@@ -99,3 +99,8 @@ class ScoringJob(LeasedJob):
 
     def __str__(self) -> str:
         return f"{self.image_set} by {self.metric}: {self.state}"
+
+    @property
+    def log_fields(self) -> dict[str, Any]:
+        """Add the image set."""
+        return super().log_fields | {"image_set": self.image_set_id}

@@ -8,6 +8,7 @@ from celery import current_app
 from django.db.models import Q
 from kombu.exceptions import OperationalError
 from pytest_django.fixtures import DjangoCaptureOnCommitCallbacks, Settings
+from structlog.contextvars import get_contextvars
 
 from generation.models import GenerationJob
 from jobs import claims, messages, work
@@ -296,3 +297,11 @@ def test_the_end_of_a_job_is_announced(queued: GenerationJob, monkeypatch: pytes
     monkeypatch.setattr(messages, "send", lambda message: sent.append((message.task, message.args)))
     work.work_next(GenerationJob.objects.all(), ended_by(Refused("no such folder")))
     assert sent == [("annotation.tasks.advance_after", (GenerationJob.task_name, queued.pk))]
+
+
+def test_log_lines_of_a_job_name_it_its_image_set_and_the_worker(queued: GenerationJob) -> None:
+    seen: list[dict[str, object]] = []
+    work.work_next(GenerationJob.objects.all(), lambda job, lease: seen.append(get_contextvars()))
+    worker = work.worker_name()
+    assert seen == [{"job": f"generation_job {queued.pk}", "image_set": queued.image_set_id, "worker": worker}]
+    assert get_contextvars() == {}
