@@ -1,0 +1,48 @@
+"""`worker --gpus all` on a host with two cards, one of them sick: the study is made, and the sick card says so."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+from tests.models import tiny_models
+from tests.services.servers import kill_9
+from tests.test_crash import PLANNED, STUDY, Machine
+
+__all__ = ["tiny_models"]
+pytestmark = pytest.mark.slow
+LISTING = "GPU 0: Stand-in (UUID: GPU-sick)\nGPU 1: Stand-in (UUID: GPU-sound)\n"
+
+
+@pytest.fixture
+def machine(tmp_path: Path, tiny_models: Path) -> Iterator[Machine]:
+    listing = tmp_path / "nvidia-smi"
+    listing.write_text(f"#!/bin/sh\ncat <<'END'\n{LISTING}END\n")
+    listing.chmod(0o755)
+    paths = [str(settings.BASE_DIR / "tests/sick_card"), os.environ.get("PYTHONPATH", "")]
+    machine = Machine(tmp_path, {"NVIDIA_SMI": str(listing), "PYTHONPATH": os.pathsep.join(filter(None, paths))})
+    machine.manage("migrate", "--verbosity", "0")
+    study = tmp_path / "study.toml"
+    study.write_text(STUDY.format(models=tiny_models))
+    machine.manage("create_study", study)
+    yield machine
+    for process in machine.running:
+        if process.poll() is None:
+            kill_9(process)
+
+
+def test_a_sick_card_takes_no_more_and_the_other_makes_every_image(machine: Machine) -> None:
+    machine.start("manage.py", "worker", "--gpus", "all")
+    machine.manage("run_study", "crash")
+    rows = machine.query("SELECT path, sha256 FROM generation_generatedimage")
+    assert len(rows) == PLANNED
+    assert machine.files() == dict(rows)  # no orphan, none torn
+    assert machine.query("SELECT state FROM annotation_study") == [("ready",)]
+    cards = machine.query("SELECT key, refused_at IS NULL FROM generation_card ORDER BY key")
+    assert cards == [("GPU-sick", 0), ("GPU-sound", 1)]
+    failed = machine.query("SELECT count(DISTINCT job_id) FROM generation_cardfailure")
+    assert failed == [(2,)]
+    names = [name for (name,) in machine.query("SELECT name FROM generation_workersign ORDER BY name")]
+    assert [name.partition("@")[0] for name in names] == ["control", "gpu-0", "gpu-1"]
