@@ -43,6 +43,7 @@ class FakeHub:
         self.folders: dict[str, Path] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
+        self.lists_sizes = True
         self.token = ""  # if set, only requests with it are answered
         hub = self
 
@@ -104,7 +105,7 @@ class FakeHub:
             data = file.read_bytes()
             entry: dict[str, Any] = {
                 "rfilename": file.relative_to(folder).as_posix(),
-                "size": len(data),
+                **({"size": len(data)} if self.lists_sizes else {}),
                 "blobId": hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest(),
             }
             if len(data) >= LARGE:

@@ -65,7 +65,9 @@ def request_listing(wanted: Wanted) -> HubListing:
     files = {}
     for sibling in info.siblings or ():
         blob = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
-        if sibling.size is None or not _HASH.fullmatch(blob or "") or ".." in PurePosixPath(sibling.rfilename).parts:
+        if sibling.size is None:
+            raise Passing("it lists files without their sizes")  # a mirror that does not know the question
+        if not _HASH.fullmatch(blob or "") or ".." in PurePosixPath(sibling.rfilename).parts:
             continue
         files[sibling.rfilename] = HubFile(sibling.size, str(blob), is_large=bool(sibling.lfs))
     return HubListing(wanted.repository, wanted.revision, files)
@@ -121,10 +123,9 @@ def _go_on(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[],
 
 def _stream(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[], None]) -> None:
     import httpx2
-    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub import constants, get_session, hf_hub_url
     from huggingface_hub.errors import OfflineModeIsEnabled
-    from huggingface_hub.utils._headers import build_hf_headers
-    from huggingface_hub.utils._http import get_session
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, by its documentation
 
     part = listing.part(name)
     start = _size(part)

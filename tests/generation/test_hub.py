@@ -258,6 +258,14 @@ def test_a_disk_that_gets_full_meanwhile(hub: FakeHub, repository: Path, monkeyp
             plan(model())
 
 
+def test_a_mirror_that_lists_no_sizes(hub: FakeHub, repository: Path) -> None:
+    hub.lists_sizes = False
+    with pytest.raises(NotNow, match="it lists files without their sizes"):
+        plan(model())
+    hub.lists_sizes = True
+    fetched(model())  # nothing was kept of the first listing
+
+
 def test_offline_is_a_decision_and_so_a_refusal(
     hub: FakeHub, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

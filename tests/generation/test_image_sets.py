@@ -1,5 +1,7 @@
 """Image sets: the same plan is one set, the same seed one image, and nothing is lost on the way."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +269,17 @@ def test_what_is_stored_is_upright_srgb_without_metadata() -> None:
     with Image.open(media(recorded.path)) as stored:
         assert (stored.size, stored.mode, stored.info) == ((30, 40), "RGB", {})
     assert (recorded.width, recorded.height) == (30, 40)
+
+
+def test_a_key_of_a_later_version_counts_only_if_it_is_set() -> None:
+    models = [diffusion_model(f"m{number}", checkpoint="/m") for number in range(3)]
+    for model in models:
+        model.name = "same"  # the name is a part of the plan, too
+    models[1].variant, models[2].lora_file = "fp16", "a.safetensors"
+    wording, plan = [ImageSet.Origin.GENERATED.value, "a", "a"], {"parameters": {}, "seeds": [1]}
+    prints = [image_sets._fingerprint(model, wording, plan) for model in models]
+    assert len(set(prints)) == 3
+    # As computed by version 0.2.0.
+    identity = ["same", ["/m", "", "", "", None, "float32"], wording, {}, [1]]
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"))
+    assert prints[0] == hashlib.sha256(text.encode()).hexdigest()

@@ -186,6 +186,21 @@ FAULTS = {
         changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nlora_scale = 0.6'),
         ["line 11, models.b.lora_scale: has no LoRA to scale; give lora too, or leave it out."],
     ),
+    "file of no lora": (
+        changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nlora_file = "a.safetensors"'),
+        ["line 11, models.b.lora_file: belongs to a LoRA of several files; give lora too, or leave it out."],
+    ),
+    "file outside of the lora": (
+        changed(
+            'checkpoint = "/models/beta"',
+            'checkpoint = "/models/beta"\nlora = "/l"\nlora_scale = 1\nlora_file = "../a.safetensors"',
+        ),
+        ["line 13, models.b.lora_file: must be the name of a file of the LoRA, which ends in .safetensors."],
+    ),
+    "variant that is none": (
+        changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nvariant = "fp 16"'),
+        ["line 11, models.b.variant: must be letters, digits and underscores, like fp16, not 'fp 16'."],
+    ),
     "relative path without a folder": (
         changed("/models/beta", "./beta"),
         [
@@ -432,6 +447,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     }
     lora: dict[str, Any] = {"name": draw(words.filter(lambda name: name.strip().lower() not in TAKEN))}
     lora |= {"checkpoint": "/c", "lora": "/l", "lora_scale": draw(st.floats(-2, 2))}
+    lora |= {"variant": draw(st.sampled_from(["", "fp16"])), "lora_file": draw(st.sampled_from(["", "a.safetensors"]))}
     try:
         return make_manifest(source="generated", model_b=lora, **changes)
     except ValueError:  # two texts that are equal after normalisation
