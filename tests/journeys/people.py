@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
-from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, Route, expect
 
 from annotation.models import Annotator, Vote
 from tests.annotation.voting.open_studies import assert_invariants
@@ -94,6 +94,21 @@ def sources(page: Page) -> list[str]:
     """Return the addresses of the images, left then right."""
     found: list[str] = page.locator(".cell img").evaluate_all("images => images.map(image => image.currentSrc)")
     return found
+
+
+def fail_one_image(page: Page) -> list[str]:
+    """Abort every request for the first image that is requested; return the addresses of these requests."""
+    failed: list[str] = []
+
+    def fail(route: Route) -> None:
+        if not failed or route.request.url == failed[0]:
+            failed.append(route.request.url)
+            route.abort()
+        else:
+            route.continue_()
+
+    page.route("**/i/*", fail)
+    return failed
 
 
 def votes_of(annotator: Annotator) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from annotation.reports.report import build_report
 from tests.annotation.voting.open_studies import assert_invariants
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
-from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, practised, tab_to
+from tests.journeys.people import SCREENS, Person, assert_exactly, at_a_screen, fail_one_image, practised, tab_to
 from tests.journeys.web_process import WebProcess
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -344,16 +344,7 @@ def test_an_annotator_returns_through_the_platform(browser: Browser, server: str
 @at_both_screens
 def test_an_image_fails_and_another_comparison_comes(person: Person, drawn: DrawnStudy) -> None:
     annotator = drawn.invite("Ada")
-    failed: list[str] = []
-
-    def fail_one(route: Route) -> None:
-        if not failed or route.request.url == failed[0]:
-            failed.append(route.request.url)
-            route.abort()
-        else:
-            route.continue_()
-
-    person.page.route("**/i/*", fail_one)
+    failed = fail_one_image(person.page)
     person.begin(annotator)
     expect(person.page.get_by_role("alert")).to_contain_text("An image could not be loaded")
     assert len(failed) == 3, "tried twice more"

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, Vote
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
-from tests.journeys.people import at_a_screen, sources, until_votable, votes_of
+from tests.journeys.people import at_a_screen, fail_one_image, sources, until_votable, votes_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 Check = Callable[[Page], None]
@@ -199,16 +199,7 @@ def test_an_image_that_fails_is_tried_twice_more_and_then_said(
     page: Page, server: str, accessible: Check, drawn: DrawnStudy
 ) -> None:
     annotator = drawn.invite("Ada")
-    failed: list[str] = []
-
-    def fail_one(route: Route) -> None:
-        if not failed or route.request.url == failed[0]:
-            failed.append(route.request.url)
-            route.abort()
-        else:
-            route.continue_()
-
-    page.route("**/i/*", fail_one)
+    failed = fail_one_image(page)
     begin(page, server, annotator)
     expect(page.get_by_role("alert")).to_contain_text("An image could not be loaded")
     assert len(failed) == 3
