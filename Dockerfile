@@ -20,7 +20,9 @@ FROM python:3.11-slim-bookworm AS runtime
 # A fixed number, so that the owner of a volume stays the same from image to image.
 RUN useradd --uid 10001 --create-home semblance \
     && install -d -o semblance -g semblance /var/lib/semblance /var/cache/huggingface
-ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 \
+# Recorded with each image: docker build --build-arg SEMBLANCE_COMMIT=$(git rev-parse HEAD)
+ARG SEMBLANCE_COMMIT=
+ENV PATH=/venv/bin:$PATH PYTHONUNBUFFERED=1 SEMBLANCE_COMMIT=$SEMBLANCE_COMMIT \
     SEMBLANCE_VAR=/var/lib/semblance SEMBLANCE_STATIC=/app/staticfiles \
     HF_HOME=/var/cache/huggingface MPLCONFIGDIR=/tmp/matplotlib
 WORKDIR /app

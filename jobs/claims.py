@@ -20,6 +20,7 @@ MOST_ATTEMPTS = 3
 LOST_MESSAGE_AFTER = timedelta(minutes=2)
 MESSAGES_AT_ONCE = 500  # most rows that one `reap` marks for a new message: an UPDATE blocks SQLite's other writers
 CANDIDATES = 16  # jobs that a claim tries before it looks again: other workers may be quicker with the first ones
+TRIED = "Tried again: "  # what the error of a job begins with that is queued again
 State = LeasedJob.State
 J = TypeVar("J", bound=LeasedJob)
 
@@ -91,7 +92,7 @@ def set_back(job: LeasedJob, *, error: str, pause: timedelta = timedelta(0)) -> 
     if job.attempt_count >= MOST_ATTEMPTS:
         fail(job, error=f"Given up after {MOST_ATTEMPTS} attempts: {error}")
         return False
-    return _requeue_claimed(job, pause, error=f"Tried again: {error}")
+    return _requeue_claimed(job, pause, error=TRIED + error)
 
 
 def _requeue_claimed(job: LeasedJob, pause: timedelta, **changes: Any) -> bool:

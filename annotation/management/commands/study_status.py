@@ -13,6 +13,7 @@ from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.studies.imports.imported_images import Imported, imported_images
 from annotation.studies.lifecycle.needed_files import files_in_words
+from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
 from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
@@ -69,6 +70,7 @@ class Command(StudyCommand):
             lines = [(str(pace(study, counts)), "")] if str(pace(study, counts)) else []
             lines += [(f"imported for {images}", "") for images in imported[study.pk]]
             lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
+            lines += [(pause, "yellow") for pause in pauses(study)]
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
             lines += [(fetching, "yellow") for fetching in [files_in_words(study)] if fetching]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]

@@ -1,5 +1,6 @@
 """The jobs that a study waits for: first its images, then its scores. The job table is the truth."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 
@@ -12,7 +13,8 @@ from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.image_sets import missing_seeds, plan_jobs
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from jobs import claims, messages
+from jobs import claims, clock, messages
+from jobs.claims import TRIED
 from jobs.models import LeasedJob
 from jobs.wording import counted
 from scoring.encoder_spec import EncoderSpec
@@ -42,6 +44,19 @@ def studies_of_job(task_name: str, job_id: int) -> list[Study]:
     image_set_ids = list(kind._default_manager.filter(pk=job_id).values_list("image_set", flat=True))
     using = comparisons_of(ImageSet.objects.filter(pk__in=image_set_ids)).values("study")
     return list(Study.objects.filter(pk__in=using, state__in=(Study.State.GENERATING, Study.State.SCORING)))
+
+
+def pauses(study: Study) -> list[str]:
+    """Return a sentence for each reason why jobs of the study wait before they are tried again."""
+    reasons: Counter[str] = Counter()
+    if study.state in (Study.State.GENERATING, Study.State.SCORING):
+        for jobs in _jobs_of(study):
+            paused = jobs.filter(state=State.QUEUED, not_before__gt=clock.now()).order_by()
+            reasons.update(dict(paused.values_list("error").annotate(Count("pk"))))
+    return [
+        f"{counted(count, 'job')} {'waits' if count == 1 else 'wait'} for the next try: {reason.removeprefix(TRIED)}"
+        for reason, count in sorted(reasons.items())
+    ]
 
 
 def set_priority(study: Study, priority: int) -> None:

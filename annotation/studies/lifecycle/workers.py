@@ -4,6 +4,7 @@ from collections.abc import Collection
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import StudyProgress
 from generation.models import GenerationJob
 from generation.workers import SILENT_AFTER, served_queues
@@ -75,7 +76,7 @@ def waits_for(study: Study, counts: StudyProgress) -> str:
     if not counts.waiting_job_count or counts.running_job_count:
         return ""
     busy = "The worker is busy with another study; this one follows." if _is_busy() else ""
-    return missing_worker(study, served()) or busy
+    return missing_worker(study, served()) or "; ".join(pauses(study)) or busy
 
 
 def _is_busy() -> bool:

@@ -20,6 +20,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.needed_files import files_in_words
+from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
 from annotation.studies.lifecycle.watching import pace, refusals, workers
@@ -86,6 +87,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "pace": pace(study, counts),
         "workers": workers() if study.state in MAKES_IMAGES else [],
         "refusals": [markdown.render_line(sentence) for sentence in refusals()],
+        "pauses": pauses(study),
         "missing_worker": markdown.render_line(missing_worker(study, served())),
         "fetching": files_in_words(study),
         "rule_counts": rules,

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from annotation.models import Study
 from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.lifecycle.watching import pace, refusals, workers
@@ -106,3 +107,14 @@ def test_a_worker_of_another_version_takes_nothing_and_says_so(study: Study, mon
     assert sentence.startswith("gpu@here: This worker is of version 0.1.0 and the control worker of ")
     leave_sign(name="control@newer", has_started=True)  # the newest control worker stands for the installation
     assert reason_to_rest("gpu") == ""
+
+
+def test_jobs_that_were_set_back_say_why_they_wait(study: Study, client: Client) -> None:
+    job = claims.claim_next(GenerationJob.objects.all(), worker="gpu@here:12")
+    assert job is not None
+    claims.set_back(job, error="host:0 failed: CUDA error", pause=5 * MINUTE)
+    sentence = "1 job waits for the next try: host:0 failed: CUDA error"
+    assert pauses(study) == [sentence]
+    assert f"study: {sentence}" in typed("study_status")
+    client.force_login(make_researcher())
+    assert sentence in client.get(reverse("study", args=[study.slug])).content.decode()
