@@ -4,6 +4,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from annotation.web.annotator import images, joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
+from annotation.web.metrics import metrics
 from annotation.web.researcher import explorer, planning, reported, reports, studies
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -27,6 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/end/", pages.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),
     path("resume/", joining.resume, name="resume"),
+    path("metrics", metrics, name="metrics"),
     path("studies/", studies.studies, name="studies"),
     *planning.urlpatterns,
     path("studies/<slug:slug>/", studies.study, name="study"),

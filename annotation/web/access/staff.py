@@ -27,6 +27,7 @@ class Permissions(NamedTuple):
 # The permissions of each researcher's page by the name of its address. An annotator's link is their whole credential:
 # with it, anyone can vote or withdraw as that annotator. So links and answers need the permission to change the study.
 PERMISSIONS = {
+    "metrics": Permissions(VIEW),  # or the token METRICS_TOKEN
     "studies": Permissions(VIEW),
     "plan": Permissions(VIEW),
     "plan-curves": Permissions(VIEW),
