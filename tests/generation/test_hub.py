@@ -26,14 +26,20 @@ WEIGHTS = "unet/diffusion_pytorch_model.safetensors"
 TOKEN = "hf_a-token-that-nobody-may-read"
 
 
-@pytest.fixture
-def repository(hub: FakeHub, tiny_models: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def layout(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint in the hub's layout: plain and fp16 files, and much that nobody uses."""
-    folder = Path(shutil.copytree(tiny_models / "sdxl", tmp_path / "repository"))
+    folder = Path(shutil.copytree(tiny_models / "sdxl", tmp_path_factory.mktemp("layout") / "sdxl"))
     add_variant(folder)
     add_strays(folder)
-    hub.folders[NAME] = folder
     return folder
+
+
+@pytest.fixture
+def repository(hub: FakeHub, layout: Path, tmp_path: Path) -> Path:
+    """The layout as a repository of the hub, which a test may change."""
+    hub.folders[NAME] = Path(shutil.copytree(layout, tmp_path / "repository"))
+    return hub.folders[NAME]
 
 
 @pytest.fixture
@@ -184,7 +190,6 @@ def test_a_hub_that_stays_away_fails_nothing_for_good(hub: FakeHub, repository: 
         ("", 451, "", "the hub refuses owner/sdxl (451)"),
     ],
 )
-@pytest.mark.parametrize("part", ["/api/models/", "/resolve/"])
 def test_a_refusal_is_final_and_names_the_way_out(
     hub: FakeHub,
     repository: Path,
@@ -194,16 +199,16 @@ def test_a_refusal_is_final_and_names_the_way_out(
     status: int,
     code: str,
     sentence: str,
-    part: str,
 ) -> None:
     if token:
         monkeypatch.setenv("HF_TOKEN", token)
-    hub.fail(part, status, headers={"X-Error-Code": code} if code else {})
-    with pytest.raises(Refused) as caught:
-        fetched(model(), pauses)
-    assert str(caught.value).startswith("m: ")
-    assert sentence.format(hub=hub.address) in str(caught.value)
-    assert TOKEN not in str(caught.value)
+    for part in ("/api/models/", "/resolve/"):
+        hub.fail(part, status, headers={"X-Error-Code": code} if code else {})
+        with pytest.raises(Refused) as caught:
+            plan(model(), pauses.append)
+        assert str(caught.value).startswith("m: ")
+        assert sentence.format(hub=hub.address) in str(caught.value)
+        assert TOKEN not in str(caught.value)
     assert pauses == []
 
 
