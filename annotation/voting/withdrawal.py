@@ -17,12 +17,12 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.models.annotator import new_resume_code, new_seed, withdrawal_marker
 from annotation.voting import slots
 from annotation.voting.assignment import lock
-from annotation.voting.storage.slices import in_slices
+from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
 
+MOST_AT_ONCE = 500
 AT_ONCE = 100  # assignments deleted with the tombstone: more than most annotators have, and far below 0.2 s
-LEAST_AT_ONCE = 25  # on a machine with a load of eleven, one took a millisecond
 
 
 def is_open(*, until: datetime | None, now: datetime) -> bool:
@@ -78,7 +78,7 @@ def _assignments(annotator: Annotator) -> list[int]:
 
 
 def _delete_rest(tombstone: Annotator) -> None:
-    in_slices(_assignments(tombstone), partial(_delete, tombstone), most=AT_ONCE, least=LEAST_AT_ONCE)
+    in_slices(_assignments(tombstone), partial(_delete, tombstone), most=MOST_AT_ONCE, least=SMALL_ROWS)
 
 
 def _delete(tombstone: Annotator, assignment_ids: Sequence[int]) -> None:

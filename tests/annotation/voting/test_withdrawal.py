@@ -129,7 +129,8 @@ def test_a_withdrawal_that_is_interrupted_is_completed_by_the_tick(
 
 def test_thousands_of_votes_are_deleted_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(withdrawal, "AT_ONCE", 2)
-    monkeypatch.setattr(withdrawal, "LEAST_AT_ONCE", 1)
+    monkeypatch.setattr(withdrawal, "SMALL_ROWS", 1)
+    monkeypatch.setattr(withdrawal, "MOST_AT_ONCE", 2)
     study = make_study(comparisons=7, overlap=2)
     (annotator,) = make_annotators(study, 1)
     for _ in range(7):
