@@ -3,7 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from django.core.exceptions import ObjectDoesNotExist
 from django.core.management.base import BaseCommand, CommandError
+from django.db import IntegrityError
 from rich.console import Console
 
 from annotation.models import Study
@@ -18,12 +20,18 @@ _MOST_LINES_NAMED = 10
 class StudyCommand(BaseCommand):
     """A command that turns a refusal into an error of one sentence, without a traceback."""
 
+    _named_study: Study | None = None
+
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command, and turn a refusal into an error of the command."""
+        """Run the command, and turn a refusal, or the deletion of its study, into an error of the command."""
         try:
             return super().execute(*args, **options)
         except Refused as refusal:
             raise CommandError(str(refusal)) from refusal
+        except (ObjectDoesNotExist, IntegrityError) as error:
+            if self._named_study is None or Study.objects.filter(pk=self._named_study.pk).exists():
+                raise
+            raise CommandError(f"The study {self._named_study.slug} was deleted while this command ran.") from error
 
     def study(self, slug: str) -> Study:
         """Return the study of that slug. Raises Refused if there is none."""
@@ -31,6 +39,7 @@ class StudyCommand(BaseCommand):
         if study is None:
             near = did_you_mean(slug, Study.objects.values_list("slug", flat=True))
             raise Refused(f"There is no study {slug!r}{near}.")
+        self._named_study = study
         return study
 
     def console(self) -> Console:

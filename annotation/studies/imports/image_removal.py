@@ -81,8 +81,9 @@ def take_back_images(sets: QuerySet[ImageSet], *, actor: User | None = None) -> 
     events = _events(sets, actor)
     for image_set in sets.select_related("diffusion_model", "prompt").order_by("pk"):
         try:
-            removal.image_count += _remove(image_set, events)
-            removal.set_count += 1
+            if (image_count := _remove(image_set, events)) is not None:
+                removal.image_count += image_count
+                removal.set_count += 1
         except Refused as refusal:
             removal.staying.append(str(refusal))
         except IntegrityError:
@@ -119,8 +120,8 @@ def reason_to_keep(study: Study) -> str:
 
 
 @in_turn
-def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
-    """Remove one set; return how many images it had."""
+def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int | None:
+    """Remove one set; return how many images it had, or None if another process was quicker."""
     comparisons = comparisons_of([image_set])
     studies = list(Study.objects.select_for_update().filter(pk__in=comparisons.values("study")))
     for study in studies:
@@ -129,7 +130,9 @@ def _remove(image_set: ImageSet, events: dict[int, StudyEvent]) -> int:
     images = list(image_set.images.all())
     comparisons.delete()
     GeneratedImage.objects.filter(image_set=image_set).delete()
-    image_set.delete()
+    row_count, _ = image_set.delete()
+    if not row_count:
+        return None
     Study.objects.filter(pk__in=[study.pk for study in studies]).update(state=State.GENERATING)
     for study in studies:
         if event := events.pop(study.pk, None):

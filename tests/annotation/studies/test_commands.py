@@ -6,6 +6,7 @@ import time
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -105,6 +106,19 @@ def test_study_status_tells_failures(worker: FakeWorker) -> None:
     launch(study=study)
     GenerationJob.objects.update(state="failed", error="No [checkpoint].")
     assert "study: No [checkpoint]. (6 jobs)" in typed("study_status", "study")
+
+
+def test_a_study_that_is_deleted_while_a_command_watches_it_is_named(
+    study_file: Path, worker: FakeWorker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    typed("create_study", study_file)
+    monkeypatch.setattr(
+        run_study,
+        "time",
+        SimpleNamespace(sleep=lambda _: typed("delete_study", "study", "--yes"), monotonic=time.monotonic),
+    )
+    with pytest.raises(CommandError, match=r"^The study study was deleted while this command ran\.$"):
+        typed("run_study", "study")
 
 
 def test_run_study_makes_scores_and_opens(working: FakeWorker) -> None:

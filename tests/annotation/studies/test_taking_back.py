@@ -13,7 +13,8 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 from annotation.models import Annotator, Assignment, Comparison, Import, ImportedAssignment, Study, Vote
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
-from annotation.studies.imports import score_import
+from annotation.studies.imports import image_removal, score_import
+from annotation.studies.imports.image_removal import imported_sets
 from annotation.studies.imports.taking_back import take_back
 from annotation.studies.lifecycle.transitions import advance, close
 from annotation.voting.assignment import next_assignment
@@ -357,6 +358,13 @@ def test_a_deletion_that_was_stopped_goes_on(monkeypatch: pytest.MonkeyPatch) ->
     typed("delete_study", "study", "--yes")
     assert not Study.objects.exists()
     assert Prompt.objects.count() == 3
+
+
+def test_a_set_that_another_process_removed_is_not_counted() -> None:
+    make_study(state="ready")
+    sets = imported_sets(model="Alpha")
+    one, the_same = sets.earliest("pk"), sets.earliest("pk")
+    assert (image_removal._remove(one, {}), image_removal._remove(the_same, {})) == (2, None)
 
 
 @pytest.mark.parametrize(
