@@ -167,7 +167,11 @@ CELERY_TASK_ROUTES = {
     "annotation.tasks.*": {"queue": "control"},
 }
 TASKS_AFTER_JOBS = dict.fromkeys(
-    ("generation.tasks.run_generation_job", "scoring.tasks.run_scoring_job"), "annotation.tasks.advance_after"
+    (
+        *("generation.tasks.run_model_trial", "generation.tasks.run_generation_job"),
+        "scoring.tasks.run_scoring_job",
+    ),
+    "annotation.tasks.advance_after",
 )
 CELERY_TASK_TIME_LIMIT = 6 * 3600  # far above worker_lost_wait, else a killed task is not sent again
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -228,10 +232,17 @@ def _trusted_proxies(names: list[str]) -> int | list[IPv4Network | IPv6Network]:
 TRUSTED_PROXIES = _trusted_proxies(env.list("TRUSTED_PROXIES", default=[]))
 OPEN_LINK_JOINS_PER_MINUTE = env.int("OPEN_LINK_JOINS_PER_MINUTE", default=300)  # a lecture hall has one address
 
+# --- models: how a worker's card is used -----------------------------------------------------------
+KEEP_TEXT_ENCODERS_GIB = env.float("KEEP_TEXT_ENCODERS_GIB", default=2.0)  # larger ones leave before sampling
+TRY_MODELS = env.bool("TRY_MODELS", default=True)  # make one image of each model before a study is launched
+MODEL_OFFLOAD = env.bool("MODEL_OFFLOAD", default=False)  # parts of a model wait in the machine's memory
+
 # --- files --------------------------------------------------------------------------------------
 IMAGE_MOST_BYTES = env.int("IMAGE_MOST_BYTES", default=64 * 2**20)  # of one image file that is read
 IMAGE_MOST_PIXELS = env.int("IMAGE_MOST_PIXELS", default=40_000_000)  # of one image, before it is decoded
 MEDIA_ROOT = VAR_DIR / "media"  # never served directly: annotators get opaque URLs, staff get checked views
+PROMPT_CACHE_ROOT = VAR_DIR / "prompt_cache"  # encoded prompts of models with large text encoders; may be deleted
+PROMPT_CACHE_BYTES = env.int("PROMPT_CACHE_BYTES", default=4 * 2**30)
 REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of its input; may be deleted
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]

@@ -59,7 +59,9 @@ class DiffusionModelAdmin(ListedFiltersAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: DiffusionModel | None = None) -> tuple[str, ...]:
         """Return all fields if the model has image sets."""
         is_used = obj is not None and obj.image_sets.exists()
-        return tuple(field.name for field in DiffusionModel._meta.fields) if is_used else ("created_at",)
+        return (
+            tuple(field.name for field in DiffusionModel._meta.fields) if is_used else ("created_at", "resolved_dtype")
+        )
 
     def has_delete_permission(self, request: HttpRequest, obj: DiffusionModel | None = None) -> bool:
         """Return whether the model has no image sets."""

@@ -40,6 +40,21 @@ def device() -> str:
     return "cpu"
 
 
+def can_compute_in(dtype: str) -> bool:
+    """Return whether the hardware of this process computes in a dtype."""
+    if device() == "cpu":
+        return dtype != "float16"
+    # An older card only imitates bfloat16, at a fraction of its speed.
+    return dtype != "bfloat16" or torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def best_dtype() -> str:
+    """Return what `auto` means here: bfloat16 if the card has it, else float16; float32 without a card."""
+    if device() == "cpu":
+        return "float32"
+    return "bfloat16" if can_compute_in("bfloat16") else "float16"
+
+
 def device_name() -> str:
     """Return the device's own name."""
     return torch.cuda.get_device_name() if device() == "cuda" else "cpu"

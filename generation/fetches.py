@@ -18,7 +18,7 @@ from generation.hub.answers import NotNow
 from generation.hub.downloads import Pause, wait
 from generation.hub.fetching import fetch, in_gb, only_fetcher, plan_fetch
 from generation.hub.wanted import Wanted, is_at_hand, is_fetched, wanted_of
-from generation.models import DiffusionModel, FileFetch, GenerationJob
+from generation.models import DiffusionModel, FileFetch, GenerationJob, ModelTrial
 from jobs import clock
 from jobs.claims import fail_queued
 from jobs.models import LeasedJob
@@ -39,14 +39,14 @@ class Need:
 
 
 def image_needs() -> list[Need]:
-    """Return what the queued generation jobs need that is not on this host."""
-    queued = GenerationJob.objects.filter(state=GenerationJob.State.QUEUED).order_by()
-    models = DiffusionModel.objects.filter(pk__in=queued.values("image_set__diffusion_model"))
-    return [
-        Need(wanted_of(model), queued.filter(image_set__diffusion_model=model))
-        for model in models
-        if not is_at_hand(model)
-    ]
+    """Return what the queued trials and generation jobs need that is not on this host."""
+    needs = []
+    for kind, field in ((ModelTrial, "diffusion_model"), (GenerationJob, "image_set__diffusion_model")):
+        queued: QuerySet[Any] = kind._default_manager.filter(state=kind.State.QUEUED).order_by()
+        models = DiffusionModel.objects.filter(pk__in=queued.values(field))
+        absent = [model for model in models if not is_at_hand(model)]
+        needs += [Need(wanted_of(model), queued.filter(**{field: model})) for model in absent]
+    return needs
 
 
 def fetch_queued(needs: list[Need], *, pause: Pause = wait) -> bool:

@@ -31,7 +31,7 @@ from jobs.whole_files import put_in_place, written
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
 LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
-LATER_FIELDS = ("variant", "lora_file")  # of a model, added after version 0.2.0
+LATER_FIELDS = ("variant", "lora_file", "vae_dtype", "options")  # of a model, added after version 0.2.0
 PROMPTS_PER_STATEMENT = 500  # each with two uids; a statement may hold a limited number of values
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")
@@ -47,6 +47,8 @@ def plan_image_sets(
     Existing plans with larger seeds, which an earlier version made, are still valid.
     """
     _check_seeds(seeds)
+    if diffusion_model.dtype_in_use == DiffusionModel.Dtype.AUTO:
+        raise Refused(f"{diffusion_model}: its dtype is auto and no worker has tried it yet: launch its study.")
     made = ImageSet.objects.filter(diffusion_model=diffusion_model, origin=ImageSet.Origin.GENERATED)
     if max(seeds) > LARGEST_GENERATED_SEED and not made.filter(seeds=list(seeds)).exists():
         raise Refused(seed_too_large(max(seeds)))
@@ -273,7 +275,7 @@ def _fingerprint(model: DiffusionModel, wording: list[str], plan: dict[str, Any]
             model.lora,
             model.lora_revision,
             model.lora_scale,
-            model.dtype,
+            model.dtype_in_use,
         ]
         # Keys of later versions count only if they are set, so that earlier plans keep their fingerprints.
         later = {name: value for name in LATER_FIELDS if (value := getattr(model, name))}

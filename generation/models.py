@@ -25,6 +25,7 @@ class DiffusionModel(models.Model):
         FLOAT32 = "float32"
         FLOAT16 = "float16"
         BFLOAT16 = "bfloat16"
+        AUTO = "auto"  # resolved when a worker tries the model
 
     name = models.CharField(max_length=200, unique=True)
     checkpoint = models.CharField(
@@ -39,6 +40,15 @@ class DiffusionModel(models.Model):
     lora_file = models.CharField(max_length=500, blank=True, help_text="Which file of a LoRA that has several.")
     lora_scale = models.FloatField(null=True, blank=True)
     dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
+    resolved_dtype = models.CharField(
+        max_length=10, blank=True, help_text="The dtype that auto became on the first worker that tried the model."
+    )
+    vae_dtype = models.CharField(
+        max_length=10, blank=True, help_text="The decoder's dtype; blank: float32 for SDXL, else the model's."
+    )
+    options = models.JSONField(
+        default=dict, blank=True, help_text="Further arguments of the pipeline and settings of its scheduler."
+    )
     prompt_template = models.CharField(
         max_length=500, default="{prompt}", help_text="The wording this model is given; {prompt} is the base prompt."
     )
@@ -57,10 +67,18 @@ class DiffusionModel(models.Model):
                 condition=Q(prompt_template__contains="{prompt}"),
                 violation_error_message="prompt_template must contain {prompt}.",
             ),
+            models.CheckConstraint(
+                name="diffusion_model_only_auto_is_resolved", condition=Q(resolved_dtype="") | Q(dtype="auto")
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def dtype_in_use(self) -> str:
+        """The dtype that images are sampled in; `auto` until a worker has tried the model."""
+        return self.resolved_dtype or self.dtype
 
     def render_prompt(self, prompt: str) -> str:
         """Return the prompt that this model receives for a base prompt."""
@@ -138,6 +156,28 @@ class GenerationJob(LeasedJob):
     def log_fields(self) -> dict[str, Any]:
         """Add the image set."""
         return super().log_fields | {"image_set": self.image_set_id}
+
+
+class ModelTrial(LeasedJob):
+    """One image of a model, made on a worker before a study is launched, with what it cost.
+
+    `fingerprint` is the hash of the model's settings, the sampling parameters and the product's version.
+    """
+
+    task_name = "generation.tasks.run_model_trial"
+
+    diffusion_model = models.ForeignKey(DiffusionModel, on_delete=models.CASCADE, related_name="trials")
+    prompt = models.TextField(help_text="As the model receives it.")
+    parameters = models.JSONField(help_text="SamplingParameters")
+    fingerprint = models.CharField(max_length=64, unique=True)
+    outcome = models.JSONField(default=dict, blank=True, help_text="Dtype, seconds, memory, size; empty until done.")
+
+    class Meta(LeasedJob.Meta):
+        abstract = False
+        ordering = ("id",)
+
+    def __str__(self) -> str:
+        return f"trial of {self.diffusion_model}: {self.state}"
 
 
 class GeneratedImage(models.Model):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Interval, MultipleOf
 
-Scheduler = Literal["euler", "euler-ancestral", "ddim", "dpm-solver", "checkpoint"]
+Scheduler = Literal["euler", "euler-ancestral", "ddim", "dpm-solver", "unipc", "lcm", "tcd", "checkpoint"]
 SCHEDULERS = get_args(Scheduler)
 
 # Latents are an eighth of the image's size in the families sampled here.

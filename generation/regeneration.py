@@ -10,6 +10,7 @@ from PIL import Image
 
 from generation.image_sets import CHUNK_SIZE
 from generation.models import GeneratedImage, ImageSet
+from generation.orders import Order
 from generation.parameters import SamplingParameters
 from generation.pictures.files import open_image
 from generation.pictures.pixels import as_srgb
@@ -70,7 +71,7 @@ def regenerate(image: GeneratedImage) -> Regenerated:
 
     Raises Refused if the model cannot be loaded or the stored file is not readable.
     """
-    from generation.sampling import Order, sample
+    from generation.sampling import sample
 
     stored = open_image(image)
     image_set = image.image_set

@@ -4,7 +4,7 @@ A seed alone does not determine an image: batch size, dtype, device and library 
 So the noise is drawn on the CPU, with one generator for each seed, and everything else is recorded.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -13,33 +13,25 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from django.utils import timezone
 from PIL import Image
 
 from generation.circumstances import circumstances
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.image_sets import CHUNK_SIZE
-from generation.models import DiffusionModel
-from generation.parameters import SamplingParameters
+from generation.orders import Order
+from generation.pipelines.arguments import call_arguments, options_of
+from generation.pipelines.decoding import guarded_decoder
+from generation.pipelines.encoding import EncodersDropped, remembered_prompts
 from generation.pipelines.loaded import Loaded
-from generation.pipelines.loading import load
-from generation.prompt_checks import check_prompt
+from generation.pipelines.loading import ready, ready_with_encoders
+from generation.pipelines.schedulers import new_scheduler, scheduler_facts
 from jobs.refusals import Refused
 
 FIRST_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
 VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")
 
 Pixels = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Order:
-    """A model, the prompt it is given, and the sampling parameters."""
-
-    diffusion_model: DiffusionModel
-    prompt: str
-    parameters: SamplingParameters
 
 
 @dataclass(frozen=True)
@@ -72,22 +64,32 @@ def batch_sizes() -> BatchSizes:
     return BatchSizes(FIRST_BATCH[device()])
 
 
-def sample(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+def sample(
+    order: Order,
+    seeds: Sequence[int],
+    *,
+    check: Callable[[], None],
+    upcoming: Callable[[], Iterable[Order]] = tuple,
+) -> Iterator[Sampled]:
     """Sample the seeds in order. `check` is called at every step of every batch and may raise to stop the sampling.
 
-    A batch that does not fit into memory is halved. Raises Refused, in one sentence that names the model and the file,
-    if the checkpoint, the LoRA or the prompt cannot be used, if one image does not fit into memory, or if an image
-    is broken.
+    `upcoming` gives the orders that will follow for the same model; it is asked only if their prompts have to be
+    encoded now, before large text encoders leave the memory. A batch that does not fit into memory is halved.
+    Raises Refused, in one sentence that names the model and the file, if the checkpoint, the LoRA or the prompt cannot
+    be used, if one image does not fit into memory, or if an image is broken.
     """
-    loaded = load(order.diffusion_model)
-    embeddings = _encode(loaded, order)
+    loaded = ready(order, _asked(upcoming), check)
     key = (loaded.key, order.parameters.width, order.parameters.height)
     rest = seeds
     while rest:
         batch = rest[: batch_sizes()[key]]
         pixels = None
         try:
-            pixels = _run(loaded, order, embeddings, batch, check)
+            pixels = _run(loaded, order, batch, check)
+        except EncodersDropped:  # what the class encodes could not be foretold
+            del loaded
+            loaded = ready_with_encoders(order)
+            continue
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
@@ -102,72 +104,41 @@ def sample(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> 
         rest = rest[len(batch) :]
 
 
+def _asked(upcoming: Callable[[], Iterable[Order]]) -> Iterator[Order]:
+    """Yield the upcoming orders; nobody is asked for them before the first is needed."""
+    yield from upcoming()
+
+
 def _check_can_halve(batch: Sequence[int], order: Order) -> None:
     if len(batch) == 1:
         name, size = order.diffusion_model.name, f"{order.parameters.width} x {order.parameters.height}"
         raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
 
-def _encode(loaded: Loaded, order: Order) -> dict[str, torch.Tensor]:
-    """Return the prompt's embeddings, which all seeds share. An empty negative prompt is encoded as an empty text."""
-    prompt, negative = loaded.worded(order.prompt), loaded.worded(order.parameters.negative_prompt)
-    is_guided = order.parameters.guidance_scale > 1
-    key = (prompt, negative, is_guided)
-    if key not in loaded.encoded:
-        for text in (prompt, negative):
-            check_prompt(
-                text,
-                loaded.tokenizers(),
-                most_tokens=loaded.family.most_tokens,
-                owner=order.diffusion_model.name,
-            )
-        loaded.encoded.clear()  # jobs come prompt by prompt, so one cached prompt is enough
-        with torch.inference_mode():
-            encoded = loaded.pipeline.encode_prompt(
-                prompt,
-                device=device(),
-                num_images_per_prompt=1,
-                do_classifier_free_guidance=is_guided,
-                negative_prompt=negative,
-                **loaded.family.encoding,
-            )
-        loaded.encoded[key] = dict(zip(loaded.family.embeddings, encoded, strict=True))
-    return loaded.encoded[key]
-
-
-def _run(
-    loaded: Loaded,
-    order: Order,
-    embeddings: dict[str, torch.Tensor],
-    seeds: Sequence[int],
-    check: Callable[[], None],
-) -> Pixels:
+def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels:
     """Sample one batch: (n, height, width, 3), values 0..1."""
-    parameters = order.parameters
-    loaded.set_scheduler(parameters.scheduler)
-    output = loaded.pipeline(
-        **embeddings,
-        num_images_per_prompt=len(seeds),
-        generator=[torch.Generator("cpu").manual_seed(seed) for seed in seeds],
-        width=parameters.width,
-        height=parameters.height,
-        num_inference_steps=parameters.num_inference_steps,
-        guidance_scale=parameters.guidance_scale,
-        output_type="np",
-        **loaded.arguments(check),
-    )
-    _check_output(output, order, seeds)
+    options = options_of(loaded, order)
+    loaded.pipeline.scheduler = new_scheduler(loaded.own_scheduler, options.scheduler, options.scheduler_settings)
+    with guarded_decoder(loaded, owner=order.diffusion_model.name), remembered_prompts(loaded):
+        output = loaded.pipeline(**call_arguments(loaded, order, seeds, check))
+    _check_output(loaded, output, order, seeds)
     pixels: Pixels = output.images
     return pixels
 
 
-def _check_output(output: Any, order: Order, seeds: Sequence[int]) -> None:
-    """Refuse images that would be stored as plain black."""
-    model = order.diffusion_model
+def _check_output(loaded: Loaded, output: Any, order: Order, seeds: Sequence[int]) -> None:
+    """Refuse images that would be stored as plain black, or in another size than planned."""
+    model, parameters = order.diffusion_model, order.parameters
+    height, width = output.images.shape[1:3]
+    if (width, height) != (parameters.width, parameters.height):
+        raise Refused(
+            f"{model.name}: {type(loaded.pipeline).__name__} made images of {width} x {height} px instead of "
+            f"{parameters.width} x {parameters.height}: choose a size that it can make."
+        )
     broken = [seed for seed, pixels in zip(seeds, output.images, strict=True) if not np.isfinite(pixels).all()]
     if broken:
         raise Refused(
-            f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype}; "
+            f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype_in_use}; "
             "use bfloat16 or float32."
         )
     blacked = [seed for seed, is_blacked in zip(seeds, _flags(output), strict=False) if is_blacked]
@@ -187,6 +158,7 @@ def _image(pixels: Pixels) -> Image.Image:
 
 
 def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dict[str, Any]:
+    model = order.diffusion_model
     return {
         **loaded.facts,
         **loaded.lora_facts,
@@ -194,13 +166,17 @@ def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dic
         "prompt": order.prompt,
         "seed": seed,
         "batch_size": batch_size,
-        "dtype": order.diffusion_model.dtype,
+        "dtype": model.dtype_in_use,
         "device": device(),
         "device_name": device_name(),
         "compiled": "no",
         **circumstances(loaded.pipeline),
         "is_size_binned": loaded.is_binned,
-        **loaded.scheduler_facts(),
+        "is_offloaded": loaded.is_offloaded,
+        "sampled_size": list(loaded.sampled_size or (order.parameters.width, order.parameters.height)),
+        "scheduler": options_of(loaded, order).scheduler,
+        **({"options": model.options} if model.options else {}),
+        **scheduler_facts(loaded.pipeline.scheduler),
         "versions": {"python": python_version(), **{name: version(name) for name in VERSIONS_OF}},
         "sampled_at": timezone.now().isoformat(),
     }

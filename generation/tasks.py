@@ -1,22 +1,47 @@
 """Celery tasks of generation: thin, all on the gpu queue."""
 
 import logging
+import time
+from functools import partial
 
 from celery import shared_task
 
 from generation.card_failures import device_faults
-from generation.claiming import jobs_to_make, note_loaded, preferences
+from generation.claiming import jobs_to_make, note_loaded, preferences, trials_to_make
 from generation.image_sets import image_path, missing_seeds, record_image
-from generation.models import GenerationJob
+from generation.models import GenerationJob, ModelTrial
+from generation.orders import Order
 from generation.parameters import SamplingParameters
 from generation.pictures import renditions
 from generation.pictures.files import media
+from generation.queued_orders import unfinished_orders
+from generation.trials import record_outcome
 from generation.workers import note_work
 from jobs.leases import Lease
 from jobs.whole_files import sweep
+from jobs.wording import counted
 from jobs.work import work_next
 
 logger = logging.getLogger(__name__)
+
+
+@shared_task
+def run_model_trial() -> None:
+    """Try the model that was asked for first: make one image, and record what it cost."""
+    work_next(trials_to_make(), try_one)
+
+
+def try_one(trial: ModelTrial, lease: Lease) -> None:
+    """Make the one image of a trial and record what it cost."""
+    from generation.trying import try_model  # which loads torch
+
+    model = trial.diffusion_model
+    order = Order(model, trial.prompt, SamplingParameters(**trial.parameters))
+    note_loaded(None)
+    with device_faults(trial, owner=model.name):
+        outcome = try_model(order, check=lease.check)
+    record_outcome(trial, outcome)
+    logger.info("tried %s in %.1f s (trial %s)", model, outcome.image_seconds, trial.pk)
 
 
 @shared_task
@@ -45,7 +70,7 @@ def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
     # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
     # seconds, and the job counts as running meanwhile.
     from generation.devices import memory_in_use
-    from generation.sampling import Order, sample
+    from generation.sampling import sample
 
     image_set = job.image_set
     order = Order(
@@ -54,7 +79,9 @@ def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
         parameters=SamplingParameters(**image_set.parameters),
     )
     note_loaded(None)  # until the model is loaded, which may fail half-way
-    for sampled in sample(order, seeds, check=lease.check):
+    upcoming = partial(unfinished_orders, image_set.diffusion_model)
+    began = time.monotonic()
+    for sampled in sample(order, seeds, check=lease.check, upcoming=upcoming):
         recorded = record_image(
             image_set=image_set, seed=sampled.seed, image=sampled.image, provenance=sampled.provenance, job=job
         )
@@ -62,3 +89,5 @@ def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
     note_loaded(image_set.diffusion_model)
     used, total = memory_in_use()
     note_work(model=image_set.diffusion_model.name, memory_used=used, memory_total=total)
+    seconds = time.monotonic() - began
+    logger.info("%s of %s in %.1f s (job %s)", counted(len(seeds), "image"), image_set, seconds, job.pk)

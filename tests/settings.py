@@ -46,6 +46,9 @@ else:
 JOB_HEARTBEAT_SECONDS = 24 * 3600
 SILENCED_SYSTEM_CHECKS = ["semblance.E002"]  # which says that no lease outlives such a pause
 
+# Most tests launch studies without a worker that could try their models; the tests of trials set it themselves.
+TRY_MODELS = False
+
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; no test's password is worth a salt
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

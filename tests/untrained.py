@@ -6,11 +6,13 @@ makes FOLDER/sdxl, FOLDER/sd, FOLDER/pixart (64 x 64 px), FOLDER/sdxl-lora and F
 seconds, all as safetensors; a folder that is there already is whole and stays as it is.
 """
 
+import json
 import string
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
@@ -55,6 +57,11 @@ def build_all(folder: Path) -> list[Path]:
         "sdxl-lora": lambda target: _save_lora(2, target),
         "clip": lambda target: _save_clip(3, target),
     }
+    return build_missing(folder, makers)
+
+
+def build_missing(folder: Path, makers: dict[str, Callable[[Path], None]]) -> list[Path]:
+    """Make what is missing in `folder`, by name; the paths that were made. Each appears whole or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in makers if not (folder / name).exists()]
     for name in missing:
@@ -75,7 +82,7 @@ def _move(whole: Path, target: Path) -> None:
 
 def _sdxl(seed: int) -> StableDiffusionXLPipeline:
     torch.manual_seed(seed)
-    first, second = _clip_tokenizer(), _clip_tokenizer(padding="!")
+    first, second = clip_tokenizer(), clip_tokenizer(padding="!")
     time_width = 8
     unet = UNet2DConditionModel(
         sample_size=8,
@@ -96,9 +103,9 @@ def _sdxl(seed: int) -> StableDiffusionXLPipeline:
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", timestep_spacing="leading", steps_offset=1
     )
     return StableDiffusionXLPipeline(
-        vae=_autoencoder(),
-        text_encoder=CLIPTextModel(_text_config(first)).eval(),
-        text_encoder_2=CLIPTextModelWithProjection(_text_config(second)).eval(),
+        vae=autoencoder(),
+        text_encoder=CLIPTextModel(text_config(first)).eval(),
+        text_encoder_2=CLIPTextModelWithProjection(text_config(second)).eval(),
         tokenizer=first,
         tokenizer_2=second,
         unet=unet.eval(),
@@ -109,7 +116,7 @@ def _sdxl(seed: int) -> StableDiffusionXLPipeline:
 
 def _sd(seed: int) -> StableDiffusionPipeline:
     torch.manual_seed(seed)
-    tokenizer = _clip_tokenizer()
+    tokenizer = clip_tokenizer()
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(16, 32),
@@ -121,8 +128,8 @@ def _sd(seed: int) -> StableDiffusionPipeline:
         cross_attention_dim=WIDTH,
     )
     return StableDiffusionPipeline(
-        vae=_autoencoder(),
-        text_encoder=CLIPTextModel(_text_config(tokenizer)).eval(),
+        vae=autoencoder(),
+        text_encoder=CLIPTextModel(text_config(tokenizer)).eval(),
         tokenizer=tokenizer,
         unet=unet.eval(),
         scheduler=PNDMScheduler(),
@@ -134,18 +141,7 @@ def _sd(seed: int) -> StableDiffusionPipeline:
 
 def _pixart(seed: int) -> PixArtAlphaPipeline:
     torch.manual_seed(seed)
-    tokenizer = _t5_tokenizer()
-    text_width = 32
-    text = T5Config(
-        vocab_size=len(tokenizer),
-        d_model=text_width,
-        d_kv=8,
-        d_ff=64,
-        num_layers=2,
-        num_heads=4,
-        feed_forward_proj="gated-gelu",
-        tie_word_embeddings=False,
-    )
+    tokenizer = t5_tokenizer()
     transformer = PixArtTransformer2DModel(
         sample_size=8,
         num_layers=2,
@@ -155,13 +151,13 @@ def _pixart(seed: int) -> PixArtAlphaPipeline:
         in_channels=4,
         out_channels=8,
         cross_attention_dim=32,
-        caption_channels=text_width,
+        caption_channels=2 * WIDTH,
         use_additional_conditions=False,
     )
     return PixArtAlphaPipeline(
         tokenizer=tokenizer,
-        text_encoder=T5EncoderModel(text).eval(),
-        vae=_autoencoder(),
+        text_encoder=T5EncoderModel(t5_config(tokenizer)).eval(),
+        vae=autoencoder(),
         transformer=transformer.eval(),
         scheduler=DPMSolverMultistepScheduler(),
     )
@@ -193,8 +189,8 @@ def _save_clip(seed: int, target: Path) -> None:
         "patch_size": 8,
         "projection_dim": WIDTH,
     }
-    tokenizer = _clip_tokenizer()
-    config = CLIPConfig(text_config=_text_config(tokenizer).to_dict(), vision_config=vision, projection_dim=WIDTH)
+    tokenizer = clip_tokenizer()
+    config = CLIPConfig(text_config=text_config(tokenizer).to_dict(), vision_config=vision, projection_dim=WIDTH)
     CLIPModel(config).eval().save_pretrained(target)
     CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side}).save_pretrained(
         target
@@ -202,9 +198,15 @@ def _save_clip(seed: int, target: Path) -> None:
     tokenizer.save_pretrained(target)
 
 
-def _autoencoder() -> AutoencoderKL:
+def set_config(file: Path, **entries: Any) -> None:
+    """Change entries of a component's config.json, or of a model_index.json."""
+    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+
+
+def autoencoder(**settings: Any) -> AutoencoderKL:
     """Four blocks, so that latents are an eighth of the image's size, as in the full-size models."""
     return AutoencoderKL(
+        **settings,
         latent_channels=4,
         sample_size=64,
         scaling_factor=0.13025,
@@ -216,20 +218,37 @@ def _autoencoder() -> AutoencoderKL:
     ).eval()
 
 
-def _clip_tokenizer(padding: str = "<|endoftext|>") -> CLIPTokenizer:
+def clip_tokenizer(padding: str = "<|endoftext|>") -> CLIPTokenizer:
+    """Every letter is a token."""
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = [*letters, *(f"{letter}</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
     return CLIPTokenizer(vocab=vocabulary, merges=[], pad_token=padding, model_max_length=MOST_TOKENS)
 
 
-def _t5_tokenizer() -> T5Tokenizer:
+def t5_tokenizer() -> T5Tokenizer:
+    """Every sign of ASCII is a token."""
     pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0)]
     pieces += [(sign, -3.0) for sign in string.ascii_letters + string.digits + string.punctuation]
     return T5Tokenizer(vocab=pieces, extra_ids=0, model_max_length=MOST_TOKENS)
 
 
-def _text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+def t5_config(tokenizer: T5Tokenizer) -> T5Config:
+    """A text encoder twice as wide as the others."""
+    return T5Config(
+        vocab_size=len(tokenizer),
+        d_model=2 * WIDTH,
+        d_kv=8,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        feed_forward_proj="gated-gelu",
+        tie_word_embeddings=False,
+    )
+
+
+def text_config(tokenizer: CLIPTokenizer) -> CLIPTextConfig:
+    """A text encoder of WIDTH."""
     return CLIPTextConfig(
         vocab_size=len(tokenizer),
         hidden_size=WIDTH,

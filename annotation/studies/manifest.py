@@ -26,6 +26,7 @@ TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "exper
 LATER_KEYS = (
     ("platform", "study_full_code"),
     *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
+    *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options")),
 )
 # Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
@@ -53,7 +54,9 @@ class ModelPlan(Section):
     lora_revision: str = Field(default="", max_length=100)
     lora_file: str = Field(default="", max_length=500)
     lora_scale: float | None = Field(default=None, ge=-10, le=10)
-    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
+    dtype: Literal["float32", "float16", "bfloat16", "auto"] = "float32"
+    vae_dtype: Literal["", "float32", "float16", "bfloat16"] = ""
+    options: dict[str, Any] = Field(default={}, max_length=20)
     prompt_template: str = Field(default="{prompt}", max_length=500)
 
 

@@ -1,79 +1,76 @@
 """A pipeline in memory, with the facts that are recorded with each of its images."""
 
-import inspect
-import math
-from collections.abc import Callable
+import re
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import diffusers
 import torch
 
-from generation.pipelines.families import BINNED_SAMPLE_SIZES, SCHEDULERS, Family
+from generation.pipelines.families import Family, family_of
 from generation.pipelines.learned_tokens import LearnedTokens
+
+TEXT_ENCODER = re.compile(r"text_encoder(_\d)?")
+TOKENIZER = re.compile(r"(tokenizer|processor)(_\d)?")
 
 
 @dataclass
 class Loaded:
-    """A pipeline in memory, its attached LoRA, its encoded prompt, and the facts recorded with each image."""
+    """A pipeline in memory, its attached LoRA, its encoded prompts, and the facts recorded with each image."""
 
-    key: tuple[str, ...]  # checkpoint, revision, variant, dtype
+    key: tuple[str, ...]  # what `loading` loads anew for
     pipeline: Any
-    family: Family
     facts: dict[str, Any]
     own_scheduler: Any
-    lora: tuple[str, str, str, float | None] | None = None
+    vae_dtype: torch.dtype
+    lora: tuple[Any, ...] | None = None
     lora_facts: dict[str, Any] = field(default_factory=dict)
     learned: LearnedTokens | None = None
-    encoded: dict[tuple[str, str, bool], dict[str, torch.Tensor]] = field(default_factory=dict)
+    encoded: dict[str, Any] = field(default_factory=dict)  # outputs of the text encoders, by `encoding`
+    keeps_encoders: bool = True  # beside the denoiser; else they are dropped once all prompts are encoded
+    has_encoders: bool = True
+    is_placed: bool = False  # on the device
+    is_offloaded: bool = False  # parts wait in the machine's memory while others compute
+    sampled_size: tuple[int, int] | None = None  # width and height that the decoder made last
 
     cached: ClassVar["Loaded | None"] = None
 
+    @property
+    def kind(self) -> Any:
+        """The pipeline's class."""
+        return type(self.pipeline)
+
+    @property
+    def family(self) -> Family:
+        """What is known of the class."""
+        return family_of(self.kind)
+
+    @property
+    def decoder(self) -> Any:
+        """The component that turns latents into pixels; None if the pipeline has none."""
+        parts = (getattr(self.pipeline, name, None) for name in ("vae", "movq"))
+        return next((part for part in parts if part is not None), None)
+
+    @property
+    def denoiser(self) -> Any:
+        """The component that is called at every step."""
+        return getattr(self.pipeline, "transformer", None) or self.pipeline.unet
+
+    def text_encoders(self) -> dict[str, torch.nn.Module]:
+        """Return the text encoders that are in memory, by name."""
+        parts = self.pipeline.components.items()
+        return {name: part for name, part in parts if TEXT_ENCODER.fullmatch(name) and part is not None}
+
     def tokenizers(self) -> list[Any]:
-        """The tokenizers that read the prompt."""
-        parts = (getattr(self.pipeline, name, None) for name in ("tokenizer", "tokenizer_2"))
-        return [tokenizer for tokenizer in parts if tokenizer is not None]
+        """Return the tokenizers that read the prompt, in the order of the encoders."""
+        parts = sorted(self.pipeline.components.items())
+        found = [part for name, part in parts if TOKENIZER.fullmatch(name) and part is not None]
+        return [getattr(part, "tokenizer", part) for part in found]
 
     def worded(self, prompt: str) -> str:
         """Return the prompt as it is encoded: with the tokens that the attached LoRA has learned."""
         return self.learned.worded(prompt) if self.learned else prompt
 
-    def arguments(self, check: Callable[[], None]) -> dict[str, Any]:
-        """Return the arguments of a call that depend on the pipeline's class; `check` is called after every step."""
-        if self.is_pixart:
-            return {
-                "callback": lambda *_: check(),
-                "clean_caption": False,
-                "use_resolution_binning": self.is_binned,
-                "negative_prompt": None,
-            }
-
-        def after_step(_pipeline: Any, _step: int, _time: int, values: dict[str, Any]) -> dict[str, Any]:
-            check()
-            return values
-
-        return {"callback_on_step_end": after_step}
-
-    @property
-    def is_pixart(self) -> bool:
-        """Whether this is a PixArt pipeline, which takes other arguments."""
-        return isinstance(self.pipeline, diffusers.PixArtAlphaPipeline | diffusers.PixArtSigmaPipeline)
-
     @property
     def is_binned(self) -> bool:
         """Whether the pipeline samples at the nearest size it was trained on, and resizes the image."""
-        return self.is_pixart and self.pipeline.transformer.config.sample_size in BINNED_SAMPLE_SIZES
-
-    def scheduler_facts(self) -> dict[str, Any]:
-        """Return the scheduler's class and the settings this class accepts (a config has other classes' keys too)."""
-        scheduler = self.pipeline.scheduler
-        names = inspect.signature(type(scheduler).__init__).parameters
-        config = {name: value for name, value in scheduler.config.items() if name in names}
-        # JSON has no infinity, so such a float is written as its name.
-        finite = {n: str(v) if isinstance(v, float) and not math.isfinite(v) else v for n, v in config.items()}
-        return {"scheduler_class": type(scheduler).__name__, "scheduler_config": finite}
-
-    def set_scheduler(self, name: str) -> None:
-        """Set a new scheduler by its name in SamplingParameters; a used one keeps state between calls."""
-        kind = type(self.own_scheduler) if name == "checkpoint" else SCHEDULERS[name]
-        self.pipeline.scheduler = kind.from_config(self.own_scheduler.config)
+        return getattr(self.denoiser.config, "sample_size", None) in self.family.binned_sample_sizes

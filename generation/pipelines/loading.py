@@ -1,50 +1,94 @@
 """Load a diffusion pipeline and cache it. A process caches one pipeline and samples for one job at a time."""
 
+import json
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-import diffusers
 import torch
+from django.conf import settings
 
 from generation import checkpoints
 from generation.checkpoint_files import CheckpointFiles
-from generation.devices import device, empty_memory, is_out_of_memory
+from generation.devices import can_compute_in, device, device_name, empty_memory, is_out_of_memory
 from generation.file_hashes import sha256_of
 from generation.hub.wanted import checkpoint_at_hand
 from generation.models import DiffusionModel
-from generation.pipelines.families import FAMILIES, allowed_class
+from generation.orders import Order
+from generation.pipelines.arguments import check_order, check_prompts
+from generation.pipelines.encoding import encode_ahead, is_encoded
+from generation.pipelines.families import allowed_class, loading_arguments
 from generation.pipelines.faults import brief
 from generation.pipelines.loaded import Loaded
-from generation.pipelines.loras import attach_lora
+from generation.pipelines.loras import attach_lora, wanted_lora
+from generation.pipelines.quiet import quieten
 from generation.prompt_checks import check_vocabulary
 from jobs.refusals import Refused
 
-diffusers.utils.logging.disable_progress_bar()
+T = TypeVar("T")
+GIB = 2**30
+
+quieten()
 
 
-def load(model: DiffusionModel) -> Loaded:
+def ready(order: Order, upcoming: Iterable[Order], check: Callable[[], None]) -> Loaded:
+    """Return the order's pipeline on the device, with the LoRA attached, ready to sample the order.
+
+    If its text encoders are large, the prompts of this order and of `upcoming` are encoded first, and the encoders are
+    dropped. `check` is called between prompts. Raises Refused, naming model and file, if anything cannot be used.
+    """
+    loaded = load(order.diffusion_model)
+    check_order(loaded, order)
+    check_prompts(loaded, order)
+    if not loaded.has_encoders and not is_encoded(loaded, order):
+        loaded = load(order.diffusion_model, is_anew=True)
+    if loaded.has_encoders and not loaded.keeps_encoders:
+        _fitted(lambda: _place_encoders(loaded))
+        encode_ahead(loaded, [order, *upcoming], check)
+        _drop_encoders(loaded)
+    if not loaded.is_placed:
+        _fitted(lambda: _place(loaded))
+    return loaded
+
+
+def ready_with_encoders(order: Order) -> Loaded:
+    """Return the order's pipeline on the device, which keeps its text encoders whatever their size."""
+    loaded = load(order.diffusion_model, is_anew=True)
+    loaded.keeps_encoders = True
+    _fitted(lambda: _place(loaded))
+    return loaded
+
+
+def load(model: DiffusionModel, *, is_anew: bool = False) -> Loaded:
     """Return the model's pipeline with its LoRA attached and no other; the last pipeline is cached.
 
-    Raises Refused, naming model and file, if the checkpoint or the LoRA is missing, not pinned, not fetched, of a
-    refused format or class, or does not fit.
+    It may not be on the device yet. Raises Refused, naming model and file, if the checkpoint or the LoRA is missing,
+    not pinned, not fetched, of a refused format or class, or does not fit.
     """
-    key = (model.checkpoint, model.revision, model.variant, model.dtype)
-    if Loaded.cached is None or Loaded.cached.key != key:
+    key = (model.checkpoint, model.revision, model.variant, model.dtype_in_use, model.vae_dtype)
+    cached = Loaded.cached
+    # A LoRA may belong to the text encoders, too.
+    lacks_encoders = cached is not None and not cached.has_encoders and cached.lora != wanted_lora(model)
+    if cached is None or cached.key != key or is_anew or lacks_encoders:
+        cached = None
         Loaded.cached = None  # first, because two pipelines may not fit into memory
         empty_memory()
-        Loaded.cached = _load(model, key)
-    attach_lora(Loaded.cached, model)
-    return Loaded.cached
+        cached = Loaded.cached = _fitted(lambda: _load(model, key))
+    attach_lora(cached, model)
+    return cached
 
 
 def _load(model: DiffusionModel, key: tuple[str, ...]) -> Loaded:
     if not model.checkpoint:
         raise Refused(f"{model.name} has no checkpoint, so it makes no images: import them, or name a checkpoint.")
-    if model.dtype == DiffusionModel.Dtype.FLOAT16 and device() == "cpu":
-        raise Refused(f"{model.name}: float16 needs an accelerator, and this is a CPU: use float32 or bfloat16.")
+    if model.dtype_in_use == DiffusionModel.Dtype.AUTO:
+        raise Refused(f"{model.name}: its dtype is auto and no worker has tried it yet: launch its study.")
+    if not can_compute_in(model.dtype_in_use):
+        raise Refused(f"{model.name}: {_unable(model.dtype_in_use)}.")
     folder, files = checkpoint_at_hand(model)
     kind = allowed_class(files.index["_class_name"], model)
-    pipeline = _pipeline(kind, folder, files, model)
+    vae_dtype = getattr(torch, model.vae_dtype or _usual_vae_dtype(kind, folder, model.dtype_in_use))
+    pipeline = _pipeline(kind, folder, files, model, vae_dtype)
     facts = {
         "checkpoint": checkpoints.shown(model.checkpoint),
         "revision": model.revision,
@@ -53,25 +97,86 @@ def _load(model: DiffusionModel, key: tuple[str, ...]) -> Loaded:
         "configuration_sha256": sha256_of([folder / name for name in files.small_files], root=folder),
         "pipeline": kind.__name__,
     }
-    loaded = Loaded(key, pipeline, FAMILIES[kind], facts, own_scheduler=pipeline.scheduler)
+    loaded = Loaded(key, pipeline, facts, own_scheduler=pipeline.scheduler, vae_dtype=vae_dtype)
+    byte_count = sum(_byte_count(encoder) for encoder in loaded.text_encoders().values())
+    loaded.keeps_encoders = byte_count <= settings.KEEP_TEXT_ENCODERS_GIB * GIB
     check_vocabulary(loaded.tokenizers(), checkpoint=str(folder), owner=model.name)
     return loaded
 
 
-def _pipeline(kind: Any, folder: Path, files: CheckpointFiles, model: DiffusionModel) -> Any:
+def _unable(dtype: str) -> str:
+    if device() == "cpu":
+        return f"{dtype} needs an accelerator, and this is a CPU: use float32 or bfloat16"
+    return f'{device_name()} does not compute in {dtype}: use "float16" or "auto"'
+
+
+def _usual_vae_dtype(kind: Any, folder: Path, dtype: str) -> str:
+    """Return float32 where the images would overflow in less, as in SDXL, else the model's dtype.
+
+    diffusers itself decodes SDXL in float32 only if the model is in float16.
+    """
+    config = folder / "vae" / "config.json"
+    if not hasattr(kind, "upcast_vae") or not config.exists():
+        return dtype
+    return "float32" if json.loads(config.read_text()).get("force_upcast", True) else dtype
+
+
+def _pipeline(kind: Any, folder: Path, files: CheckpointFiles, model: DiffusionModel, vae_dtype: torch.dtype) -> Any:
     try:
         with checkpoints.linked(folder, files) as only_these:
             pipeline = kind.from_pretrained(
                 only_these,
-                dtype=getattr(torch, model.dtype),
+                dtype={"default": getattr(torch, model.dtype_in_use), "vae": vae_dtype},
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
-                **FAMILIES[kind].loading,
-            ).to(device())
+                **loading_arguments(kind),
+            )
     except Exception as error:  # the error's type depends on the reader of the broken file
         if is_out_of_memory(error):
             raise
         raise Refused(f"{model.name}: the checkpoint {folder} cannot be loaded ({brief(error)}).") from error
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
+
+
+def _place_encoders(loaded: Loaded) -> None:
+    for encoder in loaded.text_encoders().values():
+        encoder.to(device())
+
+
+def _drop_encoders(loaded: Loaded) -> None:
+    for name in loaded.text_encoders():
+        setattr(loaded.pipeline, name, None)
+    loaded.has_encoders = False
+    empty_memory()
+
+
+def _place(loaded: Loaded) -> None:
+    """Move the pipeline to the device, or let its parts come and go where the card is small (MODEL_OFFLOAD)."""
+    loaded.is_offloaded = settings.MODEL_OFFLOAD and device() != "cpu"
+    if loaded.is_offloaded:
+        loaded.pipeline.enable_model_cpu_offload(device=device())
+    else:
+        loaded.pipeline.to(device())
+    loaded.is_placed = True
+
+
+def _fitted(step: Callable[[], T]) -> T:
+    """Do a step of loading; if the memory is full, once more after freeing it."""
+    try:
+        return step()
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    # Outside the except block: the exception's traceback keeps the tensors alive that filled the memory.
+    empty_memory()
+    try:
+        return step()
+    except Exception:
+        Loaded.cached = None  # what is half loaded fills the memory, too
+        raise
+
+
+def _byte_count(module: torch.nn.Module) -> int:
+    return sum(weights.numel() * weights.element_size() for weights in module.parameters())

@@ -17,12 +17,17 @@ from jobs.refusals import Refused
 ADAPTER = "study"
 
 
+def wanted_lora(model: DiffusionModel) -> tuple[Any, ...] | None:
+    """Return what tells the model's LoRA from any other; None if it has none."""
+    return (model.lora, model.lora_revision, model.lora_file, model.lora_scale) if model.lora else None
+
+
 def attach_lora(loaded: Loaded, model: DiffusionModel) -> None:
     """Detach the last LoRA and attach the model's, unless it is attached already.
 
     Raises Refused, with nothing attached, if the LoRA is missing, not whole, or does not fit the checkpoint.
     """
-    wanted = (model.lora, model.lora_revision, model.lora_file, model.lora_scale) if model.lora else None
+    wanted = wanted_lora(model)
     if loaded.lora == wanted:
         return
     _detach(loaded)

@@ -14,13 +14,15 @@ from PIL import Image
 
 from generation import sampling
 from generation.models import DiffusionModel
+from generation.orders import Order
 from generation.parameters import SCHEDULERS, SamplingParameters
-from generation.pipelines.families import BINNED_SAMPLE_SIZES
+from generation.pipelines.arguments import call_arguments
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
-from generation.sampling import BatchSizes, Order, Sampled
+from generation.sampling import BatchSizes, Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
+from tests.untrained import set_config
 
 COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 
@@ -97,11 +99,11 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The sizes of the batches tried on a device with room for three images, with seven as the first guess."""
     run, tried = sampling._run, []
 
-    def with_room_for_three(loaded: Any, order: Any, embeddings: Any, seeds: Sequence[int], check: Any) -> Any:
+    def with_room_for_three(loaded: Any, order: Any, seeds: Sequence[int], check: Any) -> Any:
         tried.append(len(seeds))
         if len(seeds) > 3:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return run(loaded, order, embeddings, seeds, check)
+        return run(loaded, order, seeds, check)
 
     monkeypatch.setattr(sampling, "_run", with_room_for_three)
     sizes = BatchSizes(7)
@@ -134,7 +136,7 @@ def test_an_error_other_than_full_memory_is_raised(sdxl: DiffusionModel, monkeyp
 def test_not_even_one_image_fits(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 
-    def full(_loaded: Any, _order: Any, _embeddings: Any, seeds: Sequence[int], _check: Any) -> None:
+    def full(_loaded: Any, _order: Any, seeds: Sequence[int], _check: Any) -> None:
         tried.append(len(seeds))
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
@@ -216,6 +218,9 @@ def test_what_is_recorded_with_an_image(monet: DiffusionModel) -> None:
         "scheduler": "euler",
         "scheduler_class": "EulerDiscreteScheduler",
         "is_size_binned": False,
+        "sampled_size": [64, 64],
+        "vae_dtype": "float32",
+        "is_offloaded": False,
     }
     assert facts | expected == facts
     assert {len(facts[name]) for name in ("weights_sha256", "lora_sha256")} == {64}
@@ -262,18 +267,18 @@ def test_a_check_can_stop_it_at_any_step(name: str, request: pytest.FixtureReque
 @pytest.mark.usefixtures("loaded_anew")
 def test_pixart_samples_on_its_bins_where_it_was_trained_on_them(pixart: DiffusionModel) -> None:
     loaded = load(pixart)
-    for sample_size in (8, *BINNED_SAMPLE_SIZES):
+    order = Order(pixart, "a red cube", SMALL)
+    for sample_size in (8, 32, 64, 128):
         loaded.pipeline.transformer.register_to_config(sample_size=sample_size)
         assert loaded.is_binned is (sample_size != 8)
-        assert loaded.arguments(lambda: None)["use_resolution_binning"] is loaded.is_binned
+        assert call_arguments(loaded, order, [1], lambda: None)["use_resolution_binning"] is loaded.is_binned
 
 
 # --- refusals: one sentence that names the model and the file ---------------------------------------------------
 
 
 def change_index(model: DiffusionModel, **entries: Any) -> None:
-    file = Path(model.checkpoint) / "model_index.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | entries))
+    set_config(Path(model.checkpoint) / "model_index.json", **entries)
 
 
 def test_a_model_without_a_checkpoint() -> None:
@@ -283,7 +288,9 @@ def test_a_model_without_a_checkpoint() -> None:
 
 def test_a_class_that_is_not_allowed(broken: DiffusionModel) -> None:
     change_index(broken, _class_name="ShapEPipeline")
-    with pytest.raises(Refused, match=r"broken: .* is a ShapEPipeline; allowed are PixArtAlphaPipeline"):
+    with pytest.raises(
+        Refused, match=r"broken: .* is a ShapEPipeline, which is none of the text-to-image pipelines of diffusers"
+    ):
         sample(broken)
 
 
@@ -390,5 +397,6 @@ def test_images_that_a_safety_checker_blacked_out(sdxl: DiffusionModel) -> None:
         images = np.zeros((2, 8, 8, 3))
         nsfw_content_detected = (False, True)
 
+    order = Order(sdxl, "a red cube", replace(SMALL, width=8, height=8))
     with pytest.raises(Refused, match="safety checker blacked out the image of seed 8"):
-        sampling._check_output(Output(), Order(sdxl, "a red cube", SMALL), [7, 8])
+        sampling._check_output(load(sdxl), Output(), order, [7, 8])

@@ -1,14 +1,16 @@
 """The generation task: run twice, half, late or never, the result is the same images."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from generation import sampling, tasks
 from generation.image_sets import is_complete, missing_seeds, record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from generation.sampling import Order, Sampled, sample
+from generation.orders import Order
+from generation.sampling import Sampled, sample
 from generation.tasks import run_generation_job
 from jobs import claims
 from jobs.leases import LeaseLost
@@ -28,9 +30,9 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the sampled seeds in order."""
     seen: list[int] = []
 
-    def spy(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+    def spy(order: Order, seeds: Sequence[int], **arguments: Any) -> Iterator[Sampled]:
         seen.extend(seeds)
-        return sample(order, seeds, check=check)
+        return sample(order, seeds, **arguments)
 
     monkeypatch.setattr(sampling, "sample", spy)
     return seen
@@ -101,9 +103,9 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
 ) -> None:
     job = only_job(image_set)
 
-    def overtaken(order: Order, seeds: Sequence[int], *, check: Callable[[], None]) -> Iterator[Sampled]:
+    def overtaken(order: Order, seeds: Sequence[int], **arguments: Any) -> Iterator[Sampled]:
         GenerationJob.objects.update(claimed_by="there/1")
-        return sample(order, seeds, check=check)
+        return sample(order, seeds, **arguments)
 
     monkeypatch.setattr(sampling, "sample", overtaken)
     run_generation_job()

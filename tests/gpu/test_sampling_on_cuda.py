@@ -8,10 +8,11 @@ import torch
 
 from generation import devices, sampling
 from generation.models import DiffusionModel
+from generation.orders import Order
 from generation.parameters import SamplingParameters
-from generation.pipelines import loading
+from generation.pipelines import encoding, loading
 from generation.pipelines.loaded import Loaded
-from generation.sampling import Order, Sampled
+from generation.sampling import Sampled
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,7 +29,7 @@ def sample_on_cpu(model: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> lis
     Loaded.cached = None
     sampling.batch_sizes.cache_clear()
     with monkeypatch.context() as patch:
-        for module in (devices, loading, sampling):
+        for module in (devices, loading, encoding, sampling):
             patch.setattr(module, "device", lambda: "cpu")
         made = sample(model)
     Loaded.cached = None

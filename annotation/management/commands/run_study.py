@@ -12,11 +12,13 @@ from rich.text import Text
 
 from annotation.management.base import StudyCommand
 from annotation.models import Study
+from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.pipeline_jobs import set_priority
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, StudyProgress, progress
 from annotation.studies.lifecycle.transitions import advance, launch, open_study
+from annotation.studies.lifecycle.trials import trial_faults
 from annotation.studies.lifecycle.workers import waits_for
 from jobs.wording import command, counted
 
@@ -46,6 +48,7 @@ class Command(StudyCommand):
             if options["priority"] is not None:
                 set_priority(study, options["priority"])
             self._watch(study)
+            _refuse_if_back_to_draft(study)
             if options["open"] and study.state != Study.State.OPEN:
                 open_study(study=study)
         except KeyboardInterrupt:
@@ -69,6 +72,13 @@ class Command(StudyCommand):
                 _refuse_if_stuck(study, counts, advanced)
                 display.hint(_hint(study, counts, advanced, started))
                 time.sleep(SECONDS_BETWEEN_LOOKS)
+
+
+def _refuse_if_back_to_draft(study: Study) -> None:
+    if study.state == Study.State.DRAFT:
+        faults = trial_faults(study, current_manifest(study))
+        again = command("run_study", study.slug)
+        raise CommandError("\n".join([*faults, f"{study.slug} is a draft again. Mend the cause, then: {again}"]))
 
 
 def _refuse_if_stuck(study: Study, counts: StudyProgress, advanced: str) -> None:

@@ -16,6 +16,7 @@ from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts_of
+from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
 from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.warnings.image_warnings import image_warnings_of
@@ -64,6 +65,7 @@ class Command(StudyCommand):
             return
         console = self.console()
         imported = {study.pk: imported_images(study) for study in studies}
+        trials_of = trial_sentences_of(list(studies))
         print_table(console, _table(rows, imported))
         for study, counts in rows:
             rules = rules_of[study.pk]
@@ -71,6 +73,7 @@ class Command(StudyCommand):
             lines += [(f"imported for {images}", "") for images in imported[study.pk]]
             lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
             lines += [(pause, "yellow") for pause in pauses(study)]
+            lines += [(sentence, "") for sentence in trials_of[study.pk]]
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
             lines += [(fetching, "yellow") for fetching in [files_in_words(study)] if fetching]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]

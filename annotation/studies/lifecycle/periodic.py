@@ -13,7 +13,7 @@ from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
 from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import finish_withdrawals
-from generation.models import GenerationJob
+from generation.models import GenerationJob, ModelTrial
 from generation.workers import served_queues
 from jobs import claims, messages
 from jobs.models import LeasedJob
@@ -23,7 +23,7 @@ from scoring.models import ScoringJob
 logger = logging.getLogger(__name__)
 
 JOBS_BY_QUEUE: dict[str, tuple[type[LeasedJob], ...]] = {  # as in CELERY_TASK_ROUTES
-    "gpu": (GenerationJob, ScoringJob),
+    "gpu": (ModelTrial, GenerationJob, ScoringJob),
     "control": (ReportJob, ReportFileJob),
 }
 ENDED = (Study.State.DRAFT, Study.State.CLOSED)

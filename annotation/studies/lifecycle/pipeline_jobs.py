@@ -6,13 +6,13 @@ from functools import partial
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from annotation.models import Study
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.image_sets import missing_seeds, plan_jobs
-from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.models import GeneratedImage, GenerationJob, ImageSet, ModelTrial
 from jobs import claims, clock, messages
 from jobs.claims import TRIED
 from jobs.models import LeasedJob
@@ -40,6 +40,8 @@ def request_advance(study: Study) -> None:
 
 def studies_of_job(task_name: str, job_id: int) -> list[Study]:
     """Return the studies whose images are made or scored, and that the job was for."""
+    if task_name == ModelTrial.task_name:
+        return _studies_to_try(job_id)
     kind = {model.task_name: model for model in (GenerationJob, ScoringJob)}[task_name]
     image_set_ids = list(kind._default_manager.filter(pk=job_id).values_list("image_set", flat=True))
     using = comparisons_of(ImageSet.objects.filter(pk__in=image_set_ids)).values("study")
@@ -57,6 +59,12 @@ def pauses(study: Study) -> list[str]:
         f"{counted(count, 'job')} {'waits' if count == 1 else 'wait'} for the next try: {reason.removeprefix(TRIED)}"
         for reason, count in sorted(reasons.items())
     ]
+
+
+def _studies_to_try(trial_id: int) -> list[Study]:
+    models = ModelTrial.objects.filter(pk=trial_id).values("diffusion_model")
+    waiting = Study.objects.filter(state=Study.State.GENERATING)
+    return list(waiting.filter(Q(model_a__in=models) | Q(model_b__in=models)))
 
 
 def set_priority(study: Study, priority: int) -> None:

@@ -1,5 +1,7 @@
 """The states of a study: draft -> generating -> scoring -> ready -> open <-> paused -> closing -> closed.
 
+A study whose models cannot be used goes back to draft before anything is planned.
+
 Every change of state is one conditional UPDATE whose row count is checked, stored together with a StudyEvent.
 `advance` looks at the database and does the next thing that is due; it may run twice, at the same time, or late.
 """
@@ -17,6 +19,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
+from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
 from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
@@ -46,6 +49,7 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
         diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin meanwhile
     is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
     if is_launched:
+        retry_trials(study, manifest)  # the cause of an earlier failure may be mended
         pipeline_jobs.request_advance(study)
     return is_launched
 
@@ -162,7 +166,17 @@ def _advance_generation(study: Study) -> str:
     if study.source == Study.Source.EXTERNAL:
         complete_external(study, current_manifest(study))
         return "every comparison is there"
-    gaps = plan_comparisons(study, current_manifest(study))
+    manifest = current_manifest(study)
+    if is_to_try(study):
+        if to_do := ensure_tried(study, manifest):
+            return to_do
+        if faults := trial_faults(study, manifest):
+            why = {"reasons": faults}
+            _move(study, "trial failed", State.DRAFT, sources=(State.GENERATING,), actor=None, detail=why)
+            return f"back to draft: {' '.join(faults)}"
+        for model in (study.model_a, study.model_b):
+            model.refresh_from_db()  # the trial may have resolved its dtype
+    gaps = plan_comparisons(study, manifest)
     if gaps:
         more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""
         return f"waits for images: {gaps[0].sentence}{more}; import them with import_images"

@@ -15,7 +15,7 @@ def write_study_file(manifest: Manifest) -> str:
     Unused settings are left out, and so are keys without a value, since TOML has no null.
     """
     plan = applicable(manifest.model_dump(exclude_none=True), manifest.source)
-    models = {field.removeprefix("model_"): plan.pop(field) for field in MODELS}
+    models = {field.removeprefix("model_"): _without_empty_options(plan.pop(field)) for field in MODELS}
     prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())
     has_clusters = any(prompt["cluster"] for prompt in prompts)
     tables = {
@@ -25,6 +25,10 @@ def write_study_file(manifest: Manifest) -> str:
     }
     heading = {key: plan.pop(key) for key, value in list(plan.items()) if not isinstance(value, dict)}
     return tomli_w.dumps(heading | tables | plan, multiline_strings=True)
+
+
+def _without_empty_options(model: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in model.items() if key != "options" or value}
 
 
 def study_file_schema() -> dict[str, Any]:

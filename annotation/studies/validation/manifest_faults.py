@@ -4,6 +4,7 @@ Every check takes the sections of a manifest by field name. It ignores a missing
 a study file with one invalid section still gets all its other faults.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -103,6 +104,21 @@ def _loras(parts: Parts) -> Iterator[Fault]:
             yield Fault((field, "lora_file"), "must be the name of a file of the LoRA, which ends in .safetensors.")
 
 
+def _options(parts: Parts) -> Iterator[Fault]:
+    """The names are checked on a worker, which knows what the model's class takes."""
+    for field, plan in _models(parts):
+        for name, value in plan.options.items():
+            if not _is_option(value):
+                sentence = "must be a number, a text, true or false, or a list of numbers or texts."
+                yield Fault((field, "options", name), sentence)
+
+
+def _is_option(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(isinstance(item, int | float | str) and _is_option(item) for item in value)
+    return isinstance(value, str | int) or (isinstance(value, float) and math.isfinite(value))
+
+
 def _prompts(parts: Parts) -> Iterator[Fault]:
     first_at: dict[str, int] = {}
     for index, prompt in enumerate(parts.get("prompts", ())):
@@ -193,6 +209,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _templates,
     _checkpoints,
     _loras,
+    _options,
     _prompts,
     _seeds,
     _times,

@@ -23,6 +23,7 @@ from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
+from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.watching import pace, refusals, workers
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.study_file.writing import write_study_file
@@ -82,6 +83,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "manifest": manifest,
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
+        "trials": trial_sentences_of([study])[study.pk],
         "image_warnings": image_warnings(study),
         "imported": imported_images(study),
         "pace": pace(study, counts),

@@ -468,7 +468,13 @@ def test_a_study_written_back_is_the_same_study(manifest: Manifest) -> None:
 def test_every_key_of_the_file_is_written_back() -> None:
     manifest = make_manifest(
         source="generated",
-        model_b={"name": "B", "checkpoint": "/b", "lora": "/l", "lora_scale": 1},
+        model_b={
+            "name": "B",
+            "checkpoint": "/b",
+            "lora": "/l",
+            "lora_scale": 1,
+            "options": {"timestep_spacing": "trailing"},
+        },
         annotation={
             "most_annotators": 3,
             "opens_at": "2026-12-01T00:00:00Z",
@@ -480,14 +486,18 @@ def test_every_key_of_the_file_is_written_back() -> None:
     )
     text = write_study_file(manifest)
     for key in file_keys():
-        if key not in ("prompts.file", "models.a.lora_scale"):
+        if key not in ("prompts.file", "models.a.lora_scale", "models.a.options", "models.b.options"):
             assert f"{key.rpartition('.')[2]} = " in text
+    assert "[models.b.options]\ntimestep_spacing = " in text
+    assert "[models.a.options]" not in text
 
 
 def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
     """Version 0.1 gave this study file this hash, and people have quoted such hashes in preregistrations."""
     plain = make_manifest(source="generated")
     assert sha256(plain) == "6f81700804e7d6d7d0b35284884f1ad0fa890476c3547b901162df6361906518"
+    options = {"name": "Beta", "checkpoint": "/models/beta", "options": {"shift": 3.0}}
+    assert sha256(make_manifest(source="generated", model_b=options)) != sha256(plain)
     used = make_manifest(source="generated", platform={"study_full_code": "C5"})
     assert sha256(used) != sha256(plain)
     assert Manifest.model_validate(document(used)) == used

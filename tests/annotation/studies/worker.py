@@ -12,12 +12,26 @@ from PIL import Image
 from annotation import tasks
 from annotation.studies.lifecycle import pipeline_jobs
 from generation.image_sets import record_image
-from generation.models import GenerationJob
+from generation.models import GenerationJob, ModelTrial
+from generation.trials import Outcome, record_outcome
 from jobs import claims, messages, work
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
 from scoring.models import ScoringJob
 from tests.factories import score
+
+OUTCOME = Outcome(
+    pipeline="StableDiffusionXLPipeline",
+    dtype="bfloat16",
+    vae_dtype="float32",
+    device_name="NVIDIA H100",
+    load_seconds=21.2,
+    image_seconds=1.1,
+    memory_gib=9.25,
+    size=(768, 768),
+    sampled_size=(1024, 1024),
+    warnings=("Alpha samples at 1024 x 1024 px.",),
+)
 
 
 @dataclass
@@ -47,11 +61,18 @@ class FakeWorker:
 
     def do(self, name: str, job_id: int) -> None:
         """Claim and finish this job, as the real worker does the best one."""
-        if name == GenerationJob.task_name:
+        if name == ModelTrial.task_name:
+            if trial := claims.claim_next(ModelTrial.objects.filter(pk=job_id), worker="fake"):
+                work.run(trial, self._try)
+        elif name == GenerationJob.task_name:
             if job := claims.claim_next(GenerationJob.objects.filter(pk=job_id), worker="fake"):
                 work.run(job, self._make)
         elif scoring_job := claims.claim_next(ScoringJob.objects.filter(pk=job_id), worker="fake"):
             work.run(scoring_job, self._score)
+
+    def _try(self, trial: ModelTrial, lease: Any) -> None:
+        self._break(trial)
+        record_outcome(trial, OUTCOME)
 
     def _make(self, job: GenerationJob, lease: Any) -> None:
         self._break(job)
@@ -66,7 +87,7 @@ class FakeWorker:
         self._break(job)
         score(job.image_set, job.metric, 50.0 + job.image_set_id)
 
-    def _break(self, job: GenerationJob | ScoringJob) -> None:
+    def _break(self, job: LeasedJob) -> None:
         if sentence := self.broken.get(job.task_name):
             raise Refused(sentence)
 

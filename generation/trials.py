@@ -1,0 +1,106 @@
+"""Trials of models: planned here, made by `trying` on a worker, shown before a study is launched.
+
+A trial finds what only a worker knows: whether the model loads, what its class takes, what `auto` means as a dtype, how
+long an image takes and how much memory. It is made again if the model's settings, the sampling parameters or the
+product's version change, or if no worker that is running now has made it.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+from django.db import transaction
+
+from generation.models import DiffusionModel, ModelTrial
+from generation.orders import Order
+from generation.workers import live_signs
+from jobs.claims import requeue
+from jobs.version import version
+
+# What a trial depends on. A resolved dtype follows from the first trial, so it is no part of it.
+SETTINGS = (
+    *("checkpoint", "revision", "variant", "lora", "lora_revision", "lora_file", "lora_scale"),
+    *("dtype", "vae_dtype", "options"),
+)
+State = ModelTrial.State
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a trial found. Sizes are width and height in pixels; `memory_gib` is the device's peak, None on a CPU."""
+
+    pipeline: str
+    dtype: str
+    vae_dtype: str
+    device_name: str
+    load_seconds: float
+    image_seconds: float
+    memory_gib: float | None
+    size: tuple[int, int]
+    sampled_size: tuple[int, int]
+    warnings: tuple[str, ...] = ()
+
+    def in_words(self, name: str, image_count: int) -> str:
+        """Return one sentence with the costs, and the time that `image_count` images take at this rate."""
+        memory = "" if self.memory_gib is None else f" and {self.memory_gib:.1f} GiB of its memory"
+        return (
+            f"{name} was tried on {self.device_name} in {self.dtype}: loaded in {self.load_seconds:.0f} s, "
+            f"one image of {self.size[0]} x {self.size[1]} px in {self.image_seconds:.1f} s{memory}; "
+            f"at this rate {image_count} images take {_duration(image_count * self.image_seconds)}, less in batches."
+        )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def outcome_of(trial: ModelTrial) -> Outcome | None:
+    """Return what a trial found; None if it is not done."""
+    if trial.state != State.DONE or not trial.outcome:
+        return None
+    pairs = {name: tuple(trial.outcome[name]) for name in ("size", "sampled_size", "warnings")}
+    return Outcome(**{**trial.outcome, **pairs})
+
+
+def planned_trial(order: Order) -> ModelTrial:
+    """Return the trial of a model with these parameters, created if missing.
+
+    It is requeued if no worker that is running now has made it: another card may lack what the first one had.
+    """
+    trial, _is_new = ModelTrial.objects.get_or_create(
+        fingerprint=fingerprint(order),
+        defaults={
+            "diffusion_model": order.diffusion_model,
+            "prompt": order.prompt,
+            "parameters": order.parameters.as_document(),
+        },
+    )
+    hosts = {sign.name.partition("@")[2] for sign in live_signs().filter(queue="gpu", note="")}
+    if trial.state == State.CANCELLED or (trial.state == State.DONE and hosts and _host(trial) not in hosts):
+        requeue(ModelTrial.objects.filter(pk=trial.pk))
+        trial.refresh_from_db()
+    return trial
+
+
+def record_outcome(trial: ModelTrial, outcome: Outcome) -> None:
+    """Store what a trial found, and what `auto` means from now on for this model."""
+    model = trial.diffusion_model
+    with transaction.atomic():
+        ModelTrial.objects.filter(pk=trial.pk, claimed_by=trial.claimed_by).update(outcome=asdict(outcome))
+        unresolved = DiffusionModel.objects.filter(pk=model.pk, dtype=DiffusionModel.Dtype.AUTO, resolved_dtype="")
+        unresolved.update(resolved_dtype=outcome.dtype)
+
+
+def _host(trial: ModelTrial) -> str:
+    """Return the host of the worker that made the trial: its claim is `queue@host:process/random`."""
+    return trial.claimed_by.rpartition(":")[0].rpartition("@")[2]
+
+
+def fingerprint(order: Order) -> str:
+    """Return the hash of what a trial depends on."""
+    model = order.diffusion_model
+    settings = {name: getattr(model, name) for name in SETTINGS}
+    whole = [model.name, settings, order.parameters.as_document(), version()]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,63 @@
+"""Try a model: load it, make one image, and tell what that cost. Loads torch."""
+
+import time
+from collections.abc import Callable
+
+import torch
+
+from generation import sampling
+from generation.devices import best_dtype, device, device_name
+from generation.models import DiffusionModel
+from generation.orders import Order
+from generation.pipelines.loading import ready
+from generation.trials import Outcome
+
+SEED = 1
+GIB = 2**30
+
+
+def try_model(order: Order, *, check: Callable[[], None] = lambda: None) -> Outcome:
+    """Load the order's model, make one image, and return what it cost. The image is not stored.
+
+    A dtype `auto` is resolved in `order.diffusion_model`, which is not saved here. Raises Refused, in one sentence, if
+    the model cannot be used on this worker.
+    """
+    model = order.diffusion_model
+    if model.dtype_in_use == DiffusionModel.Dtype.AUTO:
+        model.resolved_dtype = best_dtype()
+    if device() != "cpu":
+        torch.cuda.reset_peak_memory_stats()
+    began = time.monotonic()
+    loaded = ready(order, (), check)
+    loaded_at = time.monotonic()
+    [sampled] = sampling.sample(order, [SEED], check=check)
+    facts = sampled.provenance
+    return Outcome(
+        pipeline=facts["pipeline"],
+        dtype=facts["dtype"],
+        vae_dtype=facts["vae_dtype"],
+        device_name=facts["device_name"],
+        load_seconds=round(loaded_at - began, 2),
+        image_seconds=round(time.monotonic() - loaded_at, 3),
+        memory_gib=round(torch.cuda.max_memory_allocated() / GIB, 2) if device() != "cpu" else None,
+        size=sampled.image.size,
+        sampled_size=loaded.sampled_size or sampled.image.size,
+        warnings=tuple(_warnings(order, loaded.sampled_size or sampled.image.size)),
+    )
+
+
+def _warnings(order: Order, sampled_size: tuple[int, int]) -> list[str]:
+    """Return what makes the images slower than they need be."""
+    name, parameters = order.diffusion_model.name, order.parameters
+    sentences = []
+    if order.diffusion_model.dtype_in_use == "float32" and device() != "cpu":
+        sentences.append(
+            f"{name} is sampled in float32, which takes about 4 to 15 times as long on {device_name()} as "
+            f'{best_dtype()} and twice the memory: write dtype = "auto" for it.'
+        )
+    if sampled_size != (parameters.width, parameters.height):
+        sentences.append(
+            f"{name} samples at {sampled_size[0]} x {sampled_size[1]} px, the nearest size that it was trained on, and "
+            f"its images are resized to {parameters.width} x {parameters.height} px: they take as long as the larger."
+        )
+    return sentences
