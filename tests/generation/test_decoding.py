@@ -22,7 +22,7 @@ from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 from tests.untrained import set_config
 
-NAMES = ("sdxl", "sd", "pixart")
+NAMES = ("sdxl", pytest.param("sd", marks=pytest.mark.slow), pytest.param("pixart", marks=pytest.mark.slow))
 
 
 @pytest.fixture(autouse=True)

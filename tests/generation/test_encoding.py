@@ -32,7 +32,9 @@ def cache(settings: Settings, tmp_path: Path) -> Iterator[Path]:
     Loaded.cached = None
 
 
-@pytest.fixture(params=["sdxl", "pixart", "sd"])
+@pytest.fixture(
+    params=["pixart", pytest.param("sdxl", marks=pytest.mark.slow), pytest.param("sd", marks=pytest.mark.slow)]
+)
 def model(tiny_models: Path, request: pytest.FixtureRequest) -> DiffusionModel:
     return DiffusionModel(name=request.param, checkpoint=str(tiny_models / request.param))
 

@@ -28,7 +28,7 @@ from tests.untrained import set_config
 OWN = replace(SMALL, scheduler="checkpoint")
 PLAIN = replace(OWN, guidance_scale=1.0)
 PARAMETERS = {"qwen-image": PLAIN}  # of those that cannot do OWN
-NAMES = ("sd3", "flux", "qwen-image", "z-image", "sana", "kandinsky3")
+FEW, REST = ("flux", "z-image"), ("sd3", "qwen-image", "sana", "kandinsky3")
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +39,7 @@ def loaded_anew(settings: Settings, tmp_path: Path) -> Iterator[None]:
     Loaded.cached = None
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[*FEW, *(pytest.param(name, marks=pytest.mark.slow) for name in REST)])
 def model(tiny_families: Path, request: pytest.FixtureRequest) -> DiffusionModel:
     return DiffusionModel(name=request.param, checkpoint=str(tiny_families / request.param))
 
@@ -82,7 +82,8 @@ def test_each_class_samples_as_its_own_call_does(model: DiffusionModel, settings
     settings.KEEP_TEXT_ENCODERS_GIB = 0
     Loaded.cached = None
     assert pixels(sample(model)) == pixels(made)
-    assert not load(model).text_encoders()
+    # What Kandinsky 3 encodes cannot be foretold (its call cuts the context by itself), so it keeps its text encoder.
+    assert bool(load(model).text_encoders()) == (model.name == "kandinsky3")
 
 
 def test_diffusers_table_is_sorted_into_three() -> None:
@@ -111,7 +112,7 @@ def test_classes_that_are_refused_by_name(tiny_models: Path, tmp_path: Path, nam
         load(tiny(tmp_path, "sd"))
 
 
-@pytest.mark.parametrize("name", ["flux", "qwen-image"])
+@pytest.mark.parametrize("name", ["flux", pytest.param("qwen-image", marks=pytest.mark.slow)])
 def test_no_negative_prompt_without_true_guidance(tiny_families: Path, name: str) -> None:
     model = tiny(tiny_families, name)
     with pytest.raises(Refused, match=rf"{name}: \w+ takes no negative prompt; give options.true_cfg_scale above 1"):
@@ -126,7 +127,8 @@ def test_flux_takes_its_guidance_as_an_input(tiny_families: Path) -> None:
     assert pixels(sample(model, OWN)) != pixels(sample(model, PLAIN))
 
 
-def test_a_distilled_checkpoint_takes_no_guidance(tiny_families: Path, tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_a_distilled_checkpoint_takes_no_guidance(tiny_families: Path) -> None:
     with pytest.raises(Refused, match=r"qwen-image: this checkpoint takes no guidance_scale .* guidance_scale = 1"):
         sample(tiny(tiny_families, "qwen-image"), OWN)
     model = tiny(tiny_families, "qwen-image", options={"true_cfg_scale": 4.0})
