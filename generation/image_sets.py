@@ -1,7 +1,7 @@
 """Plan image sets, record their images, find them, and drop a seed.
 
-A set's uid is computed from its fingerprint, and an image's path from (set uid, seed). So work that is repeated after
-a crash writes the same files again and leaves no others behind.
+A set's uid is computed from its fingerprint, and an image's path from (set uid, seed), in an object storage also from
+its content. So work that is repeated after a crash writes the same files again and leaves no others behind.
 """
 
 import hashlib
@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
-from pathlib import Path
 from typing import Any, TypeVar
 
 from django.db import transaction
@@ -20,13 +19,12 @@ from PIL import Image
 
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from generation.parameters import SamplingParameters
-from generation.pictures import renditions
-from generation.pictures.files import media
+from generation.pictures import files, renditions
+from generation.pictures.image_storage import Staged
 from generation.pictures.pixels import as_srgb, png
 from jobs.claims import requeue
 from jobs.leases import hold
 from jobs.refusals import Refused
-from jobs.whole_files import put_in_place, written
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
@@ -102,62 +100,66 @@ def record_image(
 
     With a job, raises LeaseLost if another worker has the job; then nothing is stored.
     """
-    with prepared(media(image_path(image_set.uid, seed)), image) as file, transaction.atomic():
-        if job is None:
-            ImageSet.objects.select_for_update().get(pk=image_set.pk)
-        else:
-            hold(job)
-        existing = image_set.images.filter(seed=seed).first()
-        recorded = existing or put_image(file, image_set=image_set, seed=seed, provenance=provenance)
-    renditions.make(recorded)
+    _check_planned(image_set, seed)
+    with prepared(image_path(image_set.uid, seed), image) as file:
+        with transaction.atomic():
+            if job is None:
+                ImageSet.objects.select_for_update().get(pk=image_set.pk)
+            else:
+                hold(job)
+            existing = image_set.images.filter(seed=seed).first()
+            recorded = existing or put_image(file, image_set=image_set, seed=seed, provenance=provenance)
+        renditions.make(recorded, None if existing else file.pixels)
     return recorded
 
 
 @dataclass(frozen=True)
 class PreparedFile:
-    """An image's temporary file, flushed to disk in its final folder."""
+    """An image whose file is written, but not yet put."""
 
-    part: Path
+    staged: Staged
+    pixels: Image.Image
     sha256: str
-    size: tuple[int, int]
     byte_count: int
 
 
 @contextmanager
-def prepared(target: Path, image: Image.Image) -> Iterator[PreparedFile]:
-    """Encode an image and write its temporary file. This takes time, so it is done before the transaction begins."""
+def prepared(path: str, image: Image.Image) -> Iterator[PreparedFile]:
+    """Encode an image and write its file. This takes time, so it is done before the transaction begins."""
     pixels = as_srgb(image)
     data = png(pixels)
-    with written(target, data) as part:
-        yield PreparedFile(part, hashlib.sha256(data).hexdigest(), pixels.size, len(data))
+    with files.stage(path, data) as staged:
+        yield PreparedFile(staged, pixels, files.sha256(data), len(data))
 
 
 def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
-    """Store the row and rename the file, inside a transaction that blocks every other writer of this image.
+    """Store the row and put the file, inside a transaction that blocks every other writer of this image.
 
-    A crash before the commit leaves a file without a row, which the next attempt replaces.
+    A crash before the commit leaves a file without a row, which the next attempt replaces or deletes.
     """
-    if seed not in image_set.seeds:
-        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
-    path = image_path(image_set.uid, seed)
-    width, height = file.size
+    width, height = file.pixels.size
     image = GeneratedImage.objects.create(
         image_set=image_set,
         seed=seed,
-        path=path,
+        path=file.staged.path,
         sha256=file.sha256,
         width=width,
         height=height,
         byte_count=file.byte_count,
         provenance=provenance,
     )
-    put_in_place(file.part, media(path))
+    file.staged.put()
     return image
 
 
 def image_path(uid: uuid.UUID, seed: int) -> str:
-    """Return the path of an image of a set, below the media folder."""
-    return f"image_sets/{uid}/{seed}.png"
+    """Return the path of an image of a set in the storage; the storage may add the content's hash to its name."""
+    return f"{image_folder(uid)}/{seed}.png"
+
+
+def image_folder(uid: uuid.UUID) -> str:
+    """Return the folder of the images of a set."""
+    return f"image_sets/{uid}"
 
 
 def missing_seeds(image_set: ImageSet) -> list[int]:
@@ -201,6 +203,11 @@ def seed_too_large(seed: int) -> str:
         f"seed {seed} is out of range: seeds of generated images are whole numbers from 0 to {LARGEST_GENERATED_SEED}, "
         f"and this one would give the image of seed {seed % (LARGEST_GENERATED_SEED + 1)}."
     )
+
+
+def _check_planned(image_set: ImageSet, seed: int) -> None:
+    if seed not in image_set.seeds:
+        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:

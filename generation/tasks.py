@@ -12,13 +12,11 @@ from generation.image_sets import image_path, missing_seeds, record_image
 from generation.models import GenerationJob, ModelTrial
 from generation.orders import Order
 from generation.parameters import SamplingParameters
-from generation.pictures import renditions
-from generation.pictures.files import media
+from generation.pictures import files, renditions
 from generation.queued_orders import unfinished_orders
 from generation.trials import record_outcome
 from generation.workers import note_work
 from jobs.leases import Lease
-from jobs.whole_files import sweep
 from jobs.wording import counted
 from jobs.work import work_next
 
@@ -56,11 +54,10 @@ def run_generation_job(_job_id: int = 0) -> None:
 def make_images(job: GenerationJob, lease: Lease) -> None:
     """Sample the missing seeds of a job batch by batch, and record each image as soon as it exists."""
     image_set = job.image_set
-    for image in image_set.images.filter(seed__in=job.seeds):
-        renditions.mend(image)
+    renditions.mend(image_set.images.filter(seed__in=job.seeds))
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
     for seed in missing:
-        sweep(media(image_path(image_set.uid, seed)))
+        files.sweep(image_path(image_set.uid, seed))
     if missing:
         with device_faults(job, owner=image_set.diffusion_model.name):
             _sample(job, missing, lease)

@@ -21,7 +21,10 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class FileTask:
-    """A file to read, and the paths of its image and renditions. `size`: the size to fit it to, or None."""
+    """A file to read, and the local paths beside which its image and renditions are written.
+
+    `size`: the size to fit it to, or None.
+    """
 
     path: Path
     target: Path
@@ -32,9 +35,9 @@ class FileTask:
 
 @dataclass(frozen=True, slots=True)
 class ReadFile:
-    """A file that was read. parts: temporary files with their final paths, the image's first; source: the original."""
+    """A file that was read. parts: temporary files, the image's first, then its renditions'; source: the original."""
 
-    parts: tuple[tuple[Path, Path], ...]
+    parts: tuple[Path, ...]
     sha256: str
     size: tuple[int, int]
     byte_count: int
@@ -42,7 +45,7 @@ class ReadFile:
 
     def discard(self) -> None:
         """Delete the temporary files that were not renamed."""
-        for part, _ in self.parts:
+        for part in self.parts:
             part.unlink(missing_ok=True)
 
 
@@ -61,12 +64,12 @@ def prepare(task: FileTask) -> ReadFile | str:
         return str(refusal)
     stored = png(fitted)
     files = [(task.target, stored), *((task.renditions[name], encode(fitted, name)) for name in SIZES)]
-    parts: list[tuple[Path, Path]] = []
+    parts: list[Path] = []
     try:
         for place, content in files:
-            parts.append((write_part(place, content), place))
+            parts.append(write_part(place, content))
     except BaseException:
-        for part, _ in parts:
+        for part in parts:
             part.unlink(missing_ok=True)
         raise
     source: dict[str, str | int] = {"sha256": hashlib.sha256(data).hexdigest(), "byte_count": len(data)}

@@ -19,15 +19,16 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from generation.image_sets import image_path, imported_uid, plan_imported_set
+from generation.image_sets import image_folder, image_path, imported_uid, plan_imported_set
 from generation.imports.conversion import FileTask, ReadFile, Size, ignore_interrupts, prepare, written
 from generation.imports.layouts import Fault, Layout, PromptFiles, shown
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
+from generation.pictures import files as image_files
 from generation.pictures import remarks as image_remarks
 from generation.pictures import renditions
-from generation.pictures.files import limits, media
+from generation.pictures.image_storage import ImageStorage
 from jobs.refusals import Refused
-from jobs.whole_files import sweep_folder, sync_names
+from jobs.whole_files import sweep_folder
 
 # Fewer images are read faster in this process than other processes start.
 FEW_IMAGES = 48
@@ -130,13 +131,18 @@ def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Futu
     if ImageSet.objects.filter(uid=uid).exists():
         return []
     for folder in ("image_sets", "renditions"):
-        sweep_folder(media(f"{folder}/{uid}"))
+        sweep_folder(image_files.workshop(f"{folder}/{uid}"))
     return [executor.submit(prepare, _task(image_path(uid, seed), path, manner)) for seed, path in prompt.files.items()]
 
 
 def _task(image: str, path: Path, manner: Manner) -> FileTask:
-    places = {name: media(place) for name, place in renditions.paths(image).items()}
-    return FileTask(path=path, target=media(image), renditions=places, limits=limits(), size=manner.size)
+    return FileTask(
+        path=path,
+        target=image_files.workshop(image),
+        renditions={name: image_files.workshop(place) for name, place in renditions.paths(image).items()},
+        limits=image_files.limits(),
+        size=manner.size,
+    )
 
 
 def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, report: ImportReport) -> None:
@@ -178,22 +184,33 @@ def _store(prompt: PromptFiles, files: dict[int, ReadFile], report: ImportReport
     """Store all images in one short transaction, or none if a file was refused."""
     if prompt.faults:
         return
+    storage = image_files.storage()
+    uid = imported_uid(model=prompt.model, prompt=prompt.prompt)
+    paths = {seed: storage.path_of(image_path(uid, seed), file.sha256) for seed, file in files.items()}
     try:
+        for seed, file in files.items():
+            for part, path in zip(file.parts, _parts_paths(paths[seed]), strict=True):
+                storage.before_rows(part, path)
         with transaction.atomic():
-            image_set = _put(prompt, files)
+            image_set = _put(prompt, files, paths, storage)
     except (IntegrityError, FileNotFoundError):  # another process stored the rows, or deleted the temporary files
         prompt.faults.append(Fault(str(prompt), "is being imported by another process at this moment"))
         return
-    for file in files.values():
-        for part, place in file.parts[1:]:
+    for seed, file in files.items():
+        for part, path in list(zip(file.parts, _parts_paths(paths[seed]), strict=True))[1:]:
             with suppress(FileNotFoundError):  # a missing rendition is made when it is first requested
-                part.replace(place)
+                storage.after_rows(part, path)
     report.imported_set_count += 1
     report.imported_image_count += len(files)
     _remark(image_set, report)
 
 
-def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
+def _parts_paths(image: str) -> list[str]:
+    """Return the paths in the storage of an image and its renditions, in the order of the temporary files."""
+    return [image, *renditions.paths(image).values()]
+
+
+def _put(prompt: PromptFiles, files: dict[int, ReadFile], paths: dict[int, str], storage: ImageStorage) -> ImageSet:
     diffusion_model, _ = DiffusionModel.objects.get_or_create(name=prompt.model)
     image_set = plan_imported_set(diffusion_model=diffusion_model, prompt=prompt.prompt, seeds=sorted(files))
     if image_set.seeds != sorted(files):
@@ -202,7 +219,7 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
         GeneratedImage(
             image_set=image_set,
             seed=seed,
-            path=image_path(image_set.uid, seed),
+            path=paths[seed],
             sha256=files[seed].sha256,
             width=files[seed].size[0],
             height=files[seed].size[1],
@@ -212,10 +229,9 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile]) -> ImageSet:
         for seed in image_set.seeds
     )
     # After the rows, which block every other process that imports this set.
-    for file in files.values():
-        part, place = file.parts[0]
-        part.replace(place)
-    sync_names(place.parent)
+    for seed, file in files.items():
+        storage.after_rows(file.parts[0], paths[seed])
+    storage.sync(image_folder(image_set.uid))
     return image_set
 
 
@@ -237,8 +253,7 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
         reason = f"was imported before {before}; those images stay until take_back_images removes them"
         prompt.faults.append(Fault(str(prompt), reason))
     else:
-        for image in images:
-            renditions.mend(image)
+        renditions.mend(images)
         report.unchanged_set_count += 1
         _remark(image_set, report)
 

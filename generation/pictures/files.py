@@ -1,17 +1,31 @@
-"""The image files of this installation: their paths, and reading them within its limits."""
+"""The image files of this installation: the only module that reads, writes, lists or deletes them.
 
+They lie in the storage "images" of Django's STORAGES: a local folder, or an object storage.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import cast
 
 from django.conf import settings
+from django.core.files.storage import storages
 from PIL import Image
 
 from generation.models import GeneratedImage
+from generation.pictures.image_storage import ImageStorage, Staged, StoredFile
 from generation.pictures.reading import Limits, decode, read_bytes
 from jobs.refusals import Refused
 
 
-def media(relative: str) -> Path:
-    """Return the absolute path of a path below the media folder."""
+def storage() -> ImageStorage:
+    """Return the storage of the image files."""
+    return cast(ImageStorage, storages["images"])
+
+
+def workshop(relative: str) -> Path:
+    """Return a local path at which an import writes temporary files, whatever the storage: below the media folder."""
     return Path(settings.MEDIA_ROOT) / relative
 
 
@@ -20,10 +34,13 @@ def limits() -> Limits:
     return Limits(pixel_count=settings.IMAGE_MOST_PIXELS, byte_count=settings.IMAGE_MOST_BYTES)
 
 
-def open_image(image: GeneratedImage) -> Image.Image:
-    """Return the pixels of a recorded image, mode RGB. Raises Refused naming set, seed and file if it is unreadable."""
+def open_image(image: GeneratedImage, *, is_brisk: bool = False) -> Image.Image:
+    """Return the pixels of a recorded image, mode RGB. Raises Refused naming set, seed and file if it is unreadable.
+
+    Raises StorageAway if the storage does not answer. is_brisk: for a page, which does not wait for long.
+    """
     try:
-        return read_image(media(image.path))
+        return decode(_content(image.path, is_brisk), suffix=Path(image.path).suffix, limits=limits())
     except Refused as refusal:
         raise Refused(f"The image of {image.image_set}, seed {image.seed} ({image.path}) {refusal}.") from None
 
@@ -34,3 +51,53 @@ def read_image(path: Path) -> Image.Image:
     The reason names no path: the caller knows which one to show.
     """
     return decode(read_bytes(path, limits()), suffix=path.suffix, limits=limits())
+
+
+def stage(path: str, data: bytes) -> AbstractContextManager[Staged]:
+    """Write a file before the transaction that records it; `put` gives it its final name inside the transaction."""
+    return storage().stage(path, data)
+
+
+def read(path: str, *, is_brisk: bool = False) -> bytes:
+    """Return a file's content. Raises FileNotFoundError, or StorageAway if the storage does not answer."""
+    return storage().read(path, is_brisk=is_brisk)
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a file that is whole or absent. An error is one that a job retries."""
+    storage().write(path, data)
+
+
+def exists(path: str) -> bool:
+    """Return whether a file is there."""
+    return storage().exists(path)
+
+
+def delete(path: str) -> None:
+    """Delete a file if it is there."""
+    storage().delete(path)
+
+
+def sweep(path: str) -> None:
+    """Delete the temporary files that killed processes left beside a path."""
+    storage().sweep(path)
+
+
+def stored(folder: str) -> Iterator[StoredFile]:
+    """Yield every file below a folder, temporary ones too."""
+    return storage().files(folder)
+
+
+def sha256(data: bytes) -> str:
+    """Return the hash under which a file's content is recorded."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _content(path: str, is_brisk: bool) -> bytes:
+    """Return a file's content; raise Refused with the reason if this very file cannot be read."""
+    try:
+        return read(path, is_brisk=is_brisk)
+    except FileNotFoundError:
+        raise Refused("is not there") from None
+    except OSError as error:  # a folder in its place, no permission, a disk that fails
+        raise Refused(f"cannot be read ({error.strerror})") from None

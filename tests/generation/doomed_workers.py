@@ -37,25 +37,25 @@ def plan(checkpoint: str) -> None:
 
 
 def run(moment: str) -> None:
-    from generation import image_sets
     from generation.models import GenerationJob
+    from generation.pictures import local_folder
     from generation.tasks import run_generation_job
     from jobs.claims import reap
 
-    vars(image_sets)["put_in_place"] = dying(vars(image_sets)["put_in_place"], moment)
+    setattr(local_folder._Part, "put", dying(local_folder._Part.put, moment))  # noqa: B010 - a method
     GenerationJob.objects.filter(state="running").update(lease_expires_at=datetime(2026, 1, 1, tzinfo=UTC))
     reap(GenerationJob)
     run_generation_job()
 
 
-def dying(put_in_place: Callable[..., None], moment: str) -> Callable[..., None]:
+def dying(put: Callable[..., None], moment: str) -> Callable[..., None]:
     calls: list[None] = []
 
     def stepping(*arguments: Any) -> None:
         calls.append(None)
         if len(calls) == 5 and moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        put_in_place(*arguments)
+        put(*arguments)
         if len(calls) == 5 and moment == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 

@@ -22,7 +22,7 @@ from generation.image_sets import (
 )
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.parameters import SamplingParameters
-from generation.pictures.files import media, open_image
+from generation.pictures.files import open_image, workshop
 from jobs import claims
 from jobs.leases import LeaseLost
 from jobs.refusals import Refused
@@ -176,7 +176,7 @@ def test_a_job_that_lost_its_lease_records_nothing(media_root: Path) -> None:
     assert open_image(GeneratedImage.objects.get()).tobytes() == picture(1).tobytes()
 
 
-@pytest.mark.parametrize("step", ["put_in_place", "png", "renditions.make"])
+@pytest.mark.parametrize("step", ["pictures.local_folder._Part.put", "image_sets.png", "image_sets.renditions.make"])
 def test_a_fault_anywhere_while_recording_is_healed_by_doing_it_again(
     media_root: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_fault_anywhere_while_recording_is_healed_by_doing_it_again(
 
     image_set = planned(seeds=[1])
     with monkeypatch.context() as patch:
-        patch.setattr(f"generation.image_sets.{step}", fail)
+        patch.setattr(f"generation.{step}", fail)
         with pytest.raises(OSError, match="disk full"):
             record_image(image_set=image_set, seed=1, image=picture(1), provenance={})
     assert [name for name in files_below(media_root) if name.endswith(".part")] == []
@@ -251,7 +251,7 @@ def test_planning_again_revives_a_cancelled_job() -> None:
 
 def test_a_missing_or_broken_file_is_named() -> None:
     recorded = record_image(image_set=planned(), seed=1, image=picture(), provenance={})
-    file = media(recorded.path)
+    file = workshop(recorded.path)
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(Refused, match=r"sdxl / a red cube, seed 1 \(image_sets/.*/1.png\) is truncated or damaged"):
         open_image(recorded)
@@ -266,7 +266,7 @@ def test_what_is_stored_is_upright_srgb_without_metadata() -> None:
     rotated = picture()
     rotated.info["exif"] = exif.tobytes()
     recorded = record_image(image_set=planned(), seed=1, image=rotated, provenance={})
-    with Image.open(media(recorded.path)) as stored:
+    with Image.open(workshop(recorded.path)) as stored:
         assert (stored.size, stored.mode, stored.info) == ((30, 40), "RGB", {})
     assert (recorded.width, recorded.height) == (30, 40)
 

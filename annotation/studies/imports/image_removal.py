@@ -1,7 +1,6 @@
 """Remove imported images, by model and prompt, one set at a time: first the rows, then, after the commit, the files."""
 
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,8 +14,7 @@ from annotation.studies.nearest_names import did_you_mean, first_names
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import GeneratedImage, ImageSet
-from generation.pictures import renditions
-from generation.pictures.files import media
+from generation.pictures import files, renditions
 from jobs.refusals import Refused
 from jobs.wording import counted
 from scoring.models import SetScore
@@ -147,6 +145,4 @@ def _remove_files(images: Sequence[GeneratedImage]) -> None:
     shared = set(GeneratedImage.objects.filter(path__in=paths).values_list("path", flat=True))
     for path in paths - shared:
         renditions.forget(path)
-        media(path).unlink(missing_ok=True)
-        with suppress(OSError):  # the folder holds other files
-            media(path).parent.rmdir()
+        files.delete(path)

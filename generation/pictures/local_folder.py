@@ -1,0 +1,84 @@
+"""Image files in a folder of this machine, or one that it shares: whole or absent, and safe against a power cut."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.core.files.storage import FileSystemStorage
+
+from generation.pictures.image_storage import StoredFile
+from jobs import whole_files
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A temporary file, flushed to disk in its final folder."""
+
+    path: str
+    part: Path
+    target: Path
+
+    def put(self) -> None:
+        """Rename the file."""
+        whole_files.put_in_place(self.part, self.target)
+
+
+class LocalFolder(FileSystemStorage):
+    """Django's storage of files in MEDIA_ROOT, with durable writing."""
+
+    is_remote = False
+
+    @contextmanager
+    def stage(self, path: str, data: bytes) -> Iterator[_Part]:
+        """Yield a temporary file with the data; it is deleted afterwards unless it was put."""
+        target = self._at(path)
+        with whole_files.written(target, data) as part:
+            yield _Part(path, part, target)
+
+    def path_of(self, path: str, sha256: str) -> str:
+        """Return the path itself: a rename inside the transaction needs no other name for other content."""
+        return path
+
+    def before_rows(self, part: Path, path: str) -> None:
+        """Do nothing: the temporary file lies in its folder."""
+
+    def after_rows(self, part: Path, path: str) -> None:
+        """Rename a temporary file; `sync` makes the name durable, once for a folder."""
+        part.replace(self._at(path))
+
+    def sync(self, folder: str) -> None:
+        """Flush the names of a folder to the disk."""
+        whole_files.sync_names(self._at(folder))
+
+    def write(self, path: str, data: bytes) -> None:
+        """Write a file, or replace it."""
+        whole_files.write(self._at(path), data)
+
+    def read(self, path: str, *, is_brisk: bool = False) -> bytes:
+        """Return a file's content. Raises FileNotFoundError."""
+        return self._at(path).read_bytes()
+
+    def delete(self, name: str) -> None:
+        """Delete a file if it is there, and its folder if it was the last one."""
+        file = self._at(name)
+        file.unlink(missing_ok=True)
+        with suppress(OSError):  # the folder holds other files
+            file.parent.rmdir()
+
+    def sweep(self, path: str) -> None:
+        """Delete the temporary files that killed processes left beside a path."""
+        whole_files.sweep(self._at(path))
+
+    def files(self, folder: str) -> Iterator[StoredFile]:
+        """Yield every file below a folder, temporary ones too."""
+        root = self._at("")
+        for place, _, names in os.walk(self._at(folder)):
+            for name in names:
+                file = Path(place, name)
+                with suppress(FileNotFoundError):  # renamed or deleted meanwhile
+                    yield StoredFile(file.relative_to(root).as_posix(), file.stat().st_mtime)
+
+    def _at(self, path: str) -> Path:
+        return Path(self.location, path)
