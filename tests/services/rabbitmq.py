@@ -52,7 +52,8 @@ def rabbitmq(*, unacknowledged_seconds: float) -> Iterator[str]:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            subprocess.run(["epmd", "-kill"], env=environment, capture_output=True)
+            # Erlang's port mapper refuses until it has noticed that the server is gone.
+            _wait_until(lambda: _has_ended(environment), "the end of Erlang's port mapper")
             log.close()
 
 
@@ -62,3 +63,9 @@ def _answers(port: int) -> bool:
             return True
     except OSError:
         return False
+
+
+def _has_ended(environment: dict[str, str]) -> bool:
+    """Ask the port mapper to end; return whether it has."""
+    subprocess.run(["epmd", "-kill"], env=environment, capture_output=True)
+    return subprocess.run(["epmd", "-names"], env=environment, capture_output=True).returncode != 0
