@@ -162,6 +162,7 @@ if IS_RABBITMQ:
     CELERY_TASK_QUEUE_MAX_PRIORITY = 9
 CELERY_TASK_ANNOTATIONS = {"*": {"Request": "config.one_message:JobRequest"}}
 CELERY_TASK_ROUTES = {
+    "generation.tasks.run_endpoint_job": {"queue": "endpoints"},
     "generation.tasks.*": {"queue": "gpu", "priority": LAST},
     "scoring.tasks.*": {"queue": "gpu", "priority": FIRST},
     "annotation.tasks.*": {"queue": "control"},
@@ -191,6 +192,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 NVIDIA_SMI = env.str("NVIDIA_SMI", default="nvidia-smi")  # the program that lists the cards of a host
+ENDPOINTS_FILE = env.str("ENDPOINTS_FILE", default="")  # of a worker: docs/endpoints.md
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # of the program that reads /metrics; without it only staff may
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)
 JOB_STUCK_SECONDS = env.int("JOB_STUCK_SECONDS", default=1800)  # without a step, after which a process counts as hung

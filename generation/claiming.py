@@ -46,7 +46,7 @@ def can_run(model: DiffusionModel) -> bool:
 
 def jobs_to_make() -> QuerySet[GenerationJob]:
     """Return the jobs that this process may take: of models that it can make images of, and that its card may do."""
-    return _fit(may_take_on_this_card(GenerationJob), "image_set__diffusion_model")
+    return _fit(may_take_on_this_card(GenerationJob).filter(on_a_device()), "image_set__diffusion_model")
 
 
 def trials_to_make() -> QuerySet[ModelTrial]:
@@ -59,6 +59,11 @@ def _fit(jobs: QuerySet[J], field: str) -> QuerySet[J]:
     waiting = due(jobs.model._default_manager.all()).order_by().values(field).distinct()
     unfit = [model.pk for model in DiffusionModel.objects.filter(pk__in=waiting) if not can_make(model)]
     return jobs.exclude(**{f"{field}__in": unfit}) if unfit else jobs
+
+
+def on_a_device() -> Q:
+    """Return the condition that a job's images are sampled here, and not asked of an endpoint."""
+    return Q(image_set__diffusion_model__endpoint="")
 
 
 def preferences() -> Sequence[Q]:

@@ -10,15 +10,16 @@ from django.utils import timezone
 
 from jobs.models import LeasedJob
 
+ENDPOINT_TASK = "generation.tasks.run_endpoint_job"
 MOST_PROMPT_BYTES = 2600  # PostgreSQL's unique index holds no longer one; text encoders read far less
 
 models.CharField.register_lookup(Length)  # so that a constraint can say __length
 
 
 class DiffusionModel(models.Model):
-    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and a prompt template.
+    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and a prompt template; or an endpoint.
 
-    The images of a model without a checkpoint are imported, never generated.
+    The images of a model without a checkpoint and an endpoint are imported, never generated.
     """
 
     class Dtype(models.TextChoices):
@@ -39,6 +40,9 @@ class DiffusionModel(models.Model):
     lora_revision = models.CharField(max_length=100, blank=True)
     lora_file = models.CharField(max_length=500, blank=True, help_text="Which file of a LoRA that has several.")
     lora_scale = models.FloatField(null=True, blank=True)
+    endpoint = models.CharField(
+        max_length=100, blank=True, help_text="The name of an endpoint in the worker's file; then no checkpoint."
+    )
     dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
     resolved_dtype = models.CharField(
         max_length=10, blank=True, help_text="The dtype that auto became on the first worker that tried the model."
@@ -69,6 +73,11 @@ class DiffusionModel(models.Model):
             ),
             models.CheckConstraint(
                 name="diffusion_model_only_auto_is_resolved", condition=Q(resolved_dtype="") | Q(dtype="auto")
+            ),
+            models.CheckConstraint(
+                name="diffusion_model_checkpoint_or_endpoint",
+                condition=Q(endpoint="") | Q(checkpoint="", lora=""),
+                violation_error_message="A model has either an endpoint or a checkpoint.",
             ),
         ]
 
@@ -151,6 +160,11 @@ class GenerationJob(LeasedJob):
 
     def __str__(self) -> str:
         return f"{self.image_set} chunk {self.chunk}: {self.state}"
+
+    @property
+    def message_name(self) -> str:
+        """The task of the queue that this job's model is for: endpoints need no device."""
+        return ENDPOINT_TASK if self.image_set.diffusion_model.endpoint else self.task_name
 
     @property
     def log_fields(self) -> dict[str, Any]:
@@ -278,6 +292,29 @@ class FileFetch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.repository} on {self.host}"
+
+
+class EndpointAccount(models.Model):
+    """An endpoint as a worker knows it, without its address and key: what was asked of it, and what that cost.
+
+    Costs are in millionths of the currency. A request is counted before it is sent, so that a crash hides none.
+    """
+
+    name = models.CharField(max_length=100, unique=True)
+    adapter = models.CharField(max_length=20)
+    is_seeded = models.BooleanField(help_text="Whether the same seed gives the same image again.")
+    model = models.CharField(max_length=200, blank=True, help_text="As the endpoint names it.")
+    currency = models.CharField(max_length=10)
+    request_count = models.PositiveBigIntegerField(default=0)
+    cost_micros = models.PositiveBigIntegerField(default=0)
+    limit_micros = models.PositiveBigIntegerField(null=True, blank=True)
+    next_at = models.DateTimeField(null=True, blank=True, help_text="When the next request may be sent.")
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class WorkerSign(models.Model):

@@ -1,4 +1,4 @@
-"""Celery tasks of generation: thin, all on the gpu queue."""
+"""Celery tasks of generation: thin, on the gpu queue, and on that of endpoints, which needs no device."""
 
 import logging
 import time
@@ -7,7 +7,8 @@ from functools import partial
 from celery import shared_task
 
 from generation.card_failures import device_faults
-from generation.claiming import jobs_to_make, note_loaded, preferences, trials_to_make
+from generation.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
+from generation.endpoints.making import make_by_endpoint
 from generation.image_sets import image_path, missing_seeds, record_image
 from generation.models import GenerationJob, ModelTrial
 from generation.orders import Order
@@ -15,7 +16,7 @@ from generation.parameters import SamplingParameters
 from generation.pictures import files, renditions
 from generation.queued_orders import unfinished_orders
 from generation.trials import record_outcome
-from generation.workers import note_work
+from generation.workers import may_take, note_work
 from jobs.leases import Lease
 from jobs.wording import counted
 from jobs.work import work_next
@@ -48,19 +49,39 @@ def run_generation_job(_job_id: int = 0) -> None:
 
     Messages of version 0.2.0 hold a job's id, which is not read.
     """
-    work_next(jobs_to_make(), make_images, prefer=preferences())
+    queued = GenerationJob.objects.filter(on_a_device())
+    work_next(jobs_to_make(), make_images, prefer=preferences(), queued=queued)
+
+
+@shared_task
+def run_endpoint_job() -> None:
+    """Run the next job whose images an endpoint makes. It loads no torch."""
+    asked = ~on_a_device()
+    jobs = may_take(GenerationJob).filter(asked)
+    work_next(jobs, ask_for_images, queued=GenerationJob.objects.filter(asked))
+
+
+def ask_for_images(job: GenerationJob, lease: Lease) -> None:
+    """Ask an endpoint for the missing images of a job, and record each one as soon as it is there."""
+    if missing := prepared_seeds(job):
+        make_by_endpoint(job, missing, lease)
 
 
 def make_images(job: GenerationJob, lease: Lease) -> None:
     """Sample the missing seeds of a job batch by batch, and record each image as soon as it exists."""
+    if missing := prepared_seeds(job):
+        with device_faults(job, owner=job.image_set.diffusion_model.name):
+            _sample(job, missing, lease)
+
+
+def prepared_seeds(job: GenerationJob) -> list[int]:
+    """Mend what a killed worker left of a job, and return the seeds without an image."""
     image_set = job.image_set
     renditions.mend(image_set.images.filter(seed__in=job.seeds))
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
     for seed in missing:
         files.sweep(image_path(image_set.uid, seed))
-    if missing:
-        with device_faults(job, owner=image_set.diffusion_model.name):
-            _sample(job, missing, lease)
+    return missing
 
 
 def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:

@@ -35,9 +35,9 @@ def send(message: Signature) -> bool:
     return True
 
 
-def wake_another(job_model: type[LeasedJob]) -> None:
-    """Pass a message on: it found due jobs, but none that this worker may take."""
-    send(current_app.signature(job_model.task_name))
+def wake_another(job: LeasedJob) -> None:
+    """Pass a message on: it found this job due, which this worker may not take."""
+    send(current_app.signature(job.message_name))
 
 
 def announce_end(job: LeasedJob) -> None:
@@ -50,5 +50,5 @@ def announce_end(job: LeasedJob) -> None:
 
 
 def _enqueue_one(job: LeasedJob) -> None:
-    if send(current_app.signature(job.task_name)):
+    if send(current_app.signature(job.message_name)):
         type(job)._default_manager.filter(pk=job.pk).update(enqueued_at=clock.now())

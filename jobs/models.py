@@ -47,6 +47,11 @@ class LeasedJob(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
 
     @property
+    def message_name(self) -> str:
+        """The Celery task that a message on behalf of this job names."""
+        return self.task_name
+
+    @property
     def log_fields(self) -> dict[str, Any]:
         """What each log line says that is written while the job runs."""
         return {"job": job_name(self.task_name, self.pk)}

@@ -29,17 +29,18 @@ def worker_name() -> str:
     return str(getattr(request, "hostname", None) or socket.gethostname())
 
 
-def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = ()) -> None:
+def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = (), queued: QuerySet[J] | None = None) -> None:
     """Claim the best job of those that this worker may take, and run it. One message runs at most one job.
 
-    If jobs are due that this worker may not take, the message is passed on to another worker.
+    If jobs are due that this worker may not take, the message is passed on to another worker. `queued`: the jobs that
+    messages of this queue are for; by default all of this kind.
     """
     job = claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
     if job is not None:
         run(job, do)
-    elif claims.due(jobs.model._default_manager.all()).exists():
+    elif other := claims.due(jobs.model._default_manager.all() if queued is None else queued).first():
         time.sleep(SECONDS_BEFORE_PASSING_ON)
-        messages.wake_another(jobs.model)
+        messages.wake_another(other)
 
 
 def run(job: J, do: Do[J]) -> None:

@@ -16,6 +16,7 @@ from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
+from generation.endpoints import ENDPOINT_NAME
 from generation.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
@@ -26,7 +27,7 @@ TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "exper
 LATER_KEYS = (
     ("platform", "study_full_code"),
     *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
-    *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options")),
+    *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options", "endpoint")),
 )
 # Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
@@ -44,7 +45,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ModelPlan(Section):
-    """One of the two diffusion models. A model without a checkpoint generates nothing here."""
+    """One of the two diffusion models. A model without a checkpoint and an endpoint generates nothing here."""
 
     name: Name
     checkpoint: str = Field(default="", max_length=500)
@@ -54,6 +55,7 @@ class ModelPlan(Section):
     lora_revision: str = Field(default="", max_length=100)
     lora_file: str = Field(default="", max_length=500)
     lora_scale: float | None = Field(default=None, ge=-10, le=10)
+    endpoint: str = Field(default="", max_length=100, pattern=rf"^$|{ENDPOINT_NAME}")
     dtype: Literal["float32", "float16", "bfloat16", "auto"] = "float32"
     vae_dtype: Literal["", "float32", "float16", "bfloat16"] = ""
     options: dict[str, Any] = Field(default={}, max_length=20)

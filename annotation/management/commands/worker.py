@@ -11,9 +11,15 @@ from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
 from generation.cards import choose_cards
+from generation.endpoints.accounts import make_all_known
 from generation.workers import queue_of
+from jobs.refusals import Refused
 
-QUEUES = {"gpu": "generation and scoring", "control": "what is due in each study, every half minute and after each job"}
+QUEUES = {
+    "gpu": "generation and scoring",
+    "endpoints": "images of the endpoints in ENDPOINTS_FILE",
+    "control": "what is due in each study, every half minute and after each job",
+}
 
 
 class Command(BaseCommand):
@@ -23,19 +29,24 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         """Add the queues and the cards."""
-        parser.add_argument("--queues", default=",".join(QUEUES), help="comma-separated: gpu, control (default: both)")
+        parser.add_argument(
+            "--queues",
+            default="",
+            help="comma-separated: gpu, endpoints, control (default: all; endpoints only if ENDPOINTS_FILE is set)",
+        )
         parser.add_argument(
             "--gpus", default="", help="a process for each card: all, or their numbers as in 0,2 (default: one process)"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until SIGTERM or Ctrl-C."""
-        queues = tuple(options["queues"].split(","))
+        queues = tuple(options["queues"].split(",")) if options["queues"] else _default_queues()
         unknown = [queue for queue in queues if queue not in QUEUES]
         if unknown:
             raise CommandError(f"--queues: there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}.")
         cards = choose_cards(options["gpus"]) if options.get("gpus") else ()
         connection.ensure_connection()  # manage.py refuses here if the database is of another version
+        endpoints = _known_endpoints() if "endpoints" in queues else []
         connection.close()
         _forget_signs(queues)
         patience = settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
@@ -45,6 +56,8 @@ class Command(BaseCommand):
         ):
             for queue in queues:
                 self.say(f"{queue}: {QUEUES[queue]}")
+            if endpoints:
+                self.say(f"endpoints: {', '.join(endpoints)}")
             for card in cards:
                 self.say(f"gpu-{card.number}: {card.name}")
             self.say(
@@ -58,6 +71,20 @@ class Command(BaseCommand):
         """Print one line immediately."""
         self.stdout.write(f"worker: {sentence}")
         self.stdout.flush()
+
+
+def _default_queues() -> tuple[str, ...]:
+    return tuple(queue for queue in QUEUES if queue != "endpoints" or settings.ENDPOINTS_FILE)
+
+
+def _known_endpoints() -> list[str]:
+    """Let studies name the endpoints of this worker's file, and return their names."""
+    if not settings.ENDPOINTS_FILE:
+        raise CommandError("--queues endpoints needs ENDPOINTS_FILE, the file that defines them: docs/endpoints.md.")
+    try:
+        return make_all_known()
+    except Refused as refusal:
+        raise CommandError(str(refusal)) from None
 
 
 def _forget_signs(queues: tuple[str, ...]) -> None:

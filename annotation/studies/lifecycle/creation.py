@@ -106,8 +106,9 @@ def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | No
         return model
     if draft is None or _is_used_beyond(draft, model):
         listed = ", ".join(f"{name} = {getattr(model, name)!r}" for name in different)
-        # A model whose images were imported has no checkpoint, and a generated study needs one.
-        way_out = ", or the same settings" if model.checkpoint or manifest.source != "generated" else ""
+        # A model whose images were imported has neither, and a generated study needs one of them.
+        is_made = model.checkpoint or model.endpoint
+        way_out = ", or the same settings" if is_made or manifest.source != "generated" else ""
         raise Refused(f"A model called {plan.name} exists already with {listed}; give this one another name{way_out}.")
     DiffusionModel.objects.filter(pk=model.pk).update(**wanted)
     return model

@@ -68,6 +68,16 @@ def reap() -> None:
         is_idle = queue in served and not any(claims.is_at_work(kind) for kind in kinds)
         for kind in kinds:
             claims.reap(kind, is_queue_idle=is_idle)
+    if "endpoints" in served:
+        _wake_endpoints()
+
+
+def _wake_endpoints() -> None:
+    """Send a message for the endpoints if their jobs are due and none runs: theirs may be lost while the gpu works."""
+    asked = GenerationJob.objects.exclude(image_set__diffusion_model__endpoint="")
+    job = claims.due(asked).first()
+    if job is not None and not asked.filter(state=GenerationJob.State.RUNNING).exists():
+        messages.wake_another(job)
 
 
 def send_reports() -> None:

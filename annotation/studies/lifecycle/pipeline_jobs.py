@@ -157,8 +157,9 @@ def _enqueue(study: Study, wanted: "QuerySet[GenerationJob] | QuerySet[ScoringJo
     """Send the unsent messages. Return in words how many jobs wait, run or have failed; empty if there are none."""
     if study.priority:  # a job that another study uses too keeps the higher one
         wanted.filter(state=State.QUEUED, priority__lt=study.priority).update(priority=study.priority)
-    unsent = claims.due(wanted).filter(enqueued_at__isnull=True)[:MESSAGES_AT_ONCE]
-    messages.enqueue(unsent)
+    due = claims.due(wanted).filter(enqueued_at__isnull=True)
+    unsent = due.select_related("image_set__diffusion_model")  # type: ignore[misc]  # both kinds of jobs have it
+    messages.enqueue(unsent[:MESSAGES_AT_ONCE])
     counts = dict(wanted.order_by().values_list("state").annotate(Count("pk")))
     waiting, failed = counts.get(State.QUEUED, 0) + counts.get(State.RUNNING, 0), counts.get(State.FAILED, 0)
     sentences = [f"{counted(waiting, 'job')} to do"] if waiting else []

@@ -23,6 +23,7 @@ from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_t
 from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
+from generation.endpoints.accounts import check_is_known
 from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from generation.pictures import remarks
 from jobs.refusals import Refused
@@ -47,6 +48,7 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
         raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")
     for plan in (manifest.model_a, manifest.model_b):
         diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin meanwhile
+        check_is_known(plan.endpoint)
     is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
     if is_launched:
         retry_trials(study, manifest)  # the cause of an earlier failure may be mended

@@ -70,9 +70,9 @@ def trial_sentences_of(studies: Sequence[Study]) -> dict[int, list[str]]:
 
 
 def _orders(study: Study, manifest: Manifest) -> list[Order]:
-    """Return what is tried of each model: the first prompt, with the study's parameters."""
+    """Return what is tried of each model: the first prompt, with the study's parameters. Endpoints may cost money."""
     prompt = manifest.prompts[0].text
-    models = (study.model_a, study.model_b)
+    models = (model for model in (study.model_a, study.model_b) if not model.endpoint)
     return [Order(model, model.render_prompt(prompt), manifest.sampling) for model in models]
 
 

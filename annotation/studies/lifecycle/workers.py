@@ -16,6 +16,7 @@ from scoring.models import ScoringJob
 State = Study.State
 BY_QUEUE = {
     "gpu": "No worker is running that makes and scores images",
+    "endpoints": "No worker is running that asks endpoints for images",
     "control": "No worker is running that moves studies on and makes reports",
 }
 MADE: dict[str, str] = {
@@ -42,7 +43,9 @@ def missing_worker(study: Study, queues: Collection[str]) -> str:
     if study.state == State.CLOSED:
         return ""
     is_made = study.state in MAKES_IMAGES and study.source != Study.Source.EXTERNAL
-    missing = [name for name in BY_QUEUE if name not in queues and (name != "gpu" or is_made)]
+    is_asked = is_made and bool(study.model_a.endpoint or study.model_b.endpoint)
+    needed = {"gpu": is_made, "endpoints": is_asked, "control": True}
+    missing = [name for name in BY_QUEUE if name not in queues and needed[name]]
     if not missing:
         return ""
     if not queues:

@@ -16,6 +16,7 @@ UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 # The meaning of a pattern, by the name of the key.
 PATTERNS = {
     "variant": "must be letters, digits and underscores, like fp16",
+    "endpoint": "must be the name of an endpoint: small letters, digits, hyphens, dots and underscores, no address",
     "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
     "language": "must be the code of a language, like en or de",
     "text": "must be one line",

@@ -60,9 +60,9 @@ def _templates(parts: Parts) -> Iterator[Fault]:
 
 def _checkpoints(parts: Parts) -> Iterator[Fault]:
     for field, plan in _models(parts):
-        if parts.get("source") == "generated" and not plan.checkpoint:
+        if parts.get("source") == "generated" and not plan.checkpoint and not plan.endpoint:
             sentence = (
-                "is missing: a generated study needs a local folder or a hub id with its revision; "
+                "is missing: a generated study needs a local folder, a hub id with its revision, or an endpoint; "
                 'if the images already exist, write source = "images".'
             )
             yield Fault((field, "checkpoint"), sentence)
@@ -90,6 +90,18 @@ def _revision(section: str, values: Any, name: str, revision_name: str) -> Itera
         sentence = f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out."
     if sentence:
         yield Fault((section, revision_name), sentence)
+
+
+def _endpoints(parts: Parts) -> Iterator[Fault]:
+    for field, plan in _models(parts):
+        if not plan.endpoint:
+            continue
+        if parts.get("source", "generated") != "generated":
+            yield Fault((field, "endpoint"), f'makes images, and source is "{parts["source"]}"; leave it out.')
+        of_checkpoints = {name: bool(getattr(plan, name)) for name in ("checkpoint", "lora", "vae_dtype", "options")}
+        for name, is_given in {**of_checkpoints, "dtype": plan.dtype != "float32"}.items():
+            if is_given:
+                yield Fault((field, name), "has no meaning for an endpoint; leave it out, or leave endpoint out.")
 
 
 def _loras(parts: Parts) -> Iterator[Fault]:
@@ -208,6 +220,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _names,
     _templates,
     _checkpoints,
+    _endpoints,
     _loras,
     _options,
     _prompts,

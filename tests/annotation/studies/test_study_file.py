@@ -163,8 +163,8 @@ FAULTS = {
     "no checkpoint": (
         changed('checkpoint = "/models/beta"', ""),
         [
-            "line 8, models.b.checkpoint: is missing: a generated study needs a local folder or a hub id "
-            'with its revision; if the images already exist, write source = "images".'
+            "line 8, models.b.checkpoint: is missing: a generated study needs a local folder, a hub id "
+            'with its revision, or an endpoint; if the images already exist, write source = "images".'
         ],
     ),
     "hub id without its commit": (
@@ -540,3 +540,25 @@ def test_what_an_external_study_says_of_itself_is_kept() -> None:
     manifest = make_manifest(source="external", encoder={"kind": "dinov2", "checkpoint": "/d"})
     assert document(manifest)["encoder"]["checkpoint"] == "/d"
     assert Manifest.model_validate(document(manifest)) == manifest
+
+
+def test_a_study_file_can_only_name_an_endpoint() -> None:
+    named = parse(changed('checkpoint = "/models/beta"', 'endpoint = "painter"'), None)
+    assert named.model_b.endpoint == "painter"
+    assert "endpoint" not in document(named)["model_a"]
+    assert parse(write_study_file(named), None) == named
+
+
+@pytest.mark.parametrize(
+    ("keys", "fault"),
+    [
+        ('endpoint = "http://10.0.0.1/"', "models.b.endpoint: must be the name of an endpoint"),
+        ('endpoint = "../painter"', "models.b.endpoint: must be the name of an endpoint"),
+        ('endpoint = ["/bin/sh"]', "models.b.endpoint: must be a text"),
+        ('endpoint = "painter"\ncommand = ["/bin/sh"]', "models.b.command: is not a key of a study file"),
+        ('endpoint = "painter"\ncheckpoint = "/models/beta"', "models.b.checkpoint: has no meaning for an endpoint"),
+        ('endpoint = "painter"\ndtype = "bfloat16"', "models.b.dtype: has no meaning for an endpoint"),
+    ],
+)
+def test_what_an_endpoint_may_not_be(keys: str, fault: str) -> None:
+    assert any(fault in sentence for sentence in faults_in(changed('checkpoint = "/models/beta"', keys)))

@@ -1,0 +1,106 @@
+"""Count what is asked of an endpoint, keep its rate and its cost limit, over all workers: the database holds both."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q
+
+from generation.endpoints.definitions import MICROS, Endpoint, read_definitions
+from generation.models import EndpointAccount
+from jobs import clock
+from jobs.refusals import Refused
+
+
+def endpoint_called(name: str) -> Endpoint:
+    """Return an endpoint of this worker's file. Raises Refused if there is no file, or none of that name in it."""
+    endpoints = own_definitions()
+    if name not in endpoints:
+        known = ", ".join(sorted(endpoints)) or "none"
+        raise Refused(f"This worker's file of endpoints (ENDPOINTS_FILE) names none called {name}; it names {known}.")
+    return endpoints[name]
+
+
+def own_definitions() -> dict[str, Endpoint]:
+    """Return the endpoints of this worker's file; none without a file. Read anew each time: the admin may change it."""
+    return read_definitions(Path(settings.ENDPOINTS_FILE)) if settings.ENDPOINTS_FILE else {}
+
+
+def make_known(endpoint: Endpoint) -> EndpointAccount:
+    """Store what others may know of an endpoint, and return its account. The counts stay."""
+    facts = {
+        "adapter": endpoint.adapter,
+        "is_seeded": endpoint.seeds,
+        "currency": endpoint.currency,
+        "limit_micros": endpoint.limit_micros,
+    }
+    account, _ = EndpointAccount.objects.update_or_create(
+        name=endpoint.name, defaults=facts, create_defaults={**facts, "model": endpoint.model}
+    )
+    return account
+
+
+def make_all_known() -> list[str]:
+    """Store what others may know of this worker's endpoints, and return their names."""
+    return [make_known(endpoint).name for endpoint in own_definitions().values()]
+
+
+def check_is_known(name: str) -> None:
+    """Raise Refused if a study names an endpoint that no worker has had in its file."""
+    if not name or EndpointAccount.objects.filter(name=name).exists():
+        return
+    known = ", ".join(EndpointAccount.objects.values_list("name", flat=True))
+    names = f"known are {known}" if known else "none is known yet"
+    raise Refused(
+        f"No worker has an endpoint called {name}; {names}. The admin defines it in ENDPOINTS_FILE and starts "
+        "a worker of the queue endpoints."
+    )
+
+
+@transaction.atomic
+def reserve(endpoint: Endpoint) -> float:
+    """Count a request and its cost before it is sent. Return the seconds to wait until it may be sent.
+
+    Raises Refused if the cost limit would be passed.
+    """
+    rows = EndpointAccount.objects.filter(name=endpoint.name)
+    cost, limit = endpoint.cost_micros, endpoint.limit_micros
+    has_room = Q() if limit is None or not cost else Q(cost_micros__lte=limit - cost)
+    if not rows.filter(has_room).update(request_count=F("request_count") + 1, cost_micros=F("cost_micros") + cost):
+        spent = rows.values_list("cost_micros", flat=True).get() / MICROS
+        raise Refused(
+            f"The endpoint {endpoint.name} has cost {spent:.2f} {endpoint.currency} and reaches its limit of "
+            f"{endpoint.cost_limit:g}; raise cost_limit in the worker's file of endpoints, then retry the failed jobs."
+        )
+    # The update holds the row, so that no other worker takes the same moment.
+    account, now = rows.get(), _now(endpoint.name)
+    sent_at = max(now, account.next_at or now)
+    if endpoint.requests_per_minute:
+        rows.update(next_at=sent_at + timedelta(minutes=1 / endpoint.requests_per_minute))
+    return (sent_at - now).total_seconds()
+
+
+def give_back(endpoint: Endpoint) -> None:
+    """Take back the cost of a request that made no image, and for which nothing is paid."""
+    rows = EndpointAccount.objects.filter(name=endpoint.name, cost_micros__gte=endpoint.cost_micros)
+    rows.update(cost_micros=F("cost_micros") - endpoint.cost_micros)
+
+
+def hold_off(endpoint: Endpoint, seconds: float) -> None:
+    """Let no worker ask the endpoint for that long."""
+    later = _now(endpoint.name) + timedelta(seconds=seconds)
+    is_later = Q(next_at__isnull=True) | Q(next_at__lt=later)
+    EndpointAccount.objects.filter(is_later, name=endpoint.name).update(next_at=later)
+
+
+def note_model(endpoint: Endpoint, model: str) -> None:
+    """Store the model that the endpoint says it is."""
+    EndpointAccount.objects.filter(name=endpoint.name).exclude(model=model[:200]).update(model=model[:200])
+
+
+def _now(name: str) -> datetime:
+    """Return the database's time, by which all workers keep the rate."""
+    now = ExpressionWrapper(clock.now(), output_field=DateTimeField())
+    moment: datetime = EndpointAccount.objects.filter(name=name).annotate(now=now).values_list("now", flat=True).get()
+    return moment
