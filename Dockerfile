@@ -7,14 +7,14 @@ RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md ./
-RUN pip install --constraint constraints.txt .
+RUN pip install --constraint constraints.txt '.[s3]'
 
 FROM build AS build-gpu
 # As in the Makefile: torch first and alone; an index of another build of it where one is wanted.
 ARG TORCH_INDEX=
 RUN torch="$(sed -n 's/^ *"\(torch==[0-9.]*\)".*/\1/p' pyproject.toml)" \
     && pip install --no-deps --constraint constraints.txt "$torch" ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} \
-    && pip install --constraint constraints.txt '.[generation]'
+    && pip install --constraint constraints.txt '.[generation,s3]'
 
 FROM python:3.11-slim-bookworm AS runtime
 # A fixed number, so that the owner of a volume stays the same from image to image.

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 DATABASE = gettext_lazy("The database does not answer at the moment.")
 DISK = gettext_lazy("This site cannot store anything at the moment: its disk is full or cannot be written to.")
+IMAGES = gettext_lazy("The storage of the images does not answer at the moment.")
 QUEUE = gettext_lazy("A part of this site does not answer at the moment.")
 WHAT_NEXT = gettext_lazy("All that the page called saved is safe. Nothing else was changed: try again in a minute.")
 
@@ -29,6 +30,7 @@ POSTGRESQL_AWAY = ("08", "53", "57", "58", "40", "25006", "55P03")
 # By name: the settings import this module, before Django's database layer may be, and not all machines have Redis.
 DJANGO = {"django.OperationalError", "django.InterfaceError", "django.InternalError"}
 NAMED = DJANGO | {"redis.RedisError", "kombu.OperationalError"}
+STORAGE = "generation.StorageAway"
 LOG_SECONDS = 10
 
 
@@ -51,6 +53,8 @@ def outage(error: BaseException | None) -> Outage | None:
         sentence = _of_database(error)
     elif isinstance(error, OSError) and error.errno in DISK_ERRORS | TOO_MANY_FILES:
         sentence = DISK if error.errno in DISK_ERRORS else QUEUE
+    elif error is not None and STORAGE in _names(error):
+        sentence = IMAGES
     elif error is not None and (names := _names(error)) & NAMED:
         sentence = QUEUE if not names & DJANGO else _of_database(error.__cause__) if error.__cause__ else DATABASE
     return Outage(sentence, " ".join(str(error).split())[:300]) if sentence else None

@@ -8,6 +8,7 @@ import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
@@ -246,12 +247,33 @@ MEDIA_ROOT = VAR_DIR / "media"  # never served directly: annotators get opaque U
 PROMPT_CACHE_ROOT = VAR_DIR / "prompt_cache"  # encoded prompts of models with large text encoders; may be deleted
 PROMPT_CACHE_BYTES = env.int("PROMPT_CACHE_BYTES", default=4 * 2**30)
 REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of its input; may be deleted
+IMAGE_CACHE_ROOT = VAR_DIR / "image-cache"  # copies of images of an object storage, for pages; may be deleted
+IMAGE_CACHE_BYTES = env.int("IMAGE_CACHE_BYTES", default=2 * 2**30)
+
+
+def _image_storage(address: str) -> dict[str, Any]:
+    """Return the storage of the image files: `s3://bucket/folder`, or MEDIA_ROOT if nothing is set.
+
+    Keys, region and endpoint of S3 are read by its client, from the variables that every such client reads.
+    """
+    if not address:
+        return {"BACKEND": "generation.pictures.local_folder.LocalFolder"}
+    kind, _, place = address.partition("://")
+    bucket, _, folder = place.strip("/").partition("/")
+    if kind != "s3" or not bucket:
+        raise ImproperlyConfigured(f"IMAGE_STORAGE must be s3://bucket or s3://bucket/folder, not {address!r}.")
+    if not find_spec("storages") or not find_spec("boto3"):
+        raise ImproperlyConfigured("IMAGE_STORAGE=s3://… needs: pip install 'semblance[s3]' (make install has it).")
+    options = {"bucket_name": bucket, "location": folder, "tries": env.int("IMAGE_STORAGE_TRIES", default=8)}
+    return {"BACKEND": "generation.pictures.object_store.ObjectStore", "OPTIONS": options}
+
+
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.str("SEMBLANCE_STATIC", default=str(VAR_DIR / "static")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "images": {"BACKEND": "generation.pictures.local_folder.LocalFolder"},
+    "images": _image_storage(env.str("IMAGE_STORAGE", default="")),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 if DEBUG:
@@ -344,6 +366,8 @@ LOGGING: dict[str, Any] = {
         # At DEBUG they log statements with their parameters, and the variables of a page.
         "django.db.backends": {"level": "INFO"},
         "django.template": {"level": "INFO"},
+        # At DEBUG they log signed requests.
+        **{name: {"level": "WARNING"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
         # At INFO they log addresses, and those of the hub's content network are signed.
         "httpx2": {"level": "WARNING"},
         "httpcore2": {"level": "WARNING"},

@@ -17,6 +17,7 @@ from django.db import transaction
 from django.db.models import Model
 from PIL import Image
 
+from generation.lost_images import replace_file
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
 from generation.parameters import SamplingParameters
 from generation.pictures import files, renditions
@@ -96,7 +97,7 @@ def record_image(
     provenance: dict[str, Any],
     job: GenerationJob | None = None,
 ) -> GeneratedImage:
-    """Store an image and its renditions. If (set, seed) is already recorded, return that image unchanged.
+    """Store an image and its renditions. If (set, seed) is already recorded and has its file, return it unchanged.
 
     With a job, raises LeaseLost if another worker has the job; then nothing is stored.
     """
@@ -107,9 +108,19 @@ def record_image(
                 ImageSet.objects.select_for_update().get(pk=image_set.pk)
             else:
                 hold(job)
-            existing = image_set.images.filter(seed=seed).first()
-            recorded = existing or put_image(file, image_set=image_set, seed=seed, provenance=provenance)
-        renditions.make(recorded, None if existing else file.pixels)
+            recorded = image_set.images.filter(seed=seed).first()
+            is_kept = recorded is not None and files.exists(recorded.path)
+            if recorded is None:
+                recorded = put_image(file, image_set=image_set, seed=seed, provenance=provenance)
+            elif not is_kept:
+                replace_file(
+                    recorded,
+                    staged=file.staged,
+                    sha256=file.sha256,
+                    byte_count=file.byte_count,
+                    provenance=provenance,
+                )
+        renditions.make(recorded, None if is_kept else file.pixels)
     return recorded
 
 

@@ -9,11 +9,12 @@ from celery import shared_task
 from generation.card_failures import device_faults
 from generation.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
 from generation.endpoints.making import make_by_endpoint
-from generation.image_sets import image_path, missing_seeds, record_image
+from generation.image_sets import missing_seeds, record_image
+from generation.lost_images import lost_seeds, remove_remains
 from generation.models import GenerationJob, ModelTrial
 from generation.orders import Order
 from generation.parameters import SamplingParameters
-from generation.pictures import files, renditions
+from generation.pictures import renditions
 from generation.queued_orders import unfinished_orders
 from generation.trials import record_outcome
 from generation.workers import may_take, note_work
@@ -75,13 +76,14 @@ def make_images(job: GenerationJob, lease: Lease) -> None:
 
 
 def prepared_seeds(job: GenerationJob) -> list[int]:
-    """Mend what a killed worker left of a job, and return the seeds without an image."""
+    """Mend what a killed worker left of a job, and return the seeds without an image or without its file."""
     image_set = job.image_set
-    renditions.mend(image_set.images.filter(seed__in=job.seeds))
+    lost = lost_seeds(image_set, job.seeds)
+    renditions.mend(image_set.images.filter(seed__in=job.seeds).exclude(seed__in=lost))
     missing = [seed for seed in missing_seeds(image_set) if seed in job.seeds]
-    for seed in missing:
-        files.sweep(image_path(image_set.uid, seed))
-    return missing
+    if missing:
+        remove_remains(image_set, missing)
+    return [seed for seed in job.seeds if seed in {*missing, *lost}]
 
 
 def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:

@@ -72,6 +72,16 @@ def write(target: Path, data: bytes) -> None:
         put_in_place(part, target)
 
 
+def write_without_sync(target: Path, data: bytes) -> None:
+    """Write a file that is whole or absent while the machine runs; a power cut may lose or shorten it."""
+    part = _part_path(target)
+    try:
+        part.write_bytes(data)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
 def sweep_folder(folder: Path) -> None:
     """Delete every temporary file in a folder."""
     for part in folder.glob("*.part"):

@@ -17,6 +17,7 @@ atexit.register(shutil.rmtree, _var, ignore_errors=True)
 # A developer's own variables lead to servers of theirs; the tests and their child processes never see them.
 for _name in (
     *("DATABASE_URL", "CELERY_BROKER_URL", "CACHE_URL", "EMAIL_URL", "SECRET_KEY", "DEBUG", "ALLOWED_HOSTS", "HTTPS"),
+    *("IMAGE_STORAGE", "IMAGE_STORAGE_TRIES", "IMAGE_CACHE_BYTES", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
     *("TRUSTED_PROXIES", "OPEN_LINK_JOINS_PER_MINUTE", "LOG_LEVEL", "LOG_FORMAT"),
 ):
     os.environ.pop(_name, None)

@@ -6,6 +6,7 @@ They lie in the storage "images" of Django's STORAGES: a local folder, or an obj
 import hashlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
+from functools import lru_cache
 from pathlib import Path
 from typing import cast
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from generation.models import GeneratedImage
 from generation.pictures.image_storage import ImageStorage, Staged, StoredFile
+from generation.pictures.page_cache import PageCache
 from generation.pictures.reading import Limits, decode, read_bytes
 from jobs.refusals import Refused
 
@@ -34,13 +36,18 @@ def limits() -> Limits:
     return Limits(pixel_count=settings.IMAGE_MOST_PIXELS, byte_count=settings.IMAGE_MOST_BYTES)
 
 
+def decoded(data: bytes, path: str) -> Image.Image:
+    """Return the pixels of a file's content, mode RGB. Raises Refused with the reason, which names no path."""
+    return decode(data, suffix=Path(path).suffix, limits=limits())
+
+
 def open_image(image: GeneratedImage, *, is_brisk: bool = False) -> Image.Image:
     """Return the pixels of a recorded image, mode RGB. Raises Refused naming set, seed and file if it is unreadable.
 
     Raises StorageAway if the storage does not answer. is_brisk: for a page, which does not wait for long.
     """
     try:
-        return decode(_content(image.path, is_brisk), suffix=Path(image.path).suffix, limits=limits())
+        return decoded(_content(image.path, is_brisk), image.path)
     except Refused as refusal:
         raise Refused(f"The image of {image.image_set}, seed {image.seed} ({image.path}) {refusal}.") from None
 
@@ -63,9 +70,9 @@ def read(path: str, *, is_brisk: bool = False) -> bytes:
     return storage().read(path, is_brisk=is_brisk)
 
 
-def write(path: str, data: bytes) -> None:
+def write(path: str, data: bytes, *, is_brisk: bool = False) -> None:
     """Write a file that is whole or absent. An error is one that a job retries."""
-    storage().write(path, data)
+    storage().write(path, data, is_brisk=is_brisk)
 
 
 def exists(path: str) -> bool:
@@ -78,6 +85,11 @@ def delete(path: str) -> None:
     storage().delete(path)
 
 
+def prune(folder: str) -> None:
+    """Delete a folder if it is empty."""
+    storage().prune(folder)
+
+
 def sweep(path: str) -> None:
     """Delete the temporary files that killed processes left beside a path."""
     storage().sweep(path)
@@ -86,6 +98,26 @@ def sweep(path: str) -> None:
 def stored(folder: str) -> Iterator[StoredFile]:
     """Yield every file below a folder, temporary ones too."""
     return storage().files(folder)
+
+
+def copy_of(key: str) -> bytes | None:
+    """Return this machine's copy of a file in an object storage; None if there is none, or files are local anyway."""
+    return _copies().get(key) if storage().is_remote else None
+
+
+def keep_copy(key: str, content: bytes) -> None:
+    """Keep a copy of a file in an object storage on this machine, within IMAGE_CACHE_BYTES."""
+    if storage().is_remote:
+        _copies().put(key, content)
+
+
+def _copies() -> PageCache:
+    return _cache_in(Path(settings.IMAGE_CACHE_ROOT), settings.IMAGE_CACHE_BYTES)
+
+
+@lru_cache
+def _cache_in(folder: Path, byte_count: int) -> PageCache:
+    return PageCache(folder, byte_count)
 
 
 def sha256(data: bytes) -> str:

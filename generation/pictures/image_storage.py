@@ -63,17 +63,20 @@ class ImageStorage(Protocol):
     def sync(self, folder: str) -> None:
         """Make the names of a folder safe against a power cut."""
 
-    def write(self, path: str, data: bytes) -> None:
-        """Write a file, or replace it."""
+    def write(self, path: str, data: bytes, *, is_brisk: bool = False) -> None:
+        """Write a file, or replace it. is_brisk: for a page, which does not wait for long."""
 
     def read(self, path: str, *, is_brisk: bool = False) -> bytes:
-        """Return a file's content. Raises FileNotFoundError. is_brisk: for a page, which does not wait for long."""
+        """Return a file's content. Raises FileNotFoundError."""
 
     def exists(self, path: str) -> bool:
         """Return whether a file is there."""
 
     def delete(self, name: str) -> None:
-        """Delete a file if it is there, and its folder if it was the last one."""
+        """Delete a file if it is there."""
+
+    def prune(self, folder: str) -> None:
+        """Delete a folder if it is empty and there are folders."""
 
     def sweep(self, path: str) -> None:
         """Delete the temporary files that killed processes left beside a path."""

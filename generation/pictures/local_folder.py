@@ -52,7 +52,7 @@ class LocalFolder(FileSystemStorage):
         """Flush the names of a folder to the disk."""
         whole_files.sync_names(self._at(folder))
 
-    def write(self, path: str, data: bytes) -> None:
+    def write(self, path: str, data: bytes, *, is_brisk: bool = False) -> None:
         """Write a file, or replace it."""
         whole_files.write(self._at(path), data)
 
@@ -61,11 +61,13 @@ class LocalFolder(FileSystemStorage):
         return self._at(path).read_bytes()
 
     def delete(self, name: str) -> None:
-        """Delete a file if it is there, and its folder if it was the last one."""
-        file = self._at(name)
-        file.unlink(missing_ok=True)
-        with suppress(OSError):  # the folder holds other files
-            file.parent.rmdir()
+        """Delete a file if it is there."""
+        self._at(name).unlink(missing_ok=True)
+
+    def prune(self, folder: str) -> None:
+        """Delete a folder if it is empty."""
+        with suppress(OSError):  # it holds files, or is gone
+            self._at(folder).rmdir()
 
     def sweep(self, path: str) -> None:
         """Delete the temporary files that killed processes left beside a path."""

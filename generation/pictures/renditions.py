@@ -33,13 +33,29 @@ def mend(images: Iterable[GeneratedImage]) -> None:
 
 
 def read(image: GeneratedImage, name: str) -> bytes:
-    """Return one rendition's WebP bytes; a missing file is made again. KeyError for a name not in SIZES."""
+    """Return one rendition's WebP bytes for a page; a missing or cut file is made again. KeyError for another name.
+
+    Raises Refused if the image is lost, StorageAway if the storage does not answer.
+    """
     path = paths(image.path)[name]
+    key = f"{image.sha256} {name}"
+    if copy := files.copy_of(key):
+        return copy
+    content = _stored(path)
+    if not content:
+        content = encode(files.open_image(image, is_brisk=True), name)
+        files.write(path, content, is_brisk=True)
+    files.keep_copy(key, content)
+    return content
+
+
+def _stored(path: str) -> bytes:
+    """Return a rendition's content; empty if its file is missing or shorter than its header says."""
     try:
-        return files.read(path, is_brisk=True)
+        content = files.read(path, is_brisk=True)
     except FileNotFoundError:
-        make(image, files.open_image(image, is_brisk=True))
-        return files.read(path, is_brisk=True)
+        return b""
+    return content if len(content) == int.from_bytes(content[4:8], "little") + 8 else b""
 
 
 def paths(image_path: str) -> dict[str, str]:

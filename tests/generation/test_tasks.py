@@ -72,6 +72,18 @@ def test_run_half(image_set: ImageSet, sampled: list[int], media_root: Path) -> 
     assert not left_over.exists()
 
 
+def test_a_file_that_is_gone_is_made_again(image_set: ImageSet, sampled: list[int], media_root: Path) -> None:
+    run_generation_job()
+    before = everything(media_root)
+    (media_root / image_set.images.get(seed=6).path).unlink()
+    claims.requeue(GenerationJob.objects.all())
+    run_generation_job()
+    assert sampled == [5, 6, 7, 6]
+    assert state(image_set) == (STATES.DONE, "")
+    assert [name for name in files_below(media_root) if name.endswith("/6.png")]
+    assert len(files_below(media_root)) == len(before[1])
+
+
 def test_what_a_worker_left_between_an_image_and_its_renditions(image_set: ImageSet, media_root: Path) -> None:
     run_generation_job()
     before = everything(media_root)

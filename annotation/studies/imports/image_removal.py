@@ -146,3 +146,5 @@ def _remove_files(images: Sequence[GeneratedImage]) -> None:
     for path in paths - shared:
         renditions.forget(path)
         files.delete(path)
+        for folder in (path.rpartition("/")[0], renditions.folder(path)):
+            files.prune(folder)

@@ -1,0 +1,92 @@
+"""verify_images [--delete] [--regenerate]: verify the files of all images, and mend what can be mended."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from annotation.management.base import StudyCommand
+from generation.pictures.image_storage import StorageAway
+from generation.verification import Manner, Verified, image_count, verify
+from jobs.wording import counted
+
+PATHS_NAMED = 5
+
+
+class Command(StudyCommand):
+    """Safe at any time: annotators may vote and workers may run meanwhile."""
+
+    help = (
+        "Verify the hash of every image and the renditions of each, and find files without a row and rows without a "
+        "file. Renditions are made again from their image at once; the options mend the rest."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Add the options."""
+        parser.add_argument("--delete", action="store_true", help="delete the files that no row names")
+        parser.add_argument(
+            "--older-than",
+            metavar="MINUTES",
+            type=int,
+            default=60,
+            help="how old a file without a row must be (60): a file is stored before its row",
+        )
+        parser.add_argument(
+            "--regenerate", action="store_true", help="queue the jobs of generated images whose file is gone or damaged"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Verify and print the counts; fail if something stays wrong."""
+        console = self.console()
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+            task = bars.add_task("images", total=image_count())
+            manner = Manner(
+                deletes=options["delete"],
+                regenerates=options["regenerate"],
+                youngest=timedelta(minutes=options["older_than"]),
+                advance=lambda: bars.advance(task),
+            )
+            try:
+                found = verify(manner)
+            except StorageAway as away:
+                raise CommandError(f"{away} Run the same command again when it is back.") from away
+        self._print(found, manner)
+        if staying := _staying(found, manner):
+            raise CommandError(staying)
+
+    def _print(self, found: Verified, manner: Manner) -> None:
+        verified = f"{counted(found.image_count, 'image')} and {counted(found.rendition_count, 'rendition')}"
+        self.stdout.write(f"{verified} verified.")
+        self._name(found.made_again, "rendition", "made again from the image")
+        self._name(found.lost, "image", "whose file is gone")
+        self._name(found.damaged, "image", "whose file is not the one that was recorded")
+        fate = "deleted" if manner.deletes else "left; --delete deletes them"
+        self._name(found.orphans, "file", f"without a row, {fate}")
+        if found.requeued_count:
+            self.stdout.write(f"{counted(found.requeued_count, 'job')} queued again.")
+
+    def _name(self, paths: list[str], noun: str, what: str) -> None:
+        """Print how many files are so, and the first of them."""
+        if paths:
+            more = ", …" if len(paths) > PATHS_NAMED else ""
+            self.stdout.write(f"{counted(len(paths), noun)} {what}: {', '.join(paths[:PATHS_NAMED])}{more}")
+
+
+def _staying(found: Verified, manner: Manner) -> str:
+    """Return the way out for the images that stay without their file; empty if there are none."""
+    wrong = [*found.lost, *found.damaged]
+    if not wrong:
+        return ""
+    if not manner.regenerates:
+        return (
+            f"{counted(len(wrong), 'image')} without {'its' if len(wrong) == 1 else 'their'} file: copy the images "
+            "from a backup, or give --regenerate, which makes generated images again."
+        )
+    if found.without_a_job:
+        return (
+            f"{counted(len(found.without_a_job), 'image')} cannot be made again, because no job of this installation "
+            "made them: copy them from a backup."
+        )
+    return ""

@@ -1,0 +1,52 @@
+"""What killed processes left behind, and images whose rows are recorded but whose files are gone."""
+
+import re
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from generation.models import GeneratedImage, ImageSet
+from generation.pictures import files, renditions
+from generation.pictures.image_storage import Staged
+
+FOLDERS = ("image_sets", "renditions")
+
+
+def recorded_paths(set_name: str) -> set[str]:
+    """Return the paths of the images that rows name in a set's folder, and of their renditions."""
+    in_folder = GeneratedImage.objects.filter(path__startswith=f"image_sets/{set_name}/").order_by()
+    images = set(in_folder.values_list("path", flat=True))
+    return images.union(*(renditions.paths(image).values() for image in images))
+
+
+def remove_remains(image_set: ImageSet, seeds: Sequence[int]) -> None:
+    """Delete what killed attempts left of these seeds, which have no image. Called by the holder of their job."""
+    names, known = {str(seed) for seed in seeds}, recorded_paths(str(image_set.uid))
+    for folder in FOLDERS:
+        for file in list(files.stored(f"{folder}/{image_set.uid}")):
+            # <seed>.png, <seed>-<hash>.png, <seed>-grid-160.webp, or any of these with .<random>.part
+            if re.split(r"[.-]", PurePosixPath(file.path).name)[0] in names and file.path not in known:
+                files.delete(file.path)
+
+
+def lost_seeds(image_set: ImageSet, seeds: Sequence[int]) -> list[int]:
+    """Return the seeds among these whose image is recorded, but whose file is gone."""
+    images = image_set.images.filter(seed__in=seeds).values_list("seed", "path")
+    return [seed for seed, path in images if not files.exists(path)]
+
+
+def replace_file(
+    row: GeneratedImage, *, staged: Staged, sha256: str, byte_count: int, provenance: dict[str, Any]
+) -> None:
+    """Put a new file for a recorded image whose file is lost, inside the transaction of its recording.
+
+    All rows that show it get the new file's facts. If its content differs from what it was (another card, other
+    versions), the provenance keeps the hash of the former one.
+    """
+    facts: dict[str, Any] = {"path": staged.path}
+    if sha256 != row.sha256:
+        note = {"replaces_sha256": row.sha256}
+        facts |= {"sha256": sha256, "byte_count": byte_count, "provenance": {**provenance, **note}}
+    GeneratedImage.objects.filter(path=row.path).update(**facts)
+    row.refresh_from_db()
+    staged.put()

@@ -1,0 +1,150 @@
+"""verify_images: each kind of damage is found, named and mended, and nothing else is touched."""
+
+import os
+from datetime import timedelta
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from generation.image_sets import plan_imported_set, record_image, without_seed
+from generation.lost_images import lost_seeds
+from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.pictures.files import open_image
+from generation.verification import Manner, verify
+from jobs import claims
+from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
+
+pytestmark = pytest.mark.django_db
+NOW = timedelta(0)
+STATES = GenerationJob.State
+
+
+@pytest.fixture
+def image_set() -> ImageSet:
+    """A set with all its images, whose job is done."""
+    made = planned(seeds=[1, 2])
+    for seed in (1, 2):
+        record_image(image_set=made, seed=seed, image=picture(seed, (90, 60)), provenance={"batch_size": 2})
+    GenerationJob.objects.update(state=STATES.DONE)
+    return made
+
+
+def path(image_set: ImageSet, seed: int) -> str:
+    return image_set.images.get(seed=seed).path
+
+
+def verified(*options: str) -> tuple[str, str]:
+    """Return what the command printed, and its last sentence if it failed."""
+    output = StringIO()
+    try:
+        call_command("verify_images", *options, stdout=output)
+    except CommandError as error:
+        return output.getvalue(), str(error)
+    return output.getvalue(), ""
+
+
+def test_sound_files_stay_as_they_are(image_set: ImageSet, media_root: Path) -> None:
+    before = {name: (media_root / name).stat().st_mtime_ns for name in files_below(media_root)}
+    without_seed(image_set=image_set, seed=2)  # its image is the same file
+    assert verified("--delete", "--regenerate", "--older-than", "0") == ("2 images and 6 renditions verified.\n", "")
+    assert {name: (media_root / name).stat().st_mtime_ns for name in files_below(media_root)} == before
+
+
+def test_an_empty_installation() -> None:
+    assert verified() == ("0 images and 0 renditions verified.\n", "")
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other pixels", "no image", "other size"])
+def test_a_rendition_is_made_again(image_set: ImageSet, media_root: Path, damage: str) -> None:
+    first, second = (media_root / f"renditions/{image_set.uid}/{seed}-grid-160.webp" for seed in (1, 2))
+    sound = first.read_bytes()
+    if damage == "missing":
+        first.unlink()
+    else:
+        zoom = first.with_name("1-zoom-1024.webp").read_bytes()
+        damaged = {"cut": sound[:-200], "other pixels": second.read_bytes(), "no image": b"", "other size": zoom}
+        first.write_bytes(damaged[damage])
+    output, failure = verified()
+    assert f"1 rendition made again from the image: renditions/{image_set.uid}/1-grid-160.webp" in output
+    assert not failure
+    assert first.read_bytes() == sound
+
+
+def test_files_without_a_row_are_deleted_when_they_are_old(image_set: ImageSet, media_root: Path) -> None:
+    folder = media_root / "image_sets" / str(image_set.uid)
+    orphans = [folder / "3.png", folder / "1.png.00ff.part", media_root / "renditions/none/1-grid-160.webp"]
+    before = files_below(media_root)
+    for file in orphans:
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(b"of a worker that was killed")
+    assert verified("--delete")[0].count("\n") == 1  # younger than an hour: a row may follow
+    for file in orphans:
+        os.utime(file, (0, 0))
+    assert "3 files without a row, left; --delete deletes them" in verified()[0]
+    output, failure = verified("--delete")
+    assert "3 files without a row, deleted: image_sets/" in output
+    assert not failure
+    assert files_below(media_root) == before
+    assert not (media_root / "renditions/none").exists()
+
+
+def test_a_file_whose_row_is_committed_meanwhile_is_no_orphan(
+    image_set: ImageSet, media_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    GeneratedImage.objects.filter(seed=2).update(path=path(image_set, 1))
+    late = media_root / "image_sets" / str(image_set.uid) / "2.png"
+
+    def commit() -> None:
+        GeneratedImage.objects.filter(seed=2).update(path=f"image_sets/{image_set.uid}/2.png")
+
+    assert verify(Manner(deletes=True, youngest=NOW, advance=commit)).orphans == []
+    assert late.exists()
+
+
+@pytest.mark.parametrize("damage", ["gone", "changed"])
+def test_a_lost_image_is_made_again_by_its_job(image_set: ImageSet, media_root: Path, damage: str) -> None:
+    file = media_root / path(image_set, 1)
+    if damage == "gone":
+        file.unlink()
+    else:
+        data = bytearray(file.read_bytes())
+        data[len(data) // 2] ^= 1
+        file.write_bytes(data)
+    output, failure = verified()
+    said = {"gone": "whose file is gone", "changed": "whose file is not the one that was recorded"}[damage]
+    assert f"1 image {said}: image_sets/{image_set.uid}/1.png" in output
+    assert failure.startswith("1 image without its file")
+    assert only_job(image_set).state == STATES.DONE
+    output, failure = verified("--regenerate")
+    assert "1 job queued again." in output
+    assert not failure
+    assert only_job(image_set).state == STATES.QUEUED
+    assert lost_seeds(image_set, [1, 2]) == [1]
+
+
+@pytest.mark.parametrize("is_same", [True, False])
+def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
+    image_set: ImageSet, media_root: Path, is_same: bool
+) -> None:
+    before = image_set.images.get(seed=1)
+    (media_root / before.path).unlink()
+    claims.requeue(GenerationJob.objects.all())
+    job = claims.claim_next(GenerationJob.objects.all(), worker="here")
+    assert job is not None
+    pixels = picture(1 if is_same else 9, (90, 60))
+    record_image(image_set=image_set, seed=1, image=pixels, provenance={"batch_size": 1}, job=job)
+    after = image_set.images.get(seed=1)
+    assert open_image(after).tobytes() == pixels.tobytes()
+    assert (after.pk, after.sha256 == before.sha256) == (before.pk, is_same)
+    assert after.provenance == ({"batch_size": 2} if is_same else {"batch_size": 1, "replaces_sha256": before.sha256})
+    found = verify(Manner(youngest=NOW))
+    assert (found.lost, found.damaged, found.orphans, found.made_again) == ([], [], [], [])
+
+
+def test_an_imported_image_cannot_be_made_again(media_root: Path) -> None:
+    imported = plan_imported_set(diffusion_model=diffusion_model(), prompt="a cube", seeds=[1])
+    image = record_image(image_set=imported, seed=1, image=picture(), provenance={})
+    (media_root / image.path).unlink()
+    assert "1 image cannot be made again, because no job of this installation made them" in verified("--regenerate")[1]
