@@ -120,6 +120,7 @@ def record_image(
                     byte_count=file.byte_count,
                     provenance=provenance,
                 )
+                files.sync(image_folder(image_set.uid))
         renditions.make(recorded, None if is_kept else file.pixels)
     return recorded
 
@@ -148,8 +149,17 @@ def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance:
 
     A crash before the commit leaves a file without a row, which the next attempt replaces or deletes.
     """
+    image = row_of(file, image_set=image_set, seed=seed, provenance=provenance)
+    image.save(force_insert=True)
+    file.staged.put()
+    files.sync(image_folder(image_set.uid))
+    return image
+
+
+def row_of(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
+    """Return the row of an image, not stored yet."""
     width, height = file.pixels.size
-    image = GeneratedImage.objects.create(
+    return GeneratedImage(
         image_set=image_set,
         seed=seed,
         path=file.staged.path,
@@ -159,8 +169,6 @@ def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance:
         byte_count=file.byte_count,
         provenance=provenance,
     )
-    file.staged.put()
-    return image
 
 
 def image_path(uid: uuid.UUID, seed: int) -> str:

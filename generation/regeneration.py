@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def regenerate(image: GeneratedImage) -> Regenerated:
 
     Raises Refused if the model cannot be loaded or the stored file is not readable.
     """
-    from generation.sampling import sample
+    from generation.sampling import sample_batches
 
     stored = open_image(image)
     image_set = image.image_set
@@ -81,8 +82,8 @@ def regenerate(image: GeneratedImage) -> Regenerated:
         parameters=SamplingParameters(**image_set.parameters),
     )
     sizes = dict(image_set.images.values_list("seed", "provenance__batch_size"))
-    batch = batch_of(image_set.seeds, image.seed, sizes)
-    for sampled in sample(order, batch, check=lambda: None):
+    batch = image.provenance.get("batch") or batch_of(image_set.seeds, image.seed, sizes)
+    for sampled in chain.from_iterable(sample_batches(order, [batch], check=lambda: None)):
         if sampled.seed == image.seed:
             largest, mean = difference(stored, sampled.image)
             changes = list(compare(image.provenance, sampled.provenance))
@@ -97,7 +98,9 @@ def regenerate(image: GeneratedImage) -> Regenerated:
 
 
 def batch_of(seeds: list[int], seed: int, sizes: Mapping[int, int | None]) -> list[int]:
-    """Return the batch in which a job samples the seed if nothing interrupts it; sizes: the recorded ones, by seed.
+    """Return the batch in which version 0.2.0 sampled the seed if nothing interrupted it; later ones are recorded.
+
+    sizes: the recorded ones, by seed.
 
     >>> sizes = {1: 3, 2: 3, 3: 3, 4: 2, 5: 2}
     >>> batch_of([1, 2, 3, 4, 5], 2, sizes), batch_of([1, 2, 3, 4, 5], 4, sizes)

@@ -1,12 +1,13 @@
-"""Sample the seeds of one prompt, batch by batch, and return each image with its provenance.
+"""Sample the batches of one prompt, and return each image with its provenance.
 
 A seed alone does not determine an image: batch size, dtype, device and library versions change some pixels slightly.
 So the noise is drawn on the CPU, with one generator for each seed, and everything else is recorded.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import version
 from platform import python_version
 from typing import Any
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from django.utils import timezone
 from PIL import Image
 
+from generation.batches import BatchSizes, halves, planned_batches
 from generation.circumstances import circumstances
 from generation.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.image_sets import CHUNK_SIZE
@@ -28,7 +30,7 @@ from generation.pipelines.loading import ready, ready_with_encoders
 from generation.pipelines.schedulers import new_scheduler, scheduler_facts
 from jobs.refusals import Refused
 
-FIRST_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
+PLANNED_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
 VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")
 
 Pixels = npt.NDArray[np.float32]
@@ -39,29 +41,19 @@ class Sampled:
     """One image and its provenance: everything that determined it."""
 
     seed: int
-    image: Image.Image
+    pixels: Pixels  # (height, width, 3), values 0..1
     provenance: dict[str, Any]
 
-
-class BatchSizes:
-    """The batch size that fits into memory, for each key (model and image size); it begins with a first guess."""
-
-    def __init__(self, first: int) -> None:
-        self._first = first
-        self._fitting: dict[Hashable, int] = {}
-
-    def __getitem__(self, key: Hashable) -> int:
-        return self._fitting.get(key, self._first)
-
-    def halve(self, key: Hashable, failed: int) -> None:
-        """Remember that a batch of `failed` images, more than one, did not fit."""
-        self._fitting[key] = failed // 2
+    @cached_property
+    def image(self) -> Image.Image:
+        """The image in eight bits. It is made when it is needed, which may be in another thread."""
+        return Image.fromarray((self.pixels * 255).round().astype(np.uint8), "RGB")
 
 
 @cache
 def batch_sizes() -> BatchSizes:
-    """The batch sizes that fitted in this process, by model and image size."""
-    return BatchSizes(FIRST_BATCH[device()])
+    """The planned batch size of this kind of device, and what did not fit."""
+    return BatchSizes(PLANNED_BATCH[device()])
 
 
 def sample(
@@ -71,7 +63,24 @@ def sample(
     check: Callable[[], None],
     upcoming: Callable[[], Iterable[Order]] = tuple,
 ) -> Iterator[Sampled]:
-    """Sample the seeds in order. `check` is called at every step of every batch and may raise to stop the sampling.
+    """Sample the seeds in order, in the batches that a job with these seeds has. As `sample_batches`."""
+    for batch in sample_batches(order, batches_of(seeds), check=check, upcoming=upcoming):
+        yield from batch
+
+
+def batches_of(seeds: Sequence[int]) -> list[list[int]]:
+    """Return the planned batches of a job's seeds on this kind of device."""
+    return planned_batches(seeds, batch_sizes().planned)
+
+
+def sample_batches(
+    order: Order,
+    batches: Iterable[Sequence[int]],
+    *,
+    check: Callable[[], None],
+    upcoming: Callable[[], Iterable[Order]] = tuple,
+) -> Iterator[list[Sampled]]:
+    """Sample batches of seeds in order. `check` is called at every step of every batch and may raise to stop.
 
     `upcoming` gives the orders that will follow for the same model; it is asked only if their prompts have to be
     encoded now, before large text encoders leave the memory. A batch that does not fit into memory is halved.
@@ -79,16 +88,20 @@ def sample(
     be used, if one image does not fit into memory, or if an image is broken.
     """
     loaded = ready(order, _asked(upcoming), check)
-    key = (loaded.key, order.parameters.width, order.parameters.height)
-    rest = seeds
-    while rest:
-        batch = rest[: batch_sizes()[key]]
+    key = memory_key(loaded, order)
+    waiting = deque((list(batch), len(batch)) for batch in batches)
+    while waiting:
+        batch, planned = waiting.popleft()
+        if not batch_sizes().fits(key, len(batch)):
+            waiting.extendleft((half, planned) for half in reversed(halves(batch)))
+            continue
         pixels = None
         try:
             pixels = _run(loaded, order, batch, check)
         except EncodersDropped:  # what the class encodes could not be foretold
             del loaded
             loaded = ready_with_encoders(order)
+            waiting.appendleft((batch, planned))
             continue
         except Exception as error:
             if not is_out_of_memory(error):
@@ -98,10 +111,18 @@ def sample(
             empty_memory()
             _check_can_halve(batch, order)
             batch_sizes().halve(key, len(batch))
+            waiting.appendleft((batch, planned))
             continue
-        for seed, array in zip(batch, pixels, strict=True):
-            yield Sampled(seed, _image(array), _provenance(loaded, order, seed, len(batch)))
-        rest = rest[len(batch) :]
+        facts = _provenance(loaded, order) | {"batch": batch, "batch_size": len(batch), "planned_batch_size": planned}
+        yield [
+            Sampled(seed, array, {**facts, "seed": seed, "sampled_at": timezone.now().isoformat()})
+            for seed, array in zip(batch, pixels, strict=True)
+        ]
+
+
+def memory_key(loaded: Loaded, order: Order) -> str:
+    """Return what decides how many images fit into a memory: the model and the size."""
+    return f"{' '.join(loaded.key)} {order.parameters.width}x{order.parameters.height}"
 
 
 def _asked(upcoming: Callable[[], Iterable[Order]]) -> Iterator[Order]:
@@ -153,19 +174,14 @@ def _flags(output: Any) -> Sequence[bool]:
     return getattr(output, "nsfw_content_detected", None) or ()
 
 
-def _image(pixels: Pixels) -> Image.Image:
-    return Image.fromarray((pixels * 255).round().astype(np.uint8), "RGB")
-
-
-def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dict[str, Any]:
+def _provenance(loaded: Loaded, order: Order) -> dict[str, Any]:
+    """Return what is the same for all images of a batch."""
     model = order.diffusion_model
     return {
         **loaded.facts,
         **loaded.lora_facts,
         **order.parameters.as_document(),
         "prompt": order.prompt,
-        "seed": seed,
-        "batch_size": batch_size,
         "dtype": model.dtype_in_use,
         "device": device(),
         "device_name": device_name(),
@@ -178,5 +194,4 @@ def _provenance(loaded: Loaded, order: Order, seed: int, batch_size: int) -> dic
         **({"options": model.options} if model.options else {}),
         **scheduler_facts(loaded.pipeline.scheduler),
         "versions": {"python": python_version(), **{name: version(name) for name in VERSIONS_OF}},
-        "sampled_at": timezone.now().isoformat(),
     }

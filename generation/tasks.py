@@ -9,13 +9,14 @@ from celery import shared_task
 from generation.card_failures import device_faults
 from generation.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
 from generation.endpoints.making import make_by_endpoint
-from generation.image_sets import missing_seeds, record_image
+from generation.image_sets import missing_seeds
 from generation.lost_images import lost_seeds, remove_remains
 from generation.models import GenerationJob, ModelTrial
 from generation.orders import Order
 from generation.parameters import SamplingParameters
 from generation.pictures import renditions
 from generation.queued_orders import unfinished_orders
+from generation.recording import Recorder
 from generation.trials import record_outcome
 from generation.workers import may_take, note_work
 from jobs.leases import Lease
@@ -69,7 +70,7 @@ def ask_for_images(job: GenerationJob, lease: Lease) -> None:
 
 
 def make_images(job: GenerationJob, lease: Lease) -> None:
-    """Sample the missing seeds of a job batch by batch, and record each image as soon as it exists."""
+    """Sample the batches of a job that lack an image, each whole, and record their missing images."""
     if missing := prepared_seeds(job):
         with device_faults(job, owner=job.image_set.diffusion_model.name):
             _sample(job, missing, lease)
@@ -86,11 +87,11 @@ def prepared_seeds(job: GenerationJob) -> list[int]:
     return [seed for seed in job.seeds if seed in {*missing, *lost}]
 
 
-def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
+def _sample(job: GenerationJob, missing: list[int], lease: Lease) -> None:
     # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
     # seconds, and the job counts as running meanwhile.
     from generation.devices import memory_in_use
-    from generation.sampling import sample
+    from generation.sampling import batches_of, sample_batches
 
     image_set = job.image_set
     order = Order(
@@ -101,13 +102,18 @@ def _sample(job: GenerationJob, seeds: list[int], lease: Lease) -> None:
     note_loaded(None)  # until the model is loaded, which may fail half-way
     upcoming = partial(unfinished_orders, image_set.diffusion_model)
     began = time.monotonic()
-    for sampled in sample(order, seeds, check=lease.check, upcoming=upcoming):
-        recorded = record_image(
-            image_set=image_set, seed=sampled.seed, image=sampled.image, provenance=sampled.provenance, job=job
-        )
-        logger.info("image %s of seed %s is stored", recorded.pk, sampled.seed)
+    batches = [batch for batch in batches_of(job.seeds) if not set(missing).isdisjoint(batch)]
+    with Recorder(job, missing) as recorder:
+
+        def check() -> None:
+            lease.check()
+            recorder.check()
+
+        for batch in sample_batches(order, batches, check=check, upcoming=upcoming):
+            recorder.take(batch)
+        recorder.finish()
     note_loaded(image_set.diffusion_model)
     used, total = memory_in_use()
     note_work(model=image_set.diffusion_model.name, memory_used=used, memory_total=total)
     seconds = time.monotonic() - began
-    logger.info("%s of %s in %.1f s (job %s)", counted(len(seeds), "image"), image_set, seconds, job.pk)
+    logger.info("%s of %s in %.1f s (job %s)", counted(len(missing), "image"), image_set, seconds, job.pk)

@@ -60,9 +60,14 @@ def read_image(path: Path) -> Image.Image:
     return decode(read_bytes(path, limits()), suffix=path.suffix, limits=limits())
 
 
-def stage(path: str, data: bytes) -> AbstractContextManager[Staged]:
+def stage(path: str, data: bytes, *, is_named_by_content: bool = True) -> AbstractContextManager[Staged]:
     """Write a file before the transaction that records it; `put` gives it its final name inside the transaction."""
-    return storage().stage(path, data)
+    return storage().stage(path, data, is_named_by_content=is_named_by_content)
+
+
+def sync(folder: str) -> None:
+    """Make the names that `put` gave to files of a folder safe against a power cut."""
+    storage().sync(folder)
 
 
 def read(path: str, *, is_brisk: bool = False) -> bytes:

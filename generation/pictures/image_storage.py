@@ -32,7 +32,7 @@ class Staged(Protocol):
     path: str
 
     def put(self) -> None:
-        """Give the file its final name. It takes no time that another writer would wait for."""
+        """Give the file its final name, which lasts after the storage's `sync`. No other writer waits long for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,11 @@ class ImageStorage(Protocol):
 
     is_remote: bool  # whether reading takes a request, so that pages keep a copy
 
-    def stage(self, path: str, data: bytes) -> AbstractContextManager[Staged]:
-        """Write a file before the transaction that records it. If it is never put, no row names it."""
+    def stage(self, path: str, data: bytes, *, is_named_by_content: bool = True) -> AbstractContextManager[Staged]:
+        """Write a file before the transaction that records it. If it is never put, no row names it.
+
+        is_named_by_content: whether the storage may add the content's hash to the name.
+        """
 
     def path_of(self, path: str, sha256: str) -> str:
         """Return the path under which a file with this content is stored."""

@@ -21,8 +21,8 @@ class _Part:
     target: Path
 
     def put(self) -> None:
-        """Rename the file."""
-        whole_files.put_in_place(self.part, self.target)
+        """Rename the file; `sync` makes the name durable, once for a folder."""
+        self.part.replace(self.target)
 
 
 class LocalFolder(FileSystemStorage):
@@ -31,7 +31,7 @@ class LocalFolder(FileSystemStorage):
     is_remote = False
 
     @contextmanager
-    def stage(self, path: str, data: bytes) -> Iterator[_Part]:
+    def stage(self, path: str, data: bytes, *, is_named_by_content: bool = True) -> Iterator[_Part]:
         """Yield a temporary file with the data; it is deleted afterwards unless it was put."""
         target = self._at(path)
         with whole_files.written(target, data) as part:

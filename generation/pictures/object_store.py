@@ -69,9 +69,10 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
         return self._create_session().client("s3", config=config, use_ssl=self.use_ssl, **options)
 
     @contextmanager
-    def stage(self, path: str, data: bytes) -> Iterator[_Stored]:
+    def stage(self, path: str, data: bytes, *, is_named_by_content: bool = True) -> Iterator[_Stored]:
         """Store the object under its final name. It stays if it is never put: another worker may have recorded it."""
-        stored = _Stored(self.path_of(path, hashlib.sha256(data).hexdigest()))
+        named = self.path_of(path, hashlib.sha256(data).hexdigest()) if is_named_by_content else path
+        stored = _Stored(named)
         self.write(stored.path, data)
         yield stored
 

@@ -1,8 +1,9 @@
 """Workers for the crash tests: processes that die by SIGKILL, on a database and media folder of their own.
 
 python -m tests.generation.doomed_workers CHECKPOINT MOMENT... makes the database, plans a set, and for each moment
-lets one worker reap and run the job: `before` and `after` kill it at the fifth image, before or after the file is
-renamed, `never` lets it end. After each it prints a line of JSON: how the worker ended, and what it left.
+lets one worker reap and run the job: `before` and `after` kill it at the second image of its second batch, before or
+after the file is renamed, `never` lets it end. After each it prints a line of JSON: how the worker ended, and what it
+left.
 """
 
 import json
@@ -18,6 +19,7 @@ import django
 from django.conf import settings
 
 SEEDS = list(range(1, 13))
+DEADLY = 18  # a batch of four renames sixteen files: its images, then their renditions
 
 
 def plan(checkpoint: str) -> None:
@@ -53,10 +55,10 @@ def dying(put: Callable[..., None], moment: str) -> Callable[..., None]:
 
     def stepping(*arguments: Any) -> None:
         calls.append(None)
-        if len(calls) == 5 and moment == "before":
+        if len(calls) == DEADLY and moment == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         put(*arguments)
-        if len(calls) == 5 and moment == "after":
+        if len(calls) == DEADLY and moment == "after":
             os.kill(os.getpid(), signal.SIGKILL)
 
     return stepping

@@ -41,7 +41,7 @@ def test_killed_twice_and_done_again(var: Path, tiny_models: Path) -> None:
     assert any(name.endswith(".part") for name in first["files"])
 
     assert (second["ended"], second["job"], len(second["images"])) == (-signal.SIGKILL, ["running", 2], 8)
-    assert len([name for name in second["files"] if name.endswith(".png")]) == 9  # one without its row, for now
+    assert len([name for name in second["files"] if name.endswith(".png")]) == 10  # two without rows, for now
 
     assert (last["ended"], last["job"]) == (0, ["done", 3])
     assert [seed for seed, _, _ in last["images"]] == SEEDS

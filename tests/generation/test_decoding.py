@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from generation import sampling
+from generation.batches import BatchSizes
 from generation.models import DiffusionModel
 from generation.orders import Order
 from generation.pipelines import loading
@@ -135,7 +136,7 @@ def test_a_decoder_left_in_another_dtype_is_mended(upcast: DiffusionModel) -> No
 
 def test_a_full_memory_in_the_denoiser_halves_the_batch(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model = tiny(tiny_models, "sdxl")
-    sizes = sampling.BatchSizes(4)
+    sizes = BatchSizes(4)
     monkeypatch.setattr(sampling, "batch_sizes", lambda: sizes)
     loaded = ready(Order(model, "a red cube", SMALL), (), lambda: None)
     forward = loaded.denoiser.forward

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
@@ -42,10 +43,14 @@ def in_s3(s3: ObjectStorage) -> None:
 def fake_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the sampler draw random pixels."""
 
-    def sample(order: Order, seeds: list[int], **_arguments: Any) -> Iterator[Sampled]:
-        yield from (Sampled(seed, picture(seed), {"batch_size": len(seeds)}) for seed in seeds)
+    def sample_batches(order: Order, batches: list[list[int]], **_arguments: Any) -> Iterator[list[Sampled]]:
+        for batch in batches:
+            yield [
+                Sampled(seed, np.asarray(picture(seed), np.float32) / np.float32(255), {"batch": batch})
+                for seed in batch
+            ]
 
-    monkeypatch.setattr(sampling, "sample", sample)
+    monkeypatch.setattr(sampling, "sample_batches", sample_batches)
 
 
 def planned_keys(image_set: ImageSet) -> list[str]:

@@ -13,13 +13,14 @@ import torch
 from PIL import Image
 
 from generation import sampling
+from generation.batches import BatchSizes
 from generation.models import DiffusionModel
 from generation.orders import Order
 from generation.parameters import SCHEDULERS, SamplingParameters
 from generation.pipelines.arguments import call_arguments
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
-from generation.sampling import BatchSizes, Sampled
+from generation.sampling import Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 from tests.untrained import set_config
@@ -113,12 +114,13 @@ def tried(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 def test_batches_are_halved_until_they_fit_and_the_size_is_remembered(sdxl: DiffusionModel, tried: list[int]) -> None:
     made = sample(sdxl, range(7))
-    assert tried == [7, 3, 3, 1]
-    assert [one.provenance["batch_size"] for one in made] == [3, 3, 3, 3, 3, 3, 1]
+    assert tried == [7, 4, 2, 2, 2, 1]
+    assert [one.provenance["batch_size"] for one in made] == [2, 2, 2, 2, 2, 2, 1]
+    assert made[5].provenance | {"batch": [4, 5], "planned_batch_size": 7} == made[5].provenance
     assert [one.seed for one in made] == list(range(7))
     tried.clear()
     sample(sdxl, range(4))
-    assert tried == [3, 1]
+    assert tried == [2, 2]
     tried.clear()
     sample(sdxl, range(4), parameters=replace(SMALL, width=72))
     assert tried == [4, 2, 2]

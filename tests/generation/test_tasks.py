@@ -1,16 +1,17 @@
 """The generation task: run twice, half, late or never, the result is the same images."""
 
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from generation import sampling, tasks
+from generation import recording, sampling
 from generation.image_sets import is_complete, missing_seeds, record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.orders import Order
-from generation.sampling import Sampled, sample
+from generation.sampling import Sampled, sample_batches
 from generation.tasks import run_generation_job
 from jobs import claims
 from jobs.leases import LeaseLost
@@ -30,11 +31,11 @@ def sampled(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Record the sampled seeds in order."""
     seen: list[int] = []
 
-    def spy(order: Order, seeds: Sequence[int], **arguments: Any) -> Iterator[Sampled]:
-        seen.extend(seeds)
-        return sample(order, seeds, **arguments)
+    def spy(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
+        seen.extend(chain.from_iterable(batches))
+        return sample_batches(order, batches, **arguments)
 
-    monkeypatch.setattr(sampling, "sample", spy)
+    monkeypatch.setattr(sampling, "sample_batches", spy)
     return seen
 
 
@@ -66,9 +67,12 @@ def test_run_half(image_set: ImageSet, sampled: list[int], media_root: Path) -> 
     record_image(image_set=image_set, seed=6, image=picture(), provenance={})
     left_over = media_root / "image_sets" / str(image_set.uid) / "5.png.00ff.part"
     left_over.write_bytes(b"of a worker that was killed")
+    kept = image_set.images.get(seed=6)
     run_generation_job()
-    assert sampled == [5, 7]
+    assert sampled == [5, 6, 7]  # the batch is made whole again, so that its pixels are those of the plan
     assert is_complete(image_set)
+    assert image_set.images.get(seed=6) == kept
+    assert image_set.images.get(seed=7).provenance["batch"] == [5, 6, 7]
     assert not left_over.exists()
 
 
@@ -78,7 +82,7 @@ def test_a_file_that_is_gone_is_made_again(image_set: ImageSet, sampled: list[in
     (media_root / image_set.images.get(seed=6).path).unlink()
     claims.requeue(GenerationJob.objects.all())
     run_generation_job()
-    assert sampled == [5, 6, 7, 6]
+    assert sampled == [5, 6, 7] * 2  # in its batch, so that it has the same pixels
     assert state(image_set) == (STATES.DONE, "")
     assert [name for name in files_below(media_root) if name.endswith("/6.png")]
     assert len(files_below(media_root)) == len(before[1])
@@ -115,11 +119,11 @@ def test_a_worker_that_is_overtaken_leaves_the_images_to_the_other(
 ) -> None:
     job = only_job(image_set)
 
-    def overtaken(order: Order, seeds: Sequence[int], **arguments: Any) -> Iterator[Sampled]:
+    def overtaken(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
         GenerationJob.objects.update(claimed_by="there/1")
-        return sample(order, seeds, **arguments)
+        return sample_batches(order, batches, **arguments)
 
-    monkeypatch.setattr(sampling, "sample", overtaken)
+    monkeypatch.setattr(sampling, "sample_batches", overtaken)
     run_generation_job()
     assert missing_seeds(image_set) == [5, 6, 7]
     assert state(image_set)[0] == STATES.RUNNING
@@ -143,11 +147,11 @@ def test_a_refusal_is_the_jobs_error_and_final(tiny_models: Path, sampled: list[
 
 
 def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(**_: object) -> None:
+    def fail(*_: object) -> None:
         raise OSError("disk full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(tasks, "record_image", fail)
+        patch.setattr(recording, "prepared", fail)
         run_generation_job()
     assert state(image_set) == (STATES.QUEUED, "Tried again: OSError: disk full")
     run_generation_job()

@@ -1,0 +1,200 @@
+"""Record the images of a batch while the next one is sampled.
+
+Encoding, hashing and writing take about as long as sampling on a fast card, so a few threads do them. The thread that
+samples commits the rows of a batch together, once all its files are written: a batch is recorded whole or not at all.
+"""
+
+import logging
+import os
+from collections import deque
+from collections.abc import Collection, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from django.db import transaction
+from PIL import Image
+
+from generation.image_sets import PreparedFile, image_folder, image_path, prepared, row_of
+from generation.lost_images import replace_file
+from generation.models import GeneratedImage, GenerationJob
+from generation.pictures import files, renditions
+from generation.pictures.image_storage import Staged
+from jobs.leases import hold
+
+if TYPE_CHECKING:
+    from generation.sampling import Sampled
+
+logger = logging.getLogger(__name__)
+
+MOST_WAITING = 1  # batches beside the one that is sampled, whose pixels are in memory
+MOST_THREADS = 4
+
+
+class Sink(Protocol):
+    """Takes the pixels of finished batches for a purpose of its own, which generation does not know."""
+
+    def prepare(self, pictures: Sequence[Image.Image]) -> Sequence[Any]:
+        """Return something for each picture. It runs in another thread, without the device and the database."""
+
+    def store(self, images: Sequence[GeneratedImage], prepared: Sequence[Any]) -> None:
+        """Do the rest for the images that were recorded, in the thread that samples."""
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The written files of one image, which are deleted when `stack` is closed unless they were put."""
+
+    seed: int
+    provenance: dict[str, Any]
+    image: PreparedFile
+    renditions: Sequence[Staged]
+    stack: ExitStack
+
+
+@dataclass(frozen=True)
+class _Batch:
+    files: Sequence[Future[_Files]]
+    prepared: Sequence[Future[Sequence[Any]]]  # one for each sink
+
+    @property
+    def _futures(self) -> "list[Future[Any]]":
+        return [*self.files, *self.prepared]
+
+    def is_done(self) -> bool:
+        return all(future.done() for future in self._futures)
+
+    def fault(self) -> BaseException | None:
+        """Return why it cannot be recorded, if that is known already."""
+        futures = (future for future in self._futures if future.done() and not future.cancelled())
+        return next((error for future in futures if (error := future.exception())), None)
+
+    def close(self) -> None:
+        """Delete the temporary files that were not put."""
+        for future in self.files:
+            if not future.cancel() and future.exception() is None:
+                future.result().stack.close()
+
+
+class Recorder:
+    """Records the batches of a job. Leaving the block early throws away what is not recorded yet.
+
+    seeds: those that are recorded; a batch that is sampled whole again may hold others.
+    """
+
+    def __init__(self, job: GenerationJob, seeds: Collection[int], sinks: Sequence[Sink] = ()) -> None:
+        self._job = job
+        self._image_set = job.image_set  # read here, because the threads have no database
+        self._seeds = seeds
+        self._sinks = sinks
+        self._waiting: deque[_Batch] = deque()
+        self._pool = ThreadPoolExecutor(thread_count(), thread_name_prefix="images")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown(cancel_futures=True)
+        for batch in self._waiting:
+            batch.close()
+
+    def take(self, batch: "Sequence[Sampled]") -> None:
+        """Begin to record a batch. It waits for the batch before, so that few are in memory."""
+        while len(self._waiting) >= MOST_WAITING:
+            self._record_first()
+        wanted = [sampled for sampled in batch if sampled.seed in self._seeds]
+        self._waiting.append(
+            _Batch(
+                [self._pool.submit(self._write, sampled) for sampled in wanted],
+                [self._pool.submit(_prepared, sink, wanted) for sink in self._sinks],
+            )
+        )
+
+    def check(self) -> None:
+        """Record the batch that is ready, or raise why it cannot be. Called at every step of the next batch."""
+        if self._waiting and (fault := self._waiting[0].fault()):
+            raise fault
+        if self._waiting and self._waiting[0].is_done():
+            self._record_first()
+
+    def finish(self) -> None:
+        """Record what was taken."""
+        while self._waiting:
+            self._record_first()
+
+    def _write(self, sampled: "Sampled") -> _Files:
+        """Encode an image and its renditions from its pixels, and write them under temporary names."""
+        with ExitStack() as stack:
+            image = stack.enter_context(prepared(image_path(self._image_set.uid, sampled.seed), sampled.image))
+            places = renditions.paths(image.staged.path).items()
+            smaller = [
+                stack.enter_context(files.stage(path, renditions.encode(image.pixels, name), is_named_by_content=False))
+                for name, path in places
+            ]
+            return _Files(sampled.seed, sampled.provenance, image, smaller, stack.pop_all())
+
+    def _record_first(self) -> None:
+        batch = self._waiting[0]
+        written = [future.result() for future in batch.files]
+        images = {image.seed: image for image in self._record(written)}
+        for sink, future in zip(self._sinks, batch.prepared, strict=True):
+            theirs = {one.seed: prepared for one, prepared in zip(written, future.result(), strict=True)}
+            sink.store(list(images.values()), [theirs[seed] for seed in images])
+        self._waiting.popleft()
+        batch.close()
+
+    def _record(self, written: Sequence[_Files]) -> list[GeneratedImage]:
+        """Store the rows of a batch, give its files their names, and return its images, without those that were there.
+
+        Raises LeaseLost if another worker has the job.
+        """
+        image_set = self._image_set
+        with transaction.atomic():
+            hold(self._job)
+            present = {image.seed: image for image in image_set.images.filter(seed__in=[one.seed for one in written])}
+            written = [one for one in written if one.seed not in present or not files.exists(present[one.seed].path)]
+            new = [one for one in written if one.seed not in present]
+            images = GeneratedImage.objects.bulk_create(
+                row_of(one.image, image_set=image_set, seed=one.seed, provenance=one.provenance) for one in new
+            )
+            for one in new:
+                one.image.staged.put()
+            for one in written:
+                if one.seed in present:
+                    images.append(_replace(present[one.seed], one))
+            files.sync(image_folder(image_set.uid))
+        for image in images:
+            logger.info("image %s of seed %s is stored", image.pk, image.seed)
+        # A worker that dies here leaves images without renditions, which the next attempt makes.
+        for one in written:
+            for rendition in one.renditions:
+                rendition.put()
+        for folder in {renditions.folder(image.path) for image in images}:
+            files.sync(folder)
+        return images
+
+
+def _replace(row: GeneratedImage, written: _Files) -> GeneratedImage:
+    """Put a new file for an image whose file is lost."""
+    image = written.image
+    replace_file(
+        row,
+        staged=image.staged,
+        sha256=image.sha256,
+        byte_count=image.byte_count,
+        provenance=written.provenance,
+    )
+    return row
+
+
+def thread_count() -> int:
+    """Return how many threads write images: one core is left to the thread that samples."""
+    return max(1, min(MOST_THREADS, len(os.sched_getaffinity(0)) - 1))
+
+
+def _prepared(sink: Sink, sampled: "Sequence[Sampled]") -> Sequence[Any]:
+    return sink.prepare([one.image for one in sampled])
