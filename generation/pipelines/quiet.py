@@ -5,6 +5,7 @@ without keys for a text encoder) is decided in this package.
 """
 
 import logging
+import os
 import warnings
 
 import diffusers
@@ -18,6 +19,8 @@ def quieten() -> None:
     diffusers.utils.logging.disable_progress_bar()
     disable_progress_bars()  # transformers shows its own only if these are shown
     diffusers.utils.logging.set_verbosity_error()
+    # transformers sets its own level when it is imported first, which may be later than now.
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
         for category in (FutureWarning, DeprecationWarning, UserWarning):
