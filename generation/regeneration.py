@@ -64,6 +64,8 @@ def find_image(name: str) -> GeneratedImage:
         raise Refused(f"{several} called {name}: give an id, a path below the media folder, or a SHA-256.".capitalize())
     if found[0].image_set.origin != ImageSet.Origin.GENERATED:
         raise Refused(f"{found[0]} was imported, so it cannot be made again here.")
+    if endpoint := found[0].image_set.diffusion_model.endpoint:
+        raise Refused(f"{found[0]} was made by the endpoint {endpoint}, so it cannot be made again here.")
     return found[0]
 
 

@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from django.utils import timezone
 from PIL import Image, ImageOps
 
+from generation.endpoints.comfyui_adapter import ask_comfyui
+from generation.endpoints.command_adapter import ask_command
 from generation.endpoints.definitions import Adapter, Endpoint
 from generation.endpoints.http_adapters import ask_images_api, ask_own, owner_of
 from generation.endpoints.outcomes import Answer, Moderated, NotNow, Wish, without
@@ -23,7 +25,12 @@ class Ask(Protocol):
         """Return what the endpoint made."""
 
 
-ADAPTERS: dict[Adapter, Ask] = {"semblance": ask_own, "images-api": ask_images_api}
+ADAPTERS: dict[Adapter, Ask] = {
+    "semblance": ask_own,
+    "images-api": ask_images_api,
+    "comfyui": ask_comfyui,
+    "command": ask_command,
+}
 
 
 @dataclass(frozen=True)

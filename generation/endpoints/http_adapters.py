@@ -8,7 +8,8 @@ from urllib.parse import urljoin, urlsplit
 from generation.endpoints import replies
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.exchanges import Bounds, Reply, exchange
-from generation.endpoints.outcomes import Answer, NotNow, Wish, bounded, plain_text
+from generation.endpoints.outcomes import Answer, NotNow, Wish
+from generation.foreign_values import bounded, plain_text
 from jobs.refusals import Refused
 
 CONTRACT = 1

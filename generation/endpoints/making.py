@@ -18,7 +18,8 @@ from django.utils import timezone
 from generation.endpoints import accounts
 from generation.endpoints.asking import Made, ask, check_parameters, parameters_for
 from generation.endpoints.definitions import MICROS, Endpoint
-from generation.endpoints.outcomes import Moderated, NotNow, Wish, plain_text
+from generation.endpoints.outcomes import Moderated, NotNow, Wish
+from generation.foreign_values import plain_text
 from generation.image_sets import record_image
 from generation.models import GenerationJob
 from generation.parameters import SamplingParameters

@@ -7,9 +7,11 @@ import hashlib
 import signal
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageOps
 
+from generation.pictures.generators import generator_of
 from generation.pictures.pixels import png
 from generation.pictures.reading import Limits, decode, read_bytes
 from generation.pictures.thumbnails import SIZES, encode
@@ -41,7 +43,7 @@ class ReadFile:
     sha256: str
     size: tuple[int, int]
     byte_count: int
-    source: dict[str, str | int]
+    source: dict[str, Any]
 
     def discard(self) -> None:
         """Delete the temporary files that were not renamed."""
@@ -72,7 +74,9 @@ def prepare(task: FileTask) -> ReadFile | str:
         for part in parts:
             part.unlink(missing_ok=True)
         raise
-    source: dict[str, str | int] = {"sha256": hashlib.sha256(data).hexdigest(), "byte_count": len(data)}
+    source: dict[str, Any] = {"sha256": hashlib.sha256(data).hexdigest(), "byte_count": len(data)}
+    if generator := generator_of(data):
+        source["generator"] = generator
     if task.size is not None:
         source["size"] = written(task.size)
     return ReadFile(tuple(parts), hashlib.sha256(stored).hexdigest(), fitted.size, len(stored), source)

@@ -87,7 +87,7 @@ def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:
 
 def _check_cicp(data: bytes) -> None:
     """Refuse a PNG with a cICP chunk: it overrides all other colour chunks, and Pillow does not read it."""
-    head = takewhile(lambda chunk: chunk[0] != b"IDAT", _png_chunks(data))
+    head = takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data))
     if any(kind == b"cICP" and content != _SRGB_BY_CICP for kind, content, _ in head):
         raise Refused("gives its colours as cICP (wide gamut or HDR), which is not read: save it in sRGB")
 
@@ -98,7 +98,7 @@ def _check_pixels(data: bytes, image: Image.Image) -> None:
         if image.format in ("JPEG", "MPO") and jpeg_end.lacks_pixels(data, image):
             raise Refused("is truncated or damaged (pixels are missing)")
         return
-    pixels = [(content, checksum) for kind, content, checksum in _png_chunks(data) if kind == b"IDAT"]
+    pixels = [(content, checksum) for kind, content, checksum in png_chunks(data) if kind == b"IDAT"]
     if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
     # Inflating again costs as much as decoding, so only images that end in a black or transparent row are checked.
@@ -109,7 +109,7 @@ def _check_pixels(data: bytes, image: Image.Image) -> None:
 
 def _lacks_pixels(data: bytes) -> bool:
     """Return whether a file is a PNG with fewer pixels than its header says."""
-    packed = b"".join(content for kind, content, _ in _png_chunks(data) if kind == b"IDAT")
+    packed = b"".join(content for kind, content, _ in png_chunks(data) if kind == b"IDAT")
     try:
         # No further: the rest is never shown, and may be made to fill the memory.
         wanted = _raw_byte_count(data) if data.startswith(_PNG) else 0
@@ -129,7 +129,7 @@ def _raw_byte_count(data: bytes) -> int:
     return count
 
 
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
+def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield kind, content and checksum of each complete chunk of a PNG; nothing for other files."""
     at = 8 if data.startswith(_PNG) else len(data)
     while (end := at + 8 + int.from_bytes(data[at : at + 4], "big")) + 4 <= len(data):

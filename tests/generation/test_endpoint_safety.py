@@ -10,7 +10,8 @@ from generation.endpoints import addresses
 from generation.endpoints.addresses import find_place, is_allowed
 from generation.endpoints.definitions import Endpoint, read_definitions
 from generation.endpoints.exchanges import Bounds, exchange
-from generation.endpoints.outcomes import NotNow, bounded
+from generation.endpoints.outcomes import NotNow
+from generation.foreign_values import bounded
 from jobs.refusals import Refused
 from tests.generation.fake_endpoint import Response, fake_endpoint
 

@@ -14,8 +14,10 @@ from annotation.studies.lifecycle.pipeline_jobs import has_failed
 from generation.endpoints import making
 from generation.image_sets import is_complete, missing_seeds, without_seed
 from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet
+from generation.regeneration import find_image
 from generation.tasks import run_endpoint_job, run_generation_job
 from jobs import claims
+from jobs.refusals import Refused
 from tests.generation.fake_endpoint import (
     KEY,
     FakeEndpoint,
@@ -106,6 +108,13 @@ def test_images_with_their_provenance(image_set: ImageSet, painter: FakeEndpoint
     assert KEY not in str(known)
     assert painter.address not in str(known)
     assert (account().request_count, account().model, account().is_seeded) == (3, "painter 3.1", True)
+
+
+def test_it_is_not_made_again_here(image_set: ImageSet) -> None:
+    run_endpoint_job()
+    image = image_set.images.get(seed=5)
+    with pytest.raises(Refused, match="was made by the endpoint painter, so it cannot be made again here"):
+        find_image(image.path)
 
 
 def test_the_same_again_asks_for_nothing(image_set: ImageSet, painter: FakeEndpoint) -> None:

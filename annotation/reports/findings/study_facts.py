@@ -10,6 +10,7 @@ from pydantic import PlainSerializer
 from annotation.models import Annotator, Study
 from annotation.reports.data.study_data import EventRow, ManifestRow, Moment, SealedData, Tombstone, UnsealedData
 from annotation.reports.findings.quality import Quality
+from annotation.studies.lifecycle.endpoint_facts import NOT_REPRODUCIBLE
 from annotation.studies.manifest import Manifest, document, public
 from jobs.wording import counted
 
@@ -141,7 +142,7 @@ def study_facts(data: SealedData) -> StudyFacts:
 
 
 def notices(data: SealedData) -> tuple[str, ...]:
-    """Return the notices of every page and file: simulated votes, the manifest's own, interim, not sealed."""
+    """Return the notices of every page and file: simulated votes, the manifest's own, images, interim, not sealed."""
     whose = data.votes.annotator[~data.votes.is_excluded]
     simulated = int(_is_simulated(data)[whose].sum())
     said = []
@@ -150,6 +151,8 @@ def notices(data: SealedData) -> tuple[str, ...]:
         said.append(f"Simulated votes: {simulated} of {were} made by a program, not by a person.")
     if data.manifest.notice:
         said.append(data.manifest.notice)
+    if models := _not_reproducible(data):
+        said.append(f"Not reproducible: the images of {models} were made without seeds.")
     if not isinstance(data, UnsealedData):
         said.append("Interim report: scores, winners and agreement are sealed until the study closes.")
     elif data.state != Study.State.CLOSED:
@@ -157,6 +160,15 @@ def notices(data: SealedData) -> tuple[str, ...]:
     if not data.manifest.sealed:
         said.append("This study opted out of sealing: its results could be seen while votes were still coming in.")
     return tuple(said)
+
+
+def _not_reproducible(data: SealedData) -> str:
+    """Return the models whose images cannot be made again, as the study's history names them; empty if there are none.
+
+    A dropped seed makes the study generate again, so the last event counts.
+    """
+    generated = [event.detail for event in data.events if event.verb == "generated"]
+    return str(generated[-1].get(NOT_REPRODUCIBLE, "")) if generated else ""
 
 
 def counts(data: SealedData) -> Counts:

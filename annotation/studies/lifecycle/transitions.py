@@ -19,6 +19,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
+from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
 from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
@@ -186,7 +187,7 @@ def _advance_generation(study: Study) -> str:
         return to_do
     remarks.note(image_sets_of(study))
     is_imported = study.source == Study.Source.IMAGES
-    verb, detail = ("images imported", images_detail(study)) if is_imported else ("generated", {})
+    verb, detail = ("images imported", images_detail(study)) if is_imported else ("generated", generated_detail(study))
     _move(study, verb, State.SCORING, sources=(State.GENERATING,), actor=None, detail=detail)
     return "every image is there"
 

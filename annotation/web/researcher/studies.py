@@ -19,6 +19,7 @@ from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for
+from annotation.studies.lifecycle.endpoint_facts import endpoint_sentences
 from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
@@ -84,6 +85,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
         "trials": trial_sentences_of([study])[study.pk],
+        "endpoints": endpoint_sentences(study),
         "image_warnings": image_warnings(study),
         "imported": imported_images(study),
         "pace": pace(study, counts),

@@ -100,7 +100,7 @@ def worker(monkeypatch: pytest.MonkeyPatch) -> FakeWorker:
     monkeypatch.setattr("generation.admin.enqueue", fake.enqueue)
     monkeypatch.setattr(pipeline_jobs, "request_advance", lambda study: tasks.advance_study(study.pk))
     # Renditions take most of the time, and these tests do not look at them.
-    monkeypatch.setattr("generation.pictures.renditions.make", lambda image: None)
+    monkeypatch.setattr("generation.pictures.renditions.make", lambda image, pixels: None)
     return fake
 
 
