@@ -38,7 +38,7 @@ def test_a_failure_is_told_with_its_cause_and_nothing_is_said_to_be_scored(worki
     assert study.events.get(detail__metric="scs/clip:nowhere").verb == "further scoring begun"
     status = typed("study_status", "study")
     assert "6 failed" in status
-    assert "study: No such folder. (6 jobs)" in status
+    assert "study: scs/clip:nowhere: No such folder. (6 jobs)" in status
 
 
 def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
