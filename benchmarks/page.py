@@ -1,16 +1,19 @@
 """The comparison page on a slow connection: bytes, requests, and the time from a key press to the next comparison.
 
-    python -m benchmarks.page [--comparisons 30] [--look 2] [--folder FOLDER] [--prepare]
+    python -m benchmarks.page [--comparisons 30] [--look 2] [--folder FOLDER] [--prepare] [--s3]
 
 Chromium votes through a study of 2 x 20 photographs by keyboard, on a line of 10 Mbit/s and 50 ms (its own throttling),
 once at each screen density, looking `look` seconds at every comparison. Beside it, in the same run: plain pages that
 show the same 40 images in full, as JPEG (quality 90) and as PNG. Painted means that every image is decoded and the
-frame that shows them is over. `--folder` keeps the study for another run; `--prepare` only makes it.
+frame that shows them is over. `--folder` keeps the study for another run; `--prepare` only makes it. With `--s3` the
+images lie in an S3 server on this machine, and the web server begins with an empty cache of them.
 """
 
 import argparse
 import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -145,7 +148,35 @@ def main() -> None:
     parser.add_argument("--look", type=float, default=2.0, help="seconds of looking at each comparison")
     parser.add_argument("--folder", type=Path, help="where the study is kept (default: a temporary one)")
     parser.add_argument("--prepare", action="store_true", help="make the study and stop")
+    parser.add_argument("--s3", action="store_true", help="keep the images in an S3 server (not with --folder)")
     options = parser.parse_args()
+    if options.s3 and options.folder:
+        parser.error("--s3 keeps no study for another run: leave --folder out.")
+    with object_storage() if options.s3 else nullcontext():
+        run(options)
+
+
+@contextmanager
+def object_storage() -> Iterator[None]:
+    """Start an S3 server, and let the settings find it."""
+    from tests.object_storage import object_storage_server
+
+    with object_storage_server() as server:
+        client = server.client()
+        client.create_bucket(Bucket="images")
+        client.close()
+        os.environ |= {
+            "IMAGE_STORAGE": "s3://images/benchmark",
+            "AWS_ENDPOINT_URL_S3": server.url,
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_ACCESS_KEY_ID": "tests",
+            "AWS_SECRET_ACCESS_KEY": "tests",
+        }
+        yield
+
+
+def run(options: argparse.Namespace) -> None:
+    """Make the study in a folder, and measure."""
     with tempfile.TemporaryDirectory(prefix="semblance-page-") as temporary:
         folder = (options.folder or Path(temporary)).resolve()
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,5 +1,6 @@
 """Images in an S3 server: exactly the planned objects, whatever fails, and pages that wait for nobody."""
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from django.test import Client
 from pytest_django.fixtures import Settings
 
+from annotation.models import Vote
 from annotation.web.annotator.images import addresses
 from config.outages import IMAGES, outage
 from generation import sampling
@@ -213,6 +215,15 @@ def test_a_page_gets_503_from_a_storage_that_is_away(
     assert b"image_sets" not in answer.content
     s3.failures, s3.wait_seconds = 0, 0.0
     assert client.get(address).status_code == 200
+
+
+def test_a_vote_needs_no_storage(client: Client, s3: ObjectStorage, drawn: DrawnStudy) -> None:
+    api = f"/api/v1/annotators/{drawn.invite('a').token}/"
+    s3.failures = -1
+    comparison = client.post(f"{api}next", {}, "application/json").json()
+    ballot = {"vote_id": str(uuid.uuid4()), "assignment": comparison["assignment"], "choice": "left"}
+    assert client.post(f"{api}votes", ballot, "application/json").json()["state"] == "accepted"
+    assert Vote.objects.filter(state="standing").count() == 1
 
 
 def test_an_outage_of_the_storage_is_named() -> None:

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
+from tests.object_storage import s3, s3_server  # noqa: F401 - fixtures
 from tests.report_worker import report_worker  # noqa: F401 - for every journey
 
 LAPTOP: dict[str, Any] = {"viewport": {"width": 1440, "height": 900}}

@@ -25,6 +25,7 @@ from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import drawn_studies
 from tests.annotation.web.drawn_studies import TIDY, UNTIDY, DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
+from tests.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -231,6 +232,20 @@ def test_a_session_holds_no_trace_of_a_model(page: Page, server: str, drawn: Dra
     assert any(one.url.endswith("/next") and b"comparison" in one.body for one in received), (
         "the API's answers were seen"
     )
+
+
+def test_a_session_with_images_in_an_object_storage_holds_no_trace_of_a_model(
+    page: Page, server: str, s3: ObjectStorage, request: pytest.FixtureRequest
+) -> None:
+    received = session(page, server, request.getfixturevalue("drawn"))
+    assert traces(received) == set()
+    assert any("image_sets" in key for key in s3.stored_keys())
+    # No key, no address of the storage, and none of its headers.
+    storage = {s3.url, s3.bucket, "x-amz", "amz-", "werkzeug", *(key.rpartition("/")[2] for key in s3.stored_keys())}
+    for one in received:
+        text = f"{one.url} {one.headers}{one.body.decode() if _is_page(one) else ''}".lower()
+        assert not [trace for trace in storage if trace.lower() in text]
+    assert all(one.url.startswith(server) for one in received)
 
 
 @pytest.mark.parametrize("pages", ["api.views", "annotator.onboarding"])
