@@ -4,6 +4,7 @@ import json
 import sys
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import django
@@ -70,5 +71,6 @@ def finish(address: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     django.setup()
-    step = {"make": make, "vote": vote, "finish": finish}[sys.argv[1]]
+    steps: dict[str, Callable[..., dict[str, Any]]] = {"make": make, "vote": vote, "finish": finish}
+    step = steps[sys.argv[1]]
     print(json.dumps(step(*sys.argv[2:])))
