@@ -165,13 +165,7 @@ def object_storage() -> Iterator[None]:
         client = server.client()
         client.create_bucket(Bucket="images")
         client.close()
-        os.environ |= {
-            "IMAGE_STORAGE": "s3://images/benchmark",
-            "AWS_ENDPOINT_URL_S3": server.url,
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "tests",
-            "AWS_SECRET_ACCESS_KEY": "tests",
-        }
+        os.environ |= server.variables("images")
         yield
 
 

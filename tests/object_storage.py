@@ -81,6 +81,12 @@ class ObjectStorage:
 
         return boto3.client("s3", endpoint_url=self.url, config=Config(retries={"total_max_attempts": 1}), **KEYS)
 
+    def variables(self, bucket: str) -> dict[str, str]:
+        """Return the variables with which an installation of its own keeps its images in a bucket's folder."""
+        keys = {name.upper(): value for name, value in KEYS.items() if name.startswith("aws_")}
+        place = {"IMAGE_STORAGE": f"s3://{bucket}/folder", "AWS_ENDPOINT_URL_S3": self.url}
+        return {**keys, **place, "AWS_DEFAULT_REGION": KEYS["region_name"]}
+
     def stored_keys(self) -> list[str]:
         """Return the keys of all objects, without the folder."""
         client = self.client()

@@ -17,7 +17,7 @@ import pytest
 from django.conf import settings
 
 from tests.backup_steps import COMPARISONS, PEOPLE
-from tests.object_storage import KEYS, ObjectStorage, object_storage_server
+from tests.object_storage import ObjectStorage, object_storage_server
 from tests.services.servers import fresh_database
 
 pytestmark = pytest.mark.slow
@@ -135,11 +135,7 @@ def s3() -> Iterator[ObjectStorage]:
 
 
 def test_images_in_an_object_storage(tmp_path: Path, s3: ObjectStorage) -> None:
-    variables = {"AWS_ENDPOINT_URL_S3": s3.url, "AWS_DEFAULT_REGION": KEYS["region_name"]}
-    variables |= {name.upper(): value for name, value in KEYS.items() if name.startswith("aws_")}
-    source, target = (
-        Installation(tmp_path / name, IMAGE_STORAGE=f"s3://{name}/images", **variables) for name in ("source", "target")
-    )
+    source, target = (Installation(tmp_path / name, **s3.variables(name)) for name in ("source", "target"))
     rehearse(source, target, tmp_path, s3)
     assert not (target.var / "media").exists()
 

@@ -7,8 +7,9 @@ is deleted by the next attempt at the same image, or by `verify_images`.
 
 import base64
 import hashlib
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -26,6 +27,7 @@ BRISK: dict[str, Any] = {
     "retries": {"mode": "standard", "total_max_attempts": 2},
 }
 PATIENT: dict[str, Any] = {"connect_timeout": 5, "read_timeout": 60}
+REST_SECONDS = 2.0  # after an outage, in which pages ask for nothing
 DEFAULT_TRIES = 8  # with growing pauses of up to 20 s: about a minute, before a job is set back
 HASH_DIGITS = 16  # of the content's SHA-256, in the name of an image
 CONTENT_TYPES = {".png": "image/png", ".webp": "image/webp"}
@@ -53,6 +55,7 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
     def __init__(self, *, tries: int = DEFAULT_TRIES, **options: Any) -> None:
         super().__init__(**options)
         style = {"s3": {"addressing_style": self.addressing_style}, "signature_version": self.signature_version}
+        self._rests_until = 0.0
         retries = {"mode": "standard", "total_max_attempts": tries}
         # One pool of connections for all threads of a process.
         self.client_config = Config(**style, **PATIENT, retries=retries, max_pool_connections=32, tcp_keepalive=True)
@@ -102,17 +105,28 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
             )
             head = client.head_object(**at, ChecksumMode="ENABLED")
         stored = head.get("ChecksumSHA256")
-        is_equal = stored == digest if stored else self.read(path) == data
+        is_equal = stored == digest if stored else self.read(path, is_brisk=is_brisk) == data
         if head["ContentLength"] != len(data) or not is_equal:
             self.delete(path)
             raise StorageAway(f"The storage of the images did not keep {path} as it was sent.", is_counted=True)
 
     def read(self, path: str, *, is_brisk: bool = False) -> bytes:
         """Return an object's content. Raises FileNotFoundError, or StorageAway."""
-        with _faults(path):
+        with self._resting() if is_brisk else nullcontext(), _faults(path):
             client = self._brisk if is_brisk else self._patient
             content: bytes = client.get_object(**self._at(path))["Body"].read()
         return content
+
+    @contextmanager
+    def _resting(self) -> Iterator[None]:
+        """Raise StorageAway at once if another page has just met an outage: else every thread of the server waits."""
+        if time.monotonic() < self._rests_until:
+            raise StorageAway("The storage of the images did not answer a moment ago.")
+        try:
+            yield
+        except StorageAway:
+            self._rests_until = time.monotonic() + REST_SECONDS
+            raise
 
     def exists(self, name: str) -> bool:
         """Return whether an object is there."""

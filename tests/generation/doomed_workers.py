@@ -12,11 +12,9 @@ import signal
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import django
-from django.conf import settings
 
 SEEDS = list(range(1, 13))
 DEADLY = 18  # a batch of four renames sixteen files: its images, then their renditions
@@ -40,14 +38,25 @@ def plan(checkpoint: str) -> None:
 
 def run(moment: str) -> None:
     from generation.models import GenerationJob
-    from generation.pictures import local_folder
     from generation.tasks import run_generation_job
     from jobs.claims import reap
 
-    setattr(local_folder._Part, "put", dying(local_folder._Part.put, moment))  # noqa: B010 - a method
+    kind = staged_kind()
+    setattr(kind, "put", dying(kind.put, moment))  # noqa: B010 - a method
     GenerationJob.objects.filter(state="running").update(lease_expires_at=datetime(2026, 1, 1, tzinfo=UTC))
     reap(GenerationJob)
     run_generation_job()
+
+
+def staged_kind() -> Any:
+    """Return the class of the files that the storage has written, but not put."""
+    from generation.pictures import files, local_folder
+
+    if not files.storage().is_remote:
+        return local_folder._Part
+    from generation.pictures import object_store
+
+    return object_store._Stored
 
 
 def dying(put: Callable[..., None], moment: str) -> Callable[..., None]:
@@ -76,12 +85,12 @@ def in_a_process_of_its_own(do: Callable[..., None], *arguments: str) -> int:
 
 def tell(ended: str) -> None:
     from generation.models import GeneratedImage, GenerationJob
+    from generation.pictures import files
 
     job = GenerationJob.objects.get()
     images = GeneratedImage.objects.order_by("seed").values_list("seed", "path", "sha256")
-    media = Path(settings.MEDIA_ROOT)
-    files = sorted(str(path.relative_to(media)) for path in media.rglob("*") if path.is_file())
-    left = {"ended": int(ended), "job": [job.state, job.attempt_count], "images": list(images), "files": files}
+    stored = sorted(file.path for folder in ("image_sets", "renditions") for file in files.stored(folder))
+    left = {"ended": int(ended), "job": [job.state, job.attempt_count], "images": list(images), "files": stored}
     print(json.dumps(left))
 
 

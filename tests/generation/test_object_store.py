@@ -214,6 +214,10 @@ def test_a_page_gets_503_from_a_storage_that_is_away(
     assert b"The storage of the images does not answer at the moment." in answer.content
     assert b"image_sets" not in answer.content
     s3.failures, s3.wait_seconds = 0, 0.0
+    s3.requests.clear()
+    assert client.get(address).status_code == 503  # for two seconds nobody waits for it
+    assert s3.requests == []
+    monkeypatch.setattr(files.storage(), "_rests_until", 0.0)
     assert client.get(address).status_code == 200
 
 

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 from annotation.models import Annotator
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.journeys.people import until_votable, votes_of
+from tests.object_storage import ObjectStorage
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,3 +85,21 @@ def test_a_browser_that_is_too_old_is_told_so_on_the_first_page(page: Page, serv
     page.add_init_script("delete window.HTMLDialogElement")
     page.reload()
     expect(page.locator("#too-old")).to_contain_text("Safari 15.4, Firefox 101")
+
+
+def test_images_whose_storage_is_away_are_waited_for(
+    page: Page, s3: ObjectStorage, request: pytest.FixtureRequest
+) -> None:
+    address = request.getfixturevalue("address")
+    s3.failures = -1
+    with page.expect_response(lambda answer: answer.status == 503 and "/i/" in answer.url):
+        page.goto(address)
+    for _again in range(5):  # more often than an image that fails is tried
+        with page.expect_response(lambda answer: answer.status == 503 and answer.request.method == "HEAD"):
+            pass
+    expect(page.get_by_role("button", name="Report it and continue")).to_have_count(0)
+    s3.failures = 0
+    until_votable(page, 1, 2)
+    page.keyboard.press("1")
+    until_votable(page, 2, 2)
+    assert len(votes_of(Annotator.objects.get())) == 1
