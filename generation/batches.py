@@ -1,10 +1,14 @@
-"""The batches in which seeds are sampled together: fixed by the plan, and halved only if the memory is full. Pure.
+"""The batches in which seeds are sampled together: fixed by the plan, halved only if the memory is full. No Django.
 
 Some pixels of an image depend slightly on the batch it was made in. So the batch of a seed follows from the job's seeds
 alone: which of them are recorded already, which worker samples them, and how often it was restarted change nothing.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from jobs import whole_files
 
 
 def planned_batches(seeds: Sequence[int], size: int) -> list[list[int]]:
@@ -23,20 +27,31 @@ def halves(batch: Sequence[int]) -> tuple[list[int], list[int]]:
 
 
 class BatchSizes:
-    """The planned size of a batch, and the largest size that may fit into memory, for each key (model and size)."""
+    """The planned size of a batch, and the largest size that may fit into memory, for each key (card, model, size).
 
-    def __init__(self, planned: int) -> None:
+    What did not fit is kept in `file`, if one is given, so that a process that starts again does not try it again.
+    """
+
+    def __init__(self, planned: int, file: Path | None = None) -> None:
         self.planned = planned
-        self.most: dict[str, int] = {}  # only for keys that did not fit once
+        self._file = file
+        self._most = _read(file)  # only of keys that did not fit once
 
     def fits(self, key: str, count: int) -> bool:
         """Return whether a batch may fit, as far as is known."""
-        return count <= self.most.get(key, count)
+        return count <= self._most.get(key, count)
 
     def halve(self, key: str, failed: int) -> None:
         """Remember that a batch of `failed` images, more than one, did not fit."""
-        self.most[key] = min((failed + 1) // 2, self.most.get(key, failed))
+        self._most[key] = min((failed + 1) // 2, self._most.get(key, failed))
+        if self._file:
+            self._most = _read(self._file) | self._most  # other cards of this host may have written
+            whole_files.write(self._file, json.dumps(self._most, indent=1, sort_keys=True).encode())
 
-    def learn(self, most: Mapping[str, int]) -> None:
-        """Take over what was found out before."""
-        self.most |= most
+
+def _read(file: Path | None) -> dict[str, int]:
+    """Return the sizes in a file; none if it is missing or damaged, since they are found out again."""
+    try:
+        return dict(json.loads(file.read_bytes())) if file else {}
+    except (OSError, ValueError, TypeError):
+        return {}

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from django.conf import settings
 from django.utils import timezone
 from PIL import Image
 
@@ -53,7 +54,7 @@ class Sampled:
 @cache
 def batch_sizes() -> BatchSizes:
     """The planned batch size of this kind of device, and what did not fit."""
-    return BatchSizes(PLANNED_BATCH[device()])
+    return BatchSizes(PLANNED_BATCH[device()], settings.BATCH_SIZES_FILE)
 
 
 def sample(
@@ -121,8 +122,8 @@ def sample_batches(
 
 
 def memory_key(loaded: Loaded, order: Order) -> str:
-    """Return what decides how many images fit into a memory: the model and the size."""
-    return f"{' '.join(loaded.key)} {order.parameters.width}x{order.parameters.height}"
+    """Return what decides how many images fit into a memory: the card, the model and the size."""
+    return f"{device_name()}: {' '.join(loaded.key)} {order.parameters.width}x{order.parameters.height}"
 
 
 def _asked(upcoming: Callable[[], Iterable[Order]]) -> Iterator[Order]:
