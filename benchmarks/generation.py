@@ -155,16 +155,21 @@ class Bench:
         for _ in sampling.sample_batches(self.order(prompt), sampling.batches_of(self.seeds), check=lambda: None):
             pass
 
-    def as_a_worker(self, prompt: str, parameters: Any = None) -> None:
+    def as_a_worker(self, prompt: str) -> None:
         """Make and record the images of a prompt by a worker's task."""
-        from generation import image_sets, tasks
+        self.plan([prompt], self.parameters)
+        self.work()
 
-        image_sets.plan_image_sets(
-            diffusion_model=self.model,
-            prompts=[prompt],
-            parameters=parameters or self.parameters,
-            seeds=self.seeds,
-        )
+    def plan(self, prompts: Sequence[str], parameters: Any) -> None:
+        """Plan a job for each prompt."""
+        from generation import image_sets
+
+        image_sets.plan_image_sets(diffusion_model=self.model, prompts=prompts, parameters=parameters, seeds=self.seeds)
+
+    def work(self) -> None:
+        """Do what a worker does when a message says that there is work."""
+        from generation import tasks
+
         tasks.run_generation_job()
 
     def plain_loop(self, prompt: str) -> None:
@@ -262,9 +267,9 @@ def print_idle_share(bench: Bench, job_count: int, launch: float) -> None:
     from generation import sampling
 
     parameters = replace(bench.parameters, width=SIDE, height=SIDE, num_inference_steps=20)
+    bench.plan([f"a card's prompt {number}" for number in range(job_count)], parameters)
     with _stand_in(sampling, launch) as card:
-        for number in range(job_count):
-            bench.as_a_worker(f"a card's prompt {number}", parameters)
+        bench.work()
         share = card.idle_share
     image_count = job_count * SET_SIZE
     print(f"\nA card's stand-in: {image_count} images of {SIDE} px, {SECONDS_AN_IMAGE} s each")
@@ -274,13 +279,17 @@ def print_idle_share(bench: Bench, job_count: int, launch: float) -> None:
 
 @contextmanager
 def _stand_in(sampling: Any, launch: float) -> Any:
+    from generation import tasks
+
     card, own, sizes = Card(launch), sampling._run, sampling.batch_sizes()
-    planned = sizes.planned
+    planned, overlapping = sizes.planned, dict(tasks.MOST_OVERLAPPING)
     sampling._run, sizes.planned = card.run, sampling.PLANNED_BATCH["cuda"]
+    tasks.MOST_OVERLAPPING["cpu"] = overlapping["cuda"]
     try:
         yield card
     finally:
         sampling._run, sizes.planned = own, planned
+        tasks.MOST_OVERLAPPING |= overlapping
 
 
 def main() -> None:
@@ -292,6 +301,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="benchmark-generation-") as folder:
         os.environ |= {"DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": folder}
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait for each other would count as CPU time
         import django
         from django.core.management import call_command
 

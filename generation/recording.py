@@ -114,6 +114,11 @@ class Recorder:
             )
         )
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a batch is not recorded yet."""
+        return bool(self._waiting)
+
     def check(self) -> None:
         """Record the batch that is ready, or raise why it cannot be. Called at every step of the next batch."""
         if self._waiting and (fault := self._waiting[0].fault()):

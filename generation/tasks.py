@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from celery import shared_task
@@ -21,9 +22,12 @@ from generation.trials import record_outcome
 from generation.workers import may_take, note_work
 from jobs.leases import Lease
 from jobs.wording import counted
-from jobs.work import work_next
+from jobs.work import run_next, work_next
 
 logger = logging.getLogger(__name__)
+
+MOST_OVERLAPPING = {"cuda": 16, "cpu": 1}  # a minute of an H100, after which other kinds of jobs have their turn
+Check = Callable[[], None]
 
 
 @shared_task
@@ -55,6 +59,29 @@ def run_generation_job(_job_id: int = 0) -> None:
     work_next(jobs_to_make(), make_images, prefer=preferences(), queued=queued)
 
 
+def _run_following_job(recorder: Recorder, lease: Lease, before: Sequence[Check]) -> None:
+    """Sample the next due job while the last batch of this one is recorded, so that a card does not wait for files.
+
+    What stops this job is kept until the other has ended, which is not stopped by it.
+    """
+    faults: list[BaseException] = []
+
+    def check() -> None:
+        try:
+            if not faults:
+                lease.check()
+                recorder.check()
+        except Exception as error:
+            faults.append(error)
+
+    def make(job: GenerationJob, its_lease: Lease) -> None:
+        make_images(job, its_lease, before=(*before, check))
+
+    run_next(jobs_to_make(), make, prefer=preferences())
+    if faults:
+        raise faults[0]
+
+
 @shared_task
 def run_endpoint_job() -> None:
     """Run the next job whose images an endpoint makes. It loads no torch."""
@@ -69,11 +96,27 @@ def ask_for_images(job: GenerationJob, lease: Lease) -> None:
         make_by_endpoint(job, missing, lease)
 
 
-def make_images(job: GenerationJob, lease: Lease) -> None:
-    """Sample the batches of a job that lack an image, each whole, and record their missing images."""
-    if missing := prepared_seeds(job):
+def make_images(job: GenerationJob, lease: Lease, before: Sequence[Check] = ()) -> None:
+    """Sample the batches of a job that lack an image, each whole, and record their missing images.
+
+    before: the checks of jobs whose last batch is being recorded.
+    """
+    missing = prepared_seeds(job)
+    if not missing:
+        return
+    with Recorder(job, missing) as recorder:
         with device_faults(job, owner=job.image_set.diffusion_model.name):
-            _sample(job, missing, lease)
+            _sample(job, missing, recorder, [lease.check, recorder.check, *before])
+        if recorder.is_busy and len(before) < most_overlapping() - 1:
+            _run_following_job(recorder, lease, before)
+        recorder.finish()
+
+
+def most_overlapping() -> int:
+    """Return how many jobs in a row may overlap on this process's device; on a CPU they would compete for the cores."""
+    from generation.devices import device
+
+    return MOST_OVERLAPPING[device()]
 
 
 def prepared_seeds(job: GenerationJob) -> list[int]:
@@ -87,7 +130,7 @@ def prepared_seeds(job: GenerationJob) -> list[int]:
     return [seed for seed in job.seeds if seed in {*missing, *lost}]
 
 
-def _sample(job: GenerationJob, missing: list[int], lease: Lease) -> None:
+def _sample(job: GenerationJob, missing: list[int], recorder: Recorder, checks: Sequence[Check]) -> None:
     # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
     # seconds, and the job counts as running meanwhile.
     from generation.devices import memory_in_use
@@ -103,15 +146,13 @@ def _sample(job: GenerationJob, missing: list[int], lease: Lease) -> None:
     upcoming = partial(unfinished_orders, image_set.diffusion_model)
     began = time.monotonic()
     batches = [batch for batch in batches_of(job.seeds) if not set(missing).isdisjoint(batch)]
-    with Recorder(job, missing) as recorder:
 
-        def check() -> None:
-            lease.check()
-            recorder.check()
+    def check() -> None:
+        for one in checks:
+            one()
 
-        for batch in sample_batches(order, batches, check=check, upcoming=upcoming):
-            recorder.take(batch)
-        recorder.finish()
+    for batch in sample_batches(order, batches, check=check, upcoming=upcoming):
+        recorder.take(batch)
     note_loaded(image_set.diffusion_model)
     used, total = memory_in_use()
     note_work(model=image_set.diffusion_model.name, memory_used=used, memory_total=total)

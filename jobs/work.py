@@ -35,12 +35,19 @@ def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = (), queued:
     If jobs are due that this worker may not take, the message is passed on to another worker. `queued`: the jobs that
     messages of this queue are for; by default all of this kind.
     """
+    if run_next(jobs, do, prefer=prefer):
+        return
+    if other := claims.due(jobs.model._default_manager.all() if queued is None else queued).first():
+        time.sleep(SECONDS_BEFORE_PASSING_ON)
+        messages.wake_another(other)
+
+
+def run_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = ()) -> bool:
+    """Claim the best job of those that this worker may take, and run it; return whether there was one."""
     job = claims.claim_next(jobs, worker=f"{worker_name()}:{os.getpid()}", prefer=prefer)
     if job is not None:
         run(job, do)
-    elif other := claims.due(jobs.model._default_manager.all() if queued is None else queued).first():
-        time.sleep(SECONDS_BEFORE_PASSING_ON)
-        messages.wake_another(other)
+    return job is not None
 
 
 def run(job: J, do: Do[J]) -> None:

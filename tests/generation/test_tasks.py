@@ -1,5 +1,6 @@
 """The generation task: run twice, half, late or never, the result is the same images."""
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from generation import recording, sampling
-from generation.image_sets import is_complete, missing_seeds, record_image
+from generation import recording, sampling, tasks
+from generation.image_sets import is_complete, missing_seeds, prepared, record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.orders import Order
+from generation.recording import Recorder
 from generation.sampling import Sampled, sample_batches
 from generation.tasks import run_generation_job
 from jobs import claims
@@ -157,3 +159,45 @@ def test_a_fault_that_may_pass_is_tried_again(image_set: ImageSet, monkeypatch: 
     run_generation_job()
     assert state(image_set) == (STATES.DONE, "")
     assert is_complete(image_set)
+
+
+def test_jobs_overlap_on_a_card(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(tasks.MOST_OVERLAPPING, "cpu", 3)
+    model = diffusion_model(checkpoint=str(tiny_models / "sdxl"))
+    sets = [planned(model, seeds=[1, 2], prompt=prompt) for prompt in ("a cube", "a ring", "a ball", "a cone")]
+    write = Recorder._write
+    seen: list[tuple[int, int]] = []
+
+    def slow(self: Recorder, sampled: Sampled) -> Any:
+        time.sleep(0.3)
+        return write(self, sampled)
+
+    def spy(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
+        seen.append((GenerationJob.objects.filter(state=STATES.RUNNING).count(), GeneratedImage.objects.count()))
+        return sample_batches(order, batches, **arguments)
+
+    monkeypatch.setattr(Recorder, "_write", slow)
+    monkeypatch.setattr(sampling, "sample_batches", spy)
+    run_generation_job()
+    assert [is_complete(image_set) for image_set in sets] == [True, True, True, False]
+    assert seen[1] == (2, 0)  # the second is sampled while the first is being recorded
+    assert {only_job(image_set).state for image_set in sets[:3]} == {STATES.DONE}
+
+
+def test_a_job_that_cannot_be_recorded_does_not_stop_the_next(
+    tiny_models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(tasks.MOST_OVERLAPPING, "cpu", 2)
+    model = diffusion_model(checkpoint=str(tiny_models / "sdxl"))
+    first, second = (planned(model, seeds=[1, 2], prompt=prompt) for prompt in ("a cube", "a ring"))
+
+    def fail(path: str, image: Any) -> Any:
+        if str(first.uid) in path:
+            raise OSError("disk full")
+        return prepared(path, image)
+
+    monkeypatch.setattr(recording, "prepared", fail)
+    run_generation_job()
+    assert state(first) == (STATES.QUEUED, "Tried again: OSError: disk full")
+    assert state(second) == (STATES.DONE, "")
+    assert (is_complete(first), is_complete(second)) == (False, True)
