@@ -187,7 +187,9 @@ class Bench:
         from diffusers import DiffusionPipeline
 
         if self._pipeline is None:
-            self._pipeline = cast(Any, DiffusionPipeline).from_pretrained(self.model.checkpoint)
+            self._pipeline = cast(Any, DiffusionPipeline).from_pretrained(
+                self.model.checkpoint, torch_dtype=torch.float32
+            )
             self._pipeline.set_progress_bar_config(disable=True)
         images = self._pipeline(
             prompt,
