@@ -6,3 +6,7 @@ class AnnotationConfig(AppConfig):
 
     def ready(self) -> None:
         from annotation import checks  # noqa: F401 - registers the checks, which read the settings
+        from annotation.studies.lifecycle.embedding import sinks_of
+        from generation.recording import sink_makers
+
+        sink_makers[:] = [sinks_of]

@@ -7,7 +7,7 @@ samples commits the rows of a batch together, once all its files are written: a 
 import logging
 import os
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -41,6 +41,10 @@ class Sink(Protocol):
 
     def store(self, images: Sequence[GeneratedImage], prepared: Sequence[Any]) -> None:
         """Do the rest for the images that were recorded, in the thread that samples."""
+
+
+# What the rooms above want to do with the images of a job; asked once for each job.
+sink_makers: list[Callable[[GenerationJob], Sequence[Sink]]] = []
 
 
 @dataclass(frozen=True)
@@ -194,6 +198,11 @@ def _replace(row: GeneratedImage, written: _Files) -> GeneratedImage:
         provenance=written.provenance,
     )
     return row
+
+
+def sinks_for(job: GenerationJob) -> list[Sink]:
+    """Return the sinks that want the images of a job."""
+    return [sink for make in sink_makers for sink in make(job)]
 
 
 def thread_count() -> int:

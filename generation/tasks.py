@@ -17,7 +17,7 @@ from generation.orders import Order
 from generation.parameters import SamplingParameters
 from generation.pictures import renditions
 from generation.queued_orders import unfinished_orders
-from generation.recording import Recorder
+from generation.recording import Recorder, sinks_for
 from generation.trials import record_outcome
 from generation.workers import may_take, note_work
 from jobs.leases import Lease
@@ -104,7 +104,7 @@ def make_images(job: GenerationJob, lease: Lease, before: Sequence[Check] = ()) 
     missing = prepared_seeds(job)
     if not missing:
         return
-    with Recorder(job, missing) as recorder:
+    with Recorder(job, missing, sinks_for(job)) as recorder:
         with device_faults(job, owner=job.image_set.diffusion_model.name):
             _sample(job, missing, recorder, [lease.check, recorder.check, *before])
         if recorder.is_busy and len(before) < most_overlapping() - 1:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from django.db import transaction
 from numpy.typing import NDArray
+from PIL import Image
 
 from generation.image_sets import is_complete
 from generation.models import GeneratedImage, ImageSet
@@ -62,7 +63,7 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
     before, and embeddings that are not finite.
     """
     _refuse_incomplete(image_set)
-    _refuse_other_weights(encoder)
+    refuse_other_weights(encoder)
     images = list(image_set.images.exclude(embeddings__encoder__identity=encoder.identity).order_by("seed"))
     for start in range(0, len(images), CHUNK_SIZE):
         check()
@@ -167,7 +168,7 @@ def _refuse_incomplete(image_set: ImageSet) -> None:
         )
 
 
-def _refuse_other_weights(encoder: "ImageEncoder") -> None:
+def refuse_other_weights(encoder: "ImageEncoder") -> None:
     """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed."""
     known, _ = Encoder.objects.get_or_create(
         identity=encoder.identity,
@@ -182,7 +183,12 @@ def _refuse_other_weights(encoder: "ImageEncoder") -> None:
 
 
 def _embed(images: Sequence[GeneratedImage], encoder: "ImageEncoder") -> None:
-    vectors = encoder.embed([open_image(image) for image in images])
+    embed_pictures(images, [open_image(image) for image in images], encoder)
+
+
+def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:
+    """Store the embeddings of images whose pixels are at hand. Raises Refused for embeddings that are not finite."""
+    vectors = encoder.embed(pictures)
     if not np.isfinite(vectors).all():
         raise Refused(
             f"{encoder.identity} gave embeddings that are not finite for {images[0].image_set}: check its weights."
