@@ -92,7 +92,7 @@ def test_the_clock_ticks_beside_the_control_queue_only() -> None:
 
 
 def test_an_unknown_queue_is_refused() -> None:
-    with pytest.raises(CommandError, match="there is no queue gnu; there are gpu, control"):
+    with pytest.raises(CommandError, match="there is no queue gnu; there are gpu, endpoints, control"):
         call_command("worker", queues="gnu,control", stdout=StringIO())
 
 
