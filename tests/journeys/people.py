@@ -97,12 +97,16 @@ def sources(page: Page) -> list[str]:
 
 
 def fail_one_image(page: Page) -> list[str]:
-    """Abort every request for the first image that is requested; return the addresses of these requests."""
+    """Abort every request for the first image that is requested; return the address at each try to load it.
+
+    The page asks with HEAD, too, whether the images' storage is away; that is no try.
+    """
     failed: list[str] = []
 
     def fail(route: Route) -> None:
         if not failed or route.request.url == failed[0]:
-            failed.append(route.request.url)
+            if route.request.method == "GET":
+                failed.append(route.request.url)
             route.abort()
         else:
             route.continue_()
