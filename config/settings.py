@@ -370,6 +370,8 @@ LOGGING: dict[str, Any] = {
         "django.template": {"level": "INFO"},
         # At DEBUG they log signed requests.
         **{name: {"level": "WARNING"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
+        # At WARNING it says that a stopping worker puts a message back, which loses nothing.
+        "kombu.transport.virtual.base": {"level": "ERROR"},
         # At INFO they log addresses, and those of the hub's content network are signed.
         "httpx2": {"level": "WARNING"},
         "httpcore2": {"level": "WARNING"},
