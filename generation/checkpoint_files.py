@@ -33,7 +33,7 @@ class Listing(Protocol):
 
     @property
     def name(self) -> str:
-        """What messages call the checkpoint."""
+        """The name of the checkpoint in messages."""
 
     @property
     def is_whole(self) -> bool:

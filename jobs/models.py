@@ -53,7 +53,7 @@ class LeasedJob(models.Model):
 
     @property
     def log_fields(self) -> dict[str, Any]:
-        """What each log line says that is written while the job runs."""
+        """The fields of each log line that is written while the job runs."""
         return {"job": job_name(self.task_name, self.pk)}
 
     class Meta:

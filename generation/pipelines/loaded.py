@@ -41,7 +41,7 @@ class Loaded:
 
     @property
     def family(self) -> Family:
-        """What is known of the class."""
+        """The facts about the class that its signature does not tell."""
         return family_of(self.kind)
 
     @property
