@@ -134,9 +134,9 @@ def _external_files(folder: Path, size: "Size") -> tuple[Path, Path]:
         'name = "External"\nsource = "external"\n[models.a]\nname = "Elsewhere A"\n[models.b]\nname = "Elsewhere B"\n'
         f"[prompts]\nlist = [\n{prompts}\n]\n"
     )
-    choices = ("Elsewhere A", "Elsewhere B", "tie")
+    choices = ("Elsewhere A", "Elsewhere B")
     rows = (
-        f"person {person},an external prompt {number},{choices[(person + number) % 3]}\n"
+        f"person {person},an external prompt {number},{choices[(person + number) % len(choices)]}\n"
         for person in range(IMPORTED_PEOPLE)
         for number in range(size.comparisons)
     )
