@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 
+# Populations of annotators that an interval can speak about.
+THESE_ANNOTATORS = "these annotators"
+ANNOTATORS_LIKE_THESE = "annotators like these"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -10,6 +14,8 @@ class Estimate:
     value, low, high: in the statistic's own unit, or None if undefined; `reason` then says why.
     level: of the interval, for example 0.95. n: number of units. method: of the interval, for example "Wilson".
     If the value is defined but its interval is not, low and high are None and `reason` says why.
+    population: the annotators that the interval speaks about, or empty if it names none: "these annotators" (other
+    prompts, the same people) or "annotators like these" (other prompts and other people).
 
     >>> Estimate.undefined("unanimous", n=12).value is None
     True
@@ -22,6 +28,7 @@ class Estimate:
     n: int
     method: str
     reason: str = ""
+    population: str = ""
 
     @classmethod
     def undefined(cls, reason: str, *, n: int, level: float = 0.95, method: str = "none") -> "Estimate":

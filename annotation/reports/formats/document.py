@@ -19,8 +19,8 @@ _UNDER_RESULTS = {
     "people": ("leave_one_out",),
     "bias": ("annotators",),
 }
-HEAD = ("key", "item", "value", "low", "high", "level", "n", "method", "reason")
-_ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason"}
+HEAD = ("key", "item", "value", "low", "high", "level", "n", "method", "reason", "population")
+_ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason", "population"}
 _TEST = {"statistic", "p_value", "n", "method", "reason"}
 
 
@@ -85,15 +85,16 @@ def _rows(value: Any, key: str, item: str) -> Iterator[tuple[Any, ...]]:
         for place, element in enumerate(value, start=1):
             yield from _rows(element, key, f"{item}.{place}" if item else str(place))
     else:
-        yield (key, item, cell(value), *[""] * 6)
+        yield (key, item, cell(value), *[""] * 7)
 
 
 def _of_dictionary(value: dict[str, Any], key: str, item: str) -> Iterator[tuple[Any, ...]]:
     if value.keys() == _ESTIMATE:
         yield (key, item, *(value[name] for name in HEAD[2:]))
     elif value.keys() == _TEST:
-        yield (key, item, value["p_value"], "", "", "", value["n"], value["method"], value["reason"])
-        yield (f"{key}.statistic", item, value["statistic"], "", "", "", value["n"], value["method"], value["reason"])
+        described = ("", "", "", value["n"], value["method"], value["reason"], "")
+        yield (key, item, value["p_value"], *described)
+        yield (f"{key}.statistic", item, value["statistic"], *described)
     else:
         for name, element in value.items():
             yield from _rows(element, f"{key}.{name}" if key else name, item)

@@ -141,7 +141,8 @@ def _row(label: str, estimate: Estimate, text: Callable[[float], str], remark: s
     if estimate.low is None or estimate.high is None:
         return Row(label, text(estimate.value), n=estimate.n, remark=_joined(f"no interval: {estimate.reason}", remark))
     interval = bracketed(estimate.low, estimate.high, text)
-    method = f"{100 * estimate.level:g} %, {without_resampling(estimate.method)}"
+    words = (f"{100 * estimate.level:g} %", estimate.population, without_resampling(estimate.method))
+    method = ", ".join(word for word in words if word)
     return Row(label, text(estimate.value), interval, estimate.n, method, _joined(estimate.reason, remark))
 
 

@@ -27,7 +27,7 @@ DOCUMENTATION = (Path(settings.BASE_DIR) / "docs" / "report.md").read_text()
 KEYS = DOCUMENTATION.partition("## The JSON document")[2].partition("\n## ")[0]
 DOCUMENTED = dict(re.findall(r"^\| `([^`]+)` \| ([^|]+?) \|", KEYS, re.MULTILINE))
 FREE = {"manifest", "events[].detail"}  # described elsewhere, or by the verb
-ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason"}
+ESTIMATE = {"value", "low", "high", "level", "n", "method", "reason", "population"}
 TEST = {"statistic", "p_value", "n", "method", "reason"}
 
 
