@@ -26,7 +26,8 @@ from tests.services.servers import free_port, fresh_broker, fresh_database
 PATIENCE_SECONDS = 900
 COMPOSE_FILE = settings.BASE_DIR / "docker-compose.yml"
 SECRETS = ("SECRET_KEY", "SITE_HOST", "POSTGRES_PASSWORD", "REDIS_PASSWORD")
-OURS = ("migrate", "web", "worker", "worker-gpu")
+OURS = ("migrate", "web", "worker", "worker-gpu", "worker-endpoints")
+ENDPOINTS = '[painter]\nadapter = "semblance"\nurl = "https://images.example/paint"\n'
 
 
 def read_compose(variables: dict[str, str]) -> dict[str, Any]:
@@ -68,6 +69,7 @@ class Composition:
             "127.0.0.1:8000": f"127.0.0.1:{self.port}",
             "/var/lib/semblance": str(folder / "var"),
             "/app/staticfiles": str(folder / "static"),
+            "/etc/semblance/endpoints": str(folder),
         }
 
     def here(self, text: str) -> str:
@@ -123,7 +125,9 @@ def becomes_true(question: Any) -> bool:
 @pytest.fixture(scope="module")
 def composition(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Composition]:
     with fresh_database() as database_url, fresh_broker() as broker_url:
-        made = Composition(database_url, broker_url, tmp_path_factory.mktemp("composition"))
+        folder = tmp_path_factory.mktemp("composition")
+        (folder / "endpoints.toml").write_text(ENDPOINTS)
+        made = Composition(database_url, broker_url, folder)
         # What the image's build does.
         collect = ["python", "manage.py", "collectstatic", "--no-input", "--verbosity", "0"]
         subprocess.run(collect, cwd=settings.BASE_DIR, env=made.environment("web"), check=True)
@@ -155,7 +159,7 @@ def test_the_web_server_serves_and_is_healthy(composition: Composition) -> None:
     assert not composition.is_healthy("web")  # the check sees that it is gone
 
 
-@pytest.mark.parametrize("name", ["worker", "worker-gpu"])
+@pytest.mark.parametrize("name", ["worker", "worker-gpu", "worker-endpoints"])
 def test_a_worker_reaches_the_broker_and_is_healthy(composition: Composition, name: str) -> None:
     assert not composition.is_healthy(name)
     with composition.up(name):
@@ -196,6 +200,17 @@ def test_the_hubs_token_reaches_the_gpu_worker_and_no_other_service() -> None:
     assert bare["HF_TOKEN"] == ""
 
 
+def test_the_keys_of_endpoints_reach_their_worker_alone() -> None:
+    services = read_compose(dict.fromkeys(SECRETS, "x") | {"ENDPOINTS_FOLDER": "/srv/endpoints"})
+    mounted = {
+        name: [volume for volume in one.get("volumes", []) if "/srv/" in volume] for name, one in services.items()
+    }
+    assert {name: volumes for name, volumes in mounted.items() if volumes} == {
+        "worker-endpoints": ["/srv/endpoints:/etc/semblance/endpoints:ro"]
+    }
+    assert "outside" in services["worker-endpoints"]["networks"]
+
+
 def test_redis_asks_for_its_password(tmp_path: Path) -> None:
     service, port = read_compose(dict.fromkeys(SECRETS, "a-password"))["redis"], str(free_port())
     (kind, check), password = service["healthcheck"]["test"], service["environment"]["REDISCLI_AUTH"]
@@ -218,7 +233,7 @@ def test_redis_asks_for_its_password(tmp_path: Path) -> None:
 
 def test_the_grace_period_is_above_the_soft_shutdown() -> None:
     services = read_compose(dict.fromkeys(SECRETS, "x"))
-    for name in ("worker", "worker-gpu"):
+    for name in ("worker", "worker-gpu", "worker-endpoints"):
         grace = int(services[name]["stop_grace_period"].removesuffix("s"))
         # The supervisor waits ten seconds longer than Celery does.
         assert grace > settings.CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT + 10
@@ -238,4 +253,5 @@ def test_the_web_image_holds_no_torch() -> None:
         "web": "web",
         "worker": "web",
         "worker-gpu": "gpu",
+        "worker-endpoints": "web",
     }
