@@ -7,7 +7,16 @@ from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
+from generation.endpoints.definitions import MICROS
+from generation.models import (
+    DiffusionModel,
+    EndpointAccount,
+    GeneratedImage,
+    GenerationJob,
+    ImageSet,
+    Prompt,
+    RefusedSeed,
+)
 from jobs import claims
 from jobs.messages import enqueue
 from jobs.models import LeasedJob
@@ -135,3 +144,47 @@ class LeasedJobAdmin(ReadOnlyAdmin):
 @admin.register(GenerationJob)
 class GenerationJobAdmin(LeasedJobAdmin):
     """Jobs that make images."""
+
+
+@admin.register(EndpointAccount)
+class EndpointAccountAdmin(ReadOnlyAdmin):
+    """Endpoints as their workers know them: what they have cost, and why the last request that failed did."""
+
+    fields = (
+        *("name", "adapter", "model", "is_seeded", "request_count", "cost", "limit", "price", "next_at"),
+        *("last_error", "last_error_at"),
+    )
+    list_display = ("name", "adapter", "model", "request_count", "cost", "limit", "last_error_at", "last_error")
+
+    @admin.display(description="cost so far", ordering="cost_micros")
+    def cost(self, account: EndpointAccount) -> str:
+        """Return what all requests have cost."""
+        return _amount(account, account.cost_micros)
+
+    @admin.display(description="cost limit", ordering="limit_micros")
+    def limit(self, account: EndpointAccount) -> str:
+        """Return the most that they may cost."""
+        return "–" if account.limit_micros is None else _amount(account, account.limit_micros)
+
+    @admin.display(description="cost of an image", ordering="price_micros")
+    def price(self, account: EndpointAccount) -> str:
+        """Return what one image costs."""
+        return _amount(account, account.price_micros)
+
+
+def _amount(account: EndpointAccount, micros: int) -> str:
+    return f"{micros / MICROS:.2f} {account.currency}"
+
+
+@admin.register(RefusedSeed)
+class RefusedSeedAdmin(ReadOnlyAdmin):
+    """Seeds that endpoints refused for their content. After one is deleted, a retried job asks for it again."""
+
+    fields = ("image_set", "seed", "reason", "created_at")
+    list_display = fields
+    list_select_related = ("image_set__prompt", "image_set__diffusion_model")
+    search_fields = ("reason", "image_set__prompt__text")
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Follow Django's permission, which the read-only base class ignores."""
+        return admin.ModelAdmin.has_delete_permission(self, request, obj)

@@ -18,7 +18,7 @@ from django.db.models import Model
 from PIL import Image
 
 from generation.lost_images import replace_file
-from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt, RefusedSeed
 from generation.parameters import SamplingParameters
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
@@ -210,6 +210,10 @@ def without_seed(*, image_set: ImageSet, seed: int) -> ImageSet:
     shared = ("seed", "path", "sha256", "width", "height", "byte_count", "provenance")
     GeneratedImage.objects.bulk_create(
         [GeneratedImage(image_set=smaller, **fields) for fields in absent.values(*shared)], ignore_conflicts=True
+    )
+    refused = image_set.refused_seeds.filter(seed__in=seeds)
+    RefusedSeed.objects.bulk_create(
+        [RefusedSeed(image_set=smaller, seed=one.seed, reason=one.reason) for one in refused], ignore_conflicts=True
     )
     if smaller.origin == ImageSet.Origin.GENERATED:
         plan_jobs([smaller])

@@ -19,7 +19,7 @@ models.CharField.register_lookup(Length)  # so that a constraint can say __lengt
 class DiffusionModel(models.Model):
     """A text-to-image model: a checkpoint, an optional LoRA, a dtype and a prompt template; or an endpoint.
 
-    The images of a model without a checkpoint and an endpoint are imported, never generated.
+    A model with neither has only imported images.
     """
 
     class Dtype(models.TextChoices):
@@ -308,13 +308,34 @@ class EndpointAccount(models.Model):
     request_count = models.PositiveBigIntegerField(default=0)
     cost_micros = models.PositiveBigIntegerField(default=0)
     limit_micros = models.PositiveBigIntegerField(null=True, blank=True)
+    price_micros = models.PositiveBigIntegerField(default=0, help_text="Of one image.")
     next_at = models.DateTimeField(null=True, blank=True, help_text="When the next request may be sent.")
+    last_error = models.TextField(blank=True)
+    last_error_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ("name",)
 
     def __str__(self) -> str:
         return self.name
+
+
+class RefusedSeed(models.Model):
+    """A seed whose image an endpoint refused to make because of its content. It is not asked for again."""
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="refused_seeds")
+    seed = models.PositiveBigIntegerField()
+    reason = models.TextField(help_text="As the endpoint gives it.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("image_set_id", "seed")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image_set", "seed"], name="one_refusal_per_set_and_seed"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_set} seed {self.seed}"
 
 
 class WorkerSign(models.Model):

@@ -16,6 +16,7 @@ from generation.orders import Order
 from generation.workers import live_signs
 from jobs.claims import requeue
 from jobs.version import version
+from jobs.wording import duration
 
 # What a trial depends on. A resolved dtype follows from the first trial, so it is no part of it.
 SETTINGS = (
@@ -46,14 +47,8 @@ class Outcome:
         return (
             f"{name} was tried on {self.device_name} in {self.dtype}: loaded in {self.load_seconds:.0f} s, "
             f"one image of {self.size[0]} x {self.size[1]} px in {self.image_seconds:.1f} s{memory}; "
-            f"at this rate {image_count} images take {_duration(image_count * self.image_seconds)}, less in batches."
+            f"at this rate {image_count} images take {duration(image_count * self.image_seconds)}, less in batches."
         )
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def outcome_of(trial: ModelTrial) -> Outcome | None:

@@ -5,6 +5,7 @@ because a file is stored before the row that names it.
 """
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -29,17 +30,24 @@ LARGEST_MEAN_DIFFERENCE = 3.0  # of 255
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """What a verification may change. `advance` is called after each image."""
+    """What a verification may change. `advance` is called after each image.
+
+    asks_endpoints: whether endpoints are asked again for their images, which may cost money.
+    """
 
     deletes: bool = False
     regenerates: bool = False
+    asks_endpoints: bool = False
     youngest: timedelta = YOUNGEST_ORPHAN
     advance: Callable[[], None] = lambda: None
 
 
 @dataclass(slots=True)
 class Verified:
-    """What a verification found. lost, damaged: paths of images; orphans: paths of files without a row."""
+    """What a verification found. lost, damaged: paths of images; orphans: paths of files without a row.
+
+    of_endpoints: how many of the lost and damaged images only the named endpoint could make again.
+    """
 
     image_count: int = 0
     rendition_count: int = 0
@@ -50,6 +58,7 @@ class Verified:
     deleted_count: int = 0
     requeued_count: int = 0
     without_a_job: list[str] = field(default_factory=list)
+    of_endpoints: Counter[str] = field(default_factory=Counter)
 
 
 def image_count() -> int:
@@ -70,7 +79,7 @@ def verify(manner: Manner | None = None) -> Verified:
         manner.advance()
     _verify_orphans(listed, found, manner)
     if manner.regenerates:
-        _regenerate(found)
+        _regenerate(found, manner)
     return found
 
 
@@ -135,7 +144,7 @@ def _is_rendition(path: str, name: str, pixels: Image.Image) -> bool:
             np.asarray(Image.open(BytesIO(data), formats=("WEBP",)).convert("RGB"), dtype=np.int16)
             for data in (stored, expected)
         )
-    except Exception:  # what decoders raise on damaged bytes has no end
+    except Exception:  # decoders raise errors of many kinds on damaged files
         return False
     return first.shape == second.shape and float(np.abs(first - second).mean()) <= LARGEST_MEAN_DIFFERENCE
 
@@ -161,23 +170,30 @@ def _verify_orphans(listed: list[StoredFile], found: Verified, manner: Manner) -
                 files.prune(f"{folder}/{name}")
 
 
-def _regenerate(found: Verified) -> None:
+def _regenerate(found: Verified, manner: Manner) -> None:
     """Queue the jobs of the images whose file is lost, or damaged and therefore deleted, again."""
-    for path in found.damaged:
-        if _jobs_of(path):
-            files.delete(path)
+    queued: set[int] = set()
+    damaged = set(found.damaged)
     for path in (*found.lost, *found.damaged):
-        if jobs := _jobs_of(path):
-            found.requeued_count += requeue(GenerationJob.objects.filter(pk__in=jobs))
-        else:
+        jobs = _jobs_of(path)
+        endpoint = jobs[0].image_set.diffusion_model.endpoint if jobs else ""
+        if not jobs:
             found.without_a_job.append(path)
+        elif endpoint and not manner.asks_endpoints:
+            found.of_endpoints[endpoint] += 1
+        else:
+            queued.update(job.pk for job in jobs)
+            if path in damaged:
+                files.delete(path)
+    # Queued last: a job that runs makes only what has no file by then.
+    found.requeued_count = sum([requeue(GenerationJob.objects.filter(pk=job)) for job in sorted(queued)])
 
 
-def _jobs_of(path: str) -> list[int]:
+def _jobs_of(path: str) -> list[GenerationJob]:
     """Return the jobs that make an image: those of the first set that shows it and was generated."""
-    for image in GeneratedImage.objects.filter(path=path).select_related("image_set").order_by("pk"):
-        if image.image_set.origin == ImageSet.Origin.GENERATED:
-            jobs = [job.pk for job in image.image_set.jobs.all() if image.seed in job.seeds]
-            if jobs:
-                return jobs
+    images = GeneratedImage.objects.filter(path=path, image_set__origin=ImageSet.Origin.GENERATED)
+    for image in images.select_related("image_set").order_by("pk"):
+        jobs = image.image_set.jobs.select_related("image_set__diffusion_model")
+        if makers := [job for job in jobs if image.seed in job.seeds]:
+            return makers
     return []

@@ -1,4 +1,4 @@
-"""Format numbers with their nouns, and commands for copying."""
+"""Format numbers with their nouns, spans of time, and commands for copying."""
 
 import os
 import shlex
@@ -16,6 +16,17 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     ('1 comparison', '0 comparisons', '12000 studies')
     """
     return f"{count} {noun if count == 1 else plural or noun + 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a span of time in the unit that suits it.
+
+    >>> duration(50), duration(5400), duration(2 * 86400)
+    ('50 s', '90 min', '48.0 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def hidden_character(name: str) -> str:

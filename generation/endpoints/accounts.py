@@ -14,11 +14,13 @@ from jobs.refusals import Refused
 
 
 def endpoint_called(name: str) -> Endpoint:
-    """Return an endpoint of this worker's file. Raises Refused if there is no file, or none of that name in it."""
+    """Return an endpoint of this machine's file. Raises Refused if there is no file, or none of that name in it."""
+    if not settings.ENDPOINTS_FILE:
+        raise Refused(f"The endpoint {name} cannot be asked from here: ENDPOINTS_FILE is not set on this machine.")
     endpoints = own_definitions()
     if name not in endpoints:
         known = ", ".join(sorted(endpoints)) or "none"
-        raise Refused(f"This worker's file of endpoints (ENDPOINTS_FILE) names none called {name}; it names {known}.")
+        raise Refused(f"The file of endpoints (ENDPOINTS_FILE) names none called {name}; it names {known}.")
     return endpoints[name]
 
 
@@ -34,6 +36,7 @@ def make_known(endpoint: Endpoint) -> EndpointAccount:
         "is_seeded": endpoint.seeds,
         "currency": endpoint.currency,
         "limit_micros": endpoint.limit_micros,
+        "price_micros": endpoint.cost_micros,
     }
     account, _ = EndpointAccount.objects.update_or_create(
         name=endpoint.name, defaults=facts, create_defaults={**facts, "model": endpoint.model}
@@ -97,6 +100,19 @@ def hold_off(endpoint: Endpoint, seconds: float) -> None:
 def note_model(endpoint: Endpoint, model: str) -> None:
     """Store the model that the endpoint says it is."""
     EndpointAccount.objects.filter(name=endpoint.name).exclude(model=model[:200]).update(model=model[:200])
+
+
+def note_error(endpoint: Endpoint, sentence: str) -> None:
+    """Store why the last request that failed did, for the admin."""
+    EndpointAccount.objects.filter(name=endpoint.name).update(last_error=sentence, last_error_at=clock.now())
+
+
+def price_of(name: str, image_count: int) -> str:
+    """Return what images of an endpoint cost, in words; empty if they cost nothing or it is not known."""
+    account = EndpointAccount.objects.filter(name=name).first()
+    if account is None or not account.price_micros:
+        return ""
+    return f"{image_count * account.price_micros / MICROS:.2f} {account.currency}"
 
 
 def _now(name: str) -> datetime:

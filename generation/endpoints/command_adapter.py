@@ -9,7 +9,8 @@ import signal
 import stat
 import subprocess
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 from typing import IO, Any
@@ -28,6 +29,8 @@ MOST_REPORT_BYTES = 2**16
 MOST_ERROR_BYTES = 2**20
 LONGEST_REASON = 300
 LOOK_SECONDS = 0.05
+# `read` ends when the other end of its pipe is closed, which the kernel does also for a worker that is killed.
+AFTER_THE_WORKER = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 
 def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
@@ -46,9 +49,10 @@ def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
 
 
 def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], *, most_bytes: int) -> int:
-    """Run the command until it ends, and return its exit status. Its whole process group is killed afterwards.
+    """Run the command until it ends, and return its exit status.
 
-    Raises NotNow if it takes too long, Refused if it cannot be started or writes too much.
+    Its whole process group is killed afterwards, also if this worker is killed meanwhile. Raises NotNow if the command
+    takes too long, Refused if it cannot be started or writes too much.
     """
     owner, deadline = owner_of(endpoint), time.monotonic() + endpoint.seconds
     try:
@@ -64,17 +68,29 @@ def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], 
     except OSError as error:
         raise Refused(f"{owner}: its command cannot be started ({error.strerror}).") from None
     try:
-        while process.poll() is None:
-            if time.monotonic() > deadline:
-                raise NotNow(f"{owner}: its command did not end within {endpoint.seconds:g} s")
-            if _size_of(folder) > most_bytes or os.fstat(errors.fileno()).st_size > MOST_ERROR_BYTES:
-                raise Refused(f"{owner}: its command writes more than {most_bytes:,} bytes.")
-            time.sleep(LOOK_SECONDS)
-        return process.returncode
+        with _watched(process, folder):
+            while process.poll() is None:
+                if time.monotonic() > deadline:
+                    raise NotNow(f"{owner}: its command did not end within {endpoint.seconds:g} s")
+                if _size_of(folder) > most_bytes or os.fstat(errors.fileno()).st_size > MOST_ERROR_BYTES:
+                    raise Refused(f"{owner}: its command writes more than {most_bytes:,} bytes.")
+                time.sleep(LOOK_SECONDS)
+            return process.returncode
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+@contextmanager
+def _watched(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
+    """Run a second process that kills the command and deletes its folder if this worker is killed."""
+    watch = ["/bin/sh", "-c", AFTER_THE_WORKER, "sh", str(process.pid), str(folder)]
+    with subprocess.Popen(watch, stdin=subprocess.PIPE, start_new_session=True) as watcher:
+        try:
+            yield
+        finally:
+            watcher.kill()
 
 
 def _environment(endpoint: Endpoint, folder: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
 """One HTTP request and its answer: to a checked address only, without redirects and proxies, bounded in size and time.
 
-http.client, because the connection must go to the address that was checked, and no library of higher level lets a
-program say so while it still verifies the certificate for the host's name.
+http.client, because the connection must go to the address that was checked while the certificate is still verified for
+the host's name, and no library of a higher level can do that.
 """
 
 import http.client
@@ -54,7 +54,7 @@ def exchange(
 ) -> Reply:
     """Send a request, with `sent` as JSON if it is given, and return the whole answer, of any status but a redirect.
 
-    Raises NotNow for a line that drops, an answer that is cut short, and one that is too slow; Refused for a forbidden
+    Raises NotNow for a dropped connection, and an answer that is cut short or too slow; Refused for a forbidden
     address, a redirect and an answer that is too large. No sentence holds the address or a header.
     """
     parts = urlsplit(url)
@@ -84,7 +84,7 @@ def exchange(
         is_late = connection.is_cut or isinstance(error, TimeoutError)
         if isinstance(error, ssl.SSLCertVerificationError):
             raise Refused(f"{owner}: its certificate is not valid for the host ({error.verify_message}).") from None
-        what = f"did not answer within {bounds.seconds:g} s" if is_late else "dropped the line"
+        what = f"did not answer within {bounds.seconds:g} s" if is_late else "dropped the connection"
         never_sent = isinstance(error, ConnectionRefusedError)
         raise NotNow(f"{owner}: the server {what}", was_refused=never_sent) from None
     finally:

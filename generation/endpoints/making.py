@@ -21,7 +21,7 @@ from generation.endpoints.definitions import MICROS, Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
 from generation.foreign_values import plain_text
 from generation.image_sets import record_image
-from generation.models import GenerationJob
+from generation.models import GenerationJob, RefusedSeed
 from generation.parameters import SamplingParameters
 from generation.pictures.files import limits
 from generation.workers import note_work
@@ -35,6 +35,7 @@ FIRST_PAUSE = 1.0  # seconds
 LONGEST_WAIT = 60.0  # seconds that this process waits for an endpoint; a job with a longer pause is set back
 PAUSE_AFTER_FAULTS = timedelta(minutes=2)
 LOOK_SECONDS = 0.2
+LONGEST_REASON = 300
 
 
 @dataclass
@@ -50,7 +51,8 @@ def make_by_endpoint(job: GenerationJob, seeds: Sequence[int], lease: Lease) -> 
     """Ask the endpoint of the job's model for the images of the seeds, and record them.
 
     Raises Refused if the endpoint is not this worker's, if it refuses the key or the request, if its cost limit is
-    reached, or, once all others are recorded, if it refused the content of some seeds; SetBack if it is away.
+    reached, or, once all others are recorded, if it refused the content of some seeds, now or earlier; SetBack if it is
+    away.
     """
     endpoint = accounts.endpoint_called(job.image_set.diffusion_model.endpoint)
     accounts.make_known(endpoint)
@@ -75,7 +77,9 @@ class _Making:
 
     def run(self, seeds: Sequence[int]) -> None:
         """Make all images, or end with the reason. What was made before the end is recorded."""
-        self._waiting.extend(_Try(seed) for seed in seeds)
+        refused = self._job.image_set.refused_seeds.filter(seed__in=seeds)
+        self._moderated = dict(refused.values_list("seed", "reason"))
+        self._waiting.extend(_Try(seed) for seed in seeds if seed not in self._moderated)
         with ThreadPoolExecutor(self._endpoint.parallel, thread_name_prefix="endpoint") as pool:
             while self._running or (self._waiting and self._end is None):
                 self._lease.check()
@@ -100,7 +104,7 @@ class _Making:
             try:
                 seconds = accounts.reserve(self._endpoint)
             except Refused as refusal:
-                self._end = refusal
+                self._stop(refusal)
                 return
             if seconds > LONGEST_WAIT:
                 accounts.give_back(self._endpoint)
@@ -124,13 +128,24 @@ class _Making:
             made = future.result()
         except Moderated as refusal:
             accounts.give_back(self._endpoint)
-            self._moderated[tried.seed] = str(refusal)
+            self._note_refusal(tried.seed, plain_text(str(refusal), LONGEST_REASON))
         except NotNow as fault:
+            accounts.note_error(self._endpoint, str(fault))
             self._try_again(fault, tried)
         except Refused as refusal:
-            self._end = self._end or refusal
+            self._stop(refusal)
         else:
             self._record(made, tried.seed)
+
+    def _stop(self, refusal: Refused) -> None:
+        """Send no more requests; those on their way end."""
+        accounts.note_error(self._endpoint, str(refusal))
+        self._end = self._end or refusal
+
+    def _note_refusal(self, seed: int, reason: str) -> None:
+        """Store that a seed was refused, so that no later attempt asks for it again."""
+        self._moderated[seed] = reason
+        RefusedSeed.objects.get_or_create(image_set=self._job.image_set, seed=seed, defaults={"reason": reason})
 
     def _try_again(self, fault: NotNow, tried: _Try) -> None:
         if fault.was_refused:
@@ -192,7 +207,7 @@ class _Making:
     def _refused_seeds(self) -> str:
         seeds = ", ".join(map(str, sorted(self._moderated)))
         which = f"seed {seeds}" if len(self._moderated) == 1 else f"{counted(len(self._moderated), 'seed')} ({seeds})"
-        reason = plain_text(next(iter(self._moderated.values())), 300)
+        reason = self._moderated[min(self._moderated)]
         image_set = self._job.image_set
         return (
             f"{image_set.diffusion_model}: the endpoint {self._endpoint.name} refused {which} of "

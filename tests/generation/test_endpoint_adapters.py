@@ -1,9 +1,10 @@
 """Images of a command and of ComfyUI."""
 
 import json
+import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,55 @@ def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path)
         made_by(command(tmp_path, program, seconds=0.5))
     time.sleep(1.2)
     assert not started.exists()
+
+
+WORKER = """
+import sys
+from generation.endpoints.command_adapter import ask_command
+from generation.endpoints.definitions import Endpoint
+from generation.endpoints.outcomes import Wish
+endpoint = Endpoint(name="local", adapter="command", command=(sys.executable, sys.argv[1]))
+ask_command(endpoint, Wish("a red cube", 5, {}), image_bytes=1000)
+"""
+LONG = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+with open("FILE.part", "w") as file:
+    file.write(f"{os.getpid()} {child.pid} {os.getcwd()}")
+os.rename("FILE.part", "FILE")
+time.sleep(60)
+"""
+
+
+def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+    script, facts = tmp_path / "paint.py", tmp_path / "facts"
+    script.write_text(LONG.replace("FILE", str(facts)))
+    worker = subprocess.Popen([sys.executable, "-c", WORKER, str(script)], cwd=Path(__file__).parents[2])
+    assert becomes_true(facts.exists)
+    worker.kill()
+    worker.wait()
+    own, child, folder = facts.read_text().split()
+    assert becomes_true(lambda: not is_running(int(own)))
+    assert becomes_true(lambda: not is_running(int(child)))
+    assert becomes_true(lambda: not Path(folder).exists())
+
+
+def becomes_true(question: Callable[[], bool], seconds: float = 30) -> bool:
+    deadline = time.monotonic() + seconds
+    while not question():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether the process runs; one that ended and was not waited for does not."""
+    try:
+        status = Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return False
+    return status.rpartition(")")[2].split()[0] != "Z"
 
 
 def test_a_command_that_is_not_there(tmp_path: Path) -> None:

@@ -127,7 +127,7 @@ def test_a_packed_body() -> None:
 
 
 def test_a_cut_body() -> None:
-    with pytest.raises(NotNow, match="dropped the line"):
+    with pytest.raises(NotNow, match="dropped the connection"):
         answer_with(Response(200, b"abc", stated=10))
 
 

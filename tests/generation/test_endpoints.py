@@ -13,7 +13,7 @@ from pytest_django.fixtures import Settings
 from annotation.studies.lifecycle.pipeline_jobs import has_failed
 from generation.endpoints import making
 from generation.image_sets import is_complete, missing_seeds, without_seed
-from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet
+from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
 from generation.regeneration import find_image
 from generation.tasks import run_endpoint_job, run_generation_job
 from jobs import claims
@@ -162,6 +162,55 @@ def test_a_moderated_seed_is_named_and_can_be_dropped(image_set: ImageSet, paint
     assert has_failed(image_set, 6)
     assert not has_failed(image_set, 5)
     assert is_complete(without_seed(image_set=image_set, seed=6))
+
+
+def refuses_six(request: Request) -> Response:
+    if request.document["seed"] == 6:
+        return as_json({"error": {"code": "moderation", "message": "no cubes"}}, 422)
+    return own_contract(request)
+
+
+def test_a_refused_seed_is_remembered_until_an_admin_deletes_its_row(
+    image_set: ImageSet, painter: FakeEndpoint
+) -> None:
+    painter.respond = refuses_six
+    run_endpoint_job()
+    first = ended(image_set)
+    claims.retry(GenerationJob.objects.all())
+    run_endpoint_job()
+    assert ended(image_set) == first
+    assert painter.seeds() == [5, 6, 7]
+    RefusedSeed.objects.get(image_set=image_set, seed=6, reason="no cubes").delete()
+    claims.retry(GenerationJob.objects.all())
+    run_endpoint_job()
+    assert painter.seeds() == [5, 6, 7, 6]
+
+
+def test_a_smaller_set_remembers_the_other_refusals(defined: Define, painter: FakeEndpoint) -> None:
+    image_set = planned(diffusion_model("painted", endpoint="painter"), seeds=[5, 6, 7, 8])
+
+    def respond(request: Request) -> Response:
+        return as_json({"error": {"code": "safety"}}, 400) if request.document["seed"] < 7 else own_contract(request)
+
+    painter.respond = respond
+    run_endpoint_job()
+    smaller = without_seed(image_set=image_set, seed=5)
+    run_endpoint_job()
+    state, error = ended(smaller)
+    assert state == STATES.FAILED
+    assert "refused seed 6 of" in error
+    assert painter.seeds() == [5, 6, 7, 8]
+
+
+def test_the_last_error_is_kept_for_the_admin(
+    image_set: ImageSet, painter: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "FIRST_PAUSE", 0.01)
+    painter.faults = [as_json({}, 503)]
+    run_endpoint_job()
+    assert is_complete(image_set)
+    assert account().last_error == "The endpoint painter has a fault (503)"
+    assert account().last_error_at is not None
 
 
 @pytest.mark.parametrize(

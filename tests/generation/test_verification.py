@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from generation.image_sets import plan_imported_set, record_image, without_seed
 from generation.lost_images import lost_seeds
-from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob, ImageSet
 from generation.pictures.files import open_image
 from generation.verification import Manner, verify
 from jobs import claims
@@ -148,3 +148,26 @@ def test_an_imported_image_cannot_be_made_again(media_root: Path) -> None:
     image = record_image(image_set=imported, seed=1, image=picture(), provenance={})
     (media_root / image.path).unlink()
     assert "1 image cannot be made again, because no job of this installation made them" in verified("--regenerate")[1]
+
+
+def test_an_endpoint_is_asked_again_only_if_that_is_said(image_set: ImageSet, media_root: Path) -> None:
+    DiffusionModel.objects.update(endpoint="painter", checkpoint="")
+    EndpointAccount.objects.create(
+        name="painter", adapter="semblance", is_seeded=False, currency="USD", price_micros=40_000
+    )
+    gone, damaged = (media_root / path(image_set, seed) for seed in (1, 2))
+    gone.unlink()
+    damaged.write_bytes(b"damaged")
+    output, failure = verified("--regenerate")
+    assert "queued again" not in output
+    assert failure == (
+        "2 images of the endpoint painter stay without their file: copy them from a backup, or give --ask-endpoints "
+        "too, which asks the endpoint for new images, for about 0.08 USD. They may differ from those that were shown."
+    )
+    assert only_job(image_set).state == STATES.DONE
+    assert damaged.exists()
+    output, failure = verified("--regenerate", "--ask-endpoints")
+    assert "1 job queued again." in output
+    assert not failure
+    assert only_job(image_set).state == STATES.QUEUED
+    assert not damaged.exists()

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.studies.imports.imported_images import Imported, imported_images
+from annotation.studies.lifecycle.endpoint_facts import endpoint_sentences
 from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import StudyProgress, progress_of
@@ -49,6 +50,7 @@ class Command(StudyCommand):
                 | {
                     "missing_worker": missing_worker(study, queues),
                     "fetching": files_in_words(study),
+                    "endpoints": endpoint_sentences(study),
                     **asdict(pace(study, counts)),
                 }
                 for study, counts in rows
@@ -73,7 +75,7 @@ class Command(StudyCommand):
             lines += [(f"imported for {images}", "") for images in imported[study.pk]]
             lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
             lines += [(pause, "yellow") for pause in pauses(study)]
-            lines += [(sentence, "") for sentence in trials_of[study.pk]]
+            lines += [(sentence, "") for sentence in (*trials_of[study.pk], *endpoint_sentences(study))]
             lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
             lines += [(fetching, "yellow") for fetching in [files_in_words(study)] if fetching]
             lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]

@@ -1,4 +1,4 @@
-"""try_model FILE|STUDY: load each model of a study, make one image of each, and print what that cost."""
+"""try_model FILE|STUDY: make one image by each model of a study, and print what that cost."""
 
 from pathlib import Path
 from typing import Any
@@ -9,15 +9,19 @@ from annotation.management.base import StudyCommand
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import read_study_file
+from generation.endpoints.trying import try_endpoint
 from generation.models import DiffusionModel
 from generation.orders import Order
 from jobs.refusals import Refused
 
 
 class Command(StudyCommand):
-    """Runs on this machine, in this process, and stores nothing; a launched study is tried by its worker."""
+    """Runs on this machine, in this process, and stores no image; a launched study is tried by its worker."""
 
-    help = "Load each model of a study on this machine, make one image, and print time, memory, size and an estimate."
+    help = (
+        "Load each model of a study on this machine, make one image, and print time, memory, size and an estimate. An "
+        "endpoint is asked for one image, which may cost money: ENDPOINTS_FILE must be set."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the study."""
@@ -35,16 +39,22 @@ class Command(StudyCommand):
 
     def _try(self, manifest: Manifest, plan: Any) -> str:
         """Try one model and print what it cost; return why it cannot be used, or an empty text."""
-        from generation.trying import try_model  # which loads torch
-
         model = DiffusionModel(**plan.model_dump())
         order = Order(model, model.render_prompt(manifest.prompts[0].text), manifest.sampling)
+        image_count = len(manifest.prompts) * len(manifest.seeds)
         try:
-            outcome = try_model(order)
+            if model.endpoint:
+                self.stdout.write(try_endpoint(order, image_count=image_count))
+            else:
+                self._try_checkpoint(order, image_count)
         except Refused as refusal:
             return str(refusal)
-        image_count = len(manifest.prompts) * len(manifest.seeds)
-        self.stdout.write(outcome.in_words(model.name, image_count))
+        return ""
+
+    def _try_checkpoint(self, order: Order, image_count: int) -> None:
+        from generation.trying import try_model  # which loads torch
+
+        outcome = try_model(order)
+        self.stdout.write(outcome.in_words(order.diffusion_model.name, image_count))
         for warning in outcome.warnings:
             self.warn(warning)
-        return ""

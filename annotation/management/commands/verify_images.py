@@ -1,4 +1,4 @@
-"""verify_images [--delete] [--regenerate]: verify the files of all images, and mend what can be mended."""
+"""verify_images [--delete] [--regenerate [--ask-endpoints]]: verify the files of all images, and mend them."""
 
 from datetime import timedelta
 from typing import Any
@@ -7,6 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from annotation.management.base import StudyCommand
+from generation.endpoints.accounts import price_of
 from generation.pictures.image_storage import StorageAway
 from generation.verification import Manner, Verified, image_count, verify
 from jobs.wording import counted
@@ -35,6 +36,11 @@ class Command(StudyCommand):
         parser.add_argument(
             "--regenerate", action="store_true", help="queue the jobs of generated images whose file is gone or damaged"
         )
+        parser.add_argument(
+            "--ask-endpoints",
+            action="store_true",
+            help="with --regenerate: also ask endpoints again for their images, which may cost money",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Verify and print the counts; fail if something stays wrong."""
@@ -45,6 +51,7 @@ class Command(StudyCommand):
             manner = Manner(
                 deletes=options["delete"],
                 regenerates=options["regenerate"],
+                asks_endpoints=options["ask_endpoints"],
                 youngest=timedelta(minutes=options["older_than"]),
                 advance=lambda: bars.advance(task),
             )
@@ -84,9 +91,21 @@ def _staying(found: Verified, manner: Manner) -> str:
             f"{counted(len(wrong), 'image')} without {'its' if len(wrong) == 1 else 'their'} file: copy the images "
             "from a backup, or give --regenerate, which makes generated images again."
         )
+    sentences = [_of_endpoint(name, count) for name, count in sorted(found.of_endpoints.items())]
     if found.without_a_job:
-        return (
+        sentences.append(
             f"{counted(len(found.without_a_job), 'image')} cannot be made again, because no job of this installation "
             "made them: copy them from a backup."
         )
-    return ""
+    return " ".join(sentences)
+
+
+def _of_endpoint(name: str, count: int) -> str:
+    """Return why the images of an endpoint are not made again without being asked for."""
+    price = price_of(name, count)
+    cost = f", for about {price}" if price else ""
+    stays, copy = ("stays without its file", "copy it") if count == 1 else ("stay without their file", "copy them")
+    return (
+        f"{counted(count, 'image')} of the endpoint {name} {stays}: {copy} from a backup, or give --ask-endpoints too, "
+        f"which asks the endpoint for new images{cost}. They may differ from those that were shown."
+    )

@@ -15,7 +15,7 @@ from generation.card_failures import refused_cards
 from generation.models import GeneratedImage, GenerationJob, WorkerSign
 from generation.workers import live_signs
 from jobs.models import LeasedJob
-from jobs.wording import command
+from jobs.wording import command, duration
 from scoring.models import ScoringJob
 
 WINDOW = timedelta(minutes=10)  # over which speed and idle share are taken
@@ -36,7 +36,7 @@ class Pace:
             return ""
         per_second = self.images_per_second
         speed = f"{per_second:.2f} images a second" if per_second >= 0.05 else f"{60 * per_second:.1f} images a minute"
-        return f"{speed}, about {in_words(self.seconds_left)} of images left"
+        return f"{speed}, about {duration(self.seconds_left)} of images left"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,17 +72,6 @@ class WorkerView:
     def idle_percent(self) -> str:
         """The idle share in percent; empty on the control queue."""
         return "" if self.idle_share is None else f"{100 * self.idle_share:.0f} %"
-
-
-def in_words(seconds: float) -> str:
-    """Return a span in the unit that suits it.
-
-    >>> in_words(50), in_words(5400), in_words(2 * 86400)
-    ('50 s', '90 min', '48.0 h')
-    """
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 def pace(study: Study, counts: StudyProgress) -> Pace:

@@ -1,11 +1,18 @@
 """A study one of whose models is an endpoint: launching it, its worker, its page, its history and its report."""
 
+import json
+import re
+from io import StringIO
+from pathlib import Path
+
 import pytest
 from celery.canvas import Signature
 from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
 from PIL import Image
+from pytest_django.fixtures import Settings
 
 from annotation.models import Study
 from annotation.reports.data.gathering import gather
@@ -16,13 +23,18 @@ from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.transitions import advance, launch
 from annotation.studies.lifecycle.workers import missing_worker
 from generation.image_sets import record_image
-from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet
+from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
 from generation.workers import leave_sign
 from jobs import messages
 from jobs.refusals import Refused
 from tests.factories import make_manifest
+from tests.generation.fake_endpoint import as_json, define, fake_endpoint, own_contract
 
 pytestmark = pytest.mark.django_db
+SENTENCE = (
+    "Beta: the endpoint painter (gpt-image-1) makes its images. It takes no seeds, so its images are not "
+    "reproducible. For all studies it has cost 1.24 of at most 200.00 USD."
+)
 
 
 @pytest.fixture
@@ -94,7 +106,65 @@ def test_what_cannot_be_made_again_is_marked(study: Study, account: EndpointAcco
     client = Client()
     client.force_login(admin_user)
     page = client.get(reverse("study", args=[study.slug])).content.decode()
-    assert (
-        "Beta: the endpoint painter (gpt-image-1) makes its images. It takes no seeds, so its images are not "
-        "reproducible. For all studies it has cost 1.24 of at most 200.00 USD."
-    ) in page
+    assert SENTENCE in page
+    assert f"{study.slug}: {SENTENCE}" in status(study)
+    assert json.loads(status(study, "--format", "json"))["endpoints"] == [SENTENCE]
+
+
+def status(study: Study, *options: str) -> str:
+    output = StringIO()
+    call_command("study_status", study.slug, *options, stdout=output)
+    return output.getvalue()
+
+
+def test_the_admin_shows_costs_errors_and_refused_seeds(
+    study: Study, account: EndpointAccount, admin_client: Client
+) -> None:
+    EndpointAccount.objects.update(last_error="The endpoint painter has a fault (503)", price_micros=40_000)
+    launch(study=study)
+    advance(study)
+    image_set = ImageSet.objects.filter(diffusion_model=study.model_b).first()
+    assert image_set is not None
+    seed = RefusedSeed.objects.create(image_set=image_set, seed=image_set.seeds[0], reason="no cubes")
+    listed = admin_client.get(reverse("admin:generation_endpointaccount_changelist")).content.decode()
+    for text in ("gpt-image-1", "1.24 USD", "200.00 USD", "has a fault (503)"):
+        assert text in listed
+    page = admin_client.get(reverse("admin:generation_endpointaccount_change", args=[account.pk])).content.decode()
+    assert "0.04 USD" in page
+    assert 'name="_save"' not in page
+    assert "no cubes" in admin_client.get(reverse("admin:generation_refusedseed_changelist")).content.decode()
+    admin_client.post(reverse("admin:generation_refusedseed_delete", args=[seed.pk]), {"post": "yes"})
+    assert not RefusedSeed.objects.exists()
+
+
+def test_a_trial_asks_an_endpoint_for_one_image(
+    tmp_path: Path, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    models = {name: {"name": name, "endpoint": "painter"} for name in ("model_a", "model_b")}
+    sampling = {"width": 64, "height": 64}
+    study = create_study(manifest=make_manifest(source="generated", comparisons=2, sampling=sampling, **models))
+    with pytest.raises(CommandError, match="ENDPOINTS_FILE is not set on this machine"):
+        call_command("try_model", study.slug)
+    with fake_endpoint(own_contract) as painter:
+        define(
+            tmp_path,
+            settings,
+            f'[painter]\nadapter = "semblance"\nurl = "{painter.address}"\nseeds = true\n'
+            'private_addresses = ["127.0.0.0/8"]\ncost_per_image = 0.5\ncost_limit = 2\n',
+        )
+        call_command("try_model", study.slug)
+        assert [request.document["prompt"] for request in painter.requests] == ["prompt 1", "prompt 1"]
+        said = capsys.readouterr().out
+        assert re.search(
+            r"model_b was tried: the endpoint painter \(painter 3\.1\) made one image of 64 x 64 px in \d\.\d s; at "
+            r"this rate \d+ images take \d+ s and cost 3\.00 USD\.",
+            said,
+        )
+        painter.respond = lambda _request: as_json({"error": {"code": "moderation", "message": "no cubes"}}, 422)
+        with pytest.raises(CommandError, match=r"refused the first prompt for its content \(no cubes\)"):
+            call_command("try_model", study.slug)
+        painter.respond = lambda _request: as_json({}, 503)
+        with pytest.raises(CommandError, match=r"has a fault \(503\)\. Try again later\."):
+            call_command("try_model", study.slug)
+    assert EndpointAccount.objects.get().cost_micros == 1_000_000  # refused and failed requests cost nothing
+    assert not ImageSet.objects.exists()
