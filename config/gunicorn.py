@@ -10,7 +10,7 @@ from config.environment import Environment
 from config.server.limits import limits_from_environment
 
 _env = Environment()
-worker_class = "config.server.worker.BufferingWorker"  # threads that no slow line holds up
+worker_class = "config.server.worker.BufferingWorker"  # threads that no slow connection holds up
 workers = _env.int("WEB_CONCURRENCY", default=2)
 threads = _env.int("WEB_THREADS", default=8)
 worker_connections = 800  # open at once in each process; below the 1024 files that many systems allow

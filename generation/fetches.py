@@ -1,4 +1,4 @@
-"""Fetch what queued jobs need, before they run, and tell how far it is.
+"""Fetch what queued jobs need, before they run, and record how much has arrived.
 
 Each host with a worker runs one such process. No worker claims a job whose files are not on its host.
 """

@@ -1,4 +1,4 @@
-"""Texts and JSON of strangers (servers, files), cut to what a database stores and a page shows. Pure."""
+"""Untrusted texts and JSON, of servers and files: cut to what a database stores and a page shows. Pure."""
 
 import math
 import unicodedata
@@ -10,7 +10,7 @@ MOST_DEPTH = 4
 
 
 def plain_text(value: object, most: int = MOST_TEXT) -> str:
-    """Return a stranger's text without control characters and not too long; empty if it is no text.
+    """Return an untrusted text without control characters and not too long; empty if it is no text.
 
     >>> plain_text("a\\x00b\\nc"), plain_text(7)
     ('a b c', '')
@@ -22,7 +22,7 @@ def plain_text(value: object, most: int = MOST_TEXT) -> str:
 
 
 def bounded(value: Any, depth: int = MOST_DEPTH) -> Any:
-    """Return a stranger's JSON, cut to a bounded size, with values that every database stores.
+    """Return untrusted JSON, cut to a bounded size, with values that every database stores.
 
     >>> bounded({"a": [1, float("nan"), {"b\\x00": "c"}]})
     {'a': [1, 'nan', {'b': 'c'}]}

@@ -34,7 +34,7 @@ MOST_THREADS = 4
 
 
 class Sink(Protocol):
-    """Takes the pixels of finished batches for a purpose of its own, which generation does not know."""
+    """Takes the pixels of finished batches. Generation does not know what for."""
 
     def prepare(self, pictures: Sequence[Image.Image]) -> Sequence[Any]:
         """Return something for each picture. It runs in another thread, without the device and the database."""
@@ -43,7 +43,7 @@ class Sink(Protocol):
         """Do the rest for the images that were recorded, in the thread that samples."""
 
 
-# What the rooms above want to do with the images of a job; asked once for each job.
+# What other packages do with the images of a job; asked for once for each job.
 sink_makers: list[Callable[[GenerationJob], Sequence[Sink]]] = []
 
 
@@ -201,7 +201,7 @@ def _replace(row: GeneratedImage, written: _Files) -> GeneratedImage:
 
 
 def sinks_for(job: GenerationJob) -> list[Sink]:
-    """Return the sinks that want the images of a job."""
+    """Return the sinks for the images of a job."""
     return [sink for make in sink_makers for sink in make(job)]
 
 

@@ -99,7 +99,7 @@ def sample_batches(
         pixels = None
         try:
             pixels = _run(loaded, order, batch, check)
-        except EncodersDropped:  # what the class encodes could not be foretold
+        except EncodersDropped:  # what the class encodes was not predicted
             del loaded
             loaded = ready_with_encoders(order)
             waiting.appendleft((batch, planned))
@@ -127,7 +127,7 @@ def memory_key(loaded: Loaded, order: Order) -> str:
 
 
 def _asked(upcoming: Callable[[], Iterable[Order]]) -> Iterator[Order]:
-    """Yield the upcoming orders; nobody is asked for them before the first is needed."""
+    """Yield the upcoming orders. They are not looked up before the first one is needed."""
     yield from upcoming()
 
 

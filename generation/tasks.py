@@ -62,7 +62,7 @@ def run_generation_job(_job_id: int = 0) -> None:
 def _run_following_job(recorder: Recorder, lease: Lease, before: Sequence[Check]) -> None:
     """Sample the next due job while the last batch of this one is recorded, so that a card does not wait for files.
 
-    What stops this job is kept until the other has ended, which is not stopped by it.
+    What stops this job is raised after the other one has ended, which goes on undisturbed.
     """
     faults: list[BaseException] = []
 

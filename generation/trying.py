@@ -1,4 +1,4 @@
-"""Try a model: load it, make one image, and tell what that cost. Loads torch."""
+"""Try a model: load it, make one image, and return what that cost. Loads torch."""
 
 import time
 from collections.abc import Callable

@@ -44,7 +44,7 @@ def embedding_sink(spec: EncoderSpec) -> EmbeddingSink | None:
     if not is_encoder_at_hand(spec):
         return None
     from generation.devices import empty_memory, is_out_of_memory
-    from scoring import encoders  # imported here: they load torch, and the web process imports us
+    from scoring import encoders  # imported here: they load torch, and the web process imports this module
 
     try:
         encoder = encoders.load(spec)

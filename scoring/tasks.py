@@ -32,7 +32,9 @@ def run_scoring_job(_job_id: int = 0) -> None:
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
     """Embed the images of the job's set that have no embedding yet, and score the set."""
-    from generation.devices import memory_in_use  # imported here: they load torch, and the web process imports us
+    from generation.devices import (
+        memory_in_use,  # imported here: they load torch, and the web process imports this module
+    )
     from scoring import encoders
 
     spec = EncoderSpec(**job.encoder)

@@ -12,7 +12,7 @@ from annotation.web.access.staff import staff_page
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponseBase:
-    """Serve the metrics, or what a staff page serves to a stranger."""
+    """Serve the metrics to the program and to staff; other visitors get what a staff page serves them."""
     scheme, _, given = request.headers.get("Authorization", "").partition(" ")
     token = settings.METRICS_TOKEN
     is_program = scheme == "Bearer" and token and secrets.compare_digest(given.strip().encode(), token.encode())

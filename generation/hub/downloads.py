@@ -74,7 +74,7 @@ def request_listing(wanted: Wanted) -> HubListing:
 
 
 def download(listing: HubListing, name: str, *, wanted: Wanted, arrived: Callable[[int], None], pause: Pause) -> None:
-    """Fetch one file into the cache. `arrived` is told the bytes as they come; those of an earlier try come at once.
+    """Fetch one file into the cache. `arrived` gets the number of new bytes, first of those from an earlier try.
 
     Raises Passing if the hub stays away, Refused if it refuses, and OSError if the disk does.
     """
@@ -82,13 +82,13 @@ def download(listing: HubListing, name: str, *, wanted: Wanted, arrived: Callabl
     part.parent.mkdir(parents=True, exist_ok=True)
     size = _size(part)
     arrived(size)
-    told = size
+    reported = size
 
-    def tell() -> None:
-        nonlocal told
+    def report() -> None:
+        nonlocal reported
         now = _size(part)
-        arrived(now - told)
-        told = now
+        arrived(now - reported)
+        reported = now
 
     before = size
 
@@ -98,30 +98,30 @@ def download(listing: HubListing, name: str, *, wanted: Wanted, arrived: Callabl
         advanced, before = after > before, after
         return advanced
 
-    with_patience(lambda: _go_on(listing, name, wanted=wanted, tell=tell), has_advanced=has_advanced, pause=pause)
+    with_patience(lambda: _go_on(listing, name, wanted=wanted, report=report), has_advanced=has_advanced, pause=pause)
     listing.put_in_place(name)
 
 
-def _go_on(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[], None]) -> None:
-    """Fetch what is missing of a file's part, and verify the whole."""
+def _go_on(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[[], None]) -> None:
+    """Fetch what is missing of a file's part, and verify the whole file."""
     file, part = listing.files[name], listing.part(name)
     if _size(part) > file.size:
         part.unlink()
     blob = part.with_suffix("")
     if not part.exists() and _size(blob) == file.size and blob.exists():
-        tell()
+        report()
         return  # another commit has the same file
     if _size(part) < file.size or not part.exists():
-        _stream(listing, name, wanted=wanted, tell=tell)
+        _stream(listing, name, wanted=wanted, report=report)
     if _size(part) != file.size:
-        raise Passing(f"the line was cut after {_size(part)} of {file.size} bytes of {name}")
+        raise Passing(f"the connection was cut after {_size(part)} of {file.size} bytes of {name}")
     if _hash(listing, name) != file.blob:
         part.unlink()
-        tell()
+        report()
         raise Passing(f"{name} arrived damaged")
 
 
-def _stream(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[], None]) -> None:
+def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[[], None]) -> None:
     import httpx2
     from huggingface_hub import constants, get_session, hf_hub_url
     from huggingface_hub.errors import OfflineModeIsEnabled
@@ -146,7 +146,7 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, tell: Callable[[]
                 for piece in answer.iter_bytes():
                     stream.write(piece)
                     stream.flush()
-                    tell()
+                    report()
                 os.fsync(stream.fileno())
     except OfflineModeIsEnabled:
         raise _offline(wanted) from None

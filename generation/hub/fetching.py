@@ -75,7 +75,7 @@ class _Reading(HubListing):
 
 
 def fetch(plan: FetchPlan, *, report: Report, pause: Pause = wait) -> None:
-    """Download the missing files of a plan. `report` is told the bytes that are here, of all.
+    """Download the missing files of a plan. `report` is called with the bytes that are here and the bytes in all.
 
     Raises Refused if the hub refuses, NotNow if it stays away or the disk is full; what has arrived is kept.
     """
@@ -125,7 +125,7 @@ def only_fetcher(*, may_wait: bool) -> Iterator[bool]:
 
 
 def in_gb(count: int) -> str:
-    """Return a number of bytes for people, in steps that the hub's pages use.
+    """Return a number of bytes for people, in powers of ten, as on the hub's pages.
 
     >>> in_gb(13_940_000_000), in_gb(4_200_000), in_gb(12)
     ('13.9 GB', '4 MB', '1 kB')

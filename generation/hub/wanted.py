@@ -1,4 +1,4 @@
-"""What a model needs of the hub, and whether it is on this machine. Needs no network and no torch."""
+"""What a model needs from the hub, and whether it is on this machine. Needs no network and no torch."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ from jobs.refusals import Refused
 class Wanted:
     """A pinned revision of a repository of the hub, and which of its files are used.
 
-    `selection` tells apart what is wanted of one revision: the variant of a checkpoint, the file of a LoRA.
+    `selection` says which files of the revision are wanted: the variant of a checkpoint, the file of a LoRA.
     """
 
     repository: str

@@ -131,15 +131,15 @@ def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Futu
     if ImageSet.objects.filter(uid=uid).exists():
         return []
     for folder in ("image_sets", "renditions"):
-        sweep_folder(image_files.workshop(f"{folder}/{uid}"))
+        sweep_folder(image_files.media_path(f"{folder}/{uid}"))
     return [executor.submit(prepare, _task(image_path(uid, seed), path, manner)) for seed, path in prompt.files.items()]
 
 
 def _task(image: str, path: Path, manner: Manner) -> FileTask:
     return FileTask(
         path=path,
-        target=image_files.workshop(image),
-        renditions={name: image_files.workshop(place) for name, place in renditions.paths(image).items()},
+        target=image_files.media_path(image),
+        renditions={name: image_files.media_path(place) for name, place in renditions.paths(image).items()},
         limits=image_files.limits(),
         size=manner.size,
     )

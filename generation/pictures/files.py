@@ -26,8 +26,8 @@ def storage() -> ImageStorage:
     return cast(ImageStorage, storages["images"])
 
 
-def workshop(relative: str) -> Path:
-    """Return a local path at which an import writes temporary files, whatever the storage: below the media folder."""
+def media_path(relative: str) -> Path:
+    """Return the local path below the media folder, where an import writes temporary files whatever the storage is."""
     return Path(settings.MEDIA_ROOT) / relative
 
 

@@ -1,6 +1,6 @@
 """What programs that make images write into their PNG files: ComfyUI's `prompt` and `workflow`, A1111's `parameters`.
 
-Everything is a stranger's: it is bounded, never trusted, and only recorded.
+None of it is trusted: it is cut to a bounded size, and only recorded.
 """
 
 import hashlib

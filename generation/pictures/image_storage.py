@@ -1,7 +1,7 @@
 """What the image files need of a storage: Django's storage API, and four promises that it does not make.
 
 A file is whole or absent; a file that was put survives a power cut; a path is never written by two workers with other
-contents; and an outage is told apart from a file that is missing.
+contents; and an outage is distinguished from a file that is missing.
 """
 
 from collections.abc import Iterator

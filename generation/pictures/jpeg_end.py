@@ -1,4 +1,4 @@
-"""Find JPEGs whose pixels end early. The decoder reads such a file without a word and makes the rest grey."""
+"""Find JPEGs whose pixels end early. The decoder reads such a file without an error and makes the rest grey."""
 
 import re
 from io import BytesIO

@@ -45,7 +45,7 @@ class _Stored:
 
 
 class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no types
-    """Django's storage of S3 objects, with verified writing, bounded waiting and outages that are told apart.
+    """Django's storage of S3 objects, with verified writing, bounded waiting, and an error of its own for an outage.
 
     Options are those of django-storages, and `tries`: how often a worker sends a request before its job is set back.
     """
@@ -119,7 +119,7 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
 
     @contextmanager
     def _resting(self) -> Iterator[None]:
-        """Raise StorageAway at once if another page has just met an outage: else every thread of the server waits."""
+        """Raise StorageAway at once if another page has just met an outage: else each thread of the server waits."""
         if time.monotonic() < self._rests_until:
             raise StorageAway("The storage of the images did not answer a moment ago.")
         try:

@@ -69,7 +69,7 @@ def _orientation(image: Image.Image) -> int:
         exif = Image.Exif()
         exif.load(image.info.get("exif", b""))
         return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # what its decoder raises on foreign bytes has no end
+    except Exception:  # its decoder raises errors of many kinds on damaged files
         return 1
 
 

@@ -68,7 +68,7 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
         raise Refused("is not an image: PNG, JPEG and WebP are read") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
-    except Exception as error:  # what decoders raise on foreign bytes has no end
+    except Exception as error:  # decoders raise errors of many kinds on damaged files
         # Pillow calls pixels that end early truncated, except in an interlaced PNG.
         is_short = "truncated" in str(error) or _lacks_pixels(data)
         reason = "pixels are missing" if is_short else "it cannot be decoded"

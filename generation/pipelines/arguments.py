@@ -73,7 +73,7 @@ def _as_taken(name: str, value: Any) -> Any:
 
 
 def check_order(loaded: Loaded, order: Order) -> None:
-    """Raise Refused if the class cannot do what the parameters ask for: it would be ignored without a word."""
+    """Raise Refused if the class cannot do what the parameters ask for, and would ignore it silently."""
     model, parameters = order.diffusion_model, order.parameters
     options = options_of(loaded, order)
     if parameters.negative_prompt and not _takes_negative_prompt(loaded, options):
@@ -144,7 +144,7 @@ def check_prompts(loaded: Loaded, order: Order) -> None:
     limit = options_of(loaded, order).call.get("max_sequence_length") or takes.get("max_sequence_length")
     tokenizers = loaded.tokenizers()
     if "max_sequence_length" in takes:
-        # Beside a long text encoder a short one gives a summary, for which the begin of a prompt is enough.
+        # Beside a long text encoder a short one gives a summary, for which the beginning of a prompt is enough.
         tokenizers = tokenizers[-1:]
     for text in (order.prompt, order.parameters.negative_prompt):
         most = limit if isinstance(limit, int) else None
@@ -152,7 +152,7 @@ def check_prompts(loaded: Loaded, order: Order) -> None:
 
 
 def _after_each_step(kind: Any, check: Callable[[], None]) -> dict[str, Any]:
-    """Return the argument by which a class calls something after every step: there are two of them."""
+    """Return the argument that makes a class call `check` after every step; classes have one of two."""
     if "callback_on_step_end" not in call_signature(kind):
         return {"callback": lambda *_: check()} if "callback" in call_signature(kind) else {}
 

@@ -2,7 +2,7 @@
 
 A pipeline calls its own `encode_prompt` in every call. Within `remembered_prompts` that method answers from memory, or
 from `prompt_cache` on disk, by the arguments that it was given; so what a class encodes, and how, stays its own code.
-`encode_ahead` foretells these arguments from the signatures, to encode all prompts before the denoiser needs the room.
+`encode_ahead` predicts these arguments from the signatures, to encode all prompts before the denoiser needs the room.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ def encode_ahead(loaded: Loaded, orders: Iterable[Order], check: Callable[[], No
         check()
         try:
             check_prompts(loaded, order)
-            calls = foreseen_calls(loaded, order)
+            calls = expected_calls(loaded, order)
         except Refused:
             continue
         for given in calls:
@@ -72,12 +72,12 @@ def encode_ahead(loaded: Loaded, orders: Iterable[Order], check: Callable[[], No
 
 
 def is_encoded(loaded: Loaded, order: Order) -> bool:
-    """Return whether everything that the order encodes is in memory or on disk, as far as it can be foretold."""
-    keys = [_key(loaded, given) for given in foreseen_calls(loaded, order)]
+    """Return whether everything that the order encodes is in memory or on disk, as far as it can be predicted."""
+    keys = [_key(loaded, given) for given in expected_calls(loaded, order)]
     return all(key in loaded.encoded or prompt_cache.holds(key) for key in keys)
 
 
-def foreseen_calls(loaded: Loaded, order: Order) -> list[Given]:
+def expected_calls(loaded: Loaded, order: Order) -> list[Given]:
     """Return the arguments that a call for this order will give to `encode_prompt`, for each time it calls it."""
     takes = encoding_signature(loaded.kind)
     given = text_arguments(loaded, order)

@@ -1,7 +1,7 @@
 """The classes of pipelines that may be loaded, and what is known of each of them.
 
 Any class of diffusers' own table of text-to-image pipelines is allowed if it makes images from text alone. What a class
-takes is read from the signature of its call; a `Family` adds what no signature tells.
+takes is read from the signature of its call; a `Family` adds what no signature shows.
 """
 
 import inspect
@@ -68,7 +68,7 @@ def allowed_class(name: str, model: DiffusionModel) -> Any:
 @cache
 def text_to_image_classes() -> dict[str, Any]:
     """Return the classes of diffusers' own table of text-to-image pipelines, by name."""
-    with warnings.catch_warnings(action="ignore"):  # about old parts of pipelines that nobody asked for
+    with warnings.catch_warnings(action="ignore"):  # about outdated parts of pipelines, none of which is used
         from diffusers.pipelines.auto_pipeline import AUTO_TEXT2IMAGE_PIPELINES_MAPPING
 
     return {kind.__name__: kind for kind in AUTO_TEXT2IMAGE_PIPELINES_MAPPING.values()}

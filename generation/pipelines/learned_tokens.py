@@ -1,7 +1,7 @@
 """Tokens that a LoRA has learned: their embeddings in the text encoders, and the words that stand for them.
 
 A LoRA of this kind means nothing by its words alone: without the embeddings TOK is plain text, and the images are
-wrong without a word of warning. So it is attached whole, or refused with what is missing.
+wrong, without a warning. So it is attached as a whole, or refused with what is missing.
 """
 
 import copy
@@ -39,7 +39,7 @@ class LearnedTokens:
         return prompt
 
     def detach(self) -> None:
-        """Give the pipeline back its own tokenizers and embeddings, the same objects as before."""
+        """Restore the tokenizers and embeddings of the pipeline: the same objects as before."""
         while self._restore:
             self._restore.pop()()
 
@@ -118,7 +118,7 @@ def _attach_to(
     """Give one encoder rows for the tokens, and the pipeline a copy of its tokenizer that knows them.
 
     The new ids are the largest. An encoder whose configuration calls the end token 2, as SDXL's do, takes the output at
-    the largest id as that of the whole prompt. In training it did the same, so it is left.
+    the largest id as that of the whole prompt. It did the same in training, so nothing is changed here.
     """
     encoder, own_tokenizer = getattr(pipeline, name), getattr(pipeline, ENCODERS[name])
     tokenizer = copy.deepcopy(own_tokenizer)

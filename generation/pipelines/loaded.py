@@ -41,7 +41,7 @@ class Loaded:
 
     @property
     def family(self) -> Family:
-        """The facts about the class that its signature does not tell."""
+        """The facts about the class that its signature does not show."""
         return family_of(self.kind)
 
     @property

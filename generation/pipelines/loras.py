@@ -18,7 +18,7 @@ ADAPTER = "study"
 
 
 def wanted_lora(model: DiffusionModel) -> tuple[Any, ...] | None:
-    """Return what tells the model's LoRA from any other; None if it has none."""
+    """Return what distinguishes the model's LoRA from any other; None if it has none."""
     return (model.lora, model.lora_revision, model.lora_file, model.lora_scale) if model.lora else None
 
 
@@ -42,7 +42,7 @@ def attach_lora(loaded: Loaded, model: DiffusionModel) -> None:
 
 
 def _detach(loaded: Loaded) -> None:
-    """Give the pipeline back its own weights and tokenizers."""
+    """Restore the weights and tokenizers of the pipeline."""
     loaded.encoded.clear()  # a LoRA may change the text encoders
     loaded.lora, loaded.lora_facts = None, {}
     if loaded.learned:

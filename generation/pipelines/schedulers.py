@@ -1,4 +1,4 @@
-"""Set a pipeline's scheduler for one call, and tell what was set."""
+"""Set a pipeline's scheduler for one call, and return what was set."""
 
 import inspect
 import math

@@ -33,7 +33,7 @@ def unmarked(text: str) -> str:
 
 
 def looks_like_a_formula(text: str) -> bool:
-    """Tell whether `marked` would mark the text."""
+    """Return whether `marked` would mark the text."""
     return text.lstrip(APOSTROPHE).startswith(_BEGINNINGS)
 
 

@@ -110,7 +110,7 @@ def test_a_class_whose_encoding_cannot_be_foretold_keeps_its_encoders(
 ) -> None:
     expected = pixels(sample(sdxl))
     Loaded.cached = None
-    monkeypatch.setattr(encoding, "foreseen_calls", lambda *_: [])
+    monkeypatch.setattr(encoding, "expected_calls", lambda *_: [])
     assert pixels(sample(sdxl, "a white ball")) != expected
     assert load(sdxl).text_encoders()
 

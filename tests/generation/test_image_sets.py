@@ -22,7 +22,7 @@ from generation.image_sets import (
 )
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.parameters import SamplingParameters
-from generation.pictures.files import open_image, workshop
+from generation.pictures.files import media_path, open_image
 from jobs import claims
 from jobs.leases import LeaseLost
 from jobs.refusals import Refused
@@ -251,7 +251,7 @@ def test_planning_again_revives_a_cancelled_job() -> None:
 
 def test_a_missing_or_broken_file_is_named() -> None:
     recorded = record_image(image_set=planned(), seed=1, image=picture(), provenance={})
-    file = workshop(recorded.path)
+    file = media_path(recorded.path)
     file.write_bytes(file.read_bytes()[:500])
     with pytest.raises(Refused, match=r"sdxl / a red cube, seed 1 \(image_sets/.*/1.png\) is truncated or damaged"):
         open_image(recorded)
@@ -266,7 +266,7 @@ def test_what_is_stored_is_upright_srgb_without_metadata() -> None:
     rotated = picture()
     rotated.info["exif"] = exif.tobytes()
     recorded = record_image(image_set=planned(), seed=1, image=rotated, provenance={})
-    with Image.open(workshop(recorded.path)) as stored:
+    with Image.open(media_path(recorded.path)) as stored:
         assert (stored.size, stored.mode, stored.info) == ((30, 40), "RGB", {})
     assert (recorded.width, recorded.height) == (30, 40)
 

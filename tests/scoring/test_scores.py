@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from generation.image_sets import record_image
-from generation.pictures.files import workshop
+from generation.pictures.files import media_path
 from jobs.refusals import Refused
 from scoring import scores
 from scoring.encoder_spec import EncoderSpec
@@ -63,7 +63,7 @@ def test_embeds_only_what_is_missing() -> None:
 def test_a_chunk_that_is_embedded_is_stored_before_the_next_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scores, "CHUNK_SIZE", 2)
     image_set, encoder = make_set(), ColourEncoder()
-    workshop(image_set.images.get(seed=9).path).unlink()
+    media_path(image_set.images.get(seed=9).path).unlink()
 
     with pytest.raises(Refused, match="seed 9"):
         embed_set(image_set=image_set, encoder=encoder)

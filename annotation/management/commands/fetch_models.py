@@ -126,7 +126,7 @@ class _Display:
         self._bars.stop()
 
     def of(self, plan: FetchPlan) -> Callable[[int, int], None]:
-        """Return the function that is told how far a plan is."""
+        """Return the function to call with the progress of a plan."""
 
         def report(here: int, total: int) -> None:
             self._here[id(plan)] = here

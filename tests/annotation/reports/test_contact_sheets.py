@@ -24,7 +24,7 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
 from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html
 from annotation.reports.report_jobs.downloads import report_text
-from generation.pictures.files import workshop
+from generation.pictures.files import media_path
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import put_in_state, score_all
@@ -81,8 +81,8 @@ def test_the_file_asks_for_nothing_from_outside(study: Study, tmp_path: Path) ->
 
 def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(study: Study) -> None:
     image = study.comparisons.get(position=0).image_set_a.images.earliest("seed")
-    workshop(image.path).unlink()
-    for rendition in workshop("renditions").rglob(f"{Path(image.path).stem}-*"):
+    media_path(image.path).unlink()
+    for rendition in media_path("renditions").rglob(f"{Path(image.path).stem}-*"):
         if rendition.parent.name == Path(image.path).parent.name:
             rendition.unlink()
     words = [sheet.words for one in sheets_of(study).comparisons for sheet in one.sheets]
