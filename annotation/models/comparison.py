@@ -40,6 +40,11 @@ class Comparison(models.Model):
     decided_at = models.DateTimeField(
         null=True, blank=True, help_text="When it closed early, with fewer votes than the overlap."
     )
+    turn = models.PositiveIntegerField(
+        null=True,
+        blank=True,
+        help_text="The place of its cluster in the drawn order, from 0; null unless the study stops when decided.",
+    )
     parked_at = models.DateTimeField(
         null=True, blank=True, help_text="When it was set aside after reports of failed or offensive images."
     )
@@ -64,6 +69,13 @@ class Comparison(models.Model):
                 fields=["study", "slot_count", "position"],
                 condition=Q(slot_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True),
                 name="comparison_free",
+            ),
+            models.Index(
+                fields=["study", "turn", "position"],
+                condition=Q(
+                    slot_count__lt=F("overlap"), parked_at__isnull=True, decided_at__isnull=True, turn__isnull=False
+                ),
+                name="comparison_free_by_turn",
             ),
             models.Index(
                 "study",

@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from annotation.models import Comparison, Study
+from annotation.studies.evidence import turns
 from annotation.studies.manifest import Manifest, PromptPlan
 from annotation.voting.storage.slices import in_slices
 from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
@@ -98,6 +99,7 @@ def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
     sets_a, sets_b = (_image_sets(study, model, manifest, texts) for model in (study.model_a, study.model_b))
     prompts = prompt_rows(texts)
     lead = 0 if manifest.voting_rules().needs_lead else None
+    turn_of = turns(manifest)
     Comparison.objects.bulk_create(
         Comparison(
             study=study,
@@ -108,6 +110,7 @@ def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
             image_set_b=set_b,
             overlap=manifest.annotation.overlap,
             lead=lead,
+            turn=turn_of[position] if turn_of else None,
         )
         for (position, plan), set_a, set_b in zip(plans, sets_a, sets_b, strict=True)
         if set_a and set_b

@@ -26,6 +26,8 @@ TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "exper
 # Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (
     ("platform", "study_full_code"),
+    ("annotation", "stop_when_decided"),
+    ("analysis", "constant_choice"),
     *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
     *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options", "endpoint")),
 )
@@ -74,6 +76,7 @@ class AnnotationPlan(Section):
 
     overlap: int = Field(default=5, ge=1, le=1000)
     early_stopping: bool = False
+    stop_when_decided: Literal["", "metric", "models"] = ""
     allocation: Allocation = "even"
     comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
     most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -119,6 +122,7 @@ class AnalysisPlan(Section):
     resamples: int = Field(default=2000, ge=100, le=100_000)
     seed: int = Field(default=20240412, ge=0, lt=2**63)
     annotator_skill: AnnotatorSkill = "crowd"
+    constant_choice: Literal["", "A", "B"] = ""
     equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
 
     @property
@@ -176,7 +180,7 @@ class Manifest(Section):
             minimum_viewing_seconds=plan.minimum_viewing_seconds,
             undo_seconds=plan.undo_seconds,
             prefetch=plan.prefetch,
-            allocation=plan.allocation,
+            allocation="drawn" if plan.stop_when_decided else plan.allocation,
             stops_early=plan.early_stopping,
             quality=self.quality,
         )

@@ -8,10 +8,12 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 Allocation = Literal["even", "nearly_done", "split"]
-GIVEN_OUT_FIRST: dict[Allocation, str] = {
+Order = Allocation | Literal["drawn"]
+GIVEN_OUT_FIRST: dict[Order, str] = {
     "even": "comparisons with the fewest votes",
     "nearly_done": "comparisons closest to done",
     "split": "comparisons whose votes so far are closest",
+    "drawn": "comparisons whose cluster comes first in the drawn order",
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]
 # The chance that an attentive annotator breaks a rule; above 0.05 it would exclude too many. 0: no rule.
@@ -89,8 +91,9 @@ class VotingRules:
     """The rules of one study. Counts are per study unless named otherwise; durations are in seconds.
 
     prefetch: how many comparisons are held for each annotator beside the one on the screen. allocation: which
-    comparisons come first: those with the fewest slots taken, those with the most, or those with the closest votes so
-    far. stops_early: whether a comparison takes no more votes once its winner is certain.
+    comparisons come first: those with the fewest slots taken, those with the most, those with the closest votes so far,
+    or those whose cluster was drawn first. stops_early: whether a comparison takes no more votes once its winner is
+    certain.
     """
 
     comparisons_per_annotator: int
@@ -102,7 +105,7 @@ class VotingRules:
     closes_at: datetime | None = None
     undo_seconds: int = 0
     minimum_viewing_seconds: float = 0.0
-    allocation: Allocation = "even"
+    allocation: Order = "even"
     stops_early: bool = False
     quality: QualityRules = field(default_factory=QualityRules)
 

@@ -92,6 +92,11 @@ def _refuse_unamendable(study: Study, manifest: Manifest, changed: list[str]) ->
             f"{', '.join(beyond)} cannot change any more: an amendment may raise the overlap and change quotas, "
             "dates, texts and the notice. Duplicate the study for anything else."
         )
+    if manifest.annotation.stop_when_decided and "annotation.overlap" in changed:
+        raise Refused(
+            "annotation.overlap cannot change in a study that stops when its claim is decided: its evidence rests on "
+            "comparisons that are complete."
+        )
     before, after = current_manifest(study).annotation.overlap, manifest.annotation.overlap
     if after < before:
         raise Refused(f"annotation.overlap can only go up: votes for {before} are being collected, not {after}.")

@@ -19,6 +19,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
+from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
 from annotation.studies.warnings.image_warnings import remarked_sets
@@ -161,7 +162,7 @@ def advance(study: Study) -> str:
         done.append(f"{counted(count, 'comparison')} to get more votes, as amended")
     if study.state == State.CLOSING:
         done.append(_judge_and_close(study))
-    done.append(_follow_the_clock(study, timezone.now()))
+    done += [_follow_the_clock(study, timezone.now()), _follow_the_evidence(study, timezone.now())]
     return "; ".join(sentence for sentence in done if sentence) or "nothing to do"
 
 
@@ -201,7 +202,7 @@ def _advance_scoring(study: Study) -> str:
 
 def is_due(study: Study, now: datetime) -> bool:
     """Return whether `advance` may have something to do, by the study's row and its manifest."""
-    return study.state in ADVANCING or bool(_due_by_the_clock(study, now))
+    return study.state in ADVANCING or _may_be_decided(study) or bool(_due_by_the_clock(study, now))
 
 
 def _due_by_the_clock(study: Study, now: datetime) -> State | None:
@@ -230,6 +231,23 @@ def _follow_the_clock(study: Study, now: datetime) -> str:
             return "opened on time" if is_open else ""
         case _:
             return ""
+
+
+def _may_be_decided(study: Study) -> bool:
+    """Return whether the study stops as soon as its claim is decided, and takes votes."""
+    return study.state == State.OPEN and bool(current_manifest(study).annotation.stop_when_decided)
+
+
+def _follow_the_evidence(study: Study, now: datetime) -> str:
+    """End the voting if the claim that the manifest names is decided; return in words what was done."""
+    if not _may_be_decided(study) or unfinished_import(study):
+        return ""
+    decision = decision_so_far(study, current_manifest(study), now)
+    if decision.decided_after is None:
+        return ""
+    detail = {"decided_after_clusters": decision.decided_after}
+    is_closed = _end_the_voting(study, (State.OPEN,), now, actor=None, detail=detail)
+    return f"closed: its claim is decided after {counted(decision.decided_after, 'cluster')}" if is_closed else ""
 
 
 def _judge_and_close(study: Study) -> str:

@@ -167,6 +167,20 @@ def _times(parts: Parts) -> Iterator[Fault]:
         yield Fault(("annotation", "closes_at"), "must come after opens_at; give a later time, or leave it out.")
 
 
+def _stopping(parts: Parts) -> Iterator[Fault]:
+    plan = parts.get("annotation")
+    if not plan or not plan.stop_when_decided:
+        return
+    key = ("annotation", "stop_when_decided")
+    if parts.get("source") == "external":
+        yield Fault(key, 'stops the voting, and source is "external", where nobody votes here; leave it out.')
+    if plan.allocation != "even":
+        yield Fault(
+            ("annotation", "allocation"),
+            "has no effect beside stop_when_decided, which gives comparisons out in a drawn order; leave it out.",
+        )
+
+
 def _questions(parts: Parts) -> Iterator[Fault]:
     names: set[str] = set()
     for index, question in enumerate(parts["frame"].questions if "frame" in parts else ()):
@@ -226,6 +240,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _prompts,
     _seeds,
     _times,
+    _stopping,
     _questions,
     _check,
     _examples,

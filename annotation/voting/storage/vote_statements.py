@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
-from annotation.voting.rules import Allocation
+from annotation.voting.rules import Order
 from annotation.voting.storage.sql import Columns, Statement, Steps, is_postgresql
 from generation.models import Prompt
 
@@ -194,11 +194,14 @@ def renewed_leases(
 
 # --- lease another ------------------------------------------------------------------------------
 # Which free comparisons come first, as terms of ORDER BY; equal ones are searched from a drawn position on.
-_ORDERS: dict[Allocation, dict[str, str]] = {
+_ORDERS: dict[Order, dict[str, str]] = {
     "even": {"{c}.slot_count": ""},
     "nearly_done": {"{c}.slot_count": " DESC"},
     "split": {"ABS({c}.lead)": "", "{c}.slot_count": ""},
+    "drawn": {"{c}.turn": ""},
 }
+# The conditions of the partial indexes that these orders are read from.
+_ONLY_WITH: dict[Order, str] = {"split": "AND {c}.lead IS NOT NULL", "drawn": "AND {c}.turn IS NOT NULL"}
 # Not NOT EXISTS: PostgreSQL may join for that, and then reads all that the annotator has seen. IS NULL would be right,
 # too, but PostgreSQL expects it of one row in 200; so its prepared plan read and sorted all comparisons that are left
 # (25 ms of 1,000) where it expects half of the rows to be NOT TRUE and reads the index in order (0.2 ms).
@@ -225,9 +228,9 @@ class Free(NamedTuple):
     images_b: list[int]
 
 
-def _first_free(allocation: Allocation, place: str, lock: str) -> Statement:
+def _first_free(allocation: Order, place: str, lock: str) -> Statement:
     """Return the statement that finds the first free comparison on one side of the start, among those that tie."""
-    is_free = _IS_FREE + ("AND {c}.lead IS NOT NULL" if allocation == "split" else "")
+    is_free = _IS_FREE + _ONLY_WITH.get(allocation, "")
     order = ", ".join(f"{key}{direction}" for key, direction in _ORDERS[allocation].items())
     first = f"FROM annotation_comparison f WHERE {is_free} ORDER BY {order}, f.position LIMIT 1".format(c="f")
     equal = " AND ".join(f"{key.format(c='c')} = (SELECT {key.format(c='f')} {first})" for key in _ORDERS[allocation])
@@ -251,7 +254,7 @@ _FIRST_FREE = {
 }
 
 
-def first_free(annotator: Annotator, *, allocation: Allocation, start: int, is_patient: bool) -> Free | None:
+def first_free(annotator: Annotator, *, allocation: Order, start: int, is_patient: bool) -> Free | None:
     """Return the free comparison that comes first for this annotator; among equal ones, the first from `start` on.
 
     Comparisons that the annotator has answered, holds or reported are left out, and so are those that were set aside or

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.assignment import unseen
-from annotation.voting.rules import Allocation
+from annotation.voting.rules import Order
 from annotation.voting.storage import sql, vote_statements
 from annotation.voting.storage.vote_statements import (
     Counts,
@@ -32,10 +32,11 @@ from tests.annotation.voting.open_studies import NOON, after, make_annotators, m
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
-ORDERS: dict[Allocation, tuple[str, ...]] = {
+ORDERS: dict[Order, tuple[str, ...]] = {
     "even": ("slot_count",),
     "nearly_done": ("-slot_count",),
     "split": ("margin", "slot_count"),
+    "drawn": ("turn",),
 }
 
 
@@ -62,7 +63,7 @@ def study() -> Study:
     for comparison in study.comparisons.all():
         votes = comparison.position % 3
         slots = 3 if comparison.position == 4 else votes
-        study.comparisons.filter(pk=comparison.pk).update(slot_count=slots, vote_count=votes, lead=-votes)
+        study.comparisons.filter(pk=comparison.pk).update(slot_count=slots, vote_count=votes, lead=-votes, turn=votes)
     study.comparisons.filter(position=5).update(parked_at=NOON)
     study.comparisons.filter(position=8).update(decided_at=NOON, overlap=3, slot_count=3, vote_count=3, lead=3)
     return study
@@ -84,15 +85,13 @@ def annotator(study: Study) -> Annotator:
 
 @pytest.mark.parametrize("allocation", ORDERS)
 @pytest.mark.parametrize("is_patient", [False, True])
-def test_the_search_finds_what_the_queryset_finds(
-    annotator: Annotator, allocation: Allocation, is_patient: bool
-) -> None:
+def test_the_search_finds_what_the_queryset_finds(annotator: Annotator, allocation: Order, is_patient: bool) -> None:
     free = [one for one in unseen(annotator).select_related("prompt") if one.slot_count < one.overlap]
     assert [one.position for one in free] == [0, 6]
     study = annotator.study
-    study.comparisons.filter(position=0).update(slot_count=1, vote_count=1, lead=1)
+    study.comparisons.filter(position=0).update(slot_count=1, vote_count=1, lead=1, turn=1)
     make_assignment(annotator, 4, "released")
-    study.comparisons.filter(position=4).update(slot_count=1, vote_count=1, lead=1)
+    study.comparisons.filter(position=4).update(slot_count=1, vote_count=1, lead=1, turn=1)
     for start in range(10):
         equal = unseen(annotator).filter(slot_count__lt=3).annotate(margin=Abs("lead")).order_by(*ORDERS[allocation])
         first = equal[0]
@@ -112,6 +111,11 @@ def test_the_search_by_margin_passes_over_comparisons_without_one(annotator: Ann
     annotator.study.comparisons.update(lead=None, decided_at=None)
     assert first_free(annotator, allocation="split", start=0, is_patient=False) is None
     assert first_free(annotator, allocation="even", start=0, is_patient=False) is not None
+
+
+def test_the_search_in_the_drawn_order_passes_over_comparisons_without_a_turn(annotator: Annotator) -> None:
+    annotator.study.comparisons.update(turn=None)
+    assert first_free(annotator, allocation="drawn", start=0, is_patient=False) is None
 
 
 def test_nothing_is_free_in_a_study_that_is_full(annotator: Annotator) -> None:
@@ -265,7 +269,7 @@ def test_on_postgresql_the_server_keeps_the_plans(annotator: Annotator) -> None:
 
 
 @pytest.mark.parametrize("allocation", ORDERS)
-def test_on_postgresql_the_prepared_search_reads_the_free_comparisons_in_order(allocation: Allocation) -> None:
+def test_on_postgresql_the_prepared_search_reads_the_free_comparisons_in_order(allocation: Order) -> None:
     """Else it would sort all comparisons that are left, at each vote."""
     if connection.vendor != "postgresql":
         return

@@ -1,0 +1,73 @@
+"""The evidence of a study that stops when its claim is decided: the order of its clusters, and the decision; pure."""
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from annotation.studies.manifest import Manifest
+from annotation.voting.allocation import stored_chance
+from scoring.statistics.agreement import Signs, earned_credit
+from scoring.statistics.intervals import Floats
+from scoring.statistics.sequential import Decision, by_turn, decide
+
+_SIGN = {"A": 1, "B": -1}
+
+
+def turns(manifest: Manifest) -> list[int] | None:
+    """The turn of each comparison, by position: the place of its cluster in the drawn order, from 0.
+
+    The order follows from the seed of the analysis, which the manifest fixes before the first vote. None if the study
+    does not stop by its evidence: its comparisons have no turns.
+    """
+    if not manifest.annotation.stop_when_decided:
+        return None
+    own = (plan.cluster or f"\n{position}" for position, plan in enumerate(manifest.prompts))  # no name has a new line
+    clusters = list(own)
+    drawn = sorted(set(clusters))
+    stored_chance(manifest.analysis.seed, "order of clusters").shuffle(drawn)
+    place = {cluster: turn for turn, cluster in enumerate(drawn)}
+    return [place[cluster] for cluster in clusters]
+
+
+def largest_cluster(manifest: Manifest) -> int:
+    """The most comparisons that share a cluster."""
+    sizes = Counter(plan.cluster for plan in manifest.prompts if plan.cluster)
+    return max(sizes.values(), default=1)
+
+
+def rivals(manifest: Manifest) -> tuple[str, ...]:
+    """The constant choices that the metric must beat: the one that the manifest names, else both."""
+    return (manifest.analysis.constant_choice,) if manifest.analysis.constant_choice else ("A", "B")
+
+
+def decision(manifest: Manifest, *, people: Signs, metric: Signs, turn: ArrayLike, entered: ArrayLike) -> Decision:
+    """Decide the claim that the manifest names by the comparisons that entered.
+
+    people, metric: (n,) winners as signs; metric is not looked at if the claim is about the models. turn: (n,) see
+    `turns`. entered: (n,) whether a comparison's cluster and all before it are complete.
+    """
+    kept = np.asarray(entered, dtype=bool)
+    places = np.asarray(turn)[kept]
+    gains = [by_turn(places, gain[kept]) for gain in _gains(manifest, people, metric)]
+    return decide(gains, most=largest_cluster(manifest), level=manifest.analysis.level)
+
+
+def credits_and_sizes(
+    manifest: Manifest, *, people: Signs, metric: Signs, turn: ArrayLike, entered: ArrayLike
+) -> tuple[Floats, NDArray[np.int64]]:
+    """The credit of the metric and the comparisons that count, in each cluster that entered, in the drawn order."""
+    kept = np.asarray(entered, dtype=bool)
+    earned = earned_credit(people[kept], metric[kept], ties=manifest.analysis.primary_endpoint)
+    places = np.asarray(turn)[kept]
+    return by_turn(places, np.nan_to_num(earned)), by_turn(places, ~np.isnan(earned)).astype(np.int64)
+
+
+def _gains(manifest: Manifest, people: Signs, metric: Signs) -> list[Floats]:
+    """What each comparison adds to the claim, for each rival: the metric's credit minus the constant choice's."""
+    if manifest.annotation.stop_when_decided == "models":
+        return [people.astype(np.float64)]
+    ties = manifest.analysis.primary_endpoint
+    earned = earned_credit(people, metric, ties=ties)
+    constants = (np.full_like(people, _SIGN[name]) for name in rivals(manifest))
+    return [np.nan_to_num(earned - earned_credit(people, constant, ties=ties)) for constant in constants]

@@ -1,0 +1,46 @@
+"""Whether the claim of a study that stops by its evidence is decided. It reads scores, and shows none of them."""
+
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from annotation.models import Comparison, Study
+from annotation.studies.comparisons import set_ids
+from annotation.studies.evidence import decision
+from annotation.studies.manifest import Manifest
+from annotation.voting.slots import counted_votes
+from scoring.models import SetScore
+from scoring.statistics.agreement import Signs, metric_winners
+from scoring.statistics.sequential import Decision, complete_prefix
+
+_COLUMNS = ("turn", "votes_a", "votes_b", "image_set_a", "image_set_b")
+
+
+def decision_so_far(study: Study, manifest: Manifest, now: datetime) -> Decision:
+    """Decide by the clusters that are complete, with all clusters drawn before them.
+
+    A vote that its annotator may still undo counts as a vote that may still come. A comparison that was set aside holds
+    up its cluster and those behind it.
+    """
+    rows = np.array(study.comparisons.order_by("position").values_list(*_COLUMNS), dtype=np.int64)
+    turn, people = rows[:, 0], np.sign(rows[:, 1] - rows[:, 2]).astype(np.int8)
+    entered = complete_prefix(turn, ~_is_unfinished(study, manifest, now))
+    metric = _metric(study, manifest, rows[:, 3:]) if manifest.annotation.stop_when_decided == "metric" else people
+    return decision(manifest, people=people, metric=metric, turn=turn, entered=entered)
+
+
+def _is_unfinished(study: Study, manifest: Manifest, now: datetime) -> np.ndarray:
+    """(n,) whether a comparison, by position, lacks a vote or has one that may be undone."""
+    undoable = now - timedelta(seconds=manifest.annotation.undo_seconds)
+    fresh = counted_votes().filter(assignment__comparison__study=study, received_at__gte=undoable)
+    recent = set(fresh.values_list("assignment__comparison", flat=True))
+    columns = study.comparisons.order_by("position").values_list("pk", "vote_count", "overlap", "decided_at")
+    return np.array([pk in recent or (have < wanted and not early) for pk, have, wanted, early in columns], dtype=bool)
+
+
+def _metric(study: Study, manifest: Manifest, sets: np.ndarray) -> Signs:
+    scores = SetScore.objects.filter(
+        image_set__in=set_ids(Comparison.objects.filter(study=study)), metric=manifest.encoder.metric
+    )
+    value = dict(scores.values_list("image_set", "value"))
+    return metric_winners([value[a] - value[b] for a, b in sets.tolist()])

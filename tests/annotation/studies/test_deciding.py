@@ -1,0 +1,140 @@
+"""Studies that stop when their claim is decided: the drawn order, what is complete, and the end of the voting."""
+
+import uuid
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from annotation.models import Annotator, Comparison, Study, Vote
+from annotation.studies.current import current_manifest
+from annotation.studies.evidence import largest_cluster, rivals, turns
+from annotation.studies.lifecycle.amendments import amend
+from annotation.studies.lifecycle.deciding import decision_so_far
+from annotation.studies.lifecycle.periodic import maintain
+from annotation.studies.lifecycle.transitions import advance
+from annotation.studies.manifest import document, sha256
+from annotation.voting.assignment import next_assignment
+from annotation.voting.casting import Ballot
+from jobs.refusals import Refused
+from tests.annotation.voting.open_studies import cast_vote
+from tests.factories import give_vote, make_manifest, make_study
+
+pytestmark = [pytest.mark.django_db]
+DECIDED_AFTER = 8  # clusters that all speak for the claim; see test_sequential
+
+
+def a_study(*, comparisons: int = 12, claim: str = "metric", **manifest: Any) -> Study:
+    annotation = {"stop_when_decided": claim, "undo_seconds": 0, **manifest.pop("annotation", {})}
+    return make_study(comparisons=comparisons, annotation=annotation, **manifest)
+
+
+def answer(study: Study, *, turns: range, winner: str = "metric") -> None:
+    """Fill the comparisons of these turns with votes for the metric's model, or for A."""
+    for comparison in study.comparisons.filter(turn__in=turns):
+        is_for_a = winner == "A" or comparison.position % 2 == 0
+        counts = {"votes_a": 3, "votes_b": 0} if is_for_a else {"votes_a": 0, "votes_b": 3}
+        Comparison.objects.filter(pk=comparison.pk).update(slot_count=3, vote_count=3, **counts)
+
+
+def test_the_order_is_drawn_from_the_seed_and_stored() -> None:
+    study = a_study()
+    manifest = current_manifest(study)
+    drawn = [comparison.turn or 0 for comparison in study.comparisons.order_by("position")]
+    assert drawn == turns(manifest)
+    assert sorted(drawn) == list(range(12))
+    assert drawn != sorted(drawn)
+    other = make_manifest(comparisons=12, annotation={"stop_when_decided": "metric"}, analysis={"seed": 8})
+    assert turns(other) != drawn
+
+
+def test_comparisons_of_a_cluster_share_their_turn() -> None:
+    prompts = [{"text": f"prompt {number}", "cluster": "cats" if number < 4 else ""} for number in range(1, 9)]
+    manifest = make_manifest(comparisons=8, prompts=prompts, annotation={"stop_when_decided": "models"})
+    drawn = turns(manifest)
+    assert drawn is not None
+    assert len(set(drawn[:3])) == 1
+    assert sorted(set(drawn)) == list(range(6))
+    assert largest_cluster(manifest) == 3
+
+
+def test_other_studies_have_no_turns_and_keep_their_hash() -> None:
+    manifest = make_manifest()
+    assert turns(manifest) is None
+    assert make_study().comparisons.filter(turn__isnull=False).count() == 0
+    assert "stop_when_decided" not in document(manifest)["annotation"]
+    assert "constant_choice" not in document(manifest)["analysis"]
+    assert sha256(manifest) == sha256(make_manifest(annotation={"stop_when_decided": ""}))
+
+
+def test_annotators_get_the_drawn_order() -> None:
+    study = a_study()
+    annotator, rules, given = Annotator.objects.create(study=study), current_manifest(study).voting_rules(), []
+    for _ in range(12):
+        now = timezone.now()
+        assignment = next_assignment(annotator=annotator, rules=rules, now=now).assignment
+        assert assignment is not None
+        given.append(study.comparisons.get(pk=assignment.comparison_id).turn)
+        cast_vote(ballot=Ballot(uuid.uuid4(), "left"), assignment=assignment, rules=rules, now=now)
+    assert given == list(range(12))
+
+
+def test_the_voting_ends_as_soon_as_the_claim_is_decided() -> None:
+    study = a_study(claim="models")
+    answer(study, turns=range(DECIDED_AFTER - 1), winner="A")
+    maintain(timezone.now())
+    study.refresh_from_db()
+    assert study.state == Study.State.OPEN
+    answer(study, turns=range(DECIDED_AFTER), winner="A")
+    maintain(timezone.now())
+    study.refresh_from_db()
+    assert study.state == Study.State.CLOSED
+    assert study.events.get(verb="closed").detail == {"decided_after_clusters": DECIDED_AFTER}
+    assert advance(study) == "nothing to do"
+
+
+def test_a_gap_in_the_order_holds_up_all_that_follows() -> None:
+    study = a_study()
+    answer(study, turns=range(1, 12))
+    assert decision_so_far(study, current_manifest(study), timezone.now()).better.e_value == 1.0
+    assert advance(study) == "nothing to do"
+
+
+def test_votes_that_may_be_undone_are_waited_for() -> None:
+    study = a_study(claim="models", annotation={"undo_seconds": 600})
+    answer(study, turns=range(12), winner="A")
+    first = study.comparisons.get(turn=0)
+    study.comparisons.filter(pk=first.pk).update(slot_count=2, vote_count=2)
+    vote = give_vote(Annotator.objects.create(study=study), position=first.position)
+    assert advance(study) == "nothing to do"
+    Vote.objects.filter(pk=vote.pk).update(received_at=timezone.now() - timedelta(seconds=601))
+    assert advance(study).startswith("closed: its claim is decided after 8 clusters")
+
+
+def test_a_metric_that_names_what_a_constant_choice_names_decides_nothing() -> None:
+    study = a_study(comparisons=40)
+    answer(study, turns=range(40), winner="A")  # the metric names A in every second comparison
+    outcome = decision_so_far(study, current_manifest(study), timezone.now())
+    assert outcome.verdict == "shown worse"  # than always naming A
+    named = a_study(comparisons=40, slug="named", analysis={"constant_choice": "B"})
+    answer(named, turns=range(40), winner="A")
+    assert rivals(current_manifest(named)) == ("B",)
+    assert decision_so_far(named, current_manifest(named), timezone.now()).verdict == "shown"
+
+
+def test_the_claim_about_the_models_needs_no_score() -> None:
+    study = a_study(claim="models", has_scores=False)
+    answer(study, turns=range(12), winner="A")
+    assert decision_so_far(study, current_manifest(study), timezone.now()).verdict == "shown"
+
+
+def test_what_is_refused() -> None:
+    with pytest.raises(ValueError, match="nobody votes here"):
+        make_manifest(source="external", annotation={"stop_when_decided": "metric"})
+    with pytest.raises(ValueError, match=r"annotation\.allocation: has no effect beside stop_when_decided"):
+        make_manifest(annotation={"stop_when_decided": "metric", "allocation": "split"})
+    study = a_study()
+    more = make_manifest(comparisons=12, annotation={"stop_when_decided": "metric", "undo_seconds": 0, "overlap": 5})
+    with pytest.raises(Refused, match="cannot change in a study that stops when its claim is decided"):
+        amend(study=study, manifest=more, reason="more votes")
