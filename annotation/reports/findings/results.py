@@ -17,6 +17,7 @@ from annotation.reports.findings import (
     reliability,
     scores,
     sensitivity,
+    sequential,
 )
 from annotation.reports.findings.agreement import Agreement
 from annotation.reports.findings.analysed import analyse
@@ -32,6 +33,7 @@ from annotation.reports.findings.power import Power
 from annotation.reports.findings.reliability import EarlyStopping
 from annotation.reports.findings.scores import Scores
 from annotation.reports.findings.sensitivity import Sensitivity
+from annotation.reports.findings.sequential import Sequential
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
 from scoring.statistics.people.reliability import Reliability
@@ -55,6 +57,7 @@ class Results:
     power: Power
     metrics: Metrics
     comparisons: tuple[ComparisonRow, ...]
+    sequential: Sequential | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,4 +85,5 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         power=step("power", power.compute, analysed),
         metrics=step("metrics", metrics.compute, analysed),
         comparisons=step("comparisons", comparisons.compute, analysed),
+        sequential=step("evidence", sequential.compute, analysed),
     )

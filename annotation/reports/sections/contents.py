@@ -22,6 +22,7 @@ from annotation.reports.sections import (
     reliability,
     scores,
     sensitivity,
+    sequential,
     study_facts,
 )
 
@@ -57,6 +58,7 @@ CONTENTS: tuple[Entry, ...] = (
     _fact(lambda report: report.results.early_stopping if report.results else None, study_facts.section),
     study_facts.design_section,
     _result(lambda results: results.agreement, agreement.section),
+    _result(lambda results: results.sequential, sequential.section),
     _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
     _result(lambda results: (results.reliability, results.comparisons), reliability.section),
     _result(lambda results: results.people, people.section),

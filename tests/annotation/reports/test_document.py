@@ -60,7 +60,12 @@ def test_every_figure_has_its_data_in_the_document() -> None:
 def full_document() -> dict[str, Any]:
     """A document in which every list has an entry and everything optional is there."""
     plan = replace(
-        crossed([[16, 2], [1, 15]]), manifest={"quality": {"same_side": 0.001}, "annotation": {"early_stopping": True}}
+        crossed([[16, 2], [1, 15]]),
+        manifest={
+            "source": "images",
+            "quality": {"same_side": 0.001},
+            "annotation": {"early_stopping": True, "stop_when_decided": "metric"},
+        },
     )
     study = make_study(plan)
     annotator = study.annotators.earliest("pk")

@@ -1,0 +1,85 @@
+"""The report of a study that stops when its claim is decided."""
+
+from dataclasses import replace
+
+import pytest
+
+from annotation.models import Annotator, StudyEvent
+from annotation.reports.findings.sequential import Sequential
+from annotation.reports.formats.plain_text import to_text
+from annotation.studies.current import current_manifest
+from annotation.studies.evidence import turns
+from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
+
+pytestmark = pytest.mark.django_db
+
+DESIGN = {"overlap": 3, "stop_when_decided": "metric", "ties": True}
+# A and B win in turn, and the metric is always right; twelve comparisons more have no vote yet.
+PLAN = Plan(
+    votes=[["AAA", "BBB"][number % 2] for number in range(48)] + [""] * 12,
+    scores=[[(2.0, 1.0), (1.0, 2.0)][number % 2] for number in range(60)],
+    manifest={"source": "images", "annotation": DESIGN, "analysis": {"resamples": 100}},
+)
+
+
+def found_in(plan: Plan) -> Sequential:
+    found = results_of(make_study(plan)).sequential
+    assert found is not None
+    return found
+
+
+def complete(plan: Plan) -> Plan:
+    """The plan with its votes on the comparisons that were drawn first."""
+    study = make_study(replace(plan, slug="drawn"))
+    drawn = turns(current_manifest(study))
+    assert drawn is not None
+    votes = ["" if drawn[number] >= 48 else ["AAA", "BBB"][number % 2] for number in range(60)]
+    return replace(plan, votes=votes)
+
+
+def test_only_complete_clusters_enter_with_all_before_them() -> None:
+    found = found_in(complete(PLAN))
+    assert (found.clusters, found.planned_clusters, found.comparisons) == (48, 60, 48)
+    assert found.decision.verdict == "shown"
+    assert found.rivals == ("A", "B")
+    assert found.agreement.value == 1.0
+    assert found.agreement.n == 48
+    assert "confidence sequence" in found.agreement.method
+    scattered = found_in(replace(PLAN, slug="scattered"))
+    assert scattered.clusters < 48
+    assert scattered.comparisons == scattered.clusters
+
+
+def test_what_was_decided_stays_decided_and_saves_votes() -> None:
+    study = make_study(complete(PLAN))
+    StudyEvent.objects.create(study=study, verb="closed", detail={"decided_after_clusters": 48})
+    whole = results_of(study).sequential
+    assert whole is not None
+    assert whole.saved_votes == 12 * 3
+    withdrawn = Annotator.objects.filter(study=study).first()
+    assert withdrawn is not None
+    withdrawn.assignments.all().delete()
+    after = results_of(study).sequential
+    assert after is not None
+    assert (after.clusters, after.decision.verdict) == (48, "shown")
+
+
+def test_a_study_of_another_design_has_no_such_section() -> None:
+    study = make_study(replace(PLAN, manifest={"source": "images", "annotation": {"overlap": 3, "ties": True}}))
+    report = report_of(study)
+    assert report.results is not None
+    assert report.results.sequential is None
+    assert "Evidence as the votes came in" not in to_text(report)
+
+
+def test_the_section_says_what_is_shown_and_for_whom() -> None:
+    text = to_text(report_of(make_study(complete(PLAN))))
+    assert "Evidence as the votes came in" in text
+    assert "reaches 40" in text
+    models = replace(
+        PLAN, slug="models", manifest={**PLAN.manifest, "annotation": DESIGN | {"stop_when_decided": "models"}}
+    )
+    text = to_text(report_of(make_study(models)))
+    assert "neither that people prefer Alpha to Beta nor that people prefer Beta to Alpha is shown" in " ".join(
+        text.split()
+    )
