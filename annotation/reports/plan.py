@@ -1,6 +1,7 @@
 """The plan of a study in words, tables and a figure; as text, JSON and SVG. Pure."""
 
 import json
+import math
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -11,22 +12,52 @@ from annotation.reports.figures.svg import INK, MODEL_COLOURS, QUIET, STYLE, WID
 from annotation.reports.formats.document import as_document
 from annotation.reports.printing.blocks import Table
 from annotation.reports.printing.numbers import percent
-from annotation.studies.planning.question import Design, Question
-from annotation.studies.planning.sample_size import Curve, Exact, Point, StudyPlan
+from annotation.studies.planning.question import Assumptions, Design, Question
+from annotation.studies.planning.sample_size import Curve, Exact, StudyPlan
+from annotation.studies.planning.simulated_studies import Point
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
 
 SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "
-    "agreements that the test asks for, and so lower the chance. Plan the safe number."
+    "agreements that the test asks for, and so lower the chance."
 )
-NAMES = {"prompts": "prompts", "annotators": "annotators", "images": "images in each set"}
-_FIGURE_HEIGHT = 7.2  # inches
+NAMES = {
+    "prompts": "prompts",
+    "overlap": "votes for each comparison",
+    "annotators": "annotators",
+    "images": "images in each set",
+}
+_PANEL_HEIGHT = 2.4  # inches
+
+
+def headline(plan: StudyPlan) -> str:
+    """Return the answer: the study to plan, from the simulation, or that no simulated size reaches the power."""
+    goal, chosen = plan.question.goal, plan.recommended
+    if chosen is None:
+        last = plan.by_prompts.points[-1]
+        return (
+            f"No number of comparisons up to {last.x:,} was found that reaches a chance of {percent(goal.power)}: "
+            f"with {last.x:,} it is {_share(last)}. {_way_out(plan.question)}"
+        )
+    return (
+        f"Plan {counted(chosen.point.x, 'comparison')}, {counted(chosen.overlap, 'vote')} each, "
+        f"{counted(chosen.annotators, 'annotator')} of {counted(chosen.comparisons_per_annotator, 'comparison')}: "
+        f"in {_share(chosen.point)} of {plan.question.chance.simulations:,} simulated studies the report shows that "
+        "the metric beats always naming one model."
+    )
+
+
+def _way_out(question: Question) -> str:
+    supposed = question.assumptions
+    if supposed.agreement <= supposed.baseline:
+        return "A metric that agrees no more often than the constant choice cannot be shown to beat it."
+    return "Plan more votes for each comparison, or accept a smaller chance."
 
 
 def sentences(plan: StudyPlan) -> tuple[str, ...]:
-    """Return the answer: what the exact test needs, then how much power the noise of the votes costs."""
-    return (*_exact_sentences(plan.question, plan.exact), _simulated(plan), *map(_reached, plan.curves))
+    """Return the explanation: how studies were simulated, which sizes reach the goals, what the exact test needs."""
+    return (_simulated(plan), *map(_reached, plan.curves), *_exact_sentences(plan.question, plan.exact))
 
 
 def tables(plan: StudyPlan) -> tuple[Table, ...]:
@@ -36,7 +67,7 @@ def tables(plan: StudyPlan) -> tuple[Table, ...]:
 
 def to_text(plan: StudyPlan) -> str:
     """Return the plan as text for a terminal."""
-    parts = ["\n".join(sentences(plan)), *(_plain(table) for table in tables(plan))]
+    parts = [headline(plan), "\n".join(sentences(plan)), *(_plain(table) for table in tables(plan))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -51,37 +82,65 @@ def _exact_sentences(question: Question, exact: Exact) -> tuple[str, ...]:
     said = [f"No number of comparisons was found: {exact.reason}."] if exact.reason else []
     if exact.needed:
         said += [
-            f"Exact binomial test, one-sided at {goal.significance_level:g}: {exact.needed.first:,} comparisons are "
+            "Were the winner of every comparison and the baseline known without error, fewer would do. Exact binomial "
+            f"test, one-sided at {goal.significance_level:g}: {exact.needed.first:,} comparisons are "
             f"the first number to show with a chance of {percent(goal.power)} that a metric which agrees on {agrees} "
             f"beats a baseline of {beats} (from {exact.needed.rejects_from:,} agreements on); from "
             f"{exact.needed.safe:,} on the chance never falls below that again.",
             SAWTOOTH,
         ]
+    if exact.needed and exact.design_effect > 1:
+        said.append(
+            f"These are independent comparisons. In clusters of {design.cluster_size:g} with a correlation of "
+            f"{supposed.cluster_correlation:g}, {exact.design_effect:.2f} times as many are needed (design effect): "
+            f"{math.ceil(exact.needed.safe * exact.design_effect):,}."
+        )
     if exact.for_width:
         said.append(
             f"An interval (Wilson, {percent(design.level)}) that is on average no wider than {goal.width:g} needs "
             f"{exact.for_width:,} comparison{'' if exact.for_width == 1 else 's'}."
         )
     said.append(
-        f"With the {design.prompts:,} prompts planned the chance is {percent(exact.planned_power)} and the interval "
-        f"{exact.planned_width:.3f} wide, if the winner of every comparison were known without error."
+        f"With the {design.prompts:,} prompts of the design this chance is {percent(exact.planned_power)} and the "
+        f"interval {exact.planned_width:.3f} wide."
     )
     return tuple(said)
 
 
 def _simulated(plan: StudyPlan) -> str:
-    design, supposed, chance = plan.question.design, plan.question.assumptions, plan.question.chance
-    point = as_planned(plan.curves[0])
+    question, chance = plan.question, plan.question.chance
+    design, supposed, point = question.design, question.assumptions, as_planned(plan.by_prompts)
+    is_one = question.annotators == 1
     return (
-        f"It is not: {chance.simulations:,} studies were simulated (seed {chance.seed}), "
-        f"{counted(design.overlap, 'vote')} for each comparison{_stopped(design, point)} by "
-        f"{design.annotators_planned:,} annotator{'' if design.annotators_planned == 1 else 's'} "
-        f"({plan.annotators_needed:,} {'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who "
-        f"{'is' if design.annotators_planned == 1 else 'are'} given first the "
-        f"{GIVEN_OUT_FIRST[design.allocation]}; a vote goes to the winner in {percent(supposed.person)}, none to a "
-        f"tie. Majorities then err, so that the agreement seen is {percent(point.agreement)} on average, and the "
-        f"report, which takes the baseline from the same votes (exact McNemar at {1 - design.level:.2g}, two-sided), "
-        f"says in {_share(point)} of the studies that the metric beats it."
+        f"Whole studies were simulated ({chance.simulations:,} of each size, seed {chance.seed}). In the design, with "
+        f"{design.prompts:,} prompts, there are {counted(design.overlap, 'vote')} for each comparison"
+        f"{_stopped(design, point)} by {counted(question.annotators, 'annotator')} ({plan.annotators_needed:,} "
+        f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who {'is' if is_one else 'are'} "
+        f"given first the {GIVEN_OUT_FIRST[design.allocation]}; {_votes(supposed)}. Winners by votes then err, so that "
+        f"the agreement seen is {percent(point.agreement)} on average, and the report, which takes the baseline from "
+        f"the same votes and tests at {1 - design.level:.2g}, two-sided, says in {_share(point)} of the studies that "
+        f"the metric beats it.{_clusters(question)}"
+    )
+
+
+def _votes(supposed: Assumptions) -> str:
+    """The assumptions about votes and annotators."""
+    said = [f"a vote goes to the winner in {percent(supposed.person)}"]
+    if supposed.tie_share:
+        said = [f"{percent(supposed.tie_share)} of the votes are ties, and {said[0]} of the others"]
+    if supposed.learning:
+        said.append(f"at the end of a session, and {percent(supposed.learning)} less clearly at its beginning")
+    if supposed.dropout:
+        said.append(f"{percent(supposed.dropout)} of the annotators leave early")
+    return ", ".join(said)
+
+
+def _clusters(question: Question) -> str:
+    if question.design_effect == 1:
+        return ""
+    return (
+        f" Comparisons share clusters of {question.design.cluster_size:g}: {question.design.prompts:,} tell as much as "
+        f"{question.independent(question.design.prompts):,} independent ones, and so many were simulated."
     )
 
 
@@ -139,12 +198,12 @@ def _plain(table: Table) -> str:
 
 # --- figure -------------------------------------------------------------------------------------
 def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
-    """Return an SVG file of power against prompts (with the exact sawtooth), annotators and images.
+    """Return an SVG file of power against prompts (with the exact sawtooth), votes, annotators and images.
 
     Dotted lines show the goals. Equal plans give equal bytes.
     """
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, _FIGURE_HEIGHT))
+        figure = Figure(figsize=(WIDTH, _PANEL_HEIGHT * len(plan.curves)))
         panels = figure.subplots(len(plan.curves), 1, sharey=True)
         for axes, curve in zip(panels, plan.curves, strict=True):
             _draw(axes, curve, plan)
@@ -156,8 +215,8 @@ def caption(plan: StudyPlan) -> str:
     """Return the caption of the figure: what is drawn, the number of simulated studies, and the method."""
     chance = plan.question.chance
     return (
-        "Chance that the report says that the metric beats always naming one model, by number of prompts, annotators "
-        "and images, the rest as planned (hollow mark: planned). "
+        "Chance that the report says that the metric beats always naming one model, by number of prompts, votes, "
+        "annotators and images, the rest as planned (hollow mark: planned). "
         f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
         "Blue line in the first panel: the exact binomial test against a known baseline, without noise of votes. "
         "Dotted: the chance wanted."

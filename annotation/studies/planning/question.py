@@ -1,12 +1,13 @@
 """The question that a plan answers: the design, the assumptions and the goal; pure."""
 
 import math
+from collections import Counter
 from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from annotation.studies.manifest import Manifest
 from annotation.voting.rules import Allocation
-from annotation.voting.simulation.dry_run import Collecting
+from annotation.voting.simulation.dry_run import Collecting, Habits
 from jobs.refusals import Refused
 from scoring.statistics.agreement import TieTreatment
 
@@ -24,10 +25,20 @@ MEANING = {
     "early_stopping": "Whether a comparison takes no more votes once its winner is certain.",
     "endpoint": "How ties count: strict, half or dropped.",
     "level": "Level of the interval, and of the report's test against the baseline.",
+    "cluster_size": "Comparisons that share a cluster (variants of one base prompt); 1: each is its own.",
     "agreement": "How often the metric names the model that infinitely many people would choose.",
     "baseline": "How often always naming one model is right.",
     "person": "How often one vote goes to the comparison's winner, on average.",
     "unevenness": "How much comparisons differ in clarity: 0, not at all; near 1, each is clear to all or a coin toss.",
+    "cluster_correlation": (
+        "How alike the comparisons of one cluster are: 0, like any others; 1, a cluster tells no more than one of them."
+    ),
+    "tie_share": "How many votes are ties.",
+    "dropout": "How many annotators leave early, each after a random share of their comparisons.",
+    "learning": (
+        "How much less clear a comparison is to an annotator at the beginning than at the end of their session: 0, "
+        "equally clear; 1, the first vote is a coin toss."
+    ),
     "flips": "How often other seeds would make the metric name the other model.",
     "power": "The chance wanted.",
     "width": "The width of the agreement's interval wanted, high minus low.",
@@ -39,7 +50,11 @@ MEANING = {
 
 @dataclass(frozen=True, slots=True)
 class Design:
-    """The planned study. annotators: None means the fewest who can give every vote. endpoint: how ties count."""
+    """The planned study.
+
+    annotators: None means as many as give every vote, on average if some leave early. endpoint: how ties count.
+    cluster_size: the mean over comparisons of the size of their cluster.
+    """
 
     prompts: int = 100
     images: int = 20
@@ -50,25 +65,11 @@ class Design:
     early_stopping: bool = False
     endpoint: TieTreatment = "strict"
     level: float = 0.95
+    cluster_size: float = 1.0
 
     @property
-    def annotators_needed(self) -> int:
-        """The fewest annotators who can give every vote; nobody votes twice on a comparison."""
-        return max(self.overlap, math.ceil(self.prompts * self.overlap / self._quota))
-
-    @property
-    def annotators_planned(self) -> int:
-        """The number of annotators."""
-        return self.annotators_needed if self.annotators is None else self.annotators
-
-    @property
-    def collecting(self) -> Collecting:
-        """The rules by which votes are collected."""
-        quotas = (self._quota,) * self.annotators_planned
-        return Collecting(self.overlap, quotas, self.allocation, self.early_stopping)
-
-    @property
-    def _quota(self) -> int:
+    def quota(self) -> int:
+        """The comparisons that an annotator who stays answers; nobody votes twice on one."""
         return min(self.comparisons_per_annotator, self.prompts)
 
 
@@ -81,7 +82,9 @@ class Assumptions:
     person: how often one vote goes to the winner, on average over comparisons. unevenness u: that chance is 1/2 + x/2,
     with x from the beta distribution of mean 2 person - 1 and variance u times the largest possible for this mean;
     whether the metric is right does not depend on it. flips: how often other seeds, as many as planned, would make the
-    metric name the other model.
+    metric name the other model. cluster_correlation: of two comparisons of one cluster, in whether the metric is right
+    and in which model wins. tie_share, dropout, learning: see `Habits`; `person` then is the chance of a vote that is
+    no tie, at the end of a session.
     """
 
     agreement: float = 0.94
@@ -89,6 +92,15 @@ class Assumptions:
     person: float = 0.85
     unevenness: float = 0.0
     flips: float = 0.03
+    cluster_correlation: float = 0.5
+    tie_share: float = 0.0
+    dropout: float = 0.0
+    learning: float = 0.0
+
+    @property
+    def habits(self) -> Habits:
+        """How annotators vote."""
+        return Habits(self.tie_share, self.dropout, self.learning)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +129,40 @@ class Question:
     goal: Goal = Goal()
     chance: Chance = Chance()
 
+    @property
+    def annotators_needed(self) -> int:
+        """The fewest annotators who give every vote, on average if some leave early."""
+        quota, dropout = self.design.quota, self.assumptions.dropout
+        answered = quota * (1 - dropout) + (quota - 1) / 2 * dropout  # of leavers 0 .. quota - 1, equally likely
+        needed = self.design.prompts * self.design.overlap / answered
+        return max(self.design.overlap, math.ceil(round(needed, 9)))
+
+    @property
+    def annotators(self) -> int:
+        """The number of annotators."""
+        return self.annotators_needed if self.design.annotators is None else self.design.annotators
+
+    @property
+    def collecting(self) -> Collecting:
+        """The rules by which votes are collected."""
+        design = self.design
+        quotas = (design.quota,) * self.annotators
+        return Collecting(design.overlap, quotas, design.allocation, design.early_stopping)
+
+    @property
+    def collects_alike(self) -> bool:
+        """Whether all simulated studies give each comparison the same number of votes."""
+        return not (self.collecting.looks_at_votes or self.assumptions.dropout)
+
+    @property
+    def design_effect(self) -> float:
+        """By how much clusters widen the variance of the agreement: Kish's 1 + (size - 1) correlation."""
+        return 1 + (self.design.cluster_size - 1) * self.assumptions.cluster_correlation
+
+    def independent(self, prompts: int) -> int:
+        """Return how many independent comparisons tell as much as these prompts in their clusters."""
+        return max(1, round(prompts / self.design_effect))
+
 
 def design_of(manifest: Manifest) -> Design:
     """Return the design that a manifest describes."""
@@ -131,7 +177,13 @@ def design_of(manifest: Manifest) -> Design:
         early_stopping=plan.early_stopping,
         endpoint=manifest.analysis.primary_endpoint,
         level=manifest.analysis.level,
+        cluster_size=_cluster_size([prompt.cluster or prompt.text for prompt in manifest.prompts]),
     )
+
+
+def _cluster_size(labels: list[str]) -> float:
+    """Return the mean over comparisons of the size of their cluster, which is what the design effect depends on."""
+    return sum(size**2 for size in Counter(labels).values()) / len(labels)
 
 
 def ask(design: Design, **values: Any) -> Question:
@@ -157,14 +209,19 @@ def refuse_impossible(question: Question) -> None:
         ("images", design.images, 2, MOST_IMAGES),
         ("votes for each comparison", design.overlap, 1, 1000),
         ("comparisons for each annotator", design.comparisons_per_annotator, 1, 100_000),
-        ("annotators", design.annotators_planned if design.comparisons_per_annotator > 0 else 1, 1, MOST_ANNOTATORS),
+        ("comparisons that share a cluster", design.cluster_size, 1, design.prompts),
         ("simulations", chance.simulations, 20, MOST_SIMULATIONS),
         ("seed", chance.seed, 0, 2**63 - 1),
     )
-    for name, value, least, most in limits:
-        if not least <= value <= most:
-            raise Refused(f"The number of {name} must be between {least:,} and {most:,}, not {value:,}.")
+    for limit in limits:
+        _refuse_outside(*limit)
     _refuse_shares(question)
+    _refuse_outside("annotators", question.annotators, 1, MOST_ANNOTATORS)
+
+
+def _refuse_outside(name: str, value: float, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise Refused(f"The number of {name} must be between {least:,} and {most:,}, not {value:,}.")
 
 
 def _refuse_shares(question: Question) -> None:
@@ -181,8 +238,16 @@ def _refuse_shares(question: Question) -> None:
     for name, value, least, most in limits:
         if not least < value < most:
             raise Refused(f"{name} must be above {least:g} and below {most:g}, not {value:g}.")
-    if not 0 <= assumed.unevenness < 1:
-        raise Refused(f"The unevenness must be at least 0 and below 1, not {assumed.unevenness:g}.")
+    shares = (
+        ("The unevenness", assumed.unevenness, "below 1", assumed.unevenness < 1),
+        ("The share of ties", assumed.tie_share, "below 1", assumed.tie_share < 1),
+        ("The share of annotators who leave early", assumed.dropout, "below 1", assumed.dropout < 1),
+        ("The learning", assumed.learning, "at most 1", assumed.learning <= 1),
+        ("The correlation within clusters", assumed.cluster_correlation, "at most 1", assumed.cluster_correlation <= 1),
+    )
+    for name, value, limit, is_small in shares:
+        if not (value >= 0 and is_small):
+            raise Refused(f"{name} must be at least 0 and {limit}, not {value:g}.")
     if not 0 <= assumed.flips < min(0.5, 1 - assumed.agreement + 1e-12):
         raise Refused(
             f"A metric that flips in {assumed.flips:g} of the comparisons cannot agree on {assumed.agreement:g}: "

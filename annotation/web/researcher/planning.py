@@ -13,11 +13,12 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Study
-from annotation.reports.plan import caption, plan_figure, sentences, tables
+from annotation.reports.plan import caption, headline, plan_figure, sentences, tables
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import (
     CHOICES,
     MEANING,
+    MOST_PROMPTS,
     Assumptions,
     Chance,
     Design,
@@ -33,7 +34,7 @@ from jobs.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's, because a person waits for the page
 MOST_NUMBERS = 5_000_000  # that a point of a curve may draw, for the same reason: about ten seconds in all
-CURVES_SIZE = (560, 720)  # CSS px
+CURVES_SIZE = (560, 960)  # CSS px
 LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
@@ -41,6 +42,11 @@ LABELS = {
     "flips": "Winners that other seeds would flip",
     "allocation": "Given out first",
     "early_stopping": "Early stopping",
+    "cluster_size": "Size of clusters",
+    "cluster_correlation": "Correlation within clusters",
+    "tie_share": "Votes that are ties",
+    "dropout": "Annotators who leave early",
+    "learning": "Learning over a session",
     "endpoint": "Ties",
     "level": "Level of intervals",
     "agreement": "Agreement of the metric",
@@ -97,7 +103,12 @@ def plan_page(request: HttpRequest) -> HttpResponse:
         plan = _plan(form.question())
     except Refused as refused:
         return render(request, "web/researcher/plan.html", context | {"refusal": str(refused)}, status=400)
-    context |= {"sentences": sentences(plan), "tables": tables(plan), "caption": caption(plan)}
+    context |= {
+        "headline": headline(plan),
+        "sentences": sentences(plan),
+        "tables": tables(plan),
+        "caption": caption(plan),
+    }
     curves = f"{reverse('plan-curves')}?{request.GET.urlencode()}"
     context["curves"] = drawing(curves, alt="The curves of the tables below", size=CURVES_SIZE)
     return render(request, "web/researcher/plan.html", context)
@@ -123,11 +134,18 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
 def _plan(question: Question) -> StudyPlan:
     """Compute the plan once for the page and its drawing. Raise Refused if it takes longer than a page may."""
     refuse_impossible(question)
-    design = question.design
-    turns = design.annotators_planned if design.collecting.looks_at_votes else 1
-    if question.chance.simulations * design.prompts * turns > MOST_NUMBERS:
+    turns = 1 if question.collects_alike else question.annotators
+    if question.chance.simulations * question.design.prompts * turns > MOST_NUMBERS:
         raise Refused("This takes too long for a page: ask for fewer simulations, or run the command plan_study.")
-    return plan_study(question)
+    return plan_study(question, most_prompts=_most_prompts(question))
+
+
+def _most_prompts(question: Question) -> int:
+    """Return the most prompts to try on a page; if allocation looks at votes, the annotators grow with the prompts."""
+    numbers, prompts = MOST_NUMBERS / question.chance.simulations, question.design.prompts
+    if question.collects_alike:
+        return min(MOST_PROMPTS, int(numbers))
+    return min(MOST_PROMPTS, int((numbers * prompts / question.annotators) ** 0.5))
 
 
 urlpatterns: list[URLPattern] = [

@@ -10,12 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from django.core.management import CommandError, call_command
-from scipy.stats import beta, binom
+from scipy.stats import beta, binom, multinomial
 
-from annotation.reports.plan import as_planned, plan_figure, to_text
+from annotation.reports.plan import plan_figure, to_text
+from annotation.studies.manifest import Manifest, document
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import Design, Question, ask, design_of
-from annotation.studies.planning.sample_size import Curve, plan_study
+from annotation.studies.planning.sample_size import plan_study
+from annotation.studies.planning.simulated_studies import Point, simulated
 from jobs.refusals import Refused
 from tests.factories import import_sets, make_manifest, make_study
 
@@ -24,8 +26,9 @@ def question(design: Design | None = None, **values: Any) -> Question:
     return ask(design or Design(), **{"simulations": 60, **values})
 
 
-def curve(of: str, asked: Question) -> Curve:
-    return next(curve for curve in plan_study(asked).curves if curve.of == of)
+def point(asked: Question, *, images: int | None = None) -> Point:
+    """The averages of the simulated studies of one size, without the curves around it."""
+    return simulated(asked, x=0, images=images or asked.design.images)
 
 
 @pytest.mark.parametrize(("baseline", "first", "safe"), [(0.85, 76, 85), (0.90, 286, 333)])
@@ -49,9 +52,8 @@ def test_the_sawtooth_is_there_to_be_drawn() -> None:
 def test_the_majority_errs_as_often_as_the_binomial_says() -> None:
     """With a perfect metric the observed agreement is the chance that a majority of five is right."""
     asked = question(agreement=0.9999, flips=0.0, person=0.8, baseline=0.6, simulations=300)
-    point = as_planned(curve("prompts", asked))
     right = binom.sf(2, 5, 0.8)
-    assert point.agreement == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
+    assert point(asked).agreement == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
 
 
 @pytest.mark.parametrize("unevenness", [0.1, 0.5, 0.9])
@@ -64,24 +66,24 @@ def test_unequally_clear_comparisons_err_as_often_as_the_moments_say(unevenness:
     right = float(sum(weight * clarity.moment(power) for power, weight in enumerate(powers.tolist())))
     assert right < binom.sf(2, 5, person)
     asked = question(agreement=0.9999, flips=0.0, person=person, unevenness=unevenness, baseline=0.6, simulations=300)
-    found = as_planned(curve("prompts", asked)).agreement
+    found = point(asked).agreement
     assert found == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 100)) + 1e-4)
 
 
 def test_votes_that_never_err_leave_the_agreement_as_supposed() -> None:
     asked = question(person=0.9999, simulations=300)
-    assert as_planned(curve("images", asked)).agreement == pytest.approx(0.94, abs=0.005)
+    assert point(asked).agreement == pytest.approx(0.94, abs=0.005)
 
 
 def test_fewer_images_flip_more_winners_and_more_bring_the_agreement_to_its_limit() -> None:
-    points = curve("images", question(person=0.9999, flips=0.05, agreement=0.9)).points
-    seen = [point.agreement for point in points]
+    asked = question(person=0.9999, flips=0.05, agreement=0.9)
+    seen = [point(asked, images=images).agreement for images in (2, 3, 5, 8, 12, 20, 30, 50)]
     assert seen == sorted(seen)
     assert seen[0] < 0.85 < seen[-1] < (0.9 - 0.05) / (1 - 2 * 0.05) + 0.01
 
 
 def test_more_prompts_narrow_the_interval() -> None:
-    found = curve("prompts", question())
+    found = plan_study(question()).by_prompts
     widths = [point.width for point in found.points]
     assert widths == sorted(widths, reverse=True)
     assert found.enough_for_width is not None
@@ -92,7 +94,8 @@ def test_annotators_give_their_quota_and_no_more() -> None:
     asked = question(Design(prompts=20, overlap=3, comparisons_per_annotator=10))
     plan = plan_study(asked)
     assert plan.annotators_needed == 6
-    points = {point.x: point for point in plan.curves[1].points}
+    by_annotators = next(curve for curve in plan.curves if curve.of == "annotators")
+    points = {point.x: point for point in by_annotators.points}
     assert points[6].votes == 3.0
     assert points[1].votes == 0.5
     assert points[1].voted == 10
@@ -103,8 +106,8 @@ def test_early_stopping_saves_votes_and_finds_the_same_winners(allocation: str) 
     """Enough annotators: the agreement is that of every vote. Votes of unanimous fives: three are certain."""
     design = replace(Design(prompts=40), allocation=allocation)  # type: ignore[arg-type]
     supposed = {"person": 0.8, "agreement": 0.9999, "flips": 0.0, "baseline": 0.6}
-    stopped = as_planned(curve("prompts", question(replace(design, early_stopping=True), **supposed)))
-    every = as_planned(curve("prompts", question(design, **supposed)))
+    stopped = point(question(replace(design, early_stopping=True), **supposed))
+    every = point(question(design, **supposed))
     assert every.votes == 5.0
     # Three of one model end it: 3 votes with .8^3 + .2^3, 4 with 3 (.8^3 .2 + .2^3 .8), else 5.
     three, four = 0.8**3 + 0.2**3, 3 * (0.8**3 * 0.2 + 0.2**3 * 0.8)
@@ -117,16 +120,16 @@ def test_early_stopping_lets_fewer_annotators_decide_more() -> None:
     """Too few annotators for five votes each: with four votes some tie, and the votes saved elsewhere break them."""
     design = Design(prompts=40, comparisons_per_annotator=20, annotators=8)
     supposed = {"person": 0.85, "agreement": 0.9999, "flips": 0.0, "baseline": 0.6, "simulations": 200}
-    stopped = as_planned(curve("annotators", question(replace(design, early_stopping=True), **supposed)))
-    every = as_planned(curve("annotators", question(design, **supposed)))
+    stopped = point(question(replace(design, early_stopping=True), **supposed))
+    every = point(question(design, **supposed))
     assert stopped.votes < every.votes == 4.0
     assert stopped.agreement > every.agreement + 0.02
 
 
 def test_nearly_done_leaves_comparisons_without_a_vote_where_annotators_are_few() -> None:
     design = Design(prompts=40, overlap=5, comparisons_per_annotator=10, annotators=10)
-    assert as_planned(curve("annotators", question(design))).voted == 40
-    few = as_planned(curve("annotators", question(replace(design, allocation="nearly_done"))))
+    assert point(question(design)).voted == 40
+    few = point(question(replace(design, allocation="nearly_done")))
     assert (few.voted, few.votes) == (20, 2.5)
 
 
@@ -135,6 +138,81 @@ def test_the_text_says_by_which_rules_the_votes_came() -> None:
     assert "5 votes for each comparison, or fewer once its winner is certain (on average 3." in text
     assert "who are given first the comparisons whose votes so far are closest" in text
     assert "or fewer" not in to_text(plan_study(question(simulations=20)))
+
+
+def test_the_plan_leads_with_the_fewest_prompts_whose_simulated_studies_reach_the_power() -> None:
+    plan = plan_study(question(Design(prompts=20, comparisons_per_annotator=25)))
+    chosen, points = plan.recommended, plan.by_prompts.points
+    assert chosen is not None
+    sizes = [point.x for point in points]
+    place = sizes.index(chosen.point.x)
+    assert chosen.point.x > 60, "the curve grew beyond three times the 20 planned"
+    assert all((point.power.value or 0) >= 0.8 for point in points[place:])
+    assert (points[place - 1].power.value or 0) < 0.8
+    assert sizes[place] - sizes[place - 1] <= 0.05 * sizes[place]
+    assert chosen.annotators == -(-chosen.point.x * 5 // 25)
+    first = to_text(plan).splitlines()[0]
+    assert first.startswith(f"Plan {sizes[place]} comparisons, 5 votes each, {chosen.annotators} annotators of 25 ")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [({}, "Plan more votes for each comparison"), ({"agreement": 0.8}, "cannot be shown to beat it")],
+)
+def test_a_power_out_of_reach_is_said_with_the_largest_size_tried(values: dict[str, Any], sentence: str) -> None:
+    plan = plan_study(question(Design(prompts=10), simulations=20, **values), most_prompts=50)
+    last = plan.by_prompts.points[-1].x
+    assert plan.recommended is None
+    assert last == (30 if values else 50)
+    first = to_text(plan).splitlines()[0]
+    assert first.startswith(f"No number of comparisons up to {last} was found")
+    assert sentence in first
+
+
+@pytest.mark.parametrize("early_stopping", [False, True])
+def test_tie_votes_leave_majorities_as_wrong_as_the_multinomial_says(early_stopping: bool) -> None:
+    """Both ways to draw votes: at once, and annotator by annotator. A tied comparison is no agreement."""
+    tie, person, votes = 0.3, 0.8, 5
+    right = sum(
+        multinomial.pmf([yes, no, votes - yes - no], votes, [(1 - tie) * person, (1 - tie) * (1 - person), tie])
+        for yes in range(votes + 1)
+        for no in range(votes + 1 - yes)
+        if yes > no
+    )
+    design = Design(prompts=40, overlap=votes, comparisons_per_annotator=40, early_stopping=early_stopping)
+    asked = question(design, agreement=0.9999, flips=0.0, person=person, tie_share=tie, simulations=300)
+    assert point(asked).agreement == pytest.approx(right, abs=4 * np.sqrt(right * (1 - right) / (300 * 40)) + 1e-4)
+
+
+def test_annotators_who_leave_early_are_replaced_by_more_of_them() -> None:
+    """Half of them leave, after 4.5 of 10 on average: each gives 7.25 votes, and 60 votes need 9 of them."""
+    asked = question(Design(prompts=20, overlap=3, comparisons_per_annotator=10), dropout=0.5, simulations=400)
+    assert asked.annotators_needed == 9
+    few = replace(asked, design=replace(asked.design, annotators=4))
+    assert point(few).votes * 20 == pytest.approx(4 * 7.25, abs=4 * np.sqrt(4 * 17 / 400))
+    assert point(asked).votes < 3.0
+
+
+@pytest.mark.parametrize(("dropout", "right"), [(0.0, 0.5 + 0.4 * 0.7), (0.9, None)])
+def test_learning_makes_first_votes_less_clear_and_those_who_leave_early_are_the_least_clear(
+    dropout: float, right: float | None
+) -> None:
+    design = Design(prompts=40, overlap=1, comparisons_per_annotator=40, annotators=1)
+    assumed = {"agreement": 0.9999, "flips": 0.0, "person": 0.9, "learning": 0.6, "dropout": dropout}
+    seen = point(question(design, simulations=400, **assumed)).agreement
+    assert seen == pytest.approx(right, abs=0.02) if right else seen < 0.5 + 0.4 * 0.6
+
+
+def test_comparisons_in_clusters_tell_as_much_as_fewer_independent_ones() -> None:
+    """Kish: 1 + (10 - 1) x 0.5 = 5.5. All comparisons get their votes, and a tenth tell more than they do."""
+    clustered = question(Design(prompts=110, cluster_size=10))
+    assert (clustered.design_effect, clustered.independent(110)) == (5.5, 20)
+    seen, fewer = point(clustered), point(question(Design(prompts=20)))
+    assert seen.voted == 110
+    assert seen.width == pytest.approx(fewer.width, abs=0.01)
+    plan = plan_study(question(Design(prompts=110, cluster_size=10), cluster_correlation=1.0, simulations=20))
+    assert f"{85 * 10:,}." in to_text(plan), "85 independent ones are safe"
+    assert "110 tell as much as 11 independent ones" in to_text(plan)
 
 
 def test_nobody_votes_twice_on_a_comparison() -> None:
@@ -150,7 +228,7 @@ def test_the_same_question_has_the_same_answer_and_another_seed_another() -> Non
 @pytest.mark.parametrize("endpoint", ["strict", "half", "dropped"])
 def test_an_even_overlap_ties_and_the_endpoint_says_what_a_tie_is_worth(endpoint: str) -> None:
     design = replace(Design(prompts=40, overlap=2), endpoint=endpoint)  # type: ignore[arg-type]
-    seen = as_planned(curve("prompts", question(design, person=0.8, agreement=0.9999, flips=0.0))).agreement
+    seen = point(question(design, person=0.8, agreement=0.9999, flips=0.0)).agreement
     right, tie = 0.8**2, 2 * 0.8 * 0.2
     expected = {"strict": right, "half": right + tie / 2, "dropped": right / (1 - tie)}[endpoint]
     assert seen == pytest.approx(expected, abs=0.015)
@@ -161,7 +239,10 @@ def test_a_design_comes_from_the_study_file() -> None:
     manifest = make_manifest(comparisons=7, source="generated", annotation=annotation)
     design = design_of(manifest)
     assert (design.prompts, design.images, design.overlap, design.annotators) == (7, 3, 4, 9)
-    assert (design.early_stopping, design.allocation) == (True, "nearly_done")
+    assert (design.early_stopping, design.allocation, design.cluster_size) == (True, "nearly_done", 1.0)
+    prompts = [{"text": text, "cluster": text[0]} for text in ("a1", "a2", "a3", "b1")]
+    clustered = Manifest.model_validate(document(manifest) | {"prompts": prompts})
+    assert design_of(clustered).cluster_size == (3 * 3 + 1) / 4  # of the comparisons three are in a cluster of three
 
 
 @pytest.mark.parametrize(
@@ -180,6 +261,12 @@ def test_a_design_comes_from_the_study_file() -> None:
         ({"flips": 0.2}, "cannot agree on 0.94"),
         ({"simulations": 1}, "number of simulations"),
         ({"seed": -1}, "number of seed"),
+        ({"tie_share": 1.0}, "The share of ties must be at least 0 and below 1, not 1"),
+        ({"dropout": 1.0}, "who leave early must be at least 0 and below 1"),
+        ({"learning": 1.5}, "The learning must be at least 0 and at most 1"),
+        ({"cluster_correlation": -0.1}, "The correlation within clusters"),
+        ({"cluster_size": 101}, "comparisons that share a cluster must be between 1 and 100, not 101"),
+        ({"dropout": 0.99, "comparisons_per_annotator": 1}, "number of annotators"),
         ({"endpoint": "maybe"}, "The endpoint is strict, half or dropped, not 'maybe'"),
         ({"allocation": "odd"}, "The allocation is even, nearly_done or split"),
     ],

@@ -20,6 +20,8 @@ ASKED: dict[str, Any] = {
     "allocation": "even",
     "endpoint": "strict",
     "level": 0.95,
+    "cluster_size": 1,
+    "cluster_correlation": 0.5,
     "agreement": 0.94,
     "baseline": 0.85,
     "person": 0.9,
@@ -50,7 +52,7 @@ def test_the_answer_has_the_exact_numbers_tables_and_a_drawing_of_its_own(resear
     page = response.content.decode()
     assert "76 comparisons are the first number" in page
     assert "from 85 on" in page
-    assert page.count("<table") == 3
+    assert page.count("<table") == 4
     assert "40 (planned)" in page
     for forbidden in ("<style", " style=", "<script", "<svg"):
         assert forbidden not in page
