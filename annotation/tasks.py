@@ -12,7 +12,7 @@ from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
-from generation.workers import may_take
+from generation.machines.workers import may_take
 from jobs.models import job_name
 from jobs.work import work_next
 

@@ -131,7 +131,7 @@ class Bench:
 
     def __init__(self, folder: Path) -> None:
         from generation.models import DiffusionModel
-        from generation.parameters import SamplingParameters
+        from generation.plans.parameters import SamplingParameters
 
         self.folder = folder
         self.model = DiffusionModel.objects.create(name="Mini SDXL", checkpoint=str(WEIGHTS / "mini-sdxl"))
@@ -143,13 +143,13 @@ class Bench:
 
     def order(self, prompt: str, parameters: Any = None) -> Any:
         """Return what is sampled."""
-        from generation.orders import Order
+        from generation.plans.orders import Order
 
         return Order(self.model, prompt, parameters or self.parameters)
 
     def sampling_alone(self, prompt: str) -> None:
         """Sample the images of a prompt and drop them."""
-        from generation import sampling
+        from generation.sampling import sampling
 
         for _ in sampling.sample_batches(self.order(prompt), sampling.batches_of(self.seeds), check=lambda: None):
             pass
@@ -161,7 +161,7 @@ class Bench:
 
     def plan(self, prompts: Sequence[str], parameters: Any) -> None:
         """Plan a job for each prompt."""
-        from generation import image_sets
+        from generation.plans import image_sets
 
         image_sets.plan_image_sets(diffusion_model=self.model, prompts=prompts, parameters=parameters, seeds=self.seeds)
 
@@ -228,7 +228,7 @@ def print_stages() -> None:
     """Print the CPU time that an image of 768 px takes the host, by stage."""
     from generation.pictures import files, renditions
     from generation.pictures.pixels import as_srgb, png
-    from generation.sampling import Sampled
+    from generation.sampling.sampling import Sampled
 
     pixels = _picture()
     picture = as_srgb(Sampled(0, pixels, {}).image)
@@ -265,7 +265,7 @@ def print_idle_share(bench: Bench, job_count: int, launch: float) -> None:
     """Let a worker make images on the card's stand-in, and print how long the card waited."""
     from dataclasses import replace
 
-    from generation import sampling
+    from generation.sampling import sampling
 
     parameters = replace(bench.parameters, width=SIDE, height=SIDE, num_inference_steps=20)
     bench.plan([f"a card's prompt {number}" for number in range(job_count)], parameters)
@@ -310,7 +310,7 @@ def main() -> None:
 
         django.setup()
         call_command("migrate", verbosity=0)
-        from generation.devices import device_name
+        from generation.machines.devices import device_name
 
         print(f"{device_name()}, {len(os.sched_getaffinity(0))} cores, load {os.getloadavg()[0]:.1f}")
         bench = Bench(Path(folder))

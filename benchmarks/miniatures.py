@@ -27,9 +27,9 @@ django.setup()
 from annotation.studies.manifest import ModelPlan
 from annotation.studies.study_file.reading import read_study_file
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
-from generation.sampling import sample
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling.sampling import sample
 from miniatures.cards import rows, write_cards
 from miniatures.judging import Reader, Verdict, by_rule, retrieved, spreads
 from miniatures.renderer import render

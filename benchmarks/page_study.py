@@ -69,7 +69,8 @@ def make_study(comparisons: int) -> None:
     from annotation.studies.comparisons import plan_comparisons
     from annotation.studies.lifecycle.creation import create_study
     from annotation.studies.manifest import Manifest
-    from generation.image_sets import plan_imported_set, record_image
+    from generation.plans.image_sets import plan_imported_set
+    from generation.recorded_images.records import record_image
 
     if Study.objects.filter(slug=SLUG, state=Study.State.OPEN).exists():
         return

@@ -53,7 +53,7 @@ class SignOfLife(StartStopStep):
 
     def start(self, parent: Any) -> None:
         """Start when the process has connected to its broker."""
-        from generation.workers import SECONDS_BETWEEN_SIGNS  # models: Django is set up by now
+        from generation.machines.workers import SECONDS_BETWEEN_SIGNS  # models: Django is set up by now
 
         tell_the_database(parent.hostname, has_started=True)
         self.repetition = parent.timer.call_repeatedly(SECONDS_BETWEEN_SIGNS, tell_the_database, (parent.hostname,))
@@ -70,7 +70,7 @@ app.steps["consumer"].add(OneMessageAtATime)
 
 def tell_the_database(name: str, *, has_started: bool = False) -> None:
     """Write the sign of life of the process `<queue>@<host>`; a database outage is ignored."""
-    from generation.workers import leave_sign
+    from generation.machines.workers import leave_sign
 
     try:
         leave_sign(name=name, has_started=has_started)

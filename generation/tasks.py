@@ -7,19 +7,18 @@ from functools import partial
 
 from celery import shared_task
 
-from generation.card_failures import device_faults
-from generation.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
 from generation.endpoints.making import make_by_endpoint
-from generation.image_sets import missing_seeds
-from generation.lost_images import lost_seeds, remove_remains
+from generation.machines.card_failures import device_faults
+from generation.machines.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
+from generation.machines.workers import may_take, note_work
 from generation.models import GenerationJob, ModelTrial
-from generation.orders import Order
-from generation.parameters import SamplingParameters
 from generation.pictures import renditions
-from generation.queued_orders import unfinished_orders
-from generation.recording import Recorder, sinks_for
-from generation.trials import record_outcome
-from generation.workers import may_take, note_work
+from generation.plans.image_sets import missing_seeds
+from generation.plans.orders import Order, unfinished_orders
+from generation.plans.parameters import SamplingParameters
+from generation.recorded_images.lost_images import lost_seeds, remove_remains
+from generation.sampling.recording import Recorder, sinks_for
+from generation.sampling.trials import record_outcome
 from jobs.leases import Lease
 from jobs.wording import counted
 from jobs.work import run_next, work_next
@@ -38,7 +37,7 @@ def run_model_trial() -> None:
 
 def try_one(trial: ModelTrial, lease: Lease) -> None:
     """Make the one image of a trial and record what it cost."""
-    from generation.trying import try_model  # which loads torch
+    from generation.sampling.trying import try_model  # which loads torch
 
     model = trial.diffusion_model
     order = Order(model, trial.prompt, SamplingParameters(**trial.parameters))
@@ -114,7 +113,7 @@ def make_images(job: GenerationJob, lease: Lease, before: Sequence[Check] = ()) 
 
 def most_overlapping() -> int:
     """Return how many jobs in a row may overlap on this process's device; on a CPU they would compete for the cores."""
-    from generation.devices import device
+    from generation.machines.devices import device
 
     return MOST_OVERLAPPING[device()]
 
@@ -133,8 +132,8 @@ def prepared_seeds(job: GenerationJob) -> list[int]:
 def _sample(job: GenerationJob, missing: list[int], recorder: Recorder, checks: Sequence[Check]) -> None:
     # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
     # seconds, and the job counts as running meanwhile.
-    from generation.devices import memory_in_use
-    from generation.sampling import batches_of, sample_batches
+    from generation.machines.devices import memory_in_use
+    from generation.sampling.sampling import batches_of, sample_batches
 
     image_set = job.image_set
     order = Order(

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generation.checkpoint_files import Listing
-from generation.checkpoints import local_path
-from generation.file_hashes import sha256_of
 from generation.hub.answers import NotNow
 from generation.hub.cache import snapshot
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import Wanted, is_fetched
+from generation.weights.checkpoint_files import Listing
+from generation.weights.checkpoints import local_path
+from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
 

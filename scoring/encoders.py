@@ -26,7 +26,7 @@ from transformers import (
     SiglipModel,
 )
 
-from generation.devices import device, device_name, empty_memory, is_out_of_memory
+from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
 from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.encoder_spec import EncoderSpec

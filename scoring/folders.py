@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from generation.checkpoints import on_disk
 from generation.imports.layouts import LEFT_BEHIND
 from generation.pictures.files import read_image
 from generation.pictures.pixels import is_plain
 from generation.pictures.reading import SUFFIXES
+from generation.weights.checkpoints import on_disk
 from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 

@@ -1,6 +1,6 @@
 """What queued scoring jobs need of the hub."""
 
-from generation.fetches import Need
+from generation.hub.fetches import Need
 from scoring.checkpoints import is_encoder_at_hand, wanted_encoder
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob

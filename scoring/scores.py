@@ -13,9 +13,9 @@ from django.db import transaction
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.image_sets import is_complete
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures.files import open_image
+from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
 from scoring.consistency import semantic_consistency_score

@@ -43,7 +43,7 @@ def embedding_sink(spec: EncoderSpec) -> EmbeddingSink | None:
     """Return a sink with the encoder of a spec; None if it is not on this host, or does not fit beside the pipeline."""
     if not is_encoder_at_hand(spec):
         return None
-    from generation.devices import empty_memory, is_out_of_memory
+    from generation.machines.devices import empty_memory, is_out_of_memory
     from scoring import encoders  # imported here: they load torch, and the web process imports this module
 
     try:

@@ -3,8 +3,8 @@
 from celery import shared_task
 from django.db.models import Q, QuerySet
 
-from generation.card_failures import device_faults
-from generation.workers import may_take_on_this_card, note_work
+from generation.machines.card_failures import device_faults
+from generation.machines.workers import may_take_on_this_card, note_work
 from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
@@ -32,7 +32,7 @@ def run_scoring_job(_job_id: int = 0) -> None:
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
     """Embed the images of the job's set that have no embedding yet, and score the set."""
-    from generation.devices import (
+    from generation.machines.devices import (
         memory_in_use,  # imported here: they load torch, and the web process imports this module
     )
     from scoring import encoders

@@ -13,8 +13,9 @@ from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
-from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, ImageSet
+from generation.plans.image_sets import plan_imported_set
+from generation.recorded_images.records import record_image
 from scoring.models import SetScore
 
 State = Study.State

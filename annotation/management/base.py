@@ -10,7 +10,7 @@ from rich.console import Console
 
 from annotation.models import Study
 from annotation.studies.nearest_names import did_you_mean
-from generation.printed_tables import console_on
+from generation.tables.printed_tables import console_on
 from jobs.refusals import Refused
 from jobs.wording import counted
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from generation.cards import HostCard
+from generation.machines.cards import HostCard
 
 LONGEST_PAUSE_SECONDS = 30
 STEADY_AFTER_SECONDS = 60  # a process that ran this long dies for a new reason: the next pause is short again

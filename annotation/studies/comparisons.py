@@ -13,9 +13,9 @@ from annotation.models import Comparison, Study
 from annotation.studies.evidence import turns
 from annotation.studies.manifest import Manifest, PromptPlan
 from annotation.voting.storage.slices import in_slices
-from generation.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.pictures.thumbnails import zoom_size
+from generation.plans.image_sets import find_imported_sets, plan_external_sets, plan_image_sets, prompt_rows
 from jobs.refusals import Refused
 from jobs.wording import counted
 

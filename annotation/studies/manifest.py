@@ -17,7 +17,7 @@ from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
 from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.endpoints import ENDPOINT_NAME
-from generation.parameters import SamplingParameters
+from generation.plans.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
 
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]

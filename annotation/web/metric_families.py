@@ -10,7 +10,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, progress_of
 from annotation.studies.lifecycle.watching import pace, workers
-from generation.card_failures import refused_cards
+from generation.machines.card_failures import refused_cards
 from generation.models import GenerationJob
 from jobs.models import LeasedJob
 from scoring.models import ScoringJob

@@ -13,8 +13,8 @@ from generation.endpoints.command_adapter import ask_command
 from generation.endpoints.definitions import Adapter, Endpoint
 from generation.endpoints.http_adapters import ask_images_api, ask_own, owner_of
 from generation.endpoints.outcomes import Answer, Moderated, NotNow, Wish, without
-from generation.parameters import SamplingParameters
 from generation.pictures.reading import Limits, decode
+from generation.plans.parameters import SamplingParameters
 from jobs.refusals import Refused
 
 

@@ -13,7 +13,7 @@ from generation.endpoints.definitions import Endpoint
 from generation.endpoints.exchanges import Bounds, exchange
 from generation.endpoints.http_adapters import BESIDE_THE_IMAGE, key_headers, owner_of
 from generation.endpoints.outcomes import Answer, NotNow, Wish
-from generation.foreign_values import plain_text
+from generation.tables.foreign_values import plain_text
 from jobs.refusals import Refused
 
 POLL_SECONDS = 0.5

@@ -18,7 +18,7 @@ from typing import IO, Any
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.http_adapters import BESIDE_THE_IMAGE, CONTRACT, owner_of
 from generation.endpoints.outcomes import Answer, Moderated, NotNow, Wish
-from generation.foreign_values import bounded, plain_text
+from generation.tables.foreign_values import bounded, plain_text
 from jobs.refusals import Refused
 
 IMAGES = ("image.png", "image.jpg", "image.jpeg", "image.webp")

@@ -9,7 +9,7 @@ from generation.endpoints import replies
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.exchanges import Bounds, Reply, exchange
 from generation.endpoints.outcomes import Answer, NotNow, Wish
-from generation.foreign_values import bounded, plain_text
+from generation.tables.foreign_values import bounded, plain_text
 from jobs.refusals import Refused
 
 CONTRACT = 1

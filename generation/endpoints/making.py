@@ -19,12 +19,12 @@ from generation.endpoints import accounts
 from generation.endpoints.asking import Made, ask, check_parameters, parameters_for
 from generation.endpoints.definitions import MICROS, Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
-from generation.foreign_values import plain_text
-from generation.image_sets import record_image
+from generation.machines.workers import note_work
 from generation.models import GenerationJob, RefusedSeed
-from generation.parameters import SamplingParameters
 from generation.pictures.files import limits
-from generation.workers import note_work
+from generation.plans.parameters import SamplingParameters
+from generation.recorded_images.records import record_image
+from generation.tables.foreign_values import plain_text
 from jobs.leases import Lease
 from jobs.refusals import Refused, SetBack
 from jobs.version import commit, version

@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from generation.endpoints.exchanges import Reply
 from generation.endpoints.outcomes import Moderated, NotNow
-from generation.foreign_values import plain_text
+from generation.tables.foreign_values import plain_text
 from jobs.refusals import Refused
 
 # The codes under which servers refuse a prompt or an image for its content.

@@ -6,8 +6,8 @@ from generation.endpoints import accounts
 from generation.endpoints.asking import ask, check_parameters, parameters_for
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
-from generation.orders import Order
 from generation.pictures.files import limits
+from generation.plans.orders import Order
 from jobs.refusals import Refused
 from jobs.wording import duration
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generation import checkpoints
-from generation.checkpoint_files import CheckpointFiles, Listing, choose
-from generation.checkpoints import LocalListing, local_listing, local_path
 from generation.hub.cache import HubListing, known_listing, snapshot
-from generation.lora_files import LoraFiles, choose_lora
 from generation.models import DiffusionModel
+from generation.weights import checkpoints
+from generation.weights.checkpoint_files import CheckpointFiles, Listing, choose
+from generation.weights.checkpoints import LocalListing, local_listing, local_path
+from generation.weights.lora_files import LoraFiles, choose_lora
 from jobs.refusals import Refused
 
 

@@ -19,7 +19,6 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from generation.image_sets import image_folder, image_path, imported_uid, plan_imported_set
 from generation.imports.conversion import FileTask, ReadFile, Size, ignore_interrupts, prepare, written
 from generation.imports.layouts import Fault, Layout, PromptFiles, shown
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
@@ -27,6 +26,8 @@ from generation.pictures import files as image_files
 from generation.pictures import remarks as image_remarks
 from generation.pictures import renditions
 from generation.pictures.image_storage import ImageStorage
+from generation.plans.image_sets import imported_uid, plan_imported_set
+from generation.recorded_images.records import image_folder, image_path
 from jobs.refusals import Refused
 from jobs.whole_files import sweep_folder
 

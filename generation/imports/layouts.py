@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from generation.checkpoints import on_disk
-from generation.image_sets import LARGEST_SEED
 from generation.models import MOST_PROMPT_BYTES, DiffusionModel
+from generation.plans.image_sets import LARGEST_SEED
 from generation.tables.columns import Columns
 from generation.tables.reading import open_table
+from generation.weights.checkpoints import on_disk
 from jobs.refusals import Refused
 
 MANIFEST = "manifest.csv"

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from generation.foreign_values import bounded
 from generation.pictures.reading import png_chunks
+from generation.tables.foreign_values import bounded
 
 MOST_BYTES = 2**18  # of one text; of a longer one only its hash is recorded
 MOST_TEXT = 8000  # characters that are recorded of A1111's text

@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 
-from generation.orders import Order
-from generation.parameters import SCHEDULERS
 from generation.pipelines.families import WANTED, call_signature
 from generation.pipelines.loaded import Loaded
+from generation.pipelines.prompt_checks import check_prompt
 from generation.pipelines.schedulers import can_replace, scheduler_class, settings_of
-from generation.prompt_checks import check_prompt
+from generation.plans.orders import Order
+from generation.plans.parameters import SCHEDULERS
 from jobs.refusals import Refused
 
 # Set here for every call, or made by the pipeline itself: no option of a study file changes them.

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from generation.devices import device_name, empty_memory, is_out_of_memory
+from generation.machines.devices import device_name, empty_memory, is_out_of_memory
 from generation.pipelines.loaded import Loaded
 from jobs.refusals import Refused
 

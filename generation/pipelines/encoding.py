@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from django.conf import settings
 
-from generation.devices import device, device_name
-from generation.orders import Order
+from generation.machines.devices import device, device_name
 from generation.pipelines import prompt_cache
 from generation.pipelines.arguments import check_prompts, text_arguments
 from generation.pipelines.families import call_signature, encoding_signature
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.prompt_cache import Outputs
+from generation.plans.orders import Order
 from jobs.refusals import Refused
 
 MOST_REMEMBERED = 4  # jobs come prompt by prompt; some classes encode prompt and negative prompt apart

@@ -8,21 +8,21 @@ from typing import Any, TypeVar
 import torch
 from django.conf import settings
 
-from generation import checkpoints
-from generation.checkpoint_files import CheckpointFiles
-from generation.devices import can_compute_in, device, device_name, empty_memory, is_out_of_memory
-from generation.file_hashes import sha256_of
 from generation.hub.wanted import checkpoint_at_hand
+from generation.machines.devices import can_compute_in, device, device_name, empty_memory, is_out_of_memory
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines.arguments import check_order, check_prompts
 from generation.pipelines.encoding import encode_ahead, is_encoded
 from generation.pipelines.families import allowed_class, loading_arguments
 from generation.pipelines.faults import brief
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loras import attach_lora, wanted_lora
+from generation.pipelines.prompt_checks import check_vocabulary
 from generation.pipelines.quiet import quieten
-from generation.prompt_checks import check_vocabulary
+from generation.plans.orders import Order
+from generation.weights import checkpoints
+from generation.weights.checkpoint_files import CheckpointFiles
+from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
 
 T = TypeVar("T")

@@ -3,15 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-from generation import checkpoints
-from generation.file_hashes import sha256_of, sha256_of_file
 from generation.hub.wanted import lora_at_hand
-from generation.lora_files import read_token_map
 from generation.models import DiffusionModel
 from generation.pipelines.faults import brief
 from generation.pipelines.learned_tokens import attach_tokens
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.lora_weights import kept_state, refuse_unused, source_of
+from generation.weights import checkpoints
+from generation.weights.file_hashes import sha256_of, sha256_of_file
+from generation.weights.lora_files import read_token_map
 from jobs.refusals import Refused
 
 ADAPTER = "study"

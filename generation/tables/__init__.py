@@ -1,1 +1,1 @@
-"""Read tables that other people wrote: CSV, JSON Lines and Parquet."""
+"""Read tables and JSON that other people wrote, and print the tables of commands."""

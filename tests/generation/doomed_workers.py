@@ -23,9 +23,9 @@ DEADLY = 18  # a batch of four renames sixteen files: its images, then their ren
 def plan(checkpoint: str) -> None:
     from django.core.management import call_command
 
-    from generation.image_sets import plan_image_sets
     from generation.models import DiffusionModel
-    from generation.parameters import SamplingParameters
+    from generation.plans.image_sets import plan_image_sets
+    from generation.plans.parameters import SamplingParameters
 
     call_command("migrate", verbosity=0)
     plan_image_sets(
@@ -96,7 +96,7 @@ def tell(ended: str) -> None:
 
 if __name__ == "__main__":
     django.setup()
-    from generation import sampling  # noqa: F401 - loads torch once, for all workers
+    from generation.sampling import sampling  # noqa: F401 - loads torch once, for all workers
 
     in_a_process_of_its_own(plan, sys.argv[1])
     for moment in sys.argv[2:]:

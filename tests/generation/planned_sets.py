@@ -7,9 +7,9 @@ from typing import Any
 
 from PIL import Image
 
-from generation.image_sets import plan_image_sets
 from generation.models import DiffusionModel, GenerationJob, ImageSet
-from generation.parameters import SamplingParameters
+from generation.plans.image_sets import plan_image_sets
+from generation.plans.parameters import SamplingParameters
 
 SMALL = SamplingParameters(width=64, height=64, num_inference_steps=2)
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from generation.batches import BatchSizes, halves, planned_batches
+from generation.sampling.batches import BatchSizes, halves, planned_batches
 
 
 def test_what_fitted_is_kept_across_restarts(tmp_path: Path) -> None:

@@ -7,11 +7,11 @@ import pytest
 import torch
 from django.db import IntegrityError, transaction
 
-from generation import card_failures, workers
-from generation.card_failures import FAILURES_UNTIL_REFUSED, device_faults, readmit, too_large
-from generation.cards import HostCard
+from generation.machines import card_failures, workers
+from generation.machines.card_failures import FAILURES_UNTIL_REFUSED, device_faults, readmit, too_large
+from generation.machines.cards import HostCard
+from generation.machines.workers import leave_sign, may_take_on_this_card, reason_to_rest
 from generation.models import Card, CardFailure, GenerationJob, WorkerSign
-from generation.workers import leave_sign, may_take_on_this_card, reason_to_rest
 from jobs import claims, work
 from jobs.leases import Lease
 from jobs.refusals import Broken, Refused, SetBack
@@ -60,7 +60,7 @@ class Fleet:
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Iterator[Fleet]:
     monkeypatch.setattr(work, "SECONDS_BEFORE_PASSING_ON", 0)
-    monkeypatch.setattr("generation.devices.device_name", lambda: "NVIDIA L4")
+    monkeypatch.setattr("generation.machines.devices.device_name", lambda: "NVIDIA L4")
     too_large.clear()
     too_large.holds_other_work = False
     yield Fleet(monkeypatch)

@@ -7,7 +7,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from annotation.management.processes import worker_plans
-from generation.cards import HostCard, choose_cards, host_cards, own_card, parse_cards
+from generation.machines.cards import HostCard, choose_cards, host_cards, own_card, parse_cards
 from jobs.refusals import Refused
 
 LISTING = """\

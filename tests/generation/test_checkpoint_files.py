@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from generation.checkpoint_files import CheckpointFiles, choose
-from generation.checkpoints import LocalListing, linked, local_listing
+from generation.weights.checkpoint_files import CheckpointFiles, choose
+from generation.weights.checkpoints import LocalListing, linked, local_listing
 from jobs.refusals import Refused
 from tests.checkpoint_layouts import add_strays, add_variant, shard
 

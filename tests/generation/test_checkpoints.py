@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from pytest_django.fixtures import Settings
 
-from generation import file_hashes
-from generation.checkpoints import LocalListing, local_path, shown
-from generation.file_hashes import sha256_of, sha256_of_file
-from generation.lora_files import choose_lora, read_token_map
+from generation.weights import file_hashes
+from generation.weights.checkpoints import LocalListing, local_path, shown
+from generation.weights.file_hashes import sha256_of, sha256_of_file
+from generation.weights.lora_files import choose_lora, read_token_map
 from jobs.refusals import Refused
 
 COMMIT = "c237dc49a33fc61debc9276459120b7eac67e7ef"

@@ -9,8 +9,8 @@ from typing import TypeVar
 import pytest
 from django.db import connection
 
-from generation.image_sets import record_image
 from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.recorded_images.records import record_image
 from jobs import claims
 from tests.generation.planned_sets import files_below, picture, planned
 

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from generation import sampling
-from generation.batches import BatchSizes
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines import loading
 from generation.pipelines.arguments import call_arguments
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load, ready
 from generation.pipelines.schedulers import new_scheduler
-from generation.sampling import Sampled
+from generation.plans.orders import Order
+from generation.sampling import sampling
+from generation.sampling.batches import BatchSizes
+from generation.sampling.sampling import Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 from tests.untrained import set_config

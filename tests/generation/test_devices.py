@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from generation.devices import Fault, fault_of, memory_in_use
+from generation.machines.devices import Fault, fault_of, memory_in_use
 
 MEMORY = [
     torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),

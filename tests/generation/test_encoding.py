@@ -9,14 +9,14 @@ import pytest
 import torch
 from pytest_django.fixtures import Settings
 
-from generation import sampling
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
 from generation.pipelines import encoding, prompt_cache
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
-from generation.sampling import Sampled
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling import sampling
+from generation.sampling.sampling import Sampled
 from tests.generation.planned_sets import SMALL
 
 PROMPTS = ("a red cube", "a green ring", "a blue cone")

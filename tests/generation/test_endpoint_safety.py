@@ -11,7 +11,7 @@ from generation.endpoints.addresses import find_place, is_allowed
 from generation.endpoints.definitions import Endpoint, read_definitions
 from generation.endpoints.exchanges import Bounds, exchange
 from generation.endpoints.outcomes import NotNow
-from generation.foreign_values import bounded
+from generation.tables.foreign_values import bounded
 from jobs.refusals import Refused
 from tests.generation.fake_endpoint import Response, fake_endpoint
 

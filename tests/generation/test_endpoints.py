@@ -12,9 +12,9 @@ from pytest_django.fixtures import Settings
 
 from annotation.studies.lifecycle.pipeline_jobs import has_failed
 from generation.endpoints import making
-from generation.image_sets import is_complete, missing_seeds, without_seed
 from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
-from generation.regeneration import find_image
+from generation.plans.image_sets import is_complete, missing_seeds, without_seed
+from generation.sampling.regeneration import find_image
 from generation.tasks import run_endpoint_job, run_generation_job
 from jobs import claims
 from jobs.refusals import Refused

@@ -11,16 +11,16 @@ import pytest
 import torch
 from pytest_django.fixtures import Settings
 
-from generation import sampling
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
 from generation.pipelines.arguments import call_arguments
 from generation.pipelines.families import text_to_image_classes, unfit
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
 from generation.pipelines.schedulers import new_scheduler
-from generation.sampling import Sampled
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling import sampling
+from generation.sampling.sampling import Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 from tests.untrained import set_config

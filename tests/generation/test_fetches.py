@@ -10,12 +10,12 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from generation import fetches
-from generation.claiming import jobs_to_make
-from generation.fetches import fetch_queued, fetching_in_words, image_needs
+from generation.hub import fetches
+from generation.hub.fetches import fetch_queued, fetching_in_words, image_needs
 from generation.hub.fetching import only_fetcher
-from generation.image_sets import is_complete
+from generation.machines.claiming import jobs_to_make
 from generation.models import FileFetch, GenerationJob, ImageSet
+from generation.plans.image_sets import is_complete
 from generation.tasks import run_generation_job
 from tests.checkpoint_layouts import add_variant
 from tests.fake_hub import COMMIT, FakeHub

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from generation.file_hashes import sha256_of
 from generation.hub.answers import NotNow
 from generation.hub.downloads import MOST_TRIES
 from generation.hub.fetching import FetchPlan, fetch, only_fetcher, plan_fetch
 from generation.hub.wanted import checkpoint_at_hand, is_at_hand, lora_at_hand, wanted_of
 from generation.models import DiffusionModel
+from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
 from tests.checkpoint_layouts import add_strays, add_variant, shard
 from tests.fake_hub import COMMIT, SIGNATURE, FakeHub

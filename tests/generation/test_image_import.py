@@ -10,7 +10,6 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-from generation.image_sets import find_imported_sets, imported_uid, is_complete, plan_imported_set, record_image
 from generation.imports import layouts
 from generation.imports.conversion import FileTask, ReadFile, prepare
 from generation.imports.image_import import ImportReport, Manner, import_layout
@@ -18,6 +17,8 @@ from generation.imports.layouts import read_layout
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from generation.pictures.files import open_image
 from generation.pictures.remarks import note
+from generation.plans.image_sets import find_imported_sets, imported_uid, is_complete, plan_imported_set
+from generation.recorded_images.records import record_image
 from jobs.refusals import Refused
 from tests.generation.planned_sets import diffusion_model, files_below, picture
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from generation import image_sets
-from generation.image_sets import (
+from generation.models import GeneratedImage, GenerationJob, ImageSet
+from generation.pictures.files import media_path, open_image
+from generation.plans import image_sets
+from generation.plans.image_sets import (
     CHUNK_SIZE,
     find_imported_sets,
     is_complete,
@@ -17,12 +19,10 @@ from generation.image_sets import (
     plan_external_sets,
     plan_image_sets,
     plan_imported_set,
-    record_image,
     without_seed,
 )
-from generation.models import GeneratedImage, GenerationJob, ImageSet
-from generation.parameters import SamplingParameters
-from generation.pictures.files import media_path, open_image
+from generation.plans.parameters import SamplingParameters
+from generation.recorded_images.records import image_path, record_image
 from jobs import claims
 from jobs.leases import LeaseLost
 from jobs.refusals import Refused
@@ -176,7 +176,10 @@ def test_a_job_that_lost_its_lease_records_nothing(media_root: Path) -> None:
     assert open_image(GeneratedImage.objects.get()).tobytes() == picture(1).tobytes()
 
 
-@pytest.mark.parametrize("step", ["pictures.local_folder._Part.put", "image_sets.png", "image_sets.renditions.make"])
+STEPS = ["pictures.local_folder._Part.put", "recorded_images.records.png", "pictures.renditions.make"]
+
+
+@pytest.mark.parametrize("step", STEPS)
 def test_a_fault_anywhere_while_recording_is_healed_by_doing_it_again(
     media_root: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -196,7 +199,7 @@ def test_a_fault_anywhere_while_recording_is_healed_by_doing_it_again(
 
 def test_a_file_without_its_row_is_replaced(media_root: Path) -> None:
     image_set = planned(seeds=[1])
-    orphan = media_root / image_sets.image_path(image_set.uid, 1)
+    orphan = media_root / image_path(image_set.uid, 1)
     orphan.parent.mkdir(parents=True)
     orphan.write_bytes(b"of a worker that died before its commit")
     recorded = record_image(image_set=image_set, seed=1, image=picture(1), provenance={})

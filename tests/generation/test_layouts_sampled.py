@@ -11,9 +11,9 @@ import pytest
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import wanted_of
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines.loaded import Loaded
-from generation.sampling import Sampled, sample
+from generation.plans.orders import Order
+from generation.sampling.sampling import Sampled, sample
 from tests.checkpoint_layouts import add_strays, add_variant, shard, weights_of
 from tests.fake_hub import COMMIT, FakeHub
 from tests.generation.planned_sets import SMALL

@@ -10,11 +10,11 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from generation import sampling
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
+from generation.plans.orders import Order
+from generation.sampling import sampling
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 

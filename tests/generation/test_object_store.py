@@ -13,18 +13,19 @@ from pytest_django.fixtures import Settings
 from annotation.models import Vote
 from annotation.web.annotator.images import addresses
 from config.outages import IMAGES, outage
-from generation import sampling
-from generation.image_sets import image_path, is_complete, record_image
 from generation.imports.image_import import import_layout
 from generation.imports.layouts import read_layout
-from generation.lost_images import lost_seeds
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from generation.orders import Order
 from generation.pictures import files, object_store, renditions
 from generation.pictures.image_storage import StorageAway
-from generation.sampling import Sampled
+from generation.plans.image_sets import is_complete
+from generation.plans.orders import Order
+from generation.recorded_images.lost_images import lost_seeds
+from generation.recorded_images.records import image_path, record_image
+from generation.recorded_images.verification import Manner, verify
+from generation.sampling import sampling
+from generation.sampling.sampling import Sampled
 from generation.tasks import run_generation_job
-from generation.verification import Manner, verify
 from jobs import claims
 from jobs.leases import LeaseLost
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from generation.printed_tables import print_table
+from generation.tables.printed_tables import print_table
 
 NAME = "a [red] cat :cat: on a very long sofa in the evening"
 REMARK = "1.png is of one colour and 2.png is the same image as 1.png"

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines.loaded import Loaded
-from generation.sampling import sample
+from generation.plans.orders import Order
+from generation.sampling.sampling import sample
 from tests.generation.planned_sets import SMALL
 
 

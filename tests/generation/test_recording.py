@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation import recording
-from generation.image_sets import prepared
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.pictures import files, local_folder
-from generation.recording import Recorder
-from generation.sampling import Sampled
+from generation.recorded_images.records import prepared
+from generation.sampling import recording
+from generation.sampling.recording import Recorder
+from generation.sampling.sampling import Sampled
 from jobs import claims
 from jobs.leases import LeaseLost
 from tests.generation.planned_sets import files_below, planned

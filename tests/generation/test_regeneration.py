@@ -8,10 +8,11 @@ import pytest
 from django.core.management import CommandError, call_command
 from PIL import Image
 
-from generation.circumstances import driver_version
-from generation.image_sets import plan_imported_set, record_image
 from generation.models import GeneratedImage, ImageSet
-from generation.regeneration import Change, batch_of, compare, difference
+from generation.plans.image_sets import plan_imported_set
+from generation.recorded_images.records import record_image
+from generation.sampling.circumstances import driver_version
+from generation.sampling.regeneration import Change, batch_of, compare, difference
 from generation.tasks import run_generation_job
 from jobs.refusals import Refused
 from tests.generation.planned_sets import diffusion_model, picture, planned

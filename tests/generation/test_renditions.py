@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from generation.image_sets import record_image
 from generation.models import GeneratedImage
 from generation.pictures import renditions
+from generation.recorded_images.records import record_image
 from jobs.refusals import Refused
 from tests.generation.planned_sets import picture, planned
 

@@ -12,15 +12,15 @@ import pytest
 import torch
 from PIL import Image
 
-from generation import sampling
-from generation.batches import BatchSizes
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SCHEDULERS, SamplingParameters
 from generation.pipelines.arguments import call_arguments
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
-from generation.sampling import Sampled
+from generation.plans.orders import Order
+from generation.plans.parameters import SCHEDULERS, SamplingParameters
+from generation.sampling import sampling
+from generation.sampling.batches import BatchSizes
+from generation.sampling.sampling import Sampled
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 from tests.untrained import set_config

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from generation import recording, sampling, tasks
-from generation.image_sets import is_complete, missing_seeds, prepared, record_image
+from generation import tasks
 from generation.models import GeneratedImage, GenerationJob, ImageSet
-from generation.orders import Order
-from generation.recording import Recorder
-from generation.sampling import Sampled, sample_batches
+from generation.plans.image_sets import is_complete, missing_seeds
+from generation.plans.orders import Order
+from generation.recorded_images.records import prepared, record_image
+from generation.sampling import recording, sampling
+from generation.sampling.recording import Recorder
+from generation.sampling.sampling import Sampled, sample_batches
 from generation.tasks import run_generation_job
 from jobs import claims
 from jobs.leases import LeaseLost

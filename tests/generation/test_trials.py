@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 
-from generation import devices, trying
-from generation.claiming import can_run
-from generation.image_sets import plan_image_sets
+from generation.machines import devices
+from generation.machines.claiming import can_run
+from generation.machines.workers import leave_sign
 from generation.models import DiffusionModel, ModelTrial
-from generation.orders import Order
 from generation.pipelines.loaded import Loaded
+from generation.plans.image_sets import plan_image_sets
+from generation.plans.orders import Order
+from generation.sampling import trying
+from generation.sampling.trials import Outcome, outcome_of, planned_trial
 from generation.tasks import run_generation_job, run_model_trial
-from generation.trials import Outcome, outcome_of, planned_trial
-from generation.workers import leave_sign
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL, diffusion_model
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
-from generation.image_sets import plan_imported_set, record_image, without_seed
-from generation.lost_images import lost_seeds
 from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob, ImageSet
 from generation.pictures.files import open_image
-from generation.verification import Manner, verify
+from generation.plans.image_sets import plan_imported_set, without_seed
+from generation.recorded_images.lost_images import lost_seeds
+from generation.recorded_images.records import record_image
+from generation.recorded_images.verification import Manner, verify
 from jobs import claims
 from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
 

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from generation import devices, sampling
+from generation.machines import devices
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
 from generation.pipelines import encoding, loading
 from generation.pipelines.loaded import Loaded
-from generation.sampling import Sampled
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling import sampling
+from generation.sampling.sampling import Sampled
 
 pytestmark = [
     pytest.mark.gpu,

@@ -11,9 +11,9 @@ from safetensors import safe_open
 from torch import Tensor
 
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
-from generation.sampling import sample
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling.sampling import sample
 from miniatures import autoencoding, contrasting, denoising, stages, text_pretraining
 from miniatures.architectures import LATENT_CHANNELS, LATENT_SIDE, SCHEDULE
 from miniatures.corpus import Corpus, load_corpus

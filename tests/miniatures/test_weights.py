@@ -13,9 +13,9 @@ from safetensors import safe_open
 
 from annotation.studies.study_file.reading import read_study_file
 from generation.models import DiffusionModel
-from generation.orders import Order
-from generation.parameters import SamplingParameters
-from generation.sampling import sample
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
+from generation.sampling.sampling import sample
 from miniatures.judging import by_rule
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.image_sets import plan_external_sets, plan_imported_set, record_image
 from generation.models import DiffusionModel, ImageSet
+from generation.plans.image_sets import plan_external_sets, plan_imported_set
+from generation.recorded_images.records import record_image
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ScoringJob
 from scoring.scores import plan_scorings

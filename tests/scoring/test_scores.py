@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from generation.image_sets import record_image
 from generation.pictures.files import media_path
+from generation.recorded_images.records import record_image
 from jobs.refusals import Refused
 from scoring import scores
 from scoring.encoder_spec import EncoderSpec

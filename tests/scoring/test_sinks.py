@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from generation import recording
 from generation.models import GenerationJob, ImageSet
 from generation.pictures.local_folder import LocalFolder
+from generation.sampling import recording
 from generation.tasks import run_generation_job
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import Encoder, ImageEmbedding

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from generation.fetches import fetch_queued
+from generation.hub.fetches import fetch_queued
 from generation.models import GeneratedImage
 from scoring.encoder_spec import EncoderSpec
 from scoring.models import ImageEmbedding, ScoringJob, SetScore

@@ -10,10 +10,10 @@ SICK = "GPU-sick"
 
 
 class SickSampling(importlib.abc.MetaPathFinder):
-    """Loads generation.sampling as it is, and replaces `sample`."""
+    """Loads generation.sampling.sampling as it is, and replaces `sample`."""
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != "generation.sampling":
+        if name != "generation.sampling.sampling":
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)

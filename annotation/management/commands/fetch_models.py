@@ -16,9 +16,9 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.needed_files import wanted_files
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import read_study_file
-from generation.fetches import fetch_queued, image_needs
 from generation.hub.answers import NotNow
 from generation.hub.cache import cache_folder
+from generation.hub.fetches import fetch_queued, image_needs
 from generation.hub.fetching import FetchPlan, check_disk, fetch, in_gb, only_fetcher, plan_fetch
 from jobs.wording import counted
 from scoring.needed_files import encoder_needs

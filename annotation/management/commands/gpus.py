@@ -7,9 +7,9 @@ from rich.box import SIMPLE
 from rich.table import Column, Table
 
 from annotation.management.base import StudyCommand
-from generation.card_failures import readmit
+from generation.machines.card_failures import readmit
 from generation.models import Card
-from generation.printed_tables import print_table
+from generation.tables.printed_tables import print_table
 
 
 class Command(StudyCommand):

@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from annotation.management.base import StudyCommand
 from generation.pictures.pixels import png
-from generation.regeneration import Regenerated, find_image, regenerate
+from generation.sampling.regeneration import Regenerated, find_image, regenerate
 from jobs.whole_files import write
 
 

@@ -21,7 +21,7 @@ from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.watching import WorkerView, pace, refusals, workers
 from annotation.studies.lifecycle.workers import missing_worker, served
 from annotation.studies.warnings.image_warnings import image_warnings_of
-from generation.printed_tables import print_table
+from generation.tables.printed_tables import print_table
 from jobs.wording import command
 
 

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from annotation.management.base import StudyCommand
 from generation.endpoints.accounts import price_of
 from generation.pictures.image_storage import StorageAway
-from generation.verification import Manner, Verified, image_count, verify
+from generation.recorded_images.verification import Manner, Verified, image_count, verify
 from jobs.wording import counted
 
 PATHS_NAMED = 5

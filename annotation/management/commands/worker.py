@@ -10,9 +10,9 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 
 from annotation.management.processes import running, supervise, told_to_stop, worker_plans
-from generation.cards import choose_cards
 from generation.endpoints.accounts import make_all_known
-from generation.workers import queue_of
+from generation.machines.cards import choose_cards
+from generation.machines.workers import queue_of
 from jobs.refusals import Refused
 
 QUEUES = {

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.nearest_names import did_you_mean, first_names
-from generation.image_sets import find_imported_sets
 from generation.imports.layouts import Layout
 from generation.models import DiffusionModel
+from generation.plans.image_sets import find_imported_sets
 from jobs.wording import counted
 
 BEFORE_COMPARISONS = (Study.State.DRAFT, Study.State.GENERATING)

@@ -8,7 +8,7 @@ from annotation.models import Study
 from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
 from generation.models import GenerationJob, ImageSet
-from generation.recording import Sink
+from generation.sampling.recording import Sink
 from scoring.sinks import embedding_sink
 
 

@@ -4,7 +4,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.progress import IN_PRODUCTION
 from annotation.studies.manifest import Manifest, ModelPlan
-from generation.fetches import fetching_in_words
+from generation.hub.fetches import fetching_in_words
 from generation.hub.wanted import Wanted, wanted_of
 from generation.models import DiffusionModel
 from scoring.checkpoints import wanted_encoder

@@ -13,8 +13,8 @@ from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
 from annotation.voting.assignment import expire_leases
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import finish_withdrawals
+from generation.machines.workers import served_queues
 from generation.models import GenerationJob, ModelTrial
-from generation.workers import served_queues
 from jobs import claims, messages
 from jobs.models import LeasedJob
 from jobs.refusals import Refused

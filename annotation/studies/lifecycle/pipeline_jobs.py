@@ -11,8 +11,8 @@ from django.db.models import Count, Q, QuerySet
 from annotation.models import Study
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
-from generation.image_sets import missing_seeds, plan_jobs
 from generation.models import GeneratedImage, GenerationJob, ImageSet, ModelTrial
+from generation.plans.image_sets import missing_seeds, plan_jobs
 from jobs import claims, clock, messages
 from jobs.claims import TRIED
 from jobs.models import LeasedJob

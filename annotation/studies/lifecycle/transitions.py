@@ -26,8 +26,8 @@ from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
 from generation.endpoints.accounts import check_is_known
-from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from generation.pictures import remarks
+from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from jobs.refusals import Refused
 from jobs.wording import counted
 

@@ -8,8 +8,8 @@ from annotation.models import Study
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
 from generation.models import DiffusionModel, ModelTrial
-from generation.orders import Order
-from generation.trials import fingerprint, outcome_of, planned_trial
+from generation.plans.orders import Order
+from generation.sampling.trials import fingerprint, outcome_of, planned_trial
 from jobs import claims, messages
 
 State = ModelTrial.State

@@ -11,9 +11,9 @@ from django.utils import timezone
 from annotation.models import Study
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.lifecycle.progress import StudyProgress
-from generation.card_failures import refused_cards
+from generation.machines.card_failures import refused_cards
+from generation.machines.workers import live_signs
 from generation.models import GeneratedImage, GenerationJob, WorkerSign
-from generation.workers import live_signs
 from jobs.models import LeasedJob
 from jobs.wording import command, duration
 from scoring.models import ScoringJob

@@ -6,8 +6,8 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import StudyProgress
+from generation.machines.workers import SILENT_AFTER, served_queues
 from generation.models import GenerationJob
-from generation.workers import SILENT_AFTER, served_queues
 from jobs import clock
 from jobs.models import LeasedJob
 from jobs.wording import command

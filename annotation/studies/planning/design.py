@@ -7,7 +7,7 @@ from annotation.models import Study
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.question import Design, design_of
-from generation.image_sets import find_imported_sets
+from generation.plans.image_sets import find_imported_sets
 
 
 def design_of_study(study: Study) -> Design:

@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from annotation.studies.manifest import Manifest, ModelPlan, PromptPlan
 from annotation.studies.section import Fault, Key
-from generation.image_sets import seed_too_large
+from generation.plans.image_sets import seed_too_large
 from jobs.wording import counted
 
 UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")

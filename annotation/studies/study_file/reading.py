@@ -24,8 +24,8 @@ from annotation.studies.study_file.tables import Draft, read_text, translate
 from annotation.studies.validation import same_prompts
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
-from generation.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from generation.models import MOST_PROMPT_BYTES
+from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from jobs.refusals import Refused
 from jobs.wording import counted
 

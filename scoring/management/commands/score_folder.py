@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from generation.printed_tables import console_on, print_table
+from generation.tables.printed_tables import console_on, print_table
 from jobs.refusals import Refused
 from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, EncoderSpec
 from scoring.folders import FolderScore, ImageFolder, find_image_folders, score_image_folder

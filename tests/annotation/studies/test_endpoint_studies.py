@@ -22,9 +22,9 @@ from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.transitions import advance, launch
 from annotation.studies.lifecycle.workers import missing_worker
-from generation.image_sets import record_image
+from generation.machines.workers import leave_sign
 from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
-from generation.workers import leave_sign
+from generation.recorded_images.records import record_image
 from jobs import messages
 from jobs.refusals import Refused
 from tests.factories import make_manifest

@@ -14,8 +14,9 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, drop_seed, launch, open_study, pause, retry_failed
 from annotation.studies.warnings.image_warnings import image_warnings
-from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet
+from generation.plans.image_sets import plan_imported_set
+from generation.recorded_images.records import record_image
 from jobs.refusals import Refused
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker

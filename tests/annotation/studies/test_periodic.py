@@ -17,8 +17,8 @@ from annotation.studies.lifecycle import periodic
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import maintain, reap
 from annotation.studies.lifecycle.transitions import advance, launch
+from generation.machines.workers import leave_sign
 from generation.models import GenerationJob
-from generation.workers import leave_sign
 from jobs import claims
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_manifest, make_study

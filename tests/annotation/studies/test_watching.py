@@ -15,9 +15,9 @@ from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import launch
 from annotation.studies.lifecycle.watching import pace, refusals, workers
-from generation import workers as worker_processes
+from generation.machines import workers as worker_processes
+from generation.machines.workers import leave_sign, note_work, reason_to_rest, served_queues
 from generation.models import Card, CardFailure, GeneratedImage, GenerationJob, WorkerSign
-from generation.workers import leave_sign, note_work, reason_to_rest, served_queues
 from jobs import claims
 from tests.annotation.studies.test_commands import typed
 from tests.annotation.studies.worker import FakeWorker

@@ -17,8 +17,8 @@ from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import advance, launch
 from annotation.studies.lifecycle.workers import missing_worker, served, waits_for
 from config.celery import SignOfLife
+from generation.machines.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
 from generation.models import GenerationJob, WorkerSign
-from generation.workers import FORGOTTEN_AFTER, SILENT_AFTER, leave_sign
 from jobs import claims, messages
 from jobs.wording import command
 from tests.annotation.studies.test_commands import typed

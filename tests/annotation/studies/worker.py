@@ -11,9 +11,9 @@ from PIL import Image
 
 from annotation import tasks
 from annotation.studies.lifecycle import pipeline_jobs
-from generation.image_sets import record_image
 from generation.models import GenerationJob, ModelTrial
-from generation.trials import Outcome, record_outcome
+from generation.recorded_images.records import record_image
+from generation.sampling.trials import Outcome, record_outcome
 from jobs import claims, messages, work
 from jobs.models import LeasedJob
 from jobs.refusals import Refused

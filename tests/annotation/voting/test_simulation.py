@@ -13,8 +13,8 @@ from annotation.models import Annotator, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.voting.simulation.perception import Eye, spread, typical
 from annotation.voting.simulation.simulated_votes import Crowd, simulate
-from generation.image_sets import record_image
 from generation.models import GeneratedImage
+from generation.recorded_images.records import record_image
 from jobs.refusals import Refused
 from tests.annotation.voting.open_studies import NOON, assert_invariants, make_study
 

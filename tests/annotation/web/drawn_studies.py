@@ -15,8 +15,9 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
 from annotation.voting.annotators import invite
-from generation.image_sets import plan_imported_set, record_image
 from generation.models import DiffusionModel
+from generation.plans.image_sets import plan_imported_set
+from generation.recorded_images.records import record_image
 from tests.factories import make_manifest, put_in_state
 
 TIDY, UNTIDY = "Alphamodel", "Betamodel"  # names that occur nowhere else, so that a leak can be found

@@ -9,8 +9,8 @@ from pytest_django.fixtures import Settings
 from annotation.models import Study
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import launch
+from generation.machines.workers import leave_sign
 from generation.models import GenerationJob
-from generation.workers import leave_sign
 from jobs import claims
 from tests.annotation.studies.worker import FakeWorker, worker
 from tests.factories import make_manifest

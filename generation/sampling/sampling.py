@@ -18,17 +18,17 @@ from django.conf import settings
 from django.utils import timezone
 from PIL import Image
 
-from generation.batches import BatchSizes, halves, planned_batches
-from generation.circumstances import circumstances
-from generation.devices import device, device_name, empty_memory, is_out_of_memory
-from generation.image_sets import CHUNK_SIZE
-from generation.orders import Order
+from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
 from generation.pipelines.arguments import call_arguments, options_of
 from generation.pipelines.decoding import guarded_decoder
 from generation.pipelines.encoding import EncodersDropped, remembered_prompts
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import ready, ready_with_encoders
 from generation.pipelines.schedulers import new_scheduler, scheduler_facts
+from generation.plans.image_sets import CHUNK_SIZE
+from generation.plans.orders import Order
+from generation.sampling.batches import BatchSizes, halves, planned_batches
+from generation.sampling.circumstances import circumstances
 from jobs.refusals import Refused
 
 PLANNED_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}

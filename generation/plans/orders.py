@@ -1,12 +1,21 @@
-"""The orders that are still to be sampled for a model."""
+"""What is sampled: a model, a prompt, and the sampling parameters."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from generation.models import DiffusionModel, GenerationJob
-from generation.orders import Order
-from generation.parameters import SamplingParameters
+from generation.plans.parameters import SamplingParameters
 
 State = GenerationJob.State
+
+
+@dataclass(frozen=True)
+class Order:
+    """A model, the prompt it is given, and the sampling parameters."""
+
+    diffusion_model: DiffusionModel
+    prompt: str
+    parameters: SamplingParameters
 
 
 def unfinished_orders(model: DiffusionModel) -> Iterator[Order]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from django.db.models import Q, QuerySet
 
-from generation.cards import own_card
+from generation.machines.cards import own_card
 from generation.models import Card, WorkerSign
 from jobs import clock
 from jobs.models import LeasedJob

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from django.db import transaction
 from PIL import Image
 
-from generation.image_sets import PreparedFile, image_folder, image_path, prepared, row_of
-from generation.lost_images import replace_file
 from generation.models import GeneratedImage, GenerationJob
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
+from generation.recorded_images.lost_images import replace_file
+from generation.recorded_images.records import PreparedFile, image_folder, image_path, prepared, row_of
 from jobs.leases import hold
 
 if TYPE_CHECKING:
-    from generation.sampling import Sampled
+    from generation.sampling.sampling import Sampled
 
 logger = logging.getLogger(__name__)
 

@@ -15,10 +15,10 @@ from pathlib import PurePosixPath
 import numpy as np
 from PIL import Image
 
-from generation.lost_images import FOLDERS, recorded_paths
 from generation.models import GeneratedImage, GenerationJob, ImageSet
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import StoredFile
+from generation.recorded_images.lost_images import FOLDERS, recorded_paths
 from jobs.claims import requeue
 from jobs.refusals import Refused
 

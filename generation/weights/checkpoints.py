@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from generation.checkpoint_files import CheckpointFiles
+from generation.weights.checkpoint_files import CheckpointFiles
 from jobs.refusals import Refused
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from generation.checkpoint_files import PICKLED, Listing
+from generation.weights.checkpoint_files import PICKLED, Listing
 from jobs.refusals import Refused
 
 USUAL = ("pytorch_lora_weights.safetensors", "lora.safetensors")

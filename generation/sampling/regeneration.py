@@ -9,12 +9,12 @@ import numpy as np
 from django.db.models import Q
 from PIL import Image
 
-from generation.image_sets import CHUNK_SIZE
 from generation.models import GeneratedImage, ImageSet
-from generation.orders import Order
-from generation.parameters import SamplingParameters
 from generation.pictures.files import open_image
 from generation.pictures.pixels import as_srgb
+from generation.plans.image_sets import CHUNK_SIZE
+from generation.plans.orders import Order
+from generation.plans.parameters import SamplingParameters
 from jobs.refusals import Refused
 
 NO_CIRCUMSTANCES = ("sampled_at", "seed")  # they differ with each image
@@ -74,7 +74,7 @@ def regenerate(image: GeneratedImage) -> Regenerated:
 
     Raises Refused if the model cannot be loaded or the stored file is not readable.
     """
-    from generation.sampling import sample_batches
+    from generation.sampling.sampling import sample_batches
 
     stored = open_image(image)
     image_set = image.image_set

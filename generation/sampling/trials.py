@@ -11,9 +11,9 @@ from dataclasses import asdict, dataclass
 
 from django.db import transaction
 
+from generation.machines.workers import live_signs
 from generation.models import DiffusionModel, ModelTrial
-from generation.orders import Order
-from generation.workers import live_signs
+from generation.plans.orders import Order
 from jobs.claims import requeue
 from jobs.version import version
 from jobs.wording import duration

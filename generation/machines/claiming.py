@@ -5,10 +5,10 @@ from typing import TypeVar
 
 from django.db.models import Q, QuerySet
 
-from generation.card_failures import other_kinds_serve, too_large
 from generation.hub.wanted import is_at_hand
+from generation.machines.card_failures import other_kinds_serve, too_large
+from generation.machines.workers import may_take_on_this_card
 from generation.models import DiffusionModel, GenerationJob, ModelTrial
-from generation.workers import may_take_on_this_card
 from jobs.claims import due
 from jobs.models import LeasedJob
 
@@ -39,7 +39,7 @@ def can_run(model: DiffusionModel) -> bool:
     """Return whether this process's device computes in the model's dtype."""
     if model.dtype_in_use not in ("float16", "bfloat16"):  # any device does, so torch need not be loaded for it
         return True
-    from generation.devices import can_compute_in
+    from generation.machines.devices import can_compute_in
 
     return can_compute_in(model.dtype_in_use)
 

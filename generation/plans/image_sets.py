@@ -1,30 +1,18 @@
-"""Plan image sets, record their images, find them, and drop a seed.
-
-A set's uid is computed from its fingerprint, and an image's path from (set uid, seed), in an object storage also from
-its content. So work that is repeated after a crash writes the same files again and leaves no others behind.
-"""
+"""Plan image sets and their jobs, find them, and drop a seed. A set's uid is computed from its plan's fingerprint."""
 
 import hashlib
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any, TypeVar
 
 from django.db import transaction
 from django.db.models import Model
-from PIL import Image
 
-from generation.lost_images import replace_file
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt, RefusedSeed
-from generation.parameters import SamplingParameters
-from generation.pictures import files, renditions
-from generation.pictures.image_storage import Staged
-from generation.pictures.pixels import as_srgb, png
+from generation.plans.parameters import SamplingParameters
 from jobs.claims import requeue
-from jobs.leases import hold
 from jobs.refusals import Refused
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
@@ -89,98 +77,6 @@ def find_imported_sets(*, diffusion_model: DiffusionModel, prompts: Sequence[str
     return [image_sets.get(plain) or image_sets.get(rendered) for plain, rendered in uids]
 
 
-def record_image(
-    *,
-    image_set: ImageSet,
-    seed: int,
-    image: Image.Image,
-    provenance: dict[str, Any],
-    job: GenerationJob | None = None,
-) -> GeneratedImage:
-    """Store an image and its renditions. If (set, seed) is already recorded and has its file, return it unchanged.
-
-    With a job, raises LeaseLost if another worker has the job; then nothing is stored.
-    """
-    _check_planned(image_set, seed)
-    with prepared(image_path(image_set.uid, seed), image) as file:
-        with transaction.atomic():
-            if job is None:
-                ImageSet.objects.select_for_update().get(pk=image_set.pk)
-            else:
-                hold(job)
-            recorded = image_set.images.filter(seed=seed).first()
-            is_kept = recorded is not None and files.exists(recorded.path)
-            if recorded is None:
-                recorded = put_image(file, image_set=image_set, seed=seed, provenance=provenance)
-            elif not is_kept:
-                replace_file(
-                    recorded,
-                    staged=file.staged,
-                    sha256=file.sha256,
-                    byte_count=file.byte_count,
-                    provenance=provenance,
-                )
-                files.sync(image_folder(image_set.uid))
-        renditions.make(recorded, None if is_kept else file.pixels)
-    return recorded
-
-
-@dataclass(frozen=True)
-class PreparedFile:
-    """An image whose file is written, but not yet put."""
-
-    staged: Staged
-    pixels: Image.Image
-    sha256: str
-    byte_count: int
-
-
-@contextmanager
-def prepared(path: str, image: Image.Image) -> Iterator[PreparedFile]:
-    """Encode an image and write its file. This takes time, so it is done before the transaction begins."""
-    pixels = as_srgb(image)
-    data = png(pixels)
-    with files.stage(path, data) as staged:
-        yield PreparedFile(staged, pixels, files.sha256(data), len(data))
-
-
-def put_image(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
-    """Store the row and put the file, inside a transaction that blocks every other writer of this image.
-
-    A crash before the commit leaves a file without a row, which the next attempt replaces or deletes.
-    """
-    image = row_of(file, image_set=image_set, seed=seed, provenance=provenance)
-    image.save(force_insert=True)
-    file.staged.put()
-    files.sync(image_folder(image_set.uid))
-    return image
-
-
-def row_of(file: PreparedFile, *, image_set: ImageSet, seed: int, provenance: dict[str, Any]) -> GeneratedImage:
-    """Return the row of an image, not stored yet."""
-    width, height = file.pixels.size
-    return GeneratedImage(
-        image_set=image_set,
-        seed=seed,
-        path=file.staged.path,
-        sha256=file.sha256,
-        width=width,
-        height=height,
-        byte_count=file.byte_count,
-        provenance=provenance,
-    )
-
-
-def image_path(uid: uuid.UUID, seed: int) -> str:
-    """Return the path of an image of a set in the storage; the storage may add the content's hash to its name."""
-    return f"{image_folder(uid)}/{seed}.png"
-
-
-def image_folder(uid: uuid.UUID) -> str:
-    """Return the folder of the images of a set."""
-    return f"image_sets/{uid}"
-
-
 def missing_seeds(image_set: ImageSet) -> list[int]:
     """Return the planned seeds without an image, in the plan's order."""
     present = set(image_set.images.values_list("seed", flat=True))
@@ -226,11 +122,6 @@ def seed_too_large(seed: int) -> str:
         f"seed {seed} is out of range: seeds of generated images are whole numbers from 0 to {LARGEST_GENERATED_SEED}, "
         f"and this one would give the image of seed {seed % (LARGEST_GENERATED_SEED + 1)}."
     )
-
-
-def _check_planned(image_set: ImageSet, seed: int) -> None:
-    if seed not in image_set.seeds:
-        raise Refused(f"Seed {seed} is not planned in the image set {image_set}.")
 
 
 def _check_seeds(seeds: Sequence[int]) -> None:

@@ -11,8 +11,8 @@ from datetime import timedelta
 from django.db import transaction
 from django.db.models import QuerySet
 
+from generation.machines.workers import live_signs, this_card
 from generation.models import Card, CardFailure
-from generation.workers import live_signs, this_card
 from jobs import clock
 from jobs.models import LeasedJob
 from jobs.refusals import Broken, Refused, SetBack
@@ -34,7 +34,12 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        from generation.devices import Fault, device_name, empty_memory, fault_of  # a web process imports this module
+        from generation.machines.devices import (  # a web process imports this module
+            Fault,
+            device_name,
+            empty_memory,
+            fault_of,
+        )
 
         fault = fault_of(error)
         if fault is Fault.STICKY:

@@ -5,12 +5,12 @@ from collections.abc import Callable
 
 import torch
 
-from generation import sampling
-from generation.devices import best_dtype, device, device_name
+from generation.machines.devices import best_dtype, device, device_name
 from generation.models import DiffusionModel
-from generation.orders import Order
 from generation.pipelines.loading import ready
-from generation.trials import Outcome
+from generation.plans.orders import Order
+from generation.sampling import sampling
+from generation.sampling.trials import Outcome
 
 SEED = 1
 GIB = 2**30

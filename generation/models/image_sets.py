@@ -1,0 +1,171 @@
+"""Diffusion models, prompts, image sets and their images."""
+
+import uuid
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Length
+
+MOST_PROMPT_BYTES = 2600  # PostgreSQL's unique index holds no longer one; text encoders read far less
+
+models.CharField.register_lookup(Length)  # so that a constraint can say __length
+
+
+class DiffusionModel(models.Model):
+    """A text-to-image model: a checkpoint, an optional LoRA, a dtype and a prompt template; or an endpoint.
+
+    A model with neither has only imported images.
+    """
+
+    class Dtype(models.TextChoices):
+        FLOAT32 = "float32"
+        FLOAT16 = "float16"
+        BFLOAT16 = "bfloat16"
+        AUTO = "auto"  # resolved when a worker tries the model
+
+    name = models.CharField(max_length=200, unique=True)
+    checkpoint = models.CharField(
+        max_length=500, blank=True, help_text="A local folder, or a hub id; blank where the images are imported."
+    )
+    revision = models.CharField(max_length=100, blank=True, help_text="The pinned commit of a hub checkpoint.")
+    variant = models.CharField(
+        max_length=50, blank=True, help_text="Which files of weights: fp16, for example; blank: the plain ones."
+    )
+    lora = models.CharField(max_length=500, blank=True, help_text="A local folder or file, or a hub id.")
+    lora_revision = models.CharField(max_length=100, blank=True)
+    lora_file = models.CharField(max_length=500, blank=True, help_text="Which file of a LoRA that has several.")
+    lora_scale = models.FloatField(null=True, blank=True)
+    endpoint = models.CharField(
+        max_length=100, blank=True, help_text="The name of an endpoint in the worker's file; then no checkpoint."
+    )
+    dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
+    resolved_dtype = models.CharField(
+        max_length=10, blank=True, help_text="The dtype that auto became on the first worker that tried the model."
+    )
+    vae_dtype = models.CharField(
+        max_length=10, blank=True, help_text="The decoder's dtype; blank: float32 for SDXL, else the model's."
+    )
+    options = models.JSONField(
+        default=dict, blank=True, help_text="Further arguments of the pipeline and settings of its scheduler."
+    )
+    prompt_template = models.CharField(
+        max_length=500, default="{prompt}", help_text="The wording this model is given; {prompt} is the base prompt."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name",)
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                name="diffusion_model_lora_has_a_scale",
+                condition=Q(lora="", lora_scale__isnull=True) | (~Q(lora="") & Q(lora_scale__isnull=False)),
+                violation_error_message="lora and lora_scale go together: give both or neither.",
+            ),
+            models.CheckConstraint(
+                name="diffusion_model_template_holds_the_prompt",
+                condition=Q(prompt_template__contains="{prompt}"),
+                violation_error_message="prompt_template must contain {prompt}.",
+            ),
+            models.CheckConstraint(
+                name="diffusion_model_only_auto_is_resolved", condition=Q(resolved_dtype="") | Q(dtype="auto")
+            ),
+            models.CheckConstraint(
+                name="diffusion_model_checkpoint_or_endpoint",
+                condition=Q(endpoint="") | Q(checkpoint="", lora=""),
+                violation_error_message="A model has either an endpoint or a checkpoint.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def dtype_in_use(self) -> str:
+        """The dtype that images are sampled in; `auto` until a worker has tried the model."""
+        return self.resolved_dtype or self.dtype
+
+    def render_prompt(self, prompt: str) -> str:
+        """Return the prompt that this model receives for a base prompt."""
+        return self.prompt_template.replace("{prompt}", prompt)
+
+
+class Prompt(models.Model):
+    """A base prompt, before any model's template."""
+
+    text = models.TextField(unique=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [models.CheckConstraint(name="prompt_is_not_blank", condition=~Q(text=""))]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class ImageSet(models.Model):
+    """The images of one model for one prompt, and their plan (prompt, parameters, seeds), which never changes.
+
+    `fingerprint` is the hash of the plan, so no plan is stored twice; `lot` separates sets with equal plans but
+    different images (of two external studies, say).
+    """
+
+    class Origin(models.TextChoices):
+        GENERATED = "generated"
+        IMPORTED = "imported"
+        EXTERNAL = "external"  # votes and scores are known here, the images are not
+
+    uid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
+    diffusion_model = models.ForeignKey(DiffusionModel, on_delete=models.PROTECT, related_name="image_sets")
+    prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="image_sets")
+    origin = models.CharField(max_length=10, choices=Origin)
+    rendered_prompt = models.TextField()
+    parameters = models.JSONField(default=dict, help_text="SamplingParameters; empty where the set was not generated.")
+    seeds = models.JSONField(default=list, help_text="The planned seeds, in order.")
+    lot = models.CharField(max_length=200, blank=True)
+    fingerprint = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("id",)
+        constraints: ClassVar = [
+            models.CheckConstraint(name="image_set_fingerprint_is_sha256", condition=Q(fingerprint__length=64)),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.diffusion_model} / {self.prompt}"
+
+
+class GeneratedImage(models.Model):
+    """One image of a set: its file, its hash and its provenance."""
+
+    class Remark(models.TextChoices):
+        PLAIN = "plain"  # of one colour
+        REPEAT = "repeat"  # the pixels of an earlier image of the set
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.PROTECT, related_name="images")
+    seed = models.PositiveBigIntegerField()
+    path = models.CharField(max_length=500, help_text="Below the media folder.")
+    sha256 = models.CharField(max_length=64)
+    width = models.PositiveIntegerField()
+    height = models.PositiveIntegerField()
+    byte_count = models.PositiveBigIntegerField()
+    provenance = models.JSONField(default=dict, help_text="Versions, device, dtype, batch size, hashes, source.")
+    remark = models.CharField(
+        max_length=6, null=True, blank=True, choices=Remark, help_text="Why it says little; null: nothing was noted."
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("image_set_id", "seed")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image_set", "seed"], name="one_image_per_set_and_seed"),
+            models.CheckConstraint(name="generated_image_hash_is_sha256", condition=Q(sha256__length=64)),
+        ]
+        indexes: ClassVar = [
+            # A nearly empty index, which finds a study's few remarks without reading its images.
+            models.Index(fields=["image_set"], name="generated_image_remarked", condition=Q(remark__isnull=False))
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.image_set} seed {self.seed}"

@@ -1,0 +1,1 @@
+"""What images are to be made: image sets, sampling parameters, and the orders of queued jobs."""

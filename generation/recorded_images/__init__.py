@@ -1,0 +1,1 @@
+"""Record images with their files and renditions, find lost ones, and verify all of them."""
