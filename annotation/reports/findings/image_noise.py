@@ -6,21 +6,57 @@ import numpy as np
 
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.budgets import fewer_images, within_budget
+from scoring.statistics.agreement import Signs
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import AtImages, ScoreAtImages
-from scoring.statistics.seed_noise import CLEAR, agreement_where_clear, seed_noise
+from scoring.statistics.intervals import Resampling
+from scoring.statistics.seed_noise import (
+    CLEAR,
+    FEWEST_COMPARISONS,
+    FreshSeeds,
+    SeedNoise,
+    agreement_where_clear,
+    agreement_with_fresh_seeds,
+    fresh_seeds,
+    seed_noise,
+)
 
 NOISE_BUDGET = 400_000_000  # resamples times pairs of images, all comparisons together
 
 
 @dataclass(frozen=True, slots=True)
 class NoisyMargin:
-    """One comparison under resampled seeds. flip: the share of resamples that name another winner."""
+    """One comparison under resampled seeds.
+
+    flip: the share of resamples that name another winner. other_winner: the chance that a fresh draw of as many seeds
+    does, with moderated_standard_error, shrunk over comparisons; None if there are too few.
+    """
 
     position: int
     margin: Estimate
     flip: float | None
     standard_error: float | None
+    other_winner: float | None = None
+    moderated_standard_error: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FreshDraw:
+    """What a fresh draw of as many seeds would do to the metric's winners and to the agreement.
+
+    doubtful: comparisons in which it would name another winner with a chance above .05. other_winners: the share of
+    comparisons in which it is expected to. agreement_where_clear: strict, without the doubtful ones. agreement: by the
+    primary endpoint as observed, with the interval in which that of a fresh draw would lie. mean_margin, spread: of the
+    margins over all seeds, among comparisons. reason: why all but `agreement` is missing.
+    """
+
+    doubtful: int | None
+    other_winners: float | None
+    agreement_where_clear: Estimate
+    agreement: Estimate
+    mean_margin: float | None
+    spread: float | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +64,9 @@ class ImageNoise:
     """How much the scores depend on which N images there are.
 
     images: N, None if there are none. comparisons: those analysed whose images could be resampled. doubtful: of
-    these, those that other seeds could well have turned, flip above .05. agreement_where_clear: strict, without them.
-    margins: one row for each comparison. by_images, scores_a, scores_b: with 2, 3, … N of the images. reason: why all
-    of it is missing.
+    these, those whose margin over all seeds may well have another sign, flip above .05. agreement_where_clear: strict,
+    without them. margins: one row for each comparison. by_images, scores_a, scores_b: with 2, 3, … N of the images.
+    reason: why all of it is missing. fresh_seeds: what other seeds would do; None in reports of version 0.2.
     """
 
     images: int | None
@@ -42,6 +78,7 @@ class ImageNoise:
     scores_a: tuple[ScoreAtImages, ...]
     scores_b: tuple[ScoreAtImages, ...]
     reason: str
+    fresh_seeds: FreshDraw | None = None
 
 
 def compute(analysed: Analysed) -> ImageNoise:
@@ -49,9 +86,7 @@ def compute(analysed: Analysed) -> ImageNoise:
     similarities, resampling = analysed.data.similarities, analysed.resampling
     _, ours, theirs = np.intersect1d(analysed.place, similarities.comparison, return_indices=True)
     if not len(ours):
-        reason = similarities.reason or "no comparison has votes, scores and embedded images"
-        undefined = Estimate.undefined(reason, n=0, level=resampling.level, method="Wilson")
-        return ImageNoise(None, 0, None, undefined, (), (), (), (), reason)
+        return _missing(similarities.reason or "no comparison has votes, scores and embedded images", resampling)
     a, b = similarities.a[theirs], similarities.b[theirs]
     images = a.shape[1]
     budgeted = within_budget(resampling, numbers=len(a) * images**2, budget=NOISE_BUDGET)
@@ -59,6 +94,7 @@ def compute(analysed: Analysed) -> ImageNoise:
     flips = np.array([np.nan if row.flip is None else row.flip for row in noise])
     known = ~np.isnan(flips)
     people, metric = analysed.people[ours], analysed.metric[ours]
+    fresh = _fresh(noise, images)
     fewer = fewer_images(people, a, b, resampling=resampling)
     positions = analysed.data.comparisons.position[analysed.place[ours]] + 1
     return ImageNoise(
@@ -66,12 +102,60 @@ def compute(analysed: Analysed) -> ImageNoise:
         comparisons=len(a),
         doubtful=int((flips[known] > CLEAR).sum()),
         agreement_where_clear=agreement_where_clear(people[known], metric[known], flips[known], level=resampling.level),
-        margins=tuple(
-            NoisyMargin(int(position), row.margin, row.flip, row.standard_error)
-            for position, row in zip(positions, noise, strict=True)
-        ),
+        margins=_margins(positions.tolist(), noise, fresh),
         by_images=fewer.by_images,
         scores_a=fewer.scores_a,
         scores_b=fewer.scores_b,
+        reason="",
+        fresh_seeds=_fresh_draw(
+            people,
+            metric,
+            fresh,
+            agreement_with_fresh_seeds(
+                people, a - b, ties=analysed.data.manifest.analysis.primary_endpoint, resampling=budgeted
+            ),
+        ),
+    )
+
+
+def _missing(reason: str, resampling: Resampling) -> ImageNoise:
+    undefined = Estimate.undefined(reason, n=0, level=resampling.level, method="Wilson")
+    fresh = FreshDraw(None, None, undefined, undefined, None, None, reason)
+    return ImageNoise(None, 0, None, undefined, (), (), (), (), reason, fresh)
+
+
+def _fresh(noise: list[SeedNoise], images: int) -> FreshSeeds | str:
+    """Return what fresh seeds would do, or the reason why it is not known."""
+    if len(noise) < FEWEST_COMPARISONS:
+        return f"fewer than {FEWEST_COMPARISONS} comparisons with embedded images"
+    if noise[0].reason:
+        return noise[0].reason
+    margins, errors = ([getattr(row, name) for row in noise] for name in ("margin", "standard_error"))
+    return fresh_seeds([margin.value for margin in margins], errors, seeds=images)
+
+
+def _margins(positions: list[int], noise: list[SeedNoise], fresh: FreshSeeds | str) -> tuple[NoisyMargin, ...]:
+    unknown: list[float | None] = [None] * len(noise)
+    chances, errors = (
+        (unknown, unknown) if isinstance(fresh, str) else (fresh.other_winner.tolist(), fresh.standard_error.tolist())
+    )
+    return tuple(
+        NoisyMargin(position, row.margin, row.flip, row.standard_error, chance, error)
+        for position, row, chance, error in zip(positions, noise, chances, errors, strict=True)
+    )
+
+
+def _fresh_draw(people: Signs, metric: Signs, fresh: FreshSeeds | str, agreement: Estimate) -> FreshDraw:
+    if isinstance(fresh, str):
+        undefined = Estimate.undefined(fresh, n=len(people), level=agreement.level, method="Wilson")
+        return FreshDraw(None, None, undefined, agreement, None, None, fresh)
+    chances = fresh.other_winner
+    return FreshDraw(
+        doubtful=int((chances > CLEAR).sum()),
+        other_winners=float(chances.mean()),
+        agreement_where_clear=agreement_where_clear(people, metric, chances, level=agreement.level),
+        agreement=agreement,
+        mean_margin=fresh.mean,
+        spread=fresh.spread,
         reason="",
     )

@@ -97,9 +97,10 @@ def _chance(alpha: Estimate) -> str:
 
 
 def _other_seeds(noise: ImageNoise) -> str:
-    if noise.images is None or not noise.doubtful:
+    if noise.fresh_seeds is None or not noise.fresh_seeds.doubtful:
         return ""
-    return f"other seeds could well have turned {noise.doubtful} of the metric's {noise.comparisons} winners"
+    doubtful = noise.fresh_seeds.doubtful
+    return f"a fresh draw of seeds could well turn {doubtful} of the metric's {noise.comparisons} winners"
 
 
 # --- the figure ---------------------------------------------------------------------------------

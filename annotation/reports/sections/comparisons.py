@@ -50,11 +50,11 @@ def _noise_tables(noise: ImageNoise) -> tuple[Table, ...]:
             score(row.margin.value),
             UNDEFINED if row.margin.low is None else f"[{score(row.margin.low)}, {score(row.margin.high)}]",
             score(row.standard_error),
-            UNDEFINED if row.flip is None else probability(row.flip).removeprefix("= "),
+            UNDEFINED if row.other_winner is None else probability(row.other_winner).removeprefix("= "),
         )
         for row in noise.margins
     )
-    head = ("No.", "Margin", "Interval", "SE (jackknife)", "P(another winner)")
+    head = ("No.", "Margin", "Interval", "SE (jackknife)", "P(fresh seeds name another winner)")
     caption = f"Margins under resampled seeds, n = {noise.images} images"
     method = noise.margins[0].margin.method if noise.margins else ""
     caption += f", {method.replace('clusters', 'seeds')}"

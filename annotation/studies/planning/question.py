@@ -39,7 +39,7 @@ MEANING = {
         "How much less clear a comparison is to an annotator at the beginning than at the end of their session: 0, "
         "equally clear; 1, the first vote is a coin toss."
     ),
-    "flips": "How often other seeds would make the metric name the other model.",
+    "flips": "How often a fresh draw of as many seeds would make the metric name the other model.",
     "power": "The chance wanted.",
     "width": "The width of the agreement's interval wanted, high minus low.",
     "significance_level": "Significance level of the exact one-sided test.",
@@ -81,10 +81,10 @@ class Assumptions:
     names the winner, with the planned number of images. baseline: how often the winner is the model that wins more.
     person: how often one vote goes to the winner, on average over comparisons. unevenness u: that chance is 1/2 + x/2,
     with x from the beta distribution of mean 2 person - 1 and variance u times the largest possible for this mean;
-    whether the metric is right does not depend on it. flips: how often other seeds, as many as planned, would make the
-    metric name the other model. cluster_correlation: of two comparisons of one cluster, in whether the metric is right
-    and in which model wins. tie_share, dropout, learning: see `Habits`; `person` then is the chance of a vote that is
-    no tie, at the end of a session.
+    whether the metric is right does not depend on it. flips: how often a fresh draw of as many seeds as planned names
+    the other model than the first draw, as `fresh_seeds.other_winners` of a report. cluster_correlation: of two
+    comparisons of one cluster, in whether the metric is right and in which model wins. tie_share, dropout, learning:
+    see `Habits`; `person` then is the chance of a vote that is no tie, at the end of a session.
     """
 
     agreement: float = 0.94
@@ -248,8 +248,25 @@ def _refuse_shares(question: Question) -> None:
     for name, value, limit, is_small in shares:
         if not (value >= 0 and is_small):
             raise Refused(f"{name} must be at least 0 and {limit}, not {value:g}.")
-    if not 0 <= assumed.flips < min(0.5, 1 - assumed.agreement + 1e-12):
+    most = most_flips(assumed.agreement)
+    if not 0 <= assumed.flips <= most:
         raise Refused(
-            f"A metric that flips in {assumed.flips:g} of the comparisons cannot agree on {assumed.agreement:g}: "
-            "the flips must lie between 0 and 1 minus the agreement."
+            f"A metric that fresh seeds turn in {assumed.flips:g} of the comparisons cannot agree on "
+            f"{assumed.agreement:g}: the flips must lie between 0 and {math.floor(1e4 * most) / 1e4:g}."
         )
+
+
+# --- seeds --------------------------------------------------------------------------------------
+def turned_by_noise(flips: float) -> float:
+    """Return how often a draw of seeds names another model than infinitely many seeds would.
+
+    flips: how often two draws name different ones. With margins and noise both normal, two draws whose margins
+    correlate by r name different models in arccos(r) / pi, and one draw another one than its mean in
+    arccos(sqrt(r)) / pi of the comparisons (Sheppard, 1899).
+    """
+    return math.acos(math.sqrt(math.cos(math.pi * flips))) / math.pi
+
+
+def most_flips(agreement: float) -> float:
+    """Return the most flips that leave the agreement possible: those of a metric whose every error is noise."""
+    return math.acos(math.cos(math.pi * (1 - agreement)) ** 2) / math.pi

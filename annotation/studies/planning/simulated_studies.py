@@ -11,7 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.studies.planning.question import Assumptions, Question
+from annotation.studies.planning.question import Assumptions, Question, turned_by_noise
 from annotation.voting.simulation.dry_run import dry_run
 from scoring.statistics.agreement import ORDER, TieTreatment, agreement, bootstrap_agreement
 from scoring.statistics.chance import baseline
@@ -86,14 +86,15 @@ def _votes(
 def _agreement_with(images: int, question: Question) -> float:
     """Return how often the metric names the winner with another number of images.
 
-    The noise of a score shrinks with the root of the number of images. If the margins between prompts and the noise
-    are both normal, noise of t times their spread flips arctan(t) / pi of the winners, right and wrong ones alike.
+    The noise of a score shrinks with the root of the number of images, and turns right and wrong winners alike. Noise
+    of t times the spread of the margins turns arctan(t) / pi of the winners.
     """
     assumed = question.assumptions
-    noise = math.tan(math.pi * assumed.flips) * math.sqrt(question.design.images / images)
-    flips = math.atan(noise) / math.pi
-    without = (assumed.agreement - assumed.flips) / (1 - 2 * assumed.flips)
-    return without * (1 - flips) + (1 - without) * flips
+    planned = turned_by_noise(assumed.flips)
+    noise = math.tan(math.pi * planned) * math.sqrt(question.design.images / images)
+    turned = math.atan(noise) / math.pi
+    without = (assumed.agreement - planned) / (1 - 2 * planned)
+    return without * (1 - turned) + (1 - without) * turned
 
 
 Table = tuple[tuple[int, int], ...]  # comparisons by people (A, B, tie) and metric (A, B)

@@ -123,8 +123,8 @@ def _sentences(seen: ComparisonDetail, metric: str) -> list[str]:
         margin, images = seen.noise.margin, seen.noise.margin.n
         bounds = "" if margin.low is None else f", margin from {score(margin.low)} to {score(margin.high)}"
         sentences.append(
-            f"If the {images} seeds were drawn again, {percent(seen.noise.flip)} of draws would name another winner "
-            f"({100 * margin.level:g} % interval{bounds})."
+            f"Of resamples of its {images} seeds, {percent(seen.noise.flip)} name another winner "
+            f"({100 * margin.level:g} % interval{bounds}). The report says how often a fresh draw of seeds would."
         )
     return [sentence.replace(" %", "\u00a0%") for sentence in sentences]
 

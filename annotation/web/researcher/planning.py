@@ -39,7 +39,7 @@ LABELS = {
     "overlap": "Votes for each comparison",
     "person": "Votes that go to the winner",
     "unevenness": "Unequal clarity of the comparisons",
-    "flips": "Winners that other seeds would flip",
+    "flips": "Winners that fresh seeds would change",
     "allocation": "Given out first",
     "early_stopping": "Early stopping",
     "cluster_size": "Size of clusters",

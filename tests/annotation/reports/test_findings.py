@@ -12,6 +12,7 @@ from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN, Sealed
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.findings.quality import longest_run
+from annotation.reports.formats.plain_text import to_text
 from annotation.reports.printing.numbers import percent
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.report_cache import fingerprint
@@ -19,6 +20,7 @@ from annotation.reports.sections.contents import figures_of, sections
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
+from scoring.statistics.seed_noise import fresh_seeds
 from tests.annotation.reports.voted_studies import (
     Plan,
     crossed,
@@ -119,6 +121,16 @@ def test_image_noise_tells_clear_margins_from_doubtful_ones() -> None:
     assert [row.position for row in noise.margins] == [1, 2, 3]
     assert [row.flip is not None and row.flip > 0.05 for row in noise.margins] == [False, True, False]
     assert noise.agreement_where_clear.n == 2
+    fresh = noise.fresh_seeds
+    assert fresh is not None
+    chances = [row.other_winner for row in noise.margins]
+    margins = np.array([(row.margin.value, row.standard_error) for row in noise.margins], dtype=np.float64)
+    expected = fresh_seeds(margins[:, 0], margins[:, 1], seeds=4)
+    assert chances == pytest.approx(expected.other_winner.tolist())
+    assert fresh.other_winners == pytest.approx(np.mean(expected.other_winner))
+    assert fresh.doubtful == sum(chance is not None and chance > 0.05 for chance in chances)
+    assert fresh.agreement_where_clear.n == 3 - fresh.doubtful
+    assert (fresh.agreement.value, fresh.agreement.n) == (results.agreement.headline.value, 3)
     assert [row.images for row in noise.by_images] == [2, 3, 4]
     assert noise.by_images[-1].same_winner.value == 1.0
 
@@ -137,6 +149,21 @@ def test_without_images_the_reason_stands_in_their_place() -> None:
     assert noise.images is None
     assert "embedded images" in noise.reason
     assert noise.agreement_where_clear.reason == noise.reason
+    assert noise.fresh_seeds is not None
+    assert noise.fresh_seeds.agreement.reason == noise.fresh_seeds.reason == noise.reason
+
+
+def test_fresh_seeds_need_three_comparisons_to_shrink_over_and_the_agreement_does_not() -> None:
+    study = make_study(Plan([["A", "A"], ["B", "B"]], [(2.0, 1.0)] * 2))
+    for comparison in study.comparisons.order_by("position"):
+        embed(comparison, spread_a=0.1, spread_b=0.5)
+    noise = results_of(study).image_noise
+    assert noise.fresh_seeds is not None
+    assert noise.fresh_seeds.reason == "fewer than 3 comparisons with embedded images"
+    assert [row.other_winner for row in noise.margins] == [None, None]
+    assert noise.fresh_seeds.agreement.value == 0.5
+    text = to_text(report_of(study))
+    assert "The chances are undefined: fewer than 3 comparisons with embedded images." in " ".join(text.split())
 
 
 def test_the_bootstrap_bars_hold_every_resample_once() -> None:

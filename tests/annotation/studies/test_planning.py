@@ -15,7 +15,7 @@ from scipy.stats import beta, binom, multinomial
 from annotation.reports.plan import plan_figure, to_text
 from annotation.studies.manifest import Manifest, document
 from annotation.studies.planning.design import design_of_study
-from annotation.studies.planning.question import Design, Question, ask, design_of
+from annotation.studies.planning.question import Design, Question, ask, design_of, most_flips, turned_by_noise
 from annotation.studies.planning.sample_size import plan_study
 from annotation.studies.planning.simulated_studies import Point, simulated
 from jobs.refusals import Refused
@@ -79,7 +79,18 @@ def test_fewer_images_flip_more_winners_and_more_bring_the_agreement_to_its_limi
     asked = question(person=0.9999, flips=0.05, agreement=0.9)
     seen = [point(asked, images=images).agreement for images in (2, 3, 5, 8, 12, 20, 30, 50)]
     assert seen == sorted(seen)
-    assert seen[0] < 0.85 < seen[-1] < (0.9 - 0.05) / (1 - 2 * 0.05) + 0.01
+    turned = turned_by_noise(0.05)
+    assert seen[0] < 0.85 < seen[-1] < (0.9 - turned) / (1 - 2 * turned) + 0.01
+
+
+def test_flips_are_between_two_draws_of_seeds_and_not_between_one_draw_and_the_truth() -> None:
+    rng = np.random.default_rng(3)
+    margins, noise = rng.normal(size=200_000), rng.normal(0, 0.4, (2, 200_000))
+    first, second = np.sign(margins + noise)
+    flips = float((first != second).mean())
+    assert turned_by_noise(flips) == pytest.approx((first != np.sign(margins)).mean(), abs=0.003)
+    assert most_flips(1 - turned_by_noise(flips)) == pytest.approx(flips)
+    assert turned_by_noise(0) == 0
 
 
 def test_more_prompts_narrow_the_interval() -> None:
@@ -258,7 +269,9 @@ def test_a_design_comes_from_the_study_file() -> None:
         ({"person": 0.5}, "votes for the winner"),
         ({"power": 0.0}, "The power"),
         ({"width": float("nan")}, "The width"),
-        ({"flips": 0.2}, "cannot agree on 0.94"),
+        ({"flips": 0.2}, r"cannot agree on 0.94: the flips must lie between 0 and 0.0846\."),
+        ({"flips": -0.1}, "cannot agree on 0.94"),
+        ({"flips": float("nan")}, "cannot agree on 0.94"),
         ({"simulations": 1}, "number of simulations"),
         ({"seed": -1}, "number of seed"),
         ({"tie_share": 1.0}, "The share of ties must be at least 0 and below 1, not 1"),
