@@ -1,7 +1,7 @@
 """study_status [STUDY]: print the progress of one study or of all."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -37,56 +37,76 @@ class Command(StudyCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, and print as a table or as JSON."""
-        studies = Study.objects.select_related("model_a", "model_b").order_by("created_at", "pk")
+        rows = Study.objects.select_related("model_a", "model_b").order_by("created_at", "pk")
         if options["study"]:
-            studies = studies.filter(pk=self.study(options["study"]).pk)
-        counts_of, rules_of = progress_of(list(studies)), rule_counts_of(studies)
-        warnings_of = image_warnings_of(list(studies))
-        rows = [(study, counts_of[study.pk]) for study in studies]
-        queues = served()
+            rows = rows.filter(pk=self.study(options["study"]).pk)
+        studies = list(rows)
         if options["format"] == "json":
-            documents = [
-                _document(study, counts, rules_of[study.pk], warnings_of[study.pk])
-                | {
-                    "missing_worker": missing_worker(study, queues),
-                    "fetching": files_in_words(study),
-                    "endpoints": endpoint_sentences(study),
-                    **asdict(pace(study, counts)),
-                }
-                for study, counts in rows
-            ]
-            seen = {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
-            documents = [document | seen for document in documents]
+            documents = _documents(studies)
             self.stdout.write(json.dumps(documents[0] if options["study"] else documents, indent=2))
-            return
-        if not rows:
+        elif studies:
+            self._print(studies)
+        else:
             made = command("create_study", "my-study.toml")
             self.stdout.write(
                 f"There is no study yet. `{made}` makes one; docs/study-guide.md has a file to begin with."
             )
-            return
+
+    def _print(self, studies: Sequence[Study]) -> None:
+        """Print the table, what is to be said of each study, and the workers."""
         console = self.console()
+        counts_of, rules_of = progress_of(studies), rule_counts_of(studies)
+        trials_of, warnings_of = trial_sentences_of(studies), image_warnings_of(studies)
         imported = {study.pk: imported_images(study) for study in studies}
-        trials_of = trial_sentences_of(list(studies))
-        print_table(console, _table(rows, imported))
-        for study, counts in rows:
-            rules = rules_of[study.pk]
-            lines = [(str(pace(study, counts)), "")] if str(pace(study, counts)) else []
-            lines += [(f"imported for {images}", "") for images in imported[study.pk]]
-            lines += [(f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules]
-            lines += [(pause, "yellow") for pause in pauses(study)]
-            lines += [(sentence, "") for sentence in (*trials_of[study.pk], *endpoint_sentences(study))]
-            lines += [(warning, "yellow") for warning in warnings_of[study.pk]]
-            lines += [(fetching, "yellow") for fetching in [files_in_words(study)] if fetching]
-            lines += [(fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures)]
+        print_table(console, _table([(study, counts_of[study.pk]) for study in studies], imported))
+        for study in studies:
+            pk = study.pk
+            lines = _lines(study, counts_of[pk], rules_of[pk], imported[pk], trials_of[pk], warnings_of[pk])
             for line, style in lines:
                 console.print(f"{study.slug}: {line}", style=style, soft_wrap=True)
         for worker in workers():
             console.print(_worker_line(worker), soft_wrap=True)
         for refusal in refusals():
             console.print(refusal, style="red", soft_wrap=True)
-        for sentence, slugs in _missing_workers(studies, queues).items():
+        for sentence, slugs in _missing_workers(studies).items():
             console.print(f"{', '.join(slugs)}: {sentence}", style="yellow", soft_wrap=True)
+
+
+def _documents(studies: Sequence[Study]) -> list[dict[str, Any]]:
+    """Return the JSON document of each study."""
+    counts_of, rules_of, warnings_of = progress_of(studies), rule_counts_of(studies), image_warnings_of(studies)
+    queues = served()
+    seen = {"workers": [worker.as_document() for worker in workers()], "refusals": refusals()}
+    return [
+        _document(study, counts_of[study.pk], rules_of[study.pk], warnings_of[study.pk])
+        | {
+            "missing_worker": missing_worker(study, queues),
+            "fetching": files_in_words(study),
+            "endpoints": endpoint_sentences(study),
+        }
+        | asdict(pace(study, counts_of[study.pk]))
+        | seen
+        for study in studies
+    ]
+
+
+def _lines(
+    study: Study,
+    counts: StudyProgress,
+    rules: Sequence[RuleCount],
+    imported: Iterable[Imported],
+    trials: Iterable[str],
+    warnings: Iterable[str],
+) -> Iterator[tuple[str, str]]:
+    """Yield what is to be said of a study below the table, each line with its style."""
+    fetching = files_in_words(study)
+    yield from ((line, "") for line in [str(pace(study, counts))] if line)
+    yield from ((f"imported for {images}", "") for images in imported)
+    yield from ((f"excluded, {count.rule.words}: {count.excluded}", "") for count in rules)
+    yield from ((pause, "yellow") for pause in pauses(study))
+    yield from ((sentence, "") for sentence in (*trials, *endpoint_sentences(study)))
+    yield from ((warning, "yellow") for warning in (*warnings, *([fetching] if fetching else [])))
+    yield from ((fault, "red") for fault in (*map(str, alarming(study, rules)), *counts.failures))
 
 
 def _worker_line(worker: WorkerView) -> str:
@@ -97,8 +117,9 @@ def _worker_line(worker: WorkerView) -> str:
     return f"worker {worker.name}: {', '.join(fact for fact in facts if fact)}"
 
 
-def _missing_workers(studies: Iterable[Study], queues: set[str]) -> dict[str, list[str]]:
+def _missing_workers(studies: Iterable[Study]) -> dict[str, list[str]]:
     """Return the slugs of the studies that lack a worker, by the sentence that says so."""
+    queues = served()
     by_sentence: dict[str, list[str]] = {}
     for study in studies:
         if sentence := missing_worker(study, queues):
