@@ -2,6 +2,8 @@
 
 import logging
 import warnings
+from importlib.util import find_spec
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -54,6 +56,33 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
         if kind not in TRANSPORT_ALIASES:
             raise ImproperlyConfigured(f"{var} begins with no kind of broker; it looks like redis://host:6379/0.")
         return address
+
+    def proxies(self, var: str) -> int | list[IPv4Network | IPv6Network]:
+        """Return how many proxies stand in front, or their networks."""
+        names: list[str] = self.list(var, default=[])
+        try:
+            return int(names[0]) if len(names) == 1 and names[0].isdecimal() else [ip_network(name) for name in names]
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{var} must be how many proxies stand in front, or their networks like 10.0.0.0/8: {error}."
+            ) from None
+
+    def image_storage(self, var: str) -> dict[str, Any]:
+        """Return the storage of the image files: `s3://bucket/folder`, or MEDIA_ROOT if nothing is set.
+
+        Keys, region and endpoint of S3 are read by its client, from the variables that every such client reads.
+        """
+        address: str = self.str(var, default="")
+        if not address:
+            return {"BACKEND": "generation.pictures.local_folder.LocalFolder"}
+        kind, _, place = address.partition("://")
+        bucket, _, folder = place.strip("/").partition("/")
+        if kind != "s3" or not bucket:
+            raise ImproperlyConfigured(f"{var} must be s3://bucket or s3://bucket/folder, not {address!r}.")
+        if not find_spec("storages") or not find_spec("boto3"):
+            raise ImproperlyConfigured(f"{var}=s3://… needs: pip install 'semblance[s3]' (make install has it).")
+        options = {"bucket_name": bucket, "location": folder, "tries": self.int(f"{var}_TRIES", default=8)}
+        return {"BACKEND": "generation.pictures.object_store.ObjectStore", "OPTIONS": options}
 
     def log_level(self, var: str) -> str:
         """Return the name of a level of Python's logging."""

@@ -4,21 +4,15 @@ docs/operations.md explains each variable.
 """
 
 import logging
-import secrets
 import sys
-from collections.abc import Callable
-from contextlib import suppress
-from importlib.util import find_spec
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Any
 
-import structlog
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import Environment, writable_folder
-from config.logs import OneLine, Render
+from config.log_lines import configure_structlog, logging_of
+from config.secret_key import installation_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -26,37 +20,7 @@ env = Environment()
 VAR_DIR = Path(env.str("SEMBLANCE_VAR", default=str(BASE_DIR / "var"))).resolve()
 DEBUG = env.bool("DEBUG", default=False)
 HTTPS = env.bool("HTTPS", default=False)  # served behind TLS: secure cookies, HSTS, redirect
-
-
-def _embedded_secret_key() -> str:
-    """A key of this installation's own, made once and readable by its owner only."""
-    path = VAR_DIR / "secret_key"
-    writable_folder(VAR_DIR, variable="SEMBLANCE_VAR")
-    if not path.exists():
-        part = path.with_name(f"secret_key.{secrets.token_hex(8)}.part")
-        try:
-            part.touch(0o600)
-            part.write_text(secrets.token_urlsafe(64))
-            # If two processes start at once, one of them stores its key atomically, and both read that key.
-            with suppress(FileExistsError):
-                path.hardlink_to(part)
-        finally:
-            part.unlink(missing_ok=True)
-    return path.read_text()
-
-
-def _or_a_sentence(of_the_var_folder: Callable[[], str]) -> str:
-    """Exit with one sentence if the var folder cannot be used, instead of a traceback."""
-    try:
-        return of_the_var_folder()
-    except OSError as error:
-        what = f"{error.filename or VAR_DIR}: {error.strerror}"
-        raise ImproperlyConfigured(
-            f"The var folder cannot be used ({what}). Make room, set its owner, or name another one in SEMBLANCE_VAR."
-        ) from error
-
-
-SECRET_KEY = env.str("SECRET_KEY", default="") or _or_a_sentence(_embedded_secret_key)
+SECRET_KEY = env.str("SECRET_KEY", default="") or installation_key(VAR_DIR)
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 if "*" in ALLOWED_HOSTS and not DEBUG:
@@ -222,17 +186,7 @@ else:
         }
     }
 
-
-def _trusted_proxies(names: list[str]) -> int | list[IPv4Network | IPv6Network]:
-    try:
-        return int(names[0]) if len(names) == 1 and names[0].isdecimal() else [ip_network(name) for name in names]
-    except ValueError as error:
-        raise ImproperlyConfigured(
-            f"TRUSTED_PROXIES must be how many proxies stand in front, or their networks like 10.0.0.0/8: {error}."
-        ) from None
-
-
-TRUSTED_PROXIES = _trusted_proxies(env.list("TRUSTED_PROXIES", default=[]))
+TRUSTED_PROXIES = env.proxies("TRUSTED_PROXIES")
 OPEN_LINK_JOINS_PER_MINUTE = env.int("OPEN_LINK_JOINS_PER_MINUTE", default=300)  # a lecture hall has one address
 
 # --- models: how a worker's card is used -----------------------------------------------------------
@@ -252,30 +206,12 @@ REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash o
 IMAGE_CACHE_ROOT = VAR_DIR / "image-cache"  # copies of images of an object storage, for pages; may be deleted
 IMAGE_CACHE_BYTES = env.int("IMAGE_CACHE_BYTES", default=2 * 2**30)
 
-
-def _image_storage(address: str) -> dict[str, Any]:
-    """Return the storage of the image files: `s3://bucket/folder`, or MEDIA_ROOT if nothing is set.
-
-    Keys, region and endpoint of S3 are read by its client, from the variables that every such client reads.
-    """
-    if not address:
-        return {"BACKEND": "generation.pictures.local_folder.LocalFolder"}
-    kind, _, place = address.partition("://")
-    bucket, _, folder = place.strip("/").partition("/")
-    if kind != "s3" or not bucket:
-        raise ImproperlyConfigured(f"IMAGE_STORAGE must be s3://bucket or s3://bucket/folder, not {address!r}.")
-    if not find_spec("storages") or not find_spec("boto3"):
-        raise ImproperlyConfigured("IMAGE_STORAGE=s3://… needs: pip install 'semblance[s3]' (make install has it).")
-    options = {"bucket_name": bucket, "location": folder, "tries": env.int("IMAGE_STORAGE_TRIES", default=8)}
-    return {"BACKEND": "generation.pictures.object_store.ObjectStore", "OPTIONS": options}
-
-
 STATIC_URL = "static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STATIC_ROOT = Path(env.str("SEMBLANCE_STATIC", default=str(VAR_DIR / "static")))
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "images": _image_storage(env.str("IMAGE_STORAGE", default="")),
+    "images": env.image_storage("IMAGE_STORAGE"),
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 if DEBUG:
@@ -340,54 +276,7 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="semblance@localhost"
 DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False  # an annotator's address is private
 DJANGO_STRUCTLOG_STATUS_4XX_LOG_LEVEL = logging.INFO  # Django logs it as a warning
 DJANGO_STRUCTLOG_STATUS_5XX_LOG_LEVEL = logging.INFO
-_line = Render(as_json=env.str("LOG_FORMAT", default="text") == "json", colors=sys.stderr.isatty())
-_through_root: dict[str, Any] = {"handlers": [], "level": "NOTSET", "propagate": True}
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "filters": {"one_line": {"()": OneLine}, "outages": {"()": "config.outages.WithoutTraceback"}},
-    "formatters": {
-        "structured": {
-            "()": structlog.stdlib.ProcessorFormatter,
-            "processors": [_line],
-            "foreign_pre_chain": [
-                structlog.contextvars.merge_contextvars,
-                structlog.processors.TimeStamper(fmt="iso"),
-                structlog.stdlib.add_logger_name,
-                structlog.stdlib.add_log_level,
-            ],
-        },
-    },
-    "handlers": {
-        "console": {"class": "logging.StreamHandler", "formatter": "structured", "filters": ["one_line", "outages"]},
-    },
-    "loggers": {
-        # Without this, Django's own handlers would write each line again.
-        "django": _through_root,
-        "django.server": _through_root | {"level": "INFO"},
-        # At DEBUG they log statements with their parameters, and the variables of a page.
-        "django.db.backends": {"level": "INFO"},
-        "django.template": {"level": "INFO"},
-        # At DEBUG they log signed requests.
-        **{name: {"level": "WARNING"} for name in ("boto3", "botocore", "s3transfer", "urllib3")},
-        # At WARNING it says that a stopping worker puts a message back, which loses nothing.
-        "kombu.transport.virtual.base": {"level": "ERROR"},
-        # At INFO they log addresses, and those of the hub's content network are signed.
-        "httpx2": {"level": "WARNING"},
-        "httpcore2": {"level": "WARNING"},
-    },
-    "root": {"handlers": ["console"], "level": env.log_level("LOG_LEVEL")},
-}
-structlog.configure(
-    processors=[
-        structlog.stdlib.filter_by_level,  # first, because most lines are never written
-        structlog.contextvars.merge_contextvars,
-        structlog.processors.TimeStamper(fmt="iso"),
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.processors.format_exc_info,
-        structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-    ],
-    logger_factory=structlog.stdlib.LoggerFactory(),
-    cache_logger_on_first_use=True,
+configure_structlog()
+LOGGING = logging_of(
+    env.log_level("LOG_LEVEL"), as_json=env.str("LOG_FORMAT", default="text") == "json", colors=sys.stderr.isatty()
 )

@@ -18,7 +18,7 @@ from pytest_django.fixtures import Settings
 from annotation import checks
 from annotation.models import Annotator, CacheEntry
 from annotation.web.access import rate_limit
-from config.settings import _trusted_proxies
+from config.environment import Environment
 from tests.factories import make_study
 
 PEER = "10.0.0.5"
@@ -83,17 +83,17 @@ def test_behind_a_socket_without_an_address(settings: Settings) -> None:
     assert counted(settings, 1, None, peer="") == rate_limit.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    ("names", "trusted"), [([], []), (["0"], 0), (["2"], 2), (["10.0.0.0/8", "fd00::/8"], NETWORKS)]
-)
-def test_the_setting_of_the_proxies_is_read(names: list[str], trusted: Any) -> None:
-    assert _trusted_proxies(names) == trusted
+@pytest.mark.parametrize(("value", "trusted"), [("", []), ("0", 0), ("2", 2), ("10.0.0.0/8,fd00::/8", NETWORKS)])
+def test_the_setting_of_the_proxies_is_read(monkeypatch: pytest.MonkeyPatch, value: str, trusted: Any) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    assert Environment().proxies("TRUSTED_PROXIES") == trusted
 
 
-@pytest.mark.parametrize("names", [["caddy"], ["-1"], ["1", "2"], ["10.0.0.1/8"]])
-def test_what_is_neither_a_number_nor_networks_is_refused(names: list[str]) -> None:
-    with pytest.raises(ImproperlyConfigured, match="how many proxies stand in front"):
-        _trusted_proxies(names)
+@pytest.mark.parametrize("value", ["caddy", "-1", "1,2", "10.0.0.1/8"])
+def test_what_is_neither_a_number_nor_networks_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("TRUSTED_PROXIES", value)
+    with pytest.raises(ImproperlyConfigured, match="TRUSTED_PROXIES must be how many proxies stand in front"):
+        Environment().proxies("TRUSTED_PROXIES")
 
 
 def test_counters_of_one_process_give_a_warning(settings: Settings) -> None:
