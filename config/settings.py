@@ -10,9 +10,8 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
-from config.environment import Environment, writable_folder
+from config.environment import Environment, installation_key, writable_folder
 from config.log_lines import configure_structlog, logging_of
-from config.secret_key import installation_key
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()

@@ -7,6 +7,7 @@ from typing import Any
 
 from generation.hub.answers import NotNow
 from generation.hub.cache import snapshot
+from generation.hub.fetches import Need
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import Wanted, is_fetched
 from generation.weights.checkpoint_files import Listing
@@ -14,6 +15,7 @@ from generation.weights.checkpoints import local_path
 from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
+from scoring.models import ScoringJob
 
 CONFIGURATION = "config.json"
 OWNER = "The image encoder"
@@ -56,6 +58,18 @@ def wanted_encoder(spec: EncoderSpec) -> Wanted | None:
     if local_path(spec.checkpoint, revision=spec.revision, owner=OWNER) is not None:
         return None
     return Wanted(spec.checkpoint, spec.revision, "", _used_files, OWNER)
+
+
+def encoder_needs() -> list[Need]:
+    """Return the encoders of queued scoring jobs that are not on this host."""
+    queued = ScoringJob.objects.filter(state=ScoringJob.State.QUEUED).order_by()
+    needs = []
+    for document in queued.values_list("encoder", flat=True).distinct():
+        spec = EncoderSpec(**document)
+        wanted = None if is_encoder_at_hand(spec) else wanted_encoder(spec)
+        if wanted is not None:
+            needs.append(Need([wanted], queued.filter(metric=spec.metric)))
+    return needs
 
 
 def is_encoder_at_hand(spec: EncoderSpec) -> bool:
