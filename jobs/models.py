@@ -29,19 +29,19 @@ class LeasedJob(models.Model):
 
     state = models.CharField(max_length=10, choices=State, default=State.QUEUED)
     attempt_count = models.PositiveIntegerField(default=0)
-    claimed_by = models.CharField(max_length=200, blank=True, help_text="Host, process and a random part: one claim.")
+    claimed_by = models.CharField(max_length=200, blank=True, help_text="The claim: host, process and a random part.")
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     heartbeat_at = models.DateTimeField(null=True, blank=True)
     failed_on = models.CharField(
-        max_length=100, blank=True, help_text="The device that could not go on after it; another one tries it next."
+        max_length=100, blank=True, help_text="The device that failed during this job; another device tries it next."
     )
     is_cancel_requested = models.BooleanField(default=False)
     priority = models.PositiveSmallIntegerField(
-        default=0, help_text="Of the jobs that a worker may take, the highest goes first."
+        default=0, help_text="A worker takes the job with the highest number first."
     )
     not_before = models.DateTimeField(null=True, blank=True, help_text="Not claimed before this time.")
     error = models.TextField(blank=True)
-    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message on its behalf was last sent.")
+    enqueued_at = models.DateTimeField(null=True, blank=True, help_text="When a message about this job was last sent.")
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -17,7 +17,7 @@ class Encoder(models.Model):
         max_length=MOST_METRIC_LENGTH, unique=True, help_text="EncoderSpec.identity: kind, name, revision."
     )
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 over weights, configuration and preprocessing.")
-    provenance = models.JSONField(default=dict, help_text="Processor, dtype, device, versions when first seen.")
+    provenance = models.JSONField(default=dict, help_text="Processor, dtype, device and versions at first use.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -61,7 +61,9 @@ class SetScore(models.Model):
         max_length=MOST_METRIC_LENGTH, help_text="The metric's identity; for SCS it holds the encoder's."
     )
     value = models.FloatField()
-    image_count = models.PositiveIntegerField(null=True, blank=True, help_text="Images it rests on, where known.")
+    image_count = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How many images the score rests on, if known."
+    )
     source = models.CharField(max_length=10, choices=Source)
     created_at = models.DateTimeField(auto_now_add=True)
 

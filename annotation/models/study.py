@@ -42,7 +42,9 @@ class Study(models.Model):
     model_a = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
     model_b = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
     manifest_sha256 = models.CharField(max_length=64, help_text="The hash of the manifest version in force.")
-    priority = models.PositiveSmallIntegerField(default=0, help_text="Of its images and scores; the highest go first.")
+    priority = models.PositiveSmallIntegerField(
+        default=0, help_text="The priority of its images and scores; the highest number goes first."
+    )
     open_link_token = models.CharField(max_length=40, unique=True, default=new_link_token, editable=False)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="studies"

@@ -38,7 +38,7 @@ class RefusedSeed(models.Model):
 
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="refused_seeds")
     seed = models.PositiveBigIntegerField()
-    reason = models.TextField(help_text="As the endpoint gives it.")
+    reason = models.TextField(help_text="The reason that the endpoint gave.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -26,31 +26,39 @@ class DiffusionModel(models.Model):
 
     name = models.CharField(max_length=200, unique=True)
     checkpoint = models.CharField(
-        max_length=500, blank=True, help_text="A local folder, or a hub id; blank where the images are imported."
+        max_length=500, blank=True, help_text="A local folder or a hub id; blank if the images are imported."
     )
     revision = models.CharField(max_length=100, blank=True, help_text="The pinned commit of a hub checkpoint.")
     variant = models.CharField(
-        max_length=50, blank=True, help_text="Which files of weights: fp16, for example; blank: the plain ones."
+        max_length=50,
+        blank=True,
+        help_text="Which variant of the weights to use, such as fp16; blank for the plain files.",
     )
     lora = models.CharField(max_length=500, blank=True, help_text="A local folder or file, or a hub id.")
     lora_revision = models.CharField(max_length=100, blank=True)
-    lora_file = models.CharField(max_length=500, blank=True, help_text="Which file of a LoRA that has several.")
+    lora_file = models.CharField(max_length=500, blank=True, help_text="The file to use if the LoRA has several.")
     lora_scale = models.FloatField(null=True, blank=True)
     endpoint = models.CharField(
-        max_length=100, blank=True, help_text="The name of an endpoint in the worker's file; then no checkpoint."
+        max_length=100, blank=True, help_text="The name of an endpoint in the worker's file, instead of a checkpoint."
     )
     dtype = models.CharField(max_length=10, choices=Dtype, default=Dtype.FLOAT32)
     resolved_dtype = models.CharField(
-        max_length=10, blank=True, help_text="The dtype that auto became on the first worker that tried the model."
+        max_length=10,
+        blank=True,
+        help_text="The dtype that auto stands for, set by the first worker that tried the model.",
     )
     vae_dtype = models.CharField(
-        max_length=10, blank=True, help_text="The decoder's dtype; blank: float32 for SDXL, else the model's."
+        max_length=10,
+        blank=True,
+        help_text="The decoder's dtype; blank for float32 with SDXL and the model's dtype otherwise.",
     )
     options = models.JSONField(
         default=dict, blank=True, help_text="Further arguments of the pipeline and settings of its scheduler."
     )
     prompt_template = models.CharField(
-        max_length=500, default="{prompt}", help_text="The wording this model is given; {prompt} is the base prompt."
+        max_length=500,
+        default="{prompt}",
+        help_text="The prompt that this model receives; {prompt} stands for the base prompt.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 
@@ -120,7 +128,9 @@ class ImageSet(models.Model):
     prompt = models.ForeignKey(Prompt, on_delete=models.PROTECT, related_name="image_sets")
     origin = models.CharField(max_length=10, choices=Origin)
     rendered_prompt = models.TextField()
-    parameters = models.JSONField(default=dict, help_text="SamplingParameters; empty where the set was not generated.")
+    parameters = models.JSONField(
+        default=dict, help_text="The sampling parameters; empty if the set was not generated."
+    )
     seeds = models.JSONField(default=list, help_text="The planned seeds, in order.")
     lot = models.CharField(max_length=200, blank=True)
     fingerprint = models.CharField(max_length=64, unique=True)
@@ -152,7 +162,11 @@ class GeneratedImage(models.Model):
     byte_count = models.PositiveBigIntegerField()
     provenance = models.JSONField(default=dict, help_text="Versions, device, dtype, batch size, hashes, source.")
     remark = models.CharField(
-        max_length=6, null=True, blank=True, choices=Remark, help_text="Why it says little; null: nothing was noted."
+        max_length=6,
+        null=True,
+        blank=True,
+        choices=Remark,
+        help_text="Why the image says little about its model; null if nothing was noted.",
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

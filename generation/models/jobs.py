@@ -51,8 +51,8 @@ class ModelTrial(LeasedJob):
     task_name = "generation.tasks.run_model_trial"
 
     diffusion_model = models.ForeignKey(DiffusionModel, on_delete=models.CASCADE, related_name="trials")
-    prompt = models.TextField(help_text="As the model receives it.")
-    parameters = models.JSONField(help_text="SamplingParameters")
+    prompt = models.TextField(help_text="The prompt as the model receives it.")
+    parameters = models.JSONField(help_text="The sampling parameters.")
     fingerprint = models.CharField(max_length=64, unique=True)
     outcome = models.JSONField(default=dict, blank=True, help_text="Dtype, seconds, memory, size; empty until done.")
 

@@ -14,7 +14,7 @@ class Card(models.Model):
     """
 
     key = models.CharField(max_length=100, unique=True, help_text="The card's UUID; cpu@<host> for a CPU.")
-    host = models.CharField(max_length=255, help_text="Where it was last seen.")
+    host = models.CharField(max_length=255, help_text="The host on which it was last seen.")
     number = models.CharField(max_length=20, help_text="Its number on its host, or cpu.")
     name = models.CharField(max_length=200)
     refused_at = models.DateTimeField(null=True, blank=True)
@@ -57,7 +57,7 @@ class WorkerSign(models.Model):
     commit = models.CharField(max_length=40, blank=True)
     card = models.ForeignKey(Card, on_delete=models.SET_NULL, null=True, blank=True, related_name="signs")
     model = models.CharField(max_length=200, blank=True)
-    memory_used = models.PositiveBigIntegerField(default=0, help_text="Bytes of its device.")
+    memory_used = models.PositiveBigIntegerField(default=0, help_text="Bytes in use on its device.")
     memory_total = models.PositiveBigIntegerField(default=0)
     note = models.CharField(max_length=500, blank=True)
 
