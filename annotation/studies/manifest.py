@@ -27,7 +27,7 @@ TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "exper
 LATER_KEYS = (
     ("platform", "study_full_code"),
     ("annotation", "stop_when_decided"),
-    ("analysis", "constant_choice"),
+    *(("analysis", key) for key in ("constant_choice", "assumed_difference", "person_margin", "leaks_from")),
     *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
     *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options", "endpoint")),
 )
@@ -114,6 +114,13 @@ class Texts(Section):
         return hashlib.sha256(self.consent.encode()).hexdigest() if self.consent else ""
 
 
+class Leak(Section):
+    """What a metric has seen of the study that judges it: votes of annotators by name, or the prompts."""
+
+    annotators: tuple[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)], ...] = ()
+    prompts: bool = False
+
+
 class AnalysisPlan(Section):
     """The choices of the analysis, fixed before the first vote."""
 
@@ -124,6 +131,9 @@ class AnalysisPlan(Section):
     annotator_skill: AnnotatorSkill = "crowd"
     constant_choice: Literal["", "A", "B"] = ""
     equivalence_margin: float | None = Field(default=None, gt=0, lt=1)
+    assumed_difference: float | None = Field(default=None, gt=0, lt=1)
+    person_margin: float | None = Field(default=None, gt=0, lt=1)
+    leaks_from: dict[Name, Leak] = Field(default={}, max_length=50)
 
     @property
     def annotator_tolerance(self) -> float:

@@ -5,7 +5,7 @@ The types of `UnsealedData` drive both directions, so each field is kept. Pure.
 
 import io
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import datetime
 from math import prod
 from types import NoneType, UnionType
@@ -186,7 +186,9 @@ def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> 
     for name, column in columns.items():
         if isinstance(column, np.ndarray):
             _of_type(column, _without_none(hints[name]))
-    rest = {f.name: value[f.name] for f in fields(kind) if f.name not in columns}
+    # A bundle of an earlier version lacks later fields, each of which has a default.
+    later = {f.name for f in fields(kind) if f.default is not MISSING and f.name not in value}
+    rest = {f.name: value[f.name] for f in fields(kind) if f.name not in columns and f.name not in later}
     return kind(**columns, **{name: _restored(item, hints[name], sources) for name, item in rest.items()})
 
 

@@ -36,6 +36,8 @@ def validate(data: UnsealedData) -> None:
     _require(not data.metrics or data.metric in data.metrics, "the metric's name")
     _require(data.late_count >= 0 and data.superseded_count >= 0, "counts of votes")
     _require(len({row.pseudonym for row in data.annotators}) == people, "the annotators' pseudonyms")
+    known = {"", *(row.pseudonym for row in data.annotators)}
+    _require(all(row.pseudonym in known for row in data.leaks), "the annotators whom a metric comes from")
     _require(all(row.kind in Annotator.Kind.values for row in data.annotators), "an annotator's kind")
     _require(all(row.state in Annotator.State.values for row in data.annotators), "an annotator's state")
     _require(all(0 <= stone.votes < MAX_POSITION for stone in data.tombstones), "a tombstone's votes")

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.reports.data.gathering_checks import gather_checks
+from annotation.reports.data.leaks import leak_rows, without_sources
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import gather_other_similarities, gather_similarities
 from annotation.reports.data.study_data import (
@@ -67,6 +68,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
     table = _vote_table(votes, rows=rows, annotators=annotators, sealed=hides_results)
     sealed = SealedData(
         manifest=manifest,
+        leaks=leak_rows(manifest, [(row.label, names[row.pk]) for row in annotators]),
         state=study.state,
         opened_at=study.opened_at,
         closed_at=study.closed_at,
@@ -91,6 +93,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         ),
         events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
     )
+    sealed = without_sources(sealed)
     if hides_results:
         return sealed
     others = [name for name in metrics if name != chosen]

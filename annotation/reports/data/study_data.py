@@ -1,6 +1,6 @@
 """The arrays that a report is made from, without the database. Sealed data have their own types."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -177,12 +177,30 @@ class Tombstone:
 
 
 @dataclass(frozen=True, slots=True)
+class LeakRow:
+    """What a metric has seen of the study, as the manifest declares it: an annotator's votes, or the prompts.
+
+    name: of the annotator as declared, empty for the prompts. pseudonym: of the annotator, empty if none has the name.
+    """
+
+    metric: str
+    name: str = ""
+    pseudonym: str = ""
+
+    @property
+    def is_of_prompts(self) -> bool:
+        """Whether the metric was tuned on the study's prompts."""
+        return not self.name
+
+
+@dataclass(frozen=True, slots=True)
 class SealedData:
     """The data of any study that may be shown at any time: no score, no model behind a vote.
 
     metric: the one reported; metrics: every one that has a score in the study. first_vote_at: when this server
     received the first main vote of any state; None without votes. late_count: votes that came when their slot was
-    taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time.
+    taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time. leaks: of each
+    metric; the votes of annotators whom the reported metric comes from are excluded.
     """
 
     manifest: Manifest
@@ -201,6 +219,7 @@ class SealedData:
     annotators: tuple[AnnotatorRow, ...]
     manifest_versions: tuple[ManifestRow, ...]
     events: tuple[EventRow, ...]
+    leaks: tuple[LeakRow, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

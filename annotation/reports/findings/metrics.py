@@ -1,16 +1,19 @@
 """Several metrics judged by the same votes. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.reports.findings.analysed import Analysed
+from annotation.reports.data.leaks import sources
+from annotation.reports.findings.analysed import Analysed, Outcome, votes_one_by_one
 from annotation.reports.findings.budgets import FewerImages, fewer_images
 from scoring.statistics.agreement import agreement, metric_winners
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats
 from scoring.statistics.metric_pairs import MetricPair, compare_metrics
+from scoring.statistics.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,8 @@ class Metrics:
     """common_comparisons: those with votes and scores by every metric, on which pairs are compared.
 
     equivalence_margin: the one that the manifest fixed; None if it fixed none. by_images: the metrics beside the
-    reported one whose embeddings are here.
+    reported one whose embeddings are here. left_out: annotators whom one of the metrics comes from; all metrics are
+    judged without their votes.
     """
 
     common_comparisons: int
@@ -44,12 +48,15 @@ class Metrics:
     metrics: tuple[MetricAgreement, ...]
     pairs: tuple[MetricPair, ...]
     by_images: tuple[MetricByImages, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def compute(analysed: Analysed) -> Metrics:
     """Return the agreement of every metric, the reported one first, and their pairs; none if it is the only one."""
-    data, outcome, resampling = analysed.data, analysed.outcome, analysed.resampling
-    margins = {data.metric: outcome.margin} | data.margins
+    data, resampling = analysed.data, analysed.resampling
+    margins = {data.metric: analysed.outcome.margin} | data.margins
+    left_out = sources(data, margins)
+    outcome = _without(analysed, left_out)
     common = outcome.has_votes & ~np.isnan(np.stack(list(margins.values()))).any(axis=0)
     within = data.manifest.analysis.equivalence_margin
     return Metrics(
@@ -58,8 +65,8 @@ def compute(analysed: Analysed) -> Metrics:
         metrics=tuple(
             MetricAgreement(
                 metric=name,
-                agreement=_agreement(analysed, margin, outcome.has_votes & ~np.isnan(margin)),
-                on_common=_agreement(analysed, margin, common),
+                agreement=_agreement(analysed, outcome, margin, outcome.has_votes & ~np.isnan(margin)),
+                on_common=_agreement(analysed, outcome, margin, common),
             )
             for name, margin in margins.items()
         ),
@@ -70,17 +77,28 @@ def compute(analysed: Analysed) -> Metrics:
             resampling=resampling,
             margin=within,
         ),
-        by_images=_by_images(analysed),
+        by_images=_by_images(analysed, outcome),
+        left_out=tuple(sorted(left_out)),
     )
 
 
-def _agreement(analysed: Analysed, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
-    people, metric = analysed.outcome.people[judged], metric_winners(margin[judged])
+def _without(analysed: Analysed, left_out: Collection[str]) -> Outcome:
+    """Return the winners without the votes of some annotators."""
+    if not left_out:
+        return analysed.outcome
+    data, votes = analysed.data, votes_one_by_one(analysed.data.votes)
+    kept = ~np.isin(votes.annotator, [at for at, row in enumerate(data.annotators) if row.pseudonym in left_out])
+    others = Votes(votes.comparison[kept], votes.annotator[kept], votes.choice[kept])
+    return Outcome.of(others.counts(len(data.comparisons)), analysed.outcome.margin)
+
+
+def _agreement(analysed: Analysed, outcome: Outcome, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
+    people, metric = outcome.people[judged], metric_winners(margin[judged])
     return agreement(people, metric, level=analysed.resampling.level)
 
 
-def _by_images(analysed: Analysed) -> tuple[MetricByImages, ...]:
-    outcome, others, rows = analysed.outcome, analysed.data.other_similarities, []
+def _by_images(analysed: Analysed, outcome: Outcome) -> tuple[MetricByImages, ...]:
+    others, rows = analysed.data.other_similarities, []
     for metric, alike in others.items():
         is_scored = ~np.isnan(analysed.data.margins[metric])
         used = (outcome.has_votes & is_scored)[alike.comparison]

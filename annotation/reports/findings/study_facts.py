@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 from pydantic import PlainSerializer
 
 from annotation.models import Annotator, Study
-from annotation.reports.data.study_data import EventRow, ManifestRow, Moment, SealedData, Tombstone, UnsealedData
+from annotation.reports.data.study_data import (
+    EventRow,
+    LeakRow,
+    ManifestRow,
+    Moment,
+    SealedData,
+    Tombstone,
+    UnsealedData,
+)
 from annotation.reports.findings.quality import Quality
 from annotation.studies.lifecycle.endpoint_facts import NOT_REPRODUCIBLE
 from annotation.studies.manifest import Manifest, document, public
@@ -17,7 +25,7 @@ from jobs.wording import counted
 
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
-    """The question, the models and the rules of a study."""
+    """The question, the models and the rules of a study. leaks: what the manifest says that metrics have seen of it."""
 
     name: str
     slug: str
@@ -40,6 +48,7 @@ class StudyFacts:
     is_interim: bool
     is_sealed: bool
     was_sealed_by_design: bool
+    leaks: tuple[LeakRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +147,7 @@ def study_facts(data: SealedData) -> StudyFacts:
         is_interim=data.state != Study.State.CLOSED,
         is_sealed=not isinstance(data, UnsealedData),
         was_sealed_by_design=manifest.sealed,
+        leaks=data.leaks,
     )
 
 

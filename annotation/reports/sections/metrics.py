@@ -24,6 +24,8 @@ def section(metrics: Metrics, facts: Facts) -> Section:
         "by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
         f"Holm's correction over the pairs. {_margin(metrics.equivalence_margin, facts.study.level)}"
     )
+    if metrics.left_out:
+        text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
     return Section("metrics", title, (text,), tables=(_agreements(metrics), _pairs(metrics), *_by_images(metrics)))
 
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from annotation.reports.findings.reliability import EarlyStopping
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, Table
+from annotation.reports.printing.leaks import leaks_table
 from annotation.reports.printing.numbers import count, metric_name, minute
 from annotation.studies.manifest import Manifest
 from annotation.voting.rules import GIVEN_OUT_FIRST
@@ -92,7 +93,8 @@ def design_section(facts: Facts) -> Section:
     opened = f"Opened {minute(study.opened_at)} UTC. " if study.opened_at else "Never opened for votes. "
     closed = f"Closed {minute(study.closed_at)} UTC." if study.closed_at else "Not closed."
     paragraphs = (opened + closed, preregistration(facts))
-    return Section("design", "Design and amendments", paragraphs, _design_rows(facts.manifest), (table,), is_part=True)
+    tables = (*leaks_table(study), table)
+    return Section("design", "Design and amendments", paragraphs, _design_rows(facts.manifest), tables, is_part=True)
 
 
 def _design_rows(manifest: Manifest) -> tuple[Row, ...]:

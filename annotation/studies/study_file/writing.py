@@ -15,6 +15,7 @@ def write_study_file(manifest: Manifest) -> str:
     Unused settings are left out, and so are keys without a value, since TOML has no null.
     """
     plan = applicable(manifest.model_dump(exclude_none=True), manifest.source)
+    plan["analysis"] = {key: value for key, value in plan["analysis"].items() if value != {}}  # no empty tables
     models = {field.removeprefix("model_"): _without_empty_options(plan.pop(field)) for field in MODELS}
     prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())
     has_clusters = any(prompt["cluster"] for prompt in prompts)

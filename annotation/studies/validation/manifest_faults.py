@@ -220,6 +220,20 @@ def _examples(parts: Parts) -> Iterator[Fault]:
             yield Fault(("frame", name), sentence)
 
 
+def _leaks(parts: Parts) -> Iterator[Fault]:
+    plan, collecting, encoder = (parts.get(name) for name in ("analysis", "annotation", "encoder"))
+    stops_by = encoder.metric if encoder and collecting and collecting.stop_when_decided == "metric" else ""
+    for metric, leak in plan.leaks_from.items() if plan else ():
+        key = ("analysis", "leaks_from", metric)
+        if not leak.annotators and not leak.prompts:
+            yield Fault(key, "says nothing; give annotators (a list of names) or prompts = true, or leave it out.")
+        if len(set(leak.annotators)) < len(leak.annotators):
+            yield Fault((*key, "annotators"), "names an annotator twice; name each once.")
+        if leak.annotators and metric == stops_by:
+            sentence = 'cannot stand beside stop_when_decided = "metric", whose evidence counts the votes of everybody.'
+            yield Fault((*key, "annotators"), sentence)
+
+
 def _platform(parts: Parts) -> Iterator[Fault]:
     url = parts["platform"].redirect_url if "platform" in parts else ""
     if url and not (url.startswith("https://") and "{code}" in url):
@@ -245,4 +259,5 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _check,
     _examples,
     _platform,
+    _leaks,
 )

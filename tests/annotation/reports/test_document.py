@@ -65,6 +65,7 @@ def full_document() -> dict[str, Any]:
             "source": "images",
             "quality": {"same_side": 0.001},
             "annotation": {"early_stopping": True, "stop_when_decided": "metric"},
+            "analysis": {"resamples": 200, "leaks_from": {"lpips": {"annotators": ["person 1"]}}},
         },
     )
     study = make_study(plan)
@@ -140,7 +141,7 @@ def test_a_number_that_json_cannot_write_is_refused_in_both_directions() -> None
     with pytest.raises(ValueError, match="not JSON compliant"):
         to_json(replace(report, quality=replace(report.quality, tie_share=share)))
     text = to_json(report)
-    with pytest.raises(ValueError, match="line 130"):
+    with pytest.raises(ValueError, match=r"line \d+ column"):
         from_json(text.replace('"tie_share": {\n   "value": 0.0', '"tie_share": {\n   "value": NaN'))
 
 

@@ -18,6 +18,7 @@ from jobs.refusals import Refused
 from tests.factories import make_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+TABLES = ("models.a.options", "models.b.options", "analysis.leaks_from")  # keys that are tables of their own
 STUDY = """
 name = "A study"
 
@@ -482,13 +483,19 @@ def test_every_key_of_the_file_is_written_back() -> None:
             "withdrawal_until": "2026-12-24T00:00:00Z",
         },
         prompts=[{"text": "a", "cluster": "b"}],
-        analysis={"equivalence_margin": 0.05},
+        analysis={
+            "equivalence_margin": 0.05,
+            "assumed_difference": 0.1,
+            "person_margin": 0.05,
+            "leaks_from": {"my metric": {"annotators": ["anna"], "prompts": True}},
+        },
     )
     text = write_study_file(manifest)
     for key in file_keys():
-        if key not in ("prompts.file", "models.a.lora_scale", "models.a.options", "models.b.options"):
+        if key not in ("prompts.file", "models.a.lora_scale", *TABLES):
             assert f"{key.rpartition('.')[2]} = " in text
     assert "[models.b.options]\ntimestep_spacing = " in text
+    assert '[analysis.leaks_from."my metric"]\nannotators = [\n    "anna",\n]\nprompts = true' in text
     assert "[models.a.options]" not in text
 
 
