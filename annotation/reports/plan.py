@@ -13,7 +13,7 @@ from annotation.reports.formats.document import as_document
 from annotation.reports.printing.blocks import Table
 from annotation.reports.printing.numbers import percent
 from annotation.studies.planning.question import Assumptions, Design, Question
-from annotation.studies.planning.sample_size import Curve, Exact, StudyPlan
+from annotation.studies.planning.sample_size import Curve, StudyPlan
 from annotation.studies.planning.simulated_studies import Point
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
@@ -56,8 +56,8 @@ def _way_out(question: Question) -> str:
 
 
 def sentences(plan: StudyPlan) -> tuple[str, ...]:
-    """Return the explanation: how studies were simulated, which sizes reach the goals, what the exact test needs."""
-    return (_simulated(plan), *map(_reached, plan.curves), *_exact_sentences(plan.question, plan.exact))
+    """Return which sizes reach the goals, and how studies were simulated."""
+    return (*map(_reached, plan.curves), _simulated(plan))
 
 
 def tables(plan: StudyPlan) -> tuple[Table, ...]:
@@ -67,7 +67,8 @@ def tables(plan: StudyPlan) -> tuple[Table, ...]:
 
 def to_text(plan: StudyPlan) -> str:
     """Return the plan as text for a terminal."""
-    parts = [headline(plan), "\n".join(sentences(plan)), *(_plain(table) for table in tables(plan))]
+    texts = (headline(plan), "\n".join(sentences(plan)), "\n".join(exact_sentences(plan)))
+    parts = [*texts, *(_plain(table) for table in tables(plan))]
     return "\n\n".join(parts) + "\n"
 
 
@@ -76,7 +77,9 @@ def to_json(plan: StudyPlan) -> str:
     return json.dumps(as_document(plan), indent=1, allow_nan=False) + "\n"
 
 
-def _exact_sentences(question: Question, exact: Exact) -> tuple[str, ...]:
+def exact_sentences(plan: StudyPlan) -> tuple[str, ...]:
+    """Return the explanation: what the exact test needs, and the interval, without the noise of votes."""
+    question, exact = plan.question, plan.exact
     supposed, goal, design = question.assumptions, question.goal, question.design
     agrees, beats = percent(supposed.agreement), percent(supposed.baseline)
     said = [f"No number of comparisons was found: {exact.reason}."] if exact.reason else []
@@ -152,8 +155,8 @@ def _reached(curve: Curve) -> str:
     name = NAMES[curve.of]
     goals = (("the power", curve.enough_for_power), ("the width", curve.enough_for_width))
     last = curve.points[-1].x
-    words = [f"{goal} {f'from {size:,}' if size else f'not up to {last:,}'}" for goal, size in goals]
-    return f"Of the simulated numbers of {name}, the rest as planned, these reach the goal: {'; '.join(words)}."
+    words = [f"{goal} {f'from {size:,} on' if size else f'with none up to {last:,}'}" for goal, size in goals]
+    return f"By number of {name}, the rest as planned, the goals are reached: {'; '.join(words)}."
 
 
 def as_planned(curve: Curve) -> Point:
@@ -216,7 +219,7 @@ def caption(plan: StudyPlan) -> str:
     chance = plan.question.chance
     return (
         "Chance that the report says that the metric beats always naming one model, by number of prompts, votes, "
-        "annotators and images, the rest as planned (hollow mark: planned). "
+        "annotators and images, the rest as planned (diamond: planned). "
         f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
         "Blue line in the first panel: the exact binomial test against a known baseline, without noise of votes. "
         "Dotted: the chance wanted."
@@ -231,8 +234,9 @@ def _draw(axes: Axes, curve: Curve, plan: StudyPlan) -> None:
     axes.axhline(plan.question.goal.power, color=QUIET, linestyle="dotted", linewidth=1.2)
     axes.plot(sizes, powers, color=INK, linewidth=1.2)
     axes.vlines(sizes, lows, highs, INK)
-    fills = ["white" if size == curve.planned else INK for size in sizes]
-    axes.scatter(sizes, powers, c=fills, edgecolors=INK, s=30, zorder=3)
+    for size, share in zip(sizes, powers, strict=True):  # a hollow mark would be filled on a dark page
+        is_planned = size == curve.planned
+        axes.scatter(size, share, color=INK, marker="D" if is_planned else "o", s=50 if is_planned else 25)
     axes.set_xlabel(NAMES[curve.of].capitalize())
     axes.set_ylabel("Power")
     axes.set_ylim(-0.03, 1.03)

@@ -160,7 +160,11 @@ class Question:
         return 1 + (self.design.cluster_size - 1) * self.assumptions.cluster_correlation
 
     def independent(self, prompts: int) -> int:
-        """Return how many independent comparisons tell as much as these prompts in their clusters."""
+        """Return how many independent comparisons tell as much as these prompts in their clusters.
+
+        Beside studies simulated with clusters the power was at most .04 too low from 30 clusters on; with 20 clusters
+        of six and a correlation of one half it was .25 instead of .38.
+        """
         return max(1, round(prompts / self.design_effect))
 
 

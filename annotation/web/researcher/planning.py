@@ -13,7 +13,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
 from annotation.models import Study
-from annotation.reports.plan import caption, headline, plan_figure, sentences, tables
+from annotation.reports.plan import caption, exact_sentences, headline, plan_figure, sentences, tables
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import (
     CHOICES,
@@ -106,6 +106,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
     context |= {
         "headline": headline(plan),
         "sentences": sentences(plan),
+        "exact_sentences": exact_sentences(plan),
         "tables": tables(plan),
         "caption": caption(plan),
     }
