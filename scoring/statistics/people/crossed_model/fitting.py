@@ -1,0 +1,220 @@
+"""Maximum likelihood of the crossed model, the covariance of its parameters, and limits by the profile likelihood."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+from scoring.statistics.intervals import Floats
+from scoring.statistics.people.crossed_model.design import Design
+from scoring.statistics.people.crossed_model.laplace import Laplace
+
+MOST_SCALE, MOST_EFFECT = 10.0, 25.0  # on the logit scale; beyond them the chances are 0 and 1 to any precision
+_AT_ZERO = 0.02  # a smaller standard deviation is tried at zero
+_NO_LOSS = 1e-5  # of log-likelihood: what zero may cost
+_MOST_GAIN = 0.01  # of twice the log-likelihood by one more step, at a maximum
+_STEP = 1e-4  # of finite differences of the gradient
+_SETTLED = 1e-3  # the largest derivative at the maximum
+_SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is searched
+_CLOSE, _MOST_GUESSES = 0.01, 15  # of a limit, relative to half the interval
+
+
+class NoFiniteFit(Exception):
+    """The likelihood grows without bound, or does not fall around its maximum; `parameter` is the index of the
+    parameter that runs away or that the others can stand for."""
+
+    def __init__(self, parameter: int) -> None:
+        super().__init__(f"parameter {parameter} has no finite estimate")
+        self.parameter = parameter
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fit:
+    """The maximum of the likelihood.
+
+    parameters: thresholds, fixed effects, standard deviations. is_free: which of them were estimated and are not at
+    zero. covariance: of all, zero for those that are not free.
+    """
+
+    parameters: Floats
+    log_likelihood: float
+    is_free: NDArray[np.bool_]
+    covariance: Floats
+
+    @property
+    def errors(self) -> Floats:
+        """The standard errors."""
+        return np.sqrt(np.diag(self.covariance))
+
+
+def fit(design: Design, in_model: NDArray[np.bool_]) -> Fit:
+    """Maximise the Laplace likelihood over all fixed effects and the standard deviations of `in_model`, (2 + r,).
+
+    Raises NoFiniteFit if an estimate runs away, as it does if votes are separated.
+    """
+    likelihood = Laplace(design)
+    is_free = np.concatenate([np.ones(design.fixed_count, dtype=bool), in_model])
+    found = maximum(likelihood, start(design, in_model), is_free)
+    for index in np.flatnonzero(is_free[design.fixed_count :]) + design.fixed_count:
+        if found[index] < _AT_ZERO:
+            found, is_free = _without(likelihood, found, is_free, int(index))
+    value, gradient = likelihood.value_and_gradient(found)
+    covariance = _covariance(likelihood, found, is_free)
+    if gradient[is_free] @ covariance[np.ix_(is_free, is_free)] @ gradient[is_free] > _MOST_GAIN:
+        raise NoFiniteFit(int(np.abs(gradient * is_free).argmax()))
+    return Fit(found, value, is_free, covariance)
+
+
+def _covariance(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_]) -> Floats:
+    information = _information(likelihood, found, is_free)
+    values, vectors = np.linalg.eigh(information)
+    if values[0] <= 0:
+        raise NoFiniteFit(int(np.flatnonzero(is_free)[np.abs(vectors[:, 0]).argmax()]))
+    covariance = np.zeros((len(found), len(found)))
+    covariance[np.ix_(is_free, is_free)] = np.linalg.inv(information)
+    return covariance
+
+
+def start(design: Design, in_model: NDArray[np.bool_]) -> Floats:
+    """Return thresholds from the shares of the categories, no fixed effects, and standard deviations of one half."""
+    shares = np.cumsum(np.bincount(design.category))[:-1] / len(design.category)
+    return np.concatenate([np.log(shares / (1 - shares)), np.zeros(design.fixed.shape[1]), np.where(in_model, 0.5, 0)])
+
+
+def maximum(
+    likelihood: Laplace, at: Floats, is_free: NDArray[np.bool_], inverse: Floats | None = None, *, gtol: float = _SETTLED
+) -> Floats:
+    """Return the maximum from `at`; parameters that are not free stay. Raises NoFiniteFit.
+
+    inverse: of the information, of all parameters, for the first step; rough if None. gtol: the largest derivative
+    at the maximum. The search is over the first threshold and the logarithms of the gaps to the next ones, which keep
+    thresholds in order.
+    """
+    design = likelihood.design
+
+    def loss(inner: Floats) -> tuple[float, Floats]:
+        every = _to_parameters(inner, at, is_free, design)
+        value, gradient = likelihood.value_and_gradient(every)
+        return -value, -(gradient @ _by_gaps(every, design))[is_free]
+
+    def watch(intermediate_result: optimize.OptimizeResult) -> None:
+        _check_bounds(_to_parameters(intermediate_result.x, at, is_free, design), design)
+
+    if inverse is None:
+        inverse = np.diag(1 / _rough_information(design))
+    else:
+        to_gaps = np.linalg.inv(_by_gaps(at, design))
+        inverse = to_gaps @ inverse @ to_gaps.T
+        inverse = (inverse + inverse.T) / 2  # the optimiser refuses a matrix that rounding made asymmetric
+    inner = at.copy()
+    inner[1 : design.threshold_count] = np.log(np.diff(at[: design.threshold_count]))
+    options = {"hess_inv0": inverse[np.ix_(is_free, is_free)], "gtol": gtol}
+    found = optimize.minimize(loss, inner[is_free], jac=True, method="BFGS", callback=watch, options=options)
+    parameters = _to_parameters(found.x, at, is_free, design)
+    parameters[design.fixed_count :] = np.abs(parameters[design.fixed_count :])  # the likelihood is even in them
+    return parameters
+
+
+def _to_parameters(inner: Floats, at: Floats, is_free: NDArray[np.bool_], design: Design) -> Floats:
+    every = at.copy()
+    every[1 : design.threshold_count] = np.log(np.diff(at[: design.threshold_count]))
+    every[is_free] = inner
+    gaps = np.exp(every[1 : design.threshold_count])
+    every[: design.threshold_count] = np.cumsum(np.concatenate([every[:1], gaps]))
+    return every
+
+
+def _by_gaps(parameters: Floats, design: Design) -> Floats:
+    """Return the derivatives of all parameters (rows) by the first threshold, the log gaps, and the others."""
+    count = design.threshold_count
+    derivatives = np.eye(len(parameters))
+    derivatives[:count, :count] = np.tril(np.ones((count, count)))
+    derivatives[:count, 1:count] *= np.diff(parameters[:count])
+    return derivatives
+
+
+def _check_bounds(parameters: Floats, design: Design) -> None:
+    limits = np.full(len(parameters), MOST_EFFECT)
+    limits[design.fixed_count :] = MOST_SCALE
+    share = np.abs(parameters) / limits
+    if share.max() > 1:
+        raise NoFiniteFit(int(share.argmax()))
+
+
+def _rough_information(design: Design) -> Floats:
+    """Return the information of each parameter alone, roughly, which scales the first step."""
+    votes = len(design.category)
+    fixed = (design.fixed**2).sum(axis=0) / 4
+    groups = [design.comparison_count, design.cluster_count, *[design.annotator_count] * design.varying.shape[1]]
+    return np.concatenate([np.full(design.threshold_count, votes / 6), fixed + 1, np.array(groups, dtype=np.float64)])
+
+
+def _without(
+    likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_], index: int
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return the fit with a small standard deviation at zero, if the likelihood loses nothing by it."""
+    height = likelihood.value_and_gradient(found)[0]
+    at, others = found.copy(), is_free.copy()
+    at[index], others[index] = 0.0, False
+    at = maximum(likelihood, at, others)
+    return (at, others) if likelihood.value_and_gradient(at)[0] >= height - _NO_LOSS else (found, is_free)
+
+
+def _information(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_]) -> Floats:
+    """Minus the second derivatives by the free parameters, by central differences of the gradient."""
+    free = np.flatnonzero(is_free)
+    rows = np.empty((len(free), len(free)))
+    for row, index in enumerate(free):
+        step = np.zeros(len(found))
+        step[index] = _STEP * max(1.0, abs(found[index]))
+        up, down = (likelihood.value_and_gradient(found + sign * step)[1] for sign in (1, -1))
+        rows[row] = (down - up)[free] / (2 * step[index])
+    return (rows + rows.T) / 2
+
+
+def profile_limits(design: Design, fitted: Fit, index: int, *, level: float) -> tuple[float, float | None]:
+    """Return the limits of a standard deviation where twice the log-likelihood falls by the chi-squared quantile.
+
+    The lower one is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
+    """
+    most_fall = float(stats.chi2.ppf(level, 1))
+    fall = _profile(design, fitted, index)
+    value, low = float(fitted.parameters[index]), 0.0
+    if value and fall(0.0) > most_fall:
+        low = _crossing(fall, value, 0.0, most_fall) or 0.0
+    return low, _crossing(fall, value, max(value + 2 * float(fitted.errors[index]), 0.3), most_fall)
+
+
+def _crossing(fall: Callable[[float], float], value: float, at: float, most_fall: float) -> float | None:
+    """Return where the fall, whose root is nearly straight, reaches `most_fall`; None if beyond all scales.
+
+    The root is straight in the variance, or in the standard deviation if the estimate is at zero.
+    """
+    power = 2 if value else 1
+    for _ in range(_MOST_GUESSES):
+        share = np.sqrt(most_fall / max(fall(at), 1e-6 * most_fall))
+        if abs(share - 1) < _CLOSE:
+            break
+        at = float(max(value**power + (at**power - value**power) * share, 0.0) ** (1 / power))
+        if at > MOST_SCALE:
+            return None
+    return at
+
+
+def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float]:
+    """Return how far twice the log-likelihood falls if one standard deviation is held and the others follow."""
+    likelihood, others = Laplace(design), fitted.is_free.copy()
+    others[index] = False
+    inverse = fitted.covariance
+    if fitted.is_free[index]:  # of the others while this one is held
+        inverse = inverse - np.outer(inverse[index], inverse[index]) / inverse[index, index]
+    at, settled = fitted.parameters.copy(), _SETTLED_PROFILE / float(fitted.errors.max())
+
+    def fall(scale: float) -> float:
+        at[index] = scale
+        at[:] = maximum(likelihood, at, others, inverse, gtol=settled)
+        return 2 * (fitted.log_likelihood - likelihood.value_and_gradient(at)[0])
+
+    return fall

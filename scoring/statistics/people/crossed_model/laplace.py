@@ -1,0 +1,109 @@
+"""The log-likelihood of the crossed model by the Laplace approximation, with its gradient."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from scoring.statistics.intervals import Floats
+from scoring.statistics.people.crossed_model.design import Design
+from scoring.statistics.people.crossed_model.elimination import Curvature, Effects
+from scoring.statistics.people.crossed_model.ordered_logit import OrderedLogit, ordered_logit
+
+_CONVERGED, _MOST_STEPS, _MOST_HALVINGS = 1e-10, 100, 40
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mode:
+    """The most likely random effects at given parameters, standardised, and what the votes say there."""
+
+    effects: Effects
+    votes: OrderedLogit
+    curvature: Curvature
+    height: float  # the log-likelihood there, less half the sum of squares of the effects
+
+
+class Laplace:
+    """log of the integral of the likelihood over the random effects, approximated at their mode.
+
+    Parameters are one array: K - 1 thresholds, p fixed effects, then standard deviations of prompts, of clusters and of
+    the r effects of annotators. The likelihood is even in each standard deviation, so that an optimiser may pass zero.
+    Each mode is searched from the previous one.
+    Source: Tierney and Kadane (1986); for crossed effects Bates et al. (2015), "Fitting linear mixed-effects models
+    using lme4", and Christensen (2019) for ordered categories.
+    """
+
+    def __init__(self, design: Design) -> None:
+        self.design = design
+        self._effects = Effects.zeros(design)
+
+    def value_and_gradient(self, parameters: Floats) -> tuple[float, Floats]:
+        """Return the log-likelihood and its derivative by each parameter. Thresholds must increase."""
+        design = self.design
+        scales = parameters[design.fixed_count :]
+        mode = self._find_mode(parameters)
+        votes, own = mode.votes, np.column_stack(mode.curvature.rows())
+        leverage = own @ scales
+        third = leverage * votes.weight_slope / 2
+        # how the mode moves with a parameter, times how log det H changes with the mode
+        moved = mode.curvature.solve(_pulled(design, scales, third))
+        response = _latent(design, scales, moved)
+        by_latent = votes.slope - third + response * votes.weight
+        by_threshold = votes.summed_by_threshold(design.category, leverage, response, design.threshold_count)
+        by_scale = _spread(design, mode.effects, by_latent) - votes.weight @ own - _spread(design, moved, votes.slope)
+        value = mode.height - mode.curvature.log_determinant / 2
+        return value, np.concatenate([by_threshold, design.fixed.T @ by_latent, by_scale])
+
+    def _find_mode(self, parameters: Floats) -> Mode:
+        """Newton's method; the penalised log-likelihood is concave, so halved steps reach its only mode."""
+        design = self.design
+        scales, offset = parameters[design.fixed_count :], self._offset(parameters)
+        thresholds = parameters[: design.threshold_count]
+
+        def at(effects: Effects) -> tuple[OrderedLogit, float]:
+            votes = ordered_logit(offset + _latent(design, scales, effects), thresholds, design.category)
+            return votes, float(votes.value.sum()) - effects.dot(effects) / 2
+
+        effects = self._effects
+        votes, height = at(effects)
+        for _ in range(_MOST_STEPS):
+            curvature = Curvature(design, scales, votes.weight)
+            uphill = _pulled(design, scales, votes.slope).moved(effects, -1.0)
+            step = curvature.solve(uphill)
+            gain = uphill.dot(step)
+            if gain < _CONVERGED:
+                break
+            share = 1.0
+            for _ in range(_MOST_HALVINGS):
+                tried = effects.moved(step, share)
+                votes, reached = at(tried)
+                if reached >= height:
+                    break
+                share /= 2
+            effects, height = tried, reached
+        self._effects = effects
+        return Mode(effects, votes, curvature, height)
+
+    def _offset(self, parameters: Floats) -> Floats:
+        return self.design.fixed @ parameters[self.design.threshold_count : self.design.fixed_count]
+
+
+def _latent(design: Design, scales: Floats, effects: Effects) -> Floats:
+    """(v,) what the random effects add to the latent value of each vote."""
+    of_comparison = scales[0] * effects.prompts + scales[1] * effects.clusters[design.cluster]
+    of_annotator = (design.varying * scales[2:] * effects.annotators[design.columns]).sum(axis=1)
+    return of_comparison[design.comparison] + of_annotator
+
+
+def _pulled(design: Design, scales: Floats, values: Floats) -> Effects:
+    """Sums of (v,) values over the votes of each effect, times its scale: the transpose of `_latent`."""
+    by_comparison = design.by_comparison(values)
+    annotators = design.by_annotator(design.varying * scales[2:] * values[:, np.newaxis])
+    return Effects(scales[0] * by_comparison, scales[1] * design.by_cluster(by_comparison), annotators)
+
+
+def _spread(design: Design, effects: Effects, values: Floats) -> Floats:
+    """(2 + r,) sums over votes of values times the vote's own effect, by kind of effect."""
+    by_comparison = design.by_comparison(values)
+    of_annotators = values @ (design.varying * effects.annotators[design.columns])
+    clusters = design.by_cluster(by_comparison) @ effects.clusters
+    return np.concatenate([[by_comparison @ effects.prompts, clusters], of_annotators])

@@ -1,0 +1,252 @@
+"""The crossed model as a report prints it: what makes votes, and what a new annotator on a new prompt would do.
+
+logit P(vote for A) = intercept + (slope + sensitivity of the annotator) x margin + (side effect + side bias of the
+annotator) x side + cluster + prompt + taste of the annotator; with tie votes a cumulative logit of A > tie > B.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.intervals import Floats
+from scoring.statistics.people.crossed_model import expected
+from scoring.statistics.people.crossed_model.expected import MOST_MARGINS, Parameters
+from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
+from scoring.statistics.people.crossed_model.problem import (
+    CLUSTERS,
+    EFFECTS,
+    MARGIN,
+    PROMPTS,
+    SENSITIVITY,
+    SIDE,
+    SIDE_BIAS,
+    TASTE,
+    NoModel,
+    Problem,
+    pose,
+)
+from scoring.statistics.votes import Votes
+
+CHANCE = float(np.pi**2 / 3)  # the variance of the logistic distribution
+PLANNED_PROMPTS, PLANNED_ANNOTATORS = (30, 50, 100, 200, 400), (5, 10, 20, 50)
+_CLEARLY_POSITIVE = 3.0  # standard errors above zero: its logarithm is then nearly normal
+_STEP = 1e-4
+_RUNAWAY = {
+    MARGIN: "the margin separates the votes, so that its slope has no finite estimate",
+    SIDE: "the side separates the votes, so that its effect has no finite estimate",
+    PROMPTS: "votes on the same comparison hardly differ, so that the variance of prompts has no finite estimate",
+    CLUSTERS: "votes in the same cluster hardly differ, so that the variance of clusters has no finite estimate",
+    TASTE: "annotators hardly change their vote, so that the variance of taste has no finite estimate",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class VarianceOf:
+    """The variance of one random effect on the logit scale; undefined, with the reason, if it is not in the model."""
+
+    name: str
+    variance: Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class ShareOf:
+    """What share of the latent variance of a vote one part explains; all parts together make one."""
+
+    name: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedError:
+    """The expected standard error of the agreement of single votes with the metric, with so many prompts and annotators.
+
+    votes: on each prompt.
+    """
+
+    prompts: int
+    annotators: int
+    votes: float
+    standard_error: float
+
+
+@dataclass(frozen=True, slots=True)
+class CrossedModel:
+    """The fitted model.
+
+    reason: why there is none, or empty. margin_scale: the standard deviation of the margins, in the metric's unit; the
+    slope is for one of them. side: log odds of a vote for the model on the left. intercept: log odds of A at margin
+    zero. thresholds: of the cumulative logit. with_metric, with_another: the expected agreement of a new annotator's
+    vote on a new prompt with the metric, and with another annotator's; a tie on one side only counts one half.
+    left_out: fixed effects that are not in the model, with the reason.
+    """
+
+    reason: str
+    votes: int
+    comparisons: int
+    annotators: int
+    margin_scale: float | None
+    slope: Estimate
+    side: Estimate
+    intercept: Estimate
+    thresholds: tuple[Estimate, ...]
+    variances: tuple[VarianceOf, ...]
+    shares: tuple[ShareOf, ...]
+    with_metric: Estimate
+    with_another: Estimate
+    planned: tuple[PlannedError, ...]
+
+
+def crossed_model(
+    votes: Votes, margin: ArrayLike, side: ArrayLike, *, clusters: ArrayLike | None = None, level: float = 0.95
+) -> CrossedModel:
+    """Fit the model by the Laplace approximation.
+
+    margin: (n,) score of A minus score of B. side: (v,) one half if A was shown left, minus one half if B, NaN if
+    unknown. clusters: (n,) labels or None.
+    All random effects are independent and normal. The stopping of a study that looks at votes only does not bias a
+    likelihood, so that all votes count.
+    Source: Baayen, Davidson and Bates (2008), "Mixed-effects modeling with crossed random effects"; McCullagh (1980)
+    for ordered votes.
+    """
+    try:
+        problem = pose(votes, margin, side, clusters)
+        fitted = fit(problem.design, problem.in_model)
+    except NoModel as reason:
+        return _without_model(votes, str(reason), level)
+    except NoFiniteFit as fault:
+        name = problem.names[fault.parameter]
+        return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), level)
+    return _summary(problem, fitted, level)
+
+
+def _without_model(votes: Votes, reason: str, level: float) -> CrossedModel:
+    nothing = Estimate.undefined(reason, n=len(np.unique(votes.comparison)), level=level)
+    counts = len(votes.choice), len(np.unique(votes.comparison)), len(np.unique(votes.annotator))
+    return CrossedModel(reason, *counts, None, nothing, nothing, nothing, (), (), (), nothing, nothing, ())
+
+
+def _summary(problem: Problem, fitted: Fit, level: float) -> CrossedModel:
+    design, count = problem.design, problem.design.threshold_count
+    middle = np.zeros(len(fitted.parameters))
+    middle[[0, count - 1]] -= 0.5
+    middle[0] = -1.0 if count == 1 else -0.5
+    model = _parameters(problem, fitted.parameters)
+    with_metric, with_another = _expected(problem, fitted, level)
+    return CrossedModel(
+        reason="",
+        votes=len(design.category),
+        comparisons=design.comparison_count,
+        annotators=design.annotator_count,
+        margin_scale=problem.margin_scale,
+        slope=_wald(problem, fitted, _unit(problem, MARGIN), level),
+        side=_side(problem, fitted, level),
+        intercept=_wald(problem, fitted, middle, level),
+        thresholds=tuple(_wald(problem, fitted, _unit(problem, f"threshold {k + 1}"), level) for k in range(count)),
+        variances=tuple(VarianceOf(name, _variance(problem, fitted, name, level)) for name in EFFECTS),
+        shares=_shares(model, problem.margins),
+        with_metric=with_metric,
+        with_another=with_another,
+        planned=_planned(problem, model),
+    )
+
+
+def _unit(problem: Problem, name: str) -> Floats:
+    return np.array([float(one == name) for one in problem.names])
+
+
+def _wald(problem: Problem, fitted: Fit, weights: Floats, level: float) -> Estimate:
+    """A weighted sum of parameters, with the interval of Wald."""
+    value, error = float(weights @ fitted.parameters), float(np.sqrt(weights @ fitted.covariance @ weights))
+    reach = float(stats.norm.ppf((1 + level) / 2)) * error
+    return Estimate(value, value - reach, value + reach, level, problem.design.comparison_count, "Wald")
+
+
+def _side(problem: Problem, fitted: Fit, level: float) -> Estimate:
+    if problem.has_side:
+        return _wald(problem, fitted, _unit(problem, SIDE), level)
+    return Estimate.undefined(problem.left_out[SIDE], n=problem.design.comparison_count, level=level)
+
+
+def _variance(problem: Problem, fitted: Fit, name: str, level: float) -> Estimate:
+    """A variance with its interval; at zero it has an upper limit only, by the profile likelihood."""
+    design = problem.design
+    n = {PROMPTS: design.comparison_count, CLUSTERS: design.cluster_count}.get(name, design.annotator_count)
+    if name in problem.left_out:
+        return Estimate.undefined(problem.left_out[name], n=n, level=level)
+    index = problem.names.index(name)
+    scale, error = float(fitted.parameters[index]), float(fitted.errors[index])
+    if scale > _CLEARLY_POSITIVE * error > 0:
+        factor = float(np.exp(2 * stats.norm.ppf((1 + level) / 2) * error / scale))
+        return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, "Wald, of the logarithm")
+    low, high = profile_limits(design, fitted, index, level=level)
+    if high is None:
+        return Estimate(scale**2, None, None, level, n, "profile likelihood", "the votes do not bound it from above")
+    return Estimate(scale**2, low**2, high**2, level, n, "profile likelihood")
+
+
+def _parameters(problem: Problem, values: Floats) -> Parameters:
+    """Return the parameters by name; those that are not in the model are zero."""
+    found = dict(zip(problem.names, values.tolist(), strict=True))
+    return Parameters(
+        thresholds=values[: problem.design.threshold_count],
+        margin=found[MARGIN],
+        side=found.get(SIDE, 0.0),
+        prompt=found[PROMPTS],
+        cluster=found[CLUSTERS],
+        taste=found.get(TASTE, 0.0),
+        sensitivity=found.get(SENSITIVITY, 0.0),
+        side_bias=found.get(SIDE_BIAS, 0.0),
+    )
+
+
+def _shares(model: Parameters, margins: Floats) -> tuple[ShareOf, ...]:
+    """The parts of the variance of a vote's latent value; sides are drawn evenly, the margins have variance one."""
+    parts = {
+        MARGIN: model.margin**2,
+        PROMPTS: model.prompt**2,
+        CLUSTERS: model.cluster**2,
+        TASTE: model.taste**2,
+        SENSITIVITY: model.sensitivity**2 * float((margins**2).mean()),
+        SIDE: (model.side**2 + model.side_bias**2) / 4,
+        "chance": CHANCE,
+    }
+    total = sum(parts.values())
+    return tuple(ShareOf(name, part / total) for name, part in parts.items())
+
+
+def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Estimate]:
+    """The expected agreements with intervals by the delta method on the logit scale."""
+    free = np.flatnonzero(fitted.is_free)
+
+    def at(values: Floats) -> Floats:
+        return np.array(expected.expected_agreement(_parameters(problem, values), problem.margins))
+
+    value, slopes = at(fitted.parameters), np.empty((len(free), 2))
+    for row, index in enumerate(free):
+        step = np.zeros(len(fitted.parameters))
+        step[index] = _STEP
+        slopes[row] = (at(fitted.parameters + step) - at(fitted.parameters - step)) / (2 * _STEP)
+    variance = np.einsum("ij,ik,kj->j", slopes, fitted.covariance[np.ix_(free, free)], slopes)
+    reach = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
+    odds = np.log(value / (1 - value))
+    low, high = 1 / (1 + np.exp(reach - odds)), 1 / (1 + np.exp(-reach - odds))
+    n, method = problem.design.comparison_count, "delta method, logit"
+    first, second = (Estimate(float(value[k]), float(low[k]), float(high[k]), level, n, method) for k in (0, 1))
+    return first, second
+
+
+def _planned(problem: Problem, model: Parameters) -> tuple[PlannedError, ...]:
+    """Expected standard errors with as many votes on each prompt as in this study."""
+    design, spread = problem.design, expected.credit_variance(model, problem.margins)
+    votes = len(design.category) / design.comparison_count
+    return tuple(
+        PlannedError(
+            prompts, annotators, votes, spread.standard_error(prompts=prompts, annotators=annotators, votes=votes)
+        )
+        for prompts in PLANNED_PROMPTS
+        for annotators in PLANNED_ANNOTATORS
+        if annotators >= votes
+    )
