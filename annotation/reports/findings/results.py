@@ -7,6 +7,7 @@ from annotation.reports.findings import (
     agreement,
     bias,
     comparisons,
+    crossed_model,
     exclusions,
     fragility,
     image_noise,
@@ -36,6 +37,7 @@ from annotation.reports.findings.sensitivity import Sensitivity
 from annotation.reports.findings.sequential import Sequential
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
+from scoring.statistics.people.crossed_model.model import CrossedModel
 from scoring.statistics.people.reliability import Reliability
 
 
@@ -58,6 +60,7 @@ class Results:
     metrics: Metrics
     comparisons: tuple[ComparisonRow, ...]
     sequential: Sequential | None = None
+    crossed_model: CrossedModel | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +89,5 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         metrics=step("metrics", metrics.compute, analysed),
         comparisons=step("comparisons", comparisons.compute, analysed),
         sequential=step("evidence", sequential.compute, analysed),
+        crossed_model=step("crossed model", crossed_model.compute, analysed),
     )

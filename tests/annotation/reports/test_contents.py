@@ -13,7 +13,17 @@ from annotation.reports.sections.contents import sections
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 
 BEFORE_RESULTS = ["study-facts", "design"]
-RESULTS = ["agreement", "sensitivity", "reliability", "people", "scores", "image-noise", "calibration", "bias"]
+RESULTS = [
+    "agreement",
+    "sensitivity",
+    "reliability",
+    "people",
+    "crossed-model",
+    "scores",
+    "image-noise",
+    "calibration",
+    "bias",
+]
 VOTES = ["quality", "exclusions"]
 AFTER_VOTES = ["fragility", "power", "metrics", "comparisons"]
 

@@ -68,7 +68,9 @@ def full_document() -> dict[str, Any]:
             "analysis": {"resamples": 200, "leaks_from": {"lpips": {"annotators": ["person 1"]}}},
         },
     )
-    study = make_study(plan)
+    dissent = {"A": "B", "B": "A"}
+    votes = [[*row[:-1], dissent[row[-1]]] if index % 3 == 0 else row for index, row in enumerate(plan.votes)]
+    study = make_study(replace(plan, votes=votes))
     annotator = study.annotators.earliest("pk")
     annotator.broken_rules = "same_side"
     annotator.save()
@@ -100,6 +102,7 @@ def full_document() -> dict[str, Any]:
     document: dict[str, Any] = json.loads(to_json(report_of(study)))
     document["notices"].append("a notice")
     document["results"]["sensitivity"]["dawid_skene"][0]["warnings"].append("a warning")
+    document["results"]["crossed_model"]["warnings"].append("a warning")
     return document
 
 

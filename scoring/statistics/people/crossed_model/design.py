@@ -60,18 +60,19 @@ class Design:
     @property
     def fixed_count(self) -> int:
         """Thresholds and fixed effects: parameters that are no standard deviation."""
-        return self.threshold_count + self.fixed.shape[1]
+        return int(self.threshold_count + self.fixed.shape[1])
 
     @property
     def scale_count(self) -> int:
         """Standard deviations: of prompts, of clusters, and of each effect that varies over annotators."""
-        return 2 + self.varying.shape[1]
+        return int(2 + self.varying.shape[1])
 
     @cached_property
     def columns(self) -> Integers:
         """(v, r) the column of each annotator's effect among all effects of annotators."""
         r = self.varying.shape[1]
-        return self.annotator[:, np.newaxis] * r + np.arange(r)
+        columns: Integers = self.annotator[:, np.newaxis] * r + np.arange(r)
+        return columns
 
     @cached_property
     def _starts(self) -> Integers:
@@ -85,13 +86,13 @@ class Design:
 
     def by_comparison(self, values: Floats) -> Floats:
         """(n,) sums of (v,) values."""
-        return np.bincount(self.comparison, values, self.comparison_count)
+        return np.bincount(self.comparison, values, self.comparison_count).astype(np.float64)
 
     def by_cluster(self, values: Floats) -> Floats:
         """(clusters,) sums of (n,) values."""
-        return np.bincount(self.cluster, values, self.cluster_count)
+        return np.bincount(self.cluster, values, self.cluster_count).astype(np.float64)
 
     def by_annotator(self, values: Floats) -> Floats:
         """(annotators x r,) sums of (v, r) values, annotator by annotator."""
         length = self.annotator_count * self.varying.shape[1]
-        return np.bincount(self.columns.ravel(), values.ravel(), length)
+        return np.bincount(self.columns.ravel(), values.ravel(), length).astype(np.float64)

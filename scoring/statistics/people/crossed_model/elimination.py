@@ -120,7 +120,8 @@ class Curvature:
         members = sparse.csr_array(
             (1 / self._prompts, (self._design.cluster, np.arange(n))), shape=(self._design.cluster_count, n)
         )
-        return (members @ self._crossed).tocsr()
+        crossed: sparse.csr_array = (members @ self._crossed).tocsr()
+        return crossed
 
     def _through_annotators(self) -> tuple[Floats, Floats, Floats]:
         """With S the annotators' block: (v, r) entries at each vote's annotator of S^-1 times the vote's own scaled
@@ -146,8 +147,8 @@ def _gram(matrix: sparse.csr_array, weights: Floats) -> Floats:
     if matrix.nnz * 5 > matrix.shape[0] * matrix.shape[1]:
         dense = matrix.toarray() * np.sqrt(weights)[:, np.newaxis]
         return np.asarray(dense.T @ dense)
-    weighted = sparse.csr_array((matrix.data * np.repeat(weights, np.diff(matrix.indptr)), matrix.indices, matrix.indptr))
-    weighted.resize(matrix.shape)
+    data = matrix.data * np.repeat(weights, np.diff(matrix.indptr))
+    weighted = sparse.csr_array((data, matrix.indices, matrix.indptr), shape=matrix.shape)
     return np.asarray((matrix.T.tocsr() @ weighted).toarray())
 
 

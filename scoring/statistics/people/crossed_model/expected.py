@@ -65,6 +65,10 @@ def expected_agreement(model: Parameters, margins: Floats) -> tuple[float, float
 
     margins: (n,) scaled, of prompts like the new one. A tie on one side only counts one half, on both sides one. Two
     people share the margin and the effects of prompt and cluster; their sides are drawn separately.
+
+    >>> coin = Parameters(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    >>> expected_agreement(coin, np.array([-1.0, 1.0]))
+    (0.5, 0.5)
     """
     at = _represented(margins, MOST_MARGINS)
     alone = model.by_annotators(at) + model.shared
@@ -78,7 +82,12 @@ def expected_agreement(model: Parameters, margins: Floats) -> tuple[float, float
 
 
 def credit_variance(model: Parameters, margins: Floats) -> CreditVariance:
-    """Return the parts of the variance of a vote's credit against the metric."""
+    """Return the parts of the variance of a vote's credit against the metric.
+
+    >>> coin = Parameters(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
+    >>> round(credit_variance(coin, np.array([-1.0, 1.0])).standard_error(prompts=50, annotators=10, votes=2), 3)
+    0.05
+    """
     at = _represented(margins, _FEW_MARGINS)
     below = _below(model, at, model.by_annotators(at) + model.shared)
     credit = _credit(below, at)
@@ -95,7 +104,9 @@ def credit_variance(model: Parameters, margins: Floats) -> CreditVariance:
 def _mean_square_by_annotator(model: Parameters, margins: Floats) -> float:
     """Return the mean over annotators of the square of an annotator's mean credit."""
     kinds = [_of_scale(scale) for scale in (model.taste, model.sensitivity, model.side_bias)]
-    taste, sensitivity, bias = (one[..., np.newaxis] for one in np.meshgrid(*[nodes for nodes, _ in kinds], indexing="ij"))
+    taste, sensitivity, bias = (
+        one[..., np.newaxis] for one in np.meshgrid(*[nodes for nodes, _ in kinds], indexing="ij")
+    )
     weights = np.einsum("i,j,k->ijk", *[weights for _, weights in kinds])
     latent = taste + (model.margin + sensitivity) * margins
     below = np.zeros((len(model.thresholds), *latent.shape))
@@ -123,8 +134,7 @@ def _smoothed(value: Floats, variance: Floats) -> Floats:
     """Return the logistic function averaged over a normal distribution around each value."""
     nodes, weights = _quadrature(_NODES)
     scale = np.sqrt(variance)[..., np.newaxis]
-    smoothed: Floats = expit(value[..., np.newaxis] + scale * nodes) @ weights
-    return smoothed
+    return np.asarray(expit(value[..., np.newaxis] + scale * nodes) @ weights, dtype=np.float64)
 
 
 def _credit(below: Floats, margins: Floats) -> Floats:
@@ -141,14 +151,17 @@ def _half_credits(below: Floats, margins: Floats) -> Floats:
 
 
 def _ties(below: Floats) -> Floats:
-    return below[-1] - below[0]
+    ties: Floats = below[-1] - below[0]
+    return ties
 
 
 def _represented(margins: Floats, most: int) -> Floats:
     """Return the margins, or `most` of them at evenly spaced ranks if there are more."""
     if len(margins) <= most:
         return margins
-    return np.sort(margins)[((np.arange(most) + 0.5) * len(margins) / most).astype(np.int64)]
+    ranks = ((np.arange(most) + 0.5) * len(margins) / most).astype(np.int64)
+    represented: Floats = np.sort(margins)[ranks]
+    return represented
 
 
 def _of_scale(scale: float) -> tuple[Floats, Floats]:

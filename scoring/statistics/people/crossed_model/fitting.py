@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +22,7 @@ _SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is sea
 _CLOSE, _MOST_GUESSES = 0.01, 15  # of a limit, relative to half the interval
 
 
-class NoFiniteFit(Exception):
+class NoFiniteFit(Exception):  # noqa: N818 - it names what happened
     """The likelihood grows without bound, or does not fall around its maximum; `parameter` is the index of the
     parameter that runs away or that the others can stand for."""
 
@@ -53,10 +54,15 @@ def fit(design: Design, in_model: NDArray[np.bool_]) -> Fit:
     """Maximise the Laplace likelihood over all fixed effects and the standard deviations of `in_model`, (2 + r,).
 
     Raises NoFiniteFit if an estimate runs away, as it does if votes are separated.
+
+    >>> ones, groups = np.ones((12, 1)), (np.repeat(range(4), 3), range(4), [0, 1, 2] * 4)
+    >>> design = Design.of([1, 1, 1, 1, 1, 0, 0, 0, 1, 0, 0, 0], np.zeros((12, 0)), groups, ones)
+    >>> float(fit(design, np.array([True, False, False])).parameters[1].round(2))  # of prompts
+    1.49
     """
     likelihood = Laplace(design)
     is_free = np.concatenate([np.ones(design.fixed_count, dtype=bool), in_model])
-    found = maximum(likelihood, start(design, in_model), is_free)
+    found = _maximum(likelihood, _start(design, in_model), is_free)
     for index in np.flatnonzero(is_free[design.fixed_count :]) + design.fixed_count:
         if found[index] < _AT_ZERO:
             found, is_free = _without(likelihood, found, is_free, int(index))
@@ -77,14 +83,19 @@ def _covariance(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_]) 
     return covariance
 
 
-def start(design: Design, in_model: NDArray[np.bool_]) -> Floats:
+def _start(design: Design, in_model: NDArray[np.bool_]) -> Floats:
     """Return thresholds from the shares of the categories, no fixed effects, and standard deviations of one half."""
     shares = np.cumsum(np.bincount(design.category))[:-1] / len(design.category)
     return np.concatenate([np.log(shares / (1 - shares)), np.zeros(design.fixed.shape[1]), np.where(in_model, 0.5, 0)])
 
 
-def maximum(
-    likelihood: Laplace, at: Floats, is_free: NDArray[np.bool_], inverse: Floats | None = None, *, gtol: float = _SETTLED
+def _maximum(
+    likelihood: Laplace,
+    at: Floats,
+    is_free: NDArray[np.bool_],
+    inverse: Floats | None = None,
+    *,
+    gtol: float = _SETTLED,
 ) -> Floats:
     """Return the maximum from `at`; parameters that are not free stay. Raises NoFiniteFit.
 
@@ -110,7 +121,7 @@ def maximum(
         inverse = (inverse + inverse.T) / 2  # the optimiser refuses a matrix that rounding made asymmetric
     inner = at.copy()
     inner[1 : design.threshold_count] = np.log(np.diff(at[: design.threshold_count]))
-    options = {"hess_inv0": inverse[np.ix_(is_free, is_free)], "gtol": gtol}
+    options: Any = {"hess_inv0": inverse[np.ix_(is_free, is_free)], "gtol": gtol}  # the stubs lack the first
     found = optimize.minimize(loss, inner[is_free], jac=True, method="BFGS", callback=watch, options=options)
     parameters = _to_parameters(found.x, at, is_free, design)
     parameters[design.fixed_count :] = np.abs(parameters[design.fixed_count :])  # the likelihood is even in them
@@ -158,7 +169,7 @@ def _without(
     height = likelihood.value_and_gradient(found)[0]
     at, others = found.copy(), is_free.copy()
     at[index], others[index] = 0.0, False
-    at = maximum(likelihood, at, others)
+    at = _maximum(likelihood, at, others)
     return (at, others) if likelihood.value_and_gradient(at)[0] >= height - _NO_LOSS else (found, is_free)
 
 
@@ -178,6 +189,12 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, level: float) -> 
     """Return the limits of a standard deviation where twice the log-likelihood falls by the chi-squared quantile.
 
     The lower one is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
+
+    >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
+    >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
+    >>> low, high = profile_limits(design, fit(design, np.array([True, False, False])), 1, level=0.95)
+    >>> low, round(high or 0, 2)
+    (0.0, 1.33)
     """
     most_fall = float(stats.chi2.ppf(level, 1))
     fall = _profile(design, fitted, index)
@@ -214,7 +231,7 @@ def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float
 
     def fall(scale: float) -> float:
         at[index] = scale
-        at[:] = maximum(likelihood, at, others, inverse, gtol=settled)
+        at[:] = _maximum(likelihood, at, others, inverse, gtol=settled)
         return 2 * (fitted.log_likelihood - likelihood.value_and_gradient(at)[0])
 
     return fall

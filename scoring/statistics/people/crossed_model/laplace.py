@@ -84,14 +84,16 @@ class Laplace:
         return Mode(effects, votes, curvature, height)
 
     def _offset(self, parameters: Floats) -> Floats:
-        return self.design.fixed @ parameters[self.design.threshold_count : self.design.fixed_count]
+        offset: Floats = self.design.fixed @ parameters[self.design.threshold_count : self.design.fixed_count]
+        return offset
 
 
 def _latent(design: Design, scales: Floats, effects: Effects) -> Floats:
     """(v,) what the random effects add to the latent value of each vote."""
     of_comparison = scales[0] * effects.prompts + scales[1] * effects.clusters[design.cluster]
     of_annotator = (design.varying * scales[2:] * effects.annotators[design.columns]).sum(axis=1)
-    return of_comparison[design.comparison] + of_annotator
+    latent: Floats = of_comparison[design.comparison] + of_annotator
+    return latent
 
 
 def _pulled(design: Design, scales: Floats, values: Floats) -> Effects:

@@ -13,7 +13,7 @@ from scipy import stats
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats
 from scoring.statistics.people.crossed_model import expected
-from scoring.statistics.people.crossed_model.expected import MOST_MARGINS, Parameters
+from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
 from scoring.statistics.people.crossed_model.problem import (
     CLUSTERS,
@@ -61,7 +61,7 @@ class ShareOf:
 
 @dataclass(frozen=True, slots=True)
 class PlannedError:
-    """The expected standard error of the agreement of single votes with the metric, with so many prompts and annotators.
+    """The expected standard error of the agreement of single votes with the metric, in a study of another size.
 
     votes: on each prompt.
     """
@@ -80,7 +80,7 @@ class CrossedModel:
     slope is for one of them. side: log odds of a vote for the model on the left. intercept: log odds of A at margin
     zero. thresholds: of the cumulative logit. with_metric, with_another: the expected agreement of a new annotator's
     vote on a new prompt with the metric, and with another annotator's; a tie on one side only counts one half.
-    left_out: fixed effects that are not in the model, with the reason.
+    warnings: what to be careful about, as clauses.
     """
 
     reason: str
@@ -97,6 +97,7 @@ class CrossedModel:
     with_metric: Estimate
     with_another: Estimate
     planned: tuple[PlannedError, ...]
+    warnings: tuple[str, ...] = ()
 
 
 def crossed_model(
@@ -110,6 +111,10 @@ def crossed_model(
     likelihood, so that all votes count.
     Source: Baayen, Davidson and Bates (2008), "Mixed-effects modeling with crossed random effects"; McCullagh (1980)
     for ordered votes.
+
+    >>> votes = Votes.of([0], [0], [1])
+    >>> crossed_model(votes, [2.0], [0.5]).reason
+    'one annotator only, so that taste and chance cannot be told apart'
     """
     try:
         problem = pose(votes, margin, side, clusters)
@@ -181,7 +186,10 @@ def _variance(problem: Problem, fitted: Fit, name: str, level: float) -> Estimat
     if scale > _CLEARLY_POSITIVE * error > 0:
         factor = float(np.exp(2 * stats.norm.ppf((1 + level) / 2) * error / scale))
         return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, "Wald, of the logarithm")
-    low, high = profile_limits(design, fitted, index, level=level)
+    try:
+        low, high = profile_limits(design, fitted, index, level=level)
+    except NoFiniteFit:
+        low, high = 0.0, None
     if high is None:
         return Estimate(scale**2, None, None, level, n, "profile likelihood", "the votes do not bound it from above")
     return Estimate(scale**2, low**2, high**2, level, n, "profile likelihood")

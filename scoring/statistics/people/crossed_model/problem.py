@@ -16,7 +16,7 @@ EFFECTS = (PROMPTS, CLUSTERS, TASTE, SENSITIVITY, SIDE_BIAS)
 _CATEGORY = np.array((2, 0, 1))  # of a vote for A, for B, for neither
 
 
-class NoModel(Exception):
+class NoModel(Exception):  # noqa: N818 - it names what happened
     """The votes allow no crossed model; the message says why."""
 
 
@@ -43,7 +43,15 @@ class Problem:
 
 
 def pose(votes: Votes, margin: ArrayLike, side: ArrayLike, clusters: ArrayLike | None) -> Problem:
-    """Return the problem. Raises NoModel if the votes allow no model at all."""
+    """Return the problem. Raises NoModel if the votes allow no model at all.
+
+    >>> votes = Votes.of([0, 0, 1, 1, 2, 2], [0, 1, 0, 1, 0, 1], [0, 0, 1, 0, 1, 1])
+    >>> problem = pose(votes, [2.0, 1.0, -3.0], [0.5, -0.5] * 3, clusters=None)
+    >>> problem.names
+    ('threshold 1', 'margin', 'side', 'prompts', 'clusters', 'taste', 'sensitivity')
+    >>> problem.left_out["side bias"]
+    'fewer than two annotators saw both models on the left'
+    """
     of_votes = np.asarray(side, dtype=np.float64)
     is_voted, comparison = np.unique(votes.comparison, return_inverse=True)
     margins = np.asarray(margin, dtype=np.float64)
