@@ -15,7 +15,7 @@ def compute(analysed: Analysed) -> CrossedModel:
         analysed.margin,
         _sides(analysed),
         clusters=analysed.clusters,
-        level=analysed.resampling.level,
+        resampling=analysed.resampling,
     )
 
 

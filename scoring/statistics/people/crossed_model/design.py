@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from scoring.statistics.counts import Integers
@@ -36,6 +36,12 @@ class Design:
         order = np.lexsort((annotator, comparison))
         chosen = np.asarray(category, dtype=np.int64)[order]
         return cls(chosen, fixed[order], comparison[order], cluster, annotator[order], varying[order])
+
+    def part(self, rows: NDArray[np.bool_]) -> "Design":
+        """Return the design of some of the votes, with groups numbered anew."""
+        comparisons = np.unique(self.comparison[rows])
+        groups = (self.comparison[rows], self.cluster[comparisons], self.annotator[rows])
+        return Design.of(self.category[rows], self.fixed[rows], groups, self.varying[rows])
 
     @cached_property
     def threshold_count(self) -> int:

@@ -4,15 +4,16 @@ logit P(vote for A) = intercept + (slope + sensitivity of the annotator) x margi
 annotator) x side + cluster + prompt + taste of the annotator; with tie votes a cumulative logit of A > tie > B.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats
+from scoring.statistics.intervals import Floats, Resampling
 from scoring.statistics.people.crossed_model import expected
+from scoring.statistics.people.crossed_model.drawing import drawn
 from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
 from scoring.statistics.people.crossed_model.problem import (
@@ -101,30 +102,31 @@ class CrossedModel:
 
 
 def crossed_model(
-    votes: Votes, margin: ArrayLike, side: ArrayLike, *, clusters: ArrayLike | None = None, level: float = 0.95
+    votes: Votes, margin: ArrayLike, side: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
 ) -> CrossedModel:
     """Fit the model by the Laplace approximation.
 
     margin: (n,) score of A minus score of B. side: (v,) one half if A was shown left, minus one half if B, NaN if
-    unknown. clusters: (n,) labels or None.
+    unknown. clusters: (n,) labels or None. resampling: its level, and its seed if a part of the votes is drawn.
     All random effects are independent and normal. The stopping of a study that looks at votes only does not bias a
     likelihood, so that all votes count.
     Source: Baayen, Davidson and Bates (2008), "Mixed-effects modeling with crossed random effects"; McCullagh (1980)
     for ordered votes.
 
     >>> votes = Votes.of([0], [0], [1])
-    >>> crossed_model(votes, [2.0], [0.5]).reason
+    >>> crossed_model(votes, [2.0], [0.5], resampling=Resampling()).reason
     'one annotator only, so that taste and chance cannot be told apart'
     """
     try:
         problem = pose(votes, margin, side, clusters)
-        fitted = fit(problem.design, problem.in_model)
+        part = replace(problem, design=drawn(problem.design, resampling.seed))
+        fitted = fit(part.design, problem.in_model)
     except NoModel as reason:
-        return _without_model(votes, str(reason), level)
+        return _without_model(votes, str(reason), resampling.level)
     except NoFiniteFit as fault:
         name = problem.names[fault.parameter]
-        return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), level)
-    return _summary(problem, fitted, level)
+        return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), resampling.level)
+    return _summary(problem, part, fitted, resampling)
 
 
 def _without_model(votes: Votes, reason: str, level: float) -> CrossedModel:
@@ -133,7 +135,9 @@ def _without_model(votes: Votes, reason: str, level: float) -> CrossedModel:
     return CrossedModel(reason, *counts, None, nothing, nothing, nothing, (), (), (), nothing, nothing, ())
 
 
-def _summary(problem: Problem, fitted: Fit, level: float) -> CrossedModel:
+def _summary(problem: Problem, part: Problem, fitted: Fit, resampling: Resampling) -> CrossedModel:
+    """Print the fit. part: the problem with the votes that the variances come from."""
+    level = resampling.level
     design, count = problem.design, problem.design.threshold_count
     middle = np.zeros(len(fitted.parameters))
     middle[[0, count - 1]] -= 0.5
@@ -150,11 +154,21 @@ def _summary(problem: Problem, fitted: Fit, level: float) -> CrossedModel:
         side=_side(problem, fitted, level),
         intercept=_wald(problem, fitted, middle, level),
         thresholds=tuple(_wald(problem, fitted, _unit(problem, f"threshold {k + 1}"), level) for k in range(count)),
-        variances=tuple(VarianceOf(name, _variance(problem, fitted, name, level)) for name in EFFECTS),
+        variances=tuple(VarianceOf(name, _variance(part, fitted, name, level)) for name in EFFECTS),
         shares=_shares(model, problem.margins),
         with_metric=with_metric,
         with_another=with_another,
         planned=_planned(problem, model),
+        warnings=_on_the_draw(problem, part, resampling.seed),
+    )
+
+
+def _on_the_draw(problem: Problem, part: Problem, seed: int) -> tuple[str, ...]:
+    if part.design is problem.design:
+        return ()
+    return (
+        f"there are very many votes, so that the model rests on {len(part.design.category)} votes on "
+        f"{part.design.comparison_count} comparisons by {part.design.annotator_count} annotators drawn with seed {seed}",
     )
 
 
