@@ -23,6 +23,7 @@ from annotation.studies.lifecycle.actions import ACTIONS, actions_for
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.deletion import deletion_effects, refuse_deletion
+from annotation.studies.lifecycle.pipeline_jobs import seeds_without_an_image
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
 from annotation.studies.study_file.writing import write_study_file
@@ -173,9 +174,11 @@ class StudyAdmin(ConfirmedDeletionAdmin):
     def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
         """Return the actions that this account may take on the study now."""
         may_act = may_change_studies(request)
+        may_drop = may_act and transitions.may_drop_seeds(study)
         return {
             "study_actions": actions_for(study) if may_act else [],
-            "drop_seed_form": DropSeedForm() if may_act and transitions.may_drop_seeds(study) else None,
+            "drop_seed_form": DropSeedForm() if may_drop else None,
+            "droppable_seeds": seeds_without_an_image(study) if may_drop else [],
             "may_change": may_act,
             "may_amend": may_act and not study.is_over,
         }

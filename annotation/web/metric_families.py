@@ -1,4 +1,4 @@
-"""The metrics of jobs, workers, cards and studies, as Prometheus reads them. They hold counts and names only."""
+"""The metrics of jobs, workers, cards, endpoints and studies, as Prometheus reads them: counts, costs, names."""
 
 from collections.abc import Iterator
 
@@ -10,8 +10,9 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, progress_of
 from annotation.studies.lifecycle.watching import pace, workers
+from generation.endpoints.definitions import MICROS
 from generation.machines.card_failures import refused_cards
-from generation.models import GenerationJob
+from generation.models import EndpointAccount, GenerationJob
 from jobs.models import LeasedJob
 from scoring.models import ScoringJob
 
@@ -31,9 +32,10 @@ class _Collector:
     """Reads the database when the metrics are asked for, so that every web process gives the same answer."""
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the metrics of jobs, workers, cards and studies."""
+        """Yield the metrics of jobs, workers, cards, endpoints and studies."""
         yield from _of_jobs()
         yield from _of_workers()
+        yield from _of_endpoints()
         yield from _of_studies()
 
 
@@ -69,6 +71,18 @@ def _of_workers() -> Iterator[Metric]:
             last.add_metric(names, worker.last_job_at.timestamp())
     yield from (serving, busy, idle, used, total, last)
     yield GaugeMetricFamily("semblance_cards_refused", "Cards that take no more jobs.", value=refused_cards().count())
+
+
+def _of_endpoints() -> Iterator[Metric]:
+    labels = ["endpoint", "currency"]
+    cost = GaugeMetricFamily("semblance_endpoint_cost", "What all requests have cost.", labels=labels)
+    limit = GaugeMetricFamily("semblance_endpoint_cost_limit", "The most that they may cost.", labels=labels)
+    for account in EndpointAccount.objects.all():
+        names = [account.name, account.currency]
+        cost.add_metric(names, account.cost_micros / MICROS)
+        if account.limit_micros is not None:
+            limit.add_metric(names, account.limit_micros / MICROS)
+    yield from (cost, limit)
 
 
 def _of_studies() -> Iterator[Metric]:

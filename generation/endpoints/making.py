@@ -128,7 +128,7 @@ class _Making:
             made = future.result()
         except Moderated as refusal:
             accounts.give_back(self._endpoint)
-            self._note_refusal(tried.seed, plain_text(str(refusal), LONGEST_REASON))
+            self._note_refusal(tried.seed, str(refusal))
         except NotNow as fault:
             accounts.note_error(self._endpoint, str(fault))
             self._try_again(fault, tried)
@@ -144,6 +144,7 @@ class _Making:
 
     def _note_refusal(self, seed: int, reason: str) -> None:
         """Store that a seed was refused, so that no later attempt asks for it again."""
+        reason = plain_text(reason, LONGEST_REASON).removesuffix(".")
         self._moderated[seed] = reason
         RefusedSeed.objects.get_or_create(image_set=self._job.image_set, seed=seed, defaults={"reason": reason})
 

@@ -166,7 +166,7 @@ def test_a_moderated_seed_is_named_and_can_be_dropped(image_set: ImageSet, paint
 
 def refuses_six(request: Request) -> Response:
     if request.document["seed"] == 6:
-        return as_json({"error": {"code": "moderation", "message": "no cubes"}}, 422)
+        return as_json({"error": {"code": "moderation", "message": "no cubes."}}, 422)
     return own_contract(request)
 
 

@@ -28,7 +28,8 @@ def _sentence(model: DiffusionModel, account: EndpointAccount | None) -> str:
     cost = ""
     if account.limit_micros is not None:
         spent, limit = account.cost_micros / MICROS, account.limit_micros / MICROS
-        cost = f" For all studies it has cost {spent:.2f} of at most {limit:.2f} {account.currency}."
+        cost = f" For all studies it has cost {spent:.2f} of at most {limit:.2f} {account.currency}"
+        cost += f", {account.price_micros / MICROS:g} for each image."
     return f"{model}: the endpoint {account.name}{named} makes its images.{seeds}{cost}"
 
 

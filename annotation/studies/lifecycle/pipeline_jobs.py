@@ -23,6 +23,7 @@ from scoring.scores import plan_scorings
 
 # The number of messages sent at a time. Every job that ends makes `advance` send the next ones.
 MESSAGES_AT_ONCE = 500
+MOST_NAMED = 20  # failed jobs whose seeds are named
 State = LeasedJob.State
 
 
@@ -144,6 +145,23 @@ def has_failed(image_set: ImageSet, seed: int) -> bool:
     if seed in missing_seeds(image_set) and any(seed in job.seeds for job in failed):
         return True
     return ScoringJob.objects.filter(image_set=image_set, state=State.FAILED).exists()
+
+
+def seeds_without_an_image(study: Study) -> list[str]:
+    """Return in words, by comparison, the seeds whose image a failed job did not make: of at most MOST_NAMED jobs."""
+    failed = GenerationJob.objects.filter(image_set__in=image_sets_of(study), state=State.FAILED).order_by("pk")
+    jobs_of: dict[int, list[GenerationJob]] = {}
+    for job in failed.select_related("image_set")[:MOST_NAMED]:
+        jobs_of.setdefault(job.image_set_id, []).append(job)
+    comparisons = comparisons_of(ImageSet.objects.filter(pk__in=list(jobs_of))).filter(study=study)
+    lines = []
+    for comparison in comparisons.order_by("position").select_related("prompt"):
+        jobs = [*jobs_of.get(comparison.image_set_a_id, []), *jobs_of.get(comparison.image_set_b_id, [])]
+        seeds = sorted({seed for job in jobs for seed in missing_seeds(job.image_set) if seed in job.seeds})
+        if seeds:
+            named = ", ".join(map(str, seeds))
+            lines.append(f"Comparison {comparison.position + 1} ({comparison.prompt}): seed {named}")
+    return lines
 
 
 def cancel_unused(image_sets: Iterable[ImageSet]) -> None:

@@ -75,8 +75,8 @@ class WorkerView:
 
 
 def pace(study: Study, counts: StudyProgress) -> Pace:
-    """Return how fast the images of a study come, and when the last one does."""
-    if study.state != Study.State.GENERATING:
+    """Return how fast the images of a study come, and when the last one does; nothing if no job waits or runs."""
+    if study.state != Study.State.GENERATING or not counts.waiting_job_count + counts.running_job_count:
         return Pace(None, None)
     now = timezone.now()
     jobs = GenerationJob.objects.filter(image_set__in=image_sets_of(study)).order_by()

@@ -224,6 +224,8 @@ def test_a_seed_is_dropped_from_the_study_page(researcher: Client, worker: FakeW
     def drop(number: str, seed: str) -> list[str]:
         return said(researcher.post(address("drop_seed", study.pk), {"number": number, "seed": seed}, follow=True))
 
+    page = researcher.get(address("change", study.pk)).content.decode()
+    assert "<li>Comparison 1 (prompt 1): seed 11, 22, 33</li>" in page
     assert "Enter a whole number" in drop("x", "11")[0]
     assert drop("1", "99") == ["Seed 99 is not a seed of comparison 1 (prompt 1)."]
     assert drop("1", "22") == ["Seed 22 is dropped from both sets of comparison 1."]

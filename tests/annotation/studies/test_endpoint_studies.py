@@ -33,7 +33,7 @@ from tests.generation.fake_endpoint import as_json, define, fake_endpoint, own_c
 pytestmark = pytest.mark.django_db
 SENTENCE = (
     "Beta: the endpoint painter (gpt-image-1) makes its images. It takes no seeds, so its images are not "
-    "reproducible. For all studies it has cost 1.24 of at most 200.00 USD."
+    "reproducible. For all studies it has cost 1.24 of at most 200.00 USD, 0.04 for each image."
 )
 
 
@@ -53,6 +53,7 @@ def account() -> EndpointAccount:
         currency="USD",
         cost_micros=1_240_000,
         limit_micros=200_000_000,
+        price_micros=40_000,
     )
 
 
@@ -120,7 +121,7 @@ def status(study: Study, *options: str) -> str:
 def test_the_admin_shows_costs_errors_and_refused_seeds(
     study: Study, account: EndpointAccount, admin_client: Client
 ) -> None:
-    EndpointAccount.objects.update(last_error="The endpoint painter has a fault (503)", price_micros=40_000)
+    EndpointAccount.objects.update(last_error="The endpoint painter has a fault (503)")
     launch(study=study)
     advance(study)
     image_set = ImageSet.objects.filter(diffusion_model=study.model_b).first()

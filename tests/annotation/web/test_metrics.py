@@ -10,7 +10,7 @@ from annotation.models import Study
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import launch
 from generation.machines.workers import leave_sign
-from generation.models import GenerationJob
+from generation.models import EndpointAccount, GenerationJob
 from jobs import claims
 from tests.annotation.studies.worker import FakeWorker, worker
 from tests.factories import make_manifest
@@ -53,5 +53,10 @@ def test_metrics_are_for_the_token_and_for_staff(study: Study, client: Client, s
 
 def test_metrics_of_an_installation_without_studies(client: Client, settings: Settings) -> None:
     settings.METRICS_TOKEN = "a-token"
+    EndpointAccount.objects.create(
+        name="painter", is_seeded=True, currency="EUR", cost_micros=1_500_000, limit_micros=9_000_000
+    )
     told = client.get(reverse("metrics"), headers={"authorization": "Bearer a-token"}).content.decode()
     assert "semblance_cards_refused 0.0" in told
+    assert 'semblance_endpoint_cost{currency="EUR",endpoint="painter"} 1.5' in told
+    assert 'semblance_endpoint_cost_limit{currency="EUR",endpoint="painter"} 9.0' in told
