@@ -9,9 +9,9 @@ from typing import Any
 from celery import Celery
 from celery.bootsteps import StartStopStep
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in celery-types
-from celery.signals import heartbeat_sent
+from celery.signals import heartbeat_sent, task_postrun, task_prerun
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, close_old_connections, connection
 from kombu.transport import TRANSPORT_ALIASES
 
 from config.one_message import OneMessageAtATime
@@ -37,6 +37,18 @@ def touch_alive_file(sender: Any, **_: object) -> None:
         (folder / sender.eventer.hostname).touch()
     except OSError as error:  # the file gets old, and the health check reports it
         logger.error("%s cannot be written to: %s", folder, error.strerror)
+
+
+@task_prerun.connect
+@task_postrun.connect
+def renew_connections(task: Any, **_: object) -> None:
+    """Give the database's connection back after each task, and drop one that an outage has broken.
+
+    Celery's own handlers of these signals are installed before a fork, and a spawned process lacks them: it would keep
+    a broken connection for ever, and fail with every message that it takes.
+    """
+    if not task.request.is_eager:
+        close_old_connections()
 
 
 class SignOfLife(StartStopStep):

@@ -15,15 +15,18 @@ from typing import Any
 import psycopg
 import pytest
 import redis
+from celery.signals import task_prerun
 from django.conf import settings
 from django.core.cache.backends.redis import RedisCache
-from django.db import DataError, OperationalError
+from django.db import DatabaseError, DataError, OperationalError, connection
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import path
 from kombu.exceptions import OperationalError as BrokerAway
 from pytest_django.fixtures import Settings
 
+from annotation.models import Study
+from annotation.tasks import tick
 from config import outages, urls
 from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
@@ -277,3 +280,16 @@ def test_a_worker_whose_folder_is_full_goes_on(
     (tmp_path / "file").touch()
     touch_alive_file(SimpleNamespace(eventer=SimpleNamespace(hostname="gpu@here")))
     assert [record.getMessage().partition(" cannot")[0] for record in caplog.records] == [f"{settings.VAR_DIR}/alive"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.services
+def test_a_task_does_not_go_on_with_a_connection_that_an_outage_broke() -> None:
+    connection.ensure_connection()
+    connection.connection.close()
+    with pytest.raises(DatabaseError):
+        Study.objects.exists()
+    with pytest.raises(DatabaseError):  # and it stays so
+        Study.objects.exists()
+    task_prerun.send(sender=tick, task=tick)
+    assert not Study.objects.exists()
