@@ -15,6 +15,7 @@ from django.db.models import F, Q, QuerySet
 
 from jobs import clock
 from jobs.models import LeasedJob
+from jobs.wording import storable
 
 MOST_ATTEMPTS = 3
 LOST_MESSAGE_AFTER = timedelta(minutes=2)
@@ -97,6 +98,7 @@ def set_back(job: LeasedJob, *, error: str, pause: timedelta = timedelta(0)) -> 
 
 def _requeue_claimed(job: LeasedJob, pause: timedelta, **changes: Any) -> bool:
     not_before = clock.in_future(pause) if pause else None
+    changes |= {"error": storable(changes["error"])} if "error" in changes else {}
     return bool(
         _claimed(job).update(
             state=State.QUEUED, lease_expires_at=None, enqueued_at=None, not_before=not_before, **changes
@@ -146,7 +148,7 @@ def give_up(jobs: QuerySet[J]) -> int:
 
 def fail_queued(jobs: QuerySet[J], *, error: str) -> int:
     """Fail queued jobs that cannot run on any worker for the given reason, and return the count."""
-    return jobs.filter(state=State.QUEUED).update(state=State.FAILED, error=error, finished_at=clock.now())
+    return jobs.filter(state=State.QUEUED).update(state=State.FAILED, error=storable(error), finished_at=clock.now())
 
 
 def requeue(jobs: QuerySet[J]) -> int:
@@ -178,4 +180,5 @@ def _claimed(job: J) -> QuerySet[J]:
 
 
 def _settle(job: LeasedJob, state: LeasedJob.State, *, error: str) -> bool:
-    return bool(_claimed(job).update(state=state, error=error, lease_expires_at=None, finished_at=clock.now()))
+    ended: dict[str, Any] = {"lease_expires_at": None, "finished_at": clock.now()}
+    return bool(_claimed(job).update(state=state, error=storable(error), **ended))

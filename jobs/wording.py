@@ -41,6 +41,15 @@ def hidden_character(name: str) -> str:
     return next((f"U+{ord(sign):04X}" for sign in hidden), "")
 
 
+def storable(text: str) -> str:
+    """Return a text that every database stores and every terminal shows, however odd the bytes of a file's name are.
+
+    >>> storable("a\\x00b"), storable("\\udcff.png")
+    ('a b', '\\\\udcff.png')
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", " ")
+
+
 def command(*words: object) -> str:
     """Return a command of manage.py to paste, with the paths of Python and manage.py relative to the current folder.
 

@@ -1,13 +1,16 @@
 """Run the next job of a kind, and record how it ended."""
 
+import errno
 import logging
 import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import TypeVar
 
 from celery import current_task
+from django.db import DatabaseError, connection
 from django.db.models import Q, QuerySet
 from structlog.contextvars import bound_contextvars
 
@@ -18,6 +21,8 @@ from jobs.refusals import Broken, Refused, SetBack
 
 logger = logging.getLogger(__name__)
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+PAUSE_WITHOUT_ROOM = timedelta(minutes=1)
 SECONDS_BEFORE_PASSING_ON = 1.0  # else a message would run in circles between workers that cannot use it
 J = TypeVar("J", bound=LeasedJob)
 Do = Callable[[J, Lease], None]
@@ -82,15 +87,27 @@ def _run(job: J, do: Do[J]) -> bool:
         _set_back(job, setback)
         ends_process = setback.ends_process
     except Exception as error:
-        logger.exception("%s %s failed", job.task_name, job.pk)
-        if claims.set_back(job, error=f"{type(error).__name__}: {error}"[:1000]):
-            messages.enqueue([job])
+        _queue_after_fault(job, error)
     except BaseException:  # the worker is stopping
         claims.release(job)
         raise
     else:
         claims.finish(job)
     return ends_process
+
+
+def _queue_after_fault(job: LeasedJob, error: Exception) -> None:
+    """Queue the job again at once, or after a pause if there is no room on the disk: that is no fault of the job."""
+    if isinstance(error, OSError) and error.errno in NO_ROOM:
+        place = f" ({error.filename})" if error.filename else ""
+        sentence = f"The disk of {worker_name()} is full{place}: make room there."
+        _set_back(job, SetBack(sentence, pause=PAUSE_WITHOUT_ROOM, is_counted=False))
+        return
+    logger.exception("%s %s failed", job.task_name, job.pk)
+    if isinstance(error, DatabaseError):
+        connection.close()  # it may be broken, and a new one may not
+    if claims.set_back(job, error=f"{type(error).__name__}: {error}"[:1000]):
+        messages.enqueue([job])
 
 
 def _set_back(job: LeasedJob, setback: SetBack) -> None:

@@ -1,5 +1,6 @@
 """Jobs: each state's allowed changes, and the state after a crash."""
 
+import errno
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -173,7 +174,9 @@ def ended_by(error: BaseException | None) -> Callable[[GenerationJob, Lease], No
     [
         (None, STATES.DONE, ""),
         (Refused("sdxl: no such folder."), STATES.FAILED, "sdxl: no such folder."),
-        (OSError("disk full"), STATES.QUEUED, "Tried again: OSError: disk full"),
+        (OSError("disk failed"), STATES.QUEUED, "Tried again: OSError: disk failed"),
+        (Refused("no \udcff\0.png"), STATES.FAILED, "no \\udcff .png"),
+        (ValueError("no \udcff\0.png"), STATES.QUEUED, "Tried again: ValueError: no \\udcff .png"),
         (Cancelled(), STATES.CANCELLED, ""),
         (LeaseLost(), STATES.RUNNING, ""),
     ],
@@ -260,6 +263,16 @@ def test_a_job_that_cannot_be_done_now_was_not_tried(queued: GenerationJob, data
     job = fresh(queued)
     assert (job.state, job.attempt_count, job.error) == (STATES.QUEUED, 0, "its files are being fetched")
     assert job.not_before == NOON + timedelta(minutes=1)
+
+
+@pytest.mark.parametrize("file", ["", "/images/1.png.part"])
+def test_a_full_disk_is_no_attempt_and_waits(queued: GenerationJob, database_clock: Clock, file: str) -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", *([file] if file else []))
+    work.work_next(GenerationJob.objects.all(), ended_by(full))
+    job = fresh(queued)
+    assert (job.state, job.attempt_count) == (STATES.QUEUED, 0)
+    assert job.error == f"The disk of {work.worker_name()} is full{f' ({file})' if file else ''}: make room there."
+    assert job.not_before == NOON + work.PAUSE_WITHOUT_ROOM
 
 
 @pytest.mark.parametrize(
