@@ -62,26 +62,30 @@ def check_is_known(name: str) -> None:
 
 
 @transaction.atomic
-def reserve(endpoint: Endpoint) -> float:
+def reserve(endpoint: Endpoint, *, longest_wait: float) -> float:
     """Count a request and its cost before it is sent. Return the seconds to wait until it may be sent.
 
+    Nothing is counted if they are more than `longest_wait`: a moment that nobody uses would move all later ones.
     Raises Refused if the cost limit would be passed.
     """
     rows = EndpointAccount.objects.filter(name=endpoint.name)
+    # The row stays locked, so that no other worker takes the same moment.
+    account, now = rows.select_for_update().get(), _now(endpoint.name)
+    sent_at = max(now, account.next_at or now)
+    seconds = (sent_at - now).total_seconds()
+    if seconds > longest_wait:
+        return seconds
     cost, limit = endpoint.cost_micros, endpoint.limit_micros
     has_room = Q() if limit is None or not cost else Q(cost_micros__lte=limit - cost)
     if not rows.filter(has_room).update(request_count=F("request_count") + 1, cost_micros=F("cost_micros") + cost):
-        spent = rows.values_list("cost_micros", flat=True).get() / MICROS
+        spent = account.cost_micros / MICROS
         raise Refused(
             f"The endpoint {endpoint.name} has cost {spent:.2f} {endpoint.currency} and reaches its limit of "
             f"{endpoint.cost_limit:g}; raise cost_limit in the worker's file of endpoints, then retry the failed jobs."
         )
-    # The update holds the row, so that no other worker takes the same moment.
-    account, now = rows.get(), _now(endpoint.name)
-    sent_at = max(now, account.next_at or now)
     if endpoint.requests_per_minute:
         rows.update(next_at=sent_at + timedelta(minutes=1 / endpoint.requests_per_minute))
-    return (sent_at - now).total_seconds()
+    return seconds
 
 
 def give_back(endpoint: Endpoint) -> None:

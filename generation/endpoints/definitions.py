@@ -3,6 +3,7 @@
 docs/endpoints.md documents each key.
 """
 
+import json
 import os
 import tomllib
 from ipaddress import IPv4Network, IPv6Network
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from generation.endpoints import ENDPOINT_NAME
 from jobs.refusals import Refused
@@ -44,12 +45,28 @@ class Endpoint(BaseModel):
     private_addresses: tuple[IPv4Network | IPv6Network, ...] = ()
     image_hosts: tuple[Host, ...] = ()
     parallel: int = Field(default=1, ge=1, le=64)
-    requests_per_minute: float | None = Field(default=None, gt=0, le=60_000)
+    requests_per_minute: float | None = Field(default=None, ge=0.001, le=60_000)
     seconds: float = Field(default=120, gt=0, le=1200)
     resize: bool = False
     cost_per_image: float = Field(default=0, ge=0, le=10_000)
     cost_limit: float | None = Field(default=None, ge=0, le=10_000_000)
     currency: str = Field(default="USD", max_length=10)
+
+    @field_validator("command")
+    @classmethod
+    def _can_be_run(cls, command: tuple[str, ...]) -> tuple[str, ...]:
+        if any("\0" in part for part in command):
+            raise ValueError("no program or argument can hold the character NUL")
+        return command
+
+    @field_validator("extra")
+    @classmethod
+    def _can_be_sent(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        try:
+            json.dumps(extra, allow_nan=False)
+        except (TypeError, ValueError):
+            raise ValueError("JSON cannot say what it holds: write a date as a text, and neither inf nor nan") from None
+        return extra
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

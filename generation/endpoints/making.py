@@ -102,12 +102,11 @@ class _Making:
             if due is None or self._next_at > now:
                 return
             try:
-                seconds = accounts.reserve(self._endpoint)
+                seconds = accounts.reserve(self._endpoint, longest_wait=LONGEST_WAIT)
             except Refused as refusal:
                 self._stop(refusal)
                 return
             if seconds > LONGEST_WAIT:
-                accounts.give_back(self._endpoint)
                 self._end = self._pause(seconds)
                 return
             self._next_at = now + seconds

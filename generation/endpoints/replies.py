@@ -14,6 +14,7 @@ MODERATION = ("moderation", "moderation_blocked", "content_policy_violation", "c
 NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 LONGEST_REASON = 300
 MAY_PASS = (408, 409, 425, 429)
+LONGEST_WISH = 86_400.0  # seconds: a server that asks for more is asked again all the same
 
 
 def check(reply: Reply, *, owner: str) -> None:
@@ -38,15 +39,15 @@ def check(reply: Reply, *, owner: str) -> None:
 
 
 def retry_after(reply: Reply) -> float | None:
-    """Return the seconds that the header Retry-After asks to wait: a number or a date; None without one."""
+    """Return the seconds that the header Retry-After asks to wait, at most a day; None without one."""
     text = reply.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text), LONGEST_WISH)
     try:
         at = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+    except (ValueError, OverflowError):
         return None
-    return max(0.0, (at - timezone.now()).total_seconds()) if at.tzinfo else None
+    return min(max(0.0, (at - timezone.now()).total_seconds()), LONGEST_WISH) if at.tzinfo else None
 
 
 def _fault(reply: Reply) -> tuple[str, str]:

@@ -24,9 +24,8 @@ def try_endpoint(order: Order, *, image_count: int) -> str:
     endpoint = accounts.endpoint_called(order.diffusion_model.endpoint)
     accounts.make_known(endpoint)
     check_parameters(endpoint, order.parameters, owner=str(order.diffusion_model))
-    wait = accounts.reserve(endpoint)
+    wait = accounts.reserve(endpoint, longest_wait=LONGEST_WAIT)
     if wait > LONGEST_WAIT:
-        accounts.give_back(endpoint)
         raise Refused(f"The endpoint {endpoint.name} takes no more requests for {wait:.0f} s.")
     time.sleep(wait)
     began = time.monotonic()

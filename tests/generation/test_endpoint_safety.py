@@ -9,8 +9,9 @@ import pytest
 from generation.endpoints import addresses
 from generation.endpoints.addresses import find_place, is_allowed
 from generation.endpoints.definitions import Endpoint, read_definitions
-from generation.endpoints.exchanges import Bounds, exchange
+from generation.endpoints.exchanges import Bounds, Reply, exchange
 from generation.endpoints.outcomes import NotNow
+from generation.endpoints.replies import LONGEST_WISH, retry_after
 from generation.tables.foreign_values import bounded
 from jobs.refusals import Refused
 from tests.generation.fake_endpoint import Response, fake_endpoint
@@ -160,6 +161,21 @@ def test_reported_json_is_bounded() -> None:
     assert len(str(known)) < 10_000
 
 
+@pytest.mark.parametrize("number", [10**400, -(10**400), 1e308, float("inf"), float("nan")])
+def test_numbers_that_no_database_holds_become_texts(number: float) -> None:
+    assert isinstance(bounded([number])[0], str)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT", "Fri, 31 Dec 9999 23:59:59 -2359"])
+def test_a_wish_for_centuries_is_a_wish_for_a_day(text: str) -> None:
+    assert retry_after(Reply(429, {"retry-after": text}, b"")) == LONGEST_WISH
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-5", "²", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"])
+def test_a_wish_that_says_nothing(text: str) -> None:
+    assert retry_after(Reply(429, {"retry-after": text}, b"")) is None
+
+
 GOOD = '[x]\nadapter = "semblance"\nurl = "https://images.example.org/paint"\n'
 
 
@@ -179,6 +195,10 @@ GOOD = '[x]\nadapter = "semblance"\nurl = "https://images.example.org/paint"\n'
         (GOOD + "cost_per_image = 0.1\n", "cost_limit is missing"),
         (GOOD + "prise = 1\n", "[x] prise: Extra inputs are not permitted"),
         (GOOD + 'private_addresses = ["10.0.0.1/8"]\n', "[x] private_addresses.0"),
+        (GOOD + "extra = {since = 1979-05-27}\n", "[x] extra: JSON cannot say what it holds"),
+        (GOOD + "extra = {scale = inf}\n", "[x] extra: JSON cannot say what it holds"),
+        (GOOD + "requests_per_minute = 1e-300\n", "[x] requests_per_minute: Input should be greater"),
+        ('[x]\nadapter = "command"\ncommand = ["/bin/a\\u0000b"]\n', "[x] command: no program or argument"),
         (GOOD.replace("[x]", '["../x"]'), "[../x] name: String should match pattern"),
     ],
 )

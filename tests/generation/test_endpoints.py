@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from generation.sampling.regeneration import find_image
 from generation.tasks import run_endpoint_job, run_generation_job
 from jobs import claims
 from jobs.refusals import Refused
+from tests.clock import Clock
 from tests.generation.fake_endpoint import (
     KEY,
     FakeEndpoint,
@@ -286,6 +288,20 @@ def test_the_rate(defined: Define, image_set: ImageSet) -> None:
     run_endpoint_job()
     assert is_complete(image_set)
     assert account().next_at is not None
+
+
+def test_a_slow_rate_loses_no_moment(
+    defined: Define, image_set: ImageSet, painter: FakeEndpoint, database_clock: Clock
+) -> None:
+    """The job is set back for two minutes and then asks: its moment is neither taken by a look nor moved."""
+    defined("requests_per_minute = 0.5")
+    for count in (1, 2, 3):
+        run_endpoint_job()
+        assert len(painter.requests) == count
+        assert account().request_count == count
+        run_endpoint_job()  # too early
+        database_clock.time += timedelta(minutes=2)
+    assert is_complete(image_set)
 
 
 def test_the_cost_stops_at_its_limit(defined: Define, image_set: ImageSet, painter: FakeEndpoint) -> None:
