@@ -11,7 +11,7 @@ from generation.hub.fetches import Need
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import Wanted, is_fetched
 from generation.weights.checkpoint_files import Listing
-from generation.weights.checkpoints import local_path
+from generation.weights.checkpoints import LocalListing, local_path
 from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
 from scoring.encoder_spec import EncoderSpec
@@ -86,7 +86,7 @@ def _used_files(listing: Listing) -> list[str]:
     if WEIGHTS in names:
         weights = [WEIGHTS]
     elif WEIGHTS_INDEX in names:
-        weights = [WEIGHTS_INDEX, *_shards(listing.read(WEIGHTS_INDEX), f"{listing.name}/{WEIGHTS_INDEX}")]
+        weights = [WEIGHTS_INDEX, *_shards(listing)]
     else:
         weights = [WEIGHTS]
     processors = [name for name in PROCESSOR_FILES if name in names] or [PROCESSOR_FILES[0]]
@@ -96,11 +96,12 @@ def _used_files(listing: Listing) -> list[str]:
     return used
 
 
-def _shards(text: str, place: str) -> list[str]:
+def _shards(listing: Listing) -> list[str]:
     try:
-        return sorted({Path(str(name)).name for name in json.loads(text)["weight_map"].values()})
-    except (ValueError, LookupError, TypeError, AttributeError):
-        raise Refused(f"{place} names no files of weights.") from None
+        index = json.loads(listing.read(WEIGHTS_INDEX))
+        return sorted({Path(str(name)).name for name in index["weight_map"].values()})
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise Refused(f"{listing.name}/{WEIGHTS_INDEX} names no files of weights.") from None
 
 
 def _folder(spec: EncoderSpec) -> Path:
@@ -131,8 +132,7 @@ def _weights(folder: Path) -> list[Path]:
     if (folder / WEIGHTS).exists():
         return [folder / WEIGHTS]
     if (folder / WEIGHTS_INDEX).exists():
-        names = sorted(set(_read_json(folder / WEIGHTS_INDEX).get("weight_map", {}).values()))
-        return [folder / WEIGHTS_INDEX, *(_present(folder, Path(name).name) for name in names)]
+        return [folder / WEIGHTS_INDEX, *(_present(folder, name) for name in _shards(LocalListing(folder)))]
     raise Refused(f"{folder} holds no {WEIGHTS}: weights are read as safetensors only, so convert them first.")
 
 
@@ -145,7 +145,7 @@ def _present(folder: Path, name: str) -> Path:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Refused(f"{path} cannot be read as JSON: {first_line(error)}.") from error
     if not isinstance(content, dict):
         raise Refused(f"{path} does not hold a JSON object.")

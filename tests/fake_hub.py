@@ -33,6 +33,7 @@ class Fault:
     cut_after: int | None = None  # bytes of the body, after which the line drops
     stops_after: int | None = None  # bytes of the body, after which nothing more comes on the open line
     damages: bool = False  # one byte of the body is another
+    never_ends: bool = False  # the body goes on after its end
     times: int = 1
 
 
@@ -44,6 +45,7 @@ class FakeHub:
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.lists_sizes = True
+        self.listed_too: list[str] = []  # names in the listing of files that are not there
         self.token = ""  # if set, only requests with it are answered
         hub = self
 
@@ -111,6 +113,8 @@ class FakeHub:
             if len(data) >= LARGE:
                 entry["lfs"] = {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data), "pointerSize": 130}
             siblings.append(entry)
+        blob = hashlib.sha1(b"blob 0\0").hexdigest()
+        siblings += [{"rfilename": name, "size": 0, "blobId": blob} for name in self.listed_too]
         document = {"id": repository, "sha": revision, "siblings": siblings, "tags": [], "downloads": 0, "likes": 0}
         _send(request, 200, json.dumps(document).encode(), {"Content-Type": "application/json"})
 
@@ -157,6 +161,12 @@ def _send_body(request: BaseHTTPRequestHandler, data: bytes, fault: Fault | None
     if fault and fault.damages:
         body = bytes([body[0] ^ 1]) + body[1:]
     request.send_response(206 if "range" in request.headers else 200)
+    if fault and fault.never_ends:
+        request.end_headers()
+        with suppress(OSError):  # the other side hangs up
+            while True:
+                request.wfile.write(body)
+        return
     request.send_header("Content-Length", str(len(body)))
     request.end_headers()
     if fault and fault.stops_after is not None:

@@ -83,7 +83,7 @@ def _wished_wait(headers: Mapping[str, str]) -> float:
         return min(float(wish), LONGEST_WISH)
     try:
         moment = parsedate_to_datetime(wish)
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0
     now = datetime.now(UTC)
     return min(

@@ -67,10 +67,22 @@ def request_listing(wanted: Wanted) -> HubListing:
         blob = sibling.lfs.sha256 if sibling.lfs else sibling.blob_id
         if sibling.size is None:
             raise Passing("it lists files without their sizes")  # a mirror that does not know the question
-        if not _HASH.fullmatch(blob or "") or ".." in PurePosixPath(sibling.rfilename).parts:
+        if not _HASH.fullmatch(blob or "") or not _is_inside(sibling.rfilename):
             continue
         files[sibling.rfilename] = HubFile(sibling.size, str(blob), is_large=bool(sibling.lfs))
     return HubListing(wanted.repository, wanted.revision, files)
+
+
+def _is_inside(name: str) -> bool:
+    """Return whether a file's name stays below the folder that holds the repository."""
+    path = PurePosixPath(name)
+    return (
+        bool(path.name)
+        and name.isprintable()
+        and name == str(path)
+        and not path.is_absolute()
+        and ".." not in path.parts
+    )
 
 
 def download(listing: HubListing, name: str, *, wanted: Wanted, arrived: Callable[[int], None], pause: Pause) -> None:
@@ -136,7 +148,7 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[
     try:
         with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
             if answer.status_code == 416:  # the part is of another file
-                part.unlink()
+                part.unlink(missing_ok=True)
                 raise Passing(f"{name} was begun wrongly")
             if answer.status_code == 403 and answer.history and "x-error-code" not in answer.headers:
                 raise Passing("its content network answers 403")  # a signed address that has expired
@@ -147,6 +159,9 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[
                     stream.write(piece)
                     stream.flush()
                     report()
+                    if stream.tell() > listing.files[name].size:  # it might never end
+                        part.unlink()
+                        raise Passing(f"{name} is longer than its listing says")
                 os.fsync(stream.fileno())
     except OfflineModeIsEnabled:
         raise _offline(wanted) from None

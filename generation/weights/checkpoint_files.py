@@ -141,6 +141,8 @@ def component_classes(index: Mapping[str, Any], checkpoint: str, *, owner: str) 
     for name, value in sorted(index.items()):
         if name.startswith("_") or not isinstance(value, list) or not value or value[0] is None:
             continue
+        if not name.isidentifier():  # it would be a path
+            raise Refused(f"{owner}: {checkpoint}/{INDEX} names a component {name[:100]!r}, which is no name of one.")
         library, kind = str(value[0]), str(value[1]) if len(value) > 1 else ""
         if library not in LIBRARIES:
             raise Refused(
@@ -251,5 +253,5 @@ def _matched(pattern: re.Pattern[str], path: str) -> re.Match[str]:
 def _json(listing: Listing, name: str, *, owner: str) -> Any:
     try:
         return json.loads(listing.read(name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{owner}: {listing.name}/{name} is not JSON ({error}).") from None

@@ -51,7 +51,7 @@ def read_token_map(listing: Listing, name: str, *, owner: str) -> dict[str, str]
     """Return which tokens stand for which word of a prompt. Raises Refused if the file says something else."""
     try:
         words = json.loads(listing.read(name))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{owner}: {listing.name}/{name} is not JSON ({error}).") from None
     if (
         not isinstance(words, dict)

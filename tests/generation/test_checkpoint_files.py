@@ -166,3 +166,20 @@ def test_the_linked_folder_holds_exactly_the_chosen_files(checkpoint: Path) -> N
         assert there == set(files.links)
         assert (folder / f"{UNET}.safetensors").resolve() == checkpoint / f"{UNET}.fp16.safetensors"
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("name", ["/tmp/elsewhere", "../elsewhere", "a/b", "a\0b", "", "."])
+def test_a_component_whose_name_would_be_a_path(checkpoint: Path, name: str) -> None:
+    index = checkpoint / "model_index.json"
+    index.write_text(json.dumps({**json.loads(index.read_text()), name: ["diffusers", "UNet2DConditionModel"]}))
+    with pytest.raises(Refused, match=r"model_index\.json names a component .*, which is no name of one"):
+        chosen(checkpoint)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "{", "\udcff", '{"a": 1' + "0" * 5000 + "}"])
+@pytest.mark.parametrize("file", ["model_index.json", f"{UNET}.safetensors.index.json"])
+def test_json_that_cannot_be_read(checkpoint: Path, file: str, text: str) -> None:
+    shard(checkpoint / f"{UNET}.safetensors")
+    (checkpoint / file).write_bytes(text.encode(errors="surrogateescape"))
+    with pytest.raises(Refused, match=r"json is not JSON"):
+        chosen(checkpoint)

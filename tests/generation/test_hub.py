@@ -263,6 +263,32 @@ def test_a_disk_that_gets_full_meanwhile(hub: FakeHub, repository: Path, monkeyp
             plan(model())
 
 
+def test_a_file_without_an_end_does_not_fill_the_disk(hub: FakeHub, repository: Path, tmp_path: Path) -> None:
+    hub.fail("/content/", never_ends=True)
+    fetched(model())  # it is fetched again
+    assert is_at_hand(model())
+    hub.fail("/resolve/", never_ends=True, times=MOST_TRIES)
+    (repository / "unet/config.json").write_text('{"another": 1}')
+    shutil.rmtree(tmp_path / "var")
+    with pytest.raises(NotNow, match=r"unet/config\.json is longer than its listing says"):
+        fetched(model())
+
+
+@pytest.mark.parametrize(
+    "name", ["/tmp/x/config.json", "../../x", "unet/../../x", "unet//x", "a\0b", "\ud800", "", "."]
+)
+def test_a_listed_name_that_leaves_the_folder_is_ignored(hub: FakeHub, repository: Path, name: str) -> None:
+    hub.listed_too = [name]
+    assert name not in plan(model()).listing.files
+
+
+def test_a_repository_that_cannot_be_read_does_not_stop_the_claims_of_others(hub: FakeHub, repository: Path) -> None:
+    (repository / "model_index.json").write_text("[" * 100_000)
+    with pytest.raises(Refused, match=r"model_index\.json is not JSON \(maximum recursion depth"):
+        plan(model())
+    assert is_at_hand(model())  # so that its jobs are claimed and fail with the sentence
+
+
 def test_a_mirror_that_lists_no_sizes(hub: FakeHub, repository: Path) -> None:
     hub.lists_sizes = False
     with pytest.raises(NotNow, match="it lists files without their sizes"):

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -282,15 +283,23 @@ def leave_out_the_projection(folder: Path) -> None:
 
 
 def index_a_file_that_is_not_there(folder: Path) -> None:
-    (folder / "model.safetensors").unlink()
     index = {"metadata": {}, "weight_map": {"visual_projection.weight": "model-00001-of-00001.safetensors"}}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+    index_by(folder, json.dumps(index))
+
+
+def index_by(folder: Path, text: str) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors.index.json").write_bytes(text.encode(errors="surrogateescape"))
 
 
 FAULTS: dict[str, tuple[Callable[[Path], Any], str]] = {
     "pickled weights": (pickle_the_weights, "holds no model.safetensors: weights are read as safetensors only"),
     "half a file": (cut_the_weights, "cannot be loaded: "),
     "a tensor left out": (leave_out_the_projection, "lack visual_projection.weight"),
+    **{
+        f"an index that says nothing: {text[:20]!r}": (partial(index_by, text=text), "names no files of weights")
+        for text in ("[" * 100_000, "\udcff", "[]", '{"weight_map": []}')
+    },
     "a part left out": (index_a_file_that_is_not_there, "holds no model-00001-of-00001.safetensors"),
     "no configuration": (lambda folder: (folder / "config.json").unlink(), "holds no config.json"),
     "a broken configuration": (lambda folder: (folder / "config.json").write_text("{"), "cannot be read as JSON"),
