@@ -20,7 +20,8 @@ MOST_CHUNKS = 1000
 DEPTH = 6  # of a workflow that is recorded
 KEYWORDS = ("parameters", "prompt", "workflow")
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f\ud800-\udfff]")
-_SETTING = re.compile(r'\s*([\w ]{1,40}):\s*("(?:\\.|[^"\\])*"|[^,]*)(?:,|$)')
+# Begins at a comma and takes nothing back: a stranger's text must not cost the square of its length.
+_SETTING = re.compile(r'(?:^|,)\s*+(\w[\w ]{0,39}):\s*+("(?:\\.|[^"\\])*+"|[^,]*+)(?=,|$)')
 
 
 def generator_of(data: bytes) -> dict[str, Any]:

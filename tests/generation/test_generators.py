@@ -66,6 +66,8 @@ def test_comfyui(packed: bool) -> None:
         {"parameters": "a\x07b" * 40_000},
         {"parameters": 'Steps: "' + "\\" * 50_000},
         {"parameters": "Steps: 1, " * 20_000},
+        {"parameters": "Steps" + " " * 7900 + "x"},  # took half a minute
+        {"prompt": '{"a": 1' + "0" * 400 + "}"},
         {"prompt": " " * (2 * MOST_BYTES)},
     ],
 )
