@@ -80,7 +80,7 @@ class LocalFolder(FileSystemStorage):
             for name in names:
                 file = Path(place, name)
                 with suppress(FileNotFoundError):  # renamed or deleted meanwhile
-                    yield StoredFile(file.relative_to(root).as_posix(), file.stat().st_mtime)
+                    yield StoredFile(file.relative_to(root).as_posix(), file.lstat().st_mtime)
 
     def _at(self, path: str) -> Path:
         return Path(self.location, path)

@@ -8,12 +8,15 @@ from typing import Any
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import files, renditions
 from generation.pictures.image_storage import Staged
+from jobs.wording import storable
 
 FOLDERS = ("image_sets", "renditions")
 
 
 def recorded_paths(set_name: str) -> set[str]:
     """Return the paths of the images that rows name in a set's folder, and of their renditions."""
+    if set_name != storable(set_name):  # no row can hold it
+        return set()
     in_folder = GeneratedImage.objects.filter(path__startswith=f"image_sets/{set_name}/").order_by()
     images = set(in_folder.values_list("path", flat=True))
     return images.union(*(renditions.paths(image).values() for image in images))

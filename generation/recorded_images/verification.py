@@ -26,6 +26,7 @@ ROWS_AT_ONCE = 500
 YOUNGEST_ORPHAN = timedelta(hours=1)
 # The mean difference of two encodings of the same pixels by several versions of the library is far below.
 LARGEST_MEAN_DIFFERENCE = 3.0  # of 255
+IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +48,13 @@ class Verified:
     """What a verification found. lost, damaged: paths of images; orphans: paths of files without a row.
 
     of_endpoints: how many of the lost and damaged images only the named endpoint could make again.
+    blocked: paths of files that cannot be replaced, because a folder is in their place, or a file in their folder's.
     """
 
     image_count: int = 0
     rendition_count: int = 0
     made_again: list[str] = field(default_factory=list)
+    blocked: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
@@ -126,8 +129,16 @@ def _verify_image(image: GeneratedImage, found: Verified) -> None:
     for name, path in renditions.paths(image.path).items():
         found.rendition_count += 1
         if not _is_rendition(path, name, pixels):
-            files.write(path, renditions.encode(pixels, name))
-            found.made_again.append(path)
+            _make_again(path, renditions.encode(pixels, name), found)
+
+
+def _make_again(path: str, content: bytes, found: Verified) -> None:
+    try:
+        files.write(path, content)
+    except IN_THE_WAY:
+        found.blocked.append(path)
+    else:
+        found.made_again.append(path)
 
 
 def _is_rendition(path: str, name: str, pixels: Image.Image) -> bool:
@@ -181,12 +192,19 @@ def _regenerate(found: Verified, manner: Manner) -> None:
             found.without_a_job.append(path)
         elif endpoint and not manner.asks_endpoints:
             found.of_endpoints[endpoint] += 1
-        else:
+        elif path not in damaged or _is_deleted(path, found):
             queued.update(job.pk for job in jobs)
-            if path in damaged:
-                files.delete(path)
     # Queued last: a job that runs makes only what has no file by then.
     found.requeued_count = sum([requeue(GenerationJob.objects.filter(pk=job)) for job in sorted(queued)])
+
+
+def _is_deleted(path: str, found: Verified) -> bool:
+    try:
+        files.delete(path)
+    except IN_THE_WAY:
+        found.blocked.append(path)
+        return False
+    return True
 
 
 def _jobs_of(path: str) -> list[GenerationJob]:

@@ -1,6 +1,7 @@
 """verify_images: each kind of damage is found, named and mended, and nothing else is touched."""
 
 import os
+import shutil
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -102,6 +103,44 @@ def test_a_file_whose_row_is_committed_meanwhile_is_no_orphan(
 
     assert verify(Manner(deletes=True, youngest=NOW, advance=commit)).orphans == []
     assert late.exists()
+
+
+def test_folders_in_the_place_of_files_are_named_and_left(image_set: ImageSet, media_root: Path) -> None:
+    places = [media_root / path(image_set, 1), media_root / f"renditions/{image_set.uid}/2-grid-160.webp"]
+    for place in places:
+        place.unlink()
+        (place / "somebody's").mkdir(parents=True)
+    output, failure = verified("--regenerate")
+    assert (
+        f"2 files that cannot be replaced, because something else is in the way: renditions/{image_set.uid}/2" in output
+    )
+    assert failure == "Move away what is in the way, and run the same command again."
+    for place in places:
+        shutil.rmtree(place)
+    assert "1 job queued again." in verified("--regenerate")[0]
+
+
+def test_a_file_in_the_place_of_the_folder_of_renditions(image_set: ImageSet, media_root: Path) -> None:
+    folder = media_root / "renditions" / str(image_set.uid)
+    shutil.rmtree(folder)
+    folder.write_text("not a folder")
+    output, _ = verified()
+    assert "6 files that cannot be replaced" in output
+
+
+def test_links_that_lead_nowhere_and_names_that_no_row_holds_are_orphans(image_set: ImageSet, media_root: Path) -> None:
+    before = files_below(media_root)
+    folder = media_root / "image_sets" / os.fsdecode(b"\xff\xfe")
+    folder.mkdir()
+    (folder / "1.png").write_bytes(b"")
+    nowhere, around = (media_root / "image_sets" / str(image_set.uid) / name for name in ("7.png", "8.png"))
+    nowhere.symlink_to("nowhere")
+    around.symlink_to(around)
+    output, failure = verified("--delete", "--older-than", "0")
+    assert "3 files without a row, deleted: image_sets/" in output
+    assert "\\udcff\\udcfe/1.png" in output
+    assert not failure
+    assert files_below(media_root) == before
 
 
 @pytest.mark.parametrize("damage", ["gone", "changed"])

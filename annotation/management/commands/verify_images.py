@@ -10,7 +10,7 @@ from annotation.management.base import StudyCommand
 from generation.endpoints.accounts import price_of
 from generation.pictures.image_storage import StorageAway
 from generation.recorded_images.verification import Manner, Verified, image_count, verify
-from jobs.wording import counted
+from jobs.wording import counted, storable
 
 PATHS_NAMED = 5
 
@@ -69,6 +69,7 @@ class Command(StudyCommand):
         self._name(found.made_again, "rendition", "made again from the image")
         self._name(found.lost, "image", "whose file is gone")
         self._name(found.damaged, "image", "whose file is not the one that was recorded")
+        self._name(found.blocked, "file", "that cannot be replaced, because something else is in the way")
         fate = "deleted" if manner.deletes else "left; --delete deletes them"
         self._name(found.orphans, "file", f"without a row, {fate}")
         if found.requeued_count:
@@ -78,12 +79,14 @@ class Command(StudyCommand):
         """Print how many files are so, and the first of them."""
         if paths:
             more = ", …" if len(paths) > PATHS_NAMED else ""
-            self.stdout.write(f"{counted(len(paths), noun)} {what}: {', '.join(paths[:PATHS_NAMED])}{more}")
+            self.stdout.write(f"{counted(len(paths), noun)} {what}: {storable(', '.join(paths[:PATHS_NAMED]))}{more}")
 
 
 def _staying(found: Verified, manner: Manner) -> str:
     """Return the way out for the images that stay without their file; empty if there are none."""
     wrong = [*found.lost, *found.damaged]
+    if found.blocked:
+        return "Move away what is in the way, and run the same command again."
     if not wrong:
         return ""
     if not manner.regenerates:
