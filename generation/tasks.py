@@ -103,9 +103,12 @@ def make_images(job: GenerationJob, lease: Lease, before: Sequence[Check] = ()) 
     missing = prepared_seeds(job)
     if not missing:
         return
-    with Recorder(job, missing, sinks_for(job)) as recorder:
-        with device_faults(job, owner=job.image_set.diffusion_model.name):
-            _sample(job, missing, recorder, [lease.check, recorder.check, *before])
+    # Sinks use the device too.
+    with (
+        device_faults(job, owner=job.image_set.diffusion_model.name),
+        Recorder(job, missing, sinks_for(job)) as recorder,
+    ):
+        _sample(job, missing, recorder, [lease.check, recorder.check, *before])
         if recorder.is_busy and len(before) < most_overlapping() - 1:
             _run_following_job(recorder, lease, before)
         recorder.finish()

@@ -17,6 +17,7 @@ from jobs.refusals import Refused
 # Set here for every call, or made by the pipeline itself: no option of a study file changes them.
 OURS = {*WANTED, "guidance_scale", "return_dict", "generator", "negative_prompt", "use_resolution_binning"}
 NOT_OPTIONS = ("embed", "image", "latents", "mask", "callback", "kwargs", "video", "token_ids")
+KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text"}  # bool first: it is an int too
 SIZES = ("_size", "_left")  # options of two numbers, which diffusers wants as a tuple
 
 
@@ -51,7 +52,7 @@ def options_of(loaded: Loaded, order: Order) -> Options:
                 f"{model.name}: options.{name} is nothing that {loaded.kind.__name__} takes; allowed are "
                 f"{', '.join(sorted(takes))}; scheduler; and of the scheduler {', '.join(sorted(settings))}."
             )
-    call = {name: _as_taken(name, value) for name, value in options.items() if name in takes}
+    call = {name: _as_taken(name, value, loaded, order) for name, value in options.items() if name in takes}
     return Options(call, scheduler, {name: value for name, value in options.items() if name not in takes})
 
 
@@ -68,7 +69,14 @@ def _is_no_option(name: str) -> bool:
     return any(part in name for part in NOT_OPTIONS)
 
 
-def _as_taken(name: str, value: Any) -> Any:
+def _as_taken(name: str, value: Any, loaded: Loaded, order: Order) -> Any:
+    """Return an option as the call takes it. Raises Refused for a text where the call's default is a number, say."""
+    default = call_signature(loaded.kind)[name]
+    wanted = next((words for kind, words in KINDS.items() if isinstance(default, kind)), "")
+    if wanted and wanted != next((words for kind, words in KINDS.items() if isinstance(value, kind)), ""):
+        raise Refused(
+            f"{order.diffusion_model.name}: options.{name} is {value!r:.80}; {loaded.kind.__name__} takes {wanted}."
+        )
     return tuple(value) if isinstance(value, list) and name.endswith(SIZES) else value
 
 

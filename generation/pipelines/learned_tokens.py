@@ -94,7 +94,7 @@ def _rows_by_encoder(pipeline: Any, file: Path, *, owner: str) -> dict[str, torc
         if values.ndim != 2 or values.shape[1] != width:
             shape = " x ".join(map(str, values.shape))
             raise Refused(f"{owner}: {file.name} holds {shape} numbers for {name}, whose tokens are {width} wide.")
-        if not values.isfinite().all():
+        if not values.float().isfinite().all():
             raise Refused(f"{owner}: {file.name} holds numbers for {name} that are not finite.")
     if len({len(values) for values in rows.values()}) > 1 or not all(len(values) for values in rows.values()):
         raise Refused(f"{owner}: {file.name} does not hold the same number of tokens for each text encoder.")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -74,7 +75,7 @@ def load(model: DiffusionModel, *, is_anew: bool = False) -> Loaded:
         Loaded.cached = None  # first, because two pipelines may not fit into memory
         empty_memory()
         cached = Loaded.cached = _fitted(lambda: _load(model, key))
-    attach_lora(cached, model)
+    _fitted(partial(attach_lora, cached, model))
     return cached
 
 
@@ -118,7 +119,10 @@ def _usual_vae_dtype(kind: Any, folder: Path, dtype: str) -> str:
     config = folder / "vae" / "config.json"
     if not hasattr(kind, "upcast_vae") or not config.exists():
         return dtype
-    return "float32" if json.loads(config.read_text()).get("force_upcast", True) else dtype
+    try:
+        return "float32" if json.loads(config.read_text()).get("force_upcast", True) else dtype
+    except (ValueError, RecursionError, AttributeError):  # loading it says what is wrong
+        return dtype
 
 
 def _pipeline(kind: Any, folder: Path, files: CheckpointFiles, model: DiffusionModel, vae_dtype: torch.dtype) -> Any:

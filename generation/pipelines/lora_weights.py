@@ -34,7 +34,7 @@ def source_of(pipeline: Any, file: Path, *, owner: str) -> "State | Path":
         state: State = load_file(file)
     except Exception as error:  # safetensors raises several kinds
         raise Refused(f"{owner}: the LoRA {file.name} is no safetensors file ({brief(error)}).") from error
-    if broken := next((key for key, tensor in state.items() if not tensor.isfinite().all()), ""):
+    if broken := next((key for key, tensor in state.items() if not tensor.float().isfinite().all()), ""):
         raise Refused(f"{owner}: the LoRA {file.name} holds numbers that are not finite, for example in {broken}.")
     for half in HALVES:
         weights = [tensor for key, tensor in state.items() if half.search(key)]

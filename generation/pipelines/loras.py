@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from generation.hub.wanted import lora_at_hand
+from generation.machines.devices import is_out_of_memory
 from generation.models import DiffusionModel
 from generation.pipelines.faults import brief
 from generation.pipelines.learned_tokens import attach_tokens
@@ -89,5 +90,7 @@ def _load_weights(pipeline: Any, file: Path, *, owner: str) -> None:
         with kept_state(pipeline) as state:
             pipeline.load_lora_weights(source, adapter_name=ADAPTER, use_safetensors=True, **where)
     except Exception as error:  # the error's type depends on the first shape that does not match
+        if is_out_of_memory(error):
+            raise
         raise Refused(f"{owner}: the LoRA {file.name} does not fit the checkpoint ({brief(error)}).") from error
     refuse_unused(pipeline, state, adapter=ADAPTER, file=file.name, owner=owner)

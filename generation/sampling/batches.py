@@ -52,6 +52,7 @@ class BatchSizes:
 def _read(file: Path | None) -> dict[str, int]:
     """Return the sizes in a file; none if it is missing or damaged, since they are found out again."""
     try:
-        return dict(json.loads(file.read_bytes())) if file else {}
-    except (OSError, ValueError, TypeError):
+        sizes = json.loads(file.read_bytes()) if file else {}
+        return {str(key): size for key, size in sizes.items() if isinstance(size, int) and size > 0}
+    except (OSError, ValueError, AttributeError):
         return {}

@@ -6,6 +6,7 @@ So the noise is drawn on the CPU, with one generator for each seed, and everythi
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.metadata import version
@@ -18,10 +19,11 @@ from django.conf import settings
 from django.utils import timezone
 from PIL import Image
 
-from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
+from generation.machines.devices import Fault, device, device_name, empty_memory, fault_of, is_out_of_memory
 from generation.pipelines.arguments import call_arguments, options_of
 from generation.pipelines.decoding import guarded_decoder
 from generation.pipelines.encoding import EncodersDropped, remembered_prompts
+from generation.pipelines.faults import brief
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import ready, ready_with_encoders
 from generation.pipelines.schedulers import new_scheduler, scheduler_facts
@@ -140,12 +142,28 @@ def _check_can_halve(batch: Sequence[int], order: Order) -> None:
 def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels:
     """Sample one batch: (n, height, width, 3), values 0..1."""
     options = options_of(loaded, order)
-    loaded.pipeline.scheduler = new_scheduler(loaded.own_scheduler, options.scheduler, options.scheduler_settings)
-    with guarded_decoder(loaded, owner=order.diffusion_model.name), remembered_prompts(loaded):
-        output = loaded.pipeline(**call_arguments(loaded, order, seeds, check))
+    with _faults_of_options(loaded, order):
+        loaded.pipeline.scheduler = new_scheduler(loaded.own_scheduler, options.scheduler, options.scheduler_settings)
+        with guarded_decoder(loaded, owner=order.diffusion_model.name), remembered_prompts(loaded):
+            output = loaded.pipeline(**call_arguments(loaded, order, seeds, check))
     _check_output(loaded, output, order, seeds)
     pixels: Pixels = output.images
     return pixels
+
+
+@contextmanager
+def _faults_of_options(loaded: Loaded, order: Order) -> Iterator[None]:
+    """Turn an error of a call with options into Refused: no signature says which values a class can use."""
+    try:
+        yield
+    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
+        model = order.diffusion_model
+        if not model.options or fault_of(error) is not Fault.OTHER:
+            raise
+        raise Refused(
+            f"{model.name}: {loaded.kind.__name__} fails with these options ({brief(error)}): correct "
+            "[models.x.options] of the study file."
+        ) from error
 
 
 def _check_output(loaded: Loaded, output: Any, order: Order, seeds: Sequence[int]) -> None:

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from generation.sampling.batches import BatchSizes, halves, planned_batches
 
 
@@ -16,8 +18,9 @@ def test_what_fitted_is_kept_across_restarts(tmp_path: Path) -> None:
     assert again.fits("card: sdxl 768x768", 20)
 
 
-def test_a_damaged_file_is_found_out_again(tmp_path: Path) -> None:
-    (tmp_path / "sizes.json").write_text('{"card"')
+@pytest.mark.parametrize("text", ['{"card"', "[]", "5", '{"card": 0}', '{"card": -1}', '{"card": "all"}'])
+def test_a_damaged_file_is_found_out_again(tmp_path: Path, text: str) -> None:
+    (tmp_path / "sizes.json").write_text(text)
     assert BatchSizes(20, tmp_path / "sizes.json").fits("card", 20)
 
 

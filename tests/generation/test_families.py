@@ -163,6 +163,23 @@ def test_options_that_are_none(tiny_models: Path, name: str) -> None:
         sample(tiny(tiny_models, "sdxl", options={name: 1}), SMALL)
 
 
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"guidance_rescale": "x"}, "options.guidance_rescale is 'x'; StableDiffusionXLPipeline takes a number"),
+        ({"guidance_rescale": True}, "takes a number"),
+        ({"clip_skip": 10**9}, "StableDiffusionXLPipeline fails with these options .* correct"),
+        ({"original_size": [1, 2, 3]}, "fails with these options"),
+        ({"beta_start": "x"}, "fails with these options"),
+        ({"num_train_timesteps": -5}, "fails with these options"),
+        ({"beta_schedule": "nope"}, r"fails with these options \(nope is not implemented"),
+    ],
+)
+def test_values_that_the_class_cannot_use(tiny_models: Path, options: dict[str, object], sentence: str) -> None:
+    with pytest.raises(Refused, match=f"^sdxl: .*{sentence}"):
+        sample(tiny(tiny_models, "sdxl", options=options), SMALL)
+
+
 def test_a_size_that_the_class_cannot_make(tiny_families: Path) -> None:
     with pytest.raises(Refused, match="made images of 64 x 64 px instead of 72 x 64"):
         sample(tiny(tiny_families, "flux"), replace(OWN, width=72))

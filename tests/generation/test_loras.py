@@ -255,6 +255,23 @@ def test_weights_that_would_be_ignored_are_refused(
     assert images(sdxl) == plain
 
 
+def test_a_full_memory_is_no_fault_of_the_lora(
+    sdxl: DiffusionModel, plain: list[bytes], paper: DiffusionModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = images(paper)
+    load(sdxl)
+
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("diffusers.StableDiffusionXLPipeline.load_lora_weights", full)
+        with pytest.raises(torch.OutOfMemoryError):
+            load(paper)
+    assert images(sdxl) == plain
+    assert images(paper) == wanted
+
+
 def test_kohyas_names_and_their_scale(paper: DiffusionModel, tmp_path: Path) -> None:
     state = load_file(Path(paper.lora) / "lora.safetensors")
     folder = tmp_path / "kohya"

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from generation import tasks
 from generation.models import GeneratedImage, GenerationJob, ImageSet
@@ -17,7 +18,7 @@ from generation.sampling import recording, sampling
 from generation.sampling.recording import Recorder
 from generation.sampling.sampling import Sampled, sample_batches
 from generation.tasks import run_generation_job
-from jobs import claims
+from jobs import claims, work
 from jobs.leases import LeaseLost
 from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
 
@@ -203,3 +204,24 @@ def test_a_job_that_cannot_be_recorded_does_not_stop_the_next(
     assert state(first) == (STATES.QUEUED, "Tried again: OSError: disk full")
     assert state(second) == (STATES.DONE, "")
     assert (is_complete(first), is_complete(second)) == (False, True)
+
+
+def test_a_sick_card_that_an_embedding_meets_ends_the_process(
+    image_set: ImageSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sinks compute on the card too, when the job's last batch has been sampled."""
+
+    class Embedding:
+        def prepare(self, pictures: Sequence[Any]) -> Sequence[Any]:
+            return pictures
+
+        def store(self, images: Sequence[GeneratedImage], prepared: Sequence[Any]) -> None:
+            raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    ended: list[str] = []
+    monkeypatch.setattr(tasks, "sinks_for", lambda _job: [Embedding()])
+    monkeypatch.setattr(work, "end_process", lambda: ended.append(state(image_set)[1]))
+    run_generation_job()
+    assert ended == [state(image_set)[1]]
+    assert "failed: CUDA error: an illegal memory access" in ended[0]
+    assert only_job(image_set).failed_on

@@ -120,7 +120,11 @@ def _options(parts: Parts) -> Iterator[Fault]:
     """The names are checked on a worker, which knows what the model's class takes."""
     for field, plan in _models(parts):
         for name, value in plan.options.items():
-            if not _is_option(value):
+            if not name.isidentifier():
+                yield Fault(
+                    (field, "options", name), "is no option: a name has letters, digits and underscores; take it out."
+                )
+            elif not _is_option(value):
                 sentence = "must be a number, a text, true or false, or a list of numbers or texts."
                 yield Fault((field, "options", name), sentence)
 

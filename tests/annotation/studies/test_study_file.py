@@ -198,6 +198,13 @@ FAULTS = {
         ),
         ["line 13, models.b.lora_file: must be the name of a file of the LoRA, which ends in .safetensors."],
     ),
+    "option with an odd name": (
+        changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\noptions = {"a b" = 1, c = inf}'),
+        [
+            "line 11, models.b.options.a b: is no option: a name has letters, digits and underscores; take it out.",
+            "line 11, models.b.options.c: must be a number, a text, true or false, or a list of numbers or texts.",
+        ],
+    ),
     "variant that is none": (
         changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nvariant = "fp 16"'),
         ["line 11, models.b.variant: must be letters, digits and underscores, like fp16, not 'fp 16'."],
