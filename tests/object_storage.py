@@ -1,6 +1,7 @@
 """A real S3 server on this machine (moto's), which can be told to fail, to wait, or to keep something else."""
 
 import itertools
+import random
 import threading
 import time
 from collections.abc import Iterable, Iterator
@@ -17,7 +18,10 @@ _numbers = itertools.count(1)
 
 
 class ObjectStorage:
-    """The server. failures: how many of the next requests are answered with 503; -1: all of them."""
+    """The server. failures: how many of the next requests are answered with 503; -1: all of them.
+
+    share_failing: of the other requests.
+    """
 
     def __init__(self) -> None:
         # Imported here: they take a second, and most tests need none of them.
@@ -30,6 +34,8 @@ class ObjectStorage:
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self.bucket = ""
         self.failures = 0
+        self.share_failing = 0.0
+        self._chance = random.Random(503)
         self.wait_seconds = 0.0
         self.alters = False
         self.requests: list[str] = []
@@ -37,8 +43,8 @@ class ObjectStorage:
 
     def _answer(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
         self.requests.append(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
-        if self.failures:
-            self.failures -= 1
+        if self.failures or self._chance.random() < self.share_failing:
+            self.failures -= bool(self.failures)
             start("503 Slow Down", [("Content-Type", "application/xml")])
             return [b"<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>"]
         time.sleep(self.wait_seconds)
