@@ -123,11 +123,10 @@ def votes_one_by_one(votes: UnsealedVotes, *, with_excluded: bool = False) -> Vo
     return Votes.of(votes.comparison[rows], votes.annotator[rows], votes.choice[rows])
 
 
-def votes_for_reliability(data: UnsealedData, *, with_excluded: bool = False) -> Integers:
-    """(n, 3) votes for A, for B and for neither that say how well people agree: all, or the first of each comparison
-    if the study stops early."""
+def votes_for_reliability(data: UnsealedData, *, with_excluded: bool = False) -> Votes:
+    """Return the votes that say how well people agree: all, or the first of each comparison after early stopping."""
     votes, most = votes_one_by_one(data.votes, with_excluded=with_excluded), first_votes(data.manifest)
-    return (votes if most is None else votes.first_of_each(most)).counts(len(data.comparisons))
+    return votes if most is None else votes.first_of_each(most)
 
 
 def first_votes(manifest: Manifest) -> int | None:

@@ -27,7 +27,7 @@ def compute(analysed: Analysed) -> Headlines | None:
     if not data.votes.exclusions:
         return None
     whole, clusters, plan = analyse(data, with_excluded=True), data.comparisons.cluster, data.manifest.analysis
-    votes = votes_for_reliability(data, with_excluded=True)
+    votes = votes_for_reliability(data, with_excluded=True).counts(len(clusters))
     against = leave_one_out(votes[whole.place], whole.metric, clusters=whole.clusters, resampling=resampling)
     return Headlines(
         analysed_comparisons=len(whole),

@@ -11,11 +11,13 @@ from scoring.statistics.people.reliability import Reliability, reliability
 
 def compute(analysed: Analysed) -> Reliability:
     """Return the reliability of all comparisons with votes; of the first votes only, if the study stops early."""
+    clusters, votes = analysed.data.comparisons.cluster, votes_for_reliability(analysed.data)
     return reliability(
-        votes_for_reliability(analysed.data),
+        votes.counts(len(clusters)),
         ties_allowed=analysed.may_tie,
-        clusters=analysed.data.comparisons.cluster,
+        clusters=clusters,
         resampling=analysed.resampling,
+        votes=votes,
     )
 
 

@@ -19,6 +19,7 @@ from annotation.reports.findings import (
     scores,
     sensitivity,
     sequential,
+    single_votes,
 )
 from annotation.reports.findings.agreement import Agreement
 from annotation.reports.findings.analysed import analyse
@@ -39,6 +40,7 @@ from annotation.reports.findings.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
 from scoring.statistics.people.crossed_model.model import CrossedModel
 from scoring.statistics.people.reliability import Reliability
+from scoring.statistics.people.single_votes import SingleVotes
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ class Results:
     comparisons: tuple[ComparisonRow, ...]
     sequential: Sequential | None = None
     crossed_model: CrossedModel | None = None
+    single_votes: SingleVotes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,14 @@ class AgreementReport(Facts):
 
 
 def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:
-    """Compute every finding. progress: called before each one, and for every portion of the longest."""
+    """Compute every finding. progress: called before each one."""
     step, analysed = Steps(progress, count=len(fields(Results))), analyse(data)
     return Results(
         agreement=step("agreement", agreement.compute, analysed),
         reliability=step("reliability", reliability.compute, analysed),
         early_stopping=step("early stopping", reliability.early_stopping, analysed),
         with_excluded_votes=step("exclusions", exclusions.compute, analysed),
-        sensitivity=step("resampling comparisons and annotators", sensitivity.compute, analysed, progress=step.portion),
+        sensitivity=step("annotators by skill", sensitivity.compute, analysed),
         people=step("people", people.compute, analysed),
         scores=step("scores", scores.compute, analysed),
         image_noise=step("resampling images", image_noise.compute, analysed),
@@ -90,4 +93,5 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         comparisons=step("comparisons", comparisons.compute, analysed),
         sequential=step("evidence", sequential.compute, analysed),
         crossed_model=step("crossed model", crossed_model.compute, analysed),
+        single_votes=step("single votes", single_votes.compute, analysed),
     )

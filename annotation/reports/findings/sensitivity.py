@@ -1,19 +1,15 @@
-"""The agreement computed in other ways: with other annotators, with annotators of unequal skill. Pure."""
+"""The agreement with annotators of unequal skill, and the distribution behind its bootstrap interval. Pure."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from annotation.reports.findings.analysed import Analysed
-from annotation.reports.findings.budgets import within_budget
 from scoring.statistics.agreement import agreement, earned_credit
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, ratio, resampled_totals
 from scoring.statistics.people.dawid_skene import dawid_skene
-from scoring.statistics.people.two_way import TwoWay, two_way_agreement
 
-TWO_WAY_BUDGET = 200_000_000  # votes times resamples: about two seconds
 MOST_VOTES = 200_000  # for Dawid and Skene: each of up to a thousand rounds goes through every vote
 _MOST_BARS = 40
 
@@ -45,25 +41,14 @@ class Sensitivity:
     """bootstrap: the distribution behind the bootstrap interval of the primary endpoint, empty if undefined."""
 
     bootstrap: tuple[Bar, ...]
-    two_way: TwoWay
     dawid_skene: tuple[SkillModel, ...]
 
 
-def compute(analysed: Analysed, *, progress: Callable[[float], None] | None = None) -> Sensitivity:
-    """Return the agreement under resampled annotators, and with winners that weigh annotators by their skill.
-
-    progress: called with the share of the two-way resamples that is done.
-    """
-    budgeted = within_budget(analysed.resampling, numbers=len(analysed.votes.choice), budget=TWO_WAY_BUDGET)
+def compute(analysed: Analysed) -> Sensitivity:
+    """Return the bootstrap distribution of the agreement, and the agreement with winners that weigh annotators by their
+    skill."""
     return Sensitivity(
         bootstrap=_bars(analysed),
-        two_way=two_way_agreement(
-            analysed.votes,
-            analysed.metric,
-            clusters=analysed.clusters,
-            resampling=budgeted,
-            progress=(lambda done: progress(done / budgeted.resamples)) if progress else None,
-        ),
         dawid_skene=tuple(_skill_model(analysed, prior=prior) for prior in ("uniform", "learned")),
     )
 

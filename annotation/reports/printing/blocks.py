@@ -1,7 +1,7 @@
 """The blocks that every format prints: rows of numbers, tables and figures, as plain text that a format escapes."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -101,6 +101,26 @@ def points_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
 def coefficient_row(label: str, estimate: Estimate, *, remark: str = "") -> Row:
     """A coefficient such as kappa, to three decimals."""
     return _row(label, estimate, coefficient, remark)
+
+
+def rows_of_both(
+    kind: Callable[..., Row], label: str, these: Estimate, others: Estimate | None, *, remark: str = ""
+) -> tuple[Row, ...]:
+    """One number with its interval for these annotators, and in a second row that for annotators like these.
+
+    kind: share_row, points_row or coefficient_row. No second row if that interval is undefined: the section says why
+    once (`why_no_others`). others: None in a report of an earlier version.
+    """
+    row = kind(label, these, remark=remark)
+    if others is None or others.low is None:
+        return (row,)
+    return row, kind(f"{label}, annotators like these", others)
+
+
+def why_no_others(others: Iterable[Estimate]) -> tuple[str, ...]:
+    """Return a sentence on the intervals for annotators like these that are undefined; empty if there is none."""
+    reasons = dict.fromkeys(one.reason for one in others if one.is_defined and one.low is None)
+    return (f"Not every number has an interval for annotators like these: {'; '.join(reasons)}.",) if reasons else ()
 
 
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:

@@ -14,17 +14,24 @@ from scoring.statistics.chance import Baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
+from scoring.statistics.people.single_votes import SingleVotes
 
 
 def sentence(
-    study: StudyFacts, counts: Counts, *, agreement: Agreement, people: People, doubts: tuple[str, ...]
+    study: StudyFacts,
+    counts: Counts,
+    *,
+    agreement: Agreement,
+    people: People,
+    single: SingleVotes | None,
+    doubts: tuple[str, ...],
 ) -> str:
     """The claim: agreement, tie rule, baseline (also one that is not beaten), doubts, votes and exclusions."""
     each = people.leave_one_out.by_comparison
     parts = [
         _agreement(agreement.headline, agreement.endpoint, study=study, counts=counts),
         _baseline(agreement.baseline, study=study),
-        *((_one_against_the_others(each), *doubts) if counts.analysed_comparisons else ()),
+        *((_one_against_the_others(each), _a_new_annotator(single), *doubts) if counts.analysed_comparisons else ()),
         _votes(counts, agreement.with_excluded_votes),
     ]
     interim = "Interim: " if study.is_interim else ""
@@ -61,6 +68,24 @@ def _one_against_the_others(compared: Compared) -> str:
         f"one annotator agrees with the majority of the others on {percent(compared.people.value)}, "
         f"the metric on the same votes on {percent(compared.metric.value)}, ties counting one half"
     )
+
+
+def _a_new_annotator(single: SingleVotes | None) -> str:
+    """The second headline; empty if no comparison has two votes."""
+    if single is None or single.people.value is None:
+        return ""
+    reasons = ", ".join(dict.fromkeys(one.reason for one in (single.metric, single.people) if one.low is None))
+    missing = f" (no interval: {reasons})" if reasons else ""
+    with_metric, with_another = (_with_bounds(one) for one in (single.metric, single.people))
+    return (
+        f"a new annotator on a new prompt agrees with the metric on {with_metric}, with another annotator on "
+        f"{with_another}{missing}"
+    )
+
+
+def _with_bounds(estimate: Estimate) -> str:
+    bounds = "" if estimate.low is None else f" ({100 * estimate.low:.1f} to {percent(estimate.high or 0.0)})"
+    return percent(estimate.value or 0.0) + bounds
 
 
 def _votes(counts: Counts, with_excluded: Estimate | None) -> str:

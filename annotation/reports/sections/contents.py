@@ -24,6 +24,7 @@ from annotation.reports.sections import (
     scores,
     sensitivity,
     sequential,
+    single_votes,
     study_facts,
 )
 
@@ -60,6 +61,7 @@ CONTENTS: tuple[Entry, ...] = (
     study_facts.design_section,
     _result(lambda results: results.agreement, agreement.section),
     _result(lambda results: results.sequential, sequential.section),
+    _result(lambda results: results.single_votes, single_votes.section),
     _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
     _result(lambda results: (results.reliability, results.comparisons), reliability.section),
     _result(lambda results: results.people, people.section),

@@ -1,25 +1,34 @@
 """One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
 
+from collections.abc import Callable
+
 from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.printing.blocks import UNDEFINED, Section, Table, points_row, share_row
+from annotation.reports.printing.blocks import (
+    UNDEFINED,
+    Row,
+    Section,
+    Table,
+    points_row,
+    rows_of_both,
+    share_row,
+    why_no_others,
+)
 from annotation.reports.printing.numbers import percent
 from annotation.reports.printing.phrases import first_votes_note
 from scoring.statistics.people.alternative_annotator import Outcome
+from scoring.statistics.people.leave_one_out import Compared, Weighted
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 
 
 def section(people: People, facts: Facts) -> Section:
     """People against each other, the metric in their place, and the limit that their noise sets."""
-    each, votes = people.leave_one_out.by_comparison, people.leave_one_out.by_vote
+    weighted = people.leave_one_out
+    others = weighted.annotators_like_these
     rows = (
-        share_row("One annotator against the others", each.people),
-        share_row("The metric in their place", each.metric),
-        points_row("Metric minus annotator", each.difference),
-        share_row("One annotator, every vote weighing the same", votes.people),
-        share_row("The metric, every vote weighing the same", votes.metric),
-        points_row("Metric minus annotator, every vote weighing the same", votes.difference),
+        *_compared(weighted.by_comparison, others.by_comparison if others else None, ""),
+        *_compared(weighted.by_vote, others.by_vote if others else None, ", every vote weighing the same"),
         share_row(
             "Greatest agreement that any metric could reach",
             people.greatest_agreement,
@@ -28,8 +37,28 @@ def section(people: People, facts: Facts) -> Section:
     )
     text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
     text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
-    texts = (text, *first_votes_note(facts.manifest), _test(people))
+    texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people))
     return Section("people", "How well annotators agree with the others", texts, rows, _tables(people))
+
+
+def _compared(these: Compared, others: Compared | None, weights: str) -> tuple[Row, ...]:
+    kinds: tuple[tuple[str, Callable[..., Row], str], ...] = (
+        ("people", share_row, "One annotator against the others"),
+        ("metric", share_row, "The metric in their place"),
+        ("difference", points_row, "Metric minus annotator"),
+    )
+    return tuple(
+        row
+        for name, kind, label in kinds
+        for row in rows_of_both(kind, label + weights, getattr(these, name), getattr(others, name, None))
+    )
+
+
+def _why_no_others(others: Weighted | None) -> tuple[str, ...]:
+    if others is None:
+        return ()
+    each, votes = others.by_comparison, others.by_vote
+    return why_no_others((each.people, each.metric, each.difference, votes.people, votes.metric, votes.difference))
 
 
 def _test(people: People) -> str:

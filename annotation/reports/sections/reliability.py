@@ -4,31 +4,55 @@ from collections.abc import Sequence
 
 from annotation.reports.findings.comparisons import ComparisonRow
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.printing.blocks import Figure, Section, coefficient_row, mark_step, share_row
+from annotation.reports.printing.blocks import (
+    Figure,
+    Section,
+    coefficient_row,
+    mark_step,
+    rows_of_both,
+    share_row,
+    why_no_others,
+)
 from annotation.reports.printing.phrases import beyond_chance, first_votes_note
 from jobs.wording import counted
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.reliability import Reliability
 
 PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
+_ROWS = (
+    ("pairwise_agreement", share_row, "Two annotators agree, every comparison weighing the same"),
+    ("pooled_agreement", share_row, "Two annotators agree, every pair of votes weighing the same"),
+    ("alpha", coefficient_row, "Krippendorff's alpha, nominal"),
+    ("alpha_ordinal", coefficient_row, "Krippendorff's alpha, ordinal (A < tie < B)"),
+    ("alpha_without_ties", coefficient_row, "Krippendorff's alpha, tie votes dropped"),
+    ("ac1", coefficient_row, "Gwet's AC1"),
+    ("brennan_prediger", coefficient_row, "Brennan-Prediger"),
+    ("fleiss_kappa", coefficient_row, "Fleiss' kappa"),
+)
 
 
 def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -> Section:
     """The coefficients, and the votes of every comparison as a figure."""
     reliability, comparisons = values
-    rows = (
-        share_row("Two annotators agree, every comparison weighing the same", reliability.pairwise_agreement),
-        share_row("Two annotators agree, every pair of votes weighing the same", reliability.pooled_agreement),
-        coefficient_row("Krippendorff's alpha, nominal", reliability.alpha, remark=_prevalence(reliability)),
-        coefficient_row("Krippendorff's alpha, ordinal (A < tie < B)", reliability.alpha_ordinal),
-        coefficient_row("Krippendorff's alpha, tie votes dropped", reliability.alpha_without_ties),
-        coefficient_row("Gwet's AC1", reliability.ac1),
-        coefficient_row("Brennan-Prediger", reliability.brennan_prediger),
-        coefficient_row("Fleiss' kappa", reliability.fleiss_kappa),
+    others = reliability.annotators_like_these
+    rows = [
+        row
+        for name, kind, label in _ROWS
+        for row in rows_of_both(
+            kind,
+            label,
+            getattr(reliability, name),
+            getattr(others, name, None),
+            remark=_prevalence(reliability) if name == "alpha" else "",
+        )
+    ]
+    missing = () if others is None else why_no_others(getattr(others, name) for name, _, _ in _ROWS)
+    text = (
+        "How well annotators agree with each other, votes coded by model. Intervals for these annotators say how the "
+        "numbers vary with the prompts; those for annotators like these also say how they vary with the people."
     )
-    text = "How well annotators agree with each other, votes coded by model."
-    texts = (text, *_beyond_chance(reliability.alpha), *first_votes_note(facts.manifest))
-    return Section("reliability", "Reliability of the votes", texts, rows, figures=_figures(comparisons))
+    texts = (text, *_beyond_chance(reliability.alpha), *first_votes_note(facts.manifest), *missing)
+    return Section("reliability", "Reliability of the votes", texts, tuple(rows), figures=_figures(comparisons))
 
 
 def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:

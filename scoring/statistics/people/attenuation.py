@@ -1,12 +1,14 @@
 """The limit that the noise of the votes sets to the agreement of any metric."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
 from scipy.stats import binom
 
 from scoring.statistics.counts import checked_counts
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
 from scoring.statistics.intervals import (
     Floats,
     Resampling,
@@ -66,7 +68,8 @@ def attenuation(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampl
         reason = "unanimous: all votes are equal" if (pairs > 0).any() else "no comparison has two votes for A or B"
         return Estimate.undefined(reason, n=len(votes), level=resampling.level, method=method)
     totals = resampled_totals(summands, clusters=labels, resampling=resampling)
-    return percentile_estimate(value, _from_totals(totals, sizes), n=len(votes), resampling=resampling)
+    found = percentile_estimate(value, _from_totals(totals, sizes), n=len(votes), resampling=resampling)
+    return replace(found, population=THESE_ANNOTATORS)
 
 
 def _from_totals(totals: Floats, sizes: ArrayLike) -> Floats:

@@ -1,17 +1,23 @@
 """How often one person agrees with the others, and how often the metric does on the same votes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scoring.statistics.agreement import Signs, checked_winners
+from scoring.statistics.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.counts import Integers, checked_counts
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resampled_totals
+from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
+from scoring.statistics.intervals import (
+    Floats,
+    Resampling,
+    cluster_numbers,
+    percentile_estimate,
+    ratio,
+    resampled_totals,
+)
+from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
 from scoring.statistics.votes import Votes
-
-_CHOICES = (1, -1, 0)  # what a vote in each column of the counts says
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,45 +40,63 @@ class AtVotes:
 
 
 @dataclass(frozen=True, slots=True)
+class Weighted:
+    """Means with equal weight for each comparison, and for each vote."""
+
+    by_comparison: Compared
+    by_vote: Compared
+
+
+@dataclass(frozen=True, slots=True)
 class LeaveOneOut:
-    """Means with equal weight for each comparison and for each vote, and one row for each number of votes."""
+    """Means with equal weight for each comparison and for each vote, and one row for each number of votes.
+
+    The intervals of by_comparison and by_vote are for these annotators. annotators_like_these: the same means with
+    intervals for annotators like these; None without single votes.
+    """
 
     by_comparison: Compared
     by_vote: Compared
     by_count: tuple[AtVotes, ...]
+    annotators_like_these: Weighted | None = None
 
 
 def leave_one_out(
-    counts: ArrayLike, metric: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling
+    counts: ArrayLike,
+    metric: ArrayLike,
+    *,
+    clusters: ArrayLike | None = None,
+    resampling: Resampling,
+    votes: Votes | None = None,
 ) -> LeaveOneOut:
     """Each vote, and the metric in its place, against the majority of the other votes of its comparison.
 
     counts: (n, 3) votes for A, for B, and tie votes. metric: (n,) signs of the metric's winner. clusters: (n,) labels
-    or None. The majority is the sign of (A - B) among the others; a tie on one side only counts one half, on both one.
+    or None. votes: the same votes one by one, for the intervals for annotators like these. The majority is the sign of
+    (A - B) among the others; a tie on one side only counts one half, on both one.
     Comparisons with fewer than two votes are left out. A metric judged against all k votes of a comparison, with people
     judged against k - 1, would look better by construction; here both have the same targets.
     Raises ValueError for counts and signs that do not fit together.
     Source: Snow et al. (2008), "Cheap and fast, but is it good?", judge annotators against the others this way.
 
-    >>> votes = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]
-    >>> result = leave_one_out(votes, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
+    >>> counts = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]
+    >>> result = leave_one_out(counts, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
     >>> round(result.people.value or 0, 3), round(result.metric.value or 0, 3)
     (0.725, 0.675)
     """
-    votes, its = checked_counts(counts, categories=3), checked_winners(metric, metric)[0]
-    if len(votes) != len(its):
-        raise ValueError(f"{len(votes)} comparisons with votes, {len(its)} with a winner of the metric")
-    is_paired = votes.sum(axis=1) >= 2
-    labels = None if clusters is None else cluster_numbers(len(votes), clusters)[is_paired]
-    votes, its = votes[is_paired], its[is_paired]
-    people_credit, metric_credit = _credits(votes, its)
-    size = votes.sum(axis=1)
-    shares = np.column_stack([people_credit / size, metric_credit / size, np.ones(len(size))])
-    pooled = np.column_stack([people_credit, metric_credit, size])
+    checked, its = checked_counts(counts, categories=3), checked_winners(metric, metric)[0]
+    if len(checked) != len(its):
+        raise ValueError(f"{len(checked)} comparisons with votes, {len(its)} with a winner of the metric")
+    size = checked.sum(axis=1)
+    is_paired = size >= 2
+    labels = None if clusters is None else cluster_numbers(len(checked), clusters)[is_paired]
+    rows = _summands(checked, its)
+    found = _weighted(rows[is_paired], labels, resampling)
     return LeaveOneOut(
-        by_comparison=_compared(shares, labels, resampling),
-        by_vote=_compared(pooled, labels, resampling),
-        by_count=tuple(_at_votes(int(k), shares[size == k]) for k in np.unique(size)),
+        by_comparison=found.by_comparison,
+        by_vote=found.by_vote,
+        by_count=tuple(_at_votes(int(k), rows[size == k]) for k in np.unique(size[is_paired])),
+        annotators_like_these=None if votes is None else _like_these(found, votes, its, clusters),
     )
 
 
@@ -96,7 +120,7 @@ def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[One
     [0.5, 0.5, 0.0]
     """
     counts = votes.counts(comparison_count)
-    own = np.array(_CHOICES)[votes.choice]
+    own = np.array(ORDER)[votes.choice]
     targets = np.sign((counts[:, 0] - counts[:, 1])[votes.comparison] - own)
     is_shared = counts.sum(axis=1)[votes.comparison] >= 2
     credit = 1 - np.abs(own - targets)[is_shared] / 2
@@ -108,12 +132,14 @@ def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[One
     )
 
 
-def _credits(votes: Integers, metric: Signs) -> tuple[Floats, Floats]:
-    """Credit summed over the votes of each comparison: (n,) of people, (n,) of the metric."""
-    choices = np.array(_CHOICES)
-    margin = votes[:, 0] - votes[:, 1]
-    targets = np.sign(margin[:, np.newaxis] - choices)  # without one vote of each choice
-    return _credit(votes, choices[np.newaxis, :], targets), _credit(votes, metric[:, np.newaxis], targets)
+def _summands(counts: Integers, metric: Signs) -> Floats:
+    """Return what comparisons add to the sums (n, 6): credit of people, of the metric, and weight; by comparison, then
+    by vote. Zeros without two votes."""
+    choices, size = np.array(ORDER), counts.sum(axis=1)
+    targets = np.sign((counts[:, 0] - counts[:, 1])[:, np.newaxis] - choices)  # without one vote of each choice
+    summed = np.column_stack([_credit(counts, choices, targets), _credit(counts, metric[:, np.newaxis], targets), size])
+    summed[size < 2] = 0
+    return np.hstack([summed / np.maximum(size, 1)[:, np.newaxis], summed])
 
 
 def _credit(votes: Integers, answers: Integers | Signs, targets: Integers) -> Floats:
@@ -122,28 +148,59 @@ def _credit(votes: Integers, answers: Integers | Signs, targets: Integers) -> Fl
     return summed
 
 
-def _compared(summands: Floats, clusters: ArrayLike | None, resampling: Resampling) -> Compared:
-    """summands: (n, 3) credit of people, credit of the metric, weight."""
-    n = len(summands)
-    if not n:
-        nothing = Estimate.undefined(
-            "no comparison has two votes", n=0, level=resampling.level, method="percentile bootstrap"
+def _means(first: int) -> tuple[Statistic, Statistic, Statistic]:
+    """Return the means of people and of the metric, and their difference, from the three sums beginning at `first`."""
+
+    def people(sums: Floats) -> Floats:
+        return ratio(sums[:, first], sums[:, first + 2])
+
+    def metric(sums: Floats) -> Floats:
+        return ratio(sums[:, first + 1], sums[:, first + 2])
+
+    return people, metric, lambda sums: metric(sums) - people(sums)
+
+
+_BY_COMPARISON, _BY_VOTE = _means(0), _means(3)
+
+
+def _weighted(rows: Floats, clusters: ArrayLike | None, resampling: Resampling) -> Weighted:
+    observed = rows.sum(axis=0, keepdims=True)
+    totals = resampled_totals(rows, clusters=clusters, resampling=resampling)
+
+    def estimate(statistic: Statistic) -> Estimate:
+        value, n = float(statistic(observed)[0]), len(rows)
+        found = (
+            Estimate.undefined(
+                "no comparison has two votes", n=n, level=resampling.level, method="percentile bootstrap"
+            )
+            if np.isnan(value)
+            else percentile_estimate(value, statistic(totals), n=n, resampling=resampling)
         )
-        return Compared(nothing, nothing, nothing)
-    means, observed = (
-        totals[..., :2] / totals[..., 2:]
-        for totals in (resampled_totals(summands, clusters=clusters, resampling=resampling), summands.sum(axis=0))
+        return replace(found, population=THESE_ANNOTATORS)
+
+    return Weighted(Compared(*map(estimate, _BY_COMPARISON)), Compared(*map(estimate, _BY_VOTE)))
+
+
+def _like_these(found: Weighted, votes: Votes, metric: Signs, clusters: ArrayLike | None) -> Weighted:
+    """Return the means with intervals for annotators like these."""
+    two_way = TwoWay(
+        votes,
+        lambda counts, place: _summands(counts, metric[place]),
+        clusters=clusters,
+        comparison_count=len(metric),
     )
-    resampled = [means[:, 0], means[:, 1], means[:, 1] - means[:, 0]]
-    values = [observed[0], observed[1], observed[1] - observed[0]]
-    return Compared(
-        *(
-            percentile_estimate(float(value), column, n=n, resampling=resampling)
-            for value, column in zip(values, resampled, strict=True)
+
+    def compared(means: Compared, statistics: tuple[Statistic, Statistic, Statistic]) -> Compared:
+        people, metric, difference = statistics
+        return Compared(
+            people=two_way.like_these(means.people, people, bounds=SHARE),
+            metric=two_way.like_these(means.metric, metric, bounds=SHARE),
+            difference=two_way.like_these(means.difference, difference),
         )
-    )
+
+    return Weighted(compared(found.by_comparison, _BY_COMPARISON), compared(found.by_vote, _BY_VOTE))
 
 
 def _at_votes(votes: int, shares: Floats) -> AtVotes:
-    people, metric, _ = shares.mean(axis=0)
+    people, metric, *_ = shares.mean(axis=0)
     return AtVotes(votes=votes, comparisons=len(shares), people=float(people), metric=float(metric))

@@ -5,28 +5,30 @@ q is the number of categories that could be voted; comparisons without votes are
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from scoring.statistics.counts import Integers, checked_counts
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import (
-    Floats,
-    Resampling,
-    cluster_numbers,
-    percentile_estimate,
-    ratio,
-    resampled_totals,
-)
+from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
+from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resampled_totals
+from scoring.statistics.people import coefficients
+from scoring.statistics.people.coefficients import ALPHA, Coefficient, Distance, Sums
+from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, TwoWay
+from scoring.statistics.votes import Votes
 
-Distance = Literal["nominal", "ordinal", "interval", "ratio"]
+LEAST_MINORITY = 10  # the cut-off that simulation gave: docs/decisions/2026-11-29-annotators-are-a-sample.md
+
+_METHOD = "percentile bootstrap"
+_SHARES = (coefficients.pairwise_agreement, coefficients.pooled_agreement)
+_SKEWED = (*ALPHA.values(), coefficients.fleiss_kappa)  # their intervals fail if nearly all votes are equal
+
+_Source = Callable[[Coefficient], Estimate]
 
 
 @dataclass(frozen=True, slots=True)
-class Reliability:
+class Coefficients:
     """Agreement among annotators, coded by model.
 
     pairwise_agreement: chance that two annotators of a comparison agree, each comparison weighing the same.
@@ -46,34 +48,46 @@ class Reliability:
     fleiss_kappa: Estimate
 
 
+@dataclass(frozen=True, slots=True)
+class Reliability(Coefficients):
+    """The coefficients with intervals for these annotators, and with intervals for annotators like these.
+
+    The latter need single votes and are None without them.
+    """
+
+    annotators_like_these: Coefficients | None = None
+
+
 def reliability(
-    counts: ArrayLike, *, ties_allowed: bool, clusters: ArrayLike | None = None, resampling: Resampling
+    counts: ArrayLike,
+    *,
+    ties_allowed: bool,
+    clusters: ArrayLike | None = None,
+    resampling: Resampling,
+    votes: Votes | None = None,
 ) -> Reliability:
     """All fields of `Reliability`, from the same resamples of clusters.
 
     counts: (n, 3) votes for A, for B, and tie votes. ties_allowed: whether a tie could be voted; then q is 3 instead of
-    2, even without any tie vote. clusters: (n,) labels or None.
+    2, even without any tie vote. clusters: (n,) labels or None. votes: the same votes one by one, for the intervals for
+    annotators like these.
     Raises ValueError for tie votes if none were allowed.
 
     >>> result = reliability([(3, 0, 0), (2, 1, 0)], ties_allowed=False, resampling=Resampling(resamples=100))
     >>> round(result.pairwise_agreement.value or 0, 3)
     0.667
     """
-    votes = checked_counts(counts, categories=3)
-    if not ties_allowed and votes[:, 2].any():
+    checked = checked_counts(counts, categories=3)
+    if not ties_allowed and checked[:, 2].any():
         raise ValueError("there are tie votes, although none were allowed")
-    decided = _Resampled(votes[:, :2], clusters, resampling)
-    ordered = _Resampled(votes[:, [0, 2, 1]], clusters, resampling) if ties_allowed else decided
-    return Reliability(
-        pairwise_agreement=ordered.estimate(_pairwise_agreement),
-        pooled_agreement=ordered.estimate(_pooled_agreement),
-        alpha=ordered.estimate(_ALPHA["nominal"]),
-        alpha_ordinal=ordered.estimate(_ALPHA["ordinal"]),
-        alpha_without_ties=decided.estimate(_ALPHA["nominal"]),
-        ac1=ordered.estimate(_gwet_ac1),
-        brennan_prediger=ordered.estimate(_brennan_prediger),
-        fleiss_kappa=_fleiss(ordered),
-    )
+    tables = [_Table(checked[:, columns], clusters, resampling) for columns in _columns(ties_allowed)]
+    found, others = _coefficients(*(table.estimate for table in tables)), None
+    if votes is not None:
+        pairs = zip(tables, _columns(ties_allowed), strict=True)
+        others = Coefficients(
+            **_coefficients(*(_like_these(table, votes, columns, clusters) for table, columns in pairs))
+        )
+    return Reliability(**found, annotators_like_these=others)
 
 
 def krippendorff_alpha(
@@ -88,7 +102,7 @@ def krippendorff_alpha(
     >>> krippendorff_alpha([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100)).value
     0.5333...
     """
-    return _estimate(counts, _ALPHA[distance], clusters, resampling)
+    return _estimate(counts, ALPHA[distance], clusters, resampling)
 
 
 def pairwise_agreement(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
@@ -99,7 +113,7 @@ def pairwise_agreement(counts: ArrayLike, *, clusters: ArrayLike | None = None, 
     >>> round(pairwise_agreement([(3, 0), (2, 1)], resampling=Resampling(resamples=100)).value or 0, 3)
     0.667
     """
-    return _estimate(counts, _pairwise_agreement, clusters, resampling)
+    return _estimate(counts, coefficients.pairwise_agreement, clusters, resampling)
 
 
 def gwet_ac1(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
@@ -111,7 +125,7 @@ def gwet_ac1(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling
     >>> round(gwet_ac1([(3, 0), (2, 1), (1, 0), (0, 2)], resampling=Resampling(resamples=100)).value or 0, 3)
     0.6
     """
-    return _estimate(counts, _gwet_ac1, clusters, resampling)
+    return _estimate(counts, coefficients.gwet_ac1, clusters, resampling)
 
 
 def brennan_prediger(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
@@ -123,7 +137,7 @@ def brennan_prediger(counts: ArrayLike, *, clusters: ArrayLike | None = None, re
     >>> round(result.value or 0, 4)
     0.5556
     """
-    return _estimate(counts, _brennan_prediger, clusters, resampling)
+    return _estimate(counts, coefficients.brennan_prediger, clusters, resampling)
 
 
 def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Estimate:
@@ -134,7 +148,7 @@ def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resamp
     >>> round(fleiss_kappa([(3, 0), (2, 1), (0, 3)], resampling=Resampling(resamples=100)).value or 0, 3)
     0.55
     """
-    return _fleiss(_Resampled(checked_counts(counts), clusters, resampling))
+    return _estimate(counts, coefficients.fleiss_kappa, clusters, resampling)
 
 
 def spearman_brown(reliability_of_one: float, *, votes: int) -> float:
@@ -148,155 +162,88 @@ def spearman_brown(reliability_of_one: float, *, votes: int) -> float:
     return votes * reliability_of_one / (1 + (votes - 1) * reliability_of_one)
 
 
-@dataclass(frozen=True, slots=True)
-class _Sums:
-    """Sums over comparisons; every field may have a leading axis of resamples.
-
-    coincidences: (..., q, q) of the pairable votes. shares: (..., q) vote shares summed. rated, paired: comparisons
-    with one vote, with two. agreement: shares of agreeing pairs summed. pairs, agreeing: counted pairs.
-    """
-
-    coincidences: Floats
-    shares: Floats
-    rated: Floats
-    paired: Floats
-    agreement: Floats
-    pairs: Floats
-    agreeing: Floats
-
-    @classmethod
-    def from_totals(cls, totals: Floats, q: int) -> "_Sums":
-        """The inverse of `_summands` after adding up: (..., q * q + q + 5)."""
-        square, rest = totals[..., : q * q], totals[..., q * q + q :]
-        return cls(
-            square.reshape(*totals.shape[:-1], q, q),
-            totals[..., q * q : q * q + q],
-            *(rest[..., i] for i in range(rest.shape[-1])),
-        )
-
-
-_Statistic = Callable[[_Sums], Floats]
-
-
-class _Resampled:
-    """The sums of a table of votes and of its resamples, shared by all statistics."""
+class _Table:
+    """The sums of a table of votes and of its resamples, shared by all coefficients."""
 
     def __init__(self, votes: Integers, clusters: ArrayLike | None, resampling: Resampling) -> None:
         is_rated = votes.any(axis=1)
         labels = None if clusters is None else cluster_numbers(len(votes), clusters)[is_rated]
-        rows, q = _summands(votes[is_rated]), votes.shape[1]
-        self.votes = votes[is_rated]
-        self.observed = _Sums.from_totals(rows.sum(axis=0), q)
-        self._resampled = _Sums.from_totals(resampled_totals(rows, clusters=labels, resampling=resampling), q)
+        rows, q = coefficients.summands(votes[is_rated]), votes.shape[1]
+        self.comparison_count = len(votes)
+        self._size = votes[is_rated].sum(axis=1)
+        self._observed = Sums.from_totals(rows.sum(axis=0), q)
+        self._resampled = Sums.from_totals(resampled_totals(rows, clusters=labels, resampling=resampling), q)
         self._resampling = resampling
 
-    def estimate(self, statistic: _Statistic) -> Estimate:
-        value, n = float(statistic(self.observed)), int(self.observed.paired)
-        if np.isnan(value):
-            return self.undefined(self._why_undefined())
-        return percentile_estimate(value, statistic(self._resampled), n=n, resampling=self._resampling)
+    def estimate(self, coefficient: Coefficient) -> Estimate:
+        """Return the coefficient with its interval for these annotators."""
+        value, n, level = float(coefficient(self._observed)), int(self._observed.paired), self._resampling.level
+        reason = self._why_undefined(coefficient, value)
+        if reason:
+            found = Estimate.undefined(reason, n=n, level=level, method=_METHOD)
+        elif self.skew(coefficient):
+            found = Estimate(value, None, None, level, n, _METHOD, self.skew(coefficient))
+        else:
+            found = percentile_estimate(value, coefficient(self._resampled), n=n, resampling=self._resampling)
+        return replace(found, population=THESE_ANNOTATORS)
 
-    def undefined(self, reason: str) -> Estimate:
-        n, level = int(self.observed.paired), self._resampling.level
-        return Estimate.undefined(reason, n=n, level=level, method="percentile bootstrap")
+    def skew(self, coefficient: Coefficient) -> str:
+        """Say why the votes are too one-sided for an interval; empty if they are not."""
+        by_category = self._observed.coincidences.sum(axis=-1)
+        minority = round(float(by_category.sum() - by_category.max()))
+        if coefficient not in _SKEWED or minority >= LEAST_MINORITY:
+            return ""
+        return f"{minority} votes differ from the most frequent choice, and an interval needs {LEAST_MINORITY}"
 
-    def _why_undefined(self) -> str:
-        if not len(self.votes):
+    def _why_undefined(self, coefficient: Coefficient, value: float) -> str:
+        if not len(self._size):
             return "no votes"
-        return "unanimous: all votes are equal" if self.observed.paired else "no comparison has two votes"
+        if coefficient is coefficients.fleiss_kappa and np.ptp(self._size):
+            return "comparisons have different numbers of votes"
+        if not np.isnan(value):
+            return ""
+        return "unanimous: all votes are equal" if self._observed.paired else "no comparison has two votes"
 
 
-def _estimate(counts: ArrayLike, statistic: _Statistic, clusters: ArrayLike | None, resampling: Resampling) -> Estimate:
-    return _Resampled(checked_counts(counts), clusters, resampling).estimate(statistic)
+def _estimate(
+    counts: ArrayLike, coefficient: Coefficient, clusters: ArrayLike | None, resampling: Resampling
+) -> Estimate:
+    return _Table(checked_counts(counts), clusters, resampling).estimate(coefficient)
 
 
-def _fleiss(table: _Resampled) -> Estimate:
-    if len(np.unique(table.votes.sum(axis=1))) > 1:
-        return table.undefined("comparisons have different numbers of votes")
-    return table.estimate(_fleiss_kappa)
+def _columns(ties_allowed: bool) -> tuple[list[int], list[int]]:
+    """Return the columns of (n, 3) counts in the order A, tie, B if ties are allowed; and those without ties."""
+    return ([0, 2, 1] if ties_allowed else [0, 1]), [0, 1]
 
 
-def _summands(votes: Integers) -> Floats:
-    """Return what each comparison adds to the sums: (n, q * q + q + 5), in the order of the fields of `_Sums`."""
-    (n, q), counted = votes.shape, votes.astype(np.float64)
-    size = counted.sum(axis=1, keepdims=True)
-    is_paired = (size >= 2).astype(np.float64)
-    others = np.maximum(size - 1, 1)
-    ordered_pairs = counted[:, :, np.newaxis] * (counted[:, np.newaxis, :] - np.eye(q))
-    coincidences = ordered_pairs.reshape(n, q * q) / others * is_paired
-    agreeing = (counted * (counted - 1)).sum(axis=1, keepdims=True)
-    pairs = size * (size - 1)
-    agreement = agreeing / np.maximum(pairs, 1)
-    rated = np.ones_like(size)
-    return np.hstack([coincidences, counted / size, rated, is_paired, agreement, pairs, agreeing])
+def _coefficients(every: _Source, without_ties: _Source) -> dict[str, Estimate]:
+    return {
+        "pairwise_agreement": every(coefficients.pairwise_agreement),
+        "pooled_agreement": every(coefficients.pooled_agreement),
+        "alpha": every(ALPHA["nominal"]),
+        "alpha_ordinal": every(ALPHA["ordinal"]),
+        "alpha_without_ties": without_ties(ALPHA["nominal"]),
+        "ac1": every(coefficients.gwet_ac1),
+        "brennan_prediger": every(coefficients.brennan_prediger),
+        "fleiss_kappa": every(coefficients.fleiss_kappa),
+    }
 
 
-def _pairwise_agreement(sums: _Sums) -> Floats:
-    return ratio(sums.agreement, sums.paired)
+def _like_these(table: _Table, votes: Votes, columns: list[int], clusters: ArrayLike | None) -> _Source:
+    """Return what gives a coefficient of the table its interval for annotators like these."""
+    two_way = TwoWay(
+        votes,
+        lambda counts, _: coefficients.summands(counts[:, columns]),
+        clusters=clusters,
+        comparison_count=table.comparison_count,
+    )
 
+    def estimate(coefficient: Coefficient) -> Estimate:
+        def statistic(sums: Floats) -> Floats:
+            return coefficient(Sums.from_totals(sums, len(columns)))
 
-def _pooled_agreement(sums: _Sums) -> Floats:
-    return ratio(sums.agreeing, sums.pairs)
+        found = table.estimate(coefficient)
+        bounds = SHARE if coefficient in _SHARES else COEFFICIENT
+        return two_way.like_these(found, statistic, bounds=bounds, refusal=table.skew(coefficient))
 
-
-def _gwet_ac1(sums: _Sums) -> Floats:
-    share = _mean_shares(sums)
-    return _beyond(_pairwise_agreement(sums), (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1))
-
-
-def _brennan_prediger(sums: _Sums) -> Floats:
-    pa = _pairwise_agreement(sums)
-    return _beyond(pa, np.full(pa.shape, 1 / sums.shares.shape[-1]))
-
-
-def _fleiss_kappa(sums: _Sums) -> Floats:
-    return _beyond(_pairwise_agreement(sums), (_mean_shares(sums) ** 2).sum(axis=-1))
-
-
-def _mean_shares(sums: _Sums) -> Floats:
-    return ratio(sums.shares, np.repeat(sums.rated[..., np.newaxis], sums.shares.shape[-1], axis=-1))
-
-
-def _beyond(observed: Floats, by_chance: Floats) -> Floats:
-    return ratio(observed - by_chance, 1 - by_chance)
-
-
-def _alpha(distance: Callable[[Floats], Floats]) -> _Statistic:
-    def alpha(sums: _Sums) -> Floats:
-        values = sums.coincidences.sum(axis=-1)
-        squared = distance(values)
-        observed = (sums.coincidences * squared).sum(axis=(-2, -1))
-        expected = (values[..., :, np.newaxis] * values[..., np.newaxis, :] * squared).sum(axis=(-2, -1))
-        return 1 - ratio((values.sum(axis=-1) - 1) * observed, expected)
-
-    return alpha
-
-
-def _nominal(values: Floats) -> Floats:
-    return 1 - np.eye(values.shape[-1])
-
-
-def _ordinal(values: Floats) -> Floats:
-    middle = np.cumsum(values, axis=-1) - values / 2
-    squared: Floats = (middle[..., :, np.newaxis] - middle[..., np.newaxis, :]) ** 2
-    return squared
-
-
-def _interval(values: Floats) -> Floats:
-    rank = np.arange(1.0, values.shape[-1] + 1)
-    squared: Floats = np.subtract.outer(rank, rank) ** 2
-    return squared
-
-
-def _ratio_scale(values: Floats) -> Floats:
-    rank = np.arange(1.0, values.shape[-1] + 1)
-    squared: Floats = (np.subtract.outer(rank, rank) / np.add.outer(rank, rank)) ** 2
-    return squared
-
-
-_ALPHA: dict[Distance, _Statistic] = {
-    "nominal": _alpha(_nominal),
-    "ordinal": _alpha(_ordinal),
-    "interval": _alpha(_interval),
-    "ratio": _alpha(_ratio_scale),
-}
+    return estimate

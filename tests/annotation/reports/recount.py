@@ -5,7 +5,6 @@ resample, written out vote by vote.
 """
 
 import csv
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise
@@ -175,25 +174,6 @@ def without(rows: Sequence[Comparison], name: str) -> list[Comparison]:
     """The comparisons as if an annotator had never voted."""
     left = [Comparison([vote for vote in row.votes if vote[0] != name], row.scores, row.cluster) for row in rows]
     return [row for row in left if row.votes]
-
-
-def two_way(rows: Sequence[Comparison], *, names: Sequence[str], resamples: int, seed: int) -> list[float]:
-    """Strict agreement of each resample of clusters and annotators, vote by vote."""
-    labels = sorted({row.cluster for row in rows})
-    clusters = np.random.default_rng(seed).integers(0, len(labels), size=(resamples, len(labels)))
-    people = np.random.default_rng(seed + 1).integers(0, len(names), size=(resamples, len(names)))
-    shares = []
-    for drawn_clusters, drawn_people in zip(clusters, people, strict=True):
-        weight = Counter(names[place] for place in drawn_people)
-        times = Counter(labels[place] for place in drawn_clusters)
-        right = total = 0
-        for row in rows:
-            votes = [(sign, weight[who]) for who, sign, _ in row.votes if weight[who]]
-            if votes:
-                total += times[row.cluster]
-                right += times[row.cluster] * (np.sign(sum(s * w for s, w in votes)) == row.metric)
-        shares.append(right / total if total else np.nan)
-    return shares
 
 
 def dawid_skene(rows: Sequence[Comparison], *, ties: bool, learn: bool) -> list[int]:

@@ -29,6 +29,8 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
         "not shown to beat always naming A (Alpha), 90.0 % (exact McNemar p = 0.289); "
         "one annotator agrees with the majority of the others on 100.0 %, the metric on the same votes on 94.0 %, "
         "ties counting one half; "
+        "a new annotator on a new prompt agrees with the metric on 94.0 %, with another annotator on 100.0 % (no "
+        "interval: too few annotators: 3, and an interval for annotators like these needs 6); "
         "300 votes by 3 annotators, none excluded."
     )
 

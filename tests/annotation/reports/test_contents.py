@@ -15,6 +15,7 @@ from tests.annotation.reports.voted_studies import Plan, crossed, make_study, re
 BEFORE_RESULTS = ["study-facts", "design"]
 RESULTS = [
     "agreement",
+    "single-votes",
     "sensitivity",
     "reliability",
     "people",

@@ -11,8 +11,9 @@ from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
+from scoring.statistics.people.coefficients import Distance
 from scoring.statistics.people.reliability import (
-    Distance,
+    Coefficients,
     Reliability,
     brennan_prediger,
     fleiss_kappa,
@@ -131,7 +132,7 @@ def test_tie_votes_dropped() -> None:
 
 
 def estimates_of(result: Reliability) -> dict[str, Estimate]:
-    return {field.name: getattr(result, field.name) for field in fields(result)}
+    return {field.name: getattr(result, field.name) for field in fields(Coefficients)}
 
 
 def rounded(result: Reliability) -> dict[str, float | None]:
@@ -267,8 +268,8 @@ def test_every_vote_a_tie() -> None:
 
 
 def test_one_comparison_has_a_value_and_no_interval() -> None:
-    alpha = krippendorff_alpha([(3, 2)], resampling=FEW)
-    assert alpha.value == pytest.approx(krippendorff.alpha(value_counts=np.array([[3, 2]]), value_domain=[1, 2]))
+    alpha = krippendorff_alpha([(15, 10)], resampling=FEW)
+    assert alpha.value == pytest.approx(krippendorff.alpha(value_counts=np.array([[15, 10]]), value_domain=[1, 2]))
     assert (alpha.low, alpha.reason) == (None, "all resamples equal")
 
 

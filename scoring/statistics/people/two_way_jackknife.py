@@ -1,0 +1,156 @@
+"""Intervals for annotators like these on prompts like these, by leaving out each cluster, each annotator, and each part
+that both share.
+
+Source: Cameron, Gelbach and Miller (2011), "Robust inference with multiway clustering", for the three variances;
+MacKinnon, Nielsen and Webb (2024), "Jackknife inference with two-way clustering", for the jackknife and for t with as
+many degrees of freedom as the smaller number of groups minus one. docs/decisions/2026-11-29-annotators-are-a-sample.md
+has the simulation behind the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import sparse, stats
+
+from scoring.statistics.counts import Integers
+from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
+from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.votes import CATEGORIES, Votes
+
+LEAST_ANNOTATORS = 6  # below, intervals hardly bound anything
+LEAST_CLUSTERS = 6
+
+Summands = Callable[[Integers, Integers], Floats]
+Statistic = Callable[[Floats], Floats]
+
+SHARE = (0.0, 1.0)
+COEFFICIENT = (-1.0, 1.0)  # of a coefficient, and of a difference of two shares
+
+_METHOD = "two-way jackknife"
+_ROWS_AT_ONCE = 100_000
+_NO_SPREAD = 1e-24
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Variance:
+    """The variance of a statistic: over clusters of comparisons, over annotators, and over what both of them count.
+
+    votes: over the votes of one annotator on one cluster. All are NaN if the statistic is undefined without a part.
+    """
+
+    clusters: float
+    annotators: float
+    votes: float
+
+    @property
+    def total(self) -> float:
+        """Return clusters + annotators - votes, and never less than over clusters.
+
+        It may be less than over annotators: a vote that is part of several pairs or majorities is counted for each of
+        them there, and again in `votes`.
+        """
+        return self.clusters + max(self.annotators - self.votes, 0.0)
+
+
+class TwoWay:
+    """The sums from which the statistics of a study follow, whole and without each part of the votes."""
+
+    def __init__(
+        self, votes: Votes, summands: Summands, *, clusters: ArrayLike | None = None, comparison_count: int
+    ) -> None:
+        """Prepare the sums.
+
+        summands: what comparisons add to the p sums: from their counts (m, 3) and their numbers (m,) it returns (m, p);
+        a comparison without votes adds zeros. clusters: (comparison_count,) labels, or None if each is its own.
+        """
+        counts = votes.counts(comparison_count)
+        place, choice = np.nonzero(counts)
+        rows = summands(counts, np.arange(comparison_count))
+        # Equal votes on a comparison change its sums by the same when they are left out.
+        self._change = summands(counts[place] - np.eye(CATEGORIES, dtype=np.int64)[choice], place) - rows[place]
+        number = np.zeros(counts.shape, dtype=np.int64)
+        number[place, choice] = np.arange(len(place))
+        of_vote = number[votes.comparison, votes.choice]
+        labels, is_voted = cluster_numbers(comparison_count, clusters), counts.any(axis=1)
+        cell = labels[votes.comparison] * (votes.annotator.max(initial=0) + 1) + votes.annotator
+        self.whole = rows.sum(axis=0)
+        self._clusters = _grouping(labels[is_voted], np.flatnonzero(is_voted), comparison_count) @ rows
+        self._of_annotators = _grouping(votes.annotator, of_vote, len(place))
+        self._of_cells = _grouping(cell, of_vote, len(place))
+
+    def like_these(
+        self,
+        estimate: Estimate,
+        statistic: Statistic,
+        *,
+        bounds: tuple[float, float] = COEFFICIENT,
+        refusal: str = "",
+    ) -> Estimate:
+        """Return an estimate with the interval for annotators like these in place of its own.
+
+        statistic: from sums (m, p) it returns (m,) values, NaN if undefined. bounds: its least and greatest value.
+        refusal: why there can be no interval, if the caller knows a reason.
+        """
+        there = replace(estimate, low=None, high=None, method=_METHOD, population=ANNOTATORS_LIKE_THESE)
+        if estimate.value is None:
+            return there
+        reason = refusal or self._too_few()
+        if reason:
+            return replace(there, reason=reason)
+        total = self.variance(statistic).total
+        if not total > _NO_SPREAD:
+            without = "the votes of an annotator or on a cluster"
+            return replace(there, reason=f"{'undefined' if np.isnan(total) else 'the same'} without {without}")
+        fewer = min(self._annotator_count, len(self._clusters))
+        reach = float(stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * total**0.5
+        low, high = max(bounds[0], estimate.value - reach), min(bounds[1], estimate.value + reach)
+        method = f"{_METHOD} of {len(self._clusters)} clusters and {self._annotator_count} annotators, t({fewer - 1})"
+        return replace(there, low=low, high=high, method=method, reason="")
+
+    def variance(self, statistic: Statistic) -> Variance:
+        """Return the variance of a statistic, in its parts."""
+        return Variance(
+            clusters=_jackknife(statistic(_exact_zeros(self.whole - self._clusters))),
+            annotators=_jackknife(self._without(self._of_annotators, statistic)),
+            votes=_jackknife(self._without(self._of_cells, statistic)),
+        )
+
+    def _without(self, groups: sparse.csr_array, statistic: Statistic) -> Floats:
+        """Return (groups,) values of the statistic, without each group of votes."""
+        starts = range(0, groups.shape[0], _ROWS_AT_ONCE)
+        blocks = (groups[start : start + _ROWS_AT_ONCE] @ self._change for start in starts)
+        return np.concatenate([statistic(_exact_zeros(self.whole + block)) for block in blocks])
+
+    @property
+    def _annotator_count(self) -> int:
+        return int(self._of_annotators.shape[0])
+
+    def _too_few(self) -> str:
+        """Say why there is no interval with so few annotators or clusters; empty if there are enough."""
+        for found, least, what in (
+            (self._annotator_count, LEAST_ANNOTATORS, "annotators"),
+            (len(self._clusters), LEAST_CLUSTERS, "clusters"),
+        ):
+            if found < least:
+                return f"too few {what}: {found}, and an interval for annotators like these needs {least}"
+        return ""
+
+
+def _grouping(group: ArrayLike, column: Integers, columns: int) -> sparse.csr_array:
+    """Return the (groups, columns) matrix that adds up rows by group. column: (v,) the row that each vote adds."""
+    names, row = np.unique(group, return_inverse=True)
+    return sparse.csr_array((np.ones(len(column)), (row, column)), shape=(len(names), columns))
+
+
+def _exact_zeros(sums: Floats) -> Floats:
+    """Return the sums with zeros for what is left of a sum from which all was taken: else a ratio is noise."""
+    return np.where(np.abs(sums) < _ROUNDING, 0.0, sums)
+
+
+def _jackknife(values: Floats) -> float:
+    """Return the jackknife variance of the values without each part; around their mean, as a statistic of majorities
+    is biased by each vote that it lacks."""
+    return float(((values - values.mean()) ** 2).sum() * (len(values) - 1) / len(values))
