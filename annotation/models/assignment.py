@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 
@@ -106,6 +107,10 @@ def chosen_model(choice: str, left_model: str) -> str:
     return Assignment.Side.A.value if is_a else Assignment.Side.B.value
 
 
+# The order in which votes were given; votes of one moment have no other.
+IN_ORDER = (Coalesce("ordered_at", "received_at"), "pk")
+
+
 class Vote(models.Model):
     """One answer to one assignment. Never edited; undoing supersedes it, withdrawing deletes it."""
 
@@ -134,12 +139,17 @@ class Vote(models.Model):
         null=True, blank=True, help_text="When the annotator chose, by the browser's clock."
     )
     received_at = models.DateTimeField(default=timezone.now)
+    ordered_at = models.DateTimeField(
+        null=True,
+        blank=True,
+        help_text="Orders an imported vote among the others, made different by microseconds; null: by received_at.",
+    )
     response_ms = models.PositiveIntegerField(null=True, blank=True, help_text="Milliseconds from painted to chosen.")
     excluded_at = models.DateTimeField(null=True, blank=True)
     exclusion_reason = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        ordering = ("received_at",)
+        ordering = IN_ORDER
         constraints: ClassVar = [
             models.UniqueConstraint(
                 fields=["assignment"], condition=Q(state="standing"), name="one_standing_vote_per_assignment"

@@ -10,6 +10,7 @@ from django.db.models.functions import Coalesce
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering_checks import gather_checks
 from annotation.reports.data.leaks import leak_rows, without_sources
 from annotation.reports.data.pseudonyms import pseudonyms
@@ -258,10 +259,10 @@ _SEALED_ROW = [("choice", "i1"), ("left", "i1")]
 def _vote_table(
     votes: QuerySet[Vote], *, rows: list[Comparison], annotators: list[Annotator], sealed: bool
 ) -> dict[str, NDArray[Any]]:
-    """Return the standing votes by column, ordered by comparison and annotator; `arrival` has the order of arrival."""
+    """Return the standing votes by column, ordered by comparison and annotator; `arrival` has their own order."""
     columns = _OPEN_COLUMNS if sealed else _OPEN_COLUMNS + _SEALED_COLUMNS
     dtype = np.dtype(_ROW if sealed else _ROW + _SEALED_ROW)
-    standing = votes.filter(state=Vote.State.STANDING).order_by("received_at", "pk")
+    standing = votes.filter(state=Vote.State.STANDING).order_by(*IN_ORDER)
     table = np.fromiter(standing.values_list(*columns).iterator(chunk_size=_CHUNK), dtype=dtype)
     comparison = _places(table["comparison"], [row.pk for row in rows])
     annotator = _places(table["annotator"], [row.pk for row in annotators])

@@ -12,7 +12,9 @@ def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
     The model shown left is read for repeats and their first votes only, to say whether both name the same model.
     """
     place = {row.pk: number for number, row in enumerate(annotators)}
-    votes = _standing(study).order_by("assignment__annotator", "assignment__kind", "assignment__occurrence")
+    votes = _standing(study).order_by(
+        "assignment__annotator", "assignment__kind", "assignment__occurrence", "assignment__comparison__position"
+    )
     kinds = set(Assignment.CHECKS) - {Assignment.Kind.REPEAT}
     rows = votes.filter(assignment__kind__in=kinds).select_related("assignment").defer("assignment__left_model")
     known = tuple(

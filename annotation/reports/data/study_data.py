@@ -81,7 +81,7 @@ class VoteArrays:
 
     comparison, annotator: (v,) indices. side: (v,) LEFT, RIGHT or TIE; UNKNOWN if the sides are not known.
     response_ms: (v,) milliseconds, UNKNOWN if not measured. arrival: (v,) places in the order in which the votes were
-    received. is_excluded: (v,); exclusions has the reason of each excluded vote.
+    given. is_excluded: (v,); exclusions has the reason of each excluded vote.
     """
 
     comparison: NDArray[np.int32]

@@ -9,6 +9,7 @@ from django.db.models import Case, F, Value, When
 from numpy.typing import NDArray
 
 from annotation.models import Annotator, Comparison, Vote
+from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering import CHOICE, EXCLUDED, SCREENED_OUT
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import LEAST_IMAGES, SCS
@@ -145,7 +146,7 @@ def _why_unknown(seeds: list[int], embedded: Embedded, score: float | None, metr
 
 # --- votes --------------------------------------------------------------------------------------
 def _votes(comparison: Comparison) -> Iterator[VoteDetail]:
-    """Yield each standing main vote in the order of arrival; an excluded vote has a reason."""
+    """Yield each standing main vote in the order in which they were given; an excluded vote has a reason."""
     names = pseudonyms(comparison.study)
     votes = Vote.objects.filter(
         assignment__comparison=comparison, assignment__kind="main", state=Vote.State.STANDING
@@ -156,7 +157,7 @@ def _votes(comparison: Comparison) -> Iterator[VoteDetail]:
         kind=F("assignment__annotator__kind"),
         are_sides_known=F("assignment__are_sides_known"),
     )
-    for vote in votes.order_by("received_at", "pk"):
+    for vote in votes.order_by(*IN_ORDER):
         yield VoteDetail(
             annotator=names[vote.annotator],
             is_simulated=vote.kind == Annotator.Kind.SIMULATED,

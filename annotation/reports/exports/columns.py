@@ -66,6 +66,13 @@ COLUMNS = (
     Column("shown_at", "When every image had been painted, by the browser's clock.", "time", "UTC"),
     Column("voted_at", "When the annotator chose, by the browser's clock.", "time", "UTC"),
     Column("received_at", "When the server stored the vote.", "time", "UTC"),
+    Column(
+        "ordered_at",
+        "Orders the vote among all votes: received_at; of an imported vote its voted_at, or else the time of the "
+        "import, made different by microseconds in the order of the file.",
+        "time",
+        "UTC",
+    ),
     Column("response_ms", "From painted to chosen; empty if it was not measured.", "integer", "ms"),
     Column(
         "state",

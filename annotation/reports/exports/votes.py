@@ -18,6 +18,7 @@ from django.db.models.functions import Cast
 from django.db.models.sql.compiler import SQLCompiler
 
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
+from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering import CHOICE, SCREENED_OUT, is_sealed
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
@@ -65,7 +66,8 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
     refuse_unfinished_withdrawal(study)
     names = pseudonyms(study)
     fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + _imported_fields(study)
-    computed = {name: Iso(name) for name in _TIMES} | {"vote_id": Dashed("pk")} | ({} if sealed else {"chosen": CHOICE})
+    times = {name: Iso(name) for name in _TIMES} | {"ordered_at": Iso(IN_ORDER[0])}
+    computed = times | {"vote_id": Dashed("pk")} | ({} if sealed else {"chosen": CHOICE})
     seeds = None if sealed else _Seeds(study)
     for rows in _stream(_votes(study).values_list(*computed.values(), *fields)):
         values = dict(zip((*computed, *fields), map(list, zip(*rows, strict=True)), strict=True))
@@ -108,8 +110,7 @@ def _votes(study: Study) -> QuerySet[Vote]:
         "assignment__annotator_id",
         "assignment__kind",
         "assignment__occurrence",
-        "received_at",
-        "pk",
+        *IN_ORDER,
     )
 
 
@@ -126,7 +127,7 @@ def _open_columns(values: dict[str, list[Any]], names: dict[int, str]) -> Chunk:
     are_known = values["assignment__are_sides_known"]
     states = values["assignment__annotator__state"]
     return {
-        **{name: values[name] for name in ("vote_id", *_TIMES)},
+        **{name: values[name] for name in ("vote_id", *_TIMES, "ordered_at")},
         "annotator": [names[pk] for pk in values["assignment__annotator_id"]],
         "simulated": [kind == Annotator.Kind.SIMULATED.value for kind in values["assignment__annotator__kind"]],
         "position": [position + 1 for position in values["assignment__comparison__position"]],

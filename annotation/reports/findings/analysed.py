@@ -57,7 +57,7 @@ class Analysed:
 
     outcome: of all n comparisons. place: (m,) indices in the study. counts: (m, 3) votes for A, for B, for neither.
     people, metric: (m,) winners as signs. margin: (m,) score of A minus score of B. clusters: (m,) labels. votes: the
-    counted votes as they were received, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
+    counted votes in their order, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
     """
 
     data: UnsealedData
@@ -117,7 +117,7 @@ def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
 
 
 def votes_one_by_one(votes: UnsealedVotes, *, with_excluded: bool = False) -> Votes:
-    """The counted votes in the order in which they were received."""
+    """The counted votes in the order in which they were given."""
     order = np.argsort(votes.arrival)
     rows = order if with_excluded else order[~votes.is_excluded[order]]
     return Votes.of(votes.comparison[rows], votes.annotator[rows], votes.choice[rows])

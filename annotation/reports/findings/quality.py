@@ -68,7 +68,7 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class LongestRun:
-    """The longest run of votes for one side, in the order of arrival.
+    """The longest run of votes for one side, in the order in which they were given.
 
     probability: that an honest annotator with as many votes has a run as long; None without a vote for a side.
     """

@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 
 from annotation.models import Annotator, Assignment, Vote
+from annotation.models.assignment import IN_ORDER
 from annotation.voting.allocation import SIDES, present, stored_chance
 from annotation.voting.checks.known_order import known_pair
 from annotation.voting.rules import QualityRules
@@ -167,7 +168,7 @@ def _answered(
     """A random one of the first `latest` comparisons that the annotator answered, in no check of this kind yet."""
     used = annotator.assignments.filter(kind=check.kind).values_list("comparison", flat=True)
     votes = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Kind.MAIN, state=Vote.State.STANDING)
-    answered = votes.order_by("received_at", "pk").values_list("assignment", flat=True)[:latest]
+    answered = votes.order_by(*IN_ORDER).values_list("assignment", flat=True)[:latest]
     fitting = annotator.assignments.filter(pk__in=list(answered), comparison__parked_at=None)
     rows = fitting.exclude(comparison__in={*used, *without}).order_by("pk").select_related("comparison__prompt")
     chance = stored_chance(annotator.seed, check.kind, "of", check.occurrence, len(without))

@@ -17,7 +17,7 @@ Answer = tuple[FileVote, ...]  # the votes on one assignment: first those that w
 Key = tuple[int, int, str, int]  # annotator, comparison, kind, occurrence
 # Fields that have the same name in the file's votes.
 _COPIED = ("left_model", "are_sides_known", "known_choice", "replaced_count", "rendition", "shown_at")
-_COPIED_TO_VOTE = ("choice", "state", "shown_at", "voted_at", "response_ms", "exclusion_reason")
+_COPIED_TO_VOTE = ("choice", "state", "shown_at", "voted_at", "response_ms", "exclusion_reason", "ordered_at")
 _copied, _copied_to_vote = attrgetter(*_COPIED), attrgetter(*_COPIED_TO_VOTE)
 
 

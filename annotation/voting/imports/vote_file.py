@@ -21,7 +21,15 @@ OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")
 PAPER_COLUMNS = {"user_name": "annotator", "selection_choice": "choice"}
 # Only if all of these columns are there, they mean what a study's export means by them.
 OF_AN_EXPORT = ("simulated", "kind", "known_choice", "replaced_images", "state")
-FURTHER_OF_AN_EXPORT = ("left_seeds", "right_seeds", "rendition", "received_at", "response_ms", "exclusion_reason")
+FURTHER_OF_AN_EXPORT = (
+    "left_seeds",
+    "right_seeds",
+    "rendition",
+    "received_at",
+    "ordered_at",
+    "response_ms",
+    "exclusion_reason",
+)
 LONG = Columns(REQUIRED, OPTIONAL, PAPER_COLUMNS)
 EXPORT = Columns(REQUIRED, (*OPTIONAL, *OF_AN_EXPORT, *FURTHER_OF_AN_EXPORT))
 MOST_FAULTS_SHOWN = 100

@@ -17,6 +17,7 @@ from annotation.models.annotator import BY_FILE
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Answer, answers_of, remove_votes, store
+from annotation.voting.imports.order import in_order
 from annotation.voting.imports.vote_file import VoteFile, VoteFileFault, read_votes
 from annotation.voting.imports.vote_line import AS_WRITTEN, FileVote, Names, Place, StudyWords
 from annotation.voting.rules import VotingRules
@@ -99,6 +100,7 @@ def _refuse_state(study: Study) -> None:
 
 def _import(source: Import, path: Path, file: VoteFile, names: Names, now: datetime) -> VoteImport:
     new = _new_votes(source.study, path, file.votes, names)
+    new = in_order(new, imported_at=source.created_at, taken=_orders_here(source.study))
     if file.is_export:  # pseudonyms count the annotators in the order in which they came
         new.sort(key=lambda vote: (len(vote.annotator), vote.annotator))
     in_slices(answers_of(new), partial(_store_some, source, path, now), least=SMALL_ROWS)
@@ -222,6 +224,12 @@ def _votes_here(study: Study) -> dict[Place, set[Meaning]]:
         meaning = cast("Meaning", tuple(said))
         here.setdefault((label, comparison_id, kind, occurrence), set()).add(meaning)
     return here
+
+
+def _orders_here(study: Study) -> set[datetime]:
+    """The times that order the votes of earlier files."""
+    votes = Vote.objects.filter(assignment__imported__source__study=study, ordered_at__isnull=False)
+    return {time for time in votes.order_by().values_list("ordered_at", flat=True) if time is not None}
 
 
 def _with_free_ids(study: Study, new: Sequence[FileVote]) -> tuple[list[FileVote], list[tuple[int, str]]]:

@@ -4,7 +4,7 @@ import re
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from annotation.models import Assignment, Vote
@@ -22,6 +22,7 @@ MOST_MILLISECONDS = 2**31 - 1  # what the column holds
 MOST_REPLACED = 2**15 - 1
 # The left model of votes that do not name it: a convention, marked by `are_sides_known=False`.
 ASSUMED_LEFT: Side = "a"
+_ORDERS = timedelta(days=1)  # the last day of the calendar has no room for times made different in their order
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
@@ -59,6 +60,7 @@ class FileVote(NamedTuple):
     response_ms: int | None = None
     state: str = Vote.State.STANDING.value
     exclusion_reason: str = ""
+    ordered_at: datetime | None = None
 
     @property
     def place(self) -> Place:
@@ -157,6 +159,7 @@ def _with_export(layout: Layout, vote: FileVote, row: dict[str, str], faults: li
         right_seeds=row.get("right_seeds", ""),
         rendition=row.get("rendition", ""),
         received_at=_time("received_at", row.get("received_at", ""), faults),
+        ordered_at=_time("ordered_at", row.get("ordered_at", ""), faults),
         response_ms=_number("response_ms", row.get("response_ms", ""), MOST_MILLISECONDS, faults),
         exclusion_reason=reason,
     )
@@ -206,7 +209,8 @@ def _time(name: str, text: str, faults: list[str]) -> datetime | None:
         return None
     try:
         time = datetime.fromisoformat(text)
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        time = (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        return time + _ORDERS - _ORDERS
     except (ValueError, OverflowError):
         faults.append(f'{name} "{text}" is not a date and time such as 2026-03-01T12:00:00Z')
         return None

@@ -10,6 +10,7 @@ from datetime import datetime
 from django.db.models import QuerySet
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models.assignment import IN_ORDER
 from annotation.voting import slots
 from annotation.voting.quality.broken_rules import (
     HALF,
@@ -140,7 +141,7 @@ def conduct_of(annotator: Annotator, rules: QualityRules) -> Conduct:
         votes.exclude(assignment__kind=Kind.PRACTICE)
         .select_related("assignment")
         .defer("assignment__left_images", "assignment__right_images")
-        .order_by("received_at", "pk")
+        .order_by(*IN_ORDER)
     )
     main = [vote for vote in given if vote.assignment.kind == Kind.MAIN]
     times = [vote.response_ms for vote in main if vote.response_ms is not None]

@@ -140,7 +140,7 @@ def test_the_three_formats_hold_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     lines = [json.loads(line) for line in (tmp_path / "votes.jsonl").read_text().splitlines()]
     table: list[dict[str, Any]] = pq.read_table(tmp_path / "votes.parquet").to_pylist()
     assert len(table) == 5
-    assert [{**row, "received_at": row["received_at"].isoformat()} for row in table] == lines
+    assert [row | {name: row[name].isoformat() for name in ("received_at", "ordered_at")} for row in table] == lines
     with (tmp_path / "votes.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["vote_id"] for row in rows] == [row["vote_id"] for row in lines]
