@@ -123,8 +123,7 @@ def test_first_votes_and_runs_follow_the_lines_and_with_times_the_times(tmp_path
     for study, lines in ((by_line, rows()), (by_time, [line[:3] for line in in_time])):
         first = [[choice for _, prompt, choice in lines if prompt == one][:3] for one in PROMPTS]
         counts = [[choices.count(name) for name in ("Alpha", "Beta", "tie")] for choices in first]
-        found = votes_for_reliability(unsealed(study))
-        assert found.tolist() == counts
+        assert votes_for_reliability(unsealed(study)).counts(len(PROMPTS)).tolist() == counts
         assert given(study) == lines
 
 
