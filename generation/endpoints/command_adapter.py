@@ -5,6 +5,7 @@ docs/endpoints.md documents the contract. The prompt is never part of a command 
 
 import json
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -12,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile, mkdtemp
 from typing import IO, Any
 
 from generation.endpoints.definitions import Endpoint
@@ -35,8 +36,7 @@ AFTER_THE_WORKER = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
     """Run the command in an empty folder, and return the image that it wrote there."""
-    with TemporaryDirectory(prefix="command-") as name, TemporaryFile() as given, TemporaryFile() as errors:
-        folder = Path(name)
+    with _empty_folder() as folder, TemporaryFile() as given, TemporaryFile() as errors:
         parameters = {**endpoint.extra, **wish.parameters}
         sent = {"version": CONTRACT, "prompt": wish.prompt, "seed": wish.seed, "parameters": parameters}
         given.write(json.dumps(sent).encode())
@@ -46,6 +46,17 @@ def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
         image = _image_in(endpoint, folder)
         report = _read(folder / REPORT, MOST_REPORT_BYTES)
         return _answer(_whole(endpoint, image, image_bytes), report)
+
+
+@contextmanager
+def _empty_folder() -> Iterator[Path]:
+    """Yield a new folder. What cannot be deleted of it afterwards (a detached child still writes) spoils no image."""
+    folder = mkdtemp(prefix="command-")
+    try:
+        yield Path(folder)
+    finally:
+        with suppress(OSError, RecursionError):
+            shutil.rmtree(folder)
 
 
 def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], *, most_bytes: int) -> int:
@@ -101,10 +112,11 @@ def _environment(endpoint: Endpoint, folder: Path) -> dict[str, str]:
 
 def _size_of(folder: Path) -> int:
     total = 0
-    for place, _folders, names in os.walk(folder):
-        for name in names:
-            with suppress(OSError):  # deleted meanwhile
-                total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - in a loop, and pathlib is slow
+    with suppress(RecursionError):  # of folders that are deeper than Python goes
+        for place, _folders, names in os.walk(folder):
+            for name in names:
+                with suppress(OSError):  # deleted meanwhile
+                    total += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - pathlib is slow in a loop
     return total
 
 

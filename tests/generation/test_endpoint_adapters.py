@@ -89,6 +89,25 @@ def test_what_a_command_may_do_wrong(tmp_path: Path, program: str, kind: type[Ex
     assert sentence in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "afterwards",
+    [
+        "here = os.getcwd(); os.chdir('/'); shutil.rmtree(here); open(here, 'w')",
+        "[(os.mkdir('d'), os.chdir('d')) for _ in range(1500)]",
+        "os.mkdir('d'); os.chmod('d', 0)",
+    ],
+)
+def test_a_folder_that_cannot_be_deleted_changes_no_outcome(
+    tmp_path: Path, afterwards: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    program = f"import os, shutil, sys; {afterwards}; sys.stderr.write('no cubes'); sys.exit(10)"
+    with pytest.raises(Moderated, match="no cubes"):
+        made_by(command(tmp_path, program))
+    for left in tmp_path.glob("command-*"):
+        subprocess.run(["rm", "-rf", left], check=True)  # which goes as deep as it must
+
+
 def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path) -> None:
     started = tmp_path / "children"
     program = (
