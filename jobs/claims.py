@@ -131,6 +131,16 @@ def reap(job_model: type[J], *, is_queue_idle: bool = False) -> int:
     return count
 
 
+def expect_messages(jobs: QuerySet[J]) -> None:
+    """Note that messages for these jobs are on their way, so that `reap` takes none for lost.
+
+    A message that workers pass on, because none of them may take what is due, would else be sent again and again.
+    """
+    old = due(jobs).filter(enqueued_at__lt=clock.ago(LOST_MESSAGE_AFTER / 2)).order_by("pk")
+    these = list(old.values_list("pk", flat=True)[:MESSAGES_AT_ONCE])
+    jobs.model._default_manager.filter(pk__in=these, state=State.QUEUED).update(enqueued_at=clock.now())
+
+
 def is_at_work(job_model: type[LeasedJob]) -> bool:
     """Return whether a job of this kind has run within the time after which a message seems lost."""
     return job_model._default_manager.filter(heartbeat_at__gte=clock.ago(LOST_MESSAGE_AFTER)).exists()

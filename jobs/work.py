@@ -42,7 +42,9 @@ def work_next(jobs: QuerySet[J], do: Do[J], *, prefer: Sequence[Q] = (), queued:
     """
     if run_next(jobs, do, prefer=prefer):
         return
-    if other := claims.due(jobs.model._default_manager.all() if queued is None else queued).first():
+    waiting = jobs.model._default_manager.all() if queued is None else queued
+    if other := claims.due(waiting).first():
+        claims.expect_messages(waiting)
         time.sleep(SECONDS_BEFORE_PASSING_ON)
         messages.wake_another(other)
 

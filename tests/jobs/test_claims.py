@@ -305,6 +305,25 @@ def test_a_message_is_passed_on_if_others_may_take_what_is_due(
     assert passed == [GenerationJob.task_name]
 
 
+def test_messages_that_are_passed_on_do_not_grow_in_number(
+    queued: GenerationJob, database_clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights that are fetched for a night, say: no worker may take the job, and none of its messages is lost."""
+    passed: list[object] = []
+    monkeypatch.setattr(work, "SECONDS_BEFORE_PASSING_ON", 0)
+    monkeypatch.setattr(messages, "send", passed.append)
+    GenerationJob.objects.update(enqueued_at=NOON)
+    for _ in range(10):
+        database_clock.pass_by(minutes=2)
+        work.work_next(GenerationJob.objects.none(), ended_by(None))
+        claims.reap(GenerationJob, is_queue_idle=True)
+        assert fresh(queued).enqueued_at is not None
+    assert len(passed) == 10
+    database_clock.pass_by(minutes=3)  # now it is lost
+    claims.reap(GenerationJob, is_queue_idle=True)
+    assert fresh(queued).enqueued_at is None
+
+
 def test_the_end_of_a_job_is_announced(queued: GenerationJob, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[tuple[object, ...]] = []
     monkeypatch.setattr(messages, "send", lambda message: sent.append((message.task, message.args)))
