@@ -82,7 +82,7 @@ def is_fetched(wanted: Wanted) -> bool:
     listing = listing_of(wanted)
     try:
         names = wanted.choose(listing)
-    except FileNotFoundError:  # a small file that says which others are used
+    except OSError:  # a small file that says which others are used; fetching it says what is wrong
         return False
     except Refused:
         return listing.is_whole

@@ -33,10 +33,11 @@ class LearnedTokens:
 
     def worded(self, prompt: str) -> str:
         """Return the prompt with the tokens in place of the words; a word inside another word is left."""
-        for word, tokens in self.words.items():
-            literally = tokens.replace("\\", "\\\\")
-            prompt = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", literally, prompt)
-        return prompt
+        if not self.words:
+            return prompt
+        # All at once: a word may occur in the tokens of another one.
+        words = "|".join(re.escape(word) for word in sorted(self.words, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{words})(?!\w)", lambda found: self.words[found[0]], prompt)
 
     def detach(self) -> None:
         """Restore the tokenizers and embeddings of the pipeline: the same objects as before."""

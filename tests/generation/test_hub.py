@@ -289,6 +289,18 @@ def test_a_repository_that_cannot_be_read_does_not_stop_the_claims_of_others(hub
     assert is_at_hand(model())  # so that its jobs are claimed and fail with the sentence
 
 
+def test_a_cache_that_cannot_be_read_does_not_stop_the_claims_of_others(
+    hub: FakeHub, repository: Path, tmp_path: Path
+) -> None:
+    fetched(model())
+    index = checkpoint_at_hand(model())[0] / "model_index.json"
+    index.unlink()
+    index.mkdir()
+    assert not is_at_hand(model())
+    with pytest.raises(NotNow, match=r"m: owner/sdxl cannot be stored in .*/cache: Is a directory; what has"):
+        fetched(model())
+
+
 def test_a_mirror_that_lists_no_sizes(hub: FakeHub, repository: Path) -> None:
     hub.lists_sizes = False
     with pytest.raises(NotNow, match="it lists files without their sizes"):

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from generation.models import DiffusionModel
+from generation.pipelines.learned_tokens import LearnedTokens
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import load
 from generation.plans.orders import Order
@@ -144,6 +145,12 @@ def test_a_word_of_the_map_is_a_whole_word(paper: DiffusionModel) -> None:
     loaded = load(paper)
     assert loaded.worded("TOK, a street in TOKYO by TOK.") == "<s0><s1>, a street in TOKYO by <s0><s1>."
     assert images(paper, "TOK")  # a prompt of nothing but learned tokens
+
+
+def test_words_that_contain_one_another_are_replaced_once() -> None:
+    known = LearnedTokens({"TOK": "<s0> s1", "s1": "<s1>", "TOK two": "\\1"})
+    assert known.worded("TOK, TOK two, s1") == "<s0> s1, \\1, <s1>"
+    assert LearnedTokens({}).worded("TOK") == "TOK"
 
 
 def test_embeddings_of_the_advanced_trainers(sdxl: DiffusionModel, paper: DiffusionModel) -> None:
