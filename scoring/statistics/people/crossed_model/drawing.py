@@ -4,13 +4,13 @@ import numpy as np
 
 from scoring.statistics.people.crossed_model.design import Design
 
-MOST_VOTES, MOST_COMPARISONS, MOST_ANNOTATORS = 50_000, 10_000, 400
+MOST_VOTES, MOST_COMPARISONS, MOST_ANNOTATORS = 50_000, 10_000, 300
 
 
 def drawn(design: Design, seed: int) -> Design:
     """Return the design, or if it is too large the votes of some annotators on some comparisons, drawn with a seed.
 
-    At most 400 annotators, whose effects are the size of the matrices, and then as many comparisons, at most 10,000, as
+    At most 300 annotators, whose effects are the size of the matrices, and then as many comparisons, at most 10,000, as
     have 50,000 votes of theirs. Whom and what to draw does not depend on the votes, so that the estimates stay valid.
 
     >>> groups, ones = ([0, 0, 1], [0, 1], [0, 1, 0]), np.ones((3, 1))

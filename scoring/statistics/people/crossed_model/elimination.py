@@ -56,7 +56,7 @@ class Curvature:
         self._prompts = 1 + self._prompt**2 * self._total
         self._clusters = 1 + self._cluster**2 * design.by_cluster(self._total / self._prompts)
         self._crossed = design.crossed(weight[:, np.newaxis] * self._varying)
-        self._factor = linalg.cho_factor(self._annotators_block(), lower=True, overwrite_a=True, check_finite=False)
+        self._factorise()
 
     @property
     def log_determinant(self) -> float:
@@ -71,7 +71,7 @@ class Curvature:
         clusters = right.clusters - self._cluster * self._prompt * design.by_cluster(self._total * prompts)
         clusters = clusters / self._clusters
         carried = self._prompt * prompts + self._cluster * (clusters[members] / self._prompts)
-        annotators = linalg.cho_solve(self._factor, right.annotators - self._crossed.T @ carried, check_finite=False)
+        annotators = self._solve_annotators(right.annotators - self._crossed.T @ carried)
         shared = self._crossed @ annotators
         clusters = clusters - self._cluster * design.by_cluster(shared / self._prompts) / self._clusters
         shared = shared + self._cluster * self._total * clusters[members]
@@ -99,20 +99,33 @@ class Curvature:
         annotators = own - prompt_share[place, np.newaxis] * by_prompt - cluster_share[place, np.newaxis] * by_cluster
         return prompt / self._prompts[place], cluster, design.varying * annotators
 
+    def _factorise(self) -> None:
+        self._factor = linalg.cho_factor(self._annotators_block(), lower=True, overwrite_a=True, check_finite=False)
+
+    def _solve_annotators(self, right: Floats) -> Floats:
+        return np.asarray(linalg.cho_solve(self._factor, right, check_finite=False))
+
     def _annotators_block(self) -> Floats:
         """(m, m) I + D Z' W Z D of the annotators less what prompts and clusters explain."""
-        design, r = self._design, self._design.varying.shape[1]
-        block = np.zeros((design.annotator_count * r,) * 2)
-        first = np.arange(design.annotator_count) * r
-        for one in range(r):
-            for other in range(r):
-                products = self._weight * self._varying[:, one] * self._varying[:, other]
-                block[first + one, first + other] = np.bincount(design.annotator, products, design.annotator_count)
-        block[np.diag_indices_from(block)] += 1
+        own = self._own_blocks(self._weight)
+        count, r, _ = own.shape
+        blocks = np.zeros((count, r, count, r))
+        blocks[np.arange(count), :, np.arange(count), :] = own
+        block = blocks.reshape(count * r, count * r)
         block -= _gram(self._crossed, self._prompt**2 / self._prompts)
         if self._cluster:
             block -= _gram(self._crossed_clusters(), self._cluster**2 / self._clusters)
         return block
+
+    def _own_blocks(self, weight: Floats) -> Floats:
+        """(annotators, r, r) the identity plus the weighted products of each annotator's scaled columns."""
+        design, r = self._design, self._design.varying.shape[1]
+        blocks = np.empty((design.annotator_count, r, r))
+        for one in range(r):
+            for other in range(r):
+                products = weight * self._varying[:, one] * self._varying[:, other]
+                blocks[:, one, other] = np.bincount(design.annotator, products, design.annotator_count)
+        return blocks + np.eye(r)
 
     def _crossed_clusters(self) -> sparse.csr_array:
         """(g, m) the crossing of clusters and annotators after the prompts are eliminated."""

@@ -32,8 +32,8 @@ class Laplace:
     using lme4", and Christensen (2019) for ordered categories.
     """
 
-    def __init__(self, design: Design) -> None:
-        self.design = design
+    def __init__(self, design: Design, curvature: type[Curvature] = Curvature) -> None:
+        self.design, self._curvature = design, curvature
         self._effects = Effects.zeros(design)
 
     def value_and_gradient(self, parameters: Floats) -> tuple[float, Floats]:
@@ -66,7 +66,7 @@ class Laplace:
         effects = self._effects
         votes, height = at(effects)
         for _ in range(_MOST_STEPS):
-            curvature = Curvature(design, scales, votes.weight)
+            curvature = self._curvature(design, scales, votes.weight)
             uphill = _pulled(design, scales, votes.slope).moved(effects, -1.0)
             step = curvature.solve(uphill)
             gain = uphill.dot(step)

@@ -16,6 +16,7 @@ from scoring.statistics.people.crossed_model import expected
 from scoring.statistics.people.crossed_model.drawing import drawn
 from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit, fit, profile_limits
+from scoring.statistics.people.crossed_model.many_votes import with_fixed_effects_of_all
 from scoring.statistics.people.crossed_model.problem import (
     CLUSTERS,
     EFFECTS,
@@ -120,13 +121,19 @@ def crossed_model(
     try:
         problem = pose(votes, margin, side, clusters)
         part = replace(problem, design=drawn(problem.design, resampling.seed))
-        fitted = fit(part.design, problem.in_model)
+        of_part = fit(part.design, problem.in_model)
+        of_all = of_part if part.design is problem.design else with_fixed_effects_of_all(problem.design, of_part)
     except NoModel as reason:
         return _without_model(votes, str(reason), resampling.level)
     except NoFiniteFit as fault:
         name = problem.names[fault.parameter]
         return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), resampling.level)
-    return _summary(problem, part, fitted, resampling)
+    variances = tuple(VarianceOf(name, _variance(part, of_part, name, resampling.level)) for name in EFFECTS)
+    return replace(
+        _summary(problem, of_all, resampling.level),
+        variances=variances,
+        warnings=_on_the_draw(problem, part, resampling.seed),
+    )
 
 
 def _without_model(votes: Votes, reason: str, level: float) -> CrossedModel:
@@ -135,13 +142,12 @@ def _without_model(votes: Votes, reason: str, level: float) -> CrossedModel:
     return CrossedModel(reason, *counts, None, nothing, nothing, nothing, (), (), (), nothing, nothing, ())
 
 
-def _summary(problem: Problem, part: Problem, fitted: Fit, resampling: Resampling) -> CrossedModel:
-    """Print the fit. part: the problem with the votes that the variances come from."""
-    level = resampling.level
+def _summary(problem: Problem, fitted: Fit, level: float) -> CrossedModel:
+    """Return everything but the variances and the warnings."""
     design, count = problem.design, problem.design.threshold_count
     middle = np.zeros(len(fitted.parameters))
-    middle[[0, count - 1]] -= 0.5
-    middle[0] = -1.0 if count == 1 else -0.5
+    middle[0] -= 0.5
+    middle[count - 1] -= 0.5  # the same threshold without ties
     model = _parameters(problem, fitted.parameters)
     with_metric, with_another = _expected(problem, fitted, level)
     return CrossedModel(
@@ -154,12 +160,11 @@ def _summary(problem: Problem, part: Problem, fitted: Fit, resampling: Resamplin
         side=_side(problem, fitted, level),
         intercept=_wald(problem, fitted, middle, level),
         thresholds=tuple(_wald(problem, fitted, _unit(problem, f"threshold {k + 1}"), level) for k in range(count)),
-        variances=tuple(VarianceOf(name, _variance(part, fitted, name, level)) for name in EFFECTS),
+        variances=(),
         shares=_shares(model, problem.margins),
         with_metric=with_metric,
         with_another=with_another,
         planned=_planned(problem, model),
-        warnings=_on_the_draw(problem, part, resampling.seed),
     )
 
 
@@ -167,8 +172,9 @@ def _on_the_draw(problem: Problem, part: Problem, seed: int) -> tuple[str, ...]:
     if part.design is problem.design:
         return ()
     return (
-        f"there are very many votes, so that the model rests on {len(part.design.category)} votes on "
-        f"{part.design.comparison_count} comparisons by {part.design.annotator_count} annotators drawn with seed {seed}",
+        f"there are very many votes, so the variances come from {len(part.design.category)} votes on "
+        f"{part.design.comparison_count} comparisons by {part.design.annotator_count} annotators, drawn with seed "
+        f"{seed}; the other numbers rest on all votes and on these variances",
     )
 
 
