@@ -76,6 +76,7 @@ class AgreementReport(Facts):
 def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:
     """Compute every finding. progress: called before each one."""
     step, analysed = Steps(progress, count=len(fields(Results))), analyse(data)
+    single = step("single votes", single_votes.compute, analysed)
     return Results(
         agreement=step("agreement", agreement.compute, analysed),
         reliability=step("reliability", reliability.compute, analysed),
@@ -92,6 +93,6 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         metrics=step("metrics", metrics.compute, analysed),
         comparisons=step("comparisons", comparisons.compute, analysed),
         sequential=step("evidence", sequential.compute, analysed),
-        crossed_model=step("crossed model", crossed_model.compute, analysed),
-        single_votes=step("single votes", single_votes.compute, analysed),
+        crossed_model=step("crossed model", crossed_model.compute, analysed, single),
+        single_votes=single,
     )

@@ -60,15 +60,16 @@ class CreditVariance:
         return float(np.sqrt(max(variance, 0.0)))
 
 
-def expected_agreement(model: Parameters, margins: Floats) -> tuple[float, float]:
-    """Return the agreement of a new annotator's vote on a new prompt with the metric, and with another annotator's.
+def expected_agreements(model: Parameters, margins: Floats) -> Floats:
+    """(m, 2) agreement of a new annotator's vote on a new prompt with the metric, and with another annotator's.
 
-    margins: (n,) scaled, of prompts like the new one. A tie on one side only counts one half, on both sides one. Two
-    people share the margin and the effects of prompt and cluster; their sides are drawn separately.
+    margins: (n,) scaled, of prompts like the new one. There is a row for each of them, or for each of 400 that stand
+    for them if there are more. A tie on one side only counts one half, on both sides one. Two people share the margin
+    and the effects of prompt and cluster; their sides are drawn separately.
 
     >>> coin = Parameters(np.zeros(1), 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
-    >>> expected_agreement(coin, np.array([-1.0, 1.0]))
-    (0.5, 0.5)
+    >>> expected_agreements(coin, np.array([-1.0, 1.0])).round(9).tolist()
+    [[0.5, 0.5], [0.5, 0.5]]
     """
     at = _represented(margins, MOST_MARGINS)
     alone = model.by_annotators(at) + model.shared
@@ -78,7 +79,7 @@ def expected_agreement(model: Parameters, margins: Floats) -> tuple[float, float
     likely = weights if model.shared else np.ones(1)
     below = _below(model, at[:, np.newaxis], model.by_annotators(at)[:, np.newaxis], shared)
     alike = 1 - (below * (1 - below)).sum(axis=0) * (2 / len(model.thresholds))
-    return float(with_metric.mean()), float((alike @ likely).mean())
+    return np.column_stack([with_metric, alike @ likely])
 
 
 def credit_variance(model: Parameters, margins: Floats) -> CreditVariance:

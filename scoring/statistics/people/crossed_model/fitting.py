@@ -13,6 +13,7 @@ from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.laplace import Laplace
 
 MOST_SCALE, MOST_EFFECT = 10.0, 25.0  # on the logit scale; beyond them the chances are 0 and 1 to any precision
+_MOST_ERROR = 10.0
 _AT_ZERO = 0.02  # a smaller standard deviation is tried at zero
 _NO_LOSS = 1e-5  # of log-likelihood: what zero may cost
 _MOST_GAIN = 0.01  # of twice the log-likelihood by one more step, at a maximum
@@ -80,6 +81,9 @@ def _covariance(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_]) 
         raise NoFiniteFit(int(np.flatnonzero(is_free)[np.abs(vectors[:, 0]).argmax()]))
     covariance = np.zeros((len(found), len(found)))
     covariance[np.ix_(is_free, is_free)] = np.linalg.inv(information)
+    errors = np.sqrt(np.diag(covariance))
+    if errors.max() > _MOST_ERROR:  # a plateau of separated votes
+        raise NoFiniteFit(int(errors.argmax()))
     return covariance
 
 

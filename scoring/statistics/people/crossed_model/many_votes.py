@@ -11,7 +11,7 @@ from scoring.statistics.people.crossed_model.elimination import Curvature
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit
 from scoring.statistics.people.crossed_model.laplace import Laplace
 
-_STEP, _CLOSE, _MOST_STEPS = 1e-3, 1e-2, 10  # of finite differences; of a Newton step, in standard errors
+_STEP, _CLOSE, _MOST_STEPS = 1e-3, 0.05, 10  # of finite differences; of a Newton step, in standard errors
 _PRECISE = 1e-8
 
 
@@ -77,16 +77,15 @@ def with_fixed_effects_of_all(design: Design, fitted: Fit) -> Fit:
     def uphill(at: Floats) -> Floats:
         return likelihood.value_and_gradient(at)[1][fixed]
 
-    gradient = uphill(found)
-    steps = _STEP * np.eye(len(found))[fixed]
-    information = np.stack([(gradient - uphill(found + step)) / _STEP for step in steps])
-    covariance = np.linalg.inv((information + information.T) / 2)
     for _ in range(_MOST_STEPS):
+        gradient = uphill(found)
+        nearby = _STEP * np.eye(len(found))[fixed]
+        information = np.stack([(gradient - uphill(found + change)) / _STEP for change in nearby])
+        covariance = np.linalg.inv((information + information.T) / 2)
         step = covariance @ gradient
         found[fixed] += step
         if (np.abs(step) < _CLOSE * np.sqrt(np.diag(covariance))).all():
             break
-        gradient = uphill(found)
     else:
         raise NoFiniteFit(int(np.abs(step).argmax()))
     every = fitted.covariance.copy()

@@ -246,11 +246,17 @@ def _shares(model: Parameters, margins: Floats) -> tuple[ShareOf, ...]:
 
 
 def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Estimate]:
-    """The expected agreements with intervals by the delta method on the logit scale."""
-    free = np.flatnonzero(fitted.is_free)
+    """The expected agreements with intervals by the delta method on the logit scale.
+
+    The margins are a sample of those of other prompts, which widens the intervals.
+    """
+    free, n = np.flatnonzero(fitted.is_free), problem.design.comparison_count
+
+    def each(values: Floats) -> Floats:
+        return expected.expected_agreements(_parameters(problem, values), problem.margins)
 
     def at(values: Floats) -> Floats:
-        return np.array(expected.expected_agreement(_parameters(problem, values), problem.margins))
+        return np.asarray(each(values).mean(axis=0))
 
     value, slopes = at(fitted.parameters), np.empty((len(free), 2))
     for row, index in enumerate(free):
@@ -258,10 +264,11 @@ def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Es
         step[index] = _STEP
         slopes[row] = (at(fitted.parameters + step) - at(fitted.parameters - step)) / (2 * _STEP)
     variance = np.einsum("ij,ik,kj->j", slopes, fitted.covariance[np.ix_(free, free)], slopes)
+    variance += each(fitted.parameters).var(axis=0) / n
     reach = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
     odds = np.log(value / (1 - value))
     low, high = 1 / (1 + np.exp(reach - odds)), 1 / (1 + np.exp(-reach - odds))
-    n, method = problem.design.comparison_count, "delta method, logit"
+    method = "delta method, logit"
     first, second = (Estimate(float(value[k]), float(low[k]), float(high[k]), level, n, method) for k in (0, 1))
     return first, second
 
