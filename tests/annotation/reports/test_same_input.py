@@ -9,6 +9,7 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from django.core.management import call_command
 
@@ -17,12 +18,17 @@ from annotation.models.assignment import IN_ORDER
 from annotation.reports.exports.writers import FORMATS
 from annotation.reports.findings.analysed import votes_for_reliability
 from annotation.reports.formats.document import to_json
-from tests.annotation.reports.voted_studies import report_of, unsealed
+from annotation.studies.manifest import Manifest
+from generation.models import GeneratedImage
+from scoring.models import Encoder, ImageEmbedding
+from tests.annotation.reports.voted_studies import Plan, report_of, unsealed
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.annotation.voting.open_studies import NOON
 from tests.factories import make_study
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 
+IDENTITY = Manifest.model_fields["encoder"].default.metric.removeprefix("scs/")
 PROMPTS = [f"prompt {number}" for number in range(1, 13)]
 PEOPLE = [f"person {number}" for number in range(7)]
 EARLY = {"overlap": 5, "early_stopping": True, "ties": True}
@@ -88,7 +94,10 @@ def content(study: Study) -> dict[str, Any]:
 
 def test_a_file_imported_three_times_gives_one_report(tmp_path: Path, scores: Path) -> None:
     path = write(tmp_path / "votes.csv", "annotator,prompt,choice", rows())
-    first, *others = (content(study_of(slug, path, scores=scores)) for slug in ("one", "two", "three"))
+    head, *lines = scores.read_text().splitlines()
+    backwards = write(tmp_path / "backwards.csv", head, [line.split(",") for line in reversed(lines)])
+    studies = (("one", scores), ("two", scores), ("three", backwards))
+    first, *others = (content(study_of(slug, path, scores=table)) for slug, table in studies)
     for other in others:
         assert [(key, value, other.get(key)) for key, value in first.items() if other.get(key) != value] == []
 
@@ -144,6 +153,29 @@ def test_an_export_comes_back_in_its_order(tmp_path: Path, scores: Path) -> None
         copy = study_of(f"copy-{export_format}", out, scores=scores)
         assert [row[1:] for row in given(copy)] == [row[1:] for row in given(original)]
     assert content(copy) == content(original)
+
+
+def test_images_stored_in_another_order_give_the_same_report() -> None:
+    one, two = (embedded(slug, order) for slug, order in (("one", 1), ("two", -1)))
+    found = content(one)
+    assert found[".results.image_noise.fresh_seeds.agreement.n"] == 4
+    assert found == content(two)
+
+
+def embedded(slug: str, order: int) -> Study:
+    """A study whose images are stored by rising seeds (order 1) or by falling ones (-1)."""
+    votes, images = [["A", "B", "A"], ["A", "A", "A"], ["B", "tie", "B"], ["A", "B", "B"]], [(2.0, 1.0)] * 4
+    study = make_voted_study(Plan(votes, images, slug=slug, manifest={"analysis": {"resamples": 100}}))
+    encoder, _ = Encoder.objects.get_or_create(identity=IDENTITY, fingerprint="e" * 64)
+    for comparison in list(study.comparisons.order_by("position"))[::order]:
+        for side, image_set in enumerate((comparison.image_set_a, comparison.image_set_b)):
+            for seed in range(6)[::order]:
+                facts = {"path": "", "sha256": "a" * 64, "width": 8, "height": 8, "byte_count": 1}
+                image = GeneratedImage.objects.create(image_set=image_set, seed=seed, **facts)
+                vector = 1 + np.random.default_rng([comparison.position, side, seed]).normal(size=8)
+                stored = vector.astype("<f4").tobytes()
+                ImageEmbedding.objects.create(image=image, encoder=encoder, dimension=8, vector=stored)
+    return study
 
 
 def test_votes_imported_before_there_was_an_order_have_one(tmp_path: Path) -> None:
