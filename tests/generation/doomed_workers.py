@@ -6,6 +6,7 @@ after the file is renamed, `never` lets it end. After each it prints a line of J
 left.
 """
 
+import gc
 import json
 import os
 import signal
@@ -98,6 +99,7 @@ if __name__ == "__main__":
     django.setup()
     from generation.sampling import sampling  # noqa: F401 - loads torch once, for all workers
 
+    gc.freeze()  # else each worker's collector would walk through torch, and copy its pages
     in_a_process_of_its_own(plan, sys.argv[1])
     for moment in sys.argv[2:]:
         in_a_process_of_its_own(tell, str(in_a_process_of_its_own(run, moment)))
