@@ -19,7 +19,7 @@ from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
 from annotation.reports.report_jobs.report_jobs import delete_with_reports
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle import transitions
-from annotation.studies.lifecycle.actions import ACTIONS, actions_for
+from annotation.studies.lifecycle.actions import actions_for
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.deletion import deletion_effects, refuse_deletion
@@ -129,7 +129,6 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         """Add the pages of the actions to Django's own pages."""
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/do/<str:name>/", view(self.act), name="annotation_study_act"),
             path("<int:pk>/drop-seed/", view(self.drop_seed), name="annotation_study_drop_seed"),
             path("<int:pk>/amend/", view(self.amend), name="annotation_study_amend"),
             *super().get_urls(),
@@ -214,23 +213,6 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             else:
                 return self._done(request, study, f"The manifest is {version.sha256} now.", form)
         return self._form_page(request, form, f"Amend {study}", study)
-
-    def act(self, request: HttpRequest, pk: int, name: str) -> HttpResponse:
-        """Carry out one of ACTIONS, or show why it is refused."""
-        study = self._study(request, pk)
-        if request.method != "POST" or name not in ACTIONS:
-            return self._back(study)
-        action = ACTIONS[name]
-        if action.question and "confirmed" not in request.POST:
-            messages.error(request, f"{action.question} Tick the box beside it first.")
-            return self._back(study)
-        try:
-            action.carry_out(study=study, actor=cast(User, request.user))
-        except Refused as refusal:
-            messages.error(request, str(refusal))
-        else:
-            messages.success(request, str(action.done))
-        return self._back(study)
 
     def drop_seed(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Drop a seed from both sets of a comparison."""

@@ -179,10 +179,20 @@ def test_closing_asks_first(researcher: Client) -> None:
     assert study.state == "closed"
 
 
-def test_a_refused_action_says_why(researcher: Client) -> None:
-    study = make_study(state="draft")
-    answer = researcher.post(f"{study.get_absolute_url()}do/open/", follow=True)
-    assert "it is a draft; launch it first." in answer.content.decode()
+@pytest.mark.parametrize(
+    ("state", "verb", "sentence"),
+    [
+        ("draft", "open", "Study cannot open: it is a draft; launch it first."),
+        ("draft", "pause", "Study cannot be paused: it is a draft; launch it first."),
+        ("draft", "retry", "Study has no failed jobs."),
+        ("open", "launch", "Study is open: it was launched already, and nothing was done."),
+    ],
+)
+def test_a_refused_action_says_why(researcher: Client, state: str, verb: str, sentence: str) -> None:
+    study = make_study(state=state)
+    answer = researcher.post(f"{study.get_absolute_url()}do/{verb}/", follow=True)
+    assert sentence in answer.content.decode()
+    assert not study.events.filter(verb="launched").exists()
 
 
 def test_personal_links_are_made_by_number_or_by_label(researcher: Client) -> None:
