@@ -5,6 +5,7 @@ file of ten gigabytes again after a restart and pauses for at most eight seconds
 """
 
 import hashlib
+import logging
 import os
 import re
 import time
@@ -17,6 +18,8 @@ from generation.hub.answers import Passing, endpoint, fault_of
 from generation.hub.cache import HubFile, HubListing
 from generation.hub.wanted import Wanted
 from jobs.refusals import Refused
+
+logger = logging.getLogger(__name__)
 
 PIECE = 2**20  # bytes hashed at once
 MOST_TRIES = 7  # without a new byte, pausing for a minute in all
@@ -44,7 +47,9 @@ def with_patience(do: Callable[[], Any], *, has_advanced: Callable[[], bool], pa
             failures = 1 if has_advanced() else failures + 1
             if failures >= MOST_TRIES:
                 raise
-            pause(max(fault.wait_seconds, min(2.0 ** (failures - 1), LONGEST_PAUSE)))
+            seconds = max(fault.wait_seconds, min(2.0 ** (failures - 1), LONGEST_PAUSE))
+            logger.warning("the hub: %s; tried again in %.0f s", fault, seconds)
+            pause(seconds)
 
 
 def request_listing(wanted: Wanted) -> HubListing:

@@ -148,7 +148,9 @@ def test_bytes_that_arrive_damaged_are_fetched_again(hub: FakeHub, repository: P
 
 
 @pytest.mark.parametrize("part", ["/api/models/", "/resolve/", "/content/"])
-def test_a_busy_hub_is_asked_again_as_it_wishes(hub: FakeHub, repository: Path, pauses: list[float], part: str) -> None:
+def test_a_busy_hub_is_asked_again_as_it_wishes(
+    hub: FakeHub, repository: Path, pauses: list[float], part: str, caplog: pytest.LogCaptureFixture
+) -> None:
     hub.fail(part, 429, headers={"Retry-After": "17"})
     hub.fail(part, 503, times=2)
     hub.fail(part, 429, headers={"ratelimit": '"api";r=0;t=55'})
@@ -157,6 +159,10 @@ def test_a_busy_hub_is_asked_again_as_it_wishes(hub: FakeHub, repository: Path, 
     fetched(model(), pauses)
     assert pauses[:4] == [17.0, 2.0, 4.0, 56.0]
     assert 200 < pauses[4] <= 301
+    assert caplog.messages[:2] == [
+        "the hub: it answers 429; tried again in 17 s",
+        "the hub: it answers 503; tried again in 2 s",
+    ]
     assert is_at_hand(model())
 
 
