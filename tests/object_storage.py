@@ -1,5 +1,7 @@
 """A real S3 server on this machine (moto's), which can be told to fail, to wait, or to keep something else."""
 
+import base64
+import hashlib
 import itertools
 import random
 import threading
@@ -38,6 +40,7 @@ class ObjectStorage:
         self._chance = random.Random(503)
         self.wait_seconds = 0.0
         self.alters = False
+        self.rotten: set[str] = set()  # paths of objects whose content has changed since they were stored
         self.requests: list[str] = []
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
@@ -55,12 +58,26 @@ class ObjectStorage:
             length = int(environ["CONTENT_LENGTH"])
             environ["wsgi.input"] = BytesIO(b"x" * length)
             environ.pop("HTTP_CONTENT_ENCODING", None)
+        rotten = {path for path in self.rotten if environ["PATH_INFO"].endswith(path)}
+        if rotten and environ["REQUEST_METHOD"] == "GET":
+            return self._rotten(environ, start)
+        if environ["REQUEST_METHOD"] == "PUT":
+            self.rotten -= rotten
         answer: Iterable[bytes] = self._application(environ, start)
         return answer
+
+    def _rotten(self, environ: dict[str, Any], start: Any) -> Iterable[bytes]:
+        """Answer as S3 does then: with the checksum of what was stored."""
+        began: list[Any] = []
+        body = b"".join(self._application(environ, lambda *arguments: began.extend(arguments)))
+        checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+        start(began[0], [*began[1], ("x-amz-checksum-sha256", checksum)])
+        return [bytes([body[0] ^ 1]) + body[1:]]
 
     def use(self, settings: Settings, cache: Path, **options: Any) -> None:
         """Let the images of this test lie in a bucket of its own."""
         self.failures, self.wait_seconds, self.alters = 0, 0.0, False
+        self.rotten.clear()
         self.bucket = f"images-{next(_numbers)}"
         client = self.client()
         client.create_bucket(Bucket=self.bucket)

@@ -26,6 +26,10 @@ class StorageAway(SetBack):
         super().__init__(sentence, pause=PAUSE, is_counted=is_counted)
 
 
+class Damaged(OSError):  # noqa: N818 - it names what happened
+    """The content of a file is not what was stored, as the storage's own checksum says."""
+
+
 class Staged(Protocol):
     """A file that is written, but has its final name only after `put`, which is called inside a transaction."""
 
@@ -70,7 +74,7 @@ class ImageStorage(Protocol):
         """Write a file, or replace it. is_brisk: for a page, which does not wait for long."""
 
     def read(self, path: str, *, is_brisk: bool = False) -> bytes:
-        """Return a file's content. Raises FileNotFoundError."""
+        """Return a file's content. Raises FileNotFoundError, or Damaged if the storage notices it."""
 
     def exists(self, path: str) -> bool:
         """Return whether a file is there."""

@@ -6,6 +6,7 @@ is deleted by the next attempt at the same image, or by `verify_images`.
 """
 
 import base64
+import errno
 import hashlib
 import time
 from collections.abc import Iterator
@@ -16,10 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, FlexibleChecksumError, NoCredentialsError
 from storages.backends.s3 import S3Storage
 
-from generation.pictures.image_storage import StorageAway, StoredFile
+from generation.pictures.image_storage import Damaged, StorageAway, StoredFile
 
 BRISK: dict[str, Any] = {
     "connect_timeout": 2,
@@ -111,7 +112,7 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
             raise StorageAway(f"The storage of the images did not keep {path} as it was sent.", is_counted=True)
 
     def read(self, path: str, *, is_brisk: bool = False) -> bytes:
-        """Return an object's content. Raises FileNotFoundError, or StorageAway."""
+        """Return an object's content. Raises FileNotFoundError, Damaged, or StorageAway."""
         with self._resting() if is_brisk else nullcontext(), _faults(path):
             client = self._brisk if is_brisk else self._patient
             content: bytes = client.get_object(**self._at(path))["Body"].read()
@@ -165,7 +166,7 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
 
 @contextmanager
 def _faults(path: str) -> Iterator[None]:
-    """Turn an error of the storage into FileNotFoundError or StorageAway, which names no address and no key."""
+    """Turn an error of the storage into FileNotFoundError, Damaged or StorageAway, without its address and keys."""
     try:
         yield
     except ClientError as error:
@@ -179,6 +180,8 @@ def _faults(path: str) -> Iterator[None]:
         raise StorageAway(sentence, is_counted=not is_passing) from error
     except NoCredentialsError as error:
         raise StorageAway("The storage of the images has no keys: set AWS_ACCESS_KEY_ID.", is_counted=True) from error
+    except FlexibleChecksumError as error:  # asking again gives the same
+        raise Damaged(errno.EIO, "its checksum is wrong", path) from error
     except BotoCoreError as error:
         sentence = f"The storage of the images does not answer at the moment ({type(error).__name__}, {path})."
         raise StorageAway(sentence) from error

@@ -7,6 +7,7 @@ from PIL import Image
 
 from generation.models import GeneratedImage
 from generation.pictures import files
+from generation.pictures.image_storage import Damaged
 from generation.pictures.thumbnails import SIZES, encode
 
 __all__ = ["SIZES", "encode", "forget", "make", "mend", "paths", "read"]
@@ -50,10 +51,10 @@ def read(image: GeneratedImage, name: str) -> bytes:
 
 
 def _stored(path: str) -> bytes:
-    """Return a rendition's content; empty if its file is missing or shorter than its header says."""
+    """Return a rendition's content; empty if its file is missing, damaged or shorter than its header says."""
     try:
         content = files.read(path, is_brisk=True)
-    except FileNotFoundError:
+    except (FileNotFoundError, Damaged):
         return b""
     return content if len(content) == int.from_bytes(content[4:8], "little") + 8 else b""
 

@@ -28,6 +28,7 @@ from generation.sampling.sampling import Sampled
 from generation.tasks import run_generation_job
 from jobs import claims
 from jobs.leases import LeaseLost
+from jobs.refusals import Refused
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.generation.planned_sets import files_below, only_job, picture, planned
 from tests.generation.test_verification import NOW
@@ -142,6 +143,21 @@ def test_what_a_killed_worker_stored_is_removed_by_the_next(s3: ObjectStorage, f
     assert verify(Manner()).orphans == []  # too young: its row may follow
     run_generation_job()
     assert s3.stored_keys() == planned_keys(image_set)
+
+
+def test_an_object_that_has_changed_is_damaged_and_not_away(s3: ObjectStorage) -> None:
+    image_set = planned(seeds=[1, 2])
+    first, second = (record_image(image_set=image_set, seed=s, image=picture(s), provenance={}) for s in (1, 2))
+    small = renditions.paths(second.path)["grid"]
+    expected = files.read(small)
+    s3.rotten = {first.path, small}
+    with pytest.raises(Refused, match=r"cannot be read \(its checksum is wrong\)"):
+        files.open_image(first)
+    found = verify(Manner(youngest=NOW))
+    assert (found.lost, found.damaged, found.made_again) == ([], [first.path], [small])
+    s3.rotten.add(small)
+    assert renditions.read(second, "grid") == expected  # made again for the page
+    assert s3.rotten == {first.path}
 
 
 def test_verification_finds_and_mends(s3: ObjectStorage) -> None:
