@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from scoring.statistics.clusters import clustering, described, quantile
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import (
@@ -16,11 +17,12 @@ from scoring.statistics.intervals import (
     Floats,
     Resampling,
     clopper_pearson,
+    clopper_pearson_bounds,
     percentile_estimate,
     ratio,
     resampled_totals,
-    wilson,
 )
+from scoring.statistics.score_interval import mean_credit
 
 Signs = NDArray[np.int8]
 TieTreatment = Literal["strict", "half", "dropped"]
@@ -69,27 +71,29 @@ def agreement(
     metric: ArrayLike,
     *,
     ties: TieTreatment = "strict",
-    interval: Literal["wilson", "clopper-pearson"] = "wilson",
+    interval: Literal["score", "clopper-pearson"] = "score",
+    clusters: ArrayLike | None = None,
     level: float = 0.95,
 ) -> Estimate:
     """The share of comparisons in which the metric's winner is the people's winner.
 
     people, metric: (n,) signs. ties: "strict": a tie on one side only is a disagreement, on both an agreement; "half":
-    a tie on one side only counts one half; "dropped": only comparisons without any tie count.
-    Half credit is no count of successes, so it has a value but no such interval; see `bootstrap_agreement`.
+    a tie on one side only counts one half; "dropped": only comparisons without any tie count. clusters: (n,) labels or
+    None. interval: "score" is Wilson's, with half credits the score interval (`mean_credit`); "clopper-pearson" is
+    exact, but if comparisons share clusters it takes their effective number, and half credit has none.
     Raises ValueError for arrays of unequal length or with anything but signs.
+    Source: Korn and Graubard (1998), "Confidence intervals for proportions with small expected number of positive
+    counts estimated from survey data", for Clopper and Pearson's interval over clusters.
 
     >>> agreement([1, 1, -1, 0], [1, -1, -1, 1]).value, agreement([1, 1, -1, 0], [1, -1, -1, 1], ties="half").value
     (0.5, 0.625)
     """
     earned = earned_credit(people, metric, ties=ties)
-    earned = earned[~np.isnan(earned)]
-    n = len(earned)
-    if ties == "half" and n:
-        reason = "half credit is not a proportion, see the bootstrap"
-        return Estimate(float(earned.sum()) / n, None, None, level, n, "none", reason)
-    proportion = wilson if interval == "wilson" else clopper_pearson
-    return proportion(int(earned.sum()), n, level=level)
+    is_counted = ~np.isnan(earned)
+    labels = None if clusters is None else np.asarray(clusters)[is_counted]
+    if interval == "score":
+        return mean_credit(earned[is_counted], clusters=labels, level=level)
+    return _exact_agreement(earned[is_counted], labels, ties, level)
 
 
 def bootstrap_agreement(
@@ -171,6 +175,22 @@ def checked_winners(people: ArrayLike, metric: ArrayLike) -> tuple[Signs, Signs]
     if not (np.isin(theirs, ORDER).all() and np.isin(its, ORDER).all()):
         raise ValueError("a winner is +1 (A), -1 (B) or 0 (tie)")
     return theirs.astype(np.int8), its.astype(np.int8)
+
+
+def _exact_agreement(earned: Floats, clusters: ArrayLike | None, ties: TieTreatment, level: float) -> Estimate:
+    n, value = len(earned), float(earned.mean()) if len(earned) else None
+    if ties == "half" and n:
+        reason = "half credit is not a proportion, see the score interval"
+        return Estimate(value, None, None, level, n, "none", reason)
+    shared = clustering(earned, clusters) if n else None
+    if shared is None or value is None:
+        return clopper_pearson(int(earned.sum()), n, level=level)
+    method = described("Clopper-Pearson", shared)
+    if shared.count < 2:
+        return Estimate(value, None, None, level, n, method, "one cluster")
+    effective = n / shared.design_effect * (quantile(level, None) / quantile(level, shared)) ** 2
+    low, high = clopper_pearson_bounds(value * effective, effective, level)
+    return Estimate(value, min(low, value), max(high, value), level, n, method)
 
 
 def _signs(values: NDArray[np.number]) -> Signs:

@@ -7,10 +7,20 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from scoring.statistics.agreement import agreement, metric_winners, people_winners
+from scoring.statistics.clusters import cluster_count
 from scoring.statistics.counts import Integers, checked_counts
+from scoring.statistics.credit_tests import INDEPENDENT
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.folds import cluster_folds
-from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resample_weights, summed_groups
+from scoring.statistics.intervals import (
+    Floats,
+    Resampling,
+    cluster_numbers,
+    percentile_estimate,
+    ratio,
+    resample_weights,
+    summed_groups,
+)
 from scoring.statistics.logistic import LogisticFit, fit_logistic
 
 _BINS = 5
@@ -49,9 +59,11 @@ def calibration(
     """Fit the votes on the margins.
 
     counts: (n, 3) votes for A, for B, tie votes. margins: (n,) score of A minus score of B. clusters: (n,) labels of
-    base prompts or None. Intervals are Wald's with clustered HC0 errors; if the margin separates the votes, Firth's
-    penalised fit with model errors is used. Folds are made of clusters, with the resampling's seed.
-    Undefined if all votes or all margins are equal.
+    base prompts or None. Intervals are Wald's with clustered HC0 errors; if G clusters hold several comparisons, with
+    errors times sqrt(G / (G - 1)) and Student's t of G - 1. If the margin separates the votes, Firth's penalised fit
+    with model errors is used, which treats comparisons as independent. Folds are made of clusters, with the
+    resampling's seed. Undefined if all votes or all margins are equal.
+    Source: Cameron and Miller (2015), "A practitioner's guide to cluster-robust inference".
 
     >>> votes = [(0, 5, 0), (2, 3, 0), (2, 3, 0), (4, 1, 0), (5, 0, 0)]
     >>> result = calibration(votes, [-2, -1, 0, 1, 2], resampling=Resampling())
@@ -67,11 +79,11 @@ def calibration(
         nothing = Estimate.undefined(reason, n=len(x), level=resampling.level, method="Wald")
         return Calibration(nothing, nothing, False, None, None, reason)
     fit = fit_logistic(x, won, cast, clusters=labels)
-    share = won.sum() / cast.sum()
+    share, shared = won.sum() / cast.sum(), cluster_count(len(x), labels)
     chance = _cross_fitted(x, won, cast, cluster_folds(len(x), clusters=labels, seed=resampling.seed))
     return Calibration(
-        intercept=_wald(fit, 0, len(x), resampling.level),
-        slope=_wald(fit, 1, len(x), resampling.level),
+        intercept=_wald(fit, 0, len(x), resampling.level, shared),
+        slope=_wald(fit, 1, len(x), resampling.level, shared),
         is_penalised=fit.is_penalised,
         brier=None if chance is None else brier(chance, won, cast),
         reference=float(share * (1 - share)),
@@ -79,10 +91,13 @@ def calibration(
     )
 
 
-def agreement_by_margin(counts: ArrayLike, margins: ArrayLike, *, level: float = 0.95) -> tuple[MarginBin, ...]:
+def agreement_by_margin(
+    counts: ArrayLike, margins: ArrayLike, *, clusters: ArrayLike | None = None, level: float = 0.95
+) -> tuple[MarginBin, ...]:
     """The strict agreement in up to five bins of |margin| with about the same number of comparisons each.
 
-    counts: (n, 3), every comparison with votes. margins: (n,). Equal |margin| are always in one bin.
+    counts: (n, 3), every comparison with votes. margins: (n,). clusters: (n,) labels or None, for the intervals. Equal
+    |margin| are always in one bin.
 
     >>> bins = agreement_by_margin([(3, 0, 0), (0, 3, 0)], [0.5, 2.0])
     >>> [(row.low, row.agreement.value) for row in bins]
@@ -93,14 +108,14 @@ def agreement_by_margin(counts: ArrayLike, margins: ArrayLike, *, level: float =
     if not len(sizes):
         return ()
     edges = np.unique(np.quantile(sizes, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    place = np.searchsorted(edges, sizes, side="left")
+    place, labels = np.searchsorted(edges, sizes, side="left"), cluster_numbers(len(sizes), clusters)
     return tuple(
         MarginBin(
-            low=float(sizes[place == number].min()),
-            high=float(sizes[place == number].max()),
-            agreement=agreement(people[place == number], metric[place == number], level=level),
+            low=float(sizes[inside].min()),
+            high=float(sizes[inside].max()),
+            agreement=agreement(people[inside], metric[inside], clusters=labels[inside], level=level),
         )
-        for number in np.unique(place)
+        for inside in (place == number for number in np.unique(place))
     )
 
 
@@ -157,13 +172,19 @@ def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:
     return "" if len(np.unique(x)) > 1 else "all margins are equal"
 
 
-def _wald(fit: LogisticFit, which: int, n: int, level: float) -> Estimate:
-    error = fit.model_error if fit.robust_error is None else fit.robust_error
-    method = "Wald, Firth's penalised likelihood" if fit.robust_error is None else "Wald, clustered HC0"
-    value, reach = float(fit.coefficients[which]), float(stats.norm.ppf((1 + level) / 2) * error[which])
-    if error[which] <= _VANISHING * fit.model_error[which]:
+def _wald(fit: LogisticFit, which: int, n: int, level: float, clusters: int | None) -> Estimate:
+    value, error, at = float(fit.coefficients[which]), fit.model_error[which], (1 + level) / 2
+    reach, method = stats.norm.ppf(at) * error, "Wald, Firth's penalised likelihood"
+    if fit.robust_error is None:
+        method += "" if clusters is None else f", {INDEPENDENT}"
+    elif clusters is None:
+        reach, method = stats.norm.ppf(at) * fit.robust_error[which], "Wald, clustered HC0"
+    else:
+        corrected = fit.robust_error[which] * np.sqrt(clusters / (clusters - 1)) if clusters > 1 else 0.0
+        reach, method = stats.t.ppf(at, clusters - 1) * corrected, f"Wald, {clusters} clusters, t({clusters - 1})"
+    if fit.robust_error is not None and fit.robust_error[which] <= _VANISHING * error:
         return Estimate(value, None, None, level, n, method, "the clustered errors vanish: the fit leaves no residuals")
-    return Estimate(value, value - reach, value + reach, level, n, method)
+    return Estimate(value, float(value - reach), float(value + reach), level, n, method)
 
 
 def _cross_fitted(x: Floats, won: Integers, cast: Integers, folds: Integers) -> Floats | None:

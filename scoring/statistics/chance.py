@@ -1,4 +1,4 @@
-"""Compare an agreement with that of always naming one model, and with chance."""
+"""Compare an agreement with chance."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -7,27 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
-from scoring.statistics.agreement import ORDER, Signs, TieTreatment, agreement, checked_winners, earned_credit
+from scoring.statistics.agreement import ORDER, Signs, checked_winners
+from scoring.statistics.clusters import cluster_sums, shared_clusters
 from scoring.statistics.counts import Integers
+from scoring.statistics.credit_tests import credit_test
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resampled_totals
-from scoring.statistics.significance import mcnemar_exact
-
-NAMES = {1: "A", -1: "B"}
-
-
-@dataclass(frozen=True, slots=True)
-class Baseline:
-    """The agreement of always naming one model, and whether the metric is shown to beat it.
-
-    models: the model to name, or both if they do equally well. agreement: of that constant pick.
-    mcnemar: the metric against the pick; if both do equally well, against the harder one.
-    """
-
-    models: tuple[str, ...]
-    agreement: Estimate
-    mcnemar: SignificanceTest
-    is_beaten: bool
+from scoring.statistics.sign_flip import sign_flip_p
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +26,55 @@ class ChanceCorrected:
     kappa_with_ties: Estimate
 
 
-def baseline(people: ArrayLike, metric: ArrayLike, *, ties: TieTreatment = "strict", level: float = 0.95) -> Baseline:
-    """Always naming the model that people choose more often, judged on the same comparisons as the metric.
-
-    people, metric: (n,) signs, +1 A, -1 B, 0 tie. ties: as for `agreement`. The baseline comes from the same data as
-    the agreement, so the two are compared by McNemar's exact test on the comparisons in which one earns more than the
-    other, never by a binomial test against the baseline's share. Beaten means: earns more, with p below 1 - level.
-
-    >>> result = baseline([1] * 9 + [-1], [1] * 10)
-    >>> result.models, result.agreement.value, result.is_beaten
-    (('A',), 0.9, False)
-    """
-    theirs, its = checked_winners(people, metric)
-    if ties == "dropped":
-        is_decided = (theirs != 0) & (its != 0)
-        theirs, its = theirs[is_decided], its[is_decided]
-    reached = {sign: float(_constant_credit(theirs, sign, ties).sum()) for sign in NAMES}
-    best = [sign for sign in NAMES if reached[sign] == max(reached.values())]
-    earned = float(earned_credit(theirs, its, ties=ties).sum())
-    test = _hardest([_against_constant(theirs, its, sign, ties) for sign in best])
-    return Baseline(
-        models=tuple(NAMES[sign] for sign in best),
-        agreement=agreement(theirs, np.full_like(theirs, best[0]), ties=ties, level=level),
-        mcnemar=test,
-        is_beaten=test.p_value is not None and test.p_value < 1 - level and earned > reached[best[0]],
-    )
-
-
-def fisher_exact(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
+def fisher_exact(
+    people: ArrayLike, metric: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling | None = None
+) -> SignificanceTest:
     """Fisher's exact test of an association between the metric's and the people's choices, without ties.
 
-    people, metric: (n,) signs. The statistic is the odds ratio; if a cell is empty it is infinite, so it is None and
-    `reason` says so. Undefined if people or metric name one model only.
+    people, metric: (n,) signs. clusters: (n,) labels or None; if comparisons share clusters, the p-value comes from
+    flipping the signs of whole clusters' contributions to the covariance of the two choices, by `resampling` if there
+    are many. The statistic is the odds ratio; if a cell is empty it is infinite, so it is None and `reason` says so.
+    Undefined if people or metric name one model only.
     Source: Fisher (1922), "On the interpretation of chi-squared from contingency tables".
 
     >>> round(fisher_exact([1, 1, 1, -1, -1, -1], [1, 1, 1, -1, -1, 1]).p_value or 0, 4)
     0.4
     """
-    table, method = _decided_table(people, metric), "Fisher's exact test"
-    reason = _why_one_sided(table)
+    theirs, its, labels = _decided(people, metric, clusters)
+    table, n = _decided_table(theirs, its), len(theirs)
+    reason, method = _why_one_sided(table), "Fisher's exact test"
     if reason:
-        return SignificanceTest.undefined(reason, n=int(table.sum()), method=method)
-    odds_ratio, p_value = stats.fisher_exact(table)
+        return SignificanceTest.undefined(reason, n=n, method=method)
+    odds_ratio, p_value = map(float, stats.fisher_exact(table))
+    if labels is not None:
+        centred = n * (theirs == 1) - (theirs == 1).sum(), n * (its == 1) - (its == 1).sum()  # times n: whole numbers
+        sums = np.rint(cluster_sums(centred[0] * centred[1], labels))
+        p_value, how = sign_flip_p(sums, resampling=resampling or Resampling())
+        method = f"odds ratio, covariances of whole clusters flipped, {how}"
     is_finite = bool(np.isfinite(odds_ratio))
     reason = "" if is_finite else "odds ratio infinite: they never disagree in one direction"
-    return SignificanceTest(float(odds_ratio) if is_finite else None, float(p_value), int(table.sum()), method, reason)
+    return SignificanceTest(odds_ratio if is_finite else None, p_value, n, method, reason)
 
 
-def against_one_half(people: ArrayLike, metric: ArrayLike) -> SignificanceTest:
+def against_one_half(people: ArrayLike, metric: ArrayLike, *, clusters: ArrayLike | None = None) -> SignificanceTest:
     """Exact binomial test of the metric against a coin, on comparisons without any tie.
 
-    people, metric: (n,) signs. The statistic is the number of agreements.
+    people, metric: (n,) signs. clusters: (n,) labels or None; if comparisons share clusters, the signs of whole
+    clusters are flipped, which is exact too. The statistic is the number of agreements.
 
     >>> against_one_half([1, 1, -1, -1], [1, 1, -1, 1]).p_value
     0.625
     """
-    table, method = _decided_table(people, metric), "exact binomial against one half"
-    n = int(table.sum())
+    theirs, its, labels = _decided(people, metric, clusters)
+    n, agreements = len(theirs), int((theirs == its).sum())
     if not n:
+        method = "exact binomial against one half"
         return SignificanceTest.undefined("no comparison that both decide", n=0, method=method)
-    agreements = int(np.trace(table))
-    return SignificanceTest(float(agreements), float(stats.binomtest(agreements, n).pvalue), n, method)
+    if labels is None:
+        p_value = float(stats.binomtest(agreements, n).pvalue)
+        return SignificanceTest(float(agreements), p_value, n, "exact binomial against one half")
+    test = credit_test(np.where(theirs == its, 1.0, -1.0), clusters=labels)
+    return SignificanceTest(float(agreements), test.p_value, n, f"{test.method}, against one half")
 
 
 def chance_corrected(
@@ -139,23 +113,16 @@ def chance_corrected(
     )
 
 
-def _constant_credit(people: Signs, sign: int, ties: TieTreatment) -> Floats:
-    return earned_credit(people, np.full_like(people, sign), ties=ties)
-
-
-def _against_constant(people: Signs, metric: Signs, sign: int, ties: TieTreatment) -> SignificanceTest:
-    gain = earned_credit(people, metric, ties=ties) - _constant_credit(people, sign, ties)
-    return mcnemar_exact(int((gain > 0).sum()), int((gain < 0).sum()))
-
-
-def _hardest(tests: list[SignificanceTest]) -> SignificanceTest:
-    """The test with the largest p-value; a test that does not exist comes first."""
-    return max(tests, key=lambda test: (2.0 if test.p_value is None else test.p_value, -(test.statistic or 0.0)))
-
-
-def _decided_table(people: ArrayLike, metric: ArrayLike) -> Integers:
+def _decided(people: ArrayLike, metric: ArrayLike, clusters: ArrayLike | None) -> tuple[Signs, Signs, Integers | None]:
+    """The winners of the comparisons without any tie, and their clusters if two of them share one."""
     theirs, its = checked_winners(people, metric)
-    return np.array([[np.sum((theirs == row) & (its == column)) for column in NAMES] for row in NAMES])
+    kept = (theirs != 0) & (its != 0)
+    labels = None if clusters is None else np.asarray(clusters)[kept]
+    return theirs[kept], its[kept], shared_clusters(int(kept.sum()), labels)
+
+
+def _decided_table(theirs: Signs, its: Signs) -> Integers:
+    return np.array([[np.sum((theirs == row) & (its == column)) for column in ORDER[:2]] for row in ORDER[:2]])
 
 
 def _cohen_kappa(tables: Floats) -> Floats:

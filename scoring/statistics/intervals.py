@@ -57,7 +57,19 @@ def clopper_pearson(successes: int, n: int, *, level: float = 0.95) -> Estimate:
     >>> clopper_pearson(94, 100).high
     0.977...
     """
-    return _proportion(successes, n, level, _clopper_pearson_bounds, "Clopper-Pearson")
+    return _proportion(successes, n, level, clopper_pearson_bounds, "Clopper-Pearson")
+
+
+def clopper_pearson_bounds(successes: float, n: float, level: float) -> tuple[float, float]:
+    """The bounds of Clopper and Pearson; an effective number of trials and its successes need not be whole.
+
+    >>> [round(bound, 3) for bound in clopper_pearson_bounds(9.4, 10.0, 0.95)]
+    [0.632, 0.999]
+    """
+    outside, failures = (1 - level) / 2, n - successes
+    low = float(betaincinv(successes, failures + 1, outside)) if successes > 0 else 0.0
+    high = float(betaincinv(successes + 1, failures, 1 - outside)) if failures > 0 else 1.0
+    return low, high
 
 
 def resample_weights(n: int, *, clusters: ArrayLike | None, resampling: Resampling) -> Iterator[Floats]:
@@ -178,13 +190,6 @@ def _wilson_bounds(successes: int, n: int, level: float) -> tuple[float, float]:
     centre = (successes + z**2 / 2) / (n + z**2)
     reach = z / (n + z**2) * math.sqrt(successes * (n - successes) / n + z**2 / 4)
     return max(0.0, centre - reach), min(1.0, centre + reach)
-
-
-def _clopper_pearson_bounds(successes: int, n: int, level: float) -> tuple[float, float]:
-    outside = (1 - level) / 2
-    low = float(betaincinv(successes, n - successes + 1, outside)) if successes else 0.0
-    high = float(betaincinv(successes + 1, n - successes, 1 - outside)) if successes < n else 1.0
-    return low, high
 
 
 def _cluster_weights(cluster_count: int, resampling: Resampling, *, columns: int) -> Iterator[Floats]:

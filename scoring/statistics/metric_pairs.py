@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scoring.statistics.agreement import earned_credit
+from scoring.statistics.clusters import cluster_count
+from scoring.statistics.credit_tests import INDEPENDENT, credit_test, mcnemar_exact
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import (
     Floats,
@@ -15,7 +17,7 @@ from scoring.statistics.intervals import (
     percentile_estimate,
     resampled_totals,
 )
-from scoring.statistics.significance import mcnemar_exact, sign_flips
+from scoring.statistics.sign_flip import sign_flips
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,8 @@ class MetricPair:
     difference: agreement of the first minus of the second. mcnemar: exact, treats comparisons as independent.
     permutation: the metrics exchanged within clusters. adjusted: the permutation's p-value after Holm's correction
     over all pairs. is_equivalent: whether the interval of the difference at level 1 - 2 (1 - level) lies within the
-    margin fixed in advance (two one-sided tests); None without a margin or without an interval.
+    margin fixed in advance (two one-sided tests); None without a margin or without an interval. sign_flip: exact test
+    of the difference, by sums over clusters if comparisons share any, else McNemar's.
     """
 
     first: str
@@ -35,6 +38,7 @@ class MetricPair:
     permutation: SignificanceTest
     adjusted: float | None
     is_equivalent: bool | None
+    sign_flip: SignificanceTest = SignificanceTest.undefined("new in version 0.3.0", n=0, method="exact sign-flip")
 
 
 def compare_metrics(
@@ -95,11 +99,18 @@ def _pair(
         first=first,
         second=second,
         difference=_difference(gain, totals, resampling),
-        mcnemar=mcnemar_exact(int((gain > 0).sum()), int((gain < 0).sum())),
+        mcnemar=_mcnemar(gain, clusters),
         permutation=_permutation(gain, clusters, resampling),
         adjusted=None,
         is_equivalent=None if margin is None else _is_equivalent(gain, totals, resampling, margin),
+        sign_flip=credit_test(gain, clusters=clusters),
     )
+
+
+def _mcnemar(gain: Floats, clusters: ArrayLike | None) -> SignificanceTest:
+    test = mcnemar_exact(int((gain > 0).sum()), int((gain < 0).sum()))
+    is_shared = cluster_count(len(gain), clusters) is not None
+    return replace(test, method=f"{test.method}, {INDEPENDENT}") if is_shared else test
 
 
 def _difference(gain: Floats, totals: Floats, resampling: Resampling) -> Estimate:

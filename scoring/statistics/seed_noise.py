@@ -165,10 +165,17 @@ def agreement_with_fresh_seeds(
     return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), level, len(theirs), method)
 
 
-def agreement_where_clear(people: ArrayLike, metric: ArrayLike, chances: ArrayLike, *, level: float = 0.95) -> Estimate:
+def agreement_where_clear(
+    people: ArrayLike,
+    metric: ArrayLike,
+    chances: ArrayLike,
+    *,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
+) -> Estimate:
     """The strict agreement without the comparisons whose chance of another winner exceeds CLEAR.
 
-    people, metric: (n,) signs. chances: (n,) of another winner, in each comparison.
+    people, metric: (n,) signs. chances: (n,) of another winner, in each comparison. clusters: (n,) labels or None.
 
     >>> agreement_where_clear([1, 1, -1], [1, 1, 1], [0.0, 0.01, 0.4]).value
     1.0
@@ -178,7 +185,8 @@ def agreement_where_clear(people: ArrayLike, metric: ArrayLike, chances: ArrayLi
     if of_another.shape != theirs.shape or not ((of_another >= 0) & (of_another <= 1)).all():
         raise ValueError("every comparison has one chance of another winner, from 0 to 1")
     is_clear = of_another <= CLEAR
-    return agreement(theirs[is_clear], its[is_clear], level=level)
+    labels = None if clusters is None else np.asarray(clusters)[is_clear]
+    return agreement(theirs[is_clear], its[is_clear], clusters=labels, level=level)
 
 
 def _weighted_means(between: Floats, weights: Floats) -> Floats:

@@ -1,15 +1,14 @@
-"""Tests of a difference between paired counts, paired scores, and two distributions."""
+"""Tests of a difference between paired scores and between two distributions."""
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from scoring.statistics.agreement import METRIC_TIE
+from scoring.statistics.clusters import cluster_sums, shared_clusters
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import (
@@ -20,6 +19,7 @@ from scoring.statistics.intervals import (
     resample_weights,
     summed_groups,
 )
+from scoring.statistics.sign_flip import sign_flip_p, sign_flips
 
 _MOST_FOR_EXACT_RANKS = 50  # above, the normal approximation is as good
 _MOST_FOR_EXACT_KS = 1000
@@ -34,36 +34,17 @@ class Wilcoxon:
     rank_biserial: Estimate
 
 
-def mcnemar_exact(first_only: int, second_only: int) -> SignificanceTest:
-    """McNemar's exact test: whether two classifiers of the same units are right equally often.
-
-    first_only, second_only: units that only the first or only the second gets right. The test is binomial with one half
-    on these units, and undefined if there are none. The statistic is `first_only`, n the number of these units.
-    Source: McNemar (1947), "Note on the sampling error of the difference between correlated proportions".
-
-    >>> round(mcnemar_exact(5, 15).p_value, 4)
-    0.0414
-    """
-    method, n = "exact McNemar", first_only + second_only
-    if n == 0:
-        return SignificanceTest.undefined("they never differ", n=0, method=method)
-    return SignificanceTest(float(first_only), _binomial_half(first_only, n), n, method)
-
-
-@lru_cache(maxsize=65_536)  # planning asks for the same few thousand again and again
-def _binomial_half(successes: int, n: int) -> float:
-    return float(stats.binomtest(successes, n).pvalue)
-
-
 def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Wilcoxon:
     """The signed-rank test of paired scores, and the size of the difference.
 
     differences: (n,) score of A minus score of B; sizes up to 1e-9 come from rounding and are left out, as Wilcoxon did
-    with zeros. clusters: (n,) labels for the interval of the effect. The statistic is the smaller rank sum; exact up to
-    50 differences of distinct size. The effect is (rank sum for A - rank sum for B) / (sum of all ranks), with a
-    percentile interval over clusters.
+    with zeros. clusters: (n,) labels or None. The statistic is the smaller rank sum; exact up to 50 differences of
+    distinct size. If comparisons share clusters, the signs of a cluster are flipped together: exactly, or by draws if
+    there are many comparisons. The effect is (rank sum for A - rank sum for B) / (sum of all ranks), with a percentile
+    interval over clusters.
     Raises ValueError for a value that is not finite.
-    Source: Wilcoxon (1945), "Individual comparisons by ranking methods"; Kerby (2014), "The simple difference formula".
+    Source: Wilcoxon (1945), "Individual comparisons by ranking methods"; Rosner, Glynn and Lee (2006), "The Wilcoxon
+    signed rank test for paired comparisons of clustered data"; Kerby (2014), "The simple difference formula".
 
     >>> heights = [6, 8, 14, 16, 23, 24, 28, 29, 41, -48, 49, 56, 60, -67, 75]
     >>> outcome = wilcoxon(heights, resampling=Resampling(resamples=100))
@@ -78,13 +59,16 @@ def wilcoxon(differences: ArrayLike, *, clusters: ArrayLike | None = None, resam
         test = SignificanceTest.undefined(reason, n=0, method="Wilcoxon signed-rank")
         return Wilcoxon(test, Estimate.undefined(reason, n=0, level=resampling.level, method="percentile bootstrap"))
     labels = None if clusters is None else cluster_numbers(len(values), clusters)[is_kept]
-    return Wilcoxon(_signed_rank_test(kept), _rank_biserial(kept, labels, resampling))
+    shared = shared_clusters(len(kept), labels)
+    test = _signed_rank_test(kept) if shared is None else _clustered_rank_test(kept, shared, resampling)
+    return Wilcoxon(test, _rank_biserial(kept, labels, resampling))
 
 
-def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
+def ks_two_sample(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | None = None) -> SignificanceTest:
     """The largest distance of two distribution functions; the p-value ignores that scores are paired.
 
     first, second: (n,) scores of the same comparisons. Exact p-value (if no scores are equal) up to n = 1,000.
+    clusters: (n,) labels or None; the p-value ignores them too, and `method` says so if comparisons share any.
     Raises ValueError for unequal lengths or a value that is not finite.
     Source: Smirnov (1939); Gnedenko and Korolyuk (1951). `ks_sign_flip` gives the p-value that keeps the pairing.
 
@@ -93,6 +77,7 @@ def ks_two_sample(first: ArrayLike, second: ArrayLike) -> SignificanceTest:
     """
     a, b = _paired(first, second)
     n, method = len(a), "two-sample Kolmogorov-Smirnov, {}, ignores the pairing"
+    method += "" if shared_clusters(n, clusters) is None else " and the clusters"
     if not n:
         return SignificanceTest.undefined("no scores", n=0, method=method.format("exact"))
     distance = _DistancesUnderFlips(a, b).observed()
@@ -127,18 +112,6 @@ def ks_sign_flip(
     return SignificanceTest(observed, (1 + reached) / (1 + resampling.resamples), len(a), method)
 
 
-def sign_flips(n: int, *, clusters: ArrayLike | None = None, resampling: Resampling) -> Iterator[Floats]:
-    """Random signs for n units, equal within a cluster: blocks (b, n) whose b add up to `resampling.resamples`.
-
-    >>> [block.shape for block in sign_flips(3, resampling=Resampling(resamples=2))]
-    [(2, 3)]
-    """
-    members = cluster_numbers(n, clusters)
-    rng = np.random.default_rng(resampling.seed)
-    for block in resampling.blocks(n):
-        yield rng.choice((-1.0, 1.0), size=(block, int(members.max(initial=-1)) + 1))[:, members]
-
-
 class _DistancesUnderFlips:
     """Kolmogorov-Smirnov distances for many exchanges at once: both samples are sorted a single time."""
 
@@ -169,6 +142,15 @@ def _signed_rank_test(differences: Floats) -> SignificanceTest:
     result = stats.wilcoxon(differences, method="exact" if is_exact else "approx")
     method = f"Wilcoxon signed-rank, {'exact' if is_exact else 'normal approximation'}"
     return SignificanceTest(float(result.statistic), float(result.pvalue), n, method)
+
+
+def _clustered_rank_test(differences: Floats, clusters: Integers, resampling: Resampling) -> SignificanceTest:
+    ranks = stats.rankdata(np.abs(differences))
+    for_a = float(ranks[differences > 0].sum())
+    doubled = cluster_sums(2 * ranks * np.sign(differences), clusters)  # mean ranks of equal sizes may end in one half
+    p_value, how = sign_flip_p(np.rint(doubled), resampling=resampling)
+    method = f"Wilcoxon signed-rank, whole clusters flipped, {how}"
+    return SignificanceTest(min(for_a, float(ranks.sum()) - for_a), p_value, len(differences), method)
 
 
 def _rank_biserial(differences: Floats, clusters: ArrayLike | None, resampling: Resampling) -> Estimate:

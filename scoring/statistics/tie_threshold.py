@@ -9,7 +9,8 @@ from scoring.statistics.agreement import METRIC_TIE, Signs, checked_winners, met
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.folds import cluster_folds
-from scoring.statistics.intervals import Floats, wilson
+from scoring.statistics.intervals import Floats
+from scoring.statistics.score_interval import mean_credit
 
 NO_TIED_COMPARISON = "the votes leave no comparison tied, so this is the strict agreement"
 
@@ -60,7 +61,7 @@ def calibrate_ties(
         reason = "one cluster of comparisons cannot be held out" if len(folds) else "no comparison"
         held_out = Estimate.undefined(reason, n=len(folds), level=level, method="Wilson")
     else:
-        held_out = wilson(_held_out_right(theirs, sizes, folds), len(theirs), level=level)
+        held_out = mean_credit(_held_out_right(theirs, sizes, folds), clusters=clusters, level=level)
     threshold = _best_threshold(theirs, sizes) if len(theirs) else None
     return TieThreshold(
         threshold=threshold,
@@ -80,17 +81,14 @@ def _is_right(people: Signs, margins: Floats, threshold: float) -> NDArray[np.bo
     return np.asarray(named == people)
 
 
-def _held_out_right(people: Signs, margins: Floats, folds: Integers) -> int:
-    return sum(
-        int(
-            _is_right(
-                people[folds == fold],
-                margins[folds == fold],
-                _best_threshold(people[folds != fold], margins[folds != fold]),
-            ).sum()
-        )
-        for fold in np.unique(folds)
-    )
+def _held_out_right(people: Signs, margins: Floats, folds: Integers) -> NDArray[np.bool_]:
+    """Whether each comparison is right by the best threshold of the other folds."""
+    right = np.zeros(len(people), dtype=bool)
+    for fold in np.unique(folds):
+        inside = folds == fold
+        threshold = _best_threshold(people[~inside], margins[~inside])
+        right[inside] = _is_right(people[inside], margins[inside], threshold)
+    return right
 
 
 def _best_threshold(people: Signs, margins: Floats) -> float:

@@ -31,7 +31,7 @@ def claim(report: AgreementReport, results: Results) -> Figure:
 def by_treatment_of_ties(_report: AgreementReport, results: Results) -> Figure:
     """Draw agreement under the three treatments of ties, a shape for each kind of interval."""
     numbers = agreement_numbers(results.agreement)
-    shapes = {"Wilson": "D", "Clopper-Pearson": "v", "bootstrap": "^"}
+    shapes = {"Wilson": "D", "score interval": "D", "Clopper-Pearson": "v", "bootstrap": "^"}
     marks = tuple((shapes[row.label.rpartition(", ")[2]], INK) for row, _ in numbers)
     return _forest(numbers, marks, baseline=results.agreement.baseline.agreement.value)
 

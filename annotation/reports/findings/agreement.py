@@ -1,20 +1,19 @@
 """The agreement of the metric's winner with the people's winner, beside chance and a constant choice. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
 
 from annotation.reports.findings.analysed import Analysed, analyse, explained
 from scoring.statistics import agreement as agreements
 from scoring.statistics.agreement import Signs, TieTreatment
-from scoring.statistics.chance import (
-    Baseline,
-    ChanceCorrected,
-    against_one_half,
-    baseline,
-    chance_corrected,
-    fisher_exact,
-)
+from scoring.statistics.chance import ChanceCorrected, against_one_half, chance_corrected, fisher_exact
+from scoring.statistics.clusters import Clustering, clustering
+from scoring.statistics.constant_choice import Baseline, ConstantChoice, baseline, constant_choice
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
+TREATMENTS: tuple[TieTreatment, ...] = ("strict", "half", "dropped")
 WINNERS = ("A", "B", "tie")  # the order of scoring's tables
 
 
@@ -28,17 +27,39 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class AgreementEstimates:
-    """One treatment of ties with its intervals. Half credit has the bootstrap's only."""
+    """One treatment of ties with its intervals. score: of half credit, which is no proportion; else it is `wilson`."""
 
     wilson: Estimate
     clopper_pearson: Estimate
     bootstrap: Estimate
+    score: Estimate | None = None
 
     @property
     def headline(self) -> Estimate:
-        """The estimate that is quoted, with Wilson's interval, or the bootstrap's for half credit (no proportion)."""
-        is_proportion = self.wilson.low is not None or not self.wilson.is_defined
-        return self.wilson if is_proportion else self.bootstrap
+        """The estimate that is quoted: with Wilson's interval, or with the score interval for half credit."""
+        return self.score or self.wilson
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantChoices:
+    """The metric against always naming one model under each treatment of ties."""
+
+    strict: ConstantChoice
+    half: ConstantChoice
+    dropped: ConstantChoice
+
+
+@dataclass(frozen=True, slots=True)
+class Winners:
+    """How clearly the votes name a model. named: comparisons in which one has more votes than the other.
+
+    with_majority: of these, those in which it has more than half of all votes. plurality_differs: comparisons whose
+    winner is another one by plurality of A, B and tie.
+    """
+
+    named: int
+    with_majority: int
+    plurality_differs: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +75,8 @@ class Agreement:
     """Agreement under the three treatments of ties, chance-corrected, and of always naming one model.
 
     endpoint: the treatment that the manifest fixed; headline is its estimate. with_excluded_votes: the headline as
-    it would be had no vote been excluded, None if none was.
+    it would be had no vote been excluded, None if none was. baseline: the constant choice under the endpoint as version
+    0.2 had it; constant_choice has it under each. clusters: None if each comparison is its own.
     """
 
     endpoint: str
@@ -70,6 +92,9 @@ class Agreement:
     against_one_half: SignificanceTest
     chance_corrected: ChanceCorrected
     confusion: Confusion
+    constant_choice: ConstantChoices | None = None
+    clusters: Clustering | None = None
+    winners: Winners | None = None
 
     @property
     def bootstrap(self) -> Estimate:
@@ -77,44 +102,88 @@ class Agreement:
         estimates: AgreementEstimates = getattr(self, self.endpoint)
         return estimates.bootstrap
 
+    @property
+    def confirmatory(self) -> ConstantChoice | None:
+        """The primary endpoint against the constant choice: the study's one confirmatory test. None in version 0.2."""
+        return None if self.constant_choice is None else getattr(self.constant_choice, self.endpoint)
+
 
 def compute(analysed: Analysed) -> Agreement:
     """Return the agreement by each treatment of ties, a constant choice, and chance-corrected coefficients."""
     plan, people, metric = analysed.data.manifest.analysis, analysed.people, analysed.metric
-    ties, level = plan.primary_endpoint, plan.level
-    treatments: dict[TieTreatment, AgreementEstimates] = {
-        one: _treatment(analysed, people, ties=one) for one in ("strict", "half", "dropped")
-    }
+    ties, level, clusters, resampling = plan.primary_endpoint, plan.level, analysed.clusters, analysed.resampling
     planned, agreeing = len(analysed.data.manifest.prompts), int((people == metric).sum())
+    strict, half, dropped = (_treatment(analysed, people, ties=one) for one in TREATMENTS)
+    by_plurality = agreements.people_winners(analysed.counts, rule="plurality")
     return Agreement(
         endpoint=ties,
-        headline=treatments[ties].headline,
-        strict=treatments["strict"],
-        half=treatments["half"],
-        dropped=treatments["dropped"],
+        headline={"strict": strict, "half": half, "dropped": dropped}[ties].headline,
+        strict=strict,
+        half=half,
+        dropped=dropped,
         with_excluded_votes=_with_excluded(analysed, ties=ties),
-        plurality=_treatment(
-            analysed, agreements.people_winners(analysed.counts, rule="plurality"), ties=ties
-        ).headline,
+        plurality=_treatment(analysed, by_plurality, ties=ties).headline,
         bounds=Bounds(*agreements.bounds_with_missing(agreeing, len(people), planned)),
-        baseline=baseline(people, metric, ties=ties, level=level),
-        fisher_exact=fisher_exact(people, metric),
-        against_one_half=against_one_half(people, metric),
-        chance_corrected=chance_corrected(people, metric, clusters=analysed.clusters, resampling=analysed.resampling),
+        baseline=baseline(people, metric, ties=ties, clusters=clusters, model=plan.constant_choice, level=level),
+        fisher_exact=fisher_exact(people, metric, clusters=clusters, resampling=resampling),
+        against_one_half=against_one_half(people, metric, clusters=clusters),
+        chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
         confusion=Confusion(WINNERS, tuple(map(tuple, agreements.confusion(people, metric).tolist()))),
+        constant_choice=ConstantChoices(*(_against_constant(analysed, ties=one) for one in TREATMENTS)),
+        clusters=_clusters(analysed, ties=ties),
+        winners=_winners(analysed, by_plurality),
     )
 
 
 def _treatment(analysed: Analysed, people: Signs, *, ties: TieTreatment) -> AgreementEstimates:
-    metric, level, n = analysed.metric, analysed.resampling.level, len(analysed)
-    estimates = (
-        agreements.agreement(people, metric, ties=ties, interval="wilson", level=level),
-        agreements.agreement(people, metric, ties=ties, interval="clopper-pearson", level=level),
-        agreements.bootstrap_agreement(
-            people, metric, ties=ties, clusters=analysed.clusters, resampling=analysed.resampling
-        ),
+    def estimate(interval: Literal["score", "clopper-pearson"]) -> Estimate:
+        found = agreements.agreement(
+            people,
+            analysed.metric,
+            ties=ties,
+            interval=interval,
+            clusters=analysed.clusters,
+            level=analysed.resampling.level,
+        )
+        return explained(found, analysed=len(analysed))
+
+    score, exact = estimate("score"), estimate("clopper-pearson")
+    resampled = agreements.bootstrap_agreement(
+        people, analysed.metric, ties=ties, clusters=analysed.clusters, resampling=analysed.resampling
     )
-    return AgreementEstimates(*(explained(estimate, analysed=n) for estimate in estimates))
+    bootstrap = explained(resampled, analysed=len(analysed))
+    if ties != "half":
+        return AgreementEstimates(score, exact, bootstrap)
+    without = replace(score, low=None, high=None, method="none", reason=exact.reason)
+    return AgreementEstimates(without, exact, bootstrap, score)
+
+
+def _against_constant(analysed: Analysed, *, ties: TieTreatment) -> ConstantChoice:
+    plan = analysed.data.manifest.analysis
+    return constant_choice(
+        analysed.people,
+        analysed.metric,
+        ties=ties,
+        clusters=analysed.clusters,
+        model=plan.constant_choice,
+        level=plan.level,
+    )
+
+
+def _clusters(analysed: Analysed, *, ties: TieTreatment) -> Clustering | None:
+    earned = agreements.earned_credit(analysed.people, analysed.metric, ties=ties)
+    is_counted = ~np.isnan(earned)
+    return clustering(earned[is_counted], analysed.clusters[is_counted]) if is_counted.any() else None
+
+
+def _winners(analysed: Analysed, by_plurality: Signs) -> Winners:
+    counts, people = analysed.counts, analysed.people
+    winning = np.where(people > 0, counts[:, 0], counts[:, 1])
+    return Winners(
+        named=int((people != 0).sum()),
+        with_majority=int(((people != 0) & (2 * winning > counts.sum(axis=1))).sum()),
+        plurality_differs=int((by_plurality != people).sum()),
+    )
 
 
 def _with_excluded(analysed: Analysed, *, ties: TieTreatment) -> Estimate | None:

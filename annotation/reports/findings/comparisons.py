@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from annotation.reports.findings.analysed import Analysed, Outcome
-from scoring.statistics.chance import NAMES
+from scoring.statistics.constant_choice import NAMES
 from scoring.statistics.intervals import Floats
 
 _WINNERS = NAMES | {0: "tie"}

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from annotation.reports.findings.analysed import Analysed, analyse, votes_for_reliability
-from scoring.statistics.chance import baseline
+from scoring.statistics.constant_choice import baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.leave_one_out import leave_one_out
 from scoring.statistics.people.reliability import krippendorff_alpha, pairwise_agreement
@@ -31,7 +31,14 @@ def compute(analysed: Analysed) -> Headlines | None:
     against = leave_one_out(votes[whole.place], whole.metric, clusters=whole.clusters, resampling=resampling)
     return Headlines(
         analysed_comparisons=len(whole),
-        baseline=baseline(whole.people, whole.metric, ties=plan.primary_endpoint, level=plan.level).agreement,
+        baseline=baseline(
+            whole.people,
+            whole.metric,
+            ties=plan.primary_endpoint,
+            clusters=whole.clusters,
+            model=plan.constant_choice,
+            level=plan.level,
+        ).agreement,
         pairwise_agreement=pairwise_agreement(votes, clusters=clusters, resampling=resampling),
         alpha=krippendorff_alpha(votes, clusters=clusters, resampling=resampling),
         people=against.by_comparison.people,

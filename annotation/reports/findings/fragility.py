@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from annotation.reports.findings.analysed import Analysed
 from scoring.statistics.agreement import agreement
-from scoring.statistics.chance import baseline
+from scoring.statistics.constant_choice import baseline
 from scoring.statistics.fragility import (
     LeadFragility,
     WithoutOne,
@@ -37,7 +37,7 @@ class Fragility:
 def compute(analysed: Analysed) -> Fragility:
     """Return the fewest votes behind the lead in comparisons won and behind the strict agreement."""
     people, metric, level = analysed.people, analysed.metric, analysed.resampling.level
-    strict = agreement(people, metric, level=level)
+    strict = agreement(people, metric, clusters=analysed.clusters, level=level)
     constant = baseline(people, metric, level=level).agreement
     return Fragility(
         lead=lead_fragility(analysed.counts),

@@ -7,6 +7,7 @@ import numpy as np
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.budgets import fewer_images, within_budget
 from scoring.statistics.agreement import Signs
+from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import AtImages, ScoreAtImages
 from scoring.statistics.intervals import Resampling
@@ -93,7 +94,7 @@ def compute(analysed: Analysed) -> ImageNoise:
     noise = [seed_noise(of_a, of_b, resampling=budgeted) for of_a, of_b in zip(a, b, strict=True)]
     flips = np.array([np.nan if row.flip is None else row.flip for row in noise])
     known = ~np.isnan(flips)
-    people, metric = analysed.people[ours], analysed.metric[ours]
+    people, metric, clusters = analysed.people[ours], analysed.metric[ours], analysed.clusters[ours]
     fresh = _fresh(noise, images)
     fewer = fewer_images(people, a, b, resampling=resampling)
     positions = analysed.data.comparisons.position[analysed.place[ours]] + 1
@@ -101,7 +102,9 @@ def compute(analysed: Analysed) -> ImageNoise:
         images=images,
         comparisons=len(a),
         doubtful=int((flips[known] > CLEAR).sum()),
-        agreement_where_clear=agreement_where_clear(people[known], metric[known], flips[known], level=resampling.level),
+        agreement_where_clear=agreement_where_clear(
+            people[known], metric[known], flips[known], clusters=clusters[known], level=resampling.level
+        ),
         margins=_margins(positions.tolist(), noise, fresh),
         by_images=fewer.by_images,
         scores_a=fewer.scores_a,
@@ -110,6 +113,7 @@ def compute(analysed: Analysed) -> ImageNoise:
         fresh_seeds=_fresh_draw(
             people,
             metric,
+            clusters,
             fresh,
             agreement_with_fresh_seeds(
                 people, a - b, ties=analysed.data.manifest.analysis.primary_endpoint, resampling=budgeted
@@ -145,7 +149,9 @@ def _margins(positions: list[int], noise: list[SeedNoise], fresh: FreshSeeds | s
     )
 
 
-def _fresh_draw(people: Signs, metric: Signs, fresh: FreshSeeds | str, agreement: Estimate) -> FreshDraw:
+def _fresh_draw(
+    people: Signs, metric: Signs, clusters: Integers, fresh: FreshSeeds | str, agreement: Estimate
+) -> FreshDraw:
     if isinstance(fresh, str):
         undefined = Estimate.undefined(fresh, n=len(people), level=agreement.level, method="Wilson")
         return FreshDraw(None, None, undefined, agreement, None, None, fresh)
@@ -153,7 +159,7 @@ def _fresh_draw(people: Signs, metric: Signs, fresh: FreshSeeds | str, agreement
     return FreshDraw(
         doubtful=int((chances > CLEAR).sum()),
         other_winners=float(chances.mean()),
-        agreement_where_clear=agreement_where_clear(people, metric, chances, level=agreement.level),
+        agreement_where_clear=agreement_where_clear(people, metric, chances, clusters=clusters, level=agreement.level),
         agreement=agreement,
         mean_margin=fresh.mean,
         spread=fresh.spread,

@@ -42,7 +42,7 @@ def compute(analysed: Analysed) -> Margins:
     people, margin, clusters, resampling = analysed.people, analysed.margin, analysed.clusters, analysed.resampling
     fit = calibration(analysed.counts, margin, clusters=clusters, resampling=resampling)
     return Margins(
-        by_margin=agreement_by_margin(analysed.counts, margin, level=resampling.level),
+        by_margin=agreement_by_margin(analysed.counts, margin, clusters=clusters, level=resampling.level),
         calibration=fit,
         curve=_curve(fit, margin),
         auc=margin_auc(margin, people == analysed.metric, clusters=clusters, resampling=resampling),

@@ -94,7 +94,8 @@ def _without(analysed: Analysed, left_out: Collection[str]) -> Outcome:
 
 def _agreement(analysed: Analysed, outcome: Outcome, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
     people, metric = outcome.people[judged], metric_winners(margin[judged])
-    return agreement(people, metric, level=analysed.resampling.level)
+    clusters = analysed.data.comparisons.cluster[judged]
+    return agreement(people, metric, clusters=clusters, level=analysed.resampling.level)
 
 
 def _by_images(analysed: Analysed, outcome: Outcome) -> tuple[MetricByImages, ...]:

@@ -11,7 +11,7 @@ from scoring.statistics.people.leave_one_out import Compared, LeaveOneOut, leave
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """leave_one_out: one annotator, and the metric in their place, against the majority of the others.
+    """leave_one_out: one annotator, and the metric in their place, against the winner of the other votes.
 
     greatest_agreement: the agreement that a perfect metric would reach with votes as noisy as these.
     alternative_annotator: of the metric, of always naming one model and of a coin, each at two tolerances.

@@ -7,7 +7,7 @@ import numpy as np
 
 from annotation.reports.findings.analysed import Analysed, explained
 from scoring.statistics.agreement import agreement
-from scoring.statistics.chance import baseline
+from scoring.statistics.constant_choice import baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.power import AgainstBaseline, needed_comparisons, power
 

@@ -47,7 +47,7 @@ def compute(analysed: Analysed) -> Scores:
         model_a=_model_scores(score_a),
         model_b=_model_scores(score_b),
         wilcoxon=wilcoxon(analysed.outcome.margin[paired], clusters=clusters, resampling=resampling),
-        kolmogorov_smirnov=ks_two_sample(score_a, score_b),
+        kolmogorov_smirnov=ks_two_sample(score_a, score_b, clusters=clusters),
         kolmogorov_smirnov_sign_flip=ks_sign_flip(score_a, score_b, clusters=clusters, resampling=resampling),
     )
 

@@ -60,12 +60,12 @@ def _skill_model(analysed: Analysed, *, prior: str) -> SkillModel:
     fit = dawid_skene(analysed.votes, ties_allowed=analysed.may_tie, learn_prior=prior == "learned")
     if isinstance(fit, str):
         return _no_model(prior, fit, plan.level)
-    metric = analysed.metric[fit.comparisons]
+    metric, clusters = analysed.metric[fit.comparisons], analysed.clusters[fit.comparisons]
     return SkillModel(
         prior=prior,
         comparisons=len(fit.comparisons),
         changed=fit.changed,
-        agreement=agreement(fit.winners, metric, ties=plan.primary_endpoint, level=plan.level),
+        agreement=agreement(fit.winners, metric, ties=plan.primary_endpoint, clusters=clusters, level=plan.level),
         rounds=fit.rounds,
         warnings=fit.warnings,
         reason="",

@@ -80,11 +80,13 @@ class Counts:
         return "simulated annotators" if self.simulated_votes == self.votes else "people and simulated annotators"
 
     @property
-    def judges(self) -> str:
-        """The judges in words, whose winner the metric is compared with."""
+    def their_model(self) -> str:
+        """The model that the votes name, in words. It need not have more than half of them: ties may be voted."""
         if self.annotators != 1:
-            return f"the majority of {self.voters}"
-        return "the one annotator" if self.voters == "people" else "the one simulated annotator"
+            return f"the model with more votes of {self.voters}"
+        return (
+            "the model of the one annotator" if self.voters == "people" else "the model of the one simulated annotator"
+        )
 
 
 @dataclass(frozen=True, slots=True)

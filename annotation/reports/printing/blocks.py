@@ -9,6 +9,7 @@ from annotation.reports.printing.numbers import coefficient, percent, points, pr
 from scoring.statistics.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
+DESCRIPTIVE = "descriptive"  # a p-value that is not of the study's one confirmatory test
 MOST_MARKS = 2_000  # of one kind in a drawing: more of them hide each other and swell the file
 FigureName = Literal[
     "claim",
@@ -123,12 +124,15 @@ def why_no_others(others: Iterable[Estimate]) -> tuple[str, ...]:
     return (f"Not every number has an interval for annotators like these: {'; '.join(reasons)}.",) if reasons else ()
 
 
-def significance_row(label: str, test: SignificanceTest, *, remark: str = "") -> Row:
-    """A test by its p-value, with its statistic beside the method."""
+def significance_row(label: str, test: SignificanceTest, *, remark: str = "", is_confirmatory: bool = False) -> Row:
+    """A test by its p-value, with its statistic beside the method. A study has one confirmatory test; all others are
+    descriptive, and the remark says so."""
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
     statistic = "" if test.statistic is None else f", statistic {significant(test.statistic)}"
-    method = without_resampling(test.method) + statistic
-    return Row(label, value, n=test.n, method=method, remark=test.reason if value == UNDEFINED else remark)
+    method, kind = without_resampling(test.method) + statistic, "confirmatory" if is_confirmatory else DESCRIPTIVE
+    return Row(
+        label, value, n=test.n, method=method, remark=test.reason if value == UNDEFINED else _joined(kind, remark)
+    )
 
 
 def in_words(numbers: Numbers) -> str:

@@ -67,6 +67,20 @@ def interval(estimate: Estimate) -> str:
     return f"{100 * estimate.level:g} % interval {low} to {high} % ({estimate.method})"
 
 
+def difference(estimate: Estimate) -> str:
+    """A difference of two shares with its interval, in percentage points.
+
+    >>> difference(Estimate(.04, -.0191, .1082, .95, 100, "score interval"))
+    'difference 4.0 points, 95 % interval −1.9 to 10.8'
+    """
+    if estimate.value is None:
+        return f"difference undefined: {estimate.reason}"
+    if estimate.low is None or estimate.high is None:
+        return f"difference {points(estimate.value)}, interval undefined: {estimate.reason}"
+    low, high = (points(bound).removesuffix(" points") for bound in (estimate.low, estimate.high))
+    return f"difference {points(estimate.value)}, {100 * estimate.level:g} % interval {low} to {high}"
+
+
 def p_value(test: SignificanceTest) -> str:
     """A p-value with the name of its test, or the reason why it is undefined.
 

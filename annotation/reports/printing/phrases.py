@@ -4,6 +4,7 @@ from annotation.reports.findings.analysed import first_votes
 from annotation.reports.printing.numbers import p_value, percent
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
+from scoring.statistics.constant_choice import ConstantChoice
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
 
@@ -13,6 +14,17 @@ def beyond_chance(alpha: Estimate) -> str:
     if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
         return ""
     return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
+
+
+def versus_constant(choice: ConstantChoice) -> str:
+    """Return the verdict on the metric against always naming one model."""
+    return {"shown": "beats", "shown worse": "does worse than", "undecided": "not shown to beat"}[choice.verdict]
+
+
+def constant_models(models: tuple[str, ...], *, model_a: str, model_b: str) -> str:
+    """Return the models that a constant choice names, with their names."""
+    names = {"A": model_a, "B": model_b}
+    return " or ".join(f"{model} ({names[model]})" for model in models)
 
 
 def side_mattered(position: PositionBias | None, *, level: float) -> str:

@@ -1,8 +1,9 @@
 """The agreement with its intervals, beside a constant choice and chance. Pure."""
 
-from annotation.reports.findings.agreement import Agreement, Bounds, Confusion
+from annotation.reports.findings.agreement import Agreement, Bounds, Confusion, Winners
 from annotation.reports.findings.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import (
+    DESCRIPTIVE,
     Figure,
     Numbers,
     Row,
@@ -11,26 +12,28 @@ from annotation.reports.printing.blocks import (
     bracketed,
     coefficient_row,
     in_words,
+    points_row,
     share_row,
     significance_row,
 )
-from annotation.reports.printing.numbers import TIE_RULES, metric_name, percent
+from annotation.reports.printing.numbers import TIE_RULES, metric_name, p_value, percent
+from annotation.reports.printing.phrases import constant_models, versus_constant
 from jobs.wording import counted
-from scoring.statistics.chance import Baseline
+from scoring.statistics.clusters import FEW_CLUSTERS, LEAST_CLUSTERS, Clustering
+from scoring.statistics.constant_choice import ConstantChoice
 
 FEW_COMPARISONS = 30  # with fewer, an interval spans about 30 points or more: the number gets a remark
 
 
 def section(agreement: Agreement, facts: Facts) -> Section:
-    """The headline, the three treatments of ties, the baseline, and chance-corrected coefficients."""
-    chance, constant, study = agreement.chance_corrected, agreement.baseline, facts.study
-    few = f"only {counted(agreement.headline.n, 'comparison')}" if 0 < agreement.headline.n < FEW_COMPARISONS else ""
+    """The headline, the three treatments of ties, the constant choice, and chance-corrected coefficients."""
+    chance, study = agreement.chance_corrected, facts.study
     rows = [
-        share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=few),
+        share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=_few(agreement)),
         *(row for row, _ in agreement_numbers(agreement)),
         share_row("Winner of the votes by plurality of A, B, tie", agreement.plurality),
-        share_row(_constant_choice(constant, study), constant.agreement, remark=_verdict(constant)),
-        significance_row("Metric against that constant choice", constant.mcnemar),
+        *_winners_rows(agreement.winners),
+        *_constant_rows(agreement, study),
         significance_row("Association of the two choices", agreement.fisher_exact),
         significance_row("Against one half", agreement.against_one_half),
         coefficient_row("Cohen's kappa", chance.kappa),
@@ -43,12 +46,9 @@ def section(agreement: Agreement, facts: Facts) -> Section:
         rows.insert(1, _bounds_row(agreement.bounds, fallen))
     if agreement.with_excluded_votes is not None:
         rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
-    text = "No metric was scored, so no agreement is defined. "
-    if study.metric:
-        text = f"How often {metric_name(study.metric)} and {facts.counts.judges} choose the same model. "
-    text += f"Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]})."
     tables, figures = (_confusion(agreement.confusion),), (_figure(agreement),)
-    return Section("agreement", "Agreement", (text, _resampling(study)), tuple(rows), tables, figures)
+    texts = (_endpoint(agreement, facts), _resampling(study), *_clusters(agreement.clusters))
+    return Section("agreement", "Agreement", texts, tuple(rows), tables, figures)
 
 
 def agreement_numbers(agreement: Agreement) -> Numbers:
@@ -57,6 +57,7 @@ def agreement_numbers(agreement: Agreement) -> Numbers:
         ("Strict, Wilson", agreement.strict.wilson),
         ("Strict, Clopper-Pearson", agreement.strict.clopper_pearson),
         ("Strict, bootstrap", agreement.strict.bootstrap),
+        *((("Half credit, score interval", agreement.half.score),) if agreement.half.score else ()),
         ("Half credit, bootstrap", agreement.half.bootstrap),
         ("Ties dropped, Wilson", agreement.dropped.wilson),
         ("Ties dropped, Clopper-Pearson", agreement.dropped.clopper_pearson),
@@ -77,15 +78,67 @@ def _resampling(study: StudyFacts) -> str:
     )
 
 
-def _constant_choice(baseline: Baseline, study: StudyFacts) -> str:
-    names = {"A": study.model_a, "B": study.model_b}
-    return "Always naming " + " or ".join(f"{model} ({names[model]})" for model in baseline.models)
+def _constant_rows(agreement: Agreement, study: StudyFacts) -> tuple[Row, ...]:
+    """The constant choice, the metric's difference to it under each endpoint, and the confirmatory test."""
+    old, choice, all_of = agreement.baseline, agreement.confirmatory, agreement.constant_choice
+    label = f"Always naming {constant_models(old.models, model_a=study.model_a, model_b=study.model_b)}"
+    if choice is None or all_of is None:  # a report of version 0.2
+        verdict = "the metric beats it" if old.is_beaten else "the metric is not shown to beat it"
+        test = significance_row("Metric against that constant choice", old.mcnemar, is_confirmatory=True)
+        return share_row(label, old.agreement, remark=verdict), test
+    differences = (("strict", all_of.strict), ("half credit", all_of.half), ("ties dropped", all_of.dropped))
+    return (
+        share_row(label, choice.agreement),
+        *(_difference_row(ties, one, study, is_confirmatory=one is choice) for ties, one in differences),
+        significance_row("Metric against that constant choice", choice.test, is_confirmatory=True),
+    )
 
 
-def _verdict(baseline: Baseline) -> str:
-    if not baseline.agreement.is_defined:
-        return ""
-    return "the metric beats it" if baseline.is_beaten else "the metric is not shown to beat it"
+def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_confirmatory: bool) -> Row:
+    verdict, remark = versus_constant(choice), ""
+    if choice.difference.is_defined:
+        names = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
+        kind = "" if is_confirmatory else f"; {p_value(choice.test)}, {DESCRIPTIVE}"
+        remark = f"{choice.verdict}: the metric {'is ' if verdict.startswith('not') else ''}{verdict} {names}{kind}"
+    return points_row(f"Metric minus constant choice, {ties}", choice.difference, remark=remark)
+
+
+def _winners_rows(winners: Winners | None) -> tuple[Row, ...]:
+    if winners is None:
+        return ()
+    remark = f"{counted(winners.plurality_differs, 'winner')} by plurality of A, B, tie differ from that by A − B"
+    label = "Winners with more than half of all votes of their comparison"
+    return (Row(label, str(winners.with_majority), n=winners.named, remark=remark),)
+
+
+def _few(agreement: Agreement) -> str:
+    """What to say of a headline on few comparisons or few clusters."""
+    n = agreement.headline.n
+    few = f"only {counted(n, 'comparison')}" if 0 < n < FEW_COMPARISONS else ""
+    return "; ".join(filter(None, (few, agreement.clusters.warning if agreement.clusters else "")))
+
+
+def _endpoint(agreement: Agreement, facts: Facts) -> str:
+    text = "No metric was scored, so no agreement is defined. "
+    if facts.study.metric:
+        text = f"How often {metric_name(facts.study.metric)} chooses {facts.counts.their_model}. "
+    return (
+        f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). Its "
+        "test against always naming one model is the study's one confirmatory test; all other p-values of this report "
+        "are descriptive. A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
+    )
+
+
+def _clusters(clusters: Clustering | None) -> tuple[str, ...]:
+    if clusters is None:
+        return ()
+    return (
+        f"Comparisons share clusters: {clusters.count}, with up to {counted(clusters.largest, 'comparison')} each; "
+        f"design effect of the agreement {clusters.design_effect:.2f}. Intervals divide the number of comparisons by "
+        "the design effect and use Student's t, tests flip whole clusters, and a number that cannot says that it "
+        f"treats comparisons as independent. Below {FEW_CLUSTERS} clusters these are rough, below {LEAST_CLUSTERS} "
+        "there is no verdict.",
+    )
 
 
 def _confusion(confusion: Confusion) -> Table:
@@ -98,8 +151,9 @@ def _confusion(confusion: Confusion) -> Table:
 def _figure(agreement: Agreement) -> Figure:
     """The three treatments of ties."""
     caption = (
-        "Agreement under the three treatments of ties with the intervals of Wilson, of Clopper and Pearson, and by "
-        f"bootstrap over clusters; n = {counted(agreement.strict.wilson.n, 'comparison')}, ties dropped "
+        "Agreement under the three treatments of ties with the intervals of Wilson (half credit: score interval), of "
+        "Clopper and Pearson, and by bootstrap over clusters; "
+        f"n = {counted(agreement.strict.wilson.n, 'comparison')}, ties dropped "
         f"n = {agreement.dropped.wilson.n}. The dotted line is always naming one model."
     )
     return Figure("agreement", "Agreement by treatment of ties", caption, in_words(agreement_numbers(agreement)))

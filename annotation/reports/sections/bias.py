@@ -61,8 +61,8 @@ def _annotators(bias: Bias, facts: Facts) -> tuple[Table, ...]:
         )
     head = ("Annotator", "Votes shared", "Agreement", "Median time", "Longest run", "P of such a run")
     caption = (
-        "Annotators: agreement with the majority of the others, response time, and the longest run of votes for one "
-        "side with its chance for an honest annotator"
+        "Annotators: agreement with the winner of the other votes, response time, and the longest run of votes for "
+        "one side with its chance for an honest annotator"
     )
     return (Table(caption, head, tuple(rows), (1, 2, 3, 4, 5), is_long=True),) if rows else ()
 
@@ -81,7 +81,7 @@ def _figures(bias: Bias, facts: Facts) -> tuple[Figure, ...]:
     step = mark_step(len(timed))
     each = "Each annotator's" if step == 1 else f"Of one annotator in {step}, the"
     caption = (
-        f"{each} agreement with the majority of the others against the median response time, n = "
+        f"{each} agreement with the winner of the other votes against the median response time, n = "
         f"{counted(len(timed), 'annotator')} whose votes were timed; larger dots stand for more votes. An "
         "annotator who is quick and disagrees may be clicking through; nobody is excluded for it."
     )

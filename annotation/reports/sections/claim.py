@@ -7,10 +7,10 @@ from annotation.reports.findings.people import People
 from annotation.reports.findings.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.leaks import leaks_of
-from annotation.reports.printing.numbers import TIE_RULES, interval, metric_name, p_value, percent
-from annotation.reports.printing.phrases import beyond_chance, side_mattered
+from annotation.reports.printing.numbers import TIE_RULES, difference, interval, metric_name, p_value, percent
+from annotation.reports.printing.phrases import beyond_chance, constant_models, side_mattered, versus_constant
 from jobs.wording import counted
-from scoring.statistics.chance import Baseline
+from scoring.statistics.constant_choice import ConstantChoice
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
@@ -26,11 +26,12 @@ def sentence(
     single: SingleVotes | None,
     doubts: tuple[str, ...],
 ) -> str:
-    """The claim: agreement, tie rule, baseline (also one that is not beaten), doubts, votes and exclusions."""
+    """The claim: agreement, tie rule, the constant choice with the verdict, doubts, votes and exclusions."""
     each = people.leave_one_out.by_comparison
     parts = [
         _agreement(agreement.headline, agreement.endpoint, study=study, counts=counts),
-        _baseline(agreement.baseline, study=study),
+        _constant_choice(agreement.confirmatory, study=study),
+        agreement.clusters.warning if agreement.clusters else "",
         *((_one_against_the_others(each), _a_new_annotator(single), *doubts) if counts.analysed_comparisons else ()),
         _votes(counts, agreement.with_excluded_votes),
     ]
@@ -46,26 +47,25 @@ def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: 
         return f"Agreement of {metric} with {counts.voters} is undefined: {headline.reason}"
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
     return (
-        f"{metric} and {counts.judges} chose the same model on {percent(headline.value)} "
+        f"{metric} chose {counts.their_model} on {percent(headline.value)} "
         f"of {counted(headline.n, 'comparison')}{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
     )
 
 
-def _baseline(baseline: Baseline, *, study: StudyFacts) -> str:
-    if baseline.agreement.value is None:
+def _constant_choice(choice: ConstantChoice | None, *, study: StudyFacts) -> str:
+    if choice is None or choice.agreement.value is None:
         return ""
-    names = {"A": study.model_a, "B": study.model_b}
-    pick = " or ".join(f"{model} ({names[model]})" for model in baseline.models)
-    verdict = "beats" if baseline.is_beaten else "not shown to beat"
-    return f"{verdict} always naming {pick}, {percent(baseline.agreement.value)} ({p_value(baseline.mcnemar)})"
+    pick = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
+    share, seen = percent(choice.agreement.value), f"{difference(choice.difference)}, {p_value(choice.test)}"
+    return f"{versus_constant(choice)} always naming {pick}, {share} ({seen})"
 
 
 def _one_against_the_others(compared: Compared) -> str:
-    """The agreement of one annotator with the majority of the others, and the metric's on the same votes."""
+    """The agreement of one annotator with the winner of the other votes, and the metric's on the same votes."""
     if compared.people.value is None or compared.metric.value is None:
         return f"agreement of one annotator with the others undefined: {compared.people.reason}"
     return (
-        f"one annotator agrees with the majority of the others on {percent(compared.people.value)}, "
+        f"one annotator agrees with the winner of the other votes on {percent(compared.people.value)}, "
         f"the metric on the same votes on {percent(compared.metric.value)}, ties counting one half"
     )
 
@@ -152,6 +152,6 @@ def figure(counts: Counts, agreement: Agreement, people: People, alpha: Estimate
         f"Four numbers on one axis with their {100 * headline.level:g} % intervals, n = "
         f"{counted(headline.n, 'comparison')}: "
         f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
-        "majority of the others and Krippendorff's alpha (both by bootstrap over clusters)."
+        "winner of the other votes and Krippendorff's alpha (both by bootstrap over clusters)."
     )
     return Figure("claim", "The claim in four numbers", caption, in_words(numbers(counts, agreement, people, alpha)))

@@ -14,7 +14,10 @@ Compared = tuple[Agreement, People, Reliability, Headlines]  # as reported, and 
 def section(compared: Compared | None, facts: Facts) -> Section:
     """Every excluded vote and every withdrawal, and the headlines with and without the exclusions. compared: None while
     the study is sealed, or if no vote was excluded."""
-    text, withdrawn = "Nobody is excluded for disagreeing with the metric or with the majority.", _withdrawals(facts)
+    text, withdrawn = (
+        "Nobody is excluded for disagreeing with the metric or with other annotators.",
+        _withdrawals(facts),
+    )
     if not facts.exclusions:
         return Section("exclusions", "Exclusions", (text, "No vote was excluded."), tables=withdrawn)
     table = Table(

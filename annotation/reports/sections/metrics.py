@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.metrics import Metrics
 from annotation.reports.findings.study_facts import Facts
-from annotation.reports.printing.blocks import UNDEFINED, Section, Table, cells, without_resampling
+from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, Table, cells, without_resampling
 from annotation.reports.printing.fewer_images import by_images_table
 from annotation.reports.printing.numbers import metric_name, percent, points, probability
 from jobs.wording import counted
@@ -21,7 +21,8 @@ def section(metrics: Metrics, facts: Facts) -> Section:
     text = (
         "Strict agreement of every metric with the same votes; pairs on "
         f"{counted(metrics.common_comparisons, 'comparison')} that all of them scored, "
-        "by an exact test (McNemar's) and by exchanging the two metrics within clusters; "
+        "by an exact test (McNemar's, or the sign-flip of sums over clusters if comparisons share any) and by "
+        "exchanging the two metrics within clusters; "
         f"Holm's correction over the pairs. {_margin(metrics.equivalence_margin, facts.study.level)}"
     )
     if metrics.left_out:
@@ -37,13 +38,14 @@ def _by_images(metrics: Metrics) -> tuple[Table, ...]:
 
 
 def _agreements(metrics: Metrics) -> Table:
-    method = metrics.metrics[0].agreement.method
+    is_clustered = any("clusters" in row.agreement.method for row in metrics.metrics)
     rows = tuple(
         (metric_name(row.metric), *cells(row.agreement, percent), *cells(row.on_common, percent))
         for row in metrics.metrics
     )
     head = ("Metric", "Agreement", "n", "On the common comparisons", "n")
-    return Table(f"Agreement by metric, {method}'s interval", head, rows, (1, 2, 3, 4))
+    over = " over clusters" if is_clustered else ""
+    return Table(f"Agreement by metric, Wilson's interval{over}", head, rows, (1, 2, 3, 4))
 
 
 def _pairs(metrics: Metrics) -> Table:
@@ -52,13 +54,16 @@ def _pairs(metrics: Metrics) -> Table:
         names, adjusted = (metric_name(pair.first), metric_name(pair.second)), _p(pair.adjusted)
         difference, n = cells(pair.difference, points)
         equivalence = (_equivalence(pair),) if metrics.equivalence_margin is not None else ()
-        tests = (_p(pair.mcnemar.p_value), _p(pair.permutation.p_value), adjusted)
+        exact = pair.mcnemar if pair.sign_flip.p_value is None else pair.sign_flip
+        tests = (_p(exact.p_value), _p(pair.permutation.p_value), adjusted)
         rows.append((*names, difference, n, *tests, *equivalence))
     head: tuple[str, ...] = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
     if metrics.equivalence_margin is not None:
         head = (*head, f"Equivalent within {percent(metrics.equivalence_margin)}")
     method = without_resampling(metrics.pairs[0].difference.method)
-    caption = f"Agreement of the first metric minus that of the second, interval by {method}"
+    caption = (
+        f"Agreement of the first metric minus that of the second, interval by {method}; p-values are {DESCRIPTIVE}"
+    )
     return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
 
 

@@ -35,8 +35,9 @@ def section(people: People, facts: Facts) -> Section:
             remark="given the noise of these votes, by a beta-binomial model",
         ),
     )
-    text = "Each vote against the majority of the other votes of its comparison, where a tie on one side counts one "
-    text += "half; the metric is judged on the same votes and the same majorities, so that the two can be compared."
+    text = "Each vote against the winner of the other votes of its comparison (the model with more of them), where a "
+    text += "tie on one side counts one half; the metric is judged on the same votes and the same winners, so that the "
+    text += "two can be compared."
     texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people))
     return Section("people", "How well annotators agree with the others", texts, rows, _tables(people))
 

@@ -56,7 +56,7 @@ def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -
 
 
 def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
-    """A warning if the votes could be noise: then agreement with their majority means little."""
+    """A warning if the votes could be noise: then agreement with their winners means little."""
     how = beyond_chance(alpha)
     if not how:
         return ()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from annotation.studies.planning.question import Assumptions, Question, turned_by_noise
 from annotation.voting.simulation.dry_run import dry_run
 from scoring.statistics.agreement import ORDER, TieTreatment, agreement, bootstrap_agreement
-from scoring.statistics.chance import baseline
+from scoring.statistics.constant_choice import baseline
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling, wilson
 

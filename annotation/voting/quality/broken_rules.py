@@ -1,7 +1,7 @@
 """The rules that exclude an annotator's votes; pure. Each rule is the chance that an attentive annotator breaks it.
 
-No annotator is excluded for disagreeing with a score or with the majority. The rules look at checks of known order, at
-times, at sides, and at repeats in which an annotator contradicts themselves although others agree clearly.
+No annotator is excluded for disagreeing with a score or with other annotators. The rules look at checks of known order,
+at times, at sides, and at repeats in which an annotator contradicts themselves although others agree clearly.
 """
 
 from collections.abc import Mapping, Sequence

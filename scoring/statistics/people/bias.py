@@ -9,7 +9,7 @@ from scipy import stats
 from scoring.statistics.counts import checked_counts
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import Floats, Resampling, wilson
-from scoring.statistics.significance import sign_flips
+from scoring.statistics.sign_flip import sign_flips
 
 _NO_ANNOTATOR = "no annotator voted both with model A and with model B on the left"
 

@@ -1,4 +1,4 @@
-"""The winners if annotators differ in skill: a sensitivity analysis of the majority.
+"""The winners if annotators differ in skill: a sensitivity analysis of the sign of the votes.
 
 Source: Dawid and Skene (1979), "Maximum likelihood estimation of observer error-rates using the EM algorithm", here
 with the pseudo-counts of a Dirichlet prior on every annotator's confusion matrix.

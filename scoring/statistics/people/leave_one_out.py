@@ -69,10 +69,10 @@ def leave_one_out(
     resampling: Resampling,
     votes: Votes | None = None,
 ) -> LeaveOneOut:
-    """Each vote, and the metric in its place, against the majority of the other votes of its comparison.
+    """Each vote, and the metric in its place, against the winner of the other votes of its comparison.
 
     counts: (n, 3) votes for A, for B, and tie votes. metric: (n,) signs of the metric's winner. clusters: (n,) labels
-    or None. votes: the same votes one by one, for the intervals for annotators like these. The majority is the sign of
+    or None. votes: the same votes one by one, for the intervals for annotators like these. Their winner is the sign of
     (A - B) among the others; a tie on one side only counts one half, on both one.
     Comparisons with fewer than two votes are left out. A metric judged against all k votes of a comparison, with people
     judged against k - 1, would look better by construction; here both have the same targets.
@@ -102,7 +102,7 @@ def leave_one_out(
 
 @dataclass(frozen=True, slots=True)
 class OneAgainstOthers:
-    """One annotator's mean credit against the majority of the others, over comparisons that others voted on too."""
+    """One annotator's mean credit against the winner of the other votes, on comparisons that others voted on too."""
 
     annotator: str
     votes: int
@@ -110,7 +110,7 @@ class OneAgainstOthers:
 
 
 def each_against_the_others(votes: Votes, *, comparison_count: int) -> tuple[OneAgainstOthers, ...]:
-    """The agreement of each annotator with the majority of the others, in the annotators' order.
+    """The agreement of each annotator with the winner of the other votes, in the annotators' order.
 
     A vote is credited as in `leave_one_out`: a tie on one side only counts one half. The only vote on a comparison does
     not count, and annotators with only such votes are left out.

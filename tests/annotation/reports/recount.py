@@ -7,13 +7,13 @@ resample, written out vote by vote.
 import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from pathlib import Path
 from typing import Literal
 
 import krippendorff
 import numpy as np
-from scipy import optimize
+from scipy import optimize, stats
 
 SIGN = {"Alpha": 1, "Beta": -1, "tie": 0}
 
@@ -112,6 +112,51 @@ def plurality(row: Comparison) -> int:
     return (1, -1, 0)[row.counts.index(most)] if row.counts.count(most) == 1 else 0
 
 
+def is_clustered(rows: Sequence[Comparison]) -> bool:
+    """Whether two of them share a cluster."""
+    return len({row.cluster for row in rows}) < len(rows)
+
+
+def clustered_share(rows: Sequence[Comparison], earned: Sequence[float], method: str) -> tuple[float, float]:
+    """Wilson's (or Clopper and Pearson's) interval with the effective number of comparisons and Student's t."""
+    n, labels, mean = len(rows), sorted({row.cluster for row in rows}), float(np.mean(earned))
+    off = {
+        label: sum(e - mean for e, row in zip(earned, rows, strict=True) if row.cluster == label) for label in labels
+    }
+    sizes = [sum(row.cluster == label for row in rows) for label in labels]
+    spread, count = sum((e - mean) ** 2 for e in earned), len(labels)
+    effect = (
+        count / (count - 1) * sum(one**2 for one in off.values()) / spread
+        if spread
+        else sum(size**2 for size in sizes) / n
+    )
+    effective, t = n / max(1.0, effect), float(stats.t.ppf(0.975, count - 1))
+    if method == "wilson":
+        middle, reach = (
+            mean + t**2 / (2 * effective),
+            t * (mean * (1 - mean) / effective + t**2 / (4 * effective**2)) ** 0.5,
+        )
+        return (middle - reach) / (1 + t**2 / effective), (middle + reach) / (1 + t**2 / effective)
+    effective *= (stats.norm.ppf(0.975) / t) ** 2
+    right = mean * effective
+    low = stats.beta.ppf(0.025, right, effective - right + 1) if right else 0.0
+    return float(low), float(stats.beta.ppf(0.975, right + 1, effective - right)) if mean < 1 else 1.0
+
+
+def flipped(rows: Sequence[Comparison], values: Sequence[float]) -> float:
+    """The share of all flips of whole clusters whose total is at least as far from zero."""
+    sums = [
+        sum(value for value, row in zip(values, rows, strict=True) if row.cluster == label)
+        for label in sorted({row.cluster for row in rows})
+    ]
+    totals = [abs(sum(sign * one for sign, one in zip(signs, sums, strict=True))) for signs in _signs(len(sums))]
+    return float(np.mean([total >= abs(sum(sums)) - 1e-9 for total in totals]))
+
+
+def _signs(count: int) -> list[tuple[int, ...]]:
+    return list(product((1, -1), repeat=count))
+
+
 # --- people -------------------------------------------------------------------------------------
 def pairwise_agreement(rows: Sequence[Comparison]) -> float:
     shares = [np.mean([a == b for a, b in combinations(row.signs, 2)]) for row in rows if len(row.signs) > 1]
@@ -141,7 +186,7 @@ def chance_corrected(rows: Sequence[Comparison], kind: str, q: int) -> float:
 
 
 def left_out(rows: Sequence[Comparison], who: str, *, by_vote: bool = False) -> float:
-    """Each vote, or the metric in its place, against the majority of the others."""
+    """Each vote, or the metric in its place, against the winner of the other votes."""
     means, single = [], []
     for row in rows:
         own = []

@@ -24,10 +24,11 @@ def claim_of(plan: Plan) -> str:
 
 def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_so() -> None:
     assert claim_of(crossed([[88, 2], [4, 6]])) == (
-        f"{METRIC} and the majority of people chose the same model on 94.0 % of 100 comparisons, "
+        f"{METRIC} chose the model with more votes of people on 94.0 % of 100 comparisons, "
         "95 % interval 87.5 to 97.2 % (Wilson), a tie on one side only counts as disagreement; "
-        "not shown to beat always naming A (Alpha), 90.0 % (exact McNemar p = 0.289); "
-        "one annotator agrees with the majority of the others on 100.0 %, the metric on the same votes on 94.0 %, "
+        "not shown to beat always naming A (Alpha), 90.0 % "
+        "(difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289); "
+        "one annotator agrees with the winner of the other votes on 100.0 %, the metric on the same votes on 94.0 %, "
         "ties counting one half; "
         "a new annotator on a new prompt agrees with the metric on 94.0 %, with another annotator on 100.0 % (no "
         "interval: too few annotators: 3, and an interval for annotators like these needs 6); "
@@ -37,13 +38,24 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
 
 def test_a_metric_that_beats_the_baseline_says_so() -> None:
     claim = claim_of(crossed([[30, 2], [1, 27]]))
-    assert "; beats always naming A (Alpha), 53.3 % (exact McNemar p < 0.001); " in claim
+    assert "; beats always naming A (Alpha), 53.3 % (difference 41.7 points, 95 % interval " in claim
+    assert ", exact McNemar p < 0.001); " in claim
+
+
+def test_a_metric_that_does_worse_than_always_naming_one_model_says_so() -> None:
+    assert "; does worse than always naming A (Alpha), 80.0 % (difference −" in claim_of(crossed([[8, 24], [4, 4]]))
+
+
+def test_few_clusters_are_in_the_claim_and_no_verdict_comes_from_five() -> None:
+    claim = claim_of(replace(crossed([[15, 0], [0, 15]]), clusters=[f"c{number // 6}" for number in range(30)]))
+    assert "not shown to beat always naming" in claim
+    assert "only 5 clusters of comparisons: no verdict, which needs 6" in claim
 
 
 def test_simulated_votes_are_never_called_people() -> None:
     claim = claim_of(crossed([[5, 0], [0, 5]], kind="simulated"))
     assert "people" not in claim
-    assert "the majority of simulated annotators" in claim
+    assert "the model with more votes of simulated annotators" in claim
     assert claim.endswith("30 votes by 3 annotators, all of them simulated, none excluded.")
 
 
@@ -59,7 +71,7 @@ def test_a_sealed_study_claims_nothing_and_one_that_opted_out_says_interim() -> 
     ("endpoint", "wording"),
     [
         ("strict", "50.0 % of 4 comparisons, 95 % interval 15.0 to 85.0 % (Wilson), a tie on one side only counts as"),
-        ("half", "62.5 % of 4 comparisons, 95 % interval 25.0 to 100.0 % (percentile bootstrap"),
+        ("half", "62.5 % of 4 comparisons, 95 % interval 24.8 to 88.9 % (score interval), a tie on one side"),
         ("dropped", "66.7 % of 3 comparisons (4 planned), 95 % interval 20.8 to 93.9 % (Wilson), ties left out"),
     ],
 )

@@ -67,6 +67,7 @@ def full_document() -> dict[str, Any]:
             "annotation": {"early_stopping": True, "stop_when_decided": "metric"},
             "analysis": {"resamples": 200, "leaks_from": {"lpips": {"annotators": ["person 1"]}}},
         },
+        clusters=[f"c{number // 2}" for number in range(34)],
     )
     dissent = {"A": "B", "B": "A"}
     votes = [[*row[:-1], dissent[row[-1]]] if index % 3 == 0 else row for index, row in enumerate(plan.votes)]

@@ -150,18 +150,28 @@ def wilson(successes: int, n: int, estimate: dict[str, Any], method: str = "wils
     assert (estimate["low"], estimate["high"]) == pytest.approx(ends, abs=1e-9)
 
 
+def share(rows: Sequence[Comparison], earned: Sequence[bool], estimate: dict[str, Any], method: str = "wilson") -> None:
+    """A share of comparisons, whose interval knows their clusters."""
+    if not recount.is_clustered(rows):
+        wilson(sum(earned), len(rows), estimate, method)
+        return
+    assert (estimate["n"], estimate["value"]) == (len(rows), pytest.approx(np.mean(earned)))
+    ends = recount.clustered_share(rows, [float(one) for one in earned], method)
+    assert (estimate["low"], estimate["high"]) == pytest.approx(ends, abs=1e-7)
+
+
 def test_agreement(case: Case) -> None:
     reported, rows = case.reported["agreement"], case.rows
     assert case.document["counts"]["analysed_comparisons"] == len(rows)
     assert case.document["counts"]["votes"] == sum(len(row.votes) for row in rows)
     decided = [row for row in rows if row.people and row.metric]
     for name, taken in (("strict", rows), ("dropped", decided)):
-        right = sum(row.people == row.metric for row in taken)
-        wilson(right, len(taken), reported[name]["wilson"])
-        wilson(right, len(taken), reported[name]["clopper_pearson"], "beta")
+        agrees = [row.people == row.metric for row in taken]
+        share(taken, agrees, reported[name]["wilson"])
+        share(taken, agrees, reported[name]["clopper_pearson"], "beta")
     for name, statistic in (("strict", recount.strict), ("half", recount.half), ("dropped", recount.dropped)):
         case.check(reported[name]["bootstrap"], rows, statistic)
-    wilson(sum(recount.plurality(row) == row.metric for row in rows), len(rows), reported["plurality"])
+    share(rows, [recount.plurality(row) == row.metric for row in rows], reported["plurality"])
     planned, right = len(case.again.everything), sum(row.people == row.metric for row in rows)
     assert reported["bounds"] == pytest.approx(
         {"worst": right / planned, "best": (right + planned - len(rows)) / planned}
@@ -173,7 +183,7 @@ def test_baseline_and_chance(case: Case) -> None:
     wins = {sign: sum(row.people == sign for row in rows) for sign in (1, -1)}
     pick = max(wins, key=lambda sign: wins[sign])
     assert wins[1] != wins[-1]
-    wilson(wins[pick], len(rows), reported["baseline"]["agreement"])
+    share(rows, [row.people == pick for row in rows], reported["baseline"]["agreement"])
     better, worse = (
         sum(row.people == one(row) != other(row) for row in rows)
         for one, other in (
@@ -183,12 +193,28 @@ def test_baseline_and_chance(case: Case) -> None:
     )
     p_value = mcnemar([[0, better], [worse, 0]], exact=True).pvalue
     assert reported["baseline"]["mcnemar"]["p_value"] == pytest.approx(p_value)
-    assert reported["baseline"]["is_beaten"] == (p_value < 0.05 and better > worse)
+    gains = [float(row.people == row.metric) - float(row.people == pick) for row in rows]
+    choice, is_clustered = reported["agreement"]["constant_choice"]["strict"], recount.is_clustered(rows)
+    if is_clustered:
+        p_value = recount.flipped(rows, gains)
+    verdict = ("shown" if better > worse else "shown worse") if p_value < 0.05 else "undecided"
+    assert (choice["test"]["p_value"], choice["difference"]["value"]) == pytest.approx((p_value, np.mean(gains)))
+    assert (choice["verdict"], reported["baseline"]["is_beaten"]) == (verdict, verdict == "shown")
+    halves = [recount.half([row]) - (1.0 if row.people == pick else 0.5 if not row.people else 0.0) for row in rows]
+    if is_clustered:
+        found = reported["agreement"]["constant_choice"]["half"]
+        assert found["test"]["p_value"] == pytest.approx(recount.flipped(rows, halves))
     decided = [(row.people, row.metric) for row in rows if row.people and row.metric]
     table = [[decided.count((p, m)) for m in (1, -1)] for p in (1, -1)]
-    assert reported["fisher_exact"]["p_value"] == pytest.approx(stats.fisher_exact(np.array(table))[1])
     right = sum(p == m for p, m in decided)
-    assert reported["against_one_half"]["p_value"] == pytest.approx(stats.binomtest(right, len(decided)).pvalue)
+    fisher, coin = stats.fisher_exact(np.array(table))[1], stats.binomtest(right, len(decided)).pvalue
+    if is_clustered:
+        both = [row for row in rows if row.people and row.metric]
+        means = np.mean([row.people for row in both]), np.mean([row.metric for row in both])
+        fisher = recount.flipped(both, [float((row.people - means[0]) * (row.metric - means[1])) for row in both])
+        coin = recount.flipped(both, [1.0 if row.people == row.metric else -1.0 for row in both])
+    assert reported["fisher_exact"]["p_value"] == pytest.approx(fisher)
+    assert reported["against_one_half"]["p_value"] == pytest.approx(coin)
     chance, (people, metric) = reported["chance_corrected"], zip(*decided, strict=True)
     assert chance["kappa"]["value"] == pytest.approx(cohen_kappa_score(people, metric))
     assert chance["matthews"]["value"] == pytest.approx(matthews_corrcoef(people, metric))
@@ -302,8 +328,8 @@ def test_skills_by_dawid_and_skene(case: Case) -> None:
         winners = recount.dawid_skene(case.rows, ties=case.may_tie, learn=model["prior"] == "learned")
         assert model["comparisons"] == len(case.rows)
         assert model["changed"] == sum(row.people != sign for row, sign in zip(case.rows, winners, strict=True))
-        right = sum(row.metric == sign for row, sign in zip(case.rows, winners, strict=True))
-        wilson(right, len(case.rows), model["agreement"])
+        right = [row.metric == sign for row, sign in zip(case.rows, winners, strict=True)]
+        share(case.rows, right, model["agreement"])
 
 
 def test_scores(case: Case) -> None:
@@ -322,8 +348,10 @@ def test_scores(case: Case) -> None:
     clear = np.array([row.margin for row in scored if row.metric])
     oracle = stats.wilcoxon(clear, method="exact" if len(clear) <= 50 else "approx")
     assert reported["wilcoxon"]["test"]["statistic"] == pytest.approx(oracle.statistic)
-    assert reported["wilcoxon"]["test"]["p_value"] == pytest.approx(oracle.pvalue)
     decided = [row for row in scored if row.metric]
+    ranks = stats.rankdata(np.abs(clear)) * np.sign(clear)
+    p_value = recount.flipped(decided, ranks.tolist()) if recount.is_clustered(decided) else oracle.pvalue
+    assert reported["wilcoxon"]["test"]["p_value"] == pytest.approx(p_value)
     case.check(reported["wilcoxon"]["rank_biserial"], decided, recount.rank_biserial)
     distance = stats.ks_2samp(a, b).statistic
     assert reported["kolmogorov_smirnov"]["statistic"] == pytest.approx(distance)
@@ -343,7 +371,7 @@ def test_margins(case: Case) -> None:
     assert sum(bar["agreement"]["n"] for bar in reported["by_margin"]) == len(rows)
     for bar in reported["by_margin"]:
         inside = [row for row in rows if bar["low"] - 1e-12 <= abs(row.margin) <= bar["high"] + 1e-12]
-        wilson(sum(row.people == row.metric for row in inside), len(inside), bar["agreement"])
+        share(inside, [row.people == row.metric for row in inside], bar["agreement"])
     case.check(reported["auc"], rows, recount.auc)
     threshold = recount.best_threshold(rows)
     assert reported["ties"]["threshold"] == pytest.approx(threshold)
@@ -364,8 +392,11 @@ def test_calibration(case: Case) -> None:
 
     everything = np.ones(len(rows), dtype=bool)
     oracle = fit(everything).fit(tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False})
+    count, at = len(set(clusters.tolist())), stats.norm.ppf(0.975)
+    if count < len(rows):
+        at = stats.t.ppf(0.975, count - 1) * np.sqrt(count / (count - 1))
     for name, value, error in zip(("intercept", "slope"), oracle.params, oracle.bse, strict=True):
-        reach = stats.norm.ppf(0.975) * error
+        reach = at * error
         assert [reported[name][key] for key in ("value", "low", "high")] == pytest.approx(
             [value, value - reach, value + reach], rel=1e-6, abs=1e-8
         )
@@ -374,8 +405,8 @@ def test_calibration(case: Case) -> None:
     fold = np.array([dealt[labels.index(cluster)] for cluster in clusters])
     chance = np.empty(len(rows))
     for number in set(fold.tolist()):
-        at = sm.add_constant(x[fold == number], has_constant="add")
-        chance[fold == number] = fit(fold != number).fit(tol=1e-12).predict(at)
+        held_out = sm.add_constant(x[fold == number], has_constant="add")
+        chance[fold == number] = fit(fold != number).fit(tol=1e-12).predict(held_out)
     squared = (won * (1 - chance) ** 2 + lost * chance**2).sum() / (won + lost).sum()
     share = won.sum() / (won + lost).sum()
     assert (reported["brier"], reported["reference"]) == pytest.approx((squared, share * (1 - share)), rel=1e-6)

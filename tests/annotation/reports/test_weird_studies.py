@@ -238,7 +238,7 @@ def test_an_excluded_vote_changes_the_headline_and_both_are_given() -> None:
 # --- read as a reviewer reads ---------------------------------------------------------------------
 def test_one_annotator_is_no_majority() -> None:
     text = written(Plan([["A"], ["B"], ["A"], ["B"]], [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0), (2.0, 1.0)]))
-    assert "and the one annotator chose the same model on 75.0 %" in text
+    assert "chose the model of the one annotator on 75.0 %" in text
     assert "majority of people" not in text
     assert "undefined n = 0 1 annotator: the skills of fewer than 3 cannot be told apart" in text
 

@@ -70,9 +70,13 @@ def test_intervals_of_the_published_agreement() -> None:
     assert (exact.low, exact.high) == pytest.approx((0.8740, 0.9777), abs=5e-5)
 
 
-def test_half_credit_has_an_interval_by_bootstrap_only() -> None:
+def test_half_credit_has_the_score_interval_and_no_exact_one() -> None:
     estimate = agreement(PEOPLE, METRIC, ties="half")
-    assert (estimate.low, estimate.reason) == (None, "half credit is not a proportion, see the bootstrap")
+    low, high = bounds(estimate)
+    assert low < 4 / 6 < high
+    assert estimate.method == "score interval"
+    exact = agreement(PEOPLE, METRIC, ties="half", interval="clopper-pearson")
+    assert (exact.low, exact.reason) == (None, "half credit is not a proportion, see the score interval")
     resampled = bootstrap_agreement(PEOPLE, METRIC, ties="half", resampling=FEW)
     assert resampled.value == estimate.value
     low, high = bounds(resampled)

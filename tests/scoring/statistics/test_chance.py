@@ -8,7 +8,8 @@ from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, cohen_kappa_score, matthews_corrcoef
 from statsmodels.stats.contingency_tables import mcnemar
 
-from scoring.statistics.chance import against_one_half, baseline, chance_corrected, fisher_exact
+from scoring.statistics.chance import against_one_half, chance_corrected, fisher_exact
+from scoring.statistics.constant_choice import baseline
 from scoring.statistics.intervals import Resampling
 from tests.scoring.statistics.reading import bounds, p_value
 

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.contingency_tables import mcnemar
 
+from scoring.statistics.credit_tests import mcnemar_exact
 from scoring.statistics.intervals import Resampling
-from scoring.statistics.significance import ks_sign_flip, ks_two_sample, mcnemar_exact, sign_flips, wilcoxon
+from scoring.statistics.sign_flip import sign_flips
+from scoring.statistics.significance import ks_sign_flip, ks_two_sample, wilcoxon
 from tests.scoring.statistics.reading import bounds, p_value
 
 FEW = Resampling(resamples=300, seed=1)
