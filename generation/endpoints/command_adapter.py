@@ -50,7 +50,7 @@ def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
 
 @contextmanager
 def _empty_folder() -> Iterator[Path]:
-    """Yield a new folder. What cannot be deleted of it afterwards (a detached child still writes) spoils no image."""
+    """Yield a new folder. If a detached child still writes into it, what cannot be deleted is left."""
     folder = mkdtemp(prefix="command-")
     try:
         yield Path(folder)

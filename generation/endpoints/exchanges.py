@@ -65,7 +65,7 @@ def exchange(
         owner=owner,
     )
     connection = _Connection(place, is_secure=parts.scheme == "https", seconds=bounds.seconds)
-    watchdog = threading.Timer(bounds.seconds, connection.cut)  # a drip of bytes would never time out
+    watchdog = threading.Timer(bounds.seconds, connection.cut)  # a server that sends byte by byte would never time out
     watchdog.daemon = True
     watchdog.start()
     try:

@@ -14,7 +14,7 @@ MODERATION = ("moderation", "moderation_blocked", "content_policy_violation", "c
 NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 LONGEST_REASON = 300
 MAY_PASS = (408, 409, 425, 429)
-LONGEST_WISH = 86_400.0  # seconds: a server that asks for more is asked again all the same
+LONGEST_WISH = 86_400.0  # seconds: a server is asked again after them, even if it wants a longer pause
 
 
 def check(reply: Reply, *, owner: str) -> None:

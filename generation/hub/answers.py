@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 from generation.hub.wanted import Wanted
 from jobs.refusals import Refused
 
-LONGEST_WISH = 3600.0  # seconds: a server that asks for more is asked again all the same
+LONGEST_WISH = 3600.0  # seconds: the hub is asked again after them, even if it wants a longer pause
 _RESET = re.compile(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")  # of the hub's header `ratelimit`, if nothing remains
 
 

@@ -188,7 +188,7 @@ def _hash(listing: HubListing, name: str) -> str:
 def _offline(wanted: Wanted) -> Refused:
     return Refused(
         f"{wanted.owner}: {wanted.repository} at {wanted.revision} is not on this machine, and HF_HUB_OFFLINE forbids "
-        "to reach the hub; fetch it once without it, or give a local folder."
+        "reaching the hub; fetch it once without it, or give a local folder."
     )
 
 

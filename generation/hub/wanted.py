@@ -28,7 +28,7 @@ class Wanted:
 
     @property
     def title(self) -> str:
-        """The repository, with what is wanted of it."""
+        """The repository and the selection, for messages."""
         return f"{self.repository} ({self.selection})" if self.selection else self.repository
 
 

@@ -80,7 +80,7 @@ def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:
                 _finish(*waiting.popleft(), manner, report)
         except BrokenProcessPool:
             raise Refused(
-                "A process that read images was killed, most likely for want of memory; what was imported stays. "
+                "A process that read images was killed, probably because the memory was full; what was imported stays. "
                 "Run the same command again with --processes 1."
             ) from None
         finally:

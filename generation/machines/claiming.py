@@ -29,7 +29,7 @@ def note_loaded(model: DiffusionModel | None) -> None:
 def can_make(model: DiffusionModel) -> bool:
     """Return whether this process can make images of the model now: its files are here, and its device can run it.
 
-    If no other kind of device serves, it takes the jobs all the same, and they fail with a sentence.
+    If no other kind of device serves, it takes the jobs nevertheless, and they fail with a sentence.
     """
     has_room = model.name not in too_large or not other_kinds_serve()
     return is_at_hand(model) and has_room and (can_run(model) or not other_kinds_serve())

@@ -84,5 +84,5 @@ def _graph(text: bytes) -> dict[str, Any]:
 
 
 def _too_long(text: bytes) -> dict[str, Any]:
-    """Return what is recorded of a text that is not: its hash, if all of it is at hand."""
+    """Return what is recorded of a text that is too long: its hash, if all of it was read."""
     return {"sha256": hashlib.sha256(text).hexdigest()} if len(text) <= MOST_BYTES else {"is_too_long": True}

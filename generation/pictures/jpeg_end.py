@@ -28,7 +28,7 @@ def lacks_pixels(data: bytes, image: Image.Image) -> bool:
 
 
 def _end_of_image(data: bytes) -> int | None:
-    """Return where the end marker of the first picture stands; None if that says nothing."""
+    """Return the place of the end marker of the first picture; None if that proves nothing."""
     at = 2
     while at + 2 <= len(data) and data[at] == 0xFF:
         kind, at = data[at + 1], at + 2

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from jobs.whole_files import write_without_sync
 
-KEPT_SHARE = 0.9  # of the bound, after making room
-LOOKS_PER_BOUND = 50  # a process counts the files again after it has written this part of the bound
+KEPT_SHARE = 0.9  # of the limit, after making room
+LOOKS_PER_BOUND = 50  # a process lists the files again after it has written this share of the limit
 SECONDS_BETWEEN_TOUCHES = 3600  # a file that was asked for again is marked at most so often
 
 

@@ -54,7 +54,7 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of what Pillow reads all the same
+            warnings.simplefilter("ignore")  # about files that Pillow reads nevertheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
                 _check_header(image, suffix, limits)

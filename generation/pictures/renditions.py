@@ -16,7 +16,7 @@ __all__ = ["SIZES", "encode", "forget", "make", "mend", "paths", "read"]
 def make(image: GeneratedImage, original: Image.Image | None = None) -> None:
     """Make every rendition. The same pixels give the same bytes (with the same library versions).
 
-    original: the image's pixels, if they are at hand; else its file is read.
+    original: the image's pixels, if they are in memory; else its file is read.
     """
     pixels = original or files.open_image(image)
     for name, path in paths(image.path).items():

@@ -70,7 +70,7 @@ def _is_no_option(name: str) -> bool:
 
 
 def _as_taken(name: str, value: Any, loaded: Loaded, order: Order) -> Any:
-    """Return an option as the call takes it. Raises Refused for a text where the call's default is a number, say."""
+    """Return an option as the call takes it. Raises Refused for a text whose default is a number, for example."""
     default = call_signature(loaded.kind)[name]
     wanted = next((words for kind, words in KINDS.items() if isinstance(default, kind)), "")
     if wanted and wanted != next((words for kind, words in KINDS.items() if isinstance(value, kind)), ""):

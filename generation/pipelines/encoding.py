@@ -102,7 +102,7 @@ def _store(loaded: Loaded, given: Given) -> int:
 
 
 def _answer(loaded: Loaded, encode: Callable[..., Any], *args: Any, **named: Any) -> Any:
-    """Do what `encode` does, from memory or disk where possible."""
+    """Return what `encode` returns, from memory or disk if possible."""
     bound = inspect.signature(encode).bind(*args, **named)
     bound.apply_defaults()
     given = dict(bound.arguments)

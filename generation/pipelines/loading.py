@@ -112,7 +112,7 @@ def _unable(dtype: str) -> str:
 
 
 def _usual_vae_dtype(kind: Any, folder: Path, dtype: str) -> str:
-    """Return float32 where the images would overflow in less, as in SDXL, else the model's dtype.
+    """Return float32 if the images would overflow in half precision, as with SDXL, else the model's dtype.
 
     diffusers itself decodes SDXL in float32 only if the model is in float16.
     """
@@ -157,7 +157,7 @@ def _drop_encoders(loaded: Loaded) -> None:
 
 
 def _place(loaded: Loaded) -> None:
-    """Move the pipeline to the device, or let its parts come and go where the card is small (MODEL_OFFLOAD)."""
+    """Move the pipeline to the device, or with MODEL_OFFLOAD each part only while it computes."""
     loaded.is_offloaded = settings.MODEL_OFFLOAD and device() != "cpu"
     if loaded.is_offloaded:
         loaded.pipeline.enable_model_cpu_offload(device=device())

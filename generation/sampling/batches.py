@@ -35,7 +35,7 @@ class BatchSizes:
     def __init__(self, planned: int, file: Path | None = None) -> None:
         self.planned = planned
         self._file = file
-        self._most = _read(file)  # only of keys that did not fit once
+        self._most = _read(file)  # only keys for which a batch did not fit
 
     def fits(self, key: str, count: int) -> bool:
         """Return whether a batch may fit, as far as is known."""

@@ -21,7 +21,7 @@ def circumstances(pipeline: Any) -> dict[str, Any]:
     return {
         "product": version(),
         "commit": commit(),
-        "noise": "cpu",  # drawn there with one generator a seed, so that it is the same on every device
+        "noise": "cpu",  # drawn on the CPU, with one generator for each seed, so that it is the same on every device
         "cuda": torch.version.cuda or "",
         "cudnn": _backends.cudnn.version() or 0,
         "driver": driver_version(),

@@ -66,7 +66,7 @@ def sample(
     check: Callable[[], None],
     upcoming: Callable[[], Iterable[Order]] = tuple,
 ) -> Iterator[Sampled]:
-    """Sample the seeds in order, in the batches that a job with these seeds has. As `sample_batches`."""
+    """Sample the seeds in order, in the batches that a job with these seeds has, like `sample_batches`."""
     for batch in sample_batches(order, batches_of(seeds), check=check, upcoming=upcoming):
         yield from batch
 

@@ -50,9 +50,9 @@ class Command(StudyCommand):
         try:
             self._fetch(self._manifest(options["study"]))
         except NotNow as fault:
-            raise CommandError(f"{fault} The same command goes on there.") from fault
+            raise CommandError(f"{fault} The same command continues there.") from fault
         except KeyboardInterrupt:
-            self.stdout.write("\nStopped. What has arrived is kept; the same command goes on there.")
+            self.stdout.write("\nStopped. What has arrived is kept; the same command continues there.")
             raise SystemExit(130) from None
 
     def _manifest(self, name: str) -> Manifest:

@@ -26,7 +26,7 @@ WORDS = {GenerationJob: "images", ScoringJob: "scores"}
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast the images of a study come: over the last ten minutes. None where no image came."""
+    """How fast the images of a study come, over the last ten minutes. None if no image came."""
 
     images_per_second: float | None
     seconds_left: float | None
