@@ -7,7 +7,7 @@ from functools import partial
 
 from celery import shared_task
 
-from generation.endpoints.making import make_by_endpoint
+from generation.endpoints.image_jobs import make_by_endpoint
 from generation.machines.card_failures import device_faults
 from generation.machines.claiming import jobs_to_make, note_loaded, on_a_device, preferences, trials_to_make
 from generation.machines.workers import may_take, note_work
@@ -37,7 +37,7 @@ def run_model_trial() -> None:
 
 def try_one(trial: ModelTrial, lease: Lease) -> None:
     """Make the one image of a trial and record what it cost."""
-    from generation.sampling.trying import try_model  # which loads torch
+    from generation.sampling.trial_image import try_model  # which loads torch
 
     model = trial.diffusion_model
     order = Order(model, trial.prompt, SamplingParameters(**trial.parameters))

@@ -10,8 +10,8 @@ from jobs.refusals import Refused
 
 Network = IPv4Network | IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
-# Addresses of IPv6 that lead to one of IPv4, by the last 32 bits or from the 17th bit on. The first kind is how a
-# network that has only IPv6 reaches public addresses of IPv4.
+# Networks of IPv6 whose addresses hold one of IPv4: in the last 32 bits, or from the 17th bit on. The first kind is how
+# a network that has only IPv6 reaches public addresses of IPv4.
 _NAT64, _COMPATIBLE, _SIX_TO_FOUR = (ip_network(text) for text in ("64:ff9b::/96", "::/96", "2002::/16"))
 
 

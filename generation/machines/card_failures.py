@@ -23,7 +23,7 @@ FAILURES_UNTIL_REFUSED = 2
 
 @contextmanager
 def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
-    """Turn an error of the device inside the block into what the job's end must be; other errors pass unchanged.
+    """Replace an error of the device in the block by the exception that decides how the job ends; others pass.
 
     owner: the model that is loaded. Raises SetBack or Broken for an error after which the process must end. For weights
     that do not fit into memory it raises Refused, at once if they did not fit before; SetBack, if a new process or

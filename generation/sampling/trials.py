@@ -1,4 +1,4 @@
-"""Trials of models: planned here, made by `trying` on a worker, shown before a study is launched.
+"""Trials of models: planned here, made by `trial_image` on a worker, shown before a study is launched.
 
 A trial finds what only a worker knows: whether the model loads, what its class takes, what `auto` means as a dtype, how
 long an image takes and how much memory. It is made again if the model's settings, the sampling parameters or the

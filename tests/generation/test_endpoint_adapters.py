@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from generation.endpoints import comfyui_adapter
-from generation.endpoints.asking import ask
+from generation.endpoints.adapters import ask
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
 from generation.pictures.reading import Limits

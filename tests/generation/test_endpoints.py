@@ -12,7 +12,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from annotation.studies.lifecycle.pipeline_jobs import has_failed
-from generation.endpoints import making
+from generation.endpoints import image_jobs
 from generation.models import ENDPOINT_TASK, EndpointAccount, GenerationJob, ImageSet, RefusedSeed
 from generation.plans.image_sets import is_complete, missing_seeds, without_seed
 from generation.sampling.regeneration import find_image
@@ -41,7 +41,7 @@ Define = Callable[..., None]
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(making, "LOOK_SECONDS", 0.005)
+    monkeypatch.setattr(image_jobs, "LOOK_SECONDS", 0.005)
 
 
 @pytest.fixture
@@ -207,7 +207,7 @@ def test_a_smaller_set_remembers_the_other_refusals(defined: Define, painter: Fa
 def test_the_last_error_is_kept_for_the_admin(
     image_set: ImageSet, painter: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(image_jobs, "FIRST_PAUSE", 0.01)
     painter.faults = [as_json({}, 503)]
     run_endpoint_job()
     assert is_complete(image_set)
@@ -251,7 +251,7 @@ def test_what_fails_at_once(image_set: ImageSet, painter: FakeEndpoint, response
 def test_what_passes_is_tried_again(
     image_set: ImageSet, painter: FakeEndpoint, response: Response, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(image_jobs, "FIRST_PAUSE", 0.01)
     painter.faults = [response]
     run_endpoint_job()
     assert ended(image_set) == (STATES.DONE, "")
@@ -261,7 +261,7 @@ def test_what_passes_is_tried_again(
 def test_an_endpoint_that_stays_away(
     image_set: ImageSet, painter: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(image_jobs, "FIRST_PAUSE", 0.001)
     painter.respond = lambda _request: as_json({}, 503)
     run_endpoint_job()
     job = only_job(image_set)
@@ -317,7 +317,7 @@ def test_the_cost_stops_at_its_limit(defined: Define, image_set: ImageSet, paint
 def test_an_error_costs_nothing_and_a_dropped_line_may(
     defined: Define, image_set: ImageSet, painter: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(making, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(image_jobs, "FIRST_PAUSE", 0.01)
     defined("cost_per_image = 1\ncost_limit = 100")
     painter.faults = [as_json({}, 500), Response(200, b"{", stated=50)]
     run_endpoint_job()
@@ -330,7 +330,7 @@ def test_a_crash_asks_again_only_for_what_was_on_its_way(
 ) -> None:
     def killed(request: Request) -> Response:
         if request.document["seed"] == 6 and len(painter.requests) < 3:
-            monkeypatch.setattr(making, "record_image", raise_system_exit)
+            monkeypatch.setattr(image_jobs, "record_image", raise_system_exit)
         return own_contract(request)
 
     def raise_system_exit(**_arguments: object) -> None:
@@ -444,7 +444,7 @@ def test_the_server_of_the_guide(
         port = free.getsockname()[1]
     server = subprocess.Popen([sys.executable, str(tmp_path / "painter.py"), str(port)], stderr=subprocess.DEVNULL)
     try:
-        monkeypatch.setattr(making, "FIRST_PAUSE", 0.2)  # it starts meanwhile
+        monkeypatch.setattr(image_jobs, "FIRST_PAUSE", 0.2)  # it starts meanwhile
         define(
             tmp_path,
             settings,

@@ -15,7 +15,7 @@ from generation.models import DiffusionModel, ModelTrial
 from generation.pipelines.loaded import Loaded
 from generation.plans.image_sets import plan_image_sets
 from generation.plans.orders import Order
-from generation.sampling import trying
+from generation.sampling import trial_image
 from generation.sampling.trials import Outcome, outcome_of, planned_trial
 from generation.tasks import run_generation_job, run_model_trial
 from jobs.refusals import Refused
@@ -66,11 +66,11 @@ def test_a_trial_makes_one_image_and_says_what_it_cost(model: DiffusionModel) ->
 def test_auto_is_resolved_once_and_frozen(model: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Refused, match="tiny: its dtype is auto and no worker has tried it yet"):
         plan_image_sets(diffusion_model=model, prompts=["a"], parameters=SMALL, seeds=[1])
-    monkeypatch.setattr(trying, "best_dtype", lambda: "bfloat16")
+    monkeypatch.setattr(trial_image, "best_dtype", lambda: "bfloat16")
     assert tried(planned(model)).dtype == "bfloat16"
     model.refresh_from_db()
     assert (model.dtype, model.resolved_dtype, model.dtype_in_use) == ("auto", "bfloat16", "bfloat16")
-    monkeypatch.setattr(trying, "best_dtype", lambda: "float32")
+    monkeypatch.setattr(trial_image, "best_dtype", lambda: "float32")
     assert tried(planned(model, width=72)).dtype == "bfloat16"
     [image_set] = plan_image_sets(diffusion_model=model, prompts=["a"], parameters=SMALL, seeds=[1])
     run_generation_job()
@@ -114,10 +114,10 @@ def test_what_the_card_makes_of_a_dtype(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_warnings_say_what_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
     order = Order(DiffusionModel(name="PixArt", dtype="float32"), "a", replace(SMALL, width=768, height=768))
-    assert trying._warnings(order, (768, 768)) == []
-    [binned] = trying._warnings(order, (1024, 1024))
+    assert trial_image._warnings(order, (768, 768)) == []
+    [binned] = trial_image._warnings(order, (1024, 1024))
     assert binned.startswith("PixArt samples at 1024 x 1024 px, the nearest size that it was trained on")
-    monkeypatch.setattr(trying, "device", lambda: "cuda")
-    monkeypatch.setattr(trying, "device_name", lambda: "NVIDIA X")
-    [costly] = trying._warnings(order, (768, 768))
+    monkeypatch.setattr(trial_image, "device", lambda: "cuda")
+    monkeypatch.setattr(trial_image, "device_name", lambda: "NVIDIA X")
+    [costly] = trial_image._warnings(order, (768, 768))
     assert costly.startswith("PixArt is sampled in float32, which takes about 4 to 15 times as long on NVIDIA X")

@@ -9,7 +9,7 @@ from annotation.management.base import StudyCommand
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import read_study_file
-from generation.endpoints.trying import try_endpoint
+from generation.endpoints.trial_image import try_endpoint
 from generation.models import DiffusionModel
 from generation.plans.orders import Order
 from jobs.refusals import Refused
@@ -52,7 +52,7 @@ class Command(StudyCommand):
         return ""
 
     def _try_checkpoint(self, order: Order, image_count: int) -> None:
-        from generation.sampling.trying import try_model  # which loads torch
+        from generation.sampling.trial_image import try_model  # which loads torch
 
         outcome = try_model(order)
         self.stdout.write(outcome.in_words(order.diffusion_model.name, image_count))

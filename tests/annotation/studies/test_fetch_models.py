@@ -102,7 +102,7 @@ def test_refusals_and_a_hub_that_is_away_are_errors_of_one_sentence(
     ):
         typed("fetch_models", "study")
     hub.fail("/resolve/", 502, times=100)
-    with pytest.raises(CommandError, match=r"it answers 502; what has arrived is kept. The same command continues there"):
+    with pytest.raises(CommandError, match=r"it answers 502; what has arrived is kept\. The same command continues"):
         typed("fetch_models", "study")
 
 

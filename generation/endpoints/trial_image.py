@@ -3,7 +3,7 @@
 import time
 
 from generation.endpoints import accounts
-from generation.endpoints.asking import ask, check_parameters, parameters_for
+from generation.endpoints.adapters import ask, check_parameters, parameters_for
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
 from generation.pictures.files import limits

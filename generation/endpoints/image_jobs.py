@@ -16,7 +16,7 @@ from typing import Any
 from django.utils import timezone
 
 from generation.endpoints import accounts
-from generation.endpoints.asking import Made, ask, check_parameters, parameters_for
+from generation.endpoints.adapters import Made, ask, check_parameters, parameters_for
 from generation.endpoints.definitions import MICROS, Endpoint
 from generation.endpoints.outcomes import Moderated, NotNow, Wish
 from generation.machines.workers import note_work
