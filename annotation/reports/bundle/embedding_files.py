@@ -50,6 +50,11 @@ def embedding_files(study: Study, encoder: Encoder, stem: str) -> Iterator[tuple
     yield f"{stem}.npy", _vectors(rows, len(images))
 
 
+def image_hashes(table: bytes) -> list[str]:
+    """Return the SHA-256 of the image of each vector, by the table that `embedding_files` made."""
+    return [row["image_sha256"] for row in csv.DictReader(io.StringIO(table.decode()))]
+
+
 def encoders_of(study: Study) -> list[Encoder]:
     """Return the encoders that have embedded an image of the study."""
     identities = ImageEmbedding.objects.filter(image__image_set__in=list(_places(study))).order_by().values("encoder")

@@ -19,7 +19,13 @@ from annotation.reports.bundle.archive import (
     write_index,
     write_member,
 )
-from annotation.reports.bundle.embedding_files import Rescored, embedding_files, encoders_of, rescored
+from annotation.reports.bundle.embedding_files import (
+    Rescored,
+    embedding_files,
+    encoders_of,
+    image_hashes,
+    rescored,
+)
 from annotation.reports.bundle.study_files import from_files, to_files
 from annotation.reports.bundle.validation import validate
 from annotation.reports.data.gathering import gather
@@ -54,7 +60,7 @@ class Replay:
     """A bundle that was read and is whole: its data, the SHA-256 of its index, its number of members.
 
     replaces: the SHA-256 of the index of its predecessor, empty without one. rescored: the scores computed again, by
-    metric; empty if the bundle holds no embeddings of the reported metric.
+    metric; empty if the bundle holds no embeddings of the reported metric. images: the SHA-256 of each embedded image.
     """
 
     data: UnsealedData
@@ -62,6 +68,7 @@ class Replay:
     member_count: int
     replaces: str
     rescored: dict[str, Rescored]
+    images: frozenset[str] = frozenset()
 
 
 def write_bundle(
@@ -110,12 +117,12 @@ def replay(path: Path) -> Replay:
         try:
             data = _data(archive)
             validate(data)
-            again = _rescored(archive, data)
+            again, images = _rescored(archive, data), _images(archive)
         except Refused:
             raise
         except Exception as error:  # a foreign file may have new hashes and hold anything
             raise Refused(f"{path} does not hold what this version of the program reads: {_reason(error)}.") from error
-        return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again)
+        return Replay(data, archive.sha256, len(archive.names), str(archive.index.get("replaces") or ""), again, images)
 
 
 def replayed_report(replayed: Replay, path: Path) -> AgreementReport:
@@ -233,3 +240,8 @@ def _rescored(archive: Archive, data: UnsealedData) -> dict[str, Rescored]:
     stem = files[data.metric]
     with archive.stream(f"{stem}.npy") as vectors:
         return {data.metric: rescored(archive.read(f"{stem}.csv"), vectors, data.comparisons)}
+
+
+def _images(archive: Archive) -> frozenset[str]:
+    tables = [name for name in archive.names if name.startswith("embeddings/") and name.endswith(".csv")]
+    return frozenset(sha256 for name in tables for sha256 in image_hashes(archive.read(name)))

@@ -1,0 +1,1 @@
+"""Several studies together: what their replay bundles say in common."""

@@ -1,0 +1,124 @@
+"""Several studies together, from their replay bundles."""
+
+import json
+from collections.abc import Callable
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from annotation.reports.bundle.replay import write_bundle
+from annotation.reports.pooling.studies import pool
+from annotation.reports.printing.numbers import percent
+from jobs.refusals import Refused
+from scoring.statistics.pooling import pooled_proportion
+from tests.annotation.reports.voted_studies import Plan, make_study
+
+pytestmark = pytest.mark.django_db
+Bundle = Callable[..., Path]
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Bundle:
+    """Write the bundle of a study of `right` of `n` comparisons in which people agree with the metric."""
+
+    def write(slug: str, *, right: int, n: int = 20, prefix: str = "", shift: float = 0.0, **plan: object) -> Path:
+        study = make_study(
+            Plan(
+                slug=slug,
+                votes=["AAA" if number < right else "BBB" for number in range(n)],
+                scores=[(70.0 + number + shift, 60.0 + shift) for number in range(n)],
+                prompts=[f"{prefix or slug} {number}" for number in range(n)],
+                **plan,  # type: ignore[arg-type]
+            )
+        )
+        path = tmp_path / f"{slug}.zip"
+        write_bundle(study, path)
+        return path
+
+    return write
+
+
+def pooled_text(*paths: Path, **options: object) -> str:
+    out = StringIO()
+    call_command("pool", *map(str, paths), stdout=out, **options)
+    return out.getvalue()
+
+
+def test_independent_studies_are_pooled(bundle: Bundle) -> None:
+    paths = [bundle("fog", right=18), bundle("sea", right=15), bundle("sky", right=19)]
+    found = pool(paths, level=0.95)
+    assert found.pooled == pooled_proportion([18, 15, 19], [20, 20, 20])
+    assert [study.agreement.value for study in found.studies] == [0.9, 0.75, 0.95]
+    text = pooled_text(*paths)
+    assert text.startswith("3 studies together, SCS (")
+    assert f"Mean agreement {percent(found.pooled.mean.value or 0)}, 95 % interval " in text
+    assert "Weather  sea.zip  20 comparisons  unit 2  75.0 % [" in text
+    assert "No interval for a further study: 3 independent studies, at least 5 are needed." in text
+
+
+def test_studies_with_common_prompts_count_as_one(bundle: Bundle) -> None:
+    paths = [bundle("fog", right=18), bundle("sea", right=15), bundle("again", right=17, prefix="fog", shift=0.5)]
+    found = pool(paths, level=0.95)
+    assert [study.unit for study in found.studies] == [1, 2, 1]
+    assert found.pooled.mean.reason == "2 independent studies, at least 3 are needed"
+    assert "Studies that share prompts or annotators count as one: 2 independent units." in pooled_text(*paths)
+
+
+def test_studies_with_common_annotators_are_named_by_the_caller(bundle: Bundle) -> None:
+    paths = [bundle(slug, right=right) for slug, right in (("fog", 18), ("sea", 15), ("sky", 19), ("sun", 16))]
+    found = pool(paths, same_annotators=[(str(paths[0]), str(paths[3]))], level=0.95)
+    assert [study.unit for study in found.studies] == [1, 2, 3, 1]
+    assert found.pooled == pooled_proportion([34, 15, 19], [40, 20, 20])
+    with pytest.raises(Refused, match="which is none of the bundles"):
+        pool(paths, same_annotators=[(str(paths[0]), "moon.zip")], level=0.95)
+
+
+def test_clusters_count_by_their_design_effect(bundle: Bundle) -> None:
+    clusters = [str(number // 5) for number in range(20)]
+    paths = [bundle("fog", right=15, clusters=clusters), bundle("sea", right=15), bundle("sky", right=19)]
+    assert pool(paths, level=0.95).pooled.shares[0] < pool(paths, level=0.95).pooled.shares[1] / 2
+
+
+def test_the_same_evidence_twice_is_refused(bundle: Bundle) -> None:
+    one, other = bundle("fog", right=18), bundle("sea", right=15)
+    with pytest.raises(Refused, match="are the same bundle; give each study once"):
+        pool([one, other, one], level=0.95)
+    copy = bundle("copy", right=17, prefix="fog")
+    with pytest.raises(Refused, match=r"share 40 image sets .* no independent evidence"):
+        pool([one, other, copy], level=0.95)
+
+
+def test_other_endpoints_need_a_common_one(bundle: Bundle) -> None:
+    manifest = {"analysis": {"resamples": 100, "primary_endpoint": "half"}}
+    paths = [bundle("fog", right=18), bundle("sea", right=15), bundle("sky", right=19, manifest=manifest)]
+    with pytest.raises(Refused, match=r"differ in their primary endpoint .*: strict and half"):
+        pool(paths, level=0.95)
+    assert pool(paths, endpoint="strict", level=0.95).endpoint == "strict"
+
+
+def test_the_document_and_the_plot(bundle: Bundle, tmp_path: Path) -> None:
+    slugs = ("fog", "sea", "sky", "sun", "ice")
+    paths = [bundle(slug, right=15 + number) for number, slug in enumerate(slugs)]
+    document = json.loads(pooled_text(*paths, format="json"))
+    assert document["pooled"]["prediction"]["low"] < document["pooled"]["mean"]["low"]
+    out = tmp_path / "forest.svg"
+    pooled_text(*paths, format="svg", out=out)
+    drawing = out.read_text()
+    assert all(words in drawing for words in ("Weather", "All together", "A further study"))
+
+
+def test_simulated_votes_are_named(bundle: Bundle) -> None:
+    paths = [bundle(slug, right=15, shift=shift) for slug, shift in (("fog", 0.0), ("sea", 0.1))]
+    paths.append(bundle("sky", right=15, kind="simulated"))
+    assert "Weather: Simulated votes: 60 of 60 votes were made by a program, not by a person." in pooled_text(*paths)
+
+
+def test_a_file_that_is_no_bundle_is_named(tmp_path: Path, bundle: Bundle) -> None:
+    wrong = tmp_path / "votes.csv"
+    wrong.write_text("annotator,prompt,choice\n")
+    with pytest.raises(CommandError, match=r"votes\.csv"):
+        pooled_text(bundle("fog", right=18), wrong)
+    with pytest.raises(CommandError, match="--level must lie between"):
+        pooled_text(wrong, level=1.5)
