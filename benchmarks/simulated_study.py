@@ -1,8 +1,10 @@
 """A random closed external study, as the arrays of a report. Its votes are simulated."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from annotation.models.annotator import pseudonym
 from annotation.reports.data.study_data import (
@@ -23,6 +25,17 @@ SEED = 20240412
 def simulated_study(*, comparisons: int, votes: int, annotators: int) -> UnsealedData:
     """Draw a study: one vote in ten is a tie, the others follow a noisy margin."""
     rng = np.random.default_rng(SEED)
+    lean = rng.normal(0.3, 1, comparisons)
+    margin = lean + rng.normal(0, 0.7, comparisons)
+    cast = _votes(rng, lean, votes=votes, annotators=annotators)
+    return study_of(margin, cast, cluster=np.arange(comparisons), annotators=annotators, annotation={"ties": True})
+
+
+def study_of(
+    margin: NDArray[np.float64], votes: UnsealedVotes, *, cluster: NDArray[np.int64], annotators: int, **plan: Any
+) -> UnsealedData:
+    """A closed external study with these margins, votes and clusters. plan: further sections of its manifest."""
+    comparisons = len(margin)
     prompts = tuple(f"prompt {number}" for number in range(comparisons))
     manifest = Manifest.model_validate(
         {
@@ -32,10 +45,9 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> Unseale
             "model_a": {"name": "Alpha"},
             "model_b": {"name": "Beta"},
             "prompts": [{"text": text} for text in prompts],
-            "annotation": {"ties": True},
+            **plan,
         }
     )
-    lean = rng.normal(0.3, 1, comparisons)
     none = np.zeros(comparisons, dtype=np.int64)
     return UnsealedData(
         manifest=manifest,
@@ -51,15 +63,15 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> Unseale
         comparisons=ScoredComparisons(
             position=np.arange(comparisons),
             prompt=prompts,
-            cluster=np.arange(comparisons),
+            cluster=cluster,
             images_a=none,
             images_b=none,
             planned_images=none,
             is_scored=np.ones(comparisons, dtype=bool),
-            score_a=80 + lean + rng.normal(0, 0.7, comparisons),
+            score_a=80 + margin,
             score_b=np.full(comparisons, 80.0),
         ),
-        votes=_votes(rng, lean, votes=votes, annotators=annotators),
+        votes=votes,
         late_count=0,
         superseded_count=0,
         tombstones=(),
@@ -70,9 +82,7 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> Unseale
     )
 
 
-def _votes(
-    rng: np.random.Generator, lean: "np.typing.NDArray[np.float64]", *, votes: int, annotators: int
-) -> UnsealedVotes:
+def _votes(rng: np.random.Generator, lean: NDArray[np.float64], *, votes: int, annotators: int) -> UnsealedVotes:
     n, total = len(lean), len(lean) * votes
     comparison = np.repeat(np.arange(n), votes).astype(np.int32)
     who = np.concatenate([np.sort(rng.choice(annotators, votes, replace=False)) for _ in range(n)]).astype(np.int32)

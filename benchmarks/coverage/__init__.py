@@ -1,0 +1,1 @@
+"""How often the report's intervals hold the truth, in simulated studies."""
