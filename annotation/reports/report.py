@@ -36,11 +36,4 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
 
 def _claim(study: StudyFacts, counts: Counts, results: Results) -> str:
     doubts = claim.reservations(study, reliability=results.reliability, bias=results.bias, noise=results.image_noise)
-    return claim.sentence(
-        study,
-        counts,
-        agreement=results.agreement,
-        people=results.people,
-        single=results.single_votes,
-        doubts=doubts,
-    )
+    return claim.sentence(study, counts, results, doubts=doubts)

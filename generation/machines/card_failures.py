@@ -21,10 +21,6 @@ PAUSE = timedelta(minutes=1)  # until the process has started again
 FAILURES_UNTIL_REFUSED = 2
 
 
-class NoRoom(Refused):
-    """A model is in this device's memory, and one image does not fit beside it; another kind of card may have room."""
-
-
 @contextmanager
 def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
     """Replace an error of the device in the block by the exception that decides how the job ends; others pass.
@@ -37,11 +33,6 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
         raise _without_room(owner)
     try:
         yield
-    except NoRoom as refusal:
-        if not other_kinds_serve():
-            raise
-        too_large[owner] = str(refusal)
-        raise _without_room(owner) from refusal
     except Exception as error:
         from generation.machines.devices import (  # a web process imports this module
             Fault,
@@ -68,7 +59,7 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
 
 
 class _TooLarge(dict[str, str]):
-    """The models that do not fit into this process's memory with their weights or an image, and the sentence about it.
+    """The models whose weights do not fit into this process's memory, with the sentence that says so.
 
     `holds_other_work`: whether the process made something before, whose remains may take the room.
     """

@@ -123,14 +123,10 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class RepeatRow:
-    """An answered repeat: the annotator's index, and SAME model as before, OTHER model, or UNDECIDED (one tie).
-
-    comparison: its index, UNKNOWN in bundles of version 0.2.
-    """
+    """An answered repeat: the annotator's index, and SAME model as before, OTHER model, or UNDECIDED (one tie)."""
 
     annotator: int
     outcome: str
-    comparison: int = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

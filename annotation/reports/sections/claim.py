@@ -4,8 +4,10 @@ from annotation.reports.findings.agreement import Agreement
 from annotation.reports.findings.bias import Bias
 from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.findings.people import People
+from annotation.reports.findings.results import Results
 from annotation.reports.findings.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
+from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of
 from annotation.reports.printing.numbers import TIE_RULES, difference, interval, metric_name, p_value, percent
 from annotation.reports.printing.phrases import beyond_chance, constant_models, side_mattered, versus_constant
@@ -17,20 +19,16 @@ from scoring.statistics.people.reliability import Reliability
 from scoring.statistics.people.single_votes import SingleVotes
 
 
-def sentence(
-    study: StudyFacts,
-    counts: Counts,
-    *,
-    agreement: Agreement,
-    people: People,
-    single: SingleVotes | None,
-    doubts: tuple[str, ...],
-) -> str:
-    """The claim: agreement, tie rule, the constant choice with the verdict, doubts, votes and exclusions."""
-    each = people.leave_one_out.by_comparison
+def sentence(study: StudyFacts, counts: Counts, results: Results, *, doubts: tuple[str, ...]) -> str:
+    """The claim: agreement, tie rule, the constant choice with the verdict, doubts, votes and exclusions.
+
+    If the study stops when its claim is decided, the agreement has its confidence sequence, and the decision follows.
+    """
+    agreement, found = results.agreement, results.sequential
+    each, single = results.people.leave_one_out.by_comparison, results.single_votes
     parts = [
-        _agreement(agreement.headline, agreement.endpoint, study=study, counts=counts),
-        _constant_choice(agreement.confirmatory, study=study),
+        _agreement(found.agreement if found else agreement.headline, agreement.endpoint, study=study, counts=counts),
+        verdict(found, study) if found else _constant_choice(agreement.confirmatory, study=study),
         agreement.clusters.warning if agreement.clusters else "",
         *((_one_against_the_others(each), _a_new_annotator(single), *doubts) if counts.analysed_comparisons else ()),
         _votes(counts, agreement.with_excluded_votes),

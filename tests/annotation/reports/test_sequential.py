@@ -1,10 +1,11 @@
 """The report of a study that stops when its claim is decided."""
 
+import re
 from dataclasses import replace
 
 import pytest
 
-from annotation.models import Annotator, StudyEvent
+from annotation.models import Annotator, Study, StudyEvent
 from annotation.reports.findings.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
 from annotation.studies.current import current_manifest
@@ -76,6 +77,12 @@ def test_the_section_says_what_is_shown_and_for_whom() -> None:
     text = to_text(report_of(make_study(complete(PLAN))))
     assert "Evidence as the votes came in" in text
     assert "reaches 40" in text
+    claim = report_of(Study.objects.get(slug="weather")).claim
+    agreement = (
+        r"on 100\.0 % of 48 comparisons \(60 planned\), 95 % interval \d\d\.\d to 100\.0 % \(confidence sequence by"
+    )
+    assert re.search(agreement, claim)
+    assert "agrees more often than always naming A and always naming B, shown after " in claim
     models = replace(
         PLAN, slug="models", manifest={**PLAN.manifest, "annotation": DESIGN | {"stop_when_decided": "models"}}
     )

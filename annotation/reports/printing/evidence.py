@@ -1,0 +1,29 @@
+"""What the evidence of a study that stops when its claim is decided says, in words. Pure."""
+
+from annotation.reports.findings.sequential import Sequential
+from annotation.reports.findings.study_facts import StudyFacts
+from annotation.reports.printing.numbers import metric_name
+from jobs.wording import counted
+
+
+def sides(found: Sequential, study: StudyFacts) -> tuple[str, str]:
+    """Return the claim and its contrary."""
+    if found.claim == "models":
+        a, b = study.model_a, study.model_b
+        return f"people prefer {a} to {b}", f"people prefer {b} to {a}"
+    metric, always = metric_name(study.metric), " and ".join(f"always naming {name}" for name in found.rivals)
+    some = "" if len(found.rivals) == 1 else "one of "
+    return f"{metric} agrees more often than {always}", f"{metric} agrees less often than {some}{always}"
+
+
+def verdict(found: Sequential, study: StudyFacts) -> str:
+    """Return the decision as a clause."""
+    better, worse = sides(found, study)
+    after = counted(found.decision.decided_after or 0, "cluster")
+    match found.decision.verdict:
+        case "shown":
+            return f"{better}, shown after {after}"
+        case "shown worse":
+            return f"{worse}, shown after {after}"
+        case _:
+            return f"neither that {better} nor that {worse} is shown"
