@@ -64,7 +64,7 @@ def clopper_pearson_bounds(successes: float, n: float, level: float) -> tuple[fl
     """The bounds of Clopper and Pearson; an effective number of trials and its successes need not be whole.
 
     >>> [round(bound, 3) for bound in clopper_pearson_bounds(9.4, 10.0, 0.95)]
-    [0.632, 0.999]
+    [0.605, 1.0]
     """
     outside, failures = (1 - level) / 2, n - successes
     low = float(betaincinv(successes, failures + 1, outside)) if successes > 0 else 0.0

@@ -19,7 +19,7 @@ def exact_sign_flip(sums: ArrayLike) -> float:
     sums: (n,) whole numbers. All 2^n choices of signs count alike. Equal sizes are taken together by a binomial, and
     the sizes are convolved.
 
-    >>> exact_sign_flip([3, 3, 3, -3]), exact_sign_flip([1, 2, 4])
+    >>> exact_sign_flip([3, 3, 3, -3]), round(exact_sign_flip([1, 2, 4]), 4)
     (0.625, 0.25)
     """
     numbers = np.asarray(sums, dtype=np.int64)
@@ -32,7 +32,8 @@ def exact_sign_flip(sums: ArrayLike) -> float:
     size, count, reach = int(sizes[-1]), int(repeats[-1]), len(others) // 2
     needed = observed + np.arange(-reach, reach + 1)  # what the last size must bring; the others are symmetric
     tails = binom.sf(np.ceil((needed / size + count) / 2 - 1e-9) - 1, count, 0.5)
-    return min(1.0, 2 * float(others @ tails))
+    # not below the chance of one sign for all, which rounding of very small chances could fall short of
+    return min(1.0, max(2 * float(others @ tails), 2.0 ** (1 - int(repeats.sum()))))
 
 
 def sign_flip_p(sums: ArrayLike, *, resampling: Resampling) -> tuple[float, str]:
@@ -40,8 +41,8 @@ def sign_flip_p(sums: ArrayLike, *, resampling: Resampling) -> tuple[float, str]
 
     sums: (n,) whole numbers. By draws: p = (1 + totals at least as far) / (1 + draws).
 
-    >>> sign_flip_p([1, 2, 4], resampling=Resampling())
-    (0.25, 'exact')
+    >>> sign_flip_p([3, 3, 3, -3], resampling=Resampling())
+    (0.625, 'exact')
     """
     numbers = np.asarray(sums, dtype=np.int64)
     sizes, _ = _sizes(numbers)

@@ -102,7 +102,10 @@ def _design_rows(manifest: Manifest) -> tuple[Row, ...]:
     rows = [Row("Prompts", count(len(manifest.prompts)))]
     if manifest.source != "external":  # its votes were cast elsewhere, by rules that are not known here
         rows += _collecting_rows(manifest)
-    rows.append(Row("Primary endpoint", manifest.analysis.primary_endpoint))
+    plan = manifest.analysis
+    choice = {"": "the model that the votes prefer", "A": manifest.model_a.name, "B": manifest.model_b.name}
+    test = f"the primary endpoint against always naming {choice[plan.constant_choice]}"
+    rows += [Row("Primary endpoint", plan.primary_endpoint), Row("Confirmatory test", test)]
     if manifest.source == "generated":
         sampling = _detail(manifest.sampling.as_document())
         rows += [Row("Images a set", count(len(manifest.seeds))), Row("Sampling", sampling)]

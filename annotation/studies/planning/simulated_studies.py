@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from annotation.studies.planning.question import Assumptions, Question, turned_by_noise
 from annotation.voting.simulation.dry_run import dry_run
-from scoring.statistics.agreement import ORDER, TieTreatment, agreement, bootstrap_agreement
+from scoring.statistics.agreement import ORDER, TieTreatment, agreement
 from scoring.statistics.constant_choice import baseline
 from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Resampling, wilson
+from scoring.statistics.intervals import wilson
 
 _NUMBERS_AT_ONCE = 1_000_000
-_HALF_CREDIT_RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,9 +135,6 @@ def _verdict(table: Table, endpoint: TieTreatment, level: float) -> tuple[float,
     people = np.repeat(ORDER, [sum(row) for row in table])
     metric = np.concatenate([np.repeat((1, -1), row) for row in table])
     seen = agreement(people, metric, ties=endpoint, level=level)
-    if seen.low is None and seen.is_defined:
-        resampling = Resampling(level=level, resamples=_HALF_CREDIT_RESAMPLES)
-        seen = bootstrap_agreement(people, metric, ties=endpoint, resampling=resampling)
     is_beaten = baseline(people, metric, ties=endpoint, level=level).is_beaten
     width = np.nan if seen.low is None or seen.high is None else seen.high - seen.low
     return np.nan if seen.value is None else seen.value, width, is_beaten

@@ -8,11 +8,15 @@ import statsmodels.api as sm
 from scipy import stats
 
 from scoring.statistics.agreement import agreement
+from scoring.statistics.calibration import agreement_by_margin, calibration
 from scoring.statistics.chance import against_one_half, fisher_exact
 from scoring.statistics.clusters import Clustering, clustering, shared_clusters
 from scoring.statistics.constant_choice import constant_choice
+from scoring.statistics.credit_tests import credit_test
 from scoring.statistics.intervals import Resampling
+from scoring.statistics.metric_pairs import compare_metrics
 from scoring.statistics.significance import ks_two_sample, wilcoxon
+from scoring.statistics.tie_threshold import calibrate_ties
 from tests.scoring.statistics.reading import bounds, p_value
 
 FEW = Resampling(resamples=200, seed=1)
@@ -147,3 +151,41 @@ def test_the_headline_covers_and_the_verdict_is_rarely_false_if_clusters_share_t
         falsely += constant_choice(people, metric, clusters=clusters).verdict == "shown"
     assert covered / studies >= 0.916
     assert falsely / studies <= 0.04
+
+
+def test_the_calibrations_errors_know_few_clusters() -> None:
+    """Student's t and the factor G / (G - 1) of the variance; with one comparison a cluster nothing changes."""
+    rng = np.random.default_rng(8)
+    clusters = np.arange(30) // 5
+    margins = rng.normal(size=30)
+    won = rng.binomial(5, 1 / (1 + np.exp(-margins - rng.normal(size=6)[clusters])))
+    votes = np.column_stack([won, 5 - won, np.zeros(30, dtype=int)])
+    oracle = sm.GLM(votes[:, :2], sm.add_constant(margins), family=sm.families.Binomial()).fit(
+        tol=1e-12, cov_type="cluster", cov_kwds={"groups": clusters, "use_correction": False}
+    )
+    slope = calibration(votes, margins, clusters=clusters, resampling=FEW).slope
+    reach = stats.t.ppf(0.975, 5) * oracle.bse[1] * np.sqrt(6 / 5)
+    assert bounds(slope) == pytest.approx((oracle.params[1] - reach, oracle.params[1] + reach), rel=1e-6)
+    assert slope.method == "Wald, 6 clusters, t(5)"
+    own = calibration(votes, margins, clusters=np.arange(30), resampling=FEW)
+    assert own.slope == calibration(votes, margins, resampling=FEW).slope
+    assert own.slope.method == "Wald, clustered HC0"
+
+
+def test_bins_ties_and_pairs_of_metrics_know_clusters() -> None:
+    rng = np.random.default_rng(9)
+    clusters = np.repeat(np.arange(8), 5)
+    people = rng.choice((1, -1), 8)[clusters]
+    margins = people * np.where(clusters < 6, 1.0, -1.0) * rng.uniform(1, 2, 40)
+    held_out = calibrate_ties(people, margins, clusters=clusters, seed=1).held_out
+    assert held_out.value == calibrate_ties(people, margins, clusters=clusters, seed=1, level=0.9).held_out.value
+    assert "8 clusters" in held_out.method
+    counts = np.column_stack([people > 0, people < 0, np.zeros(40)]).astype(int)
+    assert any("clusters" in row.agreement.method for row in agreement_by_margin(counts, margins, clusters=clusters))
+    signs = {"one": np.sign(margins), "other": np.ones(40)}
+    (pair,) = compare_metrics(people, signs, clusters=clusters, resampling=FEW)
+    gains = (np.sign(margins) == people).astype(float) - (people == 1)
+    assert pair.sign_flip == credit_test(gains, clusters=clusters)
+    assert pair.mcnemar.method == "exact McNemar, treats comparisons as independent"
+    (alone,) = compare_metrics(people, signs, resampling=FEW)
+    assert alone.sign_flip == alone.mcnemar == credit_test(gains)
