@@ -135,7 +135,7 @@ def read_definitions(path: Path) -> dict[str, Endpoint]:
         tables = tomllib.loads(data.decode())
     except OSError as error:
         raise Refused(f"The file of endpoints {path} cannot be read: {error.strerror}.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise Refused(f"{path} is not TOML: {error}.") from None
     return {name: _endpoint(path, name, table) for name, table in tables.items()}
 

@@ -21,6 +21,10 @@ PAUSE = timedelta(minutes=1)  # until the process has started again
 FAILURES_UNTIL_REFUSED = 2
 
 
+class NoRoom(Refused):
+    """A model is in this device's memory, and one image does not fit beside it; another kind of card may have room."""
+
+
 @contextmanager
 def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
     """Replace an error of the device in the block by the exception that decides how the job ends; others pass.
@@ -33,6 +37,11 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
         raise _without_room(owner)
     try:
         yield
+    except NoRoom as refusal:
+        if not other_kinds_serve():
+            raise
+        too_large[owner] = str(refusal)
+        raise _without_room(owner) from refusal
     except Exception as error:
         from generation.machines.devices import (  # a web process imports this module
             Fault,
@@ -59,7 +68,7 @@ def device_faults(job: LeasedJob, *, owner: str) -> Iterator[None]:
 
 
 class _TooLarge(dict[str, str]):
-    """The models whose weights do not fit into this process's memory, with the sentence that says so.
+    """The models that do not fit into this process's memory with their weights or an image, and the sentence about it.
 
     `holds_other_work`: whether the process made something before, whose remains may take the room.
     """

@@ -12,14 +12,14 @@ from typing import Any
 
 import torch
 
+from generation.machines.card_failures import NoRoom
 from generation.machines.devices import device_name, empty_memory, is_out_of_memory
 from generation.pipelines.loaded import Loaded
-from jobs.refusals import Refused
 
 
 @contextmanager
 def guarded_decoder(loaded: Loaded, *, owner: str) -> Iterator[None]:
-    """Within the block the pipeline's decoder decodes image by image. Refused if not even one image can be decoded."""
+    """Within the block the pipeline's decoder decodes image by image. NoRoom if not even one image can be decoded."""
     decoder = loaded.decoder
     if decoder is None:  # a pipeline without latents
         yield
@@ -58,7 +58,7 @@ def _with_room(loaded: Loaded, decode: Callable[[], Any], owner: str) -> Any:
                 raise
         # Outside the except block: the exception's traceback keeps the tensors alive that filled the memory.
         empty_memory()
-    raise Refused(
+    raise NoRoom(
         f"{owner}: an image was denoised, but the memory of {device_name()} is too small to decode it; "
         'make smaller images, or set vae_dtype = "bfloat16".'
     )

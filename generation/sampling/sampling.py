@@ -19,6 +19,7 @@ from django.conf import settings
 from django.utils import timezone
 from PIL import Image
 
+from generation.machines.card_failures import NoRoom
 from generation.machines.devices import Fault, device, device_name, empty_memory, fault_of, is_out_of_memory
 from generation.pipelines.arguments import call_arguments, options_of
 from generation.pipelines.decoding import guarded_decoder
@@ -98,19 +99,14 @@ def sample_batches(
         if not batch_sizes().fits(key, len(batch)):
             waiting.extendleft((half, planned) for half in reversed(halves(batch)))
             continue
-        pixels = None
         try:
-            pixels = _run(loaded, order, batch, check)
+            pixels = _run_if_it_fits(loaded, order, batch, check)
         except EncodersDropped:  # what the class encodes was not predicted
             del loaded
             loaded = ready_with_encoders(order)
             waiting.appendleft((batch, planned))
             continue
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
         if pixels is None:
-            # Outside the except block: the exception's traceback keeps the tensors alive that filled the memory.
             empty_memory()
             _check_can_halve(batch, order)
             batch_sizes().halve(key, len(batch))
@@ -133,10 +129,37 @@ def _asked(upcoming: Callable[[], Iterable[Order]]) -> Iterator[Order]:
     yield from upcoming()
 
 
+class _Stopped(BaseException):
+    """Carries what `check` raised through the pipeline: it is no fault of the batch, even if it is a full memory."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+def _run_if_it_fits(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels | None:
+    """Sample one batch; None if it does not fit into memory. Its tensors are free then, as its exception is gone."""
+
+    def stopping() -> None:
+        try:
+            check()
+        except Exception as error:
+            raise _Stopped(error) from None
+
+    try:
+        return _run(loaded, order, seeds, stopping)
+    except _Stopped as stopped:
+        raise stopped.error from None
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+    return None
+
+
 def _check_can_halve(batch: Sequence[int], order: Order) -> None:
     if len(batch) == 1:
         name, size = order.diffusion_model.name, f"{order.parameters.width} x {order.parameters.height}"
-        raise Refused(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
+        raise NoRoom(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
 
 def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels:

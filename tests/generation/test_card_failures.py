@@ -8,7 +8,7 @@ import torch
 from django.db import IntegrityError, transaction
 
 from generation.machines import card_failures, workers
-from generation.machines.card_failures import FAILURES_UNTIL_REFUSED, device_faults, readmit, too_large
+from generation.machines.card_failures import FAILURES_UNTIL_REFUSED, NoRoom, device_faults, readmit, too_large
 from generation.machines.cards import HostCard
 from generation.machines.workers import leave_sign, may_take_on_this_card, reason_to_rest
 from generation.models import Card, CardFailure, GenerationJob, WorkerSign
@@ -181,6 +181,19 @@ def test_a_model_too_large_for_this_card_is_left_to_another_kind(fleet: Fleet) -
     fleet.on(0)
     fleet.work(FULL)
     assert (fresh(job).state, fleet.ended) == (STATES.QUEUED, 0)
+
+
+def test_an_image_too_large_for_this_card_is_left_to_another_kind(fleet: Fleet) -> None:
+    small, large = jobs(2)
+    fleet.on(0)
+    fleet.work(NoRoom("not even one image fits"))
+    assert (fresh(small).state, fresh(small).error) == (STATES.FAILED, "not even one image fits")
+    fleet.on(1, name="NVIDIA H200")
+    fleet.on(0)
+    fleet.work(NoRoom("not even one image fits"))
+    job = fresh(large)
+    assert (job.state, job.attempt_count, job.error) == (STATES.QUEUED, 0, "not even one image fits")
+    assert "sdxl" in too_large  # so that this process leaves the model's jobs to the other card
 
 
 @pytest.mark.parametrize("error", [OSError("disk full"), Refused("no such folder")])

@@ -184,6 +184,8 @@ GOOD = '[x]\nadapter = "semblance"\nurl = "https://images.example.org/paint"\n'
     [
         ("x = 1", "x must be a table like [x]"),
         ("[x", "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML"),
+        ("x = " + "9" * 5000, "is not TOML"),
         ('[x]\nadapter = "soap"\n', "[x] adapter: Input should be"),
         ('[x]\nadapter = "semblance"\n', "[x] url must be a whole address that begins with https:// or http://"),
         ('[x]\nadapter = "semblance"\nurl = "file:///etc/passwd"\n', "url must be a whole address"),

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generation.hub.answers import NotNow
+from generation.hub.answers import NotNow, Passing, fault_of
 from generation.hub.downloads import MOST_TRIES
 from generation.hub.fetching import FetchPlan, fetch, only_fetcher, plan_fetch
 from generation.hub.wanted import checkpoint_at_hand, is_at_hand, lora_at_hand, wanted_of
@@ -164,6 +164,13 @@ def test_a_busy_hub_is_asked_again_as_it_wishes(
         "the hub: it answers 503; tried again in 2 s",
     ]
     assert is_at_hand(model())
+
+
+@pytest.mark.parametrize("wish", ["", "soon", "Wed, 21 Oct 99999999999999999999 07:28:00 GMT"])
+def test_a_wish_that_says_nothing_is_none(wish: str) -> None:
+    fault = fault_of(429, {"retry-after": wish}, wanted=wanted_of(model())[0], file="", has_token=False)
+    assert isinstance(fault, Passing)
+    assert fault.wait_seconds == 0
 
 
 def test_a_hub_that_stays_away_fails_nothing_for_good(hub: FakeHub, repository: Path, pauses: list[float]) -> None:

@@ -135,6 +135,20 @@ def test_an_error_other_than_full_memory_is_raised(sdxl: DiffusionModel, monkeyp
         sample(sdxl)
 
 
+@pytest.mark.parametrize("error", [MemoryError("of a thread that writes images"), ValueError("of its files")])
+def test_what_a_check_raises_is_no_fault_of_the_batch(sdxl: DiffusionModel, error: Exception) -> None:
+    def stop() -> None:
+        raise error
+
+    sdxl.options = {"guidance_rescale": 0.5}
+    sizes = sampling.batch_sizes()
+    before = dict(sizes._most)
+    with pytest.raises(type(error)) as raised:
+        list(sampling.sample(Order(sdxl, "a cube", SMALL), [1, 2], check=stop))
+    assert raised.value is error
+    assert sizes._most == before
+
+
 def test_not_even_one_image_fits(sdxl: DiffusionModel, monkeypatch: pytest.MonkeyPatch) -> None:
     tried = []
 

@@ -94,6 +94,7 @@ def _validate_checks(data: UnsealedData, people: int) -> None:
         _require(0 <= row.annotator < people and row.replaced >= 0 and row.images >= 0, "an attention check")
     for repeat in data.checks.repeats:
         _require(0 <= repeat.annotator < people and repeat.outcome in (SAME, OTHER, UNDECIDED), "a repeat")
+        _require(UNKNOWN <= repeat.comparison < len(data.comparisons), "a repeat")
 
 
 def _validate_similarities(alike: Similarities, comparisons: int) -> None:

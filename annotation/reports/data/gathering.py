@@ -84,7 +84,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         late_count=votes.filter(state=Vote.State.LATE).count(),
         superseded_count=votes.filter(state=Vote.State.SUPERSEDED).count(),
         tombstones=_tombstones(annotators),
-        checks=gather_checks(study, annotators),
+        checks=gather_checks(study, annotators, rows),
         annotators=tuple(
             AnnotatorRow(names[row.pk], row.kind, row.state, row.is_simulated, row.broken_rules) for row in annotators
         ),

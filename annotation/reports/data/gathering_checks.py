@@ -2,11 +2,11 @@
 
 from django.db.models import QuerySet
 
-from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.reports.data.study_data import OTHER, SAME, UNDECIDED, CheckRow, ChecksData, RepeatRow
 
 
-def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
+def gather_checks(study: Study, annotators: list[Annotator], comparisons: list[Comparison]) -> ChecksData:
     """Return the standing votes on the study's checks.
 
     The model shown left is read for repeats and their first votes only, to say whether both name the same model.
@@ -29,10 +29,11 @@ def gather_checks(study: Study, annotators: list[Annotator]) -> ChecksData:
     )
     repeats = votes.filter(assignment__kind=Assignment.Kind.REPEAT)
     again = list(_with_assignment(repeats)) if repeats.exists() else []
-    return ChecksData(known, _repeats(study, again, place) if again else ())
+    position = {row.pk: number for number, row in enumerate(comparisons)}
+    return ChecksData(known, _repeats(study, again, place, position) if again else ())
 
 
-def _repeats(study: Study, again: list[Vote], place: dict[int, int]) -> tuple[RepeatRow, ...]:
+def _repeats(study: Study, again: list[Vote], place: dict[int, int], position: dict[int, int]) -> tuple[RepeatRow, ...]:
     pairs = {(vote.assignment.annotator_id, vote.assignment.comparison_id) for vote in again}
     main = _standing(study).filter(
         assignment__kind=Assignment.Kind.MAIN,
@@ -41,7 +42,9 @@ def _repeats(study: Study, again: list[Vote], place: dict[int, int]) -> tuple[Re
     )
     first = {(vote.assignment.annotator_id, vote.assignment.comparison_id): vote for vote in _with_assignment(main)}
     return tuple(
-        RepeatRow(place[vote.assignment.annotator_id], _outcome(first[key], vote))
+        RepeatRow(
+            place[vote.assignment.annotator_id], _outcome(first[key], vote), position[vote.assignment.comparison_id]
+        )
         for vote in again
         if (key := (vote.assignment.annotator_id, vote.assignment.comparison_id)) in first
     )

@@ -123,10 +123,14 @@ class CheckRow:
 
 @dataclass(frozen=True, slots=True)
 class RepeatRow:
-    """An answered repeat: the annotator's index, and SAME model as before, OTHER model, or UNDECIDED (one tie)."""
+    """An answered repeat: the annotator's index, and SAME model as before, OTHER model, or UNDECIDED (one tie).
+
+    comparison: its index, UNKNOWN in bundles of version 0.2.
+    """
 
     annotator: int
     outcome: str
+    comparison: int = UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)

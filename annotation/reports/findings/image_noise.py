@@ -1,16 +1,16 @@
 """How sure scores from N images in each set are, and how many images would have been enough. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from annotation.reports.data.study_data import OTHER, SAME
 from annotation.reports.findings.analysed import Analysed
 from annotation.reports.findings.budgets import fewer_images, within_budget
-from scoring.statistics.agreement import Signs
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.image_count import AtImages, ScoreAtImages
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.intervals import Resampling, wilson
 from scoring.statistics.seed_noise import (
     CLEAR,
     FEWEST_COMPARISONS,
@@ -48,7 +48,8 @@ class FreshDraw:
     doubtful: comparisons in which it would name another winner with a chance above .05. other_winners: the share of
     comparisons in which it is expected to. agreement_where_clear: strict, without the doubtful ones. agreement: by the
     primary endpoint as observed, with the interval in which that of a fresh draw would lie. mean_margin, spread: of the
-    margins over all seeds, among comparisons. reason: why all but `agreement` is missing.
+    margins over all seeds, among comparisons. reason: why all but `agreement` is missing. repeats_where_clear,
+    repeats_where_doubtful: the share of repeats that named the same model again, on clear and on doubtful comparisons.
     """
 
     doubtful: int | None
@@ -58,6 +59,8 @@ class FreshDraw:
     mean_margin: float | None
     spread: float | None
     reason: str
+    repeats_where_clear: Estimate
+    repeats_where_doubtful: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +114,8 @@ def compute(analysed: Analysed) -> ImageNoise:
         scores_b=fewer.scores_b,
         reason="",
         fresh_seeds=_fresh_draw(
-            people,
-            metric,
-            clusters,
+            analysed,
+            ours,
             fresh,
             agreement_with_fresh_seeds(
                 people, a - b, ties=analysed.data.manifest.analysis.primary_endpoint, resampling=budgeted
@@ -124,7 +126,7 @@ def compute(analysed: Analysed) -> ImageNoise:
 
 def _missing(reason: str, resampling: Resampling) -> ImageNoise:
     undefined = Estimate.undefined(reason, n=0, level=resampling.level, method="Wilson")
-    fresh = FreshDraw(None, None, undefined, undefined, None, None, reason)
+    fresh = FreshDraw(None, None, undefined, undefined, None, None, reason, undefined, undefined)
     return ImageNoise(None, 0, None, undefined, (), (), (), (), reason, fresh)
 
 
@@ -149,19 +151,31 @@ def _margins(positions: list[int], noise: list[SeedNoise], fresh: FreshSeeds | s
     )
 
 
-def _fresh_draw(
-    people: Signs, metric: Signs, clusters: Integers, fresh: FreshSeeds | str, agreement: Estimate
-) -> FreshDraw:
+def _fresh_draw(analysed: Analysed, ours: Integers, fresh: FreshSeeds | str, agreement: Estimate) -> FreshDraw:
+    """ours: places of the comparisons with images among those analysed."""
     if isinstance(fresh, str):
-        undefined = Estimate.undefined(fresh, n=len(people), level=agreement.level, method="Wilson")
-        return FreshDraw(None, None, undefined, agreement, None, None, fresh)
-    chances = fresh.other_winner
+        undefined = Estimate.undefined(fresh, n=len(ours), level=agreement.level, method="Wilson")
+        return FreshDraw(None, None, undefined, agreement, None, None, fresh, undefined, undefined)
+    people, metric, chances = analysed.people[ours], analysed.metric[ours], fresh.other_winner
+    where, is_clear = analysed.place[ours], chances <= CLEAR
     return FreshDraw(
         doubtful=int((chances > CLEAR).sum()),
         other_winners=float(chances.mean()),
-        agreement_where_clear=agreement_where_clear(people, metric, chances, clusters=clusters, level=agreement.level),
+        agreement_where_clear=agreement_where_clear(
+            people, metric, chances, clusters=analysed.clusters[ours], level=agreement.level
+        ),
         agreement=agreement,
         mean_margin=fresh.mean,
         spread=fresh.spread,
         reason="",
+        repeats_where_clear=_repeats_on(analysed, set(where[is_clear].tolist())),
+        repeats_where_doubtful=_repeats_on(analysed, set(where[~is_clear].tolist())),
     )
+
+
+def _repeats_on(analysed: Analysed, comparisons: set[int]) -> Estimate:
+    """Return the share of repeats on these comparisons that named the same model again, without one-sided ties."""
+    outcomes = [row.outcome for row in analysed.data.checks.repeats if row.comparison in comparisons]
+    same = outcomes.count(SAME)
+    estimate = wilson(same, same + outcomes.count(OTHER), level=analysed.resampling.level)
+    return estimate if estimate.is_defined else replace(estimate, reason="no repeat")

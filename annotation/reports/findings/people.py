@@ -7,6 +7,7 @@ from scoring.statistics.estimate import Estimate
 from scoring.statistics.people.alternative_annotator import Outcome, alternative_annotator_test
 from scoring.statistics.people.attenuation import attenuation
 from scoring.statistics.people.leave_one_out import Compared, LeaveOneOut, leave_one_out
+from scoring.statistics.people.one_more_person import OneMorePerson, one_more_person
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +16,13 @@ class People:
 
     greatest_agreement: the agreement that a perfect metric would reach with votes as noisy as these.
     alternative_annotator: of the metric, of always naming one model and of a coin, each at two tolerances.
+    one_more_person: what the test would say of one more person in the metric's place.
     """
 
     leave_one_out: LeaveOneOut
     greatest_agreement: Estimate
     alternative_annotator: tuple[Outcome, ...]
+    one_more_person: OneMorePerson | None = None
 
 
 def compute(analysed: Analysed) -> People:
@@ -33,7 +36,19 @@ def compute(analysed: Analysed) -> People:
         leave_one_out=_leave_one_out(first),
         greatest_agreement=attenuation(first.counts, clusters=first.clusters, resampling=resampling),
         alternative_annotator=alternative_annotator_test(
-            first.votes, first.metric, tolerance=plan.annotator_tolerance, level=plan.level, seed=plan.seed
+            first.votes,
+            first.metric,
+            tolerance=plan.annotator_tolerance,
+            clusters=first.clusters,
+            level=plan.level,
+            seed=plan.seed,
+        ),
+        one_more_person=one_more_person(
+            first.votes,
+            comparison_count=len(first),
+            tolerance=plan.annotator_tolerance,
+            level=plan.level,
+            seed=plan.seed,
         ),
     )
 

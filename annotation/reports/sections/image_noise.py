@@ -41,11 +41,13 @@ def _method(fresh: FreshDraw | None) -> str:
 def _fresh_rows(fresh: FreshDraw, comparisons: int) -> tuple[Row, ...]:
     others = UNDEFINED if fresh.other_winners is None else percent(fresh.other_winners)
     doubtful = UNDEFINED if fresh.doubtful is None else str(fresh.doubtful)
+    repeats = (("clear", fresh.repeats_where_clear), ("doubtful", fresh.repeats_where_doubtful))
     return (
         Row("Winners that a fresh draw of seeds would change, expected", others, n=comparisons),
         Row("Doubtful: a fresh draw could well name the other model", doubtful, n=comparisons),
         share_row("Agreement without the doubtful ones, strict", fresh.agreement_where_clear),
         share_row("Agreement, primary endpoint, with bounds for fresh seeds", fresh.agreement),
+        *(share_row(f"Repeats that named the same model again, {which}", share) for which, share in repeats if share.n),
     )
 
 

@@ -9,6 +9,7 @@ from annotation.reports.printing.blocks import (
     Row,
     Section,
     Table,
+    cells,
     points_row,
     rows_of_both,
     share_row,
@@ -18,6 +19,7 @@ from annotation.reports.printing.numbers import percent
 from annotation.reports.printing.phrases import first_votes_note
 from scoring.statistics.people.alternative_annotator import Outcome
 from scoring.statistics.people.leave_one_out import Compared, Weighted
+from scoring.statistics.people.one_more_person import OneMorePerson
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
 
@@ -70,7 +72,20 @@ def _test(people: People) -> str:
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
         "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
         "beside the constant choices and the coin: if one model wins nearly always, naming it always passes too, "
-        "and if annotators hardly agree with each other, anything does."
+        f"and if annotators hardly agree with each other, anything does.{_how_many_are_needed(people.one_more_person)}"
+    )
+
+
+def _how_many_are_needed(person: OneMorePerson | None) -> str:
+    """A sentence on what the share of replaceable annotators can be with so many comparisons."""
+    if person is None or person.winning_rate.value is None:
+        return ""
+    needed = person.comparisons_needed
+    more = f"it takes about {needed} of each" if needed else person.reason
+    return (
+        f" The share that is replaceable grows with the comparisons: with the {person.comparisons} of each annotator "
+        f"here, one more person in the metric's place would replace {percent(person.winning_rate.value)} on average; "
+        f"until it is one half in four draws of five: {more}."
     )
 
 
@@ -84,20 +99,34 @@ def _tables(people: People) -> tuple[Table, ...]:
         ),
         (0, 1, 2, 3),
     )
+    rows = [_contestant(row) for row in people.alternative_annotator if not row.reason]
+    if rows and people.one_more_person:
+        rows.insert(0, _one_more_person(people.one_more_person))
     contestants = Table(
         "Alternative annotator test: share of annotators that could be replaced (one-sided t-tests, corrected by "
-        "Benjamini and Yekutieli), and share of comparisons where the contestant is at least as close to the others",
+        "Benjamini and Yekutieli), and share of comparisons where the contestant is at least as close to the others. "
+        "In brackets: for a contestant the interval for annotators like these (two-way jackknife), for one more person "
+        "percentiles over draws",
         ("Contestant", "Tolerance", "Annotators", "Replaceable", "At least as close"),
-        tuple(_contestant(row) for row in people.alternative_annotator if not row.reason),
+        tuple(rows),
         (1, 2, 3, 4),
     )
     return tuple(table for table in (by_count, contestants) if table.rows)
 
 
 def _contestant(row: Outcome) -> tuple[str, ...]:
-    shares = (UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage))
+    replaceable, closeness = (
+        UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage)
+    )
+    if row.advantage_interval is not None:
+        closeness = cells(row.advantage_interval, percent)[0]
     constant = sum(duel.is_constant for duel in row.annotators)
     name = _NAMES[row.contestant] + (
         f" (differences all equal for {constant}: decided without a test)" if constant else ""
     )
-    return name, f"{row.tolerance:g}", str(len(row.annotators)), *shares
+    return name, f"{row.tolerance:g}", str(len(row.annotators)), replaceable, closeness
+
+
+def _one_more_person(person: OneMorePerson) -> tuple[str, ...]:
+    shares = (cells(share, percent)[0] for share in (person.winning_rate, person.advantage))
+    return "One more person (drawn)", f"{person.tolerance:g}", str(person.winning_rate.n), *shares

@@ -4,7 +4,7 @@ Source: Calderon, Reichart and Dror (2025), "The Alternative Annotator Test for 
 (2001), "The control of the false discovery rate in multiple testing under dependency".
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,14 +14,15 @@ from scipy import stats
 from jobs.wording import counted
 from scoring.statistics.agreement import checked_winners
 from scoring.statistics.counts import Integers
+from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, ratio
+from scoring.statistics.people.advantage import advantage
 from scoring.statistics.votes import Votes
 
 Contestant = Literal["metric", "always A", "always B", "random"]
 
 LEAST_ANNOTATORS = 3
 LEAST_COMPARISONS = 30
-_CHOICE_OF_SIGN = {1: 0, -1: 1, 0: 2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class AgainstOne:
 class Outcome:
     """winning_rate: share of annotators that the contestant could replace; advantage: its mean over annotators.
 
-    Both are None if not eligible; `reason` then gives the counts.
+    Both are None if not eligible; `reason` then gives the counts. advantage_interval: the advantage with its interval
+    for annotators like these.
     """
 
     contestant: Contestant
@@ -54,17 +56,24 @@ class Outcome:
     advantage: float | None
     annotators: tuple[AgainstOne, ...]
     reason: str = ""
+    advantage_interval: Estimate | None = None
 
 
 def alternative_annotator_test(
-    votes: Votes, metric: ArrayLike, *, tolerance: float, level: float = 0.95, seed: int
+    votes: Votes,
+    metric: ArrayLike,
+    *,
+    tolerance: float,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
+    seed: int,
 ) -> tuple[Outcome, ...]:
     """The test for the metric, for always naming one model, and for a coin, at the given tolerance and at 0.
 
     metric: (n,) signs. tolerance: the advantage given to an annotator for being human: .1 crowd, .15 skilled, .2
-    expert; fixed before the votes. seed: of the coin. The false discovery rate over annotators is held at 1 - level.
-    If one model wins nearly everything, always naming it passes too, so never read one outcome without the others.
-    Eligible are at least 3 annotators with 30 comparisons each that others voted on as well.
+    expert; fixed before the votes. clusters: (n,) labels or None. seed: of the coin. The false discovery rate over
+    annotators is held at 1 - level. If one model wins nearly everything, always naming it passes too, so never read
+    one outcome without the others. Eligible are at least 3 annotators with 30 comparisons each that others voted on.
 
     >>> rows = np.arange(40)
     >>> votes = Votes.of(np.tile(rows, 3), np.repeat([0, 1, 2], 40), np.tile(rows % 2, 3))
@@ -80,23 +89,37 @@ def alternative_annotator_test(
         "always B": -np.ones_like(its),
         "random": coin,
     }
-    duels = {contestant: _duels(votes, np.asarray(answers)) for contestant, answers in contestants.items()}
-    return tuple(
-        _outcome(its_duels, contestant, epsilon, level)
-        for contestant, its_duels in duels.items()
-        for epsilon in dict.fromkeys((tolerance, 0.0))
-    )
+    who = eligible(votes, comparison_count=len(its))
+    names = tuple(map(votes.name, who.tolist()))
+    outcomes = []
+    for contestant, signs in contestants.items():
+        answers = categories(signs)
+        duels = _duels(votes, answers, who)
+        rho = advantage(votes, answers, who, clusters=clusters, level=level) if len(who) >= LEAST_ANNOTATORS else None
+        outcomes += [
+            replace(_outcome(duels, names, contestant, epsilon, level), advantage_interval=rho)
+            for epsilon in dict.fromkeys((tolerance, 0.0))
+        ]
+    return tuple(outcomes)
+
+
+def categories(signs: ArrayLike) -> Integers:
+    """Return the categories of votes that name the winners: 0 for A (+1), 1 for B (-1), 2 for a tie (0).
+
+    >>> categories([1, -1, 0]).tolist()
+    [0, 1, 2]
+    """
+    return np.array([0, 2, 1], dtype=np.int64)[1 - np.asarray(signs, dtype=np.int64)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Duels:
+class Duels:
     """The contestant against each annotator, over the comparisons that others voted on as well.
 
-    annotators: their names. n: (a,) comparisons. wins: (a,) of these where the contestant is at least as close.
-    balance: (a,) the annotator's wins minus the contestant's. unequal: (a,) comparisons where only one of them wins.
+    Each array has a column for each annotator. n: comparisons. wins: of these where the contestant is at least as
+    close. balance: the annotator's wins minus the contestant's. unequal: comparisons where only one of them wins.
     """
 
-    annotators: tuple[str, ...]
     n: Integers
     wins: Integers
     balance: Integers
@@ -104,10 +127,12 @@ class _Duels:
 
     @property
     def advantage(self) -> Floats:
+        """The share of comparisons where the contestant is at least as close."""
         return self.wins / self.n
 
     @property
     def is_constant(self) -> NDArray[np.bool_]:
+        """Whether all differences are equal, so that there is no t."""
         return np.asarray((self.unequal == 0) | (np.abs(self.balance) == self.n))
 
     def p_values(self, tolerance: float) -> Floats:
@@ -118,8 +143,20 @@ class _Duels:
         return np.where(self.is_constant, mean >= tolerance, stats.t.cdf(below, self.n - 1))
 
 
-def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: float) -> Outcome:
-    count = len(duels.annotators)
+def eligible(votes: Votes, *, comparison_count: int) -> Integers:
+    """Return the numbers of the annotators with enough comparisons that others voted on as well.
+
+    >>> eligible(Votes.of([0, 0], [0, 1], [0, 1]), comparison_count=1).tolist()
+    []
+    """
+    is_shared = votes.counts(comparison_count).sum(axis=1)[votes.comparison] >= 2
+    return np.flatnonzero(np.bincount(votes.annotator[is_shared]) >= LEAST_COMPARISONS).astype(np.int64)
+
+
+def _outcome(
+    duels: Duels, annotators: tuple[str, ...], contestant: Contestant, tolerance: float, level: float
+) -> Outcome:
+    count = len(annotators)
     if count < LEAST_ANNOTATORS:
         reason = (
             f"not eligible: {counted(count, 'annotator')} with {LEAST_COMPARISONS} comparisons that others voted on, "
@@ -128,22 +165,22 @@ def _outcome(duels: _Duels, contestant: Contestant, tolerance: float, level: flo
     p_values = duels.p_values(tolerance)
     is_replaceable = stats.false_discovery_control(p_values, method="by") <= 1 - level
     columns = (duels.n, duels.advantage, p_values, duels.is_constant, is_replaceable)
-    rows = zip(duels.annotators, *(column.tolist() for column in columns), strict=True)
+    rows = zip(annotators, *(column.tolist() for column in columns), strict=True)
     against = tuple(AgainstOne(*row) for row in rows)
     return Outcome(contestant, tolerance, float(is_replaceable.mean()), float(duels.advantage.mean()), against)
 
 
-def _duels(votes: Votes, answers: Integers) -> _Duels:
-    """The duels of annotators with enough comparisons. Shares of the same other votes are compared as counts."""
+def _duels(votes: Votes, answers: Integers, who: Integers) -> Duels:
+    """The duels of the given annotators. answers: (n,) categories. Shares of the same other votes are compared as
+    counts."""
     counts = votes.counts(len(answers))
-    answer = np.array([_CHOICE_OF_SIGN[sign] for sign in answers.tolist()], dtype=np.int64)[votes.comparison]
+    answer = answers[votes.comparison]
     with_person = counts[votes.comparison, votes.choice] - 1
     with_contestant = counts[votes.comparison, answer] - (answer == votes.choice)
-    is_shared = counts.sum(axis=1)[votes.comparison] >= 2
-    gap, who = (with_contestant - with_person)[is_shared], votes.annotator[is_shared]
-    n = np.bincount(who)
-    eligible = np.flatnonzero(n >= LEAST_COMPARISONS)
-    won, lost = (np.bincount(who, weights=side)[eligible].astype(np.int64) for side in (gap > 0, gap < 0))
-    n = n[eligible]
-    annotators = tuple(map(votes.name, eligible.tolist()))
-    return _Duels(annotators=annotators, n=n, wins=n - lost, balance=lost - won, unequal=won + lost)
+    is_judged = (counts.sum(axis=1)[votes.comparison] >= 2) & np.isin(votes.annotator, who)
+    gap, judged = (with_contestant - with_person)[is_judged], votes.annotator[is_judged]
+    n, won, lost = (
+        np.bincount(judged, weights=side, minlength=len(who))[who].astype(np.int64)
+        for side in (np.ones(len(gap)), gap > 0, gap < 0)
+    )
+    return Duels(n=n, wins=n - lost, balance=lost - won, unequal=won + lost)

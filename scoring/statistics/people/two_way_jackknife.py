@@ -94,28 +94,18 @@ class TwoWay:
         statistic: from sums (m, p) it returns (m,) values, NaN if undefined. bounds: its least and greatest value.
         refusal: why there can be no interval, if the caller knows a reason.
         """
-        there = replace(estimate, low=None, high=None, method=_METHOD, population=ANNOTATORS_LIKE_THESE)
-        if estimate.value is None:
-            return there
-        reason = refusal or self._too_few()
-        if reason:
-            return replace(there, reason=reason)
-        total = self.variance(statistic).total
-        if not total > _NO_SPREAD:
-            without = "the votes of an annotator or on a cluster"
-            return replace(there, reason=f"{'undefined' if np.isnan(total) else 'the same'} without {without}")
-        fewer = min(self._annotator_count, len(self._clusters))
-        reach = float(stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * total**0.5
-        low, high = max(bounds[0], estimate.value - reach), min(bounds[1], estimate.value + reach)
-        method = f"{_METHOD} of {len(self._clusters)} clusters and {self._annotator_count} annotators, t({fewer - 1})"
-        return replace(there, low=low, high=high, method=method, reason="")
+        groups = len(self._clusters), int(self._of_annotators.shape[0])
+        refused = _refused(estimate, refusal or too_few(*groups))
+        if estimate.value is None or refused.reason:
+            return refused
+        return like_these(estimate, self.variance(statistic), *groups, bounds=bounds)
 
     def variance(self, statistic: Statistic) -> Variance:
         """Return the variance of a statistic, in its parts."""
         return Variance(
-            clusters=_jackknife(statistic(_exact_zeros(self.whole - self._clusters))),
-            annotators=_jackknife(self._without(self._of_annotators, statistic)),
-            votes=_jackknife(self._without(self._of_cells, statistic)),
+            clusters=jackknife(statistic(_exact_zeros(self.whole - self._clusters))),
+            annotators=jackknife(self._without(self._of_annotators, statistic)),
+            votes=jackknife(self._without(self._of_cells, statistic)),
         )
 
     def _without(self, groups: sparse.csr_array, statistic: Statistic) -> Floats:
@@ -124,19 +114,60 @@ class TwoWay:
         blocks = (groups[start : start + _ROWS_AT_ONCE] @ self._change for start in starts)
         return np.concatenate([statistic(_exact_zeros(self.whole + block)) for block in blocks])
 
-    @property
-    def _annotator_count(self) -> int:
-        return int(self._of_annotators.shape[0])
 
-    def _too_few(self) -> str:
-        """Say why there is no interval with so few annotators or clusters; empty if there are enough."""
-        for found, least, what in (
-            (self._annotator_count, LEAST_ANNOTATORS, "annotators"),
-            (len(self._clusters), LEAST_CLUSTERS, "clusters"),
-        ):
-            if found < least:
-                return f"too few {what}: {found}, and an interval for annotators like these needs {least}"
-        return ""
+def like_these(
+    estimate: Estimate, variance: Variance, clusters: int, annotators: int, *, bounds: tuple[float, float]
+) -> Estimate:
+    """Return an estimate with the interval for annotators like these in place of its own.
+
+    bounds: the least and the greatest value that the statistic can have.
+
+    >>> share = Estimate(0.5, None, None, 0.95, 30, "none")
+    >>> found = like_these(share, Variance(0.01, 0.02, 0.01), 30, 10, bounds=SHARE)
+    >>> round(found.low or 0, 2), round(found.high or 0, 2), found.population
+    (0.18, 0.82, 'annotators like these')
+    """
+    if estimate.value is None or not variance.total > _NO_SPREAD:
+        how = "undefined" if np.isnan(variance.total) else "the same"
+        return _refused(estimate, f"{how} without the votes of an annotator or on a cluster")
+    fewer = min(clusters, annotators)
+    reach = float(stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * variance.total**0.5
+    return replace(
+        estimate,
+        low=max(bounds[0], estimate.value - reach),
+        high=min(bounds[1], estimate.value + reach),
+        method=f"{_METHOD} of {clusters} clusters and {annotators} annotators, t({fewer - 1})",
+        reason="",
+        population=ANNOTATORS_LIKE_THESE,
+    )
+
+
+def too_few(clusters: int, annotators: int) -> str:
+    """Say why there is no interval with so few clusters or annotators; empty if there are enough.
+
+    >>> too_few(100, 3)
+    'too few annotators: 3, and an interval for annotators like these needs 6'
+    """
+    for found, least, what in ((annotators, LEAST_ANNOTATORS, "annotators"), (clusters, LEAST_CLUSTERS, "clusters")):
+        if found < least:
+            return f"too few {what}: {found}, and an interval for annotators like these needs {least}"
+    return ""
+
+
+def jackknife(values: Floats) -> float:
+    """Return the jackknife variance of the values without each part; around their mean, as a statistic of majorities
+    is biased by each vote that it lacks.
+
+    >>> jackknife(np.array([1.0, 2.0, 3.0]))
+    1.3333333333333333
+    """
+    return float(((values - values.mean()) ** 2).sum() * (len(values) - 1) / len(values))
+
+
+def _refused(estimate: Estimate, reason: str) -> Estimate:
+    """Return the estimate without an interval; one without a value keeps its own reason."""
+    reason = reason if estimate.is_defined else estimate.reason
+    return replace(estimate, low=None, high=None, method=_METHOD, reason=reason, population=ANNOTATORS_LIKE_THESE)
 
 
 def _grouping(group: ArrayLike, column: Integers, columns: int) -> sparse.csr_array:
@@ -148,9 +179,3 @@ def _grouping(group: ArrayLike, column: Integers, columns: int) -> sparse.csr_ar
 def _exact_zeros(sums: Floats) -> Floats:
     """Return the sums with zeros for what is left of a sum from which all was taken: else a ratio is noise."""
     return np.where(np.abs(sums) < _ROUNDING, 0.0, sums)
-
-
-def _jackknife(values: Floats) -> float:
-    """Return the jackknife variance of the values without each part; around their mean, as a statistic of majorities
-    is biased by each vote that it lacks."""
-    return float(((values - values.mean()) ** 2).sum() * (len(values) - 1) / len(values))

@@ -153,6 +153,28 @@ def test_without_images_the_reason_stands_in_their_place() -> None:
     assert noise.fresh_seeds.agreement.reason == noise.fresh_seeds.reason == noise.reason
 
 
+def test_repeats_are_counted_apart_where_fresh_seeds_may_change_the_winner() -> None:
+    """The first comparison is repeated by both people, once contradicted; the second, which is doubtful, by one."""
+    study = make_study(Plan([["A", "A"]] * 5, [(2.0, 1.0)] * 5))
+    for comparison in study.comparisons.order_by("position"):
+        embed(comparison, spread_a=0.3, spread_b=0.31 if comparison.position == 1 else 1.5, images=12)
+    for position, choices in ((0, ("right", "left")), (1, ("left",))):
+        comparison = study.comparisons.get(position=position)
+        people = study.annotators.order_by("pk")[: len(choices)]
+        for annotator, choice in zip(people, choices, strict=True):
+            first = comparison.assignments.get(annotator=annotator)
+            shown = {"state": "voted", "leased_at": first.leased_at, "left_model": "b"}
+            again = comparison.assignments.create(annotator=annotator, kind="repeat", **shown)
+            again.votes.create(choice=choice)
+    noise = results_of(study).image_noise
+    fresh = noise.fresh_seeds
+    assert fresh is not None
+    assert [(row.other_winner or 0) > 0.05 for row in noise.margins[:2]] == [False, True]
+    assert (fresh.repeats_where_clear.value, fresh.repeats_where_clear.n) == (0.5, 2)
+    assert (fresh.repeats_where_doubtful.value, fresh.repeats_where_doubtful.n) == (0.0, 1)
+    assert "Repeats that named the same model again, doubtful" in to_text(report_of(study))
+
+
 def test_fresh_seeds_need_three_comparisons_to_shrink_over_and_the_agreement_does_not() -> None:
     study = make_study(Plan([["A", "A"], ["B", "B"]], [(2.0, 1.0)] * 2))
     for comparison in study.comparisons.order_by("position"):
