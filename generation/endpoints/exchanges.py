@@ -84,8 +84,9 @@ def exchange(
         is_late = connection.is_cut or isinstance(error, TimeoutError)
         if isinstance(error, ssl.SSLCertVerificationError):
             raise Refused(f"{owner}: its certificate is not valid for the host ({error.verify_message}).") from None
-        what = f"did not answer within {bounds.seconds:g} s" if is_late else "dropped the connection"
         never_sent = isinstance(error, ConnectionRefusedError)
+        broken = "accepts no connection" if never_sent else "dropped the connection"
+        what = f"did not answer within {bounds.seconds:g} s" if is_late else broken
         raise NotNow(f"{owner}: the server {what}", was_refused=never_sent) from None
     finally:
         watchdog.cancel()

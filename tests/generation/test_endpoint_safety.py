@@ -148,7 +148,7 @@ def test_a_server_that_says_nothing() -> None:
 def test_a_port_that_nobody_serves() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(NotNow) as raised:
+    with pytest.raises(NotNow, match="x: the server accepts no connection") as raised:
         exchange("GET", f"http://127.0.0.1:{port}", bounds=HERE, owner="x")
     assert raised.value.was_refused
 
