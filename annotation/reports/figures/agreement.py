@@ -19,12 +19,14 @@ Mark = tuple[str, str]  # shape and colour
 
 
 def claim(report: AgreementReport, results: Results) -> Figure:
-    """Draw the four numbers of the claim card."""
+    """Draw the numbers of the claim card."""
     baseline = results.agreement.baseline
     models = baseline.models
     of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
-    marks = (("D", INK), of_baseline, ("^", INK), ("v", INK))
-    numbers = claims.numbers(report.counts, results.agreement, results.people, results.reliability.alpha)
+    single, alpha = results.single_votes, results.reliability.alpha
+    of_single = (("o", INK), ("s", INK)) if single else ()
+    marks = (("D", INK), of_baseline, ("^", INK), *of_single, ("v", INK))
+    numbers = claims.numbers(report.counts, results.agreement, results.people, single, alpha)
     return _forest(numbers, marks, baseline=baseline.agreement.value)
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from annotation.reports.printing.numbers import coefficient, percent, points, probability, significant
@@ -115,7 +115,7 @@ def rows_of_both(
     row = kind(label, these, remark=remark)
     if others is None or others.low is None:
         return (row,)
-    return row, kind(f"{label}, annotators like these", others)
+    return row, kind(f"{label}, {others.population}", replace(others, population=""))
 
 
 def why_no_others(others: Iterable[Estimate]) -> tuple[str, ...]:
@@ -150,12 +150,13 @@ def cells(estimate: Estimate, text: Callable[[float], str]) -> tuple[str, str]:
 
 
 def without_resampling(method: str) -> str:
-    """Return a method without resamples and seed, which are the same throughout a report and stated once.
+    """Return a method without resamples, seed and numbers of groups, which are the same throughout a report.
 
     >>> without_resampling("percentile bootstrap, 2000 resamples of clusters, seed 5, 3 undefined resamples left out")
     'bootstrap, 3 undefined resamples left out'
     """
     shorter = re.sub(r", \d+ (resamples of clusters|permutations), seed \d+", "", method)
+    shorter = re.sub(r"jackknife of \d+ clusters and \d+ annotators", "jackknife", shorter)
     return shorter.replace("percentile bootstrap", "bootstrap")
 
 

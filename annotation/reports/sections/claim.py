@@ -129,27 +129,39 @@ def _other_seeds(noise: ImageNoise) -> str:
 
 
 # --- the figure ---------------------------------------------------------------------------------
-def numbers(counts: Counts, agreement: Agreement, people: People, alpha: Estimate) -> Numbers:
-    """The four numbers of the claim's figure: agreement, baseline, people, reliability."""
+def numbers(
+    counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate
+) -> Numbers:
+    """The numbers of the claim's figure: agreement, baseline, people, a new annotator, reliability.
+
+    single: None in a report of version 0.2.
+    """
     pick = " or ".join(agreement.baseline.models)
-    shares = (
+    shares = [
         (f"Metric agrees with {counts.voters}", agreement.headline),
         (f"Always naming {pick}", agreement.baseline.agreement),
         ("One annotator agrees with the others", people.leave_one_out.by_comparison.people),
-    )
+    ]
+    if single:
+        shares += [
+            ("A new annotator agrees with the metric", single.metric),
+            ("A new annotator agrees with another", single.people),
+        ]
     return (
         *((share_row(label, estimate), estimate) for label, estimate in shares),
         (coefficient_row("Reliability, Krippendorff's alpha", alpha), alpha),
     )
 
 
-def figure(counts: Counts, agreement: Agreement, people: People, alpha: Estimate) -> Figure:
+def figure(counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate) -> Figure:
     """The figure beside the claim."""
     headline = agreement.headline
+    new = "; a new annotator on a new prompt (two-way jackknife, for annotators like these)" if single else ""
     caption = (
-        f"Four numbers on one axis with their {100 * headline.level:g} % intervals, n = "
+        f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
         f"{counted(headline.n, 'comparison')}: "
         f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
-        "winner of the other votes and Krippendorff's alpha (both by bootstrap over clusters)."
+        f"winner of the other votes and Krippendorff's alpha (both by bootstrap over clusters){new}."
     )
-    return Figure("claim", "The claim in four numbers", caption, in_words(numbers(counts, agreement, people, alpha)))
+    said = in_words(numbers(counts, agreement, people, single, alpha))
+    return Figure("claim", "The claim in numbers", caption, said)

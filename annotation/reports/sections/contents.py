@@ -94,4 +94,5 @@ def figures_of(report: AgreementReport) -> list[Figure]:
 
 def claim_figure(report: AgreementReport, results: Results) -> Figure:
     """The figure beside the claim."""
-    return claim.figure(report.counts, results.agreement, results.people, results.reliability.alpha)
+    alpha = results.reliability.alpha
+    return claim.figure(report.counts, results.agreement, results.people, results.single_votes, alpha)
