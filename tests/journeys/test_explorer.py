@@ -98,7 +98,7 @@ def test_the_contents_of_the_report_lead_to_the_explorer(
             "Bias",
             "Exclusions",
             "Fragility",
-            "Power",
+            "Planning a next study",
             "Several metrics on the same votes",
             "The comparisons",
         ]

@@ -1,6 +1,7 @@
 """The report as frozen values, which are the JSON document (docs/report.md names each key), and its results. Pure."""
 
 from dataclasses import dataclass, fields
+from typing import Any
 
 from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings import (
@@ -14,7 +15,7 @@ from annotation.reports.findings import (
     margins,
     metrics,
     people,
-    power,
+    planning,
     reliability,
     scores,
     sensitivity,
@@ -31,7 +32,7 @@ from annotation.reports.findings.image_noise import ImageNoise
 from annotation.reports.findings.margins import Margins
 from annotation.reports.findings.metrics import Metrics
 from annotation.reports.findings.people import People
-from annotation.reports.findings.power import Power
+from annotation.reports.findings.planning import Planning
 from annotation.reports.findings.reliability import EarlyStopping
 from annotation.reports.findings.scores import Scores
 from annotation.reports.findings.sensitivity import Sensitivity
@@ -45,7 +46,10 @@ from scoring.statistics.people.single_votes import SingleVotes
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Everything that is sealed until the study closes: one value for each finding."""
+    """Everything that is sealed until the study closes: one value for each finding.
+
+    power: only in reports of version 0.2, where it took the observed agreement as true; `planning` has its place.
+    """
 
     agreement: Agreement
     reliability: Reliability
@@ -58,12 +62,13 @@ class Results:
     margins: Margins
     bias: Bias
     fragility: Fragility
-    power: Power
     metrics: Metrics
     comparisons: tuple[ComparisonRow, ...]
     sequential: Sequential | None = None
     crossed_model: CrossedModel | None = None
     single_votes: SingleVotes | None = None
+    planning: Planning | None = None
+    power: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,8 @@ class AgreementReport(Facts):
 
 def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:
     """Compute every finding. progress: called before each one."""
-    step, analysed = Steps(progress, count=len(fields(Results))), analyse(data)
+    # `power` is never computed.
+    step, analysed = Steps(progress, count=len(fields(Results)) - 1), analyse(data)
     single = step("single votes", single_votes.compute, analysed)
     return Results(
         agreement=step("agreement", agreement.compute, analysed),
@@ -89,10 +95,10 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         margins=step("margins", margins.compute, analysed),
         bias=step("bias", bias.compute, analysed),
         fragility=step("fragility", fragility.compute, analysed),
-        power=step("power", power.compute, analysed),
         metrics=step("metrics", metrics.compute, analysed),
         comparisons=step("comparisons", comparisons.compute, analysed),
         sequential=step("evidence", sequential.compute, analysed),
         crossed_model=step("crossed model", crossed_model.compute, analysed, single),
         single_votes=single,
+        planning=step("planning", planning.compute, analysed),
     )

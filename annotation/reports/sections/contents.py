@@ -18,7 +18,7 @@ from annotation.reports.sections import (
     margins,
     metrics,
     people,
-    power,
+    planning,
     quality,
     reliability,
     scores,
@@ -74,7 +74,7 @@ CONTENTS: tuple[Entry, ...] = (
     _fact(lambda report: report.quality.checks, quality.checks_section),
     _fact(_headlines, exclusions.section),
     _result(lambda results: results.fragility, fragility.section),
-    _result(lambda results: results.power, power.section),
+    _result(lambda results: results.planning, planning.section),
     _result(lambda results: results.metrics, metrics.section),
     _result(lambda results: (results.comparisons, results.image_noise), comparisons.section),
 )

@@ -26,7 +26,7 @@ RESULTS = [
     "bias",
 ]
 VOTES = ["quality", "exclusions"]
-AFTER_VOTES = ["fragility", "power", "metrics", "comparisons"]
+AFTER_VOTES = ["fragility", "planning", "metrics", "comparisons"]
 
 
 def keys_of(plan: Plan) -> list[str]:

@@ -11,6 +11,7 @@ from annotation.reports.bundle.study_files import from_files, to_files
 from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN, SealedData
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.budgets import FewerImages
+from annotation.reports.findings.planning import HIGH_END, LOW_END
 from annotation.reports.findings.quality import longest_run
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.printing.numbers import percent
@@ -20,6 +21,7 @@ from annotation.reports.sections.contents import figures_of, sections
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
+from scoring.statistics.power import PairedTest, needed_for_difference
 from scoring.statistics.seed_noise import fresh_seeds
 from tests.annotation.reports.voted_studies import (
     Plan,
@@ -211,12 +213,58 @@ def test_fragility_of_a_known_table() -> None:
     assert len(fragile.without_each) == 5
 
 
-def test_power_of_the_next_study() -> None:
-    results = results_of(make_study(crossed([[80, 5], [1, 14]])))  # 94 of 100 against 85 of 100
-    needed = results.power.against_baseline
-    assert (needed.first, needed.rejects_from, needed.safe) == (76, 70, 85)
-    assert needed.detectable is not None
-    assert 0.92 < needed.detectable < 0.94  # 85 comparisons are safe for 94 %, 100 show a little less
+def test_a_next_study_is_planned_for_assumed_differences_and_for_both_ends_of_the_one_observed() -> None:
+    planning = results_of(make_study(crossed([[80, 5], [1, 14]]))).planning  # 94 of 100 against 85 of 100
+    assert planning is not None
+    assert (planning.differing.value, planning.design_effect, planning.comparisons) == (0.19, 1.0, 100)
+    assert [row.origin for row in planning.rows] == [*["assumed"] * 5, LOW_END, HIGH_END]
+    low, high = planning.rows[-2:]
+    assert low.difference < 0.09 < high.difference
+    needed = [row.comparisons or 0 for row in planning.rows[:5]]
+    assert needed == sorted(needed, reverse=True)
+    assert low.comparisons is not None
+    assert high.comparisons is not None
+    assert low.comparisons > 10 * high.comparisons, "what one would plan by taking an observation as the truth"
+    assert planning.shown_from is not None
+    test = PairedTest(planning.differing.high or 0)
+    assert test.power(100, planning.shown_from) >= 0.8 > test.power(100, planning.shown_from - 0.001)
+
+
+def test_the_manifest_may_fix_the_difference_that_is_planned_for() -> None:
+    plan = replace(crossed([[80, 5], [1, 14]]), manifest={"analysis": {"resamples": 200, "assumed_difference": 0.12}})
+    planning = results_of(make_study(plan)).planning
+    assert planning is not None
+    assert [(row.difference, row.origin) for row in planning.rows[:-2]] == [(0.12, "fixed in the manifest")]
+    assert planning.rows[0].comparisons == needed_for_difference(
+        PairedTest(planning.differing.high or 0), difference=0.12
+    )
+
+
+def test_clusters_cost_the_design_effect_and_six_of_them_are_the_least() -> None:
+    """Twelve clusters of five, each alike within: they tell as much as twelve comparisons."""
+    plan = crossed([[40, 0], [0, 20]])
+    clustered = replace(plan, clusters=[str(index // 5) for index in range(60)])
+    planning, alone = (
+        results_of(make_study(clustered)).planning,
+        results_of(make_study(replace(plan, slug="alone"))).planning,
+    )
+    assert planning is not None
+    assert alone is not None
+    assert planning.design_effect > 4
+    assert planning.shown_from is None or alone.shown_from is None or planning.shown_from > alone.shown_from
+    for row in planning.rows:
+        assert row.comparisons is None or row.comparisons >= 30
+    few = replace(plan, clusters=[str(index // 12) for index in range(60)], slug="few")
+    of_five = results_of(make_study(few)).planning
+    assert of_five is not None
+    assert of_five.shown_from is None, "five clusters allow no verdict"
+
+
+def test_nothing_analysed_leaves_nothing_to_plan_with() -> None:
+    planning = results_of(make_study(Plan([[""]], [(2.0, 1.0)]))).planning
+    assert planning is not None
+    assert (planning.rows, planning.shown_from, planning.comparisons) == ((), None, 0)
+    assert planning.differing.reason
 
 
 def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored() -> None:

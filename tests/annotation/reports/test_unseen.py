@@ -452,22 +452,39 @@ def test_fragility(case: Case) -> None:
     assert reported["below_baseline"]["target"] == pytest.approx(case.reported["baseline"]["agreement"]["value"])
 
 
-def test_power(case: Case) -> None:
-    for name in ("against_baseline", "against_one_half"):
-        reported = case.reported["power"][name]
-        p0, p1 = reported["baseline"], reported["agreement"]
-        if reported["first"] is None:
-            assert p1 <= p0
-            continue
+def test_planning(case: Case) -> None:
+    """McNemar's power by enumeration of both outcomes, at the number printed and at one less; clusters cost deff."""
+    reported = case.reported["planning"]
+    people, metric = (np.array([getattr(row, who) for row in case.rows]) for who in ("people", "metric"))
+    choice = 1 if case.reported["baseline"]["models"][0] == "A" else -1
+    gains = (people == metric).astype(int) - (people == choice)
+    assert reported["comparisons"] == reported["differing"]["n"] == len(gains)
+    assert reported["differing"]["value"] == pytest.approx((gains != 0).mean())
+    labels = [row.cluster for row in case.rows]
+    if len(set(labels)) < len(labels):
+        groups, off = len(set(labels)), gains - gains.mean()
+        sums = [off[[label == other for other in labels]].sum() for label in set(labels)]
+        effect = groups / (groups - 1) * float(np.square(sums).sum() / np.square(off).sum())
+        assert reported["design_effect"] == pytest.approx(max(1.0, effect))
+        return
+    wilson(int((gains != 0).sum()), len(gains), reported["differing"])
+    assert reported["design_effect"] == 1.0
 
-        def power(n: int, p0: float = p0, p1: float = p1) -> tuple[int, float]:
-            least = next(k for k in range(n + 2) if stats.binom.sf(k - 1, n, p0) <= 0.05)
-            return least, float(stats.binom.sf(least - 1, n, p1))
+    def power(n: int, differing: float, difference: float) -> float:
+        total = 0.0
+        for m in range(n + 1):
+            wins = [k for k in range(m + 1) if 2 * stats.binom.sf(k - 1, m, 0.5) <= 0.05]
+            chance = stats.binom.sf(min(wins, default=m + 1) - 1, m, (differing + difference) / 2 / differing)
+            total += stats.binom.pmf(m, n, differing) * chance
+        return float(total)
 
-        reached = [power(n)[1] >= 0.8 for n in range(1, reported["safe"] + 40)]
-        assert reported["first"] == reached.index(True) + 1
-        assert reported["rejects_from"] == power(reported["first"])[0]
-        assert reported["safe"] == len(reached) - reached[::-1].index(False) + 1
+    enough = [row for row in reported["rows"] if row["comparisons"] and row["comparisons"] < 200]
+    assert enough
+    for row in enough:
+        assert row["differing"] == max(reported["differing"]["high"], row["difference"])
+        needed = row["comparisons"]
+        short, reached = (power(n, row["differing"], row["difference"]) for n in (needed - 1, needed))
+        assert short < 0.8 <= reached
 
 
 def test_annotators(case: Case) -> None:

@@ -1,13 +1,15 @@
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, multinomial, norm
 
 from scoring.statistics.intervals import wilson
 from scoring.statistics.power import (
     AgainstBaseline,
+    PairedTest,
     comparisons_for_width,
     expected_width,
     needed_comparisons,
+    needed_for_difference,
     power,
     rejects_from,
 )
@@ -81,3 +83,49 @@ def test_the_fewest_comparisons_for_a_width(width: float) -> None:
 def test_a_width_out_of_reach_is_refused(width: float) -> None:
     with pytest.raises(ValueError, match=r"width|too narrow"):
         comparisons_for_width(width, agreement=0.94)
+
+
+@pytest.mark.parametrize(("n", "differing", "difference"), [(40, 0.3, 0.2), (150, 0.2, 0.1), (25, 0.4, 0.4)])
+def test_paired_power_is_the_chance_of_every_outcome_that_mcnemars_test_rejects(
+    n: int, differing: float, difference: float
+) -> None:
+    """By enumeration of (first only, second only, rest), with scipy's own test."""
+    total = 0.0
+    for won in range(n + 1):
+        for lost in range(min(won, n + 1 - won)):
+            if binomtest(won, won + lost).pvalue < 0.05:
+                chances = [(differing + difference) / 2, (differing - difference) / 2, 1 - differing]
+                total += float(multinomial.pmf([won, lost, n - won - lost], n, chances))
+    assert PairedTest(differing).power(n, difference) == pytest.approx(total, abs=1e-9)
+
+
+def test_paired_numbers_are_close_to_connors_formula_and_never_below_it() -> None:
+    """Connor (1987) has a normal approximation, which the exact test needs somewhat more than."""
+    for differing, difference in ((0.2, 0.1), (0.13, 0.09), (0.5, 0.05), (0.3, 0.3)):
+        reach = norm.ppf(0.975) * differing**0.5 + norm.ppf(0.8) * (differing - difference**2) ** 0.5
+        approximate = (reach / difference) ** 2
+        needed = needed_for_difference(PairedTest(differing), difference=difference)
+        assert approximate < needed < approximate + 2.5 / difference
+
+
+@pytest.mark.parametrize(("differing", "difference"), [(0.2, 0.1), (0.15, 0.15), (1.0, 0.3), (0.95, 0.2), (1.0, 0.06)])
+def test_from_the_needed_number_on_paired_power_never_falls_short(differing: float, difference: float) -> None:
+    """If the two differ always, the sawtooth of a fixed number of trials is back."""
+    test = PairedTest(differing)
+    needed = needed_for_difference(test, difference=difference)
+    powers = np.array([test.power(n, difference) for n in range(needed - 1, needed + 150)])
+    assert powers[0] < 0.8 <= powers[1:].min()
+    assert (np.diff(powers).min() > 0) == (differing < 1)
+
+
+@pytest.mark.parametrize(("differing", "level"), [(0.0, 0.95), (1.1, 0.95), (0.5, 1.0)])
+def test_an_impossible_paired_test_is_refused(differing: float, level: float) -> None:
+    with pytest.raises(ValueError, match="above 0 and at most 1"):
+        PairedTest(differing, level)
+
+
+def test_a_difference_beyond_how_often_they_differ_or_too_small_is_refused() -> None:
+    with pytest.raises(ValueError, match="at most how often"):
+        PairedTest(0.1).power(10, 0.2)
+    with pytest.raises(ValueError, match="too small for 262,144"):
+        needed_for_difference(PairedTest(0.5), difference=0.001)
