@@ -17,6 +17,7 @@ from annotation.studies.planning.sample_size import Curve, StudyPlan
 from annotation.studies.planning.simulated_studies import Point
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
+from scoring.statistics.clusters import LEAST_CLUSTERS
 
 SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "
@@ -143,7 +144,8 @@ def _clusters(question: Question) -> str:
         return ""
     return (
         f" Comparisons share clusters of {question.design.cluster_size:g}: {question.design.prompts:,} tell as much as "
-        f"{question.independent(question.design.prompts):,} independent ones, and so many were simulated."
+        f"{question.independent(question.design.prompts):,} independent ones, and so many were simulated; below "
+        f"{LEAST_CLUSTERS} clusters there is no verdict."
     )
 
 

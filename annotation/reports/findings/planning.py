@@ -11,13 +11,13 @@ import numpy as np
 from annotation.reports.findings.analysed import NOTHING_ANALYSED, Analysed
 from annotation.studies.manifest import AnalysisPlan
 from scoring.statistics.agreement import earned_credit
-from scoring.statistics.chance import NAMES, baseline
 from scoring.statistics.clusters import LEAST_CLUSTERS, clustering
+from scoring.statistics.constant_choice import NAMES, ConstantChoice, constant_choice
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats
 from scoring.statistics.power import PairedTest, needed_for_difference
-from scoring.statistics.score_interval import mean_credit, mean_with_score_interval
+from scoring.statistics.score_interval import mean_credit
 
 TARGET = 0.8
 IN_MANIFEST, ASSUMED = "fixed in the manifest", "assumed"
@@ -81,12 +81,19 @@ class _Setting:
 def compute(analysed: Analysed) -> Planning:
     """Plan for the manifest's difference, or else for several, and for both ends of the interval observed."""
     plan = analysed.data.manifest.analysis
-    gains, clusters = _gains(analysed)
+    choice = constant_choice(
+        analysed.people,
+        analysed.metric,
+        ties=plan.primary_endpoint,
+        clusters=analysed.clusters,
+        model=plan.constant_choice,
+        level=plan.level,
+    )
+    gains, clusters = _gains(analysed, choice)
     if not len(gains):
         nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=plan.level)
         return Planning(plan.level, TARGET, nothing, 1.0, 0, None, ())
     setting = _setting(gains, clusters, plan.level)
-    observed = mean_with_score_interval(gains, possible=(-1.0, 1.0), clusters=clusters, level=plan.level)
     return Planning(
         level=plan.level,
         target=TARGET,
@@ -94,7 +101,7 @@ def compute(analysed: Analysed) -> Planning:
         design_effect=setting.design_effect,
         comparisons=setting.comparisons,
         shown_from=_shown_from(setting),
-        rows=tuple(_planned(setting, size, origin) for size, origin in _assumed(plan, observed)),
+        rows=tuple(_planned(setting, size, origin) for size, origin in _assumed(plan, choice.difference)),
     )
 
 
@@ -110,12 +117,10 @@ def _setting(gains: Floats, clusters: Integers, level: float) -> _Setting:
     )
 
 
-def _gains(analysed: Analysed) -> tuple[Floats, Integers]:
-    """Return the metric's credit minus that of always naming one model, and the clusters, where both count."""
-    plan, people = analysed.data.manifest.analysis, analysed.people
-    ties = plan.primary_endpoint
-    names = baseline(people, analysed.metric, ties=ties, level=plan.level).models
-    sign = next(sign for sign, name in NAMES.items() if name == names[0])
+def _gains(analysed: Analysed, choice: ConstantChoice) -> tuple[Floats, Integers]:
+    """Return the metric's credit minus that of the constant choice, and the clusters, where both count."""
+    people, ties = analysed.people, analysed.data.manifest.analysis.primary_endpoint
+    sign = next(sign for sign, name in NAMES.items() if name == choice.models[0])
     constant = earned_credit(people, np.full_like(people, sign), ties=ties)
     gains = earned_credit(people, analysed.metric, ties=ties) - constant
     counts = ~np.isnan(gains)

@@ -14,6 +14,7 @@ from annotation.reports.findings import (
     image_noise,
     margins,
     metrics,
+    non_inferiority,
     people,
     planning,
     reliability,
@@ -40,6 +41,7 @@ from annotation.reports.findings.sequential import Sequential
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
 from scoring.statistics.people.crossed_model.model import CrossedModel
+from scoring.statistics.people.non_inferiority import NonInferiority
 from scoring.statistics.people.reliability import Reliability
 from scoring.statistics.people.single_votes import SingleVotes
 
@@ -67,6 +69,7 @@ class Results:
     sequential: Sequential | None = None
     crossed_model: CrossedModel | None = None
     single_votes: SingleVotes | None = None
+    non_inferiority: NonInferiority | None = None
     planning: Planning | None = None
     power: dict[str, Any] | None = None
 
@@ -100,5 +103,6 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         sequential=step("evidence", sequential.compute, analysed),
         crossed_model=step("crossed model", crossed_model.compute, analysed, single),
         single_votes=single,
+        non_inferiority=step("non-inferiority", non_inferiority.compute, analysed),
         planning=step("planning", planning.compute, analysed),
     )

@@ -10,6 +10,7 @@ from annotation.voting.rules import Allocation
 from annotation.voting.simulation.dry_run import Collecting, Habits
 from jobs.refusals import Refused
 from scoring.statistics.agreement import TieTreatment
+from scoring.statistics.clusters import LEAST_CLUSTERS
 
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
 
@@ -158,6 +159,11 @@ class Question:
     def design_effect(self) -> float:
         """By how much clusters widen the variance of the agreement: Kish's 1 + (size - 1) correlation."""
         return 1 + (self.design.cluster_size - 1) * self.assumptions.cluster_correlation
+
+    @property
+    def has_verdict(self) -> bool:
+        """Whether there are enough clusters for the report to say that the metric beats the constant choice."""
+        return self.design.cluster_size == 1 or self.design.prompts >= LEAST_CLUSTERS * self.design.cluster_size
 
     def independent(self, prompts: int) -> int:
         """Return how many independent comparisons tell as much as these prompts in their clusters.

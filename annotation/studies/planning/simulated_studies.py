@@ -62,7 +62,7 @@ def simulated(question: Question, *, x: int, images: int) -> Point:
         voted=round(voted_count / chance.simulations),
         agreement=float(np.nanmean(agreements)) if np.isfinite(agreements).any() else 0.0,
         width=float(np.nanmean(widths)) if np.isfinite(widths).any() else 1.0,
-        power=wilson(int(is_beaten.sum()), len(verdicts)),
+        power=wilson(int(is_beaten.sum()) if question.has_verdict else 0, len(verdicts)),
     )
 
 

@@ -65,7 +65,7 @@ def full_document() -> dict[str, Any]:
             "source": "images",
             "quality": {"same_side": 0.001},
             "annotation": {"early_stopping": True, "stop_when_decided": "metric"},
-            "analysis": {"resamples": 200, "leaks_from": {"lpips": {"annotators": ["person 1"]}}},
+            "analysis": {"resamples": 200, "person_margin": 0.1, "leaks_from": {"lpips": {"annotators": ["person 1"]}}},
         },
         clusters=[f"c{number // 2}" for number in range(34)],
     )

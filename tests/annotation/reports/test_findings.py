@@ -267,6 +267,24 @@ def test_nothing_analysed_leaves_nothing_to_plan_with() -> None:
     assert planning.differing.reason
 
 
+def test_the_metric_in_the_place_of_a_person_has_a_verdict_only_if_the_manifest_fixed_a_margin() -> None:
+    rng = np.random.default_rng(2)
+    votes = [["A" if chance < 0.8 else "B" for chance in rng.random(8)] for _ in range(30)]
+    plan = Plan(votes, [(2.0, 1.0)] * 30)
+    found = results_of(make_study(plan))
+    assert found.non_inferiority is None
+    named = replace(plan, slug="named", manifest={"analysis": {"resamples": 200, "person_margin": 0.2}})
+    report = report_of(make_study(named))
+    assert report.results is not None
+    verdict, single = report.results.non_inferiority, report.results.single_votes
+    assert verdict is not None
+    assert single is not None
+    assert (verdict.margin, verdict.verdict, verdict.difference) == (0.2, "shown", single.difference)
+    text = " ".join(to_text(report).split())
+    assert "falls short of one more person by less than 20.0 points" in text
+    assert "The metric in the place of a person" not in to_text(report_of(make_study(replace(plan, slug="again"))))
+
+
 def test_several_metrics_are_compared_on_the_comparisons_that_all_of_them_scored() -> None:
     study = make_study(crossed([[6, 2], [1, 6]]))
     for comparison in study.comparisons.exclude(position=0):

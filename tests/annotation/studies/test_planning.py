@@ -221,6 +221,8 @@ def test_comparisons_in_clusters_tell_as_much_as_fewer_independent_ones() -> Non
     seen, fewer = point(clustered), point(question(Design(prompts=20)))
     assert seen.voted == 110
     assert seen.width == pytest.approx(fewer.width, abs=0.01)
+    assert point(question(Design(prompts=110, cluster_size=20), cluster_correlation=0.0)).power.value == 0, "5 clusters"
+    assert (point(question(Design(prompts=110, cluster_size=10), cluster_correlation=0.0)).power.value or 0) > 0.3
     plan = plan_study(question(Design(prompts=110, cluster_size=10), cluster_correlation=1.0, simulations=20))
     assert f"{85 * 10:,}." in to_text(plan), "85 independent ones are safe"
     assert "110 tell as much as 11 independent ones" in to_text(plan)
