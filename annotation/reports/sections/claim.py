@@ -8,7 +8,7 @@ from annotation.reports.findings.results import Results
 from annotation.reports.findings.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.evidence import verdict
-from annotation.reports.printing.leaks import leaks_of
+from annotation.reports.printing.leaks import leaks_of_metric
 from annotation.reports.printing.numbers import TIE_RULES, difference, interval, metric_name, p_value, percent
 from annotation.reports.printing.phrases import beyond_chance, constant_models, side_mattered, versus_constant
 from jobs.wording import counted
@@ -111,7 +111,7 @@ def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noi
         side_mattered(bias.position, level=study.level),
         _other_seeds(noise),
         "" if study.was_sealed_by_design else "not sealed: results could be seen while votes came in",
-        *leaks_of(study, study.metric),
+        *leaks_of_metric(study),
     )
     return tuple(clause for clause in clauses if clause)
 

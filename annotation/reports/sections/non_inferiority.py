@@ -29,4 +29,4 @@ def _in_words(found: NonInferiority, metric: str) -> str:
         case "shown worse":
             return f"{metric} falls short of one more person by more than {margin}"
         case _:
-            return f"neither that {metric} falls short of one more person by less than {margin} nor by more is shown"
+            return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"

@@ -66,7 +66,7 @@ def test_a_vote_that_was_excluded_before_keeps_its_reason() -> None:
 
 def test_a_name_that_nobody_has_is_said_and_leaves_nobody_out() -> None:
     report = report_of(make_study(leaking({OWN: {"annotators": ["persn 0"]}})))
-    assert "the metric comes from “persn 0”, a name that no annotator has: nobody was left out for it" in report.claim
+    assert "the metric comes from “persn 0”, a name that no annotator has: nobody is left out" in report.claim
     assert (report.counts.excluded_votes, report.exclusions) == (0, ())
 
 
@@ -75,8 +75,8 @@ def test_a_metric_without_scores_is_said_with_the_nearest_name() -> None:
     for comparison in study.comparisons.all():
         for image_set in (comparison.image_set_a, comparison.image_set_b):
             image_set.scores.create(metric="lpips", value=1.0, source="imported")
-    text = to_text(report_of(study))
-    assert "none by this name (did you mean “lpips”?)" in text
+    text = " ".join(to_text(report_of(study)).split())
+    assert "lpipps the prompts nothing: no scores by this metric (did you mean “lpips”?)" in text
     assert "tuned on these prompts" not in report_of(study).claim
 
 
@@ -100,6 +100,7 @@ def test_several_metrics_are_judged_without_the_annotators_of_any_of_them() -> N
     own, other = results.metrics.metrics
     assert (own.agreement, other.agreement) == (alone.metrics.metrics[0].agreement,) * 2
     assert results.metrics.left_out == ("P001",)
+    assert "metrics are compared without these votes" in to_text(report_of(study))
     assert "Without the votes of P001" in to_text(report_of(study))
     judged = report_of(study, metric="other")
     assert (judged.counts.excluded_votes, judged.study.metric) == (10, "other")
