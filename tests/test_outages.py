@@ -31,6 +31,10 @@ from config import outages, urls
 from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
 from config.postgresql.base import Breaker
+from generation.models import GenerationJob
+from jobs.leases import Lease
+from jobs.work import work_next
+from tests.generation.planned_sets import planned
 
 handler500 = urls.handler500
 FAULT: list[BaseException] = []
@@ -293,3 +297,18 @@ def test_a_task_does_not_go_on_with_a_connection_that_an_outage_broke() -> None:
         Study.objects.exists()
     task_prerun.send(sender=tick, task=tick)
     assert not Study.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.services
+def test_a_job_whose_connection_breaks_is_queued_again_at_once() -> None:
+    planned()
+
+    def breaking(_job: GenerationJob, _lease: Lease) -> None:
+        connection.connection.close()
+        GenerationJob.objects.exists()
+
+    work_next(GenerationJob.objects.all(), breaking)
+    job = GenerationJob.objects.get()
+    assert (job.state, job.attempt_count) == (GenerationJob.State.QUEUED, 1)
+    assert "the connection is closed" in job.error
