@@ -2,6 +2,7 @@
 
 import logging
 import os
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,9 @@ from typing import Any
 from celery import Celery
 from celery.bootsteps import StartStopStep
 from celery.platforms import SecurityWarning  # type: ignore[attr-defined]  # missing in celery-types
-from celery.signals import heartbeat_sent, task_postrun, task_prerun
+from celery.signals import heartbeat_sent, task_failure, task_postrun, task_prerun
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, OperationalError, close_old_connections, connection
 from kombu.transport import TRANSPORT_ALIASES
 
 from config.one_message import OneMessageAtATime
@@ -22,6 +23,8 @@ TRANSPORT_ALIASES["sqla"] = "config.embedded_broker:Transport"
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
 logger = logging.getLogger(__name__)
+
+SECONDS_BEFORE_SENDING_AGAIN = 1.0
 
 app = Celery("semblance")
 app.config_from_object("django.conf:settings", namespace="CELERY")
@@ -49,6 +52,19 @@ def renew_connections(task: Any, **_: object) -> None:
     """
     if not task.request.is_eager:
         close_old_connections()
+
+
+@task_failure.connect
+def keep_message(sender: Any, exception: BaseException, args: Any, kwargs: Any, **_: object) -> None:
+    """Send a task's message again, after a pause, if the database was away: a queue would lose them all in seconds.
+
+    Messages that expire are sent regularly anyway.
+    """
+    from jobs import messages  # models: Django is set up by now
+
+    if isinstance(exception, OperationalError) and sender.request.expires is None and not sender.request.is_eager:
+        time.sleep(SECONDS_BEFORE_SENDING_AGAIN)
+        messages.send(sender.signature(args, kwargs))
 
 
 class SignOfLife(StartStopStep):

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 import pytest
 import redis
-from celery.signals import task_prerun
+from celery.signals import task_failure, task_prerun
 from django.conf import settings
 from django.core.cache.backends.redis import RedisCache
 from django.db import DatabaseError, DataError, OperationalError, connection
@@ -26,12 +26,13 @@ from kombu.exceptions import OperationalError as BrokerAway
 from pytest_django.fixtures import Settings
 
 from annotation.models import Study
-from annotation.tasks import tick
-from config import outages, urls
+from annotation.tasks import advance_study, tick
+from config import celery, outages, urls
 from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
 from config.postgresql.base import Breaker
 from generation.models import GenerationJob
+from jobs import messages
 from jobs.leases import Lease
 from jobs.work import work_next
 from tests.generation.planned_sets import planned
@@ -297,6 +298,19 @@ def test_a_task_does_not_go_on_with_a_connection_that_an_outage_broke() -> None:
         Study.objects.exists()
     task_prerun.send(sender=tick, task=tick)
     assert not Study.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "sent"), [(OperationalError("the database is starting up"), 1), (ValueError("a fault of the program"), 0)]
+)
+def test_a_message_is_sent_again_if_the_database_was_away(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, sent: int
+) -> None:
+    kept: list[tuple[str, object, object]] = []
+    monkeypatch.setattr(celery, "SECONDS_BEFORE_SENDING_AGAIN", 0)
+    monkeypatch.setattr(messages, "send", lambda one: kept.append((one.task, one.args, one.options.get("expires"))))
+    task_failure.send(sender=advance_study, exception=error, args=(7,), kwargs={})
+    assert kept == [("annotation.tasks.advance_study", (7,), None)] * sent
 
 
 @pytest.mark.django_db(transaction=True)
