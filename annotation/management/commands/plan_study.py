@@ -20,9 +20,9 @@ FORMATS = {"txt": to_text, "json": to_json, "svg": plan_figure}
 
 
 class Command(StudyCommand):
-    """Prints what the exact test needs, and as curves what simulated studies of the design would report."""
+    """Prints the plan from simulated studies of the design, their curves, and what the exact test needs."""
 
-    help = "How many prompts, annotators and images a study needs for a wanted difference or interval."
+    help = "How many prompts, votes, annotators and images a study needs for a wanted difference or interval."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the study file, and an option for each part of the question."""

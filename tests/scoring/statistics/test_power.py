@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom, binomtest, multinomial, norm
 
+from scoring.statistics.credit_tests import credit_test
 from scoring.statistics.intervals import wilson
 from scoring.statistics.power import (
     AgainstBaseline,
@@ -129,3 +130,12 @@ def test_a_difference_beyond_how_often_they_differ_or_too_small_is_refused() -> 
         PairedTest(0.1).power(10, 0.2)
     with pytest.raises(ValueError, match="too small for 262,144"):
         needed_for_difference(PairedTest(0.5), difference=0.001)
+
+
+def test_half_credits_have_the_power_of_whole_ones_with_the_same_mean_and_square() -> None:
+    rng, values, chances = np.random.default_rng(1), np.array([1, 0.5, -0.5, -1, 0]), [0.12, 0.06, 0.06, 0.02, 0.74]
+    difference, square = float(values @ chances), float(values**2 @ chances)
+    needed, studies = needed_for_difference(PairedTest(square), difference=difference), 200
+    gains = rng.choice(values, size=(studies, needed), p=chances)
+    shown = sum((credit_test(row).p_value or 1) < 0.05 and row.sum() > 0 for row in gains)
+    assert shown / studies == pytest.approx(0.8, abs=3 * (0.8 * 0.2 / studies) ** 0.5)
