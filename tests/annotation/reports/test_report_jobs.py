@@ -167,13 +167,13 @@ def test_the_page_shows_the_progress_of_the_report(study: Study, researcher: Cli
     assert researcher.get(address).status_code == 200
 
 
-def test_progress_rises_to_the_end_and_names_the_resampling_of_annotators(study: Study) -> None:
+def test_progress_rises_to_the_end_and_names_the_steps(study: Study) -> None:
     told: list[tuple[float, str]] = []
     cached_report(study, progress=lambda share, step: told.append((share, step)))
     shares = [share for share, _ in told]
     assert shares == sorted(shares)
     assert 0 <= shares[0] < shares[-1] <= 1
-    assert "resampling comparisons and annotators" in {step for _, step in told}
+    assert "annotators by skill" in {step for _, step in told}
 
 
 def test_the_tick_sends_a_lost_message_again(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
