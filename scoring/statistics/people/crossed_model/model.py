@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
+from threadpoolctl import threadpool_limits
 
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, Resampling
@@ -118,16 +119,22 @@ def crossed_model(
     >>> crossed_model(votes, [2.0], [0.5], resampling=Resampling()).reason
     'one annotator only, so that taste and chance cannot be told apart'
     """
-    try:
-        problem = pose(votes, margin, side, clusters)
-        part = replace(problem, design=drawn(problem.design, resampling.seed))
-        of_part = fit(part.design, problem.in_model)
-        of_all = of_part if part.design is problem.design else with_fixed_effects_of_all(problem.design, of_part)
-    except NoModel as reason:
-        return _without_model(votes, str(reason), resampling.level)
-    except NoFiniteFit as fault:
-        name = problem.names[fault.parameter]
-        return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), resampling.level)
+    # With matrices of this size the threads of BLAS wait for each other: on a busy machine one is ten times as fast.
+    with threadpool_limits(limits=1, user_api="blas"):
+        try:
+            problem = pose(votes, margin, side, clusters)
+            return _fitted(problem, resampling)
+        except NoModel as reason:
+            return _without_model(votes, str(reason), resampling.level)
+        except NoFiniteFit as fault:
+            name = problem.names[fault.parameter]
+            return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), resampling.level)
+
+
+def _fitted(problem: Problem, resampling: Resampling) -> CrossedModel:
+    part = replace(problem, design=drawn(problem.design, resampling.seed))
+    of_part = fit(part.design, problem.in_model)
+    of_all = of_part if part.design is problem.design else with_fixed_effects_of_all(problem.design, of_part)
     variances = tuple(VarianceOf(name, _variance(part, of_part, name, resampling.level)) for name in EFFECTS)
     return replace(
         _summary(problem, of_all, resampling.level),
