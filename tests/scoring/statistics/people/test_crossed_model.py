@@ -272,4 +272,4 @@ def test_the_interval_of_the_slope_covers() -> None:
         problem = pose(study.votes, study.margin, study.side, None)
         found = fit(problem.design, problem.in_model)
         hits.append(abs(found.parameters[1] - 1.2) <= 1.96 * found.errors[1])
-    assert 0.91 <= np.mean(hits) <= 0.98
+    assert 0.89 <= np.mean(hits) <= 0.97  # docs/decisions/2026-11-29-crossed-model.md
