@@ -260,7 +260,7 @@ def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() 
     assert "could reach undefined n = 0 no comparison has two votes for A or B" in text
     assert "Ties dropped, Wilson undefined n = 0 no comparison that both decide" in text
     assert "neither model leads; neither model leads" not in text
-    assert "a baseline of 0 or 100 % leaves nothing to test" in text
+    assert "Metric and constant choice differ in 0.0 %" in text
     assert "no agreement" not in text
 
 
