@@ -18,7 +18,7 @@ from scoring.statistics.people.coefficients import ALPHA, Coefficient, Distance,
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, TwoWay
 from scoring.statistics.votes import Votes
 
-LEAST_MINORITY = 10  # the cut-off that simulation gave: docs/decisions/2026-11-29-annotators-are-a-sample.md
+LEAST_MINORITY = 15  # the cut-off that simulation gave: docs/decisions/2026-11-29-annotators-are-a-sample.md
 
 _METHOD = "percentile bootstrap"
 _SHARES = (coefficients.pairwise_agreement, coefficients.pooled_agreement)

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse, stats
 
+from scoring.statistics.clusters import LEAST_CLUSTERS
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
 from scoring.statistics.intervals import Floats, cluster_numbers
 from scoring.statistics.votes import CATEGORIES, Votes
 
-LEAST_ANNOTATORS = 6  # below, intervals hardly bound anything
-LEAST_CLUSTERS = 6
+LEAST_ANNOTATORS = 6  # below, an interval hardly bounds anything, or misses if one in five guesses
 
 Summands = Callable[[Integers, Integers], Floats]
 Statistic = Callable[[Floats], Floats]

@@ -86,7 +86,8 @@ class Case:
         defined = [one for one in values if not np.isnan(one)]
         if estimate["low"] is None:
             assert estimate["reason"]
-            assert len(defined) < 0.95 * RESAMPLES or np.ptp(defined) < 1e-9
+            is_skewed = "differ from the most frequent choice" in estimate["reason"]
+            assert is_skewed or len(defined) < 0.95 * RESAMPLES or np.ptp(defined) < 1e-9
             return
         for end, share in ENDS.items():
             assert estimate[end] == pytest.approx(np.quantile(defined, share), abs=1e-9)

@@ -13,6 +13,7 @@ from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Resampling
 from scoring.statistics.people.coefficients import Distance
 from scoring.statistics.people.reliability import (
+    LEAST_MINORITY,
     Coefficients,
     Reliability,
     brennan_prediger,
@@ -268,9 +269,21 @@ def test_every_vote_a_tie() -> None:
 
 
 def test_one_comparison_has_a_value_and_no_interval() -> None:
-    alpha = krippendorff_alpha([(15, 10)], resampling=FEW)
-    assert alpha.value == pytest.approx(krippendorff.alpha(value_counts=np.array([[15, 10]]), value_domain=[1, 2]))
+    alpha = krippendorff_alpha([(20, 15)], resampling=FEW)
+    assert alpha.value == pytest.approx(krippendorff.alpha(value_counts=np.array([[20, 15]]), value_domain=[1, 2]))
     assert (alpha.low, alpha.reason) == (None, "all resamples equal")
+
+
+@pytest.mark.parametrize(("minority", "is_enough"), [(LEAST_MINORITY - 1, False), (LEAST_MINORITY, True)])
+def test_few_minority_votes_leave_alpha_and_kappa_without_an_interval(minority: int, is_enough: bool) -> None:
+    counts = [(2, 1, 0)] * minority + [(3, 0, 0)] * 40
+    result = estimates_of(reliability(counts, ties_allowed=True, resampling=FEW))
+    for name, estimate in result.items():
+        skewed = name.startswith(("alpha", "fleiss"))
+        assert (estimate.low is not None) == (is_enough or not skewed), name
+        assert estimate.value is not None
+    reason = "14 votes differ from the most frequent choice, and an interval needs 15"
+    assert result["alpha"].reason == ("" if is_enough else reason)
 
 
 def test_tie_votes_that_were_not_allowed_are_refused() -> None:

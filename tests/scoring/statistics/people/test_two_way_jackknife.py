@@ -92,9 +92,9 @@ def test_votes_that_are_all_alike_have_no_interval() -> None:
 
 
 def test_undefined_without_an_annotator_is_no_interval() -> None:
-    cast = [(i, j, int(j == 6)) for i in range(12) for j in range(7)]  # all votes for B are by one annotator
+    cast = [(i, j, int(j == 6)) for i in range(16) for j in range(7)]  # all votes for B are by one annotator
     votes = Votes.of(*zip(*cast, strict=True))
-    result = reliability(votes.counts(12), ties_allowed=False, resampling=FEW, votes=votes).annotators_like_these
+    result = reliability(votes.counts(16), ties_allowed=False, resampling=FEW, votes=votes).annotators_like_these
     assert result is not None
     assert result.alpha.reason == "undefined without the votes of an annotator or on a cluster"
     assert result.pairwise_agreement.low is not None
