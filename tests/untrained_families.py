@@ -8,6 +8,7 @@ makes FOLDER/sd3, flux, qwen-image, z-image, sana and kandinsky3 (64 x 64 px), a
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers import (
@@ -54,6 +55,13 @@ from tests.untrained import (
     text_config,
 )
 
+# The sizes of the language models that read prompts.
+DECODER: dict[str, Any] = {
+    "hidden_size": WIDTH,
+    "intermediate_size": WIDTH,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}
 CHAT = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }} {% endfor %}"
 
 
@@ -132,15 +140,8 @@ def _flux() -> FluxPipeline:
 
 def _qwen_image() -> QwenImagePipeline:
     tokenizer = _qwen_tokenizer()
-    text = {
-        "vocab_size": len(tokenizer),
-        "hidden_size": WIDTH,
-        "intermediate_size": WIDTH,
-        "num_hidden_layers": 2,
-        "num_attention_heads": 2,
-        "num_key_value_heads": 2,
-        "rope_scaling": {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"},
-    }
+    rope = {"mrope_section": [1, 1, 2], "rope_type": "default", "type": "default"}
+    text = {**DECODER, "vocab_size": len(tokenizer), "num_hidden_layers": 2, "rope_scaling": rope}
     vision = {"depth": 1, "hidden_size": WIDTH, "intermediate_size": WIDTH, "num_heads": 2, "out_hidden_size": WIDTH}
     config = Qwen2_5_VLConfig(text_config=text, vision_config=vision)
     transformer = QwenImageTransformer2DModel(
@@ -173,15 +174,7 @@ def _qwen_image() -> QwenImagePipeline:
 
 def _z_image() -> ZImagePipeline:
     tokenizer = _qwen_tokenizer()
-    config = Qwen3Config(
-        vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
-        intermediate_size=WIDTH,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-    )
+    config = Qwen3Config(vocab_size=len(tokenizer), num_hidden_layers=2, head_dim=8, **DECODER)
     transformer = ZImageTransformer2DModel(
         in_channels=4,
         dim=32,
@@ -208,15 +201,7 @@ def _z_image() -> ZImagePipeline:
 def _sana() -> SanaPipeline:
     pieces = ["<pad>", "<eos>", "<bos>", "<unk>", "<mask>", "\u2581", *map(chr, range(33, 127))]
     tokenizer = GemmaTokenizer(vocab={piece: index for index, piece in enumerate(pieces)}, merges=[])
-    config = Gemma2Config(
-        vocab_size=len(tokenizer),
-        hidden_size=WIDTH,
-        intermediate_size=WIDTH,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        num_key_value_heads=2,
-        head_dim=8,
-    )
+    config = Gemma2Config(vocab_size=len(tokenizer), num_hidden_layers=1, head_dim=8, **DECODER)
     transformer = SanaTransformer2DModel(
         in_channels=4,
         out_channels=4,
