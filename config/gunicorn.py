@@ -34,6 +34,8 @@ def on_starting(_server: object) -> None:
 
 def post_worker_init(_worker: object) -> None:
     """Exclude the loaded modules from garbage collection: they stay until the process ends."""
+    import scipy.stats  # noqa: F401 - which loads when it is first used: no visitor waits for it
+
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

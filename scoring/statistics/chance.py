@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from scoring.statistics.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.clusters import cluster_sums, shared_clusters
@@ -45,7 +45,7 @@ def fisher_exact(
     reason, method = _why_one_sided(table), "Fisher's exact test"
     if reason:
         return SignificanceTest.undefined(reason, n=n, method=method)
-    odds_ratio, p_value = map(float, stats.fisher_exact(table))
+    odds_ratio, p_value = map(float, scipy.stats.fisher_exact(table))
     if labels is not None:
         centred = n * (theirs == 1) - (theirs == 1).sum(), n * (its == 1) - (its == 1).sum()  # times n: whole numbers
         sums = np.rint(cluster_sums(centred[0] * centred[1], labels))
@@ -71,7 +71,7 @@ def against_one_half(people: ArrayLike, metric: ArrayLike, *, clusters: ArrayLik
         method = "exact binomial against one half"
         return SignificanceTest.undefined("no comparison that both decide", n=0, method=method)
     if labels is None:
-        p_value = float(stats.binomtest(agreements, n).pvalue)
+        p_value = float(scipy.stats.binomtest(agreements, n).pvalue)
         return SignificanceTest(float(agreements), p_value, n, "exact binomial against one half")
     test = credit_test(np.where(theirs == its, 1.0, -1.0), clusters=labels)
     return SignificanceTest(float(agreements), test.p_value, n, f"{test.method}, against one half")

@@ -3,8 +3,8 @@
 from functools import lru_cache
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from scoring.statistics.clusters import cluster_sums, shared_clusters
 from scoring.statistics.estimate import SignificanceTest
@@ -59,4 +59,4 @@ def mcnemar_exact(first_only: int, second_only: int) -> SignificanceTest:
 
 @lru_cache(maxsize=65_536)  # planning asks for the same few thousand again and again
 def _binomial_half(successes: int, n: int) -> float:
-    return float(stats.binomtest(successes, n).pvalue)
+    return float(scipy.stats.binomtest(successes, n).pvalue)

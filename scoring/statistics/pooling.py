@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
-from scipy.stats import t as student
 
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats
@@ -66,7 +66,7 @@ def _pooled(effects: Floats, variances: Floats, level: float) -> Pooled:
     count = len(effects)
     squared = between_studies(effects, variances)
     mean, error, weights = random_effects_mean(effects, variances, squared)
-    reach = error * student.ppf((1 + level) / 2, count - 1)
+    reach = error * scipy.stats.t.ppf((1 + level) / 2, count - 1)
     method = _METHOD.format(count - 1)
     value, low, high = (float(expit(end)) for end in (mean, mean - reach, mean + reach))
     if count >= LEAST_FOR_PREDICTION:

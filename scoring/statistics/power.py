@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
 
 _FIRST_SEARCH, _LONGEST_SEARCH = 256, 256 * 4**5
 _TOOTH = 20  # numbers in which the power of McNemar's test falls and comes back, more than it ever takes
@@ -41,7 +41,8 @@ def rejects_from(n: NDArray[np.int64], test: AgainstBaseline) -> NDArray[np.int6
     >>> rejects_from(np.array([76]), AgainstBaseline(0.85)).tolist()
     [70]
     """
-    most_accepted = binom.isf(test.significance_level, n, test.baseline)  # the least k with P(more than k) small enough
+    # The least k with P(more than k) small enough.
+    most_accepted = scipy.stats.binom.isf(test.significance_level, n, test.baseline)
     return np.asarray(most_accepted).astype(np.int64) + 1
 
 
@@ -51,7 +52,7 @@ def power(n: NDArray[np.int64], test: AgainstBaseline, *, agreement: float) -> N
     >>> round(float(power(np.array([76]), AgainstBaseline(0.85), agreement=0.94)[0]), 3)
     0.829
     """
-    return np.asarray(binom.sf(rejects_from(n, test) - 1, n, agreement), dtype=np.float64)
+    return np.asarray(scipy.stats.binom.sf(rejects_from(n, test) - 1, n, agreement), dtype=np.float64)
 
 
 def needed_comparisons(test: AgainstBaseline, *, agreement: float, target: float = 0.80) -> NeededComparisons:
@@ -107,9 +108,9 @@ class PairedTest:
             raise ValueError("the difference is above 0 and at most how often the two differ")
         reach = 10 * math.sqrt(n * self.differing * (1 - self.differing)) + 10  # beyond it lies less than 1e-16
         differing = np.arange(max(0, int(n * self.differing - reach)), min(n, int(n * self.differing + reach)) + 1)
-        won_from = binom.isf((1 - self.level) / 2, differing, 0.5) + 1
-        wins = binom.sf(won_from - 1, differing, (1 + difference / self.differing) / 2)
-        return float(binom.pmf(differing, n, self.differing) @ wins)
+        won_from = scipy.stats.binom.isf((1 - self.level) / 2, differing, 0.5) + 1
+        wins = scipy.stats.binom.sf(won_from - 1, differing, (1 + difference / self.differing) / 2)
+        return float(scipy.stats.binom.pmf(differing, n, self.differing) @ wins)
 
 
 def needed_for_difference(test: PairedTest, *, difference: float, target: float = 0.80) -> int:
@@ -173,6 +174,6 @@ def comparisons_for_width(width: float, *, agreement: float, level: float = 0.95
 
 def _mean_width(n: int, agreement: float, level: float) -> float:
     seen = np.arange(n + 1)
-    z = norm.ppf((1 + level) / 2)
+    z = scipy.stats.norm.ppf((1 + level) / 2)
     widths = 2 * z / (n + z**2) * np.sqrt(seen * (n - seen) / n + z**2 / 4)
-    return float(binom.pmf(seen, n, agreement) @ widths)
+    return float(scipy.stats.binom.pmf(seen, n, agreement) @ widths)

@@ -1,6 +1,6 @@
 """Thresholds that attentive annotators rarely reach, and a test for a rising rate of rejections."""
 
-from scipy.stats import binom, hypergeom
+import scipy
 
 
 def failure_probability(tries: int, failures: int, *, slip: float) -> float:
@@ -12,7 +12,7 @@ def failure_probability(tries: int, failures: int, *, slip: float) -> float:
     0.00725
     """
     _refuse(tries, slip)
-    return float(binom.sf(failures - 1, tries, slip))
+    return float(scipy.stats.binom.sf(failures - 1, tries, slip))
 
 
 def fewest_failures(tries: int, *, slip: float, probability: float) -> int:
@@ -45,7 +45,7 @@ def rise_probability(*, before: tuple[int, int], lately: tuple[int, int]) -> flo
     if not count_before or not count_lately:
         return 1.0
     rejected = rejected_before + rejected_lately
-    return float(hypergeom.sf(rejected_lately - 1, count_before + count_lately, rejected, count_lately))
+    return float(scipy.stats.hypergeom.sf(rejected_lately - 1, count_before + count_lately, rejected, count_lately))
 
 
 def split_probability(larger: int, smaller: int) -> float:
@@ -56,7 +56,7 @@ def split_probability(larger: int, smaller: int) -> float:
     """
     if not larger >= smaller >= 0:
         raise ValueError(f"a split of {larger} against {smaller}")
-    return min(1.0, 2 * float(binom.sf(larger - 1, larger + smaller, 0.5)))
+    return min(1.0, 2 * float(scipy.stats.binom.sf(larger - 1, larger + smaller, 0.5)))
 
 
 def _refuse(tries: int, slip: float) -> None:

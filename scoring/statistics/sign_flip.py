@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy.signal import convolve
-from scipy.stats import binom
 
 from scoring.statistics.counts import Integers
 from scoring.statistics.intervals import Floats, Resampling, cluster_numbers
@@ -31,7 +30,7 @@ def exact_sign_flip(sums: ArrayLike) -> float:
     # The most frequent size comes last, by its tail: with one size this is the binomial test itself.
     size, count, reach = int(sizes[-1]), int(repeats[-1]), len(others) // 2
     needed = observed + np.arange(-reach, reach + 1)  # what the last size must bring; the others are symmetric
-    tails = binom.sf(np.ceil((needed / size + count) / 2 - 1e-9) - 1, count, 0.5)
+    tails = scipy.stats.binom.sf(np.ceil((needed / size + count) / 2 - 1e-9) - 1, count, 0.5)
     # not below the chance of one sign for all, which rounding of very small chances could fall short of
     return min(1.0, max(2 * float(others @ tails), 2.0 ** (1 - int(repeats.sum()))))
 
@@ -79,6 +78,7 @@ def _distribution(sizes: Integers, repeats: Integers) -> Floats:
     chances: Floats = np.ones(1)
     for size, count in zip(sizes.tolist(), repeats.tolist(), strict=True):
         steps = np.zeros(2 * size * count + 1)
-        steps[:: 2 * size] = binom.pmf(np.arange(count + 1), count, 0.5)
-        chances = np.maximum(convolve(chances, steps), 0.0)  # of many sizes by FFT, whose rounding may be below zero
+        steps[:: 2 * size] = scipy.stats.binom.pmf(np.arange(count + 1), count, 0.5)
+        # Of many sizes by FFT, whose rounding may be below zero.
+        chances = np.maximum(scipy.signal.convolve(chances, steps), 0.0)
     return chances

@@ -4,8 +4,8 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from scoring.statistics.agreement import METRIC_TIE
 from scoring.statistics.clusters import cluster_sums, shared_clusters
@@ -84,7 +84,7 @@ def ks_two_sample(first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike | 
     is_exact = n <= _MOST_FOR_EXACT_KS
     # scipy warns if an exact value exceeds 1 by rounding, and returns the asymptotic one, which is then 1 as well.
     with warnings.catch_warnings(action="ignore", category=RuntimeWarning):
-        p_value = float(stats.ks_2samp(a, b, method="exact" if is_exact else "asymp").pvalue)
+        p_value = float(scipy.stats.ks_2samp(a, b, method="exact" if is_exact else "asymp").pvalue)
     return SignificanceTest(distance, p_value, n, method.format("exact" if is_exact else "asymptotic"))
 
 
@@ -139,13 +139,13 @@ class _DistancesUnderFlips:
 def _signed_rank_test(differences: Floats) -> SignificanceTest:
     n = len(differences)
     is_exact = n <= _MOST_FOR_EXACT_RANKS and len(np.unique(np.abs(differences))) == n
-    result = stats.wilcoxon(differences, method="exact" if is_exact else "approx")
+    result = scipy.stats.wilcoxon(differences, method="exact" if is_exact else "approx")
     method = f"Wilcoxon signed-rank, {'exact' if is_exact else 'normal approximation'}"
     return SignificanceTest(float(result.statistic), float(result.pvalue), n, method)
 
 
 def _clustered_rank_test(differences: Floats, clusters: Integers, resampling: Resampling) -> SignificanceTest:
-    ranks = stats.rankdata(np.abs(differences))
+    ranks = scipy.stats.rankdata(np.abs(differences))
     for_a = float(ranks[differences > 0].sum())
     doubled = cluster_sums(2 * ranks * np.sign(differences), clusters)  # mean ranks of equal sizes may end in one half
     p_value, how = sign_flip_p(np.rint(doubled), resampling=resampling)

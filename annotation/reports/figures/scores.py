@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from scipy import stats
 
 from annotation.reports.figures.svg import (
     DASHED,
@@ -66,7 +66,7 @@ def density(report: AgreementReport, results: Results) -> Figure:
         if len(scores) < 2 or np.ptp(scores) == 0:
             axes.axvline(scores[0], color=colour, linestyle=dashes, linewidth=1.8, label=f"{label} (all equal)")
             continue
-        heights = stats.gaussian_kde(scores)(grid)
+        heights = scipy.stats.gaussian_kde(scores)(grid)
         axes.plot(grid, heights, color=colour, linestyle=dashes, linewidth=1.8, label=label)
         axes.fill_between(grid, heights, color=colour, alpha=0.12, linewidth=0)
     axes.set_ylim(bottom=0)

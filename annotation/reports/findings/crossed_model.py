@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from annotation.reports.data.study_data import MODEL_A, UNKNOWN
 from annotation.reports.findings.analysed import Analysed
@@ -47,7 +47,7 @@ def _far_apart(other: str, model: Estimate, counted: Estimate) -> str:
     low, high = (counted.low, counted.high) if counted.low is not None else (model.low, model.high)
     if low is None or high is None:
         return ""
-    error = (high - low) / 2 / float(norm.ppf((1 + model.level) / 2))
+    error = (high - low) / 2 / float(scipy.stats.norm.ppf((1 + model.level) / 2))
     if abs(model.value - counted.value) <= _FAR_APART * error:
         return ""
     return (

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from jobs.wording import counted
 from scoring.statistics.agreement import checked_winners
@@ -140,7 +140,7 @@ class Duels:
         mean = self.balance / self.n
         squared_error = (self.unequal / self.n - mean**2) / (self.n - 1)
         below = ratio(mean - tolerance, np.sqrt(np.where(self.is_constant, 0.0, squared_error)))
-        return np.where(self.is_constant, mean >= tolerance, stats.t.cdf(below, self.n - 1))
+        return np.where(self.is_constant, mean >= tolerance, scipy.stats.t.cdf(below, self.n - 1))
 
 
 def eligible(votes: Votes, *, comparison_count: int) -> Integers:
@@ -163,7 +163,7 @@ def _outcome(
         )
         return Outcome(contestant, tolerance, None, None, (), f"{reason}{LEAST_ANNOTATORS} are needed")
     p_values = duels.p_values(tolerance)
-    is_replaceable = stats.false_discovery_control(p_values, method="by") <= 1 - level
+    is_replaceable = scipy.stats.false_discovery_control(p_values, method="by") <= 1 - level
     columns = (duels.n, duels.advantage, p_values, duels.is_constant, is_replaceable)
     rows = zip(annotators, *(column.tolist() for column in columns), strict=True)
     against = tuple(AgainstOne(*row) for row in rows)

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
-from scipy.stats import binom
 
 from scoring.statistics.counts import checked_counts
 from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
@@ -90,7 +90,9 @@ def _from_totals(totals: Floats, sizes: ArrayLike) -> Floats:
 
 def _with_equal_p(p: Floats, votes: int) -> Floats:
     most_against = (votes - 1) // 2
-    best: Floats = np.maximum(binom.cdf(most_against, votes, 1 - p), binom.cdf(most_against, votes, p))
+    best: Floats = np.maximum(
+        scipy.stats.binom.cdf(most_against, votes, 1 - p), scipy.stats.binom.cdf(most_against, votes, p)
+    )
     return best
 
 

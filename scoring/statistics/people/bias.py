@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from scoring.statistics.counts import checked_counts
 from scoring.statistics.estimate import Estimate, SignificanceTest
@@ -66,7 +66,7 @@ def pooled_position_test(left: int, n: int) -> SignificanceTest:
     method = "exact binomial against one half, assuming independent votes"
     if n == 0:
         return SignificanceTest.undefined("no votes for a side", n=0, method=method)
-    return SignificanceTest(float(left), float(stats.binomtest(left, n).pvalue), n, method)
+    return SignificanceTest(float(left), float(scipy.stats.binomtest(left, n).pvalue), n, method)
 
 
 def _mean_share(shares: Floats, level: float) -> Estimate:
@@ -76,7 +76,7 @@ def _mean_share(shares: Floats, level: float) -> Estimate:
     value, error = float(shares.mean()), _standard_error(shares)
     if not error:
         return Estimate(value, None, None, level, n, method, _why_no_error(n))
-    reach = float(stats.t.ppf((1 + level) / 2, n - 1)) * error
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * error
     return Estimate(value, max(0.0, value - reach), min(1.0, value + reach), level, n, method)
 
 
@@ -86,7 +86,7 @@ def _t_test(shares: Floats) -> SignificanceTest:
     if not error:
         return SignificanceTest.undefined(_why_no_error(n), n=n, method=method)
     t = (float(shares.mean()) - 0.5) / error
-    return SignificanceTest(t, float(2 * stats.t.sf(abs(t), n - 1)), n, method)
+    return SignificanceTest(t, float(2 * scipy.stats.t.sf(abs(t), n - 1)), n, method)
 
 
 def _sign_flip_test(shares: Floats, resampling: Resampling) -> SignificanceTest:

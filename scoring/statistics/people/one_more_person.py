@@ -7,7 +7,8 @@ good as the annotators. Without this number beside it, a low omega says nothing.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse, stats
+import scipy
+from scipy import sparse
 
 from jobs.wording import counted
 from scoring.statistics.counts import Integers
@@ -120,7 +121,7 @@ class _Table:
             np.asarray(matrix @ answers).T.astype(np.int64) for matrix in (self._judged, self._won, self._lost)
         )
         duels = Duels(n=np.maximum(n, 2), wins=n - lost, balance=lost - won, unequal=won + lost)
-        rejected = stats.false_discovery_control(duels.p_values(tolerance), axis=1, method="by") <= 1 - level
+        rejected = scipy.stats.false_discovery_control(duels.p_values(tolerance), axis=1, method="by") <= 1 - level
         return rejected.mean(axis=1), duels.advantage.mean(axis=1)
 
 

@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import sparse, stats
+from scipy import sparse
 
 from scoring.statistics.clusters import LEAST_CLUSTERS
 from scoring.statistics.counts import Integers
@@ -131,7 +132,7 @@ def like_these(
         how = "undefined" if np.isnan(variance.total) else "the same"
         return _refused(estimate, f"{how} without the votes of an annotator or on a cluster")
     fewer = min(clusters, annotators)
-    reach = float(stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * variance.total**0.5
+    reach = float(scipy.stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * variance.total**0.5
     return replace(
         estimate,
         low=max(bounds[0], estimate.value - reach),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize
 
 from scoring.statistics.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
@@ -200,7 +201,7 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, level: float) -> 
     >>> low, round(high or 0, 2)
     (0.0, 1.33)
     """
-    most_fall = float(stats.chi2.ppf(level, 1))
+    most_fall = float(scipy.stats.chi2.ppf(level, 1))
     fall = _profile(design, fitted, index)
     value, low = float(fitted.parameters[index]), 0.0
     if value and fall(0.0) > most_fall:

@@ -7,8 +7,8 @@ annotator) x side + cluster + prompt + taste of the annotator; with tie votes a 
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy
 from numpy.typing import ArrayLike
-from scipy import stats
 from threadpoolctl import threadpool_limits
 
 from scoring.statistics.estimate import Estimate
@@ -192,7 +192,7 @@ def _unit(problem: Problem, name: str) -> Floats:
 def _wald(problem: Problem, fitted: Fit, weights: Floats, level: float) -> Estimate:
     """A weighted sum of parameters, with the interval of Wald."""
     value, error = float(weights @ fitted.parameters), float(np.sqrt(weights @ fitted.covariance @ weights))
-    reach = float(stats.norm.ppf((1 + level) / 2)) * error
+    reach = float(scipy.stats.norm.ppf((1 + level) / 2)) * error
     return Estimate(value, value - reach, value + reach, level, problem.design.comparison_count, "Wald")
 
 
@@ -211,7 +211,7 @@ def _variance(problem: Problem, fitted: Fit, name: str, level: float) -> Estimat
     index = problem.names.index(name)
     scale, error = float(fitted.parameters[index]), float(fitted.errors[index])
     if scale > _CLEARLY_POSITIVE * error > 0:
-        factor = float(np.exp(2 * stats.norm.ppf((1 + level) / 2) * error / scale))
+        factor = float(np.exp(2 * scipy.stats.norm.ppf((1 + level) / 2) * error / scale))
         return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, "Wald, of the logarithm")
     try:
         low, high = profile_limits(design, fitted, index, level=level)
@@ -272,7 +272,7 @@ def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Es
         slopes[row] = (at(fitted.parameters + step) - at(fitted.parameters - step)) / (2 * _STEP)
     variance = np.einsum("ij,ik,kj->j", slopes, fitted.covariance[np.ix_(free, free)], slopes)
     variance += each(fitted.parameters).var(axis=0) / n
-    reach = float(stats.norm.ppf((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
+    reach = float(scipy.stats.norm.ppf((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
     odds = np.log(value / (1 - value))
     low, high = 1 / (1 + np.exp(reach - odds)), 1 / (1 + np.exp(-reach - odds))
     method = "delta method, logit"
