@@ -46,6 +46,8 @@ def test_reliability_and_what_people_share_come_from_the_first_votes() -> None:
     expected = leave_one_out(FIRST_COUNTS, metric, resampling=Resampling(resamples=100)).by_comparison
     assert results.people.leave_one_out.by_comparison.people.value == expected.people.value
     assert results.people.leave_one_out.by_comparison.metric.value == expected.metric.value
+    assert results.single_votes
+    assert results.single_votes.people.value == pytest.approx((1 + 1 / 3 + 1 / 3) / 3)
     assert {row.annotator: row.votes for row in results.bias.annotators} == {"P001": 3, "P002": 3, "P003": 3}
 
 

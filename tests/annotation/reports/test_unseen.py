@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from io import StringIO
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -313,6 +314,19 @@ def test_the_alternative_annotator_test(case: Case) -> None:
         rejected = multipletests(p_values, alpha=0.05, method="fdr_by")[0]
         assert outcome["winning_rate"] == pytest.approx(rejected.mean())
         assert outcome["advantage"] == pytest.approx(np.mean([np.mean(metric) for metric, _ in duels.values()]))
+
+
+def test_a_new_annotator_on_a_new_prompt(case: Case) -> None:
+    found, rows = case.reported["single_votes"], case.rows
+    metric = np.mean([np.mean([1 - abs(sign - row.metric) / 2 for sign in row.signs]) for row in rows])
+    pairs = [[1 - abs(a - b) / 2 for a, b in combinations(row.signs, 2)] for row in rows]
+    people = np.mean([np.mean(each) for each in pairs if each])
+    assert found["metric"]["value"] == pytest.approx(metric)
+    assert found["people"]["value"] == pytest.approx(people)
+    assert found["difference"]["value"] == pytest.approx(metric - people)
+    annotators = {name for row in rows for name, _, _ in row.votes}
+    assert (found["metric"]["low"] is None) == (len(annotators) < 6)
+    assert {one["population"] for one in found.values()} == {"annotators like these"}
 
 
 def test_each_annotator_left_out(case: Case) -> None:
