@@ -78,7 +78,8 @@ def _parts(model: CrossedModel) -> Table:
     for name, words in _NAMES.items():
         variance, n = cells(variances[name], coefficient) if name in variances else ("", "")
         method = variances[name].method if name in variances and variances[name].low is not None else ""
-        rows.append((words, variance, n, method, shares.get(name, "")))
+        is_left_out = name in variances and variances[name].value is None
+        rows.append((words, variance, n, method, "" if is_left_out else shares.get(name, "")))
     caption = "Variances on the scale of log odds, and shares of the variance of a vote"
     return Table(caption, ("Part", "Variance", "n", "Interval", "Share"), tuple(rows), (1, 2, 4))
 

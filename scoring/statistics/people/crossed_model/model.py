@@ -43,6 +43,8 @@ _RUNAWAY = {
     PROMPTS: "votes on the same comparison hardly differ, so that the variance of prompts has no finite estimate",
     CLUSTERS: "votes in the same cluster hardly differ, so that the variance of clusters has no finite estimate",
     TASTE: "annotators hardly change their vote, so that the variance of taste has no finite estimate",
+    SENSITIVITY: "annotators take the margin in opposite ways, so that their sensitivity has no finite variance",
+    SIDE_BIAS: "annotators vote by opposite sides, so that their side bias has no finite variance",
 }
 
 
@@ -128,7 +130,11 @@ def crossed_model(
             return _without_model(votes, str(reason), resampling.level)
         except NoFiniteFit as fault:
             name = problem.names[fault.parameter]
-            return _without_model(votes, _RUNAWAY.get(name, f"{name} has no finite estimate"), resampling.level)
+            return _without_model(
+                votes,
+                _RUNAWAY.get(name, f"the votes are so few or so one-sided that {name} has no finite estimate"),
+                resampling.level,
+            )
 
 
 def _fitted(problem: Problem, resampling: Resampling) -> CrossedModel:
@@ -190,10 +196,14 @@ def _unit(problem: Problem, name: str) -> Floats:
 
 
 def _wald(problem: Problem, fitted: Fit, weights: Floats, level: float) -> Estimate:
-    """A weighted sum of parameters, with the interval of Wald."""
+    """A weighted sum of parameters with the interval of Wald, by t with one degree of freedom fewer than annotators.
+
+    The normal distribution covered less, also with thirty annotators (docs/decisions/2026-11-29-crossed-model.md).
+    """
+    design = problem.design
     value, error = float(weights @ fitted.parameters), float(np.sqrt(weights @ fitted.covariance @ weights))
-    reach = float(scipy.stats.norm.ppf((1 + level) / 2)) * error
-    return Estimate(value, value - reach, value + reach, level, problem.design.comparison_count, "Wald")
+    reach = float(scipy.stats.t.ppf((1 + level) / 2, design.annotator_count - 1)) * error
+    return Estimate(value, value - reach, value + reach, level, design.comparison_count, "Wald, t over annotators")
 
 
 def _side(problem: Problem, fitted: Fit, level: float) -> Estimate:
