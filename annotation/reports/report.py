@@ -7,7 +7,7 @@ from annotation.reports.findings.study_facts import Counts, StudyFacts
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections import claim
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before then."
 
 

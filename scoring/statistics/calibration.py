@@ -161,7 +161,8 @@ def margin_auc(
 
     blocks = resample_weights(n, clusters=clusters, resampling=resampling)
     resampled = np.concatenate([area(weights) for weights in blocks])
-    return percentile_estimate(float(area(np.ones((1, n)))[0]), resampled, n=n, resampling=resampling)
+    value = float(area(np.ones((1, n)))[0])
+    return percentile_estimate(value, resampled, n=n, resampling=resampling, clusters=clusters)
 
 
 def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from jobs.wording import counted
 from scoring.statistics.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.clusters import cluster_sums, shared_clusters
 from scoring.statistics.counts import Integers
@@ -14,6 +15,9 @@ from scoring.statistics.credit_tests import credit_test
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.intervals import Floats, Resampling, percentile_estimate, ratio, resampled_totals
 from scoring.statistics.sign_flip import sign_flip_p
+
+# Of 30 comparisons of which one model wins nine in ten, .84 to .88 of the intervals held the truth; from here on, .95.
+LEAST_MINORITY = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,8 @@ def chance_corrected(
 
     people, metric: (n,) signs. clusters: (n,) labels or None. Kappa: (po - pe) / (1 - pe), undefined only where the
     expected agreement pe is 1. Matthews: undefined if people or metric name one model only. Balanced accuracy: the
-    mean over the people's two choices of the share that the metric shares; undefined if people choose one only.
+    mean over the people's two choices of the share that the metric shares; undefined if people choose one only. Where
+    one model wins fewer than LEAST_MINORITY comparisons by the votes, none has an interval.
     Source: Cohen (1960), "A coefficient of agreement for nominal scales"; Matthews (1975); Brodersen et al. (2010).
 
     >>> people, metric = [1] * 25 + [-1] * 25, [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
@@ -96,14 +101,18 @@ def chance_corrected(
     cells = np.array([(theirs == row) & (its == column) for row in ORDER for column in ORDER]).T
     totals = resampled_totals(cells, clusters=clusters, resampling=resampling).reshape(-1, 3, 3)
     table = cells.sum(axis=0).reshape(3, 3)
+    rare = min(int((theirs == sign).sum()) for sign in (1, -1))
 
     def estimate(statistic: Callable[[Floats], Floats], why: Callable[[Integers], str], size: int) -> Estimate:
         part, n = table[:size, :size], int(table[:size, :size].sum())
         value = float(statistic(part.astype(np.float64)))
         if np.isnan(value):
             return Estimate.undefined(why(part), n=n, level=resampling.level, method="percentile bootstrap")
+        if rare < LEAST_MINORITY:
+            why_not = f"the rarer model won {counted(rare, 'comparison')}, and an interval needs {LEAST_MINORITY}"
+            return Estimate(value, None, None, resampling.level, n, "percentile bootstrap", why_not)
         resampled = statistic(totals[:, :size, :size])
-        return percentile_estimate(value, resampled, n=n, resampling=resampling)
+        return percentile_estimate(value, resampled, n=n, resampling=resampling, clusters=clusters)
 
     return ChanceCorrected(
         kappa=estimate(_cohen_kappa, _why_no_kappa, 2),

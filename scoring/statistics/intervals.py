@@ -16,6 +16,9 @@ Floats = NDArray[np.float64]
 Bounds = Callable[[int, int, float], tuple[float, float]]  # of a proportion: successes, n, level -> low, high
 
 ALL_RESAMPLES_EQUAL = "all resamples equal"
+# Simulated with five comparisons in each: from here on intervals of 95 % by resampling held .93 to .97 of the truths,
+# with 20 clusters .89 to .96, with 6 .69 to .94.
+CLUSTERS_TO_RESAMPLE = 30
 
 _NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64, whatever the number of comparisons
 _MOST_KEPT = 40_000_000  # 80 MB: more draws are not cached but repeated for every statistic
@@ -123,11 +126,15 @@ def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
-def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: Resampling) -> Estimate:
+def percentile_estimate(
+    value: float, resampled: Floats, *, n: int, resampling: Resampling, clusters: ArrayLike | None = None
+) -> Estimate:
     """A value with the percentile interval of its resampled values (Efron, 1979).
 
     value: finite. resampled: (resamples,), NaN if the statistic is undefined in a resample. Such resamples are left out
     and counted in the method. The interval is undefined if their share exceeds 1 - level, or if all values are equal.
+    clusters: labels of the comparisons; if they share clusters and there are fewer than CLUSTERS_TO_RESAMPLE, the
+    interval is undefined too.
 
     >>> result = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
     >>> round(result.low or 0, 3), round(result.high or 0, 3)
@@ -137,9 +144,22 @@ def percentile_estimate(value: float, resampled: Floats, *, n: int, resampling: 
     missing = len(resampled) - len(defined)
     method = f"percentile bootstrap, {len(resampled)} resamples of clusters, seed {resampling.seed}"
     method += f", {missing} undefined resamples left out" if missing else ""
-    reason = _why_no_interval(defined, missing, resampling.level)
+    reason = too_few_to_resample(clusters) or _why_no_interval(defined, missing, resampling.level)
     low, high = (None, None) if reason else _percentiles(defined, resampling.level)
     return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)
+
+
+def too_few_to_resample(clusters: ArrayLike | None) -> str:
+    """Say that shared clusters are too few for an interval by resampling or leaving out; empty if they are enough.
+
+    >>> too_few_to_resample([1, 1, 2]), too_few_to_resample([1, 2, 3]), too_few_to_resample(None)
+    ('2 clusters of comparisons, and an interval needs 30', '', '')
+    """
+    labels = np.asarray([] if clusters is None else clusters)
+    count = len(np.unique(labels))
+    if count == len(labels) or count >= CLUSTERS_TO_RESAMPLE:
+        return ""
+    return f"{count} cluster{'' if count == 1 else 's'} of comparisons, and an interval needs {CLUSTERS_TO_RESAMPLE}"
 
 
 def summed_groups(values: Floats, starts: Integers) -> Floats:

@@ -98,11 +98,11 @@ def _pair(
     return MetricPair(
         first=first,
         second=second,
-        difference=_difference(gain, totals, resampling),
+        difference=_difference(gain, totals, resampling, clusters),
         mcnemar=_mcnemar(gain, clusters),
         permutation=_permutation(gain, clusters, resampling),
         adjusted=None,
-        is_equivalent=None if margin is None else _is_equivalent(gain, totals, resampling, margin),
+        is_equivalent=None if margin is None else _is_equivalent(gain, totals, resampling, clusters, margin),
         sign_flip=credit_test(gain, clusters=clusters),
     )
 
@@ -113,15 +113,18 @@ def _mcnemar(gain: Floats, clusters: ArrayLike | None) -> SignificanceTest:
     return replace(test, method=f"{test.method}, {INDEPENDENT}") if is_shared else test
 
 
-def _difference(gain: Floats, totals: Floats, resampling: Resampling) -> Estimate:
+def _difference(gain: Floats, totals: Floats, resampling: Resampling, clusters: ArrayLike | None) -> Estimate:
     if not len(gain):
         return Estimate.undefined("no comparison", n=0, level=resampling.level, method="percentile bootstrap")
-    return percentile_estimate(float(gain.mean()), totals[:, 0] / totals[:, 1], n=len(gain), resampling=resampling)
+    means = totals[:, 0] / totals[:, 1]
+    return percentile_estimate(float(gain.mean()), means, n=len(gain), resampling=resampling, clusters=clusters)
 
 
-def _is_equivalent(gain: Floats, totals: Floats, resampling: Resampling, margin: float) -> bool | None:
+def _is_equivalent(
+    gain: Floats, totals: Floats, resampling: Resampling, clusters: ArrayLike | None, margin: float
+) -> bool | None:
     wider = replace(resampling, level=2 * resampling.level - 1)
-    interval = _difference(gain, totals, wider)
+    interval = _difference(gain, totals, wider, clusters)
     if interval.low is None or interval.high is None:
         return None
     return -margin < interval.low and interval.high < margin

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from scoring.statistics.clusters import Clustering, clustering, described, quantile, shared_clusters
+from scoring.statistics.clusters import clustering, described, quantile, shared_clusters
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, wilson
 
@@ -36,15 +36,21 @@ class _Sample:
 
 
 def mean_with_score_interval(
-    earned: ArrayLike, *, possible: tuple[float, float], clusters: ArrayLike | None = None, level: float = 0.95
+    earned: ArrayLike,
+    *,
+    possible: tuple[float, float],
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> Estimate:
     """The mean of credits with the score interval: all means that the score test does not reject.
 
-    earned: (n,) credits, without NaN. possible: the least and the greatest value that a credit can have. clusters: (n,)
-    labels or None. The test of a mean m divides (mean - m) by its standard error under the most likely distribution
-    on the observed and the two outermost values whose mean is m. For credits of 0 and 1 this is the interval of Wilson
-    (1927), for differences of -1, 0, 1 that of Tango (1998); half credits lie between. With shared clusters all counts
-    are divided by the design effect, and Student's t of (clusters - 1) takes the place of the normal quantile.
+    earned: (n,) credits, without NaN. possible: the least and the greatest value that a credit can have. weights: (n,)
+    of a weighted mean, None for equal ones. clusters: (n,) labels or None. The test of a mean m divides (mean - m) by
+    its standard error under the most likely distribution on the observed and the two outermost values whose mean is m.
+    For credits of 0 and 1 this is the interval of Wilson (1927), for differences of -1, 0, 1 that of Tango (1998); half
+    credits lie between. With shared clusters all counts are divided by the design effect, and Student's t of
+    (clusters - 1) takes the place of the normal quantile.
     Undefined without credits. The interval is undefined for one cluster of several comparisons.
     Source: Tango (1998), "Equivalence test and confidence interval for the difference in proportions for the
     paired-sample design"; Dean and Pagano (2015) for the effective number.
@@ -56,13 +62,42 @@ def mean_with_score_interval(
     values = np.asarray(earned, dtype=np.float64)
     if not len(values):
         return Estimate.undefined("no comparison", n=0, level=level, method="score interval")
-    shared, value = clustering(values, clusters), float(values.mean())
+    shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    shared, value = clustering(values, clusters), float(values @ shares / shares.sum())
     is_proportion = possible == (0.0, 1.0) and bool(np.isin(values, possible).all())
     method = described("Wilson" if is_proportion else "score interval", shared)
     if shared is not None and shared.count < 2:
         return Estimate(value, None, None, level, len(values), method, "one cluster")
-    low, high = _bounds(_sample(values, possible, shared), quantile(level, shared))
-    return Estimate(value, min(low, value), max(high, value), level, len(values), method)
+    effect = shared.design_effect if shared else 1.0
+    low, high = score_interval(
+        values, possible=possible, weights=shares, design_effect=effect, quantile=quantile(level, shared)
+    )
+    return Estimate(value, low, high, level, len(values), method)
+
+
+def score_interval(
+    earned: ArrayLike,
+    *,
+    possible: tuple[float, float],
+    weights: ArrayLike | None = None,
+    design_effect: float,
+    quantile: float,
+) -> tuple[float, float]:
+    """The ends of the score interval of a mean, for any design effect and any quantile of the test.
+
+    earned: (n,) values from the least to the greatest `possible` one. weights: (n,) of a weighted mean, None for equal
+    ones. design_effect: the variance of the mean divided by the variance that independent values would give it.
+
+    >>> low, high = score_interval([1.0] * 94 + [0.0] * 6, possible=(0.0, 1.0), design_effect=1.0, quantile=1.96)
+    >>> round(low, 3), round(high, 3)
+    (0.875, 0.972)
+    """
+    values = np.asarray(earned, dtype=np.float64)
+    shares = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
+    shares = shares * shares.sum() / (shares**2).sum()  # they add up to as many equal values as weigh the same
+    low, high = _bounds(_sample(values, possible, shares / design_effect), quantile)
+    mean = float(values @ shares / shares.sum())
+    return min(low, mean), max(high, mean)
 
 
 def mean_credit(earned: ArrayLike, *, clusters: ArrayLike | None = None, level: float = 0.95) -> Estimate:
@@ -79,9 +114,9 @@ def mean_credit(earned: ArrayLike, *, clusters: ArrayLike | None = None, level: 
     return mean_with_score_interval(values, possible=(0.0, 1.0), clusters=clusters, level=level)
 
 
-def _sample(earned: Floats, possible: tuple[float, float], shared: Clustering | None) -> _Sample:
-    values = np.unique(np.append(earned, possible))
-    counts = np.array([(earned == value).sum() for value in values]) / (shared.design_effect if shared else 1.0)
+def _sample(earned: Floats, possible: tuple[float, float], weights: Floats) -> _Sample:
+    values, place = np.unique(np.append(earned, possible), return_inverse=True)
+    counts = np.bincount(place, weights=np.append(weights, (0.0, 0.0)))
     return _Sample(tuple(values.tolist()), tuple(counts.tolist()))
 
 

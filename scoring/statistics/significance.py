@@ -161,7 +161,7 @@ def _rank_biserial(differences: Floats, clusters: ArrayLike | None, resampling: 
     blocks = resample_weights(len(differences), clusters=clusters, resampling=resampling)
     resampled = np.concatenate([_weighted_rank_biserial(weights[:, order], signs, starts) for weights in blocks])
     value = _weighted_rank_biserial(np.ones((1, len(signs))), signs, starts)[0]
-    return percentile_estimate(float(value), resampled, n=len(signs), resampling=resampling)
+    return percentile_estimate(float(value), resampled, n=len(signs), resampling=resampling, clusters=clusters)
 
 
 def _weighted_rank_biserial(weights: Floats, signs: Floats, starts: Integers) -> Floats:

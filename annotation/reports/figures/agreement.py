@@ -24,7 +24,7 @@ def claim(report: AgreementReport, results: Results) -> Figure:
     models = baseline.models
     of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
     single, alpha = results.single_votes, results.reliability.alpha
-    of_single = (("o", INK), ("s", INK)) if single else ()
+    of_single = ((">", INK), ("<", INK)) if single else ()
     marks = (("D", INK), of_baseline, ("^", INK), *of_single, ("v", INK))
     numbers = claims.numbers(report.counts, results.agreement, results.people, single, alpha)
     return _forest(numbers, marks, baseline=baseline.agreement.value)

@@ -28,7 +28,7 @@ def compute(analysed: Analysed) -> Headlines | None:
         return None
     whole, clusters, plan = analyse(data, with_excluded=True), data.comparisons.cluster, data.manifest.analysis
     votes = votes_for_reliability(data, with_excluded=True).counts(len(clusters))
-    against = leave_one_out(votes[whole.place], whole.metric, clusters=whole.clusters, resampling=resampling)
+    against = leave_one_out(votes[whole.place], whole.metric, clusters=whole.clusters, level=plan.level)
     return Headlines(
         analysed_comparisons=len(whole),
         baseline=baseline(

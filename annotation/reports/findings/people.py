@@ -56,7 +56,7 @@ def compute(analysed: Analysed) -> People:
 def _leave_one_out(first: Analysed) -> LeaveOneOut:
     if len(first):
         return leave_one_out(
-            first.counts, first.metric, clusters=first.clusters, resampling=first.resampling, votes=first.votes
+            first.counts, first.metric, clusters=first.clusters, level=first.resampling.level, votes=first.votes
         )
     nothing = Estimate.undefined(NOTHING_ANALYSED, n=0, level=first.resampling.level)
     return LeaveOneOut(Compared(nothing, nothing, nothing), Compared(nothing, nothing, nothing), by_count=())

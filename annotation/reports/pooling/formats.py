@@ -68,7 +68,7 @@ def _draw(axes: Axes, name: str, estimate: Estimate, height: int, *, is_pooled: 
     if estimate.low is not None and estimate.high is not None:
         axes.plot([estimate.low, estimate.high], [height, height], color=INK, linewidth=3 if is_pooled else 1.6)
     if estimate.value is not None:
-        axes.plot([estimate.value], [height], "D" if is_pooled else "s", color=INK, markersize=7 if is_pooled else 5)
+        axes.plot([estimate.value], [height], "D", color=INK, markersize=7 if is_pooled else 5)
 
 
 def _mean(pool: Pool) -> str:

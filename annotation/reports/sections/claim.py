@@ -161,7 +161,7 @@ def figure(counts: Counts, agreement: Agreement, people: People, single: SingleV
         f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
         f"{counted(headline.n, 'comparison')}: "
         f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
-        f"winner of the other votes and Krippendorff's alpha (both by bootstrap over clusters){new}."
+        f"winner of the other votes (score interval), Krippendorff's alpha (bootstrap over clusters){new}."
     )
     said = in_words(numbers(counts, agreement, people, single, alpha))
     return Figure("claim", "The claim in numbers", caption, said)

@@ -68,7 +68,8 @@ def attenuation(counts: ArrayLike, *, clusters: ArrayLike | None = None, resampl
         reason = "unanimous: all votes are equal" if (pairs > 0).any() else "no comparison has two votes for A or B"
         return Estimate.undefined(reason, n=len(votes), level=resampling.level, method=method)
     totals = resampled_totals(summands, clusters=labels, resampling=resampling)
-    found = percentile_estimate(value, _from_totals(totals, sizes), n=len(votes), resampling=resampling)
+    resampled = _from_totals(totals, sizes)
+    found = percentile_estimate(value, resampled, n=len(votes), resampling=resampling, clusters=labels)
     return replace(found, population=THESE_ANNOTATORS)
 
 

@@ -8,15 +8,9 @@ from numpy.typing import ArrayLike
 from scoring.statistics.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.intervals import (
-    Floats,
-    Resampling,
-    cluster_numbers,
-    percentile_estimate,
-    ratio,
-    resampled_totals,
-)
-from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
+from scoring.statistics.intervals import Floats, cluster_numbers, ratio
+from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
+from scoring.statistics.score_interval import mean_with_score_interval
 from scoring.statistics.votes import Votes
 
 
@@ -66,7 +60,7 @@ def leave_one_out(
     metric: ArrayLike,
     *,
     clusters: ArrayLike | None = None,
-    resampling: Resampling,
+    level: float = 0.95,
     votes: Votes | None = None,
 ) -> LeaveOneOut:
     """Each vote, and the metric in its place, against the winner of the other votes of its comparison.
@@ -80,7 +74,7 @@ def leave_one_out(
     Source: Snow et al. (2008), "Cheap and fast, but is it good?", judge annotators against the others this way.
 
     >>> counts = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]
-    >>> result = leave_one_out(counts, [1, 1, 1, 1], resampling=Resampling(resamples=100)).by_comparison
+    >>> result = leave_one_out(counts, [1, 1, 1, 1]).by_comparison
     >>> round(result.people.value or 0, 3), round(result.metric.value or 0, 3)
     (0.725, 0.675)
     """
@@ -91,7 +85,7 @@ def leave_one_out(
     is_paired = size >= 2
     labels = None if clusters is None else cluster_numbers(len(checked), clusters)[is_paired]
     rows = _summands(checked, its)
-    found = _weighted(rows[is_paired], labels, resampling)
+    found = _weighted(rows[is_paired], labels, level)
     return LeaveOneOut(
         by_comparison=found.by_comparison,
         by_vote=found.by_vote,
@@ -163,22 +157,28 @@ def _means(first: int) -> tuple[Statistic, Statistic, Statistic]:
 _BY_COMPARISON, _BY_VOTE = _means(0), _means(3)
 
 
-def _weighted(rows: Floats, clusters: ArrayLike | None, resampling: Resampling) -> Weighted:
-    observed = rows.sum(axis=0, keepdims=True)
-    totals = resampled_totals(rows, clusters=clusters, resampling=resampling)
+def _weighted(rows: Floats, clusters: ArrayLike | None, level: float) -> Weighted:
+    """The means of rows with two votes, with intervals for these annotators."""
 
-    def estimate(statistic: Statistic) -> Estimate:
-        value, n = float(statistic(observed)[0]), len(rows)
-        found = (
-            Estimate.undefined(
-                "no comparison has two votes", n=n, level=resampling.level, method="percentile bootstrap"
-            )
-            if np.isnan(value)
-            else percentile_estimate(value, statistic(totals), n=n, resampling=resampling)
-        )
-        return replace(found, population=THESE_ANNOTATORS)
+    def compared(weights: Floats) -> Compared:
+        return Compared(*(_mean(column, weights, bounds, clusters, level) for column, bounds in _columns(rows)))
 
-    return Weighted(Compared(*map(estimate, _BY_COMPARISON)), Compared(*map(estimate, _BY_VOTE)))
+    return Weighted(compared(np.ones(len(rows))), compared(rows[:, 5]))
+
+
+def _columns(rows: Floats) -> tuple[tuple[Floats, tuple[float, float]], ...]:
+    """Credit of people, of the metric, and the difference in each comparison, with their bounds."""
+    return (rows[:, 0], SHARE), (rows[:, 1], SHARE), (rows[:, 1] - rows[:, 0], COEFFICIENT)
+
+
+def _mean(
+    values: Floats, weights: Floats, possible: tuple[float, float], clusters: ArrayLike | None, level: float
+) -> Estimate:
+    if not len(values):
+        nothing = Estimate.undefined("no comparison has two votes", n=0, level=level, method="score interval")
+        return replace(nothing, population=THESE_ANNOTATORS)
+    found = mean_with_score_interval(values, possible=possible, weights=weights, clusters=clusters, level=level)
+    return replace(found, population=THESE_ANNOTATORS)
 
 
 def _like_these(found: Weighted, votes: Votes, metric: Signs, clusters: ArrayLike | None) -> Weighted:
@@ -189,16 +189,22 @@ def _like_these(found: Weighted, votes: Votes, metric: Signs, clusters: ArrayLik
         clusters=clusters,
         comparison_count=len(metric),
     )
+    rows = _summands(votes.counts(len(metric)), metric)
+    rows = rows[rows[:, 5] > 0]
 
-    def compared(means: Compared, statistics: tuple[Statistic, Statistic, Statistic]) -> Compared:
-        people, metric, difference = statistics
+    def compared(means: Compared, statistics: tuple[Statistic, Statistic, Statistic], weights: Floats) -> Compared:
+        estimates = (means.people, means.metric, means.difference)
         return Compared(
-            people=two_way.like_these(means.people, people, bounds=SHARE),
-            metric=two_way.like_these(means.metric, metric, bounds=SHARE),
-            difference=two_way.like_these(means.difference, difference),
+            *(
+                two_way.mean_like_these(estimate, statistic, column, possible=bounds, weights=weights)
+                for estimate, statistic, (column, bounds) in zip(estimates, statistics, _columns(rows), strict=True)
+            )
         )
 
-    return Weighted(compared(found.by_comparison, _BY_COMPARISON), compared(found.by_vote, _BY_VOTE))
+    return Weighted(
+        compared(found.by_comparison, _BY_COMPARISON, np.ones(len(rows))),
+        compared(found.by_vote, _BY_VOTE, rows[:, 5]),
+    )
 
 
 def _at_votes(votes: int, shares: Floats) -> AtVotes:

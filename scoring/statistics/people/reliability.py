@@ -168,7 +168,7 @@ class _Table:
     def __init__(self, votes: Integers, clusters: ArrayLike | None, resampling: Resampling) -> None:
         is_rated = votes.any(axis=1)
         labels = None if clusters is None else cluster_numbers(len(votes), clusters)[is_rated]
-        rows, q = coefficients.summands(votes[is_rated]), votes.shape[1]
+        rows, q, self._labels = coefficients.summands(votes[is_rated]), votes.shape[1], labels
         self.comparison_count = len(votes)
         self._size = votes[is_rated].sum(axis=1)
         self._observed = Sums.from_totals(rows.sum(axis=0), q)
@@ -184,7 +184,9 @@ class _Table:
         elif self.skew(coefficient):
             found = Estimate(value, None, None, level, n, _METHOD, self.skew(coefficient))
         else:
-            found = percentile_estimate(value, coefficient(self._resampled), n=n, resampling=self._resampling)
+            found = percentile_estimate(
+                value, coefficient(self._resampled), n=n, resampling=self._resampling, clusters=self._labels
+            )
         return replace(found, population=THESE_ANNOTATORS)
 
     def skew(self, coefficient: Coefficient) -> str:

@@ -9,7 +9,7 @@ from scoring.statistics.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats, ratio
-from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
+from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
 from scoring.statistics.votes import Votes
 
 
@@ -40,12 +40,18 @@ def single_votes(votes: Votes, metric: ArrayLike, *, clusters: ArrayLike | None 
     its = checked_winners(metric, metric)[0]
     n = len(its)
     two_way = TwoWay(votes, lambda counts, place: _summands(counts, its[place]), clusters=clusters, comparison_count=n)
-    sums = two_way.whole
-    voted, paired = int(sums[1]), int(sums[3])
+    sums, rows = two_way.whole, _summands(votes.counts(n), its)
+    voted, paired = rows[rows[:, 1] > 0], rows[rows[:, 3] > 0]
+
+    def estimate(statistic: Statistic, values: Floats, possible: tuple[float, float] = SHARE) -> Estimate:
+        return two_way.mean_like_these(
+            _value(statistic, sums, len(values), level), statistic, values, possible=possible
+        )
+
     return SingleVotes(
-        metric=two_way.like_these(_value(_with_metric, sums, voted, level), _with_metric, bounds=SHARE),
-        people=two_way.like_these(_value(_with_another, sums, paired, level), _with_another, bounds=SHARE),
-        difference=two_way.like_these(_value(_difference, sums, paired, level), _difference),
+        metric=estimate(_with_metric, voted[:, 0]),
+        people=estimate(_with_another, paired[:, 2]),
+        difference=estimate(_difference, paired[:, 0] - paired[:, 2], COEFFICIENT),
     )
 
 

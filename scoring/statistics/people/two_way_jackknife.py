@@ -19,6 +19,7 @@ from scoring.statistics.clusters import LEAST_CLUSTERS
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
 from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.score_interval import score_interval
 from scoring.statistics.votes import CATEGORIES, Votes
 
 LEAST_ANNOTATORS = 6  # below, an interval hardly bounds anything, or misses if one in five guesses
@@ -101,6 +102,43 @@ class TwoWay:
             return refused
         return like_these(estimate, self.variance(statistic), *groups, bounds=bounds)
 
+    def mean_like_these(
+        self,
+        estimate: Estimate,
+        statistic: Statistic,
+        values: Floats,
+        *,
+        possible: tuple[float, float] = SHARE,
+        weights: Floats | None = None,
+    ) -> Estimate:
+        """Return a mean over comparisons with the score interval for annotators like these.
+
+        values, weights: (m,) whose mean it is, of the comparisons that count. The score test knows how a mean near its
+        least or greatest value varies; the two-way variance enters as the design effect, and Student's t has as many
+        degrees of freedom as for `like_these`. With t around the mean itself, .75 to .91 of differences were held in
+        simulated studies of 6 and 20 clusters and of 30 comparisons; so, .93 to 1.00.
+        """
+        groups = len(self._clusters), int(self._of_annotators.shape[0])
+        found = self.like_these(estimate, statistic)
+        if found.low is None or estimate.value is None:
+            return found
+        sizes = np.ones(len(values)) if weights is None else weights
+        independent = float((sizes**2 * (values - estimate.value) ** 2).sum() / sizes.sum() ** 2)
+        if not independent > _NO_SPREAD:
+            return found
+        low, high = score_interval(
+            values,
+            possible=possible,
+            weights=weights,
+            design_effect=max(1.0, self.variance(statistic).total / independent),
+            quantile=_quantile(estimate.level, groups),
+        )
+        # The mean may rest on a few comparisons more than these values: those with one vote.
+        shift = estimate.value - float(np.average(values, weights=weights))
+        least, greatest = possible
+        low, high = max(least, low + shift), min(greatest, high + shift)
+        return replace(found, low=low, high=high, method=f"score interval, {found.method}")
+
     def variance(self, statistic: Statistic) -> Variance:
         """Return the variance of a statistic, in its parts."""
         return Variance(
@@ -132,7 +170,7 @@ def like_these(
         how = "undefined" if np.isnan(variance.total) else "the same"
         return _refused(estimate, f"{how} without the votes of an annotator or on a cluster")
     fewer = min(clusters, annotators)
-    reach = float(scipy.stats.t.ppf((1 + estimate.level) / 2, fewer - 1)) * variance.total**0.5
+    reach = _quantile(estimate.level, (clusters, annotators)) * variance.total**0.5
     return replace(
         estimate,
         low=max(bounds[0], estimate.value - reach),
@@ -141,6 +179,10 @@ def like_these(
         reason="",
         population=ANNOTATORS_LIKE_THESE,
     )
+
+
+def _quantile(level: float, groups: tuple[int, int]) -> float:
+    return float(scipy.stats.t.ppf((1 + level) / 2, min(groups) - 1))
 
 
 def too_few(clusters: int, annotators: int) -> str:

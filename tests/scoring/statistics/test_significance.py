@@ -98,10 +98,17 @@ def test_one_difference() -> None:
 
 
 def test_clusters_of_the_effect_lose_their_zeros_too() -> None:
-    result = wilcoxon([1, 0, -2, 3, 0, 2], clusters=["a", "a", "b", "b", "c", "c"], resampling=FEW)
-    assert result.rank_biserial.n == 4
+    clusters = [*np.repeat(np.arange(30), 2), "c", "c"]
+    result = wilcoxon([1, 0, -2, 3] * 15 + [0, 2], clusters=clusters, resampling=FEW)
+    assert result.rank_biserial.n == 46
     low, high = bounds(result.rank_biserial)
     assert low < high
+
+
+def test_few_clusters_give_the_effect_no_interval() -> None:
+    result = wilcoxon([1, 0, -2, 3, 0, 2], clusters=["a", "a", "b", "b", "c", "c"], resampling=FEW)
+    assert result.rank_biserial.low is None
+    assert result.rank_biserial.reason == "3 clusters of comparisons, and an interval needs 30"
 
 
 def counted_p(n: int, steps: int) -> float:

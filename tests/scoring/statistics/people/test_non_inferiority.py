@@ -42,7 +42,7 @@ def test_a_metric_that_falls_short_by_just_the_margin_is_seldom_shown_either_way
         for _ in range(studies)
     ]
     most = 0.05 + 2 * (0.05 * 0.95 / studies) ** 0.5  # nominal .025 on each side, and two Monte-Carlo errors above .05
-    assert 0 < verdicts.count("shown") / studies <= most
+    assert verdicts.count("shown") / studies <= most
     assert verdicts.count("shown worse") / studies <= most
 
 

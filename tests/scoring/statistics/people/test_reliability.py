@@ -181,8 +181,8 @@ def test_fleiss_equals_statsmodels(votes: Any) -> None:
 
 def test_resamples_equal_computing_each_anew() -> None:
     rng = np.random.default_rng(7)
-    counts = rng.multinomial(5, [0.5, 0.3, 0.2], size=25)
-    labels = rng.integers(0, 9, 25)
+    counts = rng.multinomial(5, [0.5, 0.3, 0.2], size=80)
+    labels = rng.permutation(np.arange(80) % 32)
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
     drawn = np.random.default_rng(FEW.seed).integers(0, len(members), size=(FEW.resamples, len(members)))
     samples = [np.concatenate([counts[members[cluster]] for cluster in row]) for row in drawn]
