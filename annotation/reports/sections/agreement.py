@@ -106,7 +106,8 @@ def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_
 def _winners_rows(winners: Winners | None) -> tuple[Row, ...]:
     if winners is None:
         return ()
-    remark = f"{counted(winners.plurality_differs, 'winner')} by plurality of A, B, tie differ from that by A − B"
+    differ = "differs" if winners.plurality_differs == 1 else "differ"
+    remark = f"{counted(winners.plurality_differs, 'winner')} by plurality of A, B, tie {differ} from that by A − B"
     label = "Winners with more than half of all votes of their comparison"
     return (Row(label, str(winners.with_majority), n=winners.named, remark=remark),)
 

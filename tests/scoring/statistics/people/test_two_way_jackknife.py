@@ -48,7 +48,7 @@ def variances(votes: Votes, metric: np.ndarray, clusters: np.ndarray) -> np.ndar
         return np.asarray(((values - values.mean(axis=0)) ** 2).sum(axis=0) * (len(values) - 1) / len(values))
 
     shared = without(label * 1000 + votes.annotator)
-    return without(label) + np.maximum(without(votes.annotator) - shared, 0)
+    return np.asarray(without(label) + np.maximum(without(votes.annotator) - shared, 0))
 
 
 def test_equals_leaving_out_the_long_way() -> None:
