@@ -4,6 +4,7 @@ from annotation.reports.findings.planning import Planned, Planning
 from annotation.reports.findings.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, Table, share_row
 from annotation.reports.printing.numbers import count, percent, points
+from jobs.wording import counted
 
 
 def section(planning: Planning, _facts: Facts) -> Section:
@@ -30,7 +31,7 @@ def _shown(planning: Planning) -> tuple[Row, ...]:
     if not planning.comparisons:
         return ()
     value = "none" if planning.shown_from is None else f"from {points(planning.shown_from)}"
-    label = f"Differences that {count(planning.comparisons)} comparisons show with that chance"
+    label = f"Differences shown with that chance by {counted(planning.comparisons, 'comparison')}"
     return (Row(label, value, n=planning.comparisons),)
 
 

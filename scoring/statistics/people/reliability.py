@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
+from jobs.wording import counted
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
 from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resampled_totals
@@ -195,7 +196,8 @@ class _Table:
         minority = round(float(by_category.sum() - by_category.max()))
         if coefficient not in _SKEWED or minority >= LEAST_MINORITY:
             return ""
-        return f"{minority} votes differ from the most frequent choice, and an interval needs {LEAST_MINORITY}"
+        few = counted(minority, "vote")
+        return f"{few} for other than the most frequent choice, and an interval needs {LEAST_MINORITY}"
 
     def _why_undefined(self, coefficient: Coefficient, value: float) -> str:
         if not len(self._size):

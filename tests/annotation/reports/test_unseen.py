@@ -87,7 +87,7 @@ class Case:
         defined = [one for one in values if not np.isnan(one)]
         if estimate["low"] is None:
             assert estimate["reason"]
-            reasons = ("differ from the most frequent choice", "and an interval needs")
+            reasons = ("other than the most frequent choice", "and an interval needs")
             is_refused = any(reason in estimate["reason"] for reason in reasons)
             assert is_refused or len(defined) < 0.95 * RESAMPLES or np.ptp(defined) < 1e-9
             return

@@ -282,7 +282,7 @@ def test_few_minority_votes_leave_alpha_and_kappa_without_an_interval(minority: 
         skewed = name.startswith(("alpha", "fleiss"))
         assert (estimate.low is not None) == (is_enough or not skewed), name
         assert estimate.value is not None
-    reason = "14 votes differ from the most frequent choice, and an interval needs 15"
+    reason = "14 votes for other than the most frequent choice, and an interval needs 15"
     assert result["alpha"].reason == ("" if is_enough else reason)
 
 
