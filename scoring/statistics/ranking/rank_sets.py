@@ -19,11 +19,12 @@ _METHOD = "max-t over all pairs, step-down"
 class RankSets:
     """surely_better: (K, K) whether the row's model is surely better than the column's. method: how that was found.
 
-    With the level's probability all sets hold their model's true rank at once.
+    level: the probability with which all sets hold their model's true rank at once.
     """
 
     surely_better: Booleans
     method: str
+    level: float
 
     @property
     def best(self) -> tuple[int, ...]:
@@ -61,7 +62,7 @@ def rank_sets(values: Floats, covariance: Floats, errors: Floats, freedom: float
         active &= ~reached
     better = np.zeros((len(values), len(values)), dtype=bool)
     better[first, second], better[second, first] = np.split(~active, 2)
-    return RankSets(better, f"{_METHOD}, t({freedom:.1f}), {draws.resamples} draws, seed {draws.seed}")
+    return RankSets(better, f"{_METHOD}, t({freedom:.1f}), {draws.resamples} draws, seed {draws.seed}", draws.level)
 
 
 def _directed(differences: Floats) -> Floats:
@@ -93,7 +94,8 @@ def sign_test_rank_sets(votes: ModelVotes, *, level: float) -> RankSets:
     for (i, j), values, p in zip(pairs, sums, adjusted, strict=True):
         if p is not None and p <= 1 - level:
             better[(i, j) if values.sum() > 0 else (j, i)] = True
-    return RankSets(better, "sign-flip tests of prompts for each pair of models, Holm; these annotators")
+    method = "sign-flip tests of prompts for each pair of models, Holm; these annotators"
+    return RankSets(better, method, level)
 
 
 def _by_prompt(votes: ModelVotes, model: int, other: int) -> NDArray[np.int64]:

@@ -207,11 +207,11 @@ def test_a_comparison_of_three_models_is_refused() -> None:
 
 
 def test_intervals_and_rank_sets_cover_what_they_say() -> None:
-    """Sixty studies here; `python -m benchmarks.ranking_coverage` simulates hundreds of each design."""
+    """Forty studies here; `python -m benchmarks.ranking_coverage` simulates hundreds of each design."""
     truth = true_strengths(DESIGNS[0])
     strengths_hold, differences_hold, ranks_hold = zip(
-        *(holds(DESIGNS[0], truth, seed) for seed in range(1000, 1060)), strict=True
+        *(holds(DESIGNS[0], truth, seed) for seed in range(1000, 1040)), strict=True
     )
-    assert 0.91 <= np.mean(strengths_hold) <= 0.985
-    assert 0.91 <= np.mean(differences_hold) <= 0.985
-    assert np.mean(ranks_hold) >= 0.93
+    assert 0.9 <= np.mean(strengths_hold) <= 0.985
+    assert 0.9 <= np.mean(differences_hold) <= 0.985
+    assert np.mean(ranks_hold) >= 0.9

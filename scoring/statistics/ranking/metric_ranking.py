@@ -1,0 +1,217 @@
+"""The ranking of K models by a metric, and how far it agrees with the ranking by people."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.special import stdtrit
+
+from scoring.statistics.agreement import TieTreatment, agreement, metric_winners
+from scoring.statistics.clusters import LEAST_CLUSTERS
+from scoring.statistics.estimate import Estimate
+from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.ranking.model_votes import ModelVotes
+from scoring.statistics.ranking.people_ranking import PeopleRanking
+from scoring.statistics.ranking.rank_sets import DRAWS, RankSets, rank_sets
+
+_NO_SPREAD = 1e-24
+_PROJECTION = "pairs that both rankings are sure of, the others either way"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetricRanking:
+    """means: K mean scores, in the metric's unit. goodness: (K,) the same, negated if lower is more consistent. ranks:
+    hold all true ranks at once; None, with the reason, if there are too few prompts.
+    """
+
+    means: tuple[Estimate, ...]
+    goodness: Floats
+    ranks: RankSets | None
+    reason: str = ""
+
+
+def metric_ranking(
+    scores: ArrayLike,
+    *,
+    higher_is_more_consistent: bool,
+    clusters: ArrayLike | None = None,
+    without_seed: ArrayLike | None = None,
+    level: float = 0.95,
+) -> MetricRanking:
+    """Rank models by their mean score over prompts.
+
+    scores: (n, K), NaN if there is none: only prompts with a score of every model count, as prompts differ in
+    difficulty. clusters: (n,) labels of prompts, or None. without_seed: (N, K) the mean scores over the same prompts
+    without the images of each seed, which all models and prompts share; with it the intervals speak of other seeds
+    too. The variances over prompts and over seeds are added; the noise of one image set is in both, so that the
+    sum is rather too large.
+    Raises ValueError for arrays that do not fit, and for fewer than three seeds.
+
+    >>> found = metric_ranking([(90.0 + p % 3, 80.0 + p % 4) for p in range(12)], higher_is_more_consistent=True)
+    >>> found.means[0].value, found.ranks.best if found.ranks else None
+    (91.0, (1, 2))
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    if values.ndim != 2 or values.shape[1] < 2:
+        raise ValueError(
+            f"scores have a row for each prompt and a column for each of two or more models: {values.shape}"
+        )
+    is_complete = np.isfinite(values).all(axis=1)
+    groups = np.unique(cluster_numbers(len(values), clusters)[is_complete], return_inverse=True)[1]
+    spread = _Spread.of(values[is_complete], groups, without_seed)
+    count, sign = int(is_complete.sum()), 1.0 if higher_is_more_consistent else -1.0
+    if spread.prompts < LEAST_CLUSTERS:
+        reason = f"{spread.prompts} prompts with a score of every model, at least {LEAST_CLUSTERS} are needed"
+        means = values[is_complete].mean(axis=0) if count else np.full(values.shape[1], np.nan)
+        bare = tuple(_without_interval(mean, count, level, reason) for mean in means.tolist())
+        return MetricRanking(bare, sign * means, None, reason)
+    means = values[is_complete].mean(axis=0)
+    rows = zip(means.tolist(), np.eye(len(means)), strict=True)
+    estimates = tuple(spread.estimate(mean, row, count, level) for mean, row in rows)
+    return MetricRanking(estimates, sign * means, spread.ranks(sign * means, level))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Spread:
+    """(K, K) covariances of mean scores over prompts and over seeds. prompts, seeds: how many; 0 seeds if not given."""
+
+    over_prompts: Floats
+    over_seeds: Floats
+    prompts: int
+    seeds: int
+
+    @classmethod
+    def of(cls, values: Floats, groups: ArrayLike, without_seed: ArrayLike | None) -> "_Spread":
+        """values: (n, K) complete scores. groups: (n,) cluster numbers from zero up."""
+        k, count = values.shape[1], int(np.max(groups, initial=-1)) + 1
+        sums = np.zeros((count, k))
+        if len(values):
+            np.add.at(sums, np.asarray(groups), values - values.mean(axis=0))
+        over_prompts = sums.T @ sums * count / max(count - 1, 1) / max(len(values), 1) ** 2
+        if without_seed is None:
+            return cls(over_prompts, np.zeros((k, k)), count, 0)
+        left_out = np.asarray(without_seed, dtype=np.float64)
+        if left_out.ndim != 2 or left_out.shape[1] != k or len(left_out) < 3 or not np.isfinite(left_out).all():
+            raise ValueError(f"means without each seed have a row for each of 3 or more seeds and {k} columns")
+        changes, seeds = left_out - left_out.mean(axis=0), len(left_out)
+        return cls(over_prompts, changes.T @ changes * (seeds - 1) / seeds, count, seeds)
+
+    def variance(self, contrast: Floats) -> tuple[float, float]:
+        """Return the variance of a contrast (K,) of the means, and its degrees of freedom by Satterthwaite."""
+        prompts, seeds = (float(contrast @ part @ contrast) for part in (self.over_prompts, self.over_seeds))
+        spread = prompts**2 / (self.prompts - 1) + (seeds**2 / (self.seeds - 1) if self.seeds else 0.0)
+        return prompts + seeds, (prompts + seeds) ** 2 / spread if spread > 0 else self.prompts - 1.0
+
+    def estimate(self, mean: float, contrast: Floats, n: int, level: float) -> Estimate:
+        """Return the estimate of one mean."""
+        variance, freedom = self.variance(contrast)
+        if not variance > _NO_SPREAD:
+            return _without_interval(mean, n, level, "the same score on every prompt")
+        reach = float(stdtrit(freedom, (1 + level) / 2)) * variance**0.5
+        seeds = f" and {self.seeds} seeds" if self.seeds else ""
+        return Estimate(mean, mean - reach, mean + reach, level, n, f"t({freedom:.1f}), {self.prompts} prompts{seeds}")
+
+    def ranks(self, goodness: Floats, level: float) -> RankSets:
+        """Return the rank sets of the models; t of the pair with the fewest degrees of freedom."""
+        rows = np.eye(len(goodness))
+        pairs = [[self.variance(one - other) for other in rows] for one in rows]
+        errors = np.sqrt(np.maximum([[found[0] for found in row] for row in pairs], _NO_SPREAD))
+        freedom = min(found[1] for i, row in enumerate(pairs) for j, found in enumerate(row) if i != j)
+        joint = self.over_prompts + self.over_seeds
+        return rank_sets(goodness, joint, errors, freedom, draws=replace(DRAWS, level=level))
+
+
+def _without_interval(mean: float, n: int, level: float, reason: str) -> Estimate:
+    return Estimate(float(mean) if np.isfinite(mean) else None, None, None, level, n, "t over prompts", reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Concordance:
+    """How far a metric ranks models as people do.
+
+    tau: Kendall's, over pairs of models; a tie of either counts zero. system_accuracy: the share of pairs that both
+    order alike, a tie one half. same_rank: the share of models that both put at the same rank; its upper bound is the
+    share of models whose rank sets overlap, its lower bound the share whose two sets are one and the same rank.
+    """
+
+    tau: Estimate
+    system_accuracy: Estimate
+    same_rank: Estimate
+
+
+def concordance(people: PeopleRanking, metric: MetricRanking) -> Concordance:
+    """Compare two rankings of K models.
+
+    The intervals follow from both rank sets: pairs that both are sure of count as ordered, others may go either way.
+    So they hold at 1 minus the sum of both errors (two sets at .975 give .95), and are wide rather than wrong: to
+    resample models is no option with six of them, and resampled strengths would make each near tie look like discord.
+    Raises ValueError for rankings of different numbers of models.
+    Source: Kendall (1938), "A new measure of rank correlation"; of the accuracy Kocmi et al. (2021), "To ship or not to
+    ship: an extensive evaluation of automatic metrics for machine translation".
+
+    >>> cast = [(p, j, 1 if (p + j) % 3 else -1) for p in range(9) for j in range(7)]
+    >>> from scoring.statistics.ranking.people_ranking import people_ranking
+    >>> votes = ModelVotes.of([row[:2] for row in cast], [(0, 1)] * 63, [row[2] for row in cast], model_count=2)
+    >>> scores = [(90.0 + p % 3, 80.0 + p % 4) for p in range(12)]
+    >>> found = concordance(people_ranking(votes), metric_ranking(scores, higher_is_more_consistent=True))
+    >>> found.tau.value, found.tau.low, found.tau.level
+    (1.0, 1.0, 0.9)
+    """
+    k = len(people.strengths)
+    if len(metric.goodness) != k:
+        raise ValueError(f"people rank {k} models and the metric {len(metric.goodness)}")
+    if people.reason or metric.ranks is None:
+        nothing = Estimate.undefined(people.reason or metric.reason, n=k, method=_PROJECTION)
+        return Concordance(nothing, nothing, nothing)
+    level = round(people.ranks.level + metric.ranks.level - 1, 12)
+    strengths = np.array([one.value for one in people.strengths], dtype=np.float64)
+    tau = _tau(strengths, people.ranks, metric.goodness, metric.ranks, level)
+    ends = [None if end is None else (1 + end) / 2 for end in (tau.value, tau.low, tau.high)]
+    accuracy = Estimate(ends[0], ends[1], ends[2], level, tau.n, _PROJECTION)
+    return Concordance(tau, accuracy, _same_rank(strengths, people.ranks, metric.goodness, metric.ranks, level))
+
+
+def _tau(strengths: Floats, people: RankSets, goodness: Floats, metric: RankSets, level: float) -> Estimate:
+    first, second = np.triu_indices(len(strengths), 1)
+    signs = [metric_winners(values[first] - values[second]).astype(np.float64) for values in (strengths, goodness)]
+    alike = int((people.surely_better & metric.surely_better).sum())
+    apart = int((people.surely_better & metric.surely_better.T).sum())
+    pairs = len(first)
+    low, high = (2 * alike - pairs) / pairs, (pairs - 2 * apart) / pairs
+    return Estimate(float((signs[0] * signs[1]).mean()), low, high, level, pairs, _PROJECTION)
+
+
+def _same_rank(strengths: Floats, people: RankSets, goodness: Floats, metric: RankSets, level: float) -> Estimate:
+    ranks = [(values > values[:, np.newaxis]).sum(axis=1) for values in (strengths, goodness)]
+    best, worst = np.array([people.best, metric.best]), np.array([people.worst, metric.worst])
+    overlap = best.max(axis=0) <= worst.min(axis=0)
+    is_one = (best.min(axis=0) == best.max(axis=0)) & (best[0] == worst.min(axis=0)) & (best[0] == worst.max(axis=0))
+    value = float((ranks[0] == ranks[1]).mean())
+    return Estimate(value, float(is_one.mean()), float(overlap.mean()), level, len(strengths), _PROJECTION)
+
+
+def comparison_accuracy(
+    votes: ModelVotes, scores: ArrayLike, *, higher_is_more_consistent: bool, ties: TieTreatment, level: float = 0.95
+) -> Estimate:
+    """Return the share of comparisons, of all pairs of models, in which the metric's winner is people's winner.
+
+    scores: (c, K), a row for each comparison by its number, with the scores of at least its two models. Comparisons
+    without votes or without both scores do not count. Clustered by prompt.
+
+    >>> votes = ModelVotes.of([(0, 0), (1, 0)], [(0, 1), (2, 1)], [1, 1], model_count=3)
+    >>> scores = [(90, 80, 70), (90, 80, 70)]
+    >>> comparison_accuracy(votes, scores, higher_is_more_consistent=True, ties="strict").value
+    0.5
+    """
+    values = np.asarray(scores, dtype=np.float64)
+    numbers, first = np.unique(votes.comparison, return_index=True)
+    if values.ndim != 2 or values.shape[1] != votes.model_count or numbers.max(initial=-1) >= len(values):
+        raise ValueError(f"every comparison has scores of {votes.model_count} models, not an array {values.shape}")
+    forward = votes.left < votes.right
+    gains = np.bincount(votes.comparison, weights=np.where(forward, votes.choice, -votes.choice))[numbers]
+    models = np.sort(np.column_stack([votes.left, votes.right])[first], axis=1)
+    margins = values[numbers, models[:, 0]] - values[numbers, models[:, 1]]
+    has_both = np.isfinite(margins)
+    its = metric_winners(margins[has_both] if higher_is_more_consistent else -margins[has_both])
+    people = np.sign(gains[has_both]).astype(np.int8)
+    return agreement(people, its, ties=ties, clusters=votes.prompt[first][has_both], level=level)
