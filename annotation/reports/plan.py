@@ -86,11 +86,12 @@ def exact_sentences(plan: StudyPlan) -> tuple[str, ...]:
     said = [f"No number of comparisons was found: {exact.reason}."] if exact.reason else []
     if exact.needed:
         said += [
-            "Were the winner of every comparison and the baseline known without error, fewer would do. Exact binomial "
-            f"test, one-sided at {goal.significance_level:g}: {exact.needed.first:,} comparisons are "
-            f"the first number to show with a chance of {percent(goal.power)} that a metric which agrees on {agrees} "
-            f"beats a baseline of {beats} (from {exact.needed.rejects_from:,} agreements on); from "
-            f"{exact.needed.safe:,} on the chance never falls below that again.",
+            "Were the winner of every comparison known without error, and how often the constant choice is right, "
+            f"fewer would do. Exact binomial test, one-sided at {goal.significance_level:g}: {exact.needed.first:,} "
+            f"comparisons are the first number to show with a chance of {percent(goal.power)} that a metric which "
+            f"agrees on {agrees} beats a constant choice that is right in {beats} (from "
+            f"{exact.needed.rejects_from:,} agreements on); from {exact.needed.safe:,} on the chance never falls below "
+            "that again.",
             SAWTOOTH,
         ]
     if exact.needed and exact.design_effect > 1:
@@ -121,9 +122,9 @@ def _simulated(plan: StudyPlan) -> str:
         f"{_stopped(design, point)} by {counted(question.annotators, 'annotator')} ({plan.annotators_needed:,} "
         f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who {'is' if is_one else 'are'} "
         f"given first the {GIVEN_OUT_FIRST[design.allocation]}; {_votes(supposed)}. Winners by votes then err, so that "
-        f"the agreement seen is {percent(point.agreement)} on average, and the report, which takes the baseline from "
-        f"the same votes and tests at {1 - design.level:.2g}, two-sided, says in {_share(point)} of the studies that "
-        f"the metric beats it.{_clusters(question)}"
+        f"the agreement seen is {percent(point.agreement)} on average, and the report, which takes the constant "
+        f"choice from the same votes and tests at {1 - design.level:.2g}, two-sided, says in {_share(point)} of the "
+        f"studies that the metric beats it.{_clusters(question)}"
     )
 
 
@@ -223,8 +224,8 @@ def caption(plan: StudyPlan) -> str:
         "Chance that the report says that the metric beats always naming one model, by number of prompts, votes, "
         "annotators and images, the rest as planned (diamond: planned). "
         f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
-        "Blue line in the first panel: the exact binomial test against a known baseline, without noise of votes. "
-        "Dotted: the chance wanted."
+        "Blue line in the first panel: the exact binomial test against a known constant choice, without noise of "
+        "votes. Dotted: the chance wanted."
     )
 
 

@@ -18,17 +18,17 @@ from scoring.statistics.estimate import Estimate
 
 def to_text(pool: Pool) -> str:
     """Return the pool in sentences and one line for each study."""
-    units = len({study.unit for study in pool.studies})
+    groups = len({study.group for study in pool.studies})
     lines = [
         f"{counted(len(pool.studies), 'study', 'studies')} together, {metric_name(pool.metric)}, "
         f"{TIE_RULES[pool.endpoint]}.",
         _mean(pool),
         _prediction(pool),
     ]
-    if units < len(pool.studies):
-        lines.append(f"Studies that share prompts or annotators count as one: {units} independent units.")
+    if groups < len(pool.studies):
+        lines.append(f"Studies that share prompts or annotators count as one: {groups} independent groups.")
     rows = [
-        (row.name, row.bundle, counted(row.comparisons, "comparison"), f"unit {row.unit}", _cell(row.agreement))
+        (row.name, row.bundle, counted(row.comparisons, "comparison"), f"group {row.group}", _cell(row.agreement))
         for row in pool.studies
     ]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]

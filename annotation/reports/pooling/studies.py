@@ -26,9 +26,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PooledStudy:
-    """One study of the pool: its own agreement, and the number of its unit.
+    """One study of the pool: its own agreement, and the number of its group.
 
-    Studies of one unit share prompts or annotators; they count as one study.
+    Studies of one group share prompts or annotators; they count as one study.
     """
 
     name: str
@@ -36,7 +36,7 @@ class PooledStudy:
     sha256: str
     comparisons: int
     agreement: Estimate
-    unit: int
+    group: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,12 @@ def pool(
     metric = _common("metric", [(one.path, one.replayed.data.metric) for one in read])
     endpoints = [(one.path, one.replayed.data.manifest.analysis.primary_endpoint) for one in read]
     ties = _common("primary endpoint (--endpoint takes one for all)", endpoints) if endpoint is None else endpoint
-    unit = _units(read, same_annotators)
-    sums = [_effective([read[place] for place in np.flatnonzero(unit == one)], ties) for one in np.unique(unit)]
+    group = _groups(read, same_annotators)
+    sums = [_effective([read[place] for place in np.flatnonzero(group == one)], ties) for one in np.unique(group)]
     return Pool(
         metric=metric,
         endpoint=ties,
-        studies=tuple(_study(one, ties, level, int(own) + 1) for one, own in zip(read, unit, strict=True)),
+        studies=tuple(_study(one, ties, level, int(own) + 1) for one, own in zip(read, group, strict=True)),
         pooled=pooled_proportion([won for won, _ in sums], [size for _, size in sums], level=level),
         notices=tuple(f"{one.name}: {notice}" for one in read for notice in notices(one.replayed.data)),
     )
@@ -139,8 +139,8 @@ def _scored_sets(one: _Read) -> set[tuple[str, str, float]]:
     }
 
 
-def _units(read: Sequence[_Read], same_annotators: Iterable[Pair]) -> Integers:
-    """The unit of each study, from 0: studies that share a prompt or, as the caller says, annotators have one."""
+def _groups(read: Sequence[_Read], same_annotators: Iterable[Pair]) -> Integers:
+    """The group of each study, from 0: studies that share a prompt or, as the caller says, annotators have one."""
     place = {str(one.path): number for number, one in enumerate(read)}
     linked = [
         (number, other)
@@ -160,24 +160,24 @@ def _components(count: int, linked: Sequence[tuple[int, int]]) -> Integers:
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
 
 
-def _effective(unit: Sequence[_Read], ties: TieTreatment) -> tuple[float, float]:
-    """The credit and the size of a unit, both divided by its design effect.
+def _effective(group: Sequence[_Read], ties: TieTreatment) -> tuple[float, float]:
+    """The credit and the size of a group, both divided by its design effect.
 
     A cluster of one study and a comparison of another study with one of its prompts are one cluster.
     """
-    earned = np.concatenate([earned_credit(one.people, one.metric, ties=ties) for one in unit])
-    texts = [prompt for one in unit for prompt in one.prompts]
-    labels = [f"{number} {label}" for number, one in enumerate(unit) for label in one.clusters.tolist()]
+    earned = np.concatenate([earned_credit(one.people, one.metric, ties=ties) for one in group])
+    texts = [prompt for one in group for prompt in one.prompts]
+    labels = [f"{number} {label}" for number, one in enumerate(group) for label in one.clusters.tolist()]
     nodes = {name: place for place, name in enumerate(dict.fromkeys([*texts, *labels]))}
     of_text = _components(len(nodes), [(nodes[text], nodes[label]) for text, label in zip(texts, labels, strict=True)])
     clusters, counted = of_text[[nodes[text] for text in texts]], ~np.isnan(earned)
     if not counted.any():
-        raise Refused(f"{unit[0].path} has no comparison that both decide: it adds nothing to a pool.")
+        raise Refused(f"{group[0].path} has no comparison that both decide: it adds nothing to a pool.")
     shared = clustering(earned[counted], clusters[counted])
     effect = shared.design_effect if shared else 1.0
     return float(earned[counted].sum()) / effect, float(counted.sum()) / effect
 
 
-def _study(one: _Read, ties: TieTreatment, level: float, unit: int) -> PooledStudy:
+def _study(one: _Read, ties: TieTreatment, level: float, group: int) -> PooledStudy:
     own = agreement(one.people, one.metric, ties=ties, clusters=one.clusters, level=level)
-    return PooledStudy(one.name, one.path.name, one.replayed.sha256, len(one.people), own, unit)
+    return PooledStudy(one.name, one.path.name, one.replayed.sha256, len(one.people), own, group)

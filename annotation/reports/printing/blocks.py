@@ -125,8 +125,10 @@ def why_no_others(others: Iterable[Estimate]) -> tuple[str, ...]:
 
 
 def significance_row(label: str, test: SignificanceTest, *, remark: str = "", is_confirmatory: bool = False) -> Row:
-    """A test by its p-value, with its statistic beside the method. A study has one confirmatory test; all others are
-    descriptive, and the remark says so."""
+    """A test by its p-value, with its statistic beside the method.
+
+    A study has at most one that is confirmatory; all others are descriptive, and the remark says so.
+    """
     value = UNDEFINED if test.p_value is None else f"p {probability(test.p_value)}"
     statistic = "" if test.statistic is None else f", statistic {significant(test.statistic)}"
     method, kind = without_resampling(test.method) + statistic, "confirmatory" if is_confirmatory else DESCRIPTIVE

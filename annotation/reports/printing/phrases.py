@@ -21,6 +21,17 @@ def versus_constant(choice: ConstantChoice) -> str:
     return {"shown": "beats", "shown worse": "does worse than", "undecided": "not shown to beat"}[choice.verdict]
 
 
+def interval_contradicts(choice: ConstantChoice) -> bool:
+    """Whether the interval of the difference excludes zero although the verdict is "undecided", or the other way round.
+
+    The test, which decides, is exact; the interval is approximate.
+    """
+    low, high = choice.difference.low, choice.difference.high
+    if low is None or high is None:
+        return False
+    return (low > 0 or high < 0) != (choice.verdict != "undecided")
+
+
 def constant_models(models: tuple[str, ...], *, model_a: str, model_b: str) -> str:
     """Return the models that a constant choice names, with their names."""
     names = {"A": model_a, "B": model_b}

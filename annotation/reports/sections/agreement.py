@@ -17,11 +17,12 @@ from annotation.reports.printing.blocks import (
     significance_row,
 )
 from annotation.reports.printing.numbers import TIE_RULES, metric_name, p_value, percent
-from annotation.reports.printing.phrases import constant_models, versus_constant
+from annotation.reports.printing.phrases import constant_models, interval_contradicts, versus_constant
 from jobs.wording import counted
 from scoring.statistics.clusters import FEW_CLUSTERS, LEAST_CLUSTERS, Clustering
 from scoring.statistics.constant_choice import ConstantChoice
 
+_TEST_DECIDES = "the verdict is the test's, although the interval, which is approximate, says otherwise"
 FEW_COMPARISONS = 30  # with fewer, an interval spans about 30 points or more: the number gets a remark
 
 
@@ -33,7 +34,7 @@ def section(agreement: Agreement, facts: Facts) -> Section:
         *(row for row, _ in agreement_numbers(agreement)),
         share_row("Winner of the votes by plurality of A, B, tie", agreement.plurality),
         *_winners_rows(agreement.winners),
-        *_constant_rows(agreement, study),
+        *_constant_rows(agreement, facts),
         significance_row("Association of the two choices", agreement.fisher_exact),
         significance_row("Against one half", agreement.against_one_half),
         coefficient_row("Cohen's kappa", chance.kappa),
@@ -78,8 +79,9 @@ def _resampling(study: StudyFacts) -> str:
     )
 
 
-def _constant_rows(agreement: Agreement, study: StudyFacts) -> tuple[Row, ...]:
+def _constant_rows(agreement: Agreement, facts: Facts) -> tuple[Row, ...]:
     """The constant choice, the metric's difference to it under each endpoint, and the confirmatory test."""
+    study, is_fixed = facts.study, not facts.manifest.annotation.stop_when_decided
     old, choice, all_of = agreement.baseline, agreement.confirmatory, agreement.constant_choice
     label = f"Always naming {constant_models(old.models, model_a=study.model_a, model_b=study.model_b)}"
     if choice is None or all_of is None:  # a report of version 0.2
@@ -90,7 +92,7 @@ def _constant_rows(agreement: Agreement, study: StudyFacts) -> tuple[Row, ...]:
     return (
         share_row(label, choice.agreement),
         *(_difference_row(ties, one, study, is_confirmatory=one is choice) for ties, one in differences),
-        significance_row("Metric against that constant choice", choice.test, is_confirmatory=True),
+        significance_row("Metric against that constant choice", choice.test, is_confirmatory=is_fixed),
     )
 
 
@@ -99,6 +101,7 @@ def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_
     if choice.difference.is_defined:
         names = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
         kind = "" if is_confirmatory else f"; {p_value(choice.test)}, {DESCRIPTIVE}"
+        kind += f"; {_TEST_DECIDES}" if interval_contradicts(choice) else ""
         remark = f"{choice.verdict}: the metric {'is ' if verdict.startswith('not') else ''}{verdict} {names}{kind}"
     return points_row(f"Metric minus constant choice, {ties}", choice.difference, remark=remark)
 
@@ -123,10 +126,15 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
     text = "No metric was scored, so no agreement is defined. "
     if facts.study.metric:
         text = f"How often {metric_name(facts.study.metric)} chooses {facts.counts.their_model}. "
+    tests = (
+        "Its test against always naming one model is the study's one confirmatory test; all other p-values of this "
+        "report are descriptive."
+    )
+    if facts.manifest.annotation.stop_when_decided:
+        tests = "The study's one confirmatory test is the evidence as the votes came in; all p-values are descriptive."
     return (
-        f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). Its "
-        "test against always naming one model is the study's one confirmatory test; all other p-values of this report "
-        "are descriptive. A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
+        f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
+        f"{tests} A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
     )
 
 
@@ -136,7 +144,7 @@ def _clusters(clusters: Clustering | None) -> tuple[str, ...]:
     return (
         f"Comparisons share clusters: {clusters.count}, with up to {counted(clusters.largest, 'comparison')} each; "
         f"design effect of the agreement {clusters.design_effect:.2f}. Intervals divide the number of comparisons by "
-        "the design effect and use Student's t, tests flip whole clusters, and a number that cannot says that it "
+        "the design effect and use Student's t, tests flip whole clusters, and a number that cannot do so says that it "
         f"treats comparisons as independent. Below {FEW_CLUSTERS} clusters these are rough, below {LEAST_CLUSTERS} "
         "there is no verdict.",
     )

@@ -10,7 +10,13 @@ from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row,
 from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of_metric
 from annotation.reports.printing.numbers import TIE_RULES, difference, interval, metric_name, p_value, percent
-from annotation.reports.printing.phrases import beyond_chance, constant_models, side_mattered, versus_constant
+from annotation.reports.printing.phrases import (
+    beyond_chance,
+    constant_models,
+    interval_contradicts,
+    side_mattered,
+    versus_constant,
+)
 from jobs.wording import counted
 from scoring.statistics.constant_choice import ConstantChoice
 from scoring.statistics.estimate import Estimate
@@ -55,7 +61,8 @@ def _constant_choice(choice: ConstantChoice | None, *, study: StudyFacts) -> str
         return ""
     pick = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
     share, seen = percent(choice.agreement.value), f"{difference(choice.difference)}, {p_value(choice.test)}"
-    return f"{versus_constant(choice)} always naming {pick}, {share} ({seen})"
+    decides = ", and the test decides" if interval_contradicts(choice) else ""
+    return f"{versus_constant(choice)} always naming {pick}, {share} ({seen}{decides})"
 
 
 def _one_against_the_others(compared: Compared) -> str:
@@ -125,14 +132,14 @@ def _other_seeds(noise: ImageNoise) -> str:
     if noise.fresh_seeds is None or not noise.fresh_seeds.doubtful:
         return ""
     doubtful = noise.fresh_seeds.doubtful
-    return f"a fresh draw of seeds could well turn {doubtful} of the metric's {noise.comparisons} winners"
+    return f"a fresh draw of seeds could well change {doubtful} of the metric's {noise.comparisons} winners"
 
 
 # --- the figure ---------------------------------------------------------------------------------
 def numbers(
     counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate
 ) -> Numbers:
-    """The numbers of the claim's figure: agreement, baseline, people, a new annotator, reliability.
+    """The numbers of the claim's figure: agreement, constant choice, people, a new annotator, reliability.
 
     single: None in a report of version 0.2.
     """

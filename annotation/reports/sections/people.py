@@ -81,11 +81,11 @@ def _how_many_are_needed(person: OneMorePerson | None) -> str:
     if person is None or person.winning_rate.value is None:
         return ""
     needed = person.comparisons_needed
-    more = f"it takes about {needed} of each" if needed else person.reason
+    more = f"with about {needed}" if needed else person.reason
     return (
         f" The share that is replaceable grows with the comparisons: with the {person.comparisons} of each annotator "
         f"here, one more person in the metric's place would replace {percent(person.winning_rate.value)} on average; "
-        f"until it is one half in four draws of five: {more}."
+        f"it is at least one half in four draws of five {more}."
     )
 
 

@@ -102,10 +102,10 @@ def _design_rows(manifest: Manifest) -> tuple[Row, ...]:
     rows = [Row("Prompts", count(len(manifest.prompts)))]
     if manifest.source != "external":  # its votes were cast elsewhere, by rules that are not known here
         rows += _collecting_rows(manifest)
-    plan = manifest.analysis
-    choice = {"": "the model that the votes prefer", "A": manifest.model_a.name, "B": manifest.model_b.name}
-    test = f"the primary endpoint against always naming {choice[plan.constant_choice]}"
-    rows += [Row("Primary endpoint", plan.primary_endpoint), Row("Confirmatory test", test)]
+    rows += [
+        Row("Primary endpoint", manifest.analysis.primary_endpoint),
+        Row("Confirmatory test", _confirmatory_test(manifest)),
+    ]
     if manifest.source == "generated":
         sampling = _detail(manifest.sampling.as_document())
         rows += [Row("Images a set", count(len(manifest.seeds))), Row("Sampling", sampling)]
@@ -114,14 +114,26 @@ def _design_rows(manifest: Manifest) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+def _confirmatory_test(manifest: Manifest) -> str:
+    """The one confirmatory test in words; of a study that stops when its claim is decided, the evidence."""
+    named, stops_by = manifest.analysis.constant_choice, manifest.annotation.stop_when_decided
+    names = {"A": manifest.model_a.name, "B": manifest.model_b.name}
+    if stops_by == "models":
+        return "the evidence that people prefer one of the two models, after each cluster"
+    if stops_by == "metric":
+        rival = names.get(named, "each of the two models")
+        return f"the evidence for the primary endpoint against always naming {rival}, after each cluster"
+    return f"the primary endpoint against always naming {names.get(named, 'the model that the votes prefer')}"
+
+
 def _collecting_rows(manifest: Manifest) -> list[Row]:
     """How votes were collected."""
-    plan = manifest.annotation
+    plan, rules = manifest.annotation, manifest.voting_rules()
     return [
         Row("Votes wanted for each comparison", count(plan.overlap)),
         Row("Comparisons close once their winner is certain", "yes" if plan.early_stopping else "no"),
-        Row("Given out first", GIVEN_OUT_FIRST[plan.allocation]),
-        Row("Comparisons for each annotator, at most", count(manifest.voting_rules().comparisons_per_annotator)),
+        Row("Given out first", GIVEN_OUT_FIRST[rules.allocation]),
+        Row("Comparisons for each annotator, at most", count(rules.comparisons_per_annotator)),
         Row("Ties may be voted", "yes" if plan.ties else "no"),
         Row("Prompt shown to annotators", "yes" if plan.show_prompt else "no"),
         Row("Sealed until closed", "yes" if manifest.sealed else "no"),

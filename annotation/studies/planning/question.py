@@ -25,7 +25,7 @@ MEANING = {
     "allocation": "Which comparisons are given out first: even (fewest votes), nearly_done, or split (closest votes).",
     "early_stopping": "Whether a comparison takes no more votes once its winner is certain.",
     "endpoint": "How ties count: strict, half or dropped.",
-    "level": "Level of the interval, and of the report's test against the baseline.",
+    "level": "Level of the interval, and of the report's test against the constant choice.",
     "cluster_size": "Comparisons that share a cluster (variants of one base prompt); 1: each is its own.",
     "agreement": "How often the metric names the model that infinitely many people would choose.",
     "baseline": "How often always naming one model is right.",
@@ -106,7 +106,7 @@ class Assumptions:
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The goal: the chance to show that the metric beats the baseline, and the largest width of the interval."""
+    """The goal: the chance to show that the metric beats the constant choice, and the largest width of the interval."""
 
     power: float = 0.80
     width: float = 0.10
@@ -261,7 +261,7 @@ def _refuse_shares(question: Question) -> None:
     most = most_flips(assumed.agreement)
     if not 0 <= assumed.flips <= most:
         raise Refused(
-            f"A metric that fresh seeds turn in {assumed.flips:g} of the comparisons cannot agree on "
+            f"A metric whose winner fresh seeds change in {assumed.flips:g} of the comparisons cannot agree on "
             f"{assumed.agreement:g}: the flips must lie between 0 and {math.floor(1e4 * most) / 1e4:g}."
         )
 

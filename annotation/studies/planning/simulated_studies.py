@@ -85,8 +85,8 @@ def _votes(
 def _agreement_with(images: int, question: Question) -> float:
     """Return how often the metric names the winner with another number of images.
 
-    The noise of a score shrinks with the root of the number of images, and turns right and wrong winners alike. Noise
-    of t times the spread of the margins turns arctan(t) / pi of the winners.
+    The noise of a score shrinks with the root of the number of images, and changes right and wrong winners alike.
+    Noise of t times the spread of the margins changes arctan(t) / pi of the winners.
     """
     assumed = question.assumptions
     planned = turned_by_noise(assumed.flips)
@@ -131,7 +131,7 @@ def _clarity(rng: np.random.Generator, shape: tuple[int, int], assumed: Assumpti
 
 @lru_cache(maxsize=100_000)
 def _verdict(table: Table, endpoint: TieTreatment, level: float) -> tuple[float, float, bool]:
-    """Return the report's verdict: agreement and width of its interval (NaN if undefined), is the baseline beaten."""
+    """Return the agreement, the width of its interval (NaN if undefined), and whether it beats the constant choice."""
     people = np.repeat(ORDER, [sum(row) for row in table])
     metric = np.concatenate([np.repeat((1, -1), row) for row in table])
     seen = agreement(people, metric, ties=endpoint, level=level)

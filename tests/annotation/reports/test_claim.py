@@ -121,7 +121,7 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     assert [clause.partition(" ")[0] for clause in said] == ["annotators", "the", "a", "not"]
     assert "are not shown to agree more than by chance" in said[0]
     assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
-    assert said[2] == "a fresh draw of seeds could well turn 3 of the metric's 12 winners"
+    assert said[2] == "a fresh draw of seeds could well change 3 of the metric's 12 winners"
     text = render(replace(report, results=results), "txt")
     assert "are not shown to agree more than by chance" in text
     assert "The side mattered: left was chosen in 80.0 %" in text

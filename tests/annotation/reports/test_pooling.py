@@ -54,22 +54,22 @@ def test_independent_studies_are_pooled(bundle: Bundle) -> None:
     text = pooled_text(*paths)
     assert text.startswith("3 studies together, SCS (")
     assert f"Mean agreement {percent(found.pooled.mean.value or 0)}, 95 % interval " in text
-    assert "Weather  sea.zip  20 comparisons  unit 2  75.0 % [" in text
+    assert "Weather  sea.zip  20 comparisons  group 2  75.0 % [" in text
     assert "No interval for a further study: 3 independent studies, at least 5 are needed." in text
 
 
 def test_studies_with_common_prompts_count_as_one(bundle: Bundle) -> None:
     paths = [bundle("fog", right=18), bundle("sea", right=15), bundle("again", right=17, prefix="fog", shift=0.5)]
     found = pool(paths, level=0.95)
-    assert [study.unit for study in found.studies] == [1, 2, 1]
+    assert [study.group for study in found.studies] == [1, 2, 1]
     assert found.pooled.mean.reason == "2 independent studies, at least 3 are needed"
-    assert "Studies that share prompts or annotators count as one: 2 independent units." in pooled_text(*paths)
+    assert "Studies that share prompts or annotators count as one: 2 independent groups." in pooled_text(*paths)
 
 
 def test_studies_with_common_annotators_are_named_by_the_caller(bundle: Bundle) -> None:
     paths = [bundle(slug, right=right) for slug, right in (("fog", 18), ("sea", 15), ("sky", 19), ("sun", 16))]
     found = pool(paths, same_annotators=[(str(paths[0]), str(paths[3]))], level=0.95)
-    assert [study.unit for study in found.studies] == [1, 2, 3, 1]
+    assert [study.group for study in found.studies] == [1, 2, 3, 1]
     assert found.pooled == pooled_proportion([34, 15, 19], [40, 20, 20])
     with pytest.raises(Refused, match="which is none of the bundles"):
         pool(paths, same_annotators=[(str(paths[0]), "moon.zip")], level=0.95)

@@ -77,6 +77,10 @@ def test_the_section_says_what_is_shown_and_for_whom() -> None:
     text = to_text(report_of(make_study(complete(PLAN))))
     assert "Evidence as the votes came in" in text
     assert "reaches 40" in text
+    in_a_line = " ".join(text.split())
+    assert "Given out first comparisons whose cluster comes first in the drawn order" in in_a_line
+    assert "the evidence for the primary endpoint against always naming each of the two models" in in_a_line
+    assert not re.search(r"^ +confirmatory$", text, re.MULTILINE)
     claim = report_of(Study.objects.get(slug="weather")).claim
     agreement = (
         r"on 100\.0 % of 48 comparisons \(60 planned\), 95 % interval \d\d\.\d to 100\.0 % \(confidence sequence by"

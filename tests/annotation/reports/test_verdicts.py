@@ -94,3 +94,15 @@ def test_a_report_of_version_0_2_prints_its_verdict() -> None:
     assert rows["Always naming A (Alpha)"].remark == "the metric is not shown to beat it"
     assert rows["Metric against that constant choice"].value == "p = 0.125"
     assert not [label for label in rows if label.startswith("Metric minus constant choice")]
+
+
+def test_an_interval_that_the_verdict_contradicts_is_explained_in_the_row_and_in_the_claim() -> None:
+    """The constant choice alone is right in four of twelve: exact McNemar p = .125, and the interval excludes zero."""
+    votes, scores = [["A"]] * 12, [(1.0, 2.0)] * 4 + [(2.0, 1.0)] * 8
+    report = report_of(make_study(Plan(votes, scores)))
+    rows = rows_of(report, "agreement")
+    strict = rows["Metric minus constant choice, strict"]
+    assert strict.interval.endswith("−1.0]")
+    assert "p = 0.125, and the test decides)" in report.claim
+    reason = "; the verdict is the test's, although the interval, which is approximate, says otherwise"
+    assert strict.remark == "undecided: the metric is not shown to beat A (Alpha)" + reason
