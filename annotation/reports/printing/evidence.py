@@ -6,12 +6,12 @@ from annotation.reports.printing.numbers import metric_name
 from jobs.wording import counted
 
 
-def sides(found: Sequential, study: StudyFacts) -> tuple[str, str]:
-    """Return the claim and its contrary."""
+def sides(found: Sequential, study: StudyFacts, *, metric: str = "") -> tuple[str, str]:
+    """Return the claim and its contrary. metric: what to call the metric, else by its name."""
     if found.claim == "models":
         a, b = study.model_a, study.model_b
         return f"people prefer {a} to {b}", f"people prefer {b} to {a}"
-    metric, always = metric_name(study.metric), " and ".join(f"always naming {name}" for name in found.rivals)
+    metric, always = metric or metric_name(study.metric), " and ".join(f"always naming {name}" for name in found.rivals)
     some = "" if len(found.rivals) == 1 else "one of "
     return f"{metric} agrees more often than {always}", f"{metric} agrees less often than {some}{always}"
 

@@ -163,12 +163,15 @@ def numbers(
 def figure(counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate) -> Figure:
     """The figure beside the claim."""
     headline = agreement.headline
-    new = "; a new annotator on a new prompt (two-way jackknife, for annotators like these)" if single else ""
+    has_none = "without an interval"
+    how = has_none if single and single.metric.low is None else "two-way jackknife, for annotators like these"
+    new = f"; a new annotator on a new prompt ({how})" if single else ""
+    resampled = has_none if alpha.low is None else "bootstrap over clusters"
     caption = (
         f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
         f"{counted(headline.n, 'comparison')}: "
         f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
-        f"winner of the other votes (score interval), Krippendorff's alpha (bootstrap over clusters){new}."
+        f"winner of the other votes (score interval), Krippendorff's alpha ({resampled}){new}."
     )
     said = in_words(numbers(counts, agreement, people, single, alpha))
     return Figure("claim", "The claim in numbers", caption, said)

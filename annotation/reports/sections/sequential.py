@@ -11,7 +11,7 @@ from scoring.statistics.sequential import Evidence
 
 def section(found: Sequential, facts: Facts) -> Section:
     """The decision, the evidence for either side, and the agreement with its confidence sequence."""
-    better, worse = sides(found, facts.study)
+    better, worse = sides(found, facts.study, metric="the metric")
     rows = (
         Row("Verdict", found.decision.verdict, n=found.comparisons, remark=verdict(found, facts.study)),
         _evidence_row(f"Evidence that {better}", found.decision.better, found),

@@ -9,6 +9,7 @@ from annotation.reports.findings.results import Results
 from annotation.reports.report import SEALED_CLAIM
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.claim import reservations
+from annotation.reports.sections.contents import claim_figure
 from scoring.statistics.estimate import Estimate, SignificanceTest
 from scoring.statistics.people.bias import PositionBias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
@@ -122,6 +123,10 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     assert "are not shown to agree more than by chance" in said[0]
     assert "left was chosen in 80.0 % (paired t p < 0.001)" in said[1]
     assert said[2] == "a fresh draw of seeds could well change 3 of the metric's 12 winners"
+    assert "Krippendorff's alpha (bootstrap over clusters); a new" in claim_figure(report, results).caption
+    without = replace(results.reliability, alpha=replace(alpha, low=None, high=None))
+    caption = claim_figure(report, replace(results, reliability=without)).caption
+    assert "Krippendorff's alpha (without an interval); a new annotator on a new prompt (without" in caption
     text = render(replace(report, results=results), "txt")
     assert "are not shown to agree more than by chance" in text
     assert "The side mattered: left was chosen in 80.0 %" in text

@@ -77,6 +77,7 @@ def test_the_section_says_what_is_shown_and_for_whom() -> None:
     text = to_text(report_of(make_study(complete(PLAN))))
     assert "Evidence as the votes came in" in text
     assert "reaches 40" in text
+    assert "Evidence that the metric agrees more often than always naming A and always naming B" in text
     in_a_line = " ".join(text.split())
     assert "Given out first comparisons whose cluster comes first in the drawn order" in in_a_line
     assert "the evidence for the primary endpoint against always naming each of the two models" in in_a_line
