@@ -81,11 +81,12 @@ def _how_many_are_needed(person: OneMorePerson | None) -> str:
     if person is None or person.winning_rate.value is None:
         return ""
     needed = person.comparisons_needed
-    more = f"with about {needed}" if needed else person.reason
+    half = "one half in four draws of five"
+    more = f"with about {needed} it is at least {half}" if needed else f"it does not reach {half}: {person.reason}"
     return (
         f" The share that is replaceable grows with the comparisons: with the {person.comparisons} of each annotator "
         f"here, one more person in the metric's place would replace {percent(person.winning_rate.value)} on average; "
-        f"it is at least one half in four draws of five {more}."
+        f"{more}."
     )
 
 
