@@ -175,13 +175,15 @@ def _why_nothing_to_fit(won: int, cast: int, x: Floats) -> str:
 
 def _wald(fit: LogisticFit, which: int, n: int, level: float, clusters: int | None) -> Estimate:
     value, error, at = float(fit.coefficients[which]), fit.model_error[which], (1 + level) / 2
+    if fit.robust_error is not None and clusters == 1:
+        return Estimate(value, None, None, level, n, "Wald, 1 cluster", "one cluster")
     reach, method = scipy.stats.norm.ppf(at) * error, "Wald, Firth's penalised likelihood"
     if fit.robust_error is None:
         method += "" if clusters is None else f", {INDEPENDENT}"
     elif clusters is None:
         reach, method = scipy.stats.norm.ppf(at) * fit.robust_error[which], "Wald, clustered HC0"
     else:
-        corrected = fit.robust_error[which] * np.sqrt(clusters / (clusters - 1)) if clusters > 1 else 0.0
+        corrected = fit.robust_error[which] * np.sqrt(clusters / (clusters - 1))
         reach, method = scipy.stats.t.ppf(at, clusters - 1) * corrected, f"Wald, {clusters} clusters, t({clusters - 1})"
     if fit.robust_error is not None and fit.robust_error[which] <= _VANISHING * error:
         return Estimate(value, None, None, level, n, method, "the clustered errors vanish: the fit leaves no residuals")

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtri, stdtrit
 
+from jobs.wording import counted
 from scoring.statistics.counts import Integers
 from scoring.statistics.intervals import Floats, cluster_numbers
 
@@ -29,7 +30,7 @@ class Clustering:
     def warning(self) -> str:
         """What to say if there are few clusters, else empty."""
         if self.count < LEAST_CLUSTERS:
-            return f"only {self.count} clusters of comparisons: no verdict, which needs {LEAST_CLUSTERS}"
+            return f"only {counted(self.count, 'cluster')} of comparisons: no verdict, which needs {LEAST_CLUSTERS}"
         few = f"only {self.count} clusters of comparisons: intervals and tests are rough below {FEW_CLUSTERS}"
         return few if self.count < FEW_CLUSTERS else ""
 
@@ -110,5 +111,5 @@ def described(method: str, shared: Clustering | None) -> str:
     """
     if shared is None:
         return method
-    how = f"{shared.count} clusters, design effect {shared.design_effect:.2f}, t({shared.count - 1})"
-    return f"{method}, {how}"
+    how = f"{counted(shared.count, 'cluster')}, design effect {shared.design_effect:.2f}"
+    return f"{method}, {how}, t({shared.count - 1})" if shared.count > 1 else f"{method}, {how}"

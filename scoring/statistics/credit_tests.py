@@ -6,6 +6,7 @@ import numpy as np
 import scipy
 from numpy.typing import ArrayLike
 
+from jobs.wording import counted
 from scoring.statistics.clusters import cluster_sums, shared_clusters
 from scoring.statistics.estimate import SignificanceTest
 from scoring.statistics.sign_flip import exact_sign_flip
@@ -34,7 +35,7 @@ def credit_test(gains: ArrayLike, *, clusters: ArrayLike | None = None) -> Signi
     if numbers is None and not (doubled % 2).any():
         return mcnemar_exact(int((values > 0).sum()), int((values < 0).sum()))
     sums = doubled if numbers is None else cluster_sums(doubled, numbers).astype(np.int64)
-    what = "credits" if numbers is None else f"the sums of {len(sums)} clusters"
+    what = "credits" if numbers is None else f"the sums of {counted(len(sums), 'cluster')}"
     method, n = f"exact sign-flip of {what} (assumes symmetry)", int((sums != 0).sum())
     if not doubled.any():
         return SignificanceTest.undefined("they never differ", n=0, method=method)

@@ -16,6 +16,7 @@ from scoring.statistics.estimate import Estimate
 from scoring.statistics.intervals import Floats
 
 _MOST_STAKE = 0.75  # of the capital that could be lost at once, so that one cluster never ruins it
+_MOST_LOG_CAPITAL = 700.0  # near the largest float: the capital stays a number however long the votes go on
 _GRID = 2001  # means tried for a confidence sequence: its ends are exact to 0.0005, rounded outwards
 METHOD = "confidence sequence by betting, over clusters in the drawn order"
 
@@ -140,13 +141,13 @@ def by_turn(turn: ArrayLike, values: ArrayLike) -> Floats:
 def _capital(values: Floats) -> Floats:
     """The capital after each value in -1 .. 1; each stake is mean / mean square of the values before it, from 0 up.
 
-    That is nearly the stake of Kelly (1956), under which capital grows fastest.
+    That is nearly the stake of Kelly (1956), under which capital grows fastest. It is given as e^700 at most.
     """
     before = np.arange(len(values))
     mean = (np.cumsum(values) - values) / (before + 1)
     square = (0.25 + np.cumsum(values**2) - values**2) / (before + 1)
     stakes = np.clip(mean / square, 0.0, _MOST_STAKE)
-    capital: Floats = np.exp(np.cumsum(np.log1p(stakes * values)))
+    capital: Floats = np.exp(np.minimum(np.cumsum(np.log1p(stakes * values)), _MOST_LOG_CAPITAL))
     return capital
 
 

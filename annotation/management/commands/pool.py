@@ -31,6 +31,7 @@ class Command(StudyCommand):
             "--same-annotators",
             nargs=2,
             action="append",
+            type=Path,
             default=[],
             metavar="BUNDLE",
             help="Two of the bundles with annotators in common; give it once for each pair. They count as one study.",

@@ -11,16 +11,18 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from annotation.reports.bundle.replay import Replay, replay
+from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings.analysed import analyse
 from annotation.reports.findings.study_facts import notices
 from jobs.refusals import Refused
+from jobs.wording import counted
 from scoring.statistics.agreement import Signs, TieTreatment, agreement, earned_credit
 from scoring.statistics.clusters import clustering
 from scoring.statistics.counts import Integers
 from scoring.statistics.estimate import Estimate
 from scoring.statistics.pooling import Pooled, pooled_proportion
 
-Pair = tuple[str, str]
+Pair = tuple[Path, Path]
 T = TypeVar("T")
 
 
@@ -52,7 +54,10 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A bundle that was read: n analysed comparisons with their prompts, winners and clusters."""
+    """A bundle that was read: n analysed comparisons with their prompts, winners and clusters.
+
+    sets: the model, prompt and score of each set; to the last digit they are those of the same images.
+    """
 
     path: Path
     replayed: Replay
@@ -60,6 +65,7 @@ class _Read:
     people: Signs
     metric: Signs
     clusters: Integers
+    sets: frozenset[tuple[str, str, float]]
 
     @property
     def name(self) -> str:
@@ -98,7 +104,9 @@ def _read(path: Path) -> _Read:
     if not len(analysed):
         raise Refused(f"{path} has no comparison with both votes and two scores: it adds nothing to a pool.")
     prompts = tuple(" ".join(replayed.data.comparisons.prompt[place].split()).casefold() for place in analysed.place)
-    return _Read(path, replayed, prompts, analysed.people, analysed.metric, analysed.clusters)
+    return _Read(
+        path, replayed, prompts, analysed.people, analysed.metric, analysed.clusters, _scored_sets(replayed.data)
+    )
 
 
 def _common(what: str, found: Sequence[tuple[Path, T]]) -> T:
@@ -116,37 +124,33 @@ def _refuse_shared_images(read: Sequence[_Read]) -> None:
         if one.replayed.sha256 == other.replayed.sha256:
             raise Refused(f"{one.path} and {other.path} are the same bundle; give each study once.")
         shared = one.replayed.images & other.replayed.images
-        sets = _scored_sets(one) & _scored_sets(other)
+        sets = one.sets & other.sets
         if shared or sets:
-            what = f"{len(shared)} images" if shared else f"{len(sets)} image sets (the same model, prompt and score)"
+            what = counted(len(shared), "image") if shared else counted(len(sets), "image set")
+            what += "" if shared else " (the same model, prompt and score)"
             raise Refused(
                 f"{one.path} and {other.path} share {what}: they are no independent evidence. Pool only one of them."
             )
 
 
-def _scored_sets(one: _Read) -> set[tuple[str, str, float]]:
-    """The model, prompt and score of each set; to the last digit they are those of the same images."""
-    data = one.replayed.data
+def _scored_sets(data: UnsealedData) -> frozenset[tuple[str, str, float]]:
     scores = (
         (data.manifest.model_a.name, data.comparisons.score_a),
         (data.manifest.model_b.name, data.comparisons.score_b),
     )
-    return {
+    return frozenset(
         (model, prompt, float(score))
         for model, column in scores
         for prompt, score in zip(data.comparisons.prompt, column, strict=True)
         if not np.isnan(score)
-    }
+    )
 
 
 def _groups(read: Sequence[_Read], same_annotators: Iterable[Pair]) -> Integers:
     """The group of each study, from 0: studies that share a prompt or, as the caller says, annotators have one."""
-    place = {str(one.path): number for number, one in enumerate(read)}
-    linked = [
-        (number, other)
-        for (number, one), (other, another) in combinations(enumerate(read), 2)
-        if set(one.prompts) & set(another.prompts)
-    ]
+    place = {one.path: number for number, one in enumerate(read)}
+    asked = [set(one.prompts) for one in read]
+    linked = [(one, other) for one, other in combinations(range(len(read)), 2) if asked[one] & asked[other]]
     for pair in same_annotators:
         if unknown := [name for name in pair if name not in place]:
             raise Refused(f"--same-annotators names {unknown[0]}, which is none of the bundles; write it as above.")
@@ -170,12 +174,12 @@ def _effective(group: Sequence[_Read], ties: TieTreatment) -> tuple[float, float
     labels = [f"{number} {label}" for number, one in enumerate(group) for label in one.clusters.tolist()]
     nodes = {name: place for place, name in enumerate(dict.fromkeys([*texts, *labels]))}
     of_text = _components(len(nodes), [(nodes[text], nodes[label]) for text, label in zip(texts, labels, strict=True)])
-    clusters, counted = of_text[[nodes[text] for text in texts]], ~np.isnan(earned)
-    if not counted.any():
+    clusters, counts = of_text[[nodes[text] for text in texts]], ~np.isnan(earned)
+    if not counts.any():
         raise Refused(f"{group[0].path} has no comparison that both decide: it adds nothing to a pool.")
-    shared = clustering(earned[counted], clusters[counted])
+    shared = clustering(earned[counts], clusters[counts])
     effect = shared.design_effect if shared else 1.0
-    return float(earned[counted].sum()) / effect, float(counted.sum()) / effect
+    return float(earned[counts].sum()) / effect, float(counts.sum()) / effect
 
 
 def _study(one: _Read, ties: TieTreatment, level: float, group: int) -> PooledStudy:

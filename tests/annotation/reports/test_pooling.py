@@ -68,11 +68,19 @@ def test_studies_with_common_prompts_count_as_one(bundle: Bundle) -> None:
 
 def test_studies_with_common_annotators_are_named_by_the_caller(bundle: Bundle) -> None:
     paths = [bundle(slug, right=right) for slug, right in (("fog", 18), ("sea", 15), ("sky", 19), ("sun", 16))]
-    found = pool(paths, same_annotators=[(str(paths[0]), str(paths[3]))], level=0.95)
+    found = pool(paths, same_annotators=[(paths[0], paths[3])], level=0.95)
     assert [study.group for study in found.studies] == [1, 2, 3, 1]
     assert found.pooled == pooled_proportion([34, 15, 19], [40, 20, 20])
     with pytest.raises(Refused, match="which is none of the bundles"):
-        pool(paths, same_annotators=[(str(paths[0]), "moon.zip")], level=0.95)
+        pool(paths, same_annotators=[(paths[0], Path("moon.zip"))], level=0.95)
+
+
+def test_a_path_may_be_written_in_any_way(bundle: Bundle, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    names = [f"./{bundle(slug, right=right).name}" for slug, right in (("fog", 18), ("sea", 15), ("sky", 19))]
+    monkeypatch.chdir(tmp_path)
+    out = StringIO()
+    call_command("pool", *names, "--same-annotators", names[0], names[1], stdout=out)
+    assert "count as one: 2 independent groups." in out.getvalue()
 
 
 def test_clusters_count_by_their_design_effect(bundle: Bundle) -> None:
@@ -85,6 +93,9 @@ def test_the_same_evidence_twice_is_refused(bundle: Bundle) -> None:
     one, other = bundle("fog", right=18), bundle("sea", right=15)
     with pytest.raises(Refused, match="are the same bundle; give each study once"):
         pool([one, other, one], level=0.95)
+    single = bundle("single", right=1, n=1, prefix="fog")
+    with pytest.raises(Refused, match="share 2 image sets"):
+        pool([one, other, single], level=0.95)
     copy = bundle("copy", right=17, prefix="fog")
     with pytest.raises(Refused, match=r"share 40 image sets .* no independent evidence"):
         pool([one, other, copy], level=0.95)

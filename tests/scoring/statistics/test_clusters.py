@@ -10,7 +10,7 @@ from scipy import stats
 from scoring.statistics.agreement import agreement
 from scoring.statistics.calibration import agreement_by_margin, calibration
 from scoring.statistics.chance import against_one_half, fisher_exact
-from scoring.statistics.clusters import Clustering, clustering, shared_clusters
+from scoring.statistics.clusters import Clustering, clustering, described, shared_clusters
 from scoring.statistics.constant_choice import constant_choice
 from scoring.statistics.credit_tests import credit_test
 from scoring.statistics.intervals import Resampling
@@ -119,6 +119,13 @@ def test_few_clusters_are_said(count: int, said: str) -> None:
     assert said in warning if said else not warning
 
 
+def test_one_cluster_is_no_plural_and_has_no_degrees_of_freedom() -> None:
+    assert Clustering(1, 12, 12.0).warning.startswith("only 1 cluster of comparisons: no verdict")
+    assert described("Wilson", Clustering(1, 12, 12.0)) == "Wilson, 1 cluster, design effect 12.00"
+    test = credit_test([0.0, 1.0], clusters=[0, 0])
+    assert test.method == "exact sign-flip of the sums of 1 cluster (assumes symmetry)"
+
+
 def test_five_clusters_have_no_verdict_at_any_level() -> None:
     clusters = np.arange(50) // 10
     people = np.where(clusters < 3, 1, -1)
@@ -167,6 +174,8 @@ def test_the_calibrations_errors_know_few_clusters() -> None:
     reach = stats.t.ppf(0.975, 5) * oracle.bse[1] * np.sqrt(6 / 5)
     assert bounds(slope) == pytest.approx((oracle.params[1] - reach, oracle.params[1] + reach), rel=1e-6)
     assert slope.method == "Wald, 6 clusters, t(5)"
+    one = calibration(votes, margins, clusters=np.zeros(30), resampling=FEW).slope
+    assert (one.low, one.method, one.reason) == (None, "Wald, 1 cluster", "one cluster")
     own = calibration(votes, margins, clusters=np.arange(30), resampling=FEW)
     assert own.slope == calibration(votes, margins, resampling=FEW).slope
     assert own.slope.method == "Wald, clustered HC0"

@@ -55,6 +55,9 @@ def test_equal_studies_differ_by_nothing() -> None:
     pooled = pooled_proportion([90.0] * 5, [100.0] * 5)
     assert pooled.tau == 0.0
     assert pooled.mean.value == pytest.approx(0.9)
+    reach = 1.959964 / math.sqrt(5 / (1 / 90 + 1 / 10))  # of the normal interval: theirs would have no width
+    assert pooled.mean.low == pytest.approx(expit(math.log(9) - reach))
+    assert (pooled.prediction.low, pooled.prediction.high) == (pooled.mean.low, pooled.mean.high)
     assert pooled.shares == pytest.approx((0.2,) * 5)
 
 

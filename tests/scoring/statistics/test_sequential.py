@@ -27,6 +27,12 @@ def test_a_claim_and_its_reverse() -> None:
     assert better.better == worse.worse
 
 
+def test_evidence_without_end_stays_a_number() -> None:
+    outcome = decide([1.0] * 2000, most=1.0, level=LEVEL)
+    assert outcome.decided_after == 8
+    assert outcome.better.e_value == outcome.better.greatest == pytest.approx(math.exp(700))
+
+
 def test_later_clusters_never_change_what_was_decided() -> None:
     assert decide([1.0] * 10 + [-1.0] * 30, most=1.0, level=LEVEL).verdict == "shown"
 
