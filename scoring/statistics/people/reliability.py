@@ -13,7 +13,14 @@ from numpy.typing import ArrayLike
 from jobs.wording import counted
 from scoring.statistics.counts import Integers, checked_counts
 from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.intervals import Floats, Resampling, cluster_numbers, percentile_estimate, resampled_totals
+from scoring.statistics.intervals import (
+    Floats,
+    Resampling,
+    cluster_numbers,
+    percentile_estimate,
+    resampled_totals,
+    too_few_to_resample,
+)
 from scoring.statistics.people import coefficients
 from scoring.statistics.people.coefficients import ALPHA, Coefficient, Distance, Sums
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, TwoWay
@@ -169,7 +176,7 @@ class _Table:
     def __init__(self, votes: Integers, clusters: ArrayLike | None, resampling: Resampling) -> None:
         is_rated = votes.any(axis=1)
         labels = None if clusters is None else cluster_numbers(len(votes), clusters)[is_rated]
-        rows, q, self._labels = coefficients.summands(votes[is_rated]), votes.shape[1], labels
+        rows, q, self.labels = coefficients.summands(votes[is_rated]), votes.shape[1], labels
         self.comparison_count = len(votes)
         self._size = votes[is_rated].sum(axis=1)
         self._observed = Sums.from_totals(rows.sum(axis=0), q)
@@ -186,7 +193,7 @@ class _Table:
             found = Estimate(value, None, None, level, n, _METHOD, self.skew(coefficient))
         else:
             found = percentile_estimate(
-                value, coefficient(self._resampled), n=n, resampling=self._resampling, clusters=self._labels
+                value, coefficient(self._resampled), n=n, resampling=self._resampling, clusters=self.labels
             )
         return replace(found, population=THESE_ANNOTATORS)
 
@@ -248,6 +255,7 @@ def _like_these(table: _Table, votes: Votes, columns: list[int], clusters: Array
 
         found = table.estimate(coefficient)
         bounds = SHARE if coefficient in _SHARES else COEFFICIENT
-        return two_way.like_these(found, statistic, bounds=bounds, refusal=table.skew(coefficient))
+        few = too_few_to_resample(table.labels) if coefficient in _SKEWED else ""  # six clusters held .89
+        return two_way.like_these(found, statistic, bounds=bounds, refusal=table.skew(coefficient) or few)
 
     return estimate

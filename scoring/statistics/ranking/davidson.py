@@ -79,6 +79,10 @@ def fit(layout: Layout) -> Floats:
     """Return the (q,) parameters of greatest likelihood, by Newton's method with halved steps.
 
     Raises ValueError if it does not converge, which it does wherever `why_no_fit` finds nothing.
+
+    >>> votes = ModelVotes.of([(p, 0) for p in range(4)], [(0, 1)] * 4, [1, 1, 1, -1], model_count=2)
+    >>> fit(Layout.of(votes, side_effect=False)).shape
+    (1,)
     """
     counts, found = layout.counts(), np.zeros(layout.columns.shape[2])
     if layout.has_ties:  # equal strengths and no side effect: the maximum over nu alone

@@ -86,6 +86,10 @@ def sign_test_rank_sets(votes: ModelVotes, *, level: float) -> RankSets:
 
     Each prompt's votes for one model minus those for the other keep or change their sign together; Holm corrects for
     the number of pairs. Models that were never compared are never surely better. It speaks about these annotators.
+
+    >>> votes = ModelVotes.of([(p, 0) for p in range(8)], [(0, 1)] * 8, [1] * 8, model_count=2)
+    >>> sign_test_rank_sets(votes, level=0.95).best
+    (1, 2)
     """
     pairs = [(i, j) for i in range(votes.model_count) for j in range(i + 1, votes.model_count)]
     sums = [_by_prompt(votes, i, j) for i, j in pairs]
