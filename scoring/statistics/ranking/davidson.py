@@ -106,7 +106,13 @@ def _part_of_step(layout: Layout, counts: Floats, found: Floats, step: Floats) -
 
 
 def log_likelihood(layout: Layout, counts: Floats, parameters: Floats) -> float:
-    """Return the log-likelihood of (m, 3) counted votes."""
+    """Return the log-likelihood of (m, 3) counted votes.
+
+    >>> votes = ModelVotes.of([(0, 0)], [(0, 1)], [1], model_count=2)
+    >>> layout = Layout.of(votes, side_effect=False)
+    >>> round(log_likelihood(layout, layout.counts(), np.zeros(1)), 4)  # equal strengths: one half
+    -0.6931
+    """
     logs = layout.log_chances(parameters)
     return float((counts * np.where(counts > 0, logs, 0.0)).sum())
 
@@ -117,6 +123,9 @@ def why_no_fit(votes: ModelVotes, layout: Layout, names: tuple[str, ...]) -> str
     A direction in which no vote's likelihood falls is found by linear programming, which is exact for such a model.
     Source: Albert and Anderson (1984), "On the existence of maximum likelihood estimates in logistic regression
     models".
+
+    >>> why_no_fit(Layout.of(ModelVotes.of([(0, 0)], [(0, 1)], [1], model_count=2), side_effect=False)) != ""
+    True
     """
     if not len(votes.choice):
         return "no votes"

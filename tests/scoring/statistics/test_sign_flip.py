@@ -49,7 +49,7 @@ def test_clusters_equal_enumeration_of_their_sums(values: Any, size: int) -> Non
     test = credit_test(values, clusters=clusters)
     if any(values):
         assert test.p_value == pytest.approx(enumerated(of_clusters), abs=1e-12)
-    assert ("clusters" in test.method) == (min(size, len(values)) > 1)
+    assert ("cluster" in test.method) == (min(size, len(values)) > 1)
 
 
 @given(st.integers(0, 30), st.integers(0, 30))

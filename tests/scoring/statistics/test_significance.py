@@ -54,7 +54,7 @@ def test_the_effect_equals_its_definition(differences: Any) -> None:
 
 
 def test_the_effects_resamples_equal_ranking_each_anew() -> None:
-    differences = np.array([3, -1, 2, 2, -2, 5, 0, 1, -4, 2.0])
+    differences = np.array([3, -1, 2, 2, -2, 5, 0, 1, -4, 2.0, -3, -6])
     kept = differences[differences != 0]
     rng = np.random.default_rng(FEW.seed)
     effects = []
@@ -76,7 +76,8 @@ def test_many_or_tied_differences_are_judged_by_the_normal_approximation() -> No
 
 
 def test_exchanging_the_models_turns_the_effect() -> None:
-    there, back = (wilcoxon(sign * np.array(DARWIN), resampling=FEW) for sign in (1, -1))
+    differences = np.array([*DARWIN, -3, -5, -7.5, -11])
+    there, back = (wilcoxon(sign * differences, resampling=FEW) for sign in (1, -1))
     assert there.test == back.test
     assert bounds(there.rank_biserial) == pytest.approx([-bound for bound in reversed(bounds(back.rank_biserial))])
 
@@ -103,6 +104,12 @@ def test_clusters_of_the_effect_lose_their_zeros_too() -> None:
     assert result.rank_biserial.n == 46
     low, high = bounds(result.rank_biserial)
     assert low < high
+
+
+def test_few_scores_ahead_for_one_model_give_the_effect_no_interval() -> None:
+    effect = wilcoxon([1, 2, 3, 4, 5, 6, 7, -8, -9, -1.5, -2.5], resampling=FEW).rank_biserial
+    assert (effect.low, effect.reason) == (None, "one model is ahead in 4 comparisons only, and an interval needs 5")
+    assert effect.value is not None
 
 
 def test_few_clusters_give_the_effect_no_interval() -> None:
