@@ -124,7 +124,8 @@ def why_no_fit(votes: ModelVotes, layout: Layout, names: tuple[str, ...]) -> str
     Source: Albert and Anderson (1984), "On the existence of maximum likelihood estimates in logistic regression
     models".
 
-    >>> why_no_fit(Layout.of(ModelVotes.of([(0, 0)], [(0, 1)], [1], model_count=2), side_effect=False)) != ""
+    >>> votes = ModelVotes.of([(0, 0)], [(0, 1)], [1], model_count=2)
+    >>> why_no_fit(votes, Layout.of(votes, side_effect=False), ("A", "B")) != ""
     True
     """
     if not len(votes.choice):
