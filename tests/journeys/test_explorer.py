@@ -91,8 +91,10 @@ def test_the_contents_of_the_report_lead_to_the_explorer(
         [
             "How the study was run",
             "Agreement",
+            "A new annotator on a new prompt",
             "Reliability of the votes",
             "How well annotators agree with the others",
+            "What makes a vote",
             "The scores of the two models",
             "Margin and agreement",
             "Bias",
