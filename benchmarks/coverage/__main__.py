@@ -18,7 +18,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 from benchmarks.coverage.designs import DESIGNS, Design
-from benchmarks.coverage.simulation import RESAMPLES, SEED, THESE, Score, Scores, set_up, simulate
+from benchmarks.coverage.simulation import LEAST_INTERVALS, RESAMPLES, SEED, THESE, Score, Scores, set_up, simulate
 
 MARKS = ("<!-- coverage: begin -->", "<!-- coverage: end -->")
 REPORT_GUIDE = Path(__file__).parents[2] / "docs" / "report.md"
@@ -40,7 +40,7 @@ def main() -> None:
     print(text)
     if options.write:
         write(text)
-    if any(score.verdict == "narrow" for _, scores in found for score in scores.values() if score.studies):
+    if any(score.verdict == "narrow" for _, scores in found for score in scores.values()):
         sys.exit("Some intervals are narrower than they say.")
 
 
@@ -60,8 +60,8 @@ def table(found: list[tuple[Design, Scores]], studies: int) -> str:
 
 def _cell(score: Score, studies: int) -> str:
     """A coverage, marked if it does not hold, and the share of studies without an interval."""
-    if not score.studies:
-        return "none"
+    if score.studies < LEAST_INTERVALS:
+        return "none" if not score.studies else f"(none in {100 - 100 * score.studies / studies:.0f} %)"
     mark = {"holds": "", "narrow": " **narrow**", "wide": " wide"}[score.verdict]
     missing = sum(score.missing.values())
     absent = f" (none in {100 * missing / studies:.0f} %)" if missing else ""

