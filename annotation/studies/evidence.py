@@ -64,7 +64,7 @@ def credits_and_sizes(
 
 
 def _gains(manifest: Manifest, people: Signs, metric: Signs) -> list[Floats]:
-    """What each comparison adds to the claim, for each rival: the metric's credit minus the constant choice's."""
+    """Return, for each rival, the metric's credit minus the constant choice's in each comparison."""
     if manifest.annotation.stop_when_decided == "models":
         return [people.astype(np.float64)]
     ties = manifest.analysis.primary_endpoint

@@ -28,7 +28,7 @@ class Clustering:
 
     @property
     def warning(self) -> str:
-        """What to say if there are few clusters, else empty."""
+        """A warning if there are few clusters, else empty."""
         if self.count < LEAST_CLUSTERS:
             return f"only {counted(self.count, 'cluster')} of comparisons: no verdict, which needs {LEAST_CLUSTERS}"
         few = f"only {self.count} clusters of comparisons: intervals and tests are rough below {FEW_CLUSTERS}"

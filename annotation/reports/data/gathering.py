@@ -95,17 +95,20 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         events=tuple(EventRow(row.happened_at, row.verb, row.detail) for row in study.events.order_by("pk")),
     )
     sealed = without_sources(sealed)
-    if hides_results:
-        return sealed
-    others = [name for name in metrics if name != chosen]
-    score_a, score_b = _scores(study, rows, metric=chosen)
+    return sealed if hides_results else _unsealed(study, sealed, rows, table)
+
+
+def _unsealed(study: Study, sealed: SealedData, rows: list[Comparison], table: dict[str, NDArray[Any]]) -> UnsealedData:
+    """Read the scores and the models behind the votes, and return them with the sealed data."""
+    others = [name for name in sealed.metrics if name != sealed.metric]
+    score_a, score_b = _scores(study, rows, metric=sealed.metric)
     return _extended(
         UnsealedData,
         sealed,
         comparisons=_extended(ScoredComparisons, sealed.comparisons, score_a=score_a, score_b=score_b),
         votes=_extended(UnsealedVotes, sealed.votes, choice=table["choice"], left=table["left"]),
         margins={name: np.subtract(*_scores(study, rows, metric=name)) for name in others},
-        similarities=gather_similarities(rows, metric=chosen),
+        similarities=gather_similarities(rows, metric=sealed.metric),
         other_similarities=gather_other_similarities(rows, metrics=others),
     )
 

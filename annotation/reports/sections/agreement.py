@@ -116,7 +116,7 @@ def _winners_rows(winners: Winners | None) -> tuple[Row, ...]:
 
 
 def _few(agreement: Agreement) -> str:
-    """What to say of a headline on few comparisons or few clusters."""
+    """Return a remark if the headline rests on few comparisons or few clusters; else empty."""
     n = agreement.headline.n
     few = f"only {counted(n, 'comparison')}" if 0 < n < FEW_COMPARISONS else ""
     return "; ".join(filter(None, (few, agreement.clusters.warning if agreement.clusters else "")))

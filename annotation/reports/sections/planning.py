@@ -8,7 +8,7 @@ from jobs.wording import counted
 
 
 def section(planning: Planning, _facts: Facts) -> Section:
-    """What a next study is planned for, and the comparisons that each assumed difference needs."""
+    """Print the comparisons that a next study needs for each assumed difference."""
     text = (
         "How many comparisons a next study needs to show, with a chance of "
         f"{percent(planning.target)}, that the metric agrees with people more often than always naming one model "
