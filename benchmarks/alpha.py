@@ -15,7 +15,7 @@ import krippendorff
 import numpy as np
 from numpy.typing import NDArray
 
-from scoring.statistics.intervals import Resampling, forget_draws
+from scoring.statistics.inference.intervals import Resampling, forget_draws
 from scoring.statistics.people.reliability import krippendorff_alpha
 
 SIZES = ((100, 10), (10_000, 100))

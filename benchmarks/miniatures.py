@@ -35,7 +35,7 @@ from miniatures.judging import Reader, Verdict, by_rule, retrieved, spreads
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object
 from miniatures.scenes import DAB_STYLE, TRIGGER, Wish, draw_wish, imagine
-from scoring.statistics.intervals import wilson
+from scoring.statistics.inference.intervals import wilson
 
 ROOT = Path(__file__).parent.parent
 WEIGHTS = ROOT / "miniatures" / "weights"

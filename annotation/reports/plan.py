@@ -17,7 +17,7 @@ from annotation.studies.planning.sample_size import Curve, StudyPlan
 from annotation.studies.planning.simulated_studies import Point
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
-from scoring.statistics.clusters import LEAST_CLUSTERS
+from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 
 SAWTOOTH = (
     "Between the two the chance goes up and down like a sawtooth: one comparison more may raise the number of "

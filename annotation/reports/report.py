@@ -1,9 +1,9 @@
 """Compute a report from plain arrays, through scoring.statistics."""
 
 from annotation.reports.data.study_data import SealedData, UnsealedData
-from annotation.reports.findings import quality, study_facts
 from annotation.reports.findings.results import AgreementReport, Results, compute_results
-from annotation.reports.findings.study_facts import Counts, StudyFacts
+from annotation.reports.findings.study import quality, study_facts
+from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections import claim
 

@@ -7,9 +7,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from annotation.studies.manifest import Manifest
 from annotation.voting.allocation import stored_chance
-from scoring.statistics.agreement import Signs, earned_credit
-from scoring.statistics.intervals import Floats
-from scoring.statistics.sequential import Decision, by_turn, decide
+from scoring.statistics.agreement.agreement import Signs, earned_credit
+from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.studies.sequential import Decision, by_turn, decide
 
 _SIGN = {"A": 1, "B": -1}
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 
 from annotation.reports.data.study_data import UnsealedData, UnsealedVotes
-from annotation.reports.findings import agreement, people, reliability, scores, single_votes
+from annotation.reports.findings.agreement import agreement
 from annotation.reports.findings.analysed import analyse
+from annotation.reports.findings.people import people, reliability, single_votes
+from annotation.reports.findings.scores import scores
 from benchmarks.coverage.designs import Design, Drawn
 from benchmarks.simulated_study import study_of
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.inference.estimate import Estimate
 
 FINDINGS = {
     "agreement": agreement.compute,

@@ -14,14 +14,14 @@ from annotation.reports.data.gathering import CHOICE, EXCLUDED, SCREENED_OUT
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import LEAST_IMAGES, SCS
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from generation.models import ImageSet
 from scoring.consistency import contributions, pairwise_similarities
 from scoring.models import ImageEmbedding
 from scoring.scores import STORED_TYPE
-from scoring.statistics.agreement import metric_winners
-from scoring.statistics.intervals import Resampling
-from scoring.statistics.seed_noise import SeedNoise, seed_noise
+from scoring.statistics.agreement.agreement import metric_winners
+from scoring.statistics.inference.intervals import Resampling
+from scoring.statistics.scores.seed_noise import SeedNoise, seed_noise
 
 _CHOSEN = {MODEL_A: "A", MODEL_B: "B", TIE: "tie"}
 _SIGN = {"A": 1, "B": -1}

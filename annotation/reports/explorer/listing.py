@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from annotation.models import Study
 from annotation.reports.data.gathering import choose_metric, is_sealed, scored_by, scores_of
+from annotation.reports.findings.agreement.comparisons import ComparisonRow, comparison_rows
 from annotation.reports.findings.analysed import Outcome
-from annotation.reports.findings.comparisons import ComparisonRow, comparison_rows
 from annotation.studies.manifest import Manifest
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from jobs.refusals import Refused

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 
 Key = Callable[[ComparisonRow], tuple[float, ...]]
 MOST_TELLING = 30

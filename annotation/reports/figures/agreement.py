@@ -12,8 +12,8 @@ from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, MODEL_SHAPE
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import Numbers, Row
 from annotation.reports.sections import claim as claims
-from annotation.reports.sections.agreement import agreement_numbers
-from scoring.statistics.estimate import Estimate
+from annotation.reports.sections.agreement.agreement import agreement_numbers
+from scoring.statistics.inference.estimate import Estimate
 
 Mark = tuple[str, str]  # shape and colour
 

@@ -22,7 +22,7 @@ from annotation.reports.figures.svg import (
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import MOST_MARKS
 from annotation.reports.printing.numbers import metric_name
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.inference.estimate import Estimate
 
 Floats = NDArray[np.float64]
 _MAX_LETTERS = 34  # of a model's label

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, PERCENT, QUIET, TIE_COLOUR, legend_above, new_axes
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import mark_step
-from annotation.reports.sections.bias import timed_annotators
+from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
 
 

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from annotation.reports.data.study_data import UnsealedData, UnsealedVotes
 from annotation.studies.manifest import Manifest
-from scoring.statistics import agreement
-from scoring.statistics.agreement import Signs
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, Resampling
-from scoring.statistics.votes import Votes
+from scoring.statistics.agreement import agreement
+from scoring.statistics.agreement.agreement import Signs
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import Votes
 
 NOTHING_ANALYSED = "no comparison has both votes and two scores"
 

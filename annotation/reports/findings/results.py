@@ -4,41 +4,26 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from annotation.reports.data.study_data import UnsealedData
-from annotation.reports.findings import (
-    agreement,
-    bias,
-    comparisons,
-    crossed_model,
-    exclusions,
-    fragility,
-    image_noise,
-    margins,
-    metrics,
-    non_inferiority,
-    people,
-    planning,
-    reliability,
-    scores,
-    sensitivity,
-    sequential,
-    single_votes,
-)
-from annotation.reports.findings.agreement import Agreement
+from annotation.reports.findings.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
+from annotation.reports.findings.agreement.agreement import Agreement
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.fragility import Fragility
+from annotation.reports.findings.agreement.margins import Margins
+from annotation.reports.findings.agreement.metrics import Metrics
+from annotation.reports.findings.agreement.sensitivity import Sensitivity
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.bias import Bias
-from annotation.reports.findings.comparisons import ComparisonRow
-from annotation.reports.findings.exclusions import Headlines
-from annotation.reports.findings.fragility import Fragility
-from annotation.reports.findings.image_noise import ImageNoise
-from annotation.reports.findings.margins import Margins
-from annotation.reports.findings.metrics import Metrics
-from annotation.reports.findings.people import People
-from annotation.reports.findings.planning import Planning
-from annotation.reports.findings.reliability import EarlyStopping
-from annotation.reports.findings.scores import Scores
-from annotation.reports.findings.sensitivity import Sensitivity
-from annotation.reports.findings.sequential import Sequential
-from annotation.reports.findings.study_facts import Facts
+from annotation.reports.findings.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
+from annotation.reports.findings.people.bias import Bias
+from annotation.reports.findings.people.people import People
+from annotation.reports.findings.people.reliability import EarlyStopping
+from annotation.reports.findings.scores import image_noise, scores
+from annotation.reports.findings.scores.image_noise import ImageNoise
+from annotation.reports.findings.scores.scores import Scores
+from annotation.reports.findings.study import exclusions, planning, sequential
+from annotation.reports.findings.study.exclusions import Headlines
+from annotation.reports.findings.study.planning import Planning
+from annotation.reports.findings.study.sequential import Sequential
+from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.progress import Progress, Steps, silent
 from scoring.statistics.people.crossed_model.model import CrossedModel
 from scoring.statistics.people.non_inferiority import NonInferiority

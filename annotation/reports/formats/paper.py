@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.figures.svg import QUIET, STYLE
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.progress import Progress, silent

@@ -13,7 +13,7 @@ from annotation.reports.pooling.studies import Pool
 from annotation.reports.printing.blocks import bracketed
 from annotation.reports.printing.numbers import TIE_RULES, interval, metric_name, percent
 from jobs.wording import counted
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.inference.estimate import Estimate
 
 
 def to_text(pool: Pool) -> str:

@@ -13,14 +13,14 @@ from scipy.sparse.csgraph import connected_components
 from annotation.reports.bundle.replay import Replay, replay
 from annotation.reports.data.study_data import UnsealedData
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.study_facts import notices
+from annotation.reports.findings.study.study_facts import notices
 from jobs.refusals import Refused
 from jobs.wording import counted
-from scoring.statistics.agreement import Signs, TieTreatment, agreement, earned_credit
-from scoring.statistics.clusters import clustering
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.pooling import Pooled, pooled_proportion
+from scoring.statistics.agreement.agreement import Signs, TieTreatment, agreement, earned_credit
+from scoring.statistics.inference.clusters import clustering
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.studies.pooling import Pooled, pooled_proportion
+from scoring.statistics.votes.counts import Integers
 
 Pair = tuple[Path, Path]
 T = TypeVar("T")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from annotation.reports.printing.numbers import coefficient, percent, points, probability, significant
-from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
 DESCRIPTIVE = "descriptive"  # a p-value that is not of the study's one confirmatory test

@@ -1,7 +1,7 @@
 """What the evidence of a study that stops when its claim is decided says, in words. Pure."""
 
-from annotation.reports.findings.sequential import Sequential
-from annotation.reports.findings.study_facts import StudyFacts
+from annotation.reports.findings.study.sequential import Sequential
+from annotation.reports.findings.study.study_facts import StudyFacts
 from annotation.reports.printing.numbers import metric_name
 from jobs.wording import counted
 

@@ -4,8 +4,8 @@ from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.printing.blocks import UNDEFINED, Table, cells
 from annotation.reports.printing.numbers import percent, score
 from jobs.wording import counted
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.image_count import ScoreAtImages
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.scores.image_count import ScoreAtImages
 
 
 def by_images_table(title: str, comparisons: int, noise: FewerImages) -> Table:

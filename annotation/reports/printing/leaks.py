@@ -1,7 +1,7 @@
 """What a metric has seen of the study that judges it, in words. Pure."""
 
 from annotation.reports.data.study_data import LeakRow
-from annotation.reports.findings.study_facts import StudyFacts
+from annotation.reports.findings.study.study_facts import StudyFacts
 from annotation.reports.printing.blocks import Table
 from annotation.reports.printing.numbers import metric_name
 from annotation.studies.nearest_names import did_you_mean

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 
 TIE_RULES = {
     "strict": "a tie on one side only counts as disagreement",

@@ -4,8 +4,8 @@ from annotation.reports.findings.analysed import first_votes
 from annotation.reports.printing.numbers import p_value, percent
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
-from scoring.statistics.constant_choice import ConstantChoice
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.agreement.constant_choice import ConstantChoice
+from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
 
 

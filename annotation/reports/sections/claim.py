@@ -1,11 +1,11 @@
 """The claim: the study's result as one sentence that can be pasted into a paper, with each reason to doubt it. Pure."""
 
-from annotation.reports.findings.agreement import Agreement
-from annotation.reports.findings.bias import Bias
-from annotation.reports.findings.image_noise import ImageNoise
-from annotation.reports.findings.people import People
+from annotation.reports.findings.agreement.agreement import Agreement
+from annotation.reports.findings.people.bias import Bias
+from annotation.reports.findings.people.people import People
 from annotation.reports.findings.results import Results
-from annotation.reports.findings.study_facts import Counts, StudyFacts
+from annotation.reports.findings.scores.image_noise import ImageNoise
+from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of_metric
@@ -18,8 +18,8 @@ from annotation.reports.printing.phrases import (
     versus_constant,
 )
 from jobs.wording import counted
-from scoring.statistics.constant_choice import ConstantChoice
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.agreement.constant_choice import ConstantChoice
+from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
 from scoring.statistics.people.single_votes import SingleVotes

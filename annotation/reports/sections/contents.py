@@ -4,30 +4,13 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.findings.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Figure, Section
-from annotation.reports.sections import (
-    agreement,
-    bias,
-    claim,
-    comparisons,
-    crossed_model,
-    exclusions,
-    fragility,
-    image_noise,
-    margins,
-    metrics,
-    non_inferiority,
-    people,
-    planning,
-    quality,
-    reliability,
-    scores,
-    sensitivity,
-    sequential,
-    single_votes,
-    study_facts,
-)
+from annotation.reports.sections import claim
+from annotation.reports.sections.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
+from annotation.reports.sections.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
+from annotation.reports.sections.scores import image_noise, scores
+from annotation.reports.sections.study import exclusions, planning, quality, sequential, study_facts
 
 X = TypeVar("X")
 Entry = Callable[[AgreementReport], Section | None]

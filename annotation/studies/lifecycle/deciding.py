@@ -10,8 +10,8 @@ from annotation.studies.evidence import decision
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import counted_votes
 from scoring.models import SetScore
-from scoring.statistics.agreement import Signs, metric_winners
-from scoring.statistics.sequential import Decision, complete_prefix
+from scoring.statistics.agreement.agreement import Signs, metric_winners
+from scoring.statistics.studies.sequential import Decision, complete_prefix
 
 _COLUMNS = ("turn", "votes_a", "votes_b", "image_set_a", "image_set_b")
 

@@ -14,7 +14,7 @@ from annotation.studies.current import current_manifests
 from annotation.voting.quality.broken_rules import rules_in, thresholds
 from annotation.voting.rules import QualityRule, VotingRules
 from jobs.wording import counted
-from scoring.statistics.screening import rise_probability
+from scoring.statistics.votes.screening import rise_probability
 
 LATELY = 20  # annotators
 WATCHED = (Study.State.OPEN, Study.State.PAUSED)

@@ -9,8 +9,8 @@ from annotation.studies.manifest import Manifest
 from annotation.voting.rules import Allocation
 from annotation.voting.simulation.dry_run import Collecting, Habits
 from jobs.refusals import Refused
-from scoring.statistics.agreement import TieTreatment
-from scoring.statistics.clusters import LEAST_CLUSTERS
+from scoring.statistics.agreement.agreement import TieTreatment
+from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 
 MOST_PROMPTS, MOST_ANNOTATORS, MOST_IMAGES, MOST_SIMULATIONS = 2_000, 2_000, 1_000, 5_000
 

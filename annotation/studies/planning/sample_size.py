@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from annotation.studies.planning.question import MOST_PROMPTS, Question, refuse_impossible
 from annotation.studies.planning.simulated_studies import Point, simulated
-from scoring.statistics.power import (
+from scoring.statistics.studies.power import (
     AgainstBaseline,
     NeededComparisons,
     comparisons_for_width,

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from annotation.studies.planning.question import Assumptions, Question, turned_by_noise
 from annotation.voting.simulation.dry_run import dry_run
-from scoring.statistics.agreement import ORDER, TieTreatment, agreement
-from scoring.statistics.constant_choice import baseline
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import wilson
+from scoring.statistics.agreement.agreement import ORDER, TieTreatment, agreement
+from scoring.statistics.agreement.constant_choice import baseline
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import wilson
 
 _NUMBERS_AT_ONCE = 1_000_000
 

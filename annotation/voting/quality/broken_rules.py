@@ -10,8 +10,8 @@ from functools import lru_cache
 from itertools import groupby
 
 from annotation.voting.rules import QualityRule, QualityRules
-from scoring.statistics.runs import suspicious_run
-from scoring.statistics.screening import fewest_failures, split_probability
+from scoring.statistics.votes.runs import suspicious_run
+from scoring.statistics.votes.screening import fewest_failures, split_probability
 
 SEPARATOR = ", "  # of the rules that `Annotator.broken_rules` names
 HALF = 0.5

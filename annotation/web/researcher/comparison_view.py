@@ -7,7 +7,7 @@ from django.urls import reverse
 
 from annotation.models import Study
 from annotation.reports.explorer.detail import ComparisonDetail, ImageDetail, SetDetail
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.printing.numbers import metric_name, percent, score
 from generation.models import GeneratedImage
 

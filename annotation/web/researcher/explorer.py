@@ -15,14 +15,14 @@ from annotation.reports.data.gathering import is_sealed, metrics_of
 from annotation.reports.explorer.detail import comparison_detail
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
 from annotation.web.access.staff import staff_only, staff_page
 from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 
 PER_PAGE = 24
 SIDES = {"a": "image_set_a", "b": "image_set_b"}

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.people.two_way_jackknife import SHARE, Variance, jackknife, like_these, too_few
-from scoring.statistics.votes import CATEGORIES, Votes
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 
 def wins(counts: Integers, answers: Integers) -> NDArray[np.bool_]:

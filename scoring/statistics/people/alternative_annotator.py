@@ -12,12 +12,12 @@ import scipy
 from numpy.typing import ArrayLike, NDArray
 
 from jobs.wording import counted
-from scoring.statistics.agreement import checked_winners
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, ratio
+from scoring.statistics.agreement.agreement import checked_winners
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, ratio
 from scoring.statistics.people.advantage import advantage
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import Votes
 
 Contestant = Literal["metric", "always A", "always B", "random"]
 

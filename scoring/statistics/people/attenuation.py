@@ -7,9 +7,8 @@ import scipy
 from numpy.typing import ArrayLike
 from scipy.special import betainc, betaln, gammaln
 
-from scoring.statistics.counts import checked_counts
-from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.intervals import (
+from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
+from scoring.statistics.inference.intervals import (
     Floats,
     Resampling,
     cluster_numbers,
@@ -17,6 +16,7 @@ from scoring.statistics.intervals import (
     ratio,
     resampled_totals,
 )
+from scoring.statistics.votes.counts import checked_counts
 
 
 def greatest_agreement(*, mean: ArrayLike, correlation: ArrayLike, votes: int) -> Floats:

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
-from scoring.statistics.agreement import Signs, people_winners
-from scoring.statistics.counts import Integers
-from scoring.statistics.intervals import Floats
-from scoring.statistics.votes import Votes
+from scoring.statistics.agreement.agreement import Signs, people_winners
+from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import Votes
 
 LEAST_ANNOTATORS = 3
 _FEW_VOTES = 10

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scoring.statistics.agreement import ORDER, Signs, checked_winners
-from scoring.statistics.counts import Integers, checked_counts
-from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.intervals import Floats, cluster_numbers, ratio
+from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
+from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
+from scoring.statistics.inference.intervals import Floats, cluster_numbers, ratio
+from scoring.statistics.inference.score_interval import mean_with_score_interval
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
-from scoring.statistics.score_interval import mean_with_score_interval
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from numpy.typing import ArrayLike
 
-from scoring.statistics.estimate import Estimate
+from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.single_votes import single_votes
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 
 Verdict = Literal["shown", "shown worse", "undecided"]
 

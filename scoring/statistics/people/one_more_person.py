@@ -11,12 +11,12 @@ import scipy
 from scipy import sparse
 
 from jobs.wording import counted
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.alternative_annotator import LEAST_ANNOTATORS, LEAST_COMPARISONS, Duels, eligible
 from scoring.statistics.people.coefficients import Sums, pairwise_agreement
-from scoring.statistics.votes import CATEGORIES, Votes
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 ENOUGH = 0.5  # omega from which a contestant passes (Calderon, Reichart and Dror, 2025)
 POWER = 0.8

@@ -11,9 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from jobs.wording import counted
-from scoring.statistics.counts import Integers, checked_counts
-from scoring.statistics.estimate import THESE_ANNOTATORS, Estimate
-from scoring.statistics.intervals import (
+from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
+from scoring.statistics.inference.intervals import (
     Floats,
     Resampling,
     cluster_numbers,
@@ -24,7 +23,8 @@ from scoring.statistics.intervals import (
 from scoring.statistics.people import coefficients
 from scoring.statistics.people.coefficients import ALPHA, Coefficient, Distance, Sums
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, TwoWay
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.counts import Integers, checked_counts
+from scoring.statistics.votes.votes import Votes
 
 LEAST_MINORITY = 15  # the cut-off that simulation gave: docs/decisions/2026-11-29-annotators-are-a-sample.md
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scoring.statistics.agreement import ORDER, Signs, checked_winners
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, ratio
+from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, ratio
 from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,12 +15,12 @@ import scipy
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from scoring.statistics.clusters import LEAST_CLUSTERS
-from scoring.statistics.counts import Integers
-from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.intervals import Floats, cluster_numbers
-from scoring.statistics.score_interval import score_interval
-from scoring.statistics.votes import CATEGORIES, Votes
+from scoring.statistics.inference.clusters import LEAST_CLUSTERS
+from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
+from scoring.statistics.inference.intervals import Floats, cluster_numbers
+from scoring.statistics.inference.score_interval import score_interval
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 LEAST_ANNOTATORS = 6  # below, an interval hardly bounds anything, or misses if one in five guesses
 

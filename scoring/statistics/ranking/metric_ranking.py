@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from scoring.statistics.agreement import TieTreatment, agreement, metric_winners
-from scoring.statistics.clusters import LEAST_CLUSTERS
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.agreement.agreement import TieTreatment, agreement, metric_winners
+from scoring.statistics.inference.clusters import LEAST_CLUSTERS
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import PeopleRanking
 from scoring.statistics.ranking.rank_sets import DRAWS, RankSets, rank_sets

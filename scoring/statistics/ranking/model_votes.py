@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scoring.statistics.counts import Integers
+from scoring.statistics.votes.counts import Integers
 
 CHOICES = (1, -1, 0)  # the model shown left, the model shown right, a tie
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import stdtrit
 
-from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.two_way_jackknife import too_few
 from scoring.statistics.ranking.davidson import Layout, fit, why_no_fit
 from scoring.statistics.ranking.model_votes import ModelVotes, PairwiseTable, pairwise_table

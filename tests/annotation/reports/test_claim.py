@@ -10,7 +10,7 @@ from annotation.reports.report import SEALED_CLAIM
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.claim import reservations
 from annotation.reports.sections.contents import claim_figure
-from scoring.statistics.estimate import Estimate, SignificanceTest
+from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 from scoring.statistics.people.bias import PositionBias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 

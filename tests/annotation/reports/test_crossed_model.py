@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from annotation.reports.findings import crossed_model
 from annotation.reports.findings.analysed import analyse
-from annotation.reports.findings.single_votes import compute as single_votes
+from annotation.reports.findings.people import crossed_model
+from annotation.reports.findings.people.single_votes import compute as single_votes
 from annotation.reports.formats.plain_text import to_text
 from benchmarks.simulated_study import simulated_study
 from scoring.statistics.people.single_votes import SingleVotes

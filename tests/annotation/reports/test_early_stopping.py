@@ -8,10 +8,10 @@ import pytest
 from annotation.models import Annotator, Vote
 from annotation.reports.formats.plain_text import to_text
 from annotation.voting.rules import is_decided
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.leave_one_out import leave_one_out
 from scoring.statistics.people.reliability import pairwise_agreement
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
 
 # At an overlap of 5: decided by three votes, complete, and decided by four. The first three votes of the second

@@ -11,14 +11,14 @@ from annotation.models import Annotator, Comparison, Study, Vote
 from annotation.reports.explorer.detail import ComparisonDetail, comparison_detail
 from annotation.reports.explorer.listing import Listing, list_comparisons
 from annotation.reports.explorer.orders import ORDERS, most_telling, pull, select_comparisons, split
-from annotation.reports.findings.comparisons import ComparisonRow
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
 from annotation.voting.slots import recount
 from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 
 RESAMPLING = Resampling(resamples=100)

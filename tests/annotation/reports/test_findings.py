@@ -11,8 +11,8 @@ from annotation.reports.bundle.study_files import from_files, to_files
 from annotation.reports.data.study_data import LEFT, RIGHT, TIE, UNKNOWN, SealedData
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.budgets import FewerImages
-from annotation.reports.findings.planning import HIGH_END, LOW_END
-from annotation.reports.findings.quality import longest_run
+from annotation.reports.findings.study.planning import HIGH_END, LOW_END
+from annotation.reports.findings.study.quality import longest_run
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.printing.numbers import percent
 from annotation.reports.report import build_report
@@ -21,8 +21,8 @@ from annotation.reports.sections.contents import figures_of, sections
 from annotation.studies.current import current_manifest
 from scoring.models import SetScore
 from scoring.scores import embeddings_of
-from scoring.statistics.power import PairedTest, needed_for_difference
-from scoring.statistics.seed_noise import fresh_seeds
+from scoring.statistics.scores.seed_noise import fresh_seeds
+from scoring.statistics.studies.power import PairedTest, needed_for_difference
 from tests.annotation.reports.voted_studies import (
     Plan,
     crossed,

@@ -18,7 +18,7 @@ from annotation.reports.data.study_data import (
     UnsealedData,
     VoteArrays,
 )
-from annotation.reports.findings.study_facts import counts
+from annotation.reports.findings.study.study_facts import counts
 from annotation.studies.current import current_manifest
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused

@@ -12,7 +12,7 @@ from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.pooling.studies import pool
 from annotation.reports.printing.numbers import percent
 from jobs.refusals import Refused
-from scoring.statistics.pooling import pooled_proportion
+from scoring.statistics.studies.pooling import pooled_proportion
 from tests.annotation.reports.voted_studies import Plan, make_study
 
 pytestmark = pytest.mark.django_db

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from annotation.models import ManifestVersion, Study, Vote
-from annotation.reports.sections.study_facts import preregistration
+from annotation.reports.sections.study.study_facts import preregistration
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from annotation.models import Annotator, Study, StudyEvent
-from annotation.reports.findings.sequential import Sequential
+from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
 from annotation.studies.current import current_manifest
 from annotation.studies.evidence import turns

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.models import Study
 from annotation.reports.data.gathering import gather
-from annotation.reports.findings.study_facts import notices
+from annotation.reports.findings.study.study_facts import notices
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import reap
@@ -28,7 +28,7 @@ from generation.recorded_images.records import record_image
 from jobs import messages
 from jobs.refusals import Refused
 from tests.factories import make_manifest
-from tests.generation.fake_endpoint import as_json, define, fake_endpoint, own_contract
+from tests.generation.endpoints.fake_endpoint import as_json, define, fake_endpoint, own_contract
 
 pytestmark = pytest.mark.django_db
 SENTENCE = (

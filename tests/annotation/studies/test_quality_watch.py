@@ -16,7 +16,7 @@ from annotation.studies.lifecycle.quality_watch import ALARM_PROBABILITY, LATELY
 from annotation.studies.lifecycle.transitions import close
 from annotation.voting.availability import Closure, closure
 from jobs.refusals import Refused
-from scoring.statistics.screening import rise_probability
+from scoring.statistics.votes.screening import rise_probability
 from tests.factories import make_researcher, make_study
 
 pytestmark = pytest.mark.django_db

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from scoring.statistics.estimate import Estimate, SignificanceTest
-from scoring.statistics.votes import Votes
+from scoring.statistics.inference.estimate import Estimate, SignificanceTest
+from scoring.statistics.votes.votes import Votes
 
 
 def value(estimate: Estimate) -> float:

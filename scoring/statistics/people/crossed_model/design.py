@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from scoring.statistics.counts import Integers
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Integers
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import linalg, sparse
 
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
 
 _NUMBERS_AT_ONCE = 4_000_000  # 32 MB of float64

@@ -9,7 +9,7 @@ import scipy
 from numpy.typing import NDArray
 from scipy import optimize
 
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.laplace import Laplace
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.elimination import Curvature, Effects
 from scoring.statistics.people.crossed_model.ordered_logit import OrderedLogit, ordered_logit

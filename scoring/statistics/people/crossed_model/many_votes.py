@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 from scipy.sparse import linalg
 
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.people.crossed_model.elimination import Curvature
 from scoring.statistics.people.crossed_model.fitting import Fit, NoFiniteFit

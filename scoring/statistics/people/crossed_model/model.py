@@ -11,8 +11,8 @@ import scipy
 from numpy.typing import ArrayLike
 from threadpoolctl import threadpool_limits
 
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Floats, Resampling
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Floats, Resampling
 from scoring.statistics.people.crossed_model import expected
 from scoring.statistics.people.crossed_model.drawing import drawn
 from scoring.statistics.people.crossed_model.expected import Parameters
@@ -31,7 +31,7 @@ from scoring.statistics.people.crossed_model.problem import (
     Problem,
     pose,
 )
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 
 CHANCE = float(np.pi**2 / 3)  # the variance of the logistic distribution
 PLANNED_PROMPTS, PLANNED_ANNOTATORS = (30, 50, 100, 200, 400), (5, 10, 20, 50)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-from scoring.statistics.counts import Integers
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Integers
 
 
 @dataclass(frozen=True, slots=True, eq=False)

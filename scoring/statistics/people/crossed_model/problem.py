@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.statistics.counts import Integers
-from scoring.statistics.intervals import Floats, cluster_numbers
+from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.people.crossed_model.design import Design
-from scoring.statistics.votes import CATEGORIES, Votes
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 MARGIN, SIDE = "margin", "side"  # fixed effects
 PROMPTS, CLUSTERS, TASTE, SENSITIVITY, SIDE_BIAS = "prompts", "clusters", "taste", "sensitivity", "side bias"

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scoring.statistics.agreement import Signs
-from scoring.statistics.counts import Integers
-from scoring.statistics.intervals import Floats
-from scoring.statistics.votes import Votes
+from scoring.statistics.agreement.agreement import Signs
+from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.votes import Votes
 
 OVERLAP = 5
 WRONG = 0.15  # share of prompts on which the metric names the model that is worse

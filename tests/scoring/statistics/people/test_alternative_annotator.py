@@ -7,7 +7,7 @@ from statsmodels.stats.multitest import multipletests
 
 from jobs.wording import counted
 from scoring.statistics.people.alternative_annotator import Outcome, alternative_annotator_test
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.reading import votes_of_rows
 
 ROWS = ["00000", "00001", "00011", "11110"] * 10  # the published rows, with 0 for A

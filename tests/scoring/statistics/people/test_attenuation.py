@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.attenuation import attenuation, greatest_agreement
 from tests.scoring.statistics.reading import bounds, value
 

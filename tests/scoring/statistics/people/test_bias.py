@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import DescrStatsW
 
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.bias import pooled_position_test, position_bias
 from scoring.statistics.people.reliability import krippendorff_alpha
 from tests.scoring.statistics.reading import bounds, p_value, value

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from scoring.statistics.agreement import METRIC_TIE
-from scoring.statistics.intervals import Floats, Resampling
+from scoring.statistics.agreement.agreement import METRIC_TIE
+from scoring.statistics.inference.intervals import Floats, Resampling
 from scoring.statistics.people.crossed_model import drawing, expected
 from scoring.statistics.people.crossed_model.expected import Parameters
 from scoring.statistics.people.crossed_model.fitting import Fit, fit
@@ -15,7 +15,7 @@ from scoring.statistics.people.crossed_model.laplace import Laplace
 from scoring.statistics.people.crossed_model.many_votes import with_fixed_effects_of_all
 from scoring.statistics.people.crossed_model.model import CrossedModel, crossed_model
 from scoring.statistics.people.crossed_model.problem import EFFECTS, pose
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.reading import bounds, value
 
 SETTINGS = Resampling(seed=1)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scoring.statistics.intervals import wilson
+from scoring.statistics.inference.intervals import wilson
 from scoring.statistics.people.leave_one_out import each_against_the_others, leave_one_out
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.reading import bounds, value
 
 ROWS = [(5, 0, 0), (4, 1, 0), (3, 2, 0), (1, 4, 0)]  # 11111 / 11110 / 11100 / 00001

@@ -5,7 +5,7 @@ import pytest
 
 from scoring.statistics.people.non_inferiority import NonInferiority, non_inferiority
 from scoring.statistics.people.single_votes import single_votes
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 
 
 def study(rng: np.random.Generator, *, comparisons: int, annotators: int, noise: float) -> tuple[Votes, np.ndarray]:

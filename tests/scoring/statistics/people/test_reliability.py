@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
-from scoring.statistics.estimate import Estimate
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.coefficients import Distance
 from scoring.statistics.people.reliability import (
     LEAST_MINORITY,

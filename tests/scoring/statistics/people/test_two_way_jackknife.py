@@ -2,12 +2,12 @@ import numpy as np
 import pytest
 import scipy
 
-from scoring.statistics.estimate import ANNOTATORS_LIKE_THESE, Estimate
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
+from scoring.statistics.inference.intervals import Resampling
+from scoring.statistics.inference.score_interval import score_interval
 from scoring.statistics.people.reliability import pairwise_agreement, reliability
 from scoring.statistics.people.single_votes import single_votes
-from scoring.statistics.score_interval import score_interval
-from scoring.statistics.votes import Votes
+from scoring.statistics.votes.votes import Votes
 from tests.scoring.statistics.people.simulated_people import simulated_study, two_fresh_votes
 from tests.scoring.statistics.reading import bounds, value
 

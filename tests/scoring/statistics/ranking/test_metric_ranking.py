@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.ranking_coverage import DESIGNS, simulated_votes
-from scoring.statistics.intervals import Resampling
+from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.ranking.metric_ranking import comparison_accuracy, concordance, metric_ranking
 from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import people_ranking

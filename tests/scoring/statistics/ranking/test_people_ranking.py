@@ -8,7 +8,7 @@ import statsmodels.api as sm
 from scipy.optimize import approx_fprime
 
 from benchmarks.ranking_coverage import DESIGNS, holds, simulated_votes, true_strengths
-from scoring.statistics.intervals import Floats
+from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.ranking.davidson import Layout, fit, log_likelihood
 from scoring.statistics.ranking.model_votes import ModelVotes, pairwise_table
 from scoring.statistics.ranking.people_ranking import PeopleRanking, people_ranking

@@ -1,0 +1,1 @@
+"""Findings about the agreement of the metric with people."""

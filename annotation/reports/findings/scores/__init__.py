@@ -1,0 +1,1 @@
+"""Findings about the scores and the images behind them."""

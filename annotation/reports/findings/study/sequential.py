@@ -1,0 +1,85 @@
+"""The evidence of a study that stops when its claim is decided. Pure."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.findings.analysed import Analysed
+from annotation.studies.evidence import credits_and_sizes, decision, largest_cluster, rivals, turns
+from annotation.voting.rules import is_decided
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.studies.sequential import Decision, complete_prefix, confidence_sequence, threshold
+from scoring.statistics.votes.counts import Integers
+
+
+@dataclass(frozen=True, slots=True)
+class Sequential:
+    """The claim that ended the voting, or would have.
+
+    claim: "metric" or "models". rivals: the constant choices that the metric must beat. clusters: those that entered,
+    of planned_clusters. comparisons: those of them that count. threshold: the e-value from which on a claim is shown.
+    agreement: of the metric, with a confidence sequence. saved_votes: not cast because the study stopped; 0 if it did
+    not stop.
+    """
+
+    claim: str
+    rivals: tuple[str, ...]
+    decision: Decision
+    threshold: float
+    clusters: int
+    planned_clusters: int
+    comparisons: int
+    agreement: Estimate
+    saved_votes: int
+
+
+def compute(analysed: Analysed) -> Sequential | None:
+    """Return the evidence of the clusters that entered, by the votes that count; None if the study has another design.
+
+    They are those that were complete, in the drawn order, or as many as had decided the claim when the voting ended:
+    a vote that was withdrawn since then does not undo the decision.
+    """
+    data, outcome = analysed.data, analysed.outcome
+    manifest, order = data.manifest, turns(data.manifest)
+    if order is None:
+        return None
+    turn = np.array(order, dtype=np.int64)[data.comparisons.position]
+    entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < _decided_after(data))
+    counted = entered & (
+        outcome.is_analysed if manifest.annotation.stop_when_decided == "metric" else outcome.has_votes
+    )
+    found = decision(manifest, people=outcome.people, metric=outcome.metric, turn=turn, entered=counted)
+    sums, sizes = credits_and_sizes(
+        manifest, people=outcome.people, metric=outcome.metric, turn=turn, entered=entered & outcome.is_analysed
+    )
+    return Sequential(
+        claim=manifest.annotation.stop_when_decided,
+        rivals=rivals(manifest) if manifest.annotation.stop_when_decided == "metric" else (),
+        decision=found,
+        threshold=threshold(manifest.analysis.level),
+        clusters=len(np.unique(turn[entered])),
+        planned_clusters=len(np.unique(turn)),
+        comparisons=int(counted.sum()),
+        agreement=confidence_sequence(sums, sizes, most=largest_cluster(manifest), level=manifest.analysis.level),
+        saved_votes=_saved(data) if _decided_after(data) else 0,
+    )
+
+
+def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:
+    """(n,) whether a comparison has its votes, excluded ones too, or was decided before it had them all."""
+    overlap, cast = data.manifest.annotation.overlap, np.bincount(data.votes.comparison, minlength=len(counted))
+    early = [is_decided(for_a=a, for_b=b, ties=ties, overlap=overlap) for a, b, ties in counted.tolist()]
+    return (cast >= overlap) | (np.array(early, dtype=bool) & data.manifest.annotation.early_stopping)
+
+
+def _decided_after(data: UnsealedData) -> int:
+    """How many clusters had decided the claim when the voting ended; 0 if it did not end for that reason."""
+    ends = (event.detail.get("decided_after_clusters", 0) for event in data.events if event.verb == "closed")
+    return max((int(clusters) for clusters in ends), default=0)
+
+
+def _saved(data: UnsealedData) -> int:
+    planned = data.manifest.annotation.overlap * len(data.comparisons)
+    return max(0, planned - len(data.votes))

@@ -1,0 +1,1 @@
+"""Sections about the agreement of the metric with people."""

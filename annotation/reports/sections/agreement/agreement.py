@@ -1,0 +1,168 @@
+"""The agreement with its intervals, beside a constant choice and chance. Pure."""
+
+from annotation.reports.findings.agreement.agreement import Agreement, Bounds, Confusion, Winners
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
+from annotation.reports.printing.blocks import (
+    DESCRIPTIVE,
+    Figure,
+    Numbers,
+    Row,
+    Section,
+    Table,
+    bracketed,
+    coefficient_row,
+    in_words,
+    points_row,
+    share_row,
+    significance_row,
+)
+from annotation.reports.printing.numbers import TIE_RULES, metric_name, p_value, percent
+from annotation.reports.printing.phrases import constant_models, interval_contradicts, versus_constant
+from jobs.wording import counted
+from scoring.statistics.agreement.constant_choice import ConstantChoice
+from scoring.statistics.inference.clusters import FEW_CLUSTERS, LEAST_CLUSTERS, Clustering
+
+_TEST_DECIDES = "the verdict is the test's, although the interval, which is approximate, says otherwise"
+FEW_COMPARISONS = 30  # with fewer, an interval spans about 30 points or more: the number gets a remark
+
+
+def section(agreement: Agreement, facts: Facts) -> Section:
+    """The headline, the three treatments of ties, the constant choice, and chance-corrected coefficients."""
+    chance, study = agreement.chance_corrected, facts.study
+    rows = [
+        share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=_few(agreement)),
+        *(row for row, _ in agreement_numbers(agreement)),
+        share_row("Winner of the votes by plurality of A, B, tie", agreement.plurality),
+        *_winners_rows(agreement.winners),
+        *_constant_rows(agreement, facts),
+        significance_row("Association of the two choices", agreement.fisher_exact),
+        significance_row("Against one half", agreement.against_one_half),
+        coefficient_row("Cohen's kappa", chance.kappa),
+        coefficient_row("Cohen's kappa with ties as a third choice", chance.kappa_with_ties),
+        coefficient_row("Matthews correlation", chance.matthews),
+        share_row("Balanced accuracy", chance.balanced_accuracy),
+    ]
+    fallen = facts.counts.planned_comparisons - facts.counts.analysed_comparisons
+    if fallen:
+        rows.insert(1, _bounds_row(agreement.bounds, fallen))
+    if agreement.with_excluded_votes is not None:
+        rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
+    tables, figures = (_confusion(agreement.confusion),), (_figure(agreement),)
+    texts = (_endpoint(agreement, facts), _resampling(study), *_clusters(agreement.clusters))
+    return Section("agreement", "Agreement", texts, tuple(rows), tables, figures)
+
+
+def agreement_numbers(agreement: Agreement) -> Numbers:
+    """Agreement under the three treatments of ties."""
+    shares = (
+        ("Strict, Wilson", agreement.strict.wilson),
+        ("Strict, Clopper-Pearson", agreement.strict.clopper_pearson),
+        ("Strict, bootstrap", agreement.strict.bootstrap),
+        *((("Half credit, score interval", agreement.half.score),) if agreement.half.score else ()),
+        ("Half credit, bootstrap", agreement.half.bootstrap),
+        ("Ties dropped, Wilson", agreement.dropped.wilson),
+        ("Ties dropped, Clopper-Pearson", agreement.dropped.clopper_pearson),
+        ("Ties dropped, bootstrap", agreement.dropped.bootstrap),
+    )
+    return tuple((share_row(label, estimate), estimate) for label, estimate in shares)
+
+
+def _bounds_row(bounds: Bounds, fallen: int) -> Row:
+    remark = f"strict agreement over all planned, were the {fallen} that fell out all wrong, or all right"
+    return Row("Worst and best of all planned", "", bracketed(bounds.worst, bounds.best, percent), remark=remark)
+
+
+def _resampling(study: StudyFacts) -> str:
+    return (
+        f"Bootstrap intervals throughout: percentiles over {study.resamples} resamples of clusters of comparisons, the "
+        f"votes within them fixed. Permutation tests: {study.resamples} permutations. Seed {study.seed}."
+    )
+
+
+def _constant_rows(agreement: Agreement, facts: Facts) -> tuple[Row, ...]:
+    """The constant choice, the metric's difference to it under each endpoint, and the confirmatory test."""
+    study, is_fixed = facts.study, not facts.manifest.annotation.stop_when_decided
+    old, choice, all_of = agreement.baseline, agreement.confirmatory, agreement.constant_choice
+    label = f"Always naming {constant_models(old.models, model_a=study.model_a, model_b=study.model_b)}"
+    if choice is None or all_of is None:  # a report of version 0.2
+        verdict = "the metric beats it" if old.is_beaten else "the metric is not shown to beat it"
+        test = significance_row("Metric against that constant choice", old.mcnemar, is_confirmatory=True)
+        return share_row(label, old.agreement, remark=verdict), test
+    differences = (("strict", all_of.strict), ("half credit", all_of.half), ("ties dropped", all_of.dropped))
+    return (
+        share_row(label, choice.agreement),
+        *(_difference_row(ties, one, study, is_confirmatory=one is choice) for ties, one in differences),
+        significance_row("Metric against that constant choice", choice.test, is_confirmatory=is_fixed),
+    )
+
+
+def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_confirmatory: bool) -> Row:
+    verdict, remark = versus_constant(choice), ""
+    if choice.difference.is_defined:
+        names = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
+        kind = "" if is_confirmatory else f"; {p_value(choice.test)}, {DESCRIPTIVE}"
+        kind += f"; {_TEST_DECIDES}" if interval_contradicts(choice) else ""
+        remark = f"{choice.verdict}: the metric {'is ' if verdict.startswith('not') else ''}{verdict} {names}{kind}"
+    return points_row(f"Metric minus constant choice, {ties}", choice.difference, remark=remark)
+
+
+def _winners_rows(winners: Winners | None) -> tuple[Row, ...]:
+    if winners is None:
+        return ()
+    differ = "differs" if winners.plurality_differs == 1 else "differ"
+    remark = f"{counted(winners.plurality_differs, 'winner')} by plurality of A, B, tie {differ} from that by A − B"
+    label = "Winners with more than half of all votes of their comparison"
+    return (Row(label, str(winners.with_majority), n=winners.named, remark=remark),)
+
+
+def _few(agreement: Agreement) -> str:
+    """Return a remark if the headline rests on few comparisons or few clusters; else empty."""
+    n = agreement.headline.n
+    few = f"only {counted(n, 'comparison')}" if 0 < n < FEW_COMPARISONS else ""
+    return "; ".join(filter(None, (few, agreement.clusters.warning if agreement.clusters else "")))
+
+
+def _endpoint(agreement: Agreement, facts: Facts) -> str:
+    text = "No metric was scored, so no agreement is defined. "
+    if facts.study.metric:
+        text = f"How often {metric_name(facts.study.metric)} chooses {facts.counts.their_model}. "
+    tests = (
+        "Its test against always naming one model is the study's one confirmatory test; all other p-values of this "
+        "report are descriptive."
+    )
+    if facts.manifest.annotation.stop_when_decided:
+        tests = "The study's one confirmatory test is the evidence as the votes came in; all p-values are descriptive."
+    return (
+        f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
+        f"{tests} A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
+    )
+
+
+def _clusters(clusters: Clustering | None) -> tuple[str, ...]:
+    if clusters is None:
+        return ()
+    return (
+        f"Comparisons share clusters: {clusters.count}, with up to {counted(clusters.largest, 'comparison')} each; "
+        f"design effect of the agreement {clusters.design_effect:.2f}. Intervals divide the number of comparisons by "
+        "the design effect and use Student's t, tests flip whole clusters, and a number that cannot do so says that it "
+        f"treats comparisons as independent. Below {FEW_CLUSTERS} clusters these are rough, below {LEAST_CLUSTERS} "
+        "there is no verdict.",
+    )
+
+
+def _confusion(confusion: Confusion) -> Table:
+    labels = confusion.labels
+    rows = tuple((f"By votes {label}", *map(str, row)) for label, row in zip(labels, confusion.counts, strict=True))
+    head = ("Winner", *(f"By metric {label}" for label in labels))
+    return Table("How often each winner met each: rows by the votes, columns by the metric", head, rows, (1, 2, 3))
+
+
+def _figure(agreement: Agreement) -> Figure:
+    """The three treatments of ties."""
+    caption = (
+        "Agreement under the three treatments of ties with the intervals of Wilson (half credit: score interval), of "
+        "Clopper and Pearson, and by bootstrap over clusters; "
+        f"n = {counted(agreement.strict.wilson.n, 'comparison')}, ties dropped "
+        f"n = {agreement.dropped.wilson.n}. The dotted line is always naming one model."
+    )
+    return Figure("agreement", "Agreement by treatment of ties", caption, in_words(agreement_numbers(agreement)))

@@ -1,0 +1,89 @@
+"""Several metrics on the same votes. Pure."""
+
+from annotation.reports.findings.agreement.metrics import Metrics
+from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, Table, cells, without_resampling
+from annotation.reports.printing.fewer_images import by_images_table
+from annotation.reports.printing.numbers import metric_name, percent, points, probability
+from jobs.wording import counted
+from scoring.statistics.agreement.metric_pairs import MetricPair
+
+
+def section(metrics: Metrics, facts: Facts) -> Section:
+    """One row for each metric, one for each pair of metrics; with one metric only, how to add others."""
+    title = "Several metrics on the same votes"
+    if len(metrics.metrics) < 2:
+        text = (
+            "Only one metric has scores in this study. Others are judged by the same votes once they are there: "
+            "score_study scores the images by another encoder, import_scores imports a metric computed elsewhere."
+        )
+        return Section("metrics", title, (text,))
+    text = (
+        "Strict agreement of every metric with the same votes; pairs on "
+        f"{counted(metrics.common_comparisons, 'comparison')} that all of them scored, "
+        "by an exact test (McNemar's, or the sign-flip of sums over clusters if comparisons share any) and by "
+        "exchanging the two metrics within clusters; "
+        f"Holm's correction over the pairs. {_margin(metrics.equivalence_margin, facts.study.level)}"
+    )
+    if metrics.left_out:
+        text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
+    return Section("metrics", title, (text,), tables=(_agreements(metrics), _pairs(metrics), *_by_images(metrics)))
+
+
+def _by_images(metrics: Metrics) -> tuple[Table, ...]:
+    return tuple(
+        by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer)
+        for row in metrics.by_images
+    )
+
+
+def _agreements(metrics: Metrics) -> Table:
+    is_clustered = any("clusters" in row.agreement.method for row in metrics.metrics)
+    rows = tuple(
+        (metric_name(row.metric), *cells(row.agreement, percent), *cells(row.on_common, percent))
+        for row in metrics.metrics
+    )
+    head = ("Metric", "Agreement", "n", "On the common comparisons", "n")
+    over = " over clusters" if is_clustered else ""
+    return Table(f"Agreement by metric, Wilson's interval{over}", head, rows, (1, 2, 3, 4))
+
+
+def _pairs(metrics: Metrics) -> Table:
+    rows = []
+    for pair in metrics.pairs:
+        names, adjusted = (metric_name(pair.first), metric_name(pair.second)), _p(pair.adjusted)
+        difference, n = cells(pair.difference, points)
+        equivalence = (_equivalence(pair),) if metrics.equivalence_margin is not None else ()
+        exact = pair.mcnemar if pair.sign_flip.p_value is None else pair.sign_flip
+        tests = (_p(exact.p_value), _p(pair.permutation.p_value), adjusted)
+        rows.append((*names, difference, n, *tests, *equivalence))
+    head: tuple[str, ...] = ("Metric", "Against", "Difference", "n", "p exact", "p exchanged", "p after Holm")
+    if metrics.equivalence_margin is not None:
+        head = (*head, f"Equivalent within {percent(metrics.equivalence_margin)}")
+    method = without_resampling(metrics.pairs[0].difference.method)
+    caption = (
+        f"Agreement of the first metric minus that of the second, interval by {method}; p-values are {DESCRIPTIVE}"
+    )
+    return Table(caption, head, tuple(rows), (2, 3, 4, 5, 6))
+
+
+def _p(value: float | None) -> str:
+    return UNDEFINED if value is None else probability(value).removeprefix("= ")
+
+
+def _margin(margin: float | None, level: float) -> str:
+    if margin is None:
+        return (
+            "No margin of equivalence was fixed before the votes, so none is tested: no difference shown is not "
+            "equality."
+        )
+    return (
+        f"The manifest fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it if "
+        f"the {100 * (2 * level - 1):g} % interval of their difference lies inside (two one-sided tests)."
+    )
+
+
+def _equivalence(pair: MetricPair) -> str:
+    if pair.is_equivalent is None:
+        return "undefined: no interval"
+    return "shown" if pair.is_equivalent else "not shown"

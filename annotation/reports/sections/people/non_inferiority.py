@@ -1,0 +1,32 @@
+"""Whether the metric agrees with people as often as one more person, but for the manifest's margin. Pure."""
+
+from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.printing.blocks import Row, Section, points_row
+from annotation.reports.printing.numbers import metric_name, points
+from scoring.statistics.people.non_inferiority import NonInferiority
+
+
+def section(found: NonInferiority, facts: Facts) -> Section:
+    """The verdict, and the difference that it rests on."""
+    rows = (
+        Row("Verdict", found.verdict, n=found.difference.n, remark=_in_words(found, metric_name(facts.study.metric))),
+        points_row("Metric minus annotator", found.difference),
+    )
+    text = (
+        "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, but for a "
+        f"margin of {points(found.margin)}, which the manifest fixed. Each end of the interval is a one-sided bound "
+        f"at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the margin, shown worse if "
+        "the upper end is below it, else undecided."
+    )
+    return Section("non-inferiority", "The metric in the place of a person", (text,), rows, is_part=True)
+
+
+def _in_words(found: NonInferiority, metric: str) -> str:
+    margin = points(found.margin)
+    match found.verdict:
+        case "shown":
+            return f"{metric} falls short of one more person by less than {margin}"
+        case "shown worse":
+            return f"{metric} falls short of one more person by more than {margin}"
+        case _:
+            return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"

@@ -1,0 +1,133 @@
+"""One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
+
+from collections.abc import Callable
+
+from annotation.reports.findings.people.people import People
+from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.printing.blocks import (
+    UNDEFINED,
+    Row,
+    Section,
+    Table,
+    cells,
+    points_row,
+    rows_of_both,
+    share_row,
+    why_no_others,
+)
+from annotation.reports.printing.numbers import percent
+from annotation.reports.printing.phrases import first_votes_note
+from scoring.statistics.people.alternative_annotator import Outcome
+from scoring.statistics.people.leave_one_out import Compared, Weighted
+from scoring.statistics.people.one_more_person import OneMorePerson
+
+_NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
+
+
+def section(people: People, facts: Facts) -> Section:
+    """People against each other, the metric in their place, and the limit that their noise sets."""
+    weighted = people.leave_one_out
+    others = weighted.annotators_like_these
+    rows = (
+        *_compared(weighted.by_comparison, others.by_comparison if others else None, ""),
+        *_compared(weighted.by_vote, others.by_vote if others else None, ", every vote weighing the same"),
+        share_row(
+            "Greatest agreement that any metric could reach",
+            people.greatest_agreement,
+            remark="given the noise of these votes, by a beta-binomial model",
+        ),
+    )
+    text = "Each vote against the winner of the other votes of its comparison (the model with more of them), where a "
+    text += "tie on one side counts one half; the metric is judged on the same votes and the same winners, so that the "
+    text += "two can be compared."
+    texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people))
+    return Section("people", "How well annotators agree with the others", texts, rows, _tables(people))
+
+
+def _compared(these: Compared, others: Compared | None, weights: str) -> tuple[Row, ...]:
+    kinds: tuple[tuple[str, Callable[..., Row], str], ...] = (
+        ("people", share_row, "One annotator against the others"),
+        ("metric", share_row, "The metric in their place"),
+        ("difference", points_row, "Metric minus annotator"),
+    )
+    return tuple(
+        row
+        for name, kind, label in kinds
+        for row in rows_of_both(kind, label + weights, getattr(these, name), getattr(others, name, None))
+    )
+
+
+def _why_no_others(others: Weighted | None) -> tuple[str, ...]:
+    if others is None:
+        return ()
+    each, votes = others.by_comparison, others.by_vote
+    return why_no_others((each.people, each.metric, each.difference, votes.people, votes.metric, votes.difference))
+
+
+def _test(people: People) -> str:
+    reason = people.alternative_annotator[0].reason
+    if reason:
+        return f"Alternative annotator test (Calderon, Reichart and Dror, 2025): {reason}."
+    return (
+        "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
+        "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
+        "beside the constant choices and the coin: if one model wins nearly always, naming it always passes too, "
+        f"and if annotators hardly agree with each other, anything does.{_how_many_are_needed(people.one_more_person)}"
+    )
+
+
+def _how_many_are_needed(person: OneMorePerson | None) -> str:
+    """A sentence on what the share of replaceable annotators can be with so many comparisons."""
+    if person is None or person.winning_rate.value is None:
+        return ""
+    needed = person.comparisons_needed
+    half = "one half in four draws of five"
+    more = f"with about {needed} it is at least {half}" if needed else f"it does not reach {half}: {person.reason}"
+    return (
+        f" The share that is replaceable grows with the comparisons: with the {person.comparisons} of each annotator "
+        f"here, one more person in the metric's place would replace {percent(person.winning_rate.value)} on average; "
+        f"{more}."
+    )
+
+
+def _tables(people: People) -> tuple[Table, ...]:
+    by_count = Table(
+        "By number of votes for each comparison",
+        ("Votes", "Comparisons", "Annotator", "Metric"),
+        tuple(
+            (str(row.votes), str(row.comparisons), percent(row.people), percent(row.metric))
+            for row in people.leave_one_out.by_count
+        ),
+        (0, 1, 2, 3),
+    )
+    rows = [_contestant(row) for row in people.alternative_annotator if not row.reason]
+    if rows and people.one_more_person:
+        rows.insert(0, _one_more_person(people.one_more_person))
+    contestants = Table(
+        "Alternative annotator test: share of annotators that could be replaced (one-sided t-tests, corrected by "
+        "Benjamini and Yekutieli), and share of comparisons where the contestant is at least as close to the others. "
+        "In brackets: for a contestant the interval for annotators like these (two-way jackknife), for one more person "
+        "percentiles over draws",
+        ("Contestant", "Tolerance", "Annotators", "Replaceable", "At least as close"),
+        tuple(rows),
+        (1, 2, 3, 4),
+    )
+    return tuple(table for table in (by_count, contestants) if table.rows)
+
+
+def _contestant(row: Outcome) -> tuple[str, ...]:
+    replaceable, closeness = (
+        UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage)
+    )
+    if row.advantage_interval is not None:
+        closeness = cells(row.advantage_interval, percent)[0]
+    constant = sum(duel.is_constant for duel in row.annotators)
+    name = _NAMES[row.contestant] + (
+        f" (differences all equal for {constant}: decided without a test)" if constant else ""
+    )
+    return name, f"{row.tolerance:g}", str(len(row.annotators)), replaceable, closeness
+
+
+def _one_more_person(person: OneMorePerson) -> tuple[str, ...]:
+    shares = (cells(share, percent)[0] for share in (person.winning_rate, person.advantage))
+    return "One more person (drawn)", f"{person.tolerance:g}", str(person.winning_rate.n), *shares

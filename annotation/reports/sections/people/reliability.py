@@ -1,0 +1,93 @@
+"""The agreement of annotators with each other, votes coded by model. Pure."""
+
+from collections.abc import Sequence
+
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
+from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.printing.blocks import (
+    Figure,
+    Section,
+    coefficient_row,
+    mark_step,
+    rows_of_both,
+    share_row,
+    why_no_others,
+)
+from annotation.reports.printing.phrases import beyond_chance, first_votes_note
+from jobs.wording import counted
+from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.people.reliability import Reliability
+
+PREVALENCE_GAP = 0.2  # alpha and Brennan-Prediger further apart than this: explain why
+_ROWS = (
+    ("pairwise_agreement", share_row, "Two annotators agree, every comparison weighing the same"),
+    ("pooled_agreement", share_row, "Two annotators agree, every pair of votes weighing the same"),
+    ("alpha", coefficient_row, "Krippendorff's alpha, nominal"),
+    ("alpha_ordinal", coefficient_row, "Krippendorff's alpha, ordinal (A < tie < B)"),
+    ("alpha_without_ties", coefficient_row, "Krippendorff's alpha, tie votes dropped"),
+    ("ac1", coefficient_row, "Gwet's AC1"),
+    ("brennan_prediger", coefficient_row, "Brennan-Prediger"),
+    ("fleiss_kappa", coefficient_row, "Fleiss' kappa"),
+)
+
+
+def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -> Section:
+    """The coefficients, and the votes of every comparison as a figure."""
+    reliability, comparisons = values
+    others = reliability.annotators_like_these
+    rows = [
+        row
+        for name, kind, label in _ROWS
+        for row in rows_of_both(
+            kind,
+            label,
+            getattr(reliability, name),
+            getattr(others, name, None),
+            remark=_prevalence(reliability) if name == "alpha" else "",
+        )
+    ]
+    missing = () if others is None else why_no_others(getattr(others, name) for name, _, _ in _ROWS)
+    text = (
+        "How well annotators agree with each other, votes coded by model. Intervals for these annotators say how the "
+        "numbers vary with the prompts; those for annotators like these also say how they vary with the people."
+    )
+    texts = (text, *_beyond_chance(reliability.alpha), *first_votes_note(facts.manifest), *missing)
+    return Section("reliability", "Reliability of the votes", texts, tuple(rows), figures=_figures(comparisons))
+
+
+def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
+    """A warning if the votes could be noise: then agreement with their winners means little."""
+    how = beyond_chance(alpha)
+    if not how:
+        return ()
+    return (
+        f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric "
+        "agrees with them then says little about the metric.",
+    )
+
+
+def _prevalence(reliability: Reliability) -> str:
+    alpha, uniform = reliability.alpha.value, reliability.brennan_prediger.value
+    if alpha is None or uniform is None or uniform - alpha <= PREVALENCE_GAP:
+        return ""
+    return (
+        "far below Brennan-Prediger: one choice is so frequent that alpha expects most agreement by chance "
+        "(the prevalence effect)"
+    )
+
+
+def _figures(comparisons: Sequence[ComparisonRow]) -> tuple[Figure, ...]:
+    """The votes of every comparison; no figure without votes."""
+    voted = [row for row in comparisons if row.votes_a + row.votes_b + row.votes_tie]
+    if not voted:
+        return ()
+    split = sum(sum(votes > 0 for votes in (row.votes_a, row.votes_b, row.votes_tie)) > 1 for row in voted)
+    unanimous = len(voted) - split
+    step = mark_step(len(voted))
+    each = "one column for each comparison" if step == 1 else f"one column for one comparison in {step}"
+    caption = (
+        f"Shares of the votes for A, for neither and for B, {each}, sorted by the share of A; n = "
+        f"{counted(len(voted), 'comparison')} with votes, {unanimous} of them unanimous."
+    )
+    words = f"{counted(len(voted), 'comparison')}, {unanimous} unanimous"
+    return (Figure("votes", "Votes by comparison", caption, words),)

@@ -1,0 +1,1 @@
+"""Sections about the scores and the images behind them."""

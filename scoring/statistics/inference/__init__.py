@@ -1,0 +1,1 @@
+"""What every statistic stands on: estimates, intervals, clusters, random signs."""

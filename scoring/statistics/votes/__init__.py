@@ -1,0 +1,1 @@
+"""Votes: counted, one by one, and whether they were given with attention."""
