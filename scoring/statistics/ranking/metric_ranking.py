@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import stdtrit
 
-from scoring.statistics.agreement.agreement import TieTreatment, agreement, metric_winners
+from scoring.statistics.agreement.agreement import metric_winners
 from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats, cluster_numbers
-from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import PeopleRanking
 from scoring.statistics.ranking.rank_sets import DRAWS, RankSets, rank_sets
 
@@ -40,35 +39,74 @@ def metric_ranking(
 ) -> MetricRanking:
     """Rank models by their mean score over prompts.
 
-    scores: (n, K), NaN if there is none: only prompts with a score of every model count, as prompts differ in
-    difficulty. clusters: (n,) labels of prompts, or None. without_seed: (N, K) the mean scores over the same prompts
-    without the images of each seed, which all models and prompts share; with it the intervals speak of other seeds
-    too. The variances over prompts and over seeds are added; the noise of one image set is in both, so that the
-    sum is rather too large.
+    scores: (n, K), NaN if there is none. Prompts differ in difficulty, so that means are `adjusted_means`; only prompts
+    with scores of two or more models count. clusters: (n,) labels of prompts, or None. without_seed: (N, K) the
+    adjusted means without the images of each seed, which all models and prompts share; with it the intervals speak of
+    other seeds too. The variances over prompts and over seeds are added; the noise of one image set is in both, so
+    that the sum is rather too large.
     Raises ValueError for arrays that do not fit, and for fewer than three seeds.
 
     >>> found = metric_ranking([(90.0 + p % 3, 80.0 + p % 4) for p in range(12)], higher_is_more_consistent=True)
     >>> found.means[0].value, found.ranks.best if found.ranks else None
     (91.0, (1, 2))
     """
+    values = _checked(scores)
+    is_counted = np.isfinite(values).sum(axis=1) > 1
+    groups = np.unique(cluster_numbers(len(values), clusters)[is_counted], return_inverse=True)[1]
+    means, influence = _adjusted(values[is_counted])
+    spread = _Spread.of(influence, groups, without_seed)
+    count, sign = int(is_counted.sum()), 1.0 if higher_is_more_consistent else -1.0
+    reason = "the prompts do not connect the models" if count and np.isnan(means).any() else ""
+    if spread.prompts < LEAST_CLUSTERS:
+        reason = f"{spread.prompts} prompts with scores of two or more models, at least {LEAST_CLUSTERS} are needed"
+    if reason:
+        bare = tuple(_without_interval(mean, count, level, reason) for mean in means.tolist())
+        return MetricRanking(bare, sign * means, None, reason)
+    rows = zip(means.tolist(), np.eye(len(means)), strict=True)
+    estimates = tuple(spread.estimate(mean, row, count, level) for mean, row in rows)
+    return MetricRanking(estimates, sign * means, spread.ranks(sign * means, level))
+
+
+def adjusted_means(scores: ArrayLike) -> Floats:
+    """Return the mean score of each of K models, as if each had a score on every prompt.
+
+    scores: (n, K), NaN if there is none. Least squares of a score on its model and its prompt; the mean prompt is the
+    mean over all prompts with two or more scores. If no score is missing, these are the means of the columns. NaN if
+    the prompts do not connect the models. Raises ValueError for arrays that do not fit.
+    Source: Yates (1936), "Incomplete randomized blocks".
+
+    >>> adjusted_means([(90, 80, np.nan), (np.nan, 80, 60), (60, np.nan, 30)]).round(6).tolist()
+    [80.0, 70.0, 50.0]
+    """
+    values = _checked(scores)
+    return _adjusted(values[np.isfinite(values).sum(axis=1) > 1])[0]
+
+
+def _checked(scores: ArrayLike) -> Floats:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 2 or values.shape[1] < 2:
         raise ValueError(
             f"scores have a row for each prompt and a column for each of two or more models: {values.shape}"
         )
-    is_complete = np.isfinite(values).all(axis=1)
-    groups = np.unique(cluster_numbers(len(values), clusters)[is_complete], return_inverse=True)[1]
-    spread = _Spread.of(values[is_complete], groups, without_seed)
-    count, sign = int(is_complete.sum()), 1.0 if higher_is_more_consistent else -1.0
-    if spread.prompts < LEAST_CLUSTERS:
-        reason = f"{spread.prompts} prompts with a score of every model, at least {LEAST_CLUSTERS} are needed"
-        means = values[is_complete].mean(axis=0) if count else np.full(values.shape[1], np.nan)
-        bare = tuple(_without_interval(mean, count, level, reason) for mean in means.tolist())
-        return MetricRanking(bare, sign * means, None, reason)
-    means = values[is_complete].mean(axis=0)
-    rows = zip(means.tolist(), np.eye(len(means)), strict=True)
-    estimates = tuple(spread.estimate(mean, row, count, level) for mean, row in rows)
-    return MetricRanking(estimates, sign * means, spread.ranks(sign * means, level))
+    return values
+
+
+def _adjusted(values: Floats) -> tuple[Floats, Floats]:
+    """Return the (K,) adjusted means of prompts with two or more scores, and the (n, K) influence of each prompt."""
+    count, k = values.shape
+    is_there = np.isfinite(values)
+    share = is_there / np.maximum(is_there.sum(axis=1), 1)[:, np.newaxis]
+    within = np.where(is_there, values - np.where(is_there, values * share, 0).sum(axis=1)[:, np.newaxis], 0.0)
+    information = np.diag(is_there.sum(axis=0)) - is_there.T @ share
+    if np.linalg.matrix_rank(information) < k - 1:
+        return np.full(k, np.nan), np.zeros((count, k))
+    inverse = np.linalg.pinv(information, hermitian=True)
+    effects = inverse @ within.sum(axis=0)
+    prompts = (np.where(is_there, values, 0.0) * share).sum(axis=1) - share @ effects
+    residuals = within - is_there * (effects - (share @ effects)[:, np.newaxis])
+    moved = residuals @ inverse
+    level = (prompts - prompts.mean()) / count - moved @ share.mean(axis=0)
+    return effects + prompts.mean(), moved + level[:, np.newaxis]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -81,13 +119,12 @@ class _Spread:
     seeds: int
 
     @classmethod
-    def of(cls, values: Floats, groups: ArrayLike, without_seed: ArrayLike | None) -> "_Spread":
-        """values: (n, K) complete scores. groups: (n,) cluster numbers from zero up."""
-        k, count = values.shape[1], int(np.max(groups, initial=-1)) + 1
+    def of(cls, influence: Floats, groups: ArrayLike, without_seed: ArrayLike | None) -> "_Spread":
+        """influence: (n, K) of each prompt on the means. groups: (n,) cluster numbers from zero up."""
+        k, count = influence.shape[1], int(np.max(groups, initial=-1)) + 1
         sums = np.zeros((count, k))
-        if len(values):
-            np.add.at(sums, np.asarray(groups), values - values.mean(axis=0))
-        over_prompts = sums.T @ sums * count / max(count - 1, 1) / max(len(values), 1) ** 2
+        np.add.at(sums, np.asarray(groups), influence)
+        over_prompts = sums.T @ sums * count / max(count - 1, 1)
         if without_seed is None:
             return cls(over_prompts, np.zeros((k, k)), count, 0)
         left_out = np.asarray(without_seed, dtype=np.float64)
@@ -149,8 +186,9 @@ def concordance(people: PeopleRanking, metric: MetricRanking) -> Concordance:
     Source: Kendall (1938), "A new measure of rank correlation"; of the accuracy Kocmi et al. (2021), "To ship or not to
     ship: an extensive evaluation of automatic metrics for machine translation".
 
-    >>> cast = [(p, j, 1 if (p + j) % 3 else -1) for p in range(9) for j in range(7)]
+    >>> from scoring.statistics.ranking.model_votes import ModelVotes
     >>> from scoring.statistics.ranking.people_ranking import people_ranking
+    >>> cast = [(p, j, 1 if (p + j) % 3 else -1) for p in range(9) for j in range(7)]
     >>> votes = ModelVotes.of([row[:2] for row in cast], [(0, 1)] * 63, [row[2] for row in cast], model_count=2)
     >>> scores = [(90.0 + p % 3, 80.0 + p % 4) for p in range(12)]
     >>> found = concordance(people_ranking(votes), metric_ranking(scores, higher_is_more_consistent=True))
@@ -188,30 +226,3 @@ def _same_rank(strengths: Floats, people: RankSets, goodness: Floats, metric: Ra
     is_one = (best.min(axis=0) == best.max(axis=0)) & (best[0] == worst.min(axis=0)) & (best[0] == worst.max(axis=0))
     value = float((ranks[0] == ranks[1]).mean())
     return Estimate(value, float(is_one.mean()), float(overlap.mean()), level, len(strengths), _PROJECTION)
-
-
-def comparison_accuracy(
-    votes: ModelVotes, scores: ArrayLike, *, higher_is_more_consistent: bool, ties: TieTreatment, level: float = 0.95
-) -> Estimate:
-    """Return the share of comparisons, of all pairs of models, in which the metric's winner is people's winner.
-
-    scores: (c, K), a row for each comparison by its number, with the scores of at least its two models. Comparisons
-    without votes or without both scores do not count. Clustered by prompt.
-
-    >>> votes = ModelVotes.of([(0, 0), (1, 0)], [(0, 1), (2, 1)], [1, 1], model_count=3)
-    >>> scores = [(90, 80, 70), (90, 80, 70)]
-    >>> comparison_accuracy(votes, scores, higher_is_more_consistent=True, ties="strict").value
-    0.5
-    """
-    values = np.asarray(scores, dtype=np.float64)
-    numbers, first = np.unique(votes.comparison, return_index=True)
-    if values.ndim != 2 or values.shape[1] != votes.model_count or numbers.max(initial=-1) >= len(values):
-        raise ValueError(f"every comparison has scores of {votes.model_count} models, not an array {values.shape}")
-    forward = votes.left < votes.right
-    gains = np.bincount(votes.comparison, weights=np.where(forward, votes.choice, -votes.choice))[numbers]
-    models = np.sort(np.column_stack([votes.left, votes.right])[first], axis=1)
-    margins = values[numbers, models[:, 0]] - values[numbers, models[:, 1]]
-    has_both = np.isfinite(margins)
-    its = metric_winners(margins[has_both] if higher_is_more_consistent else -margins[has_both])
-    people = np.sign(gains[has_both]).astype(np.int8)
-    return agreement(people, its, ties=ties, clusters=votes.prompt[first][has_both], level=level)

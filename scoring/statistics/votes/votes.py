@@ -50,8 +50,19 @@ class Votes:
         If collection stops as soon as a comparison is decided, its number of votes depends on the votes, and measures
         of agreement are biased upward. The first floor(overlap / 2) + 1 votes are always cast before such a stop.
         """
-        order = np.argsort(self.comparison, kind="stable")
-        grouped = self.comparison[order]
-        place = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
-        kept = np.sort(order[place < most])
+        kept = first_rows(self.comparison, most)
         return Votes(self.comparison[kept], self.annotator[kept], self.choice[kept], self.names)
+
+
+def first_rows(comparison: Integers, most: int) -> Integers:
+    """Return the places of the first votes of every comparison, at most `most`, in the given order of the votes.
+
+    comparison: (v,) numbers.
+
+    >>> first_rows(np.array([4, 7, 4, 4, 7]), 2).tolist()
+    [0, 1, 2, 4]
+    """
+    order = np.argsort(comparison, kind="stable")
+    grouped = comparison[order]
+    place = np.arange(len(grouped)) - np.searchsorted(grouped, grouped, side="left")
+    return np.sort(order[place < most])

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import statsmodels.api as sm
 from scipy import stats
 
 from benchmarks.ranking_coverage import DESIGNS, simulated_votes
 from scoring.statistics.inference.intervals import Resampling
-from scoring.statistics.ranking.metric_ranking import comparison_accuracy, concordance, metric_ranking
+from scoring.statistics.ranking.metric_ranking import _adjusted, adjusted_means, concordance, metric_ranking
 from scoring.statistics.ranking.model_votes import ModelVotes
 from scoring.statistics.ranking.people_ranking import people_ranking
 from scoring.statistics.ranking.rank_sets import rank_sets
@@ -62,19 +63,48 @@ def test_prompts_of_one_cluster_count_as_one() -> None:
     assert bounds(copies.means[1]) == pytest.approx(bounds(alone.means[1]))
 
 
-def test_only_prompts_with_all_scores_count() -> None:
+def test_missing_scores_are_those_of_least_squares_with_errors_clustered_by_prompt() -> None:
+    scores, rng = scores_of(4, prompts=30), np.random.default_rng(8)
+    scores[rng.random(scores.shape) < 0.4] = np.nan
+    kept = scores[np.isfinite(scores).sum(axis=1) > 1]
+    prompt, model = np.nonzero(np.isfinite(kept))
+    # Effects of models against the last one, an effect of each prompt.
+    design = np.column_stack([*(model == one for one in range(3)), *(prompt == one for one in range(len(kept)))])
+    fit = sm.OLS(kept[prompt, model], design.astype(float)).fit()
+    found = metric_ranking(scores, higher_is_more_consistent=True)
+    means = np.array([value(one) for one in found.means])
+    assert means[:3] - means[3] == pytest.approx(fit.params[:3])
+    assert means.mean() == pytest.approx(fit.params[3:].mean() + fit.params[:3].sum() / 4)
+    assert adjusted_means(scores) == pytest.approx(means)
+    robust = fit.get_robustcov_results("cluster", groups=prompt, use_correction=False).cov_params()[:3, :3]
+    influence = _adjusted(kept)[1]
+    contrasts = influence[:, :3] - influence[:, 3:]
+    assert contrasts.T @ contrasts == pytest.approx(robust, rel=1e-6)
+
+
+def test_without_missing_scores_they_are_the_means_of_the_columns() -> None:
+    scores = scores_of(3)
+    assert adjusted_means(scores) == pytest.approx(scores.mean(axis=0))
+    assert _adjusted(scores)[1] == pytest.approx((scores - scores.mean(axis=0)) / len(scores))
+
+
+def test_a_prompt_with_one_score_says_nothing_and_few_prompts_have_no_ranking() -> None:
     scores = scores_of(3)
     missing = scores.copy()
-    missing[2, 1] = np.nan
+    missing[2, 1:] = np.nan
     kept = metric_ranking(np.delete(scores, 2, axis=0), higher_is_more_consistent=True)
     found = metric_ranking(missing, higher_is_more_consistent=True)
     assert [one.value for one in found.means] == [one.value for one in kept.means]
     assert found.means[0].n == 14
     few = metric_ranking(scores[:5], higher_is_more_consistent=True)
-    assert (few.ranks, few.reason) == (None, "5 prompts with a score of every model, at least 6 are needed")
+    assert few.ranks is None
+    assert few.reason == "5 prompts with scores of two or more models, at least 6 are needed"
     assert few.means[0].value is not None
     none = metric_ranking(np.full((9, 2), np.nan), higher_is_more_consistent=True)
     assert none.means[0].value is None
+    apart = np.full((20, 4), np.nan)
+    apart[:10, :2], apart[10:, 2:] = scores_of(2, prompts=10), scores_of(2, prompts=10)
+    assert metric_ranking(apart, higher_is_more_consistent=True).reason == "the prompts do not connect the models"
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -99,24 +129,6 @@ def test_rankings_without_a_fit_have_no_concordance() -> None:
     assert found.tau.reason.startswith("no finite strengths: model 0")
     with pytest.raises(ValueError, match="people rank 2 models and the metric 3"):
         concordance(people_ranking(votes), metric_ranking(scores_of(3), higher_is_more_consistent=True))
-
-
-def test_comparison_accuracy_counts_each_comparison_once() -> None:
-    units = [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (2, 1)]
-    models = [(0, 1), (1, 0), (0, 1), (2, 1), (0, 2), (0, 2)]
-    votes = ModelVotes.of(units, models, [1, -1, -1, 1, 1, -1], model_count=3)  # people: 0 over 1, 2 over 1, a tie
-    scores = [(9, 8, 0), (0, 7, 5), (4, 0, 3)]
-    found = {
-        ties: comparison_accuracy(votes, scores, higher_is_more_consistent=True, ties=ties).value
-        for ties in ("strict", "half", "dropped")
-    }
-    assert found == {"strict": pytest.approx(1 / 3), "half": pytest.approx(0.5), "dropped": 0.5}
-    other = comparison_accuracy(votes, scores, higher_is_more_consistent=False, ties="dropped")
-    assert other.value == 0.5
-    gap = [(9, 8, 0), (0, np.nan, 5), (4, 0, 3)]
-    assert comparison_accuracy(votes, gap, higher_is_more_consistent=True, ties="dropped").n == 1
-    with pytest.raises(ValueError, match="scores of 3 models"):
-        comparison_accuracy(votes, scores[:2], higher_is_more_consistent=True, ties="half")
 
 
 def test_the_first_quantile_is_that_of_the_studentized_range() -> None:
