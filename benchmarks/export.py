@@ -81,7 +81,7 @@ def _writer(name: str, slug: str) -> Callable[[Path], int]:
     from annotation.reports.exports.writers import FORMATS
     from annotation.studies.current import current_manifest
 
-    study = Study.objects.select_related("model_a", "model_b").get(slug=slug)
+    study = Study.objects.get(slug=slug)
     manifest = current_manifest(study)
     if name in FORMATS:
         return lambda path: write_votes(study, path, manifest=manifest, export_format=name)

@@ -78,7 +78,7 @@ class Bench:
     def __init__(self) -> None:
         manifest = read_study_file(STUDY)
         self.parameters: SamplingParameters = manifest.sampling
-        self.models = {Path(plan.checkpoint).name: _model(plan) for plan in (manifest.model_a, manifest.model_b)}
+        self.models = {Path(plan.checkpoint).name: _model(plan) for plan in manifest.models.values()}
         self.lora_model = _model(read_study_file(LORA_STUDY).model_b)
         self.reader = Reader(WEIGHTS / "mini-clip")
 

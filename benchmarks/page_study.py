@@ -87,7 +87,7 @@ def make_study(comparisons: int) -> None:
         }
     )
     study = create_study(manifest=manifest)
-    for model, photograph in zip((study.model_a, study.model_b), photographs(), strict=True):
+    for model, photograph in zip(study.diffusion_models, photographs(), strict=True):
         for number, prompt in enumerate(prompts):
             image_set = plan_imported_set(diffusion_model=model, prompt=prompt, seeds=range(PER_SET))
             for seed, image in enumerate(crops(number, photograph, PER_SET)):

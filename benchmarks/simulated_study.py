@@ -16,7 +16,8 @@ from annotation.reports.data.study_data import (
     UnsealedData,
     UnsealedVotes,
 )
-from annotation.studies.manifest import Manifest, sha256
+from annotation.studies.documents import sha256
+from annotation.studies.manifest import Manifest
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SEED = 20240412

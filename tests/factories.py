@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Annotator, Assignment, Comparison, Study, Vote
+from annotation.models import Annotator, Assignment, Comparison, Study, StudyModel, Vote
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
@@ -52,7 +52,7 @@ def make_study(*, state: str = State.OPEN, images_per_set: int = 2, has_scores: 
     """
     study = create_study(manifest=make_manifest(**manifest))
     if study.source == Study.Source.IMAGES and state != State.DRAFT:
-        for model in (study.model_a, study.model_b):
+        for model in study.diffusion_models:
             import_sets(model, [prompt.text for prompt in current_manifest(study).prompts], images_per_set)
         plan_comparisons(study, current_manifest(study))
     if has_scores and (study.source == Study.Source.EXTERNAL or state not in (State.DRAFT, State.GENERATING)):
@@ -60,6 +60,12 @@ def make_study(*, state: str = State.OPEN, images_per_set: int = 2, has_scores: 
     if study.source != Study.Source.EXTERNAL:
         put_in_state(study, state)
     return study
+
+
+def name_models(study: Study, models: Sequence[DiffusionModel]) -> None:
+    """Make these the models of the study, called a, b, c and so on in its manifest."""
+    for position, model in enumerate(models):
+        StudyModel.objects.create(study=study, position=position, key="abcdefgh"[position], diffusion_model=model)
 
 
 def import_sets(model: DiffusionModel, prompts: Sequence[str], images_per_set: int) -> None:

@@ -89,7 +89,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
     list_display = ("name", "slug", "source", "state", "alarm", "created_at")
     list_filter = ("state", "source")
     search_fields = ("name", "slug")
-    fields = ("name", "slug", "source", "state", "model_a", "model_b", "how_far", "manifest_sha256", "created_at")
+    fields = ("name", "slug", "source", "state", "models", "how_far", "manifest_sha256", "created_at")
     inlines: ClassVar = [ManifestVersionInline, ImportInline, StudyEventInline]
     change_form_template = "admin/annotation/study/page.html"
 
@@ -133,6 +133,11 @@ class StudyAdmin(ConfirmedDeletionAdmin):
             path("<int:pk>/amend/", view(self.amend), name="annotation_study_amend"),
             *super().get_urls(),
         ]
+
+    @admin.display(description="models")
+    def models(self, study: Study) -> str:
+        """Return the models in the order of the study file."""
+        return ", ".join(map(str, study.diffusion_models))
 
     @admin.display(description="progress")
     def how_far(self, study: Study) -> SafeString:

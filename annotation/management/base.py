@@ -35,7 +35,7 @@ class StudyCommand(BaseCommand):
 
     def study(self, slug: str) -> Study:
         """Return the study of that slug. Raises Refused if there is none."""
-        study = Study.objects.select_related("model_a", "model_b").filter(slug=slug).first()
+        study = Study.objects.filter(slug=slug).first()
         if study is None:
             near = did_you_mean(slug, Study.objects.values_list("slug", flat=True))
             raise Refused(f"There is no study {slug!r}{near}.")

@@ -6,7 +6,7 @@ from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
 from annotation.models.imports import Import, ImportedAssignment
 from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
-from annotation.models.study import ManifestVersion, Study, StudyEvent
+from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
 
 __all__ = [
     "Annotator",
@@ -23,5 +23,6 @@ __all__ = [
     "ReportJob",
     "Study",
     "StudyEvent",
+    "StudyModel",
     "Vote",
 ]

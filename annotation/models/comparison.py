@@ -1,4 +1,4 @@
-"""A comparison: one prompt, the set of model A and the set of model B."""
+"""A comparison: one prompt, the set of images on side A and the set on side B, of two different models."""
 
 from typing import ClassVar
 
@@ -10,6 +10,8 @@ from django.db.models.functions import Abs
 class Comparison(models.Model):
     """The unit of analysis.
 
+    model_a, model_b: the models of its two sides; of two models, the one that comes first in the study file is side A.
+    "A" and "B" are sides: in a study of several models, a model is side A of some comparisons and side B of others.
     slot_count: leased main assignments plus standing main votes; overlap: how many there may be. vote_count: the
     standing main votes among them; votes_a, votes_b, votes_tie: those that count for the winner. They change, like
     left_lead and lead, in the transaction that changes the assignment or the vote, so that no page counts votes.
@@ -20,17 +22,19 @@ class Comparison(models.Model):
     study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="comparisons")
     position = models.PositiveIntegerField(help_text="The comparison's place in the manifest, from 0.")
     prompt = models.ForeignKey("generation.Prompt", on_delete=models.PROTECT, related_name="+")
+    model_a = models.CharField(max_length=50, default="a", help_text="The manifest's key of the model on side A.")
+    model_b = models.CharField(max_length=50, default="b", help_text="The manifest's key of the model on side B.")
     cluster = models.CharField(max_length=64, help_text="Comparisons that share a base prompt share a cluster.")
     image_set_a = models.ForeignKey("generation.ImageSet", on_delete=models.PROTECT, related_name="+")
     image_set_b = models.ForeignKey("generation.ImageSet", on_delete=models.PROTECT, related_name="+")
     overlap = models.PositiveIntegerField()
     slot_count = models.PositiveIntegerField(default=0)
     vote_count = models.PositiveIntegerField(default=0)
-    votes_a = models.PositiveIntegerField(default=0, help_text="Counted votes for model A.")
-    votes_b = models.PositiveIntegerField(default=0, help_text="Counted votes for model B.")
+    votes_a = models.PositiveIntegerField(default=0, help_text="Counted votes for side A.")
+    votes_b = models.PositiveIntegerField(default=0, help_text="Counted votes for side B.")
     votes_tie = models.PositiveIntegerField(default=0, help_text="Counted votes for neither.")
     left_lead = models.IntegerField(
-        default=0, help_text="Main assignments with model A on the left, minus those with model B."
+        default=0, help_text="Main assignments with side A on the left, minus those with side B."
     )
     lead = models.IntegerField(
         null=True,
@@ -53,7 +57,10 @@ class Comparison(models.Model):
         ordering = ("study_id", "position")
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["study", "position"], name="comparison_positions_are_unique"),
-            models.UniqueConstraint(fields=["study", "prompt"], name="one_comparison_per_study_and_prompt"),
+            models.UniqueConstraint(
+                fields=["study", "prompt", "model_a", "model_b"], name="one_comparison_per_study_prompt_and_pair"
+            ),
+            models.CheckConstraint(name="comparison_models_differ", condition=~Q(model_a=F("model_b"))),
             models.CheckConstraint(name="comparison_slots_within_overlap", condition=Q(slot_count__lte=F("overlap"))),
             models.CheckConstraint(name="comparison_votes_within_slots", condition=Q(vote_count__lte=F("slot_count"))),
             models.CheckConstraint(

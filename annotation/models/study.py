@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from generation.models import DiffusionModel
+
 
 def new_link_token() -> str:
     """A random token for a link: 128 bits, URL-safe."""
@@ -15,7 +17,7 @@ def new_link_token() -> str:
 
 
 class Study(models.Model):
-    """Two diffusion models, a list of prompts, and the annotators who say which model is more consistent.
+    """Two diffusion models or more, a list of prompts, and the annotators who say which model is more consistent.
 
     The researcher's decisions are in the manifest (`ManifestVersion`); this row has only what queries need.
     """
@@ -39,8 +41,6 @@ class Study(models.Model):
     name = models.CharField(max_length=200)
     source = models.CharField(max_length=10, choices=Source)
     state = models.CharField(max_length=10, choices=State, default=State.DRAFT)
-    model_a = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
-    model_b = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
     manifest_sha256 = models.CharField(max_length=64, help_text="The hash of the manifest version in force.")
     priority = models.PositiveSmallIntegerField(
         default=0, help_text="The priority of its images and scores; the highest number goes first."
@@ -57,7 +57,6 @@ class Study(models.Model):
         ordering = ("-created_at",)
         verbose_name_plural = "studies"
         constraints: ClassVar = [
-            models.CheckConstraint(name="study_compares_two_models", condition=~Q(model_a=models.F("model_b"))),
             models.CheckConstraint(
                 name="study_closed_has_a_time",
                 condition=Q(state__in=("closing", "closed"), closed_at__isnull=False)
@@ -76,6 +75,46 @@ class Study(models.Model):
     def is_over(self) -> bool:
         """Whether the voting has ended for good."""
         return self.state in (self.State.CLOSING, self.State.CLOSED)
+
+    @property
+    def diffusion_models(self) -> list[DiffusionModel]:
+        """The study's models, in the order of the study file. One query, unless they are prefetched."""
+        return list(self.model_by_key.values())
+
+    @property
+    def model_by_key(self) -> dict[str, DiffusionModel]:
+        """The study's models by their keys in the manifest, in the order of the study file."""
+        return {row.key: row.diffusion_model for row in self.study_models.all()}
+
+
+class StudyModels(models.Manager["StudyModel"]):
+    """Reads each row with its diffusion model."""
+
+    def get_queryset(self) -> "models.QuerySet[StudyModel]":
+        """Return the rows with their diffusion models."""
+        return super().get_queryset().select_related("diffusion_model")
+
+
+class StudyModel(models.Model):
+    """One of the models that a study compares. Comparisons name it by its key in the manifest."""
+
+    study = models.ForeignKey(Study, on_delete=models.CASCADE, related_name="study_models")
+    position = models.PositiveSmallIntegerField(help_text="The model's place in the study file, from 0.")
+    key = models.CharField(max_length=50, help_text="The model's key in the manifest.")
+    diffusion_model = models.ForeignKey("generation.DiffusionModel", on_delete=models.PROTECT, related_name="+")
+
+    objects = StudyModels()
+
+    class Meta:
+        ordering = ("study_id", "position")
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["study", "position"], name="study_model_positions_are_unique"),
+            models.UniqueConstraint(fields=["study", "key"], name="study_model_keys_are_unique"),
+            models.UniqueConstraint(fields=["study", "diffusion_model"], name="study_compares_different_models"),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.diffusion_model)
 
 
 class ManifestVersion(models.Model):

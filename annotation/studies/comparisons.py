@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from annotation.models import Comparison, Study
 from annotation.studies.evidence import turns
 from annotation.studies.manifest import Manifest, PromptPlan
+from annotation.studies.pairs import PlannedComparison
 from annotation.voting.storage.slices import in_slices
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.pictures.thumbnails import zoom_size
@@ -21,8 +22,10 @@ from jobs.wording import counted
 
 PROMPTS_AT_ONCE = 500
 SIDES = ("image_set_a", "image_set_b")
-Planned = tuple[int, PromptPlan]  # the position of a comparison and its prompt
+Planned = tuple[int, PlannedComparison]  # the position of a comparison, its prompt and its models
 Size = tuple[int, int]  # width and height in pixels
+Find = Callable[[DiffusionModel, Sequence[str]], Sequence[ImageSet | None]]
+Sets = dict[tuple[str, int], ImageSet | None]  # by the model's key and the prompt's place in the manifest
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def images_detail(study: Study) -> dict[str, object]:
 def plan_comparisons(study: Study, manifest: Manifest) -> list[Gap]:
     """Create the missing comparisons; return the gaps that prevent the others, by position. Safe to repeat."""
     missing = _missing(study, manifest)
-    gaps = _gaps(study, missing)
+    gaps = _gaps(study, manifest, missing)
     waiting = {gap.position for gap in gaps}
     in_slices([planned for planned in missing if planned[0] not in waiting], partial(_create, study, manifest))
     return gaps
@@ -76,15 +79,15 @@ def plan_comparisons(study: Study, manifest: Manifest) -> list[Gap]:
 
 def gaps_of(study: Study, manifest: Manifest) -> list[Gap]:
     """Return the gaps that prevent missing comparisons."""
-    return _gaps(study, _missing(study, manifest))
+    return _gaps(study, manifest, _missing(study, manifest))
 
 
 def _missing(study: Study, manifest: Manifest) -> list[Planned]:
     comparisons = Comparison.objects.filter(study=study).order_by()
-    if comparisons.count() == len(manifest.prompts):
+    if comparisons.count() == manifest.comparison_count:
         return []
     existing = set(comparisons.values_list("position", flat=True))
-    return [(position, plan) for position, plan in enumerate(manifest.prompts) if position not in existing]
+    return [(position, plan) for position, plan in enumerate(manifest.comparisons) if position not in existing]
 
 
 def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
@@ -95,30 +98,47 @@ def _create(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> None:
     positions = [position for position, _plan in plans]
     existing = set(study.comparisons.filter(position__in=positions).values_list("position", flat=True))
     plans = [(position, plan) for position, plan in plans if position not in existing]
-    texts = [plan.text for _position, plan in plans]
-    sets_a, sets_b = (_image_sets(study, model, manifest, texts) for model in (study.model_a, study.model_b))
-    prompts = prompt_rows(texts)
+    sets = _sets_of(study, manifest, plans, partial(_image_sets, study, manifest))
+    prompts = prompt_rows([manifest.prompts[plan.prompt].text for _position, plan in plans])
     lead = 0 if manifest.voting_rules().needs_lead else None
     turn_of = turns(manifest)
     Comparison.objects.bulk_create(
         Comparison(
             study=study,
             position=position,
-            prompt=prompts[plan.text],
-            cluster=plan.cluster or hashlib.sha256(plan.text.encode()).hexdigest()[:16],
+            prompt=prompts[manifest.prompts[plan.prompt].text],
+            cluster=_cluster(manifest.prompts[plan.prompt]),
+            model_a=plan.model_a,
+            model_b=plan.model_b,
             image_set_a=set_a,
             image_set_b=set_b,
             overlap=manifest.annotation.overlap,
             lead=lead,
             turn=turn_of[position] if turn_of else None,
         )
-        for (position, plan), set_a, set_b in zip(plans, sets_a, sets_b, strict=True)
-        if set_a and set_b
+        for position, plan in plans
+        if (set_a := sets[plan.model_a, plan.prompt]) and (set_b := sets[plan.model_b, plan.prompt])
     )
 
 
+def _cluster(prompt: PromptPlan) -> str:
+    """Return the cluster of the prompt's comparisons; a prompt without one is a cluster of its own."""
+    return prompt.cluster or hashlib.sha256(prompt.text.encode()).hexdigest()[:16]
+
+
+def _sets_of(study: Study, manifest: Manifest, plans: Sequence[Planned], find: Find) -> Sets:
+    """Return the image sets of the comparisons: `find` is called once for each model, with each of its prompts once."""
+    sets: Sets = {}
+    for key, model in study.model_by_key.items():
+        of_model = [plan.prompt for _position, plan in plans if key in (plan.model_a, plan.model_b)]
+        places = list(dict.fromkeys(of_model))
+        found = find(model, [manifest.prompts[place].text for place in places]) if places else []
+        sets |= {(key, place): image_set for place, image_set in zip(places, found, strict=True)}
+    return sets
+
+
 def _image_sets(
-    study: Study, diffusion_model: DiffusionModel, manifest: Manifest, prompts: Sequence[str]
+    study: Study, manifest: Manifest, diffusion_model: DiffusionModel, prompts: Sequence[str]
 ) -> Sequence[ImageSet | None]:
     match manifest.source:
         case "generated":
@@ -131,7 +151,7 @@ def _image_sets(
             return plan_external_sets(diffusion_model=diffusion_model, prompts=prompts, lot=study.slug)
 
 
-def _gaps(study: Study, plans: Sequence[Planned]) -> list[Gap]:
+def _gaps(study: Study, manifest: Manifest, plans: Sequence[Planned]) -> list[Gap]:
     """Return the gaps of a study of imported images. They are looked up before anything is locked."""
     if study.source != Study.Source.IMAGES:
         return []
@@ -139,31 +159,34 @@ def _gaps(study: Study, plans: Sequence[Planned]) -> list[Gap]:
     wanted = _shown_size(study)
     for start in range(0, len(plans), PROMPTS_AT_ONCE):
         batch = plans[start : start + PROMPTS_AT_ONCE]
-        texts = [plan.text for _position, plan in batch]
-        sets = [find_imported_sets(diffusion_model=model, prompts=texts) for model in (study.model_a, study.model_b)]
-        sizes = _sizes_of(image_set for model_sets in sets for image_set in model_sets if image_set)
-        for (position, plan), set_a, set_b in zip(batch, *sets, strict=True):
-            sentence = _missing_images(study, plan.text, set_a, set_b)
-            if not sentence and set_a and set_b:
-                of_models = {str(study.model_a): sizes[set_a.pk], str(study.model_b): sizes[set_b.pk]}
-                wanted = wanted or next(iter(sizes[set_a.pk]), None)
-                sentence = _other_size(plan.text, wanted, of_models) if wanted else ""
+        sets = _sets_of(study, manifest, batch, _imported_sets)
+        sizes = _sizes_of(image_set for image_set in sets.values() if image_set)
+        for position, plan in batch:
+            text = manifest.prompts[plan.prompt].text
+            pair = {manifest.models[key].name: sets[key, plan.prompt] for key in (plan.model_a, plan.model_b)}
+            sentence = _missing_images(text, pair)
+            if not sentence:
+                of_models = {name: sizes[image_set.pk] for name, image_set in pair.items() if image_set}
+                wanted = wanted or next((size for of_model in of_models.values() for size in of_model), None)
+                sentence = _other_size(text, wanted, of_models) if wanted else ""
             if sentence:
                 gaps.append(Gap(position, sentence))
     return gaps
 
 
-def _missing_images(study: Study, prompt: str, set_a: ImageSet | None, set_b: ImageSet | None) -> str:
-    """Return a sentence if the two sets lack images or differ in their number; else an empty text."""
-    if set_a is None or set_b is None:
-        sets = ((study.model_a, set_a), (study.model_b, set_b))
-        without = [str(model) for model, image_set in sets if image_set is None]
+def _imported_sets(diffusion_model: DiffusionModel, prompts: Sequence[str]) -> Sequence[ImageSet | None]:
+    return find_imported_sets(diffusion_model=diffusion_model, prompts=prompts)
+
+
+def _missing_images(prompt: str, pair: Mapping[str, ImageSet | None]) -> str:
+    """Return a sentence if the sets of a pair, by model, lack images or differ in their number; else an empty text."""
+    if without := [name for name, image_set in pair.items() if image_set is None]:
         return f'"{prompt}" has no images of {" and ".join(without)}'
-    counts = (len(set_a.seeds), len(set_b.seeds))
-    if counts[0] != counts[1]:
+    (name_a, count_a), (name_b, count_b) = [(name, len(one.seeds)) for name, one in pair.items() if one]
+    if count_a != count_b:
         # A larger set shows more variety: people would compare sizes.
-        return f'"{prompt}" has {counted(counts[0], "image")} of {study.model_a} and {counts[1]} of {study.model_b}'
-    return "" if counts[0] > 1 else f'"{prompt}" has fewer than two images of each model'
+        return f'"{prompt}" has {counted(count_a, "image")} of {name_a} and {count_b} of {name_b}'
+    return "" if count_a > 1 else f'"{prompt}" has fewer than two images of each model'
 
 
 def _sizes_of(image_sets: Iterable[ImageSet]) -> dict[int, list[Size]]:

@@ -22,8 +22,8 @@ def turns(manifest: Manifest) -> list[int] | None:
     """
     if not manifest.annotation.stop_when_decided:
         return None
-    own = (plan.cluster or f"\n{position}" for position, plan in enumerate(manifest.prompts))  # no name has a new line
-    clusters = list(own)
+    own = [prompt.cluster or f"\n{place}" for place, prompt in enumerate(manifest.prompts)]  # no name has a new line
+    clusters = [own[planned.prompt] for planned in manifest.comparisons]
     drawn = sorted(set(clusters))
     stored_chance(manifest.analysis.seed, "order of clusters").shuffle(drawn)
     place = {cluster: turn for turn, cluster in enumerate(drawn)}

@@ -1,17 +1,25 @@
-"""The manifest: the researcher's decisions about a study as a frozen value, and its hash.
+"""The manifest: the researcher's decisions about a study as a frozen value.
 
-`study_file` reads and writes it as TOML. The database stores `document(manifest)` in ManifestVersion.
+`study_file` reads and writes it as TOML. The database stores `documents.document(manifest)` in ManifestVersion.
 """
 
 import hashlib
-import json
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from annotation.studies.onboarding_plan import CODE_LEFT_OUT, FramePlan, PlatformPlan
+from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
+from annotation.studies.pairs import (
+    MOST_MODELS,
+    ModelKey,
+    Pair,
+    PairsPlan,
+    PlannedComparison,
+    pairs_of,
+    planned_comparisons,
+)
 from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
@@ -23,18 +31,8 @@ from scoring.encoder_spec import EncoderSpec
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
 TOLERANCES: dict[AnnotatorSkill, float] = {"crowd": 0.1, "skilled": 0.15, "expert": 0.2}
-# Keys added after version 0.1: older manifests lack them.
-LATER_KEYS = (
-    ("platform", "study_full_code"),
-    ("annotation", "stop_when_decided"),
-    *(("analysis", key) for key in ("constant_choice", "assumed_difference", "person_margin", "leaks_from")),
-    *((model, key) for model in ("model_a", "model_b") for key in ("variant", "lora_file")),
-    *((model, key) for model in ("model_a", "model_b") for key in ("vae_dtype", "options", "endpoint")),
-)
-# Credentials that cost money: a platform pays a person who enters one.
-COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
-# Sections that have no effect in an external study: its images are not scored here, and nobody votes here.
-UNUSED_IF_EXTERNAL = ("encoder", "annotation", "frame", "quality", "platform")
+# The document of a study of the models a and b, all of whose comparisons are between these two, as in version 0.1.
+TWO_MODELS = {"model_a": "a", "model_b": "b"}
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 # One line, in one Unicode form: a prompt is also a line of a file, a cell of a table and the name of a folder.
 PromptText = Annotated[
@@ -47,7 +45,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ModelPlan(Section):
-    """One of the two diffusion models. A model without a checkpoint and an endpoint generates nothing here."""
+    """One of the diffusion models. A model without a checkpoint and an endpoint generates nothing here."""
 
     name: Name
     checkpoint: str = Field(default="", max_length=500)
@@ -78,6 +76,7 @@ class AnnotationPlan(Section):
     early_stopping: bool = False
     stop_when_decided: Literal["", "metric", "models"] = ""
     allocation: Allocation = "even"
+    floor: int | None = Field(default=None, ge=1, le=1000)
     comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
     most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)
     ties: bool = False
@@ -149,8 +148,8 @@ class Manifest(Section):
     source: Literal["generated", "images", "external"] = "generated"
     notice: str = Field(default="", description="Printed on every page and in every file of the report.")
     sealed: bool = True
-    model_a: ModelPlan
-    model_b: ModelPlan
+    models: dict[ModelKey, ModelPlan] = Field(max_length=MOST_MODELS)
+    pairs: PairsPlan = PairsPlan()
     prompts: tuple[PromptPlan, ...] = Field(min_length=1)
     seeds: tuple[Seed, ...] = ()
     sampling: SamplingParameters = SamplingParameters()
@@ -170,6 +169,21 @@ class Manifest(Section):
             return {key: value for key, value in plan.items() if key != "sampling"}
         return plan
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_models_by_key(cls, plan: Any) -> Any:
+        """Read the models of a stored document: a list with keys, or those of two models under names of their own."""
+        if not isinstance(plan, dict):
+            return plan
+        if isinstance(models := plan.get("models"), list):
+            by_key = {model["key"]: {name: value for name, value in model.items() if name != "key"} for model in models}
+            return plan | {"models": by_key}
+        if isinstance(models, dict) and models.keys() == set(TWO_MODELS.values()):
+            return plan | {"models": {key: models[key] for key in TWO_MODELS.values()}}
+        of_two = {key: plan[name] for name, key in TWO_MODELS.items() if name in plan}
+        kept = {key: value for key, value in plan.items() if key not in TWO_MODELS}
+        return kept | {"models": of_two} if of_two else plan
+
     @model_validator(mode="after")
     def _has_no_faults(self) -> Self:
         parts = {name: getattr(self, name) for name in type(self).model_fields}
@@ -177,11 +191,41 @@ class Manifest(Section):
             raise ValueError("; ".join(f"{'.'.join(map(str, fault.key))}: {fault.sentence}" for fault in faults))
         return self
 
+    @property
+    def model_a(self) -> ModelPlan:
+        """The first model of the study file: in a study of two models, the one on side A of every comparison."""
+        return next(iter(self.models.values()))
+
+    @property
+    def model_b(self) -> ModelPlan:
+        """The second model of the study file: in a study of two models, the one on side B of every comparison."""
+        return list(self.models.values())[1]
+
+    @property
+    def has_two_models(self) -> bool:
+        """Whether the study compares two models, so that each comparison is between the same ones."""
+        return len(self.models) == 2
+
+    @property
+    def comparison_count(self) -> int:
+        """The number of comparisons planned."""
+        return self.pairs.total(models=len(self.models), prompts=len(self.prompts))
+
+    @property
+    def comparisons(self) -> tuple[PlannedComparison, ...]:
+        """The comparisons planned, by position."""
+        return planned_comparisons(tuple(self.models), len(self.prompts), self.pairs)
+
+    @property
+    def compared_pairs(self) -> tuple[Pair, ...]:
+        """The keys of the models of each pair that is compared, in the order of the study file."""
+        return pairs_of(tuple(self.models), len(self.prompts), self.pairs)
+
     def voting_rules(self) -> VotingRules:
         """Return the rules that voting follows."""
         plan = self.annotation
         return VotingRules(
-            comparisons_per_annotator=min(plan.comparisons_per_annotator, len(self.prompts)),
+            comparisons_per_annotator=min(plan.comparisons_per_annotator, self.comparison_count),
             most_annotators=plan.most_annotators,
             are_ties_allowed=plan.ties,
             lease_seconds=max(1, round(plan.lease_minutes * 60)),
@@ -191,66 +235,8 @@ class Manifest(Section):
             undo_seconds=plan.undo_seconds,
             prefetch=plan.prefetch,
             allocation="drawn" if plan.stop_when_decided else plan.allocation,
+            floor=plan.floor or 0,
+            model_count=len(self.models),
             stops_early=plan.early_stopping,
             quality=self.quality,
         )
-
-
-def document(manifest: Manifest) -> dict[str, Any]:
-    """Return the manifest as JSON, without unused settings. `Manifest.model_validate` is the inverse.
-
-    A key added after version 0.1 is left out if it has its default, so that older study files keep their hash.
-    """
-    plan = applicable(manifest.model_dump(mode="json"), manifest.source)
-    for section, key in LATER_KEYS:
-        if section in plan and plan[section].get(key) == _default(section, key):
-            del plan[section][key]
-    return plan
-
-
-def public(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return a manifest's document for publication, with CODE_LEFT_OUT in place of each completion code.
-
-    Without codes this is the document itself, whose hash everybody can compute. With codes only a person who has them
-    can compute the hash.
-    """
-    codes = {key: CODE_LEFT_OUT for key in COMPLETION_CODES if plan.get("platform", {}).get(key)}
-    return plan | {"platform": plan["platform"] | codes} if codes else plan
-
-
-def lacks_codes(plan: dict[str, Any]) -> bool:
-    """Return whether a document lacks its completion codes, so that its hash is not that of the manifest."""
-    return CODE_LEFT_OUT in plan.get("platform", {}).values()
-
-
-def applicable(plan: dict[str, Any], source: str) -> dict[str, Any]:
-    """Return a dumped manifest without unused settings: a default that had no effect is not a fact about the study.
-
-    If nothing is generated, there are no sampling parameters and no seeds, and each model keeps only the keys that
-    differ from their defaults. In an external study the sections UNUSED_IF_EXTERNAL are cut down in the same way.
-    """
-    if source == "generated":
-        return plan
-    left = {key: value for key, value in plan.items() if key not in ("sampling", "seeds")}
-    reduced = ("model_a", "model_b", *(UNUSED_IF_EXTERNAL if source == "external" else ()))
-    sections = {name: _without_defaults(left[name], name) for name in reduced}
-    return {key: sections.get(key, value) for key, value in left.items() if sections.get(key) != {}}
-
-
-def _without_defaults(values: dict[str, Any], section: str) -> dict[str, Any]:
-    """Return the keys of a section that differ from their defaults."""
-    plain = {key: list(value) if isinstance(value, tuple) else value for key, value in values.items()}
-    return {key: values[key] for key in plain if plain[key] != _default(section, key)}
-
-
-def _default(section: str, key: str) -> Any:
-    kind: Any = Manifest.model_fields[section].annotation
-    fields = getattr(kind, "model_fields", None)
-    default = fields[key].default if fields else getattr(kind(), key)
-    return list(default) if isinstance(default, tuple) else default
-
-
-def sha256(manifest: Manifest) -> str:
-    """Return the hash of the canonical JSON form: sorted keys, no blanks, UTF-8."""
-    text = json.dumps(document(manifest), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()

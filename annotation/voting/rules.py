@@ -7,12 +7,13 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, Len
 
-Allocation = Literal["even", "nearly_done", "split"]
+Allocation = Literal["even", "nearly_done", "split", "uncertain_pairs"]
 Order = Allocation | Literal["drawn"]
 GIVEN_OUT_FIRST: dict[Order, str] = {
     "even": "comparisons with the fewest votes",
     "nearly_done": "comparisons closest to done",
     "split": "comparisons whose votes so far are closest",
+    "uncertain_pairs": "comparisons of the two models whose order is least certain by the votes so far",
     "drawn": "comparisons whose cluster comes first in the drawn order",
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]
@@ -92,8 +93,9 @@ class VotingRules:
 
     prefetch: how many comparisons are held for each annotator beside the one on the screen. allocation: which
     comparisons come first: those with the fewest slots taken, those with the most, those with the closest votes so far,
-    or those whose cluster was drawn first. stops_early: whether a comparison takes no more votes once its winner is
-    certain.
+    those of the pair of models whose order is least certain, or those whose cluster was drawn first. floor: the slots
+    that every comparison gets before the order of models matters. model_count: how many models the study compares.
+    stops_early: whether a comparison takes no more votes once its winner is certain.
     """
 
     comparisons_per_annotator: int
@@ -106,6 +108,8 @@ class VotingRules:
     undo_seconds: int = 0
     minimum_viewing_seconds: float = 0.0
     allocation: Order = "even"
+    floor: int = 0
+    model_count: int = 2
     stops_early: bool = False
     quality: QualityRules = field(default_factory=QualityRules)
 

@@ -10,8 +10,9 @@ import numpy as np
 from django.db import connection, models, transaction
 from django.utils import timezone
 
-from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, StudyModel, Vote
+from annotation.studies.documents import document, sha256
+from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recounted
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
@@ -38,13 +39,15 @@ def open_study(*, slug: str, comparisons: int, overlap: int, is_analysed: bool =
             **changes,
         }
     )
-    model_a, model_b = [DiffusionModel.objects.get_or_create(name=name)[0] for name in MODELS]
+    models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in MODELS]
     digest = sha256(manifest)
     with transaction.atomic():
         study = Study.objects.create(
             slug=slug, name=manifest.name, source="images", state="open", opened_at=timezone.now(),
-            model_a=model_a, model_b=model_b, manifest_sha256=digest,
+            manifest_sha256=digest,
         )  # fmt: skip
+        for position, (key, model) in enumerate(zip("ab", models, strict=True)):
+            StudyModel.objects.create(study=study, position=position, key=key, diffusion_model=model)
         ManifestVersion.objects.create(study=study, number=1, document=document(manifest), sha256=digest)
         prompts = Prompt.objects.bulk_create((Prompt(text=prompt.text) for prompt in manifest.prompts), batch_size=1000)
         _make_sets(study, first=prompts[0].pk, last=prompts[-1].pk)
@@ -80,13 +83,13 @@ def store_scores(study: Study, *, with_embeddings: bool = False) -> None:
 
 def _make_sets(study: Study, *, first: int, last: int) -> None:
     listed = list(range(IMAGES_PER_SET))
-    for offset, model in enumerate((study.model_a_id, study.model_b_id)):
+    for offset, model in enumerate(study.diffusion_models):
         number = f"p.id * 2 + {offset}"
         _insert(
             ImageSet,
             f"FROM generation_prompt p WHERE p.id BETWEEN {first} AND {last}",
             uid=_uuid(number),
-            diffusion_model=str(model),
+            diffusion_model=str(model.pk),
             prompt="p.id",
             origin="'imported'",
             rendered_prompt="p.text",
@@ -102,10 +105,11 @@ def _make_sets(study: Study, *, first: int, last: int) -> None:
 
 
 def _make_comparisons(study: Study, overlap: int, *, first: int, last: int) -> None:
+    model_a, model_b = study.diffusion_models
     _insert(
         Comparison,
         "FROM generation_imageset a JOIN generation_imageset b ON b.prompt_id = a.prompt_id "
-        f"AND b.diffusion_model_id = {study.model_b_id} WHERE a.diffusion_model_id = {study.model_a_id} "
+        f"AND b.diffusion_model_id = {model_b.pk} WHERE a.diffusion_model_id = {model_a.pk} "
         f"AND a.prompt_id BETWEEN {first} AND {last} ORDER BY a.prompt_id",
         study=str(study.pk),
         position=f"a.prompt_id - {first}",

@@ -93,9 +93,10 @@ def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[st
 
     from annotation.models import Annotator
     from annotation.studies.current import current_manifest
+    from annotation.studies.documents import document
     from annotation.studies.lifecycle.amendments import amend
     from annotation.studies.lifecycle.transitions import advance, close
-    from annotation.studies.manifest import Manifest, document
+    from annotation.studies.manifest import Manifest
     from annotation.voting.withdrawal import withdraw
 
     study_file, votes_file = _external_files(Path(installation.environment["SEMBLANCE_VAR"]), size)

@@ -12,7 +12,7 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.report_jobs.downloads import FORMATS, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
-from annotation.studies.manifest import document, lacks_codes
+from annotation.studies.documents import document, lacks_codes
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 from jobs.wording import counted

@@ -37,7 +37,7 @@ class Command(StudyCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Count, and print as a table or as JSON."""
-        rows = Study.objects.select_related("model_a", "model_b").order_by("created_at", "pk")
+        rows = Study.objects.prefetch_related("study_models").order_by("created_at", "pk")
         if options["study"]:
             rows = rows.filter(pk=self.study(options["study"]).pk)
         studies = list(rows)

@@ -28,12 +28,12 @@ class Command(StudyCommand):
         parser.add_argument("study", help="A study file (*.toml), or the slug of a study.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Try both models; report every model before failing."""
+        """Try each model; report every model before failing."""
         name = options["study"]
         manifest = read_study_file(Path(name)) if name.endswith(".toml") else current_manifest(self.study(name))
         if manifest.source != "generated":
             raise Refused(f'{manifest.slug} generates no images: its source is "{manifest.source}".')
-        faults = [fault for plan in (manifest.model_a, manifest.model_b) if (fault := self._try(manifest, plan))]
+        faults = [fault for plan in manifest.models.values() if (fault := self._try(manifest, plan))]
         if faults:
             raise CommandError("\n".join(faults))
 

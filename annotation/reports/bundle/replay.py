@@ -35,7 +35,8 @@ from annotation.reports.formats.document import as_document
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.manifest import Manifest, lacks_codes, public
+from annotation.studies.documents import lacks_codes, public
+from annotation.studies.manifest import Manifest
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 

@@ -5,7 +5,7 @@ The types of `UnsealedData` drive both directions, so each field is kept. Pure.
 
 import io
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass
 from datetime import datetime
 from math import prod
 from types import NoneType, UnionType
@@ -17,7 +17,7 @@ import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
 from annotation.reports.bundle.archive import canonical_json
-from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.data.study_data import SAME_IN_ALL, UnsealedData
 from annotation.studies.manifest import Manifest
 from generation.tables.formulas import looks_like_a_formula, marked, unmarked
 from generation.tables.json_text import parse_json
@@ -57,7 +57,8 @@ def _plain(value: Any, path: str, files: Files) -> Any:
         return {_ARRAY: f"{path}.npy"}
     if is_dataclass(value):
         columns = _columns(value)
-        rest = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in columns}
+        written = (f.name for f in fields(value) if not _is_same_in_all(f, value))
+        rest = {name: getattr(value, name) for name in written if name not in columns}
         plain = {name: _plain(item, f"{path}/{name}".lstrip("/"), files) for name, item in rest.items()}
         return plain | _with_table(columns, f"{path}.csv", files)
     if isinstance(value, dict):
@@ -68,9 +69,14 @@ def _plain(value: Any, path: str, files: Files) -> Any:
     return value.isoformat() if isinstance(value, datetime) else value
 
 
+def _is_same_in_all(field: Field[Any], value: Any) -> bool:
+    """Whether a field is left out: of two models, each comparison has the same on its sides."""
+    return SAME_IN_ALL in field.metadata and bool((getattr(value, field.name) == field.metadata[SAME_IN_ALL]).all())
+
+
 def _columns(value: Any) -> dict[str, Any]:
     """Return the fields that are columns of one table: the longest arrays, and tuples of as many texts."""
-    items = {f.name: getattr(value, f.name) for f in fields(value)}
+    items = {f.name: getattr(value, f.name) for f in fields(value) if not _is_same_in_all(f, value)}
     lengths = [len(item) for item in items.values() if isinstance(item, np.ndarray) and item.ndim == 1]
     if not lengths:
         return {}
@@ -187,7 +193,8 @@ def _restored_dataclass(value: dict[str, Any], kind: Any, sources: _Sources) -> 
         if isinstance(column, np.ndarray):
             _of_type(column, _without_none(hints[name]))
     # A bundle of an earlier version lacks later fields, each of which has a default.
-    later = {f.name for f in fields(kind) if f.default is not MISSING and f.name not in value}
+    has_default = (f.name for f in fields(kind) if f.default is not MISSING or f.default_factory is not MISSING)
+    later = {name for name in has_default if name not in value}
     rest = {f.name: value[f.name] for f in fields(kind) if f.name not in columns and f.name not in later}
     return kind(**columns, **{name: _restored(item, hints[name], sources) for name, item in rest.items()})
 

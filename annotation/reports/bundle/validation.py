@@ -25,6 +25,7 @@ from annotation.reports.data.study_data import (
     UnsealedData,
     UnsealedVotes,
 )
+from annotation.studies.manifest import Manifest
 
 MAX_POSITION = 2**31
 
@@ -41,7 +42,7 @@ def validate(data: UnsealedData) -> None:
     _require(all(row.kind in Annotator.Kind.values for row in data.annotators), "an annotator's kind")
     _require(all(row.state in Annotator.State.values for row in data.annotators), "an annotator's state")
     _require(all(0 <= stone.votes < MAX_POSITION for stone in data.tombstones), "a tombstone's votes")
-    _validate_comparisons(data.comparisons, planned=len(data.manifest.prompts))
+    _validate_comparisons(data.comparisons, data.manifest)
     _validate_votes(data.votes, comparisons=comparisons, people=people)
     _validate_checks(data, people)
     for metric, margins in data.margins.items():
@@ -55,11 +56,14 @@ def _require(holds: Any, part: str) -> None:
         raise ValueError(f"no study can have such values: {part}")
 
 
-def _validate_comparisons(table: ScoredComparisons, *, planned: int) -> None:
-    n = len(table.prompt)
+def _validate_comparisons(table: ScoredComparisons, manifest: Manifest) -> None:
+    n, planned = len(table.prompt), manifest.comparison_count
     _require(n <= planned, "the number of comparisons")
     _require_columns(table, n, ("position", "cluster", "images_a", "images_b", "planned_images", "is_scored"))
-    _require_columns(table, n, ("score_a", "score_b"))
+    _require_columns(table, n, ("score_a", "score_b", "model_a", "model_b"))
+    for models in (table.model_a, table.model_b):
+        _require(_are_within(models, 0, len(manifest.models) - 1), "the models of a comparison")
+    _require(bool((table.model_a < table.model_b).all()), "the models of a comparison")
     _require(_are_within(table.position, 0, planned - 1), "the comparisons' positions")
     _require(bool((np.diff(table.position) > 0).all()), "the comparisons' order")
     _require(_are_within(table.cluster, 0, MAX_POSITION), "the comparisons' clusters")

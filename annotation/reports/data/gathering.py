@@ -76,7 +76,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         first_vote_at=votes.aggregate(first=Min("received_at"))["first"],
         metric=chosen,
         metrics=metrics,
-        comparisons=_comparison_arrays(study, rows, metric=chosen),
+        comparisons=_comparison_arrays(study, rows, manifest=manifest, metric=chosen),
         votes=VoteArrays(
             **{field.name: table[field.name] for field in fields(VoteArrays) if field.name != "exclusions"},
             exclusions=_exclusions(votes, rows=rows, annotators=annotators),
@@ -204,12 +204,13 @@ def _scored_sets(study: Study, *, metric: str) -> set[int]:
 
 
 # --- comparisons --------------------------------------------------------------------------------
-def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str) -> ComparisonArrays:
+def _comparison_arrays(study: Study, rows: list[Comparison], *, manifest: Manifest, metric: str) -> ComparisonArrays:
     sets_a, sets_b = [row.image_set_a_id for row in rows], [row.image_set_b_id for row in rows]
     scored = _scored_sets(study, metric=metric)
     images = GeneratedImage.objects.filter(_in_study(study)).order_by().values_list("image_set")
     image_counts: dict[int, int] = dict(images.annotate(Count("pk")))
     codes: dict[str, int] = {}
+    places = {key: place for place, key in enumerate(manifest.models)}
     return ComparisonArrays(
         position=_integers(row.position for row in rows),
         prompt=tuple(row.prompt.text for row in rows),
@@ -218,6 +219,8 @@ def _comparison_arrays(study: Study, rows: list[Comparison], *, metric: str) -> 
         images_b=_integers(image_counts.get(pk, 0) for pk in sets_b),
         planned_images=_integers(len(row.image_set_a.seeds) + len(row.image_set_b.seeds) for row in rows),
         is_scored=np.array([a in scored and b in scored for a, b in zip(sets_a, sets_b, strict=True)], dtype=bool),
+        model_a=_integers(places[row.model_a] for row in rows),
+        model_b=_integers(places[row.model_b] for row in rows),
     )
 
 

@@ -1,6 +1,6 @@
 """The arrays that a report is made from, without the database. Sealed data have their own types."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -13,9 +13,14 @@ from annotation.studies.manifest import Manifest
 MODEL_A, MODEL_B, TIE = 0, 1, 2
 LEFT, RIGHT = 0, 1
 UNKNOWN = -1
+SAME_IN_ALL = "same in all"  # of a field: the index that each comparison of a study of two models has
 SAME, OTHER, UNDECIDED = "same", "other", "tie"
 
 Moment = Annotated[datetime, PlainSerializer(datetime.isoformat)]  # documents have +00:00, where pydantic writes Z
+
+
+def _none_given() -> NDArray[np.int64]:
+    return np.empty(0, dtype=np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +29,8 @@ class ComparisonArrays:
 
     position: (n,) places in the manifest, from 0. cluster: (n,) codes; equal codes are resampled together.
     images_a, images_b: (n,) images that exist. planned_images: (n,) images planned, both sets together.
-    is_scored: (n,) whether both sets have a score.
+    is_scored: (n,) whether both sets have a score. model_a, model_b: (n,) the models on the two sides, as places in
+    `manifest.models`; if they are not given, 0 and 1, as in a study of two models.
     """
 
     position: NDArray[np.int64]
@@ -34,6 +40,14 @@ class ComparisonArrays:
     images_b: NDArray[np.int64]
     planned_images: NDArray[np.int64]
     is_scored: NDArray[np.bool_]
+    model_a: NDArray[np.int64] = field(default_factory=_none_given, kw_only=True, metadata={SAME_IN_ALL: 0})
+    model_b: NDArray[np.int64] = field(default_factory=_none_given, kw_only=True, metadata={SAME_IN_ALL: 1})
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if SAME_IN_ALL in one.metadata and len(getattr(self, one.name)) == 0:
+                filled = np.full(len(self.prompt), one.metadata[SAME_IN_ALL], dtype=np.int64)
+                object.__setattr__(self, one.name, filled)
 
     def __len__(self) -> int:
         return len(self.prompt)

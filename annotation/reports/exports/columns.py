@@ -10,13 +10,14 @@ Kind = Literal["text", "integer", "true or false", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column. is_sealed: left out until the study closes."""
+    """A column. is_sealed: left out until the study closes. is_of_several: only in studies of more than two models."""
 
     name: str
     meaning: str
     type: Kind = "text"
     unit: str = ""
     is_sealed: bool = False
+    is_of_several: bool = False
 
 
 COLUMNS = (
@@ -43,6 +44,13 @@ COLUMNS = (
         "For ladder and practice: how many images of the other side belong to other prompts; else 0.",
         "integer",
     ),
+    Column(
+        "model_a",
+        "The comparison's model that comes first in the study file; only if the study has more than two.",
+        is_sealed=True,
+        is_of_several=True,
+    ),
+    Column("model_b", "The comparison's other model, in the same way.", is_sealed=True, is_of_several=True),
     Column(
         "left_model",
         "The model whose set was on the left; empty if it was not recorded or both sets are of one model.",

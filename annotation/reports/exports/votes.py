@@ -46,14 +46,19 @@ _OPEN_FIELDS = (
     "exclusion_reason",
 )
 _SEALED_FIELDS = ("assignment__left_model", "assignment__left_images", "assignment__right_images")
+_PAIR_FIELDS = ("assignment__comparison__model_a", "assignment__comparison__model_b")
 _IMPORTED_FIELDS = ("assignment__imported__left_seeds", "assignment__imported__right_seeds")
+_PLACES = {Assignment.Side.A.value: MODEL_A, Assignment.Side.B.value: MODEL_B}  # of a side, in a pair of models
 _CHUNK = 5_000
 
 
 def columns(study: Study, *, manifest: Manifest) -> tuple[str, ...]:
     """Return the columns of the study's export; while it is sealed, without those that tell models apart."""
-    sealed = is_sealed(study, manifest=manifest)
-    return tuple(column.name for column in COLUMNS if not (sealed and column.is_sealed))
+    sealed, is_of_two = is_sealed(study, manifest=manifest), manifest.has_two_models
+    left_out = {
+        column.name for column in COLUMNS if (sealed and column.is_sealed) or (is_of_two and column.is_of_several)
+    }
+    return tuple(column.name for column in COLUMNS if column.name not in left_out)
 
 
 def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
@@ -65,7 +70,8 @@ def vote_chunks(study: Study, *, manifest: Manifest) -> Iterator[Chunk]:
     refuse_unfinished_import(study)
     refuse_unfinished_withdrawal(study)
     names = pseudonyms(study)
-    fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + _imported_fields(study)
+    pairs = () if manifest.has_two_models else _PAIR_FIELDS
+    fields = _OPEN_FIELDS if sealed else _OPEN_FIELDS + _SEALED_FIELDS + pairs + _imported_fields(study)
     times = {name: Iso(name) for name in _TIMES} | {"ordered_at": Iso(IN_ORDER[0])}
     computed = times | {"vote_id": Dashed("pk")} | ({} if sealed else {"chosen": CHOICE})
     seeds = None if sealed else _Seeds(study)
@@ -150,18 +156,23 @@ def _open_columns(values: dict[str, list[Any]], names: dict[int, str]) -> Chunk:
 
 
 def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds") -> Chunk:
-    models = {Assignment.Side.A.value: study.model_a.name, Assignment.Side.B.value: study.model_b.name}
-    names = {MODEL_A: study.model_a.name, MODEL_B: study.model_b.name, TIE: ""}
+    pairs = _pairs(values, study)
     are_known = values["assignment__are_sides_known"]
     # If images were replaced, both sets are of one model.
     are_two = [not replaced for replaced in values["assignment__replaced_count"]]
-    chosen = [names[code] if are_models else "" for code, are_models in zip(values["chosen"], are_two, strict=True)]
+    chosen = [
+        pair[code] if are_models and code != TIE else ""
+        for pair, code, are_models in zip(pairs, values["chosen"], are_two, strict=True)
+    ]
+    lefts = values["assignment__left_model"]
     shown = ("assignment__comparison__position", "assignment__left_images", "assignment__right_images")
     orders = [seeds.in_order(*row) for row in zip(*(values[name] for name in shown), strict=True)]
     return {
+        "model_a": [pair[MODEL_A] for pair in pairs],
+        "model_b": [pair[MODEL_B] for pair in pairs],
         "left_model": [
-            models[left] if is_known and are_models else ""
-            for left, is_known, are_models in zip(values["assignment__left_model"], are_known, are_two, strict=True)
+            pair[_PLACES[left]] if is_known and are_models else ""
+            for pair, left, is_known, are_models in zip(pairs, lefts, are_known, are_two, strict=True)
         ],
         "chosen_model": chosen,
         "choice": [
@@ -171,6 +182,15 @@ def _sealed_columns(values: dict[str, list[Any]], study: Study, seeds: "_Seeds")
         "left_seeds": _seeds([left for left, _right in orders], values.get("assignment__imported__left_seeds")),
         "right_seeds": _seeds([right for _left, right in orders], values.get("assignment__imported__right_seeds")),
     }
+
+
+def _pairs(values: dict[str, list[Any]], study: Study) -> list[tuple[str, str]]:
+    """Return the names of the models on side A and on side B, for each vote."""
+    names = {key: model.name for key, model in study.model_by_key.items()}
+    if _PAIR_FIELDS[0] not in values:
+        first, second = names.values()
+        return [(first, second)] * len(values["chosen"])
+    return [(names[a], names[b]) for a, b in zip(*(values[field] for field in _PAIR_FIELDS), strict=True)]
 
 
 def _seeds(shown: list[str], said: list[str | None] | None) -> list[str]:

@@ -24,8 +24,8 @@ from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import sha256 as manifest_sha256
 from annotation.studies.manifest import Manifest
-from annotation.studies.manifest import sha256 as manifest_sha256
 from jobs.whole_files import whole_file
 
 _MAX_REPORTS = 8  # in the memory of one process; the report of a million votes takes about 20 MB

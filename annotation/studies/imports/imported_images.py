@@ -32,11 +32,11 @@ class Imported:
 
 
 def imported_images(study: Study) -> tuple[Imported, ...]:
-    """Return the counts for both models, until the study has comparisons and counts their images itself."""
+    """Return the counts for each model, until the study has comparisons and counts their images itself."""
     if study.source != Study.Source.IMAGES or study.state not in BEFORE_COMPARISONS:
         return ()
     prompts = [plan.text for plan in current_manifest(study).prompts]
-    return tuple(_of_model(model, prompts) for model in (study.model_a, study.model_b))
+    return tuple(_of_model(model, prompts) for model in study.diffusion_models)
 
 
 def _of_model(model: DiffusionModel, prompts: list[str]) -> Imported:
@@ -61,7 +61,7 @@ def _known_names() -> dict[str, set[str]]:
     known: dict[str, set[str]] = defaultdict(set)
     for study in Study.objects.filter(source=Study.Source.IMAGES):
         manifest = current_manifest(study)
-        for plan in (manifest.model_a, manifest.model_b):
+        for plan in manifest.models.values():
             for prompt in manifest.prompts:
                 known[plan.name] |= {prompt.text, plan.prompt_template.replace("{prompt}", prompt.text)}
     return known

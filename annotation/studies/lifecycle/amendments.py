@@ -8,8 +8,9 @@ from django.utils import timezone
 
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies.current import current_manifest
-from annotation.studies.lifecycle.creation import Actor, append_version, diffusion_model_of
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.studies.documents import document, sha256
+from annotation.studies.lifecycle.creation import Actor, append_version, set_models
+from annotation.studies.manifest import Manifest
 from annotation.voting.slots import want_more
 from annotation.voting.storage.slices import in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
@@ -69,10 +70,9 @@ def _rewrite_draft(study: Study, manifest: Manifest, changed: list[str], actor: 
     fixed = [key for key in changed if key in ("slug", "source")]
     if fixed:
         raise Refused(f"{' and '.join(fixed)} cannot change once the study is made; make another study.")
+    set_models(study, manifest, is_draft=True)
     Study.objects.filter(pk=study.pk).update(
         name=manifest.name,
-        model_a=diffusion_model_of(manifest, manifest.model_a, draft=study),
-        model_b=diffusion_model_of(manifest, manifest.model_b, draft=study),
         manifest_sha256=sha256(manifest),
     )
     version = study.manifest_versions.get(number=1)

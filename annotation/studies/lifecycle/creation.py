@@ -3,12 +3,12 @@
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q
 from django.utils import timezone
 
-from annotation.models import ManifestVersion, Study, StudyEvent
+from annotation.models import ManifestVersion, Study, StudyEvent, StudyModel
 from annotation.studies.comparisons import plan_comparisons
-from annotation.studies.manifest import Manifest, ModelPlan, document, sha256
+from annotation.studies.documents import document, sha256
+from annotation.studies.manifest import Manifest, ModelPlan
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import DiffusionModel
 from jobs.refusals import Refused
@@ -51,12 +51,11 @@ def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) 
         slug=manifest.slug,
         name=manifest.name,
         source=manifest.source,
-        model_a=diffusion_model_of(manifest, manifest.model_a),
-        model_b=diffusion_model_of(manifest, manifest.model_b),
         manifest_sha256=digest,
         created_by=actor,
         state=Study.State.GENERATING if is_external else Study.State.DRAFT,
     )
+    set_models(study, manifest)
     ManifestVersion.objects.create(study=study, number=1, document=text, sha256=digest, created_by=actor)
     if not is_external:
         _record_creation(study)
@@ -93,6 +92,20 @@ def append_version(*, study: Study, manifest: Manifest, reason: str, actor: Acto
     )
 
 
+def set_models(study: Study, manifest: Manifest, *, is_draft: bool = False) -> None:
+    """Store the models of the manifest as those of the study. is_draft: a model that only it uses takes new settings.
+
+    Refused as by `diffusion_model_of`. Runs in a transaction.
+    """
+    draft = study if is_draft else None
+    models = [diffusion_model_of(manifest, plan, draft=draft) for plan in manifest.models.values()]
+    study.study_models.all().delete()
+    StudyModel.objects.bulk_create(
+        StudyModel(study=study, position=position, key=key, diffusion_model=model)
+        for position, (key, model) in enumerate(zip(manifest.models, models, strict=True))
+    )
+
+
 def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | None = None) -> DiffusionModel:
     """Return the model of that name, created if there is none. Refused if it has other settings.
 
@@ -115,6 +128,5 @@ def diffusion_model_of(manifest: Manifest, plan: ModelPlan, *, draft: Study | No
 
 
 def _is_used_beyond(draft: Study, model: DiffusionModel) -> bool:
-    of_draft = model.pk in (draft.model_a_id, draft.model_b_id)
-    others = Study.objects.exclude(pk=draft.pk).filter(Q(model_a=model) | Q(model_b=model))
-    return not of_draft or others.exists() or model.image_sets.exists()
+    using = set(StudyModel.objects.filter(diffusion_model=model).values_list("study", flat=True))
+    return using != {draft.pk} or model.image_sets.exists()

@@ -13,7 +13,7 @@ NOT_REPRODUCIBLE = "not_reproducible"  # in the detail of the event that all ima
 
 def endpoint_sentences(study: Study) -> list[str]:
     """Return one sentence for each model of the study whose images an endpoint makes."""
-    models = [model for model in (study.model_a, study.model_b) if model.endpoint]
+    models = [model for model in study.diffusion_models if model.endpoint]
     if not models:
         return []
     accounts = {one.name: one for one in EndpointAccount.objects.filter(name__in=[model.endpoint for model in models])}
@@ -35,7 +35,7 @@ def _sentence(model: DiffusionModel, account: EndpointAccount | None) -> str:
 
 def generated_detail(study: Study) -> dict[str, str]:
     """Return the models whose images cannot be made again, for the study's history; empty if there are none."""
-    models = [model for model in (study.model_a, study.model_b) if model.endpoint]
+    models = [model for model in study.diffusion_models if model.endpoint]
     if not models:
         return {}
     images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study), provenance__is_reproducible=False)

@@ -14,11 +14,11 @@ def wanted_files(manifest: Manifest) -> list[Wanted]:
     """Return what a study needs of the hub. Raises Refused for a local folder that is not there."""
     wanted: list[Wanted] = []
     if manifest.source == "generated":
-        for plan in (manifest.model_a, manifest.model_b):
+        for plan in manifest.models.values():
             wanted += wanted_of(_model(plan))
     if manifest.source != "external" and (encoder := wanted_encoder(manifest.encoder)):
         wanted.append(encoder)
-    return list(dict.fromkeys(wanted))  # two models often share a checkpoint
+    return list(dict.fromkeys(wanted))  # models often share a checkpoint
 
 
 def _model(plan: ModelPlan) -> DiffusionModel:
@@ -31,6 +31,6 @@ def files_in_words(study: Study) -> str:
         return ""
     manifest = current_manifest(study)
     revisions = [(manifest.encoder.checkpoint, manifest.encoder.revision)]
-    for plan in (manifest.model_a, manifest.model_b):
+    for plan in manifest.models.values():
         revisions += [(plan.checkpoint, plan.revision), (plan.lora, plan.lora_revision)]
     return fetching_in_words([(name, revision) for name, revision in revisions if name and revision])

@@ -6,9 +6,9 @@ from functools import partial
 
 from celery import current_app
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, QuerySet
 
-from annotation.models import Study
+from annotation.models import Study, StudyModel
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.models import GeneratedImage, GenerationJob, ImageSet, ModelTrial
@@ -64,8 +64,8 @@ def pauses(study: Study) -> list[str]:
 
 def _studies_to_try(trial_id: int) -> list[Study]:
     models = ModelTrial.objects.filter(pk=trial_id).values("diffusion_model")
-    waiting = Study.objects.filter(state=Study.State.GENERATING)
-    return list(waiting.filter(Q(model_a__in=models) | Q(model_b__in=models)))
+    using = StudyModel.objects.filter(diffusion_model__in=models).values("study")
+    return list(Study.objects.filter(state=Study.State.GENERATING, pk__in=using))
 
 
 def set_priority(study: Study, priority: int) -> None:

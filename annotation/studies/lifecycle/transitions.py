@@ -48,7 +48,7 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
     manifest = current_manifest(study)
     if max(manifest.seeds, default=0) > LARGEST_GENERATED_SEED:  # a draft of an earlier version
         raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")
-    for plan in (manifest.model_a, manifest.model_b):
+    for plan in manifest.models.values():
         diffusion_model_of(manifest, plan)  # refuses a model that was changed in the admin meanwhile
         check_is_known(plan.endpoint)
     is_launched = _move(study, "launched", State.GENERATING, sources=(State.DRAFT,), actor=actor)
@@ -178,8 +178,6 @@ def _advance_generation(study: Study) -> str:
             why = {"reasons": faults}
             _move(study, "trial failed", State.DRAFT, sources=(State.GENERATING,), actor=None, detail=why)
             return f"back to draft: {' '.join(faults)}"
-        for model in (study.model_a, study.model_b):
-            model.refresh_from_db()  # the trial may have resolved its dtype
     gaps = plan_comparisons(study, manifest)
     if gaps:
         more = f", and {len(gaps) - 1} more" if len(gaps) > 1 else ""

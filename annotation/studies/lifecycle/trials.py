@@ -23,7 +23,7 @@ def is_to_try(study: Study) -> bool:
     """
     if study.source != Study.Source.GENERATED or study.comparisons.exists():
         return False
-    is_unresolved = any(model.dtype_in_use == DiffusionModel.Dtype.AUTO for model in (study.model_a, study.model_b))
+    is_unresolved = any(model.dtype_in_use == DiffusionModel.Dtype.AUTO for model in study.diffusion_models)
     return settings.TRY_MODELS or is_unresolved
 
 
@@ -72,7 +72,7 @@ def trial_sentences_of(studies: Sequence[Study]) -> dict[int, list[str]]:
 def _orders(study: Study, manifest: Manifest) -> list[Order]:
     """Return what is tried of each model: the first prompt, with the study's parameters. Endpoints may cost money."""
     prompt = manifest.prompts[0].text
-    models = (model for model in (study.model_a, study.model_b) if not model.endpoint)
+    models = (model for model in study.diffusion_models if not model.endpoint)
     return [Order(model, model.render_prompt(prompt), manifest.sampling) for model in models]
 
 

@@ -43,7 +43,7 @@ def missing_worker(study: Study, queues: Collection[str]) -> str:
     if study.state == State.CLOSED:
         return ""
     is_made = study.state in MAKES_IMAGES and study.source != Study.Source.EXTERNAL
-    is_asked = is_made and bool(study.model_a.endpoint or study.model_b.endpoint)
+    is_asked = is_made and any(model.endpoint for model in study.diffusion_models)
     needed = {"gpu": is_made, "endpoints": is_asked, "control": True}
     missing = [name for name in BY_QUEUE if name not in queues and needed[name]]
     if not missing:

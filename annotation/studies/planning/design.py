@@ -24,6 +24,6 @@ def _imported_counts(study: Study) -> list[int]:
     if seeds := list(image_sets_of(study).values_list("seeds", flat=True)):
         return [len(set_seeds) for set_seeds in seeds]
     prompts = [prompt.text for prompt in current_manifest(study).prompts]
-    models = (study.model_a, study.model_b)
+    models = study.diffusion_models
     sets = [image_set for model in models for image_set in find_imported_sets(diffusion_model=model, prompts=prompts)]
     return [len(image_set.seeds) for image_set in sets if image_set]

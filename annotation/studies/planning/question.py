@@ -178,17 +178,23 @@ def design_of(manifest: Manifest) -> Design:
     """Return the design that a manifest describes."""
     plan = manifest.annotation
     return Design(
-        prompts=len(manifest.prompts),
+        prompts=manifest.comparison_count,
         images=len(manifest.seeds) or Design().images,
         overlap=plan.overlap,
         comparisons_per_annotator=plan.comparisons_per_annotator,
         annotators=plan.most_annotators,
-        allocation=plan.allocation,
+        allocation="even" if plan.allocation == "uncertain_pairs" else plan.allocation,
         early_stopping=plan.early_stopping,
         endpoint=manifest.analysis.primary_endpoint,
         level=manifest.analysis.level,
-        cluster_size=_cluster_size([prompt.cluster or prompt.text for prompt in manifest.prompts]),
+        cluster_size=_cluster_size(_clusters(manifest)),
     )
+
+
+def _clusters(manifest: Manifest) -> list[str]:
+    """Return the cluster of each comparison."""
+    labels = [prompt.cluster or prompt.text for prompt in manifest.prompts]
+    return [labels[planned.prompt] for planned in manifest.comparisons]
 
 
 def _cluster_size(labels: list[str]) -> float:

@@ -17,6 +17,7 @@ UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
 PATTERNS = {
     "variant": "must be letters, digits and underscores, like fp16",
     "endpoint": "must be the name of an endpoint: small letters, digits, hyphens, dots and underscores, no address",
+    "list": "must be the name of a model's table in this file, like a",
     "slug": "must be small letters, digits and single hyphens, like sdxl-pixart",
     "language": "must be the code of a language, like en or de",
     "text": "must be one line",
@@ -57,8 +58,8 @@ def file_keys() -> tuple[str, ...]:
 
 def _keys_of(name: str) -> list[str]:
     match name:
-        case "model_a" | "model_b":
-            return [f"models.{name.removeprefix('model_')}.{key}" for key in ModelPlan.model_fields]
+        case "models":
+            return [f"models.{model}.{key}" for model in ("a", "b") for key in ModelPlan.model_fields]
         case "prompts":
             return ["prompts.file", "prompts.list", *(f"prompts.list.{key}" for key in PromptPlan.model_fields)]
         case "seeds":

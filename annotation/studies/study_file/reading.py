@@ -1,7 +1,7 @@
 """Read a study file: a manifest as TOML. Every fault is found at once, with its key and its line.
 
-The keys of the file are those of the manifest, except three: [models.a] and [models.b] are `model_a` and `model_b`,
-[prompts] has a list or names a text file, and [images] gives the seeds or one number to draw them from.
+The keys of the file are those of the manifest, except two: [prompts] has a list or names a text file, and [images]
+gives the seeds or one number to draw them from.
 docs/study-guide.md lists every key.
 """
 
@@ -199,7 +199,9 @@ def _valid(name: str, data: Mapping[str, Any]) -> Any:
 
 
 def _valid_rest(name: str, raw: Any, faults: Sequence[Fault]) -> dict[str, Any]:
-    """Return a table without its invalid keys, or a list with None for its invalid items, if anything is left."""
+    """Return a table without its invalid keys, or models or a list with None for invalid items, if anything is left."""
+    if name == "models":
+        return {name: {key: _valid_model(key, table, faults) for key, table in raw.items()}}
     inner = {fault.key[1] for fault in faults if len(fault.key) > 1}
     if isinstance(raw, list):
         items = (None if index in inner else _valid(name, {name: [item]})[0] for index, item in enumerate(raw))
@@ -210,6 +212,16 @@ def _valid_rest(name: str, raw: Any, faults: Sequence[Fault]) -> dict[str, Any]:
         return {name: _valid(name, {name: {key: value for key, value in raw.items() if key not in inner}})}
     except ValidationError:
         return {}
+
+
+def _valid_model(key: str, table: Any, faults: Sequence[Fault]) -> Any:
+    """Return a model without its invalid keys, or None if nothing valid is left."""
+    inner = {fault.key[2] for fault in faults if fault.key[1:2] == (key,) and len(fault.key) > 2}
+    rest = {name: value for name, value in table.items() if name not in inner} if isinstance(table, dict) else table
+    try:
+        return _valid("models", {"models": {key: rest}})[key]
+    except ValidationError:
+        return None
 
 
 def _isoformat(value: date | time) -> str:

@@ -11,9 +11,9 @@ from typing import Any
 from django.utils.text import slugify
 
 from annotation.studies.manifest import Manifest
+from annotation.studies.pairs import LONGEST_KEY, MODEL_KEY, drawn_seed
 from annotation.studies.section import Fault, Key
 from annotation.studies.study_file.fault_sentences import unknown_key
-from annotation.studies.validation.manifest_faults import MODELS
 from jobs.refusals import Refused
 from jobs.wording import counted, hidden_character
 
@@ -49,8 +49,6 @@ class Draft:
 
     def file_key(self, key: Key) -> Key:
         """Return a key of the manifest as a key of the file."""
-        if key[0] in MODELS:
-            return ("models", str(key[0]).removeprefix("model_"), *key[1:])
         if key[0] == "seeds":
             return ("images", *key)
         if key[0] == "prompts":
@@ -67,13 +65,14 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
         if (hidden := hidden_character(name)) and not _CONTROL.search(name):
             draft.fault(place, f"holds a character that is not seen ({hidden}); take it out.")
     tables = {"models", "prompts", "images"}
-    known = (set(Manifest.model_fields) - {"model_a", "model_b", "seeds"}) | tables
+    known = (set(Manifest.model_fields) - {"seeds"}) | tables
     for key in data:
         if key not in known:
             draft.fault((key,), unknown_key((key,)))
     draft.raw = {key: value for key, value in data.items() if key in known - tables}
     _slug(draft)
     _models(draft, data.get("models", {}), base)
+    _pairs(draft)
     _prompts(draft, data.get("prompts"), base)
     _images(draft, data.get("images"))
     _resolve(draft, draft.raw.get("encoder"), ("encoder",), ("checkpoint",), base)
@@ -98,16 +97,24 @@ def _slug(draft: Draft) -> None:
 
 def _models(draft: Draft, models: Any, base: Path | None) -> None:
     if not isinstance(models, dict):
-        draft.fault(("models",), "must be the tables [models.a] and [models.b].")
-        draft.given_up |= set(MODELS)
+        draft.fault(("models",), "must be tables, [models.a], [models.b] and so on.", "models")
         return
-    for side in models.keys() - {"a", "b"}:
-        draft.fault(("models", side), "is not a key of a study file; the models are [models.a] and [models.b].")
-    for side in ("a", "b"):
-        if side in models:
-            plan = dict(models[side]) if isinstance(models[side], dict) else models[side]
-            _resolve(draft, plan, ("models", side), ("checkpoint", "lora"), base)
-            draft.raw[f"model_{side}"] = plan
+    draft.raw["models"] = {}
+    for key, table in models.items():
+        if not (re.fullmatch(MODEL_KEY, key) and len(key) <= LONGEST_KEY):
+            sentence = "is no name of a model's table, which has small letters, digits, hyphens and underscores, like"
+            draft.fault(("models", key), f"{sentence} [models.sdxl-lora].")
+            continue
+        plan = dict(table) if isinstance(table, dict) else table
+        _resolve(draft, plan, ("models", key), ("checkpoint", "lora"), base)
+        draft.raw["models"][key] = plan
+
+
+def _pairs(draft: Draft) -> None:
+    """Draw the seed of a balanced design whose file has none, from the slug."""
+    plan = draft.raw.get("pairs")
+    if isinstance(plan, dict) and plan.get("design") == "balanced" and "seed" not in plan:
+        draft.raw["pairs"] = plan | {"seed": drawn_seed(str(draft.raw.get("slug", "")))}
 
 
 def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base: Path | None) -> None:

@@ -4,9 +4,10 @@ from typing import Any
 
 import tomli_w
 
-from annotation.studies.manifest import Manifest, applicable
+from annotation.studies.documents import applicable
+from annotation.studies.manifest import Manifest
+from annotation.studies.pairs import MODEL_KEY, MOST_MODELS
 from annotation.studies.study_file.tables import FEWEST_SEEDS, MOST_SEEDS
-from annotation.studies.validation.manifest_faults import MODELS
 
 
 def write_study_file(manifest: Manifest) -> str:
@@ -16,16 +17,23 @@ def write_study_file(manifest: Manifest) -> str:
     """
     plan = applicable(manifest.model_dump(exclude_none=True), manifest.source)
     plan["analysis"] = {key: value for key, value in plan["analysis"].items() if value != {}}  # no empty tables
-    models = {field.removeprefix("model_"): _without_empty_options(plan.pop(field)) for field in MODELS}
+    models = {key: _without_empty_options(model) for key, model in plan.pop("models").items()}
+    pairs = _given(plan.pop("pairs"))
     prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())
     has_clusters = any(prompt["cluster"] for prompt in prompts)
     tables = {
         "models": models,
+        **({"pairs": pairs} if pairs else {}),
         "prompts": {"list": prompts if has_clusters else [prompt["text"] for prompt in prompts]},
         **({"images": {"per_set": len(seeds), "seeds": seeds}} if seeds else {}),
     }
     heading = {key: plan.pop(key) for key, value in list(plan.items()) if not isinstance(value, dict)}
     return tomli_w.dumps(heading | tables | plan, multiline_strings=True)
+
+
+def _given(pairs: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys of the pairs that say something; nothing if all pairs are compared."""
+    return {key: value for key, value in pairs.items() if value not in ((), "all")}
 
 
 def _without_empty_options(model: dict[str, Any]) -> dict[str, Any]:
@@ -37,10 +45,10 @@ def study_file_schema() -> dict[str, Any]:
     schema: dict[str, Any] = _cleaned(Manifest.model_json_schema())
     fields = schema["properties"]
     seeds, prompts = fields.pop("seeds"), fields.pop("prompts")
-    models = {field.removeprefix("model_"): fields.pop(field) for field in MODELS}
     prompts["items"] = {"anyOf": [{"$ref": "#/$defs/PromptPlan/properties/text"}, prompts["items"]]}
     per_set = {"type": "integer", "minimum": FEWEST_SEEDS, "maximum": MOST_SEEDS}
-    fields["models"] = _table(models, required=list(models))
+    model, keys = {"$ref": "#/$defs/ModelPlan"}, {"patternProperties": {MODEL_KEY: {"$ref": "#/$defs/ModelPlan"}}}
+    fields["models"] = _table({"a": model, "b": model}, minProperties=2, maxProperties=MOST_MODELS, **keys)
     fields["prompts"] = _table({"file": {"type": "string"}, "list": prompts}, minProperties=1, maxProperties=1)
     fields["images"] = _table({"per_set": per_set, "seeds": {"anyOf": [seeds["items"], seeds]}}, required=["seeds"])
     head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "Study file of Semblance"}

@@ -1,7 +1,7 @@
 """Faults between keys of a study, each of which is valid by itself; pure.
 
-Every check takes the sections of a manifest by field name. It ignores a missing section and None in a list, so that
-a study file with one invalid section still gets all its other faults.
+Every check takes the sections of a manifest by field name. It ignores a missing section and None among models or in a
+list, so that a study file with one invalid section still gets all its other faults.
 """
 
 import math
@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from annotation.studies.section import Fault, Key, Parts
+from annotation.studies.validation.pair_faults import pair_faults
 
-MODELS = ("model_a", "model_b")
 # Addresses below /studies/ that other pages have.
 RESERVED = ("plan",)
 # Words that a votes file may give instead of a model's name.
@@ -39,23 +39,27 @@ def _slug(parts: Parts) -> Iterator[Fault]:
         yield Fault(("slug",), f'"{parts["slug"]}" is the address of a page; give the study another slug.')
 
 
-def _models(parts: Parts) -> list[tuple[str, Any]]:
-    return [(field, parts[field]) for field in MODELS if field in parts]
+def _models(parts: Parts) -> list[tuple[Key, Any]]:
+    """Return the models with their keys in the manifest."""
+    return [(("models", key), plan) for key, plan in parts.get("models", {}).items() if plan is not None]
 
 
 def _names(parts: Parts) -> Iterator[Fault]:
-    names = [(field, plan.name) for field, plan in _models(parts)]
-    for field, name in names:
-        if name.casefold() in CHOICES:
-            yield Fault((field, "name"), f'"{name}" is what a votes file calls a side; give the model another name.')
-    if len(names) == 2 and names[0][1].casefold() == names[1][1].casefold():
-        yield Fault((names[1][0], "name"), f'both models are called "{names[1][1]}"; give each a name of its own.')
+    models = _models(parts)
+    first: dict[str, Key] = {}
+    for field, plan in models:
+        if plan.name.casefold() in CHOICES:
+            sentence = f'"{plan.name}" is what a votes file calls a side; give the model another name.'
+            yield Fault((*field, "name"), sentence)
+        if (earlier := first.setdefault(plan.name.casefold(), field)) != field:
+            called = "both models are" if len(models) == 2 else f"models.{earlier[1]} is also"
+            yield Fault((*field, "name"), f'{called} called "{plan.name}"; give each a name of its own.')
 
 
 def _templates(parts: Parts) -> Iterator[Fault]:
     for field, plan in _models(parts):
         if "{prompt}" not in plan.prompt_template:
-            yield Fault((field, "prompt_template"), "must contain {prompt}, where the base prompt goes.")
+            yield Fault((*field, "prompt_template"), "must contain {prompt}, where the base prompt goes.")
 
 
 def _checkpoints(parts: Parts) -> Iterator[Fault]:
@@ -65,18 +69,18 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
                 "is missing: a generated study needs a local folder, a hub id with its revision, or an endpoint; "
                 'if the images already exist, write source = "images".'
             )
-            yield Fault((field, "checkpoint"), sentence)
+            yield Fault((*field, "checkpoint"), sentence)
         yield from _revision(field, plan, "checkpoint", "revision")
         yield from _revision(field, plan, "lora", "lora_revision")
         if plan.variant and not plan.checkpoint:
-            yield Fault((field, "variant"), "belongs to a checkpoint; give checkpoint too, or leave it out.")
+            yield Fault((*field, "variant"), "belongs to a checkpoint; give checkpoint too, or leave it out.")
     if "encoder" in parts and parts.get("source") != "external":
-        yield from _revision("encoder", parts["encoder"], "checkpoint", "revision")
+        yield from _revision(("encoder",), parts["encoder"], "checkpoint", "revision")
         if too_long := parts["encoder"].length_fault:
             yield Fault(("encoder", "checkpoint"), too_long)
 
 
-def _revision(section: str, values: Any, name: str, revision_name: str) -> Iterator[Fault]:
+def _revision(section: Key, values: Any, name: str, revision_name: str) -> Iterator[Fault]:
     """A hub id needs the 40 digits of a commit, or its weights may change unnoticed. A local path has no revision."""
     checkpoint, revision = getattr(values, name), getattr(values, revision_name)
     sentence = ""
@@ -89,7 +93,7 @@ def _revision(section: str, values: Any, name: str, revision_name: str) -> Itera
     elif revision:
         sentence = f"belongs to a hub id, and {name} is {'local' if checkpoint else 'empty'}; leave it out."
     if sentence:
-        yield Fault((section, revision_name), sentence)
+        yield Fault((*section, revision_name), sentence)
 
 
 def _endpoints(parts: Parts) -> Iterator[Fault]:
@@ -97,23 +101,23 @@ def _endpoints(parts: Parts) -> Iterator[Fault]:
         if not plan.endpoint:
             continue
         if parts.get("source", "generated") != "generated":
-            yield Fault((field, "endpoint"), f'makes images, and source is "{parts["source"]}"; leave it out.')
+            yield Fault((*field, "endpoint"), f'makes images, and source is "{parts["source"]}"; leave it out.')
         of_checkpoints = {name: bool(getattr(plan, name)) for name in ("checkpoint", "lora", "vae_dtype", "options")}
         for name, is_given in {**of_checkpoints, "dtype": plan.dtype != "float32"}.items():
             if is_given:
-                yield Fault((field, name), "has no meaning for an endpoint; leave it out, or leave endpoint out.")
+                yield Fault((*field, name), "has no meaning for an endpoint; leave it out, or leave endpoint out.")
 
 
 def _loras(parts: Parts) -> Iterator[Fault]:
     for field, plan in _models(parts):
         if plan.lora and plan.lora_scale is None:
-            yield Fault((field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
+            yield Fault((*field, "lora_scale"), "is missing: a LoRA needs its scale, for example 0.6.")
         if plan.lora_scale is not None and not plan.lora:
-            yield Fault((field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
+            yield Fault((*field, "lora_scale"), "has no LoRA to scale; give lora too, or leave it out.")
         if plan.lora_file and not plan.lora:
-            yield Fault((field, "lora_file"), "belongs to a LoRA of several files; give lora too, or leave it out.")
+            yield Fault((*field, "lora_file"), "belongs to a LoRA of several files; give lora too, or leave it out.")
         elif plan.lora_file and not is_file_below(plan.lora_file):
-            yield Fault((field, "lora_file"), "must be the name of a file of the LoRA, which ends in .safetensors.")
+            yield Fault((*field, "lora_file"), "must be the name of a file of the LoRA, which ends in .safetensors.")
 
 
 def _options(parts: Parts) -> Iterator[Fault]:
@@ -122,11 +126,11 @@ def _options(parts: Parts) -> Iterator[Fault]:
         for name, value in plan.options.items():
             if not name.isidentifier():
                 yield Fault(
-                    (field, "options", name), "is no option: a name has letters, digits and underscores; take it out."
+                    (*field, "options", name), "is no option: a name has letters, digits and underscores; take it out."
                 )
             elif not _is_option(value):
                 sentence = "must be a number, a text, true or false, or a list of numbers or texts."
-                yield Fault((field, "options", name), sentence)
+                yield Fault((*field, "options", name), sentence)
 
 
 def _is_option(value: object) -> bool:
@@ -249,6 +253,7 @@ def _platform(parts: Parts) -> Iterator[Fault]:
 
 CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _slug,
+    pair_faults,
     _names,
     _templates,
     _checkpoints,

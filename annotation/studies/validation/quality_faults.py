@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from annotation.studies.section import Fault, Parts
+from annotation.studies.validation.pair_faults import planned_count
 from annotation.voting.quality.broken_rules import HALF, thresholds
 from annotation.voting.rules import MOST_CHANCE, MOST_FAST_SECONDS, QualityRule, QualityRules
 from jobs.wording import counted
@@ -25,7 +26,7 @@ def quality_faults(parts: Parts) -> Iterator[Fault]:
     yield from _sources(parts, rules)
     yield from _rungs(parts, rules)
     if "annotation" in parts and "prompts" in parts:
-        quota = min(parts["annotation"].comparisons_per_annotator, len(parts["prompts"]))
+        quota = min(parts["annotation"].comparisons_per_annotator, planned_count(parts) or len(parts["prompts"]))
         yield from _too_many_checks(rules, quota)
         yield from _unbreakable_rules(parts, rules, quota)
         yield from _never_fast(parts, rules)

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterator
+from itertools import combinations
 
 from annotation.studies.manifest import Manifest
-from annotation.studies.validation.manifest_faults import MODELS, is_local
+from annotation.studies.pairs import unlinked
+from annotation.studies.validation.manifest_faults import is_local
 from jobs.wording import counted
 
 
@@ -17,16 +19,17 @@ def manifest_warnings(manifest: Manifest) -> list[str]:
         _nothing_to_stop,
         _absent_paths,
         _same_model_twice,
+        _unlinked_models,
         _no_code_when_full,
     )
     return [sentence for check in checks for sentence in check(manifest)]
 
 
 def _unfilled_slots(manifest: Manifest) -> Iterator[str]:
-    plan, prompts = manifest.annotation, len(manifest.prompts)
+    plan, comparisons = manifest.annotation, manifest.comparison_count
     if plan.most_annotators is None:
         return
-    slots, quota = prompts * plan.overlap, min(plan.comparisons_per_annotator, prompts)
+    slots, quota = comparisons * plan.overlap, min(plan.comparisons_per_annotator, comparisons)
     annotators = counted(plan.most_annotators, "annotator")
     if plan.most_annotators < plan.overlap:
         yield (
@@ -35,17 +38,17 @@ def _unfilled_slots(manifest: Manifest) -> Iterator[str]:
         )
     elif slots > plan.most_annotators * quota:
         yield (
-            f"{slots} votes are wanted ({counted(prompts, 'comparison')}, {plan.overlap} each), but at most "
+            f"{slots} votes are wanted ({counted(comparisons, 'comparison')}, {plan.overlap} each), but at most "
             f"{plan.most_annotators * quota} can be given ({annotators}, {counted(quota, 'comparison')} each)."
         )
 
 
 def _quota_beyond_prompts(manifest: Manifest) -> Iterator[str]:
     quota = manifest.annotation.comparisons_per_annotator
-    if manifest.source != "external" and quota > len(manifest.prompts):
+    if manifest.source != "external" and quota > manifest.comparison_count:
         yield (
             f"annotation.comparisons_per_annotator is {quota}, but the study has "
-            f"{counted(len(manifest.prompts), 'comparison')} and nobody sees one twice: an annotator is done "
+            f"{counted(manifest.comparison_count, 'comparison')} and nobody sees one twice: an annotator is done "
             "after all of them."
         )
 
@@ -72,18 +75,29 @@ def _absent_paths(manifest: Manifest) -> Iterator[str]:
     if manifest.source == "external":
         return
     paths = {"encoder.checkpoint": manifest.encoder.checkpoint}
-    for field in MODELS:
-        plan, name = getattr(manifest, field), field.replace("model_", "models.")
-        paths |= {f"{name}.checkpoint": plan.checkpoint, f"{name}.lora": plan.lora}
+    for key, plan in manifest.models.items():
+        paths |= {f"models.{key}.checkpoint": plan.checkpoint, f"models.{key}.lora": plan.lora}
     for key, path in paths.items():
         if path and is_local(path) and not os.path.exists(path):  # noqa: PTH110 - Path.exists raises at a long name
             yield f"{key}: there is no {path} on this machine; the worker needs it."
 
 
 def _same_model_twice(manifest: Manifest) -> Iterator[str]:
-    settings_a, settings_b = (getattr(manifest, field).model_dump(exclude={"name"}) for field in MODELS)
-    if manifest.source == "generated" and settings_a == settings_b:
-        yield "models.a and models.b have the same settings: their images will be the same, seed by seed."
+    if manifest.source != "generated":
+        return
+    settings = {key: plan.model_dump(exclude={"name"}) for key, plan in manifest.models.items()}
+    for one, other in combinations(settings, 2):
+        if settings[one] == settings[other]:
+            both = f"models.{one} and models.{other}"
+            yield f"{both} have the same settings: their images will be the same, seed by seed."
+
+
+def _unlinked_models(manifest: Manifest) -> Iterator[str]:
+    if apart := unlinked(tuple(manifest.models), manifest.compared_pairs):
+        yield (
+            f"pairs.list links {', '.join(apart)} with {next(iter(manifest.models))} by no chain of pairs: nothing "
+            "compares them, so they get no common ranking."
+        )
 
 
 def _no_code_when_full(manifest: Manifest) -> Iterator[str]:

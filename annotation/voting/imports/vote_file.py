@@ -2,7 +2,8 @@
 
 Three layouts: the one of the paper's annotation app (`User Name,Prompt,Selection Choice`), the long format
 `annotator,prompt,choice[,left_model,shown_at,voted_at,vote_id]`, and a study's own export. A choice is a model's name,
-left, right or tie.
+left, right or tie. If a study compares several pairs of models on a prompt, a line names both models: in the columns
+model_a and model_b, in any order, or in left_model and right_model.
 """
 
 import uuid
@@ -11,14 +12,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from annotation.models import Assignment, Vote
-from annotation.voting.imports.vote_line import AS_WRITTEN, FileVote, Layout, Names, Place, StudyWords, read_line
+from annotation.voting.imports.vote_line import AS_WRITTEN, NAMES, FileVote, Layout, Names, Place, StudyWords, read_line
 from generation.tables.columns import Columns, Table
 from generation.tables.reading import open_table
 from jobs.refusals import Refused
 
 REQUIRED = ("annotator", "prompt", "choice")
-OPTIONAL = ("left_model", "shown_at", "voted_at", "vote_id")
-PAPER_COLUMNS = {"user_name": "annotator", "selection_choice": "choice"}
+OPTIONAL = (*NAMES, "shown_at", "voted_at", "vote_id")
+ALIASES = {
+    "user_name": "annotator",  # the first two are those of the paper's annotation app
+    "selection_choice": "choice",
+    "model_1": "model_a",
+    "model_2": "model_b",
+}
 # Only if all of these columns are there, they mean what a study's export means by them.
 OF_AN_EXPORT = ("simulated", "kind", "known_choice", "replaced_images", "state")
 FURTHER_OF_AN_EXPORT = (
@@ -30,7 +36,7 @@ FURTHER_OF_AN_EXPORT = (
     "response_ms",
     "exclusion_reason",
 )
-LONG = Columns(REQUIRED, OPTIONAL, PAPER_COLUMNS)
+LONG = Columns(REQUIRED, OPTIONAL, ALIASES)
 EXPORT = Columns(REQUIRED, (*OPTIONAL, *OF_AN_EXPORT, *FURTHER_OF_AN_EXPORT))
 MOST_FAULTS_SHOWN = 100
 

@@ -1,6 +1,7 @@
 """Import votes that were cast elsewhere: all of a file or nothing. Importing the same file again changes nothing."""
 
 import uuid
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,7 +20,7 @@ from annotation.voting.imports import import_runs
 from annotation.voting.imports.imported_rows import Answer, answers_of, remove_votes, store
 from annotation.voting.imports.order import in_order
 from annotation.voting.imports.vote_file import VoteFile, VoteFileFault, read_votes
-from annotation.voting.imports.vote_line import AS_WRITTEN, FileVote, Names, Place, StudyWords
+from annotation.voting.imports.vote_line import AS_WRITTEN, FileComparison, FileVote, Names, Place, StudyWords
 from annotation.voting.rules import VotingRules
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from generation.tables.columns import plain
@@ -81,11 +82,15 @@ def import_votes(
 
 
 def _words(study: Study, rules: VotingRules) -> StudyWords:
-    comparisons = Comparison.objects.filter(study=study).values_list("prompt__text", "pk")
+    names = {key: plain(model.name) for key, model in study.model_by_key.items()}
+    comparisons: dict[str, list[FileComparison]] = defaultdict(list)
+    rows = Comparison.objects.filter(study=study).order_by("position")
+    for prompt, pk, a, b in rows.values_list("prompt__text", "pk", "model_a", "model_b"):
+        comparisons[plain(prompt)].append(FileComparison(pk, names[a], names[b]))
     return StudyWords(
         slug=study.slug,
-        comparisons={plain(prompt): pk for prompt, pk in comparisons},
-        models={plain(study.model_a.name): "a", plain(study.model_b.name): "b"},
+        comparisons=comparisons,
+        models=tuple(names.values()),
         are_ties_allowed=rules.are_ties_allowed,
     )
 

@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -18,6 +18,7 @@ LONGEST_LABEL = LONGEST_REASON = 200
 # An export writes these as they are: nothing in them may need quotes, or be a formula to a spreadsheet.
 _SEEDS = re.compile(r"(?:(?:[0-9]+|\*)(?: (?:[0-9]+|\*))*)?")
 SHAPES = {"left_seeds": _SEEDS, "right_seeds": _SEEDS, "rendition": re.compile(r"[a-z0-9]{0,20}")}
+NAMES = ("left_model", "right_model", "model_a", "model_b")  # the columns that name a model
 MOST_MILLISECONDS = 2**31 - 1  # what the column holds
 MOST_REPLACED = 2**15 - 1
 # The left model of votes that do not name it: a convention, marked by `are_sides_known=False`.
@@ -26,13 +27,26 @@ _ORDERS = timedelta(days=1)  # the last day of the calendar has no room for time
 _YES_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
 
 
+class FileComparison(NamedTuple):
+    """A comparison of the study: its id, and the names of the models on its two sides."""
+
+    pk: int
+    model_a: str
+    model_b: str
+
+    @property
+    def sides(self) -> dict[str, Side]:
+        """The side of each model, by its name."""
+        return {self.model_a: "a", self.model_b: "b"}
+
+
 @dataclass(frozen=True, slots=True)
 class StudyWords:
-    """The meaning of a file's terms in one study: the comparison of a prompt, the letter of a model's name."""
+    """The meaning of a file's terms in one study: the comparisons of a prompt, the models' names."""
 
     slug: str
-    comparisons: Mapping[str, int]
-    models: Mapping[str, Side]
+    comparisons: Mapping[str, Sequence[FileComparison]]
+    models: tuple[str, ...]
     are_ties_allowed: bool
 
 
@@ -103,21 +117,20 @@ def read_line(layout: Layout, line: int, row: dict[str, str]) -> tuple[FileVote,
     if hidden := hidden_character(annotator):
         faults.append(f"the annotator's name holds a character that is not seen ({hidden}); take it out")
     prompt = _unmarked(layout, row["prompt"], layout.words.comparisons)
-    comparison_id = layout.words.comparisons.get(prompt, 0)
-    if not comparison_id:
-        faults.append(f'"{prompt[:300]}" is not a prompt of this study')
+    row = row | {name: _unmarked(layout, row.get(name, ""), layout.words.models) for name in (*NAMES, "choice")}
+    comparison = _comparison(layout.words, prompt, row, faults)
     replaced = _number("replaced_images", row.get("replaced_images", ""), MOST_REPLACED, faults) or 0
-    choice, left_model = _choice(layout, row, replaced > 0, faults)
+    choice, left_model = _choice(layout, comparison, row, replaced > 0, faults)
     vote = FileVote(
         line=line,
         annotator=annotator,
-        comparison_id=comparison_id,
+        comparison_id=comparison.pk,
         choice=choice,
         left_model=left_model or ASSUMED_LEFT,
         are_sides_known=left_model is not None or replaced > 0,
         shown_at=_time("shown_at", row.get("shown_at", ""), faults),
         voted_at=_time("voted_at", row.get("voted_at", ""), faults),
-        vote_id=_vote_id(layout, row, faults),
+        vote_id=_vote_id(layout, comparison, row, faults),
         replaced_count=replaced,
     )
     return _with_export(layout, vote, row, faults) if layout.is_export else _timed(vote), faults
@@ -165,15 +178,39 @@ def _with_export(layout: Layout, vote: FileVote, row: dict[str, str], faults: li
     )
 
 
-def _choice(layout: Layout, row: dict[str, str], is_of_one_model: bool, faults: list[str]) -> tuple[str, Side | None]:
+def _comparison(words: StudyWords, prompt: str, row: dict[str, str], faults: list[str]) -> FileComparison:
+    """Return the comparison of the line: of several on one prompt, the one with the models that the line names."""
+    candidates = words.comparisons.get(prompt, ())
+    unknown = [(name, row[name]) for name in NAMES if row[name] and row[name] not in words.models]
+    faults += [f'{name} "{said}" is not a model of this study ({", ".join(words.models)})' for name, said in unknown]
+    if not candidates:
+        faults.append(f'"{prompt[:300]}" is not a prompt of this study')
+    if not candidates or unknown:
+        return FileComparison(0, *words.models[:2])
+    named = [row[name] for name in (*NAMES, "choice") if row[name] in words.models]
+    fitting = [one for one in candidates if set(named) <= one.sides.keys()]
+    if not fitting:
+        faults.append(f"{' and '.join(dict.fromkeys(named))} are not compared with each other on this prompt")
+    elif len(fitting) > 1:
+        faults.append(
+            "the study has several comparisons of this prompt: name both models, in the columns model_a and model_b, "
+            "or left_model and right_model"
+        )
+    return (fitting or candidates)[0]
+
+
+def _choice(
+    layout: Layout, comparison: FileComparison, row: dict[str, str], is_of_one_model: bool, faults: list[str]
+) -> tuple[str, Side | None]:
     """(left, right or tie; the model on the left, or None if the line does not name it)."""
-    words = layout.words
-    said, left = (_unmarked(layout, row.get(name, ""), words.models) for name in ("choice", "left_model"))
-    left_model = words.models.get(left)
-    if left and left_model is None:
-        faults.append(f'left_model "{left}" is not a model of this study ({", ".join(words.models)})')
+    words, sides, said = layout.words, comparison.sides, row["choice"]
+    left, right = row["left_model"], row["right_model"]
+    if right and left == right:
+        faults.append(f'left_model and right_model are both "{left}"')
+    left = left or next((name for name in sides if right and name != right), "")
+    left_model = sides.get(left)
     if said in words.models:
-        return "left" if words.models[said] == (left_model or ASSUMED_LEFT) else "right", left_model
+        return "left" if sides.get(said) == (left_model or ASSUMED_LEFT) else "right", left_model
     text, said = said, said.lower()
     if said not in Vote.Choice.values:
         faults.append(f'"{text}" is no choice: it must be {", ".join(words.models)}, left, right or tie')
@@ -216,7 +253,7 @@ def _time(name: str, text: str, faults: list[str]) -> datetime | None:
         return None
 
 
-def _vote_id(layout: Layout, row: dict[str, str], faults: list[str]) -> uuid.UUID:
+def _vote_id(layout: Layout, comparison: FileComparison, row: dict[str, str], faults: list[str]) -> uuid.UUID:
     """The line's vote_id, else an id made from the line, so that importing it again changes nothing."""
     try:
         if given := row.get("vote_id", ""):
@@ -226,5 +263,7 @@ def _vote_id(layout: Layout, row: dict[str, str], faults: list[str]) -> uuid.UUI
     except ValueError:
         faults.append(f'vote_id "{given}" is not a UUID')
     told_apart = [row.get(name, "") for name in ("kind", "received_at")] if layout.is_export else []
+    if len(layout.words.models) > 2:
+        told_apart += [comparison.model_a, comparison.model_b]
     annotator = layout.names.prefix + row["annotator"]
     return uuid.uuid5(uuid.NAMESPACE_URL, "\n".join((layout.words.slug, annotator, row["prompt"], *told_apart)))

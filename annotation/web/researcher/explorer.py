@@ -60,7 +60,7 @@ class Search:
 @staff_page
 def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one page of the list; for a sealed study, a refusal."""
-    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    study = get_object_or_404(Study, slug=slug)
     search = Search.of(request)
     try:
         seen = list_comparisons(study, manifest=current_manifest(study), metric=search.metric)
@@ -91,7 +91,7 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
 @staff_page
 def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show one comparison, with links to the comparisons before and after it in the list."""
-    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    study = get_object_or_404(Study, slug=slug)
     search, manifest = Search.of(request), current_manifest(study)
     try:
         all_seen = list_comparisons(study, manifest=manifest, metric=search.metric)

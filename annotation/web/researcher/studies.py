@@ -55,7 +55,7 @@ def studies(request: HttpRequest) -> HttpResponse:
     # A subquery: grouping the studies by their comparisons would sort whole rows and lose the index of the order.
     own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
     vote_count = Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0)
-    rows = Study.objects.select_related("model_a", "model_b").annotate(vote_count=vote_count)
+    rows = Study.objects.prefetch_related("study_models").annotate(vote_count=vote_count)
     rows = rows.order_by("-created_at", "-pk")
     return render(request, "web/researcher/studies.html", {"studies": rows})
 
@@ -64,7 +64,7 @@ def studies(request: HttpRequest) -> HttpResponse:
 @staff_page
 def study(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a study: its progress, the actions that are possible, and its annotators."""
-    study = get_object_or_404(Study.objects.select_related("model_a", "model_b"), slug=slug)
+    study = get_object_or_404(Study, slug=slug)
     return render(request, "web/researcher/study.html", _study_context(request, study))
 
 

@@ -14,11 +14,11 @@ from django.utils import timezone
 from annotation.admin.forms import EXAMPLE
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import sha256
 from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import launch
-from annotation.studies.manifest import sha256
 from annotation.studies.study_file.reading import parse
 from annotation.studies.study_file.writing import write_study_file
 from generation.models import DiffusionModel, GenerationJob, ImageSet
@@ -336,7 +336,7 @@ def test_an_annotator_is_invited_and_only_the_label_changes(researcher: Client) 
 
 
 def test_a_model_with_images_keeps_its_settings(researcher: Client) -> None:
-    model = make_study(source="external").model_a
+    model = make_study(source="external").diffusion_models[0]
     page = reverse("admin:generation_diffusionmodel_change", args=[model.pk])
     researcher.post(
         page, {"name": "Changed", "checkpoint": "/other", "dtype": "float16", "prompt_template": "{prompt}"}

@@ -24,7 +24,7 @@ from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import to_html
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
-from annotation.studies.manifest import document, sha256
+from annotation.studies.documents import document, sha256
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
 from scoring.models import Encoder, ImageEmbedding, SetScore

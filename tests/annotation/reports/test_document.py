@@ -18,7 +18,8 @@ from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import SCHEMA_VERSION
 from annotation.studies.current import current_manifest
-from annotation.studies.manifest import Manifest, sha256
+from annotation.studies.documents import sha256
+from annotation.studies.manifest import Manifest
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,8 @@ from annotation.reports.bundle.replay import replay, replayed_report, write_bund
 from annotation.reports.data.leaks import SOURCE_OF_METRIC
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.plain_text import to_text
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.studies.documents import document, sha256
+from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import StudyFileFault, read_study_file
 from annotation.studies.study_file.writing import write_study_file
 from tests.annotation.reports.voted_studies import Plan, gathered, make_study, report_of, results_of, unsealed

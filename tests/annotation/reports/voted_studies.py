@@ -15,12 +15,13 @@ from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.figures.draw import DRAWINGS
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.report import build_report
-from annotation.studies import manifest as manifests
+from annotation.studies import documents
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
+from tests.factories import name_models
 
 FIGURES = tuple(name for name in DRAWINGS if "images" not in name)  # of a study without embedded images
 
@@ -98,14 +99,13 @@ def _study(plan: Plan, study_manifest: Manifest) -> Study:
         name=study_manifest.name,
         source=study_manifest.source,
         state=plan.state,
-        model_a=models[0],
-        model_b=models[1],
-        manifest_sha256=manifests.sha256(study_manifest),
+        manifest_sha256=documents.sha256(study_manifest),
         opened_at=now - timedelta(days=2),
         closed_at=now if plan.state == "closed" else None,
     )
+    name_models(study, models)
     ManifestVersion.objects.create(
-        study=study, number=1, document=manifests.document(study_manifest), sha256=study.manifest_sha256
+        study=study, number=1, document=documents.document(study_manifest), sha256=study.manifest_sha256
     )
     return study
 
@@ -121,7 +121,7 @@ def _comparison(study: Study, plan: Plan, index: int, prompt: str) -> Comparison
             lot=study.slug,
             fingerprint=sha256(f"{study.slug} {model} {prompt}".encode()).hexdigest(),
         )
-        for model in (study.model_a, study.model_b)
+        for model in study.diffusion_models
     ]
     metric = Manifest.model_fields["encoder"].default.metric
     for image_set, score in zip(sets, plan.scores[index], strict=True):

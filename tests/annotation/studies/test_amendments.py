@@ -7,11 +7,12 @@ from django.utils import timezone
 
 from annotation.models import Comparison, Study
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import document, sha256
 from annotation.studies.lifecycle import amendments
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import maintain
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.studies.manifest import Manifest
 from generation.models import DiffusionModel
 from jobs.refusals import Refused
 from tests.factories import make_manifest, make_study

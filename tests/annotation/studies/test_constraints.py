@@ -1,11 +1,13 @@
 """The database constraints of studies and comparisons."""
 
+from typing import Any
+
 import pytest
 from django.db import IntegrityError
 from django.db.models import Model
 from django.utils import timezone
 
-from annotation.models import Comparison, ManifestVersion, Study
+from annotation.models import Comparison, ManifestVersion, Study, StudyModel
 from generation.models import DiffusionModel, Prompt
 from tests.factories import make_study
 
@@ -21,14 +23,22 @@ def refused(constraint: str, row: Model) -> None:
 
 
 def a_draft(**fields: object) -> Study:
-    models = [DiffusionModel.objects.get_or_create(name=name)[0] for name in ("Alpha", "Beta")]
-    plan = {"slug": "other", "name": "Other", "source": "images", "model_a": models[0], "model_b": models[1]}
+    plan = {"slug": "other", "name": "Other", "source": "images"}
     return Study(**(plan | {"manifest_sha256": "0" * 64} | fields))
 
 
-def test_two_different_models() -> None:
-    model = DiffusionModel.objects.create(name="Alpha")
-    refused("study_compares_two_models", a_draft(model_a=model, model_b=model))
+@pytest.mark.parametrize(
+    ("constraint", "fields"),
+    [
+        ("study_compares_different_models", {"name": "Beta"}),
+        ("study_model_keys_are_unique", {"key": "b"}),
+        ("study_model_positions_are_unique", {"position": 1}),
+    ],
+)
+def test_different_models(constraint: str, fields: dict[str, Any]) -> None:
+    study, plan = make_study(state="draft"), {"position": 2, "key": "c", "name": "Gamma"} | fields
+    model, _ = DiffusionModel.objects.get_or_create(name=plan.pop("name"))
+    refused(constraint, StudyModel(study=study, diffusion_model=model, **plan))
 
 
 def test_one_slug() -> None:
@@ -73,7 +83,18 @@ def test_comparison_positions_are_unique() -> None:
 def test_one_comparison_for_a_prompt() -> None:
     study = make_study(source="external")
     prompt = Prompt.objects.get(text="prompt 1")
-    refused("one_comparison_per_study_and_prompt", a_comparison(study, prompt=prompt))
+    refused("one_comparison_per_study_prompt_and_pair", a_comparison(study, prompt=prompt))
+
+
+def test_one_prompt_in_comparisons_of_several_pairs() -> None:
+    study = make_study(source="external")
+    prompt = Prompt.objects.get(text="prompt 1")
+    a_comparison(study, prompt=prompt, model_b="c").save()
+    assert Comparison.objects.filter(prompt=prompt).count() == 2
+
+
+def test_a_comparison_of_different_models() -> None:
+    refused("comparison_models_differ", a_comparison(make_study(source="external"), model_a="b"))
 
 
 def test_no_more_slots_than_overlap() -> None:

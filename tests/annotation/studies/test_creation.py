@@ -12,10 +12,10 @@ from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies import comparisons
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import sha256
 from annotation.studies.imports.score_import import import_scores
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.periodic import maintain
-from annotation.studies.manifest import sha256
 from annotation.voting.imports.vote_import import import_votes
 from annotation.voting.storage import slices
 from generation.models import DiffusionModel, ImageSet
@@ -74,7 +74,7 @@ def test_a_model_of_that_name_with_other_settings_is_refused_and_nothing_is_made
 def test_imported_images_name_a_model_without_repeating_its_settings() -> None:
     create_study(manifest=make_manifest(source="generated"))
     study = create_study(manifest=make_manifest(source="images", slug="second"))
-    assert study.model_a.checkpoint == "/models/alpha"
+    assert study.diffusion_models[0].checkpoint == "/models/alpha"
 
 
 @pytest.mark.parametrize("source", ["images", "external"])

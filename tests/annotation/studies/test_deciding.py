@@ -9,12 +9,12 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Comparison, Study, Vote
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import document, sha256
 from annotation.studies.evidence import largest_cluster, rivals, turns
 from annotation.studies.lifecycle.amendments import amend
 from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.transitions import advance
-from annotation.studies.manifest import document, sha256
 from annotation.voting.assignment import next_assignment
 from annotation.voting.casting import Ballot
 from jobs.refusals import Refused

@@ -88,7 +88,7 @@ def test_its_jobs_wait_for_a_worker_of_endpoints(
 
 def make_images(study: Study) -> None:
     for image_set in ImageSet.objects.all():
-        facts = {"is_reproducible": False} if image_set.diffusion_model == study.model_b else {}
+        facts = {"is_reproducible": False} if image_set.diffusion_model == study.diffusion_models[1] else {}
         for number, seed in enumerate(image_set.seeds):
             image = Image.new("RGB", (16, 16), (number, image_set.pk % 256, 0))
             record_image(image_set=image_set, seed=seed, image=image, provenance=facts)
@@ -124,7 +124,7 @@ def test_the_admin_shows_costs_errors_and_refused_seeds(
     EndpointAccount.objects.update(last_error="The endpoint painter has a fault (503)")
     launch(study=study)
     advance(study)
-    image_set = ImageSet.objects.filter(diffusion_model=study.model_b).first()
+    image_set = ImageSet.objects.filter(diffusion_model=study.diffusion_models[1]).first()
     assert image_set is not None
     seed = RefusedSeed.objects.create(image_set=image_set, seed=image_set.seeds[0], reason="no cubes")
     listed = admin_client.get(reverse("admin:generation_endpointaccount_changelist")).content.decode()

@@ -149,9 +149,9 @@ def test_imported_images_are_waited_for_by_name(worker: FakeWorker) -> None:
     launch(study=study)
     assert advance(study) == waiting
     prompts = ["prompt 1", "prompt 2", "prompt 3"]
-    import_sets(study.model_a, prompts, 2)
+    import_sets(study.diffusion_models[0], prompts, 2)
     assert "has no images of Beta, and 2 more" in advance(study)
-    import_sets(study.model_b, prompts, 2)
+    import_sets(study.diffusion_models[1], prompts, 2)
     assert advance(study) == "every image is there; 6 jobs to do"
     worker.work_off()
     study.refresh_from_db()
@@ -160,15 +160,15 @@ def test_imported_images_are_waited_for_by_name(worker: FakeWorker) -> None:
 
 def test_sets_of_unequal_size_are_not_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
-    import_sets(study.model_a, ["prompt 1"], 3)
-    import_sets(study.model_b, ["prompt 1"], 2)
+    import_sets(study.diffusion_models[0], ["prompt 1"], 3)
+    import_sets(study.diffusion_models[1], ["prompt 1"], 2)
     launch(study=study)
     assert '"prompt 1" has 3 images of Alpha and 2 of Beta' in advance(study)
 
 
 def test_single_images_are_not_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
-    for model in (study.model_a, study.model_b):
+    for model in study.diffusion_models:
         import_sets(model, ["prompt 1"], 1)
     launch(study=study)
     assert '"prompt 1" has fewer than two images of each model' in advance(study)
@@ -196,8 +196,8 @@ def test_sizes_that_differ_are_not_compared(
     worker: FakeWorker, of_a: list[tuple[int, int]], of_b: list[tuple[int, int]]
 ) -> None:
     study = make_study(state="draft", comparisons=1)
-    import_drawn(study.model_a, *of_a)
-    import_drawn(study.model_b, *of_b)
+    import_drawn(study.diffusion_models[0], *of_a)
+    import_drawn(study.diffusion_models[1], *of_b)
     launch(study=study)
     assert re.search(
         r'"prompt 1" has images of \d+ x \d+ pixels of (Alpha|Beta), but others of the study have 64 x 64, which would '
@@ -210,11 +210,11 @@ def test_sizes_that_differ_are_not_compared(
 def test_every_comparison_has_the_size_of_the_first(worker: FakeWorker) -> None:
     """Practice and attention checks mix the images of prompts."""
     study = make_study(state="draft", comparisons=2)
-    for model in (study.model_a, study.model_b):
+    for model in study.diffusion_models:
         import_drawn(model, (64, 64), (64, 64))
     launch(study=study)
     assert '"prompt 2" has no images' in advance(study)
-    for model in (study.model_a, study.model_b):
+    for model in study.diffusion_models:
         image_set = plan_imported_set(diffusion_model=model, prompt="prompt 2", seeds=[1, 2])
         for seed in image_set.seeds:
             record_image(image_set=image_set, seed=seed, image=picture(seed, (96, 64)), provenance={})
@@ -223,8 +223,8 @@ def test_every_comparison_has_the_size_of_the_first(worker: FakeWorker) -> None:
 
 def test_sizes_that_are_shown_alike_are_compared(worker: FakeWorker) -> None:
     study = make_study(state="draft", comparisons=1)
-    import_drawn(study.model_a, (1024, 8), (1024, 8))
-    import_drawn(study.model_b, (2048, 16), (1024, 8))
+    import_drawn(study.diffusion_models[0], (1024, 8), (1024, 8))
+    import_drawn(study.diffusion_models[1], (2048, 16), (1024, 8))
     launch(study=study)
     assert advance(study) == "2 jobs to do"
     assert image_warnings(study) == []

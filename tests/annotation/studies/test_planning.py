@@ -13,7 +13,8 @@ from django.core.management import CommandError, call_command
 from scipy.stats import beta, binom, multinomial
 
 from annotation.reports.plan import plan_figure, to_text
-from annotation.studies.manifest import Manifest, document
+from annotation.studies.documents import document
+from annotation.studies.manifest import Manifest
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import Design, Question, ask, design_of, most_flips, turned_by_noise
 from annotation.studies.planning.sample_size import plan_study
@@ -352,7 +353,7 @@ def test_a_study_of_imported_images_is_planned_with_as_many_as_there_are(state: 
     study = make_study(state=state, images_per_set=8, comparisons=2)
     if state == "draft":
         assert design_of_study(study).images == Design().images, "nothing is imported yet"
-        for model in (study.model_a, study.model_b):
+        for model in study.diffusion_models:
             import_sets(model, ["prompt 1", "prompt 2"], 8)
     assert design_of_study(study).images == 8
     said = StringIO()

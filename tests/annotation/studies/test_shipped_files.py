@@ -9,7 +9,7 @@ import pytest
 import tomli_w
 from django.conf import settings
 
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import Manifest, ModelPlan
 from annotation.studies.study_file.fault_sentences import file_keys
 from annotation.studies.study_file.reading import StudyFileFault, read_study_file
 
@@ -81,7 +81,8 @@ def test_without_the_prompts_file_the_sentence_names_it(name: str, tmp_path: Pat
 def test_the_two_demo_studies_share_the_base_models_images() -> None:
     demo, lora = (read_study_file(DOCS / "studies" / f"{name}.toml") for name in ("demo", "demo-lora"))
     assert (demo.slug, lora.slug) == ("demo", "demo-lora")
-    assert demo.model_copy(update={"name": lora.name, "slug": lora.slug, "model_b": lora.model_b}) == lora
+    assert demo.model_copy(update={"name": lora.name, "slug": lora.slug, "models": lora.models}) == lora
+    assert demo.model_a == lora.model_a
     assert len(demo.prompts) == 12
     assert "miniatures" in demo.notice
 
@@ -100,8 +101,8 @@ def test_the_guide_documents_every_key_and_no_other() -> None:
 
 def default_of(key: str) -> Any:
     """The default of a key of the file, or None."""
-    section: Any = Manifest
-    *tables, name = key.replace("models.a.", "model_a.").split(".")
+    section: Any = ModelPlan if key.startswith("models.a.") else Manifest
+    *tables, name = key.removeprefix("models.a.").split(".")
     for table in tables:
         section = section.model_fields[table].annotation
     if hasattr(section, "model_fields"):

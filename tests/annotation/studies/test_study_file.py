@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from annotation.studies.manifest import Manifest, document, sha256
+from annotation.studies.documents import document, sha256
+from annotation.studies.manifest import Manifest
+from annotation.studies.pairs import PairsPlan
 from annotation.studies.study_file.fault_sentences import file_keys
 from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file
 from annotation.studies.study_file.tables import draw_seeds
@@ -18,6 +20,7 @@ from jobs.refusals import Refused
 from tests.factories import make_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
+NOT_OF_TWO = ("annotation.floor", *(f"pairs.{name}" for name in PairsPlan.model_fields))  # see test_pairs
 TABLES = ("models.a.options", "models.b.options", "analysis.leaks_from")  # keys that are tables of their own
 STUDY = """
 name = "A study"
@@ -154,8 +157,11 @@ FAULTS = {
         ['line 9, models.b.name: "Left" is what a votes file calls a side; give the model another name.'],
     ),
     "third model": (
-        STUDY + '[models.c]\nname = "C"\n',
-        ["line 18, models.c: is not a key of a study file; the models are [models.a] and [models.b]."],
+        STUDY + '[models."C 1"]\nname = "C"\n',
+        [
+            "line 18, models.C 1: is no name of a model's table, which has small letters, digits, hyphens and "
+            "underscores, like [models.sdxl-lora]."
+        ],
     ),
     "template without prompt": (
         changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\nprompt_template = "a cat"'),
@@ -422,7 +428,7 @@ def test_ten_thousand_prompts() -> None:
 
 
 def test_a_hand_made_manifest_cannot_contradict_itself_either() -> None:
-    with pytest.raises(ValueError, match=r"model_b\.name: both models are called"):
+    with pytest.raises(ValueError, match=r"models\.b\.name: both models are called"):
         make_manifest(model_b={"name": "Alpha"})
 
 
@@ -499,7 +505,7 @@ def test_every_key_of_the_file_is_written_back() -> None:
     )
     text = write_study_file(manifest)
     for key in file_keys():
-        if key not in ("prompts.file", "models.a.lora_scale", *TABLES):
+        if key not in (*NOT_OF_TWO, "prompts.file", "models.a.lora_scale", *TABLES):
             assert f"{key.rpartition('.')[2]} = " in text
     assert "[models.b.options]\ntimestep_spacing = " in text
     assert '[analysis.leaks_from."my metric"]\nannotators = [\n    "anna",\n]\nprompts = true' in text
@@ -528,7 +534,7 @@ INAPPLICABLE = {
 def test_what_does_not_apply_is_in_no_document_and_no_file(source: str, absent: set[str]) -> None:
     manifest = make_manifest(source=source)
     plan, text = document(manifest), write_study_file(manifest)
-    assert set(Manifest.model_fields) - set(plan) == absent
+    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent
     assert (plan["model_a"] == {"name": "Alpha"}) == (source != "generated")
     assert [word for word in ("[sampling]", "768", "euler", "dtype", "[images]", "[encoder]") if word in text] == (
         ["[sampling]", "768", "euler", "dtype", "[images]", "[encoder]"]

@@ -262,7 +262,7 @@ def test_images_are_taken_back_with_their_files_and_can_be_replaced(
     assert (study.state, study.comparisons.count()) == ("generating", 2)
     assert study.events.filter(verb="images taken back", detail__images=2).count() == 1
     assert 'waits for images: "prompt 1" has no images of Alpha' in advance(study)
-    import_sets(study.model_a, ["prompt 1"], 2)
+    import_sets(study.diffusion_models[0], ["prompt 1"], 2)
     advance(study)
     assert study.comparisons.count() == 3
     event = study.events.get(verb="images imported")

@@ -91,7 +91,7 @@ def test_a_dtype_auto_is_resolved_although_models_are_not_tried(settings: Settin
     worker.work_off()
     study.refresh_from_db()
     assert study.state == State.READY
-    assert {model.dtype_in_use for model in (study.model_a, study.model_b)} == {"bfloat16"}
+    assert {model.dtype_in_use for model in study.diffusion_models} == {"bfloat16"}
 
 
 def test_a_real_trial_says_that_there_is_no_such_folder(study: Study) -> None:

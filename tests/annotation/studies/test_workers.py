@@ -141,8 +141,8 @@ def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: C
         return client.get(reverse("study", args=[study.slug])).content.decode()
 
     assert "study: imported for Alpha: 0 sets with 0 images" in typed("study_status")
-    import_sets(study.model_a, ["prompt 1", "prompt 2", "of no study"], images_per_set=2)
-    import_sets(study.model_b, ["prompt 3"], images_per_set=3)
+    import_sets(study.diffusion_models[0], ["prompt 1", "prompt 2", "of no study"], images_per_set=2)
+    import_sets(study.diffusion_models[1], ["prompt 3"], images_per_set=3)
     said = typed("study_status")
     assert "study: imported for Alpha: 2 sets with 4 images" in said
     assert "study: imported for Beta: 1 set with 3 images" in said

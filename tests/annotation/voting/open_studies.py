@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import Any
 
 from annotation.models import Annotator, Assignment, Comparison, ManifestVersion, Study, Vote
-from annotation.studies.manifest import document
-from annotation.studies.manifest import sha256 as sha256_of
+from annotation.studies.documents import document
+from annotation.studies.documents import sha256 as sha256_of
 from annotation.voting.assignment import lock, next_assignment
 from annotation.voting.casting import Ballot, CastResult, cast
 from annotation.voting.quality.exclusion import mark
@@ -16,7 +16,7 @@ from annotation.voting.rules import VotingRules
 from annotation.voting.slots import counted_votes, lead_of
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
-from tests.factories import make_manifest
+from tests.factories import make_manifest, name_models
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RULES = VotingRules(comparisons_per_annotator=100, lease_seconds=600, undo_seconds=60)
@@ -48,11 +48,10 @@ def make_study(
         name="Weather",
         source="images",
         state="open",
-        model_a=models[0],
-        model_b=models[1],
         opened_at=NOON,
         manifest_sha256=sha256_of(manifest),
     )
+    name_models(study, models)
     ManifestVersion.objects.create(study=study, number=1, document=document(manifest), sha256=study.manifest_sha256)
     for position in range(comparisons):
         prompt, _ = Prompt.objects.get_or_create(text=f"prompt {position + 1}")

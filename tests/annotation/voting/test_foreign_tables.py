@@ -9,11 +9,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from annotation.voting.imports.vote_file import VoteFileFault, read_votes
-from annotation.voting.imports.vote_line import StudyWords
+from annotation.voting.imports.vote_line import FileComparison, StudyWords
 from generation.tables.formulas import marked, unmarked
 from jobs.refusals import Refused
 
-WORDS = StudyWords("study", {"prompt 1": 1, "=1": 2}, {"Alpha": "a", "Beta": "b"}, are_ties_allowed=True)
+COMPARISONS = {text: [FileComparison(pk, "Alpha", "Beta")] for text, pk in (("prompt 1", 1), ("=1", 2))}
+WORDS = StudyWords("study", COMPARISONS, ("Alpha", "Beta"), are_ties_allowed=True)
 EXPORT = (
     "vote_id,annotator,simulated,position,prompt,kind,choice,known_choice,replaced_images,left_model,state,received_at,"
     "response_ms\n"

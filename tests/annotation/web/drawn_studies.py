@@ -88,8 +88,8 @@ def draw_study(
     study = create_study(manifest=make_manifest(slug=slug, **{**plan, **manifest}))
     seeds = range(FIRST_SEED, FIRST_SEED + images_per_set)
     for prompt in PROMPTS[:prompt_count]:
-        _draw_set(study.model_a, prompt, seeds, 0.12, side)
-        _draw_set(study.model_b, prompt, seeds, 0.55, side)
+        _draw_set(study.diffusion_models[0], prompt, seeds, 0.12, side)
+        _draw_set(study.diffusion_models[1], prompt, seeds, 0.55, side)
     plan_comparisons(study, current_manifest(study))
     put_in_state(study, state)
     return DrawnStudy(study, current_manifest(study))

@@ -18,8 +18,9 @@ from annotation.reports.data.study_data import (
     UnsealedData,
 )
 from annotation.reports.findings.study.quality import Quality
+from annotation.studies.documents import document, public
 from annotation.studies.lifecycle.endpoint_facts import NOT_REPRODUCIBLE
-from annotation.studies.manifest import Manifest, document, public
+from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 
 
