@@ -22,7 +22,8 @@ from django.utils.translation import gettext as _
 from annotation.models import Annotator, Assignment, Comparison, Study
 from annotation.voting import slots
 from annotation.voting.availability import closure, sentence
-from annotation.voting.quality.exclusion import finish_annotator, is_to_be_screened_out, judge
+from annotation.voting.quality.exclusion import finish_annotator, judge
+from annotation.voting.quality.screening_out import is_to_be_screened_out
 from annotation.voting.rules import VotingRules
 from annotation.voting.search import Hold, Progress, lease_another, progress_of
 from annotation.voting.stopping import close_decided

@@ -17,6 +17,7 @@ from annotation.models import Annotator, Assignment, Study, Vote
 from annotation.models.annotator import new_resume_code, new_seed, withdrawal_marker
 from annotation.voting import slots
 from annotation.voting.assignment import lock
+from annotation.voting.quality.screening_out import free_slots, unfinished
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
@@ -36,16 +37,22 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
     The link still leads to the tombstone, so that the annotator is told that they have withdrawn. Doing it again
     changes nothing. Raises `Refused` after `until`.
     """
-    tombstone = _leave(annotator.pk, until, now)
+    tombstone = None
+    while tombstone is None:  # they may be screened out at the same moment
+        free_slots(annotator)
+        tombstone = _leave(annotator.pk, until, now)
     _delete_rest(tombstone)
     return tombstone
 
 
 @in_turn
-def _leave(annotator_id: int, until: datetime | None, now: datetime) -> Annotator:
+def _leave(annotator_id: int, until: datetime | None, now: datetime) -> Annotator | None:
+    """Write the tombstone; return None if slots of the annotator, who was screened out, are still to be freed."""
     annotator = lock(annotator_id)
     if annotator.state == Annotator.State.WITHDRAWN:
         return annotator
+    if unfinished().filter(pk=annotator_id).exists():
+        return None
     if not is_open(until=until, now=now):
         raise Refused(_("The time in which your votes could be deleted is over."))
     given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)

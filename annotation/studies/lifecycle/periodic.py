@@ -11,6 +11,7 @@ from annotation.models import Comparison, ReportFileJob, ReportJob, Study
 from annotation.studies.current import current_manifest, current_manifests
 from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
 from annotation.voting.assignment import expire_leases
+from annotation.voting.quality.screening_out import finish_screening_out
 from annotation.voting.stopping import close_all_decided
 from annotation.voting.withdrawal import finish_withdrawals
 from generation.machines.workers import served_queues
@@ -34,6 +35,7 @@ def maintain(now: datetime) -> None:
     _guarded("reaping", reap)
     _guarded("sending reports", send_reports)
     _guarded("expiring leases", partial(expire_leases, now=now))
+    _guarded("freeing slots", finish_screening_out)
     _guarded("finishing withdrawals", finish_withdrawals)
     least = _least_overlaps()
     studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))

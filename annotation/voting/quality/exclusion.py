@@ -1,4 +1,4 @@
-"""Mark an annotator's votes as excluded or included by the study's rules; screen the annotator out at the end.
+"""Mark an annotator's votes as excluded or included by the study's rules.
 
 The marks follow from the votes and can be computed again at any time. An excluded vote keeps its slot and its row.
 """
@@ -22,6 +22,7 @@ from annotation.voting.quality.broken_rules import (
     rules_in,
     thresholds,
 )
+from annotation.voting.quality.screening_out import locked, screen_out
 from annotation.voting.rules import QualityRules, VotingRules
 from annotation.voting.storage.sqlite_queue import in_turn
 
@@ -61,7 +62,7 @@ def mark(*, annotator: Annotator, now: datetime) -> None:
 
 @in_turn
 def _mark_some(annotator_id: int, now: datetime) -> int:
-    annotator = _locked(annotator_id)
+    annotator = locked(annotator_id)
     reason = "; ".join(rule.words for rule in rules_in(annotator.broken_rules))
     wrong = dict(_marked_otherwise(annotator, reason).values_list("pk", "assignment__comparison")[:VOTES_AT_ONCE])
     Vote.objects.filter(pk__in=wrong).update(excluded_at=now if reason else None, exclusion_reason=reason)
@@ -99,39 +100,6 @@ def finish_annotator(*, annotator: Annotator, rules: VotingRules, now: datetime)
     if rules.quality.in_force:
         mark(annotator=annotator, now=now)
         screen_out(annotator=annotator, rules=rules, now=now)
-
-
-@in_turn
-def screen_out(*, annotator: Annotator, rules: VotingRules, now: datetime) -> bool:
-    """Screen the annotator out if they broke a rule that does so; return whether it was done.
-
-    The slots of all their votes become free. The votes stay, excluded for good. Like `mark` it runs in no transaction
-    that holds a comparison.
-    """
-    if not rules.quality.screens_out:
-        return False
-    annotator = _locked(annotator.pk)
-    if not is_to_be_screened_out(annotator, rules):
-        return False
-    comparisons = slots.take_back_all(annotator.assignments.all())
-    annotator.assignments.filter(state=Assignment.State.LEASED).update(
-        state=Assignment.State.RELEASED, is_ahead=False, lease_expires_at=None, released_at=now
-    )
-    Annotator.objects.filter(pk=annotator.pk).update(
-        state=State.SCREENED_OUT, screened_out_for=Annotator.Screening.ATTENTION, finished_at=now
-    )
-    slots.recount(comparisons)
-    return True
-
-
-def is_to_be_screened_out(annotator: Annotator, rules: VotingRules) -> bool:
-    """Whether the annotator, at the end, broke a rule that screens out. One who has finished is never screened out."""
-    broken = rules_in(annotator.broken_rules)
-    return annotator.state == State.ACTIVE and any(rule in rules.quality.screens_out for rule in broken)
-
-
-def _locked(annotator_id: int) -> Annotator:
-    return Annotator.objects.select_for_update(no_key=True).get(pk=annotator_id)
 
 
 def conduct_of(annotator: Annotator, rules: QualityRules) -> Conduct:

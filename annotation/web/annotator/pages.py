@@ -131,7 +131,7 @@ def _outcome(request: HttpRequest, annotator: Annotator, manifest: Manifest, due
 def _completion_code(annotator: Annotator, manifest: Manifest, due: NextPage) -> str:
     """Return the code that reports the annotator's outcome to the platform; empty if there is none."""
     platform = manifest.platform
-    if annotator.screened_out_for == Annotator.Screening.ATTENTION:
+    if due == NextPage.SCREENED_OUT and annotator.screened_out_for != Annotator.Screening.COMPREHENSION:
         return platform.failed_checks_code
     if due == NextPage.STUDY_FULL:
         return platform.study_full_code

@@ -1,16 +1,19 @@
 """Exclusion by the study's rules: at once, with its reason, told to no annotator before the end, nothing deleted."""
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.studies.lifecycle.periodic import maintain
+from annotation.voting import slots
 from annotation.voting.assignment import Next, next_assignment
 from annotation.voting.availability import Closure
 from annotation.voting.casting import Ballot, last_vote, undo_vote, vote_and_next
+from annotation.voting.quality import screening_out
 from annotation.voting.quality.exclusion import review_all
 from annotation.voting.rules import QualityRule, QualityRules, VotingRules
 from annotation.voting.withdrawal import withdraw
@@ -211,6 +214,49 @@ def test_screening_out_comes_at_the_end_and_frees_every_slot(study: Study, scree
     review_all(study=study, rules=screening, now=NOON)
     withdraw(annotator=annotator, until=None, now=NOON)
     assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}, "no slot is freed twice"
+
+
+def test_slots_are_freed_in_slices_and_what_an_interruption_leaves_is_freed_once(
+    study: Study, screening: VotingRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (annotator,) = make_annotators(study, 1)
+    vote_all(annotator, failing, rules=screening, most=22)
+    held = annotator.assignments.filter(kind="main", state="voted")
+    Assignment.objects.filter(pk=held.earliest("pk").pk).update(released_at=NOON)  # its vote came after its lease
+    sizes, free = [], screening_out._free
+
+    def dying(annotator_id: int, assignment_ids: Sequence[int]) -> None:
+        if sizes:
+            raise KeyboardInterrupt
+        sizes.append(len(assignment_ids))
+        free(annotator_id, assignment_ids)
+
+    monkeypatch.setattr(screening_out, "SMALL_ROWS", 2)
+    monkeypatch.setattr(screening_out, "MOST_AT_ONCE", 2)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(screening_out, "_free", dying)
+        vote_all(annotator, failing, rules=screening)
+    annotator.refresh_from_db()
+    assert (sizes, annotator.state, annotator.screened_out_for) == ([2], "screened_out", "")
+    assert study.comparisons.filter(slot_count=1).count() == held.count() - 2
+    assert not slots.counted_votes().exists()
+    withdraw(annotator=annotator, until=None, now=NOON)
+    assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}, "no slot is freed twice"
+
+
+def test_the_tick_frees_the_slots_that_a_dead_process_left(
+    study: Study, screening: VotingRules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (annotator,) = make_annotators(study, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(screening_out, "free_slots", lambda _annotator: None)
+        vote_all(annotator, failing, rules=screening)
+    assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(1, 1)}
+    for _ in range(2):
+        maintain(NOON)
+    assert_invariants(study)
+    assert Annotator.objects.get().screened_out_for == "attention"
+    assert set(study.comparisons.values_list("slot_count", "vote_count")) == {(0, 0)}
 
 
 def test_only_the_rules_that_say_so_screen_out(study: Study, screening: VotingRules) -> None:

@@ -19,7 +19,7 @@ from annotation.voting.annotators import Arrival, by_external_id, free_leases, j
 from annotation.voting.assignment import expire_leases, next_assignment
 from annotation.voting.casting import Ballot
 from annotation.voting.practice import answer_practice, practice
-from annotation.voting.quality.exclusion import screen_out
+from annotation.voting.quality.screening_out import screen_out
 from annotation.voting.rules import QualityRule, QualityRules
 from annotation.voting.slots import counted_votes
 from annotation.voting.withdrawal import finish_withdrawals, withdraw
