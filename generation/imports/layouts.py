@@ -52,7 +52,8 @@ class PromptFiles:
         """Add a file, or a fault with the reason why it is refused."""
         number = _seed(seed)
         if number is None:
-            self.faults.append(Fault(where, f"does not say its seed: “{shown(seed)}” is not a whole number from 0"))
+            wanted = f"a whole number from 0 to {LARGEST_SEED}"
+            self.faults.append(Fault(where, f"does not say its seed: “{shown(seed)}” is not {wanted}"))
         elif number in self.files:
             self.faults.append(Fault(where, f"has seed {number}, as another file of this prompt has"))
         else:

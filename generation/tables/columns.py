@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from jobs.refusals import Refused
 
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons"}
 AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
 AS_JSON_LINES = "save it as JSON Lines in UTF-8, with one object in each line"
 

@@ -143,6 +143,8 @@ def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
 
 def _number_advice(text: str) -> str:
     """Return how to write the number, if that can be seen."""
+    if not text:
+        return ": leave the row of a prompt without a score out"
     if not text.isascii():
         return ": write it with the digits 0 to 9, like -12.5"
     whole, comma, rest = text.partition(",")

@@ -57,7 +57,7 @@ def test_every_fault_is_listed_and_nothing_is_imported(study: Study, tmp_path: P
         '  line 3: "prompt 9" is not a prompt of this study',
         '  line 4: "prompt 1" occurs twice, first in line 2',
         '  line 5: score_a is "x", which is not a finite number',
-        '  line 5: score_b is "", which is not a finite number',
+        '  line 5: score_b is "", which is not a finite number: leave the row of a prompt without a score out',
     ]
     assert not SetScore.objects.exists()
 

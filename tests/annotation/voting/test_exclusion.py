@@ -223,7 +223,8 @@ def test_slots_are_freed_in_slices_and_what_an_interruption_leaves_is_freed_once
     vote_all(annotator, failing, rules=screening, most=22)
     held = annotator.assignments.filter(kind="main", state="voted")
     Assignment.objects.filter(pk=held.earliest("pk").pk).update(released_at=NOON)  # its vote came after its lease
-    sizes, free = [], screening_out._free
+    sizes: list[int] = []
+    free = screening_out._free
 
     def dying(annotator_id: int, assignment_ids: Sequence[int]) -> None:
         if sizes:
@@ -233,9 +234,10 @@ def test_slots_are_freed_in_slices_and_what_an_interruption_leaves_is_freed_once
 
     monkeypatch.setattr(screening_out, "SMALL_ROWS", 2)
     monkeypatch.setattr(screening_out, "MOST_AT_ONCE", 2)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(screening_out, "_free", dying)
+    monkeypatch.setattr(screening_out, "_free", dying)
+    with pytest.raises(KeyboardInterrupt):
         vote_all(annotator, failing, rules=screening)
+    monkeypatch.setattr(screening_out, "_free", free)
     annotator.refresh_from_db()
     assert (sizes, annotator.state, annotator.screened_out_for) == ([2], "screened_out", "")
     assert study.comparisons.filter(slot_count=1).count() == held.count() - 2

@@ -223,6 +223,7 @@ def test_a_study_in_the_wrong_state_takes_none(votes_file: Path, state: str, par
         (b"annotator;prompt;choice\nann;prompt 1;Alpha\n", "by semicolons, not by commas .* save it as CSV"),
         (b"User Name\tPrompt\tSelection Choice\nann\tprompt 1\tAlpha\n", "by tabs, not by commas"),
         (b"annotator|prompt|choice\n", "by vertical bars"),
+        (b"annotator:prompt:choice\n", "by colons"),
         (b"sep=;\nannotator;prompt;choice\nann;prompt 1;Alpha\n", "by semicolons, .*line 1, sep=, says so"),
         ("annotator,prompt,choice\n".encode("utf-16"), "is a text in UTF-16: save it as CSV"),
         ("annotator,prompt,choice\nann,prompt 1,Alpha\n".encode("utf-16-le"), "is a text in UTF-16: "),
