@@ -54,19 +54,6 @@ def contributions(embeddings: ArrayLike) -> Vector:
     return added
 
 
-def jackknife_standard_error(embeddings: ArrayLike) -> float:
-    """The standard error of the score as an estimate from n images: sqrt((n-1)/n sum_i (score_-i - mean)^2).
-
-    embeddings: (n, d) as for `contributions`, with the same errors. In points of the score.
-    Source: Efron and Stein (1981), "The jackknife estimate of variance".
-
-    >>> round(jackknife_standard_error([(1, 0), (0, 1), (1, 1)]), 4)
-    47.1405
-    """
-    scores = _scores_without_each(pairwise_similarities(embeddings))
-    return float(np.sqrt((len(scores) - 1) * scores.var()))
-
-
 def _checked(embeddings: ArrayLike) -> Matrix:
     rows = np.asarray(embeddings, dtype=np.float64)
     if rows.ndim != 2 or len(rows) < 2:

@@ -15,6 +15,7 @@ class WatchedJob(LeasedJob):
 
     class Meta(LeasedJob.Meta):
         abstract = True
+        ordering = ("id",)
 
     @property
     def is_waiting(self) -> bool:
@@ -38,8 +39,6 @@ class ReportJob(WatchedJob):
     sha256 = models.CharField(max_length=64, blank=True)
 
     class Meta(WatchedJob.Meta):
-        abstract = False
-        ordering = ("id",)
         constraints: ClassVar = [
             *WatchedJob.Meta.constraints,
             models.UniqueConstraint(fields=["study", "metric"], name="one_report_job_per_study_and_metric"),
@@ -62,8 +61,6 @@ class ReportFileJob(WatchedJob):
     key = models.CharField(max_length=64, blank=True)
 
     class Meta(WatchedJob.Meta):
-        abstract = False
-        ordering = ("id",)
         constraints: ClassVar = [
             *WatchedJob.Meta.constraints,
             models.UniqueConstraint(fields=["report_job", "name"], name="one_file_job_per_report_and_name"),

@@ -235,7 +235,7 @@ def unseen(annotator: Annotator) -> QuerySet[Comparison]:
     """The study's comparisons that the annotator has not answered, holds or reported; none set aside or decided."""
     states = (*Assignment.ANSWERED, Assignment.State.LEASED, Assignment.State.REPORTED)
     main = Assignment.objects.filter(annotator=annotator, kind=Assignment.Kind.MAIN, state__in=states)
-    # Not ~Exists, for which PostgreSQL may join: see `storage.vote_statements`.
+    # Not ~Exists, for which PostgreSQL may join: see `storage.lease_statements`.
     is_unseen = IsNull(Subquery(main.filter(comparison=OuterRef("pk")).order_by().values("pk")[:1]), True)
     return Comparison.objects.filter(is_unseen, study=annotator.study_id, parked_at=None, decided_at=None)
 

@@ -13,7 +13,8 @@ from annotation.voting.allocation import left_model, present, search_start, stor
 from annotation.voting.checks.attention import Checks, check_assignment, checks_of
 from annotation.voting.rules import VotingRules
 from annotation.voting.stopping import close_decided
-from annotation.voting.storage.vote_statements import Counts, Free, counts_of, first_free, store_lease
+from annotation.voting.storage.lease_statements import Free, first_free, store_lease
+from annotation.voting.storage.vote_statements import Counts, counts_of
 
 # How many decided comparisons one search may close; the half-minute tick closes the rest.
 MOST_CLOSED = 20

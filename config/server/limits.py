@@ -1,8 +1,24 @@
-"""Limits on a client's time and bytes; docs/operations.md explains each variable."""
+"""The limits on a client's time and bytes, and the refusals of what exceeds them or breaks the rules of HTTP.
 
+docs/operations.md explains the variable of each limit.
+"""
+
+import json
 from dataclasses import dataclass
+from io import BytesIO
 
 from config.environment import Environment
+
+TOO_LATE = 408, "Request Timeout", "The request did not arrive in time. Check your connection and send it again."
+TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the header fields are too long."
+TOO_LARGE = 413, "Content Too Large", "The request is too large. Nothing of it was used."
+FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
+Refusal = tuple[int, str, str]
+SENTENCES = {
+    "414": TOO_LONG_A_HEAD[2],
+    "431": TOO_LONG_A_HEAD[2],
+    "500": "Something went wrong here. Try again in a minute.",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,3 +51,32 @@ def limits_from_environment() -> Limits:
         response_seconds=env.float("RESPONSE_SECONDS", default=shipped.response_seconds),
         most_body_bytes=env.int("REQUEST_MOST_BYTES", default=shipped.most_body_bytes),
     )
+
+
+class FaultPage(BytesIO):
+    """Takes gunicorn's own page about a fault: it is HTML, and quotes what was sent."""
+
+    sendall = BytesIO.write
+
+    def gettimeout(self) -> float:
+        """Gunicorn asks before it writes: nothing here blocks."""
+        return 0.0
+
+    @property
+    def refusal(self) -> Refusal:
+        """The status of the page, in our words."""
+        _, status, reason = self.getvalue().partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
+        if status == "500" and reason != "Internal Server Error":  # its word for a header that only a proxy may set
+            status = "400"
+        return int(status), reason, SENTENCES.get(status, "The request breaks the rules of HTTP, so it was not read.")
+
+
+def response(refusal: Refusal, *, is_for_a_program: bool) -> bytes:
+    """Return the whole response of a refusal: JSON for a program, else text. The connection closes after it."""
+    status, reason, sentence = refusal
+    kind, body = (
+        ("application/json", json.dumps({"message": sentence})) if is_for_a_program else ("text/plain", sentence)
+    )
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+    wait = "Retry-After: 5\r\n" if status in (TOO_LATE[0], FULL[0]) else ""
+    return f"{head}{wait}Connection: close\r\n\r\n{body}".encode()

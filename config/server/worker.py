@@ -1,7 +1,6 @@
 """The worker: an event loop reads complete requests, gunicorn's threads answer them, the loop sends the responses."""
 
 import errno
-import json
 import selectors
 import socket
 import time
@@ -9,27 +8,26 @@ from concurrent.futures import Future
 from contextlib import suppress
 from enum import Enum, auto
 from functools import partial
-from io import BytesIO
 from typing import Any
 
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER, TConn, ThreadWorker
 
 from config.server.buffered_socket import BufferedSocket, Readers
 from config.server.framing import Framing
-from config.server.limits import Limits, limits_from_environment
+from config.server.limits import (
+    FULL,
+    TOO_LARGE,
+    TOO_LATE,
+    TOO_LONG_A_HEAD,
+    FaultPage,
+    Limits,
+    Refusal,
+    limits_from_environment,
+    response,
+)
 
 RECEIVE_BYTES = 64 * 2**10
 SWEEP_SECONDS = 0.5
-TOO_LATE = 408, "Request Timeout", "The request did not arrive in time. Check your connection and send it again."
-TOO_LONG_A_HEAD = 431, "Request Header Fields Too Large", "The address or the header fields are too long."
-TOO_LARGE = 413, "Content Too Large", "The request is too large. Nothing of it was used."
-FULL = 503, "Service Unavailable", "Too much is being sent at the moment. Nothing is lost: try again in a minute."
-Refusal = tuple[int, str, str]
-SENTENCES = {
-    "414": TOO_LONG_A_HEAD[2],
-    "431": TOO_LONG_A_HEAD[2],
-    "500": "Something went wrong here. Try again in a minute.",
-}
 
 
 class Stage(Enum):
@@ -175,11 +173,11 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
         The application may respond before it reads a body, and the body may turn out to be invalid only then.
         """
-        page = _Page()
+        page = FaultPage()
         super().handle_error(req, page, addr, exc)
         with suppress(OSError):  # a client that is gone
             if not client.has_answered:
-                client.sendall(_response(page.refusal, is_for_a_program=client.is_of_a_program))
+                client.sendall(response(page.refusal, is_for_a_program=client.is_of_a_program))
 
     # --- responses --------------------------------------------------------------------------------
     def finish_request(self, conn: Connection, fs: "Future[Any]") -> None:
@@ -228,7 +226,7 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
         self._watch(connection, 0)
         self._forget_received(connection)
         connection.is_kept = False
-        connection.sock.sendall(_response(refusal, is_for_a_program=b" /api/" in first_line))
+        connection.sock.sendall(response(refusal, is_for_a_program=b" /api/" in first_line))
         self._send_rest(connection)
 
     # --- the loop ---------------------------------------------------------------------------------
@@ -288,31 +286,3 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
     def _forget_received(self, connection: Connection) -> None:
         self.held_bytes -= len(connection.received)
         connection.received.clear()
-
-
-class _Page(BytesIO):
-    """Takes gunicorn's own page about a fault: it is HTML, and quotes what was sent."""
-
-    sendall = BytesIO.write
-
-    def gettimeout(self) -> float:
-        """Gunicorn asks before it writes: nothing here blocks."""
-        return 0.0
-
-    @property
-    def refusal(self) -> Refusal:
-        """The status of the page, in our words."""
-        _, status, reason = self.getvalue().partition(b"\r\n")[0].decode("latin-1").split(" ", 2)
-        if status == "500" and reason != "Internal Server Error":  # its word for a header that only a proxy may set
-            status = "400"
-        return int(status), reason, SENTENCES.get(status, "The request breaks the rules of HTTP, so it was not read.")
-
-
-def _response(refusal: Refusal, *, is_for_a_program: bool) -> bytes:
-    status, reason, sentence = refusal
-    kind, body = (
-        ("application/json", json.dumps({"message": sentence})) if is_for_a_program else ("text/plain", sentence)
-    )
-    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: {kind}; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
-    wait = "Retry-After: 5\r\n" if status in (TOO_LATE[0], FULL[0]) else ""
-    return f"{head}{wait}Connection: close\r\n\r\n{body}".encode()

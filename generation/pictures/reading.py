@@ -1,5 +1,6 @@
 """Read untrusted image files. It does not import Django, so that a process that only reads images starts quickly."""
 
+import re
 import struct
 import warnings
 import zlib
@@ -12,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from generation.pictures import jpeg_end
 from generation.pictures.pixels import as_srgb
 from jobs.refusals import Refused
 
@@ -24,6 +24,11 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
 # Of an interlaced PNG: the first column and row of each pass, and the steps between them.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])")  # in a scan: neither a stuffed zero nor a restart marker
+_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
+_ARITHMETIC = range(0xC9, 0xD0)  # frames of this coding may leave zeros out at the end
+# Bits that no decoder takes for padding, between all restart markers, so that it finds the one it waits for.
+_MORE = b"".join(b"\x5a\xa5\x33" * 40 + bytes((0xFF, 0xD0 + number)) for number in range(8)) * 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
         raise Refused(f"has more than {limits.pixel_count:,} pixels") from None
     except Exception as error:  # decoders raise errors of many kinds on damaged files
         # Pillow calls pixels that end early truncated, except in an interlaced PNG.
-        is_short = "truncated" in str(error) or _lacks_pixels(data)
+        is_short = "truncated" in str(error) or _png_lacks_pixels(data)
         reason = "pixels are missing" if is_short else "it cannot be decoded"
         raise Refused(f"is truncated or damaged ({reason})") from None
 
@@ -95,7 +100,7 @@ def _check_cicp(data: bytes) -> None:
 def _check_pixels(data: bytes, image: Image.Image) -> None:
     """Refuse pixels that end early, which Pillow returns black (PNG) or grey (JPEG), and damaged ones of a PNG."""
     if not data.startswith(_PNG):
-        if image.format in ("JPEG", "MPO") and jpeg_end.lacks_pixels(data, image):
+        if image.format in ("JPEG", "MPO") and _jpeg_lacks_pixels(data, image):
             raise Refused("is truncated or damaged (pixels are missing)")
         return
     pixels = [(content, checksum) for kind, content, checksum in png_chunks(data) if kind == b"IDAT"]
@@ -103,11 +108,11 @@ def _check_pixels(data: bytes, image: Image.Image) -> None:
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
     # Inflating again costs as much as decoding, so only images that end in a black or transparent row are checked.
     ends_black = pixels and not np.asarray(image)[-2:].any(axis=tuple(range(1, np.asarray(image).ndim))).all()
-    if ends_black and _lacks_pixels(data):
+    if ends_black and _png_lacks_pixels(data):
         raise Refused("is truncated or damaged (pixels are missing)")
 
 
-def _lacks_pixels(data: bytes) -> bool:
+def _png_lacks_pixels(data: bytes) -> bool:
     """Return whether a file is a PNG with fewer pixels than its header says."""
     packed = b"".join(content for kind, content, _ in png_chunks(data) if kind == b"IDAT")
     try:
@@ -127,6 +132,43 @@ def _raw_byte_count(data: bytes) -> int:
         columns, rows = -(-(width - left) // across), -(-(height - top) // down)
         count += rows * (1 + (columns * bits + 7) // 8) if columns > 0 and rows > 0 else 0
     return count
+
+
+def _jpeg_lacks_pixels(data: bytes, image: Image.Image) -> bool:
+    """Return whether the picture that was decoded from a JPEG file ends before its last pixel.
+
+    The decoder reads such a file without an error and makes the rest grey. Further bits are put before the picture's
+    end: a decoder that has all pixels ignores them.
+    """
+    end = _end_of_image(data)
+    if end is None:
+        return False
+    try:
+        with Image.open(BytesIO(data[:end] + _MORE + data[end:]), formats=("JPEG",)) as longer:
+            return longer.tobytes() != image.tobytes()
+    except OSError:  # it read these bits, and they are no picture
+        return True
+
+
+def _end_of_image(data: bytes) -> int | None:
+    """Return the place of the end marker of the first picture; None if that proves nothing."""
+    at = 2
+    while at + 2 <= len(data) and data[at] == 0xFF:
+        kind, at = data[at + 1], at + 2
+        if kind == 0xFF:  # padding
+            at -= 1
+        elif kind == _END_OF_IMAGE:
+            return at - 2
+        elif kind in _ARITHMETIC and kind != 0xCC:
+            return None
+        else:
+            at += int.from_bytes(data[at : at + 2], "big")
+            if kind == _START_OF_SCAN:
+                found = _MARKER.search(data, at)
+                if found is None:
+                    return None
+                at = found.end() - 2
+    return None
 
 
 def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:

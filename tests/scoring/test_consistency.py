@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from scoring import consistency
 from scoring.consistency import (
     contributions,
-    jackknife_standard_error,
     pairwise_similarities,
     semantic_consistency_score,
 )
@@ -55,7 +54,6 @@ def test_equals_the_double_loop(n: int, d: int, shift: float, scale: float) -> N
 
 def test_equals_the_table() -> None:
     assert semantic_consistency_score(TABLE) == pytest.approx(47.1405, abs=5e-5)
-    assert jackknife_standard_error(TABLE) == pytest.approx(47.1405, abs=5e-5)
 
 
 def test_pairs_below_zero_count_as_zero() -> None:
@@ -120,14 +118,6 @@ def test_the_odd_one_out_contributes_least() -> None:
     assert contributions(rows).argmin() == 5
 
 
-def test_jackknife_is_the_textbook_loop() -> None:
-    rows = embeddings_at(4, 8, 3, 0.1)
-    scores = [by_double_loop(np.delete(rows, i, axis=0).tolist()) for i in range(8)]
-    mean = sum(scores) / 8
-    expected = math.sqrt(7 / 8 * sum((score - mean) ** 2 for score in scores))
-    assert jackknife_standard_error(rows) == pytest.approx(expected, abs=1e-9)
-
-
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -142,16 +132,15 @@ def test_jackknife_is_the_textbook_loop() -> None:
     ],
 )
 def test_refuses_what_has_no_score(rows: Any, sentence: str) -> None:
-    for function in (semantic_consistency_score, pairwise_similarities, contributions, jackknife_standard_error):
+    for function in (semantic_consistency_score, pairwise_similarities, contributions):
         with pytest.raises(ValueError, match=sentence):
             function(rows)
 
 
-@pytest.mark.parametrize("function", [contributions, jackknife_standard_error])
-def test_two_images_cannot_spare_one(function: Any) -> None:
+def test_two_images_cannot_spare_one() -> None:
     assert semantic_consistency_score(TABLE[:2]) == 0
     with pytest.raises(ValueError, match="at least three"):
-        function(TABLE[:2])
+        contributions(TABLE[:2])
 
 
 def test_costs_one_matrix_product(monkeypatch: pytest.MonkeyPatch) -> None:

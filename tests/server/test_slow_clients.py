@@ -15,8 +15,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from config.server.limits import Limits
-from config.server.worker import TOO_LONG_A_HEAD
+from config.server.limits import TOO_LONG_A_HEAD, Limits
 from tests.services.servers import descendants, free_port, kill_9
 
 PATIENCE_SECONDS = 60

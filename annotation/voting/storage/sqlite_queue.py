@@ -5,11 +5,13 @@ write: with fifty annotators some votes took seconds. Also each commit waits for
 more votes than the disk can confirm. Therefore each process queues the transactions of annotators here. The thread of
 the first one runs all that are queued, each in a savepoint, commits them together, and wakes their threads; then the
 thread of the next one in the queue goes on. Nothing is acknowledged before the commit that holds it is on the disk.
-Several processes take turns before the file (`sqlite_lock`).
+Several processes take turns before the file (`FairLock`).
 
 PostgreSQL has many writers and groups their commits by itself, so there each transaction is its own.
 """
 
+import fcntl
+import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -21,11 +23,10 @@ from typing import Any, Generic, ParamSpec, TypeVar, cast
 from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 from django.utils import translation
 
-from annotation.voting.storage.sqlite_lock import FairLock
-
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
 MOST_IN_ONE_COMMIT = 32
+GATE, DESK = 0, 1  # the bytes of the lock file
 
 
 class _Transaction(Generic[Result]):
@@ -136,6 +137,37 @@ class _Writer:
                 yield
             finally:
                 connections[DEFAULT_DB_ALIAS] = own
+
+
+class FairLock:
+    """The process that holds GATE writes next; the process that holds DESK is writing.
+
+    A process that has written and wants to write again must first get GATE, which another process holds while it waits
+    for DESK. So two processes take turns; among more than two the kernel chooses which one gets GATE. A process uses
+    the lock from one thread at a time. If a process dies, the kernel releases its locks.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)  # stays open until the process ends
+
+    @contextmanager
+    def __call__(self) -> Iterator[None]:
+        """Inside, no other process that uses this lock writes."""
+        self._lock(GATE)
+        try:
+            self._lock(DESK)
+        finally:
+            self._release(GATE)
+        try:
+            yield
+        finally:
+            self._release(DESK)
+
+    def _lock(self, byte: int) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, byte)
+
+    def _release(self, byte: int) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN, 1, byte)
 
 
 def _lock_of(database: Any) -> Callable[[], AbstractContextManager[None]]:

@@ -159,17 +159,6 @@ def fleiss_kappa(counts: ArrayLike, *, clusters: ArrayLike | None = None, resamp
     return _estimate(counts, coefficients.fleiss_kappa, clusters, resampling)
 
 
-def spearman_brown(reliability_of_one: float, *, votes: int) -> float:
-    """The reliability of the mean of several votes, from that of one: k r / (1 + (k - 1) r).
-
-    Source: Spearman (1910) and Brown (1910).
-
-    >>> round(spearman_brown(0.36, votes=5), 3)
-    0.738
-    """
-    return votes * reliability_of_one / (1 + (votes - 1) * reliability_of_one)
-
-
 class _Table:
     """The sums of a table of votes and of its resamples, shared by all coefficients."""
 

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from annotation.voting.storage.sqlite_lock import DESK, GATE
+from annotation.voting.storage.sqlite_queue import DESK, GATE
 
 PATIENCE_SECONDS = 600
 # Takes the lock again and again: writes its name, prints it, and releases the lock when it is told to.
 PROCESS = """
 import sys
 from pathlib import Path
-from annotation.voting.storage.sqlite_lock import FairLock
+from annotation.voting.storage.sqlite_queue import FairLock
 name, lock = sys.argv[1], FairLock(Path(sys.argv[2]))
 while True:
     with lock():

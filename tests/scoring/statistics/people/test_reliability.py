@@ -22,7 +22,6 @@ from scoring.statistics.people.reliability import (
     krippendorff_alpha,
     pairwise_agreement,
     reliability,
-    spearman_brown,
 )
 from tests.scoring.statistics.reading import bounds, value
 
@@ -289,8 +288,3 @@ def test_few_minority_votes_leave_alpha_and_kappa_without_an_interval(minority: 
 def test_tie_votes_that_were_not_allowed_are_refused() -> None:
     with pytest.raises(ValueError, match="none were allowed"):
         reliability([(1, 1, 1)], ties_allowed=False, resampling=FEW)
-
-
-def test_published_reliability_of_a_mean() -> None:
-    assert spearman_brown(0.36, votes=5) == pytest.approx(0.738, abs=5e-4)
-    assert spearman_brown(0.36, votes=1) == 0.36
