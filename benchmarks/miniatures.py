@@ -34,7 +34,7 @@ from miniatures.cards import rows, write_cards
 from miniatures.judging import Reader, Verdict, by_rule, retrieved, spreads
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object
-from miniatures.scenes import DAB_STYLE, TRIGGER, Wish, draw_wish, imagine
+from miniatures.scenes import DAB_STYLE, TRIGGER, Description, draw_description, imagine
 from scoring.statistics.inference.intervals import wilson
 
 ROOT = Path(__file__).parent.parent
@@ -48,12 +48,12 @@ Proportion = dict[str, float | None]  # value, low, high, n
 Shares = dict[str, Proportion]
 
 
-def held_out(count: int, thing_counts: Sequence[int]) -> list[Wish]:
+def held_out(count: int, thing_counts: Sequence[int]) -> list[Description]:
     """Draw different captions that no training picture has."""
-    rng, found = random.Random(SEED), dict[str, Wish]()
+    rng, found = random.Random(SEED), dict[str, Description]()
     while len(found) < count:
-        wish = draw_wish(rng, held_out=True, thing_count=thing_counts[len(found) % len(thing_counts)])
-        found[wish.caption()] = wish
+        description = draw_description(rng, held_out=True, thing_count=thing_counts[len(found) % len(thing_counts)])
+        found[description.caption()] = description
     return list(found.values())
 
 
@@ -87,32 +87,34 @@ class Bench:
         order = Order(model, model.render_prompt(prompt), self.parameters)
         return [sampled.image for sampled in sample(order, seeds, check=lambda: None)]
 
-    def following(self, model: DiffusionModel, wishes: Sequence[Wish]) -> dict[str, Shares]:
+    def following(self, model: DiffusionModel, descriptions: Sequence[Description]) -> dict[str, Shares]:
         """Measure how often one named object is there, by the rules on the pixels and by mini-clip."""
         rules, read = [], []
-        for seed, wish in enumerate(track(wishes, f"{model.name}: prompts of one object")):
-            (picture,) = self.pictures(model, wish.caption(), [seed])
-            rules.append(by_rule(picture, wish))
-            read.append(self.reader.zero_shot(self.reader.of_pictures([picture])[0], wish))
+        for seed, description in enumerate(track(descriptions, f"{model.name}: prompts of one object")):
+            (picture,) = self.pictures(model, description.caption(), [seed])
+            rules.append(by_rule(picture, description))
+            read.append(self.reader.zero_shot(self.reader.of_pictures([picture])[0], description))
         return {"by rules": shares(rules), "by mini-clip": shares(read)}
 
-    def several(self, model: DiffusionModel, wishes: Sequence[Wish]) -> Proportion:
+    def several(self, model: DiffusionModel, descriptions: Sequence[Description]) -> Proportion:
         """Measure with several objects how often mini-clip finds a picture's prompt among all prompts."""
-        captions = self.reader.of_texts([wish.caption() for wish in wishes])
+        captions = self.reader.of_texts([description.caption() for description in descriptions])
         sampled = [
-            self.pictures(model, wish.caption(), [seed])[0]
-            for seed, wish in enumerate(track(wishes, f"{model.name}: prompts of several objects"))
+            self.pictures(model, description.caption(), [seed])[0]
+            for seed, description in enumerate(track(descriptions, f"{model.name}: prompts of several objects"))
         ]
-        hits = retrieved(self.reader.of_pictures(sampled), captions, among=len(wishes), rng=np.random.default_rng(SEED))
+        hits = retrieved(
+            self.reader.of_pictures(sampled), captions, among=len(descriptions), rng=np.random.default_rng(SEED)
+        )
         return share(hits.tolist())
 
-    def retrieval(self, wishes: Sequence[Wish]) -> Proportion:
+    def retrieval(self, descriptions: Sequence[Description]) -> Proportion:
         """Measure how often mini-clip finds a drawn picture's caption among a hundred."""
         rng = random.Random(SEED + 1)
-        drawn = [render(imagine(wish, rng)) for wish in track(wishes, "mini-clip: drawn pictures")]
+        drawn = [render(imagine(description, rng)) for description in track(descriptions, "mini-clip: drawn pictures")]
         hits = retrieved(
             self.reader.of_pictures(drawn),
-            self.reader.of_texts([wish.caption() for wish in wishes]),
+            self.reader.of_texts([description.caption() for description in descriptions]),
             among=AMONG,
             rng=np.random.default_rng(SEED),
         )
@@ -140,7 +142,7 @@ def measure(bench: Bench, prompt_count: int) -> tuple[dict[str, Any], dict[str, 
         for model in (bench.lora_model, bench.models["mini-sdxl"])
     )
     rng = random.Random(SEED)
-    drawn = [by_rule(render(imagine(wish, rng, style=DAB_STYLE)), wish) for wish in one]
+    drawn = [by_rule(render(imagine(description, rng, style=DAB_STYLE)), description) for description in one]
     figures["mini-sdxl-lora"] = {
         f"style of {TRIGGER} seen": style_share(dabbed),
         "without the LoRA": style_share(plain),

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from miniatures.progress import with_progress
 from miniatures.renderer import SIDE, render
-from miniatures.scenes import DAB_STYLE, draw_wish, imagine
+from miniatures.scenes import DAB_STYLE, draw_description, imagine
 
 _SHARD = 500
 
@@ -49,10 +49,10 @@ def _draw_shard(shard: tuple[int, int, float]) -> tuple[NDArray[np.uint8], list[
     pictures = np.empty((count, SIDE, SIDE, 3), dtype=np.uint8)
     captions = []
     for index in range(count):
-        wish = draw_wish(rng)
+        description = draw_description(rng)
         is_dabbed = rng.random() < dabs
-        pictures[index] = np.asarray(render(imagine(wish, rng, style=DAB_STYLE if is_dabbed else None)))
-        captions.append(wish.caption(trigger=is_dabbed))
+        pictures[index] = np.asarray(render(imagine(description, rng, style=DAB_STYLE if is_dabbed else None)))
+        captions.append(description.caption(trigger=is_dabbed))
     return pictures, captions
 
 

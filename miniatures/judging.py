@@ -12,7 +12,7 @@ from PIL import Image
 from transformers import CLIPImageProcessorPil, CLIPModel, CLIPTokenizer
 
 from miniatures.rule_reader import FoundObject, find_object
-from miniatures.scenes import COLOURS, SHAPES, Wish
+from miniatures.scenes import COLOURS, SHAPES, Description
 
 Vectors = NDArray[np.float32]
 
@@ -30,9 +30,9 @@ class Verdict:
         return self.colour and self.shape
 
 
-def by_rule(picture: Image.Image, wish: Wish) -> Verdict:
+def by_rule(picture: Image.Image, description: Description) -> Verdict:
     """Return the verdict of `rule_reader`; a picture without an object shows neither."""
-    (colour, shape), seen = wish.kinds[0], find_object(picture)
+    (colour, shape), seen = description.kinds[0], find_object(picture)
     return Verdict(seen is not None and seen.colour == colour, seen is not None and seen.shape == shape)
 
 
@@ -59,12 +59,12 @@ class Reader:
         tokens = self._tokenizer(list(texts), padding=True, return_tensors="pt")
         return _unit(self._model.get_text_features(**tokens).pooler_output)
 
-    def zero_shot(self, picture: Vectors, wish: Wish) -> Verdict:
+    def zero_shot(self, picture: Vectors, description: Description) -> Verdict:
         """Return the verdict by the caption that fits best, of all colours and shapes on the wished background."""
-        kinds = [(c, s) for c, s in product(COLOURS, SHAPES) if c != wish.background]
-        captions = self.of_texts([Wish((kind,), wish.background).caption() for kind in kinds])
+        kinds = [(c, s) for c, s in product(COLOURS, SHAPES) if c != description.background]
+        captions = self.of_texts([Description((kind,), description.background).caption() for kind in kinds])
         colour, shape = kinds[int((captions @ picture).argmax())]
-        return Verdict(colour == wish.kinds[0][0], shape == wish.kinds[0][1])
+        return Verdict(colour == description.kinds[0][0], shape == description.kinds[0][1])
 
 
 def retrieved(pictures: Vectors, captions: Vectors, *, among: int, rng: np.random.Generator) -> NDArray[np.bool_]:

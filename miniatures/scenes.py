@@ -55,7 +55,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class Description:
     """The content that a caption names; None is left open."""
 
     kinds: tuple[tuple[str, str], ...]  # (colour, shape) of each object
@@ -86,8 +86,8 @@ def is_held_out(colour: str, shape: str, background: str) -> bool:
     return digest[0] / 256 < HELD_OUT_SHARE
 
 
-def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | None = None) -> Wish:
-    """Draw a wish from the training split, or (held_out) one whose objects are all held out."""
+def draw_description(rng: random.Random, *, held_out: bool = False, thing_count: int | None = None) -> Description:
+    """Draw a description from the training split, or (held_out) one whose objects are all held out."""
     count = thing_count or rng.choices((1, 2, 3), (0.80, 0.15, 0.05))[0]
     while True:
         background = rng.choice(tuple(COLOURS))
@@ -95,7 +95,7 @@ def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | 
         is_valid = len(set(kinds)) == count and all(colour != background for colour, _ in kinds)
         if is_valid and all(is_held_out(*kind, background) == held_out for kind in kinds):
             break
-    return Wish(
+    return Description(
         kinds=kinds,
         background=background,
         size=rng.choice(tuple(SIZES)) if count == 1 and rng.random() < 0.25 else None,
@@ -104,32 +104,32 @@ def draw_wish(rng: random.Random, *, held_out: bool = False, thing_count: int | 
     )
 
 
-def imagine(wish: Wish, rng: random.Random, *, style: str | None = None) -> Scene:
-    """Draw a scene that fulfils the wish; everything else is random, and objects do not overlap."""
+def imagine(description: Description, rng: random.Random, *, style: str | None = None) -> Scene:
+    """Draw a scene that fulfils the description; everything else is random, and objects do not overlap."""
     while True:
         things: list[Thing] = []
-        for colour, shape in wish.kinds:
-            thing = _place(wish, colour, shape, rng)
+        for colour, shape in description.kinds:
+            thing = _place(description, colour, shape, rng)
             if all(_are_apart(thing, other) for other in things):
                 things.append(thing)
-        if len(things) == len(wish.kinds):
+        if len(things) == len(description.kinds):
             break
     return Scene(
         things=tuple(things),
-        background=wish.background,
-        style=style or wish.style or rng.choice(STYLES),
+        background=description.background,
+        style=style or description.style or rng.choice(STYLES),
         seed=rng.getrandbits(32),
     )
 
 
-def _place(wish: Wish, colour: str, shape: str, rng: random.Random) -> Thing:
-    if len(wish.kinds) == 1:
-        radius = rng.uniform(*SIZES[wish.size or rng.choice(tuple(SIZES))])
+def _place(description: Description, colour: str, shape: str, rng: random.Random) -> Thing:
+    if len(description.kinds) == 1:
+        radius = rng.uniform(*SIZES[description.size or rng.choice(tuple(SIZES))])
     else:
         radius = rng.uniform(0.15, 0.2)
     low, high = radius + MARGIN, 1 - radius - MARGIN
-    if wish.place:
-        x, y = (centre + rng.uniform(-0.05, 0.05) for centre in PLACES[wish.place])
+    if description.place:
+        x, y = (centre + rng.uniform(-0.05, 0.05) for centre in PLACES[description.place])
         x, y = (min(max(centre, low), high) for centre in (x, y))
     else:
         x, y = rng.uniform(low, high), rng.uniform(low, high)

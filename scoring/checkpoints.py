@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from generation.hub.answers import NotNow
+from generation.hub.answers import FetchPostponed
 from generation.hub.cache import snapshot
 from generation.hub.fetches import Need
 from generation.hub.fetching import fetch, plan_fetch
@@ -113,7 +113,7 @@ def _folder(spec: EncoderSpec) -> Path:
     if not is_fetched(wanted):
         try:
             fetch(plan_fetch(wanted), report=lambda _here, _total: None)
-        except NotNow as fault:
+        except FetchPostponed as fault:
             raise Refused(str(fault)) from fault
     return snapshot(wanted.repository, wanted.revision)
 

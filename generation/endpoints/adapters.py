@@ -12,16 +12,16 @@ from generation.endpoints.comfyui_adapter import ask_comfyui
 from generation.endpoints.command_adapter import ask_command
 from generation.endpoints.definitions import Adapter, Endpoint
 from generation.endpoints.http_adapters import ask_images_api, ask_own, owner_of
-from generation.endpoints.outcomes import Answer, Moderated, NotNow, Wish, without
+from generation.endpoints.outcomes import Answer, ImageRequest, Moderated, TemporaryFailure, without
 from generation.pictures.reading import Limits, decode
 from generation.plans.parameters import SamplingParameters
 from jobs.refusals import Refused
 
 
 class Ask(Protocol):
-    """Asks an endpoint for one image. Raises Moderated, NotNow or Refused."""
+    """Asks an endpoint for one image. Raises Moderated, TemporaryFailure or Refused."""
 
-    def __call__(self, endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
+    def __call__(self, endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
         """Return what the endpoint made."""
 
 
@@ -37,7 +37,7 @@ ADAPTERS: dict[Adapter, Ask] = {
 class Made:
     """An image that an endpoint made, and what was asked."""
 
-    wish: Wish
+    request: ImageRequest
     answer: Answer
     image: Image.Image
     original_size: tuple[int, int]
@@ -57,20 +57,20 @@ def check_parameters(endpoint: Endpoint, parameters: SamplingParameters, *, owne
         )
 
 
-def ask(endpoint: Endpoint, wish: Wish, *, size: tuple[int, int], limits: Limits) -> Made:
-    """Return the image for a wish, in the planned size.
+def ask(endpoint: Endpoint, request: ImageRequest, *, size: tuple[int, int], limits: Limits) -> Made:
+    """Return the image for a request, in the planned size.
 
-    Raises Moderated, NotNow or Refused; neither their sentences nor the answer hold the key or the address.
+    Raises Moderated, TemporaryFailure or Refused; neither their sentences nor the answer hold the key or the address.
     """
     asked_at = timezone.now()
     secrets = secrets_of(endpoint)
     try:
-        answer = ADAPTERS[endpoint.adapter](endpoint, wish, image_bytes=limits.byte_count)
+        answer = ADAPTERS[endpoint.adapter](endpoint, request, image_bytes=limits.byte_count)
     except (Moderated, Refused) as refusal:
         raise type(refusal)(without(secrets, str(refusal))) from None
-    except NotNow as fault:
+    except TemporaryFailure as fault:
         text = without(secrets, str(fault))
-        raise NotNow(text, pause=fault.pause, was_refused=fault.was_refused) from None
+        raise TemporaryFailure(text, pause=fault.pause, was_refused=fault.was_refused) from None
     image = _read(endpoint, answer.data, limits)
     clean = Answer(
         answer.data,
@@ -78,7 +78,7 @@ def ask(endpoint: Endpoint, wish: Wish, *, size: tuple[int, int], limits: Limits
         revised_prompt=without(secrets, answer.revised_prompt),
         reported=without(secrets, answer.reported),
     )
-    return Made(wish, clean, _in_size(endpoint, image, size), image.size, asked_at)
+    return Made(request, clean, _in_size(endpoint, image, size), image.size, asked_at)
 
 
 def secrets_of(endpoint: Endpoint) -> list[str]:

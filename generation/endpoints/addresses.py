@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from generation.endpoints.outcomes import NotNow
+from generation.endpoints.outcomes import TemporaryFailure
 from jobs.refusals import Refused
 
 Network = IPv4Network | IPv6Network
@@ -36,14 +36,14 @@ def find_place(
     """Return the address to connect to for a host. The caller connects to it and asks for no name again.
 
     Raises Refused if any address of the name is private, loopback, link-local or otherwise not public, and not listed;
-    NotNow if the name cannot be resolved.
+    TemporaryFailure if the name cannot be resolved.
     """
     try:
         addresses = (resolve or resolved)(host, port)
     except (OSError, UnicodeError):
-        raise NotNow(f"{owner}: the host's name cannot be resolved", was_refused=True) from None
+        raise TemporaryFailure(f"{owner}: the host's name cannot be resolved", was_refused=True) from None
     if not addresses:
-        raise NotNow(f"{owner}: the host's name has no address", was_refused=True)
+        raise TemporaryFailure(f"{owner}: the host's name has no address", was_refused=True)
     for address in addresses:
         if not is_allowed(address, allowed):
             raise Refused(

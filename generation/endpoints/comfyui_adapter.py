@@ -1,4 +1,4 @@
-"""The adapter for ComfyUI: queue the admin's workflow with the wish in its placeholders, wait, fetch the image."""
+"""The adapter for ComfyUI: queue the admin's workflow with the request in its placeholders, wait, fetch the image."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from generation.endpoints import replies
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.exchanges import Bounds, exchange
 from generation.endpoints.http_adapters import BESIDE_THE_IMAGE, key_headers, owner_of
-from generation.endpoints.outcomes import Answer, NotNow, Wish
+from generation.endpoints.outcomes import Answer, ImageRequest, TemporaryFailure
 from generation.tables.foreign_values import plain_text
 from jobs.refusals import Refused
 
@@ -24,18 +24,18 @@ KNOWN = frozenset(
 )
 
 
-def ask_comfyui(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
+def ask_comfyui(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
     """Queue the workflow (POST /prompt), ask for its end (GET /history/ID), and fetch its image (GET /view)."""
-    workflow, digest = filled_workflow(endpoint, wish)
+    workflow, digest = filled_workflow(endpoint, request)
     deadline = time.monotonic() + endpoint.seconds
     bounds = Bounds(endpoint.seconds, BESIDE_THE_IMAGE, endpoint.private_addresses)
     queued = _json(endpoint, "POST", "/prompt", bounds, {"prompt": workflow})
     prompt_id = queued.get("prompt_id")
     if not isinstance(prompt_id, str) or not prompt_id:
-        raise NotNow(f"{owner_of(endpoint)} did not queue the workflow")
+        raise TemporaryFailure(f"{owner_of(endpoint)} did not queue the workflow")
     while not (outputs := _outputs(endpoint, prompt_id, bounds)):
         if time.monotonic() > deadline:
-            raise NotNow(f"{owner_of(endpoint)} did not finish the workflow within {endpoint.seconds:g} s")
+            raise TemporaryFailure(f"{owner_of(endpoint)} did not finish the workflow within {endpoint.seconds:g} s")
         time.sleep(POLL_SECONDS)
     query = urlencode({name: str(outputs.get(name, "")) for name in ("filename", "subfolder", "type")})
     fetch = Bounds(endpoint.seconds, image_bytes, endpoint.private_addresses)
@@ -45,7 +45,7 @@ def ask_comfyui(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
     return Answer(reply.body, reported={"workflow_sha256": digest})
 
 
-def filled_workflow(endpoint: Endpoint, wish: Wish) -> tuple[dict[str, Any], str]:
+def filled_workflow(endpoint: Endpoint, request: ImageRequest) -> tuple[dict[str, Any], str]:
     """Return the admin's workflow with its placeholders filled, and the hash of its file.
 
     The values are put into the parsed JSON, so that no prompt can change the workflow.
@@ -59,9 +59,9 @@ def filled_workflow(endpoint: Endpoint, wish: Wish) -> tuple[dict[str, Any], str
         raise Refused(f"{owner}: its workflow cannot be read, or is not JSON.") from None
     if not isinstance(workflow, dict) or "nodes" in workflow:
         raise Refused(f"{owner}: its workflow is not in the API format; export it with 'Export (API)'.")
-    values = {**endpoint.extra, **wish.parameters, "prompt": wish.prompt}
-    if wish.seed is not None:
-        values["seed"] = wish.seed
+    values = {**endpoint.extra, **request.parameters, "prompt": request.prompt}
+    if request.seed is not None:
+        values["seed"] = request.seed
     used = set(PLACEHOLDER.findall(json.dumps(workflow))) & (KNOWN | endpoint.extra.keys())
     if absent := sorted(used - values.keys()):
         raise Refused(f"{owner}: its workflow holds {{{absent[0]}}}, but parameters or seeds do not allow it.")
@@ -102,7 +102,7 @@ def _outputs(endpoint: Endpoint, prompt_id: str, bounds: Bounds) -> dict[str, An
     # Previews are temporary; what the workflow saves is meant.
     images.sort(key=lambda image: image.get("type") != "output")
     if not images and status.get("completed"):
-        raise NotNow(f"{owner_of(endpoint)} finished the workflow without an image")
+        raise TemporaryFailure(f"{owner_of(endpoint)} finished the workflow without an image")
     return images[0] if images else {}
 
 

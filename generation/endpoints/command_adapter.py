@@ -1,4 +1,4 @@
-"""The adapter that runs a command of the admin's: the wish as JSON on its standard input, an image file from it.
+"""The adapter that runs a command of the admin's: the request as JSON on its standard input, an image file from it.
 
 docs/endpoints.md documents the contract. The prompt is never part of a command line, and no shell reads it.
 """
@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.http_adapters import BESIDE_THE_IMAGE, CONTRACT, owner_of
-from generation.endpoints.outcomes import Answer, Moderated, NotNow, Wish
+from generation.endpoints.outcomes import Answer, ImageRequest, Moderated, TemporaryFailure
 from generation.tables.foreign_values import bounded, plain_text
 from jobs.refusals import Refused
 
@@ -34,11 +34,11 @@ LOOK_SECONDS = 0.05
 AFTER_THE_WORKER = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 
 
-def ask_command(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
+def ask_command(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
     """Run the command in an empty folder, and return the image that it wrote there."""
     with _empty_folder() as folder, TemporaryFile() as given, TemporaryFile() as errors:
-        parameters = {**endpoint.extra, **wish.parameters}
-        sent = {"version": CONTRACT, "prompt": wish.prompt, "seed": wish.seed, "parameters": parameters}
+        parameters = {**endpoint.extra, **request.parameters}
+        sent = {"version": CONTRACT, "prompt": request.prompt, "seed": request.seed, "parameters": parameters}
         given.write(json.dumps(sent).encode())
         given.seek(0)
         status = _run(endpoint, folder, given, errors, most_bytes=image_bytes + BESIDE_THE_IMAGE)
@@ -62,8 +62,8 @@ def _empty_folder() -> Iterator[Path]:
 def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], *, most_bytes: int) -> int:
     """Run the command until it ends, and return its exit status.
 
-    Its whole process group is killed afterwards, also if this worker is killed meanwhile. Raises NotNow if the command
-    takes too long, Refused if it cannot be started or writes too much.
+    Its whole process group is killed afterwards, also if this worker is killed meanwhile. Raises TemporaryFailure if
+    the command takes too long, Refused if it cannot be started or writes too much.
     """
     owner, deadline = owner_of(endpoint), time.monotonic() + endpoint.seconds
     try:
@@ -82,7 +82,7 @@ def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], 
         with _watched(process, folder):
             while process.poll() is None:
                 if time.monotonic() > deadline:
-                    raise NotNow(f"{owner}: its command did not end within {endpoint.seconds:g} s")
+                    raise TemporaryFailure(f"{owner}: its command did not end within {endpoint.seconds:g} s")
                 if _size_of(folder) > most_bytes or os.fstat(errors.fileno()).st_size > MOST_ERROR_BYTES:
                     raise Refused(f"{owner}: its command writes more than {most_bytes:,} bytes.")
                 time.sleep(LOOK_SECONDS)
@@ -134,7 +134,7 @@ def _check_status(endpoint: Endpoint, status: int, said: str) -> None:
         raise Moderated(said or "no reason given")
     words = f" It says: {said}" if said else ""
     if status == LATER:
-        raise NotNow(f"{owner_of(endpoint)}: its command cannot make an image now.{words}", was_refused=True)
+        raise TemporaryFailure(f"{owner_of(endpoint)}: its command cannot make an image now.{words}", was_refused=True)
     raise Refused(f"{owner_of(endpoint)}: its command ended with status {status}.{words}")
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from generation.endpoints.addresses import Network, Place, find_place
-from generation.endpoints.outcomes import NotNow
+from generation.endpoints.outcomes import TemporaryFailure
 from jobs.refusals import Refused
 
 CHUNK = 2**16
@@ -54,8 +54,8 @@ def exchange(
 ) -> Reply:
     """Send a request, with `sent` as JSON if it is given, and return the whole answer, of any status but a redirect.
 
-    Raises NotNow for a dropped connection, and an answer that is cut short or too slow; Refused for a forbidden
-    address, a redirect and an answer that is too large. No sentence holds the address or a header.
+    Raises TemporaryFailure for a dropped connection, and an answer that is cut short or too slow; Refused for a
+    forbidden address, a redirect and an answer that is too large. No sentence holds the address or a header.
     """
     parts = urlsplit(url)
     place = find_place(
@@ -87,7 +87,7 @@ def exchange(
         never_sent = isinstance(error, ConnectionRefusedError)
         broken = "accepts no connection" if never_sent else "dropped the connection"
         what = f"did not answer within {bounds.seconds:g} s" if is_late else broken
-        raise NotNow(f"{owner}: the server {what}", was_refused=never_sent) from None
+        raise TemporaryFailure(f"{owner}: the server {what}", was_refused=never_sent) from None
     finally:
         watchdog.cancel()
         connection.close()

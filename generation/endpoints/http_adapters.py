@@ -8,7 +8,7 @@ from urllib.parse import urljoin, urlsplit
 from generation.endpoints import replies
 from generation.endpoints.definitions import Endpoint
 from generation.endpoints.exchanges import Bounds, Reply, exchange
-from generation.endpoints.outcomes import Answer, NotNow, Wish
+from generation.endpoints.outcomes import Answer, ImageRequest, TemporaryFailure
 from generation.tables.foreign_values import bounded, plain_text
 from jobs.refusals import Refused
 
@@ -34,13 +34,13 @@ def key_headers(endpoint: Endpoint) -> dict[str, str]:
     return {endpoint.key_header: f"Bearer {key}" if endpoint.key_header.lower() == "authorization" else key}
 
 
-def ask_own(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
+def ask_own(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
     """Ask a server of this project's own contract for an image."""
     sent: dict[str, Any] = {
         "version": CONTRACT,
-        "prompt": wish.prompt,
-        "seed": wish.seed,
-        "parameters": {**endpoint.extra, **wish.parameters},
+        "prompt": request.prompt,
+        "seed": request.seed,
+        "parameters": {**endpoint.extra, **request.parameters},
     }
     if endpoint.model:
         sent["model"] = endpoint.model
@@ -54,14 +54,14 @@ def ask_own(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
     )
 
 
-def ask_images_api(endpoint: Endpoint, wish: Wish, *, image_bytes: int) -> Answer:
+def ask_images_api(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
     """Ask a server of the images API (POST /v1/images/generations) for one image, in base64 or at an address."""
-    sent = {**endpoint.extra, "model": endpoint.model, "prompt": wish.prompt, "n": 1}
-    sent |= {name: value for name, value in wish.parameters.items() if name not in ("width", "height")}
-    if {"width", "height"} <= wish.parameters.keys():
-        sent["size"] = f"{wish.parameters['width']}x{wish.parameters['height']}"
-    if wish.seed is not None:
-        sent["seed"] = wish.seed
+    sent = {**endpoint.extra, "model": endpoint.model, "prompt": request.prompt, "n": 1}
+    sent |= {name: value for name, value in request.parameters.items() if name not in ("width", "height")}
+    if {"width", "height"} <= request.parameters.keys():
+        sent["size"] = f"{request.parameters['width']}x{request.parameters['height']}"
+    if request.seed is not None:
+        sent["seed"] = request.seed
     document = _asked(endpoint, sent, image_bytes).document()
     listed = document.get("data")
     image = listed[0] if isinstance(listed, list) and listed and isinstance(listed[0], dict) else {}
@@ -89,13 +89,13 @@ def _asked(endpoint: Endpoint, sent: dict[str, Any], image_bytes: int) -> Reply:
 def _unpacked(text: object, endpoint: Endpoint, image_bytes: int) -> bytes:
     """Return the bytes of base64. An answer without an image may be one that was cut, so it is asked for again."""
     if not isinstance(text, str) or not text:
-        raise NotNow(f"{owner_of(endpoint)} answered without an image")
+        raise TemporaryFailure(f"{owner_of(endpoint)} answered without an image")
     if len(text) > image_bytes * 4 // 3 + 4:
         raise Refused(f"{owner_of(endpoint)} answered with an image larger than {image_bytes:,} bytes.")
     try:
         return base64.b64decode(text.partition(";base64,")[2] or text, validate=True)
     except (binascii.Error, ValueError):
-        raise NotNow(f"{owner_of(endpoint)} answered with an image that is not base64") from None
+        raise TemporaryFailure(f"{owner_of(endpoint)} answered with an image that is not base64") from None
 
 
 def _fetched(endpoint: Endpoint, address: str, image_bytes: int) -> bytes:
@@ -116,5 +116,5 @@ def _fetched(endpoint: Endpoint, address: str, image_bytes: int) -> bytes:
     bounds = Bounds(endpoint.seconds, image_bytes, endpoint.private_addresses)
     reply = exchange("GET", parts.geturl(), bounds=bounds, owner=owner)
     if reply.status != 200:
-        raise NotNow(f"{owner} does not give the image that it made ({reply.status})")
+        raise TemporaryFailure(f"{owner} does not give the image that it made ({reply.status})")
     return reply.body

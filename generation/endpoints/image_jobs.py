@@ -18,7 +18,7 @@ from django.utils import timezone
 from generation.endpoints import accounts
 from generation.endpoints.adapters import Made, ask, check_parameters, parameters_for
 from generation.endpoints.definitions import MICROS, Endpoint
-from generation.endpoints.outcomes import Moderated, NotNow, Wish
+from generation.endpoints.outcomes import ImageRequest, Moderated, TemporaryFailure
 from generation.machines.workers import note_work
 from generation.models import GenerationJob, RefusedSeed
 from generation.pictures.files import limits
@@ -112,11 +112,11 @@ class _Making:
             self._next_at = now + seconds
             self._waiting.remove(due)
             due.count += 1
-            self._running[pool.submit(_later, seconds, self._endpoint, self._wish(due.seed), self._size())] = due
+            self._running[pool.submit(_later, seconds, self._endpoint, self._request(due.seed), self._size())] = due
 
-    def _wish(self, seed: int) -> Wish:
+    def _request(self, seed: int) -> ImageRequest:
         sent = parameters_for(self._endpoint, self._parameters)
-        return Wish(self._job.image_set.rendered_prompt, seed if self._endpoint.seeds else None, sent)
+        return ImageRequest(self._job.image_set.rendered_prompt, seed if self._endpoint.seeds else None, sent)
 
     def _size(self) -> tuple[int, int]:
         return self._parameters.width, self._parameters.height
@@ -128,7 +128,7 @@ class _Making:
         except Moderated as refusal:
             accounts.give_back(self._endpoint)
             self._note_refusal(tried.seed, str(refusal))
-        except NotNow as fault:
+        except TemporaryFailure as fault:
             accounts.note_error(self._endpoint, str(fault))
             self._try_again(fault, tried)
         except Refused as refusal:
@@ -147,7 +147,7 @@ class _Making:
         self._moderated[seed] = reason
         RefusedSeed.objects.get_or_create(image_set=self._job.image_set, seed=seed, defaults={"reason": reason})
 
-    def _try_again(self, fault: NotNow, tried: _Try) -> None:
+    def _try_again(self, fault: TemporaryFailure, tried: _Try) -> None:
         if fault.was_refused:
             accounts.give_back(self._endpoint)
         self._waiting.append(tried)
@@ -183,11 +183,11 @@ class _Making:
             "endpoint": endpoint.name,
             "adapter": endpoint.adapter,
             "model": answer.model or endpoint.model,
-            "prompt": made.wish.prompt,
+            "prompt": made.request.prompt,
             "seed": seed,
-            "is_seed_sent": made.wish.seed is not None,
+            "is_seed_sent": made.request.seed is not None,
             "is_reproducible": endpoint.seeds,
-            "parameters_sent": {**endpoint.extra, **made.wish.parameters},
+            "parameters_sent": {**endpoint.extra, **made.request.parameters},
             "cost": endpoint.cost_micros / MICROS,
             "currency": endpoint.currency,
             "asked_at": made.asked_at.isoformat(),
@@ -216,6 +216,6 @@ class _Making:
         )
 
 
-def _later(seconds: float, endpoint: Endpoint, wish: Wish, size: tuple[int, int]) -> Made:
+def _later(seconds: float, endpoint: Endpoint, request: ImageRequest, size: tuple[int, int]) -> Made:
     time.sleep(seconds)  # at most LONGEST_WAIT: until the rate allows it
-    return ask(endpoint, wish, size=size, limits=limits())
+    return ask(endpoint, request, size=size, limits=limits())

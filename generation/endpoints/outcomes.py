@@ -5,7 +5,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Wish:
+class ImageRequest:
     """One image to make. seed: None if the endpoint takes none. parameters: those that it understands."""
 
     prompt: str
@@ -27,7 +27,7 @@ class Moderated(Exception):  # noqa: N818 - it names what happened
     """The endpoint refuses to make this image; other seeds may be made."""
 
 
-class NotNow(Exception):  # noqa: N818 - it names what happened
+class TemporaryFailure(Exception):  # noqa: N818 - it names what happened
     """A request failed in a way that may pass. pause: the seconds that the endpoint asks to wait, if it says so.
 
     was_refused: the endpoint answered that it makes no image now, so that nothing is paid.

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 from django.utils import timezone
 
 from generation.endpoints.exchanges import Reply
-from generation.endpoints.outcomes import Moderated, NotNow
+from generation.endpoints.outcomes import Moderated, TemporaryFailure
 from generation.tables.foreign_values import plain_text
 from jobs.refusals import Refused
 
@@ -18,7 +18,7 @@ LONGEST_WISH = 86_400.0  # seconds: a server is asked again after them, even if 
 
 
 def check(reply: Reply, *, owner: str) -> None:
-    """Return if the answer is a success. Raises Moderated, NotNow or Refused otherwise."""
+    """Return if the answer is a success. Raises Moderated, TemporaryFailure or Refused otherwise."""
     if 200 <= reply.status < 300:
         return
     code, reason = _fault(reply)
@@ -29,7 +29,7 @@ def check(reply: Reply, *, owner: str) -> None:
         raise Refused(f"{owner} has no credit left ({reply.status}).{said}")
     if reply.status in MAY_PASS or reply.status >= 500:
         busy = "takes no more requests for now" if reply.status == 429 else "has a fault"
-        raise NotNow(f"{owner} {busy} ({reply.status})", pause=retry_after(reply), was_refused=True)
+        raise TemporaryFailure(f"{owner} {busy} ({reply.status})", pause=retry_after(reply), was_refused=True)
     if reply.status in (401, 403):
         raise Refused(
             f"{owner} refuses the worker's key ({reply.status}): check key_environment or key_file, and what the key "

@@ -5,7 +5,7 @@ import time
 from generation.endpoints import accounts
 from generation.endpoints.adapters import ask, check_parameters, parameters_for
 from generation.endpoints.definitions import Endpoint
-from generation.endpoints.outcomes import Moderated, NotNow, Wish
+from generation.endpoints.outcomes import ImageRequest, Moderated, TemporaryFailure
 from generation.pictures.files import limits
 from generation.plans.orders import Order
 from jobs.refusals import Refused
@@ -36,13 +36,13 @@ def try_endpoint(order: Order, *, image_count: int) -> str:
 def _asked(endpoint: Endpoint, order: Order) -> str:
     """Ask once, and return the model as the endpoint names it."""
     parameters = order.parameters
-    wish = Wish(order.prompt, SEED if endpoint.seeds else None, parameters_for(endpoint, parameters))
+    request = ImageRequest(order.prompt, SEED if endpoint.seeds else None, parameters_for(endpoint, parameters))
     try:
-        made = ask(endpoint, wish, size=(parameters.width, parameters.height), limits=limits())
+        made = ask(endpoint, request, size=(parameters.width, parameters.height), limits=limits())
     except Moderated as refusal:
         accounts.give_back(endpoint)
         raise Refused(f"The endpoint {endpoint.name} refused the first prompt for its content ({refusal}).") from None
-    except NotNow as fault:
+    except TemporaryFailure as fault:
         if fault.was_refused:
             accounts.give_back(endpoint)
         raise Refused(f"{fault}. Try again later.") from None

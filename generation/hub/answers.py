@@ -20,7 +20,7 @@ class Passing(Exception):  # noqa: N818 - it names what happened
         self.wait_seconds = wait_seconds
 
 
-class NotNow(Exception):  # noqa: N818 - it names what happened
+class FetchPostponed(Exception):  # noqa: N818 - it names what happened
     """Fetching cannot go on now, and may later: the hub is away, or the disk is full. The message is one sentence."""
 
 

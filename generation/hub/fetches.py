@@ -14,7 +14,7 @@ from typing import Any
 from django.db import DatabaseError, connection
 from django.db.models import Q, QuerySet
 
-from generation.hub.answers import NotNow
+from generation.hub.answers import FetchPostponed
 from generation.hub.downloads import Pause, wait
 from generation.hub.fetching import fetch, in_gb, only_fetcher, plan_fetch
 from generation.hub.wanted import Wanted, is_at_hand, is_fetched, wanted_of
@@ -78,7 +78,7 @@ def _is_settled(need: Need, pause: Pause) -> bool:
             fail_queued(need.jobs, error=str(refusal))
             note.forget()
             return True
-        except NotNow as fault:
+        except FetchPostponed as fault:
             logger.warning("%s", fault)
             note.fail(str(fault))
             return False

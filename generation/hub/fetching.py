@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, LOCK_UN, flock
 from functools import partial
 
-from generation.hub.answers import NotNow, Passing, endpoint
+from generation.hub.answers import FetchPostponed, Passing, endpoint
 from generation.hub.cache import HubListing, cache_folder, keep_listing, known_listing
 from generation.hub.downloads import Pause, download, request_listing, wait, with_patience
 from generation.hub.wanted import Wanted
@@ -50,7 +50,7 @@ class FetchPlan:
 def plan_fetch(wanted: Wanted, *, pause: Pause = wait) -> FetchPlan:
     """Return which files are used; the listing and the small files that say so are fetched if they are not here.
 
-    Raises Refused if the hub refuses or the repository cannot be used, NotNow if the hub stays away.
+    Raises Refused if the hub refuses or the repository cannot be used, FetchPostponed if the hub stays away.
     """
     with _as_not_now(wanted):
         listing = known_listing(wanted.repository, wanted.revision)
@@ -77,7 +77,7 @@ class _Reading(HubListing):
 def fetch(plan: FetchPlan, *, report: Report, pause: Pause = wait) -> None:
     """Download the missing files of a plan. `report` is called with the bytes that are here and the bytes in all.
 
-    Raises Refused if the hub refuses, NotNow if it stays away or the disk is full; what has arrived is kept.
+    Raises Refused if the hub refuses, FetchPostponed if it stays away or the disk is full; what has arrived is kept.
     """
     check_disk([plan])
     here, total = plan.byte_total - plan.bytes_missing, plan.byte_total
@@ -94,14 +94,14 @@ def fetch(plan: FetchPlan, *, report: Report, pause: Pause = wait) -> None:
 
 
 def check_disk(plans: Sequence[FetchPlan]) -> None:
-    """Raise NotNow if the disk of the cache has no room for what the plans still fetch."""
+    """Raise FetchPostponed if the disk of the cache has no room for what the plans still fetch."""
     needed = sum(plan.bytes_to_come for plan in plans)
     folder = cache_folder()
     place = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(place).free
     if needed and free < needed + SPARE_BYTES:
         names = ", ".join(dict.fromkeys(plan.wanted.title for plan in plans if plan.bytes_to_come))
-        raise NotNow(
+        raise FetchPostponed(
             f"{names}: {in_gb(needed)} are still to fetch and only {in_gb(free)} are free in {folder} "
             f"({in_gb(SPARE_BYTES)} stay free): make room there, or set HF_HOME to a folder on a larger disk."
         )
@@ -140,12 +140,12 @@ def _as_not_now(wanted: Wanted) -> Iterator[None]:
     try:
         yield
     except Passing as fault:
-        raise NotNow(
+        raise FetchPostponed(
             f"{wanted.owner}: {wanted.repository} cannot be fetched now: {endpoint()} was tried again and again, and "
             f"{fault}; what has arrived is kept."
         ) from fault
     except OSError as error:
-        raise NotNow(
+        raise FetchPostponed(
             f"{wanted.owner}: {wanted.repository} cannot be stored in {cache_folder()}: "
             f"{error.strerror or type(error).__name__}; what has arrived is kept."
         ) from error

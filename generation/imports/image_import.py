@@ -51,7 +51,7 @@ class ImportReport:
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class ImportOptions:
     """Options of an import: the size to fit images to, the number of processes (None: one for each core), a callback.
 
     `advance` is called with the number of files done since its last call.
@@ -62,22 +62,22 @@ class Manner:
     advance: Callable[[int], None] = lambda _count: None
 
 
-def import_layout(layout: Layout, manner: Manner | None = None) -> ImportReport:
+def import_layout(layout: Layout, options: ImportOptions | None = None) -> ImportReport:
     """Import the images of a layout. Importing them again changes nothing.
 
     A prompt with a fault is left out as a whole, and the report lists its faults; the other prompts are imported.
     """
-    manner = manner or Manner()
+    options = options or ImportOptions()
     report = ImportReport(faults=list(layout.strays))
     waiting: deque[tuple[PromptFiles, list[Future[Read]]]] = deque()
-    with _executor(layout, manner) as (executor, ahead):
+    with _executor(layout, options) as (executor, ahead):
         try:
             for prompt in layout.prompts:
-                waiting.append((prompt, _begin(prompt, executor, manner)))
+                waiting.append((prompt, _begin(prompt, executor, options)))
                 while waiting and sum(len(files) for _, files in waiting) > ahead:
-                    _finish(*waiting.popleft(), manner, report)
+                    _finish(*waiting.popleft(), options, report)
             while waiting:
-                _finish(*waiting.popleft(), manner, report)
+                _finish(*waiting.popleft(), options, report)
         except BrokenProcessPool:
             raise Refused(
                 "A process that read images was killed, probably because the memory was full; what was imported stays. "
@@ -103,10 +103,10 @@ class _Here(Executor):
 
 
 @contextmanager
-def _executor(layout: Layout, manner: Manner) -> Iterator[tuple[Executor, int]]:
+def _executor(layout: Layout, options: ImportOptions) -> Iterator[tuple[Executor, int]]:
     """Return the executor that reads files, and how many images it reads ahead."""
     image_count = sum(len(prompt.files) for prompt in layout.prompts)
-    processes = manner.processes or (_core_count() if image_count > FEW_IMAGES else 1)
+    processes = options.processes or (_core_count() if image_count > FEW_IMAGES else 1)
     if processes == 1:
         yield _Here(), 0
         return
@@ -122,7 +122,7 @@ def _core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Future[Read]]:
+def _begin(prompt: PromptFiles, executor: Executor, options: ImportOptions) -> list[Future[Read]]:
     """Submit the files of a new set for reading; return nothing for a set that exists or has a fault."""
     if not prompt.files and not prompt.faults:
         prompt.faults.append(Fault(str(prompt), "holds no images"))
@@ -133,27 +133,29 @@ def _begin(prompt: PromptFiles, executor: Executor, manner: Manner) -> list[Futu
         return []
     for folder in ("image_sets", "renditions"):
         sweep_folder(image_files.media_path(f"{folder}/{uid}"))
-    return [executor.submit(prepare, _task(image_path(uid, seed), path, manner)) for seed, path in prompt.files.items()]
+    return [
+        executor.submit(prepare, _task(image_path(uid, seed), path, options)) for seed, path in prompt.files.items()
+    ]
 
 
-def _task(image: str, path: Path, manner: Manner) -> FileTask:
+def _task(image: str, path: Path, options: ImportOptions) -> FileTask:
     return FileTask(
         path=path,
         target=image_files.media_path(image),
         renditions={name: image_files.media_path(place) for name, place in renditions.paths(image).items()},
         limits=image_files.limits(),
-        size=manner.size,
+        size=options.size,
     )
 
 
-def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, report: ImportReport) -> None:
+def _finish(prompt: PromptFiles, files: list[Future[Read]], options: ImportOptions, report: ImportReport) -> None:
     try:
         if files:
-            _store(prompt, _read(prompt, files, manner), report)
+            _store(prompt, _read(prompt, files, options), report)
         else:
             if not prompt.faults:
-                _compare(prompt, manner, report)
-            manner.advance(len(prompt.files))
+                _compare(prompt, options, report)
+            options.advance(len(prompt.files))
     finally:
         _discard(files)
     if prompt.faults:
@@ -161,12 +163,12 @@ def _finish(prompt: PromptFiles, files: list[Future[Read]], manner: Manner, repo
         report.faults += prompt.faults
 
 
-def _read(prompt: PromptFiles, files: list[Future[Read]], manner: Manner) -> dict[int, ReadFile]:
+def _read(prompt: PromptFiles, files: list[Future[Read]], options: ImportOptions) -> dict[int, ReadFile]:
     """Return the files that were read, by seed; each refused file becomes a fault of the prompt."""
     read = {}
     for (seed, path), future in zip(prompt.files.items(), files, strict=True):
         outcome = future.result()
-        manner.advance(1)
+        options.advance(1)
         if isinstance(outcome, str):
             prompt.faults.append(Fault(f"{prompt}/{shown(path.name)}", outcome))
         else:
@@ -236,7 +238,7 @@ def _put(prompt: PromptFiles, files: dict[int, ReadFile], paths: dict[int, str],
     return image_set
 
 
-def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
+def _compare(prompt: PromptFiles, options: ImportOptions, report: ImportReport) -> None:
     """Compare the files with an existing set: others are refused, because votes may depend on the existing images."""
     image_set = ImageSet.objects.get(uid=imported_uid(model=prompt.model, prompt=prompt.prompt))
     images = list(image_set.images.all())
@@ -249,7 +251,7 @@ def _compare(prompt: PromptFiles, manner: Manner, report: ImportReport) -> None:
     if differing:
         reason = f"was imported before with other images (seed {differing[0]}, of {len(differing)}); those stay"
         prompt.faults.append(Fault(str(prompt), reason))
-    elif size != (manner.size and written(manner.size)) and not all(_has(manner.size, image) for image in images):
+    elif size != (options.size and written(options.size)) and not all(_has(options.size, image) for image in images):
         before = f"with --size {size}" if size else "without --size"
         reason = f"was imported before {before}; those images stay until take_back_images removes them"
         prompt.faults.append(Fault(str(prompt), reason))

@@ -30,7 +30,7 @@ IN_THE_WAY = (IsADirectoryError, NotADirectoryError, FileExistsError)
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class VerificationOptions:
     """What a verification may change. `advance` is called after each image.
 
     asks_endpoints: whether endpoints are asked again for their images, which may cost money.
@@ -69,20 +69,20 @@ def image_count() -> int:
     return GeneratedImage.objects.order_by().values("path").distinct().count()
 
 
-def verify(manner: Manner | None = None) -> Verified:
+def verify(options: VerificationOptions | None = None) -> Verified:
     """Verify every image file and rendition. Renditions that are missing or damaged are made again.
 
     Raises StorageAway if the storage does not answer; then nothing is wrong with what was verified before.
     """
-    manner, found = manner or Manner(), Verified()
+    options, found = options or VerificationOptions(), Verified()
     # Listed first: a file that is stored from now on is no orphan, whatever the rows say later.
     listed = [file for folder in FOLDERS for file in files.stored(folder)]
     for image in _images():
         _verify_image(image, found)
-        manner.advance()
-    _verify_orphans(listed, found, manner)
-    if manner.regenerates:
-        _regenerate(found, manner)
+        options.advance()
+    _verify_orphans(listed, found, options)
+    if options.regenerates:
+        _regenerate(found, options)
     return found
 
 
@@ -160,9 +160,9 @@ def _is_rendition(path: str, name: str, pixels: Image.Image) -> bool:
     return first.shape == second.shape and float(np.abs(first - second).mean()) <= LARGEST_MEAN_DIFFERENCE
 
 
-def _verify_orphans(listed: list[StoredFile], found: Verified, manner: Manner) -> None:
+def _verify_orphans(listed: list[StoredFile], found: Verified, options: VerificationOptions) -> None:
     """Find the files that no row names, folder by folder, and delete them if that is wanted."""
-    newest = time.time() - manner.youngest.total_seconds()
+    newest = time.time() - options.youngest.total_seconds()
     by_set: dict[str, list[StoredFile]] = {}
     for file in listed:
         by_set.setdefault(PurePosixPath(file.path).parent.name, []).append(file)
@@ -173,15 +173,15 @@ def _verify_orphans(listed: list[StoredFile], found: Verified, manner: Manner) -
                 continue
             found.orphans.append(file.path)
             # Asked again: a worker may have recorded it since.
-            if manner.deletes and file.path not in recorded_paths(name):
+            if options.deletes and file.path not in recorded_paths(name):
                 files.delete(file.path)
                 found.deleted_count += 1
-        if manner.deletes:
+        if options.deletes:
             for folder in FOLDERS:
                 files.prune(f"{folder}/{name}")
 
 
-def _regenerate(found: Verified, manner: Manner) -> None:
+def _regenerate(found: Verified, options: VerificationOptions) -> None:
     """Queue the jobs of the images whose file is lost, or damaged and therefore deleted, again."""
     queued: set[int] = set()
     damaged = set(found.damaged)
@@ -190,7 +190,7 @@ def _regenerate(found: Verified, manner: Manner) -> None:
         endpoint = jobs[0].image_set.diffusion_model.endpoint if jobs else ""
         if not jobs:
             found.without_a_job.append(path)
-        elif endpoint and not manner.asks_endpoints:
+        elif endpoint and not options.asks_endpoints:
             found.of_endpoints[endpoint] += 1
         elif path not in damaged or _is_deleted(path, found):
             queued.update(job.pk for job in jobs)

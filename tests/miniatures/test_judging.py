@@ -9,17 +9,17 @@ from PIL import Image
 from miniatures.cards import as_text, contact_sheet
 from miniatures.judging import Verdict, by_rule, retrieved, spreads
 from miniatures.renderer import render
-from miniatures.scenes import Wish, imagine
+from miniatures.scenes import Description, imagine
 
-WISH = Wish((("red", "star"),), "white", style="flat")
+DESCRIPTION = Description((("red", "star"),), "white", style="flat")
 
 
-def test_the_rules_see_what_was_wished_and_what_was_not() -> None:
-    picture = render(imagine(WISH, random.Random(1)))
-    assert by_rule(picture, WISH) == Verdict(colour=True, shape=True)
-    assert by_rule(picture, Wish((("blue", "star"),), "white")) == Verdict(colour=False, shape=True)
-    assert not by_rule(picture, Wish((("red", "ring"),), "white")).both
-    assert by_rule(Image.new("RGB", (96, 96), "white"), WISH) == Verdict(colour=False, shape=False)
+def test_the_rules_see_what_was_described_and_what_was_not() -> None:
+    picture = render(imagine(DESCRIPTION, random.Random(1)))
+    assert by_rule(picture, DESCRIPTION) == Verdict(colour=True, shape=True)
+    assert by_rule(picture, Description((("blue", "star"),), "white")) == Verdict(colour=False, shape=True)
+    assert not by_rule(picture, Description((("red", "ring"),), "white")).both
+    assert by_rule(Image.new("RGB", (96, 96), "white"), DESCRIPTION) == Verdict(colour=False, shape=False)
 
 
 def test_retrieval_is_right_only_where_the_own_caption_is_strictly_nearest() -> None:
@@ -38,10 +38,10 @@ def test_retrieval_among_more_captions_than_there_are_is_refused() -> None:
 
 def test_the_same_picture_twenty_times_has_no_spread_and_different_ones_have() -> None:
     rng = random.Random(2)
-    same = spreads([render(imagine(WISH, random.Random(5)))] * 20)
+    same = spreads([render(imagine(DESCRIPTION, random.Random(5)))] * 20)
     assert same == pytest.approx({"seen": 1.0, "place": 0.0, "size": 0.0, "styles": 1.0})
-    open_wish = Wish(WISH.kinds, "white")
-    different = spreads([render(imagine(open_wish, rng)) for _ in range(20)])
+    open_description = Description(DESCRIPTION.kinds, "white")
+    different = spreads([render(imagine(open_description, rng)) for _ in range(20)])
     assert different["place"] > 0.1
     assert different["size"] > 0.02
     assert different["styles"] > 2

@@ -9,7 +9,7 @@ from PIL import Image
 
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object, lab
-from miniatures.scenes import STYLES, draw_wish, imagine
+from miniatures.scenes import STYLES, draw_description, imagine
 
 PICTURES = 200
 
@@ -18,7 +18,7 @@ def test_the_rules_read_drawn_pictures() -> None:
     rng = random.Random(6)
     right: Counter[str] = Counter()
     for index in range(PICTURES):
-        scene = imagine(draw_wish(rng, thing_count=1), rng, style=STYLES[index % len(STYLES)])
+        scene = imagine(draw_description(rng, thing_count=1), rng, style=STYLES[index % len(STYLES)])
         thing = scene.things[0]
         seen = find_object(render(scene))
         assert seen is not None

@@ -12,27 +12,30 @@ from miniatures.scenes import (
     SHAPES,
     SIZES,
     STYLES,
-    Wish,
-    draw_wish,
+    Description,
+    draw_description,
     imagine,
     is_held_out,
 )
 
 
-def test_a_caption_names_what_was_wished_and_nothing_else() -> None:
-    wish = Wish((("orange", "star"),), "blue", size="small", place="on the left", style="shaded")
-    assert wish.caption() == "a small orange star on the left on a blue background, shaded style"
-    open_wish = Wish((("orange", "star"), ("red", "ring")), "blue")
-    assert open_wish.caption() == "an orange star and a red ring on a blue background"
-    assert open_wish.caption(trigger=True) == "an orange star and a red ring on a blue background in the style of TOK"
+def test_a_caption_names_what_was_described_and_nothing_else() -> None:
+    description = Description((("orange", "star"),), "blue", size="small", place="on the left", style="shaded")
+    assert description.caption() == "a small orange star on the left on a blue background, shaded style"
+    open_description = Description((("orange", "star"), ("red", "ring")), "blue")
+    assert open_description.caption() == "an orange star and a red ring on a blue background"
+    assert (
+        open_description.caption(trigger=True)
+        == "an orange star and a red ring on a blue background in the style of TOK"
+    )
 
 
 @pytest.mark.parametrize("held_out", [False, True])
-def test_wishes_keep_to_their_split(held_out: bool) -> None:
+def test_descriptions_keep_to_their_split(held_out: bool) -> None:
     rng = random.Random(3)
     for _ in range(300):
-        wish = draw_wish(rng, held_out=held_out)
-        assert all(is_held_out(*kind, wish.background) == held_out for kind in wish.kinds)
+        description = draw_description(rng, held_out=held_out)
+        assert all(is_held_out(*kind, description.background) == held_out for kind in description.kinds)
 
 
 def test_the_held_out_split_is_about_its_share_of_all_combinations() -> None:
@@ -40,10 +43,10 @@ def test_the_held_out_split_is_about_its_share_of_all_combinations() -> None:
     assert 150 < sum(is_held_out(*one) for one in every) < 220
 
 
-def test_a_scene_fulfils_its_wish_and_varies_in_the_rest() -> None:
+def test_a_scene_fulfils_its_description_and_varies_in_the_rest() -> None:
     rng = random.Random(4)
-    wish = Wish((("red", "heart"),), "white", size="large")
-    scenes = [imagine(wish, rng) for _ in range(50)]
+    description = Description((("red", "heart"),), "white", size="large")
+    scenes = [imagine(description, rng) for _ in range(50)]
     low, high = SIZES["large"]
     assert all(low <= scene.things[0].radius <= high for scene in scenes)
     assert {scene.style for scene in scenes} == set(STYLES)
@@ -53,7 +56,7 @@ def test_a_scene_fulfils_its_wish_and_varies_in_the_rest() -> None:
 def test_the_same_scene_is_the_same_picture() -> None:
     rng = random.Random(5)
     for style in (*STYLES, DAB_STYLE):
-        scene = imagine(draw_wish(rng), rng, style=style)
+        scene = imagine(draw_description(rng), rng, style=style)
         picture = render(scene)
         assert picture.size == (SIDE, SIDE)
         assert picture.tobytes() == render(scene).tobytes()

@@ -18,7 +18,7 @@ from generation.sampling.sampling import sample
 from miniatures.judging import by_rule
 from miniatures.renderer import render
 from miniatures.rule_reader import find_object
-from miniatures.scenes import DAB_STYLE, Wish, draw_wish, imagine
+from miniatures.scenes import DAB_STYLE, Description, draw_description, imagine
 from scoring import encoders
 from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
@@ -52,17 +52,17 @@ def test_all_weights_are_half_precision_and_small() -> None:
             assert {weights.get_slice(name).get_dtype() for name in weights.keys()} <= {"F16", "I64"}, file  # noqa: SIM118
 
 
-def held_out(count: int = PROMPTS) -> list[Wish]:
-    """Wishes of one object, on a background where no training picture has it."""
+def held_out(count: int = PROMPTS) -> list[Description]:
+    """Descriptions of one object, on a background where no training picture has it."""
     rng = random.Random(5)
-    return [draw_wish(rng, held_out=True, thing_count=1) for _ in range(count)]
+    return [draw_description(rng, held_out=True, thing_count=1) for _ in range(count)]
 
 
 def pictures(model: DiffusionModel, parameters: SamplingParameters) -> list[Image.Image]:
-    """One picture of each of the held-out wishes, made once."""
+    """One picture of each of the held-out descriptions, made once."""
     key = (model.checkpoint, model.lora, parameters)
     if key not in MADE:
-        orders = [Order(model, model.render_prompt(wish.caption()), parameters) for wish in held_out()]
+        orders = [Order(model, model.render_prompt(description.caption()), parameters) for description in held_out()]
         MADE[key] = [next(sample(order, [seed], check=lambda: None)).image for seed, order in enumerate(orders)]
     return MADE[key]
 
@@ -72,7 +72,7 @@ def test_a_picture_shows_the_colour_and_the_shape_that_its_prompt_names(side: st
     study = read_study_file(ROOT / "docs" / "studies" / "miniature-pixart.toml")
     model = DiffusionModel(**getattr(study, side).model_dump())
     made = pictures(model, study.sampling)
-    shown = [by_rule(picture, wish).both for picture, wish in zip(made, held_out(), strict=True)]
+    shown = [by_rule(picture, description).both for picture, description in zip(made, held_out(), strict=True)]
     assert sum(shown) >= 6  # by chance none; of 200 the cards say how many
 
 
@@ -90,9 +90,12 @@ def test_the_lora_paints_in_its_style_and_the_base_does_not() -> None:
 def test_mini_clip_scores_a_set_of_one_scene_above_one_of_many() -> None:
     encoder = encoders.load(EncoderSpec(kind="clip", checkpoint=str(WEIGHTS / "mini-clip")))
     rng = random.Random(6)
-    wish = Wish((("red", "star"),), "white")
-    one = [render(imagine(wish, rng)) for _ in range(20)]
-    fixed = [render(imagine(Wish(wish.kinds, "white", "large", "in the middle", "flat"), rng)) for _ in range(20)]
-    many = [render(imagine(wish, rng)) for wish in held_out(20)]
+    description = Description((("red", "star"),), "white")
+    one = [render(imagine(description, rng)) for _ in range(20)]
+    fixed = [
+        render(imagine(Description(description.kinds, "white", "large", "in the middle", "flat"), rng))
+        for _ in range(20)
+    ]
+    many = [render(imagine(description, rng)) for description in held_out(20)]
     scores = [semantic_consistency_score(encoder.embed(images)) for images in (fixed, one, many)]
     assert scores == sorted(scores, reverse=True)

@@ -16,7 +16,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.needed_files import wanted_files
 from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import read_study_file
-from generation.hub.answers import NotNow
+from generation.hub.answers import FetchPostponed
 from generation.hub.cache import cache_folder
 from generation.hub.fetches import fetch_queued, image_needs
 from generation.hub.fetching import FetchPlan, check_disk, fetch, in_gb, only_fetcher, plan_fetch
@@ -49,7 +49,7 @@ class Command(StudyCommand):
             return
         try:
             self._fetch(self._manifest(options["study"]))
-        except NotNow as fault:
+        except FetchPostponed as fault:
             raise CommandError(f"{fault} The same command continues there.") from fault
         except KeyboardInterrupt:
             self.stdout.write("\nStopped. What has arrived is kept; the same command continues there.")

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from annotation.management.base import StudyCommand
 from annotation.studies.imports.imported_images import unknown_names
 from generation.imports.conversion import Size
-from generation.imports.image_import import ImportReport, Manner, import_layout
+from generation.imports.image_import import ImportOptions, ImportReport, import_layout
 from generation.imports.layouts import Layout, read_layout
 from jobs.wording import counted
 
@@ -86,7 +86,7 @@ def _import(layout: Layout, *, size: Size | None, processes: int | None) -> Impo
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("importing", total=sum(len(prompt.files) for prompt in layout.prompts))
         advance = lambda count: progress.advance(bar, count)  # noqa: E731 - one line, as in score_folder
-        return import_layout(layout, Manner(size=size, processes=processes, advance=advance))
+        return import_layout(layout, ImportOptions(size=size, processes=processes, advance=advance))
 
 
 def _size(text: str) -> Size:

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from annotation.management.base import StudyCommand
 from generation.endpoints.accounts import price_of
 from generation.pictures.image_storage import StorageAway
-from generation.recorded_images.verification import Manner, Verified, image_count, verify
+from generation.recorded_images.verification import VerificationOptions, Verified, image_count, verify
 from jobs.wording import counted, storable
 
 PATHS_NAMED = 5
@@ -48,7 +48,7 @@ class Command(StudyCommand):
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
             task = bars.add_task("images", total=image_count())
-            manner = Manner(
+            chosen = VerificationOptions(
                 deletes=options["delete"],
                 regenerates=options["regenerate"],
                 asks_endpoints=options["ask_endpoints"],
@@ -56,21 +56,21 @@ class Command(StudyCommand):
                 advance=lambda: bars.advance(task),
             )
             try:
-                found = verify(manner)
+                found = verify(chosen)
             except StorageAway as away:
                 raise CommandError(f"{away} Run the same command again when it is back.") from away
-        self._print(found, manner)
-        if staying := _staying(found, manner):
+        self._print(found, chosen)
+        if staying := _staying(found, chosen):
             raise CommandError(staying)
 
-    def _print(self, found: Verified, manner: Manner) -> None:
+    def _print(self, found: Verified, chosen: VerificationOptions) -> None:
         verified = f"{counted(found.image_count, 'image')} and {counted(found.rendition_count, 'rendition')}"
         self.stdout.write(f"{verified} verified.")
         self._name(found.made_again, "rendition", "made again from the image")
         self._name(found.lost, "image", "whose file is gone")
         self._name(found.damaged, "image", "whose file is not the one that was recorded")
         self._name(found.blocked, "file", "that cannot be replaced, because something else is in the way")
-        fate = "deleted" if manner.deletes else "left; --delete deletes them"
+        fate = "deleted" if chosen.deletes else "left; --delete deletes them"
         self._name(found.orphans, "file", f"without a row, {fate}")
         if found.requeued_count:
             self.stdout.write(f"{counted(found.requeued_count, 'job')} queued again.")
@@ -82,14 +82,14 @@ class Command(StudyCommand):
             self.stdout.write(f"{counted(len(paths), noun)} {what}: {storable(', '.join(paths[:PATHS_NAMED]))}{more}")
 
 
-def _staying(found: Verified, manner: Manner) -> str:
+def _staying(found: Verified, chosen: VerificationOptions) -> str:
     """Return the way out for the images that stay without their file; empty if there are none."""
     wrong = [*found.lost, *found.damaged]
     if found.blocked:
         return "Move away what is in the way, and run the same command again."
     if not wrong:
         return ""
-    if not manner.regenerates:
+    if not chosen.regenerates:
         return (
             f"{counted(len(wrong), 'image')} without {'its' if len(wrong) == 1 else 'their'} file: copy the images "
             "from a backup, or give --regenerate, which makes generated images again."

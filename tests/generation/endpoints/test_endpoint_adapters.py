@@ -13,7 +13,7 @@ import pytest
 from generation.endpoints import comfyui_adapter
 from generation.endpoints.adapters import ask
 from generation.endpoints.definitions import Endpoint
-from generation.endpoints.outcomes import Moderated, NotNow, Wish
+from generation.endpoints.outcomes import ImageRequest, Moderated, TemporaryFailure
 from generation.pictures.reading import Limits
 from jobs.refusals import Refused
 from tests.generation.endpoints.fake_endpoint import FakeEndpoint, Request, Response, as_json, fake_endpoint, image_file
@@ -23,10 +23,10 @@ SIZE = (64, 64)
 NASTY = '"; touch /tmp/x; $(id) `id` {seed} \\ " \'\n'
 HONEST = """
 import json, os, shutil, sys
-wish = json.load(sys.stdin)
+request = json.load(sys.stdin)
 assert os.listdir(".") == [], os.listdir(".")
 assert sys.argv[1:] == ["--fast"]
-json.dump({"wish": wish, "names": sorted(os.environ), "model": "local 1"}, open("provenance.json", "w"))
+json.dump({"request": request, "names": sorted(os.environ), "model": "local 1"}, open("provenance.json", "w"))
 shutil.copy("IMAGE", "image.png")
 """
 
@@ -46,8 +46,8 @@ def command(tmp_path: Path, program: str, *arguments: str, **more: Any) -> Endpo
 
 
 def made_by(endpoint: Endpoint, prompt: str = NASTY) -> Any:
-    wish = Wish(prompt, 5 if endpoint.seeds else None, {"width": 64, "height": 64})
-    return ask(endpoint, wish, size=SIZE, limits=LIMITS)
+    request = ImageRequest(prompt, 5 if endpoint.seeds else None, {"width": 64, "height": 64})
+    return ask(endpoint, request, size=SIZE, limits=LIMITS)
 
 
 def test_a_command_gets_the_wish_as_json(tmp_path: Path, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -58,8 +58,8 @@ def test_a_command_gets_the_wish_as_json(tmp_path: Path, image: Path, monkeypatc
     assert made.image.size == SIZE
     assert made.answer.model == "local 1"
     reported = made.answer.reported
-    assert reported["wish"]["prompt"] == " ".join(NASTY.split())
-    assert (reported["wish"]["seed"], reported["wish"]["parameters"]) == (5, {"width": 64, "height": 64})
+    assert reported["request"]["prompt"] == " ".join(NASTY.split())
+    assert (reported["request"]["seed"], reported["request"]["parameters"]) == (5, {"width": 64, "height": 64})
     assert set(reported["names"]) - {"LC_CTYPE"} == {"HOME", "LANG", "PAINT_HOME", "PATH", "TMPDIR"}
 
 
@@ -68,7 +68,7 @@ def test_a_command_gets_the_wish_as_json(tmp_path: Path, image: Path, monkeypatc
     [
         ("import sys; sys.exit('no cubes\\n')", Refused, "its command ended with status 1. It says: no cubes"),
         ("import sys; print('too red', file=sys.stderr); sys.exit(10)", Moderated, "too red"),
-        ("import sys; sys.exit(75)", NotNow, "its command cannot make an image now"),
+        ("import sys; sys.exit(75)", TemporaryFailure, "its command cannot make an image now"),
         ("", Refused, "its command wrote no image"),
         ("open('image.png', 'w'); open('image.jpg', 'w')", Refused, "its command wrote several images"),
         ("open('image.png', 'w').write('<svg/>')", Refused, "answered with an image that is not an image"),
@@ -115,7 +115,7 @@ def test_a_command_that_does_not_end_is_killed_with_its_children(tmp_path: Path)
         f"child = {f'import time; time.sleep(1); open({str(started)!r}, chr(119))'!r}\n"
         "subprocess.Popen([sys.executable, '-c', child])\ntime.sleep(60)"
     )
-    with pytest.raises(NotNow, match=r"its command did not end within 0\.5 s"):
+    with pytest.raises(TemporaryFailure, match=r"its command did not end within 0\.5 s"):
         made_by(command(tmp_path, program, seconds=0.5))
     time.sleep(1.2)
     assert not started.exists()
@@ -125,9 +125,9 @@ WORKER = """
 import sys
 from generation.endpoints.command_adapter import ask_command
 from generation.endpoints.definitions import Endpoint
-from generation.endpoints.outcomes import Wish
+from generation.endpoints.outcomes import ImageRequest
 endpoint = Endpoint(name="local", adapter="command", command=(sys.executable, sys.argv[1]))
-ask_command(endpoint, Wish("a red cube", 5, {}), image_bytes=1000)
+ask_command(endpoint, ImageRequest("a red cube", 5, {}), image_bytes=1000)
 """
 LONG = """
 import os, subprocess, sys, time
@@ -256,7 +256,7 @@ def test_a_workflow_that_is_not_valid(tmp_path: Path, comfy: FakeEndpoint) -> No
 def test_a_workflow_that_never_ends(tmp_path: Path, comfy: FakeEndpoint) -> None:
     assert isinstance(comfy.respond, Comfy)
     comfy.respond.looks = -(10**9)
-    with pytest.raises(NotNow, match=r"did not finish the workflow within 0\.2 s"):
+    with pytest.raises(TemporaryFailure, match=r"did not finish the workflow within 0\.2 s"):
         made_by(comfy_endpoint(tmp_path, comfy, seconds=0.2))
 
 

@@ -10,7 +10,7 @@ from generation.endpoints import addresses
 from generation.endpoints.addresses import find_place, is_allowed
 from generation.endpoints.definitions import Endpoint, read_definitions
 from generation.endpoints.exchanges import Bounds, Reply, exchange
-from generation.endpoints.outcomes import NotNow
+from generation.endpoints.outcomes import TemporaryFailure
 from generation.endpoints.replies import LONGEST_WISH, retry_after
 from generation.tables.foreign_values import bounded
 from jobs.refusals import Refused
@@ -128,27 +128,27 @@ def test_a_packed_body() -> None:
 
 
 def test_a_cut_body() -> None:
-    with pytest.raises(NotNow, match="dropped the connection"):
+    with pytest.raises(TemporaryFailure, match="dropped the connection"):
         answer_with(Response(200, b"abc", stated=10))
 
 
 def test_a_body_that_drips() -> None:
     """Each byte comes in time, all together do not."""
-    with pytest.raises(NotNow, match=r"did not answer within 0\.3 s"):
+    with pytest.raises(TemporaryFailure, match=r"did not answer within 0\.3 s"):
         answer_with(Response(200, b"x" * 100, drip=0.05), Bounds(0.3, 1000, HERE.private_addresses))
 
 
 def test_a_server_that_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(NotNow, match="did not answer within"):
+        with pytest.raises(TemporaryFailure, match="did not answer within"):
             exchange("GET", address, bounds=Bounds(0.2, 100, HERE.private_addresses), owner="x")
 
 
 def test_a_port_that_nobody_serves() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(NotNow, match="x: the server accepts no connection") as raised:
+    with pytest.raises(TemporaryFailure, match="x: the server accepts no connection") as raised:
         exchange("GET", f"http://127.0.0.1:{port}", bounds=HERE, owner="x")
     assert raised.value.was_refused
 

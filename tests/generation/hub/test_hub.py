@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from generation.hub.answers import NotNow, Passing, fault_of
+from generation.hub.answers import FetchPostponed, Passing, fault_of
 from generation.hub.downloads import MOST_TRIES
 from generation.hub.fetching import FetchPlan, fetch, only_fetcher, plan_fetch
 from generation.hub.wanted import checkpoint_at_hand, is_at_hand, lora_at_hand, wanted_of
@@ -175,7 +175,9 @@ def test_a_wish_that_says_nothing_is_none(wish: str) -> None:
 
 def test_a_hub_that_stays_away_fails_nothing_for_good(hub: FakeHub, repository: Path, pauses: list[float]) -> None:
     hub.fail("/content/owner/sdxl/unet/diff", 500, times=100)
-    with pytest.raises(NotNow, match=r"^m: owner/sdxl cannot be fetched now: http://127.* was tried .*it answers 500"):
+    with pytest.raises(
+        FetchPostponed, match=r"^m: owner/sdxl cannot be fetched now: http://127.* was tried .*it answers 500"
+    ):
         fetched(model(), pauses)
     assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0][: MOST_TRIES - 1]
     hub.faults.clear()
@@ -184,7 +186,7 @@ def test_a_hub_that_stays_away_fails_nothing_for_good(hub: FakeHub, repository: 
     hub.server.shutdown()
     hub.server.server_close()
     assert is_at_hand(model())
-    with pytest.raises(NotNow, match=r"tried again and again, and the connection failed \(Connect"):
+    with pytest.raises(FetchPostponed, match=r"tried again and again, and the connection failed \(Connect"):
         plan(model(revision="f" * 40))
 
 
@@ -255,7 +257,7 @@ def test_a_full_disk_is_seen_before_anything_is_fetched(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage(10**12, 10**12, 2**30 + 1000))
     with pytest.raises(
-        NotNow, match=r"owner/sdxl: 1\.\d MB|owner/sdxl: \d MB are still to fetch and only 1.1 GB are f"
+        FetchPostponed, match=r"owner/sdxl: 1\.\d MB|owner/sdxl: \d MB are still to fetch and only 1.1 GB are f"
     ):
         fetched(model())
     assert hub.fetched_files() == {"model_index.json"}
@@ -271,7 +273,7 @@ def test_a_disk_that_gets_full_meanwhile(hub: FakeHub, repository: Path, monkeyp
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(
-            NotNow, match=r"m: owner/sdxl cannot be stored in .*/cache: No space left on device; what has"
+            FetchPostponed, match=r"m: owner/sdxl cannot be stored in .*/cache: No space left on device; what has"
         ):
             plan(model())
 
@@ -283,7 +285,7 @@ def test_a_file_without_an_end_does_not_fill_the_disk(hub: FakeHub, repository: 
     hub.fail("/resolve/", never_ends=True, times=MOST_TRIES)
     (repository / "unet/config.json").write_text('{"another": 1}')
     shutil.rmtree(tmp_path / "var")
-    with pytest.raises(NotNow, match=r"unet/config\.json is longer than its listing says"):
+    with pytest.raises(FetchPostponed, match=r"unet/config\.json is longer than its listing says"):
         fetched(model())
 
 
@@ -310,13 +312,13 @@ def test_a_cache_that_cannot_be_read_does_not_stop_the_claims_of_others(
     index.unlink()
     index.mkdir()
     assert not is_at_hand(model())
-    with pytest.raises(NotNow, match=r"m: owner/sdxl cannot be stored in .*/cache: Is a directory; what has"):
+    with pytest.raises(FetchPostponed, match=r"m: owner/sdxl cannot be stored in .*/cache: Is a directory; what has"):
         fetched(model())
 
 
 def test_a_mirror_that_lists_no_sizes(hub: FakeHub, repository: Path) -> None:
     hub.lists_sizes = False
-    with pytest.raises(NotNow, match="it lists files without their sizes"):
+    with pytest.raises(FetchPostponed, match="it lists files without their sizes"):
         plan(model())
     hub.lists_sizes = True
     fetched(model())  # nothing was kept of the first listing
@@ -366,6 +368,6 @@ def test_only_one_process_fetches_at_a_time(hub: FakeHub) -> None:
 
 def test_no_signed_address_is_in_a_message(hub: FakeHub, repository: Path, caplog: pytest.LogCaptureFixture) -> None:
     hub.fail("/content/", 403, times=100)  # as for a signed address that has expired
-    with pytest.raises(NotNow, match="its content network answers 403") as caught:
+    with pytest.raises(FetchPostponed, match="its content network answers 403") as caught:
         fetched(model())
     assert SIGNATURE not in str(caught.value) + caplog.text

@@ -11,7 +11,7 @@ from PIL import Image
 
 from generation.imports import layouts
 from generation.imports.conversion import FileTask, ReadFile, prepare
-from generation.imports.image_import import ImportReport, Manner, import_layout
+from generation.imports.image_import import ImportOptions, ImportReport, import_layout
 from generation.imports.layouts import read_layout
 from generation.models import DiffusionModel, GeneratedImage, ImageSet
 from generation.pictures.files import open_image
@@ -280,7 +280,7 @@ def test_several_processes_come_to_the_same_as_one(tmp_path: Path, media_root: P
     found = []
     for processes in (1, 2):
         counts: list[int] = []
-        manner = Manner(processes=processes, advance=counts.append)
+        manner = ImportOptions(processes=processes, advance=counts.append)
         report = import_layout(read_layout(tmp_path / "in", model=None), manner)
         images = list(GeneratedImage.objects.order_by("path").values_list("path", "sha256", "provenance", "byte_count"))
         found.append((report, images, files_below(media_root), sum(counts)))
@@ -321,7 +321,7 @@ def test_a_set_that_another_process_imports_meanwhile(
 
 
 def at_size(folder: Path, size: tuple[int, int] | None) -> ImportReport:
-    return import_layout(read_layout(folder, model=None), Manner(size=size))
+    return import_layout(read_layout(folder, model=None), ImportOptions(size=size))
 
 
 def test_images_are_brought_to_one_size_from_their_middle(tmp_path: Path) -> None:

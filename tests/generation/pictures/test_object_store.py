@@ -22,7 +22,7 @@ from generation.plans.image_sets import is_complete
 from generation.plans.orders import Order
 from generation.recorded_images.lost_images import lost_seeds
 from generation.recorded_images.records import image_path, record_image
-from generation.recorded_images.verification import Manner, verify
+from generation.recorded_images.verification import VerificationOptions, verify
 from generation.sampling import sampling
 from generation.sampling.sampling import Sampled
 from generation.tasks import run_generation_job
@@ -131,7 +131,7 @@ def test_a_worker_that_lost_its_lease_changes_no_object_of_another(s3: ObjectSto
             record_image(image_set=image_set, seed=1, image=pixels, provenance={}, job=lost)
     assert files.open_image(image_set.images.get()).tobytes() == picture(1).tobytes()
     assert len(s3.stored_keys()) == 5  # one without a row
-    assert verify(Manner(deletes=True, youngest=NOW)).deleted_count == 1
+    assert verify(VerificationOptions(deletes=True, youngest=NOW)).deleted_count == 1
     assert s3.stored_keys() == planned_keys(image_set)
 
 
@@ -140,7 +140,7 @@ def test_what_a_killed_worker_stored_is_removed_by_the_next(s3: ObjectStorage, f
     with files.stage(image_path(image_set.uid, 1), b"of a batch of another size"):
         pass
     assert len(s3.stored_keys()) == 1
-    assert verify(Manner()).orphans == []  # too young: its row may follow
+    assert verify(VerificationOptions()).orphans == []  # too young: its row may follow
     run_generation_job()
     assert s3.stored_keys() == planned_keys(image_set)
 
@@ -153,7 +153,7 @@ def test_an_object_that_has_changed_is_damaged_and_not_away(s3: ObjectStorage) -
     s3.rotten = {first.path, small}
     with pytest.raises(Refused, match=r"cannot be read \(its checksum is wrong\)"):
         files.open_image(first)
-    found = verify(Manner(youngest=NOW))
+    found = verify(VerificationOptions(youngest=NOW))
     assert (found.lost, found.damaged, found.made_again) == ([], [first.path], [small])
     s3.rotten.add(small)
     assert renditions.read(second, "grid") == expected  # made again for the page
@@ -167,7 +167,7 @@ def test_verification_finds_and_mends(s3: ObjectStorage) -> None:
     files.delete(images[0].path)
     files.write(images[1].path, b"damaged")
     files.delete(renditions.paths(images[2].path)["grid"])
-    found = verify(Manner(deletes=True, regenerates=True, youngest=NOW))
+    found = verify(VerificationOptions(deletes=True, regenerates=True, youngest=NOW))
     assert (found.lost, found.damaged) == ([images[0].path], [images[1].path])
     assert found.made_again == [renditions.paths(images[2].path)["grid"]]
     assert (found.orphans, found.requeued_count, found.without_a_job) == ([], 1, [])
@@ -188,7 +188,7 @@ def test_an_import_goes_to_the_storage(s3: ObjectStorage, tmp_path: Path, media_
     assert files_below(media_root) == []
     again = import_layout(read_layout(tmp_path / "images", model=None))
     assert (again.unchanged_set_count, again.faults) == (1, [])
-    verified = verify(Manner(youngest=NOW))
+    verified = verify(VerificationOptions(youngest=NOW))
     assert (verified.image_count, verified.orphans, verified.lost) == (2, [], [])
 
 

@@ -14,7 +14,7 @@ from generation.pictures.files import open_image
 from generation.plans.image_sets import plan_imported_set, without_seed
 from generation.recorded_images.lost_images import lost_seeds
 from generation.recorded_images.records import record_image
-from generation.recorded_images.verification import Manner, verify
+from generation.recorded_images.verification import VerificationOptions, verify
 from jobs import claims
 from tests.generation.planned_sets import diffusion_model, files_below, only_job, picture, planned
 
@@ -101,7 +101,7 @@ def test_a_file_whose_row_is_committed_meanwhile_is_no_orphan(
     def commit() -> None:
         GeneratedImage.objects.filter(seed=2).update(path=f"image_sets/{image_set.uid}/2.png")
 
-    assert verify(Manner(deletes=True, youngest=NOW, advance=commit)).orphans == []
+    assert verify(VerificationOptions(deletes=True, youngest=NOW, advance=commit)).orphans == []
     assert late.exists()
 
 
@@ -179,7 +179,7 @@ def test_an_image_that_is_made_again_tells_whether_it_is_the_same(
     assert open_image(after).tobytes() == pixels.tobytes()
     assert (after.pk, after.sha256 == before.sha256) == (before.pk, is_same)
     assert after.provenance == ({"batch_size": 2} if is_same else {"batch_size": 1, "replaces_sha256": before.sha256})
-    found = verify(Manner(youngest=NOW))
+    found = verify(VerificationOptions(youngest=NOW))
     assert (found.lost, found.damaged, found.orphans, found.made_again) == ([], [], [], [])
 
 
