@@ -135,10 +135,10 @@ def fake_endpoint(respond: Respond) -> Iterator[FakeEndpoint]:
 
 def own_contract(request: Request) -> Response:
     """Answer by this project's contract: the picture of the seed."""
-    request = request.document
+    asked = request.document
     return as_json(
         {
-            "image": in_base64(image_file(request["seed"] or 0)),
+            "image": in_base64(image_file(asked["seed"] or 0)),
             "model": "painter 3.1",
             "provenance": {"sampler": "brush", "key_seen": request.headers.get("authorization", "")},
         }
