@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.people.two_way_jackknife import SHARE, Variance, jackknife, like_these, too_few
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Integers, numbered
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 
@@ -60,7 +60,7 @@ def advantage(
     counts = votes.counts(len(its))
     judged = _judged(votes, counts, its, np.asarray(eligible, dtype=np.int64))
     value, labels = float(judged.share.mean()), cluster_numbers(len(its), clusters)
-    cluster = np.unique(labels[judged.comparison], return_inverse=True)[1]
+    cluster = numbered(labels[judged.comparison])
     groups = int(cluster.max()) + 1, len(judged.share)
     found = Estimate(value, None, None, level, len(np.unique(judged.comparison)), "none", too_few(*groups))
     return found if found.reason else like_these(found, _variance(judged, counts, its, cluster), *groups, bounds=SHARE)
@@ -69,7 +69,7 @@ def advantage(
 def _judged(votes: Votes, counts: Integers, answers: Integers, eligible: Integers) -> _Judged:
     is_judged = np.isin(votes.annotator, eligible) & (counts.sum(axis=1)[votes.comparison] >= 2)
     comparison, choice = votes.comparison[is_judged], votes.choice[is_judged]
-    annotator = np.unique(votes.annotator[is_judged], return_inverse=True)[1].astype(np.int64)
+    annotator = numbered(votes.annotator[is_judged])
     won = wins(counts, answers)[comparison, choice]
     size = np.bincount(annotator)
     return _Judged(comparison, annotator, choice, won, np.bincount(annotator, weights=won) / size, 1 / size)
@@ -80,7 +80,7 @@ def _variance(judged: _Judged, counts: Integers, answers: Integers, cluster: Int
     who, n = judged.annotator, len(judged.share)
     own = (judged.share[who] - judged.won) * judged.weight[who]
     others = _on_others(judged, counts, answers)
-    cell = np.unique(cluster * n + who, return_inverse=True)[1]
+    cell = numbered(cluster * n + who)
     without_annotator = np.bincount(who, weights=others) - judged.share
     return Variance(
         clusters=jackknife(np.bincount(cluster, weights=own) / n),

@@ -15,7 +15,7 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.alternative_annotator import LEAST_ANNOTATORS, LEAST_COMPARISONS, Duels, eligible
 from scoring.statistics.people.coefficients import Sums, pairwise_agreement
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Integers, numbered
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 ENOUGH = 0.5  # omega from which a contestant passes (Calderon, Reichart and Dror, 2025)
@@ -91,7 +91,7 @@ class _Table:
         self._draws = int(np.clip(_NUMBERS // self._chances.size, _FEWEST_DRAWS, _MOST_DRAWS))
 
     def _fill(self, place: Integers, annotator: Integers, choice: Integers, counts: Integers) -> None:
-        row = np.unique(annotator, return_inverse=True)[1]
+        row = numbered(annotator)
         gap = counts[place] - np.eye(CATEGORIES, dtype=np.int64)[choice] - (counts[place, choice] - 1)[:, np.newaxis]
         cells = place[:, np.newaxis] * CATEGORIES + np.arange(CATEGORIES)
         shape = int(row.max()) + 1, counts.size

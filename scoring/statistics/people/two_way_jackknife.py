@@ -19,7 +19,7 @@ from scoring.statistics.inference.clusters import LEAST_CLUSTERS
 from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
 from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.inference.score_interval import score_interval
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Integers, numbered
 from scoring.statistics.votes.votes import CATEGORIES, Votes
 
 LEAST_ANNOTATORS = 6  # below, an interval hardly bounds anything, or misses if one in five guesses
@@ -81,7 +81,9 @@ class TwoWay:
         self.whole = rows.sum(axis=0)
         self._clusters = _grouping(labels[is_voted], np.flatnonzero(is_voted), comparison_count) @ rows
         self._of_annotators = _grouping(votes.annotator, of_vote, len(place))
-        self._of_cells = _grouping(cell, of_vote, len(place))
+        self._of_cells, self._repeats = _grouping(cell, of_vote, len(place)), None
+        if self._of_cells.shape[0] == len(votes.choice):  # one vote in each: those that are equal need one row
+            self._of_cells, self._repeats = sparse.eye_array(len(place), format="csr"), counts[place, choice]
 
     def like_these(
         self,
@@ -119,8 +121,12 @@ class TwoWay:
         simulated studies of 6 and 20 clusters and of 30 comparisons; so, .93 to 1.00.
         """
         groups = len(self._clusters), int(self._of_annotators.shape[0])
-        found = self.like_these(estimate, statistic)
-        if found.low is None or estimate.value is None:
+        refused = _refused(estimate, too_few(*groups))
+        if estimate.value is None or refused.reason:
+            return refused
+        variance = self.variance(statistic)
+        found = like_these(estimate, variance, *groups, bounds=COEFFICIENT)
+        if found.low is None:
             return found
         sizes = np.ones(len(values)) if weights is None else weights
         independent = float((sizes**2 * (values - estimate.value) ** 2).sum() / sizes.sum() ** 2)
@@ -130,7 +136,7 @@ class TwoWay:
             values,
             possible=possible,
             weights=weights,
-            design_effect=max(1.0, self.variance(statistic).total / independent),
+            design_effect=max(1.0, variance.total / independent),
             quantile=_quantile(estimate.level, groups),
         )
         # The mean may rest on a few comparisons more than these values: those with one vote.
@@ -144,7 +150,7 @@ class TwoWay:
         return Variance(
             clusters=jackknife(statistic(_exact_zeros(self.whole - self._clusters))),
             annotators=jackknife(self._without(self._of_annotators, statistic)),
-            votes=jackknife(self._without(self._of_cells, statistic)),
+            votes=jackknife(self._without(self._of_cells, statistic), self._repeats),
         )
 
     def _without(self, groups: sparse.csr_array, statistic: Statistic) -> Floats:
@@ -197,14 +203,16 @@ def too_few(clusters: int, annotators: int) -> str:
     return ""
 
 
-def jackknife(values: Floats) -> float:
+def jackknife(values: Floats, repeats: Integers | None = None) -> float:
     """Return the jackknife variance of the values without each part; around their mean, as a statistic of majorities
-    is biased by each vote that it lacks.
+    is biased by each vote that it lacks. repeats: of how many parts each value is, or None if of one.
 
     >>> jackknife(np.array([1.0, 2.0, 3.0]))
     1.3333333333333333
     """
-    return float(((values - values.mean()) ** 2).sum() * (len(values) - 1) / len(values))
+    times = np.ones(len(values)) if repeats is None else repeats
+    parts = float(times.sum())
+    return float((times * (values - times @ values / parts) ** 2).sum() * (parts - 1) / parts)
 
 
 def _refused(estimate: Estimate, reason: str) -> Estimate:
@@ -215,8 +223,9 @@ def _refused(estimate: Estimate, reason: str) -> Estimate:
 
 def _grouping(group: ArrayLike, column: Integers, columns: int) -> sparse.csr_array:
     """Return the (groups, columns) matrix that adds up rows by group. column: (v,) the row that each vote adds."""
-    names, row = np.unique(group, return_inverse=True)
-    return sparse.csr_array((np.ones(len(column)), (row, column)), shape=(len(names), columns))
+    row = numbered(group)
+    shape = int(row.max(initial=-1)) + 1, columns
+    return sparse.csr_array((np.ones(len(column)), (row, column)), shape=shape)
 
 
 def _exact_zeros(sums: Floats) -> Floats:

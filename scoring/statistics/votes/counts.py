@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Integers = NDArray[np.int64]
 
+_SPARSE = 20  # times as many possible numbers as there are: from there on sorting is faster
+
 
 def checked_counts(counts: ArrayLike, *, categories: int | None = None) -> Integers:
     """Return counted votes as whole numbers.
@@ -25,3 +27,19 @@ def checked_counts(counts: ArrayLike, *, categories: int | None = None) -> Integ
     if not (np.isfinite(votes) & (votes >= 0) & (votes == np.floor(votes))).all():
         raise ValueError("votes are counted in whole numbers from zero up")
     return votes.astype(np.int64)
+
+
+def numbered(labels: ArrayLike) -> Integers:
+    """Return whole numbers numbered from zero up in their order, as np.unique does, without sorting if they are dense.
+
+    labels: (v,) from zero up; few of the numbers below the largest may be missing, else they are sorted.
+
+    >>> numbered([7, 3, 7]).tolist()
+    [1, 0, 1]
+    """
+    numbers = np.asarray(labels, dtype=np.int64)
+    if not 0 <= numbers.max(initial=-1) < _SPARSE * (len(numbers) + 1):
+        return np.unique(numbers, return_inverse=True)[1].astype(np.int64)
+    is_there = np.zeros(int(numbers.max()) + 1, dtype=bool)
+    is_there[numbers] = True
+    return np.asarray((np.cumsum(is_there) - 1)[numbers], dtype=np.int64)

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from scoring.statistics.inference.intervals import Floats
-from scoring.statistics.votes.counts import Integers
+from scoring.statistics.votes.counts import Integers, numbered
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +32,7 @@ class Design:
         cls, category: ArrayLike, fixed: Floats, groups: tuple[ArrayLike, ArrayLike, ArrayLike], varying: Floats
     ) -> "Design":
         """Return the design with its votes sorted. groups: comparison (v,), cluster (n,) and annotator (v,)."""
-        comparison, cluster, annotator = (np.unique(labels, return_inverse=True)[1] for labels in groups)
+        comparison, cluster, annotator = (numbered(labels) for labels in groups)
         order = np.lexsort((annotator, comparison))
         chosen = np.asarray(category, dtype=np.int64)[order]
         return cls(chosen, fixed[order], comparison[order], cluster, annotator[order], varying[order])

@@ -122,9 +122,10 @@ class Curvature:
         design, r = self._design, self._design.varying.shape[1]
         blocks = np.empty((design.annotator_count, r, r))
         for one in range(r):
-            for other in range(r):
-                products = weight * self._varying[:, one] * self._varying[:, other]
-                blocks[:, one, other] = np.bincount(design.annotator, products, design.annotator_count)
+            weighted = weight * self._varying[:, one]
+            for other in range(one, r):
+                sums = np.bincount(design.annotator, weighted * self._varying[:, other], design.annotator_count)
+                blocks[:, one, other] = blocks[:, other, one] = sums
         return blocks + np.eye(r)
 
     def _crossed_clusters(self) -> sparse.csr_array:

@@ -1,8 +1,9 @@
 """The log-likelihood of the crossed model by the Laplace approximation, with its gradient."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.people.crossed_model.design import Design
@@ -10,6 +11,7 @@ from scoring.statistics.people.crossed_model.elimination import Curvature, Effec
 from scoring.statistics.people.crossed_model.ordered_logit import OrderedLogit, ordered_logit
 
 _CONVERGED, _MOST_STEPS, _MOST_HALVINGS = 1e-10, 100, 40
+_SLOW = 0.1  # of the gain of the step before: a step that gains more has an old curvature
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,7 +29,8 @@ class Laplace:
 
     Parameters are one array: K - 1 thresholds, p fixed effects, then standard deviations of prompts, of clusters and of
     the r effects of annotators. The likelihood is even in each standard deviation, so that an optimiser may pass zero.
-    Each mode is searched from the previous one.
+    Each mode is searched from the previous one. An effect of annotators whose standard deviation is zero takes no part
+    in the linear algebra, and the derivative by it is zero.
     Source: Tierney and Kadane (1986); for crossed effects Bates et al. (2015), "Fitting linear mixed-effects models
     using lme4", and Christensen (2019) for ordered categories.
     """
@@ -35,9 +38,46 @@ class Laplace:
     def __init__(self, design: Design, curvature: type[Curvature] = Curvature) -> None:
         self.design, self._curvature = design, curvature
         self._effects = Effects.zeros(design)
+        self._before: Curvature | None = None
+        self._smaller: dict[bytes, Laplace] = {}  # without some effects of annotators, by those that are left
 
     def value_and_gradient(self, parameters: Floats) -> tuple[float, Floats]:
         """Return the log-likelihood and its derivative by each parameter. Thresholds must increase."""
+        smaller, is_left = self._without_zeros(parameters)
+        gradient = np.zeros(len(parameters))
+        value, gradient[is_left] = smaller._of_all(parameters[is_left])
+        return value, gradient
+
+    def information(self, parameters: Floats) -> Floats:
+        """Return minus the second derivatives by thresholds and fixed effects, the random effects following them.
+
+        The determinant in Laplace's approximation is taken as constant: its second derivatives count for little.
+        """
+        smaller, is_left = self._without_zeros(parameters)
+        design, scales = smaller.design, parameters[is_left][self.design.fixed_count :]
+        mode = smaller._find_mode(parameters[is_left])
+        of_thresholds = mode.votes.by_threshold(design.category, design.threshold_count)
+        columns = np.column_stack([-of_thresholds, mode.votes.weight[:, np.newaxis] * design.fixed])
+        pulled = [_pulled(design, scales, column) for column in columns.T]
+        followed = [mode.curvature.solve(one) for one in pulled]
+        explained = np.array([[one.dot(other) for other in followed] for one in pulled])
+        return mode.votes.information(design.category, design.fixed, design.threshold_count) - explained
+
+    def _without_zeros(self, parameters: Floats) -> tuple["Laplace", NDArray[np.bool_]]:
+        """Return the likelihood without the effects of annotators at zero, and which parameters it keeps."""
+        design = self.design
+        varies = parameters[design.fixed_count + 2 :] != 0
+        varies[0] |= not varies.any()  # the algebra needs one
+        is_left = np.concatenate([np.ones(design.fixed_count + 2, dtype=bool), varies])
+        if varies.all():
+            return self, is_left
+        smaller = self._smaller.get(varies.tobytes())
+        if smaller is None:
+            smaller = Laplace(replace(design, varying=design.varying[:, varies]), self._curvature)
+            self._smaller[varies.tobytes()] = smaller
+        return smaller, is_left
+
+    def _of_all(self, parameters: Floats) -> tuple[float, Floats]:
         design = self.design
         scales = parameters[design.fixed_count :]
         mode = self._find_mode(parameters)
@@ -54,7 +94,11 @@ class Laplace:
         return value, np.concatenate([by_threshold, design.fixed.T @ by_latent, by_scale])
 
     def _find_mode(self, parameters: Floats) -> Mode:
-        """Newton's method; the penalised log-likelihood is concave, so halved steps reach its only mode."""
+        """Newton's method; the penalised log-likelihood is concave, so halved steps reach its only mode.
+
+        A curvature serves for several steps, at first that of the previous mode, as long as each step gains much less
+        than the one before.
+        """
         design = self.design
         scales, offset = parameters[design.fixed_count :], self._offset(parameters)
         thresholds = parameters[: design.threshold_count]
@@ -63,13 +107,17 @@ class Laplace:
             votes = ordered_logit(offset + _latent(design, scales, effects), thresholds, design.category)
             return votes, float(votes.value.sum()) - effects.dot(effects) / 2
 
-        effects = self._effects
+        effects, gain = self._effects, np.inf
         votes, height = at(effects)
+        curvature = self._before or self._curvature(design, scales, votes.weight)
         for _ in range(_MOST_STEPS):
-            curvature = self._curvature(design, scales, votes.weight)
             uphill = _pulled(design, scales, votes.slope).moved(effects, -1.0)
-            step = curvature.solve(uphill)
+            slow, step = _SLOW * gain, curvature.solve(uphill)
             gain = uphill.dot(step)
+            if gain > slow:
+                curvature = self._curvature(design, scales, votes.weight)
+                step = curvature.solve(uphill)
+                gain = uphill.dot(step)
             if gain < _CONVERGED:
                 break
             share = 1.0
@@ -80,8 +128,8 @@ class Laplace:
                     break
                 share /= 2
             effects, height = tried, reached
-        self._effects = effects
-        return Mode(effects, votes, curvature, height)
+        self._effects, self._before = effects, self._curvature(design, scales, votes.weight)
+        return Mode(effects, votes, self._before, height)
 
     def _offset(self, parameters: Floats) -> Floats:
         offset: Floats = self.design.fixed @ parameters[self.design.threshold_count : self.design.fixed_count]

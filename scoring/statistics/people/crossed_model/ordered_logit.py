@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from scoring.statistics.inference.intervals import Floats
 from scoring.statistics.votes.counts import Integers
@@ -14,7 +14,7 @@ class OrderedLogit:
     """One number for each of v votes.
 
     value: log-likelihood. slope: its derivative by the latent value. weight: minus its second derivative, positive.
-    weight_slope: the derivative of `weight`. Votes end at a threshold above and one below, which may be infinite:
+    Votes end at a threshold above and one below, which may be infinite:
     above, below: chances F(threshold - latent), from which the derivatives by the thresholds follow. gap_slope: the
     derivative of `value` by the distance of the two thresholds, 0 if one is infinite.
     """
@@ -22,10 +22,14 @@ class OrderedLogit:
     value: Floats
     slope: Floats
     weight: Floats
-    weight_slope: Floats
     above: Floats
     below: Floats
     gap_slope: Floats
+
+    @property
+    def weight_slope(self) -> Floats:
+        """(v,) the derivative of `weight` by the latent value."""
+        return -_curve(self.above) - _curve(self.below)
 
     def summed_by_threshold(self, category: Integers, leverage: Floats, response: Floats, count: int) -> Floats:
         """(count,) sums over votes of value' - leverage weight' / 2 - response slope', by each threshold's derivative.
@@ -37,6 +41,27 @@ class OrderedLogit:
         lower = -self.below - self.gap_slope - leverage / 2 * _curve(self.below) - response * _density(self.below)
         sums = np.bincount(category, upper, count + 1)[:-1] + np.bincount(category, lower, count + 1)[1:]
         return sums.astype(np.float64)
+
+    def by_threshold(self, category: Integers, count: int) -> Floats:
+        """(v, count) the derivatives of `slope` by each threshold."""
+        columns = np.zeros((len(category), count + 1))
+        votes = np.arange(len(category))
+        columns[votes, category] = _density(self.above)  # the place after the last is infinite, and its density zero
+        columns[votes, category - 1] += _density(self.below)
+        return columns[:, :count]
+
+    def information(self, category: Integers, fixed: Floats, count: int) -> Floats:
+        """Minus the second derivatives of all votes by thresholds (count) and by the effects of `fixed` (v, p)."""
+        of_thresholds = self.by_threshold(category, count)
+        columns = np.column_stack([-of_thresholds, self.weight[:, np.newaxis] * fixed])
+        by_effects = fixed.T @ columns
+        found = np.zeros((columns.shape[1], columns.shape[1]))
+        found[count:], found[:, count:] = by_effects, by_effects.T
+        gaps = np.bincount(category, self.gap_slope * (1 + self.gap_slope), count + 1)[1:-1]
+        found[range(count), range(count)] = of_thresholds.sum(axis=0)
+        for lower, curve in enumerate(gaps):  # of the category between two thresholds
+            found[lower : lower + 2, lower : lower + 2] += curve * np.array([[1, -1], [-1, 1]])
+        return found
 
 
 def ordered_logit(latent: Floats, thresholds: Floats, category: Integers) -> OrderedLogit:
@@ -51,19 +76,18 @@ def ordered_logit(latent: Floats, thresholds: Floats, category: Integers) -> Ord
     0.4621
     """
     ends = np.concatenate([[-np.inf], thresholds, [np.inf]])
-    gap = ends[category + 1] - ends[category]
+    gaps = np.diff(ends)
     a, b = ends[category + 1] - latent, ends[category] - latent
     above, below = expit(a), expit(b)
     with np.errstate(over="ignore"):  # an infinite gap has no slope
-        gap_slope = 1 / np.expm1(gap)
+        gap_slopes = 1 / np.expm1(gaps)
     return OrderedLogit(
-        value=-np.logaddexp(0, -a) - np.logaddexp(0, b) + np.log1p(-np.exp(-gap)),
+        value=log_expit(a) + log_expit(-b) + np.log1p(-np.exp(-gaps))[category],
         slope=above + below - 1,
         weight=_density(above) + _density(below),
-        weight_slope=-_curve(above) - _curve(below),
         above=above,
         below=below,
-        gap_slope=gap_slope,
+        gap_slope=gap_slopes[category],
     )
 
 

@@ -118,5 +118,6 @@ def _left_out(votes: Votes, margin: Floats, side: Floats, cluster: Integers) -> 
 
 def _with_two(annotator: Integers, values: NDArray[np.generic]) -> int:
     """Return how many annotators have two different values."""
-    pairs = np.unique(np.column_stack([annotator, np.unique(values, return_inverse=True)[1]]), axis=0)
-    return int((np.bincount(pairs[:, 0]) > 1).sum())
+    one_of = np.zeros(int(annotator.max()) + 1, dtype=values.dtype)
+    one_of[annotator] = values
+    return len(np.unique(annotator[values != one_of[annotator]]))
