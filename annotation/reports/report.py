@@ -3,6 +3,7 @@
 from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.findings.results import AgreementReport, Results, compute_results
 from annotation.reports.findings.study import quality, study_facts
+from annotation.reports.findings.study.sequential import is_about_another_metric
 from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections import claim
@@ -18,6 +19,7 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
     """
     study, counts = study_facts.study_facts(data), study_facts.counts(data)
     results = compute_results(data, progress=progress) if isinstance(data, UnsealedData) else None
+    stopped_by = data.manifest.encoder.metric if is_about_another_metric(data) else ""
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
         study=study,
@@ -30,10 +32,12 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
         events=data.events,
         quality=quality.compute(data),
         results=results,
-        claim=_claim(study, counts, results) if results else SEALED_CLAIM,
+        claim=_claim(study, counts, results, stopped_by=stopped_by) if results else SEALED_CLAIM,
     )
 
 
-def _claim(study: StudyFacts, counts: Counts, results: Results) -> str:
-    doubts = claim.reservations(study, reliability=results.reliability, bias=results.bias, noise=results.image_noise)
+def _claim(study: StudyFacts, counts: Counts, results: Results, *, stopped_by: str) -> str:
+    """stopped_by: the metric whose evidence ends the voting, if the report is about another one, else empty."""
+    found = claim.reservations(study, reliability=results.reliability, bias=results.bias, noise=results.image_noise)
+    doubts = (*claim.stopped_by_another(stopped_by), *found)
     return claim.sentence(study, counts, results, doubts=doubts)

@@ -1,5 +1,6 @@
 """import_votes STUDY FILE: import votes that were cast elsewhere."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,11 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 
 from annotation.management.base import StudyCommand, notes_on
+from annotation.models import Study
+from annotation.reports.data.leaks import leak_rows
+from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.studies.current import current_manifest
+from annotation.studies.nearest_names import did_you_mean
 from annotation.voting.imports.vote_import import import_votes
 from annotation.voting.imports.vote_line import Names
 from jobs.wording import counted
@@ -58,5 +63,16 @@ class Command(StudyCommand):
             f"{counted(done.new_annotator_count, 'new annotator')} imported, "
             f"{done.unchanged_count} were stored already."
         )
-        for note in notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless):
+        notes = notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless)
+        for note in (*notes, *_unknown_sources(study)):
             self.stdout.write(note)
+
+
+def _unknown_sources(study: Study) -> Iterator[str]:
+    """Yield a sentence for each name that `leaks_from` of the manifest gives and no annotator of the study has."""
+    annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
+    for row in leak_rows(current_manifest(study), [(one.label, names[one.pk]) for one in annotators]):
+        if row.name and not row.pseudonym:
+            near = did_you_mean(row.name, [one.label for one in annotators if one.label])
+            key = f"analysis.leaks_from.{row.metric}"
+            yield f"{key} names “{row.name}”, a name that no annotator has{near}: no vote is left out for it."

@@ -84,9 +84,11 @@ def pool(
     """
     read = [_read(path) for path in paths]
     _refuse_shared_images(read)
-    metric = _common("metric", [(one.path, one.replayed.data.metric) for one in read])
+    way_out = "; make the bundles of one metric (report STUDY --format bundle --metric NAME)"
+    metric = _common("metric", [(one.path, one.replayed.data.metric) for one in read], way_out)
     endpoints = [(one.path, one.replayed.data.manifest.analysis.primary_endpoint) for one in read]
-    ties = _common("primary endpoint (--endpoint takes one for all)", endpoints) if endpoint is None else endpoint
+    way_out = "; --endpoint takes one for all"
+    ties = _common("primary endpoint", endpoints, way_out) if endpoint is None else endpoint
     group = _groups(read, same_annotators)
     sums = [_effective([read[place] for place in np.flatnonzero(group == one)], ties) for one in np.unique(group)]
     return Pool(
@@ -109,12 +111,12 @@ def _read(path: Path) -> _Read:
     )
 
 
-def _common(what: str, found: Sequence[tuple[Path, T]]) -> T:
-    """Return what all bundles have, or refuse and name two that differ."""
+def _common(what: str, found: Sequence[tuple[Path, T]], way_out: str) -> T:
+    """Return what all bundles have, or refuse, name two that differ, and give the way out."""
     (first, value), *others = found
     for path, other in others:
         if other != value:
-            raise Refused(f"{first} and {path} differ in their {what}: {value} and {other}.")
+            raise Refused(f"{first} and {path} differ in their {what}: {value} and {other}{way_out}.")
     return value
 
 

@@ -1,12 +1,13 @@
 """Phrases that the claim and several sections share. Pure."""
 
 from annotation.reports.findings.analysed import first_votes
-from annotation.reports.printing.numbers import p_value, percent
+from annotation.reports.printing.numbers import p_value, percent, points
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
+from scoring.statistics.people.non_inferiority import NonInferiority
 
 
 def beyond_chance(alpha: Estimate) -> str:
@@ -36,6 +37,18 @@ def constant_models(models: tuple[str, ...], *, model_a: str, model_b: str) -> s
     """Return the models that a constant choice names, with their names."""
     names = {"A": model_a, "B": model_b}
     return " or ".join(f"{model} ({names[model]})" for model in models)
+
+
+def person_verdict(found: NonInferiority, metric: str) -> str:
+    """Return the verdict on the metric in the place of a person, as a clause. metric: its name."""
+    margin = points(found.margin)
+    match found.verdict:
+        case "shown":
+            return f"{metric} falls short of one more person by less than {margin}"
+        case "shown worse":
+            return f"{metric} falls short of one more person by more than {margin}"
+        case _:
+            return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"
 
 
 def side_mattered(position: PositionBias | None, *, level: float) -> str:

@@ -14,6 +14,7 @@ from annotation.reports.printing.phrases import (
     beyond_chance,
     constant_models,
     interval_contradicts,
+    person_verdict,
     side_mattered,
     versus_constant,
 )
@@ -21,6 +22,7 @@ from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.leave_one_out import Compared
+from scoring.statistics.people.non_inferiority import NonInferiority
 from scoring.statistics.people.reliability import Reliability
 from scoring.statistics.people.single_votes import SingleVotes
 
@@ -36,7 +38,9 @@ def sentence(study: StudyFacts, counts: Counts, results: Results, *, doubts: tup
         _agreement(found.agreement if found else agreement.headline, agreement.endpoint, study=study, counts=counts),
         verdict(found, study) if found else _constant_choice(agreement.confirmatory, study=study),
         agreement.clusters.warning if agreement.clusters else "",
-        *((_one_against_the_others(each), _a_new_annotator(single), *doubts) if counts.analysed_comparisons else ()),
+        *((_one_against_the_others(each), _a_new_annotator(single)) if counts.analysed_comparisons else ()),
+        _in_a_persons_place(results.non_inferiority, study) if counts.analysed_comparisons else "",
+        *(doubts if counts.analysed_comparisons else ()),
         _votes(counts, agreement.with_excluded_votes),
     ]
     interim = "Interim: " if study.is_interim else ""
@@ -88,6 +92,11 @@ def _a_new_annotator(single: SingleVotes | None) -> str:
     )
 
 
+def _in_a_persons_place(found: NonInferiority | None, study: StudyFacts) -> str:
+    """The verdict on the metric against one more person; empty if the manifest fixed no margin."""
+    return person_verdict(found, metric_name(study.metric)) if found and found.difference.is_defined else ""
+
+
 def _with_bounds(estimate: Estimate) -> str:
     bounds = "" if estimate.low is None else f" ({100 * estimate.low:.1f} to {percent(estimate.high or 0.0)})"
     return percent(estimate.value or 0.0) + bounds
@@ -121,6 +130,12 @@ def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noi
         *leaks_of_metric(study),
     )
     return tuple(clause for clause in clauses if clause)
+
+
+def stopped_by_another(metric: str) -> tuple[str, ...]:
+    """Return the reservation about a study that stopped by the evidence for another metric; none if empty."""
+    said = "the voting stops by the evidence for {}, so tests and intervals of this metric only describe"
+    return (said.format(metric_name(metric)),) if metric else ()
 
 
 def _chance(alpha: Estimate) -> str:

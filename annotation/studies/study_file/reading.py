@@ -29,6 +29,8 @@ from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from jobs.refusals import Refused
 from jobs.wording import counted
 
+LEAST_LEVEL, MOST_LEVEL = 0.8, 0.999  # of intervals: beyond them "shown" is said too easily, or hardly ever
+
 
 @dataclass(frozen=True, slots=True)
 class StudyFault:
@@ -90,6 +92,9 @@ def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]
 
     As in `manifest_faults`, a section may be missing and an item of a list may be None.
     """
+    plan = parts.get("analysis")
+    if plan and not LEAST_LEVEL <= plan.level <= MOST_LEVEL and (not earlier or plan.level != earlier.analysis.level):
+        yield Fault(("analysis", "level"), f"must lie between {LEAST_LEVEL} and {MOST_LEVEL}; 0.95 is usual.")
     known_seeds = earlier.seeds if earlier else ()
     known_prompts = {prompt.text for prompt in earlier.prompts} if earlier else set()
     for index, seed in enumerate(parts.get("seeds", ())):

@@ -93,7 +93,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
     if slug := request.GET.get("study", ""):  # a form filled with the study's design
         design = design_of_study(get_object_or_404(Study, slug=slug))
         return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
-    form = PlanForm(request.GET) if request.GET else PlanForm()
+    form = _asked(request) if request.GET else PlanForm()
     context: dict[str, Any] = {"form": form}
     if not request.GET:
         return render(request, "web/researcher/plan.html", context)
@@ -121,7 +121,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
 def plan_curves(request: HttpRequest) -> HttpResponse:
     """Serve the curves of a question as an SVG file; 404 if the question has no answer."""
-    form = PlanForm(request.GET)
+    form = _asked(request)
     try:
         if not form.is_valid():
             raise Http404
@@ -129,6 +129,16 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
         return HttpResponse(svg, content_type="image/svg+xml")
     except Refused as refused:
         raise Http404(str(refused)) from refused
+
+
+def _asked(request: HttpRequest) -> PlanForm:
+    """Return the form that was sent; a field that the address does not name, as one of an earlier version, has its
+    default."""
+    given = request.GET.copy()
+    for name, field in PlanForm().fields.items():
+        if field.required and name not in given:
+            given[name] = field.initial
+    return PlanForm(given)
 
 
 @lru_cache(maxsize=32)

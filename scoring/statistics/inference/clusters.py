@@ -111,5 +111,6 @@ def described(method: str, shared: Clustering | None) -> str:
     """
     if shared is None:
         return method
-    how = f"{counted(shared.count, 'cluster')}, design effect {shared.design_effect:.2f}"
+    effect = f"design effect {shared.design_effect:.2f}" if shared.design_effect > 1 else "no design effect seen"
+    how = f"{counted(shared.count, 'cluster')}, {effect}"
     return f"{method}, {how}, t({shared.count - 1})" if shared.count > 1 else f"{method}, {how}"

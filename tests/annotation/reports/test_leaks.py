@@ -1,11 +1,14 @@
 """A metric that comes from an annotator, or was tuned on the prompts: what the report leaves out and says."""
 
 from dataclasses import replace
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from annotation.models import Study
 from annotation.reports.bundle.replay import replay, replayed_report, write_bundle
 from annotation.reports.data.leaks import SOURCE_OF_METRIC
 from annotation.reports.formats.document import to_json
@@ -168,3 +171,15 @@ def test_a_study_that_declares_nothing_keeps_its_hash() -> None:
     plain = make_manifest()
     assert not {"leaks_from", "person_margin", "assumed_difference"} & document(plain)["analysis"].keys()
     assert sha256(plain) == sha256(make_manifest(analysis={"leaks_from": {}}))
+
+
+def test_an_import_says_which_declared_names_nobody_has(tmp_path: Path) -> None:
+    study = make_study(leaking({"lpips": {"annotators": ["Ann", "Bertram"]}}, slug="named"))
+    Study.objects.update(source="external")
+    prompt = study.comparisons.earliest("pk").prompt.text
+    votes = tmp_path / "votes.csv"
+    votes.write_text(f"annotator,prompt,choice\nAnna,{prompt},Alpha\nBertram,{prompt},Beta\n")
+    out = StringIO()
+    call_command("import_votes", "named", votes, stdout=out)
+    (said,) = [line for line in out.getvalue().splitlines() if "leaks_from" in line]
+    assert said.startswith("analysis.leaks_from.lpips names “Ann”, a name that no annotator has (did you mean “Anna”?)")

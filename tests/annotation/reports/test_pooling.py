@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotation.models import Study
 from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.pooling.studies import pool
 from annotation.reports.printing.numbers import percent
@@ -104,7 +105,7 @@ def test_the_same_evidence_twice_is_refused(bundle: Bundle) -> None:
 def test_other_endpoints_need_a_common_one(bundle: Bundle) -> None:
     manifest = {"analysis": {"resamples": 100, "primary_endpoint": "half"}}
     paths = [bundle("fog", right=18), bundle("sea", right=15), bundle("sky", right=19, manifest=manifest)]
-    with pytest.raises(Refused, match=r"differ in their primary endpoint .*: strict and half"):
+    with pytest.raises(Refused, match=r"differ in their primary endpoint: strict and half; --endpoint takes one"):
         pool(paths, level=0.95)
     assert pool(paths, endpoint="strict", level=0.95).endpoint == "strict"
 
@@ -133,3 +134,16 @@ def test_a_file_that_is_no_bundle_is_named(tmp_path: Path, bundle: Bundle) -> No
         pooled_text(bundle("fog", right=18), wrong)
     with pytest.raises(CommandError, match="--level must lie between"):
         pooled_text(wrong, level=1.5)
+
+
+def test_bundles_of_two_metrics_are_refused_with_the_way_out(bundle: Bundle, tmp_path: Path) -> None:
+    fog, sea = bundle("fog", right=18), bundle("sea", right=15)
+    study = Study.objects.get(slug="fog")
+    for comparison in study.comparisons.all():
+        comparison.image_set_a.scores.create(metric="lpips", value=2.0, source="imported")
+        comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
+    other = tmp_path / "lpips.zip"
+    write_bundle(study, other, metric="lpips")
+    with pytest.raises(Refused, match=r"differ in their metric: lpips and scs/.*; make the bundles of one metric"):
+        pool([other, sea], level=0.95)
+    assert fog.exists()

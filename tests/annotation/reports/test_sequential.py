@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 from annotation.models import Annotator, Study, StudyEvent
+from annotation.reports.data.gathering import gather
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
+from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.studies.evidence import turns
 from tests.annotation.reports.voted_studies import Plan, make_study, report_of, results_of
@@ -95,3 +97,17 @@ def test_the_section_says_what_is_shown_and_for_whom() -> None:
     assert "neither that people prefer Alpha to Beta nor that people prefer Beta to Alpha is shown" in " ".join(
         text.split()
     )
+
+
+def test_the_report_of_another_metric_has_no_evidence_and_says_whose_ended_the_voting() -> None:
+    study = make_study(complete(PLAN))
+    for comparison in study.comparisons.all():
+        comparison.image_set_a.scores.create(metric="lpips", value=2.0, source="imported")
+        comparison.image_set_b.scores.create(metric="lpips", value=1.0, source="imported")
+    manifest = current_manifest(study)
+    report = build_report(gather(study, manifest=manifest, metric="lpips"))
+    assert report.results is not None
+    assert report.results.sequential is None
+    assert "the voting stops by the evidence for SCS" in report.claim
+    assert "one confirmatory test is the evidence for SCS" in " ".join(to_text(report).split())
+    assert "the voting stops by" not in report_of(study).claim

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from annotation.studies.documents import document, sha256
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import AnalysisPlan, Manifest
 from annotation.studies.pairs import PairsPlan
 from annotation.studies.study_file.fault_sentences import file_keys
 from annotation.studies.study_file.reading import StudyFileFault, parse, read_study_file
@@ -59,6 +59,14 @@ def test_a_short_file_is_a_whole_manifest() -> None:
     assert [prompt.text for prompt in manifest.prompts] == ["a cat", "a dog"]
     assert manifest.seeds == draw_seeds(7, 3)
     assert manifest.encoder.revision  # the default encoder is pinned
+
+
+@pytest.mark.parametrize("level", [0.5001, 0.79, 0.9999])
+def test_a_new_study_needs_a_level_at_which_intervals_say_something(level: float) -> None:
+    text = f"{STUDY}[analysis]\nlevel = {level}\n"
+    assert faults_in(text) == ["line 14, analysis.level: must lie between 0.8 and 0.999; 0.95 is usual."]
+    of_earlier = parse(STUDY, None).model_copy(update={"analysis": AnalysisPlan(level=level)})
+    assert parse(text, None, earlier=of_earlier).analysis.level == level
 
 
 def test_seeds_as_a_list_keep_their_order() -> None:

@@ -100,3 +100,13 @@ def test_early_stopping_is_asked_for_with_a_tick(researcher: Client) -> None:
 
 def test_the_list_of_studies_leads_there(researcher: Client) -> None:
     assert f'href="{PAGE}"' in researcher.get("/studies/").content.decode()
+
+
+def test_an_address_of_an_earlier_version_still_has_its_answer(researcher: Client) -> None:
+    earlier = {name: value for name, value in ASKED.items() if not name.startswith("cluster_")}
+    page = researcher.get(PAGE, earlier)
+    assert page.status_code == 200
+    assert researcher.get(CURVES, earlier).content == researcher.get(CURVES, ASKED).content
+    emptied = researcher.get(PAGE, ASKED | {"agreement": ""})
+    assert emptied.status_code == 400
+    assert "This field is required" in emptied.content.decode()

@@ -4,6 +4,7 @@ None of this is the power of the study at hand: an observed difference says noth
 """
 
 import math
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -152,5 +153,9 @@ def _shown_from(setting: _Setting) -> float | None:
     if setting.comparisons < setting.least:
         return None
     independent = int(setting.comparisons / setting.design_effect)
-    steps = (step / _STEPS for step in range(1, _STEPS + 1))
-    return next((size for size in steps if setting.test(size).power(independent, size) >= TARGET), None)
+
+    def is_shown(step: int) -> bool:
+        return setting.test(step / _STEPS).power(independent, step / _STEPS) >= TARGET
+
+    first = bisect_left(range(1, _STEPS + 1), True, key=is_shown) + 1  # the power rises with the difference
+    return first / _STEPS if first <= _STEPS else None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.data.study_data import SealedData, UnsealedData
 from annotation.reports.findings.analysed import Analysed
 from annotation.studies.evidence import credits_and_sizes, decision, largest_cluster, rivals, turns
 from annotation.voting.rules import is_decided
@@ -36,14 +36,16 @@ class Sequential:
 
 
 def compute(analysed: Analysed) -> Sequential | None:
-    """Return the evidence of the clusters that entered, by the votes that count; None if the study has another design.
+    """Return the evidence of the clusters that entered, by the votes that count.
+
+    None if the study has another design, and for a metric that the claim is not about.
 
     They are those that were complete, in the drawn order, or as many as had decided the claim when the voting ended:
     a vote that was withdrawn since then does not undo the decision.
     """
     data, outcome = analysed.data, analysed.outcome
     manifest, order = data.manifest, turns(data.manifest)
-    if order is None:
+    if order is None or is_about_another_metric(data):
         return None
     turn = np.array(order, dtype=np.int64)[data.comparisons.position]
     entered = complete_prefix(turn, _is_complete(data, outcome.votes)) | (turn < _decided_after(data))
@@ -65,6 +67,11 @@ def compute(analysed: Analysed) -> Sequential | None:
         agreement=confidence_sequence(sums, sizes, most=largest_cluster(manifest), level=manifest.analysis.level),
         saved_votes=_saved(data) if _decided_after(data) else 0,
     )
+
+
+def is_about_another_metric(data: SealedData) -> bool:
+    """Whether the voting stops by the evidence for one metric, and the report is about another."""
+    return data.manifest.annotation.stop_when_decided == "metric" and data.metric != data.manifest.encoder.metric
 
 
 def _is_complete(data: UnsealedData, counted: Integers) -> NDArray[np.bool_]:

@@ -122,6 +122,11 @@ def _few(agreement: Agreement) -> str:
     return "; ".join(filter(None, (few, agreement.clusters.warning if agreement.clusters else "")))
 
 
+def _evidence(facts: Facts) -> str:
+    is_of_metric = facts.manifest.annotation.stop_when_decided == "metric"
+    return f"the evidence for {metric_name(facts.manifest.encoder.metric)}" if is_of_metric else "the evidence"
+
+
 def _endpoint(agreement: Agreement, facts: Facts) -> str:
     text = "No metric was scored, so no agreement is defined. "
     if facts.study.metric:
@@ -131,7 +136,8 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
         "report are descriptive."
     )
     if facts.manifest.annotation.stop_when_decided:
-        tests = "The study's one confirmatory test is the evidence as the votes came in; all p-values are descriptive."
+        evidence = _evidence(facts)
+        tests = f"The study's one confirmatory test is {evidence} as the votes came in; all p-values are descriptive."
     return (
         f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
         f"{tests} A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."

@@ -3,13 +3,19 @@
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, points_row
 from annotation.reports.printing.numbers import metric_name, points
+from annotation.reports.printing.phrases import person_verdict
 from scoring.statistics.people.non_inferiority import NonInferiority
 
 
 def section(found: NonInferiority, facts: Facts) -> Section:
     """The verdict, and the difference that it rests on."""
     rows = (
-        Row("Verdict", found.verdict, n=found.difference.n, remark=_in_words(found, metric_name(facts.study.metric))),
+        Row(
+            "Verdict",
+            found.verdict,
+            n=found.difference.n,
+            remark=person_verdict(found, metric_name(facts.study.metric)),
+        ),
         points_row("Metric minus annotator", found.difference),
     )
     text = (
@@ -19,14 +25,3 @@ def section(found: NonInferiority, facts: Facts) -> Section:
         "the upper end is below it, else undecided."
     )
     return Section("non-inferiority", "The metric in the place of a person", (text,), rows, is_part=True)
-
-
-def _in_words(found: NonInferiority, metric: str) -> str:
-    margin = points(found.margin)
-    match found.verdict:
-        case "shown":
-            return f"{metric} falls short of one more person by less than {margin}"
-        case "shown worse":
-            return f"{metric} falls short of one more person by more than {margin}"
-        case _:
-            return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"

@@ -239,13 +239,14 @@ def test_effects_that_votes_cannot_tell_apart_are_named() -> None:
 def test_very_many_votes_are_drawn_with_a_seed(
     study: Study, model: CrossedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drawing, "MOST_VOTES", 200)
+    monkeypatch.setattr(drawing, "MOST_VOTES", 400)
+    monkeypatch.setattr(drawing, "DRAWN_VOTES", 200)
     found = study.model()
     assert found == study.model()
     assert found.votes == 480
     (warning,) = found.warnings
     assert "variances come from 200 votes on 50 comparisons by 12 annotators, drawn with seed 1" in warning
-    monkeypatch.setattr(drawing, "MOST_ANNOTATORS", 8)
+    monkeypatch.setattr(drawing, "DRAWN_ANNOTATORS", 8)
     assert "by 8 annotators" in study.model().warnings[0]
     whole, part = bounds(model.slope), bounds(found.slope)
     assert part[1] - part[0] < 1.3 * (whole[1] - whole[0])  # 480 votes, not 200
@@ -262,6 +263,20 @@ def test_fixed_effects_of_all_votes_maximise_the_likelihood_at_the_given_scales(
     assert found.parameters[4:].tolist() == scales.tolist()
     left = found.covariance[:4, :4] @ gradient / found.errors[:4]  # what another step would move, in errors
     assert np.abs(left).max() < 0.02
+
+
+@pytest.mark.parametrize("at_zero", [(), (6,), (6, 7, 8)])
+def test_the_information_is_nearly_the_second_derivative(study: Study, at_zero: tuple[int, ...]) -> None:
+    design = pose(study.votes, study.margin, study.side, study.clusters).design
+    at = np.array([-0.9, 0.8, 1.0, 0.2, 0.9, 0.5, 0.6, 0.4, 0.7])
+    at[list(at_zero)] = 0.0
+    likelihood, steps = Laplace(design), 1e-4 * np.eye(9)[:4]
+    slopes = [
+        likelihood.value_and_gradient(at - step)[1] - likelihood.value_and_gradient(at + step)[1] for step in steps
+    ]
+    by_differences = np.array(slopes)[:, :4] / 2e-4
+    assert likelihood.information(at) == pytest.approx(by_differences, abs=0.08 * np.diag(by_differences).max())
+    assert np.diag(likelihood.information(at)) == pytest.approx(np.diag(by_differences), rel=0.1)
 
 
 @pytest.mark.slow
