@@ -81,9 +81,11 @@ class TwoWay:
         self.whole = rows.sum(axis=0)
         self._clusters = _grouping(labels[is_voted], np.flatnonzero(is_voted), comparison_count) @ rows
         self._of_annotators = _grouping(votes.annotator, of_vote, len(place))
-        self._of_cells, self._repeats = _grouping(cell, of_vote, len(place)), None
+        self._of_cells = _grouping(cell, of_vote, len(place))
+        self._repeats: Integers | None = None
         if self._of_cells.shape[0] == len(votes.choice):  # one vote in each: those that are equal need one row
-            self._of_cells, self._repeats = sparse.eye_array(len(place), format="csr"), counts[place, choice]
+            self._of_cells = _grouping(np.arange(len(place)), np.arange(len(place)), len(place))
+            self._repeats = counts[place, choice]
 
     def like_these(
         self,

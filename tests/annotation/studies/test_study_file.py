@@ -64,7 +64,7 @@ def test_a_short_file_is_a_whole_manifest() -> None:
 @pytest.mark.parametrize("level", [0.5001, 0.79, 0.9999])
 def test_a_new_study_needs_a_level_at_which_intervals_say_something(level: float) -> None:
     text = f"{STUDY}[analysis]\nlevel = {level}\n"
-    assert faults_in(text) == ["line 14, analysis.level: must lie between 0.8 and 0.999; 0.95 is usual."]
+    assert faults_in(text) == ["line 19, analysis.level: must lie between 0.8 and 0.999; 0.95 is usual."]
     of_earlier = parse(STUDY, None).model_copy(update={"analysis": AnalysisPlan(level=level)})
     assert parse(text, None, earlier=of_earlier).analysis.level == level
 
