@@ -200,3 +200,17 @@ def test_separated_votes_have_no_finite_fit() -> None:
     design = Design.of(margin > 0, margin[:, np.newaxis], (comparison, range(20), annotator), np.ones((60, 1)))
     with pytest.raises(NoFiniteFit):
         fit(design, np.array([False, False, True]))
+
+
+def test_the_package_glmm_fits_the_same_to_wine_crossed_by_judge_and_bottle() -> None:
+    """It has no ordered categories: whether a rating is above 2, where both judges and bottles vary."""
+    is_bitter = (table(WINE).ravel() > 2).astype(int)
+    names = {"judge": [f"judge {j}" for j in JUDGE], "bottle": [f"bottle {b}" for b in BOTTLE]}
+    data = {"y": is_bitter.astype(float), "warm": IS_WARM, **names}
+    theirs = glmm.fit(data, "y ~ warm + (1 | judge) + (1 | bottle)", "binomial")
+    scales = {name: float(np.sqrt(block[0])) for (name, _), block in zip(theirs.re_groups, theirs.varcorr, strict=True)}
+    design = Design.of(is_bitter, IS_WARM[:, np.newaxis], (BOTTLE, range(8), JUDGE), np.ones((72, 1)))
+    ours = fit(design, np.array([True, False, True]))
+    assert [-ours.parameters[0], ours.parameters[1]] == pytest.approx(theirs.beta, abs=1e-3)
+    assert [ours.parameters[2], ours.parameters[4]] == pytest.approx([scales["bottle"], scales["judge"]], abs=1e-3)
+    assert ours.log_likelihood == pytest.approx(theirs.loglik, abs=1e-5)
