@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from annotation.models import Annotator, Comparison, Study, Vote
+from annotation.models import Annotator, Comparison, Import, Study, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, sha256
 from annotation.studies.evidence import largest_cluster, rivals, turns
@@ -109,6 +109,24 @@ def test_votes_that_may_be_undone_are_waited_for() -> None:
     vote = give_vote(Annotator.objects.create(study=study), position=first.position)
     assert advance(study) == "nothing to do"
     Vote.objects.filter(pk=vote.pk).update(received_at=timezone.now() - timedelta(seconds=601))
+    assert advance(study).startswith("closed: its claim is decided after 8 clusters")
+
+
+def test_a_pause_or_half_an_import_holds_up_the_end_and_a_comparison_set_aside_the_evidence() -> None:
+    study = a_study(claim="models")
+    answer(study, turns=range(12), winner="A")
+    Study.objects.update(state=Study.State.PAUSED)
+    study.refresh_from_db()
+    assert advance(study) == "nothing to do"
+    Study.objects.update(state=Study.State.OPEN)
+    source = Import.objects.create(study=study, kind=Import.Kind.VOTES, file_name="votes.csv", sha256="0" * 64)
+    study.refresh_from_db()
+    assert advance(study) == "nothing to do"
+    source.delete()
+    study.comparisons.filter(turn=5).update(parked_at=timezone.now(), vote_count=2, votes_a=2, slot_count=2)
+    assert advance(study) == "nothing to do"
+    assert decision_so_far(study, current_manifest(study), timezone.now()).decided_after is None
+    study.comparisons.filter(turn=5).update(vote_count=3, votes_a=3, slot_count=3)
     assert advance(study).startswith("closed: its claim is decided after 8 clusters")
 
 
