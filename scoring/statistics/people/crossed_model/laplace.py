@@ -61,7 +61,8 @@ class Laplace:
         pulled = [_pulled(design, scales, column) for column in columns.T]
         followed = [mode.curvature.solve(one) for one in pulled]
         explained = np.array([[one.dot(other) for other in followed] for one in pulled])
-        return mode.votes.information(design.category, design.fixed, design.threshold_count) - explained
+        information: Floats = mode.votes.information(design.category, design.fixed, design.threshold_count) - explained
+        return information
 
     def _without_zeros(self, parameters: Floats) -> tuple["Laplace", NDArray[np.bool_]]:
         """Return the likelihood without the effects of annotators at zero, and which parameters it keeps."""
