@@ -44,10 +44,12 @@ def test_a_sealed_study_has_the_sections_without_results() -> None:
 
 
 def test_each_finding_has_a_section_in_a_module_of_the_same_name() -> None:
-    modules = [path for path in Path(findings.__path__[0]).glob("*.py") if "\ndef compute(" in path.read_text()]
+    folder = Path(findings.__path__[0])
+    modules = [path.relative_to(folder) for path in folder.rglob("*.py") if "\ndef compute(" in path.read_text()]
     assert len(modules) >= 14
-    named = {path.stem: import_module(f"annotation.reports.sections.{path.stem}") for path in modules}
-    assert [stem for stem, module in named.items() if not hasattr(module, "section")] == []
+    places = [".".join(path.with_suffix("").parts) for path in modules]
+    named = {place: import_module(f"annotation.reports.sections.{place}") for place in places}
+    assert [place for place, module in named.items() if not hasattr(module, "section")] == []
 
 
 def test_each_figure_has_a_drawing() -> None:
