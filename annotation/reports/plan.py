@@ -106,7 +106,7 @@ def exact_sentences(plan: StudyPlan) -> tuple[str, ...]:
             f"{exact.for_width:,} comparison{'' if exact.for_width == 1 else 's'}."
         )
     said.append(
-        f"With the {design.prompts:,} prompts of the design this chance is {percent(exact.planned_power)} and the "
+        f"With the {_prompts(design.prompts)} of the design this chance is {percent(exact.planned_power)} and the "
         f"interval {exact.planned_width:.3f} wide."
     )
     return tuple(said)
@@ -118,7 +118,7 @@ def _simulated(plan: StudyPlan) -> str:
     is_one = question.annotators == 1
     return (
         f"Whole studies were simulated ({chance.simulations:,} of each size, seed {chance.seed}). In the design, with "
-        f"{design.prompts:,} prompts, there are {counted(design.overlap, 'vote')} for each comparison"
+        f"{_prompts(design.prompts)}, there are {counted(design.overlap, 'vote')} for each comparison"
         f"{_stopped(design, point)} by {counted(question.annotators, 'annotator')} ({plan.annotators_needed:,} "
         f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who {'is' if is_one else 'are'} "
         f"given first the {GIVEN_OUT_FIRST[design.allocation]}; {_votes(supposed)}. Winners by votes then err, so that "
@@ -148,6 +148,10 @@ def _clusters(question: Question) -> str:
         f"{question.independent(question.design.prompts):,} independent ones, and so many were simulated; below "
         f"{LEAST_CLUSTERS} clusters there is no verdict."
     )
+
+
+def _prompts(count: int) -> str:
+    return f"{count:,} prompt{'' if count == 1 else 's'}"
 
 
 def _stopped(design: Design, point: Point) -> str:

@@ -147,7 +147,7 @@ def _other_seeds(noise: ImageNoise) -> str:
     if noise.fresh_seeds is None or not noise.fresh_seeds.doubtful:
         return ""
     doubtful = noise.fresh_seeds.doubtful
-    return f"a fresh draw of seeds could well change {doubtful} of the metric's {noise.comparisons} winners"
+    return f"a fresh draw of seeds could well change {doubtful} of the metric's {counted(noise.comparisons, 'winner')}"
 
 
 # --- the figure ---------------------------------------------------------------------------------

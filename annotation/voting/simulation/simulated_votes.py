@@ -21,6 +21,7 @@ from annotation.voting.simulation.perception import Eye, spread, typical
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused
+from jobs.wording import counted
 
 _OTHER = {Vote.Choice.LEFT.value: Vote.Choice.RIGHT, Vote.Choice.RIGHT.value: Vote.Choice.LEFT}
 # Called with the votes cast so far and how many are expected at most.
@@ -87,7 +88,7 @@ def _refuse_impossible(study: Study, rules: VotingRules, crowd: Crowd) -> None:
     if crowd.annotators < 1:
         raise Refused(f"The number of annotators must be at least 1, not {crowd.annotators}.")
     if not 0 <= crowd.careless <= crowd.annotators:
-        raise Refused(f"Of {crowd.annotators} annotators {crowd.careless} cannot be careless.")
+        raise Refused(f"Of {counted(crowd.annotators, 'annotator')} {crowd.careless} cannot be careless.")
     if not 0 <= crowd.noise < math.inf:
         raise Refused(f"The noise must be a number from 0 on, not {crowd.noise}.")
     if reason := closure(study=study, rules=rules, now=timezone.now()):

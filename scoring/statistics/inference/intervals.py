@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv, ndtri
 
+from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.votes.counts import Integers
 
@@ -143,7 +144,7 @@ def percentile_estimate(
     defined = resampled[~np.isnan(resampled)]
     missing = len(resampled) - len(defined)
     method = f"percentile bootstrap, {len(resampled)} resamples of clusters, seed {resampling.seed}"
-    method += f", {missing} undefined resamples left out" if missing else ""
+    method += f", {counted(missing, 'undefined resample')} left out" if missing else ""
     reason = too_few_to_resample(clusters) or _why_no_interval(defined, missing, resampling.level)
     low, high = (None, None) if reason else _percentiles(defined, resampling.level)
     return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)

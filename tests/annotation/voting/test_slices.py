@@ -8,8 +8,8 @@ import pytest
 from django.db import connection, transaction
 
 from annotation.models import Annotator, Study
-from annotation.voting.storage import sqlite_queue
-from annotation.voting.storage.slices import FIRST_SIZE, in_slices
+from annotation.voting.storage import slices, sqlite_queue
+from annotation.voting.storage.slices import FIRST_SIZE, LEAST_ROWS, in_slices
 from tests.annotation.voting.open_studies import make_study
 from tests.annotation.voting.test_sqlite_queue import add, in_a_thread_of_its_own
 
@@ -23,11 +23,17 @@ def study() -> Study:
 
 def test_every_row_is_done_once_and_no_slice_holds_more_than_allowed() -> None:
     rows = list(range(FIRST_SIZE * 7 + 3))
-    slices = in_slices(rows, list, most=FIRST_SIZE + 1)
-    assert [row for some in slices for row in some] == rows
-    assert len(slices[0]) == FIRST_SIZE
-    assert max(map(len, slices)) <= FIRST_SIZE + 1
+    done = in_slices(rows, list, most=FIRST_SIZE + 1)
+    assert [row for some in done for row in some] == rows
+    assert len(done[0]) == FIRST_SIZE
+    assert max(map(len, done)) <= FIRST_SIZE + 1
     assert in_slices([], list) == []
+
+
+def test_on_a_busy_machine_a_slice_does_not_shrink_to_its_fixed_cost(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slices, "_one_slice", lambda work, rows: (work(rows), 60.0))  # each seemed to take a minute
+    sizes = list(map(len, in_slices(list(range(FIRST_SIZE + 3 * LEAST_ROWS)), list)))
+    assert sizes == [FIRST_SIZE, LEAST_ROWS, LEAST_ROWS, LEAST_ROWS]
 
 
 def test_a_vote_that_comes_during_a_slice_is_stored_before_the_next(study: Study) -> None:

@@ -23,7 +23,7 @@ def section(values: tuple[Sensitivity, Agreement], facts: Facts) -> Section:
 
 
 def _skill_row(model: SkillModel) -> Row:
-    changed = "" if model.changed is None else f"{model.changed} of {model.comparisons} winners change"
+    changed = "" if model.changed is None else f"{model.changed} of {counted(model.comparisons, 'winner')} changed"
     remark = "; ".join([changed, *model.warnings] if changed else model.warnings)
     return share_row(f"Dawid-Skene, {_PRIORS[model.prior]}", model.agreement, remark=remark)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from jobs.wording import counted
 from scoring.statistics.inference.intervals import Floats, cluster_numbers
 from scoring.statistics.people.crossed_model.design import Design
 from scoring.statistics.votes.counts import Integers
@@ -108,7 +109,7 @@ def _left_out(votes: Votes, margin: Floats, side: Floats, cluster: Integers) -> 
     if _with_two(votes.annotator, margin) < 2:
         reasons[SENSITIVITY] = "fewer than two annotators saw two margins"
     if np.isnan(side).any():
-        reasons[SIDE] = reasons[SIDE_BIAS] = f"the sides of {int(np.isnan(side).sum())} votes are unknown"
+        reasons[SIDE] = reasons[SIDE_BIAS] = f"the sides of {counted(int(np.isnan(side).sum()), 'vote')} are unknown"
     elif np.ptp(side) == 0:
         reasons[SIDE] = reasons[SIDE_BIAS] = "the same model was always on the left"
     elif _with_two(votes.annotator, side) < 2:
