@@ -1,6 +1,6 @@
 """The generation task: run twice, half, late or never, the result is the same images."""
 
-import time
+import threading
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -170,13 +170,16 @@ def test_jobs_overlap_on_a_card(tiny_models: Path, monkeypatch: pytest.MonkeyPat
     sets = [planned(model, seeds=[1, 2], prompt=prompt) for prompt in ("a cube", "a ring", "a ball", "a cone")]
     write = Recorder._write
     seen: list[tuple[int, int]] = []
+    is_second_sampled = threading.Event()
 
     def slow(self: Recorder, sampled: Sampled) -> Any:
-        time.sleep(0.3)
+        is_second_sampled.wait(600)
         return write(self, sampled)
 
     def spy(order: Order, batches: Sequence[Sequence[int]], **arguments: Any) -> Iterator[list[Sampled]]:
         seen.append((GenerationJob.objects.filter(state=STATES.RUNNING).count(), GeneratedImage.objects.count()))
+        if len(seen) == 2:
+            is_second_sampled.set()
         return sample_batches(order, batches, **arguments)
 
     monkeypatch.setattr(Recorder, "_write", slow)

@@ -21,16 +21,16 @@ SECONDS_OF_A_SLICE = 0.04
 
 
 def in_slices(
-    rows: Sequence[Row], work: Callable[[Sequence[Row]], Result], *, most: int = MOST_ROWS, least: int = LEAST_ROWS
+    rows: Sequence[Row], work: Callable[[Sequence[Row]], Result], *, most: int = MOST_ROWS, least: int | None = None
 ) -> list[Result]:
     """Do the work on all rows, some at a time, each time in a transaction of its own; return what each slice gave.
 
-    A slice holds between `least` and `most` rows, as many as fit into SECONDS_OF_A_SLICE at the pace of the one before.
-    Below `least` a busy machine would spend its time on the fixed cost of a slice. Inside a transaction of the caller
-    the slices are savepoints of it, and no vote is stored in between.
+    A slice holds between `least` (if None, LEAST_ROWS) and `most` rows, as many as fit into SECONDS_OF_A_SLICE at the
+    pace of the one before. Below `least` a busy machine would spend its time on the fixed cost of a slice. Inside a
+    transaction of the caller the slices are savepoints of it, and no vote is stored in between.
     """
     results: list[Result] = []
-    least = min(least, most)
+    least = min(most, LEAST_ROWS if least is None else least)
     start, size = 0, max(least, min(FIRST_SIZE, most))
     while start < len(rows):
         some = rows[start : start + size]

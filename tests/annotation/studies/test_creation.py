@@ -89,6 +89,7 @@ def test_the_factory_gives_every_state(source: str, state: str) -> None:
 def two_a_slice(monkeypatch: pytest.MonkeyPatch) -> None:
     """Write slices of two rows, however fast the machine is."""
     monkeypatch.setattr(slices, "FIRST_SIZE", 2)
+    monkeypatch.setattr(slices, "LEAST_ROWS", 2)
     monkeypatch.setattr(slices, "next_size", lambda *_args, **_options: 2)
 
 

@@ -41,7 +41,7 @@ def image(tmp_path: Path) -> Path:
 def command(tmp_path: Path, program: str, *arguments: str, **more: Any) -> Endpoint:
     script = tmp_path / "paint.py"
     script.write_text(program)
-    values = {"seconds": 20, "parameters": ("width", "height"), "seeds": True, **more}
+    values = {"seconds": 600, "parameters": ("width", "height"), "seeds": True, **more}
     return Endpoint(name="local", adapter="command", command=(sys.executable, str(script), *arguments), **values)
 
 
@@ -131,11 +131,11 @@ ask_command(endpoint, ImageRequest("a red cube", 5, {}), image_bytes=1000)
 """
 LONG = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"])
 with open("FILE.part", "w") as file:
     file.write(f"{os.getpid()} {child.pid} {os.getcwd()}")
 os.rename("FILE.part", "FILE")
-time.sleep(60)
+time.sleep(900)
 """
 
 
@@ -152,7 +152,7 @@ def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
     assert becomes_true(lambda: not Path(folder).exists())
 
 
-def becomes_true(question: Callable[[], bool], seconds: float = 30) -> bool:
+def becomes_true(question: Callable[[], bool], seconds: float = 600) -> bool:
     deadline = time.monotonic() + seconds
     while not question():
         if time.monotonic() > deadline:
@@ -224,7 +224,7 @@ def comfy_endpoint(tmp_path: Path, server: FakeEndpoint, workflow: Any = WORKFLO
         "seeds": True,
         "extra": {"style": "film"},
         "private_addresses": ("127.0.0.0/8",),
-        "seconds": 5,
+        "seconds": 600,
     }
     return Endpoint.model_validate({"name": "comfy", "adapter": "comfyui", **values, **more})
 
