@@ -156,6 +156,7 @@ CELERY_BEAT_SCHEDULE = {
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "beat-schedule")
 NVIDIA_SMI = env.str("NVIDIA_SMI", default="nvidia-smi")  # the program that lists the cards of a host
+OWN_METRICS_FILE = env.str("OWN_METRICS_FILE", default="")  # of a worker: docs/metrics.md
 ENDPOINTS_FILE = env.str("ENDPOINTS_FILE", default="")  # of a worker: docs/endpoints.md
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")  # of the program that reads /metrics; without it only staff may
 JOB_LEASE_SECONDS = env.int("JOB_LEASE_SECONDS", default=60)

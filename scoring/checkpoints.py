@@ -64,11 +64,13 @@ def encoder_needs() -> list[Need]:
     """Return the encoders of queued scoring jobs that are not on this host."""
     queued = ScoringJob.objects.filter(state=ScoringJob.State.QUEUED).order_by()
     needs = []
-    for document in queued.values_list("encoder", flat=True).distinct():
+    for metric, document in queued.values_list("metric", "encoder").distinct():
+        if document is None:  # a metric of the images themselves
+            continue
         spec = EncoderSpec(**document)
         wanted = None if is_encoder_at_hand(spec) else wanted_encoder(spec)
         if wanted is not None:
-            needs.append(Need([wanted], queued.filter(metric=spec.metric)))
+            needs.append(Need([wanted], queued.filter(metric=metric)))
     return needs
 
 

@@ -6,6 +6,7 @@ so that scores do not depend on whether torchvision is installed.
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -27,6 +28,7 @@ from transformers import (
 )
 
 from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
+from jobs.cores import core_count
 from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.encoder_spec import EncoderSpec
@@ -123,6 +125,7 @@ class _LoadedEncoder:
         self._batch_size = BATCH_SIZE
         self._model, self._processor = _load_parts(spec, checkpoint, self._architecture)
         self._model.to(device()).eval()
+        self._pool = ThreadPoolExecutor(core_count(), thread_name_prefix="preparing")
         self.dimension = self._probe()
 
     @property
@@ -168,12 +171,17 @@ class _LoadedEncoder:
             return None  # the exception holds the batch's tensors: they are free only after this block
 
     def _embed_batch(self, batch: Sequence[Image.Image]) -> Embeddings:
-        # "L" and palette images too; the processor's own conversion depends on its configuration.
-        pixels = self._processor(images=[image.convert("RGB") for image in batch], return_tensors="pt")["pixel_values"]
+        pixels = torch.cat(list(self._pool.map(self._prepare, batch)))
         with torch.inference_mode(), _full_precision():
             vectors = self._architecture.features(self._model, pixels.to(device(), torch.float32))
         result: Embeddings = vectors.float().cpu().numpy()
         return result
+
+    def _prepare(self, image: Image.Image) -> torch.Tensor:
+        """Return the pixels of one image, (1, 3, h, w); PIL and NumPy let other threads work meanwhile."""
+        # "L" and palette images too; the processor's own conversion depends on its configuration.
+        prepared: torch.Tensor = self._processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"]
+        return prepared
 
     def _halve(self) -> None:
         if self._batch_size == 1:

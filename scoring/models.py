@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
-from scoring.encoder_spec import MOST_METRIC_LENGTH
+from scoring.encoder_spec import MOST_METRIC_LENGTH, EncoderSpec
 
 
 class Encoder(models.Model):
@@ -18,6 +18,8 @@ class Encoder(models.Model):
     )
     fingerprint = models.CharField(max_length=64, help_text="SHA-256 over weights, configuration and preprocessing.")
     provenance = models.JSONField(default=dict, help_text="Processor, dtype, device and versions at first use.")
+    timed_images = models.PositiveIntegerField(default=0, help_text="Images whose embedding was timed.")
+    timed_seconds = models.FloatField(default=0.0, help_text="The time that they took, with reading and preparing.")
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -65,6 +67,12 @@ class SetScore(models.Model):
         null=True, blank=True, help_text="How many images the score rests on, if known."
     )
     source = models.CharField(max_length=10, choices=Source)
+    higher_is_more_consistent = models.BooleanField(
+        default=True, help_text="Which way the metric points; scores of before version 0.3 were read as higher."
+    )
+    seconds = models.FloatField(
+        null=True, blank=True, help_text="How long the metric took, without the embeddings; null if imported."
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -82,13 +90,57 @@ class SetScore(models.Model):
         return f"{self.image_set}: {self.value:.3f} by {self.metric}"
 
 
+class MetricSource(models.Model):
+    """The hash of the source of a metric of one's own when it was first used; another one is refused under its name."""
+
+    name = models.CharField(max_length=MOST_METRIC_LENGTH, unique=True)
+    sha256 = models.CharField(max_length=64, help_text="SHA-256 of the file that holds the function.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(name="metric_source_is_sha256", condition=Q(sha256__length=64)),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class PairwiseSimilarities(models.Model):
+    """The similarities or distances of every two images of a set, computed elsewhere: float64, little-endian, N x N."""
+
+    image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="similarities")
+    name = models.CharField(max_length=100, help_text="What measured them, like lpips.")
+    seeds = models.JSONField(help_text="The seeds of the images, ascending: the rows and columns.")
+    values = models.BinaryField()
+    are_distances = models.BooleanField()
+    bandwidth = models.FloatField(
+        null=True, blank=True, help_text="h of the kernel exp(-d^2/h^2) that turns distances into similarities."
+    )
+    file_sha256 = models.CharField(max_length=64, help_text="SHA-256 of the imported file.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["image_set", "name"], name="one_matrix_per_set_and_name"),
+            models.CheckConstraint(
+                name="bandwidth_is_of_distances", condition=Q(bandwidth__isnull=True) | Q(are_distances=True)
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.image_set}"
+
+
 class ScoringJob(LeasedJob):
-    """Embed one image set with one encoder and score it."""
+    """Score one image set by one metric; embed it first if the metric needs embeddings."""
 
     task_name = "scoring.tasks.run_scoring_job"
 
     image_set = models.ForeignKey(ImageSet, on_delete=models.CASCADE, related_name="scoring_jobs")
-    encoder = models.JSONField(help_text="The EncoderSpec: kind, checkpoint, revision.")
+    encoder = models.JSONField(
+        null=True, help_text="The EncoderSpec: kind, checkpoint, revision; null for a metric of the images themselves."
+    )
     metric = models.CharField(max_length=MOST_METRIC_LENGTH)
 
     class Meta(LeasedJob.Meta):
@@ -101,6 +153,11 @@ class ScoringJob(LeasedJob):
 
     def __str__(self) -> str:
         return f"{self.image_set} by {self.metric}: {self.state}"
+
+    @property
+    def encoder_spec(self) -> EncoderSpec | None:
+        """The encoder that embeds the set; None if the metric needs no embeddings."""
+        return EncoderSpec(**self.encoder) if self.encoder else None
 
     @property
     def log_fields(self) -> dict[str, Any]:

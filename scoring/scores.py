@@ -3,24 +3,27 @@
 This module does not load torch: the encoder is passed in, and `scoring.tasks` loads it.
 """
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from django.db import transaction
+from django.db.models import F
 from numpy.typing import NDArray
 from PIL import Image
 
 from generation.models import GeneratedImage, ImageSet
-from generation.pictures.files import open_image
+from generation.pictures.files import open_images
 from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
-from scoring.consistency import semantic_consistency_score
 from scoring.encoder_spec import EncoderSpec
-from scoring.models import Encoder, ImageEmbedding, ScoringJob, SetScore
+from scoring.metric_spec import MetricSpec, named_functional, score_of_embeddings
+from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
+from scoring.own_metrics import OwnMetric, own_metric
 
 if TYPE_CHECKING:
     from scoring.encoders import ImageEncoder
@@ -32,23 +35,20 @@ SETS_PER_STATEMENT = 1000
 CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
 
 
-def plan_scorings(*, image_set_ids: Collection[int], encoder: EncoderSpec) -> None:
-    """Plan a job for each set, which embeds and scores it with an encoder; existing jobs keep their state.
+def plan_scorings(*, image_set_ids: Collection[int], spec: MetricSpec) -> None:
+    """Plan a job for each set, which embeds and scores it by a metric; existing jobs keep their state.
 
     A job with the same encoder in another folder changes to the new folder. Raises Refused if the encoder's name is too
     long for the name of a metric.
     """
-    refuse_unusable_name(encoder.metric)
-    wanted = asdict(encoder)
-    jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=encoder.metric).order_by()
+    metric = spec.identity
+    refuse_unusable_name(metric)
+    wanted = asdict(spec.encoder) if spec.encoder else None
+    jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
     # Conflicts are ignored: another process may plan the same jobs at this moment.
     ScoringJob.objects.bulk_create(
-        [
-            ScoringJob(image_set_id=pk, metric=encoder.metric, encoder=wanted)
-            for pk in image_set_ids
-            if pk not in planned
-        ],
+        [ScoringJob(image_set_id=pk, metric=metric, encoder=wanted) for pk in image_set_ids if pk not in planned],
         ignore_conflicts=True,
     )
     elsewhere = [pk for pk, document in planned.values() if document != wanted]
@@ -67,36 +67,97 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
     images = list(image_set.images.exclude(embeddings__encoder__identity=encoder.identity).order_by("seed"))
     for start in range(0, len(images), CHUNK_SIZE):
         check()
-        _embed(images[start : start + CHUNK_SIZE], encoder)
+        chunk, begun = images[start : start + CHUNK_SIZE], time.perf_counter()
+        _embed(chunk, encoder)
+        seconds = time.perf_counter() - begun
+        Encoder.objects.filter(identity=encoder.identity).update(
+            timed_images=F("timed_images") + len(chunk), timed_seconds=F("timed_seconds") + seconds
+        )
     return len(images)
 
 
-def score_set(*, image_set: ImageSet, encoder: EncoderSpec) -> SetScore:
-    """Score a set whose images are all embedded; an existing score is returned unchanged.
+def lacks_embeddings(image_set: ImageSet, encoder: EncoderSpec) -> bool:
+    """Return whether an image of a set has no embedding by an encoder."""
+    return image_set.images.exclude(embeddings__encoder__identity=encoder.identity).exists()
+
+
+def score_set(*, image_set: ImageSet, spec: MetricSpec) -> SetScore:
+    """Score a set whose images are all embedded, if the metric needs it; an existing score is returned unchanged.
 
     Computed in float64 from the stored float32 embeddings, in the order of the seeds.
-    Raises Refused for a set that is incomplete or not embedded, for an undefined score, and if an imported score has
-    the same metric.
+    Raises Refused for a set that is incomplete or not embedded, for an undefined score, if an imported score has the
+    same metric, and for a metric of one's own that fails or whose source is not the one that it had before.
     """
     _refuse_incomplete(image_set)
-    standing = SetScore.objects.filter(image_set=image_set, metric=encoder.metric).first()
+    standing = SetScore.objects.filter(image_set=image_set, metric=spec.identity).first()
     if standing is None:
-        value, image_count = _compute(image_set, encoder)
-        standing, _ = SetScore.objects.get_or_create(
-            image_set=image_set,
-            metric=encoder.metric,
-            defaults={"value": value, "image_count": image_count, "source": SetScore.Source.COMPUTED},
-        )
+        standing = score_by(own_metric(spec.name), image_set, spec) if spec.is_own else _score(image_set, spec)
     if standing.source != SetScore.Source.COMPUTED:
         raise Refused(
-            f"{image_set} has an imported score under {encoder.metric}: "
+            f"{image_set} has an imported score under {spec.identity}: "
             "import scores under a name of their own, or leave the set unscored."
         )
     return standing
 
 
+def _score(image_set: ImageSet, spec: MetricSpec) -> SetScore:
+    """Score a set by a metric that the program knows."""
+    functional = named_functional(spec.name)
+    if functional is None or spec.encoder is None:
+        raise Refused(f"{spec.identity} is no metric of embeddings.")
+    embeddings = _all_embeddings_of(image_set, spec.encoder)
+    begun = time.perf_counter()
+    try:
+        value = score_of_embeddings(spec.name, embeddings)
+    except ValueError as error:
+        raise Refused(f"{image_set} has no score by {spec.encoder.identity}: {error}.") from error
+    return _store(image_set, spec, value, time.perf_counter() - begun, functional.higher_is_more_consistent)
+
+
+def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:
+    """Score a set by a metric of one's own. Raises Refused as `score_set`."""
+    _refuse_other_source(own)
+    if own.takes == "images":
+        given: Any = open_images(list(image_set.images.order_by("seed")))
+    elif spec.encoder is None:
+        raise Refused(f"The metric {own.name} takes embeddings: say of which encoder, with --checkpoint.")
+    else:
+        given = _all_embeddings_of(image_set, spec.encoder)
+    begun = time.perf_counter()
+    value = own.score(given)
+    return _store(image_set, spec, value, time.perf_counter() - begun, own.higher_is_more_consistent)
+
+
+def _store(image_set: ImageSet, spec: MetricSpec, value: float, seconds: float, is_higher: bool) -> SetScore:
+    """Store a computed score; another worker may have stored the same one at this moment."""
+    stored, _ = SetScore.objects.get_or_create(
+        image_set=image_set,
+        metric=spec.identity,
+        defaults={
+            "value": value,
+            "image_count": image_set.images.count(),
+            "source": SetScore.Source.COMPUTED,
+            "seconds": seconds,
+            "higher_is_more_consistent": is_higher,
+        },
+    )
+    return stored
+
+
+def _refuse_other_source(own: OwnMetric) -> None:
+    """Register the source of a metric of one's own, or refuse if another is registered: scores are never mixed."""
+    known, _ = MetricSource.objects.get_or_create(name=own.name, defaults={"sha256": own.sha256})
+    if known.sha256 != own.sha256:
+        raise Refused(
+            f"The source of {own.name} is not the one that it had before (SHA-256 {own.sha256[:12]}, formerly "
+            f"{known.sha256[:12]}): bring the former file back, or give the metric another name."
+        )
+
+
 @transaction.atomic
-def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Collection[int]:
+def record_imported_scores(
+    *, metric: str, values: Mapping[int, float], higher_is_more_consistent: bool
+) -> Collection[int]:
     """Store scores that were computed elsewhere, by the id of the image set. Equal existing scores stay unchanged.
 
     Returns the sets that have another score by the metric; if there are any, nothing is stored.
@@ -110,7 +171,13 @@ def record_imported_scores(*, metric: str, values: Mapping[int, float]) -> Colle
     others = _others(standing, values)
     if not others:
         SetScore.objects.bulk_create(
-            SetScore(image_set_id=pk, metric=metric, value=value, source=SetScore.Source.IMPORTED)
+            SetScore(
+                image_set_id=pk,
+                metric=metric,
+                value=value,
+                source=SetScore.Source.IMPORTED,
+                higher_is_more_consistent=higher_is_more_consistent,
+            )
             for pk, value in values.items()
             if pk not in standing
         )
@@ -183,7 +250,7 @@ def refuse_other_weights(encoder: "ImageEncoder") -> None:
 
 
 def _embed(images: Sequence[GeneratedImage], encoder: "ImageEncoder") -> None:
-    embed_pictures(images, [open_image(image) for image in images], encoder)
+    embed_pictures(images, open_images(images), encoder)
 
 
 def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:
@@ -206,14 +273,11 @@ def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Im
     ImageEmbedding.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _compute(image_set: ImageSet, encoder: EncoderSpec) -> tuple[float, int]:
+def _all_embeddings_of(image_set: ImageSet, encoder: EncoderSpec) -> Embeddings:
     embeddings = embeddings_of(image_set, encoder.identity)
     if len(embeddings) < image_set.images.count():
         raise Refused(
             f"{image_set} has {len(embeddings)} of {image_set.images.count()} images embedded by {encoder.identity}: "
             "embed the set first."
         )
-    try:
-        return semantic_consistency_score(embeddings), len(embeddings)
-    except ValueError as error:
-        raise Refused(f"{image_set} has no score by {encoder.identity}: {error}.") from error
+    return embeddings

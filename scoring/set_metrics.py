@@ -26,9 +26,10 @@ class Functional:
     """A metric of a set.
 
     of: what `compute` takes: "similarities" (N, N), "kernel" (N, N; positive semidefinite with ones on the diagonal),
-    or "embeddings" (N, d). jackknife: whether leaving out each image in turn gives a valid standard error. In simulated
-    sets of 20 and 40 images it was .89 to 1.05 of the true one for the means, the medoid, Vendi and the effective rank,
-    and up to 1.39 of it for the worst pair and quantiles, which do not change smoothly with an image.
+    "distances" (N, N), or "embeddings" (N, d). jackknife: whether leaving out each image in turn gives a valid standard
+    error. In simulated sets of 20 and 40 images it was .89 to 1.05 of the true one for the means, the medoid, Vendi and
+    the effective rank, and up to 1.39 of it for the worst pair and quantiles, which do not change smoothly with an
+    image.
     """
 
     of: str

@@ -10,8 +10,9 @@ from jobs.leases import Lease
 from jobs.work import work_next
 from scoring.checkpoints import is_encoder_at_hand
 from scoring.encoder_spec import EncoderSpec
+from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
-from scoring.scores import embed_set, score_set
+from scoring.scores import embed_set, lacks_embeddings, score_set
 
 _loaded: list[str] = []  # the metric whose encoder is in memory
 
@@ -19,8 +20,9 @@ _loaded: list[str] = []  # the metric whose encoder is in memory
 def jobs_to_score() -> QuerySet[ScoringJob]:
     """Return the jobs that this process may take: those whose encoder is on this host."""
     jobs = may_take_on_this_card(ScoringJob)
-    waiting = due(ScoringJob.objects.all()).order_by().values_list("encoder", flat=True).distinct()
-    absent = [spec.metric for spec in (EncoderSpec(**document) for document in waiting) if not is_encoder_at_hand(spec)]
+    waiting = due(ScoringJob.objects.all()).order_by()
+    planned = waiting.values_list("metric", "encoder").distinct()
+    absent = [metric for metric, document in planned if document and not is_encoder_at_hand(EncoderSpec(**document))]
     return jobs.exclude(metric__in=absent) if absent else jobs
 
 
@@ -32,15 +34,21 @@ def run_scoring_job(_job_id: int = 0) -> None:
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
     """Embed the images of the job's set that have no embedding yet, and score the set."""
+    spec = MetricSpec.of(job.metric, job.encoder_spec)
+    # A further metric of stored embeddings needs no weights.
+    if spec.encoder and (spec.name == SCS or lacks_embeddings(job.image_set, spec.encoder)):
+        _embed(job, spec.encoder, lease)
+    score_set(image_set=job.image_set, spec=spec)
+
+
+def _embed(job: ScoringJob, spec: EncoderSpec, lease: Lease) -> None:
     from generation.machines.devices import (
         memory_in_use,  # imported here: they load torch, and the web process imports this module
     )
     from scoring import encoders
 
-    spec = EncoderSpec(**job.encoder)
     _loaded[:] = [job.metric]
     with device_faults(job, owner=spec.identity):
         embed_set(image_set=job.image_set, encoder=encoders.load(spec), check=lease.check)
-    score_set(image_set=job.image_set, encoder=spec)
     used, total = memory_in_use()
     note_work(model=spec.identity, memory_used=used, memory_total=total)

@@ -28,6 +28,8 @@ def document(manifest: Manifest) -> dict[str, Any]:
     A key added after version 0.1 is left out if it has its default, so that older study files keep their hash.
     """
     plan = applicable(manifest.model_dump(mode="json"), manifest.source)
+    if not plan["metrics"]:
+        del plan["metrics"]
     for section, key in LATER_KEYS:
         if key in plan.get(section, {}) and plan[section][key] == _default(section, key):
             del plan[section][key]

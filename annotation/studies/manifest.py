@@ -10,6 +10,7 @@ from unicodedata import normalize
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
+from annotation.studies.metric_plan import MetricPlan
 from annotation.studies.onboarding_plan import FramePlan, PlatformPlan
 from annotation.studies.pairs import (
     MOST_MODELS,
@@ -27,6 +28,7 @@ from annotation.voting.rules import Allocation, QualityRules, VotingRules
 from generation.endpoints import ENDPOINT_NAME
 from generation.plans.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
+from scoring.metric_spec import SCS, MetricSpec
 
 AnnotatorSkill = Literal["crowd", "skilled", "expert"]
 # Calderon, Reichart and Dror (2025): the costlier the annotators, the more a metric may fall short of them.
@@ -154,6 +156,7 @@ class Manifest(Section):
     seeds: tuple[Seed, ...] = ()
     sampling: SamplingParameters = SamplingParameters()
     encoder: EncoderSpec = EncoderSpec()
+    metrics: tuple[MetricPlan, ...] = Field(default=(), max_length=50)
     annotation: AnnotationPlan = AnnotationPlan()
     texts: Texts = Texts()
     frame: FramePlan = FramePlan()
@@ -220,6 +223,11 @@ class Manifest(Section):
     def compared_pairs(self) -> tuple[Pair, ...]:
         """The keys of the models of each pair that is compared, in the order of the study file."""
         return pairs_of(tuple(self.models), len(self.prompts), self.pairs)
+
+    def computed_metrics(self) -> tuple[MetricSpec, ...]:
+        """Return the metrics that a worker computes for each set: the study's own first."""
+        further = (plan.spec(self.encoder) for plan in self.metrics if plan.needs in ("embeddings", "images"))
+        return (MetricSpec(SCS, self.encoder), *further)
 
     def voting_rules(self) -> VotingRules:
         """Return the rules that voting follows."""

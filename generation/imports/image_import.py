@@ -6,7 +6,6 @@ Several processes read files; only this one writes rows, in one short transactio
 """
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -28,6 +27,7 @@ from generation.pictures import renditions
 from generation.pictures.image_storage import ImageStorage
 from generation.plans.image_sets import imported_uid, plan_imported_set
 from generation.recorded_images.records import image_folder, image_path
+from jobs.cores import core_count
 from jobs.refusals import Refused
 from jobs.whole_files import sweep_folder
 
@@ -106,7 +106,7 @@ class _Here(Executor):
 def _executor(layout: Layout, options: ImportOptions) -> Iterator[tuple[Executor, int]]:
     """Return the executor that reads files, and how many images it reads ahead."""
     image_count = sum(len(prompt.files) for prompt in layout.prompts)
-    processes = options.processes or (_core_count() if image_count > FEW_IMAGES else 1)
+    processes = options.processes or (core_count() if image_count > FEW_IMAGES else 1)
     if processes == 1:
         yield _Here(), 0
         return
@@ -116,10 +116,6 @@ def _executor(layout: Layout, options: ImportOptions) -> Iterator[tuple[Executor
         yield pool, processes * AHEAD
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def _core_count() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _begin(prompt: PromptFiles, executor: Executor, options: ImportOptions) -> list[Future[Read]]:

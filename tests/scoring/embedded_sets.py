@@ -11,6 +11,7 @@ from generation.models import DiffusionModel, ImageSet
 from generation.plans.image_sets import plan_external_sets, plan_imported_set
 from generation.recorded_images.records import record_image
 from scoring.encoder_spec import EncoderSpec
+from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
 from scoring.scores import plan_scorings
 
@@ -42,7 +43,7 @@ def make_external_set() -> ImageSet:
 
 def planned_job(image_set: ImageSet, encoder: EncoderSpec) -> ScoringJob:
     """The job that `plan_scorings` plans for one set."""
-    plan_scorings(image_set_ids=[image_set.pk], encoder=encoder)
+    plan_scorings(image_set_ids=[image_set.pk], spec=MetricSpec(SCS, encoder))
     return ScoringJob.objects.get(image_set=image_set, metric=encoder.metric)
 
 

@@ -25,10 +25,24 @@ class Command(StudyCommand):
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("file", type=Path, help="CSV with the columns prompt, score_a, score_b.")
         parser.add_argument("--metric", required=True, help="The name under which the study stores the metric.")
+        direction = parser.add_mutually_exclusive_group()
+        for name, is_higher in (("higher", True), ("lower", False)):
+            direction.add_argument(
+                f"--{name}-is-more-consistent",
+                dest="higher_is_more_consistent",
+                action="store_const",
+                const=is_higher,
+                help=f"A set with a {name} score is more consistent. Needed unless the study knows the metric.",
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the scores, and print what was new and what the file lacks."""
-        done = import_scores(study=self.study(options["study"]), path=options["file"], metric=options["metric"])
+        done = import_scores(
+            study=self.study(options["study"]),
+            path=options["file"],
+            metric=options["metric"],
+            higher_is_more_consistent=options["higher_is_more_consistent"],
+        )
         self.stdout.write(
             f"{done.metric}: {counted(done.new_count, 'comparison')} scored, "
             f"{done.unchanged_count} had these scores already."

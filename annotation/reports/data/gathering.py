@@ -1,6 +1,6 @@
 """Read the data of a report from the database. Sealed columns are not read, so they cannot slip into a page."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.models.assignment import IN_ORDER
 from annotation.reports.data.gathering_checks import gather_checks
 from annotation.reports.data.leaks import leak_rows, without_sources
+from annotation.reports.data.metric_times import seconds_per_thousand
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.similarities import gather_other_similarities, gather_similarities
 from annotation.reports.data.study_data import (
@@ -33,6 +34,7 @@ from annotation.reports.data.study_data import (
     UnsealedData,
     UnsealedVotes,
     VoteArrays,
+    oriented,
 )
 from annotation.studies.comparisons import SIDES, set_ids
 from annotation.studies.manifest import Manifest
@@ -61,8 +63,8 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
     """
     refuse_unfinished_import(study)
     refuse_unfinished_withdrawal(study)
-    metrics = metrics_of(study)
-    chosen = choose_metric(metrics, manifest=manifest, wanted=metric)
+    scored = scored_by(study)
+    chosen = choose_metric(tuple(scored), manifest=manifest, wanted=metric)
     annotators, names = list(study.annotators.order_by("pk")), pseudonyms(study)
     rows = list(study.comparisons.order_by("position").select_related("prompt", "image_set_a", "image_set_b"))
     votes, hides_results = main_votes(study), is_sealed(study, manifest=manifest)
@@ -75,7 +77,8 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         closed_at=study.closed_at,
         first_vote_at=votes.aggregate(first=Min("received_at"))["first"],
         metric=chosen,
-        metrics=metrics,
+        metrics=tuple(scored),
+        lower_metrics=lower_metrics(scored),
         comparisons=_comparison_arrays(study, rows, manifest=manifest, metric=chosen),
         votes=VoteArrays(
             **{field.name: table[field.name] for field in fields(VoteArrays) if field.name != "exclusions"},
@@ -107,9 +110,12 @@ def _unsealed(study: Study, sealed: SealedData, rows: list[Comparison], table: d
         sealed,
         comparisons=_extended(ScoredComparisons, sealed.comparisons, score_a=score_a, score_b=score_b),
         votes=_extended(UnsealedVotes, sealed.votes, choice=table["choice"], left=table["left"]),
-        margins={name: np.subtract(*_scores(study, rows, metric=name)) for name in others},
+        margins={
+            name: oriented(*_scores(study, rows, metric=name), is_lower=name in sealed.lower_metrics) for name in others
+        },
         similarities=gather_similarities(rows, metric=sealed.metric),
         other_similarities=gather_other_similarities(rows, metrics=others),
+        seconds_per_thousand=seconds_per_thousand(_in_study(study), sealed.metrics),
     )
 
 
@@ -141,10 +147,14 @@ def _in_study(study: Study) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """The number of image sets that a metric has scored, and its newest score: a new one whenever a score changes."""
+    """The number of image sets that a metric has scored, and its newest score: a new one whenever a score changes.
+
+    lower: how many of the scores are of a metric of which a lower score is more consistent: none or all.
+    """
 
     count: int
     latest: int
+    lower: int = 0
 
 
 def scored_by(study: Study) -> dict[str, Scored]:
@@ -153,10 +163,23 @@ def scored_by(study: Study) -> dict[str, Scored]:
     for side in SIDES:
         scores = study.comparisons.order_by().filter(**{f"{side}__scores__isnull": False})
         rows = scores.values_list(f"{side}__scores__metric")
-        for metric, count, latest in rows.annotate(count=Count("pk"), latest=Max(f"{side}__scores__pk")):
+        is_lower = Q(**{f"{side}__scores__higher_is_more_consistent": False})
+        numbers = {"count": Count("pk"), "latest": Max(f"{side}__scores__pk"), "lower": Count("pk", filter=is_lower)}
+        for metric, count, latest, lower in rows.annotate(**numbers):
             before = scored.get(metric, Scored(0, 0))
-            scored[metric] = Scored(before.count + count, max(before.latest, latest))
+            scored[metric] = Scored(before.count + count, max(before.latest, latest), before.lower + lower)
     return dict(sorted(scored.items()))
+
+
+def lower_metrics(scored: Mapping[str, Scored]) -> tuple[str, ...]:
+    """Return the metrics of which a lower score is more consistent. Raises Refused if scores of one point both ways."""
+    for metric, found in scored.items():
+        if 0 < found.lower < found.count:
+            raise Refused(
+                f"Scores by {metric} point both ways: some were imported as higher is more consistent, others as "
+                "lower. Take one of the imports back, and import its file under another name."
+            )
+    return tuple(metric for metric, found in scored.items() if found.lower)
 
 
 def metrics_of(study: Study) -> tuple[str, ...]:

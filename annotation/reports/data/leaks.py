@@ -31,6 +31,8 @@ def leak_rows(manifest: Manifest, annotators: Sequence[tuple[str, str]]) -> tupl
             rows += [LeakRow(metric, name, pseudonym) for pseudonym in known.get(name, [""])]
         if leak.prompts:
             rows.append(LeakRow(metric))
+    tuned = (plan.identity(manifest.encoder) for plan in manifest.metrics if plan.tuned_on_prompts)
+    rows += [LeakRow(metric) for metric in tuned if LeakRow(metric) not in rows]
     return tuple(rows)
 
 

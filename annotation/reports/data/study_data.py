@@ -216,7 +216,8 @@ class SealedData:
     """The data of any study that may be shown at any time: no score, no model behind a vote.
 
     metric: the one reported; metrics: every one that has a score in the study. first_vote_at: when this server
-    received the first main vote of any state; None without votes. late_count: votes that came when their slot was
+    received the first main vote of any state; None without votes. lower_metrics: those of which a lower score is more
+    consistent. late_count: votes that came when their slot was
     taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time. leaks: of each
     metric; the votes of annotators whom the reported metric comes from are excluded.
     """
@@ -238,14 +239,17 @@ class SealedData:
     manifest_versions: tuple[ManifestRow, ...]
     events: tuple[EventRow, ...]
     leaks: tuple[LeakRow, ...] = field(default=(), kw_only=True)
+    lower_metrics: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
 class UnsealedData(SealedData):
     """The data of a study that is not sealed: everything that its results are computed from.
 
-    margins: (n,) score of A minus score of B by each other metric, NaN if missing. similarities: of the images behind
-    the reported scores; other_similarities: by each other metric that has any.
+    margins: (n,) by each other metric, NaN if missing: score of A minus score of B, or B minus A of a metric of which
+    a lower score is more consistent, so that a positive margin names A. similarities: of the images behind
+    the reported scores; other_similarities: by each other metric that has any. seconds_per_thousand: the time of a
+    metric for a thousand images, with their embeddings, if both were timed.
     """
 
     comparisons: ScoredComparisons
@@ -253,3 +257,17 @@ class UnsealedData(SealedData):
     margins: dict[str, NDArray[np.float64]]
     similarities: Similarities
     other_similarities: dict[str, Similarities]
+    seconds_per_thousand: dict[str, float] = field(default_factory=dict, kw_only=True)
+
+    def margin(self) -> NDArray[np.float64]:
+        """Return the (n,) margins by the reported metric, in the same sense as `margins`."""
+        return oriented(self.comparisons.score_a, self.comparisons.score_b, is_lower=self.metric in self.lower_metrics)
+
+
+def oriented(score_a: NDArray[np.float64], score_b: NDArray[np.float64], *, is_lower: bool) -> NDArray[np.float64]:
+    """Return margins that are positive if the metric names A. is_lower: whether a lower score is more consistent.
+
+    >>> oriented(np.array([0.2]), np.array([0.5]), is_lower=True).round(6).tolist()
+    [0.3]
+    """
+    return score_b - score_a if is_lower else score_a - score_b

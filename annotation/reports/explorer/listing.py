@@ -1,5 +1,6 @@
 """Read the comparisons of a study as the explorer lists them. Scores are read, so a sealed study is refused."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -8,7 +9,8 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
 from annotation.models import Study
-from annotation.reports.data.gathering import choose_metric, is_sealed, scored_by, scores_of
+from annotation.reports.data.gathering import choose_metric, is_sealed, lower_metrics, scored_by, scores_of
+from annotation.reports.data.study_data import oriented
 from annotation.reports.findings.agreement.comparisons import ComparisonRow, comparison_rows
 from annotation.reports.findings.analysed import Outcome
 from annotation.studies.manifest import Manifest
@@ -41,8 +43,9 @@ def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> L
     counters = study.comparisons.order_by("position").values_list("votes_a", "votes_b", "votes_tie")
     counts = np.array(list(counters), dtype=np.int64).reshape(-1, 3)
     # Scores are never edited, so their number and the newest one identify them.
-    version = (study.pk, study.created_at, chosen, scored.get(chosen), counts.tobytes())
-    return Listing(chosen, tuple(scored), _rows(version, study, chosen, counts))
+    version = (study.pk, study.created_at, chosen, tuple(scored.items()), counts.tobytes())
+    metrics = (chosen, *(name for name in scored if name != chosen))
+    return Listing(chosen, tuple(scored), _rows(version, study, metrics, lower_metrics(scored), counts))
 
 
 @cached(
@@ -50,17 +53,25 @@ def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> L
     key=lambda version, *_arguments: version,
     lock=Lock(),
 )
-def _rows(_version: object, study: Study, metric: str, counts: NDArray[np.int64]) -> tuple[ComparisonRow, ...]:
+def _rows(
+    _version: object, study: Study, metrics: Sequence[str], lower: Sequence[str], counts: NDArray[np.int64]
+) -> tuple[ComparisonRow, ...]:
+    """metrics: the chosen one, then the others. lower: those of which a lower score is more consistent."""
     rows = list(
         study.comparisons.order_by("position").values_list("position", "prompt__text", "image_set_a", "image_set_b")
     )
-    scores = scores_of(study, metric=metric)
-    score_a = np.array([scores.get(row[2], np.nan) for row in rows], dtype=np.float64)
-    score_b = np.array([scores.get(row[3], np.nan) for row in rows], dtype=np.float64)
+    margins, columns = [], []
+    for metric in metrics:
+        scores = scores_of(study, metric=metric)
+        score_a = np.array([scores.get(row[2], np.nan) for row in rows], dtype=np.float64)
+        score_b = np.array([scores.get(row[3], np.nan) for row in rows], dtype=np.float64)
+        columns.append((score_a, score_b))
+        margins.append(oriented(score_a, score_b, is_lower=metric in lower))
     return comparison_rows(
-        Outcome.of(counts, score_a - score_b),
+        Outcome.of(counts, margins[0]),
         positions=[row[0] for row in rows],
         prompts=[row[1] for row in rows],
-        score_a=score_a,
-        score_b=score_b,
+        score_a=columns[0][0],
+        score_b=columns[0][1],
+        other_margins=margins[1:],
     )

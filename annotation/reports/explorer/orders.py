@@ -82,6 +82,7 @@ CHOICES = {
     "all": Choice("all", lambda _row: True),
     "disagree": Choice("where votes and metric disagree", lambda row: row.agrees is False),
     "agree": Choice("where they agree", lambda row: row.agrees is True),
+    "divided": Choice("where the metrics disagree", lambda row: row.metrics_differ is True),
     "missing": Choice("without votes or scores", lambda row: row.agrees is None),
 }
 

@@ -21,7 +21,7 @@ from annotation.reports.figures.svg import (
 )
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import MOST_MARKS
-from annotation.reports.printing.numbers import metric_name
+from annotation.reports.printing.numbers import directed_metric, metric_name
 from scoring.statistics.inference.estimate import Estimate
 
 Floats = NDArray[np.float64]
@@ -52,7 +52,7 @@ def box(report: AgreementReport, results: Results) -> Figure:
     axes.set_ylim(-0.6, 1.6)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(metric_name(report.study.metric))
+    axes.set_xlabel(_metric(report))
     return figure
 
 
@@ -72,9 +72,13 @@ def density(report: AgreementReport, results: Results) -> Figure:
     axes.set_ylim(bottom=0)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_xlabel(metric_name(report.study.metric))
+    axes.set_xlabel(_metric(report))
     legend_above(axes)
     return figure
+
+
+def _metric(report: AgreementReport) -> str:
+    return directed_metric(report.study.metric, is_lower=report.study.is_lower_more_consistent)
 
 
 def _samples(report: AgreementReport, results: Results) -> tuple[tuple[str, str, Floats], ...]:

@@ -25,7 +25,8 @@ NOTHING_ANALYSED = "no comparison has both votes and two scores"
 class Outcome:
     """Votes, margins and winners of n comparisons.
 
-    votes: (n, 3) counted votes for A, for B, for neither. margin: (n,) score of A minus score of B, NaN if missing.
+    votes: (n, 3) counted votes for A, for B, for neither. margin: (n,) positive if the metric names A (see
+    `oriented`), NaN if missing.
     people, metric: (n,) winners +1 (A), -1 (B), 0 (tie); meaningless where has_votes or is_scored is false.
     """
 
@@ -56,8 +57,8 @@ class Analysed:
     """A study's data and the m comparisons on which the agreement rests: those with votes and both scores.
 
     outcome: of all n comparisons. place: (m,) indices in the study. counts: (m, 3) votes for A, for B, for neither.
-    people, metric: (m,) winners as signs. margin: (m,) score of A minus score of B. clusters: (m,) labels. votes: the
-    counted votes in their order, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
+    people, metric: (m,) winners as signs. margin: (m,) positive if the metric names A. clusters: (m,) labels. votes:
+    the counted votes in their order, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
     """
 
     data: UnsealedData
@@ -93,8 +94,7 @@ class Analysed:
 def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
     """Count the votes and find the winners. with_excluded: as if no vote had been excluded."""
     votes = votes_one_by_one(data.votes, with_excluded=with_excluded)
-    margin = data.comparisons.score_a - data.comparisons.score_b
-    outcome = Outcome.of(votes.counts(len(data.comparisons)), margin)
+    outcome = Outcome.of(votes.counts(len(data.comparisons)), data.margin())
     kept, plan = outcome.is_analysed, data.manifest.analysis
     number, counted = np.cumsum(kept) - 1, kept[votes.comparison]
     return Analysed(

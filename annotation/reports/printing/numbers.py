@@ -27,6 +27,15 @@ def metric_name(metric: str) -> str:
     return f"SCS ({encoder}@{revision[:8]})" if revision else f"SCS ({encoder})"
 
 
+def directed_metric(metric: str, *, is_lower: bool) -> str:
+    """Return a metric's name for readers, with its direction if a lower score is more consistent.
+
+    >>> directed_metric("lpips", is_lower=True), directed_metric("clip-i", is_lower=False)
+    ('lpips (lower is more consistent)', 'clip-i')
+    """
+    return f"{metric_name(metric)} (lower is more consistent)" if is_lower else metric_name(metric)
+
+
 def percent(share: float) -> str:
     """A share as a percentage.
 

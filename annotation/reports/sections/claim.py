@@ -9,7 +9,7 @@ from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of_metric
-from annotation.reports.printing.numbers import TIE_RULES, difference, interval, metric_name, p_value, percent
+from annotation.reports.printing.numbers import TIE_RULES, difference, directed_metric, interval, p_value, percent
 from annotation.reports.printing.phrases import (
     beyond_chance,
     constant_models,
@@ -48,7 +48,7 @@ def sentence(study: StudyFacts, counts: Counts, results: Results, *, doubts: tup
 
 
 def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: Counts) -> str:
-    metric = metric_name(study.metric)
+    metric = directed_metric(study.metric, is_lower=study.is_lower_more_consistent)
     if not study.metric:
         return f"No metric was scored, so its agreement with {counts.voters} is undefined"
     if headline.value is None:

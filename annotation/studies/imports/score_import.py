@@ -9,6 +9,7 @@ from pathlib import Path
 from django.contrib.auth.models import User
 
 from annotation.models import Comparison, Import, Study
+from annotation.studies.metric_directions import score_direction
 from annotation.voting.availability import refuse_half_made
 from annotation.voting.imports import import_runs
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
@@ -64,9 +65,18 @@ class _Reading:
     faults: list[str] = field(default_factory=list)
 
 
-def import_scores(*, study: Study, path: Path, metric: str, actor: User | None = None) -> ScoreImport:
+def import_scores(
+    *,
+    study: Study,
+    path: Path,
+    metric: str,
+    higher_is_more_consistent: bool | None = None,
+    actor: User | None = None,
+) -> ScoreImport:
     """Store the scores of a file with the columns prompt, score_a, score_b: one row for each comparison.
 
+    higher_is_more_consistent: which way the metric points; None if the study knows it already, by its manifest or by
+    earlier scores. A direction is never guessed: the wrong one turns every winner round.
     Prompts may be missing; the report then says that those comparisons have no score. Refused, and nothing is stored,
     with every fault and its line: unknown prompts, prompts that come twice with other scores, values that are not
     finite numbers, and values that differ from stored ones of the same metric. The same file again changes nothing.
@@ -79,13 +89,14 @@ def import_scores(*, study: Study, path: Path, metric: str, actor: User | None =
     }
     if not comparisons:
         raise Refused(f"{study} has no comparisons yet; launch it first.")
+    higher = score_direction(study, metric, told=higher_is_more_consistent)
     sha256 = file_sha256(path)
     reading = _read(path, comparisons)
     source = import_runs.begin(
         study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor
     )
     try:
-        new_count = _import(source, path, reading)
+        new_count = _import(source, path, reading, higher)
     except import_runs.TakenOver:
         raise
     except Refused:
@@ -157,14 +168,14 @@ def _refuse(path: Path, faults: list[str]) -> None:
         raise Refused("\n".join([f"Nothing was imported from {path}:", *(f"  {fault}" for fault in faults)]))
 
 
-def _import(source: Import, path: Path, reading: _Reading) -> int:
+def _import(source: Import, path: Path, reading: _Reading, higher: bool) -> int:
     """Store the scores; return how many comparisons got new ones."""
     metric, rows = source.metric, list(reading.rows.values())
     _refuse(path, _other_scores(metric, rows))
-    in_slices(rows, partial(_store_some, source, path), most=500, least=SMALL_ROWS)
+    in_slices(rows, partial(_store_some, source, path, higher), most=500, least=SMALL_ROWS)
     new_count = _scored_count(source)
     if new_count:
-        detail = {"metric": metric, "comparisons": new_count}
+        detail = {"metric": metric, "comparisons": new_count, "more_consistent": "higher" if higher else "lower"}
         import_runs.finish(source, verb="scores imported", row_count=new_count, detail=detail)
     else:
         import_runs.forget(source)
@@ -183,11 +194,11 @@ def _other_scores(metric: str, rows: Sequence[ScoreRow]) -> list[str]:
     ]
 
 
-def _store_some(source: Import, path: Path, rows: Sequence[ScoreRow]) -> None:
+def _store_some(source: Import, path: Path, higher: bool, rows: Sequence[ScoreRow]) -> None:
     import_runs.hold(source)
     values = {pk: value for row in rows for pk, value in row.values.items()}
     known = set(SetScore.objects.filter(metric=source.metric, image_set__in=values).values_list("pk", flat=True))
-    if record_imported_scores(metric=source.metric, values=values):
+    if record_imported_scores(metric=source.metric, values=values, higher_is_more_consistent=higher):
         _refuse(path, _other_scores(source.metric, rows))
     new = SetScore.objects.filter(metric=source.metric, image_set__in=values).exclude(pk__in=known)
     source.scores.add(*new.values_list("pk", flat=True))

@@ -17,7 +17,7 @@ from jobs import claims, clock, messages
 from jobs.claims import TRIED
 from jobs.models import LeasedJob
 from jobs.wording import counted
-from scoring.encoder_spec import EncoderSpec
+from scoring.metric_spec import MetricSpec
 from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scorings
 
@@ -98,19 +98,19 @@ def incomplete_sets_of(study: Study) -> list[ImageSet]:
     return [image_set for image_set in sets if counts.get(image_set.pk, 0) < len(image_set.seeds)]
 
 
-def ensure_scores(study: Study, encoder: EncoderSpec) -> str:
+def ensure_scores(study: Study, spec: MetricSpec) -> str:
     """Plan and enqueue the jobs of missing scores. Return how many are left in words; empty if all sets are scored."""
-    wanted = _jobs_of(study)[1].filter(metric=encoder.metric)
+    wanted = _jobs_of(study)[1].filter(metric=spec.identity)
     if to_do := _enqueue(study, wanted):
         return to_do
-    unscored = list(unscored_sets_of(study, encoder.metric).values_list("pk", flat=True))
-    in_slices(unscored, partial(_plan_scores, encoder))
+    unscored = list(unscored_sets_of(study, spec.identity).values_list("pk", flat=True))
+    in_slices(unscored, partial(_plan_scores, spec))
     return _enqueue(study, wanted)
 
 
-def _plan_scores(encoder: EncoderSpec, image_sets: Sequence[int]) -> None:
-    plan_scorings(image_set_ids=image_sets, encoder=encoder)
-    claims.requeue(ScoringJob.objects.filter(image_set__in=image_sets, metric=encoder.metric))
+def _plan_scores(spec: MetricSpec, image_sets: Sequence[int]) -> None:
+    plan_scorings(image_set_ids=image_sets, spec=spec)
+    claims.requeue(ScoringJob.objects.filter(image_set__in=image_sets, metric=spec.identity))
 
 
 def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:

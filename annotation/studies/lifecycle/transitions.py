@@ -192,8 +192,9 @@ def _advance_generation(study: Study) -> str:
 
 
 def _advance_scoring(study: Study) -> str:
-    if to_do := pipeline_jobs.ensure_scores(study, current_manifest(study).encoder):
-        return to_do
+    for spec in current_manifest(study).computed_metrics():
+        if to_do := pipeline_jobs.ensure_scores(study, spec):
+            return to_do
     _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
     return " ".join(["every set is scored", *remarked_sets(study)])
 

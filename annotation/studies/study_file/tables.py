@@ -76,6 +76,10 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
     _prompts(draft, data.get("prompts"), base)
     _images(draft, data.get("images"))
     _resolve(draft, draft.raw.get("encoder"), ("encoder",), ("checkpoint",), base)
+    metrics = draft.raw.get("metrics")
+    for index, metric in enumerate(metrics if isinstance(metrics, list) else ()):
+        if isinstance(metric, dict):
+            _resolve(draft, metric.get("encoder"), ("metrics", index, "encoder"), ("checkpoint",), base)
     return draft
 
 

@@ -27,6 +27,8 @@ def write_study_file(manifest: Manifest) -> str:
         "prompts": {"list": prompts if has_clusters else [prompt["text"] for prompt in prompts]},
         **({"images": {"per_set": len(seeds), "seeds": seeds}} if seeds else {}),
     }
+    if not plan["metrics"]:
+        del plan["metrics"]
     heading = {key: plan.pop(key) for key, value in list(plan.items()) if not isinstance(value, dict)}
     return tomli_w.dumps(heading | tables | plan, multiline_strings=True)
 

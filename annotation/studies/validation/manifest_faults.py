@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from annotation.studies.metric_plan import metric_faults
 from annotation.studies.section import Fault, Key, Parts
 from annotation.studies.validation.pair_faults import pair_faults
 
@@ -78,6 +79,9 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
         yield from _revision(("encoder",), parts["encoder"], "checkpoint", "revision")
         if too_long := parts["encoder"].length_fault:
             yield Fault(("encoder", "checkpoint"), too_long)
+    for index, metric in enumerate(parts.get("metrics", ())):
+        if metric and metric.encoder:
+            yield from _revision(("metrics", index, "encoder"), metric.encoder, "checkpoint", "revision")
 
 
 def _revision(section: Key, values: Any, name: str, revision_name: str) -> Iterator[Fault]:
@@ -269,4 +273,5 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _examples,
     _platform,
     _leaks,
+    metric_faults,
 )

@@ -77,7 +77,11 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
         "query": search.query(),
         "metric_query": f"?{urlencode({'metric': search.metric})}" if search.metric else "",
         "orders": ORDERS,
-        "choices": {name: (choice, sum(map(choice.is_chosen, rows))) for name, choice in CHOICES.items()},
+        "choices": {
+            name: (choice, sum(map(choice.is_chosen, rows)))
+            for name, choice in CHOICES.items()
+            if name != "divided" or len(seen.metrics) > 1
+        },
         "order": ORDERS[search.by],
         "page": page,
         "pages": _pages(page, search),

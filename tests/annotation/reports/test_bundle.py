@@ -27,6 +27,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, sha256
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
+from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import Encoder, ImageEmbedding, SetScore
 from scoring.scores import score_set
 from tests.annotation.reports.voted_studies import Plan, crossed, gathered, make_study, report_of
@@ -309,7 +310,7 @@ def embedded_study() -> Study:
             for image in image_set.images.all():
                 vector = (rng.normal(size=8) + 1).astype("<f4").tobytes()
                 ImageEmbedding.objects.create(image=image, encoder_id=spec.identity, dimension=8, vector=vector)
-            score_set(image_set=image_set, encoder=spec)
+            score_set(image_set=image_set, spec=MetricSpec(SCS, spec))
     return study
 
 

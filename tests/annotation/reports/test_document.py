@@ -93,7 +93,8 @@ def full_document() -> dict[str, Any]:
     vote.excluded_at, vote.exclusion_reason = study.closed_at, "failed the check"
     vote.save()
     first = study.comparisons.earliest("pk")
-    first.image_set_a.scores.create(metric="lpips", value=0.5, source="imported")
+    lower = {"source": "imported", "higher_is_more_consistent": False}
+    first.image_set_a.scores.create(metric="lpips", value=0.5, **lower)
     embed(first, spread_a=0.1, spread_b=0.5)
     embed(first, spread_a=0.2, spread_b=0.4, metric="scs/other")
     for image_set, value in ((first.image_set_a, 80.0), (first.image_set_b, 70.0)):
@@ -104,6 +105,7 @@ def full_document() -> dict[str, Any]:
     document: dict[str, Any] = json.loads(to_json(report_of(study)))
     document["notices"].append("a notice")
     document["results"]["sensitivity"]["dawid_skene"][0]["warnings"].append("a warning")
+    document["results"]["metrics"]["divided"].append(1)
     document["results"]["crossed_model"]["warnings"].append("a warning")
     return document
 

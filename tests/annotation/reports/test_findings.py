@@ -346,7 +346,7 @@ def test_equivalence_is_judged_by_the_margin_that_the_manifest_fixed(
     (pair,) = report.results.metrics.pairs
     assert (report.results.metrics.equivalence_margin, pair.is_equivalent) == (margin, is_equivalent)
     (section,) = [one for one in sections(report) if one.key == "metrics"]
-    _, pairs = section.tables
+    _, _, pairs = section.tables
     if margin is None:
         assert "no difference shown is not equality" in section.paragraphs[0]
         assert pairs.head[-1] == "p after Holm"

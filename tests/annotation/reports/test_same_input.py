@@ -61,7 +61,7 @@ def study_of(slug: str, *files: Path, scores: Path | None = None) -> Study:
     for path in files:
         call_command("import_votes", slug, path, same_people=len(files) > 1, stdout=StringIO())
     if scores:
-        call_command("import_scores", slug, scores, metric="lpips", stdout=StringIO())
+        call_command("import_scores", slug, scores, metric="lpips", higher_is_more_consistent=True, stdout=StringIO())
     study.refresh_from_db()
     return study
 

@@ -111,7 +111,14 @@ def _case(shape: Shape, tmp_path: Path) -> Case:
     clusters = {prompt: number // shape.cluster for number, prompt in enumerate(prompts)}
     _write(shape, tmp_path, clusters)
     call_command("create_study", tmp_path / "study.toml", stdout=StringIO())
-    call_command("import_scores", "unseen", tmp_path / "scores.csv", metric="made/up", stdout=StringIO())
+    call_command(
+        "import_scores",
+        "unseen",
+        tmp_path / "scores.csv",
+        metric="made/up",
+        higher_is_more_consistent=True,
+        stdout=StringIO(),
+    )
     call_command("import_votes", "unseen", tmp_path / "votes.csv", stdout=StringIO())
     call_command("report", "unseen", format="json", out=tmp_path / "report.json", stdout=StringIO())
     again = recount.read(tmp_path / "votes.csv", tmp_path / "scores.csv", clusters)

@@ -202,9 +202,9 @@ def test_import_scores(tmp_path: Path) -> None:
     make_study(source="external", comparisons=1)
     path = tmp_path / "scores.csv"
     path.write_text("prompt,score_a,score_b\nprompt 1,1,2\n")
-    assert typed("import_scores", "study", path, "--metric", "m") == (
+    assert typed("import_scores", "study", path, "--metric", "m", "--higher-is-more-consistent") == (
         "m: 1 comparison scored, 0 had these scores already.\n"
     )
     path.write_text("prompt,score_a,score_b\nprompt 2,1,2\n")
     with pytest.raises(CommandError, match='line 2: "prompt 2" is not a prompt of this study'):
-        typed("import_scores", "study", path, "--metric", "m")
+        typed("import_scores", "study", path, "--metric", "m", "--higher-is-more-consistent")

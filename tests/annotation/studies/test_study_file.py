@@ -21,7 +21,7 @@ from tests.factories import make_manifest
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 NOT_OF_TWO = ("annotation.floor", *(f"pairs.{name}" for name in PairsPlan.model_fields))  # see test_pairs
-TABLES = ("models.a.options", "models.b.options", "analysis.leaks_from")  # keys that are tables of their own
+TABLES = ("models.a.options", "models.b.options", "analysis.leaks_from", "metrics")  # keys that are tables of their own
 STUDY = """
 name = "A study"
 
@@ -542,7 +542,7 @@ INAPPLICABLE = {
 def test_what_does_not_apply_is_in_no_document_and_no_file(source: str, absent: set[str]) -> None:
     manifest = make_manifest(source=source)
     plan, text = document(manifest), write_study_file(manifest)
-    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent
+    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent | {"metrics"}
     assert (plan["model_a"] == {"name": "Alpha"}) == (source != "generated")
     assert [word for word in ("[sampling]", "768", "euler", "dtype", "[images]", "[encoder]") if word in text] == (
         ["[sampling]", "768", "euler", "dtype", "[images]", "[encoder]"]

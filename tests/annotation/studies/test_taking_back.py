@@ -219,9 +219,11 @@ def test_scores_that_were_stopped_half_way_are_counted_and_completed(
         patch.setattr("annotation.voting.storage.slices.SECONDS_OF_A_SLICE", 1e-9)
         patch.setattr(score_import, "SMALL_ROWS", 1)
         with pytest.raises(KeyboardInterrupt):
-            typed("import_scores", "study", path, "--metric", "m")
+            typed("import_scores", "study", path, "--metric", "m", "--higher-is-more-consistent")
     assert ": scores of 2 comparisons by m from votes.csv (" in typed("take_back", "study")
-    assert typed("import_scores", "study", path, "--metric", "m").startswith("m: 3 comparisons scored, 0 had")
+    assert typed("import_scores", "study", path, "--metric", "m", "--higher-is-more-consistent").startswith(
+        "m: 3 comparisons scored, 0 had"
+    )
     assert ": scores of 3 comparisons by m from votes.csv (" in typed("take_back", "study")
     assert study.events.get(verb="scores imported").detail["comparisons"] == 3
 
@@ -229,8 +231,22 @@ def test_scores_that_were_stopped_half_way_are_counted_and_completed(
 def test_scores_are_taken_back_file_by_file(tmp_path: Path) -> None:
     study = make_study(state="closed")
     other = make_study(state="closed", slug="other")  # shows the same image sets
-    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"), "--metric", "m")
-    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n"), "--metric", "m")
+    typed(
+        "import_scores",
+        "study",
+        file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"),
+        "--metric",
+        "m",
+        "--higher-is-more-consistent",
+    )
+    typed(
+        "import_scores",
+        "study",
+        file(tmp_path, "prompt,score_a,score_b\nprompt 2,1,2\n"),
+        "--metric",
+        "m",
+        "--higher-is-more-consistent",
+    )
     first, second = Import.objects.all()
     said = typed("take_back", "study", first.pk, "--yes")
     assert "  scores of 1 comparison by m\n  the same scores in the study other" in said
@@ -301,7 +317,14 @@ def test_a_study_is_deleted_with_all_that_is_its_own(
     other = make_study(state="ready", source=source, slug="other")
     for one in (study, other):
         typed("import_votes", one.slug, file(tmp_path, VOTES))
-    typed("import_scores", "study", file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"), "--metric", "m")
+    typed(
+        "import_scores",
+        "study",
+        file(tmp_path, "prompt,score_a,score_b\nprompt 1,1,2\n"),
+        "--metric",
+        "m",
+        "--higher-is-more-consistent",
+    )
     Annotator.objects.create(study=study, kind="personal", label="invited")
     before = counters(other)
     said = typed("delete_study", "study")

@@ -111,7 +111,9 @@ def test_scores_that_were_computed_elsewhere_count_in_an_external_study() -> Non
     assert progress(study).scored_set_count == 0
     for comparison in Comparison.objects.filter(study=study)[:2]:
         for metric in ("DINO", "LPIPS"):
-            record_imported_scores(metric=metric, values={comparison.image_set_a_id: 70.0})
+            record_imported_scores(
+                metric=metric, values={comparison.image_set_a_id: 70.0}, higher_is_more_consistent=True
+            )
     assert progress(study).scored_set_count == 2
 
 

@@ -4,7 +4,11 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from annotation.reports.findings.analysed import Analysed, Outcome
+from scoring.statistics.agreement.agreement import Signs, metric_winners
 from scoring.statistics.agreement.constant_choice import NAMES
 from scoring.statistics.inference.intervals import Floats
 
@@ -13,7 +17,10 @@ _WINNERS = NAMES | {0: "tie"}
 
 @dataclass(frozen=True, slots=True)
 class ComparisonRow:
-    """One comparison: scores, votes, winners ("A", "B", "tie"), None if there is none."""
+    """One comparison: scores, votes, winners ("A", "B", "tie"), None if there is none.
+
+    metrics_differ: whether not all metrics name the same winner; None unless two or more have scored it, and all have.
+    """
 
     position: int
     prompt: str
@@ -27,6 +34,7 @@ class ComparisonRow:
     metric_winner: str | None
     agrees: bool | None
     missing: str
+    metrics_differ: bool | None = None
 
 
 def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
@@ -38,15 +46,33 @@ def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
         prompts=rows.prompt,
         score_a=rows.score_a,
         score_b=rows.score_b,
+        other_margins=list(analysed.data.margins.values()),
     )
 
 
+def are_divided(winners: Iterable[Signs]) -> NDArray[np.bool_]:
+    """Return (n,) whether the winners, (n,) signs of each metric, differ.
+
+    >>> are_divided([np.array([1, 1], dtype=np.int8), np.array([1, -1], dtype=np.int8)]).tolist()
+    [False, True]
+    """
+    signs = np.stack(list(winners))
+    return np.asarray((signs != signs[0]).any(axis=0))
+
+
 def comparison_rows(
-    outcome: Outcome, *, positions: Iterable[int], prompts: Sequence[str], score_a: Floats, score_b: Floats
+    outcome: Outcome,
+    *,
+    positions: Iterable[int],
+    prompts: Sequence[str],
+    score_a: Floats,
+    score_b: Floats,
+    other_margins: Sequence[Floats] = (),
 ) -> tuple[ComparisonRow, ...]:
     """Return one row for each of n comparisons.
 
-    positions: from 0. score_a, score_b: (n,), NaN if missing.
+    positions: from 0. score_a, score_b: (n,), NaN if missing. other_margins: (n,) of each other metric, positive if it
+    names A, NaN if missing.
     """
     # Lists, because taking single numbers out of arrays costs most in studies of thousands of comparisons.
     columns = zip(
@@ -60,9 +86,21 @@ def comparison_rows(
         [_WINNERS[sign] for sign in outcome.metric.tolist()],
         outcome.has_votes.tolist(),
         outcome.is_scored.tolist(),
+        _differ(outcome.margin, other_margins),
         strict=True,
     )
     return tuple(_row(*column) for column in columns)
+
+
+def _differ(margin: Floats, others: Sequence[Floats]) -> list[bool | None]:
+    """Return whether the metrics differ in each comparison; None if there is one metric, or not every one's score."""
+    if not others:
+        return [None] * len(margin)
+    margins = np.stack([margin, *others])
+    is_whole = np.asarray(~np.isnan(margins).any(axis=0))
+    differ = np.zeros(len(margin), dtype=bool)
+    differ[is_whole] = are_divided([metric_winners(row) for row in margins[:, is_whole]])
+    return [one if known else None for one, known in zip(differ.tolist(), is_whole.tolist(), strict=True)]
 
 
 def _row(
@@ -76,6 +114,7 @@ def _row(
     metric: str,
     has_votes: bool,
     is_scored: bool,
+    metrics_differ: bool | None,
 ) -> ComparisonRow:
     votes_a, votes_b, votes_tie = votes
     return ComparisonRow(
@@ -91,6 +130,7 @@ def _row(
         metric_winner=metric if is_scored else None,
         agrees=people == metric if has_votes and is_scored else None,
         missing=" and ".join(name for name, there in (("votes", has_votes), ("scores", is_scored)) if not there),
+        metrics_differ=metrics_differ,
     )
 
 

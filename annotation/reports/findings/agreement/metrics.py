@@ -7,22 +7,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from annotation.reports.data.leaks import sources
+from annotation.reports.findings.agreement.comparisons import are_divided
 from annotation.reports.findings.analysed import Analysed, Outcome, votes_one_by_one
 from annotation.reports.findings.budgets import FewerImages, fewer_images
 from scoring.statistics.agreement.agreement import agreement, metric_winners
+from scoring.statistics.agreement.calibration import calibration
+from scoring.statistics.agreement.constant_choice import ConstantChoice, constant_choice
 from scoring.statistics.agreement.metric_pairs import MetricPair, compare_metrics
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats
+from scoring.statistics.ranking.rank_sets import RankSets
 from scoring.statistics.votes.votes import Votes
 
 
 @dataclass(frozen=True, slots=True)
 class MetricAgreement:
-    """Strict agreement of one metric: over all comparisons that it scored, and over those that every metric scored."""
+    """One metric judged by the votes: over all comparisons that it scored, and over those that every metric scored.
+
+    agreement, on_common: strict. The rest is about the common comparisons, and None in a report of version 0.2.
+    constant_choice: strict. slope: log-odds of a vote for A for one standard deviation of the metric's margins. ranks:
+    the best and the worst rank that it can have among the metrics. seconds_per_thousand: time for a thousand images
+    here, with embeddings; None if not timed.
+    """
 
     metric: str
     agreement: Estimate
     on_common: Estimate
+    constant_choice: ConstantChoice | None = None
+    slope: Estimate | None = None
+    ranks: tuple[int, int] | None = None
+    seconds_per_thousand: float | None = None
+    is_lower_more_consistent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +54,9 @@ class Metrics:
     """common_comparisons: those with votes and scores by every metric, on which pairs are compared.
 
     equivalence_margin: the one that the manifest fixed; None if it fixed none. by_images: the metrics beside the
-    reported one whose embeddings are here. left_out: annotators whom one of the metrics comes from; all metrics are
-    judged without their votes.
+    reported one whose embeddings are here. divided: positions, from 1, of the common comparisons on which not all
+    metrics name the same model; None in a report of version 0.2. left_out: annotators whom one of the metrics comes
+    from; all metrics are judged without their votes.
     """
 
     common_comparisons: int
@@ -49,6 +65,7 @@ class Metrics:
     pairs: tuple[MetricPair, ...]
     by_images: tuple[MetricByImages, ...]
     left_out: tuple[str, ...] = ()
+    divided: tuple[int, ...] | None = None
 
 
 def compute(analysed: Analysed) -> Metrics:
@@ -58,28 +75,83 @@ def compute(analysed: Analysed) -> Metrics:
     left_out = sources(data, margins)
     outcome = _without(analysed, left_out)
     common = outcome.has_votes & ~np.isnan(np.stack(list(margins.values()))).any(axis=0)
+    winners = {name: metric_winners(margin[common]) for name, margin in margins.items()}
     within = data.manifest.analysis.equivalence_margin
+    pairs = compare_metrics(
+        outcome.people[common],
+        winners,
+        clusters=data.comparisons.cluster[common],
+        resampling=resampling,
+        margin=within,
+    )
+    judged = _Judged(analysed, outcome, common)
+    ranks = _ranks(tuple(margins), pairs, level=resampling.level)
     return Metrics(
         common_comparisons=int(common.sum()),
         equivalence_margin=within,
         metrics=tuple(
-            MetricAgreement(
-                metric=name,
-                agreement=_agreement(analysed, outcome, margin, outcome.has_votes & ~np.isnan(margin)),
-                on_common=_agreement(analysed, outcome, margin, common),
-            )
-            for name, margin in margins.items()
+            judged.metric(name, margin, ranks=own) for (name, margin), own in zip(margins.items(), ranks, strict=True)
         ),
-        pairs=compare_metrics(
-            outcome.people[common],
-            {name: metric_winners(margin[common]) for name, margin in margins.items()},
-            clusters=data.comparisons.cluster[common],
-            resampling=resampling,
-            margin=within,
-        ),
+        pairs=pairs,
         by_images=_by_images(analysed, outcome),
         left_out=tuple(sorted(left_out)),
+        divided=tuple((data.comparisons.position[common][are_divided(winners.values())] + 1).tolist()),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """The votes by which metrics are judged, and the comparisons that all of them scored."""
+
+    analysed: Analysed
+    outcome: Outcome
+    common: NDArray[np.bool_]
+
+    def metric(self, name: str, margin: Floats, *, ranks: tuple[int, int]) -> MetricAgreement:
+        """Return one metric judged by the votes."""
+        data, resampling = self.analysed.data, self.analysed.resampling
+        people, clusters = self.outcome.people[self.common], data.comparisons.cluster[self.common]
+        own = margin[self.common]
+        spread = float(own.std()) if len(own) else 0.0
+        fit = calibration(
+            self.outcome.votes[self.common], own / (spread or 1.0), clusters=clusters, resampling=resampling
+        )
+        return MetricAgreement(
+            metric=name,
+            agreement=self._agreement(margin, self.outcome.has_votes & ~np.isnan(margin)),
+            on_common=self._agreement(margin, self.common),
+            constant_choice=constant_choice(
+                people,
+                metric_winners(own),
+                clusters=clusters,
+                model=data.manifest.analysis.constant_choice,
+                level=resampling.level,
+            ),
+            slope=fit.slope,
+            ranks=ranks,
+            seconds_per_thousand=data.seconds_per_thousand.get(name),
+            is_lower_more_consistent=name in data.lower_metrics,
+        )
+
+    def _agreement(self, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
+        people, metric = self.outcome.people[judged], metric_winners(margin[judged])
+        clusters = self.analysed.data.comparisons.cluster[judged]
+        return agreement(people, metric, clusters=clusters, level=self.analysed.resampling.level)
+
+
+def _ranks(names: tuple[str, ...], pairs: tuple[MetricPair, ...], *, level: float) -> list[tuple[int, int]]:
+    """Return the ranks that each metric can have: one more than surely better ones, up to all but the surely worse.
+
+    A metric is surely better than another one if their test, after Holm's correction over all pairs, shows it.
+    """
+    better = np.zeros((len(names), len(names)), dtype=bool)
+    for pair in pairs:
+        difference = pair.difference.value
+        if pair.adjusted is not None and pair.adjusted <= 1 - level and difference:
+            winner, loser = (pair.first, pair.second) if difference > 0 else (pair.second, pair.first)
+            better[names.index(winner), names.index(loser)] = True
+    sets = RankSets(better, "pairwise tests, Holm", level)
+    return list(zip(sets.best, sets.worst, strict=True))
 
 
 def _without(analysed: Analysed, left_out: Collection[str]) -> Outcome:
@@ -90,12 +162,6 @@ def _without(analysed: Analysed, left_out: Collection[str]) -> Outcome:
     kept = ~np.isin(votes.annotator, [at for at, row in enumerate(data.annotators) if row.pseudonym in left_out])
     others = Votes(votes.comparison[kept], votes.annotator[kept], votes.choice[kept])
     return Outcome.of(others.counts(len(data.comparisons)), analysed.outcome.margin)
-
-
-def _agreement(analysed: Analysed, outcome: Outcome, margin: Floats, judged: NDArray[np.bool_]) -> Estimate:
-    people, metric = outcome.people[judged], metric_winners(margin[judged])
-    clusters = analysed.data.comparisons.cluster[judged]
-    return agreement(people, metric, clusters=clusters, level=analysed.resampling.level)
 
 
 def _by_images(analysed: Analysed, outcome: Outcome) -> tuple[MetricByImages, ...]:

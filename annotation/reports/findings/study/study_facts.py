@@ -26,7 +26,10 @@ from jobs.wording import counted
 
 @dataclass(frozen=True, slots=True)
 class StudyFacts:
-    """The question, the models and the rules of a study. leaks: what the manifest says that metrics have seen of it."""
+    """The question, the models and the rules of a study. leaks: what the manifest says that metrics have seen of it.
+
+    lower_metrics: those of which a lower score is more consistent.
+    """
 
     name: str
     slug: str
@@ -50,6 +53,12 @@ class StudyFacts:
     is_sealed: bool
     was_sealed_by_design: bool
     leaks: tuple[LeakRow, ...] = ()
+    lower_metrics: tuple[str, ...] = ()
+
+    @property
+    def is_lower_more_consistent(self) -> bool:
+        """Whether a set with a lower score by the reported metric is more consistent."""
+        return self.metric in self.lower_metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +160,7 @@ def study_facts(data: SealedData) -> StudyFacts:
         is_sealed=not isinstance(data, UnsealedData),
         was_sealed_by_design=manifest.sealed,
         leaks=data.leaks,
+        lower_metrics=data.lower_metrics,
     )
 
 

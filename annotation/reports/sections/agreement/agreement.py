@@ -16,7 +16,7 @@ from annotation.reports.printing.blocks import (
     share_row,
     significance_row,
 )
-from annotation.reports.printing.numbers import TIE_RULES, metric_name, p_value, percent
+from annotation.reports.printing.numbers import TIE_RULES, directed_metric, p_value, percent
 from annotation.reports.printing.phrases import constant_models, interval_contradicts, versus_constant
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
@@ -130,7 +130,8 @@ def _evidence(facts: Facts) -> str:
 def _endpoint(agreement: Agreement, facts: Facts) -> str:
     text = "No metric was scored, so no agreement is defined. "
     if facts.study.metric:
-        text = f"How often {metric_name(facts.study.metric)} chooses {facts.counts.their_model}. "
+        metric = directed_metric(facts.study.metric, is_lower=facts.study.is_lower_more_consistent)
+        text = f"How often {metric} chooses {facts.counts.their_model}. "
     tests = (
         "Its test against always naming one model is the study's one confirmatory test; all other p-values of this "
         "report are descriptive."

@@ -13,8 +13,11 @@ def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) ->
     """Scores, votes and winners of each comparison, and its margin under resampled seeds."""
     (comparisons, noise), study = values, facts.study
     head = ("No.", "Prompt", f"A ({study.model_a})", f"B ({study.model_b})", "Margin", "Votes A", "B", "tie")
+    caption = "One row for each comparison: scores, votes, and who won by the votes and by the metric"
+    if study.is_lower_more_consistent:
+        caption += "; lower is more consistent, so the margin is the score of B minus that of A"
     table = Table(
-        "One row for each comparison: scores, votes, and who won by the votes and by the metric",
+        caption,
         (*head, "By votes", "By metric", "Agree"),
         tuple(_comparison(row) for row in comparisons),
         (0, 2, 3, 4, 5, 6, 7),

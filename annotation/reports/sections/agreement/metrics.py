@@ -4,9 +4,11 @@ from annotation.reports.findings.agreement.metrics import Metrics
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, Table, cells, without_resampling
 from annotation.reports.printing.fewer_images import by_images_table
-from annotation.reports.printing.numbers import metric_name, percent, points, probability
+from annotation.reports.printing.numbers import coefficient, metric_name, percent, points, probability, seconds
 from jobs.wording import counted
 from scoring.statistics.agreement.metric_pairs import MetricPair
+
+MOST_NAMED = 20  # comparisons that divide the metrics
 
 
 def section(metrics: Metrics, facts: Facts) -> Section:
@@ -27,7 +29,8 @@ def section(metrics: Metrics, facts: Facts) -> Section:
     )
     if metrics.left_out:
         text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
-    return Section("metrics", title, (text,), tables=(_agreements(metrics), _pairs(metrics), *_by_images(metrics)))
+    tables = (_agreements(metrics), *_lab(metrics), _pairs(metrics), *_by_images(metrics))
+    return Section("metrics", title, (text, *_divided(metrics)), tables=tables)
 
 
 def _by_images(metrics: Metrics) -> tuple[Table, ...]:
@@ -35,6 +38,39 @@ def _by_images(metrics: Metrics) -> tuple[Table, ...]:
         by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer)
         for row in metrics.by_images
     )
+
+
+def _lab(metrics: Metrics) -> tuple[Table, ...]:
+    """Each metric on the common comparisons: against the constant choice, calibration, rank, time."""
+    rows, constant = [], ""
+    for row in metrics.metrics:
+        choice, slope, ranks = row.constant_choice, row.slope, row.ranks
+        if choice is None or slope is None or ranks is None:  # a report of version 0.2
+            return ()
+        constant = " or ".join(choice.models)
+        rank = "–".join(str(one) for one in dict.fromkeys(ranks))
+        way = "lower" if row.is_lower_more_consistent else "higher"
+        numbers = (cells(choice.difference, points)[0], choice.verdict, cells(slope, coefficient)[0])
+        rows.append((metric_name(row.metric), way, rank, *numbers, seconds(row.seconds_per_thousand)))
+    head = ("Metric", "Consistent is", "Rank", "Minus constant choice", "Verdict", "Slope", "1,000 images")
+    caption = (
+        f"Each metric on {counted(metrics.common_comparisons, 'common comparison')}: the ranks that it can have by the "
+        f"tests below; its agreement minus that of always naming {constant}, score interval; log-odds of a vote for A "
+        "for one standard deviation of its margins; time for a thousand images where it was computed"
+    )
+    return (Table(caption, head, tuple(rows), (3, 5, 6)),)
+
+
+def _divided(metrics: Metrics) -> tuple[str, ...]:
+    """Say which comparisons divide the metrics."""
+    divided, common = metrics.divided, metrics.common_comparisons
+    if divided is None:
+        return ()
+    if not divided:
+        return (f"All metrics name the same model on all {counted(common, 'common comparison')}.",)
+    named = ", ".join(map(str, divided[:MOST_NAMED])) + (", …" if len(divided) > MOST_NAMED else "")
+    noun = "comparison" if len(divided) == 1 else "comparisons"
+    return (f"The metrics are divided on {len(divided)} of {common} common comparisons ({noun} {named}).",)
 
 
 def _agreements(metrics: Metrics) -> Table:

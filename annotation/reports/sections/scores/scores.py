@@ -3,7 +3,7 @@
 from annotation.reports.findings.scores.scores import ModelScores, Scores
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Figure, Section, Table, coefficient_row, significance_row
-from annotation.reports.printing.numbers import metric_name, score
+from annotation.reports.printing.numbers import directed_metric, score
 from jobs.wording import counted
 
 Named = tuple[tuple[str, ModelScores], ...]
@@ -11,7 +11,8 @@ Named = tuple[tuple[str, ModelScores], ...]
 
 def section(scores: Scores, facts: Facts) -> Section:
     """The scores of each model, tests between them, the paper's box plot and kernel density."""
-    metric = metric_name(facts.study.metric)
+    is_lower = facts.study.is_lower_more_consistent
+    metric = directed_metric(facts.study.metric, is_lower=is_lower)
     models = ((f"A ({facts.study.model_a})", scores.model_a), (f"B ({facts.study.model_b})", scores.model_b))
     table = Table(
         f"Scores by {metric}, comparisons with both scores",
@@ -21,7 +22,9 @@ def section(scores: Scores, facts: Facts) -> Section:
     )
     rows = (
         significance_row("Paired scores differ", scores.wilcoxon.test),
-        coefficient_row("Rank-biserial effect, 1 is A always higher", scores.wilcoxon.rank_biserial),
+        coefficient_row(
+            f"Rank-biserial effect, 1 is A always {'lower' if is_lower else 'higher'}", scores.wilcoxon.rank_biserial
+        ),
         significance_row("Distributions differ", scores.kolmogorov_smirnov, remark="a replication: pairing ignored"),
         significance_row("Distributions differ, pairing kept", scores.kolmogorov_smirnov_sign_flip),
     )

@@ -3,10 +3,10 @@
 from datetime import datetime
 
 from annotation.reports.findings.people.reliability import EarlyStopping
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Row, Section, Table
 from annotation.reports.printing.leaks import leaks_table
-from annotation.reports.printing.numbers import count, metric_name, minute
+from annotation.reports.printing.numbers import count, directed_metric, minute
 from annotation.studies.manifest import Manifest
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
@@ -21,7 +21,7 @@ def section(stopping: EarlyStopping | None, facts: Facts) -> Section:
         Row("Question", study.question),
         Row("Model A", study.model_a),
         Row("Model B", study.model_b),
-        Row("Metric", metric_name(study.metric)),
+        Row("Metric", directed_metric(study.metric, is_lower=study.is_lower_more_consistent)),
         Row("Comparisons planned", count(counts.planned_comparisons)),
         Row("Comparisons with every image", count(counts.generated_comparisons)),
         Row("Comparisons with both scores", count(counts.scored_comparisons)),
@@ -39,10 +39,14 @@ def section(stopping: EarlyStopping | None, facts: Facts) -> Section:
     ]
     rows += _saved(stopping, facts) if stopping else ()
     if study.other_metrics:
-        rows.insert(4, Row("Other metrics", ", ".join(map(metric_name, study.other_metrics))))
+        rows.insert(4, Row("Other metrics", _other_metrics(study)))
     has_images = counts.planned_images is not None
     shown = tuple(row for row in rows if has_images or row.value != count(None))
     return Section("study-facts", "How the study was run", rows=shown, tables=_events(facts))
+
+
+def _other_metrics(study: StudyFacts) -> str:
+    return ", ".join(directed_metric(name, is_lower=name in study.lower_metrics) for name in study.other_metrics)
 
 
 def _why_fewer(facts: Facts) -> str:

@@ -1,0 +1,240 @@
+"""Import similarities or distances of every two images of a set, computed elsewhere: all rows of a file, or none."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from django.db import transaction
+from numpy.typing import NDArray
+
+from annotation.models import Study, StudyEvent
+from annotation.studies.comparisons import image_sets_of
+from annotation.studies.current import current_manifest
+from annotation.voting.availability import refuse_half_made
+from generation.models import ImageSet
+from generation.tables.columns import Columns, plain
+from generation.tables.reading import file_sha256, open_table
+from jobs.refusals import Refused
+from scoring.metric_spec import MetricSpec
+from scoring.models import PairwiseSimilarities
+from scoring.pairs import Pairs, matrix_bytes, score_pairs
+from scoring.scores import refuse_unusable_name
+
+COLUMNS = Columns(("model", "prompt", "seed_i", "seed_j", "value"))
+MOST_SHOWN = 20  # faults
+DEFAULT_METRIC = "mean_of_pairs"
+_SAME = 1e-12
+
+Place = tuple[str, str]  # model and prompt
+Pair = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class SimilarityImport:
+    """The result of an import: the sets that got a matrix, those that had the same one, those without rows, the metrics
+    that were computed."""
+
+    new_count: int
+    unchanged_count: int
+    missing_count: int
+    metrics: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Reading:
+    """The state of reading a file: the values of each set by pair of seeds, and a sentence for each faulty line."""
+
+    sets: Mapping[Place, ImageSet]
+    are_distances: bool
+    values: dict[Place, dict[Pair, float]] = field(default_factory=dict)
+    faults: list[str] = field(default_factory=list)
+
+
+def import_similarities(*, study: Study, path: Path, name: str, kind: Pairs, metric: str = "") -> SimilarityImport:
+    """Store the values of a file with the columns model, prompt, seed_i, seed_j, value: a row for each pair of images.
+
+    Sets may be missing; a set that is there has every pair once, or twice with the same value. kind: whether they are
+    distances, and the kernel. metric: computed from them, beside those that the manifest names. Refused with every
+    fault, and nothing is stored, if a row is faulty, a set is not whole, or a set has other values under this name.
+    """
+    refuse_half_made(study)
+    specs = _specs(study, name, metric or DEFAULT_METRIC)
+    reading = _Reading(_sets(study), kind.are_distances)
+    for line, row in _rows(path):
+        _read_row(reading, line, row)
+    whole = _matrices(reading)
+    _refuse(path, reading.faults)
+    if not whole:
+        raise Refused(f"{path} holds no similarities: there are no rows below its first line.")
+    with transaction.atomic():
+        new = _store(path, name, kind, reading.sets, whole)
+        for place in whole:
+            for spec in specs:
+                score_pairs(reading.sets[place], spec)
+        if new:
+            detail = {"file": path.name, "sha256": file_sha256(path), "similarities": name, "sets": new}
+            StudyEvent.objects.create(study=study, verb="similarities imported", detail=detail | kind.as_document())
+    missing = len(reading.sets) - len(whole)
+    return SimilarityImport(new, len(whole) - new, missing, tuple(spec.identity for spec in specs))
+
+
+def _specs(study: Study, name: str, metric: str) -> list[MetricSpec]:
+    """Return the metrics that are computed from similarities of this name: that one, and those of the manifest."""
+    if not name.strip() or "/" in name or len(name) > 100:
+        raise Refused(
+            f"Similarities need a name of 1 to 100 characters without a slash, like lpips, not {name[:40]!r}."
+        )
+    manifest = current_manifest(study)
+    declared = [plan.spec(manifest.encoder) for plan in manifest.metrics if plan.needs == "similarities"]
+    specs = [MetricSpec(metric, None, name), *(spec for spec in declared if spec.similarities == name)]
+    for spec in specs:
+        refuse_unusable_name(spec.identity)
+    return list(dict.fromkeys(specs))
+
+
+def _sets(study: Study) -> dict[Place, ImageSet]:
+    """Return the image sets of the study by model and prompt."""
+    sets = image_sets_of(study).select_related("diffusion_model", "prompt")
+    found = {(one.diffusion_model.name, plain(one.prompt.text)): one for one in sets}
+    if not found:
+        raise Refused(f"{study} has no comparisons yet; launch it first.")
+    return found
+
+
+# --- reading ------------------------------------------------------------------------------------
+def _rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the rows of a table, or of an .npz with the columns as arrays, with their place in words."""
+    if path.suffix == ".npz":
+        yield from _npz_rows(path)
+        return
+    with open_table(path, COLUMNS) as table:
+        for line, row, fault in table.rows:
+            if fault:
+                raise Refused(f"Nothing was imported from {path}: line {line}: {fault}.")
+            yield f"line {line}", row
+
+
+def _npz_rows(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {name: file[name] for name in COLUMNS.required if name in file}
+    except (OSError, ValueError, BadZipFile) as error:
+        raise Refused(f"{path} cannot be read as .npz: {str(error).splitlines()[0]}.") from error
+    if missing := [name for name in COLUMNS.required if name not in columns]:
+        raise Refused(
+            f"{path} has no array {missing[0]}: an .npz holds {', '.join(COLUMNS.required)}, one entry a pair."
+        )
+    shapes = {column.shape for column in columns.values()}
+    if len(shapes) != 1 or len(shapes.pop()) != 1:
+        raise Refused(f"{path} holds arrays of different shapes: each is one column, with one entry for each pair.")
+    for place, cells in enumerate(zip(*columns.values(), strict=True), start=1):
+        yield f"entry {place}", {name: plain(str(cell)) for name, cell in zip(columns, cells, strict=True)}
+
+
+def _read_row(reading: _Reading, line: str, row: dict[str, str]) -> None:
+    place = (row["model"], row["prompt"])
+    image_set = reading.sets.get(place)
+    if image_set is None:
+        reading.faults.append(f'{line}: no image set of this study is of "{place[0][:100]}" and "{place[1][:300]}"')
+        return
+    seeds = [_seed(row[name]) for name in ("seed_i", "seed_j")]
+    value = _value(row["value"])
+    known = set(image_set.seeds)
+    if unknown := [row[name] for name, seed in zip(("seed_i", "seed_j"), seeds, strict=True) if seed not in known]:
+        reading.faults.append(f'{line}: "{unknown[0][:50]}" is not a seed of the set')
+    elif fault := _value_fault(value, is_same=seeds[0] == seeds[1], are_distances=reading.are_distances):
+        reading.faults.append(f'{line}: the value is "{row["value"][:50]}", {fault}')
+    else:
+        first, second = sorted(seed for seed in seeds if seed is not None)
+        before = reading.values.setdefault(place, {}).setdefault((first, second), value)
+        if abs(before - value) > _SAME * max(1.0, abs(before)):
+            reading.faults.append(f"{line}: the pair {first} and {second} occurs twice, with another value before")
+
+
+def _seed(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else None
+
+
+def _value(text: str) -> float:
+    try:
+        return float(text) if text.isascii() and "_" not in text else math.nan
+    except ValueError:
+        return math.nan
+
+
+def _value_fault(value: float, *, is_same: bool, are_distances: bool) -> str:
+    """Return what is wrong with a value; empty if nothing is."""
+    if not math.isfinite(value):
+        return "which is not a finite number"
+    if are_distances:
+        if is_same and value:
+            return "but an image is at distance 0 from itself"
+        return "but a distance is never negative" if value < 0 else ""
+    if is_same and abs(value - 1) > 1e-6:
+        return "but an image has similarity 1 to itself; are these --distances?"
+    return "but a similarity lies between -1 and 1; are these --distances?" if abs(value) > 1 + 1e-6 else ""
+
+
+def _matrices(reading: _Reading) -> dict[Place, NDArray[np.float64]]:
+    """Return the (N, N) matrix of each set of which there are rows; a fault for each pair that is missing."""
+    whole = {}
+    for place, values in reading.values.items():
+        seeds = sorted(reading.sets[place].seeds)
+        matrix = np.full((len(seeds), len(seeds)), np.nan)
+        np.fill_diagonal(matrix, 0.0 if reading.are_distances else 1.0)
+        at = {seed: index for index, seed in enumerate(seeds)}
+        for (first, second), value in values.items():
+            if first != second:
+                matrix[at[first], at[second]] = matrix[at[second], at[first]] = value
+        if np.isnan(matrix).any():
+            row, column = np.argwhere(np.isnan(matrix))[0]
+            pair = f"{seeds[row]} and {seeds[column]}"
+            reading.faults.append(f'{place[0]}, "{place[1]}": the pair of seeds {pair} is missing')
+        whole[place] = matrix
+    return whole
+
+
+def _refuse(path: Path, faults: list[str]) -> None:
+    if faults:
+        more = [f"and {len(faults) - MOST_SHOWN} more"] if len(faults) > MOST_SHOWN else []
+        shown = [*faults[:MOST_SHOWN], *more]
+        raise Refused("\n".join([f"Nothing was imported from {path}:", *(f"  {fault}" for fault in shown)]))
+
+
+# --- storing ------------------------------------------------------------------------------------
+def _store(
+    path: Path, name: str, kind: Pairs, sets: Mapping[Place, ImageSet], whole: Mapping[Place, NDArray[np.float64]]
+) -> int:
+    """Store the matrices that are new; return how many. Raises Refused if a set has another one under the name."""
+    ids = {sets[place].pk: place for place in whole}
+    standing = {
+        row.image_set_id: row for row in PairwiseSimilarities.objects.filter(name=name, image_set__in=list(ids))
+    }
+    sha256, new = file_sha256(path), []
+    for pk, place in ids.items():
+        values = matrix_bytes(whole[place])
+        if (before := standing.get(pk)) is None:
+            new.append(
+                PairwiseSimilarities(
+                    image_set_id=pk,
+                    name=name,
+                    seeds=sorted(sets[place].seeds),
+                    values=values,
+                    are_distances=kind.are_distances,
+                    bandwidth=kind.bandwidth,
+                    file_sha256=sha256,
+                )
+            )
+        elif (bytes(before.values), before.are_distances, before.bandwidth) != (
+            values,
+            kind.are_distances,
+            kind.bandwidth,
+        ):
+            raise Refused(
+                f'{place[0]}, "{place[1]}" has other similarities under {name}: import these under another name.'
+            )
+    PairwiseSimilarities.objects.bulk_create(new)
+    return len(new)

@@ -1,0 +1,75 @@
+"""Several metrics on the same votes: direction, ranks, constant choice, time, and the comparisons that divide them."""
+
+import pytest
+from django.test import Client
+
+from annotation.models import Study
+from annotation.reports.explorer.listing import list_comparisons
+from annotation.reports.explorer.orders import select_comparisons
+from annotation.reports.formats.plain_text import to_text
+from annotation.studies.current import current_manifest
+from scoring.models import Encoder, SetScore
+from tests.annotation.reports.voted_studies import crossed, make_study, report_of
+
+pytestmark = pytest.mark.django_db
+ENCODER = "clip:tiny"
+DISTANCE = f"vendi/{ENCODER}"
+
+
+@pytest.fixture
+def study() -> Study:
+    """40 comparisons, A by people: the study's metric names B on 20, a distance names B on the first only."""
+    made = make_study(crossed([[20, 20], [0, 0]]))
+    Encoder.objects.create(identity=ENCODER, fingerprint="f" * 64, timed_images=100, timed_seconds=5.0)
+    shared = {"metric": DISTANCE, "image_count": 10, "source": "computed", "seconds": 0.01}
+    for comparison in made.comparisons.exclude(position=39):
+        low, high = (2.0, 1.0) if comparison.position == 0 else (1.0, 2.0)
+        for image_set, value in ((comparison.image_set_a, low), (comparison.image_set_b, high)):
+            SetScore.objects.create(image_set=image_set, value=value, higher_is_more_consistent=False, **shared)
+    return made
+
+
+def test_each_metric_has_its_direction_rank_and_time(study: Study) -> None:
+    report = report_of(study)
+    assert report.results is not None
+    found = report.results.metrics
+    own, distance = found.metrics
+    assert (own.is_lower_more_consistent, distance.is_lower_more_consistent) == (False, True)
+    assert found.common_comparisons == 39
+    assert distance.on_common.value == 38 / 39
+    assert (distance.ranks, own.ranks) == ((1, 1), (2, 2))
+    assert distance.constant_choice is not None
+    assert own.constant_choice is not None
+    assert distance.constant_choice.models == ("A",)
+    assert distance.constant_choice.difference.value == pytest.approx(-1 / 39)
+    assert own.constant_choice.verdict == "shown worse"
+    assert distance.seconds_per_thousand == pytest.approx(1000 * (0.05 + 0.001))
+    assert own.seconds_per_thousand is None
+
+
+def test_the_report_says_which_comparisons_divide_the_metrics(study: Study) -> None:
+    report = report_of(study)
+    assert report.results is not None
+    rows = report.results.comparisons
+    divided = report.results.metrics.divided
+    assert divided is not None
+    assert divided == tuple(row.position for row in rows if row.metrics_differ)
+    names = {row.position: row.metric_winner for row in rows}
+    assert divided == tuple(at for at in range(1, 40) if (names[at] == "A") == (at == 1))
+    assert rows[39].metrics_differ is None
+    printed = " ".join(to_text(report).split())
+    assert f"The metrics are divided on {len(divided)} of 39 common comparisons" in printed
+    assert "51.0 s" in printed
+
+
+def test_the_explorer_shows_where_metrics_disagree(study: Study, admin_client: Client) -> None:
+    seen = list_comparisons(study, manifest=current_manifest(study))
+    report = report_of(study)
+    assert report.results is not None
+    assert seen.rows == report.results.comparisons
+    chosen = select_comparisons(seen.rows, show="divided", by="position")
+    assert tuple(row.position for row in chosen) == report.results.metrics.divided
+    page = admin_client.get(f"/studies/{study.slug}/comparisons/?show=divided").content.decode()
+    assert f"where the metrics disagree ({len(chosen)})" in page
+    SetScore.objects.filter(metric=DISTANCE).delete()
+    assert "where the metrics disagree" not in admin_client.get(f"/studies/{study.slug}/comparisons/").content.decode()
