@@ -9,7 +9,15 @@ from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of_metric
-from annotation.reports.printing.numbers import TIE_RULES, difference, directed_metric, interval, p_value, percent
+from annotation.reports.printing.numbers import (
+    TIE_RULES,
+    difference,
+    directed_metric,
+    interval,
+    metric_name,
+    p_value,
+    percent,
+)
 from annotation.reports.printing.phrases import (
     beyond_chance,
     constant_models,

@@ -16,7 +16,7 @@ from annotation.reports.printing.blocks import (
     share_row,
     significance_row,
 )
-from annotation.reports.printing.numbers import TIE_RULES, directed_metric, p_value, percent
+from annotation.reports.printing.numbers import TIE_RULES, directed_metric, metric_name, p_value, percent
 from annotation.reports.printing.phrases import constant_models, interval_contradicts, versus_constant
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
