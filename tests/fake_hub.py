@@ -7,6 +7,7 @@ here) by SHA-256 behind a redirect to another host, others by git's hash.
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Fault:
     stops_after: int | None = None  # bytes of the body, after which nothing more comes on the open line
     damages: bool = False  # one byte of the body is another
     never_ends: bool = False  # the body goes on after its end
+    drips: bool = False  # the body, or with `in_head` the head, comes byte by byte and never ends
+    in_head: bool = False
     times: int = 1
 
 
@@ -87,6 +90,9 @@ class FakeHub:
                 _send(request, fault.status, b"{}", fault.headers)
                 return
         is_known = path.startswith("/content/") or request.headers.get("authorization") == f"Bearer {self.token}"
+        if fault and fault.drips and (fault.in_head or path.startswith("/api/models/")):
+            _drip(request, is_head=fault.in_head)
+            return
         if self.token and not is_known:
             _send(request, 401, b"{}", {"X-Error-Code": "GatedRepo"})
             return
@@ -161,6 +167,11 @@ def _send_body(request: BaseHTTPRequestHandler, data: bytes, fault: Fault | None
     if fault and fault.damages:
         body = bytes([body[0] ^ 1]) + body[1:]
     request.send_response(206 if "range" in request.headers else 200)
+    if fault and fault.drips:
+        request.send_header("Content-Length", str(len(body)))
+        request.end_headers()
+        _drip(request, body)
+        return
     if fault and fault.never_ends:
         request.end_headers()
         with suppress(OSError):  # the other side hangs up
@@ -177,6 +188,17 @@ def _send_body(request: BaseHTTPRequestHandler, data: bytes, fault: Fault | None
             request.connection.recv(1)  # until the other side is gone
         return
     request.wfile.write(body if not fault or fault.cut_after is None else body[: fault.cut_after])
+
+
+def _drip(request: BaseHTTPRequestHandler, body: bytes = b"", *, is_head: bool = False) -> None:
+    """Send one byte after the other until the other side hangs up or the body is sent; without one, blanks."""
+    if not body:
+        request.wfile.write(b"HTTP/1.0 200 OK\r\n" + (b"X-Drip: " if is_head else b"\r\n"))
+    with suppress(OSError):
+        for byte in body or b" " * 1000:
+            request.wfile.write(bytes([byte]))
+            request.wfile.flush()
+            time.sleep(0.02)
 
 
 def _send(request: BaseHTTPRequestHandler, status: int, body: bytes, headers: Mapping[str, str]) -> None:

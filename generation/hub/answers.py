@@ -13,11 +13,15 @@ _RESET = re.compile(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)")  # of the hub's header
 
 
 class Passing(Exception):  # noqa: N818 - it names what happened
-    """A fault that passes: the network, a busy server, a limit of requests. The message is a part of a sentence."""
+    """A fault that passes: the network, a busy server, a limit of requests. The message is a part of a sentence.
 
-    def __init__(self, reason: str, *, wait_seconds: float = 0.0) -> None:
+    is_drip: whether bytes come, but so slowly that the file would never be whole.
+    """
+
+    def __init__(self, reason: str, *, wait_seconds: float = 0.0, is_drip: bool = False) -> None:
         super().__init__(reason)
         self.wait_seconds = wait_seconds
+        self.is_drip = is_drip
 
 
 class FetchPostponed(Exception):  # noqa: N818 - it names what happened

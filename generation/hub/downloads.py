@@ -8,11 +8,13 @@ import hashlib
 import logging
 import os
 import re
+import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from generation.hub.answers import Passing, endpoint, fault_of
 from generation.hub.cache import HubFile, HubListing
@@ -24,9 +26,13 @@ logger = logging.getLogger(__name__)
 PIECE = 2**20  # bytes hashed at once
 MOST_TRIES = 7  # without a new byte, pausing for a minute in all
 LONGEST_PAUSE = 60.0
+# A timeout of the network ends when the next byte comes, so a line that drips would hold a fetch for ever.
+SLOWEST_BYTES = 2**16
+SLOWEST_SECONDS = 60.0  # in which at least SLOWEST_BYTES of a file arrive, and a request is answered
 _HASH = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 
 Pause = Callable[[float], None]
+T = TypeVar("T")
 
 
 def wait(seconds: float) -> None:
@@ -37,14 +43,14 @@ def wait(seconds: float) -> None:
 def with_patience(do: Callable[[], Any], *, has_advanced: Callable[[], bool], pause: Pause) -> Any:
     """Return what `do` returns; a Passing fault is tried again after 1, 2, 4 … seconds, or as long as the hub asks.
 
-    Raises the last Passing after MOST_TRIES tries during which nothing advanced.
+    Raises the last Passing after MOST_TRIES tries during which nothing advanced, or no more than a drip.
     """
     failures = 0
     while True:
         try:
             return do()
         except Passing as fault:
-            failures = 1 if has_advanced() else failures + 1
+            failures = 1 if has_advanced() and not fault.is_drip else failures + 1
             if failures >= MOST_TRIES:
                 raise
             seconds = max(fault.wait_seconds, min(2.0 ** (failures - 1), LONGEST_PAUSE))
@@ -58,8 +64,9 @@ def request_listing(wanted: Wanted) -> HubListing:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+    ask = partial(HfApi().model_info, wanted.repository, revision=wanted.revision, files_metadata=True, timeout=30)
     try:
-        info = HfApi().model_info(wanted.repository, revision=wanted.revision, files_metadata=True, timeout=30)
+        info = _in_time(ask)
     except HfHubHTTPError as error:
         answer = error.response
         raise fault_of(answer.status_code, answer.headers, wanted=wanted, file="", has_token=_has_token()) from error
@@ -76,6 +83,44 @@ def request_listing(wanted: Wanted) -> HubListing:
             continue
         files[sibling.rfilename] = HubFile(sibling.size, str(blob), is_large=bool(sibling.lfs))
     return HubListing(wanted.repository, wanted.revision, files)
+
+
+def _in_time(ask: Callable[[], T]) -> T:
+    """Return what `ask` returns. Raises Passing if that takes longer than SLOWEST_SECONDS; its thread is left alone."""
+    answers: list[T] = []
+    errors: list[Exception] = []
+
+    def run() -> None:
+        try:
+            answers.append(ask())
+        except Exception as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=run, name="hub", daemon=True)
+    thread.start()
+    thread.join(SLOWEST_SECONDS)
+    if errors:
+        raise errors[0]
+    if not answers:
+        raise Passing(f"it did not answer within {SLOWEST_SECONDS:g} s", is_drip=True)
+    return answers[0]
+
+
+class _Pace:
+    """Notices a line on which hardly anything comes."""
+
+    def __init__(self) -> None:
+        self._since, self._byte_count = time.monotonic(), 0
+
+    def note(self, byte_count: int) -> None:
+        """Count bytes that have arrived. Raises Passing if they were too few for too long."""
+        self._byte_count += byte_count
+        now = time.monotonic()
+        if self._byte_count >= SLOWEST_BYTES:
+            self._since, self._byte_count = now, 0
+        elif now - self._since > SLOWEST_SECONDS:
+            least = f"{SLOWEST_BYTES / 1000:.0f} kB in {SLOWEST_SECONDS:g} s"
+            raise Passing(f"it sends less than {least}", is_drip=True)
 
 
 def _is_inside(name: str) -> bool:
@@ -150,8 +195,11 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[
     if start:
         headers["range"] = f"bytes={start}-"
     url = hf_hub_url(listing.repository, name, revision=listing.revision, endpoint=endpoint())
+    timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     try:
-        with get_session().stream("GET", url, headers=headers, timeout=constants.HF_HUB_DOWNLOAD_TIMEOUT) as answer:
+        with ExitStack() as opened:
+            stream_of = partial(get_session().stream, "GET", url, headers=headers, timeout=timeout)
+            answer = _in_time(lambda: opened.enter_context(stream_of()))
             if answer.status_code == 416:  # the part is of another file
                 part.unlink(missing_ok=True)
                 raise Passing(f"{name} was begun wrongly")
@@ -159,19 +207,26 @@ def _stream(listing: HubListing, name: str, *, wanted: Wanted, report: Callable[
                 raise Passing("its content network answers 403")  # a signed address that has expired
             if answer.status_code not in (200, 206):
                 raise fault_of(answer.status_code, answer.headers, wanted=wanted, file=name, has_token=_has_token())
-            with part.open("ab" if answer.status_code == 206 else "wb") as stream:
-                for piece in answer.iter_bytes():
-                    stream.write(piece)
-                    stream.flush()
-                    report()
-                    if stream.tell() > listing.files[name].size:  # it might never end
-                        part.unlink()
-                        raise Passing(f"{name} is longer than its listing says")
-                os.fsync(stream.fileno())
+            _receive(answer, listing, name, report=report)
     except OfflineModeIsEnabled:
         raise _offline(wanted) from None
     except (httpx2.HTTPError, httpx2.StreamError) as error:
         raise Passing(_reason(error)) from error
+
+
+def _receive(answer: Any, listing: HubListing, name: str, *, report: Callable[[], None]) -> None:
+    """Write what comes to the end of a file's part. Raises Passing if it is too much, or comes too slowly."""
+    part, pace = listing.part(name), _Pace()
+    with part.open("ab" if answer.status_code == 206 else "wb") as stream:
+        for piece in answer.iter_bytes():
+            stream.write(piece)
+            stream.flush()
+            report()
+            pace.note(len(piece))
+            if stream.tell() > listing.files[name].size:  # it might never end
+                part.unlink()
+                raise Passing(f"{name} is longer than its listing says")
+        os.fsync(stream.fileno())
 
 
 def _hash(listing: HubListing, name: str) -> str:

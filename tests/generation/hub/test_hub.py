@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from generation.hub import downloads
 from generation.hub.answers import FetchPostponed, Passing, fault_of
 from generation.hub.downloads import MOST_TRIES
 from generation.hub.fetching import FetchPlan, fetch, only_fetcher, plan_fetch
@@ -122,6 +123,44 @@ def test_a_cut_line_is_taken_up_where_it_broke(hub: FakeHub, repository: Path, p
     assert 0 < int(ranges[1].removeprefix("bytes=").removesuffix("-")) <= 100_000 < size
     assert pauses == [1.0, 1.0]  # each time something had come
     assert (checkpoint_at_hand(model())[0] / WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line counts as dripping after a fraction of a second."""
+    monkeypatch.setattr(downloads, "SLOWEST_SECONDS", 0.2)
+
+
+def test_a_line_that_drips_is_given_up_and_taken_up_again(
+    hub: FakeHub, repository: Path, pauses: list[float], impatient: None
+) -> None:
+    hub.fail("/content/owner/sdxl/unet/diff", drips=True, times=2)
+    fetched(model(), pauses)
+    assert pauses == [1.0, 2.0]  # a few bytes are no progress
+    ranges = [
+        headers.get("range", "") for path, headers in hub.requests if path.startswith("/content/owner/sdxl/unet/diff")
+    ]
+    assert ranges[0] == ""
+    assert all(int(begun.removeprefix("bytes=").removesuffix("-")) > 0 for begun in ranges[1:])
+    assert (checkpoint_at_hand(model())[0] / WEIGHTS).read_bytes() == (repository / WEIGHTS).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("part", "in_head", "sentence"),
+    [
+        ("/content/owner/sdxl/unet/diff", False, "it sends less than 66 kB in 0.2 s"),
+        ("/content/owner/sdxl/unet/diff", True, "it did not answer within 0.2 s"),
+        ("/api/models/", False, "it did not answer within 0.2 s"),
+    ],
+)
+def test_a_hub_that_only_drips_holds_no_fetch(
+    hub: FakeHub, repository: Path, pauses: list[float], impatient: None, part: str, in_head: bool, sentence: str
+) -> None:
+    hub.fail(part, drips=True, in_head=in_head, times=MOST_TRIES)
+    with pytest.raises(FetchPostponed, match=f"tried again and again, and {sentence}; what has arrived is kept"):
+        fetched(model(), pauses)
+    assert pauses == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0]
+    fetched(model())  # the hub is well again
 
 
 def test_a_fetch_that_was_killed_goes_on_in_another_process(hub: FakeHub, repository: Path) -> None:
