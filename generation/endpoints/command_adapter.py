@@ -30,8 +30,15 @@ MOST_REPORT_BYTES = 2**16
 MOST_ERROR_BYTES = 2**20
 LONGEST_REASON = 300
 LOOK_SECONDS = 0.05
+MARK = "SEMBLANCE_COMMAND"  # in the environment of a command: its children inherit it, in a session of their own too
+ROUNDS_OF_KILLING = 20  # a process may start another one while it is looked for
 # `read` ends when the other end of its pipe is closed, which the kernel does also for a worker that is killed.
-AFTER_THE_WORKER = 'read -r line; kill -s KILL -- "-$1"; rm -rf -- "$2"'
+AFTER_THE_WORKER = f"""read -r line; kill -s KILL -- "-$1"
+for process in /proc/[0-9]*; do
+  if tr '\\0' '\\n' <"$process/environ" | grep -qxF -- "{MARK}=$2"; then kill -s KILL "${{process#/proc/}}"; fi
+done 2>/dev/null
+rm -rf -- "$2"
+"""
 
 
 def ask_command(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) -> Answer:
@@ -50,7 +57,7 @@ def ask_command(endpoint: Endpoint, request: ImageRequest, *, image_bytes: int) 
 
 @contextmanager
 def _empty_folder() -> Iterator[Path]:
-    """Yield a new folder. If a detached child still writes into it, what cannot be deleted is left."""
+    """Yield a new folder, which is deleted afterwards; what cannot be deleted is left."""
     folder = mkdtemp(prefix="command-")
     try:
         yield Path(folder)
@@ -62,8 +69,8 @@ def _empty_folder() -> Iterator[Path]:
 def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], *, most_bytes: int) -> int:
     """Run the command until it ends, and return its exit status.
 
-    Its whole process group is killed afterwards, also if this worker is killed meanwhile. Raises TemporaryFailure if
-    the command takes too long, Refused if it cannot be started or writes too much.
+    Its process group and what it has started beside it are killed afterwards, also if this worker is killed meanwhile.
+    Raises TemporaryFailure if the command takes too long, Refused if it cannot be started or writes too much.
     """
     owner, deadline = owner_of(endpoint), time.monotonic() + endpoint.seconds
     try:
@@ -91,6 +98,27 @@ def _run(endpoint: Endpoint, folder: Path, given: IO[bytes], errors: IO[bytes], 
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        _kill_detached(folder)
+
+
+def _kill_detached(folder: Path) -> None:
+    """Kill what the command has started in other sessions, which its process group does not reach (Linux)."""
+    mark = f"{MARK}={folder}".encode()
+    for _round in range(ROUNDS_OF_KILLING):
+        left = [int(path.parent.name) for path in Path("/proc").glob("[0-9]*/environ") if _has_line(path, mark)]
+        for process in left:
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        if not left:
+            return
+        time.sleep(LOOK_SECONDS)
+
+
+def _has_line(environment: Path, line: bytes) -> bool:
+    try:
+        return line in environment.read_bytes().split(b"\0")
+    except OSError:  # it has ended, or is another user's
+        return False
 
 
 @contextmanager
@@ -107,7 +135,8 @@ def _watched(process: subprocess.Popen[bytes], folder: Path) -> Iterator[None]:
 def _environment(endpoint: Endpoint, folder: Path) -> dict[str, str]:
     """Return what the command sees: nothing of the worker's own but what the admin names, so no password either."""
     named = {name: os.environ[name] for name in endpoint.environment if name in os.environ}
-    return {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder), **named}
+    own = {"PATH": os.defpath, "LANG": "C.UTF-8", "HOME": str(folder), "TMPDIR": str(folder)}
+    return {**own, **named, MARK: str(folder)}
 
 
 def _size_of(folder: Path) -> int:

@@ -60,7 +60,14 @@ def test_a_command_gets_the_wish_as_json(tmp_path: Path, image: Path, monkeypatc
     reported = made.answer.reported
     assert reported["request"]["prompt"] == " ".join(NASTY.split())
     assert (reported["request"]["seed"], reported["request"]["parameters"]) == (5, {"width": 64, "height": 64})
-    assert set(reported["names"]) - {"LC_CTYPE"} == {"HOME", "LANG", "PAINT_HOME", "PATH", "TMPDIR"}
+    assert set(reported["names"]) - {"LC_CTYPE"} == {
+        "HOME",
+        "LANG",
+        "PAINT_HOME",
+        "PATH",
+        "SEMBLANCE_COMMAND",
+        "TMPDIR",
+    }
 
 
 @pytest.mark.parametrize(
@@ -131,7 +138,7 @@ ask_command(endpoint, ImageRequest("a red cube", 5, {}), image_bytes=1000)
 """
 LONG = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"])
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(900)"], start_new_session=DETACHED)
 with open("FILE.part", "w") as file:
     file.write(f"{os.getpid()} {child.pid} {os.getcwd()}")
 os.rename("FILE.part", "FILE")
@@ -139,9 +146,26 @@ time.sleep(900)
 """
 
 
-def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path) -> None:
+def long_command(facts: Path, *, is_detached: bool) -> str:
+    """A program that notes its process, its child's and its folder, and does not end."""
+    return LONG.replace("FILE", str(facts)).replace("DETACHED", str(is_detached))
+
+
+def test_a_child_with_its_own_session_is_killed_too(tmp_path: Path) -> None:
+    facts, seconds = tmp_path / "facts", 0.5
+    program = long_command(facts, is_detached=True)
+    while not facts.exists():  # on a busy machine it may not have come so far
+        with pytest.raises(TemporaryFailure, match="its command did not end within"):
+            made_by(command(tmp_path, program, seconds=seconds))
+        seconds *= 2
+    _own, child, _folder = facts.read_text().split()
+    assert becomes_true(lambda: not is_running(int(child)))
+
+
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_a_command_ends_with_a_worker_that_is_killed(tmp_path: Path, is_detached: bool) -> None:
     script, facts = tmp_path / "paint.py", tmp_path / "facts"
-    script.write_text(LONG.replace("FILE", str(facts)))
+    script.write_text(long_command(facts, is_detached=is_detached))
     worker = subprocess.Popen([sys.executable, "-c", WORKER, str(script)], cwd=Path(__file__).parents[3])
     assert becomes_true(facts.exists)
     worker.kill()
