@@ -2,6 +2,7 @@
 
 import os
 import re
+import socket
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,7 @@ from jobs.refusals import Refused
 
 _GPU = re.compile(r"GPU (?P<index>\d+): (?P<name>.+) \(UUID: (?P<uuid>GPU-[\w-]+)\)")
 _MIG = re.compile(r"\s+MIG (?P<profile>\S+)\s+Device\s+(?P<index>\d+): \(UUID: (?P<uuid>MIG-[\w/-]+)\)")
+NO_CARD = "No devices were found"
 SECONDS_TO_ANSWER = 60  # a driver that wakes its cards takes some
 
 
@@ -26,14 +28,25 @@ class HostCard:
 
 @cache
 def host_cards() -> tuple[HostCard, ...]:
-    """Return the cards of this host; none without NVIDIA's driver."""
+    """Return the cards of this host; none without NVIDIA's program. Raises Refused if it fails, and may not later."""
+    command = [settings.NVIDIA_SMI, "-L"]
     try:
-        listed = subprocess.run(
-            [settings.NVIDIA_SMI, "-L"], capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS_TO_ANSWER, check=False)
+    except OSError:
         return ()
+    except subprocess.TimeoutExpired:
+        raise Refused(_unlisted(f"it does not answer within {SECONDS_TO_ANSWER} s")) from None
+    said = f"{listed.stdout} {listed.stderr}"
+    if listed.returncode and NO_CARD not in said:
+        raise Refused(_unlisted(" ".join(said.split())[:200] or f"status {listed.returncode}"))
     return parse_cards(listed.stdout)
+
+
+def _unlisted(why: str) -> str:
+    return (
+        f"{settings.NVIDIA_SMI} -L fails on {socket.gethostname()} ({why.rstrip('.')}), so it is not known which cards "
+        "there are: mend the driver, or set NVIDIA_SMI=none if this host computes on its CPU."
+    )
 
 
 def parse_cards(listing: str) -> tuple[HostCard, ...]:
@@ -73,7 +86,10 @@ def choose_cards(wanted: str) -> tuple[HostCard, ...]:
 
 
 def own_card() -> HostCard | None:
-    """Return the card that this process computes on; None for a process that computes on the CPU."""
+    """Return the card that this process computes on; None for a process that computes on the CPU.
+
+    Raises Refused if this host's cards cannot be listed.
+    """
     cards = host_cards()
     if (visible := os.environ.get("CUDA_VISIBLE_DEVICES")) is None:
         return cards[0] if cards else None

@@ -14,6 +14,7 @@ from generation.machines.cards import own_card
 from generation.models import Card, WorkerSign
 from jobs import clock
 from jobs.models import LeasedJob
+from jobs.refusals import Refused
 from jobs.version import commit, version
 from jobs.wording import command
 from jobs.work import worker_name
@@ -27,14 +28,15 @@ J = TypeVar("J", bound=LeasedJob)
 def leave_sign(*, name: str, has_started: bool = False) -> None:
     """Record that the process `<queue>@<host>` or `<queue>-<card>@<host>` runs, and forget those that are long gone."""
     queue = queue_of(name)
-    card = this_card() if queue == "gpu" else None
+    note = reason_to_rest(queue)
+    card = this_card() if queue == "gpu" and not card_fault() else None
     seen: dict[str, Any] = {
         "queue": queue,
         "seen_at": clock.now(),
         "version": version(),
         "commit": commit(),
         "card": card,
-        "note": reason_to_rest(queue)[:500],
+        "note": note[:500],
     }
     if has_started:
         seen |= {"started_at": clock.now(), "model": ""}
@@ -73,13 +75,26 @@ def this_card() -> Card:
     return card
 
 
+def card_fault() -> str:
+    """Return why it is not known which device this process computes on; empty if it is known."""
+    try:
+        own_card()
+    except Refused as refusal:
+        return str(refusal)
+    return ""
+
+
 def reason_to_rest(queue: str) -> str:
     """Return why this process takes no jobs now, in a sentence; empty if it takes them."""
     installed = _installed_version()
     if installed and installed != version():
         other = f"This worker is of version {version()} and the control worker of {installed}"
         return f"{other}, so it takes no jobs: update it."
-    if queue == "gpu" and (card := this_card()).refused_at:
+    if queue != "gpu":
+        return ""
+    if fault := card_fault():
+        return f"It takes no jobs: {fault}"
+    if (card := this_card()).refused_at:
         return f"{card} failed on different jobs and takes no more; `{command('gpus', '--readmit', card)}` readmits it."
     return ""
 
@@ -101,6 +116,8 @@ def may_take(job_model: type[J]) -> QuerySet[J]:
 
 def may_take_on_this_card(job_model: type[J]) -> QuerySet[J]:
     """Return the jobs that this process may take on its card: none that broke the card, while others serve too."""
+    if card_fault():
+        return job_model._default_manager.none()
     card = this_card()
     others = live_signs().filter(queue="gpu", note="").exclude(card=card)
     jobs = may_take(job_model)

@@ -1,5 +1,7 @@
 """The cards of a host, from listings of nvidia-smi."""
 
+import re
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,10 @@ from pytest_django.fixtures import Settings
 
 from annotation.management.processes import worker_plans
 from generation.machines.cards import HostCard, choose_cards, host_cards, own_card, parse_cards
+from generation.machines.workers import leave_sign, may_take_on_this_card
+from generation.models import GenerationJob, WorkerSign
 from jobs.refusals import Refused
+from tests.generation.planned_sets import planned
 
 LISTING = """\
 GPU 0: NVIDIA H100 80GB HBM3 (UUID: GPU-1a2b-0)
@@ -48,12 +53,35 @@ def test_the_cards_that_are_chosen(listed: Path) -> None:
         choose_cards("0,3")
 
 
-@pytest.mark.parametrize("answer", ["exit 9", "echo 'NVIDIA-SMI has failed'; exit 9"])
-def test_a_host_without_cards(listed: Path, answer: str) -> None:
-    listed.write_text(f"#!/bin/sh\n{answer}\n")
+def test_a_host_without_cards(listed: Path) -> None:
+    listed.write_text("#!/bin/sh\necho 'No devices were found'; exit 6\n")
     assert choose_cards("all") == ()
     with pytest.raises(Refused, match="there is no card 0; this host has none"):
         choose_cards("0")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("answer", "why"), [("exit 9", "status 9"), ("echo 'NVIDIA-SMI has failed.' >&2; exit 9", "NVIDIA-SMI has failed")]
+)
+def test_a_worker_rests_while_its_cards_cannot_be_listed(listed: Path, answer: str, why: str) -> None:
+    whole = listed.read_text()
+    listed.write_text(f"#!/bin/sh\n{answer}\n")
+    planned(seeds=[1])
+    sentence = f"nvidia-smi -L fails on {socket.gethostname()} ({why}), so it is not known which cards there are"
+    with pytest.raises(Refused, match=re.escape(sentence)):
+        choose_cards("all")
+    leave_sign(name="gpu@here")
+    sign = WorkerSign.objects.get()
+    assert (sign.card, sentence in sign.note) == (None, True)
+    assert not may_take_on_this_card(GenerationJob).exists()
+    leave_sign(name="control@here")
+    assert WorkerSign.objects.get(queue="control").note == ""
+    listed.write_text(whole)
+    leave_sign(name="gpu@here")
+    sign.refresh_from_db()
+    assert (sign.card is not None, sign.note) == (True, "")
+    assert may_take_on_this_card(GenerationJob).exists()
 
 
 def test_a_host_without_the_program(listed: Path, settings: Settings) -> None:
