@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from kombu.transport import TRANSPORT_ALIASES
 
 _WORDS = {"true": True, "on": True, "ok": True, "y": True, "yes": True, "1": True}
-_WORDS |= {"false": False, "off": False, "n": False, "no": False, "0": False, "": False}
+_WORDS |= {"false": False, "off": False, "n": False, "no": False, "0": False}
 _DATABASES = "postgresql://user:password@host:5432/name or sqlite:////folder/name.sqlite3"
 
 
@@ -23,7 +23,13 @@ class Environment(environ.Env):  # type: ignore[misc]  # has no types
     """Environment variables with typed values."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        """Return the value of a variable; ImproperlyConfigured if it is not of its type."""
+        """Return the value of a variable, or its default if it is missing or empty.
+
+        Raises ImproperlyConfigured if it is not of its type.
+        """
+        default = kwargs.get("default", self.NOTSET)
+        if default is not self.NOTSET and not self.ENVIRON.get(var, "").strip():
+            return default
         try:
             return super().get_value(var, *args, **kwargs)
         except ValueError as error:

@@ -46,12 +46,41 @@ def test_a_boolean_that_is_neither_true_nor_false_is_one_sentence(tmp_path: Path
         ("0", False),
         ("No", False),
         ("off", False),
-        ("", False),
     ],
 )
 def test_the_words_for_true_and_false(monkeypatch: pytest.MonkeyPatch, word: str, value: bool) -> None:
     monkeypatch.setenv("HTTPS", word)
     assert Environment().bool("HTTPS", default=not value) is value
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_variable_counts_as_missing(monkeypatch: pytest.MonkeyPatch, empty: str) -> None:
+    monkeypatch.setenv("SOME", empty)
+    env = Environment()
+    assert (env.str("SOME", default="a"), env.int("SOME", default=8), env.float("SOME", default=0.5)) == ("a", 8, 0.5)
+    assert (env.bool("SOME", default=True), env.bool("SOME", default=False)) == (True, False)
+    assert env.list("SOME", default=["localhost"]) == ["localhost"]
+    assert env.database("SOME", default="sqlite:////x/y.sqlite3")["NAME"] == "/x/y.sqlite3"
+
+
+def test_an_empty_var_folder_is_the_default_one(tmp_path: Path) -> None:
+    show = "from django.conf import settings; print(settings.VAR_DIR, settings.STATIC_ROOT)"
+    shown = subprocess.run(
+        [sys.executable, "-c", show],
+        cwd=project_settings.BASE_DIR,
+        env={
+            "PATH": os.environ["PATH"],
+            "SEMBLANCE_VAR": "",
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            "SECRET_KEY": "a-key-of-this-test",
+            "DATABASE_URL": f"sqlite:///{tmp_path}/database.sqlite3",
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    var = project_settings.BASE_DIR / "var"
+    assert shown.stdout.split() == [str(var), str(var / "static")]
 
 
 def test_a_secret_key_is_made_once_and_is_its_owners_alone(tmp_path: Path) -> None:
