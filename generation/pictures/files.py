@@ -126,6 +126,11 @@ def stored(folder: str) -> Iterator[StoredFile]:
     return storage().files(folder)
 
 
+def now() -> float:
+    """Return the time of the clock that dates the stored files: seconds since 1970."""
+    return storage().now()
+
+
 def copy_of(key: str) -> bytes | None:
     """Return this machine's copy of a file in an object storage; None if there is none, or files are local anyway."""
     return _copies().get(key) if storage().is_remote else None

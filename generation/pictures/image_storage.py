@@ -90,3 +90,6 @@ class ImageStorage(Protocol):
 
     def files(self, folder: str) -> Iterator[StoredFile]:
         """Yield every file below a folder, temporary ones too."""
+
+    def now(self) -> float:
+        """Return the time of the clock that dates the files, which is not this host's: seconds since 1970."""

@@ -1,10 +1,12 @@
 """Image files in a folder of this machine, or one that it shares: whole or absent, and safe against a power cut."""
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from django.core.files.storage import FileSystemStorage
 
@@ -81,6 +83,14 @@ class LocalFolder(FileSystemStorage):
                 file = Path(place, name)
                 with suppress(FileNotFoundError):  # renamed or deleted meanwhile
                     yield StoredFile(file.relative_to(root).as_posix(), file.lstat().st_mtime)
+
+    def now(self) -> float:
+        """Return the date of a new file: on a shared folder that of its server."""
+        try:
+            with TemporaryFile(dir=self._at("")) as file:
+                return os.fstat(file.fileno()).st_mtime
+        except OSError:  # missing, or read-only, so that nothing is deleted from it either
+            return time.time()
 
     def _at(self, path: str) -> Path:
         return Path(self.location, path)

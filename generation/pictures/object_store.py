@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -158,6 +159,16 @@ class ObjectStore(S3Storage):  # type: ignore[misc]  # django-storages has no ty
                 for found in page.get("Contents", ()):
                     path = folder + "/" + found["Key"].removeprefix(prefix)
                     yield StoredFile(path, found["LastModified"].timestamp())
+
+    def now(self) -> float:
+        """Return the date of an answer of the storage: the end of its second, as a date has no fractions."""
+        with _faults("its clock"):
+            listed = self._patient.list_objects_v2(Bucket=self.bucket_name, MaxKeys=1)
+        dated = listed["ResponseMetadata"]["HTTPHeaders"].get("date", "")
+        try:
+            return parsedate_to_datetime(dated).timestamp() + 1
+        except ValueError:
+            raise StorageAway("The storage of the images does not date its answers.", is_counted=True) from None
 
     def _at(self, path: str) -> dict[str, str]:
         """Return the bucket and the key of a path."""

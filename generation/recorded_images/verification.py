@@ -4,7 +4,6 @@ It may run while workers and annotators are at work. A file counts as an orphan 
 because a file is stored before the row that names it.
 """
 
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -162,7 +161,7 @@ def _is_rendition(path: str, name: str, pixels: Image.Image) -> bool:
 
 def _verify_orphans(listed: list[StoredFile], found: Verified, options: VerificationOptions) -> None:
     """Find the files that no row names, folder by folder, and delete them if that is wanted."""
-    newest = time.time() - options.youngest.total_seconds()
+    newest = files.now() - options.youngest.total_seconds()
     by_set: dict[str, list[StoredFile]] = {}
     for file in listed:
         by_set.setdefault(PurePosixPath(file.path).parent.name, []).append(file)

@@ -1,5 +1,6 @@
 """Images in an S3 server: exactly the planned objects, whatever fails, and pages that wait for nobody."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -175,6 +176,19 @@ def test_verification_finds_and_mends(s3: ObjectStorage) -> None:
     s3.failures = -1
     with pytest.raises(StorageAway):
         verify()
+
+
+def test_a_clock_of_this_host_that_is_ahead_makes_no_orphans(
+    s3: ObjectStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = f"image_sets/{planned().uid}/3.png"
+    files.write(young, b"")
+    with monkeypatch.context() as patch:
+        patch.setattr("generation.recorded_images.verification.files.now", lambda: time.time() + 2 * 3600)
+        assert verify().orphans == [young]  # by such a clock it would be one
+    assert abs(files.now() - time.time()) < 600
+    assert verify(VerificationOptions(deletes=True)).orphans == []
+    assert files.exists(young)
 
 
 def test_an_import_goes_to_the_storage(s3: ObjectStorage, tmp_path: Path, media_root: Path) -> None:

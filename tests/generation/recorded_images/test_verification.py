@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
@@ -103,6 +104,16 @@ def test_a_file_whose_row_is_committed_meanwhile_is_no_orphan(
 
     assert verify(VerificationOptions(deletes=True, youngest=NOW, advance=commit)).orphans == []
     assert late.exists()
+
+
+def test_a_clock_that_is_ahead_makes_no_orphans(
+    image_set: ImageSet, media_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    young = media_root / "image_sets" / str(image_set.uid) / "3.png"
+    young.write_bytes(b"")  # a worker is about to record it
+    monkeypatch.setattr(time, "time", lambda: young.stat().st_mtime + 2 * 3600)
+    assert verify(VerificationOptions(deletes=True)).orphans == []
+    assert young.exists()
 
 
 def test_folders_in_the_place_of_files_are_named_and_left(image_set: ImageSet, media_root: Path) -> None:
