@@ -4,7 +4,7 @@ The button is only an offer: `transitions` decides whether the action is possibl
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from annotation.models import Study
 from annotation.studies.lifecycle import pipeline_jobs, transitions
 from annotation.studies.lifecycle.creation import Actor
+from annotation.studies.lifecycle.endpoint_facts import price_of_retrying
 from jobs.refusals import Refused
 
 State = Study.State
@@ -21,8 +22,9 @@ State = Study.State
 class Action:
     """A button. `name` is the word in the address, `states` are the states in which a study offers the action.
 
-    `carry_out` takes `study` and `actor`. `done` is the message afterwards, `question` is asked before. `is_next_step`:
-    whether a study that offers the action waits for nothing else. `is_wanted`: whether it has anything to do now.
+    `carry_out` takes `study` and `actor`. `done` is the message afterwards, `question` is asked before; `ask` makes one
+    of a study, which may be empty. `is_next_step`: whether a study that offers the action waits for nothing else.
+    `is_wanted`: whether it has anything to do now.
     """
 
     name: str
@@ -31,6 +33,7 @@ class Action:
     carry_out: Callable[..., object]
     done: str | Promise
     question: str | Promise = ""
+    ask: Callable[[Study], str] | None = None
     is_next_step: bool = False
     is_wanted: Callable[[Study], bool] = lambda _study: True
 
@@ -72,6 +75,7 @@ ACTIONS = {
             (State.GENERATING, State.SCORING),
             transitions.retry_failed,
             _("The failed jobs are queued again."),
+            ask=price_of_retrying,
             is_wanted=pipeline_jobs.has_failed_jobs,
         ),
         Action(
@@ -88,4 +92,10 @@ ACTIONS = {
 
 def actions_for(study: Study) -> list[Action]:
     """Return the actions that a study offers in its state, the most likely first."""
-    return [action for action in ACTIONS.values() if study.state in action.states and action.is_wanted(study)]
+    wanted = (action for action in ACTIONS.values() if study.state in action.states and action.is_wanted(study))
+    return [asked(action, study) for action in wanted]
+
+
+def asked(action: Action, study: Study) -> Action:
+    """Return the action with its question about this study."""
+    return replace(action, question=action.ask(study)) if action.ask else action

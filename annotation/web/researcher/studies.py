@@ -18,7 +18,7 @@ from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
-from annotation.studies.lifecycle.actions import ACTIONS, actions_for
+from annotation.studies.lifecycle.actions import ACTIONS, actions_for, asked
 from annotation.studies.lifecycle.endpoint_facts import endpoint_sentences
 from annotation.studies.lifecycle.needed_files import files_in_words
 from annotation.studies.lifecycle.pipeline_jobs import pauses
@@ -120,7 +120,7 @@ def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
     study = get_object_or_404(Study, slug=slug)
     if action not in ACTIONS:
         raise Http404
-    chosen = ACTIONS[action]
+    chosen = asked(ACTIONS[action], study)
     if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
         if chosen in actions_for(study):
             return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen})

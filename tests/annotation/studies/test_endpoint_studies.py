@@ -112,6 +112,36 @@ def test_what_cannot_be_made_again_is_marked(study: Study, account: EndpointAcco
     assert json.loads(status(study, "--format", "json"))["endpoints"] == [SENTENCE]
 
 
+def test_retrying_its_jobs_names_the_price_and_asks_first(
+    study: Study, account: EndpointAccount, admin_user: User
+) -> None:
+    launch(study=study)
+    advance(study)
+    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[1])
+    jobs.update(state=GenerationJob.State.FAILED, error="the painter is ill")
+    client = Client()
+    client.force_login(admin_user)
+    address = reverse("study-action", args=[study.slug, "retry"])
+    asked = client.post(address).content.decode()
+    count = sum(len(job.seeds) for job in jobs)
+    sentence = f"At most {count} images will be asked of the endpoint painter, which may cost {count * 0.04:.2f} USD."
+    assert sentence in asked
+    assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.FAILED}
+    client.post(address, {"confirmed": "yes"})
+    assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.QUEUED}
+
+
+def test_retrying_other_jobs_asks_nothing(study: Study, account: EndpointAccount, admin_user: User) -> None:
+    launch(study=study)
+    advance(study)
+    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[0])
+    jobs.update(state=GenerationJob.State.FAILED, error="no memory")
+    client = Client()
+    client.force_login(admin_user)
+    client.post(reverse("study-action", args=[study.slug, "retry"]))
+    assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.QUEUED}
+
+
 def status(study: Study, *options: str) -> str:
     output = StringIO()
     call_command("study_status", study.slug, *options, stdout=output)
