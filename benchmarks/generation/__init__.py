@@ -1,0 +1,1 @@
+"""Measure making images: `python -m benchmarks.generation`."""
