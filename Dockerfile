@@ -42,6 +42,8 @@ RUN SEMBLANCE_VAR=/tmp/build python manage.py collectstatic --no-input && rm -r 
 USER semblance
 
 FROM runtime AS gpu
+# torch.compile builds what it compiles with it (models with compile = true).
+RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 COPY --from=build-gpu /venv /venv
 RUN python -m compileall -q /app
 USER semblance

@@ -193,6 +193,7 @@ OPEN_LINK_JOINS_PER_MINUTE = env.int("OPEN_LINK_JOINS_PER_MINUTE", default=300) 
 KEEP_TEXT_ENCODERS_GIB = env.float("KEEP_TEXT_ENCODERS_GIB", default=2.0)  # larger ones leave before sampling
 TRY_MODELS = env.bool("TRY_MODELS", default=True)  # make one image of each model before a study is launched
 BATCH_SIZES_FILE = VAR_DIR / "batch_sizes.json"  # how many images fitted into a card's memory; may be deleted
+COMPILED_ROOT = VAR_DIR / "compiled"  # what torch.compile made of denoisers; may be deleted
 EMBED_WHILE_SAMPLING = env.bool("EMBED_WHILE_SAMPLING", default=False)  # the encoder stays beside the pipeline
 MODEL_OFFLOAD = env.bool("MODEL_OFFLOAD", default=False)  # parts of a model wait in the machine's memory
 

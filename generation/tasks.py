@@ -136,7 +136,7 @@ def _sample(job: GenerationJob, missing: list[int], recorder: Recorder, checks: 
     # Imported here, so that only a worker that makes images loads torch. The job is claimed before: the import takes
     # seconds, and the job counts as running meanwhile.
     from generation.machines.devices import memory_in_use
-    from generation.sampling.sampling import batches_of, sample_batches
+    from generation.sampling.sampling import batches_of, largest_batch, sample_batches
 
     image_set = job.image_set
     order = Order(
@@ -153,7 +153,8 @@ def _sample(job: GenerationJob, missing: list[int], recorder: Recorder, checks: 
         for one in checks:
             one()
 
-    for batch in sample_batches(order, batches, check=check, upcoming=upcoming):
+    padded_to = largest_batch(image_set.seeds)
+    for batch in sample_batches(order, batches, check=check, upcoming=upcoming, padded_to=padded_to):
         recorder.take(batch)
     note_loaded(image_set.diffusion_model)
     used, total = memory_in_use()

@@ -8,6 +8,7 @@ from typing import Any
 from annotation.studies.manifest import TWO_MODELS, Manifest, ModelPlan
 from annotation.studies.onboarding_plan import CODE_LEFT_OUT, PlatformPlan
 from annotation.studies.pairs import PairsPlan
+from generation.plans.parameters import SPEED_FIELDS
 
 # Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (
@@ -15,7 +16,7 @@ LATER_KEYS = (
     *(("annotation", key) for key in ("stop_when_decided", "floor")),
     *(("analysis", key) for key in ("constant_choice", "assumed_difference", "person_margin", "leaks_from")),
 )
-LATER_MODEL_KEYS = ("variant", "lora_file", "vae_dtype", "options", "endpoint")
+LATER_MODEL_KEYS = ("variant", "lora_file", "vae_dtype", "options", "endpoint", *SPEED_FIELDS)
 # Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
 # Sections that have no effect in an external study: its images are not scored here, and nobody votes here.

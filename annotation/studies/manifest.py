@@ -60,6 +60,9 @@ class ModelPlan(Section):
     endpoint: str = Field(default="", max_length=100, pattern=rf"^$|{ENDPOINT_NAME}")
     dtype: Literal["float32", "float16", "bfloat16", "auto"] = "float32"
     vae_dtype: Literal["", "float32", "float16", "bfloat16"] = ""
+    compile: bool = False
+    channels_last: bool = False
+    fused_qkv: bool = False
     options: dict[str, Any] = Field(default={}, max_length=20)
     prompt_template: str = Field(default="{prompt}", max_length=500)
 

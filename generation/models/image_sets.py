@@ -52,6 +52,11 @@ class DiffusionModel(models.Model):
         blank=True,
         help_text="The decoder's dtype; blank for float32 with SDXL and the model's dtype otherwise.",
     )
+    compile = models.BooleanField(default=False, help_text="Compile the denoiser: slow at first, then faster.")
+    channels_last = models.BooleanField(default=False, help_text="Store convolutions in the order that cards prefer.")
+    fused_qkv = models.BooleanField(
+        default=False, help_text="Multiply query, key and value by one matrix; not beside a LoRA."
+    )
     options = models.JSONField(
         default=dict, blank=True, help_text="Further arguments of the pipeline and settings of its scheduler."
     )

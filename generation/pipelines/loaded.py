@@ -30,6 +30,7 @@ class Loaded:
     has_encoders: bool = True
     is_placed: bool = False  # on the device
     is_offloaded: bool = False  # parts wait in the machine's memory while others compute
+    speed: dict[str, str] = field(default_factory=dict)  # what each speed setting changed, or "no: " and why not
     sampled_size: tuple[int, int] | None = None  # width and height that the decoder made last
 
     cached: ClassVar["Loaded | None"] = None
@@ -69,6 +70,11 @@ class Loaded:
     def worded(self, prompt: str) -> str:
         """Return the prompt as it is encoded: with the tokens that the attached LoRA has learned."""
         return self.learned.worded(prompt) if self.learned else prompt
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether the denoiser is compiled, so that a batch of another size is compiled anew."""
+        return not self.speed.get("compile", "no").startswith("no")
 
     @property
     def is_binned(self) -> bool:

@@ -20,6 +20,7 @@ from generation.pipelines.loaded import Loaded
 from generation.pipelines.loras import attach_lora, wanted_lora
 from generation.pipelines.prompt_checks import check_vocabulary
 from generation.pipelines.quiet import quieten
+from generation.pipelines.speed import set_speed, wanted_speed
 from generation.plans.orders import Order
 from generation.weights import checkpoints
 from generation.weights.checkpoint_files import CheckpointFiles
@@ -47,8 +48,7 @@ def ready(order: Order, upcoming: Iterable[Order], check: Callable[[], None]) ->
         _fitted(lambda: _place_encoders(loaded))
         encode_ahead(loaded, [order, *upcoming], check)
         _drop_encoders(loaded)
-    if not loaded.is_placed:
-        _fitted(lambda: _place(loaded))
+    _finish(loaded, order.diffusion_model)
     return loaded
 
 
@@ -56,8 +56,15 @@ def ready_with_encoders(order: Order) -> Loaded:
     """Return the order's pipeline on the device, which keeps its text encoders whatever their size."""
     loaded = load(order.diffusion_model, is_anew=True)
     loaded.keeps_encoders = True
-    _fitted(lambda: _place(loaded))
+    _finish(loaded, order.diffusion_model)
     return loaded
+
+
+def _finish(loaded: Loaded, model: DiffusionModel) -> None:
+    """Move the pipeline to the device and make it as fast as the model asks for, unless both are done."""
+    if not loaded.is_placed:
+        _fitted(lambda: _place(loaded))
+    _fitted(lambda: set_speed(loaded, model))
 
 
 def load(model: DiffusionModel, *, is_anew: bool = False) -> Loaded:
@@ -66,7 +73,7 @@ def load(model: DiffusionModel, *, is_anew: bool = False) -> Loaded:
     It may not be on the device yet. Raises Refused, naming model and file, if the checkpoint or the LoRA is missing,
     not pinned, not fetched, of a refused format or class, or does not fit.
     """
-    key = (model.checkpoint, model.revision, model.variant, model.dtype_in_use, model.vae_dtype)
+    key = (model.checkpoint, model.revision, model.variant, model.dtype_in_use, model.vae_dtype, *wanted_speed(model))
     cached = Loaded.cached
     # A LoRA may belong to the text encoders, too.
     lacks_encoders = cached is not None and not cached.has_encoders and cached.lora != wanted_lora(model)

@@ -11,14 +11,15 @@ from django.db import transaction
 from django.db.models import Model
 
 from generation.models import DiffusionModel, GeneratedImage, GenerationJob, ImageSet, Prompt, RefusedSeed
-from generation.plans.parameters import SamplingParameters
+from generation.plans.parameters import SPEED_FIELDS, SamplingParameters
 from jobs.claims import requeue
 from jobs.refusals import Refused
 
 CHUNK_SIZE = 20  # seeds in one job: a set of the original study; larger batches bring little
 LARGEST_SEED = 2**63 - 1  # of imported images, where a seed is only a name
 LARGEST_GENERATED_SEED = 2**32 - 1  # torch's generator on the CPU takes 32 bits: a larger seed repeats a smaller one
-LATER_FIELDS = ("variant", "lora_file", "vae_dtype", "options", "endpoint")  # of a model, added after version 0.2.0
+# Of a model, added after version 0.2.0.
+LATER_FIELDS = ("variant", "lora_file", "vae_dtype", "options", "endpoint", *SPEED_FIELDS)
 PROMPTS_PER_STATEMENT = 500  # each with two uids; a statement may hold a limited number of values
 M = TypeVar("M", bound=Model)
 _UIDS = uuid.UUID("1f0c54a0-3e0d-4c87-9a43-5d1c3fd0a0b5")

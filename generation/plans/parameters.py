@@ -7,6 +7,8 @@ from annotated_types import Interval, MultipleOf
 
 Scheduler = Literal["euler", "euler-ancestral", "ddim", "dpm-solver", "unipc", "lcm", "tcd", "checkpoint"]
 SCHEDULERS = get_args(Scheduler)
+# Settings of a model that make its images sooner, and move some pixels by about 1 of 255.
+SPEED_FIELDS = ("compile", "channels_last", "fused_qkv")
 
 # Latents are an eighth of the image's size in the families sampled here.
 Pixels = Annotated[int, MultipleOf(8), Interval(ge=8, le=4096)]

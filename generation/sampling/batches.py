@@ -6,7 +6,9 @@ alone: which of them are recorded already, which worker samples them, and how of
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from jobs import whole_files
 
@@ -20,10 +22,50 @@ def planned_batches(seeds: Sequence[int], size: int) -> list[list[int]]:
     return [list(seeds[start : start + size]) for start in range(0, len(seeds), size)]
 
 
-def halves(batch: Sequence[int]) -> tuple[list[int], list[int]]:
-    """Return the two halves of a batch of more than one; the first is not the smaller one."""
-    middle = (len(batch) + 1) // 2
-    return list(batch[:middle]), list(batch[middle:])
+@dataclass(frozen=True)
+class Batch:
+    """Seeds that are sampled together.
+
+    planned: how many the plan puts together. size: how many images are sampled; those beyond the seeds are thrown away.
+    """
+
+    seeds: list[int]
+    planned: int
+    size: int
+
+    def padded(self) -> list[int]:
+        """Return the seed of each image that is sampled: the last one is repeated.
+
+        >>> planned_batch([7, 8], padded_to=4).padded()
+        [7, 8, 8, 8]
+        """
+        return [*self.seeds, *self.seeds[-1:] * (self.size - len(self.seeds))]
+
+    def unpadded(self) -> "Batch":
+        """Return the batch with its seeds alone."""
+        return replace(self, size=len(self.seeds))
+
+    def halves(self) -> list["Batch"]:
+        """Return the batches of half the size with the same seeds; the last one may be smaller if this one is full.
+
+        >>> [half.padded() for half in planned_batch([7, 8, 9], padded_to=0).halves()]
+        [[7, 8], [9]]
+        >>> [half.padded() for half in planned_batch([7, 8, 9], padded_to=4).halves()]
+        [[7, 8], [9, 9]]
+        """
+        size, is_padded = (self.size + 1) // 2, self.size > len(self.seeds)
+        parts = planned_batches(self.seeds, size)
+        return [Batch(part, self.planned, size if is_padded else len(part)) for part in parts]
+
+    def facts(self) -> dict[str, Any]:
+        """Return what is recorded with each image."""
+        sizes = {"batch": list(self.seeds), "batch_size": len(self.seeds), "planned_batch_size": self.planned}
+        return sizes | ({"padded_batch_size": self.size} if self.size > len(self.seeds) else {})
+
+
+def planned_batch(seeds: Sequence[int], padded_to: int) -> Batch:
+    """Return a batch of the plan, filled up to at least `padded_to` images."""
+    return Batch(list(seeds), len(seeds), max(len(seeds), padded_to))
 
 
 class BatchSizes:

@@ -85,7 +85,8 @@ def regenerate(image: GeneratedImage) -> Regenerated:
     )
     sizes = dict(image_set.images.values_list("seed", "provenance__batch_size"))
     batch = image.provenance.get("batch") or batch_of(image_set.seeds, image.seed, sizes)
-    for sampled in chain.from_iterable(sample_batches(order, [batch], check=lambda: None)):
+    padded_to = image.provenance.get("padded_batch_size", 0)
+    for sampled in chain.from_iterable(sample_batches(order, [batch], check=lambda: None, padded_to=padded_to)):
         if sampled.seed == image.seed:
             largest, mean = difference(stored, sampled.image)
             changes = list(compare(image.provenance, sampled.provenance))

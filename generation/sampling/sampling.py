@@ -28,9 +28,10 @@ from generation.pipelines.faults import brief
 from generation.pipelines.loaded import Loaded
 from generation.pipelines.loading import ready, ready_with_encoders
 from generation.pipelines.schedulers import new_scheduler, scheduler_facts
+from generation.pipelines.speed import NotCompiled, eager_after_a_fault, speed_facts
 from generation.plans.image_sets import CHUNK_SIZE
 from generation.plans.orders import Order
-from generation.sampling.batches import BatchSizes, halves, planned_batches
+from generation.sampling.batches import Batch, BatchSizes, planned_batch, planned_batches
 from generation.sampling.circumstances import circumstances
 from jobs.refusals import Refused
 
@@ -77,45 +78,56 @@ def batches_of(seeds: Sequence[int]) -> list[list[int]]:
     return planned_batches(seeds, batch_sizes().planned)
 
 
+def largest_batch(seeds: Sequence[int]) -> int:
+    """Return the size of the largest batch of a set with these seeds, to which those of a compiled model are padded."""
+    return min(len(seeds), batch_sizes().planned)
+
+
 def sample_batches(
     order: Order,
     batches: Iterable[Sequence[int]],
     *,
     check: Callable[[], None],
     upcoming: Callable[[], Iterable[Order]] = tuple,
+    padded_to: int = 0,
 ) -> Iterator[list[Sampled]]:
     """Sample batches of seeds in order. `check` is called at every step of every batch and may raise to stop.
 
     `upcoming` gives the orders that will follow for the same model; it is asked only if their prompts have to be
     encoded now, before large text encoders leave the memory. A batch that does not fit into memory is halved.
+    If the model is compiled, a batch of fewer than `padded_to` seeds is filled up with its last seed, so that nothing
+    is compiled for its size; what is too many is thrown away.
     Raises Refused, in one sentence that names the model and the file, if the checkpoint, the LoRA or the prompt cannot
     be used, if one image does not fit into memory, or if an image is broken.
     """
     loaded = ready(order, _asked(upcoming), check)
     key = memory_key(loaded, order)
-    waiting = deque((list(batch), len(batch)) for batch in batches)
+    waiting = deque(planned_batch(batch, padded_to if loaded.is_compiled else 0) for batch in batches)
     while waiting:
-        batch, planned = waiting.popleft()
-        if not batch_sizes().fits(key, len(batch)):
-            waiting.extendleft((half, planned) for half in reversed(halves(batch)))
+        batch = waiting.popleft()
+        if not batch_sizes().fits(key, batch.size):
+            waiting.extendleft(reversed(batch.halves()))
             continue
         try:
-            pixels = _run_if_it_fits(loaded, order, batch, check)
+            pixels = _run_if_it_fits(loaded, order, batch.padded(), check)
         except EncodersDropped:  # what the class encodes was not predicted
             del loaded
             loaded = ready_with_encoders(order)
-            waiting.appendleft((batch, planned))
+            waiting.appendleft(batch)
+            continue
+        except NotCompiled:
+            waiting = deque(other.unpadded() for other in (batch, *waiting))
             continue
         if pixels is None:
             empty_memory()
             _check_can_halve(batch, order)
-            batch_sizes().halve(key, len(batch))
-            waiting.appendleft((batch, planned))
+            batch_sizes().halve(key, batch.size)
+            waiting.appendleft(batch)
             continue
-        facts = _provenance(loaded, order) | {"batch": batch, "batch_size": len(batch), "planned_batch_size": planned}
+        facts = _provenance(loaded, order) | batch.facts()
         yield [
             Sampled(seed, array, {**facts, "seed": seed, "sampled_at": timezone.now().isoformat()})
-            for seed, array in zip(batch, pixels, strict=True)
+            for seed, array in zip(batch.seeds, pixels[: len(batch.seeds)], strict=True)
         ]
 
 
@@ -156,8 +168,8 @@ def _run_if_it_fits(loaded: Loaded, order: Order, seeds: Sequence[int], check: C
     return None
 
 
-def _check_can_halve(batch: Sequence[int], order: Order) -> None:
-    if len(batch) == 1:
+def _check_can_halve(batch: Batch, order: Order) -> None:
+    if batch.size == 1:
         name, size = order.diffusion_model.name, f"{order.parameters.width} x {order.parameters.height}"
         raise NoRoom(f"{name}: not even one image of {size} px fits into the memory of {device_name()}.")
 
@@ -167,7 +179,11 @@ def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[],
     options = options_of(loaded, order)
     with _faults_of_options(loaded, order):
         loaded.pipeline.scheduler = new_scheduler(loaded.own_scheduler, options.scheduler, options.scheduler_settings)
-        with guarded_decoder(loaded, owner=order.diffusion_model.name), remembered_prompts(loaded):
+        with (
+            eager_after_a_fault(loaded),
+            guarded_decoder(loaded, owner=order.diffusion_model.name),
+            remembered_prompts(loaded),
+        ):
             output = loaded.pipeline(**call_arguments(loaded, order, seeds, check))
     _check_output(loaded, output, order, seeds)
     pixels: Pixels = output.images
@@ -227,7 +243,7 @@ def _provenance(loaded: Loaded, order: Order) -> dict[str, Any]:
         "dtype": model.dtype_in_use,
         "device": device(),
         "device_name": device_name(),
-        "compiled": "no",
+        **speed_facts(loaded, model),
         **circumstances(loaded.pipeline),
         "is_size_binned": loaded.is_binned,
         "is_offloaded": loaded.is_offloaded,

@@ -8,6 +8,7 @@ import torch
 from generation.machines.devices import best_dtype, device, device_name
 from generation.models import DiffusionModel
 from generation.pipelines.loading import ready
+from generation.pipelines.speed import speed_remarks
 from generation.plans.orders import Order
 from generation.sampling import sampling
 from generation.sampling.trials import Outcome
@@ -30,6 +31,9 @@ def try_model(order: Order, *, check: Callable[[], None] = lambda: None) -> Outc
     began = time.monotonic()
     loaded = ready(order, (), check)
     loaded_at = time.monotonic()
+    if loaded.is_compiled:
+        list(sampling.sample(order, [SEED], check=check))  # compiles, which the images of a study do once
+    compiled_at = time.monotonic()
     [sampled] = sampling.sample(order, [SEED], check=check)
     facts = sampled.provenance
     return Outcome(
@@ -38,11 +42,15 @@ def try_model(order: Order, *, check: Callable[[], None] = lambda: None) -> Outc
         vae_dtype=facts["vae_dtype"],
         device_name=facts["device_name"],
         load_seconds=round(loaded_at - began, 2),
-        image_seconds=round(time.monotonic() - loaded_at, 3),
+        compile_seconds=round(compiled_at - loaded_at, 1),
+        image_seconds=round(time.monotonic() - compiled_at, 3),
         memory_gib=round(torch.cuda.max_memory_allocated() / GIB, 2) if device() != "cpu" else None,
         size=sampled.image.size,
         sampled_size=loaded.sampled_size or sampled.image.size,
-        warnings=tuple(_warnings(order, loaded.sampled_size or sampled.image.size)),
+        warnings=(
+            *_warnings(order, loaded.sampled_size or sampled.image.size),
+            *speed_remarks(loaded, order.diffusion_model),
+        ),
     )
 
 

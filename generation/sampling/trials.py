@@ -14,6 +14,7 @@ from django.db import transaction
 from generation.machines.workers import live_signs
 from generation.models import DiffusionModel, ModelTrial
 from generation.plans.orders import Order
+from generation.plans.parameters import SPEED_FIELDS
 from jobs.claims import requeue
 from jobs.version import version
 from jobs.wording import duration
@@ -21,8 +22,9 @@ from jobs.wording import duration
 # What a trial depends on. A resolved dtype follows from the first trial, so it is no part of it.
 SETTINGS = (
     *("checkpoint", "revision", "variant", "lora", "lora_revision", "lora_file", "lora_scale"),
-    *("dtype", "vae_dtype", "options"),
+    *("dtype", "vae_dtype", "options", *SPEED_FIELDS),
 )
+COMPILING_PAYS_AFTER = 30 * 60  # seconds of a study's images, beside which those of compiling are few
 State = ModelTrial.State
 
 
@@ -40,15 +42,27 @@ class Outcome:
     size: tuple[int, int]
     sampled_size: tuple[int, int]
     warnings: tuple[str, ...] = ()
+    compile_seconds: float = 0.0  # of the first call, which compiles a model that asks for it
 
     def in_words(self, name: str, image_count: int) -> str:
         """Return one sentence with the costs, and the time that `image_count` images take at this rate."""
+        compiled = f"compiled in {self.compile_seconds:.0f} s, " if self.compile_seconds >= 1 else ""
         memory = "" if self.memory_gib is None else f" and {self.memory_gib:.1f} GiB of its memory"
         return (
-            f"{name} was tried on {self.device_name} in {self.dtype}: loaded in {self.load_seconds:.0f} s, "
+            f"{name} was tried on {self.device_name} in {self.dtype}: loaded in {self.load_seconds:.0f} s, {compiled}"
             f"one image of {self.size[0]} x {self.size[1]} px in {self.image_seconds:.1f} s{memory}; "
             f"at this rate {image_count} images take {duration(image_count * self.image_seconds)}, less in batches."
         )
+
+
+def speed_advice(model: DiffusionModel, outcome: Outcome, image_count: int) -> list[str]:
+    """Return a sentence if compiling would pay: on a card, for a study that takes long."""
+    if model.compile or outcome.device_name == "cpu" or image_count * outcome.image_seconds < COMPILING_PAYS_AFTER:
+        return []
+    return [
+        f"{model.name}: compile = true may shorten this. Each worker then compiles for a minute or more first, and "
+        "some pixels differ by about 1 of 255; try it with try_model before the study is launched."
+    ]
 
 
 def outcome_of(trial: ModelTrial) -> Outcome | None:

@@ -12,6 +12,7 @@ from annotation.studies.study_file.reading import read_study_file
 from generation.endpoints.trial_image import try_endpoint
 from generation.models import DiffusionModel
 from generation.plans.orders import Order
+from generation.sampling.trials import speed_advice
 from jobs.refusals import Refused
 
 
@@ -56,5 +57,5 @@ class Command(StudyCommand):
 
         outcome = try_model(order)
         self.stdout.write(outcome.in_words(order.diffusion_model.name, image_count))
-        for warning in outcome.warnings:
+        for warning in (*outcome.warnings, *speed_advice(order.diffusion_model, outcome, image_count)):
             self.warn(warning)

@@ -9,7 +9,7 @@ from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest
 from generation.models import DiffusionModel, ModelTrial
 from generation.plans.orders import Order
-from generation.sampling.trials import fingerprint, outcome_of, planned_trial
+from generation.sampling.trials import fingerprint, outcome_of, planned_trial, speed_advice
 from jobs import claims, messages
 
 State = ModelTrial.State
@@ -54,7 +54,9 @@ def trial_sentences(study: Study, manifest: Manifest) -> list[str]:
     sentences = []
     for trial in _trials(study, manifest):
         if outcome := outcome_of(trial):
-            sentences += [outcome.in_words(trial.diffusion_model.name, image_count), *outcome.warnings]
+            model = trial.diffusion_model
+            sentences += [outcome.in_words(model.name, image_count), *outcome.warnings]
+            sentences += speed_advice(model, outcome, image_count)
         elif trial.state == State.FAILED:
             sentences.append(trial.error)
     return sentences

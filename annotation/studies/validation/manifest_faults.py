@@ -12,6 +12,7 @@ from typing import Any
 from annotation.studies.metric_plan import metric_faults
 from annotation.studies.section import Fault, Key, Parts
 from annotation.studies.validation.pair_faults import pair_faults
+from generation.plans.parameters import SPEED_FIELDS
 
 # Addresses below /studies/ that other pages have.
 RESERVED = ("plan",)
@@ -106,7 +107,8 @@ def _endpoints(parts: Parts) -> Iterator[Fault]:
             continue
         if parts.get("source", "generated") != "generated":
             yield Fault((*field, "endpoint"), f'makes images, and source is "{parts["source"]}"; leave it out.')
-        of_checkpoints = {name: bool(getattr(plan, name)) for name in ("checkpoint", "lora", "vae_dtype", "options")}
+        names = ("checkpoint", "lora", "vae_dtype", "options", *SPEED_FIELDS)
+        of_checkpoints = {name: bool(getattr(plan, name)) for name in names}
         for name, is_given in {**of_checkpoints, "dtype": plan.dtype != "float32"}.items():
             if is_given:
                 yield Fault((*field, name), "has no meaning for an endpoint; leave it out, or leave endpoint out.")
@@ -122,6 +124,8 @@ def _loras(parts: Parts) -> Iterator[Fault]:
             yield Fault((*field, "lora_file"), "belongs to a LoRA of several files; give lora too, or leave it out.")
         elif plan.lora_file and not is_file_below(plan.lora_file):
             yield Fault((*field, "lora_file"), "must be the name of a file of the LoRA, which ends in .safetensors.")
+        if plan.lora and plan.fused_qkv:
+            yield Fault((*field, "fused_qkv"), "would lose a part of the LoRA; leave it out.")
 
 
 def _options(parts: Parts) -> Iterator[Fault]:

@@ -212,6 +212,13 @@ FAULTS = {
         ),
         ["line 13, models.b.lora_file: must be the name of a file of the LoRA, which ends in .safetensors."],
     ),
+    "fused projections beside a lora": (
+        changed(
+            'checkpoint = "/models/beta"',
+            'checkpoint = "/models/beta"\nlora = "/l"\nlora_scale = 1\ncompile = true\nfused_qkv = true',
+        ),
+        ["line 14, models.b.fused_qkv: would lose a part of the LoRA; leave it out."],
+    ),
     "option with an odd name": (
         changed('checkpoint = "/models/beta"', 'checkpoint = "/models/beta"\noptions = {"a b" = 1, c = inf}'),
         [

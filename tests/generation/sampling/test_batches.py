@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from generation.sampling.batches import BatchSizes, halves, planned_batches
+from generation.sampling.batches import BatchSizes, planned_batch, planned_batches
 
 
 def test_what_fitted_is_kept_across_restarts(tmp_path: Path) -> None:
@@ -26,4 +26,4 @@ def test_a_damaged_file_is_found_out_again(tmp_path: Path, text: str) -> None:
 
 def test_a_batch_depends_on_the_job_s_seeds_alone() -> None:
     assert planned_batches(range(9), 4) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
-    assert halves([1, 2, 3]) == ([1, 2], [3])
+    assert [half.seeds for half in planned_batch([1, 2, 3], 0).halves()] == [[1, 2], [3]]
