@@ -24,7 +24,10 @@ State = Study.State
 def manifest_document(
     *, comparisons: int = 3, source: str = "images", slug: str = "study", **changes: Any
 ) -> dict[str, Any]:
-    """A manifest's document with valid values; `changes` replace whole fields, `annotation` is merged."""
+    """A manifest's document with valid values; `changes` replace whole fields, `annotation` is merged.
+
+    `comparisons` is the number of prompts; with `models` in the changes each has several comparisons.
+    """
     generated = source == "generated"
     plan: dict[str, Any] = {
         "name": slug.replace("-", " ").capitalize(),
@@ -35,8 +38,14 @@ def manifest_document(
         "prompts": [{"text": f"prompt {number}"} for number in range(1, comparisons + 1)],
         "seeds": [11, 22, 33] if generated else [],
     }
+    plan = {key: value for key, value in plan.items() if "models" not in changes or not key.startswith("model_")}
     annotation = {"overlap": 3, "comparisons_per_annotator": max(comparisons, 1), **changes.pop("annotation", {})}
     return {**plan, "annotation": annotation, **changes}
+
+
+def named(*names: str) -> list[dict[str, str]]:
+    """Several models for a manifest's document, with the keys a, b, c and so on."""
+    return [{"key": "abcdefgh"[place], "name": name} for place, name in enumerate(names)]
 
 
 def make_manifest(**arguments: Any) -> Manifest:

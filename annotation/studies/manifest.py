@@ -24,7 +24,7 @@ from annotation.studies.pairs import (
 from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
-from annotation.voting.rules import Allocation, QualityRules, VotingRules
+from annotation.voting.rules import Allocation, AllocationOfPairs, QualityRules, VotingRules
 from generation.endpoints import ENDPOINT_NAME
 from generation.plans.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
@@ -80,7 +80,7 @@ class AnnotationPlan(Section):
     overlap: int = Field(default=5, ge=1, le=1000)
     early_stopping: bool = False
     stop_when_decided: Literal["", "metric", "models"] = ""
-    allocation: Allocation = "even"
+    allocation: Allocation | AllocationOfPairs = "even"
     floor: int | None = Field(default=None, ge=1, le=1000)
     comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
     most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)
@@ -216,6 +216,13 @@ class Manifest(Section):
     def comparison_count(self) -> int:
         """The number of comparisons planned."""
         return self.pairs.total(models=len(self.models), prompts=len(self.prompts))
+
+    @property
+    def image_set_count(self) -> int:
+        """The number of image sets planned: one for each model and prompt that are in a comparison."""
+        if self.pairs.design == "all":
+            return len(self.models) * len(self.prompts)
+        return len({(one.prompt, key) for one in self.comparisons for key in (one.model_a, one.model_b)})
 
     @property
     def comparisons(self) -> tuple[PlannedComparison, ...]:

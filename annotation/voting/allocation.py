@@ -11,7 +11,7 @@ SIDES: tuple[Side, Side] = ("a", "b")
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """How one comparison is shown: the model on the left, and the image ids of both sides in their order."""
+    """How one comparison is shown: the side (A or B) on the left, and the image ids of both sides in their order."""
 
     left_model: Side
     left_images: list[int]
@@ -26,7 +26,8 @@ def stored_chance(seed: int, *purpose: str | int) -> random.Random:
 def left_model(seed: int, index: int, *, own_lead: int = 0, comparison_lead: int = 0) -> Side:
     """The model on the left of an annotator's comparison number `index` (from 0).
 
-    own_lead: how much more often A than B was on this annotator's left so far. comparison_lead: the same among all
+    own_lead: how much more often A than B was on this annotator's left so far; of several models, see
+    `pair_order.left_lead_of`. comparison_lead: the same among all
     annotators of this comparison. The annotator's balance comes first, so that among the first n comparisons each model
     is on the left in n / 2, give or take one half. If it is even, the comparison's balance decides; if that is even
     too, a draw from the seed.

@@ -7,13 +7,15 @@ from typing import Annotated, Literal
 
 from annotated_types import Interval, Len
 
-Allocation = Literal["even", "nearly_done", "split", "uncertain_pairs"]
-Order = Allocation | Literal["drawn"]
+Allocation = Literal["even", "nearly_done", "split"]
+# Of several models: see `pair_order`.
+AllocationOfPairs = Literal["uncertain_pairs"]
+Order = Allocation | AllocationOfPairs | Literal["drawn"]
 GIVEN_OUT_FIRST: dict[Order, str] = {
     "even": "comparisons with the fewest votes",
     "nearly_done": "comparisons closest to done",
     "split": "comparisons whose votes so far are closest",
-    "uncertain_pairs": "comparisons of the two models whose order is least certain by the votes so far",
+    "uncertain_pairs": "comparisons of the pair of models whose order is least certain by the votes so far",
     "drawn": "comparisons whose cluster comes first in the drawn order",
 }
 Share = Annotated[float, Interval(gt=0, lt=1)]

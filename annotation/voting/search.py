@@ -11,6 +11,7 @@ from annotation.models import Annotator, Assignment, Comparison
 from annotation.voting import slots
 from annotation.voting.allocation import left_model, present, search_start, stored_chance
 from annotation.voting.checks.attention import Checks, check_assignment, checks_of
+from annotation.voting.pair_order import left_lead_of, uncertain_first, votes_of_pairs
 from annotation.voting.rules import VotingRules
 from annotation.voting.stopping import close_decided
 from annotation.voting.storage.lease_statements import Free, first_free, store_lease
@@ -118,7 +119,7 @@ def _lease_comparison(
         if before := main.filter(comparison=free.comparison).first():
             before.comparison = free.comparison  # with its prompt, already read
             return (_saved(before, hold), after) if slots.take(free.comparison.pk) else (None, progress)
-    made = _held(_new_assignment(annotator, progress, free), hold)
+    made = _held(_new_assignment(annotator, progress, free, hold.rules), hold)
     if not store_lease(made):
         return None, progress
     left_lead = after.left_lead + (1 if made.left_model == Assignment.Side.A else -1)
@@ -133,7 +134,7 @@ def _wanted(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient:
     chance = stored_chance(annotator.seed, "search", progress.assignment_count)
     start = search_start(chance, progress.last_position)
     for _closed in range(MOST_CLOSED):
-        free = first_free(annotator, allocation=hold.rules.allocation, start=start, is_patient=is_patient)
+        free = _first_free(annotator, hold.rules, start=start, is_patient=is_patient)
         if free is None or not hold.rules.stops_early:
             return free
         if not close_decided(Comparison.objects.filter(pk=free.comparison.pk), rules=hold.rules, now=hold.now):
@@ -141,6 +142,24 @@ def _wanted(annotator: Annotator, progress: Progress, hold: Hold, *, is_patient:
         if is_patient:  # it holds the one that it closed, and must not wait for another
             return None
     return None
+
+
+def _first_free(annotator: Annotator, rules: VotingRules, *, start: int, is_patient: bool) -> Free | None:
+    """Find the free comparison that comes first.
+
+    By uncertain pairs: while a comparison has fewer slots taken than the floor, as evenly as always; then the first one
+    of the least certain pair that has a comparison left for the annotator.
+    """
+    if rules.allocation != "uncertain_pairs":
+        return first_free(annotator, allocation=rules.allocation, start=start, is_patient=is_patient)
+    free = first_free(annotator, allocation="even", start=start, is_patient=is_patient)
+    if free is None or free.comparison.slot_count < rules.floor:
+        return free
+    for pair in uncertain_first(votes_of_pairs(annotator.study_id)):
+        allocation = rules.allocation
+        if of_pair := first_free(annotator, allocation=allocation, start=start, is_patient=is_patient, pair=pair):
+            return of_pair
+    return free
 
 
 def _held(assignment: Assignment, hold: Hold) -> Assignment:
@@ -158,11 +177,12 @@ def _saved(assignment: Assignment, hold: Hold) -> Assignment:
     return assignment
 
 
-def _new_assignment(annotator: Annotator, progress: Progress, free: Free) -> Assignment:
+def _new_assignment(annotator: Annotator, progress: Progress, free: Free, rules: VotingRules) -> Assignment:
+    own_lead = left_lead_of(annotator, free.comparison) if rules.model_count > 2 else progress.left_lead
     left = left_model(
         annotator.seed,
         progress.assignment_count,
-        own_lead=progress.left_lead,
+        own_lead=own_lead,
         comparison_lead=free.comparison.left_lead,
     )
     shown = present(

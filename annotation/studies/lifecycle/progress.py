@@ -1,7 +1,7 @@
 """The progress of a study: counts that may be shown while it is sealed."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ def progress_of(studies: Sequence[Study]) -> dict[int, StudyProgress]:
     """
     manifests = current_manifests(studies)
     counters, kinds = _counters(studies), _annotator_kinds(studies)
-    products = _Products.of(studies)
+    products = _Products.of(studies, several={pk for pk, manifest in manifests.items() if not manifest.has_two_models})
     return {
         study.pk: _progress(study, manifests[study.pk], counters.get(study.pk), kinds, products) for study in studies
     }
@@ -95,24 +95,30 @@ class _Products:
     """Counts of images, scored sets and jobs. images: by study. scored: sets by study and metric, "" for any metric.
 
     jobs: by study, metric ("" for images) and state. failures: by study, metric and sentence, of any metric.
+    sets, seeds: by study, of those of several models, whose sets are in several comparisons.
     """
 
     images: ByStudy
+    sets: ByStudy
+    seeds: ByStudy
     scored: ByStudy
     jobs: ByStudy
     failures: dict[int, Counter[Failure]]
 
     @classmethod
-    def of(cls, studies: Sequence[Study]) -> "_Products":
-        """Count them for these studies."""
+    def of(cls, studies: Sequence[Study], several: Collection[int]) -> "_Products":
+        """Count them for these studies. several: the ids of those of more than two models."""
         making = _comparisons(study for study in studies if study.state in IN_PRODUCTION)
         external = _comparisons(study for study in studies if study.source == Study.Source.EXTERNAL)
         others = _comparisons(study for study in studies if study.source != Study.Source.EXTERNAL)
-        jobs = _counted(making, "jobs", Value(""), "jobs__state")
-        jobs += _counted(making, "scoring_jobs", "scoring_jobs__metric", "scoring_jobs__state")
+        jobs = _counted(making, several, "jobs", Value(""), "jobs__state")
+        jobs += _counted(making, several, "scoring_jobs", "scoring_jobs__metric", "scoring_jobs__state")
+        sets, seeds = _planned(_comparisons(study for study in studies if study.pk in several), several)
         return cls(
-            images=_counted(making, "images"),
-            scored=_counted(others, "scores", "scores__metric") + _scored_by_any(external),
+            images=_counted(making, several, "images"),
+            sets=sets,
+            seeds=seeds,
+            scored=_counted(others, several, "scores", "scores__metric") + _scored_by_any(external, several),
             jobs=jobs,
             failures=_failures(making, others),
         )
@@ -122,22 +128,50 @@ def _comparisons(studies: Iterable[Study]) -> QuerySet[Comparison]:
     return Comparison.objects.filter(study__in=[study.pk for study in studies]).order_by()
 
 
-def _counted(comparisons: QuerySet[Comparison], rows: str, *by: "str | Value") -> ByStudy:
+def _by_side(comparisons: QuerySet[Comparison], several: Collection[int]) -> Iterator[tuple[str, QuerySet[Comparison]]]:
+    """Yield a side and comparisons, so that each image set of a study is on the side of just one of them.
+
+    A set of a study of several models is in several comparisons, on either side: there it counts in the first one that
+    has it on side A, else in the first that has it on side B. The others are spared this condition.
+    """
+    for side in SIDES:
+        yield side, comparisons.exclude(study__in=several) if several else comparisons
+    if not several:
+        return
+    of_several, same = comparisons.filter(study__in=several), Comparison.objects.filter(study=OuterRef("study"))
+    on_a = Exists(same.filter(image_set_a=OuterRef("image_set_b")))
+    for side in SIDES:
+        earlier = Exists(same.filter(position__lt=OuterRef("position"), **{side: OuterRef(side)}))
+        yield side, of_several.filter(~earlier) if side == SIDES[0] else of_several.filter(~earlier, ~on_a)
+
+
+def _planned(comparisons: QuerySet[Comparison], several: Collection[int]) -> tuple[ByStudy, ByStudy]:
+    """Count the image sets of studies of several models, and the images planned in them."""
+    sets, seeds = ByStudy(), ByStudy()
+    for side, some in _by_side(comparisons, several) if several else ():
+        rows = some.values_list("study").annotate(sets=Count("pk"), seeds=Sum(_Length(f"{side}__seeds"), default=0))
+        for study, set_count, seed_count in rows.values_list("study", "sets", "seeds"):
+            sets[study,] += set_count
+            seeds[study,] += seed_count
+    return sets, seeds
+
+
+def _counted(comparisons: QuerySet[Comparison], several: Collection[int], rows: str, *by: "str | Value") -> ByStudy:
     """Count the rows of a kind that belong to the sets of the comparisons, by study and `by`: one query per side."""
     counts = ByStudy()
-    for side in SIDES:
+    for side, some in _by_side(comparisons, several):
         named = {f"by_{place}": F(f"{side}__{key}") if isinstance(key, str) else key for place, key in enumerate(by)}
-        grouped = comparisons.annotate(**named).values_list("study", *named)
+        grouped = some.annotate(**named).values_list("study", *named)
         for *key, count in grouped.annotate(count=Count(f"{side}__{rows}")):
             counts[tuple(key)] += count
     return +counts
 
 
-def _scored_by_any(comparisons: QuerySet[Comparison]) -> ByStudy:
+def _scored_by_any(comparisons: QuerySet[Comparison], several: Collection[int]) -> ByStudy:
     """Count the sets with a score of any metric: the scores of an external study are imported."""
     counts = ByStudy()
-    for side in SIDES:
-        scored = comparisons.filter(Exists(SetScore.objects.filter(image_set=OuterRef(side))))
+    for side, some in _by_side(comparisons, several):
+        scored = some.filter(Exists(SetScore.objects.filter(image_set=OuterRef(side))))
         for study, count in scored.values_list("study").annotate(count=Count("pk")):
             counts[study, ""] += count
     return counts
@@ -159,7 +193,7 @@ def _failures(making: QuerySet[Comparison], others: QuerySet[Comparison]) -> dic
             named = F(f"{side}__{metric}") if isinstance(metric, str) else metric
             columns = (f"{side}__{jobs}__pk", "study", "of", f"{side}__{jobs}__error")
             rows += failed.annotate(of=named).values_list(*columns)
-        for _pk, study, of, error in sorted(rows):
+        for _pk, study, of, error in sorted(set(rows)):
             failures.setdefault(study, Counter())[of, error] += 1
     return failures
 
@@ -168,24 +202,27 @@ def _progress(
     study: Study, manifest: Manifest, counters: Counters | None, kinds: ByStudy, products: _Products
 ) -> StudyProgress:
     counters = counters or dict.fromkeys(_COUNTERS, 0)
-    prompts, metric = len(manifest.prompts), manifest.encoder.metric
+    comparison_count, set_count, metric = manifest.comparison_count, manifest.image_set_count, manifest.encoder.metric
     failures = products.failures.get(study.pk, Counter())
-    planned = counters["images"] + 2 * (prompts - counters["comparisons"]) * len(manifest.seeds)
+    sets, seeds = products.sets[study.pk,], products.seeds[study.pk,]
+    if manifest.has_two_models:
+        sets, seeds = 2 * counters["comparisons"], counters["images"]
+    planned = seeds + (set_count - sets) * len(manifest.seeds)
     is_external = study.source == Study.Source.EXTERNAL
     jobs = {
         state: products.jobs[study.pk, "", state] + products.jobs[study.pk, metric, state] for state in LeasedJob.State
     }
     return StudyProgress(
         state=study.state,
-        comparison_count=prompts,
+        comparison_count=comparison_count,
         planned_image_count=planned,
         image_count=min(planned, products.images[study.pk,]) if study.state in UNFINISHED else planned,
-        set_count=2 * prompts,
+        set_count=set_count,
         scored_set_count=products.scored[study.pk, "" if is_external else metric],
         waiting_job_count=jobs[LeasedJob.State.QUEUED],
         running_job_count=jobs[LeasedJob.State.RUNNING],
         failed_job_count=failures.total(),
-        slot_total=counters["wanted"] if counters["comparisons"] else prompts * manifest.annotation.overlap,
+        slot_total=counters["wanted"] if counters["comparisons"] else comparison_count * manifest.annotation.overlap,
         vote_count=counters["votes"],
         held_count=0 if study.is_over else counters["slots"] - counters["votes"],
         complete_count=counters["complete"],

@@ -26,6 +26,7 @@ from annotation.studies.warnings.image_warnings import remarked_sets
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
 from generation.endpoints.accounts import check_is_known
+from generation.models import ImageSet
 from generation.pictures import remarks
 from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large, without_seed
 from jobs.refusals import Refused
@@ -113,15 +114,21 @@ def may_drop_seeds(study: Study) -> bool:
 def drop_seed(*, study: Study, position: int, seed: int, actor: Actor = None) -> None:
     """Remove a seed that failed for good from both sets of a comparison (by position, from 0).
 
+    In a study of several models, from all sets of its prompt.
     This is possible before opening only. An event records it, because the sets then have fewer images than planned.
     """
     with transaction.atomic():
         comparison = _comparison_without(study, position, seed)
-        former_sets = (comparison.image_set_a, comparison.image_set_b)
-        comparison.image_set_a = without_seed(image_set=comparison.image_set_a, seed=seed)
-        comparison.image_set_b = without_seed(image_set=comparison.image_set_b, seed=seed)
-        comparison.save(update_fields=["image_set_a", "image_set_b"])
-        pipeline_jobs.cancel_unused(former_sets)
+        # Of several models, other comparisons show the same sets: all sets of a prompt keep one size.
+        of_prompt = list(study.comparisons.select_for_update().filter(prompt=comparison.prompt_id).order_by("pk"))
+        sets = ImageSet.objects.filter(
+            pk__in={pk for one in of_prompt for pk in (one.image_set_a_id, one.image_set_b_id)}
+        )
+        smaller = {image_set.pk: without_seed(image_set=image_set, seed=seed) for image_set in sets.order_by("pk")}
+        for one in of_prompt:
+            one.image_set_a, one.image_set_b = smaller[one.image_set_a_id], smaller[one.image_set_b_id]
+            one.save(update_fields=["image_set_a", "image_set_b"])
+        pipeline_jobs.cancel_unused(sets)
         detail = {"position": position, "prompt": comparison.prompt.text, "seed": seed}
         # The new sets may lack images or scores, so the study goes back to generating.
         if not _move(study, "seed dropped", State.GENERATING, sources=BEFORE_OPENING[1:], actor=actor, detail=detail):

@@ -63,8 +63,8 @@ def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Co
     Raises `Refused` if there are too few images.
     """
     drawn = _drawn(study, chance, without)
-    model = chance.choice(SIDES)
-    whole, *others = [*_images(drawn, model).values()] or [[]]
+    side = chance.choice(SIDES)
+    whole, *others = _images(drawn, side) or [[]]
     replaced_count = replaced_of(share, len(whole))
     if replaced_count < 1 or sum(map(len, others)) < replaced_count:
         raise Refused(_("This study has too few images to make a pair of known order."))
@@ -73,7 +73,7 @@ def known_pair(*, study: Study, chance: Random, share: float = HALF, without: Co
     is_left = chance.random() < HALF
     return KnownPair(
         comparison_id=drawn[0],
-        left_model=model,
+        left_model=side,
         left_images=shuffled if is_left else blend,
         right_images=blend if is_left else shuffled,
         known_choice=Vote.Choice.LEFT if is_left else Vote.Choice.RIGHT,
@@ -96,12 +96,19 @@ def _drawn(study: Study, chance: Random, without: Collection[int]) -> list[int]:
     return [id_at[position] for position in drawn if position in id_at][: MOST_OTHERS + 1]
 
 
-def _images(comparison_ids: Sequence[int], model: Side) -> dict[int, list[int]]:
-    """The image ids of one model's sets, by comparison."""
-    field = f"image_set_{model}"
-    set_of = dict(Comparison.objects.filter(pk__in=comparison_ids).values_list(field, "pk"))
-    images: dict[int, list[int]] = {pk: [] for pk in comparison_ids}
-    rows = GeneratedImage.objects.filter(image_set__in=set_of).order_by("seed").values_list("image_set_id", "pk")
-    for image_set_id, image_id in rows:
-        images[set_of[image_set_id]].append(image_id)
-    return images
+def _images(comparison_ids: Sequence[int], side: Side) -> list[list[int]]:
+    """Return the image ids of sets of one model, each of another prompt: first the set on this side of the first one.
+
+    In a study of several models, the model may be on the other side of other comparisons, or in none of their sets.
+    """
+    rows = Comparison.objects.in_bulk(comparison_ids)
+    sets: dict[int, int] = {}  # by prompt
+    model = getattr(rows[comparison_ids[0]], f"model_{side}") if comparison_ids else ""
+    for row in (rows[pk] for pk in comparison_ids):
+        if model in (row.model_a, row.model_b):
+            sets.setdefault(row.prompt_id, row.image_set_a_id if model == row.model_a else row.image_set_b_id)
+    images: dict[int, list[int]] = {image_set: [] for image_set in sets.values()}
+    stored = GeneratedImage.objects.filter(image_set__in=images).order_by("seed")
+    for image_set, image in stored.values_list("image_set_id", "pk"):
+        images[image_set].append(image)
+    return list(images.values())

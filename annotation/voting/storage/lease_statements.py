@@ -13,10 +13,15 @@ _ORDERS: dict[Order, dict[str, str]] = {
     "even": {"{c}.slot_count": ""},
     "nearly_done": {"{c}.slot_count": " DESC"},
     "split": {"ABS({c}.lead)": "", "{c}.slot_count": ""},
+    "uncertain_pairs": {"{c}.slot_count": ""},
     "drawn": {"{c}.turn": ""},
 }
 # The conditions of the partial indexes that these orders are read from.
-_ONLY_WITH: dict[Order, str] = {"split": "AND {c}.lead IS NOT NULL", "drawn": "AND {c}.turn IS NOT NULL"}
+_ONLY_WITH: dict[Order, str] = {
+    "split": "AND {c}.lead IS NOT NULL",
+    "drawn": "AND {c}.turn IS NOT NULL",
+    "uncertain_pairs": "AND {c}.model_a = %(model_a)s AND {c}.model_b = %(model_b)s",
+}
 # Not NOT EXISTS: PostgreSQL may join for that, and then reads all that the annotator has seen. IS NULL would be right,
 # too, but PostgreSQL expects it of one row in 200; so its prepared plan read and sorted all comparisons that are left
 # (25 ms of 1,000) where it expects half of the rows to be NOT TRUE and reads the index in order (0.2 ms).
@@ -69,15 +74,18 @@ _FIRST_FREE = {
 }
 
 
-def first_free(annotator: Annotator, *, allocation: Order, start: int, is_patient: bool) -> Free | None:
+def first_free(
+    annotator: Annotator, *, allocation: Order, start: int, is_patient: bool, pair: tuple[str, str] | None = None
+) -> Free | None:
     """Return the free comparison that comes first for this annotator; among equal ones, the first from `start` on.
 
     Comparisons that the annotator has answered, holds or reported are left out, and so are those that were set aside or
     are decided. The comparison is returned locked, and those that other transactions have locked are skipped. A patient
-    search skips none and locks nothing.
+    search skips none and locks nothing. pair: the models, if the allocation is by pairs.
     """
+    models = dict(zip(("model_a", "model_b"), pair or (), strict=False))
     for statement in _FIRST_FREE[allocation, is_patient]:
-        for row in statement.rows(annotator=annotator.pk, study=annotator.study_id, start=start):
+        for row in statement.rows(annotator=annotator.pk, study=annotator.study_id, start=start, **models):
             comparison, rest = COMPARISON.read(row)
             comparison.prompt, (images_a, images_b) = PROMPT.read(rest)
             return Free(comparison, _ids(images_a), _ids(images_b))

@@ -15,7 +15,9 @@ _LEASED = Columns(Assignment, "t")
 _ANSWERED = Columns(Assignment, "t", without=("left_images", "right_images"))
 _ANNOTATOR = Columns(Annotator, "a", without=("platform_parameters",))
 _STUDY = Columns(Study, "s")
-COMPARISON = Columns(Comparison, "c", ("id", "study", "position", "prompt", "left_lead"))
+COMPARISON = Columns(
+    Comparison, "c", ("id", "study", "position", "prompt", "model_a", "model_b", "left_lead", "slot_count")
+)
 PROMPT = Columns(Prompt, "p")
 
 # --- find what is answered ----------------------------------------------------------------------
