@@ -10,6 +10,8 @@ SHELL := /bin/bash
 TORCH_INDEX ?=
 # 1: the demo stays up after its report, with a study to vote in. 0: it ends.
 SERVE ?= 1
+# How many models the demo compares: 2, 3 or 5.
+MODELS ?= 2
 SHOTS ?= var/screenshots
 HOST ?= 127.0.0.1
 PORT ?= 8000
@@ -31,8 +33,8 @@ PRODUCTION := env -u DEBUG SECRET_KEY=$$($(BIN)/python -c 'import secrets; print
 help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
-demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report
-	@$(MANAGE) demo --port $(PORT) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
+demo: $(GENERATION)  ## the whole path with tiny models and simulated votes; SERVE=0 ends after the report, MODELS=3 or 5 ranks more models
+	@$(MANAGE) demo --port $(PORT) --models $(MODELS) $(if $(filter 0,$(SERVE)),--no-serve,--serve)
 
 serve: $(BASE)  ## the web server at HOST:PORT (127.0.0.1:8000), with the database brought up to date
 	@$(MANAGE) migrate --verbosity 0

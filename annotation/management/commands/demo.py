@@ -26,10 +26,12 @@ from annotation.reports.report_jobs.downloads import DOWNLOADS, FORMATS, report_
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.transitions import advance, close, open_study
+from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import read_study_file
 from jobs.whole_files import whole_file
 from jobs.wording import counted
 
+STUDIES = {2: "demo", 3: "demo-three", 5: "demo-five"}  # the shipped files, by the number of models
 ANNOTATOR_COUNT = 5
 NOISE = 0.5
 SEED = 1
@@ -39,7 +41,7 @@ MOST_SECONDS_TO_START = 600  # on a busy machine; a server that ends is started 
 
 
 class Command(StudyCommand):
-    """Runs a study of two very small models with simulated votes and a report; then serves a study to vote in."""
+    """Runs a study of very small models with simulated votes and a report; then serves a study to vote in."""
 
     help = (
         "Show the whole path with very small models and simulated votes. Running it again reuses the existing studies."
@@ -51,6 +53,7 @@ class Command(StudyCommand):
         parser.add_argument(
             "--port", type=int, default=8000, help="the port of the web server; if it is taken, another one"
         )
+        parser.add_argument("--models", type=int, choices=tuple(STUDIES), default=2, help="models that are compared")
         parser.add_argument(
             "--images", type=int, choices=range(2, 21), metavar="N", help="images in a set, 2 to 20: fewer are quicker"
         )
@@ -63,6 +66,7 @@ class Command(StudyCommand):
         os.environ.setdefault("OMP_NUM_THREADS", "2")  # with such small models more threads would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"
         self.images_per_set: int | None = options["images"]
+        self.closed_study: str = STUDIES[options["models"]]
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._prepare()
@@ -87,7 +91,7 @@ class Command(StudyCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
 
     def _run_closed_study(self) -> None:
-        study = self._study("demo")
+        study = self._study(self.closed_study)
         if study.state != Study.State.CLOSED:
             self._make_images(study)
             if study.state == Study.State.READY:
@@ -107,7 +111,7 @@ class Command(StudyCommand):
             self._step("Study", f"{study.slug}, which already exists and is {study.state}")
             return study
         study = create_study(manifest=manifest)
-        self._step("Study", f"{study.slug} from {file}: {counted(len(manifest.prompts), 'prompt')}, two models")
+        self._step("Study", f"{study.slug} from {file}: {_size(manifest)}")
         return study
 
     def _make_images(self, study: Study) -> None:
@@ -165,6 +169,11 @@ class Command(StudyCommand):
     def _say(self, sentence: str) -> None:
         self.stdout.write(sentence)
         self.stdout.flush()
+
+
+def _size(manifest: Manifest) -> str:
+    models = "two models" if manifest.has_two_models else counted(len(manifest.models), "model")
+    return f"{counted(len(manifest.prompts), 'prompt')}, {models}"
 
 
 def _web_plan(port: int) -> ProcessPlan:

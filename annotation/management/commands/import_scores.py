@@ -16,8 +16,9 @@ class Command(StudyCommand):
     """Imports all rows of a file, or none. The same file again changes nothing."""
 
     help = (
-        "Import scores from a file with the columns prompt, score_a, score_b: one row for each comparison; prompts may "
-        "be missing. CSV, or JSON Lines (.jsonl) or Parquet (.parquet)."
+        "Import scores from a file with the columns prompt, score_a, score_b: one row for each comparison. Of more "
+        "than two models: prompt, model, score. Prompts may be missing. CSV, or JSON Lines (.jsonl) or "
+        "Parquet (.parquet)."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,7 +1,7 @@
 """Import scores that were computed elsewhere: all rows of a file, or none."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -21,14 +21,17 @@ from scoring.models import SetScore
 from scoring.scores import other_scores, record_imported_scores, refuse_unusable_name
 
 COLUMNS = Columns(("prompt", "score_a", "score_b"))
-SCORES = COLUMNS.required[1:]
+# Of several models, each of which has one score for a prompt, however many comparisons show its images.
+OF_EACH_MODEL = Columns(("prompt", "model", "score"))
+Place = tuple[str, ...]  # the cells that say what a row scores: a prompt, or a prompt and a model
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreImport:
     """The result of an import: how many comparisons got new scores, and how many already had the same ones.
 
-    missing: prompts without a row. unused: columns that were not used. repeated: lines that repeat an earlier one.
+    missing: comparisons without a score of both models, by prompt. unused: columns that were not used. repeated: lines
+    that repeat an earlier one.
     """
 
     metric: str
@@ -41,26 +44,21 @@ class ScoreImport:
 
 @dataclass(frozen=True, slots=True)
 class ScoreRow:
-    """The scores of a comparison, and their line in the file."""
+    """The scores of a line in the file, by the id of the image set: of a comparison, or of one model for a prompt."""
 
     line: int
-    comparison: Comparison
-    score_a: float
-    score_b: float
-
-    @property
-    def values(self) -> dict[int, float]:
-        """The scores by the id of the image set."""
-        return {self.comparison.image_set_a_id: self.score_a, self.comparison.image_set_b_id: self.score_b}
+    prompt: str
+    values: dict[int, float]
 
 
 @dataclass(slots=True)
 class _Reading:
-    """The state of reading a file: the scores by comparison, and a sentence for each faulty line."""
+    """The state of reading a file: the scores by place, and a sentence for each faulty line. sets: ids by place."""
 
-    comparisons: Mapping[str, Comparison]
+    sets: Mapping[Place, tuple[int, ...]]
+    columns: Columns
     unused: tuple[str, ...] = ()
-    rows: dict[int, ScoreRow] = field(default_factory=dict)
+    rows: dict[Place, ScoreRow] = field(default_factory=dict)
     repeated: list[int] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
 
@@ -75,6 +73,7 @@ def import_scores(
 ) -> ScoreImport:
     """Store the scores of a file with the columns prompt, score_a, score_b: one row for each comparison.
 
+    Of several models the columns are prompt, model, score: one row for each model and prompt.
     higher_is_more_consistent: which way the metric points; None if the study knows it already, by its manifest or by
     earlier scores. A direction is never guessed: the wrong one turns every winner round.
     Prompts may be missing; the report then says that those comparisons have no score. Refused, and nothing is stored,
@@ -83,15 +82,13 @@ def import_scores(
     """
     refuse_half_made(study)
     refuse_unusable_name(metric)
-    comparisons = {
-        plain(comparison.prompt.text): comparison
-        for comparison in Comparison.objects.filter(study=study).select_related("prompt")
-    }
+    models = {key: plain(model.name) for key, model in study.model_by_key.items()}
+    comparisons = Comparison.objects.filter(study=study).order_by("position").select_related("prompt")
     if not comparisons:
         raise Refused(f"{study} has no comparisons yet; launch it first.")
     higher = score_direction(study, metric, told=higher_is_more_consistent)
     sha256 = file_sha256(path)
-    reading = _read(path, comparisons)
+    reading = _read(path, _sets_by_place(comparisons, models), COLUMNS if len(models) == 2 else OF_EACH_MODEL)
     source = import_runs.begin(
         study=study, kind=Import.Kind.SCORES, path=path, sha256=sha256, metric=metric, actor=actor
     )
@@ -103,14 +100,29 @@ def import_scores(
         remove_scores(source)
         import_runs.forget(source)
         raise
-    missing = tuple(prompt for prompt, comparison in comparisons.items() if comparison.pk not in reading.rows)
-    unchanged = len(reading.rows) - new_count
+    given = {pk for row in reading.rows.values() for pk in row.values}
+    pairs = [(plain(one.prompt.text), {one.image_set_a_id, one.image_set_b_id}) for one in comparisons]
+    missing = tuple(prompt for prompt, pair in pairs if not pair <= given)
+    unchanged = sum(not given.isdisjoint(pair) for _prompt, pair in pairs) - new_count
     return ScoreImport(metric, new_count, unchanged, missing, reading.unused, tuple(reading.repeated))
 
 
-def _read(path: Path, comparisons: Mapping[str, Comparison]) -> _Reading:
-    reading = _Reading(comparisons)
-    with open_table(path, COLUMNS) as table:
+def _sets_by_place(comparisons: Iterable[Comparison], models: Mapping[str, str]) -> dict[Place, tuple[int, ...]]:
+    """Return the image sets that a row scores: of two models those of a comparison, of several one set."""
+    sets: dict[Place, tuple[int, ...]] = {}
+    for one in comparisons:
+        prompt = plain(one.prompt.text)
+        if len(models) == 2:
+            sets[prompt,] = (one.image_set_a_id, one.image_set_b_id)
+        else:
+            sets[prompt, models[one.model_a]] = (one.image_set_a_id,)
+            sets[prompt, models[one.model_b]] = (one.image_set_b_id,)
+    return sets
+
+
+def _read(path: Path, sets: Mapping[Place, tuple[int, ...]], columns: Columns) -> _Reading:
+    reading = _Reading(sets, columns)
+    with open_table(path, columns) as table:
         reading.unused = table.unused
         for line, row, fault in table.rows:
             if fault:
@@ -124,20 +136,32 @@ def _read(path: Path, comparisons: Mapping[str, Comparison]) -> _Reading:
 
 
 def _read_row(reading: _Reading, line: int, row: dict[str, str]) -> None:
-    comparison = reading.comparisons.get(row["prompt"]) or reading.comparisons.get(unmarked(row["prompt"]))
-    if comparison is None:
-        reading.faults.append(f'line {line}: "{row["prompt"][:300]}" is not a prompt of this study')
+    said = tuple(row[name] for name in ("prompt", "model") if name in reading.columns.required)
+    place = next((known for known in (said, tuple(map(unmarked, said))) if known in reading.sets), None)
+    if place is None:
+        reading.faults.append(f"line {line}: {_unknown(reading, said)}")
         return
-    numbers = [_number(reading, line, name, row[name]) for name in SCORES]
-    score_a, score_b = (math.nan if number is None else number for number in numbers)
-    row_scores = ScoreRow(line, comparison, score_a, score_b)
-    before = reading.rows.setdefault(comparison.pk, row_scores)
+    names = [name for name in reading.columns.required if name.startswith("score")]
+    numbers = [_number(reading, line, name, row[name]) for name in names]
+    scores = [math.nan if number is None else number for number in numbers]
+    row_scores = ScoreRow(line, place[0], dict(zip(reading.sets[place], scores, strict=True)))
+    before = reading.rows.setdefault(place, row_scores)
     if before is row_scores:
         return
     if before.values == row_scores.values:
         reading.repeated.append(line)
     else:
-        reading.faults.append(f'line {line}: "{comparison.prompt}" occurs twice, first in line {before.line}')
+        twice = " of ".join(f'"{cell}"' if cell == place[0] else cell for cell in place)
+        reading.faults.append(f"line {line}: {twice} occurs twice, first in line {before.line}")
+
+
+def _unknown(reading: _Reading, said: Place) -> str:
+    """Return why no set of the study belongs to a row."""
+    prompt, *model = said
+    if not model or not any(place[0] in (prompt, unmarked(prompt)) for place in reading.sets):
+        return f'"{prompt[:300]}" is not a prompt of this study'
+    models = ", ".join(dict.fromkeys(place[1] for place in reading.sets))
+    return f'"{model[0][:300]}" has no images of "{prompt[:300]}" in this study, whose models are {models}'
 
 
 def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
@@ -187,7 +211,7 @@ def _other_scores(metric: str, rows: Sequence[ScoreRow]) -> list[str]:
     others = other_scores(metric=metric, values={pk: value for row in rows for pk, value in row.values.items()})
     return [
         # The stored score is not named: the study may be sealed.
-        f'"{row.comparison.prompt}" has another score under {metric}; import under another name, or take the former '
+        f'"{row.prompt}" has another score under {metric}; import under another name, or take the former '
         "scores back first"
         for row in rows
         if row.values.keys() & others

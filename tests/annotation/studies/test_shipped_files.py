@@ -33,11 +33,14 @@ def shipped(name: str, folder: Path, prompt_count: int = 0) -> Manifest:
 
 def test_every_shipped_file_is_tested_here() -> None:
     assert [path.stem for path in SHIPPED] == [
+        "demo-five",
         "demo-lora",
+        "demo-three",
         "demo",
         "miniature-lora",
         "miniature-pixart",
         "sdxl-lora",
+        "sdxl-pixart-lora",
         "sdxl-pixart",
     ]
 
@@ -85,6 +88,25 @@ def test_the_two_demo_studies_share_the_base_models_images() -> None:
     assert demo.model_a == lora.model_a
     assert len(demo.prompts) == 12
     assert "miniatures" in demo.notice
+
+
+def test_the_papers_three_models_in_one_study(tmp_path: Path) -> None:
+    study = shipped("sdxl-pixart-lora", tmp_path, 50)
+    assert list(study.models) == ["sdxl", "pixart", "lora"]
+    assert (len(study.compared_pairs), study.comparison_count, study.seeds) == (3, 150, SEEDS)
+    pixart = shipped("sdxl-pixart", tmp_path, 100)
+    assert study.models["pixart"].revision == pixart.model_b.revision
+    assert (study.sampling, study.encoder) == (pixart.sampling, pixart.encoder)
+
+
+def test_the_demos_of_several_models_share_the_images_of_the_others() -> None:
+    demo, lora, three, five = (
+        read_study_file(DOCS / "studies" / f"{name}.toml") for name in ("demo", "demo-lora", "demo-three", "demo-five")
+    )
+    assert list(three.models.values()) == [*demo.models.values(), lora.model_b]
+    assert (three.prompts, three.seeds, three.sampling) == (demo.prompts, demo.seeds, demo.sampling)
+    assert (len(five.models), len(five.prompts), five.comparison_count) == (5, 30, 150)
+    assert five.model_a == demo.model_a
 
 
 ROW = re.compile(r"^\| `([a-z_.]+)` \| (.+?) \| .+ \|$", re.MULTILINE)

@@ -10,12 +10,14 @@ from django.utils import timezone
 from annotation.models import Annotator, Assignment, Comparison, Study, Vote
 from annotation.reports.exports.votes import write_votes
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.score_import import import_scores
 from annotation.voting.allocation import stored_chance
 from annotation.voting.checks.known_order import known_pair
 from annotation.voting.imports.vote_import import import_votes
 from annotation.voting.simulation.simulated_votes import Crowd, simulate
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
+from scoring.models import SetScore
 from tests.factories import make_study, named
 
 pytestmark = pytest.mark.django_db
@@ -48,8 +50,8 @@ def test_each_annotator_has_each_model_about_as_often_on_the_left_and_every_pair
 
 
 def test_uncertain_pairs_come_first_once_each_comparison_has_its_floor() -> None:
-    study = a_study(models=3, prompts=6, overlap=7, allocation="uncertain_pairs", floor=2)
-    vote(study, 4, {"a": 1.0, "b": 1.05, "c": 9.0})
+    study = a_study(models=3, prompts=6, overlap=7, allocation="uncertain_pairs", floor=2, comparisons_per_annotator=12)
+    vote(study, 5, {"a": 1.0, "b": 1.05, "c": 9.0})
     votes = {
         pair: [row.vote_count for row in study.comparisons.filter(model_a=pair[0], model_b=pair[1])]
         for pair in ("ab", "ac", "bc")
@@ -77,9 +79,12 @@ def imported(study: Study, folder: Path, text: str) -> int:
     return import_votes(study=study, path=path, rules=rules, now=timezone.now()).new_count
 
 
-def external() -> Study:
-    models = named("SDXL", "PixArt", "LoRA")
-    return make_study(source="external", models=models, comparisons=2, annotation={"ties": True})
+NAMES = ("SDXL", "PixArt", "LoRA")
+HIGHER = {"higher_is_more_consistent": True}
+
+
+def external(slug: str = "study") -> Study:
+    return make_study(source="external", slug=slug, models=named(*NAMES), comparisons=2, annotation={"ties": True})
 
 
 ROWS = """annotator,prompt,choice,model 1,model 2,left_model,right_model
@@ -107,7 +112,7 @@ def test_votes_name_the_pair_by_two_columns_of_either_kind(tmp_path: Path) -> No
         "SDXL",
         "",
     )
-    again = external_copy()
+    again = external("copy")
     rules = current_manifest(again).voting_rules()
     assert import_votes(study=again, path=out, rules=rules, now=timezone.now()).new_count == 4
     assert list(again.comparisons.order_by("position").values_list("votes_a", "votes_b", "votes_tie")) == list(
@@ -115,9 +120,23 @@ def test_votes_name_the_pair_by_two_columns_of_either_kind(tmp_path: Path) -> No
     )
 
 
-def external_copy() -> Study:
-    models = named("SDXL", "PixArt", "LoRA")
-    return make_study(source="external", slug="copy", models=models, comparisons=2, annotation={"ties": True})
+def test_scores_name_the_model_and_count_for_each_comparison_that_shows_it(tmp_path: Path) -> None:
+    study = external()
+    path = tmp_path / "scores.csv"
+    rows = [f"prompt {number},{name},{number + place}" for number in (1, 2) for place, name in enumerate(NAMES)]
+    path.write_text("\n".join(["prompt,model,score", *rows[:-1]]))
+    done = import_scores(study=study, path=path, metric="mine", **HIGHER)
+    assert (done.new_count, done.unchanged_count, done.missing) == (6, 0, ("prompt 2", "prompt 2"))
+    assert SetScore.objects.filter(metric="mine").count() == 5
+    done = import_scores(study=study, path=path, metric="mine", **HIGHER)
+    assert (done.new_count, done.unchanged_count) == (0, 6)
+    path.write_text("prompt,model,score\nprompt 1,Imagen,3\nprompt 1,LoRA,4\nprompt 1,LoRA,5\n")
+    with pytest.raises(Refused) as refused:
+        import_scores(study=study, path=path, metric="other", **HIGHER)
+    assert '"Imagen" has no images of "prompt 1" in this study, whose models are SDXL, PixArt, LoRA' in str(
+        refused.value
+    )
+    assert 'line 4: "prompt 1" of LoRA occurs twice, first in line 3' in str(refused.value)
 
 
 @pytest.mark.parametrize(
