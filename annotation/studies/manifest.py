@@ -24,7 +24,7 @@ from annotation.studies.pairs import (
 from annotation.studies.section import Moment, Section
 from annotation.studies.validation.manifest_faults import manifest_faults
 from annotation.studies.validation.quality_faults import quality_faults
-from annotation.voting.rules import Allocation, AllocationOfPairs, QualityRules, VotingRules
+from annotation.voting.rules import QualityRules, StudyAllocation, VotingRules
 from generation.endpoints import ENDPOINT_NAME
 from generation.plans.parameters import SamplingParameters
 from scoring.encoder_spec import EncoderSpec
@@ -80,7 +80,7 @@ class AnnotationPlan(Section):
     overlap: int = Field(default=5, ge=1, le=1000)
     early_stopping: bool = False
     stop_when_decided: Literal["", "metric", "models"] = ""
-    allocation: Allocation | AllocationOfPairs = "even"
+    allocation: StudyAllocation = "even"
     floor: int | None = Field(default=None, ge=1, le=1000)
     comparisons_per_annotator: int = Field(default=60, ge=1, le=100_000)
     most_annotators: int | None = Field(default=None, ge=1, le=1_000_000)

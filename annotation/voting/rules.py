@@ -8,9 +8,8 @@ from typing import Annotated, Literal
 from annotated_types import Interval, Len
 
 Allocation = Literal["even", "nearly_done", "split"]
-# Of several models: see `pair_order`.
-AllocationOfPairs = Literal["uncertain_pairs"]
-Order = Allocation | AllocationOfPairs | Literal["drawn"]
+StudyAllocation = Literal[Allocation, "uncertain_pairs"]  # the last one of several models: see `pair_order`
+Order = StudyAllocation | Literal["drawn"]
 GIVEN_OUT_FIRST: dict[Order, str] = {
     "even": "comparisons with the fewest votes",
     "nearly_done": "comparisons closest to done",
