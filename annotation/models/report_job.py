@@ -1,4 +1,4 @@
-"""Jobs that compute a report (one row for each study and metric) and write its downloads that take long."""
+"""Jobs that compute a report (one for each study, metric and pair of models) and write the downloads that take long."""
 
 from typing import ClassVar
 
@@ -24,24 +24,28 @@ class WatchedJob(LeasedJob):
 
 
 class ReportJob(WatchedJob):
-    """The job that computes a study's report by a metric. `reports.report_jobs.report_jobs` says when it is due again.
+    """The job that computes a study's report by a metric, or that of one pair of its models.
 
-    stamp: hash of the study's counts and states when the latest report was requested. sha256: of everything that went
-    into the finished report, which is also the name of its file; empty before the first report, and kept while the
-    next one is computed.
+    `reports.report_jobs.report_jobs` says when it is due again. pair: the keys of two models, joined by a comma; empty:
+    the whole study. stamp: hash of the study's counts and states when the latest report was requested. sha256: of
+    everything that went into the finished report, which is also the name of its file; empty before the first report,
+    and kept while the next one is computed.
     """
 
     task_name = "annotation.tasks.make_report"
 
     study = models.ForeignKey("annotation.Study", on_delete=models.CASCADE, related_name="report_jobs")
     metric = models.CharField(max_length=300)
+    pair = models.CharField(max_length=101, blank=True, default="")
     stamp = models.CharField(max_length=64)
     sha256 = models.CharField(max_length=64, blank=True)
 
     class Meta(WatchedJob.Meta):
         constraints: ClassVar = [
             *WatchedJob.Meta.constraints,
-            models.UniqueConstraint(fields=["study", "metric"], name="one_report_job_per_study_and_metric"),
+            models.UniqueConstraint(
+                fields=["study", "metric", "pair"], name="one_report_job_per_study_metric_and_pair"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 """report STUDY --format FORMAT [--out PATH]: write the report of a study, or of a bundle (--from-bundle FILE)."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ from django.core.management.base import CommandParser
 from annotation.management.base import StudyCommand
 from annotation.models import Study
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
+from annotation.reports.data.pairs import of_pair, pair_of
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.report_jobs.downloads import FORMATS, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
+from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, lacks_codes
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
@@ -32,6 +35,13 @@ class Command(StudyCommand):
         parser.add_argument("--format", choices=(*FORMATS, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
         parser.add_argument(
             "--metric", default="", help="The metric to report on (default: the one in the study file)."
+        )
+        parser.add_argument(
+            "--pair",
+            nargs=2,
+            default=(),
+            metavar="MODEL",
+            help="Two models of a study of several: the report of their comparisons alone.",
         )
         parser.add_argument(
             "--out", type=Path, help="The file to write, for figures the folder; without it the report is printed."
@@ -63,7 +73,7 @@ class Command(StudyCommand):
 
     def _report(self, options: dict[str, Any]) -> None:
         study = None if options["from_bundle"] else self.study(options["study"])
-        report = self._of_study(study, options["metric"]) if study else self._replayed(options)
+        report = self._of_study(study, options) if study else self._replayed(options)
         if options["out"] is None:
             self.stdout.write(_text(report, options["format"], study), ending="")
             return
@@ -72,10 +82,11 @@ class Command(StudyCommand):
         for line in (*report.notices, report.claim):
             self.stdout.write(line)
 
-    def _of_study(self, study: Study, metric: str) -> AgreementReport:
+    def _of_study(self, study: Study, options: dict[str, Any]) -> AgreementReport:
+        metric, pair = options["metric"], pair_of(current_manifest(study), options["pair"])
         if not self.stderr.isatty():
-            return cached_report(study, metric=metric).report
-        made = cached_report(study, metric=metric, progress=self._show_progress)
+            return cached_report(study, metric=metric, pair=pair).report
+        made = cached_report(study, metric=metric, pair=pair, progress=self._show_progress)
         self._show_progress(1.0, "")
         return made.report
 
@@ -91,7 +102,8 @@ class Command(StudyCommand):
         stream = self.stdout if options["out"] else self.stderr
         for line in _verdict(bundle):
             stream.write(line)
-        return replayed_report(bundle, options["from_bundle"])
+        pair = pair_of(bundle.data.manifest, options["pair"])
+        return replayed_report(replace(bundle, data=of_pair(bundle.data, pair)), options["from_bundle"])
 
 
 def _refuse_contradictions(options: dict[str, Any]) -> None:
@@ -101,6 +113,8 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
         raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
     if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
         raise Refused(f"--format {options['format']} needs --out.")
+    if options["format"] == BUNDLE and options["pair"]:
+        raise Refused("A bundle holds the whole study; --pair goes with --from-bundle when it is read.")
     if options["replaces"] and options["format"] != BUNDLE:
         raise Refused("--replaces needs --format bundle.")
 

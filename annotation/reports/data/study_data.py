@@ -219,7 +219,8 @@ class SealedData:
     received the first main vote of any state; None without votes. lower_metrics: those of which a lower score is more
     consistent. late_count: votes that came when their slot was
     taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time. leaks: of each
-    metric; the votes of annotators whom the reported metric comes from are excluded.
+    metric; the votes of annotators whom the reported metric comes from are excluded. pair: the keys of the two models,
+    joined by a comma, if these are the data of one pair of several; else empty.
     """
 
     manifest: Manifest
@@ -240,6 +241,7 @@ class SealedData:
     events: tuple[EventRow, ...]
     leaks: tuple[LeakRow, ...] = field(default=(), kw_only=True)
     lower_metrics: tuple[str, ...] = field(default=(), kw_only=True)
+    pair: str = field(default="", kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,12 @@ _QUALITIES = (75, 55, 35, 15)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """The images of one set as one picture: a data address, its size in pixels, and a description."""
+    """The images of one set as one picture: a data address, its size in pixels, and a description.
 
+    side: A or B. model: the same letter, or of several models the model's name.
+    """
+
+    side: str
     model: str
     address: str
     width: int
@@ -71,7 +75,7 @@ def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress
     by_position = {}
     for done, row in enumerate(comparisons):
         progress(done / len(telling), "contact sheets")
-        by_position[row.position] = _telling(row, *places[row.position], most=most)
+        by_position[row.position] = _telling(row, *places[row.position], report=report, most=most)
     shown = [by_position[row.position - 1] for row, _ in telling]
     return ContactSheets(tuple(one for one in shown if one.sheets), len(wanted) - len(telling))
 
@@ -86,13 +90,21 @@ def _bytes_in_text(length: int) -> int:
     return length // 4 * 3
 
 
-def _telling(comparison: Comparison, row: ComparisonRow, why: str, *, most: int) -> TellingComparison:
-    sets = (("A", comparison.image_set_a), ("B", comparison.image_set_b))
-    sheets = (_sheet(model, image_set, most=most) for model, image_set in sets)
+def _telling(
+    comparison: Comparison, row: ComparisonRow, why: str, *, report: AgreementReport, most: int
+) -> TellingComparison:
+    image_sets = [comparison.image_set_a, comparison.image_set_b]
+    models = ["A", "B"]
+    if report.study.are_several:
+        models = [row.model_a, row.model_b]
+        if report.manifest.models[comparison.model_a].name == row.model_b:  # the report's sides follow its ranking
+            image_sets.reverse()
+    sides = zip("AB", models, image_sets, strict=True)
+    sheets = (_sheet(side, model, image_set, most=most) for side, model, image_set in sides)
     return TellingComparison(row, why, tuple(sheet for sheet in sheets if sheet))
 
 
-def _sheet(model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
+def _sheet(side: str, model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
     pictures, count = _pictures(image_set)
     if not pictures:
         return None
@@ -101,7 +113,7 @@ def _sheet(model: str, image_set: ImageSet, *, most: int) -> Sheet | None:
     shown = (
         counted(len(pictures), "image") if len(pictures) == count else f"{len(pictures)} of {counted(count, 'image')}"
     )
-    return Sheet(model, address, sheet.width, sheet.height, f"{shown} of {model}, by seed")
+    return Sheet(side, model, address, sheet.width, sheet.height, f"{shown} of {model}, by seed")
 
 
 def _pictures(image_set: ImageSet) -> tuple[list[Image.Image], int]:

@@ -22,12 +22,11 @@ def claim(report: AgreementReport, results: Results) -> Figure:
     """Draw the numbers of the claim card."""
     baseline = results.agreement.baseline
     models = baseline.models
-    of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if len(models) == 1 else ("P", QUIET)
-    single, alpha = results.single_votes, results.reliability.alpha
-    of_single = ((">", INK), ("<", INK)) if single else ()
+    is_of_one = len(models) == 1 and not report.study.are_several
+    of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if is_of_one else ("P", QUIET)
+    of_single = ((">", INK), ("<", INK)) if results.single_votes else ()
     marks = (("D", INK), of_baseline, ("^", INK), *of_single, ("v", INK))
-    numbers = claims.numbers(report.counts, results.agreement, results.people, single, alpha)
-    return _forest(numbers, marks, baseline=baseline.agreement.value)
+    return _forest(claims.numbers(report, results), marks, baseline=baseline.agreement.value)
 
 
 def by_treatment_of_ties(_report: AgreementReport, results: Results) -> Figure:

@@ -5,13 +5,15 @@ from collections.abc import Callable
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from annotation.reports.figures import agreement, scores, votes
+from annotation.reports.figures import agreement, ranking, scores, votes
 from annotation.reports.figures.svg import STYLE, to_svg
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName
 
 DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "claim": agreement.claim,
+    "ranking": ranking.both_rankings,
+    "pairs": ranking.pairs_of_models,
     "agreement": agreement.by_treatment_of_ties,
     "bootstrap": agreement.bootstrap,
     "margin": agreement.by_margin,

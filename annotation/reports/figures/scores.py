@@ -18,6 +18,7 @@ from annotation.reports.figures.svg import (
     QUIET,
     legend_above,
     new_axes,
+    shortened,
 )
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import MOST_MARKS
@@ -25,7 +26,6 @@ from annotation.reports.printing.numbers import directed_metric, metric_name
 from scoring.statistics.inference.estimate import Estimate
 
 Floats = NDArray[np.float64]
-_MAX_LETTERS = 34  # of a model's label
 
 
 def box(report: AgreementReport, results: Results) -> Figure:
@@ -89,12 +89,8 @@ def _samples(report: AgreementReport, results: Results) -> tuple[tuple[str, str,
     columns = np.array(pairs, dtype=np.float64).reshape(-1, 2)
     names = (("A", report.study.model_a), ("B", report.study.model_b))
     return tuple(
-        (letter, _shortened(f"{letter}  {name}"), columns[:, place]) for place, (letter, name) in enumerate(names)
+        (letter, shortened(f"{letter}  {name}"), columns[:, place]) for place, (letter, name) in enumerate(names)
     )
-
-
-def _shortened(label: str) -> str:
-    return label if len(label) <= _MAX_LETTERS else f"{label[: _MAX_LETTERS - 1]}…"
 
 
 def _spread(n: int) -> Floats:

@@ -5,6 +5,7 @@ The files are the same bytes each time, follow a light or dark page, and hold te
 
 import io
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,11 @@ TIE_COLOUR = LIGHT["tie"]
 # Each model's mark, also on the pages: a test compares them with static/pages.css. No other number has these shapes.
 MODEL_COLOURS = {"A": LIGHT["model-a"], "B": LIGHT["model-b"]}  # Okabe and Ito
 MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
+# Further models go on in the order of Okabe and Ito (2008), without black and with a darker yellow, which shows on
+# white paper; each has its own shape.
+_COLOURS = (*MODEL_COLOURS.values(), "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#b8a800")
+_SHAPES = (*MODEL_SHAPES.values(), "^", "D", "v", "P", "X", "*")
+_MAX_LETTERS = 34  # of a model's label
 
 _SET_BY_THE_PAGE = ("ink", "quiet", "line")
 _DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
@@ -52,6 +58,16 @@ STYLE: dict[Any, Any] = {
 WIDTH = 5.6  # inches: the eleven points of the text stay readable on a phone that shows the whole figure
 PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
 DASHED = (0, (5, 2))
+
+
+def model_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return a shape and a colour for each of several models, by name; up to 56 models have marks of their own."""
+    return {name: (_SHAPES[place % len(_SHAPES)], _COLOURS[place % len(_COLOURS)]) for place, name in enumerate(names)}
+
+
+def shortened(label: str, most: int = _MAX_LETTERS) -> str:
+    """Return a label that fits into a figure."""
+    return label if len(label) <= most else f"{label[: most - 1]}…"
 
 
 def new_axes(height: float) -> tuple[Figure, Axes]:

@@ -12,7 +12,7 @@ from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
 
 
-def by_comparison(_report: AgreementReport, results: Results) -> Figure:
+def by_comparison(report: AgreementReport, results: Results) -> Figure:
     """Draw the shares of each comparison as stacked steps: three shapes, however many comparisons there are."""
     counts = np.array([(row.votes_a, row.votes_tie, row.votes_b) for row in results.comparisons], dtype=np.float64)
     counts = counts[counts.any(axis=1)]
@@ -21,7 +21,9 @@ def by_comparison(_report: AgreementReport, results: Results) -> Figure:
     edges, tops = np.arange(len(shares) + 1), np.cumsum(shares, axis=1)
     figure, axes = new_axes(2.6)
     bottoms = np.column_stack([np.zeros(len(shares)), tops[:, :2]])
-    looks = ((MODEL_COLOURS["A"], "A", ""), (TIE_COLOUR, "tie", ".."), (MODEL_COLOURS["B"], "B", "//"))
+    a, b = report.study.sides
+    colours = (INK, QUIET) if report.study.are_several else (MODEL_COLOURS["A"], MODEL_COLOURS["B"])
+    looks = ((colours[0], a, ""), (TIE_COLOUR, "tie", ".."), (colours[1], b, "//"))
     for column, (colour, name, hatch) in enumerate(looks):
         if not shares[:, column].any():
             continue
@@ -32,12 +34,14 @@ def by_comparison(_report: AgreementReport, results: Results) -> Figure:
     axes.set_ylim(0, 1)
     axes.set_xticks([])
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_xlabel(f"{counted(len(counts), 'comparison')}, by their share of votes for A")
+    axes.set_xlabel(
+        f"{counted(len(counts), 'comparison')}, by their share of votes for {report.study.sides_in_words[0]}"
+    )
     legend_above(axes, columns=3)
     return figure
 
 
-def calibration_curve(_report: AgreementReport, results: Results) -> Figure:
+def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     """Draw the share of votes for A of each comparison at its margin, and the fitted curve."""
     figure, axes = new_axes(2.9)
     dots = [
@@ -54,8 +58,8 @@ def calibration_curve(_report: AgreementReport, results: Results) -> Figure:
     axes.axhline(0.5, color=LINE, linewidth=1, zorder=0)
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_ylabel("Votes for A")
-    axes.set_xlabel("Margin, A minus B, points of score")
+    axes.set_ylabel(f"Votes for {report.study.sides_in_words[0]}")
+    axes.set_xlabel(f"Margin, {' minus '.join(report.study.sides)}, points of score")
     return figure
 
 

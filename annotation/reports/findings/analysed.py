@@ -15,6 +15,7 @@ from scoring.statistics.agreement import agreement
 from scoring.statistics.agreement.agreement import Signs
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats, Resampling
+from scoring.statistics.ranking.fixed_order import FixedOrder
 from scoring.statistics.votes.counts import Integers
 from scoring.statistics.votes.votes import Votes
 
@@ -58,7 +59,8 @@ class Analysed:
 
     outcome: of all n comparisons. place: (m,) indices in the study. counts: (m, 3) votes for A, for B, for neither.
     people, metric: (m,) winners as signs. margin: (m,) positive if the metric names A. clusters: (m,) labels. votes:
-    the counted votes in their order, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed.
+    the counted votes in their order, comparisons numbered from 0 to m - 1. resampling: what the manifest fixed. order:
+    of several models, whose first is A in each comparison; None for two.
     """
 
     data: UnsealedData
@@ -71,6 +73,7 @@ class Analysed:
     clusters: Integers
     votes: Votes
     resampling: Resampling
+    order: FixedOrder | None = None
 
     def __len__(self) -> int:
         return len(self.place)
@@ -86,13 +89,24 @@ class Analysed:
         return replace(self, votes=votes, counts=votes.counts(len(self)))
 
     @property
+    def constant_choice(self) -> str:
+        """The constant choice that was fixed before the votes, or that is the best fixed order; else empty."""
+        return self.data.manifest.analysis.constant_choice or self.higher
+
+    @property
+    def higher(self) -> str:
+        """A, which is the higher one of several models in the best fixed order; empty for two models."""
+        return "A" if self.order else ""
+
+    @property
     def may_tie(self) -> bool:
         """Whether a tie could be voted; imported votes may tie although the manifest does not say so."""
         return self.data.manifest.annotation.ties or bool(self.outcome.votes[:, 2].any())
 
 
-def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
-    """Count the votes and find the winners. with_excluded: as if no vote had been excluded."""
+def analyse(data: UnsealedData, *, order: FixedOrder | None = None, with_excluded: bool = False) -> Analysed:
+    """Count the votes and find the winners. order: of several models, by whose `sides` the data are. with_excluded: as
+    if no vote had been excluded."""
     votes = votes_one_by_one(data.votes, with_excluded=with_excluded)
     outcome = Outcome.of(votes.counts(len(data.comparisons)), data.margin())
     kept, plan = outcome.is_analysed, data.manifest.analysis
@@ -113,14 +127,20 @@ def analyse(data: UnsealedData, *, with_excluded: bool = False) -> Analysed:
             names=tuple(row.pseudonym for row in data.annotators),
         ),
         resampling=Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed),
+        order=order,
     )
 
 
 def votes_one_by_one(votes: UnsealedVotes, *, with_excluded: bool = False) -> Votes:
     """The counted votes in the order in which they were given."""
-    order = np.argsort(votes.arrival)
-    rows = order if with_excluded else order[~votes.is_excluded[order]]
+    rows = counted_rows(votes, with_excluded=with_excluded)
     return Votes.of(votes.comparison[rows], votes.annotator[rows], votes.choice[rows])
+
+
+def counted_rows(votes: UnsealedVotes, *, with_excluded: bool = False) -> Integers:
+    """The places of the counted votes, in the order in which they were given."""
+    order = np.argsort(votes.arrival)
+    return order if with_excluded else order[~votes.is_excluded[order]]
 
 
 def votes_for_reliability(data: UnsealedData, *, with_excluded: bool = False) -> Votes:

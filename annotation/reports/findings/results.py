@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from annotation.reports.data.study_data import UnsealedData
+from annotation.reports.findings import ranking, sides
 from annotation.reports.findings.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
 from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
@@ -16,6 +17,7 @@ from annotation.reports.findings.people import bias, crossed_model, non_inferior
 from annotation.reports.findings.people.bias import Bias
 from annotation.reports.findings.people.people import People
 from annotation.reports.findings.people.reliability import EarlyStopping
+from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.scores import image_noise, scores
 from annotation.reports.findings.scores.image_noise import ImageNoise
 from annotation.reports.findings.scores.scores import Scores
@@ -35,7 +37,8 @@ from scoring.statistics.people.single_votes import SingleVotes
 class Results:
     """Everything that is sealed until the study closes: one value for each finding.
 
-    power: only in reports of version 0.2, where it took the observed agreement as true; `planning` has its place.
+    scores: None for several models, as those of each pair are in its own report. ranking: None for two models. power:
+    only in reports of version 0.2, where it took the observed agreement as true; `planning` has its place.
     """
 
     agreement: Agreement
@@ -44,7 +47,7 @@ class Results:
     with_excluded_votes: Headlines | None
     sensitivity: Sensitivity
     people: People
-    scores: Scores
+    scores: Scores | None
     image_noise: ImageNoise
     margins: Margins
     bias: Bias
@@ -56,6 +59,7 @@ class Results:
     single_votes: SingleVotes | None = None
     non_inferiority: NonInferiority | None = None
     planning: Planning | None = None
+    ranking: Ranking | None = None
     power: dict[str, Any] | None = None
 
 
@@ -68,8 +72,9 @@ class AgreementReport(Facts):
 
 def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:
     """Compute every finding. progress: called before each one."""
-    # `power` is never computed.
-    step, analysed = Steps(progress, count=len(fields(Results)) - 1), analyse(data)
+    # `power` is never computed, and one of `scores` and `ranking` is not.
+    step, order = Steps(progress, count=len(fields(Results)) - 2), sides.fixed_order(data)
+    analysed = analyse(sides.by_order(data, order), order=order) if order else analyse(data)
     single = step("single votes", single_votes.compute, analysed)
     return Results(
         agreement=step("agreement", agreement.compute, analysed),
@@ -78,7 +83,7 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         with_excluded_votes=step("exclusions", exclusions.compute, analysed),
         sensitivity=step("annotators by skill", sensitivity.compute, analysed),
         people=step("people", people.compute, analysed),
-        scores=step("scores", scores.compute, analysed),
+        scores=None if order else step("scores", scores.compute, analysed),
         image_noise=step("resampling images", image_noise.compute, analysed),
         margins=step("margins", margins.compute, analysed),
         bias=step("bias", bias.compute, analysed),
@@ -90,4 +95,5 @@ def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Resul
         single_votes=single,
         non_inferiority=step("non-inferiority", non_inferiority.compute, analysed),
         planning=step("planning", planning.compute, analysed),
+        ranking=step("ranking", ranking.compute, analysed, order) if order else None,
     )

@@ -136,14 +136,11 @@ def _refuse_shared_images(read: Sequence[_Read]) -> None:
 
 
 def _scored_sets(data: UnsealedData) -> frozenset[tuple[str, str, float]]:
-    scores = (
-        (data.manifest.model_a.name, data.comparisons.score_a),
-        (data.manifest.model_b.name, data.comparisons.score_b),
-    )
+    rows, names = data.comparisons, [plan.name for plan in data.manifest.models.values()]
     return frozenset(
-        (model, prompt, float(score))
-        for model, column in scores
-        for prompt, score in zip(data.comparisons.prompt, column, strict=True)
+        (names[model], prompt, float(score))
+        for models, scores in ((rows.model_a, rows.score_a), (rows.model_b, rows.score_b))
+        for model, prompt, score in zip(models.tolist(), rows.prompt, scores.tolist(), strict=True)
         if not np.isnan(score)
     )
 

@@ -13,6 +13,8 @@ DESCRIPTIVE = "descriptive"  # a p-value that is not of the study's one confirma
 MOST_MARKS = 2_000  # of one kind in a drawing: more of them hide each other and swell the file
 FigureName = Literal[
     "claim",
+    "ranking",
+    "pairs",
     "agreement",
     "bootstrap",
     "votes",

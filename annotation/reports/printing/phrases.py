@@ -1,6 +1,7 @@
 """Phrases that the claim and several sections share. Pure."""
 
 from annotation.reports.findings.analysed import first_votes
+from annotation.reports.findings.study.study_facts import StudyFacts
 from annotation.reports.printing.numbers import p_value, percent, points
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
@@ -9,16 +10,31 @@ from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.bias import PositionBias
 from scoring.statistics.people.non_inferiority import NonInferiority
 
+FIXED_ORDER = "the best fixed order of the models"
+NEVER = "–"  # in a cell without a number
+
+
+def capitalised(text: str) -> str:
+    """Return a text that begins with a capital letter.
+
+    >>> capitalised("always naming A (SDXL)")
+    'Always naming A (SDXL)'
+    """
+    return text[:1].upper() + text[1:]
+
 
 def beyond_chance(alpha: Estimate) -> str:
-    """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero."""
+    """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
+
+    Of several models, alpha says how far they agree beyond an order of the models.
+    """
     if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
         return ""
     return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
 
 
 def versus_constant(choice: ConstantChoice) -> str:
-    """Return the verdict on the metric against always naming one model."""
+    """Return the verdict on the metric against the constant choice."""
     return {"shown": "beats", "shown worse": "does worse than", "undecided": "not shown to beat"}[choice.verdict]
 
 
@@ -33,9 +49,11 @@ def interval_contradicts(choice: ConstantChoice) -> bool:
     return (low > 0 or high < 0) != (choice.verdict != "undecided")
 
 
-def constant_models(models: tuple[str, ...], *, model_a: str, model_b: str) -> str:
-    """Return the models that a constant choice names, with their names."""
-    names = {"A": model_a, "B": model_b}
+def constant_models(models: tuple[str, ...], study: StudyFacts) -> str:
+    """Return the models that a constant choice names, with their names; of several models, what it is."""
+    if study.are_several:
+        return FIXED_ORDER
+    names = {"A": study.model_a, "B": study.model_b}
     return " or ".join(f"{model} ({names[model]})" for model in models)
 
 
@@ -49,6 +67,16 @@ def person_verdict(found: NonInferiority, metric: str) -> str:
             return f"{metric} falls short of one more person by more than {margin}"
         case _:
             return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"
+
+
+def always_naming(models: tuple[str, ...], study: StudyFacts) -> str:
+    """Return what a constant choice does, with the names of its models."""
+    return FIXED_ORDER if study.are_several else f"always naming {constant_models(models, study)}"
+
+
+def constant_choice(study: StudyFacts) -> str:
+    """Return what a constant choice is in this study, without names."""
+    return FIXED_ORDER if study.are_several else "always naming one model"
 
 
 def side_mattered(position: PositionBias | None, *, level: float) -> str:
@@ -73,3 +101,14 @@ def first_votes_note(manifest: Manifest) -> tuple[str, ...]:
         f"From the first {counted(most, 'vote')} of each comparison: the study stopped early where people agreed, so "
         "all votes together would overstate how well they agree.",
     )
+
+
+def ranks(best: int | None, worst: int | None) -> str:
+    """A set of ranks.
+
+    >>> ranks(2, 3), ranks(1, 1), ranks(None, None)
+    ('2–3', '1', '–')
+    """
+    if best is None:
+        return NEVER
+    return str(best) if best == worst else f"{best}–{worst}"

@@ -18,6 +18,7 @@ import scoring.statistics
 from annotation import reports
 from annotation.models import Study
 from annotation.reports.data.gathering import gather
+from annotation.reports.data.pairs import of_pair
 from annotation.reports.data.study_data import SealedData
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
@@ -39,13 +40,14 @@ class CachedReport:
     report: AgreementReport
 
 
-def cached_report(study: Study, *, metric: str = "", progress: Progress = silent) -> CachedReport:
+def cached_report(study: Study, *, metric: str = "", pair: str = "", progress: Progress = silent) -> CachedReport:
     """Return the study's report as of now: from the cache if the same data gave one before, else computed and stored.
 
-    metric: as for `gather`, which also says what is refused. While the study is sealed, the report holds no result.
+    metric: as for `gather`, which also says what is refused. pair: as `pair_of` returns it. While the study is sealed,
+    the report holds no result.
     """
     progress(0.0, GATHERING)
-    data = gather(study, manifest=current_manifest(study), metric=metric)
+    data = of_pair(gather(study, manifest=current_manifest(study), metric=metric), pair)
     digest = fingerprint(data)
     report = load_report(digest)
     if report is None:

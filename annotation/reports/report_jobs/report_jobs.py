@@ -1,4 +1,4 @@
-"""The jobs that compute reports: one row for each study and metric.
+"""The jobs that compute reports: one row for each study, metric and pair of models.
 
 A page requests its report each time it is viewed. A request changes nothing while the job waits or runs, nor while the
 study is unchanged.
@@ -36,17 +36,18 @@ J = TypeVar("J", bound=WatchedJob)
 
 
 # --- requests -----------------------------------------------------------------------------------
-def request_report(study: Study, *, metric: str = "") -> ReportJob:
+def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJob:
     """Return the job of the study's report; enqueue it if it is new or the study has changed since.
 
-    metric: as for `gather`, which also says what is refused. A failed report is tried again by `retry` only.
+    metric: as for `gather`, which also says what is refused. pair: as `pair_of` returns it. A failed report is tried
+    again by `retry` only.
     """
     refuse_unfinished_import(study)
     refuse_unfinished_withdrawal(study)
     scored = scored_by(study)
     chosen = choose_metric(tuple(scored), manifest=current_manifest(study), wanted=metric)
     stamp = study_stamp(study, metric=chosen, scored=scored)
-    job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, defaults={"stamp": stamp})
+    job, is_new = ReportJob.objects.get_or_create(study=study, metric=chosen, pair=pair, defaults={"stamp": stamp})
     if is_new:
         enqueue([job])
     elif _is_due(job, study, stamp):
@@ -112,7 +113,7 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
     """Compute the report of a claimed job. A second run finds the report in the cache."""
     before = job.sha256
     stamp = study_stamp(job.study, metric=job.metric, scored=scored_by(job.study))
-    cached = cached_report(job.study, metric=job.metric, progress=job_progress(job, lease))
+    cached = cached_report(job.study, metric=job.metric, pair=job.pair, progress=job_progress(job, lease))
     claimed_row(job).update(sha256=cached.sha256, stamp=stamp, percent=100, step="")
     if before not in ("", cached.sha256) and not ReportJob.objects.filter(sha256=before).exists():
         delete_report(before)

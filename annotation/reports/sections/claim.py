@@ -1,16 +1,16 @@
 """The claim: the study's result as one sentence that can be pasted into a paper, with each reason to doubt it. Pure."""
 
-from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.people.bias import Bias
-from annotation.reports.findings.people.people import People
+from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import Results
 from annotation.reports.findings.scores.image_noise import ImageNoise
-from annotation.reports.findings.study.study_facts import Counts, StudyFacts
+from annotation.reports.findings.study.study_facts import Counts, Facts, StudyFacts
 from annotation.reports.printing.blocks import Figure, Numbers, coefficient_row, in_words, share_row
 from annotation.reports.printing.evidence import verdict
 from annotation.reports.printing.leaks import leaks_of_metric
 from annotation.reports.printing.numbers import (
     TIE_RULES,
+    coefficient,
     difference,
     directed_metric,
     interval,
@@ -19,10 +19,12 @@ from annotation.reports.printing.numbers import (
     percent,
 )
 from annotation.reports.printing.phrases import (
+    always_naming,
     beyond_chance,
-    constant_models,
+    constant_choice,
     interval_contradicts,
     person_verdict,
+    ranks,
     side_mattered,
     versus_constant,
 )
@@ -45,6 +47,7 @@ def sentence(study: StudyFacts, counts: Counts, results: Results, *, doubts: tup
     parts = [
         _agreement(found.agreement if found else agreement.headline, agreement.endpoint, study=study, counts=counts),
         verdict(found, study) if found else _constant_choice(agreement.confirmatory, study=study),
+        _ranking(results.ranking),
         agreement.clusters.warning if agreement.clusters else "",
         *((_one_against_the_others(each), _a_new_annotator(single)) if counts.analysed_comparisons else ()),
         _in_a_persons_place(results.non_inferiority, study) if counts.analysed_comparisons else "",
@@ -62,6 +65,7 @@ def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: 
     if headline.value is None:
         return f"Agreement of {metric} with {counts.voters} is undefined: {headline.reason}"
     planned = f" ({counts.planned_comparisons} planned)" if counts.planned_comparisons != headline.n else ""
+    planned += f" of {', '.join(study.models[:-1])} and {study.models[-1]}" if study.are_several else ""
     return (
         f"{metric} chose {counts.their_model} on {percent(headline.value)} "
         f"of {counted(headline.n, 'comparison')}{planned}, {interval(headline)}, {TIE_RULES[endpoint]}"
@@ -71,10 +75,22 @@ def _agreement(headline: Estimate, endpoint: str, *, study: StudyFacts, counts: 
 def _constant_choice(choice: ConstantChoice | None, *, study: StudyFacts) -> str:
     if choice is None or choice.agreement.value is None:
         return ""
-    pick = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
+    pick = always_naming(choice.models, study)
     share, seen = percent(choice.agreement.value), f"{difference(choice.difference)}, {p_value(choice.test)}"
     decides = ", and the test decides" if interval_contradicts(choice) else ""
-    return f"{versus_constant(choice)} always naming {pick}, {share} ({seen}{decides})"
+    return f"{versus_constant(choice)} {pick}, {share} ({seen}{decides})"
+
+
+def _ranking(ranking: Ranking | None) -> str:
+    """People's ranking of several models, and how far the metric's is the same; empty for two models."""
+    if ranking is None:
+        return ""
+    ranked = ", ".join(f"{model.name} {ranks(model.best_rank, model.worst_rank)}" for model in ranking.models)
+    tau, same = ranking.concordance.tau, ""
+    if tau.value is not None:
+        bounds = "" if tau.low is None else f" ({coefficient(tau.low)} to {coefficient(tau.high or 0.0)})"
+        same = f", Kendall's tau of the metric's ranking with it {coefficient(tau.value)}{bounds}"
+    return f"the votes rank {ranked} ({100 * ranking.level:g} % sets of ranks){same}"
 
 
 def _one_against_the_others(compared: Compared) -> str:
@@ -131,7 +147,7 @@ def _excluded(counts: Counts, with_them: Estimate | None) -> str:
 def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noise: ImageNoise) -> tuple[str, ...]:
     """Each reason to doubt the winners, as a clause; empty if there is none."""
     clauses = (
-        _chance(reliability.alpha),
+        _chance(reliability.alpha, study),
         side_mattered(bias.position, level=study.level),
         _other_seeds(noise),
         "" if study.was_sealed_by_design else "not sealed: results could be seen while votes came in",
@@ -146,8 +162,10 @@ def stopped_by_another(metric: str) -> tuple[str, ...]:
     return (said.format(metric_name(metric)),) if metric else ()
 
 
-def _chance(alpha: Estimate) -> str:
+def _chance(alpha: Estimate, study: StudyFacts) -> str:
     how = beyond_chance(alpha)
+    if how and study.are_several:
+        return f"beyond the order of the models annotators {how} (Krippendorff's alpha), so prompts may not matter"
     return f"annotators {how} (Krippendorff's alpha), so the winners of the votes may be noise" if how else ""
 
 
@@ -159,18 +177,19 @@ def _other_seeds(noise: ImageNoise) -> str:
 
 
 # --- the figure ---------------------------------------------------------------------------------
-def numbers(
-    counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate
-) -> Numbers:
+def numbers(facts: Facts, results: Results) -> Numbers:
     """The numbers of the claim's figure: agreement, constant choice, people, a new annotator, reliability.
 
-    single: None in a report of version 0.2.
+    A report of version 0.2 has no new annotator.
     """
-    pick = " or ".join(agreement.baseline.models)
+    agreement, single, alpha = results.agreement, results.single_votes, results.reliability.alpha
+    pick = (
+        "The best fixed order" if facts.study.are_several else f"Always naming {' or '.join(agreement.baseline.models)}"
+    )
     shares = [
-        (f"Metric agrees with {counts.voters}", agreement.headline),
-        (f"Always naming {pick}", agreement.baseline.agreement),
-        ("One annotator agrees with the others", people.leave_one_out.by_comparison.people),
+        (f"Metric agrees with {facts.counts.voters}", agreement.headline),
+        (pick, agreement.baseline.agreement),
+        ("One annotator agrees with the others", results.people.leave_one_out.by_comparison.people),
     ]
     if single:
         shares += [
@@ -183,9 +202,9 @@ def numbers(
     )
 
 
-def figure(counts: Counts, agreement: Agreement, people: People, single: SingleVotes | None, alpha: Estimate) -> Figure:
+def figure(facts: Facts, results: Results) -> Figure:
     """The figure beside the claim."""
-    headline = agreement.headline
+    headline, single, alpha = results.agreement.headline, results.single_votes, results.reliability.alpha
     has_none = "without an interval"
     how = has_none if single and single.metric.low is None else "two-way jackknife, for annotators like these"
     new = f"; a new annotator on a new prompt ({how})" if single else ""
@@ -193,8 +212,8 @@ def figure(counts: Counts, agreement: Agreement, people: People, single: SingleV
     caption = (
         f"The claim on one axis with {100 * headline.level:g} % intervals, n = "
         f"{counted(headline.n, 'comparison')}: "
-        f"agreement ({headline.method}), always naming one model (Wilson; dotted line), one annotator with the "
+        f"agreement ({headline.method}), {constant_choice(facts.study)} (Wilson; dotted line), one annotator with the "
         f"winner of the other votes (score interval), Krippendorff's alpha ({resampled}){new}."
     )
-    said = in_words(numbers(counts, agreement, people, single, alpha))
+    said = in_words(numbers(facts, results))
     return Figure("claim", "The claim in numbers", caption, said)

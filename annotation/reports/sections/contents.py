@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import TypeVar
 
+from annotation.reports.findings.agreement.agreement import Agreement
+from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Figure, Section
-from annotation.reports.sections import claim
+from annotation.reports.sections import claim, ranking
 from annotation.reports.sections.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
 from annotation.reports.sections.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
 from annotation.reports.sections.scores import image_noise, scores
@@ -39,8 +41,13 @@ def _headlines(report: AgreementReport) -> exclusions.Compared | None:
     return results.agreement, results.people, results.reliability, results.with_excluded_votes
 
 
+def _ranked(results: Results) -> tuple[Ranking, Agreement] | None:
+    return None if results.ranking is None else (results.ranking, results.agreement)
+
+
 # One pair for each section, in the order of the report. A section that needs another value beside its own gets both.
 CONTENTS: tuple[Entry, ...] = (
+    _result(_ranked, ranking.section),
     _fact(lambda report: report.results.early_stopping if report.results else None, study_facts.section),
     study_facts.design_section,
     _result(lambda results: results.agreement, agreement.section),
@@ -79,5 +86,4 @@ def figures_of(report: AgreementReport) -> list[Figure]:
 
 def claim_figure(report: AgreementReport, results: Results) -> Figure:
     """The figure beside the claim."""
-    alpha = results.reliability.alpha
-    return claim.figure(report.counts, results.agreement, results.people, results.single_votes, alpha)
+    return claim.figure(report, results)

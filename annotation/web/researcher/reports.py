@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
@@ -16,6 +16,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.models.report_job import WatchedJob
 from annotation.reports.data.gathering import chosen_metric, metrics_of
+from annotation.reports.data.pairs import pair_of
 from annotation.reports.explorer.orders import ORDERS
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
@@ -38,7 +39,8 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the report, or its progress. If it is refused, show the reason and the metrics to choose from."""
     study = get_object_or_404(Study, slug=slug)
     try:
-        job = request_report(study, metric=request.GET.get("metric", ""))
+        pair = _pair(request, study)
+        job = request_report(study, metric=request.GET.get("metric", ""), pair=pair)
     except Refused as refused:
         context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
         return render(request, "reports/refused.html", context, status=409)
@@ -51,10 +53,15 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         return drawing(source, alt=f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
-    downloads = {name: one for name, one in DOWNLOADS.items() if report.results or not one.has_results}
+    downloads = {
+        name: one
+        for name, one in DOWNLOADS.items()
+        if (report.results or not one.has_results) and not (pair and one.is_of_study)
+    }
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
-    context["bundle"] = study.replay_bundles.filter(metric=report.study.metric).last()
+    context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
+    context["pairs"] = _pairs(request, study, report)
     return render(request, "reports/page.html", context)
 
 
@@ -119,9 +126,10 @@ def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
     study = get_object_or_404(Study, slug=slug)
     try:
         metric = chosen_metric(study, manifest=current_manifest(study), metric=request.GET.get("metric", ""))
+        pair = _pair(request, study)
     except Refused as refused:
         raise Http404(str(refused)) from refused
-    return get_object_or_404(ReportJob.objects.select_related("study"), study=study, metric=metric)
+    return get_object_or_404(ReportJob.objects.select_related("study"), study=study, metric=metric, pair=pair)
 
 
 def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
@@ -135,7 +143,8 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
     except Http404:
         report = None
     try:
-        report = report or finished_report(request_report(study, metric=request.GET.get("metric", "")))
+        metric, pair = request.GET.get("metric", ""), _pair(request, study)
+        report = report or finished_report(request_report(study, metric=metric, pair=pair))
     except Refused as refused:
         raise Http404(str(refused)) from refused
     if report is None:
@@ -170,9 +179,34 @@ def _address(request: HttpRequest, slug: str, report_format: str = "", end: str 
     return reverse(f"{name}{end}", args=args) + _query(request)
 
 
-def _query(request: HttpRequest) -> str:
-    metric: Any = request.GET.get("metric")
-    return f"?{urlencode({'metric': metric})}" if metric else ""
+def _query(request: HttpRequest, **changes: str) -> str:
+    """Return what was asked for as the query of an address, with changes; empty values are left out."""
+    asked = {name: request.GET.get(name, "") for name in ("metric", "pair")} | changes
+    given = {name: value for name, value in asked.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def _pair(request: HttpRequest, study: Study) -> str:
+    """Return the pair of models that was asked for. Raises Refused if the study does not compare them."""
+    asked = request.GET.get("pair", "")
+    return pair_of(current_manifest(study), asked.split(",")) if asked else ""
+
+
+def _pairs(request: HttpRequest, study: Study, report: AgreementReport) -> list[tuple[str, str]]:
+    """Return the label and the address of each pair's report; of a pair's own report, those of the whole study's."""
+    if report.study.pair:
+        return [("All models", reverse("report", args=[study.slug]) + _query(request, pair=""))]
+    ranking = report.results.ranking if report.results else None
+    if ranking is None:
+        return []
+    manifest, names = current_manifest(study), {model.key: model.name for model in ranking.models}
+    return [
+        (
+            f"{names[pair.a]} against {names[pair.b]}",
+            reverse("report", args=[study.slug]) + _query(request, pair=pair_of(manifest, (pair.a, pair.b))),
+        )
+        for pair in ranking.pairs
+    ]
 
 
 urlpatterns: list[URLPattern] = [

@@ -15,11 +15,15 @@ from django.utils import timezone
 from annotation.models import Annotator, StudyEvent
 from annotation.reports.exports.votes import columns
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.formats.document import from_json, to_json
+from annotation.reports.findings.analysed import analyse
+from annotation.reports.findings.ranking import compute
+from annotation.reports.findings.sides import by_order, fixed_order
+from annotation.reports.formats.document import as_document, from_json, to_json
 from annotation.reports.report import SCHEMA_VERSION
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import sha256
 from annotation.studies.manifest import Manifest
+from tests.annotation.reports.many_models import Simulated, simulated_data
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
@@ -110,15 +114,26 @@ def full_document() -> dict[str, Any]:
     return document
 
 
-def test_every_key_is_documented_with_its_kind() -> None:
-    found = dict(keys(full_document()))
+@pytest.fixture(scope="module")
+def ranked() -> dict[str, str]:
+    """The keys of the ranking of several models with their kinds."""
+    data = simulated_data(Simulated(quality=(0.5, 0.0, -0.5), prompts=8, annotators=6))
+    order = fixed_order(data)
+    assert order
+    return dict(
+        keys(json.loads(json.dumps(as_document(compute(analyse(by_order(data, order)), order)))), "results.ranking")
+    )
+
+
+def test_every_key_is_documented_with_its_kind(ranked: dict[str, str]) -> None:
+    found = dict(keys(full_document())) | ranked
     for path, kind in found.items():
         assert path in DOCUMENTED, f"docs/report.md does not explain {path}"
         assert kind in {"null", DOCUMENTED[path], *({"text"} if DOCUMENTED[path] == "time" else ())}, path
 
 
-def test_nothing_is_documented_that_is_not_there() -> None:
-    found = dict(keys(full_document()))
+def test_nothing_is_documented_that_is_not_there(ranked: dict[str, str]) -> None:
+    found = dict(keys(full_document())) | ranked
     documented = {path for path in DOCUMENTED if "." in path or path in found}
     assert documented - found.keys() == {"results.bias.position"}  # documented because it may be null
 

@@ -208,6 +208,7 @@ def test_always_naming_a_model_stands_beside_the_metric_in_the_alternative_annot
 def test_fragility_of_a_known_table() -> None:
     votes = [["A"] * 3 + ["B"] * 2, ["A"] * 3 + ["B"] * 2, ["A"] * 5, ["B"] * 3 + ["A"] * 2, ["A", "A", "B", "B", ""]]
     fragile = results_of(make_study(Plan(votes, [(2.0, 1.0)] * 5))).fragility
+    assert fragile.lead
     assert (fragile.lead.leader, fragile.lead.lead) == ("A", 2)
     assert (fragile.lead.to_lose.votes, fragile.lead.to_reverse.votes) == (2, 3)
     assert len(fragile.without_each) == 5

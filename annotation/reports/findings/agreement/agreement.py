@@ -112,7 +112,7 @@ def compute(analysed: Analysed) -> Agreement:
     """Return the agreement by each treatment of ties, a constant choice, and chance-corrected coefficients."""
     plan, people, metric = analysed.data.manifest.analysis, analysed.people, analysed.metric
     ties, level, clusters, resampling = plan.primary_endpoint, plan.level, analysed.clusters, analysed.resampling
-    planned, agreeing = len(analysed.data.manifest.prompts), int((people == metric).sum())
+    planned, agreeing = analysed.data.manifest.comparison_count, int((people == metric).sum())
     strict, half, dropped = (_treatment(analysed, people, ties=one) for one in TREATMENTS)
     by_plurality = agreements.people_winners(analysed.counts, rule="plurality")
     return Agreement(
@@ -124,7 +124,7 @@ def compute(analysed: Analysed) -> Agreement:
         with_excluded_votes=_with_excluded(analysed, ties=ties),
         plurality=_treatment(analysed, by_plurality, ties=ties).headline,
         bounds=Bounds(*agreements.bounds_with_missing(agreeing, len(people), planned)),
-        baseline=baseline(people, metric, ties=ties, clusters=clusters, model=plan.constant_choice, level=level),
+        baseline=baseline(people, metric, ties=ties, clusters=clusters, model=analysed.constant_choice, level=level),
         fisher_exact=fisher_exact(people, metric, clusters=clusters, resampling=resampling),
         against_one_half=against_one_half(people, metric, clusters=clusters),
         chance_corrected=chance_corrected(people, metric, clusters=clusters, resampling=resampling),
@@ -165,7 +165,7 @@ def _against_constant(analysed: Analysed, *, ties: TieTreatment) -> ConstantChoi
         analysed.metric,
         ties=ties,
         clusters=analysed.clusters,
-        model=plan.constant_choice,
+        model=analysed.constant_choice,
         level=plan.level,
     )
 

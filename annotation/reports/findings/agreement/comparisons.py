@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class ComparisonRow:
     """One comparison: scores, votes, winners ("A", "B", "tie"), None if there is none.
 
     metrics_differ: whether not all metrics name the same winner; None unless two or more have scored it, and all have.
+    model_a, model_b: the names of its models; empty in reports of earlier versions.
     """
 
     position: int
@@ -35,12 +36,28 @@ class ComparisonRow:
     agrees: bool | None
     missing: str
     metrics_differ: bool | None = None
+    model_a: str = ""
+    model_b: str = ""
+
+    @property
+    def people_model(self) -> str | None:
+        """The name of people's winner, "tie", or None."""
+        return self._named(self.people_winner)
+
+    @property
+    def metric_model(self) -> str | None:
+        """The name of the metric's winner, "tie", or None."""
+        return self._named(self.metric_winner)
+
+    def _named(self, winner: str | None) -> str | None:
+        return {"A": self.model_a, "B": self.model_b}.get(winner or "", winner)
 
 
 def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
     """Return one row for each comparison, in the study's order."""
     rows = analysed.data.comparisons
-    return comparison_rows(
+    names = [plan.name for plan in analysed.data.manifest.models.values()]
+    found = comparison_rows(
         analysed.outcome,
         positions=rows.position.tolist(),
         prompts=rows.prompt,
@@ -48,6 +65,8 @@ def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
         score_b=rows.score_b,
         other_margins=list(analysed.data.margins.values()),
     )
+    models = zip(rows.model_a.tolist(), rows.model_b.tolist(), strict=True)
+    return tuple(replace(row, model_a=names[a], model_b=names[b]) for row, (a, b) in zip(found, models, strict=True))
 
 
 def are_divided(winners: Iterable[Signs]) -> NDArray[np.bool_]:

@@ -25,10 +25,10 @@ class FewestBelow:
 
 @dataclass(frozen=True, slots=True)
 class Fragility:
-    """lead: in comparisons won. below_interval: below the lower bound of Wilson's interval. below_baseline: below
-    always naming one model. without_each: one row for each annotator."""
+    """lead: in comparisons won; None if there are several pairs of models. below_interval: below the lower bound of
+    Wilson's interval. below_baseline: below the constant choice. without_each: one row for each annotator."""
 
-    lead: LeadFragility
+    lead: LeadFragility | None
     below_interval: FewestBelow
     below_baseline: FewestBelow
     without_each: tuple[WithoutOne, ...]
@@ -38,9 +38,9 @@ def compute(analysed: Analysed) -> Fragility:
     """Return the fewest votes behind the lead in comparisons won and behind the strict agreement."""
     people, metric, level = analysed.people, analysed.metric, analysed.resampling.level
     strict = agreement(people, metric, clusters=analysed.clusters, level=level)
-    constant = baseline(people, metric, level=level).agreement
+    constant = baseline(people, metric, model=analysed.higher, level=level).agreement
     return Fragility(
-        lead=lead_fragility(analysed.counts),
+        lead=None if analysed.order else lead_fragility(analysed.counts),
         below_interval=_below(analysed, strict.low, strict.reason),
         below_baseline=_below(analysed, constant.value, constant.reason),
         without_each=agreement_without_each(analysed.votes, metric),

@@ -124,7 +124,7 @@ class _Judged:
                 people,
                 metric_winners(own),
                 clusters=clusters,
-                model=data.manifest.analysis.constant_choice,
+                model=self.analysed.constant_choice,
                 level=resampling.level,
             ),
             slope=fit.slope,

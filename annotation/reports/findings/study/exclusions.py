@@ -36,7 +36,7 @@ def compute(analysed: Analysed) -> Headlines | None:
             whole.metric,
             ties=plan.primary_endpoint,
             clusters=whole.clusters,
-            model=plan.constant_choice,
+            model=analysed.constant_choice,
             level=plan.level,
         ).agreement,
         pairwise_agreement=pairwise_agreement(votes, clusters=clusters, resampling=resampling),

@@ -87,7 +87,7 @@ def compute(analysed: Analysed) -> Planning:
         analysed.metric,
         ties=plan.primary_endpoint,
         clusters=analysed.clusters,
-        model=plan.constant_choice,
+        model=analysed.constant_choice,
         level=plan.level,
     )
     gains, clusters = _gains(analysed, choice)

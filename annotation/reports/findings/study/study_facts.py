@@ -29,6 +29,9 @@ class StudyFacts:
     """The question, the models and the rules of a study. leaks: what the manifest says that metrics have seen of it.
 
     lower_metrics: those of which a lower score is more consistent.
+    model_a, model_b: of the two sides of every comparison; empty if there are several pairs of models. models: the
+    names of all, in the order of the study file; empty in reports of earlier versions. pair: the keys of the two models
+    if the report is about one pair of several, joined by a comma.
     """
 
     name: str
@@ -54,11 +57,28 @@ class StudyFacts:
     was_sealed_by_design: bool
     leaks: tuple[LeakRow, ...] = ()
     lower_metrics: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    pair: str = ""
 
     @property
     def is_lower_more_consistent(self) -> bool:
         """Whether a set with a lower score by the reported metric is more consistent."""
         return self.metric in self.lower_metrics
+
+    @property
+    def are_several(self) -> bool:
+        """Whether there are more than two models, so that A and B are sides and no models."""
+        return len(self.models) > 2
+
+    @property
+    def sides(self) -> tuple[str, str]:
+        """The names of A and B in a table: of several models, the higher and the lower one in the best fixed order."""
+        return ("higher", "lower") if self.are_several else ("A", "B")
+
+    @property
+    def sides_in_words(self) -> tuple[str, str]:
+        """The names of A and B in a sentence."""
+        return ("the higher model", "the lower model") if self.are_several else ("A", "B")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +157,16 @@ class Facts:
 def study_facts(data: SealedData) -> StudyFacts:
     """Return the question, the models and the rules of the study."""
     manifest = data.manifest
+    models = tuple(plan.name for plan in manifest.models.values())
+    model_a, model_b = models if len(models) == 2 else ("", "")
     return StudyFacts(
         name=manifest.name,
         slug=manifest.slug,
         source=manifest.source,
         state=data.state,
         question=manifest.texts.question,
-        model_a=manifest.model_a.name,
-        model_b=manifest.model_b.name,
+        model_a=model_a,
+        model_b=model_b,
         metric=data.metric,
         other_metrics=tuple(name for name in data.metrics if name != data.metric),
         are_ties_allowed=manifest.annotation.ties,
@@ -161,6 +183,8 @@ def study_facts(data: SealedData) -> StudyFacts:
         was_sealed_by_design=manifest.sealed,
         leaks=data.leaks,
         lower_metrics=data.lower_metrics,
+        models=models,
+        pair=data.pair,
     )
 
 
@@ -168,7 +192,7 @@ def notices(data: SealedData) -> tuple[str, ...]:
     """Return the notices of every page and file: simulated votes, the manifest's own, images, interim, not sealed."""
     whose = data.votes.annotator[~data.votes.is_excluded]
     simulated = int(_is_simulated(data)[whose].sum())
-    said = []
+    said = [_pair(data)] if data.pair else []
     if simulated:
         were = f"{counted(len(whose), 'vote')} {'was' if simulated == 1 else 'were'}"
         said.append(f"Simulated votes: {simulated} of {were} made by a program, not by a person.")
@@ -183,6 +207,15 @@ def notices(data: SealedData) -> tuple[str, ...]:
     if not data.manifest.sealed:
         said.append("This study opted out of sealing: its results could be seen while votes were still coming in.")
     return tuple(said)
+
+
+def _pair(data: SealedData) -> str:
+    """Say that a report is about one pair of models of several."""
+    first, second = (plan.name for plan in data.manifest.models.values())
+    return (
+        f"One pair of models of several: only the comparisons between {first} and {second}. Late, undone and withdrawn "
+        "votes, checks, and what was done to the study are those of the whole study."
+    )
 
 
 def _not_reproducible(data: SealedData) -> str:
@@ -204,7 +237,7 @@ def counts(data: SealedData) -> Counts:
     has_images = bool(comparisons.planned_images.any())
     is_complete = comparisons.images_a + comparisons.images_b >= comparisons.planned_images
     return Counts(
-        planned_comparisons=len(data.manifest.prompts),
+        planned_comparisons=data.manifest.comparison_count,
         generated_comparisons=int(is_complete.sum()) if has_images else None,
         scored_comparisons=int(comparisons.is_scored.sum()),
         voted_comparisons=int(voted.sum()),

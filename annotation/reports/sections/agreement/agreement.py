@@ -17,7 +17,14 @@ from annotation.reports.printing.blocks import (
     significance_row,
 )
 from annotation.reports.printing.numbers import TIE_RULES, directed_metric, metric_name, p_value, percent
-from annotation.reports.printing.phrases import constant_models, interval_contradicts, versus_constant
+from annotation.reports.printing.phrases import (
+    always_naming,
+    capitalised,
+    constant_choice,
+    constant_models,
+    interval_contradicts,
+    versus_constant,
+)
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
 from scoring.statistics.inference.clusters import FEW_CLUSTERS, LEAST_CLUSTERS, Clustering
@@ -32,8 +39,8 @@ def section(agreement: Agreement, facts: Facts) -> Section:
     rows = [
         share_row(f"Primary endpoint ({agreement.endpoint})", agreement.headline, remark=_few(agreement)),
         *(row for row, _ in agreement_numbers(agreement)),
-        share_row("Winner of the votes by plurality of A, B, tie", agreement.plurality),
-        *_winners_rows(agreement.winners),
+        share_row(f"Winner of the votes by plurality of {', '.join(study.sides)}, tie", agreement.plurality),
+        *_winners_rows(agreement.winners, study),
         *_constant_rows(agreement, facts),
         significance_row("Association of the two choices", agreement.fisher_exact),
         significance_row("Against one half", agreement.against_one_half),
@@ -47,8 +54,8 @@ def section(agreement: Agreement, facts: Facts) -> Section:
         rows.insert(1, _bounds_row(agreement.bounds, fallen))
     if agreement.with_excluded_votes is not None:
         rows.insert(1, share_row("The same, had no vote been excluded", agreement.with_excluded_votes))
-    tables, figures = (_confusion(agreement.confusion),), (_figure(agreement),)
-    texts = (_endpoint(agreement, facts), _resampling(study), *_clusters(agreement.clusters))
+    tables, figures = (_confusion(agreement.confusion, study),), (_figure(agreement, study),)
+    texts = (_endpoint(agreement, facts), *_sides(study), _resampling(study), *_clusters(agreement.clusters))
     return Section("agreement", "Agreement", texts, tuple(rows), tables, figures)
 
 
@@ -83,34 +90,39 @@ def _constant_rows(agreement: Agreement, facts: Facts) -> tuple[Row, ...]:
     """The constant choice, the metric's difference to it under each endpoint, and the confirmatory test."""
     study, is_fixed = facts.study, not facts.manifest.annotation.stop_when_decided
     old, choice, all_of = agreement.baseline, agreement.confirmatory, agreement.constant_choice
-    label = f"Always naming {constant_models(old.models, model_a=study.model_a, model_b=study.model_b)}"
+    label = capitalised(always_naming(old.models, study))
     if choice is None or all_of is None:  # a report of version 0.2
         verdict = "the metric beats it" if old.is_beaten else "the metric is not shown to beat it"
         test = significance_row("Metric against that constant choice", old.mcnemar, is_confirmatory=True)
         return share_row(label, old.agreement, remark=verdict), test
+    against = "Metric against that fixed order" if study.are_several else "Metric against that constant choice"
     differences = (("strict", all_of.strict), ("half credit", all_of.half), ("ties dropped", all_of.dropped))
     return (
         share_row(label, choice.agreement),
         *(_difference_row(ties, one, study, is_confirmatory=one is choice) for ties, one in differences),
-        significance_row("Metric against that constant choice", choice.test, is_confirmatory=is_fixed),
+        significance_row(against, choice.test, is_confirmatory=is_fixed),
     )
 
 
 def _difference_row(ties: str, choice: ConstantChoice, study: StudyFacts, *, is_confirmatory: bool) -> Row:
     verdict, remark = versus_constant(choice), ""
     if choice.difference.is_defined:
-        names = constant_models(choice.models, model_a=study.model_a, model_b=study.model_b)
+        names = constant_models(choice.models, study)
         kind = "" if is_confirmatory else f"; {p_value(choice.test)}, {DESCRIPTIVE}"
         kind += f"; {_TEST_DECIDES}" if interval_contradicts(choice) else ""
         remark = f"{choice.verdict}: the metric {'is ' if verdict.startswith('not') else ''}{verdict} {names}{kind}"
-    return points_row(f"Metric minus constant choice, {ties}", choice.difference, remark=remark)
+    rival = "fixed order" if study.are_several else "constant choice"
+    return points_row(f"Metric minus {rival}, {ties}", choice.difference, remark=remark)
 
 
-def _winners_rows(winners: Winners | None) -> tuple[Row, ...]:
+def _winners_rows(winners: Winners | None, study: StudyFacts) -> tuple[Row, ...]:
     if winners is None:
         return ()
     differ = "differs" if winners.plurality_differs == 1 else "differ"
-    remark = f"{counted(winners.plurality_differs, 'winner')} by plurality of A, B, tie {differ} from that by A − B"
+    a, b = study.sides
+    remark = (
+        f"{counted(winners.plurality_differs, 'winner')} by plurality of {a}, {b}, tie {differ} from that by {a} − {b}"
+    )
     label = "Winners with more than half of all votes of their comparison"
     return (Row(label, str(winners.with_majority), n=winners.named, remark=remark),)
 
@@ -133,8 +145,8 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
         metric = directed_metric(facts.study.metric, is_lower=facts.study.is_lower_more_consistent)
         text = f"How often {metric} chooses {facts.counts.their_model}. "
     tests = (
-        "Its test against always naming one model is the study's one confirmatory test; all other p-values of this "
-        "report are descriptive."
+        f"Its test against {constant_choice(facts.study)} is the study's one confirmatory test; all other p-values "
+        "of this report are descriptive."
     )
     if facts.manifest.annotation.stop_when_decided:
         evidence = _evidence(facts)
@@ -142,6 +154,17 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
     return (
         f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
         f"{tests} A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
+    )
+
+
+def _sides(study: StudyFacts) -> tuple[str, ...]:
+    """What the sides of a comparison are, if there are several pairs of models."""
+    if not study.are_several:
+        return ()
+    return (
+        "All pairs of models together. In each comparison the higher model is the one that comes first in the best "
+        "fixed order of the models, which the section on the ranking names, the lower model the other. Coefficients "
+        "and tests that need two choices take these two; the page of each pair has them for its two models.",
     )
 
 
@@ -157,19 +180,19 @@ def _clusters(clusters: Clustering | None) -> tuple[str, ...]:
     )
 
 
-def _confusion(confusion: Confusion) -> Table:
-    labels = confusion.labels
+def _confusion(confusion: Confusion, study: StudyFacts) -> Table:
+    labels = (*study.sides, confusion.labels[-1])
     rows = tuple((f"By votes {label}", *map(str, row)) for label, row in zip(labels, confusion.counts, strict=True))
     head = ("Winner", *(f"By metric {label}" for label in labels))
     return Table("How often each winner met each: rows by the votes, columns by the metric", head, rows, (1, 2, 3))
 
 
-def _figure(agreement: Agreement) -> Figure:
+def _figure(agreement: Agreement, study: StudyFacts) -> Figure:
     """The three treatments of ties."""
     caption = (
         "Agreement under the three treatments of ties with the intervals of Wilson (half credit: score interval), of "
         "Clopper and Pearson, and by bootstrap over clusters; "
         f"n = {counted(agreement.strict.wilson.n, 'comparison')}, ties dropped "
-        f"n = {agreement.dropped.wilson.n}. The dotted line is always naming one model."
+        f"n = {agreement.dropped.wilson.n}. The dotted line is {constant_choice(study)}."
     )
     return Figure("agreement", "Agreement by treatment of ties", caption, in_words(agreement_numbers(agreement)))

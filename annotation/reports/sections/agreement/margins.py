@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.agreement.agreement import Confusion
 from annotation.reports.findings.agreement.margins import Margins
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import (
     UNDEFINED,
     Figure,
@@ -15,10 +15,11 @@ from annotation.reports.printing.blocks import (
     share_row,
 )
 from annotation.reports.printing.numbers import coefficient, percent, score
+from annotation.reports.printing.phrases import constant_choice
 from scoring.statistics.inference.estimate import Estimate
 
 
-def section(values: tuple[Margins, Confusion], _facts: Facts) -> Section:
+def section(values: tuple[Margins, Confusion], facts: Facts) -> Section:
     """Votes as a function of the margin, agreement by its size, and the tie threshold."""
     margins, confusion = values
     fit = margins.calibration
@@ -36,15 +37,16 @@ def section(values: tuple[Margins, Confusion], _facts: Facts) -> Section:
         ),
         (0, 1, 2, 3, 4),
     )
-    rows, tables = _rows(margins, confusion), (table,) if table.rows else ()
-    return Section("calibration", "Margin and agreement", (text,), rows, tables, _figures(margins))
+    rows, tables = _rows(margins, confusion, facts.study), (table,) if table.rows else ()
+    return Section("calibration", "Margin and agreement", (text,), rows, tables, _figures(margins, facts.study))
 
 
-def _rows(margins: Margins, confusion: Confusion) -> tuple[Row, ...]:
+def _rows(margins: Margins, confusion: Confusion, study: StudyFacts) -> tuple[Row, ...]:
     fit, ties, n = margins.calibration, margins.ties, margins.calibration.slope.n
+    a, _ = study.sides_in_words
     rows = [
-        coefficient_row("Log-odds of a vote for A at equal scores", fit.intercept),
-        coefficient_row("Log-odds of a vote for A per point of margin", fit.slope),
+        coefficient_row(f"Log-odds of a vote for {a} at equal scores", fit.intercept),
+        coefficient_row(f"Log-odds of a vote for {a} per point of margin", fit.slope),
         _brier_row("Brier score of the fit, cross-fitted by cluster", fit.brier, n, fit.reason),
         _brier_row("Brier score of always saying the overall share", fit.reference, n, fit.reason),
         coefficient_row(
@@ -78,20 +80,21 @@ def _share(estimate: Estimate) -> tuple[str, str]:
     return percent(estimate.value), bracketed(estimate.low, estimate.high, percent)
 
 
-def _figures(margins: Margins) -> tuple[Figure, ...]:
+def _figures(margins: Margins, study: StudyFacts) -> tuple[Figure, ...]:
     if not margins.by_margin:
         return ()
     n = sum(row.agreement.n for row in margins.by_margin)
     by_margin = (
         f"Strict agreement in up to five bins of the margin's size with about equally many comparisons, n = {n}; bars "
         f"are Wilson's {100 * margins.auc.level:g} % intervals, grey how far a bin reaches. "
-        "The dotted line is always naming one model."
+        f"The dotted line is {constant_choice(study)}."
     )
     words = "; ".join(f"{score(row.low)} to {score(row.high)}: {_share(row.agreement)[0]}" for row in margins.by_margin)
     step = mark_step(n)
     each = "a dot a comparison" if step == 1 else f"a dot for one comparison in {step}"
     curve = (
-        f"Share of votes for A against the margin, ties left out: {each}, n = {n}; larger dots stand for more votes."
+        f"Share of votes for {study.sides_in_words[0]} against the margin, ties left out: {each}, n = {n}; larger dots "
+        "stand for more votes."
     )
     if margins.curve:
         slope = margins.calibration.slope

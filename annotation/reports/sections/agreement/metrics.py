@@ -1,10 +1,11 @@
 """Several metrics on the same votes. Pure."""
 
 from annotation.reports.findings.agreement.metrics import Metrics
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, Table, cells, without_resampling
 from annotation.reports.printing.fewer_images import by_images_table
 from annotation.reports.printing.numbers import coefficient, metric_name, percent, points, probability, seconds
+from annotation.reports.printing.phrases import FIXED_ORDER
 from jobs.wording import counted
 from scoring.statistics.agreement.metric_pairs import MetricPair
 
@@ -29,34 +30,36 @@ def section(metrics: Metrics, facts: Facts) -> Section:
     )
     if metrics.left_out:
         text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
-    tables = (_agreements(metrics), *_lab(metrics), _pairs(metrics), *_by_images(metrics))
+    tables = (_agreements(metrics), *_lab(metrics, facts.study), _pairs(metrics), *_by_images(metrics, facts.study))
     return Section("metrics", title, (text, *_divided(metrics)), tables=tables)
 
 
-def _by_images(metrics: Metrics) -> tuple[Table, ...]:
+def _by_images(metrics: Metrics, study: StudyFacts) -> tuple[Table, ...]:
     return tuple(
-        by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer)
+        by_images_table(f"{metric_name(row.metric)}, had there been fewer images", row.comparisons, row.fewer, study)
         for row in metrics.by_images
     )
 
 
-def _lab(metrics: Metrics) -> tuple[Table, ...]:
+def _lab(metrics: Metrics, study: StudyFacts) -> tuple[Table, ...]:
     """Each metric on the common comparisons: against the constant choice, calibration, rank, time."""
     rows, constant = [], ""
     for row in metrics.metrics:
         choice, slope, ranks = row.constant_choice, row.slope, row.ranks
         if choice is None or slope is None or ranks is None:  # a report of version 0.2
             return ()
-        constant = " or ".join(choice.models)
+        constant = FIXED_ORDER if study.are_several else f"always naming {' or '.join(choice.models)}"
         rank = "–".join(str(one) for one in dict.fromkeys(ranks))
         way = "lower" if row.is_lower_more_consistent else "higher"
         numbers = (cells(choice.difference, points)[0], choice.verdict, cells(slope, coefficient)[0])
         rows.append((metric_name(row.metric), way, rank, *numbers, seconds(row.seconds_per_thousand)))
-    head = ("Metric", "Consistent is", "Rank", "Minus constant choice", "Verdict", "Slope", "1,000 images")
+    rival = "fixed order" if study.are_several else "constant choice"
+    head = ("Metric", "Consistent is", "Rank", f"Minus {rival}", "Verdict", "Slope", "1,000 images")
     caption = (
         f"Each metric on {counted(metrics.common_comparisons, 'common comparison')}: the ranks that it can have by the "
-        f"tests below; its agreement minus that of always naming {constant}, score interval; log-odds of a vote for A "
-        "for one standard deviation of its margins; time for a thousand images where it was computed"
+        f"tests below; its agreement minus that of {constant}, score interval; log-odds of a vote for "
+        f"{study.sides_in_words[0]} for one standard deviation of its margins; time for a thousand images where it was "
+        "computed"
     )
     return (Table(caption, head, tuple(rows), (3, 5, 6)),)
 

@@ -12,7 +12,7 @@ from annotation.reports.printing.blocks import (
     significance_row,
 )
 from annotation.reports.printing.numbers import percent, seconds
-from annotation.reports.printing.phrases import side_mattered
+from annotation.reports.printing.phrases import capitalised, side_mattered
 from jobs.wording import counted
 
 
@@ -22,12 +22,12 @@ def section(bias: Bias, facts: Facts) -> Section:
     text = "Whether the side mattered: a check for bias. Agreement on sides is never reliability."
     if bias.position is None:
         return Section("bias", "Bias", (text, f"Undefined: {bias.reason}."), tables=tables, figures=figures)
-    position = bias.position
+    position, (a, b) = bias.position, facts.study.sides_in_words
     rows = (
         share_row(
             "Left chosen, mean over annotators",
             position.share,
-            remark="one half means no bias; votes with A on the left and with B on the left have the same weight",
+            remark=f"one half means no bias; votes with {a} on the left and with {b} on the left have the same weight",
         ),
         significance_row("Annotators' shares against one half", position.t_test),
         significance_row("The same by sign flips", position.sign_flip),
@@ -38,7 +38,7 @@ def section(bias: Bias, facts: Facts) -> Section:
         ),
     )
     mattered = side_mattered(position, level=facts.study.level)
-    texts = (text, f"{mattered[0].upper()}{mattered[1:]}.") if mattered else (text,)
+    texts = (text, f"{capitalised(mattered)}.") if mattered else (text,)
     return Section("bias", "Bias", texts, rows, tables, figures)
 
 

@@ -1,6 +1,6 @@
 """The crossed model of single votes. Pure."""
 
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import (
     UNDEFINED,
     Row,
@@ -35,30 +35,31 @@ _NAMES = {
 }
 
 
-def section(model: CrossedModel, _facts: Facts) -> Section:
+def section(model: CrossedModel, facts: Facts) -> Section:
     """Effects, shares of variance, expected agreements, and the precision of studies of other sizes."""
+    a, _ = facts.study.sides_in_words
     text = (
-        "The crossed model takes the votes one by one: the log odds of a vote for A depend on the margin, on the side, "
-        "and on prompts and annotators, who are drawn at random and independent of each other (cumulative logit if "
-        "ties were voted; Laplace approximation). It says what a new annotator on a new prompt would do, and why."
+        f"The crossed model takes the votes one by one: the log odds of a vote for {a} depend on the margin, on the "
+        "side, and on prompts and annotators, who are drawn at random and independent of each other (cumulative logit "
+        "if ties were voted; Laplace approximation). It says what a new annotator on a new prompt would do, and why."
     )
     if model.reason:
         return Section("crossed-model", _TITLE, (text, f"{UNDEFINED.capitalize()}: {model.reason}."))
     texts = (text, *(f"Warning: {warning}." for warning in model.warnings))
-    return Section("crossed-model", _TITLE, texts, _rows(model), (_parts(model), *_planned(model)))
+    return Section("crossed-model", _TITLE, texts, _rows(model, a), (_parts(model, facts.study), *_planned(model)))
 
 
-def _rows(model: CrossedModel) -> tuple[Row, ...]:
+def _rows(model: CrossedModel, a: str) -> tuple[Row, ...]:
     scale = significant(model.margin_scale or 0)
     return (
         coefficient_row(
-            "Log-odds of a vote for A for one standard deviation of the margin",
+            f"Log-odds of a vote for {a} for one standard deviation of the margin",
             model.slope,
             remark=f"the standard deviation is {scale} points of score",
         ),
         coefficient_row("Log-odds of a vote for the model on the left", model.side),
         coefficient_row(
-            "Log-odds of a vote for A at equal scores", model.intercept, remark="half-way between thresholds"
+            f"Log-odds of a vote for {a} at equal scores", model.intercept, remark="half-way between thresholds"
         ),
         *(
             coefficient_row(f"Threshold {k + 1}", one)
@@ -70,12 +71,13 @@ def _rows(model: CrossedModel) -> tuple[Row, ...]:
     )
 
 
-def _parts(model: CrossedModel) -> Table:
+def _parts(model: CrossedModel, study: StudyFacts) -> Table:
     """The variances of the effects, and what each part makes of the variance of a vote."""
     variances = {part.name: part.variance for part in model.variances}
     shares = {part.name: percent(part.share) for part in model.shares}
     rows = []
-    for name, words in _NAMES.items():
+    names = _NAMES | ({TASTE: "Annotators' taste for the higher model"} if study.are_several else {})
+    for name, words in names.items():
         variance, n = cells(variances[name], coefficient) if name in variances else ("", "")
         method = variances[name].method if name in variances and variances[name].low is not None else ""
         is_left_out = name in variances and variances[name].value is None

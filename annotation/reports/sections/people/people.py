@@ -1,9 +1,9 @@
 """One annotator against the others, the metric in their place, and the limit set by the votes' noise. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from annotation.reports.findings.people.people import People
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import (
     UNDEFINED,
     Row,
@@ -22,6 +22,7 @@ from scoring.statistics.people.leave_one_out import Compared, Weighted
 from scoring.statistics.people.one_more_person import OneMorePerson
 
 _NAMES = {"metric": "The metric", "always A": "Always A", "always B": "Always B", "random": "A coin"}
+_OF_SEVERAL = {"always A": "The best fixed order", "always B": "That order reversed"}
 
 
 def section(people: People, facts: Facts) -> Section:
@@ -40,8 +41,8 @@ def section(people: People, facts: Facts) -> Section:
     text = "Each vote against the winner of the other votes of its comparison (the model with more of them), where a "
     text += "tie on one side counts one half; the metric is judged on the same votes and the same winners, so that the "
     text += "two can be compared."
-    texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people))
-    return Section("people", "How well annotators agree with the others", texts, rows, _tables(people))
+    texts = (text, *first_votes_note(facts.manifest), *_why_no_others(others), _test(people, facts.study))
+    return Section("people", "How well annotators agree with the others", texts, rows, _tables(people, facts.study))
 
 
 def _compared(these: Compared, others: Compared | None, weights: str) -> tuple[Row, ...]:
@@ -64,15 +65,19 @@ def _why_no_others(others: Weighted | None) -> tuple[str, ...]:
     return why_no_others((each.people, each.metric, each.difference, votes.people, votes.metric, votes.difference))
 
 
-def _test(people: People) -> str:
+def _test(people: People, study: StudyFacts) -> str:
     reason = people.alternative_annotator[0].reason
     if reason:
         return f"Alternative annotator test (Calderon, Reichart and Dror, 2025): {reason}."
+    if study.are_several:
+        passes = "fixed orders and the coin: if the higher model wins nearly always, naming it always passes too"
+    else:
+        passes = "constant choices and the coin: if one model wins nearly always, naming it always passes too"
     return (
         "Alternative annotator test (Calderon, Reichart and Dror, 2025): whether a contestant is at least as close to "
         "the other annotators as the one it replaces, but for the tolerance that the study file fixed. Read the metric "
-        "beside the constant choices and the coin: if one model wins nearly always, naming it always passes too, "
-        f"and if annotators hardly agree with each other, anything does.{_how_many_are_needed(people.one_more_person)}"
+        f"beside the {passes}, and if annotators hardly agree with each other, anything does."
+        f"{_how_many_are_needed(people.one_more_person)}"
     )
 
 
@@ -90,7 +95,7 @@ def _how_many_are_needed(person: OneMorePerson | None) -> str:
     )
 
 
-def _tables(people: People) -> tuple[Table, ...]:
+def _tables(people: People, study: StudyFacts) -> tuple[Table, ...]:
     by_count = Table(
         "By number of votes for each comparison",
         ("Votes", "Comparisons", "Annotator", "Metric"),
@@ -100,7 +105,8 @@ def _tables(people: People) -> tuple[Table, ...]:
         ),
         (0, 1, 2, 3),
     )
-    rows = [_contestant(row) for row in people.alternative_annotator if not row.reason]
+    names = _NAMES | (_OF_SEVERAL if study.are_several else {})
+    rows = [_contestant(row, names) for row in people.alternative_annotator if not row.reason]
     if rows and people.one_more_person:
         rows.insert(0, _one_more_person(people.one_more_person))
     contestants = Table(
@@ -115,14 +121,14 @@ def _tables(people: People) -> tuple[Table, ...]:
     return tuple(table for table in (by_count, contestants) if table.rows)
 
 
-def _contestant(row: Outcome) -> tuple[str, ...]:
+def _contestant(row: Outcome, names: Mapping[str, str]) -> tuple[str, ...]:
     replaceable, closeness = (
         UNDEFINED if share is None else percent(share) for share in (row.winning_rate, row.advantage)
     )
     if row.advantage_interval is not None:
         closeness = cells(row.advantage_interval, percent)[0]
     constant = sum(duel.is_constant for duel in row.annotators)
-    name = _NAMES[row.contestant] + (
+    name = names[row.contestant] + (
         f" (differences all equal for {constant}: decided without a test)" if constant else ""
     )
     return name, f"{row.tolerance:g}", str(len(row.annotators)), replaceable, closeness

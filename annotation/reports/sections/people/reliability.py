@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import (
     Figure,
     Section,
@@ -23,7 +23,7 @@ _ROWS = (
     ("pairwise_agreement", share_row, "Two annotators agree, every comparison weighing the same"),
     ("pooled_agreement", share_row, "Two annotators agree, every pair of votes weighing the same"),
     ("alpha", coefficient_row, "Krippendorff's alpha, nominal"),
-    ("alpha_ordinal", coefficient_row, "Krippendorff's alpha, ordinal (A < tie < B)"),
+    ("alpha_ordinal", coefficient_row, "Krippendorff's alpha, ordinal ({} < tie < {})"),
     ("alpha_without_ties", coefficient_row, "Krippendorff's alpha, tie votes dropped"),
     ("ac1", coefficient_row, "Gwet's AC1"),
     ("brennan_prediger", coefficient_row, "Brennan-Prediger"),
@@ -40,26 +40,34 @@ def section(values: tuple[Reliability, Sequence[ComparisonRow]], facts: Facts) -
         for name, kind, label in _ROWS
         for row in rows_of_both(
             kind,
-            label,
+            label.format(*facts.study.sides),
             getattr(reliability, name),
             getattr(others, name, None),
             remark=_prevalence(reliability) if name == "alpha" else "",
         )
     ]
     missing = () if others is None else why_no_others(getattr(others, name) for name, _, _ in _ROWS)
+    coded = " (the higher or the lower one in the best fixed order)" if facts.study.are_several else ""
     text = (
-        "How well annotators agree with each other, votes coded by model. Intervals for these annotators say how the "
-        "numbers vary with the prompts; those for annotators like these also say how they vary with the people."
+        f"How well annotators agree with each other, votes coded by model{coded}. Intervals for these annotators say "
+        "how the numbers vary with the prompts; those for annotators like these also say how they vary with the people."
     )
-    texts = (text, *_beyond_chance(reliability.alpha), *first_votes_note(facts.manifest), *missing)
-    return Section("reliability", "Reliability of the votes", texts, tuple(rows), figures=_figures(comparisons))
+    texts = (text, *_beyond_chance(reliability.alpha, facts.study), *first_votes_note(facts.manifest), *missing)
+    return Section(
+        "reliability", "Reliability of the votes", texts, tuple(rows), figures=_figures(comparisons, facts.study)
+    )
 
 
-def _beyond_chance(alpha: Estimate) -> tuple[str, ...]:
+def _beyond_chance(alpha: Estimate, study: StudyFacts) -> tuple[str, ...]:
     """A warning if the votes could be noise: then agreement with their winners means little."""
     how = beyond_chance(alpha)
     if not how:
         return ()
+    if study.are_several:
+        return (
+            f"Beyond the order of the models, annotators {how} (Krippendorff's alpha): which of two models wins on a "
+            "single prompt may be chance, and all that the votes tell may be the order.",
+        )
     return (
         f"Annotators {how} (Krippendorff's alpha): the winners of the votes may be noise, and how often a metric "
         "agrees with them then says little about the metric.",
@@ -76,7 +84,7 @@ def _prevalence(reliability: Reliability) -> str:
     )
 
 
-def _figures(comparisons: Sequence[ComparisonRow]) -> tuple[Figure, ...]:
+def _figures(comparisons: Sequence[ComparisonRow], study: StudyFacts) -> tuple[Figure, ...]:
     """The votes of every comparison; no figure without votes."""
     voted = [row for row in comparisons if row.votes_a + row.votes_b + row.votes_tie]
     if not voted:
@@ -85,8 +93,9 @@ def _figures(comparisons: Sequence[ComparisonRow]) -> tuple[Figure, ...]:
     unanimous = len(voted) - split
     step = mark_step(len(voted))
     each = "one column for each comparison" if step == 1 else f"one column for one comparison in {step}"
+    a, b = study.sides_in_words
     caption = (
-        f"Shares of the votes for A, for neither and for B, {each}, sorted by the share of A; n = "
+        f"Shares of the votes for {a}, for neither and for {b}, {each}, sorted by the share of {a}; n = "
         f"{counted(len(voted), 'comparison')} with votes, {unanimous} of them unanimous."
     )
     words = f"{counted(len(voted), 'comparison')}, {unanimous} unanimous"

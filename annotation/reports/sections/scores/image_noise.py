@@ -2,14 +2,14 @@
 
 from annotation.reports.findings.budgets import FewerImages
 from annotation.reports.findings.scores.image_noise import FreshDraw, ImageNoise
-from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import UNDEFINED, Figure, Row, Section, share_row
 from annotation.reports.printing.fewer_images import by_images_table, spread
 from annotation.reports.printing.numbers import percent, score
 from jobs.wording import counted
 
 
-def section(noise: ImageNoise, _facts: Facts) -> Section:
+def section(noise: ImageNoise, facts: Facts) -> Section:
     """Fresh seeds, the agreement without doubtful comparisons, and fewer images in each set."""
     title = "What the scores owe to the images"
     if noise.images is None:
@@ -21,8 +21,8 @@ def section(noise: ImageNoise, _facts: Facts) -> Section:
     )
     rows = _fresh_rows(noise.fresh_seeds, noise.comparisons) if noise.fresh_seeds else ()
     fewer = FewerImages(noise.by_images, noise.scores_a, noise.scores_b)
-    table = by_images_table("Had there been fewer images", noise.comparisons, fewer)
-    return Section("image-noise", title, (text,), rows, (table,), _figures(noise), is_part=True)
+    table = by_images_table("Had there been fewer images", noise.comparisons, fewer, facts.study)
+    return Section("image-noise", title, (text,), rows, (table,), _figures(noise, facts.study), is_part=True)
 
 
 def _method(fresh: FreshDraw | None) -> str:
@@ -51,7 +51,7 @@ def _fresh_rows(fresh: FreshDraw, comparisons: int) -> tuple[Row, ...]:
     )
 
 
-def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
+def _figures(noise: ImageNoise, study: StudyFacts) -> tuple[Figure, ...]:
     if not noise.by_images:
         return ()
     fewest, all_of_them = noise.by_images[0], noise.by_images[-1]
@@ -62,7 +62,8 @@ def _figures(noise: ImageNoise) -> tuple[Figure, ...]:
     )
     words = f"agreement {spread(fewest.agreement)} with {fewest.images} images, "
     words += f"{spread(all_of_them.agreement)} with {all_of_them.images}"
-    return _score_figure(noise), Figure("images", "Agreement by number of images", caption, words)
+    figure = Figure("images", "Agreement by number of images", caption, words)
+    return (figure,) if study.are_several else (_score_figure(noise), figure)
 
 
 def _score_figure(noise: ImageNoise) -> Figure:

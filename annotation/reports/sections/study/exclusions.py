@@ -6,6 +6,7 @@ from annotation.reports.findings.study.exclusions import Headlines
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Section, Table, cells
 from annotation.reports.printing.numbers import coefficient, minute, percent
+from annotation.reports.printing.phrases import capitalised, constant_choice
 from scoring.statistics.people.reliability import Reliability
 
 Compared = tuple[Agreement, People, Reliability, Headlines]  # as reported, and had no vote been excluded
@@ -27,7 +28,7 @@ def section(compared: Compared | None, facts: Facts) -> Section:
         (0,),
         is_long=True,
     )
-    headlines = _with_and_without(*compared) if compared else ()
+    headlines = _with_and_without(*compared, capitalised(constant_choice(facts.study))) if compared else ()
     return Section("exclusions", "Exclusions", (text,), tables=(*headlines, table, *withdrawn))
 
 
@@ -40,14 +41,14 @@ def _withdrawals(facts: Facts) -> tuple[Table, ...]:
 
 
 def _with_and_without(
-    agreement: Agreement, people: People, reliability: Reliability, before: Headlines
+    agreement: Agreement, people: People, reliability: Reliability, before: Headlines, constant: str
 ) -> tuple[Table, ...]:
     each = people.leave_one_out.by_comparison
     if agreement.with_excluded_votes is None:
         return ()
     pairs = (
         ("Agreement, primary endpoint", agreement.headline, agreement.with_excluded_votes),
-        ("Always naming one model", agreement.baseline.agreement, before.baseline),
+        (constant, agreement.baseline.agreement, before.baseline),
         ("One annotator against the others", each.people, before.people),
         ("The metric in their place", each.metric, before.metric),
         ("Two annotators agree", reliability.pairwise_agreement, before.pairwise_agreement),

@@ -7,6 +7,7 @@ from annotation.reports.findings.study.study_facts import Facts, StudyFacts
 from annotation.reports.printing.blocks import Row, Section, Table
 from annotation.reports.printing.leaks import leaks_table
 from annotation.reports.printing.numbers import count, directed_metric, minute
+from annotation.reports.printing.phrases import FIXED_ORDER
 from annotation.studies.manifest import Manifest
 from annotation.voting.rules import GIVEN_OUT_FIRST
 from jobs.wording import counted
@@ -19,8 +20,7 @@ def section(stopping: EarlyStopping | None, facts: Facts) -> Section:
     study, counts = facts.study, facts.counts
     rows = [
         Row("Question", study.question),
-        Row("Model A", study.model_a),
-        Row("Model B", study.model_b),
+        *_models(study),
         Row("Metric", directed_metric(study.metric, is_lower=study.is_lower_more_consistent)),
         Row("Comparisons planned", count(counts.planned_comparisons)),
         Row("Comparisons with every image", count(counts.generated_comparisons)),
@@ -47,6 +47,12 @@ def section(stopping: EarlyStopping | None, facts: Facts) -> Section:
 
 def _other_metrics(study: StudyFacts) -> str:
     return ", ".join(directed_metric(name, is_lower=name in study.lower_metrics) for name in study.other_metrics)
+
+
+def _models(study: StudyFacts) -> tuple[Row, ...]:
+    if study.are_several:
+        return (Row("Models", ", ".join(study.models)),)
+    return Row("Model A", study.model_a), Row("Model B", study.model_b)
 
 
 def _why_fewer(facts: Facts) -> str:
@@ -113,15 +119,18 @@ def _design_rows(manifest: Manifest) -> tuple[Row, ...]:
     if manifest.source == "generated":
         sampling = _detail(manifest.sampling.as_document())
         rows += [Row("Images a set", count(len(manifest.seeds))), Row("Sampling", sampling)]
-        templates = (("A", manifest.model_a.prompt_template), ("B", manifest.model_b.prompt_template))
-        rows += [Row(f"Prompt template, {name}", template) for name, template in templates]
+        names = ("A", "B") if len(manifest.models) == 2 else (plan.name for plan in manifest.models.values())
+        templates = zip(names, manifest.models.values(), strict=True)
+        rows += [Row(f"Prompt template, {name}", plan.prompt_template) for name, plan in templates]
     return tuple(rows)
 
 
 def _confirmatory_test(manifest: Manifest) -> str:
     """The one confirmatory test in words; of a study that stops when its claim is decided, the evidence."""
     named, stops_by = manifest.analysis.constant_choice, manifest.annotation.stop_when_decided
-    names = {"A": manifest.model_a.name, "B": manifest.model_b.name}
+    if len(manifest.models) > 2:
+        return f"the primary endpoint against {FIXED_ORDER}, by the winners of the votes"
+    names = dict(zip("AB", (plan.name for plan in manifest.models.values()), strict=True))
     if stops_by == "models":
         return "the evidence that people prefer one of the two models, after each cluster"
     if stops_by == "metric":
