@@ -1,17 +1,17 @@
 """Responses to failures: 503 for an outage, 400 for values that no database can hold, JSON for programs."""
 
-import json
 import sys
 
 from django.core.exceptions import BadRequest, RequestDataTooBig
 from django.db import DataError
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.template import loader
 from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
+from annotation.web.api.problems import PROBLEM_TYPE, error_response
 from config.outages import WHAT_NEXT, Outage, log, outage
 
 API = "/api/"
@@ -28,14 +28,14 @@ SENTENCES = {
 
 
 class JsonErrorsMiddleware(MiddlewareMixin):
-    """Turns every error below /api/ into `{"message": …}`, the form of the API's own refusals."""
+    """Turns every error below /api/ into the form of the API's own refusals."""
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Return the response, as JSON if it is an error of the API."""
         if response.status_code >= 400 and request.path_info.startswith(API) and not _is_json(response):
             sentence = SENTENCES.get(response.status_code, response.reason_phrase)
-            response.content = json.dumps({"message": sentence}).encode()
-            response["Content-Type"] = "application/json; charset=utf-8"
+            own = error_response(request, response.status_code, sentence)
+            response.content, response["Content-Type"] = own.content, own["Content-Type"]
             response["Content-Length"] = str(len(response.content))
         return response
 
@@ -60,7 +60,7 @@ class OutageMiddleware(MiddlewareMixin):
         if failure := outage(error):
             return unavailable(request, failure)
         if isinstance(error, RequestDataTooBig) and request.path_info.startswith(API):
-            return JsonResponse({"message": SENTENCES[413]}, status=413)
+            return error_response(request, 413, SENTENCES[413])
         return defaults.bad_request(request, error) if _cannot_be_stored(error) else None
 
 
@@ -76,7 +76,7 @@ def unavailable(request: HttpRequest, failure: Outage) -> HttpResponse:
     with translation.override(translation.get_language_from_request(request)):
         sentence, what_next = str(failure.sentence), str(WHAT_NEXT)
         if request.path_info.startswith(API):
-            response: HttpResponse = JsonResponse({"message": f"{sentence} {what_next}"}, status=503)
+            response = error_response(request, 503, f"{sentence} {what_next}")
         else:
             page = loader.get_template("503.html").render({"sentence": sentence, "what_next": what_next})
             response = HttpResponse(page, status=503)
@@ -88,7 +88,7 @@ def unavailable(request: HttpRequest, failure: Outage) -> HttpResponse:
 
 
 def _is_json(response: HttpResponse) -> bool:
-    return response.get("Content-Type", "").startswith("application/json")
+    return response.get("Content-Type", "").startswith(("application/json", PROBLEM_TYPE))
 
 
 def _cannot_be_stored(error: Exception) -> bool:

@@ -49,6 +49,18 @@ class ReadOnlyAdmin(ListedFiltersAdmin):
         return False
 
 
+class AdminsOnly(ReadOnlyAdmin):
+    """Read-only rows that name prompts of every study: for admins, whatever permission an account has."""
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Follow the permission for one row."""
+        return self.has_view_permission(request)
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return whether the account is an admin of the installation."""
+        return cast(User, request.user).is_superuser
+
+
 @admin.register(DiffusionModel)
 class DiffusionModelAdmin(ListedFiltersAdmin):
     """Models; one with image sets cannot be changed, because their plans depend on its settings."""
@@ -79,14 +91,14 @@ class DiffusionModelAdmin(ListedFiltersAdmin):
 
 
 @admin.register(Prompt)
-class PromptAdmin(ReadOnlyAdmin):
+class PromptAdmin(AdminsOnly):
     """Prompts; studies and imports create them."""
 
     search_fields = ("text",)
 
 
 @admin.register(ImageSet)
-class ImageSetAdmin(ReadOnlyAdmin):
+class ImageSetAdmin(AdminsOnly):
     """Image sets: the planned and the existing number of images."""
 
     list_display = ("prompt", "diffusion_model", "origin", "planned_count", "image_count")
@@ -109,7 +121,7 @@ class ImageSetAdmin(ReadOnlyAdmin):
         return int(getattr(image_set, "image_total", 0))
 
 
-class LeasedJobAdmin(ReadOnlyAdmin):
+class LeasedJobAdmin(AdminsOnly):
     """Jobs with their states and error messages."""
 
     list_display = ("image_set", "state", "attempt_count", "claimed_by", "heartbeat_at", "error")
@@ -119,9 +131,8 @@ class LeasedJobAdmin(ReadOnlyAdmin):
     actions = ("retry", "give_up")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
-        """Return whether the account may change jobs; nobody edits a job by hand."""
-        user = cast(User, request.user)
-        return user.has_perm(f"{self.opts.app_label}.change_{self.opts.model_name}")
+        """Return whether the account is an admin; nobody edits a job by hand."""
+        return self.has_view_permission(request)
 
     @admin.action(description="Retry the failed ones among them", permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
@@ -177,7 +188,7 @@ def _amount(account: EndpointAccount, micros: int) -> str:
 
 
 @admin.register(RefusedSeed)
-class RefusedSeedAdmin(ReadOnlyAdmin):
+class RefusedSeedAdmin(AdminsOnly):
     """Seeds that endpoints refused for their content. After one is deleted, a retried job asks for it again."""
 
     fields = ("image_set", "seed", "reason", "created_at")
@@ -186,5 +197,5 @@ class RefusedSeedAdmin(ReadOnlyAdmin):
     search_fields = ("reason", "image_set__prompt__text")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Follow Django's permission, which the read-only base class ignores."""
-        return admin.ModelAdmin.has_delete_permission(self, request, obj)
+        """Return whether the account is an admin of the installation."""
+        return self.has_view_permission(request)

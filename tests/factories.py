@@ -8,7 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Annotator, Assignment, Comparison, Study, StudyModel, Vote
+from annotation.models import Annotator, Assignment, Comparison, Study, StudyModel, StudyShare, Vote
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
@@ -19,6 +19,7 @@ from generation.recorded_images.records import record_image
 from scoring.models import SetScore
 
 State = Study.State
+RESEARCHER = "researcher"
 
 
 def manifest_document(
@@ -60,6 +61,7 @@ def make_study(*, state: str = State.OPEN, images_per_set: int = 2, has_scores: 
     an external study is closed and has scores too, unless `has_scores` is false.
     """
     study = create_study(manifest=make_manifest(**manifest))
+    own(study)
     if study.source == Study.Source.IMAGES and state != State.DRAFT:
         for model in study.diffusion_models:
             import_sets(model, [prompt.text for prompt in current_manifest(study).prompts], images_per_set)
@@ -125,7 +127,23 @@ def give_vote(annotator: Annotator, *, position: int = 0) -> Vote:
 
 
 def make_researcher(password: str | None = None) -> User:
-    """A staff account that may change studies."""
-    user = User.objects.create_user("researcher", password=password, is_staff=True)
-    user.user_permissions.add(Permission.objects.get(codename="change_study"))
+    """A researcher's account that may make studies and owns every study of the factories, also later ones."""
+    user = User.objects.create_user(RESEARCHER, password=password, is_staff=True)
+    user.user_permissions.add(Permission.objects.get(codename="add_study"))
+    for study in Study.objects.all():
+        own(study)
     return user
+
+
+def member(study: Study, role: str) -> User:
+    """An account named as its role in the study; "" has none."""
+    user, _ = User.objects.get_or_create(username=role or "colleague", defaults={"is_staff": True})
+    if role:
+        StudyShare.objects.create(study=study, account=user, role=role)
+    return user
+
+
+def own(study: Study) -> None:
+    """Make the researcher, if there is one yet, an owner of the study."""
+    if user := User.objects.filter(username=RESEARCHER).first():
+        StudyShare.objects.get_or_create(study=study, account=user, defaults={"role": StudyShare.Role.OWNER})

@@ -1,23 +1,24 @@
 """Annotators in the admin, with the number of their votes but never their choices."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 
-from annotation.admin.taking_back import may_change_studies
-from annotation.models import Annotator, Assignment
+from annotation.admin.taking_back import SharedAdmin, may_change
+from annotation.models import Annotator, Assignment, Study
 from annotation.models.annotator import numbered
-from generation.admin import ListedFiltersAdmin
+from annotation.studies.sharing import Role, visible_studies
 from jobs.row_counts import count_of
 
 READ_ONLY = ("kind", "situation", "invitation", "votes", "created_at", "finished_at")
 
 
 @admin.register(Annotator)
-class AnnotatorAdmin(ListedFiltersAdmin):
+class AnnotatorAdmin(SharedAdmin):
     """Adding an annotator invites a person; only the label can be changed."""
 
     list_display = ("__str__", "study", "kind", "situation", "votes", "created_at")
@@ -27,30 +28,38 @@ class AnnotatorAdmin(ListedFiltersAdmin):
     actions = None
 
     def get_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
-        """Show the link only to accounts that may change studies, as on the study's page: it is a credential."""
-        return ("study", "label", *(name for name in READ_ONLY if name != "invitation" or may_change_studies(request)))
+        """Show the link only to editors of the study, as on the study's page: it is a credential."""
+        is_shown = obj is None or may_change(request, obj.study)
+        return ("study", "label", *(name for name in READ_ONLY if name != "invitation" or is_shown))
 
     def get_search_fields(self, request: HttpRequest) -> tuple[str, ...]:
-        """Let only accounts that may change studies search by a platform's id: a search would confirm a guessed id."""
-        return ("label", "external_id") if may_change_studies(request) else ("label",)
+        """Let only admins search by a platform's id: in a study of others, a search would confirm a guessed id."""
+        return ("label", "external_id") if cast(User, request.user).is_superuser else ("label",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Annotator]:
         """Add the number of standing votes and the number by arrival, read only for the annotators of one page."""
         # A main assignment that was answered in time has exactly one standing vote.
         voted = Assignment.objects.filter(kind=Assignment.Kind.MAIN, state=Assignment.State.VOTED)
-        return numbered(Annotator.objects.annotate(vote_total=count_of(voted, "annotator")))
+        return numbered(super().get_queryset(request).annotate(vote_total=count_of(voted, "annotator")))
 
     def get_readonly_fields(self, request: HttpRequest, obj: Annotator | None = None) -> tuple[str, ...]:
         """Return the fields; the study of an annotator never changes."""
         return ("study", *READ_ONLY) if obj else READ_ONLY
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Ask for the permission to change studies: adding an annotator creates a credential."""
-        return may_change_studies(request) and super().has_add_permission(request)
+        """Ask for an editor of any study: adding an annotator creates a credential."""
+        return self._editable(request).exists()
 
     def has_change_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
-        """Follow the permission for adding one."""
-        return may_change_studies(request) and super().has_change_permission(request, obj)
+        """Ask for an editor of the annotator's study."""
+        return self._editable(request).exists() if obj is None else may_change(request, obj.study)
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        """Offer the studies that the account may change."""
+        return super().formfield_for_foreignkey(db_field, request, **options | {"queryset": self._editable(request)})
+
+    def _editable(self, request: HttpRequest) -> QuerySet[Study]:
+        return visible_studies(cast(User, request.user), needed=Role.EDITOR)
 
     def has_delete_permission(self, request: HttpRequest, obj: Annotator | None = None) -> bool:
         """Never: votes are deleted only by a withdrawal."""

@@ -3,9 +3,11 @@
 from typing import Any
 
 from django import forms
+from django.contrib.auth.models import User
 
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file.reading import StudyFileFault, parse, warnings_in
+from annotation.studies.study_file.reading import StudyFileFault, warnings_in
+from annotation.studies.study_file.registered import parse_by_names
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 
 # The text with which the form for a new study begins.
@@ -50,16 +52,17 @@ class StudyFileForm(forms.Form):
         strip=False,
         initial=EXAMPLE,
         widget=forms.Textarea(attrs={"rows": 40, "cols": 110, "spellcheck": "false", "class": "vLargeTextField"}),
-        help_text="TOML, as create_study takes it. Paths begin with / here: there is no folder to start from.",
+        help_text="TOML, as create_study takes it. Only admins may name folders (by paths from /); others name models.",
     )
     manifest: Manifest
+    account: User
     earlier: Manifest | None = None  # the manifest that the file amends
 
     def clean_file_text(self) -> str:
         """Parse the file; report each of its faults on its own line."""
         text = str(self.cleaned_data["file_text"])
         try:
-            self.manifest = parse(text, base=None, earlier=self.earlier)
+            self.manifest = parse_by_names(text, account=self.account, earlier=self.earlier)
         except StudyFileFault as fault:
             raise forms.ValidationError(list(map(str, fault.faults))) from None
         return text

@@ -14,7 +14,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from annotation.admin.forms import AmendmentForm, DropSeedForm, StudyFileForm
-from annotation.admin.taking_back import ConfirmedDeletionAdmin, Removal, may_change_studies, too_long
+from annotation.admin.taking_back import ConfirmedDeletionAdmin, Removal, may_change, role_of, too_long
 from annotation.models import Import, ManifestVersion, Study, StudyEvent, Vote
 from annotation.reports.report_jobs.report_jobs import delete_with_reports
 from annotation.studies.current import current_manifest
@@ -26,6 +26,7 @@ from annotation.studies.lifecycle.deletion import deletion_effects, refuse_delet
 from annotation.studies.lifecycle.pipeline_jobs import seeds_without_an_image
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarms, alarms_of, rule_counts
+from annotation.studies.sharing import Role, is_at_least
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.image_warnings import image_warnings
 from jobs.refusals import Refused
@@ -92,14 +93,15 @@ class StudyAdmin(ConfirmedDeletionAdmin):
     fields = ("name", "slug", "source", "state", "models", "how_far", "manifest_sha256", "created_at")
     inlines: ClassVar = [ManifestVersionInline, ImportInline, StudyEventInline]
     change_form_template = "admin/annotation/study/page.html"
+    study_lookup = "pk__in"
 
     def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         """Follow Django's permission, which the read-only base class ignores."""
         return cast(User, request.user).has_perm("annotation.add_study")
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Follow Django's permission for one study at a time; `refuse_deletion` decides which study."""
-        return obj is not None and cast(User, request.user).has_perm("annotation.delete_study")
+        """Ask for an owner, and for one study at a time; `refuse_deletion` decides which study."""
+        return isinstance(obj, Study) and is_at_least(role_of(request, obj), Role.OWNER)
 
     def removal_of(self, row: Study) -> Removal:
         """Return the page that confirms or refuses the deletion of the study."""
@@ -168,7 +170,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         """Show the study with the forms of its actions, and warn if a quality rule lately excludes more."""
-        study = Study.objects.filter(pk=object_id).first() if object_id.isdecimal() else None
+        study = self.get_queryset(request).filter(pk=object_id).first() if object_id.isdecimal() else None
         if request.method == "GET" and study is not None and self.has_view_permission(request, study):
             for alarm in alarms(study):
                 messages.warning(request, str(alarm))
@@ -177,7 +179,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
 
     def _actions(self, request: HttpRequest, study: Study) -> dict[str, Any]:
         """Return the actions that this account may take on the study now."""
-        may_act = may_change_studies(request)
+        may_act = may_change(request, study)
         may_drop = may_act and transitions.may_drop_seeds(study)
         return {
             "study_actions": actions_for(study) if may_act else [],
@@ -194,6 +196,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         if not self.has_add_permission(request):
             raise PermissionDenied
         form = StudyFileForm(request.POST or None)
+        form.account = cast(User, request.user)
         if form.is_valid():
             try:
                 study = create_study(manifest=form.manifest, actor=cast(User, request.user))
@@ -208,7 +211,7 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         study = self._study(request, pk)
         earlier = current_manifest(study)
         form = AmendmentForm(request.POST or None, initial={"file_text": write_study_file(earlier)})
-        form.earlier = earlier
+        form.earlier, form.account = earlier, cast(User, request.user)
         if form.is_valid():
             reason = form.cleaned_data["reason"]
             try:
@@ -236,9 +239,10 @@ class StudyAdmin(ConfirmedDeletionAdmin):
         return self._back(study)
 
     def _study(self, request: HttpRequest, pk: int) -> Study:
-        if not may_change_studies(request):
+        study: Study = get_object_or_404(self.get_queryset(request), pk=pk)
+        if not may_change(request, study):
             raise PermissionDenied
-        return get_object_or_404(Study, pk=pk)
+        return study
 
     def _back(self, study: Study) -> HttpResponse:
         return redirect("admin:annotation_study_change", study.pk)

@@ -14,10 +14,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from annotation.models import Import
+from annotation.models import Import, Study
 from annotation.studies.imports import image_removal
 from annotation.studies.imports.taking_back import removal_effects, take_back
-from generation.admin import ImageSetAdmin, ReadOnlyAdmin
+from annotation.studies.sharing import Role, is_at_least, is_researcher, role_in, visible_studies
+from generation.admin import ImageSetAdmin, ListedFiltersAdmin, ReadOnlyAdmin
 from generation.models import GeneratedImage, ImageSet
 from jobs.refusals import Refused
 from jobs.wording import command, counted
@@ -64,12 +65,47 @@ def too_long(rows: Any, *words: object) -> str:
     return f"This takes too long for a page; type: {command(*words, '--yes')}" if is_long else ""
 
 
-def may_change_studies(request: HttpRequest) -> bool:
-    """Return whether the account may change studies, and so take back imports and see links."""
-    return cast(User, request.user).has_perm("annotation.change_study")
+def role_of(request: HttpRequest, study: Study) -> Role | None:
+    """Return the account's role in the study, read once in each request."""
+    known: dict[str, Role | None] = request.__dict__.setdefault("_roles_in_studies", {})
+    if study.slug not in known:
+        known[study.slug] = role_in(cast(User, request.user), study.slug)
+    return known[study.slug]
 
 
-class ConfirmedDeletionAdmin(ReadOnlyAdmin):
+def may_change(request: HttpRequest, study: Study) -> bool:
+    """Return whether the account is at least an editor, and so takes back imports and sees links."""
+    return is_at_least(role_of(request, study), Role.EDITOR)
+
+
+class SharedAdmin(ListedFiltersAdmin):
+    """Rows of studies: every researcher may open the list, and it has the rows of the studies shared with them."""
+
+    study_lookup = "study__in"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Return the rows of the studies that the account may see."""
+        rows: QuerySet[Any] = super().get_queryset(request)
+        user = cast(User, request.user)
+        return rows if user.is_superuser else rows.filter(**{self.study_lookup: visible_studies(user).values("pk")})
+
+    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        """Return whether the account may see the row's study; a list needs a researcher."""
+        user = cast(User, request.user)
+        return is_researcher(user) if obj is None else role_of(request, study_of(obj)) is not None
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Follow the permission for a list."""
+        return is_researcher(cast(User, request.user))
+
+
+def study_of(row: Any) -> Study:
+    """Return the study of a row of the admin; of a study, itself."""
+    study: Study = row if isinstance(row, Study) else row.study
+    return study
+
+
+class ConfirmedDeletionAdmin(SharedAdmin, ReadOnlyAdmin):
     """Rows that are read-only, but can be deleted after a page has shown what else is removed."""
 
     def removal_of(self, row: Any) -> Removal:
@@ -99,17 +135,9 @@ class ImportAdmin(ConfirmedDeletionAdmin):
     fields = ("study", "kind", "file_name", "sha256", "metric", "row_count", "state", "actor", "created_at")
     actions = None
 
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Follow the permission for studies."""
-        return cast(User, request.user).has_perm("annotation.view_study") or may_change_studies(request)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """Follow the permission for one import."""
-        return self.has_view_permission(request)
-
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        """Ask for the permission to change studies: taking an import back changes its study."""
-        return may_change_studies(request)
+        """Ask for an editor of its study: taking an import back changes it."""
+        return obj is not None and may_change(request, study_of(obj))
 
     def removal_of(self, row: Import) -> Removal:
         """Return what depends on the import, and how it is taken back."""
@@ -139,8 +167,8 @@ class TakenBackImageSetAdmin(ImageSetAdmin):
     actions = ("take_images_back",)
 
     def has_take_back_permission(self, request: HttpRequest) -> bool:
-        """Ask for the permission to change studies: taking images back changes the studies that show them."""
-        return may_change_studies(request)
+        """Ask for an admin: taking images back changes every study that shows them."""
+        return cast(User, request.user).is_superuser
 
     @admin.action(description="Take the imported images among them back", permissions=["take_back"])
     def take_images_back(self, request: HttpRequest, chosen: QuerySet[ImageSet]) -> HttpResponse | None:

@@ -1,28 +1,36 @@
 """The tables of annotation: fields and constraints. The functions that change them are in studies/ and voting/."""
 
 from annotation.models.annotator import Annotator, Answer
+from annotation.models.api_token import ApiToken, RepeatableAnswer
 from annotation.models.assignment import Assignment, ImageReport, Vote
+from annotation.models.audit import AuditEntry
 from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
 from annotation.models.imports import Import, ImportedAssignment
 from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
+from annotation.models.sharing import ReportLink, StudyShare
 from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
 
 __all__ = [
     "Annotator",
     "Answer",
+    "ApiToken",
     "Assignment",
+    "AuditEntry",
     "CacheEntry",
     "Comparison",
     "ImageReport",
     "Import",
     "ImportedAssignment",
     "ManifestVersion",
+    "RepeatableAnswer",
     "ReplayBundle",
     "ReportFileJob",
     "ReportJob",
+    "ReportLink",
     "Study",
     "StudyEvent",
     "StudyModel",
+    "StudyShare",
     "Vote",
 ]

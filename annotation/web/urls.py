@@ -2,14 +2,25 @@
 
 from django.urls import URLPattern, URLResolver, path
 
+from annotation.web import shared_report
 from annotation.web.annotator import images, joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
 from annotation.web.metrics import metrics
-from annotation.web.researcher import explorer, planning, reported, reports, studies
+from annotation.web.researcher import (
+    explorer,
+    new_study,
+    planning,
+    reported,
+    reports,
+    sharing,
+    studies,
+    study_list,
+    tokens,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),  # first, because every vote resolves its address
-    path("api/v1", without_slash),
+    path("api/v1", without_slash, name="api-without-slash"),
     path("", joining.landing, name="landing"),
     path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
     path("a/<str:token>/", pages.visit, name="visit"),
@@ -29,7 +40,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("join/<str:open_link_token>/", joining.join, name="join"),
     path("resume/", joining.resume, name="resume"),
     path("metrics", metrics, name="metrics"),
-    path("studies/", studies.studies, name="studies"),
+    *study_list.urlpatterns,
+    *new_study.urlpatterns,
     *planning.urlpatterns,
     path("studies/<slug:slug>/", studies.study, name="study"),
     path("studies/<slug:slug>/study.toml", studies.study_file, name="study-file"),
@@ -42,4 +54,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *reported.urlpatterns,
     *reports.urlpatterns,
     *explorer.urlpatterns,
+    *sharing.urlpatterns,
+    *tokens.urlpatterns,
+    *shared_report.urlpatterns,
 ]

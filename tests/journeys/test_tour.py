@@ -13,15 +13,17 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.db import transaction
 from django.template import Template
 from django.test.signals import template_rendered
+from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
 from annotation.reports.report_jobs import report_jobs
+from annotation.studies.sharing import create_report_link
 from annotation.tasks import make_report
 from annotation.voting import slots
 from annotation.voting.annotators import invite
@@ -319,7 +321,6 @@ def visit_the_admin(tour: Tour) -> None:
     for path in ("change", "amend"):
         tour.go(f"/admin/annotation/study/{study.pk}/{path}/")
         tour.stop(f"admin-{path}", ours="#content")  # the rest of the page is Django's
-    User.objects.get().user_permissions.add(Permission.objects.get(codename="delete_study"))
     draft = make_study(slug="a-draft", state="draft")
     for name, one in (("admin-delete", draft), ("admin-delete-refused", study)):
         tour.go(f"/admin/annotation/study/{one.pk}/delete/")
@@ -338,7 +339,13 @@ def visit_the_researcher(tour: Tour) -> None:
     for path, name in (("", "study"), ("do/close/", "study-close"), ("reported/", "study-reported")):
         tour.go(address + path)
         tour.stop(name)
+    visit_the_sharing(tour, drawn)
     visit_the_report(tour, drawn, people)
+    tour.go(reverse("shared-report", args=[drawn.study.report_links.get().token]))
+    tour.stop("shared-report")
+    for path, name in (("tokens/", "tokens"), ("studies/new/", "new-study")):
+        tour.go(f"/{path}")
+        tour.stop(name)
     tour.go("/studies/plan/")
     tour.press("Plan")
     tour.page.get_by_role("heading", name="Answer").wait_for()
@@ -347,6 +354,17 @@ def visit_the_researcher(tour: Tour) -> None:
         tour.go(f"/accounts/{path}/")
         tour.stop(name)
     Study.objects.exclude(pk__in=others).exclude(pk=drawn.study.pk).delete()
+
+
+def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:
+    """The roles and the history of a study, and a link to its report before there is one."""
+    link = create_report_link(study=drawn.study)
+    User.objects.create_user("colleague", is_staff=True)
+    for path in ("sharing", "history"):
+        tour.go(f"{drawn.study.get_absolute_url()}{path}/")
+        tour.stop(f"study-{path}")
+    tour.go(reverse("shared-report", args=[link.token]))
+    tour.stop("shared-report-later")
 
 
 def report_images(drawn: DrawnStudy, people: list[Annotator]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from annotation.models import ManifestVersion, Study, StudyEvent, StudyModel
+from annotation.models import ManifestVersion, Study, StudyEvent, StudyModel, StudyShare
 from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.documents import document, sha256
 from annotation.studies.manifest import Manifest, ModelPlan
@@ -14,14 +14,18 @@ from generation.models import DiffusionModel
 from jobs.refusals import Refused
 
 Actor = User | None
+RESERVED = ("new",)  # a page beside those of the studies; a study of before may be called so
 
 
 def create_study(*, manifest: Manifest, actor: Actor = None) -> Study:
     """Create a study as a draft. An external study generates and shows nothing, so it is closed once its rows exist.
 
     Until then an external study is GENERATING; if this process dies, the next tick completes it, or another call with
-    the same manifest. Refused if the slug is taken, or if a model of the same name has other settings.
+    the same manifest. The actor owns the study; one without an actor belongs to the admins. Refused if the slug is
+    taken, or if a model of the same name has other settings.
     """
+    if manifest.slug in RESERVED:
+        raise Refused(f"slug: {manifest.slug} is the address of another page; give another slug, or another name.")
     study = _unfinished_external(manifest) or _begin(manifest, document(manifest), sha256(manifest), actor)
     if study.state == Study.State.GENERATING:
         complete_external(study, manifest)
@@ -57,6 +61,8 @@ def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) 
     )
     set_models(study, manifest)
     ManifestVersion.objects.create(study=study, number=1, document=text, sha256=digest, created_by=actor)
+    if actor is not None:
+        StudyShare.objects.create(study=study, account=actor, role=StudyShare.Role.OWNER)
     if not is_external:
         _record_creation(study)
     return study

@@ -67,14 +67,22 @@ def read_study_file(path: Path) -> Manifest:
         raise StudyFileFault(fault.faults, name=str(path)) from None
 
 
-def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> Manifest:
+def parse(
+    text: str,
+    base: Path | None,
+    *,
+    earlier: Manifest | None = None,
+    registered: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Manifest:
     """Return the manifest that the text of a study file describes.
 
     `base` is the folder from which relative paths start; without it (in a form on a page) the text cannot name a file.
     Seeds and prompts of `earlier`, the manifest of the same study, stay valid although no new study may have them.
+    `registered`: the settings of models by name; a model of the text that gives nothing but such a name has them.
     Raises StudyFileFault, which lists every fault with its key and line.
     """
     draft, lines = _translated(text, base)
+    _fill_in(draft, registered or {})
     parts, remains, faults = _validated(draft)
     known = {fault.key for fault in faults}
     seen = parts | remains
@@ -85,6 +93,16 @@ def parse(text: str, base: Path | None, *, earlier: Manifest | None = None) -> M
     if placed:
         raise StudyFileFault(sorted(dict.fromkeys(placed), key=lambda fault: (fault.file, fault.line)))
     return Manifest(**parts)
+
+
+def _fill_in(draft: Draft, registered: Mapping[str, Mapping[str, Any]]) -> None:
+    """Give each model that only names a registered one its settings."""
+    models = draft.raw.get("models", {})
+    for key, plan in models.items() if isinstance(models, dict) else ():
+        if isinstance(plan, dict) and not plan.get("checkpoint") and not plan.get("endpoint"):
+            name = plan.get("name")
+            known = registered.get(name, {}) if isinstance(name, str) else {}
+            models[key] = {**known, **{name: value for name, value in plan.items() if value != ""}}
 
 
 def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]:

@@ -20,12 +20,14 @@ from django.utils.translation import gettext_noop
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI, Status
 from ninja.errors import HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.parser import Parser
 from pydantic import BaseModel
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
+from annotation.studies.study_file.reading import StudyFileFault
 from annotation.voting import annotators
 from annotation.voting.assignment import Next, NextKind, ahead_end, next_assignment, release, release_ahead
 from annotation.voting.availability import Closure, closure, sentence
@@ -49,6 +51,9 @@ from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
 from annotation.web.api import schemas
+from annotation.web.api.collecting import router as collecting_router
+from annotation.web.api.problems import error_response, with_problem_documents
+from annotation.web.api.studies import router as studies_router
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
@@ -62,8 +67,18 @@ class _Parser(Parser):
         return document
 
 
+class _Api(NinjaAPI):
+    """The API, whose OpenAPI document also says what `problems` and the guard do."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """Return the OpenAPI document."""
+        document = super().get_openapi_schema(**options)
+        with_problem_documents(document)
+        return document
+
+
 # No docs page: it would load scripts of other sites, which the content security policy forbids.
-api = NinjaAPI(
+api = _Api(
     title="Semblance",
     version="1",
     docs_url=None,
@@ -73,9 +88,13 @@ api = NinjaAPI(
 )
 MOST_FAULTS_SAID, LONGEST_NAME_SAID = 5, 60
 
+api.add_router("", studies_router)
+api.add_router("", collecting_router)
+
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
 NO_SUCH_COMPARISON = gettext_noop("This annotator has no such comparison: send the assignment as it came with it.")
+NOTHING_HERE = "There is nothing at this address: openapi.json lists all of them."
 PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
@@ -200,27 +219,38 @@ def without_slash(_request: HttpRequest) -> HttpResponse:
 
 @api.exception_handler(Refused)
 def _refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    if isinstance(refusal, StudyFileFault):
+        errors = [{"field": one.key, "detail": one.sentence, "line": one.line} for one in refusal.faults]
+        return error_response(request, 422, str(refusal), errors)
+    field, is_named, _ = str(refusal).partition(": ")
+    if is_named and field.isidentifier():
+        return error_response(request, 422, str(refusal), [{"field": field, "detail": str(refusal), "line": 0}])
     status = 422 if isinstance(refusal, BallotInvalid) else 409
-    return api.create_response(request, {"message": str(refusal)}, status=status)
+    return error_response(request, status, str(refusal))
 
 
 @api.exception_handler(Http404)
 def _not_found(request: HttpRequest, missing: Http404) -> HttpResponse:
-    return api.create_response(request, {"message": str(missing)}, status=404)
+    return error_response(request, 404, str(missing) or NOTHING_HERE)
 
 
 @api.exception_handler(HttpError)
 def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return api.create_response(request, {"message": str(error)}, status=error.status_code)
+    return error_response(request, error.status_code, str(error))
 
 
 @api.exception_handler(ValidationError)
 def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
-    faults = [
-        f"{'.'.join(map(str, fault['loc'][2:]))[:LONGEST_NAME_SAID] or 'the body'}: {fault['msg']}"
-        for fault in invalid.errors[:MOST_FAULTS_SAID]
-    ]
-    return api.create_response(request, {"message": f"The request is not valid: {'; '.join(faults)}."}, status=422)
+    faults = [(_field(fault["loc"]), fault["msg"]) for fault in invalid.errors[:MOST_FAULTS_SAID]]
+    said = "; ".join(f"{field}: {sentence}" for field, sentence in faults)
+    errors = [{"field": field, "detail": sentence, "line": 0} for field, sentence in faults]
+    return error_response(request, 422, f"The request is not valid: {said}.", errors)
+
+
+def _field(place: Sequence[object]) -> str:
+    """Return the name of a field from its place: body or query, the argument of a body, the keys."""
+    keys = place[2:] if place and place[0] == "body" else place[1:]
+    return ".".join(map(str, keys))[:LONGEST_NAME_SAID] or "the body"
 
 
 @contextmanager

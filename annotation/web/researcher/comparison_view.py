@@ -25,7 +25,7 @@ class Part:
 
 
 def image_address(slug: str, number: int, side: str, seed: int, rendition: str) -> str:
-    """Return the address at which staff see an image of a comparison."""
+    """Return the address at which researchers see an image of a comparison."""
     return reverse("explored-image", args=[slug, number, side, seed, rendition])
 
 

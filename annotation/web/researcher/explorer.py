@@ -1,4 +1,4 @@
-"""The explorer, for staff: a list of all comparisons of an unsealed study, and a page for each comparison."""
+"""The explorer, for researchers: a list of all comparisons of an unsealed study, and a page for each comparison."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
-from annotation.web.access.staff import staff_only, staff_page
+from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar
 from generation.models import GeneratedImage
 from generation.pictures import renditions
@@ -57,7 +57,7 @@ class Search:
 
 
 @require_safe
-@staff_page
+@researcher_page
 def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one page of the list; for a sealed study, a refusal."""
     study = get_object_or_404(Study, slug=slug)
@@ -92,7 +92,7 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
+@researcher_page
 def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpResponse:
     """Show one comparison, with links to the comparisons before and after it in the list."""
     study = get_object_or_404(Study, slug=slug)
@@ -123,7 +123,6 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
 
 
 @require_safe
-@staff_only
 def explored_image(_request: HttpRequest, slug: str, number: int, side: str, seed: int, rendition: str) -> HttpResponse:
     """Serve an image of a comparison of an unsealed study. Browsers may cache it: an image never changes.
 

@@ -2,10 +2,7 @@
 
 from django import forms
 
-from annotation.models import Study
-
-MOST_AT_ONCE = 500
-LABEL_LENGTH = 200
+from annotation.studies.invitations import LABEL_LENGTH, MOST_AT_ONCE
 
 
 class InvitationForm(forms.Form):
@@ -35,12 +32,6 @@ class InvitationForm(forms.Form):
         super().clean()
         if not self.errors and not (self.cleaned_data["count"] or self.cleaned_data["labels"]):
             self.add_error("count", "Enter a number of links, or a label for each.")
-
-    def labels_for(self, study: Study) -> list[str]:
-        """Return the labels as given, else numbers that continue from the number of annotators."""
-        first = study.annotators.count() + 1
-        numbered = [f"{number}" for number in range(first, first + (self.cleaned_data["count"] or 0))]
-        return self.cleaned_data["labels"] or numbered
 
 
 class ReturnedForm(forms.Form):

@@ -1,4 +1,4 @@
-"""The page that plans a study, for staff: a form, the answer in sentences and tables, and its curves as an SVG file."""
+"""The page that plans a study: a form, the answer in sentences and tables, and its curves as an SVG file."""
 
 from dataclasses import fields
 from functools import lru_cache
@@ -12,7 +12,6 @@ from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_safe
 
-from annotation.models import Study
 from annotation.reports.plan import caption, exact_sentences, headline, plan_figure, sentences, tables
 from annotation.studies.planning.design import design_of_study
 from annotation.studies.planning.question import (
@@ -28,7 +27,8 @@ from annotation.studies.planning.question import (
     refuse_impossible,
 )
 from annotation.studies.planning.sample_size import StudyPlan, plan_study
-from annotation.web.access.staff import staff_page
+from annotation.studies.sharing import visible_studies
+from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
@@ -87,11 +87,11 @@ def _field(name: str, default: Any) -> forms.Field:
 
 
 @require_safe
-@staff_page
+@researcher_page
 def plan_page(request: HttpRequest) -> HttpResponse:
     """Show the form and, after it is sent, the answer. A question without an answer is refused beside the form."""
     if slug := request.GET.get("study", ""):  # a form filled with the study's design
-        design = design_of_study(get_object_or_404(Study, slug=slug))
+        design = design_of_study(get_object_or_404(visible_studies(request.user), slug=slug))
         return render(request, "web/researcher/plan.html", {"form": PlanForm(design=design)})
     form = _asked(request) if request.GET else PlanForm()
     context: dict[str, Any] = {"form": form}
@@ -117,7 +117,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
 
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
-@staff_page
+@researcher_page
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
 def plan_curves(request: HttpRequest) -> HttpResponse:
     """Serve the curves of a question as an SVG file; 404 if the question has no answer."""

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Comparison, ImageReport, Study
 from annotation.reports.data.pseudonyms import names_for_staff
 from annotation.voting.image_reports import REPORTERS_THAT_PARK, give_out_again, reports_of, set_aside
-from annotation.web.access.staff import staff_page
+from annotation.web.access.guard import researcher_page
 from generation.pictures import renditions
 from jobs.refusals import Refused
 
@@ -87,16 +87,17 @@ def reported_comparisons(study: Study) -> list[Reported]:
 
 
 @require_safe
-@staff_page
+@researcher_page
 def reported(request: HttpRequest, slug: str) -> HttpResponse:
     """Show every reported comparison of a study."""
     study = get_object_or_404(Study, slug=slug)
     context = {"study": study, "reported": reported_comparisons(study), "reporters_that_park": REPORTERS_THAT_PARK}
+    context["tab"] = "reported"
     return render(request, "web/researcher/reported.html", context)
 
 
 @require_safe
-@staff_page
+@researcher_page
 def reported_image(_request: HttpRequest, slug: str, report_id: int) -> HttpResponse:
     """Serve a reported image in the large rendition; 404 if its file is missing or damaged."""
     report = get_object_or_404(ImageReport, pk=report_id, assignment__comparison__study__slug=slug)
@@ -107,7 +108,7 @@ def reported_image(_request: HttpRequest, slug: str, report_id: int) -> HttpResp
 
 
 @require_POST
-@staff_page
+@researcher_page
 def decide(request: HttpRequest, slug: str, position: int, decision: str) -> HttpResponse:
     """Assign a reported comparison again, or set it aside."""
     if decision not in DECISIONS:

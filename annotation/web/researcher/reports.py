@@ -1,4 +1,4 @@
-"""The report on the web, for staff: the page, its figures as files, and a download in each format."""
+"""The report on the web, for researchers: the page, its figures as files, and a download in each format."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -28,13 +28,13 @@ from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, curren
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
-from annotation.web.access.staff import staff_page
+from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
 
 @require_safe
-@staff_page
+@researcher_page
 def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     """Show the report, or its progress. If it is refused, show the reason and the metrics to choose from."""
     study = get_object_or_404(Study, slug=slug)
@@ -67,7 +67,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
-@staff_page
+@researcher_page
 @csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Serve a figure as an SVG file; 404 if the study is sealed or has nothing to draw."""
@@ -79,8 +79,8 @@ def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
-def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResponse | FileResponse:
+@researcher_page
+def report_download(request: HttpRequest, slug: str, report_format: str) -> HttpResponse | FileResponse:
     """Serve the report as a file, its figures, its literature or its replay bundle; or show its progress."""
     if report_format not in DOWNLOADS:
         raise Http404
@@ -88,13 +88,15 @@ def report_file(request: HttpRequest, slug: str, report_format: str) -> HttpResp
     if chosen.has_results and report.results is None:
         raise Http404
     if not chosen.is_long:
-        return _file(chosen, slug, _written(chosen, slug, report))
+        return report_file(chosen, slug, written(chosen, slug, report))
     job = request_file(_job_or_404(request, slug), report_format)
     path = current_file(job)
-    return _file(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+    return (
+        report_file(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+    )
 
 
-def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
+def written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
     """Write the file and return it open. Its folder is deleted at once; the bytes stay until the file is closed."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "report"
@@ -102,7 +104,8 @@ def _written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
         return path.open("rb")
 
 
-def _file(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
+def report_file(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
+    """Return the open file as a download with the study's slug in its name."""
     name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
     return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
 
@@ -153,7 +156,7 @@ def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
 
 
 @require_safe
-@staff_page
+@researcher_page
 def progress(request: HttpRequest, slug: str, report_format: str = "") -> JsonResponse:
     """Answer the page that waits for the report, or for a file of it."""
     job = _waited_job_or_404(request, slug, report_format)
@@ -161,7 +164,7 @@ def progress(request: HttpRequest, slug: str, report_format: str = "") -> JsonRe
 
 
 @require_POST
-@staff_page
+@researcher_page
 def make_again(request: HttpRequest, slug: str, report_format: str = "") -> HttpResponse:
     """Make the report again, after a failure or after more votes; or a file of it, after a failure."""
     retry(_waited_job_or_404(request, slug, report_format))
@@ -214,7 +217,7 @@ urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/report/progress", progress, name="report-progress"),
     path("studies/<slug:slug>/report/again", make_again, name="report-again"),
     path("studies/<slug:slug>/report/<slug:name>.svg", report_figure, name="report-figure"),
-    path("studies/<slug:slug>/report/download/<slug:report_format>", report_file, name="report-file"),
+    path("studies/<slug:slug>/report/download/<slug:report_format>", report_download, name="report-file"),
     path("studies/<slug:slug>/report/download/<slug:report_format>/progress", progress, name="report-file-progress"),
     path("studies/<slug:slug>/report/download/<slug:report_format>/again", make_again, name="report-file-again"),
 ]

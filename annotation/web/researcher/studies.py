@@ -5,33 +5,37 @@ from typing import Any, cast
 
 from django.contrib import messages
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Subquery
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from annotation.models import Annotator, Answer, Assignment, Comparison, Study
+from annotation.models import Annotator, Answer, Assignment, Study
 from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
+from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
+from annotation.studies.documents import COMPLETION_CODES
 from annotation.studies.imports.imported_images import imported_images
+from annotation.studies.invitations import invite_all
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for, asked
 from annotation.studies.lifecycle.endpoint_facts import endpoint_sentences
 from annotation.studies.lifecycle.needed_files import files_in_words
+from annotation.studies.lifecycle.overview import cells, next_step, steps
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
 from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.watching import pace, refusals, workers
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
+from annotation.studies.sharing import Role
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.image_warnings import image_warnings
-from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of, invite
+from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of
 from annotation.voting.image_reports import reports_of
-from annotation.web.access.staff import CHANGE, staff_page
+from annotation.web.access.guard import may, researcher_page
 from annotation.web.annotator import markdown
 from annotation.web.researcher.forms import InvitationForm, ReturnedForm
 from annotation.web.researcher.reported import waiting_count
@@ -49,19 +53,7 @@ def _count_of(state: Assignment.State, **more: str) -> Subquery:
 
 
 @require_safe
-@staff_page
-def studies(request: HttpRequest) -> HttpResponse:
-    """Show all studies, the newest first; if there are none, how to create one."""
-    # A subquery: grouping the studies by their comparisons would sort whole rows and lose the index of the order.
-    own = Comparison.objects.filter(study=OuterRef("pk")).order_by().values("study")
-    vote_count = Coalesce(Subquery(own.annotate(total=Sum("vote_count")).values("total")), 0)
-    rows = Study.objects.prefetch_related("study_models").annotate(vote_count=vote_count)
-    rows = rows.order_by("-created_at", "-pk")
-    return render(request, "web/researcher/studies.html", {"studies": rows})
-
-
-@require_safe
-@staff_page
+@researcher_page
 def study(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a study: its progress, the actions that are possible, and its annotators."""
     study = get_object_or_404(Study, slug=slug)
@@ -77,13 +69,16 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         held_count=_count_of(Assignment.State.LEASED, kind=Assignment.Kind.MAIN),
     )
     manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
-    may_change, shown = request.user.has_perm(CHANGE), list(listed[:MOST_ANNOTATORS_LISTED])
+    may_change, shown = may(request, Role.EDITOR), list(listed[:MOST_ANNOTATORS_LISTED])
     names = names_for_staff(study)  # after them, because an annotator may join in between
     return {
         "study": study,
         "manifest": manifest,
         "is_sealed": is_sealed(study, manifest=manifest),
         "progress": counts,
+        "steps": steps(study, counts),
+        "next_step": next_step(study, counts),
+        "cells": cells(study),
         "trials": trial_sentences_of([study])[study.pk],
         "endpoints": endpoint_sentences(study),
         "image_warnings": image_warnings(study),
@@ -97,7 +92,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
         "rule_counts": rules,
         "alarms": alarming(study, rules),
         "actions": actions_for(study),
-        "may_change": may_change,
+        "tab": "overview",
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [
             (one, names[one.pk], one.situation(is_over=study.is_over, has_voted=one.vote_count > 0)) for one in shown
@@ -114,7 +109,7 @@ def _study_context(request: HttpRequest, study: Study, form: InvitationForm | No
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@staff_page
+@researcher_page
 def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
     """Run an action and show its outcome. An action with a question runs only after its page confirmed it."""
     study = get_object_or_404(Study, slug=slug)
@@ -136,32 +131,38 @@ def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
-def study_file(_request: HttpRequest, slug: str) -> HttpResponse:
+@researcher_page
+def study_file(request: HttpRequest, slug: str) -> HttpResponse:
     """Serve the study as a file that `create_study` reads."""
-    manifest = current_manifest(get_object_or_404(Study, slug=slug))
+    study = get_object_or_404(Study, slug=slug)
+    manifest = current_manifest(study)
+    if any(getattr(manifest.platform, code) for code in COMPLETION_CODES):
+        record("completion codes downloaded", study=study, actor=cast(User, request.user))
     response = HttpResponse(write_study_file(manifest), content_type="application/toml; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="{slug}.toml"'
     return response
 
 
 @require_POST
-@staff_page
+@researcher_page
 def make_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     """Create personal links."""
     study = get_object_or_404(Study, slug=slug)
     form = InvitationForm(request.POST)
     if not form.is_valid():
         return render(request, "web/researcher/study.html", _study_context(request, study, form), status=400)
-    labels = form.labels_for(study)
-    for label in labels:
-        invite(study=study, label=label)
-    messages.success(request, f"{counted(len(labels), 'personal link')} created.")
+    labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
+    try:
+        made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"{counted(len(made), 'personal link')} created.")
     return redirect(f"{reverse('study', args=[study.slug])}#invitations")
 
 
 @require_safe
-@staff_page
+@researcher_page
 def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     """Serve every personal link as CSV: label, link."""
     study = get_object_or_404(Study, slug=slug)
@@ -169,6 +170,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-invitations.csv"'
     writer = csv.writer(response)
     writer.writerow(["label", "link"])
+    record("links downloaded", study=study, actor=cast(User, request.user), fields=["label", "link"])
     for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
         link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
         writer.writerow([marked(annotator.label), link])
@@ -176,7 +178,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@researcher_page
 def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
     """Release what an annotator holds who will not come back: others can get it at once."""
     annotator = get_object_or_404(Annotator, pk=annotator_id, study__slug=slug)
@@ -186,7 +188,7 @@ def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
 
 
 @require_POST
-@staff_page
+@researcher_page
 def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
     """Release what annotators hold who returned the study on the platform, or timed out there."""
     study, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
@@ -201,8 +203,8 @@ def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_safe
-@staff_page
-def answers_file(_request: HttpRequest, slug: str) -> HttpResponse:
+@researcher_page
+def answers_file(request: HttpRequest, slug: str) -> HttpResponse:
     """Serve the answers of annotators as CSV, under the report's pseudonyms. Tries count from 1."""
     study = get_object_or_404(Study, slug=slug)
     names = pseudonyms(study)
@@ -210,6 +212,7 @@ def answers_file(_request: HttpRequest, slug: str) -> HttpResponse:
     response["Content-Disposition"] = f'attachment; filename="{study.slug}-answers.csv"'
     writer = csv.writer(response)
     writer.writerow(["annotator", "page", "question", "try", "answer", "answered_at"])
+    record("answers downloaded", study=study, actor=cast(User, request.user), fields=["answer"])
     for row in Answer.objects.filter(annotator__study=study).order_by("annotator_id", "pk"):
         values = (names[row.annotator_id], row.page, row.name, row.occurrence + 1, row.value, row.answered_at)
         writer.writerow([cell(value) for value in values])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
@@ -25,7 +25,7 @@ from generation.models import DiffusionModel, GenerationJob, ImageSet
 from jobs.wording import command
 from scoring.models import ScoringJob, SetScore
 from tests.annotation.studies.worker import FakeWorker, worker
-from tests.factories import make_manifest, make_study, put_in_state
+from tests.factories import make_manifest, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 __all__ = ["worker"]
@@ -38,13 +38,10 @@ def researcher(client: Client) -> Client:
     return client
 
 
-@pytest.fixture
-def viewer() -> Client:
-    """A user who may only look at studies."""
-    user = User.objects.create_user("viewer", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="view_study"))
+def viewer_of(study: Study) -> Client:
+    """Return a client logged in as a viewer of the study."""
     client = Client()
-    client.force_login(user)
+    client.force_login(member(study, "viewer"))
     return client
 
 
@@ -105,11 +102,9 @@ def test_the_study_page_and_its_file(researcher: Client) -> None:
     assert parse(file.content.decode(), None) == current_manifest(study)
 
 
-def test_the_study_file_is_for_those_who_may_change_the_study(client: Client) -> None:
+def test_the_study_file_is_for_editors(client: Client) -> None:
     study = make_study(state="draft")
-    viewer = User.objects.create_user("viewer", is_staff=True)
-    viewer.user_permissions.add(Permission.objects.get(codename="view_study"))
-    client.force_login(viewer)
+    client.force_login(member(study, "viewer"))
     page = client.get(address("change", study.pk))
     assert page.status_code == 200
     file = reverse("study-file", args=[study.slug])
@@ -242,8 +237,9 @@ def test_a_study_of_people_says_why_it_stays(researcher: Client) -> None:
     assert Study.objects.exists()
 
 
-def test_imports_and_images_are_taken_back(researcher: Client, viewer: Client) -> None:
+def test_imports_and_images_are_taken_back(researcher: Client) -> None:
     study = make_study(state="ready")
+    viewer = viewer_of(study)
     source = Import.objects.create(study=study, kind="votes", state="done", file_name="v.csv", sha256="0" * 64)
     assert "v.csv" in researcher.get(address("change", study.pk)).content.decode()
     delete = reverse("admin:annotation_import_delete", args=[source.pk])
@@ -281,8 +277,9 @@ def test_what_takes_too_long_for_a_page_is_left_to_a_command(
 
 
 @pytest.mark.parametrize("name", ["drop_seed", "amend"])
-def test_an_account_that_may_only_look_does_nothing(viewer: Client, name: str) -> None:
+def test_a_viewer_does_nothing(name: str) -> None:
     study = make_study(state="draft")
+    viewer = viewer_of(study)
     assert viewer.post(address(name, study.pk)).status_code == 403
     page = viewer.get(address("change", study.pk))
     assert (page.status_code, "study-actions" in page.content.decode()) == (200, False)

@@ -21,7 +21,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
-from tests.factories import name_models
+from tests.factories import name_models, own
 
 # Of a study of two models without embedded images.
 FIGURES = tuple(name for name in DRAWINGS if "images" not in name and name not in ("ranking", "pairs"))
@@ -59,6 +59,7 @@ def make_study(plan: Plan) -> Study:
         }
     )
     study = _study(plan, study_manifest)
+    own(study)
     comparisons = [_comparison(study, plan, index, prompt) for index, prompt in enumerate(prompts)]
     annotators = Annotator.objects.bulk_create(
         Annotator(study=study, kind=plan.kind, label=f"person {index}")

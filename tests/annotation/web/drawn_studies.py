@@ -18,7 +18,7 @@ from annotation.voting.annotators import invite
 from generation.models import DiffusionModel
 from generation.plans.image_sets import plan_imported_set
 from generation.recorded_images.records import record_image
-from tests.factories import make_manifest, put_in_state
+from tests.factories import make_manifest, own, put_in_state
 
 TIDY, UNTIDY = "Alphamodel", "Betamodel"  # names that occur nowhere else, so that a leak can be found
 FIRST_SEED = 770_000_000  # seeds that occur nowhere else either
@@ -86,6 +86,7 @@ def draw_study(
         "annotation": annotation,
     }
     study = create_study(manifest=make_manifest(slug=slug, **{**plan, **manifest}))
+    own(study)
     seeds = range(FIRST_SEED, FIRST_SEED + images_per_set)
     for prompt in PROMPTS[:prompt_count]:
         _draw_set(study.diffusion_models[0], prompt, seeds, 0.12, side)

@@ -1,4 +1,4 @@
-"""/metrics: for the program with the token and for staff, without a secret."""
+"""/metrics: for the program with the token and for admins, without a secret."""
 
 import pytest
 from django.contrib.auth.models import User
@@ -30,7 +30,7 @@ def study(worker: FakeWorker) -> Study:
     return study
 
 
-def test_metrics_are_for_the_token_and_for_staff(study: Study, client: Client, settings: Settings) -> None:
+def test_metrics_are_for_the_token_and_for_admins(study: Study, client: Client, settings: Settings) -> None:
     address = reverse("metrics")
     assert client.get(address).status_code == 302
     settings.METRICS_TOKEN = "a-token"
@@ -45,6 +45,8 @@ def test_metrics_are_for_the_token_and_for_staff(study: Study, client: Client, s
     for secret in (study.open_link_token, "a-token", settings.SECRET_KEY):
         assert secret not in text
     client.force_login(User.objects.create_user("viewer", is_staff=True))
+    assert client.get(address).status_code == 403, "they name every study"
+    client.force_login(User.objects.create_superuser("admin"))
     assert client.get(address).status_code == 200
     settings.METRICS_TOKEN = ""
     client.logout()

@@ -13,7 +13,7 @@ from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.voting.image_reports import report_image
 from tests.annotation.voting.open_studies import NOON, RULES, assert_invariants
-from tests.factories import make_researcher, make_study, put_in_state
+from tests.factories import make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 
@@ -128,10 +128,8 @@ def test_a_reported_image_whose_file_is_gone_is_not_found(researcher: Client, st
     assert "could not be loaded by Ada" in page
 
 
-def test_without_the_permission_nothing_is_decided(client: Client, study: Study) -> None:
-    user = make_researcher()
-    user.user_permissions.clear()
-    client.force_login(user)
+def test_a_viewer_decides_nothing(client: Client, study: Study) -> None:
+    client.force_login(member(study, "viewer"))
     report(study, "Ada")
     assert client.get(f"{study.get_absolute_url()}reported/").status_code == 200
     assert client.post(f"{study.get_absolute_url()}reported/0/set-aside/").status_code == 403

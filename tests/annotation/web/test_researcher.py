@@ -6,7 +6,6 @@ from datetime import timedelta
 from io import StringIO
 
 import pytest
-from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -21,7 +20,7 @@ from annotation.studies.lifecycle.transitions import close
 from annotation.studies.study_file.reading import parse
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
-from tests.factories import give_vote, make_study
+from tests.factories import give_vote, make_study, member
 
 pytestmark = pytest.mark.django_db
 
@@ -31,9 +30,9 @@ def addresses(study: Study) -> list[str]:
     return ["/studies/", page, f"{page}study.toml", f"{page}invitations.csv", f"{page}do/close/"]
 
 
-def test_staff_who_may_not_change_studies_only_look(client: Client) -> None:
+def test_a_viewer_only_looks(client: Client) -> None:
     study = make_study()
-    client.force_login(User.objects.create_user("viewer", is_staff=True))
+    client.force_login(member(study, "viewer"))
     page = client.get(study.get_absolute_url())
     assert page.status_code == 200
     assert "do/pause/" not in page.content.decode()

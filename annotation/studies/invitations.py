@@ -1,0 +1,37 @@
+"""Invite people to a study with personal links, many at once."""
+
+from collections.abc import Sequence
+
+from django.contrib.auth.models import User
+
+from annotation.models import Annotator, Study
+from annotation.studies.audit import record
+from annotation.voting.annotators import invite
+from annotation.voting.storage.sqlite_queue import in_turn
+from jobs.refusals import Refused
+
+MOST_AT_ONCE = 500
+LABEL_LENGTH = 200
+
+
+@in_turn
+def invite_all(
+    *, study: Study, labels: Sequence[str] = (), count: int = 0, actor: User | None = None
+) -> list[Annotator]:
+    """Create a personal link for each label, or `count` links labelled by numbers that go on from the annotators.
+
+    Refused if the study is over, or for no label, too many, or one that is empty or too long.
+    """
+    if study.is_over:
+        raise Refused(f"{study} is over: nobody can be invited any more.")
+    if study.source == Study.Source.EXTERNAL:
+        raise Refused(f"{study} takes no votes here: its votes are imported.")
+    first = study.annotators.count() + 1
+    chosen = [label.strip() for label in labels] or [str(number) for number in range(first, first + count)]
+    if not 1 <= len(chosen) <= MOST_AT_ONCE:
+        raise Refused(f"count: give a number of links or labels, from 1 to {MOST_AT_ONCE} at once.")
+    if any(not 1 <= len(label) <= LABEL_LENGTH for label in chosen):
+        raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
+    made = [invite(study=study, label=label) for label in chosen]
+    record("invited", study=study, actor=actor, personal_links=len(made))
+    return made

@@ -1,0 +1,95 @@
+"""Study files from a page or the API: they name models, encoders and endpoints that an admin has brought in.
+
+A file with a path or an address of its own could read the server's folders or reach its network.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from annotation.models import Study
+from annotation.studies.current import current_manifests
+from annotation.studies.manifest import Manifest, ModelPlan
+from annotation.studies.nearest_names import did_you_mean, first_names
+from annotation.studies.study_file.lines import key_lines
+from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
+from generation.models import DiffusionModel
+from scoring.encoder_spec import EncoderSpec
+
+SETTINGS = tuple(name for name in ModelPlan.model_fields if name != "name")
+
+
+def registered_models() -> dict[str, dict[str, Any]]:
+    """Return the settings of the models that can make images, by name."""
+    rows = DiffusionModel.objects.exclude(checkpoint="", endpoint="").order_by("name")
+    return {row.name: {name: getattr(row, name) for name in SETTINGS} for row in rows}
+
+
+def parse_by_names(text: str, *, account: User, earlier: Manifest | None = None) -> Manifest:
+    """Parse a study file of a page or of the API, as `parse`. An admin's file may name folders too.
+
+    earlier: the manifest that the file amends; what it holds already may stay.
+    """
+    models = registered_models()
+    try:
+        manifest = parse(text, base=None, earlier=earlier, registered=models)
+    except StudyFileFault as fault:
+        raise StudyFileFault([_in_names(one, text, models) for one in fault.faults]) from None
+    if account.is_superuser:
+        return manifest
+    lines = key_lines(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    found = [*_model_faults(manifest, models, earlier), *_encoder_faults(manifest, earlier)]
+    faults = [StudyFault(".".join(key), lines.get(key, lines.get(key[:-1], 1)), sentence) for key, sentence in found]
+    if faults:
+        raise StudyFileFault(faults)
+    return manifest
+
+
+def _in_names(fault: StudyFault, text: str, models: dict[str, dict[str, Any]]) -> StudyFault:
+    """Return the fault that a model has no checkpoint as one of its name: a page has names only."""
+    table, _, rest = fault.key.partition(".")
+    side, _, setting = rest.partition(".")
+    if table != "models" or setting != "checkpoint":
+        return fault
+    plan = tomllib.loads(text.removeprefix("\ufeff").replace("\r\n", "\n"))["models"][side]
+    name = plan.get("name", "")
+    if plan.get("checkpoint") or not isinstance(name, str) or name in models:
+        return fault
+    return StudyFault(f"models.{side}.name", fault.line, _unknown(name, models))
+
+
+def _unknown(name: str, models: dict[str, dict[str, Any]]) -> str:
+    return f"{name!r} is no model of this installation{did_you_mean(name, models)}; {_known(models)}."
+
+
+def _model_faults(
+    manifest: Manifest, models: dict[str, dict[str, Any]], earlier: Manifest | None
+) -> Iterator[tuple[tuple[str, ...], str]]:
+    kept = list(earlier.models.values()) if earlier else []
+    for side, plan in manifest.models.items():
+        settings = plan.model_dump(exclude={"name"})
+        makes_none = not (plan.checkpoint or plan.endpoint or plan.lora) and manifest.source != "generated"
+        if plan in kept or makes_none or models.get(plan.name) == settings:
+            continue
+        key: tuple[str, ...] = ("models", side, "name")
+        if plan.name not in models:
+            yield key, _unknown(plan.name, models)
+            continue
+        different = next(name for name in SETTINGS if models[plan.name][name] != settings[name])
+        sentence = f"differs from the model {plan.name} of this installation; leave it out, or ask an admin."
+        yield ("models", side, different), sentence
+
+
+def _known(models: dict[str, dict[str, Any]]) -> str:
+    return f"it has {first_names(list(models))}" if models else "an admin has to bring one in first"
+
+
+def _encoder_faults(manifest: Manifest, earlier: Manifest | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    if manifest.encoder == EncoderSpec() or (earlier and manifest.encoder == earlier.encoder):
+        return
+    used = {one.encoder for one in current_manifests(Study.objects.only("pk", "manifest_sha256")).values()}
+    if manifest.encoder not in used:
+        sentence = "is an encoder that no study of this installation has used; leave it out, or ask an admin."
+        yield ("encoder", "checkpoint"), sentence

@@ -1,0 +1,108 @@
+"""The API's operations on what people do in a study: invitations, votes, and the report."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Literal
+
+from django.http import FileResponse, HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Router
+
+from annotation.models import Annotator, Study
+from annotation.models.report_job import WatchedJob
+from annotation.reports.exports.votes import write_votes
+from annotation.reports.report_jobs.downloads import DOWNLOADS, current_file, request_file
+from annotation.reports.report_jobs.report_jobs import finished_report, request_report
+from annotation.studies.audit import record
+from annotation.studies.current import current_manifest
+from annotation.studies.invitations import invite_all
+from annotation.web.api import study_schemas as schemas
+from annotation.web.api.pages import REFUSALS, answer, gives, next_page, page_of
+from annotation.web.api.repeating import repeatable
+from annotation.web.api.studies import account_of, study_called
+from annotation.web.researcher.reports import report_file, written
+from jobs.refusals import Refused
+
+router = Router(tags=["people and results"])
+
+
+@router.get(
+    "/studies/{slug}/invitations",
+    response=gives(schemas.InvitationsOut),
+    operation_id="list_invitations",
+    url_name="invitations",
+)
+def list_invitations(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
+    """The personal links and the open link. Whoever has a link can vote with it."""
+    study = study_called(slug)
+    people = study.annotators.filter(kind=Annotator.Kind.PERSONAL).order_by("pk")
+    page, count = page_of(people, limit, offset), people.count()
+    record("links downloaded", study=study, actor=account_of(request), fields=["label", "link"])
+    return answer(_invitations_out(request, study, page, count, next_page(request, limit, offset, count)))
+
+
+@router.post(
+    "/studies/{slug}/invitations",
+    response=gives(schemas.InvitationsOut, 201),
+    operation_id="invite",
+    url_name="invitations",
+)
+@repeatable
+def invite(request: HttpRequest, slug: str, body: schemas.InvitationsIn) -> HttpResponse:
+    """Create personal links, one for each label, or a number of them."""
+    study = study_called(slug)
+    made = invite_all(study=study, labels=body.labels, count=body.count, actor=account_of(request))
+    return answer(_invitations_out(request, study, made, len(made), None), status=201)
+
+
+def _invitations_out(
+    request: HttpRequest, study: Study, people: list[Annotator], count: int, following: str | None
+) -> schemas.InvitationsOut:
+    def link(name: str, token: str) -> str:
+        return request.build_absolute_uri(reverse(name, args=[token]))
+
+    items = [schemas.InvitationOut(label=one.label, link=link("visit", one.token)) for one in people]
+    open_link = link("join", study.open_link_token)
+    return schemas.InvitationsOut(count=count, next=following, open_link=open_link, items=items)
+
+
+@router.get("/studies/{slug}/votes", response=REFUSALS, operation_id="export_votes", url_name="votes")
+def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl", "parquet"] = "csv") -> FileResponse:  # noqa: A002
+    """Every vote with its annotator's pseudonym, as CSV, JSON Lines or Parquet; sealed: without the models."""
+    study = study_called(slug)
+    record("votes downloaded", study=study, actor=account_of(request))
+    with TemporaryDirectory() as folder:  # deleted at once; the bytes stay until the file is closed
+        path = Path(folder) / "votes"
+        write_votes(study, path, manifest=current_manifest(study), export_format=format)
+        return FileResponse(path.open("rb"), as_attachment=True, filename=f"{slug}-votes.{format}")
+
+
+@router.get(
+    "/studies/{slug}/report",
+    response=gives(schemas.ReportStateOut, 202),
+    operation_id="get_report",
+    url_name="report",
+)
+def get_report(request: HttpRequest, slug: str, format: str = "json", metric: str = "") -> HttpResponse | FileResponse:  # noqa: A002
+    """The report in one of the formats of its page, or 202 while a worker makes it: ask again."""
+    study = study_called(slug)
+    if format not in DOWNLOADS:
+        raise Refused(f"format: one of {', '.join(DOWNLOADS)}.")
+    chosen, job = DOWNLOADS[format], request_report(study, metric=metric)
+    report = finished_report(job)
+    if report is None:
+        return answer(_state_out(job), status=202)
+    if chosen.has_results and report.results is None:
+        raise Refused(f"{study} is sealed: this file holds results only, and exists once the study is closed.")
+    if not chosen.is_long:
+        return report_file(chosen, slug, written(chosen, slug, report))
+    file_job = request_file(job, format)
+    path = current_file(file_job)
+    return report_file(chosen, slug, path.open("rb")) if path else answer(_state_out(file_job), status=202)
+
+
+def _state_out(job: WatchedJob) -> schemas.ReportStateOut:
+    """Return how far the job is. Raises Refused if it failed for good."""
+    if not job.is_waiting:
+        raise Refused(f"It could not be made: {job.error}")
+    return schemas.ReportStateOut(state=job.state, percent=job.percent, step=job.step)

@@ -1,0 +1,172 @@
+"""The documents of the API for researchers: what a script sends about studies, and what it receives."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from ninja import Field
+from pydantic import BaseModel
+
+from annotation.studies.invitations import MOST_AT_ONCE
+from annotation.web.api.schemas import Request
+
+
+class StudyFileIn(Request):
+    """A study file as text (TOML). Its models are named as the installation names them, without paths."""
+
+    file: str = Field(max_length=2_000_000)
+
+
+class RoleIn(Request):
+    """An account's role in the study; `none` ends it."""
+
+    account: str = Field(max_length=150)
+    role: Literal["viewer", "editor", "owner", "none"]
+
+
+class InvitationsIn(Request):
+    """How many personal links to create, each labelled by a number, or a label for each."""
+
+    count: int = Field(0, ge=0, le=MOST_AT_ONCE)
+    labels: list[str] = Field([], max_length=MOST_AT_ONCE)
+
+
+class StudyOut(BaseModel):
+    """A study. `role`: of the account that asks."""
+
+    slug: str
+    name: str
+    state: str
+    source: str
+    models: list[str]
+    role: str
+    manifest_sha256: str
+    created_at: datetime
+    opened_at: datetime | None
+    closed_at: datetime | None
+    archived_at: datetime | None
+
+
+class StudyDetailOut(StudyOut):
+    """A study with its progress (counts only, nothing sealed), its warnings, and the actions possible now."""
+
+    progress: dict[str, Any]
+    actions: list[str]
+    warnings: list[str]
+
+
+class PageOut(BaseModel):
+    """A page of a list: `count` rows in all, `next` is the address of the rows that follow."""
+
+    count: int
+    next: str | None
+
+
+class StudiesOut(PageOut):
+    """A page of studies, the newest first."""
+
+    items: list[StudyOut]
+
+
+class CheckOut(BaseModel):
+    """What a study file without faults would make."""
+
+    slug: str
+    prompts: int
+    warnings: list[str]
+
+
+class ModelOut(BaseModel):
+    """A model that a study file may name. `endpoint`: the name of the endpoint that makes its images, if one does."""
+
+    name: str
+    endpoint: str
+    dtype: str
+
+
+class ModelsOut(BaseModel):
+    """The models of this installation."""
+
+    items: list[ModelOut]
+
+
+class ShareOut(BaseModel):
+    """An account and its role."""
+
+    account: str
+    role: str
+
+
+class SharesOut(BaseModel):
+    """The accounts that have a role in the study."""
+
+    items: list[ShareOut]
+
+
+class ReportLinkOut(BaseModel):
+    """A link with which anyone may read the report of the closed study."""
+
+    id: int
+    address: str
+    created_at: datetime
+
+
+class ReportLinksOut(BaseModel):
+    """The links in force."""
+
+    items: list[ReportLinkOut]
+
+
+class InvitationOut(BaseModel):
+    """A personal link: the whole credential of its annotator."""
+
+    label: str
+    link: str
+
+
+class InvitationsOut(PageOut):
+    """A page of personal links, and the open link of the study."""
+
+    open_link: str
+    items: list[InvitationOut]
+
+
+class ReportStateOut(BaseModel):
+    """A report that is being made: ask again."""
+
+    state: str
+    percent: int
+    step: str
+
+
+class ActOut(BaseModel):
+    """An act on the study. `actor` is empty for a command or a worker."""
+
+    happened_at: datetime
+    actor: str
+    verb: str
+    detail: dict[str, Any]
+
+
+class HistoryOut(PageOut):
+    """A page of the history, the latest act first."""
+
+    items: list[ActOut]
+
+
+class FaultOut(BaseModel):
+    """One fault of a request. `line`: of the study file, from 1; 0 if it has none."""
+
+    field: str
+    detail: str
+    line: int = 0
+
+
+class ProblemOut(BaseModel):
+    """What is wrong, as a problem document (RFC 9457), with each fault and its field."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    message: str
+    errors: list[FaultOut]

@@ -1,0 +1,197 @@
+"""The page on which a study is made: a form and the study file in step, faults beside both, and what it costs."""
+
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_http_methods, require_POST
+
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.creation import create_study
+from annotation.studies.manifest import Manifest
+from annotation.studies.planning.costs import EXPECTED_AGREEMENT, Costs, costs_of
+from annotation.studies.sharing import Role, visible_studies
+from annotation.studies.study_file.drafting import FIELDS, STARTS, values_in, with_values
+from annotation.studies.study_file.reading import StudyFault, StudyFileFault, warnings_in
+from annotation.studies.study_file.registered import parse_by_names, registered_models
+from annotation.studies.study_file.writing import write_study_file
+from annotation.studies.warnings.manifest_warnings import manifest_warnings
+from annotation.web.access.guard import researcher_page
+from jobs.refusals import Refused
+
+LONGEST_FILE = 2_000_000
+MOST_FAULTS = 50
+MOST_PAY = 10_000.0
+
+
+@dataclass(slots=True)
+class Draft:
+    """The study file on the page, what its form shows, its faults, and its costs once it has none."""
+
+    text: str
+    values: dict[str, str] = field(default_factory=dict)
+    faults: list[StudyFault] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    manifest: Manifest | None = None
+
+    @classmethod
+    def of(cls, text: str, account: User) -> "Draft":
+        """Read the file as it would be created."""
+        draft = cls(text)
+        try:
+            draft.values = values_in(text)
+            draft.manifest = parse_by_names(text, account=account)
+        except StudyFileFault as fault:
+            draft.faults = fault.faults[:MOST_FAULTS]
+        except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+            draft.faults = _not_toml(text, account)
+        else:
+            draft.warnings = [*manifest_warnings(draft.manifest), *map(str, warnings_in(text, base=None))]
+        return draft
+
+    def faults_of_fields(self) -> dict[str, str]:
+        """Return the first fault of each field of the form; one of an item belongs to its list."""
+        names = {".".join(key): name for name, (key, _kind) in FIELDS.items()}
+        found: dict[str, str] = {}
+        for fault in self.faults:
+            key = fault.key.partition("[")[0]
+            name = names.get(key) or ("prompts" if key == "prompts" else "")
+            if name:
+                found.setdefault(name, fault.sentence)
+        return found
+
+
+def _not_toml(text: str, account: User) -> list[StudyFault]:
+    try:
+        parse_by_names(text, account=account)
+    except StudyFileFault as fault:
+        return fault.faults
+    return []
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@researcher_page
+def new_study(request: HttpRequest) -> HttpResponse:
+    """Show the page with a template or an earlier study; by POST, create the study or show what is wrong."""
+    account = cast(User, request.user)
+    if request.method != "POST":
+        return _page(request, Draft.of(_first_text(request, account), account))
+    draft = Draft.of(_sent_text(request), account)
+    if draft.manifest is None or "create" not in request.POST:
+        return _page(request, draft, status=400 if "create" in request.POST else 200)
+    try:
+        study = create_study(manifest=draft.manifest, actor=account)
+    except Refused as refusal:
+        key, _, sentence = str(refusal).partition(": ")
+        is_named = key.isidentifier() and sentence
+        draft.faults = [StudyFault(key if is_named else "", 1, sentence if is_named else str(refusal))]
+        return _page(request, draft, status=409)
+    messages.success(request, f"{study} is made, as a draft. Launch it when you are ready.")
+    for warning in draft.warnings:
+        messages.warning(request, warning)
+    return redirect("study", study.slug)
+
+
+def _first_text(request: HttpRequest, account: User) -> str:
+    if slug := request.GET.get("from", ""):
+        study = get_object_or_404(visible_studies(account, needed=Role.EDITOR), slug=slug)
+        manifest = current_manifest(study)
+        return write_study_file(manifest.model_copy(update={"slug": f"{manifest.slug[:90]}-copy"}))
+    start = STARTS.get(request.GET.get("start", ""), STARTS["checkpoints"])
+    return start.text
+
+
+def _sent_text(request: HttpRequest) -> str:
+    """Return the study file that was sent: uploaded, written from the form, or as typed."""
+    if (upload := request.FILES.get("upload")) is not None:
+        return str(upload.read(LONGEST_FILE).decode("utf-8", errors="replace"))
+    text = request.POST.get("file", "")[:LONGEST_FILE].replace("\r\n", "\n")
+    if "from_form" not in request.POST:
+        return text
+    try:
+        return with_values(text, {name: request.POST.get(name, "") for name in FIELDS})
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):
+        return text  # the file's own fault says so; the form writes nothing into what it cannot read
+
+
+def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse:
+    account = cast(User, request.user)
+    faults = draft.faults_of_fields()
+    editable = visible_studies(account, needed=Role.EDITOR).order_by("-created_at")
+    context = {
+        "draft": draft,
+        "starts": STARTS,
+        "start": request.GET.get("start", "checkpoints"),
+        "earlier": list(editable.values_list("slug", "name")[:50]),
+        "models": list(registered_models()),
+        "is_generated": 'source = "images"' not in draft.text and 'source = "external"' not in draft.text,
+        "fields": {name: (draft.values.get(name, ""), faults.get(name, "")) for name in FIELDS},
+        "costs": _costs(request, draft),
+        "pay": request.POST.get("pay", "12"),
+        "lines": range(1, draft.text.count("\n") + 2),
+        "faulty_lines": {fault.line for fault in draft.faults},
+    }
+    return render(request, "web/researcher/new_study.html", context, status=status)
+
+
+@require_POST
+@researcher_page
+def check_draft(request: HttpRequest) -> JsonResponse:
+    """Answer the page while its reader types: the file, the form's values, the faults and the costs."""
+    draft = Draft.of(_sent_text(request), cast(User, request.user))
+    faults = [{"line": one.line, "key": one.key, "sentence": one.sentence} for one in draft.faults]
+    document: dict[str, Any] = {"file": draft.text, "values": draft.values, "faults": faults}
+    document |= {"fields": draft.faults_of_fields(), "warnings": draft.warnings, "costs": _costs(request, draft)}
+    return JsonResponse(document)
+
+
+def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
+    """Return the costs as labels, values and small print; empty while the file has faults."""
+    if draft.manifest is None:
+        return []
+    found, rows = costs_of(draft.manifest), []
+    if found.image_count:
+        rows.append(_row("Images", f"{found.image_count:,}", _machine_time(found)))
+    if found.vote_count:
+        basis = "as votes took here so far" if found.is_measured else "assumed"
+        minutes = f"{found.annotator_count} annotators, about {found.annotator_minutes:.0f} min each"
+        rows.append(
+            _row("Votes", f"{found.vote_count:,}", f"{minutes}: {found.seconds_per_vote:.0f} s a vote, {basis}")
+        )
+        per_hour = _pay(request)
+        rows.append(_row("Pay", f"{found.pay(per_hour):,.2f}", f"at {per_hour:g} an hour, without fees and reading"))
+    low, high = found.interval
+    if draft.manifest.has_two_models and low is not None and high is not None:
+        label = f"Interval of an agreement of {EXPECTED_AGREEMENT:.0%}"
+        rows.append(_row(label, f"{low:.0%} to {high:.0%}", f"95 %, {found.comparison_count} comparisons"))
+    return rows
+
+
+def _row(label: str, value: str, note: str) -> dict[str, str]:
+    return {"label": label, "value": value, "note": note}
+
+
+def _machine_time(costs: Costs) -> str:
+    minutes = costs.machine_minutes
+    if minutes is None:
+        return "how long is known once these models have made an image here"
+    return f"about {minutes:.0f} min on one card, as these models took here lately"
+
+
+def _pay(request: HttpRequest) -> float:
+    try:
+        value = float(request.POST.get("pay", "12") or 0)
+    except ValueError:
+        return 0.0
+    return min(max(value, 0.0), MOST_PAY) if value == value else 0.0  # not a number
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/new/", new_study, name="new-study"),
+    path("studies/new/check", check_draft, name="new-study-check"),
+]

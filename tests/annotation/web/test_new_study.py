@@ -1,0 +1,140 @@
+"""The page on which a study is made: form and file in step, faults, costs, and what a file may name."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.test import Client
+
+from annotation.models import Study
+from annotation.studies.current import current_manifest
+from annotation.studies.planning.costs import SECONDS_PER_VOTE, costs_of
+from annotation.studies.study_file.drafting import FIELDS, STARTS, values_in, with_values
+from annotation.voting.annotators import invite
+from generation.models import DiffusionModel
+from tests.factories import give_vote, make_manifest, make_study
+
+pytestmark = pytest.mark.django_db
+FORM = {
+    "name": "Made here",
+    "model_a": "Alpha",
+    "model_b": "Beta",
+    "prompts": "a lighthouse\n\ntwo cats",
+    "overlap": "3",
+}
+
+
+@pytest.fixture
+def models() -> None:
+    for name in ("Alpha", "Beta"):
+        DiffusionModel.objects.create(name=name, checkpoint=f"/models/{name.lower()}")
+
+
+def filled(text: str = STARTS["checkpoints"].text, **values: str) -> str:
+    return with_values(text, FORM | values)
+
+
+@pytest.mark.parametrize("start", STARTS)
+def test_each_start_becomes_a_study_by_its_form(researcher: Client, models: None, start: str) -> None:
+    assert researcher.get(f"/studies/new/?start={start}").status_code == 200
+    own = {name: value for name, value in FORM.items() if start != "external" or name != "overlap"}
+    text = with_values(STARTS[start].text, own)
+    DiffusionModel.objects.create(name="Gamma", checkpoint="/models/gamma")
+    sent = {"file": text.replace('name = ""', 'name = "Gamma"'), "create": "1"}
+    done = researcher.post("/studies/new/", sent, follow=True)
+    assert "Made here is made" in done.content.decode()
+    study = Study.objects.get()
+    assert [prompt.text for prompt in current_manifest(study).prompts] == ["a lighthouse", "two cats"]
+    assert study.created_by is not None
+
+
+def test_form_and_file_say_the_same(researcher: Client, models: None) -> None:
+    sent = {"file": STARTS["checkpoints"].text, "from_form": "1", **FORM, "per_set": "4", "seeds": "7", "width": ""}
+    answer = researcher.post("/studies/new/check", sent).json()
+    assert answer["faults"] == []
+    assert 'list = [\n    "a lighthouse",\n    "two cats",\n]' in answer["file"]
+    assert "width" not in answer["file"]
+    assert answer["values"] == values_in(answer["file"])
+    again = researcher.post("/studies/new/check", {"file": answer["file"].replace("Made here", "Renamed")}).json()
+    assert again["values"]["name"] == "Renamed"
+    assert {row["label"]: row["value"] for row in again["costs"]}["Images"] == "16"
+
+
+def test_a_fault_stands_beside_its_field_and_its_line(researcher: Client, models: None) -> None:
+    text = filled(overlap="many", per_set="0")
+    answer = researcher.post("/studies/new/check", {"file": text}).json()
+    line = text.splitlines().index("per_set = 0") + 1
+    assert line in {fault["line"] for fault in answer["faults"]}
+    assert set(answer["fields"]) == {"overlap", "per_set"}
+    assert answer["costs"] == []
+    page = researcher.post("/studies/new/", {"file": text, "create": "1"})
+    assert page.status_code == 400
+    assert f'<span class="faulty">{line}</span>' in page.content.decode()
+    assert not Study.objects.exists()
+
+
+@pytest.mark.parametrize("text", ["= 1", "[models\n", "a = " + "[" * 5000, 'models = 3\nprompts = "x"', "\ud800", ""])
+def test_what_is_no_study_file_is_a_fault_and_not_an_error(researcher: Client, text: str) -> None:
+    sent = {"file": text.encode("utf-8", "replace").decode(), **FORM}
+    for more in ({}, {"from_form": "1"}, {"create": "1"}):
+        assert researcher.post("/studies/new/", sent | more).status_code in {200, 400}
+        assert researcher.post("/studies/new/check", sent | more).json()["faults"]
+
+
+def test_an_uploaded_file_is_read_and_not_yet_created(researcher: Client, models: None) -> None:
+    upload = SimpleUploadedFile("study.toml", filled().encode())
+    page = researcher.post("/studies/new/", {"file": "", "upload": upload})
+    assert page.status_code == 200
+    assert "Made here" in page.content.decode()
+    assert not Study.objects.exists()
+
+
+def test_a_file_of_a_page_names_models_of_the_installation(researcher: Client, models: None) -> None:
+    text = filled(model_a="/etc/passwd")
+    page = researcher.post("/studies/new/", {"file": text, "create": "1"}).content.decode()
+    assert "is no model of this installation; it has Alpha, Beta." in page
+    path = filled().replace('name = "Alpha"', 'name = "Alpha"\ncheckpoint = "/root/model"')
+    assert (
+        "differs from the model Alpha"
+        in researcher.post("/studies/new/", {"file": path, "create": "1"}).content.decode()
+    )
+    assert not Study.objects.exists()
+
+
+def test_a_study_takes_no_address_of_another_page(researcher: Client, models: None) -> None:
+    page = researcher.post("/studies/new/", {"file": filled(name="New"), "create": "1"})
+    assert (page.status_code, "is the address of another page" in page.content.decode()) == (409, True)
+
+
+def test_an_earlier_study_is_a_start_for_its_editors_only(researcher: Client, models: None) -> None:
+    make_study(slug="first", state="draft")
+    assert "first-copy" in researcher.get("/studies/new/?from=first").content.decode()
+    other = Client()
+    other.force_login(User.objects.create_superuser("admin"))
+    User.objects.filter(username="researcher").get().study_shares.update(role="viewer")
+    assert researcher.get("/studies/new/?from=first").status_code == 404
+    assert other.get("/studies/new/?from=first").status_code == 200
+
+
+def test_costs_are_measured_where_they_can_be() -> None:
+    manifest = make_manifest(
+        source="generated", comparisons=10, annotation={"overlap": 5, "comparisons_per_annotator": 4}
+    )
+    found = costs_of(manifest)
+    assert (found.image_count, found.vote_count, found.annotator_count) == (60, 50, 13)
+    assert (found.seconds_per_vote, found.is_measured, found.seconds_per_image) == (SECONDS_PER_VOTE, False, None)
+    assert found.pay(12) == pytest.approx(50 * 15 / 3600 * 12)
+    low, high = found.interval
+    assert low is not None
+    assert high is not None
+    assert low < 0.8 < high
+    vote = give_vote(invite(study=make_study(), label="Ada"))
+    type(vote).objects.filter(pk=vote.pk).update(response_ms=8000)
+    assert (costs_of(manifest).seconds_per_vote, costs_of(manifest).is_measured) == (8.0, True)
+    assert costs_of(make_manifest(source="external", slug="x")).vote_count == 0
+
+
+def test_every_field_of_the_form_is_in_a_start() -> None:
+    written: dict[str, Any] = values_in(STARTS["checkpoints"].text)
+    assert set(written) == set(FIELDS)
