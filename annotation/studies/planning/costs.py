@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
-from scoring.statistics.intervals import wilson
-
 from annotation.models import Assignment, Vote
 from annotation.studies.manifest import Manifest
 from generation.models import GenerationJob
 from jobs.models import LeasedJob
+from scoring.statistics.inference.intervals import wilson
 
 SECONDS_PER_VOTE = 15.0  # assumed as long as this installation has no votes to measure it by
 MOST_MEASURED = 500

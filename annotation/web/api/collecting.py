@@ -17,7 +17,7 @@ from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.invitations import invite_all
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import REFUSALS, answer, gives, next_page, page_of
+from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.repeating import repeatable
 from annotation.web.api.studies import account_of, study_called
 from annotation.web.researcher.reports import report_file, written
@@ -66,7 +66,7 @@ def _invitations_out(
     return schemas.InvitationsOut(count=count, next=following, open_link=open_link, items=items)
 
 
-@router.get("/studies/{slug}/votes", response=REFUSALS, operation_id="export_votes", url_name="votes")
+@router.get("/studies/{slug}/votes", response=gives(None), operation_id="export_votes", url_name="votes")
 def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl", "parquet"] = "csv") -> FileResponse:  # noqa: A002
     """Every vote with its annotator's pseudonym, as CSV, JSON Lines or Parquet; sealed: without the models."""
     study = study_called(slug)
@@ -79,7 +79,7 @@ def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl"
 
 @router.get(
     "/studies/{slug}/report",
-    response=gives(schemas.ReportStateOut, 202),
+    response=gives(schemas.ReportStateOut, 202) | {200: None},
     operation_id="get_report",
     url_name="report",
 )

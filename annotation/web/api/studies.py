@@ -24,7 +24,7 @@ from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.image_warnings import image_warnings
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.api import study_schemas as schemas
-from annotation.web.api.pages import REFUSALS, answer, gives, next_page, page_of
+from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.repeating import repeatable
 
 router = Router(tags=["studies"])
@@ -96,7 +96,7 @@ def delete(request: HttpRequest, slug: str) -> Status[None]:
     return Status(204, None)
 
 
-@router.get("/studies/{slug}/file", response=REFUSALS, operation_id="get_study_file", url_name="study-file")
+@router.get("/studies/{slug}/file", response=gives(None), operation_id="get_study_file", url_name="study-file")
 def get_file(request: HttpRequest, slug: str) -> HttpResponse:
     """The study as a study file (TOML), with its completion codes."""
     study = study_called(slug)
