@@ -162,10 +162,12 @@ def visitors(study: Study) -> dict[str, tuple[Client, Who]]:
 
 def refusals_of(name: str, visitor: Who, needed: Who) -> set[int]:
     """Return the statuses with which this visitor is refused; empty if they may."""
-    if ROLES.index(visitor) >= ROLES.index(needed):
-        return set()
     if visitor == Who.ANYONE:
         return {404} if name == "account without a role" else {302}
+    if needed == Who.MAKER:  # a permission of the account, whatever its roles are
+        return set() if name in ("researcher without a share", "admin") else {403}
+    if ROLES.index(visitor) >= ROLES.index(needed):
+        return set()
     is_of_a_study = needed in (Who.VIEWER, Who.EDITOR, Who.OWNER)
     return {404} if visitor == Who.RESEARCHER and is_of_a_study else {403}
 
