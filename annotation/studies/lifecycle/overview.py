@@ -69,7 +69,7 @@ def _place(number: int, now: int) -> str:
 
 def next_step(study: Study, counts: StudyProgress) -> str:
     """Return in a sentence what happens now, and what the researcher does next."""
-    votes = f"{counts.vote_count:,} of {counts.slot_total:,} votes"
+    votes = f"{counts.vote_count:,} of {counted(counts.slot_total, 'vote')}"
     is_complete = counts.slot_total > 0 and counts.complete_count == counts.comparison_count
     images = "take its imported images and score them" if study.source == Study.Source.IMAGES else "make its images"
     return {
@@ -80,7 +80,7 @@ def next_step(study: Study, counts: StudyProgress) -> str:
         State.OPEN: f"{votes}. {'All is complete: close the study.' if is_complete else 'People can vote now.'}",
         State.PAUSED: f"{votes}. Paused: nobody gets a comparison until you open it again.",
         State.CLOSING: f"{votes}. The voting has ended; a worker applies the exclusion rules, then it closes.",
-        State.CLOSED: f"{counts.vote_count:,} votes. The report is unsealed.",
+        State.CLOSED: f"{counted(counts.vote_count, 'vote')}. The report is unsealed.",
     }[State(study.state)]
 
 
