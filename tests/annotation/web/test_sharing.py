@@ -150,7 +150,7 @@ def test_the_migration_keeps_what_each_account_could_do() -> None:
     for name, user in (("of-maker", maker), ("of-viewer", viewer), ("of-admin", admin)):
         Study.objects.filter(pk=made[name].pk).update(created_by=user)
     StudyShare.objects.all().delete()
-    import_module("annotation.migrations.0016_sharing").share_with_everybody_who_could(apps, None)
+    import_module("annotation.migrations.0017_sharing").share_with_everybody_who_could(apps, None)
     found = {
         name: {user.username: str(role) for user in (maker, editor, viewer) if (role := role_in(user, name))}
         for name in made

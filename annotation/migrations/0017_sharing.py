@@ -59,7 +59,7 @@ def unguard_the_audit(_apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('annotation', '0015_pairs_of_models'),
+        ('annotation', '0016_report_of_a_pair'),
         ('auth', '0012_alter_user_first_name_max_length'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
