@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from annotation.reports.figures.svg import INK, MODEL_COLOURS, QUIET, STYLE, WIDTH, as_file, to_svg
+from annotation.reports.figures.style import INK, MODEL_COLOURS, QUIET, SMALL, STROKE, STYLE, WIDTH
+from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.formats.document import as_document
 from annotation.reports.printing.blocks import Table
 from annotation.reports.printing.numbers import percent
@@ -29,7 +30,7 @@ NAMES = {
     "annotators": "annotators",
     "images": "images in each set",
 }
-_PANEL_HEIGHT = 2.4  # inches
+_PANEL_HEIGHT = 1.6  # inches
 
 
 def headline(plan: StudyPlan) -> str:
@@ -238,12 +239,12 @@ def _draw(axes: Axes, curve: Curve, plan: StudyPlan) -> None:
     powers, lows, highs = (
         [getattr(point.power, bound) for point in curve.points] for bound in ("value", "low", "high")
     )
-    axes.axhline(plan.question.goal.power, color=QUIET, linestyle="dotted", linewidth=1.2)
-    axes.plot(sizes, powers, color=INK, linewidth=1.2)
-    axes.vlines(sizes, lows, highs, INK)
+    axes.axhline(plan.question.goal.power, color=QUIET, linestyle="dotted", linewidth=1)
+    axes.plot(sizes, powers, color=INK, linewidth=STROKE)
+    axes.vlines(sizes, lows, highs, INK, linewidth=1)
     for size, share in zip(sizes, powers, strict=True):  # a hollow mark would be filled on a dark page
         is_planned = size == curve.planned
-        axes.scatter(size, share, color=INK, marker="D" if is_planned else "o", s=50 if is_planned else 25)
+        axes.scatter(size, share, color=INK, marker="D" if is_planned else "o", s=22 if is_planned else 11)
     axes.set_xlabel(NAMES[curve.of].capitalize())
     axes.set_ylabel("Power")
     axes.set_ylim(-0.03, 1.03)
@@ -254,5 +255,5 @@ def _draw_sawtooth(axes: Axes, plan: StudyPlan) -> None:
     largest = max(point.x for point in plan.curves[0].points)
     shown = [pair for pair in zip(plan.exact.sizes, plan.exact.powers, strict=True) if pair[0] <= largest]
     sizes, powers = [size for size, _ in shown], [power for _, power in shown]
-    axes.plot(sizes, powers, color=MODEL_COLOURS["A"], linewidth=0.9, label="exact test, known winners", zorder=0)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0, fontsize=9)
+    axes.plot(sizes, powers, color=MODEL_COLOURS["A"], linewidth=0.7, label="exact test, known winners", zorder=0)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), frameon=False, borderaxespad=0, fontsize=SMALL)

@@ -9,7 +9,7 @@ from PIL import Image
 
 from annotation.models import Comparison, Study
 from annotation.reports.explorer.orders import most_telling
-from annotation.reports.figures.svg import LIGHT
+from annotation.reports.figures.style import LIGHT
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.progress import Progress, silent

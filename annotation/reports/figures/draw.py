@@ -6,7 +6,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from annotation.reports.figures import agreement, ranking, scores, votes
-from annotation.reports.figures.svg import STYLE, to_svg
+from annotation.reports.figures.style import STYLE
+from annotation.reports.figures.svg import to_svg
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName
 
@@ -17,6 +18,7 @@ DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "agreement": agreement.by_treatment_of_ties,
     "bootstrap": agreement.bootstrap,
     "margin": agreement.by_margin,
+    "scores-paired": scores.paired,
     "scores-box": scores.box,
     "scores-density": scores.density,
     "images": scores.winners_by_images,

@@ -6,14 +6,14 @@ from typing import NamedTuple
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from annotation.reports.figures.svg import INK, LINE, QUIET, WIDTH, model_marks, shortened
+from annotation.reports.figures.style import INK, LINE, QUIET, SMALL, WIDTH, model_marks, shortened
 from annotation.reports.findings.ranking import RankedModel, Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.numbers import coefficient, metric_name, score
 from annotation.reports.printing.phrases import NEVER, ranks
 from scoring.statistics.inference.estimate import Estimate
 
-_ROW = 0.42  # inches
+_ROW = 0.3  # inches
 _DARKEST = 0.4  # of a cell: words in ink stay readable on it, on light and on dark paper
 _LETTERS = 16  # of a model's name beside the matrix
 
@@ -42,7 +42,7 @@ def both_rankings(report: AgreementReport, results: Results) -> Figure:
         ),
     ]
     shown = [panel for panel in panels if any(panel.estimate(model).is_defined for model in ranking.models)]
-    figure = Figure(figsize=(WIDTH, (0.9 + _ROW * len(ranking.models)) * max(len(shown), 1)))
+    figure = Figure(figsize=(WIDTH, (0.55 + _ROW * len(ranking.models)) * max(len(shown), 1)))
     rows = figure.subplots(max(len(shown), 1), 1, squeeze=False)[:, 0]
     marks = model_marks(report.study.models)
     for axes, panel in zip(rows, shown, strict=False):
@@ -66,12 +66,12 @@ def _draw_panel(axes: Axes, panel: _Panel, models: Sequence[RankedModel], marks:
         estimate, (shape, colour) = panel.estimate(model), marks[model.name]
         value = "undefined" if estimate.value is None else panel.text(estimate.value)
         label = f"{shortened(model.name)}  [{panel.ranks(model)}]"
-        axes.text(0, height + 0.22, label, fontsize=10, transform=on_axis)
-        axes.text(1, height + 0.22, value, ha="right", fontweight="bold", fontsize=10, transform=on_axis)
+        axes.text(0, height + 0.22, label, fontsize=SMALL, transform=on_axis)
+        axes.text(1, height + 0.22, value, ha="right", fontweight="bold", fontsize=SMALL, transform=on_axis)
         if estimate.low is not None and estimate.high is not None:
-            axes.plot([estimate.low, estimate.high], [height, height], color=colour, linewidth=2)
+            axes.plot([estimate.low, estimate.high], [height, height], color=colour, linewidth=1.4)
         if estimate.value is not None:
-            axes.plot([estimate.value], [height], shape, color=colour, markersize=7)
+            axes.plot([estimate.value], [height], shape, color=colour, markersize=4.5)
     axes.set_ylim(-0.5, len(models) - 0.3)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
@@ -83,7 +83,7 @@ def pairs_of_models(_report: AgreementReport, results: Results) -> Figure:
     ranking = _ranking(results)
     place = {model.key: number for number, model in enumerate(ranking.models)}
     k = len(place)
-    figure = Figure(figsize=(WIDTH, 0.9 + 0.5 * k))
+    figure = Figure(figsize=(WIDTH, 0.5 + 0.32 * k))
     axes = figure.add_subplot()
     for pair in ranking.pairs:
         for row, column, wins, losses in (
@@ -111,5 +111,5 @@ def _draw_cell(axes: Axes, row: int, column: int, wins: int, losses: int, votes:
     axes.fill_between([left, right], top, bottom, color=INK, alpha=_DARKEST * share, linewidth=0)
     axes.plot([left, right, right, left, left], [top, top, bottom, bottom, top], color=LINE, linewidth=0.8)
     said = f"{100 * share:.0f} %" if decided else NEVER
-    axes.text(column, row - 0.1, said, ha="center", va="center", fontsize=10)
-    axes.text(column, row + 0.27, f"{votes}", ha="center", va="center", fontsize=8)
+    axes.text(column, row - 0.1, said, ha="center", va="center", fontsize=SMALL)
+    axes.text(column, row + 0.27, f"{votes}", ha="center", va="center", fontsize=5.5)

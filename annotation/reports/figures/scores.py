@@ -9,31 +9,43 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from annotation.reports.figures.svg import (
+from annotation.reports.figures.style import (
     DASHED,
     INK,
+    LINE,
     MODEL_COLOURS,
     MODEL_SHAPES,
     PERCENT,
     QUIET,
+    SMALL,
+    STROKE,
+    TIE_COLOUR,
+    WIDTH,
     legend_above,
     new_axes,
     shortened,
 )
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.printing.blocks import MOST_MARKS
-from annotation.reports.printing.numbers import directed_metric, metric_name
+from annotation.reports.printing.blocks import MOST_MARKS, mark_step
+from annotation.reports.printing.numbers import directed_metric, is_scs
 from scoring.statistics.inference.estimate import Estimate
 
 Floats = NDArray[np.float64]
+_RANGE_OF_SCS = (0.0, 100.0)
+_WINNER_MARKS = {
+    "A": (MODEL_SHAPES["A"], MODEL_COLOURS["A"]),
+    "B": (MODEL_SHAPES["B"], MODEL_COLOURS["B"]),
+    "tie": ("D", TIE_COLOUR),
+}
+_WINNER_NAMES = {"A": "more votes for A", "B": "for B", "tie": "equal"}
 
 
 def box(report: AgreementReport, results: Results) -> Figure:
     """Draw a box for each model, with its mark for each set below it."""
-    figure, axes = new_axes(2.3)
+    figure, axes = new_axes(1.55)
     for height, (letter, label, scores) in enumerate(reversed(_samples(report, results))):
         colour = MODEL_COLOURS[letter]
-        line = {"color": colour, "linewidth": 1.4}
+        line = {"color": colour, "linewidth": 1}
         axes.boxplot(
             scores,
             positions=[height],
@@ -43,10 +55,10 @@ def box(report: AgreementReport, results: Results) -> Figure:
             boxprops=line,
             whiskerprops=line,
             capprops=line,
-            medianprops=line | {"linewidth": 2.6},
+            medianprops=line | {"linewidth": 2},
         )
         if len(scores) <= MOST_MARKS:
-            look: dict[str, Any] = {"color": colour, "markersize": 2.4, "markeredgewidth": 0, "alpha": 0.7}
+            look: dict[str, Any] = {"color": colour, "markersize": 1.8, "markeredgewidth": 0, "alpha": 0.7}
             axes.plot(scores, height - 0.34 + _spread(len(scores)), MODEL_SHAPES[letter], **look)
         axes.text(0, height + 0.27, label, transform=axes.get_yaxis_transform())
     axes.set_ylim(-0.6, 1.6)
@@ -58,16 +70,17 @@ def box(report: AgreementReport, results: Results) -> Figure:
 
 def density(report: AgreementReport, results: Results) -> Figure:
     """Draw the kernel density of each model's scores; equal scores, which have none, as one line."""
-    figure, axes = new_axes(2.7)
+    figure, axes = new_axes(1.75)
     samples = _samples(report, results)
-    grid = _grid(np.concatenate([scores for _, _, scores in samples]))
+    bounds = _RANGE_OF_SCS if is_scs(report.study.metric) else (-np.inf, np.inf)
+    grid = _grid(np.concatenate([scores for _, _, scores in samples]), bounds)
     for (letter, label, scores), dashes in zip(samples, ("-", DASHED), strict=True):
         colour = MODEL_COLOURS[letter]
         if len(scores) < 2 or np.ptp(scores) == 0:
-            axes.axvline(scores[0], color=colour, linestyle=dashes, linewidth=1.8, label=f"{label} (all equal)")
+            axes.axvline(scores[0], color=colour, linestyle=dashes, linewidth=STROKE, label=f"{label} (all equal)")
             continue
-        heights = scipy.stats.gaussian_kde(scores)(grid)
-        axes.plot(grid, heights, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        heights = _density(scores, grid, bounds)
+        axes.plot(grid, heights, color=colour, linestyle=dashes, linewidth=STROKE, label=label)
         axes.fill_between(grid, heights, color=colour, alpha=0.12, linewidth=0)
     axes.set_ylim(bottom=0)
     axes.set_yticks([])
@@ -99,25 +112,58 @@ def _spread(n: int) -> Floats:
     return np.asarray(0.16 * (steps - 0.5), dtype=np.float64)
 
 
-def _grid(scores: Floats) -> Floats:
-    """Return the places at which a density is drawn: up to a fifth of the range beyond the scores on either side."""
+def _grid(scores: Floats, bounds: tuple[float, float]) -> Floats:
+    """Return the places at which a density is drawn: a fifth of the range beyond the scores, if the bounds allow."""
     margin = 0.2 * float(np.ptp(scores)) or 1.0
-    return np.linspace(scores.min() - margin, scores.max() + margin, 256)
+    low, high = np.clip([scores.min() - margin, scores.max() + margin], *bounds)
+    return np.linspace(low, high, 256)
+
+
+def _density(scores: Floats, grid: Floats, bounds: tuple[float, float]) -> Floats:
+    """Return the kernel density on the grid, reflected at the bounds so that no mass lies beyond (Silverman, 1986)."""
+    estimated = scipy.stats.gaussian_kde(scores)
+    mirrored = [estimated(2 * bound - grid) for bound in bounds if np.isfinite(bound)]
+    return np.asarray(estimated(grid) + sum(mirrored), dtype=np.float64)
+
+
+def paired(report: AgreementReport, results: Results) -> Figure:
+    """Draw each comparison at the scores of its two sets, with the mark of the people's winner."""
+    figure = Figure(figsize=(WIDTH, WIDTH))
+    axes = figure.add_subplot()
+    scored = [row for row in results.comparisons if row.score_a is not None and row.score_b is not None]
+    for winner, (shape, colour) in _WINNER_MARKS.items():
+        of_winner = [(row.score_a, row.score_b) for row in scored if row.people_winner == winner]
+        if of_winner:
+            x, y = np.array(of_winner[:: mark_step(len(scored))], dtype=np.float64).T
+            look: dict[str, Any] = {"markersize": 3.2, "markeredgewidth": 0, "alpha": 0.75}
+            axes.plot(x, y, shape, color=colour, linestyle="none", label=_WINNER_NAMES[winner], **look)
+    ends = np.array([axes.get_xlim(), axes.get_ylim()])
+    low, high = float(ends.min()), float(ends.max())
+    axes.plot([low, high], [low, high], color=LINE, linewidth=1, zorder=0)
+    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal")
+    corner: dict[str, Any] = {"transform": axes.transAxes, "fontsize": SMALL, "color": QUIET}
+    axes.text(0.02, 0.98, "B scores higher", va="top", **corner)
+    axes.text(0.98, 0.02, "A scores higher", ha="right", **corner)
+    (_, label_a, _), (_, label_b, _) = _samples(report, results)
+    axes.set_xlabel(f"Score of {label_a}")
+    axes.set_ylabel(f"Score of {label_b}")
+    legend_above(axes, columns=3)
+    return figure
 
 
 # --- by number of images ------------------------------------------------------------------------
 def winners_by_images(_report: AgreementReport, results: Results) -> Figure:
     """Draw agreement, and the share of winners as with all images, against the number of images in a set."""
-    figure, axes = new_axes(2.7)
+    figure, axes = new_axes(1.75)
     rows = results.image_noise.by_images
     counts = [row.images for row in rows]
     lines = (
-        ("agreement with the votes", [row.agreement for row in rows], INK, "-"),
-        ("winner as with all images", [row.same_winner for row in rows], QUIET, DASHED),
+        ("agreement with votes", [row.agreement for row in rows], INK, "-"),
+        ("winner as with all", [row.same_winner for row in rows], QUIET, DASHED),
     )
     for label, estimates, colour, dashes in lines:
         values, lows, highs = _bands(estimates)
-        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=1.8, label=label)
+        axes.plot(counts, values, color=colour, linestyle=dashes, linewidth=STROKE, label=label)
         axes.fill_between(counts, lows, highs, color=colour, alpha=0.16, linewidth=0)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -128,7 +174,7 @@ def winners_by_images(_report: AgreementReport, results: Results) -> Figure:
 
 def scores_by_images(report: AgreementReport, results: Results) -> Figure:
     """Draw each model's mean score against the number of images, with percentiles over subsets and a set's error."""
-    figure, axes = new_axes(2.7)
+    figure, axes = new_axes(1.75)
     noise = results.image_noise
     for letter, rows, dashes in (("A", noise.scores_a, "-"), ("B", noise.scores_b, DASHED)):
         colour, counts = MODEL_COLOURS[letter], [row.images for row in rows]
@@ -136,7 +182,7 @@ def scores_by_images(report: AgreementReport, results: Results) -> Figure:
         errors = np.array([row.set_error for row in rows])
         axes.fill_between(counts, values - errors, values + errors, color=colour, alpha=0.1, linewidth=0)
         axes.fill_between(counts, lows, highs, color=colour, alpha=0.3, linewidth=0)
-        line: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": 1.8, "markersize": 4}
+        line: dict[str, Any] = {"color": colour, "linestyle": dashes, "linewidth": STROKE, "markersize": 3}
         axes.plot(counts, values, MODEL_SHAPES[letter], label=letter, **line)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("Images a set")

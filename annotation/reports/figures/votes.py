@@ -3,13 +3,32 @@
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from numpy.typing import NDArray
 
-from annotation.reports.figures.svg import INK, LINE, MODEL_COLOURS, PERCENT, QUIET, TIE_COLOUR, legend_above, new_axes
+from annotation.reports.figures.style import (
+    INK,
+    LINE,
+    MODEL_COLOURS,
+    PERCENT,
+    QUIET,
+    STROKE,
+    TIE_COLOUR,
+    legend_above,
+    new_axes,
+    unsquashed,
+)
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import mark_step
 from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
+
+Floats = NDArray[np.float64]
+_MOST_COLUMNS = 120  # that a column of a journal can hold apart
+_BINS = 8  # of comparisons by margin
 
 
 def by_comparison(report: AgreementReport, results: Results) -> Figure:
@@ -18,18 +37,15 @@ def by_comparison(report: AgreementReport, results: Results) -> Figure:
     counts = counts[counts.any(axis=1)]
     shares = counts / counts.sum(axis=1, keepdims=True)
     shares = shares[np.lexsort((shares[:, 1], -shares[:, 0]))][:: mark_step(len(counts))]
-    edges, tops = np.arange(len(shares) + 1), np.cumsum(shares, axis=1)
-    figure, axes = new_axes(2.6)
-    bottoms = np.column_stack([np.zeros(len(shares)), tops[:, :2]])
+    figure, axes = new_axes(1.7)
+    tops = np.cumsum(shares, axis=1)
     a, b = report.study.sides
     colours = (INK, QUIET) if report.study.are_several else (MODEL_COLOURS["A"], MODEL_COLOURS["B"])
     looks = ((colours[0], a, ""), (TIE_COLOUR, "tie", ".."), (colours[1], b, "//"))
     for column, (colour, name, hatch) in enumerate(looks):
-        if not shares[:, column].any():
-            continue
-        lower, upper = (np.append(line[:, column], line[-1:, column]) for line in (bottoms, tops))
-        look: dict[str, Any] = {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
-        axes.fill_between(edges, lower, upper, step="post", label=name, **look)
+        if shares[:, column].any():
+            look: dict[str, Any] = {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": 0}
+            _stack(axes, tops[:, column] - shares[:, column], tops[:, column], name, look)
     axes.set_xlim(0, len(shares))
     axes.set_ylim(0, 1)
     axes.set_xticks([])
@@ -41,21 +57,36 @@ def by_comparison(report: AgreementReport, results: Results) -> Figure:
     return figure
 
 
+def _stack(axes: Axes, lower: Floats, upper: Floats, name: str, look: dict[str, Any]) -> None:
+    """Draw one part of every column: columns of their own, or steps without gaps if there are too many of them."""
+    n = len(lower)
+    if n <= _MOST_COLUMNS:  # one patch of them all: each patch of its own would repeat the hatch
+        corners = np.array([(0.1, 0), (0.1, 1), (0.9, 1), (0.9, 0), (0.1, 0)])
+        parts = enumerate(zip(lower, upper - lower, strict=True))
+        columns = [Path(corners * (1, height) + (x, low)) for x, (low, height) in parts]
+        axes.add_patch(PathPatch(Path.make_compound_path(*columns), label=name, **look))
+        return
+    lower, upper = (np.append(line, line[-1:]) for line in (lower, upper))
+    axes.fill_between(np.arange(n + 1), lower, upper, step="post", label=name, **look)
+
+
 def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     """Draw the share of votes for A of each comparison at its margin, and the fitted curve."""
-    figure, axes = new_axes(2.9)
+    figure, axes = new_axes(1.9)
     dots = [
         (row.margin, row.votes_a / (row.votes_a + row.votes_b), row.votes_a + row.votes_b)
         for row in results.comparisons
         if row.margin is not None and row.votes_a + row.votes_b
     ]
     margins, shares, votes = np.array(dots[:: mark_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
-    axes.scatter(margins, shares, s=(3 + 2 * np.log1p(votes)) ** 2, color=QUIET, alpha=0.45, linewidths=0)
+    axes.scatter(margins, shares, s=(1.5 + np.log1p(votes)) ** 2, color=QUIET, alpha=0.3, linewidths=0)
+    axes.plot(*_binned(margins, shares, votes), "D", color=INK, markersize=3.5)
     curve = results.margins.curve
     if curve:
-        axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=1.8)
-    axes.axvline(0, color=LINE, linewidth=1, zorder=0)
-    axes.axhline(0.5, color=LINE, linewidth=1, zorder=0)
+        axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=STROKE)
+    unsquashed(axes, np.abs(margins))
+    axes.axvline(0, color=LINE, linewidth=0.8, zorder=0)
+    axes.axhline(0.5, color=LINE, linewidth=0.8, zorder=0)
     axes.set_ylim(-0.06, 1.06)
     axes.yaxis.set_major_formatter(PERCENT)
     axes.set_ylabel(f"Votes for {report.study.sides_in_words[0]}")
@@ -63,16 +94,24 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     return figure
 
 
+def _binned(margins: Floats, shares: Floats, votes: Floats) -> tuple[Floats, Floats]:
+    """Return the mean margin and the share of votes for A in groups of equally many comparisons, by margin."""
+    groups = np.array_split(np.argsort(margins, kind="stable"), min(_BINS, len(margins)))
+    totals = [(margins[group].mean(), np.average(shares[group], weights=votes[group])) for group in groups]
+    x, y = np.array(totals, dtype=np.float64).reshape(-1, 2).T
+    return x, y
+
+
 def by_annotator(report: AgreementReport, results: Results) -> Figure:
     """Draw a dot for each annotator, or one in k of them; the axis of time is logarithmic if times differ tenfold."""
     timed = timed_annotators(results.bias, report)
-    figure, axes = new_axes(2.8)
+    figure, axes = new_axes(1.8)
     times, agreements, votes = zip(*timed[:: mark_step(len(timed))], strict=True)
-    axes.scatter(times, agreements, s=(4 + 1.6 * np.log1p(votes)) ** 2, color=INK, alpha=0.55, linewidths=0)
+    axes.scatter(times, agreements, s=(2 + 0.8 * np.log1p(votes)) ** 2, color=INK, alpha=0.55, linewidths=0)
     if min(times) > 0 and max(times) > 10 * min(times):
         axes.set_xscale("log")
     axes.set_ylim(-0.05, 1.05)
     axes.yaxis.set_major_formatter(PERCENT)
-    axes.set_ylabel("Agreement with the others")
+    axes.set_ylabel("Agreement\nwith the others")
     axes.set_xlabel("Median response time, seconds")
     return figure

@@ -1,5 +1,7 @@
 """The report as HTML: the context of a page, and one self-contained file without any outside address."""
 
+import re
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +23,7 @@ MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
 MOST_LETTERS = 500  # of a cell
 _FILE = "reports/file.html"
+_FONT = re.compile(r'url\("\.\./(fonts/[^"]+)"\)')
 _WORDS_BYTES = 2_000  # of the text that introduces the contact sheets
 
 
@@ -74,7 +77,13 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = No
 
 
 def _stylesheet(name: str) -> str:
+    """Return a style sheet with its typefaces inside."""
+    css = _static(name).decode()
+    return _FONT.sub(lambda found: f'url("data:font/woff2;base64,{b64encode(_static(found[1])).decode()}")', css)
+
+
+def _static(name: str) -> bytes:
     path = finders.find(name)
     if path is None:
-        raise FileNotFoundError(f"the stylesheet {name} is missing")
-    return Path(path).read_text(encoding="utf-8")
+        raise FileNotFoundError(f"the static file {name} is missing")
+    return Path(path).read_bytes()

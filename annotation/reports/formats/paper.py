@@ -1,4 +1,4 @@
-"""Files for a paper: figures as PDF and PNG, their captions, the literature, the comparisons as Parquet."""
+"""Files for a paper: figures with their numbers and captions, the literature, the comparisons as Parquet."""
 
 import io
 from collections.abc import Iterator
@@ -12,8 +12,10 @@ import matplotlib as mpl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from annotation.reports.figures.data import to_csv
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.svg import QUIET, STYLE
+from annotation.reports.figures.style import QUIET, STYLE
+from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import Figure, FigureName
@@ -24,18 +26,19 @@ from jobs.whole_files import whole_file
 
 CAPTIONS = "captions.txt"
 _DPI = 300
-_NOTICE_WIDTH = 92  # letters of the small print below a figure
+_NOTICE_WIDTH = 84  # letters of the small print below a figure
 # TrueType outlines, which journals take, and no date, so that equal reports give equal bytes.
-_PAPER: dict[str, Any] = {"pdf.fonttype": 42, "font.family": "DejaVu Sans"}
+_PAPER: dict[str, Any] = {"pdf.fonttype": 42}
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {},
     "png": {"Software": None},
 }
 _TYPES = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), str: pa.string()}
 
 
 def write_figures(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
-    """Write every figure of the report as PDF and as PNG (300 dots per inch), and captions.txt; return the paths.
+    """Write every figure as PDF, SVG, PNG (300 dots per inch) and CSV, and captions.txt; return the paths.
 
     The report's notices stand below each figure. Raises Refused while the study is sealed.
     """
@@ -48,17 +51,20 @@ def write_figures(report: AgreementReport, folder: Path, *, progress: Progress =
             _write(folder / f"{figure.name}.{suffix}", drawn(report, results, figure.name, suffix))
             for suffix in _METADATA
         ]
+        written.append(_write(folder / f"{figure.name}.csv", to_csv(report, results, figure.name)))
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
 
 
 def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
-    """Return a figure as the bytes of a PDF or PNG file."""
+    """Return a figure as the bytes of a PDF, SVG or PNG file."""
     buffer = io.BytesIO()
     with mpl.rc_context(STYLE | _PAPER):
         figure = DRAWINGS[name](report, results)
         if report.notices:
             small_print = fill(" ".join(report.notices), _NOTICE_WIDTH)
-            figure.supxlabel(small_print, fontsize=7, color=QUIET, x=0.01, ha="left")
+            figure.supxlabel(small_print, fontsize=5.5, color=QUIET, x=0.01, ha="left")
+        if suffix == "svg":
+            return as_file(to_svg(figure, name=name)).encode()
         figure.savefig(buffer, format=suffix, dpi=_DPI, metadata=_METADATA[suffix])
     return buffer.getvalue()
 

@@ -1,16 +1,15 @@
 """A pool as text, as JSON, and as a forest plot."""
 
 import json
-from typing import Any
 
 import matplotlib as mpl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
-from annotation.reports.figures.svg import INK, PERCENT, QUIET, STYLE, WIDTH, as_file, to_svg
+from annotation.reports.figures.forest import forest
+from annotation.reports.figures.style import INK, QUIET, STYLE
+from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.formats.document import as_document
 from annotation.reports.pooling.studies import Pool
-from annotation.reports.printing.blocks import bracketed
+from annotation.reports.printing.blocks import Row, bracketed
 from annotation.reports.printing.numbers import TIE_RULES, interval, metric_name, percent
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
@@ -43,32 +42,14 @@ def to_json(pool: Pool) -> str:
 
 def forest_plot(pool: Pool) -> str:
     """Return an SVG file: each study with its interval, then the mean, then a further study."""
-    rows = [(study.name, study.agreement) for study in pool.studies]
+    pooled = ()
     if pool.pooled.mean.is_defined:
-        rows += [("All together", pool.pooled.mean), ("A further study", pool.pooled.prediction)]
+        pooled = (("All together", pool.pooled.mean), ("A further study", pool.pooled.prediction))
+    rows = (*((study.name, study.agreement) for study in pool.studies), *pooled)
+    numbers = tuple((Row(name, _cell(estimate)), estimate) for name, estimate in rows)
+    marks = [("D", QUIET)] * len(pool.studies) + [("D", INK)] * len(pooled)
     with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, 0.7 + 0.46 * len(rows)))
-        axes = figure.add_subplot()
-        for height, (name, estimate) in enumerate(reversed(rows)):
-            is_pooled = height < len(rows) - len(pool.studies)
-            _draw(axes, name, estimate, height, is_pooled=is_pooled)
-        bounds = [bound for _, estimate in rows for bound in (estimate.value, estimate.low) if bound is not None]
-        axes.set_xlim(min(bounds, default=0.0) - 0.03, 1.02)
-        axes.set_ylim(-0.6, len(rows) - 0.3)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        axes.xaxis.set_major_formatter(PERCENT)
-        return as_file(to_svg(figure, name="pool"))
-
-
-def _draw(axes: Axes, name: str, estimate: Estimate, height: int, *, is_pooled: bool) -> None:
-    above: dict[str, Any] = {"transform": axes.get_yaxis_transform()}
-    axes.text(0, height + 0.2, name, fontsize=10, color=INK if is_pooled else QUIET, **above)
-    axes.text(1, height + 0.2, _cell(estimate), ha="right", fontsize=10, **above)
-    if estimate.low is not None and estimate.high is not None:
-        axes.plot([estimate.low, estimate.high], [height, height], color=INK, linewidth=3 if is_pooled else 1.6)
-    if estimate.value is not None:
-        axes.plot([estimate.value], [height], "D", color=INK, markersize=7 if is_pooled else 5)
+        return as_file(to_svg(forest(numbers, marks), name="pool"))
 
 
 def _mean(pool: Pool) -> str:

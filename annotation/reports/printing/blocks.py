@@ -18,6 +18,7 @@ FigureName = Literal[
     "agreement",
     "bootstrap",
     "votes",
+    "scores-paired",
     "scores-box",
     "scores-density",
     "margin",

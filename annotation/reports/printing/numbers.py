@@ -21,7 +21,7 @@ def metric_name(metric: str) -> str:
     """
     if not metric:
         return "no metric"
-    if not metric.startswith("scs/"):
+    if not is_scs(metric):
         return metric
     encoder, _, revision = metric.removeprefix("scs/").partition("@")
     return f"SCS ({encoder}@{revision[:8]})" if revision else f"SCS ({encoder})"
@@ -34,6 +34,11 @@ def directed_metric(metric: str, *, is_lower: bool) -> str:
     ('lpips (lower is more consistent)', 'clip-i')
     """
     return f"{metric_name(metric)} (lower is more consistent)" if is_lower else metric_name(metric)
+
+
+def is_scs(metric: str) -> bool:
+    """Return whether a metric is the Semantic Consistency Score, which lies between 0 and 100."""
+    return metric.startswith("scs/")
 
 
 def percent(share: float) -> str:

@@ -127,7 +127,7 @@ DOWNLOADS = {
         has_results=True,
     ),
     "figures": Download(
-        "Figures (PDF, PNG)", "figures.zip", "application/zip", _figures, has_results=True, is_long=True
+        "Figures (PDF, SVG, PNG, CSV)", "figures.zip", "application/zip", _figures, has_results=True, is_long=True
     ),
     "bundle": Download(
         "Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True, is_of_study=True

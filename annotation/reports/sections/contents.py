@@ -58,7 +58,7 @@ CONTENTS: tuple[Entry, ...] = (
     _result(lambda results: (results.reliability, results.comparisons), reliability.section),
     _result(lambda results: results.people, people.section),
     _result(lambda results: results.crossed_model, crossed_model.section),
-    _result(lambda results: results.scores, scores.section),
+    _result(lambda results: (results.scores, results.comparisons) if results.scores else None, scores.section),
     _result(lambda results: results.image_noise, image_noise.section),
     _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
     _result(lambda results: results.bias, bias.section),

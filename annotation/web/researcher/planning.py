@@ -118,7 +118,7 @@ def plan_page(request: HttpRequest) -> HttpResponse:
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
 @researcher_page
-@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "font-src": ["data:"]})
 def plan_curves(request: HttpRequest) -> HttpResponse:
     """Serve the curves of a question as an SVG file; 404 if the question has no answer."""
     form = _asked(request)

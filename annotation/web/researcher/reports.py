@@ -68,7 +68,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
 @researcher_page
-@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "font-src": ["data:"]})  # type: ignore[arg-type]
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Serve a figure as an SVG file; 404 if the study is sealed or has nothing to draw."""
     report = _report_or_404(request, slug)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from annotation.reports.figures import scores
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.svg import MODEL_COLOURS, MODEL_SHAPES
+from annotation.reports.figures.style import MODEL_COLOURS, MODEL_SHAPES
 from annotation.reports.findings.results import AgreementReport
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
 

@@ -23,7 +23,7 @@ def simulated() -> Study:
     return make_study(crossed([[6, 1], [1, 4]], kind="simulated", state="closed"))
 
 
-def test_every_figure_is_a_pdf_and_a_png_that_carry_the_notice(tmp_path: Path) -> None:
+def test_every_figure_is_written_for_paper_with_its_numbers_and_the_notice(tmp_path: Path) -> None:
     study = simulated()
     said = StringIO()
     call_command("report", study.slug, format="figures", out=tmp_path / "figures", stdout=said)
@@ -36,7 +36,13 @@ def test_every_figure_is_a_pdf_and_a_png_that_carry_the_notice(tmp_path: Path) -
         assert pdf.startswith(b"%PDF")
         assert b"/CreationDate" not in pdf
         with Image.open(tmp_path / "figures" / f"{figure.name}.png") as image:
-            assert image.width > 1500
+            assert image.width == 1003  # 85 mm at 300 dots per inch
+        svg = (tmp_path / "figures" / f"{figure.name}.svg").read_text()
+        assert "@font-face" in svg
+        assert "http" not in svg.replace("http://www.w3.org/", "")
+        head, *rows = (tmp_path / "figures" / f"{figure.name}.csv").read_text().splitlines()
+        assert len(rows) >= 1
+        assert len(head.split(",")) >= 2
         assert figure.caption in captions
         assert f"{figure.name}.pdf" in said.getvalue()
     assert report.notices[0] in captions

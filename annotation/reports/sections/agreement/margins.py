@@ -86,15 +86,15 @@ def _figures(margins: Margins, study: StudyFacts) -> tuple[Figure, ...]:
     n = sum(row.agreement.n for row in margins.by_margin)
     by_margin = (
         f"Strict agreement in up to five bins of the margin's size with about equally many comparisons, n = {n}; bars "
-        f"are Wilson's {100 * margins.auc.level:g} % intervals, grey how far a bin reaches. "
-        f"The dotted line is {constant_choice(study)}."
+        f"are Wilson's {100 * margins.auc.level:g} % intervals. The dotted line is {constant_choice(study)}."
     )
     words = "; ".join(f"{score(row.low)} to {score(row.high)}: {_share(row.agreement)[0]}" for row in margins.by_margin)
     step = mark_step(n)
     each = "a dot a comparison" if step == 1 else f"a dot for one comparison in {step}"
     curve = (
         f"Share of votes for {study.sides_in_words[0]} against the margin, ties left out: {each}, n = {n}; larger dots "
-        "stand for more votes."
+        "stand for more votes. Diamonds: groups of equally many comparisons. The axis is stretched near zero if a few "
+        "margins are far larger."
     )
     if margins.curve:
         slope = margins.calibration.slope

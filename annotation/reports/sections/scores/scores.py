@@ -1,16 +1,20 @@
 """The scores of the two models side by side. Pure."""
 
+from collections.abc import Sequence
+
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.scores.scores import ModelScores, Scores
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Figure, Section, Table, coefficient_row, significance_row
-from annotation.reports.printing.numbers import directed_metric, score
+from annotation.reports.printing.numbers import directed_metric, is_scs, score
 from jobs.wording import counted
 
 Named = tuple[tuple[str, ModelScores], ...]
 
 
-def section(scores: Scores, facts: Facts) -> Section:
-    """The scores of each model, tests between them, the paper's box plot and kernel density."""
+def section(values: tuple[Scores, Sequence[ComparisonRow]], facts: Facts) -> Section:
+    """The scores of each model, tests between them, both scores of each comparison, and the paper's two figures."""
+    scores, comparisons = values
     is_lower = facts.study.is_lower_more_consistent
     metric = directed_metric(facts.study.metric, is_lower=is_lower)
     models = ((f"A ({facts.study.model_a})", scores.model_a), (f"B ({facts.study.model_b})", scores.model_b))
@@ -28,7 +32,8 @@ def section(scores: Scores, facts: Facts) -> Section:
         significance_row("Distributions differ", scores.kolmogorov_smirnov, remark="a replication: pairing ignored"),
         significance_row("Distributions differ, pairing kept", scores.kolmogorov_smirnov_sign_flip),
     )
-    return Section("scores", "The scores of the two models", (), rows, (table,), _figures(metric, models))
+    figures = _figures(metric, models, comparisons, is_bounded=is_scs(facts.study.metric))
+    return Section("scores", "The scores of the two models", (), rows, (table,), figures)
 
 
 def _model(name: str, scores: ModelScores) -> tuple[str, ...]:
@@ -36,8 +41,8 @@ def _model(name: str, scores: ModelScores) -> tuple[str, ...]:
     return name, str(scores.n), *(score(number) for number in numbers)
 
 
-def _figures(metric: str, models: Named) -> tuple[Figure, ...]:
-    """The box plot and the kernel density; no figure without scores."""
+def _figures(metric: str, models: Named, rows: Sequence[ComparisonRow], *, is_bounded: bool) -> tuple[Figure, ...]:
+    """The scatter, the box plot and the kernel density; no figure without scores."""
     n = models[0][1].n
     if not n:
         return ()
@@ -49,6 +54,8 @@ def _figures(metric: str, models: Named) -> tuple[Figure, ...]:
     density = (
         f"Gaussian kernel density of {metric} by model, bandwidth by Scott's rule, n = {counted(n, 'set')} a model."
     )
+    if is_bounded:
+        density += " Reflected at 0 and 100, where SCS ends."
     equal = [name for name, scores in models if scores.are_equal]
     if equal:
         density += f" No density for {' and '.join(equal)}, whose scores are all equal: drawn as one line."
@@ -56,6 +63,25 @@ def _figures(metric: str, models: Named) -> tuple[Figure, ...]:
         f"{name}: median {score(scores.median)}, from {score(scores.least)} to {score(scores.greatest)}"
         for name, scores in models
     )
-    return Figure("scores-box", "Scores by model", box, words), Figure(
-        "scores-density", "Distribution of the scores", density, words
+    return (
+        _paired(metric, rows),
+        Figure("scores-box", "Scores by model", box, words),
+        Figure("scores-density", "Distribution of the scores", density, words),
     )
+
+
+def _paired(metric: str, rows: Sequence[ComparisonRow]) -> Figure:
+    """The scatter of both scores; its words count which model scores higher, and how often people chose that one."""
+    scored = [(row.score_a, row.score_b) for row in rows if row.score_a is not None and row.score_b is not None]
+    higher_a, higher_b = sum(a > b for a, b in scored), sum(a < b for a, b in scored)
+    named = [row for row in rows if row.metric_winner in ("A", "B")]
+    agreed = sum(row.metric_winner == row.people_winner for row in named)
+    caption = (
+        f"{metric} of both sets of each comparison, n = {counted(len(scored), 'comparison')}. Above the diagonal B "
+        "scores higher, below it A. Mark: the model with more votes (A square, B circle, equal diamond)."
+    )
+    words = (
+        f"A scores higher on {counted(higher_a, 'comparison')}, B on {higher_b}; "
+        f"the model that the metric names has more votes on {agreed} of {len(named)}."
+    )
+    return Figure("scores-paired", "Both scores of each comparison", caption, words)

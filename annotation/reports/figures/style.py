@@ -1,0 +1,105 @@
+"""The one style of the figures: typeface, sizes, colours and marks."""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+SANS = "Inter"
+# A file of each weight; other scripts than Latin, Greek and Cyrillic are drawn in matplotlib's own typeface.
+FONT_FILES = {
+    weight: Path(__file__).with_name("fonts") / f"{SANS}-{name}.ttf"
+    for weight, name in ((400, "Regular"), (700, "SemiBold"))
+}
+for _path in FONT_FILES.values():
+    font_manager.fontManager.addfont(str(_path))
+
+
+def _colours(css: str) -> dict[str, str]:
+    """Return the colours of a style sheet by the names of their tokens."""
+    return dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", css))
+
+
+# The colours of the pages, so that a drawing and the page that holds it never differ.
+_TOKENS = Path(settings.BASE_DIR, "static", "tokens.css").read_text(encoding="utf-8")
+LIGHT, DARK, _PRINT = map(_colours, _TOKENS.split("@media "))
+INK, QUIET, LINE = LIGHT["ink"], LIGHT["quiet"], LIGHT["line"]
+TIE_COLOUR = LIGHT["tie"]
+# Each model's mark, also on the pages: a test compares them with static/pages.css. No other number has these shapes.
+MODEL_COLOURS = {"A": LIGHT["model-a"], "B": LIGHT["model-b"]}  # Okabe and Ito
+MODEL_SHAPES = {"A": "s", "B": "o"}  # square and circle, as matplotlib names them
+# Further models go on in the order of Okabe and Ito (2008), without black and with a darker yellow, which shows on
+# white paper; each has its own shape.
+_COLOURS = (*MODEL_COLOURS.values(), "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#b8a800")
+_SHAPES = (*MODEL_SHAPES.values(), "^", "D", "v", "P", "X", "*")
+_MAX_LETTERS = 34  # of a model's label
+
+SMALL = 7  # points: labels beside a number, legends
+STYLE: dict[Any, Any] = {
+    "text.parse_math": False,  # a dollar in a name is a dollar
+    "svg.fonttype": "none",  # text stays text: searchable, selectable, read out
+    "font.family": [SANS, "DejaVu Sans"],
+    "font.size": 8,
+    "text.color": INK,
+    "axes.edgecolor": QUIET,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "hatch.linewidth": 0.7,
+    "xtick.color": QUIET,
+    "ytick.color": QUIET,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "figure.constrained_layout.use": True,
+}
+STROKE = 1.2  # points: the width of a line that is read
+WIDTH = 85 / 25.4  # inches: one column of a journal; the whole figure is readable on a phone, too
+PERCENT = PercentFormatter(xmax=1, decimals=0, symbol=" %")
+DASHED = (0, (5, 2))
+_SQUASHING = 5  # the farthest value, in medians, from which a linear axis would squash the others
+
+
+def model_marks(names: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return a shape and a colour for each of several models, by name; up to 56 models have marks of their own."""
+    return {name: (_SHAPES[place % len(_SHAPES)], _COLOURS[place % len(_COLOURS)]) for place, name in enumerate(names)}
+
+
+def shortened(label: str, most: int = _MAX_LETTERS) -> str:
+    """Return a label that fits into a figure."""
+    return label if len(label) <= most else f"{label[: most - 1]}…"
+
+
+def new_axes(height: float) -> tuple[Figure, Axes]:
+    """Return a figure of this height in inches, and its only axes."""
+    figure = Figure(figsize=(WIDTH, height))
+    return figure, figure.add_subplot()
+
+
+def legend_above(axes: Axes, *, columns: int = 2) -> None:
+    """Add a legend above the axes, without a frame."""
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0, fontsize=SMALL)
+
+
+def unsquashed(axes: Axes, sizes: Iterable[float]) -> None:
+    """Make the x axis linear near zero and logarithmic far from it, if outliers would squash the rest.
+
+    sizes: (n,) distances from zero of what is drawn; the median and the greatest get a tick on either side.
+    """
+    positive = sorted(size for size in sizes if size > 0)
+    if not positive or positive[-1] <= _SQUASHING * positive[len(positive) // 2]:
+        return
+    ends = [float(f"{size:.1g}") for size in (positive[len(positive) // 2], positive[-1])]
+    axes.set_xscale("asinh", linear_width=positive[len(positive) // 2])
+    axes.set_xticks([-ends[1], -ends[0], 0, *ends], [f"{tick:g}" for tick in (-ends[1], -ends[0], 0, *ends)])
+    axes.minorticks_off()
