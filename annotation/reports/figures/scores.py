@@ -27,7 +27,7 @@ from annotation.reports.figures.style import (
 )
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import MOST_MARKS, mark_step
-from annotation.reports.printing.numbers import directed_metric, is_scs
+from annotation.reports.printing.numbers import directed_metric, is_scs, metric_name
 from scoring.statistics.inference.estimate import Estimate
 
 Floats = NDArray[np.float64]

@@ -229,7 +229,7 @@ def _rows(data: UnsealedData) -> tuple[Integers, str]:
     if most is None:
         return rows, ""
     said = f"only the first {counted(most, 'vote')} of each comparison count, because {why}"
-    return rows[first_rows(data.votes.comparison[rows], most)], said
+    return rows[first_rows(data.votes.comparison[rows].astype(np.int64), most)], said
 
 
 def _scores(data: UnsealedData) -> tuple[Floats, Integers, Floats | None]:

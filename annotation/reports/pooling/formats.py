@@ -42,7 +42,7 @@ def to_json(pool: Pool) -> str:
 
 def forest_plot(pool: Pool) -> str:
     """Return an SVG file: each study with its interval, then the mean, then a further study."""
-    pooled = ()
+    pooled: tuple[tuple[str, Estimate], ...] = ()
     if pool.pooled.mean.is_defined:
         pooled = (("All together", pool.pooled.mean), ("A further study", pool.pooled.prediction))
     rows = (*((study.name, study.agreement) for study in pool.studies), *pooled)

@@ -80,7 +80,6 @@ def imported(study: Study, folder: Path, text: str) -> int:
 
 
 NAMES = ("SDXL", "PixArt", "LoRA")
-HIGHER = {"higher_is_more_consistent": True}
 
 
 def external(slug: str = "study") -> Study:
@@ -125,14 +124,14 @@ def test_scores_name_the_model_and_count_for_each_comparison_that_shows_it(tmp_p
     path = tmp_path / "scores.csv"
     rows = [f"prompt {number},{name},{number + place}" for number in (1, 2) for place, name in enumerate(NAMES)]
     path.write_text("\n".join(["prompt,model,score", *rows[:-1]]))
-    done = import_scores(study=study, path=path, metric="mine", **HIGHER)
+    done = import_scores(study=study, path=path, metric="mine", higher_is_more_consistent=True)
     assert (done.new_count, done.unchanged_count, done.missing) == (6, 0, ("prompt 2", "prompt 2"))
     assert SetScore.objects.filter(metric="mine").count() == 5
-    done = import_scores(study=study, path=path, metric="mine", **HIGHER)
+    done = import_scores(study=study, path=path, metric="mine", higher_is_more_consistent=True)
     assert (done.new_count, done.unchanged_count) == (0, 6)
     path.write_text("prompt,model,score\nprompt 1,Imagen,3\nprompt 1,LoRA,4\nprompt 1,LoRA,5\n")
     with pytest.raises(Refused) as refused:
-        import_scores(study=study, path=path, metric="other", **HIGHER)
+        import_scores(study=study, path=path, metric="other", higher_is_more_consistent=True)
     assert '"Imagen" has no images of "prompt 1" in this study, whose models are SDXL, PixArt, LoRA' in str(
         refused.value
     )
