@@ -11,7 +11,7 @@ from django.utils import translation
 from django.utils.deprecation import MiddlewareMixin
 from django.views import defaults
 
-from annotation.web.api.problems import PROBLEM_TYPE, error_response
+from annotation.web.problems import PROBLEM_TYPE, error_response
 from config.outages import WHAT_NEXT, Outage, log, outage
 
 API = "/api/"

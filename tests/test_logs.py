@@ -197,7 +197,7 @@ def test_every_address_with_a_credential_is_known_to_the_redaction() -> None:
     found = [
         (route, names)
         for route, names in routes(get_resolver().url_patterns, "/")
-        if names & CREDENTIAL_NAMES or "token" in route
+        if names & CREDENTIAL_NAMES or "token" in route.replace("tokens/", "")  # the pages of API tokens hold none
     ]
     assert len(found) > 20
     for route, names in found:

@@ -27,6 +27,7 @@ from pytest_django.fixtures import Settings
 
 from annotation.models import Study
 from annotation.tasks import advance_study, tick
+from annotation.web.access.who_may import ADDRESSES, Access, Who
 from config import celery, outages, urls
 from config.celery import touch_alive_file
 from config.outages import DATABASE, DISK, QUEUE, outage
@@ -50,11 +51,17 @@ def store_much(_request: HttpRequest) -> HttpResponse:
     return HttpResponse("stored")
 
 
-urlpatterns = [path("page/", faulty), path("api/v1/verb", faulty), path("store/", store_much), *urls.urlpatterns]
+urlpatterns = [
+    path("page/", faulty, name="faulty"),
+    path("api/v1/verb", faulty, name="faulty"),
+    path("store/", store_much, name="faulty"),
+    *urls.urlpatterns,
+]
 
 
 @pytest.fixture
-def client(settings: Settings) -> Client:
+def client(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setitem(ADDRESSES, "faulty", Access(Who.ANYONE))
     settings.ROOT_URLCONF = __name__
     outages._logged_at.clear()
     return Client(raise_request_exception=False)

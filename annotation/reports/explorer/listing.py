@@ -57,9 +57,9 @@ def _rows(
     _version: object, study: Study, metrics: Sequence[str], lower: Sequence[str], counts: NDArray[np.int64]
 ) -> tuple[ComparisonRow, ...]:
     """metrics: the chosen one, then the others. lower: those of which a lower score is more consistent."""
-    rows = list(
-        study.comparisons.order_by("position").values_list("position", "prompt__text", "image_set_a", "image_set_b")
-    )
+    columns_of_rows = ("position", "prompt__text", "image_set_a", "image_set_b", "model_a", "model_b")
+    rows = list(study.comparisons.order_by("position").values_list(*columns_of_rows))
+    names = {key: model.name for key, model in study.model_by_key.items()}
     margins, columns = [], []
     for metric in metrics:
         scores = scores_of(study, metric=metric)
@@ -71,6 +71,7 @@ def _rows(
         Outcome.of(counts, margins[0]),
         positions=[row[0] for row in rows],
         prompts=[row[1] for row in rows],
+        models=[(names[row[4]], names[row[5]]) for row in rows],
         score_a=columns[0][0],
         score_b=columns[0][1],
         other_margins=margins[1:],

@@ -51,13 +51,13 @@ def _margin(_report: AgreementReport, results: Results) -> Table:
 def _scores(_report: AgreementReport, results: Results) -> Table:
     head = ("comparison", "score_a", "score_b", "more_votes_for")
     rows = results.comparisons
-    return head, [(row.position + 1, row.score_a, row.score_b, row.people_winner) for row in rows]
+    return head, [(row.position, row.score_a, row.score_b, row.people_winner) for row in rows]
 
 
 def _votes(_report: AgreementReport, results: Results) -> Table:
     head = ("comparison", "margin", "votes_a", "votes_tie", "votes_b")
     rows = results.comparisons
-    return head, [(row.position + 1, row.margin, row.votes_a, row.votes_tie, row.votes_b) for row in rows]
+    return head, [(row.position, row.margin, row.votes_a, row.votes_tie, row.votes_b) for row in rows]
 
 
 def _annotators(report: AgreementReport, results: Results) -> Table:

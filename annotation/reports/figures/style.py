@@ -87,7 +87,9 @@ def new_axes(height: float) -> tuple[Figure, Axes]:
 
 
 def legend_above(axes: Axes, *, columns: int = 2) -> None:
-    """Add a legend above the axes, without a frame."""
+    """Add a legend above the axes, without a frame, if anything has a label."""
+    if not axes.get_legend_handles_labels()[1]:
+        return
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, frameon=False, borderaxespad=0, fontsize=SMALL)
 
 

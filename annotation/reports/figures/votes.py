@@ -80,7 +80,8 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
     ]
     margins, shares, votes = np.array(dots[:: mark_step(len(dots))], dtype=np.float64).reshape(-1, 3).T
     axes.scatter(margins, shares, s=(1.5 + np.log1p(votes)) ** 2, color=QUIET, alpha=0.3, linewidths=0)
-    axes.plot(*_binned(margins, shares, votes), "D", color=INK, markersize=3.5)
+    if dots:
+        axes.plot(*_binned(margins, shares, votes), "D", color=INK, markersize=3.5)
     curve = results.margins.curve
     if curve:
         axes.plot([point.margin for point in curve], [point.chance for point in curve], color=INK, linewidth=STROKE)
@@ -95,7 +96,7 @@ def calibration_curve(report: AgreementReport, results: Results) -> Figure:
 
 
 def _binned(margins: Floats, shares: Floats, votes: Floats) -> tuple[Floats, Floats]:
-    """Return the mean margin and the share of votes for A in groups of equally many comparisons, by margin."""
+    """Return the mean margin and the share of votes for A of groups of equally many comparisons, at least one."""
     groups = np.array_split(np.argsort(margins, kind="stable"), min(_BINS, len(margins)))
     totals = [(margins[group].mean(), np.average(shares[group], weights=votes[group])) for group in groups]
     x, y = np.array(totals, dtype=np.float64).reshape(-1, 2).T

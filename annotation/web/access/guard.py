@@ -17,7 +17,7 @@ from annotation.studies.sharing import Account, Role, is_at_least, is_researcher
 from annotation.studies.tokens import token_of
 from annotation.web.access.rate_limit import is_allowed
 from annotation.web.access.who_may import MAKES_STUDIES, OF_A_STUDY, OPERATIONS, PARTS, Who, needed, scope
-from annotation.web.api.problems import error_response
+from annotation.web.problems import error_response
 
 MOST_WRONG_TOKENS = 60  # a minute, from one address
 UNKNOWN = "Send a token in force: Authorization: Bearer sem_… The page API tokens of your account makes one."

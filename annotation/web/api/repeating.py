@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from annotation.models import RepeatableAnswer
 from annotation.voting.storage.sqlite_queue import in_turn
-from annotation.web.api.problems import error_response
+from annotation.web.problems import error_response
 
 LIFETIME = timedelta(days=1)
 ABANDONED = timedelta(minutes=5)  # after which a request without an answer counts as died

@@ -52,8 +52,8 @@ from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
 from annotation.web.api import schemas
 from annotation.web.api.collecting import router as collecting_router
-from annotation.web.api.problems import error_response, with_problem_documents
 from annotation.web.api.studies import router as studies_router
+from annotation.web.problems import error_response, with_problem_documents
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 

@@ -76,7 +76,7 @@ def test_the_file_asks_for_nothing_from_outside(study: Study, tmp_path: Path) ->
             assert value.startswith(("data:image/webp;base64,", "#")), value
     assert "<link" not in text
     assert "<script" not in text
-    assert not re.search(r"@import|url\((?!#)", text)
+    assert not re.search(r"@import|url\((?!#|\"data:font/)", text)
 
 
 def test_a_file_that_is_gone_is_counted_and_an_external_study_has_no_sheets(study: Study) -> None:

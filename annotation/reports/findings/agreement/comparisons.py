@@ -57,16 +57,16 @@ def compute(analysed: Analysed) -> tuple[ComparisonRow, ...]:
     """Return one row for each comparison, in the study's order."""
     rows = analysed.data.comparisons
     names = [plan.name for plan in analysed.data.manifest.models.values()]
-    found = comparison_rows(
+    models = zip(rows.model_a.tolist(), rows.model_b.tolist(), strict=True)
+    return comparison_rows(
         analysed.outcome,
         positions=rows.position.tolist(),
         prompts=rows.prompt,
+        models=[(names[a], names[b]) for a, b in models],
         score_a=rows.score_a,
         score_b=rows.score_b,
         other_margins=list(analysed.data.margins.values()),
     )
-    models = zip(rows.model_a.tolist(), rows.model_b.tolist(), strict=True)
-    return tuple(replace(row, model_a=names[a], model_b=names[b]) for row, (a, b) in zip(found, models, strict=True))
 
 
 def are_divided(winners: Iterable[Signs]) -> NDArray[np.bool_]:
@@ -84,14 +84,15 @@ def comparison_rows(
     *,
     positions: Iterable[int],
     prompts: Sequence[str],
+    models: Sequence[tuple[str, str]],
     score_a: Floats,
     score_b: Floats,
     other_margins: Sequence[Floats] = (),
 ) -> tuple[ComparisonRow, ...]:
     """Return one row for each of n comparisons.
 
-    positions: from 0. score_a, score_b: (n,), NaN if missing. other_margins: (n,) of each other metric, positive if it
-    names A, NaN if missing.
+    positions: from 0. models: the names of the models of sides A and B. score_a, score_b: (n,), NaN if missing.
+    other_margins: (n,) of each other metric, positive if it names A, NaN if missing.
     """
     # Lists, because taking single numbers out of arrays costs most in studies of thousands of comparisons.
     columns = zip(
@@ -108,7 +109,8 @@ def comparison_rows(
         _differ(outcome.margin, other_margins),
         strict=True,
     )
-    return tuple(_row(*column) for column in columns)
+    rows = (_row(*column) for column in columns)
+    return tuple(replace(row, model_a=a, model_b=b) for row, (a, b) in zip(rows, models, strict=True))
 
 
 def _differ(margin: Floats, others: Sequence[Floats]) -> list[bool | None]:
