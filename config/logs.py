@@ -23,6 +23,7 @@ CREDENTIAL_PREFIXES = (
     "a",
     "i",
     "join",
+    "shared",
     "api/v1/annotators",
     "accounts/password/reset/key",
     "accounts/confirm-email",

@@ -1,6 +1,6 @@
 """Read the comparisons of a study as the explorer lists them. Scores are read, so a sealed study is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -45,7 +45,8 @@ def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> L
     # Scores are never edited, so their number and the newest one identify them.
     version = (study.pk, study.created_at, chosen, tuple(scored.items()), counts.tobytes())
     metrics = (chosen, *(name for name in scored if name != chosen))
-    return Listing(chosen, tuple(scored), _rows(version, study, metrics, lower_metrics(scored), counts))
+    names = {key: plan.name for key, plan in manifest.models.items()}
+    return Listing(chosen, tuple(scored), _rows(version, study, metrics, lower_metrics(scored), counts, names))
 
 
 @cached(
@@ -54,12 +55,16 @@ def list_comparisons(study: Study, *, manifest: Manifest, metric: str = "") -> L
     lock=Lock(),
 )
 def _rows(
-    _version: object, study: Study, metrics: Sequence[str], lower: Sequence[str], counts: NDArray[np.int64]
+    _version: object,
+    study: Study,
+    metrics: Sequence[str],
+    lower: Sequence[str],
+    counts: NDArray[np.int64],
+    names: Mapping[str, str],
 ) -> tuple[ComparisonRow, ...]:
-    """metrics: the chosen one, then the others. lower: those of which a lower score is more consistent."""
+    """metrics: the chosen one, then the others. lower: those of which less is more consistent. names: models by key."""
     columns_of_rows = ("position", "prompt__text", "image_set_a", "image_set_b", "model_a", "model_b")
     rows = list(study.comparisons.order_by("position").values_list(*columns_of_rows))
-    names = {key: model.name for key, model in study.model_by_key.items()}
     margins, columns = [], []
     for metric in metrics:
         scores = scores_of(study, metric=metric)
