@@ -156,7 +156,7 @@ def _archived(request: HttpRequest, slug: str, *, is_archived: bool) -> HttpResp
     url_name="history",
 )
 def get_history(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
-    """Who did what and when, the latest first."""
+    """Return who did what and when, the latest first."""
     acts = history(study_called(slug))
     fields = ("happened_at", "actor", "verb", "detail")
     items = [schemas.ActOut(**{name: getattr(one, name) for name in fields}) for one in page_of(acts, limit, offset)]

@@ -158,7 +158,7 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
 
 
 def _sides(study: StudyFacts) -> tuple[str, ...]:
-    """What the sides of a comparison are, if there are several pairs of models."""
+    """Say what the sides of a comparison are if there are several pairs of models."""
     if not study.are_several:
         return ()
     return (
