@@ -141,7 +141,7 @@ def test_agreement_by_number_of_images_is_drawn_where_there_are_images() -> None
     study = embedded_study()
     report = report_of(study)
     assert "images" in [figure.name for figure in figures_of(report)]
-    assert "winner as with all images" in draw(report, "images")
+    assert "winner as with all" in draw(report, "images")
     without = report_of(make_study(Plan([["A"]], [(2.0, 1.0)], slug="other")))
     assert "images" not in [figure.name for figure in figures_of(without)]
 
