@@ -1,12 +1,13 @@
 """The admin of generation. Plans, images and jobs are made by code, so here they are read-only."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from generation.endpoints.accounts import price_of_jobs
 from generation.endpoints.definitions import MICROS
 from generation.models import (
     DiffusionModel,
@@ -22,6 +23,8 @@ from jobs.messages import enqueue
 from jobs.models import LeasedJob
 from jobs.row_counts import count_of
 from jobs.wording import counted
+
+RETRY_AND_PAY = "Retry the failed ones among them and pay for their images"
 
 
 class ListedFiltersAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -136,7 +139,18 @@ class LeasedJobAdmin(AdminsOnly):
 
     @admin.action(description="Retry the failed ones among them", permissions=["retry"])
     def retry(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
-        """Queue the failed jobs again."""
+        """Queue the failed jobs again, if that costs nothing."""
+        if price := self.price_of(chosen.filter(state=LeasedJob.State.FAILED)):
+            messages.warning(request, f"Nothing is queued yet. {price} To pay for it, choose “{RETRY_AND_PAY}”.")
+            return
+        self.queue_again(request, chosen)
+
+    def price_of(self, jobs: QuerySet[Any]) -> str:
+        """Return a sentence with the price of doing the jobs again; empty if it costs nothing."""
+        return ""
+
+    def queue_again(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
+        """Queue the failed jobs among the chosen ones, and tell how many."""
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
         count = claims.retry(chosen)
         enqueue(chosen.model._default_manager.filter(pk__in=failed))
@@ -154,7 +168,18 @@ class LeasedJobAdmin(AdminsOnly):
 
 @admin.register(GenerationJob)
 class GenerationJobAdmin(LeasedJobAdmin):
-    """Jobs that make images."""
+    """Jobs that make images, some of them at a price."""
+
+    actions = (*LeasedJobAdmin.actions, "retry_and_pay")
+
+    def price_of(self, jobs: QuerySet[Any]) -> str:
+        """Return what endpoints may ask for the images."""
+        return price_of_jobs(jobs)
+
+    @admin.action(description=RETRY_AND_PAY, permissions=["retry"])
+    def retry_and_pay(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
+        """Queue the failed jobs again, also those that cost money."""
+        self.queue_again(request, chosen)
 
 
 @admin.register(EndpointAccount)

@@ -1,16 +1,18 @@
 """Count what is asked of an endpoint, keep its rate and its cost limit, over all workers: the database holds both."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, ExpressionWrapper, F, Q
+from django.db.models import DateTimeField, ExpressionWrapper, F, Q, QuerySet
 
 from generation.endpoints.definitions import MICROS, Endpoint, read_definitions
-from generation.models import EndpointAccount
+from generation.models import EndpointAccount, GenerationJob
 from jobs import clock
 from jobs.refusals import Refused
+from jobs.wording import counted
 
 
 def endpoint_called(name: str) -> Endpoint:
@@ -117,6 +119,22 @@ def price_of(name: str, image_count: int) -> str:
     if account is None or not account.price_micros:
         return ""
     return f"{image_count * account.price_micros / MICROS:.2f} {account.currency}"
+
+
+def price_of_jobs(jobs: QuerySet[GenerationJob]) -> str:
+    """Return how many images the jobs may ask of endpoints, and the price; empty if they cost nothing.
+
+    An image whose file is lost is asked for again, so all seeds of a job count.
+    """
+    counts: Counter[str] = Counter()
+    rows = jobs.order_by().values_list("image_set__diffusion_model__endpoint", "seeds")
+    for name, seeds in rows.exclude(image_set__diffusion_model__endpoint=""):
+        counts[name] += len(seeds)
+    return " ".join(
+        f"At most {counted(count, 'image')} will be asked of the endpoint {name}, which may cost {price}."
+        for name, count in sorted(counts.items())
+        if (price := price_of(name, count))
+    )
 
 
 def _now(name: str) -> datetime:

@@ -3,14 +3,11 @@
 The facts come from the workers, through the database: no other process reads the file of endpoints.
 """
 
-from collections import Counter
-
 from annotation.models import Study
 from annotation.studies.comparisons import image_sets_of
-from generation.endpoints.accounts import price_of
+from generation.endpoints.accounts import price_of_jobs
 from generation.endpoints.definitions import MICROS
 from generation.models import DiffusionModel, EndpointAccount, GeneratedImage, GenerationJob
-from jobs.wording import counted
 
 NOT_REPRODUCIBLE = "not_reproducible"  # in the detail of the event that all images are there
 
@@ -38,20 +35,9 @@ def _sentence(model: DiffusionModel, account: EndpointAccount | None) -> str:
 
 
 def price_of_retrying(study: Study) -> str:
-    """Return how many images the study's failed jobs may ask of endpoints, and the price; empty if they cost nothing.
-
-    An image whose file is lost is asked for again, so all seeds of a failed job count.
-    """
-    names = {model.endpoint for model in study.diffusion_models if model.endpoint}
-    failed = GenerationJob.objects.filter(image_set__in=image_sets_of(study), state=GenerationJob.State.FAILED)
-    counts: Counter[str] = Counter()
-    for name, seeds in failed.values_list("image_set__diffusion_model__endpoint", "seeds") if names else ():
-        counts[name] += len(seeds)
-    return " ".join(
-        f"At most {counted(count, 'image')} will be asked of the endpoint {name}, which may cost {price}."
-        for name, count in sorted(counts.items())
-        if name in names and (price := price_of(name, count))
-    )
+    """Return how many images the failed jobs may ask of endpoints, and the price; empty if they cost nothing."""
+    jobs = GenerationJob.objects.filter(image_set__in=image_sets_of(study), state=GenerationJob.State.FAILED)
+    return price_of_jobs(jobs)
 
 
 def generated_detail(study: Study) -> dict[str, str]:

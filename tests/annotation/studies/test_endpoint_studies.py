@@ -131,6 +131,32 @@ def test_retrying_its_jobs_names_the_price_and_asks_first(
     assert set(jobs.values_list("state", flat=True)) == {GenerationJob.State.QUEUED}
 
 
+def test_the_list_of_jobs_names_the_price_before_any_of_them_is_queued(
+    study: Study, account: EndpointAccount, admin_user: User
+) -> None:
+    launch(study=study)
+    advance(study)
+    jobs = GenerationJob.objects.filter(image_set__diffusion_model=study.diffusion_models[1])
+    jobs.update(state=GenerationJob.State.FAILED, error="the painter is ill")
+    client = Client()
+    client.force_login(admin_user)
+    chosen = list(jobs.values_list("pk", flat=True))
+    count = sum(len(job.seeds) for job in jobs)
+
+    def states_after(action: str) -> tuple[str, set[str]]:
+        data = {"action": action, "_selected_action": chosen}
+        page = client.post(reverse("admin:generation_generationjob_changelist"), data, follow=True)
+        return page.content.decode(), set(jobs.values_list("state", flat=True))
+
+    page, states = states_after("retry")
+    assert f"At most {count} images will be asked" in page
+    assert f"which may cost {count * 0.04:.2f} USD." in page
+    assert states == {"failed"}
+    page, states = states_after("retry_and_pay")
+    assert "queued again" in page
+    assert states == {"queued"}
+
+
 def test_retrying_other_jobs_asks_nothing(study: Study, account: EndpointAccount, admin_user: User) -> None:
     launch(study=study)
     advance(study)
