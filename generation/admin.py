@@ -1,5 +1,6 @@
 """The admin of generation. Plans, images and jobs are made by code, so here they are read-only."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from django.contrib import admin, messages
@@ -131,7 +132,7 @@ class LeasedJobAdmin(AdminsOnly):
     list_filter = ("state",)
     list_select_related = ("image_set__prompt", "image_set__diffusion_model")
     search_fields = ("error", "image_set__prompt__text")
-    actions = ("retry", "give_up")
+    actions: Sequence[str] = ("retry", "give_up")
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Return whether the account is an admin; nobody edits a job by hand."""
