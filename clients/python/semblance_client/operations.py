@@ -1,0 +1,43 @@
+"""The operations of the API that the client calls. A test of the server compares them with its OpenAPI document."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """An operation: its method, its path, and the names that a call may give.
+
+    creates: whether a request may be sent again with its Idempotency-Key.
+    """
+
+    method: str
+    path: str
+    query: tuple[str, ...] = ()
+    body: tuple[str, ...] = ()
+    creates: bool = False
+
+
+_STUDY = "/studies/{slug}"
+_PAGE = ("limit", "offset")
+OPERATIONS = {
+    "list_models": Operation("GET", "/models"),
+    "list_studies": Operation("GET", "/studies", query=(*_PAGE, "state", "archived")),
+    "create_study": Operation("POST", "/studies", body=("file",), creates=True),
+    "check_study": Operation("POST", "/study-check", body=("file",)),
+    "get_study": Operation("GET", _STUDY),
+    "delete_study": Operation("DELETE", _STUDY),
+    "get_study_file": Operation("GET", f"{_STUDY}/file"),
+    "act_on_study": Operation("POST", f"{_STUDY}/actions/{{action}}"),
+    "archive_study": Operation("POST", f"{_STUDY}/archive"),
+    "unarchive_study": Operation("DELETE", f"{_STUDY}/archive"),
+    "get_history": Operation("GET", f"{_STUDY}/history", query=_PAGE),
+    "list_shares": Operation("GET", f"{_STUDY}/shares"),
+    "share_study": Operation("POST", f"{_STUDY}/shares", body=("account", "role")),
+    "list_report_links": Operation("GET", f"{_STUDY}/report-links"),
+    "create_report_link": Operation("POST", f"{_STUDY}/report-links", creates=True),
+    "revoke_report_link": Operation("DELETE", f"{_STUDY}/report-links/{{link_id}}"),
+    "list_invitations": Operation("GET", f"{_STUDY}/invitations", query=_PAGE),
+    "invite": Operation("POST", f"{_STUDY}/invitations", body=("count", "labels"), creates=True),
+    "export_votes": Operation("GET", f"{_STUDY}/votes", query=("format",)),
+    "get_report": Operation("GET", f"{_STUDY}/report", query=("format", "metric")),
+}
