@@ -6,7 +6,7 @@ from typing import Annotated, Literal, get_args
 
 from annotated_types import Len
 
-EncoderKind = Literal["clip", "siglip", "dinov2"]
+EncoderKind = Literal["clip", "siglip", "dinov2", "dinov3"]
 ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
 
 MOST_METRIC_LENGTH = 255  # of the database's columns

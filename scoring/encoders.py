@@ -23,8 +23,10 @@ from transformers import (
     CLIPImageProcessorPil,
     CLIPModel,
     Dinov2Model,
+    DINOv3ViTModel,
     SiglipImageProcessorPil,
     SiglipModel,
+    ViTImageProcessorPil,
 )
 
 from generation.machines.devices import device, device_name, empty_memory, is_out_of_memory
@@ -66,8 +68,12 @@ class ImageEncoder(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """The classes that load one kind of encoder, and the output that is the embedding."""
+    """The classes that load one kind of encoder, and the output that is the embedding.
 
+    model_type: the name of the architecture in a checkpoint's configuration.
+    """
+
+    model_type: str
     model: Any
     processor: Any
     features: Callable[[Any, torch.Tensor], Any]
@@ -77,6 +83,7 @@ class Architecture:
 ARCHITECTURES: dict[str, Architecture] = {
     # Radford et al. (2021), arXiv:2103.00020
     "clip": Architecture(
+        "clip",
         CLIPModel,
         CLIPImageProcessorPil,
         lambda model, pixels: model.get_image_features(pixel_values=pixels).pooler_output,
@@ -84,6 +91,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     # Zhai et al. (2023), arXiv:2303.15343
     "siglip": Architecture(
+        "siglip",
         SiglipModel,
         SiglipImageProcessorPil,
         lambda model, pixels: model.get_image_features(pixel_values=pixels).pooler_output,
@@ -91,8 +99,18 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     # Oquab et al. (2023), arXiv:2304.07193
     "dinov2": Architecture(
+        "dinov2",
         Dinov2Model,
         BitImageProcessorPil,
+        lambda model, pixels: model(pixel_values=pixels).pooler_output,
+        "the class token after the last layer norm",
+    ),
+    # Siméoni et al. (2025), arXiv:2508.10104. Its own processor needs torchvision; this one resizes whole levels of
+    # brightness instead of fractions of them, which moves a pixel by half a level at most.
+    "dinov3": Architecture(
+        "dinov3_vit",
+        DINOv3ViTModel,
+        ViTImageProcessorPil,
         lambda model, pixels: model(pixel_values=pixels).pooler_output,
         "the class token after the last layer norm",
     ),
@@ -107,10 +125,10 @@ def load(spec: EncoderSpec) -> ImageEncoder:
     incomplete, of another architecture than the spec's kind, or incompatible with its own image processor.
     """
     checkpoint = find_checkpoint(spec)
-    if checkpoint.model_type != spec.kind:
+    if checkpoint.model_type != (wanted := ARCHITECTURES[spec.kind].model_type):
         raise Refused(
             f"{spec.checkpoint} is a checkpoint of the architecture {checkpoint.model_type or '(none named)'}, "
-            f"not {spec.kind}: name the encoder's kind as it is (one of {', '.join(ARCHITECTURES)})."
+            f"not {wanted}: name the encoder's kind as it is (one of {', '.join(ARCHITECTURES)})."
         )
     return _LoadedEncoder(spec, checkpoint)
 

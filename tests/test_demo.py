@@ -41,8 +41,7 @@ SMALL = pytest.param("4", marks=pytest.mark.slow if ON_SERVICES else ())
 @pytest.fixture(scope="module", params=[SMALL, pytest.param("20", marks=pytest.mark.slow)])
 def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     var = tmp_path_factory.mktemp("demo") / "var"
-    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": str(var)}
-    del environment["CELERY_BROKER_URL"]  # the tests' own, which leads nowhere
+    environment = environment_of(var)
     with ExitStack() as stack:
         if ON_SERVICES:
             environment["DATABASE_URL"] = stack.enter_context(fresh_database())
@@ -56,6 +55,12 @@ def demo(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         )
         assert shown.returncode == 0, shown.stdout + shown.stderr
         yield Demo(environment, var, shown.stdout, request.param)
+
+
+def environment_of(var: Path) -> dict[str, str]:
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "config.settings", "SEMBLANCE_VAR": str(var)}
+    del environment["CELERY_BROKER_URL"]  # the tests' own, which leads nowhere
+    return environment
 
 
 def processes_of(var: Path) -> list[str]:
@@ -150,3 +155,43 @@ def test_a_second_time_it_reuses_the_study_and_stays_up_until_ctrl_c(demo: Demo)
         again.send_signal(signal.SIGINT)
         assert again.wait() == 0
         assert processes_of(demo.var) == []
+
+
+@pytest.mark.slow
+def test_three_models_are_ranked_and_a_study_of_them_stays_open(tmp_path: Path) -> None:
+    """From nothing: 72 images, 36 comparisons of three pairs, 180 votes, the ranking; then a page to vote on."""
+    var, command = tmp_path / "var", [*DEMO, "--models", "3", "--images", "2", "--serve"]
+    environment = environment_of(var) | {"PYTHONUNBUFFERED": "1"}
+    with (
+        subprocess.Popen(command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, text=True) as shown,
+        ending(shown),
+    ):
+        assert shown.stdout is not None
+        output = ""
+        for line in shown.stdout:
+            output += line
+            if line.startswith("Ctrl-C"):
+                break
+        assert "Simulated votes: 180 of 180" in output
+        assert "Study: demo-three-open from docs/studies/demo-three.toml: 12 prompts, 3 models" in output
+        vote_here = re.search(r"Vote here: +(\S+)", output)
+        assert vote_here is not None, output
+        with urllib.request.urlopen(vote_here[1]) as page:
+            assert page.status == 200
+        shown.send_signal(signal.SIGINT)
+        assert shown.wait() == 0
+    report = json.loads((var / "demo" / "report.json").read_text())
+    with (var / "demo" / "votes.csv").open() as file:
+        votes = [row for row in csv.DictReader(file) if row["kind"] == "main" and row["state"] == "standing"]
+    ranking = report["results"]["ranking"]
+    names = {"sdxl": "Mini SDXL", "pixart": "Mini PixArt", "lora": "Mini SDXL with LoRA"}
+    assert {model["name"] for model in ranking["models"]} == set(names.values())
+    assert len(ranking["pairs"]) == 3
+    positions = {row["position"]: {row["model_a"], row["model_b"]} for row in report["results"]["comparisons"]}
+    for pair in ranking["pairs"]:
+        own = [row for row in votes if positions[int(row["position"])] == {names[pair["a"]], names[pair["b"]]}]
+        chosen = Counter(row["chosen_model"] for row in own)
+        assert (pair["wins_a"], pair["wins_b"]) == (chosen[names[pair["a"]]], chosen[names[pair["b"]]])
+        assert len(own) == 60
+    with closing(sqlite3.connect(var / "semblance.sqlite3")) as database:
+        assert database.execute("SELECT count(*) FROM generation_generatedimage").fetchone() == (72,)

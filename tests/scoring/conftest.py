@@ -13,11 +13,12 @@ __all__ = ["hub", "tiny_encoders", "tiny_models"]
 
 @pytest.fixture(scope="session")
 def tiny_encoders(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with clip/, siglip/ and dinov2/: untrained, a few kilobytes each. Tests that change one copy it."""
+    """A folder for each kind of encoder: untrained, a few kilobytes. Tests that change one copy it."""
     folder = tmp_path_factory.mktemp("encoders")
     shutil.copytree(tiny_models / "clip", folder / "clip")
     _save_siglip(folder / "siglip")
     _save_dinov2(folder / "dinov2")
+    _save_dinov3(folder / "dinov3")
     return folder
 
 
@@ -44,3 +45,23 @@ def _save_dinov2(target: Path) -> None:
     )
     Dinov2Model(config).save_pretrained(target)
     BitImageProcessorPil(size={"shortest_edge": 28}, crop_size={"height": 28, "width": 28}).save_pretrained(target)
+
+
+def _save_dinov3(target: Path) -> None:
+    import torch
+    from transformers import DINOv3ViTConfig, DINOv3ViTModel, ViTImageProcessorPil
+
+    torch.manual_seed(13)
+    config = DINOv3ViTConfig(
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        image_size=32,
+        patch_size=8,
+        num_register_tokens=2,
+    )
+    DINOv3ViTModel(config).save_pretrained(target)
+    mean, deviation = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+    processor = ViTImageProcessorPil(size={"height": 32, "width": 32}, image_mean=mean, image_std=deviation)
+    processor.save_pretrained(target)

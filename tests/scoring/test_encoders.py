@@ -94,6 +94,23 @@ def test_dinov2_gives_the_class_token(tiny_encoders: Path) -> None:
     np.testing.assert_allclose(load(spec_of("dinov2", tiny_encoders)).embed(images), expected, atol=1e-5)
 
 
+def test_dinov3_gives_the_class_token_of_images_prepared_as_its_own_processor_does(tiny_encoders: Path) -> None:
+    """Its own processor scales to 0 .. 1, resizes with antialiasing, normalises; here by torch, without torchvision."""
+    from transformers import DINOv3ViTModel
+
+    folder, images = tiny_encoders / "dinov3", [picture(seed) for seed in range(3)]
+    mean, deviation = (torch.tensor(row)[:, None, None] for row in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    model, rows = DINOv3ViTModel.from_pretrained(folder).eval(), []
+    for image in images:
+        pixels = torch.tensor(np.asarray(image.convert("RGB"), np.float32) / 255).permute(2, 0, 1)[None]
+        resized = torch.nn.functional.interpolate(pixels, (32, 32), mode="bilinear", antialias=True)
+        with torch.no_grad():
+            rows.append(model(pixel_values=(resized - mean) / deviation).last_hidden_state[0, 0].numpy())
+    embeddings = load(spec_of("dinov3", tiny_encoders)).embed(images)
+    np.testing.assert_allclose(embeddings, np.array(rows), atol=0.02)
+    assert semantic_consistency_score(embeddings) == pytest.approx(score_by_double_loop(np.array(rows)), abs=0.05)
+
+
 @pytest.mark.parametrize("kind", [*ENCODER_KINDS, "colour"])
 def test_every_encoder_keeps_what_the_protocol_says(kind: str, tiny_encoders: Path) -> None:
     """The encoder that other tests use in place of a real one is held to the same."""
@@ -331,7 +348,8 @@ def test_a_faulty_checkpoint_is_one_sentence_that_names_it(fault: str, clip_copy
 
 @pytest.mark.parametrize(("kind", "other"), list(itertools.permutations(ENCODER_KINDS, 2)))
 def test_a_checkpoint_of_another_kind_is_refused(kind: Any, other: str, tiny_encoders: Path) -> None:
-    with pytest.raises(Refused, match=f"architecture {other}, not {kind}"):
+    of = {one: encoders.ARCHITECTURES[one].model_type for one in (kind, other)}
+    with pytest.raises(Refused, match=f"architecture {of[other]}, not {of[kind]}"):
         load(EncoderSpec(kind=kind, checkpoint=str(tiny_encoders / other)))
 
 

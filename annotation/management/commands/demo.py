@@ -32,6 +32,7 @@ from jobs.whole_files import whole_file
 from jobs.wording import counted
 
 STUDIES = {2: "demo", 3: "demo-three", 5: "demo-five"}  # the shipped files, by the number of models
+OPEN_STUDIES = {2: "demo-lora"}  # the file of the study to vote in, if it is another one
 ANNOTATOR_COUNT = 5
 NOISE = 0.5
 SEED = 1
@@ -66,7 +67,8 @@ class Command(StudyCommand):
         os.environ.setdefault("OMP_NUM_THREADS", "2")  # with such small models more threads would wait for each other
         self.folder: Path = settings.VAR_DIR / "demo"
         self.images_per_set: int | None = options["images"]
-        self.closed_study: str = STUDIES[options["models"]]
+        self.closed_file: str = STUDIES[options["models"]]
+        self.open_file: str = OPEN_STUDIES.get(options["models"], self.closed_file)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
             self._prepare()
@@ -91,7 +93,7 @@ class Command(StudyCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
 
     def _run_closed_study(self) -> None:
-        study = self._study(self.closed_study)
+        study = self._study(self.closed_file)
         if study.state != Study.State.CLOSED:
             self._make_images(study)
             if study.state == Study.State.READY:
@@ -101,11 +103,13 @@ class Command(StudyCommand):
             advance(study)  # judges the annotators, if no worker has done it yet
         self._report(study)
 
-    def _study(self, name: str) -> Study:
-        """Return the study of a shipped file, created if it does not exist."""
+    def _study(self, name: str, *, is_second: bool = False) -> Study:
+        """Return the study of a shipped file, created if it does not exist; or a second one, of the same images."""
         file = Path("docs", "studies", f"{name}.toml")
         manifest = read_study_file(settings.BASE_DIR / file)
         manifest = manifest.model_copy(update={"seeds": manifest.seeds[: self.images_per_set]})
+        if is_second:
+            manifest = manifest.model_copy(update={"slug": f"{name}-open", "name": f"{manifest.name}, to vote in"})
         study = Study.objects.filter(slug=manifest.slug).first()
         if study is not None:
             self._step("Study", f"{study.slug}, which already exists and is {study.state}")
@@ -135,7 +139,7 @@ class Command(StudyCommand):
             self.stdout.write(line)
 
     def _serve_open_study(self, port: int, children: list[ChildProcess]) -> None:
-        study = self._study("demo-lora")
+        study = self._study(self.open_file, is_second=self.open_file == self.closed_file)
         if study.state not in (Study.State.OPEN, Study.State.PAUSED, Study.State.CLOSING, Study.State.CLOSED):
             self._make_images(study)
         if study.state == Study.State.READY:

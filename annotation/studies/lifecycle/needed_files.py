@@ -8,6 +8,7 @@ from generation.hub.fetches import fetching_in_words
 from generation.hub.wanted import Wanted, wanted_of
 from generation.models import DiffusionModel
 from scoring.checkpoints import wanted_encoder
+from scoring.encoder_spec import EncoderSpec
 
 
 def wanted_files(manifest: Manifest) -> list[Wanted]:
@@ -16,9 +17,14 @@ def wanted_files(manifest: Manifest) -> list[Wanted]:
     if manifest.source == "generated":
         for plan in manifest.models.values():
             wanted += wanted_of(_model(plan))
-    if manifest.source != "external" and (encoder := wanted_encoder(manifest.encoder)):
-        wanted.append(encoder)
+    if manifest.source != "external":
+        wanted += [files for spec in _encoders(manifest) if (files := wanted_encoder(spec))]
     return list(dict.fromkeys(wanted))  # models often share a checkpoint
+
+
+def _encoders(manifest: Manifest) -> list[EncoderSpec]:
+    """Return the study's own encoder, then those of its further metrics."""
+    return [spec.encoder for spec in manifest.computed_metrics() if spec.encoder]
 
 
 def _model(plan: ModelPlan) -> DiffusionModel:
@@ -30,7 +36,7 @@ def files_in_words(study: Study) -> str:
     if study.state not in IN_PRODUCTION:
         return ""
     manifest = current_manifest(study)
-    revisions = [(manifest.encoder.checkpoint, manifest.encoder.revision)]
+    revisions = [(spec.checkpoint, spec.revision) for spec in _encoders(manifest)]
     for plan in manifest.models.values():
         revisions += [(plan.checkpoint, plan.revision), (plan.lora, plan.lora_revision)]
     return fetching_in_words([(name, revision) for name, revision in revisions if name and revision])

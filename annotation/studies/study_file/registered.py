@@ -13,6 +13,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifests
 from annotation.studies.manifest import Manifest, ModelPlan
 from annotation.studies.nearest_names import did_you_mean, first_names
+from annotation.studies.section import Key
 from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
 from generation.models import DiffusionModel
@@ -41,7 +42,9 @@ def parse_by_names(text: str, *, account: User, earlier: Manifest | None = None)
         return manifest
     lines = key_lines(text.removeprefix("\ufeff").replace("\r\n", "\n"))
     found = [*_model_faults(manifest, models, earlier), *_encoder_faults(manifest, earlier)]
-    faults = [StudyFault(".".join(key), lines.get(key, lines.get(key[:-1], 1)), sentence) for key, sentence in found]
+    faults = [
+        StudyFault(".".join(map(str, key)), lines.get(key, lines.get(key[:-1], 1)), sentence) for key, sentence in found
+    ]
     if faults:
         raise StudyFileFault(faults)
     return manifest
@@ -66,14 +69,14 @@ def _unknown(name: str, models: dict[str, dict[str, Any]]) -> str:
 
 def _model_faults(
     manifest: Manifest, models: dict[str, dict[str, Any]], earlier: Manifest | None
-) -> Iterator[tuple[tuple[str, ...], str]]:
+) -> Iterator[tuple[Key, str]]:
     kept = list(earlier.models.values()) if earlier else []
     for side, plan in manifest.models.items():
         settings = plan.model_dump(exclude={"name"})
         makes_none = not (plan.checkpoint or plan.endpoint or plan.lora) and manifest.source != "generated"
         if plan in kept or makes_none or models.get(plan.name) == settings:
             continue
-        key: tuple[str, ...] = ("models", side, "name")
+        key: Key = ("models", side, "name")
         if plan.name not in models:
             yield key, _unknown(plan.name, models)
             continue
@@ -86,10 +89,21 @@ def _known(models: dict[str, dict[str, Any]]) -> str:
     return f"it has {first_names(list(models))}" if models else "an admin has to bring one in first"
 
 
-def _encoder_faults(manifest: Manifest, earlier: Manifest | None) -> Iterator[tuple[tuple[str, ...], str]]:
-    if manifest.encoder == EncoderSpec() or (earlier and manifest.encoder == earlier.encoder):
+def _encoder_faults(manifest: Manifest, earlier: Manifest | None) -> Iterator[tuple[Key, str]]:
+    known = {EncoderSpec(), *(_encoders(earlier).values() if earlier else ())}
+    new = {key: encoder for key, encoder in _encoders(manifest).items() if encoder not in known}
+    if not new:
         return
-    used = {one.encoder for one in current_manifests(Study.objects.only("pk", "manifest_sha256")).values()}
-    if manifest.encoder not in used:
-        sentence = "is an encoder that no study of this installation has used; leave it out, or ask an admin."
-        yield ("encoder", "checkpoint"), sentence
+    studies = current_manifests(Study.objects.only("pk", "manifest_sha256")).values()
+    used = {encoder for one in studies for encoder in _encoders(one).values()}
+    sentence = "is an encoder that no study of this installation has used; leave it out, or ask an admin."
+    yield from (((*key, "checkpoint"), sentence) for key, encoder in new.items() if encoder not in used)
+
+
+def _encoders(manifest: Manifest) -> dict[Key, EncoderSpec]:
+    """Return the encoders of a study and of its further metrics, by their place in the study file."""
+    encoders: dict[Key, EncoderSpec] = {("encoder",): manifest.encoder}
+    for index, plan in enumerate(manifest.metrics):
+        if plan.encoder:
+            encoders["metrics", index, "encoder"] = plan.encoder
+    return encoders

@@ -145,3 +145,14 @@ def test_the_worker_looks_again_after_growing_pauses(monkeypatch: pytest.MonkeyP
     with pytest.raises(SystemExit):
         typed("fetch_models", "--queued")
     assert pauses == [3.0, 6.0, 12.0, 24.0, 3.0]
+
+
+def test_the_encoders_of_further_metrics_are_wanted_too(manifest: Any) -> None:
+    encoders = [
+        {"kind": "clip", "checkpoint": "owner/clip", "revision": COMMIT},
+        {"kind": "dinov2", "checkpoint": "owner/dino", "revision": COMMIT},
+    ]
+    plans = [{"name": "vendi", "needs": "embeddings", "encoder": encoder} for encoder in encoders]
+    document = manifest.model_dump(mode="json") | {"metrics": [*plans, {"name": "own:sharp", "needs": "images"}]}
+    wanted = wanted_files(type(manifest).model_validate(document))
+    assert [one.title for one in wanted] == ["owner/model (fp16)", "owner/clip", "owner/dino"]

@@ -138,3 +138,17 @@ def test_costs_are_measured_where_they_can_be() -> None:
 def test_every_field_of_the_form_is_in_a_start() -> None:
     written: dict[str, Any] = values_in(STARTS["checkpoints"].text)
     assert set(written) == set(FIELDS)
+
+
+def test_a_file_of_a_page_names_no_folder_as_the_encoder_of_a_metric(researcher: Client, models: None) -> None:
+    """Else a study from a page could have a worker read any folder of the server."""
+    metric = (
+        '\n[[metrics]]\nname = "vendi"\nneeds = "embeddings"\nencoder = {kind = "dinov2", checkpoint = "/srv/dino"}'
+    )
+    answer = researcher.post("/studies/new/check", {"file": filled() + metric}).json()
+    (fault,) = answer["faults"]
+    assert "no study of this installation has used" in str(fault)
+    assert fault["line"] == len((filled() + metric).splitlines())
+    used = [{"name": "vendi", "needs": "embeddings", "encoder": {"kind": "dinov2", "checkpoint": "/srv/dino"}}]
+    make_study(metrics=used)
+    assert researcher.post("/studies/new/check", {"file": filled() + metric}).json()["faults"] == []
