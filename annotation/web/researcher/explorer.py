@@ -25,6 +25,7 @@ from jobs.refusals import Refused
 from scoring.statistics.inference.intervals import Resampling
 
 PER_PAGE = 24
+WHAT = "Here will stand every comparison: both sets of images, their scores and their votes, in an order to choose."
 SIDES = {"a": "image_set_a", "b": "image_set_b"}
 
 
@@ -71,11 +72,11 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
+        "tab": "comparisons",
         "metric": seen.metric,
         "metrics": seen.metrics,
         "search": search,
         "query": search.query(),
-        "metric_query": f"?{urlencode({'metric': search.metric})}" if search.metric else "",
         "orders": ORDERS,
         "choices": {
             name: (choice, sum(map(choice.is_chosen, rows)))
@@ -112,6 +113,7 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
     by_seed = request.GET.get("images") == "seed"
     context = {
         "study": study,
+        "tab": "comparisons",
         "metric": metric,
         "search": search,
         "query": search.query(),
@@ -145,6 +147,7 @@ def explored_image(_request: HttpRequest, slug: str, number: int, side: str, see
 def _refused(request: HttpRequest, study: Study, refused: Refused) -> HttpResponse:
     metrics = () if is_sealed(study, manifest=current_manifest(study)) else metrics_of(study)
     context = {"study": study, "sentence": str(refused), "metrics": metrics, "page": "explorer"}
+    context |= {"tab": "comparisons", "heading": "Comparisons", "what": WHAT}
     return render(request, "reports/refused.html", context, status=409)
 
 

@@ -32,6 +32,11 @@ from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
+WHAT = (
+    "Here will stand how often the metric and the people name the same winner, how sure that is, the baselines, the "
+    "quality of the votes, and the files for a paper."
+)
+
 
 @require_safe
 @researcher_page
@@ -42,7 +47,8 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         pair = _pair(request, study)
         job = request_report(study, metric=request.GET.get("metric", ""), pair=pair)
     except Refused as refused:
-        context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study), "page": "report"}
+        context = {"study": study, "sentence": str(refused), "metrics": metrics_of(study)}
+        context |= {"tab": "report", "page": "report", "heading": "Report", "what": WHAT}
         return render(request, "reports/refused.html", context, status=409)
     report = finished_report(job)
     if report is None:
@@ -60,6 +66,7 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     }
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
+    context |= {"study": study, "tab": "report"}
     context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
     context["pairs"] = _pairs(request, study, report)
     return render(request, "reports/page.html", context)
@@ -115,6 +122,7 @@ def _wait(request: HttpRequest, job: WatchedJob, study: Study, download: str = "
     ends = {"address": "", "progress": "-progress", "again": "-again"}
     context = {
         "study": study,
+        "tab": "report",
         "job": job,
         "download": download,
         "label": f"The file “{DOWNLOADS[download].label}”" if download else "The report",
