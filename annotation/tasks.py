@@ -6,8 +6,9 @@ from celery import shared_task
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob
 from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
+from annotation.reports.report_jobs.images_file import run_images_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
@@ -53,3 +54,9 @@ def make_report(_job_id: int = 0) -> None:
 def make_report_file(_job_id: int = 0) -> None:
     """Make the large file of a report that was requested first. A job's id is not read, as in `make_report`."""
     work_next(may_take(ReportFileJob), run_file_job)
+
+
+@shared_task
+def make_study_file(_job_id: int = 0) -> None:
+    """Make the zip file of a study's images that was requested first."""
+    work_next(may_take(StudyFileJob), run_images_job)

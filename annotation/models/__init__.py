@@ -10,6 +10,8 @@ from annotation.models.imports import Import, ImportedAssignment
 from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
 from annotation.models.sharing import ReportLink, StudyShare
 from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
+from annotation.models.study_file_job import StudyFileJob
+from annotation.models.votes_by_hour import VotesByHour
 
 __all__ = [
     "Annotator",
@@ -30,7 +32,9 @@ __all__ = [
     "ReportLink",
     "Study",
     "StudyEvent",
+    "StudyFileJob",
     "StudyModel",
     "StudyShare",
     "Vote",
+    "VotesByHour",
 ]

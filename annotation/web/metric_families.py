@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from annotation.models import ReportFileJob, ReportJob, Study
+from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, progress_of
 from annotation.studies.lifecycle.watching import pace, workers
 from generation.endpoints.definitions import MICROS
@@ -17,7 +17,13 @@ from jobs.models import LeasedJob
 from scoring.models import ScoringJob
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
-KINDS = {"images": GenerationJob, "scores": ScoringJob, "report": ReportJob, "report_file": ReportFileJob}
+KINDS = {
+    "images": GenerationJob,
+    "scores": ScoringJob,
+    "report": ReportJob,
+    "report_file": ReportFileJob,
+    "study_file": StudyFileJob,
+}
 UNSETTLED = (LeasedJob.State.QUEUED, LeasedJob.State.RUNNING, LeasedJob.State.FAILED)
 
 

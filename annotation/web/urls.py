@@ -3,12 +3,15 @@
 from django.urls import URLPattern, URLResolver, path
 
 from annotation.web import shared_report
-from annotation.web.annotator import images, joining, onboarding, pages
+from annotation.web.annotator import images as annotator_images
+from annotation.web.annotator import joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     explorer,
+    images,
     new_study,
+    overview,
     planning,
     reported,
     reports,
@@ -22,7 +25,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("api/v1/", api.urls),  # first, because every vote resolves its address
     path("api/v1", without_slash, name="api-without-slash"),
     path("", joining.landing, name="landing"),
-    path("i/<str:token>.<slug:rendition>", images.serve, name="image"),
+    path("i/<str:token>.<slug:rendition>", annotator_images.serve, name="image"),
     path("a/<str:token>/", pages.visit, name="visit"),
     path("a/<str:token>/instructions/", pages.instructions, name="instructions"),
     path("a/<str:token>/welcome/", onboarding.welcome, name="welcome"),
@@ -43,7 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *study_list.urlpatterns,
     *new_study.urlpatterns,
     *planning.urlpatterns,
-    path("studies/<slug:slug>/", studies.study, name="study"),
+    *overview.urlpatterns,
     path("studies/<slug:slug>/study.toml", studies.study_file, name="study-file"),
     path("studies/<slug:slug>/invitations/", studies.make_invitations, name="make-invitations"),
     path("studies/<slug:slug>/invitations.csv", studies.invitations_file, name="invitations-file"),
@@ -51,6 +54,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", studies.free, name="free-annotator"),
     path("studies/<slug:slug>/returned/", studies.free_returned, name="free-returned"),
     path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),
+    *images.urlpatterns,
     *reported.urlpatterns,
     *reports.urlpatterns,
     *explorer.urlpatterns,

@@ -154,7 +154,7 @@ def current_file(job: ReportFileJob) -> Path | None:
 
     Without that interval, while votes come in, a bundle would be outdated before it is downloaded.
     """
-    path = _path(job.key, job.name)
+    path = stored_path(job.key, job.name)
     if job.state != ReportFileJob.State.DONE or not path.exists():
         return None
     is_recent = job.finished_at is not None and job.finished_at > timezone.now() - MIN_INTERVAL
@@ -167,11 +167,11 @@ def run_file_job(job: ReportFileJob, lease: Lease) -> None:
     if report is None:
         raise Refused("The report is not there any more: look at its page, then ask for the file again.")
     key, before = _key(job), job.key
-    with whole_file(_path(key, job.name)) as path:
+    with whole_file(stored_path(key, job.name)) as path:
         DOWNLOADS[job.name].write(job.report_job.study, report, path, job_progress(job, lease))
     claimed_row(job).update(key=key, percent=100, step="")
     if before not in ("", key):
-        _path(before, job.name).unlink(missing_ok=True)
+        stored_path(before, job.name).unlink(missing_ok=True)
 
 
 def delete_old_files(now: datetime) -> None:
@@ -191,7 +191,8 @@ def _key(job: ReportFileJob) -> str:
     return hashlib.sha256(f"{report_job.sha256}{stamp}".encode()).hexdigest()
 
 
-def _path(key: str, name: str) -> Path:
+def stored_path(key: str, name: str) -> Path:
+    """Return where the file of this key and name is stored."""
     return _folder() / f"{key}.{name}"
 
 

@@ -7,9 +7,10 @@ from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from annotation.models import Comparison, ReportFileJob, ReportJob, Study
+from annotation.models import Comparison, ReportFileJob, ReportJob, Study, StudyFileJob
 from annotation.studies.current import current_manifest, current_manifests
 from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
+from annotation.studies.lifecycle.votes_over_time import fill_earlier, note_votes
 from annotation.voting.assignment import expire_leases
 from annotation.voting.quality.screening_out import finish_screening_out
 from annotation.voting.stopping import close_all_decided
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 JOBS_BY_QUEUE: dict[str, tuple[type[LeasedJob], ...]] = {  # as in CELERY_TASK_ROUTES
     "gpu": (ModelTrial, GenerationJob, ScoringJob),
-    "control": (ReportJob, ReportFileJob),
+    "control": (ReportJob, ReportFileJob, StudyFileJob),
 }
 ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
@@ -40,6 +41,8 @@ def maintain(now: datetime) -> None:
     least = _least_overlaps()
     studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
     _guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached
+    _guarded("counting votes by hour", partial(note_votes, studies, now))
+    _guarded("filling earlier hours", partial(fill_earlier, now))
     for study in studies:
         _guarded(f"advancing {study.slug}", partial(_advance_if_due, study, least.get(study.pk), now))
         _guarded(f"closing decided comparisons of {study.slug}", partial(stop_early, study, now))
@@ -84,7 +87,7 @@ def _wake_endpoints() -> None:
 
 def send_reports() -> None:
     """Send the messages of report jobs that were requested while the broker was away, or whose worker died."""
-    for kind in (ReportJob, ReportFileJob):
+    for kind in (ReportJob, ReportFileJob, StudyFileJob):
         messages.enqueue(claims.due(kind.objects.filter(enqueued_at__isnull=True)))
 
 

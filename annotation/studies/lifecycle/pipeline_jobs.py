@@ -8,7 +8,7 @@ from celery import current_app
 from django.db import transaction
 from django.db.models import Count, QuerySet
 
-from annotation.models import Study, StudyModel
+from annotation.models import Comparison, Study, StudyModel
 from annotation.studies.comparisons import comparisons_of, image_sets_of
 from annotation.voting.storage.slices import in_slices
 from generation.models import GeneratedImage, GenerationJob, ImageSet, ModelTrial
@@ -148,20 +148,27 @@ def has_failed(image_set: ImageSet, seed: int) -> bool:
 
 
 def seeds_without_an_image(study: Study) -> list[str]:
-    """Return in words, by comparison, the seeds whose image a failed job did not make: of at most MOST_NAMED jobs."""
+    """Return in words what `failed_seeds` returns."""
+    return [
+        f"Comparison {comparison.position + 1} ({comparison.prompt}): seed {', '.join(map(str, seeds))}"
+        for comparison, seeds in failed_seeds(study)
+    ]
+
+
+def failed_seeds(study: Study) -> list[tuple[Comparison, list[int]]]:
+    """Return by comparison the seeds whose image a failed job did not make: of at most MOST_NAMED jobs."""
     failed = GenerationJob.objects.filter(image_set__in=image_sets_of(study), state=State.FAILED).order_by("pk")
     jobs_of: dict[int, list[GenerationJob]] = {}
     for job in failed.select_related("image_set")[:MOST_NAMED]:
         jobs_of.setdefault(job.image_set_id, []).append(job)
     comparisons = comparisons_of(ImageSet.objects.filter(pk__in=list(jobs_of))).filter(study=study)
-    lines = []
+    found = []
     for comparison in comparisons.order_by("position").select_related("prompt"):
         jobs = [*jobs_of.get(comparison.image_set_a_id, []), *jobs_of.get(comparison.image_set_b_id, [])]
         seeds = sorted({seed for job in jobs for seed in missing_seeds(job.image_set) if seed in job.seeds})
         if seeds:
-            named = ", ".join(map(str, seeds))
-            lines.append(f"Comparison {comparison.position + 1} ({comparison.prompt}): seed {named}")
-    return lines
+            found.append((comparison, seeds))
+    return found
 
 
 def cancel_unused(image_sets: Iterable[ImageSet]) -> None:

@@ -72,6 +72,13 @@ ADDRESSES = {
     "plan": Access(RESEARCHER),
     "plan-curves": Access(RESEARCHER),
     "study": Access(VIEWER),  # without links for viewers
+    "study-live": Access(VIEWER),  # what the overview's cards show
+    "study-images": Access(VIEWER),  # blind while the study is sealed, as the two below
+    "sheet-image": Access(VIEWER),  # and only the account that the address was made for
+    "images-file": Access(VIEWER),
+    "images-file-progress": Access(VIEWER),
+    "images-file-again": Access(None, VIEWER),
+    "drop-seed": Access(None, EDITOR),
     "study-file": Access(EDITOR),  # it contains the completion codes, for which a platform pays
     "study-action": Access(EDITOR, EDITOR),
     "study-history": Access(VIEWER),

@@ -92,7 +92,7 @@ def reported(request: HttpRequest, slug: str) -> HttpResponse:
     """Show every reported comparison of a study."""
     study = get_object_or_404(Study, slug=slug)
     context = {"study": study, "reported": reported_comparisons(study), "reporters_that_park": REPORTERS_THAT_PARK}
-    context["tab"] = "reported"
+    context["tab"] = "images"
     return render(request, "web/researcher/reported.html", context)
 
 

@@ -13,32 +13,17 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Annotator, Answer, Assignment, Study
-from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import names_for_staff, pseudonyms
 from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import COMPLETION_CODES
-from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.invitations import invite_all
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for, asked
-from annotation.studies.lifecycle.endpoint_facts import endpoint_sentences
-from annotation.studies.lifecycle.needed_files import files_in_words
-from annotation.studies.lifecycle.overview import cells, next_step, steps
-from annotation.studies.lifecycle.pipeline_jobs import pauses
-from annotation.studies.lifecycle.progress import progress
-from annotation.studies.lifecycle.quality_watch import alarming, rule_counts
-from annotation.studies.lifecycle.trials import trial_sentences_of
-from annotation.studies.lifecycle.watching import pace, refusals, workers
-from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.sharing import Role
 from annotation.studies.study_file.writing import write_study_file
-from annotation.studies.warnings.image_warnings import image_warnings
 from annotation.voting.annotators import PEOPLE, free_leases, free_leases_of
-from annotation.voting.image_reports import reports_of
 from annotation.web.access.guard import may, researcher_page
-from annotation.web.annotator import markdown
 from annotation.web.researcher.forms import InvitationForm, ReturnedForm
-from annotation.web.researcher.reported import waiting_count
 from generation.tables.formulas import cell, marked
 from jobs.refusals import Refused
 from jobs.row_counts import count_of
@@ -52,56 +37,24 @@ def _count_of(state: Assignment.State, **more: str) -> Subquery:
     return count_of(Assignment.objects.filter(state=state, **more), "annotator")
 
 
-@require_safe
-@researcher_page
-def study(request: HttpRequest, slug: str) -> HttpResponse:
-    """Show a study: its progress, the actions that are possible, and its annotators."""
-    study = get_object_or_404(Study, slug=slug)
-    return render(request, "web/researcher/study.html", _study_context(request, study))
-
-
-def _study_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
-    """Return what the study's page shows; `form` is an invitation form that was refused."""
+def invitations_context(request: HttpRequest, study: Study, form: InvitationForm | None = None) -> dict[str, Any]:
+    """Return what the invitations show; `form` is an invitation form that was refused."""
     people = study.annotators.filter(kind__in=PEOPLE)
     listed = people.annotate(
         # A main assignment in the state VOTED has exactly one standing vote.
         vote_count=_count_of(Assignment.State.VOTED, kind=Assignment.Kind.MAIN),
         held_count=_count_of(Assignment.State.LEASED, kind=Assignment.Kind.MAIN),
     )
-    manifest, counts, rules = current_manifest(study), progress(study), rule_counts(study)
     may_change, shown = may(request, Role.EDITOR), list(listed[:MOST_ANNOTATORS_LISTED])
     names = names_for_staff(study)  # after them, because an annotator may join in between
     return {
-        "study": study,
-        "manifest": manifest,
-        "is_sealed": is_sealed(study, manifest=manifest),
-        "progress": counts,
-        "steps": steps(study, counts),
-        "next_step": next_step(study, counts),
-        "cells": cells(study),
-        "trials": trial_sentences_of([study])[study.pk],
-        "endpoints": endpoint_sentences(study),
-        "image_warnings": image_warnings(study),
-        "imported": imported_images(study),
-        "pace": pace(study, counts),
-        "workers": workers() if study.state in MAKES_IMAGES else [],
-        "refusals": [markdown.render_line(sentence) for sentence in refusals()],
-        "pauses": pauses(study),
-        "missing_worker": markdown.render_line(missing_worker(study, served())),
-        "fetching": files_in_words(study),
-        "rule_counts": rules,
-        "alarms": alarming(study, rules),
-        "actions": actions_for(study),
-        "tab": "overview",
         "open_link": request.build_absolute_uri(reverse("join", args=[study.open_link_token])) if may_change else "",
         "people": [
             (one, names[one.pk], one.situation(is_over=study.is_over, has_voted=one.vote_count > 0)) for one in shown
         ],
         "people_count": people.count(),
-        "has_reports": reports_of(study.pk).exists(),
-        "parked_count": waiting_count(study),
         "has_answers": Answer.objects.filter(annotator__study=study).exists(),
-        "simulated_count": counts.simulated_annotator_count,
+        "simulated_count": study.annotators.filter(kind=Annotator.Kind.SIMULATED).count(),
         "invitation_form": form or InvitationForm(),
         "returned_form": ReturnedForm() if current_manifest(study).platform.id_parameter else None,
         "site": request.build_absolute_uri("/").rstrip("/"),
@@ -150,7 +103,8 @@ def make_invitations(request: HttpRequest, slug: str) -> HttpResponse:
     study = get_object_or_404(Study, slug=slug)
     form = InvitationForm(request.POST)
     if not form.is_valid():
-        return render(request, "web/researcher/study.html", _study_context(request, study, form), status=400)
+        context = {"study": study, "tab": "overview", **invitations_context(request, study, form)}
+        return render(request, "web/researcher/invitations_page.html", context, status=400)
     labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
     try:
         made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))

@@ -97,7 +97,7 @@ def address(name: str, study: Study) -> str:
     report = ImageReport.objects.filter(assignment__comparison__study=study).first()
     values = {"slug": study.slug, "action": "pause", "annotator_id": study.annotators.earliest("pk").pk}
     values |= {"report_id": report.pk if report else 1, "position": 0, "decision": "set-aside", "name": "agreement"}
-    values |= {"report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
+    values |= {"token": "none", "report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
     pages = [pattern for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)]
     (pattern,) = (pattern for pattern in pages if pattern.name == name)
     return reverse(name, kwargs={key: values[key] for key in pattern.pattern.converters})

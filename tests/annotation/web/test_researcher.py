@@ -127,8 +127,9 @@ def test_the_list_names_each_study_with_its_state(researcher: Client) -> None:
 
 def test_the_study_page_counts(researcher: Client) -> None:
     page = researcher.get(make_study(comparisons=3).get_absolute_url()).content.decode()
-    assert "of 12 planned" in page
-    assert "of 9 wanted, on 3 comparisons" in page
+    assert "12 <small>of 12</small>" in page
+    assert "0 of 9 votes. People can vote now." in page
+    assert "3 with 0 votes" in page
 
 
 def test_no_question_is_asked_about_what_cannot_be_done(researcher: Client) -> None:

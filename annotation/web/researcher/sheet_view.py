@@ -1,0 +1,142 @@
+"""What the contact sheets of a study show: the sets of each prompt, blind while the study is sealed, with flags."""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+from django.urls import reverse
+
+from annotation.models import Study
+from annotation.reports.report_jobs.images_file import shuffled
+from annotation.studies.comparisons import set_ids
+from annotation.voting.image_reports import reports_of
+from annotation.web.access.tokens import TokenCipher
+from generation.models import GeneratedImage, ImageSet
+
+ADDRESSES = TokenCipher(b"semblance contact sheets 1", ">QQ")  # account id, image id
+BLIND = ("First set", "Second set", "Third set", "Fourth set", "Fifth set")
+FLAGS = {
+    GeneratedImage.Remark.PLAIN.value: "of one colour",
+    GeneratedImage.Remark.REPEAT.value: "identical to another",
+    "reported": "reported",
+    "missing": "missing",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One place on a sheet: the addresses of its image, empty if it is missing; its flags in words; its name."""
+
+    grid: str
+    zoom: str
+    flags: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The images of one set. side: the letter of its model in an unsealed study of two models, else empty."""
+
+    label: str
+    side: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSheets:
+    """The sheets of one prompt. number: its place in the study, from 1."""
+
+    number: int
+    prompt: str
+    sheets: tuple[Sheet, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who looks, at which study, whether it is blind for them, and whether it compares two models."""
+
+    study: Study
+    account_id: int
+    is_blind: bool
+    has_two_models: bool
+
+
+def flag_counts(study: Study, reported: Collection[int]) -> dict[str, int]:
+    """Return how many images have each flag that the database knows, without those that have none."""
+    images = GeneratedImage.objects.filter(image_set__in=set_ids(study.comparisons.all()), remark__isnull=False)
+    counts = dict(images.order_by().values_list("remark").annotate(count=Count("pk")))
+    counts["reported"] = len(reported)
+    return {FLAGS[str(flag)]: count for flag, count in counts.items() if count}
+
+
+def reported_images(study: Study) -> set[int]:
+    """Return the ids of the images that annotators reported: few in any study."""
+    return set(reports_of(study.pk).order_by().values_list("image", flat=True))
+
+
+def flagged_prompts(study: Study) -> set[int]:
+    """Return the ids of the prompts that have an image with a flag."""
+    remarked = GeneratedImage.objects.filter(remark__isnull=False).order_by().values("image_set")
+    reported = reports_of(study.pk).order_by().values("image__image_set")
+    sides = [Q(**{f"{side}__in": sets}) for side in ("image_set_a", "image_set_b") for sets in (remarked, reported)]
+    return {pk for side in sides for pk in study.comparisons.filter(side).order_by().values_list("prompt", flat=True)}
+
+
+def prompt_sheets(viewer: Viewer, prompts: Iterable[tuple[int, int]], reported: Collection[int]) -> list[PromptSheets]:
+    """Return the sheets of these prompts, given as (number, id), with three queries for all of them."""
+    numbers = {pk: number for number, pk in prompts}
+    sets_of: dict[int, dict[int, str]] = defaultdict(dict)
+    rows = viewer.study.comparisons.filter(prompt__in=numbers).order_by("position")
+    texts = {}
+    for prompt, text, first, second in rows.values_list("prompt", "prompt__text", "image_set_a", "image_set_b"):
+        texts[prompt] = text
+        sets_of[prompt].setdefault(first, "A")
+        sets_of[prompt].setdefault(second, "B")
+    sets = ImageSet.objects.filter(pk__in=[pk for sides in sets_of.values() for pk in sides])
+    set_by_id = {one.pk: one for one in sets.select_related("diffusion_model")}
+    images: dict[int, dict[int, GeneratedImage]] = defaultdict(dict)
+    for image in GeneratedImage.objects.filter(image_set__in=set_by_id).defer("provenance"):
+        images[image.image_set_id][image.seed] = image
+    return [
+        PromptSheets(number, texts[pk], tuple(_sheets(viewer, pk, sets_of[pk], set_by_id, images, reported)))
+        for pk, number in numbers.items()
+    ]
+
+
+def _sheets(
+    viewer: Viewer,
+    prompt: int,
+    sides: dict[int, str],
+    set_by_id: dict[int, ImageSet],
+    images: dict[int, dict[int, GeneratedImage]],
+    reported: Collection[int],
+) -> Iterable[Sheet]:
+    order = list(sides)
+    if viewer.is_blind:
+        order = shuffled(viewer.study, prompt, f"sheets of {viewer.account_id}", order)
+    for place, pk in enumerate(order):
+        image_set = set_by_id[pk]
+        seeds = list(image_set.seeds)
+        if viewer.is_blind:
+            seeds = shuffled(viewer.study, pk, f"images of {viewer.account_id}", seeds)
+        cells = tuple(_cell(viewer, images[pk].get(seed), seed, reported) for seed in seeds)
+        if viewer.is_blind:
+            yield Sheet(BLIND[place] if place < len(BLIND) else f"Set {place + 1}", "", cells)
+        else:
+            yield Sheet(str(image_set.diffusion_model), sides[pk] if viewer.has_two_models else "", cells)
+
+
+def _cell(viewer: Viewer, image: GeneratedImage | None, seed: int, reported: Collection[int]) -> Cell:
+    if image is None:
+        return Cell("", "", (FLAGS["missing"],), "" if viewer.is_blind else f"seed {seed}")
+    flags = [FLAGS[image.remark]] if image.remark else []
+    flags += [FLAGS["reported"]] if image.pk in reported else []
+    grid, zoom = (image_address(viewer, image.pk, rendition) for rendition in ("grid", "zoom"))
+    return Cell(grid, zoom, tuple(flags), "" if viewer.is_blind else f"seed {seed}")
+
+
+def image_address(viewer: Viewer, image_id: int, rendition: str) -> str:
+    """Return the address at which only this account sees the image."""
+    token = ADDRESSES.encrypt(viewer.account_id, image_id)
+    return reverse("sheet-image", args=[viewer.study.slug, token, rendition])

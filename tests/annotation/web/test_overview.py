@@ -1,0 +1,147 @@
+"""The overview of a study: one snapshot for everybody who watches, its ETag, and what it never says while sealed."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core.cache import cache
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from annotation.models import Assignment, Comparison, ImageReport, Study
+from annotation.studies.sharing import Role
+from annotation.voting.annotators import invite
+from annotation.web.researcher import overview_cards
+from tests.factories import give_vote, make_study, member
+
+pytestmark = pytest.mark.django_db
+TABS = ("Overview", "Invitations", "Comparisons", "Report", "History", "Sharing")
+
+
+def address(study: Study) -> str:
+    return f"{study.get_absolute_url()}live"
+
+
+def test_a_page_that_watches_gets_304_until_something_changes(researcher: Client) -> None:
+    study = make_study()
+    first = researcher.get(address(study))
+    again = researcher.get(address(study), headers={"If-None-Match": first["ETag"]})
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    give_vote(invite(study=study, label="Ada"))
+    cache.clear()  # as if five seconds had passed
+    later = researcher.get(address(study), headers={"If-None-Match": first["ETag"]})
+    assert later.status_code == 200
+    assert later["ETag"] != first["ETag"]
+    assert "1 of 9 votes" in later.json()["cards"]["next"]
+
+
+def test_ten_watchers_cost_one_computation(monkeypatch: pytest.MonkeyPatch, researcher: Client) -> None:
+    study, made = make_study(), []
+    compute = overview_cards.overview_context
+
+    def counting(*given: Any) -> dict[str, Any]:
+        made.append(given)
+        return compute(*given)
+
+    monkeypatch.setattr(overview_cards, "overview_context", counting)
+    viewer = Client()
+    viewer.force_login(member(study, Role.VIEWER))
+    answers = [client.get(address(study)) for client in (researcher, viewer) for _ in range(5)]
+    assert len(made) == 1
+    assert len({answer["ETag"] for answer in answers}) == 1
+
+
+def test_while_a_snapshot_is_made_the_others_get_the_last_one(researcher: Client) -> None:
+    study = make_study()
+    old = overview_cards.snapshot_of(study)
+    stale = overview_cards.Snapshot(old.cards, old.counts, old.version, '"stale"', fresh_until=0.0)
+    cache.set(f"overview-{study.pk}", stale)
+    cache.set(f"overview-{study.pk}-is-made", True)
+    assert researcher.get(address(study))["ETag"] == '"stale"'
+    cache.delete(f"overview-{study.pk}-is-made")
+    assert researcher.get(address(study))["ETag"] != '"stale"'
+
+
+def test_a_change_of_state_is_seen_at_once_and_loads_the_page_again(researcher: Client) -> None:
+    study = make_study()
+    before = researcher.get(address(study)).json()["version"]
+    researcher.post(f"{study.get_absolute_url()}do/pause/")
+    after = researcher.get(address(study)).json()
+    assert after["version"] != before
+    assert "Paused: nobody gets a comparison" in after["cards"]["next"]
+
+
+@pytest.mark.parametrize("state", ["draft", "generating", "ready", "open", "closed"])
+def test_queries_of_the_page_and_of_a_watcher(researcher: Client, state: str) -> None:
+    study = make_study(state=state, quality={"too_fast": 0.01})
+    researcher.get(study.get_absolute_url())
+    with CaptureQueriesContext(connection) as page:
+        researcher.get(study.get_absolute_url())
+    with CaptureQueriesContext(connection) as watching:
+        researcher.get(address(study))
+    assert len(watching) <= 6
+    assert len(page) < 30
+
+
+def test_a_sealed_study_s_cards_are_the_same_for_either_outcome(researcher: Client) -> None:
+    """Votes for A and votes for B give the same cards: nothing tells which model leads."""
+    texts = []
+    for choice in ("left", "right"):
+        study = make_study(slug=f"study-{choice}")
+        Study.objects.filter(pk=study.pk).update(opened_at=timezone.now() - timedelta(days=1))
+        ada = invite(study=study, label="Ada")
+        for position in range(3):
+            vote = give_vote(ada, position=position)
+            vote.choice = choice
+            vote.save()
+        lead = {"left": {"votes_a": 1, "votes_b": 0}, "right": {"votes_a": 0, "votes_b": 1}}[choice]
+        Comparison.objects.filter(study=study).update(**lead)
+        cards = researcher.get(address(study)).json()["cards"]
+        texts.append(json.dumps(cards).replace(study.slug, "slug").replace(f"Study {choice}", "name"))
+    assert texts[0] == texts[1]
+
+
+def test_it_names_those_who_vote_now(researcher: Client) -> None:
+    study, now = make_study(), timezone.now()
+    for name, kind, spent in (("Ada", "main", 1), ("Ben", "practice", 2), ("Cleo", "main", -1)):
+        Assignment.objects.create(
+            comparison=study.comparisons.get(position=0), annotator=invite(study=study, label=name), kind=kind,
+            state="leased", left_model="a", leased_at=now, lease_expires_at=now + timedelta(minutes=spent),
+        )  # fmt: skip
+    card = researcher.get(address(study)).json()["cards"]["annotators"]
+    assert "Ada" in card
+    assert "practising" in card
+    assert "0 of 3" in card
+    assert "Cleo" not in card  # her time is over
+    assert "all 3" in card
+
+
+def test_alarms_stand_above_the_numbers(researcher: Client) -> None:
+    study = make_study()
+    assert "stopped by reports" not in researcher.get(address(study)).json()["cards"]["alarms"]
+    comparison = study.comparisons.get(position=0)
+    held = Assignment.objects.create(
+        comparison=comparison, annotator=invite(study=study, label="Ada"), state="reported", left_model="a",
+        leased_at=timezone.now(),
+    )  # fmt: skip
+    image = comparison.image_set_a.images.earliest("pk")
+    ImageReport.objects.create(assignment=held, image=image, kind="failed", reported_at=timezone.now())
+    Comparison.objects.filter(pk=comparison.pk).update(parked_at=timezone.now())
+    cache.clear()
+    alarms = researcher.get(address(study)).json()["cards"]["alarms"]
+    assert "One comparison is stopped by reports of images." in alarms
+    assert f"{study.get_absolute_url()}reported/" in alarms
+    assert "No worker is running" in alarms
+
+
+@pytest.mark.parametrize("path", ["", "report/", "comparisons/", "history/", "sharing/", "reported/"])
+def test_every_page_of_a_study_has_the_rail_and_marks_its_tab(researcher: Client, path: str) -> None:
+    for state in ("open", "closed"):
+        study = make_study(slug=f"study-{state}", state=state)
+        page = researcher.get(study.get_absolute_url() + path).content.decode()
+        rail = page.partition('<nav class="rail"')[2].partition("</nav>")[0]
+        assert rail.count('aria-current="page"') == 1
+        assert rail.count("<a ") >= len(TABS)
