@@ -18,6 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from config.database_version import version_fault
+from config.outages import DISK, outage
 
 # Commands that are about the tables themselves, or that make them first.
 ABOUT_TABLES = ("check", "dbshell", "makemigrations", "runserver", "showmigrations", "sqlmigrate", "squashmigrations")
@@ -48,6 +49,11 @@ def explained(error: Exception) -> str:
     first_line = (str(error).splitlines() or [type(error).__name__])[0].strip()
     if isinstance(error, DataError):
         return f"The database cannot hold one of the values: {first_line}. Nothing was changed."
+    if isinstance(error, DatabaseError) and (failure := outage(error)) and failure.sentence is DISK:
+        return (
+            f"The disk of the database is full or cannot be written to ({first_line}). It is {_database_in_words()}: "
+            "make room or set its owner, and run the command again."
+        )
     if isinstance(error, DatabaseError):
         return f"The database does not answer as it should: {first_line}. It is {_database_in_words()}."
     if isinstance(error, OSError) and error.strerror:

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -171,6 +172,23 @@ def test_whatever_happens_is_one_sentence(
     if status == 1:
         with pytest.raises(type(error)):
             run(["manage.py", "study_status", "--traceback"])
+
+
+@pytest.mark.usefixtures("without_traces")
+@pytest.mark.parametrize("name", ["SQLITE_FULL", "SQLITE_IOERR_SHMSIZE", "SQLITE_READONLY"])
+def test_a_full_or_read_only_disk_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    def fail(_: object) -> None:
+        cause = sqlite3.OperationalError("disk I/O error")
+        cause.sqlite_errorname = name
+        raise OperationalError("disk I/O error") from cause
+
+    monkeypatch.setattr(command_line, "execute_from_command_line", fail)
+    ended, text = said(capsys, "study_status")
+    assert (ended, text.count("\n")) == (1, 1)
+    assert text.startswith("The disk of the database is full or cannot be written to (disk I/O error). It is ")
+    assert text.endswith(": make room or set its owner, and run the command again.\n")
 
 
 def test_a_reader_that_is_gone_ends_it_silently(tmp_path: Path) -> None:

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from jobs.refusals import Refused
 
-SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons"}
+# Any other character is named by itself.
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "vertical bars", ":": "colons", " ": "spaces"}
+_OF_NAMES = "_-,\"'\ufeff"  # no other separators
 AS_CSV = 'save it as CSV in UTF-8 with commas between the columns (Excel: "CSV UTF-8"; LibreOffice: field delimiter ,)'
 AS_JSON_LINES = "save it as JSON Lines in UTF-8, with one object in each line"
 
@@ -91,7 +93,8 @@ def refuse_head(where: str, columns: Columns, head: list[str], known: list[str])
 def refuse_other_separator(path: Path, columns: Columns, head: list[str], known: list[str]) -> None:
     """Raise Refused for a head that names more of the columns if it is split at another separator than a comma."""
     joined = ",".join(head)
-    for separator in SEPARATORS:
+    others = sorted({sign for sign in joined if not (sign.isalnum() or sign in _OF_NAMES)}, key=joined.index)
+    for separator in (*SEPARATORS, *others):
         parts = [columns.known(part) for part in joined.split(separator)]
         if len(parts) > 1 and sum(map(bool, parts)) > sum(map(bool, known)):
             refuse_separator(path, separator, "line 1 shows it")

@@ -114,7 +114,11 @@ def _refuse_no_file(path: Path) -> None:
 # --- CSV ----------------------------------------------------------------------------------------
 def _csv(path: Path, columns: Columns) -> Table:
     rows = _csv_rows(path)
-    line, head = next(rows, (1, []))
+    try:
+        line, head = next(rows, (1, []))
+    except Refused:
+        _refuse_quoted_names(path, columns)
+        raise
     if head and re.fullmatch(r"sep=.?", plain(head[0]).strip("\ufeff"), re.IGNORECASE | re.DOTALL):
         refuse_separator(path, plain(head[0])[-1:].replace("=", "") or ",", f"line {line}, sep=, says so")
         line, head = next(rows, (line, []))
@@ -128,6 +132,13 @@ def _csv(path: Path, columns: Columns) -> Table:
     named = frozenset(plain_name(cell) for cell in head)
     used = tuple(dict.fromkeys(unused))
     return Table(named, used, is_csv=True, rows=_used_rows(rows, columns, known, unnamed))
+
+
+def _refuse_quoted_names(path: Path, columns: Columns) -> None:
+    """Raise Refused if the first line holds names in quotes with another separator than a comma between them."""
+    with path.open(encoding="utf-8-sig") as file:
+        first = file.readline(LONGEST_CELL).replace('"', "").rstrip()
+    refuse_other_separator(path, columns, [first], [columns.known(cell) for cell in first.split(",")])
 
 
 def _csv_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
@@ -151,6 +162,8 @@ def _csv_fault(error: str) -> str:
         return f"a cell is longer than {LONGEST_CELL:,} characters; a quote may be opened and never closed"
     if "unexpected end" in error:
         return "a quote is opened and never closed"
+    if "expected after" in error:
+        return "a text goes on after its closing quote; a quote within a text is written twice"
     return error
 
 

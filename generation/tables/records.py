@@ -68,7 +68,9 @@ def parquet(path: Path, columns: Columns) -> Table:
         return batch.cast(pa.schema(fields), safe=False)
 
     def damaged(error: Exception) -> Refused:
-        return Refused(f"{path} is damaged or no Parquet file: {(str(error) or repr(error)).splitlines()[0][:200]}.")
+        return Refused(
+            f"{path} is damaged or no Parquet file: {(str(error) or repr(error)).splitlines()[0][:200].rstrip('.')}."
+        )
 
     try:
         names = pq.read_schema(path).names

@@ -54,5 +54,6 @@ class Command(StudyCommand):
             first = "; ".join(f'"{prompt[:80]}"' for prompt in done.missing[:MOST_NAMED])
             more = "; ..." if len(done.missing) > MOST_NAMED else ""
             self.stdout.write(
-                f"No row for {counted(len(done.missing), 'comparison')}, which stay without a score: {first}{more}"
+                f"No row for {counted(len(done.missing), 'comparison')}, which "
+                f"{'stays' if len(done.missing) == 1 else 'stay'} without a score: {first}{more}"
             )

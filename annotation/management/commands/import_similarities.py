@@ -51,4 +51,5 @@ class Command(StudyCommand):
             f"{done.unchanged_count} had these already. Scored by {', '.join(done.metrics)}."
         )
         if done.missing_count:
-            self.stdout.write(f"No rows for {counted(done.missing_count, 'set')}, which stay without a score.")
+            stay = "stays" if done.missing_count == 1 else "stay"
+            self.stdout.write(f"No rows for {counted(done.missing_count, 'set')}, which {stay} without a score.")

@@ -61,7 +61,7 @@ class Command(StudyCommand):
         self.stdout.write(
             f"{study.slug}: {counted(done.new_count, 'vote')} of "
             f"{counted(done.new_annotator_count, 'new annotator')} imported, "
-            f"{done.unchanged_count} were stored already."
+            f"{done.unchanged_count} {'was' if done.unchanged_count == 1 else 'were'} stored already."
         )
         notes = notes_on(unused=done.unused, repeated=done.repeated, nameless=done.nameless)
         for note in (*notes, *_unknown_sources(study)):

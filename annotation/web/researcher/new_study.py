@@ -23,6 +23,7 @@ from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.access.guard import researcher_page
 from jobs.refusals import Refused
+from jobs.wording import counted
 
 LONGEST_FILE = 2_000_000
 MOST_FAULTS = 50
@@ -159,7 +160,7 @@ def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
         rows.append(_row("Images", f"{found.image_count:,}", _machine_time(found)))
     if found.vote_count:
         basis = "as votes took here so far" if found.is_measured else "assumed"
-        minutes = f"{found.annotator_count} annotators, about {found.annotator_minutes:.0f} min each"
+        minutes = f"{counted(found.annotator_count, 'annotator')}, about {found.annotator_minutes:.0f} min each"
         rows.append(
             _row("Votes", f"{found.vote_count:,}", f"{minutes}: {found.seconds_per_vote:.0f} s a vote, {basis}")
         )
@@ -168,7 +169,7 @@ def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:
     low, high = found.interval
     if draft.manifest.has_two_models and low is not None and high is not None:
         label = f"Interval of an agreement of {EXPECTED_AGREEMENT:.0%}"
-        rows.append(_row(label, f"{low:.0%} to {high:.0%}", f"95 %, {found.comparison_count} comparisons"))
+        rows.append(_row(label, f"{low:.0%} to {high:.0%}", f"95 %, {counted(found.comparison_count, 'comparison')}"))
     return rows
 
 
