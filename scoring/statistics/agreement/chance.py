@@ -92,6 +92,7 @@ def chance_corrected(
     mean over the people's two choices of the share that the metric shares; undefined if people choose one only. Where
     one model wins fewer than LEAST_MINORITY comparisons by the votes, none has an interval.
     Source: Cohen (1960), "A coefficient of agreement for nominal scales"; Matthews (1975); Brodersen et al. (2010).
+    At 30 comparisons plain percentiles held .92 of the truths of Matthews correlation, so they are expanded.
 
     >>> people, metric = [1] * 25 + [-1] * 25, [1] * 20 + [-1] * 5 + [1] * 10 + [-1] * 15
     >>> result = chance_corrected(people, metric, resampling=Resampling(resamples=100))
@@ -113,7 +114,7 @@ def chance_corrected(
             why_not = f"one model won only {counted(rare, 'comparison')}, and an interval needs {LEAST_MINORITY}"
             return Estimate(value, None, None, resampling.level, n, "percentile bootstrap", why_not)
         resampled = statistic(totals[:, :size, :size])
-        return percentile_estimate(value, resampled, n=n, resampling=resampling, clusters=clusters)
+        return percentile_estimate(value, resampled, n=n, resampling=resampling, clusters=clusters, is_expanded=True)
 
     return ChanceCorrected(
         kappa=estimate(_cohen_kappa, _why_no_kappa, 2),

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv, ndtri
+from scipy.special import betaincinv, ndtr, ndtri, stdtrit
 
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
@@ -128,14 +128,20 @@ def cluster_numbers(n: int, clusters: ArrayLike | None) -> Integers:
 
 
 def percentile_estimate(
-    value: float, resampled: Floats, *, n: int, resampling: Resampling, clusters: ArrayLike | None = None
+    value: float,
+    resampled: Floats,
+    *,
+    n: int,
+    resampling: Resampling,
+    clusters: ArrayLike | None = None,
+    is_expanded: bool = False,
 ) -> Estimate:
     """A value with the percentile interval of its resampled values (Efron, 1979).
 
     value: finite. resampled: (resamples,), NaN if the statistic is undefined in a resample. Such resamples are left out
     and counted in the method. The interval is undefined if their share exceeds 1 - level, or if all values are equal.
     clusters: labels of the comparisons; if they share clusters and there are fewer than CLUSTERS_TO_RESAMPLE, the
-    interval is undefined too.
+    interval is undefined too. is_expanded: the percentiles are those of `expanded_level` for the clusters, or for n.
 
     >>> result = percentile_estimate(0.5, np.linspace(0, 1, 101), n=9, resampling=Resampling(resamples=101))
     >>> round(result.low or 0, 3), round(result.high or 0, 3)
@@ -146,8 +152,26 @@ def percentile_estimate(
     method = f"percentile bootstrap, {len(resampled)} resamples of clusters, seed {resampling.seed}"
     method += f", {counted(missing, 'undefined resample')} left out" if missing else ""
     reason = too_few_to_resample(clusters) or _why_no_interval(defined, missing, resampling.level)
-    low, high = (None, None) if reason else _percentiles(defined, resampling.level)
+    level = resampling.level
+    if is_expanded and not reason:
+        groups = n if clusters is None else len(np.unique(np.asarray(clusters)))
+        level, method = expanded_level(level, groups), f"expanded {method}"
+    low, high = (None, None) if reason else _percentiles(defined, level)
     return Estimate(value=value, low=low, high=high, level=resampling.level, n=n, method=method, reason=reason)
+
+
+def expanded_level(level: float, groups: int) -> float:
+    """The level at which percentiles of resamples of a few groups hold `level` of the truths.
+
+    A resample of n groups varies by (n - 1) / n of the variance, and its percentiles are those of a normal instead of a
+    t distribution. groups: at least two.
+    Source: Hesterberg (2015), "What teachers should know about the bootstrap", expanded percentile intervals.
+
+    >>> round(expanded_level(0.95, 30), 4), round(expanded_level(0.95, 100_000), 4)
+    (0.9625, 0.95)
+    """
+    tail = math.sqrt(groups / (groups - 1)) * float(stdtrit(groups - 1, (1 + level) / 2))
+    return 2 * float(ndtr(tail)) - 1
 
 
 def too_few_to_resample(clusters: ArrayLike | None) -> str:

@@ -75,8 +75,14 @@ class Case:
         """Annotators as the file has them first."""
         return list(dict.fromkeys(who for row in self.again.everything.values() for who, _, _ in row.votes))
 
-    def check(self, estimate: dict[str, Any], rows: Sequence[Comparison], statistic: Callable[..., float]) -> None:
-        """Value, n and interval of an estimate whose interval is the percentile bootstrap's."""
+    def check(
+        self,
+        estimate: dict[str, Any],
+        rows: Sequence[Comparison],
+        statistic: Callable[..., float],
+        is_expanded: bool = False,
+    ) -> None:
+        """Value, n and interval of an estimate whose interval is the percentile bootstrap's, plain or expanded."""
         value = statistic(rows)
         if np.isnan(value):
             assert estimate["value"] is None
@@ -91,7 +97,10 @@ class Case:
             is_refused = any(reason in estimate["reason"] for reason in reasons)
             assert is_refused or len(defined) < 0.95 * RESAMPLES or np.ptp(defined) < 1e-9
             return
+        groups = len({row.cluster for row in rows})
         for end, share in ENDS.items():
+            if is_expanded:
+                share = stats.norm.cdf(np.sqrt(groups / (groups - 1)) * stats.t.ppf(share, groups - 1))
             assert estimate[end] == pytest.approx(np.quantile(defined, share), abs=1e-9)
 
 
@@ -233,6 +242,7 @@ def test_baseline_and_chance(case: Case) -> None:
         chance["kappa_with_ties"],
         rows,
         lambda some: float(cohen_kappa_score([r.people for r in some], [r.metric for r in some], labels=[1, -1, 0])),
+        is_expanded=True,
     )
     cells = [[sum((r.people, r.metric) == (p, m) for r in rows) for m in (1, -1, 0)] for p in (1, -1, 0)]
     assert reported["confusion"]["counts"] == cells
