@@ -1,15 +1,12 @@
 """Compute a report from plain arrays, through scoring.statistics."""
 
 from annotation.reports.data.study_data import SealedData, UnsealedData
-from annotation.reports.findings.results import AgreementReport, Results, compute_results
+from annotation.reports.findings.results import AgreementReport, compute_results
 from annotation.reports.findings.study import quality, study_facts
-from annotation.reports.findings.study.sequential import is_about_another_metric
-from annotation.reports.findings.study.study_facts import Counts, StudyFacts
 from annotation.reports.progress import Progress, silent
-from annotation.reports.sections import claim
+from annotation.reports.sections import verdict
 
-SCHEMA_VERSION = 3
-SEALED_CLAIM = "Sealed until the study closes: no agreement is computed before then."
+SCHEMA_VERSION = 4
 
 
 def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementReport:
@@ -19,7 +16,7 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
     """
     study, counts = study_facts.study_facts(data), study_facts.counts(data)
     results = compute_results(data, progress=progress) if isinstance(data, UnsealedData) else None
-    stopped_by = data.manifest.encoder.metric if is_about_another_metric(data) else ""
+    lines = verdict.lines(study, counts, data.manifest, results)
     return AgreementReport(
         schema_version=SCHEMA_VERSION,
         study=study,
@@ -32,12 +29,6 @@ def build_report(data: SealedData, *, progress: Progress = silent) -> AgreementR
         events=data.events,
         quality=quality.compute(data),
         results=results,
-        claim=_claim(study, counts, results, stopped_by=stopped_by) if results else SEALED_CLAIM,
+        claim=verdict.claim(lines, study),
+        verdict=lines,
     )
-
-
-def _claim(study: StudyFacts, counts: Counts, results: Results, *, stopped_by: str) -> str:
-    """stopped_by: the metric whose evidence ends the voting, if the report is about another one, else empty."""
-    found = claim.reservations(study, reliability=results.reliability, bias=results.bias, noise=results.image_noise)
-    doubts = (*claim.stopped_by_another(stopped_by), *found)
-    return claim.sentence(study, counts, results, doubts=doubts)

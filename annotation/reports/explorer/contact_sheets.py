@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from PIL import Image
 
 from annotation.models import Comparison, Study
-from annotation.reports.explorer.orders import most_telling
+from annotation.reports.explorer.orders import MOST_TELLING, most_telling
 from annotation.reports.figures.style import LIGHT
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
-from annotation.reports.findings.results import AgreementReport
+from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.progress import Progress, silent
+from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements
 from generation.models import GeneratedImage, ImageSet
 from generation.pictures import renditions
 from jobs.refusals import Refused
@@ -65,7 +66,7 @@ def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress
     """
     if report.results is None:
         return ContactSheets()
-    wanted = most_telling(report.results.comparisons)
+    wanted = _wanted(report.results)
     telling = wanted[: max(0, room) // (_WORDS_BYTES + 2 * _text_bytes(LEAST_BYTES))]
     if not telling:
         return ContactSheets(left_out=len(wanted))
@@ -78,6 +79,14 @@ def contact_sheets(study: Study, report: AgreementReport, *, room: int, progress
         by_position[row.position] = _telling(row, *places[row.position], report=report, most=most)
     shown = [by_position[row.position - 1] for row, _ in telling]
     return ContactSheets(tuple(one for one in shown if one.sheets), len(wanted) - len(telling))
+
+
+def _wanted(results: Results) -> list[tuple[ComparisonRow, str]]:
+    """Return the disagreements that the report shows, then the most telling comparisons, each with the reason."""
+    found = disagreements(results.comparisons, results.image_noise)[:MOST_SHOWN]
+    first = {one.row.position: (one.row, "the surest disagreements") for one in found}
+    others = {row.position: (row, why) for row, why in most_telling(results.comparisons)}
+    return list((first | {place: one for place, one in others.items() if place not in first}).values())[:MOST_TELLING]
 
 
 def _text_bytes(count: int) -> int:

@@ -8,6 +8,7 @@ from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName, Numbers
 from annotation.reports.sections import claim as claims
 from annotation.reports.sections.agreement.agreement import agreement_numbers
+from annotation.reports.sections.disagreements import disagreements
 from annotation.reports.sections.people.bias import timed_annotators
 from scoring.statistics.inference.estimate import Estimate
 
@@ -60,6 +61,33 @@ def _votes(_report: AgreementReport, results: Results) -> Table:
     return head, [(row.position, row.margin, row.votes_a, row.votes_tie, row.votes_b) for row in rows]
 
 
+def _disagreements(_report: AgreementReport, results: Results) -> Table:
+    head = (
+        "comparison",
+        "margin",
+        "votes_a",
+        "votes_b",
+        "votes_tie",
+        "by_votes",
+        "by_metric",
+        "margin_over_seed_error",
+    )
+    errors = {one.row.position: one.seed_errors for one in disagreements(results.comparisons, results.image_noise)}
+    return head, [
+        (
+            row.position,
+            row.margin,
+            row.votes_a,
+            row.votes_b,
+            row.votes_tie,
+            row.people_winner,
+            row.metric_winner,
+            errors.get(row.position),
+        )
+        for row in results.comparisons
+    ]
+
+
 def _annotators(report: AgreementReport, results: Results) -> Table:
     return ("median_response_seconds", "agreement_with_others", "votes"), timed_annotators(results.bias, report)
 
@@ -108,5 +136,6 @@ TABLES: dict[FigureName, Callable[[AgreementReport, Results], Table]] = {
     "scores-images": _scores_by_images,
     "votes": _votes,
     "calibration": _votes,
+    "disagreements": _disagreements,
     "annotators": _annotators,
 }

@@ -25,6 +25,7 @@ DRAWINGS: dict[FigureName, Callable[[AgreementReport, Results], Figure]] = {
     "scores-images": scores.scores_by_images,
     "votes": votes.by_comparison,
     "calibration": votes.calibration_curve,
+    "disagreements": votes.map_of_disagreements,
     "annotators": votes.by_annotator,
 }
 

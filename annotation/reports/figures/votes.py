@@ -13,21 +13,26 @@ from annotation.reports.figures.style import (
     INK,
     LINE,
     MODEL_COLOURS,
+    MODEL_SHAPES,
     PERCENT,
     QUIET,
+    SMALL,
     STROKE,
     TIE_COLOUR,
     legend_above,
     new_axes,
     unsquashed,
 )
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import mark_step
+from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements
 from annotation.reports.sections.people.bias import timed_annotators
 from jobs.wording import counted
 
 Floats = NDArray[np.float64]
 _MOST_COLUMNS = 120  # that a column of a journal can hold apart
+_BESIDE = ((4, 3, "left"), (4, -9, "left"), (-4, 3, "right"))  # where numbers stand, so that equal places keep apart
 _BINS = 8  # of comparisons by margin
 
 
@@ -101,6 +106,44 @@ def _binned(margins: Floats, shares: Floats, votes: Floats) -> tuple[Floats, Flo
     totals = [(margins[group].mean(), np.average(shares[group], weights=votes[group])) for group in groups]
     x, y = np.array(totals, dtype=np.float64).reshape(-1, 2).T
     return x, y
+
+
+def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:
+    """Draw each comparison at its margin and its lead in votes: grey if both name the same model, else hollow."""
+    figure, axes = new_axes(2.4)
+    both = [
+        row for row in results.comparisons if row.people_winner in MODEL_SHAPES and row.metric_winner in MODEL_SHAPES
+    ]
+    both = both[:: mark_step(len(both))]
+    same = [_place(row) for row in both if row.agrees]
+    if same:
+        x, y = np.array(same).T
+        axes.scatter(x, y, s=9, color=QUIET, alpha=0.35, linewidths=0)
+    for winner, shape in MODEL_SHAPES.items():
+        differ = [_place(row) for row in both if not row.agrees and row.people_winner == winner]
+        if differ:
+            colour = INK if report.study.are_several else MODEL_COLOURS[winner]
+            look: dict[str, Any] = {"s": 22, "marker": shape, "facecolors": "none", "edgecolors": colour}
+            x, y = np.array(differ).T
+            axes.scatter(x, y, linewidths=1.1, **look)
+    shown = disagreements(results.comparisons, results.image_noise)[:MOST_SHOWN]
+    for one, (right, up, side) in zip(shown, _BESIDE, strict=False):
+        near: dict[str, Any] = {"xytext": (right, up), "ha": side, "textcoords": "offset points", "fontsize": SMALL}
+        axes.annotate(str(one.row.position), _place(one.row), **near)
+    unsquashed(axes, [abs(row.margin or 0.0) for row in both])
+    axes.axvline(0, color=LINE, linewidth=0.8, zorder=0)
+    axes.axhline(0, color=LINE, linewidth=0.8, zorder=0)
+    axes.set_ylim(-1.15, 1.15)
+    axes.yaxis.set_major_formatter(PERCENT)
+    axes.set_ylabel("Lead in votes")
+    axes.set_xlabel(f"Margin, {' minus '.join(report.study.sides)}, points of score")
+    return figure
+
+
+def _place(row: ComparisonRow) -> tuple[float, float]:
+    """The margin, and the share of votes for A minus that for B."""
+    votes = row.votes_a + row.votes_b + row.votes_tie
+    return row.margin or 0.0, (row.votes_a - row.votes_b) / votes
 
 
 def by_annotator(report: AgreementReport, results: Results) -> Figure:

@@ -26,6 +26,7 @@ from annotation.reports.findings.study.exclusions import Headlines
 from annotation.reports.findings.study.planning import Planning
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.findings.study.study_facts import Facts
+from annotation.reports.findings.verdict import VerdictLine
 from annotation.reports.progress import Progress, Steps, silent
 from scoring.statistics.people.crossed_model.model import CrossedModel
 from scoring.statistics.people.non_inferiority import NonInferiority
@@ -65,9 +66,10 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class AgreementReport(Facts):
-    """A report: `results` is None while the study is sealed."""
+    """A report: `results` is None while the study is sealed. verdict: empty in reports of earlier versions."""
 
     results: Results | None
+    verdict: tuple[VerdictLine, ...] = ()
 
 
 def compute_results(data: UnsealedData, *, progress: Progress = silent) -> Results:

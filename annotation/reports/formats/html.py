@@ -14,11 +14,16 @@ from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.figures.draw import draw
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.printing.blocks import Figure, Table
+from annotation.reports.formats.forest import forest
+from annotation.reports.formats.latex import escape as escape_latex
+from annotation.reports.formats.latex import verdict_in_latex
+from annotation.reports.formats.markdown import verdict_in_markdown
+from annotation.reports.printing.blocks import Chapter, Figure, Table
 from annotation.reports.printing.numbers import count
-from annotation.reports.sections.contents import claim_figure, sections
+from annotation.reports.sections.contents import chapters
+from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements, in_words
 
-STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css")
+STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css", "reports/verdict.css", "reports/chapters.css")
 MOST_BYTES = 15_000_000  # of the one file
 MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
 MOST_LETTERS = 500  # of a cell
@@ -33,16 +38,44 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
     def drawn(figure: Figure) -> dict[str, Any]:
         return {"figure": figure, "drawing": drawing(figure)}
 
-    parts = [
-        {
-            "section": section,
-            "tables": [_cut(table) for table in section.tables],
-            "figures": [drawn(figure) for figure in section.figures],
-        }
-        for section in sections(report)
-    ]
-    claim = drawn(claim_figure(report, report.results)) if report.results else None
-    return {"report": report, "claim": report.claim, "parts": parts, "claim_figure": claim}
+    def printed(chapter: Chapter) -> dict[str, Any]:
+        shown = chapter.figure
+        behind = [
+            {
+                "section": section,
+                "tables": [_cut(table) for table in section.tables],
+                "figures": [drawn(figure) for figure in section.figures if figure != shown],
+            }
+            for section in chapter.sections
+        ]
+        return {"chapter": chapter, "figure": drawn(shown) if shown else None, "parts": behind}
+
+    return {
+        "report": report,
+        "chapters": [printed(chapter) for chapter in chapters(report)],
+        "examples": examples(report),
+        "forest": forest(report, report.results) if report.results else None,
+        "copies": copies(report),
+    }
+
+
+def examples(report: AgreementReport) -> list[dict[str, Any]]:
+    """Return the disagreements that are shown: the number of the comparison, and what is said of it."""
+    if report.results is None:
+        return []
+    found = disagreements(report.results.comparisons, report.results.image_noise)
+    return [{"number": one.row.position, "said": in_words(one, report.study)} for one in found[:MOST_SHOWN]]
+
+
+def copies(report: AgreementReport) -> tuple[tuple[str, str, str], ...]:
+    """Return the verdict for copying: a key, what it is called, and the text, which the notices begin."""
+    notices = "".join(f"{notice}\n" for notice in report.notices)
+    latex = "".join(f"{escape_latex(notice)}\n\n" for notice in report.notices) + verdict_in_latex(report)
+    return (
+        ("text", "text", notices + report.claim),
+        ("markdown", "Markdown", verdict_in_markdown(report)),
+        ("latex", "LaTeX", latex),
+    )
 
 
 def _cut(table: Table) -> Table:
@@ -73,7 +106,10 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = No
     bare = render_to_string(_FILE, context)
     if sheets is None:
         return bare
-    return render_to_string(_FILE, context | {"contact_sheets": sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)})
+    made = sheets(MOST_BYTES - len(bare.encode()) - _WORDS_BYTES)
+    by_number = {one.row.position: one.sheets for one in made.comparisons}
+    shown = [example | {"sheets": by_number.get(example["number"], ())} for example in context["examples"]]
+    return render_to_string(_FILE, context | {"contact_sheets": made, "examples": shown})
 
 
 def _stylesheet(name: str) -> str:

@@ -4,7 +4,7 @@ import re
 
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import Row, Section, Table
-from annotation.reports.sections.contents import sections
+from annotation.reports.sections.contents import chapters
 
 _SPECIAL = {
     "\\": r"\textbackslash{}",
@@ -38,13 +38,23 @@ _PREAMBLE = r"""\documentclass{article}
 
 
 def to_latex(report: AgreementReport) -> str:
-    """Return a document that compiles as it is; the claim is the first paragraph, each section has its tables."""
-    parts = [_PREAMBLE, rf"\section*{{{escape(report.study.name)}: agreement report}}", ""]
+    """Return a document that compiles as it is; it begins with the verdict, and each section has its tables."""
+    parts = [_PREAMBLE, rf"{{\Large\bfseries {escape(report.study.name)}: agreement report\par}}", ""]
     parts += [rf"\textbf{{{escape(notice)}}}\par\medskip" for notice in report.notices]
-    parts += ["% The claim.", escape(report.claim), ""]
-    for section in sections(report):
-        parts += _section(section)
+    parts += ["% The verdict.", verdict_in_latex(report)]
+    for chapter in chapters(report):
+        parts += ["", rf"\section*{{{escape(chapter.title)}}}"]
+        parts += [escape(paragraph) + "\n" for paragraph in chapter.paragraphs]
+        parts += [line for section in chapter.sections for line in _section(section)]
     return "\n".join([*parts, r"\end{document}"]) + "\n"
+
+
+def verdict_in_latex(report: AgreementReport) -> str:
+    """Return the lines of the verdict as a list; of a report without them the claim as a paragraph."""
+    if not report.verdict:
+        return escape(report.claim) + "\n"
+    items = (rf"\item \textbf{{{escape(line.sentence)}}} {escape(line.numbers)}".rstrip() for line in report.verdict)
+    return "\n".join((r"\begin{itemize}", *items, r"\end{itemize}")) + "\n"
 
 
 def escape(text: str) -> str:

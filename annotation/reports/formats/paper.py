@@ -19,6 +19,7 @@ from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import Figure, FigureName
+from annotation.reports.printing.references import BIBLIOGRAPHY
 from annotation.reports.progress import Progress, silent
 from annotation.reports.sections.contents import figures_of
 from jobs.refusals import Refused
@@ -71,7 +72,7 @@ def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: s
 
 def bibliography() -> str:
     """Return the literature of the methods that a report uses, as BibTeX."""
-    return Path(__file__).with_name("references.bib").read_text(encoding="utf-8")
+    return BIBLIOGRAPHY.read_text(encoding="utf-8")
 
 
 def write_comparisons(report: AgreementReport, path: Path) -> int:

@@ -3,22 +3,31 @@
 import textwrap
 
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.printing.blocks import Row, Section, Table
-from annotation.reports.sections.contents import sections
+from annotation.reports.printing.blocks import Chapter, Row, Section, Table
+from annotation.reports.sections.contents import chapters
 
 WIDTH = 100
 
 
 def to_text(report: AgreementReport) -> str:
-    """Return the notices, then the claim on one line, then every section."""
+    """Return the notices, then the verdict, then every section."""
     title = f"{report.study.name}: agreement report"
     lines = [title, "=" * len(title), ""]
     for notice in report.notices:
         lines += [f"! {notice}", ""]
-    lines += [report.claim, ""]
-    for section in sections(report):
-        lines += _section(section)
+    for said in [line.text for line in report.verdict] or [report.claim]:
+        lines += textwrap.wrap(said, WIDTH, initial_indent="* ", subsequent_indent="  ")
+    lines += [""]
+    for chapter in chapters(report):
+        lines += _chapter(chapter)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _chapter(chapter: Chapter) -> list[str]:
+    lines = [chapter.title, "=" * len(chapter.title)]
+    for paragraph in chapter.paragraphs:
+        lines += [*textwrap.wrap(paragraph, WIDTH), ""]
+    return [*lines, *(line for section in chapter.sections for line in _section(section))]
 
 
 def _section(section: Section) -> list[str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from annotation.reports.printing.numbers import coefficient, percent, points, probability, significant
+from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 
 UNDEFINED = "undefined"
@@ -23,6 +24,7 @@ FigureName = Literal[
     "scores-density",
     "margin",
     "calibration",
+    "disagreements",
     "annotators",
     "images",
     "scores-images",
@@ -85,6 +87,31 @@ class Section:
     def is_numeric(self) -> bool:
         """Whether its rows are estimates and tests, not facts in words."""
         return any(row.n is not None for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """A part of the report: plain sentences and one figure, and behind them the sections with all numbers.
+
+    figure: the name of one of the sections' figures, shown beside the sentences; None if they have it not.
+    is_appendix: sections only, for reference.
+    """
+
+    key: str
+    title: str
+    sections: tuple[Section, ...]
+    paragraphs: tuple[str, ...] = ()
+    figure: Figure | None = None
+    is_appendix: bool = False
+
+    @property
+    def behind(self) -> str:
+        """What the fold holds, in words; the chapter's own figure stands before it."""
+        tables = sum(len(section.tables) + bool(section.rows) for section in self.sections)
+        figures = sum(len(section.figures) for section in self.sections) - bool(self.figure)
+        parts = (counted(tables, "table") if tables else "", counted(figures, "figure") if figures else "")
+        said = " and ".join(part for part in parts if part)
+        return f"All numbers: {said}" if said else " and ".join(section.title for section in self.sections)
 
 
 def mark_step(n: int) -> int:

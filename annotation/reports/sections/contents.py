@@ -1,14 +1,16 @@
 """The report's table of contents. Pure."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.ranking import Ranking
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
-from annotation.reports.printing.blocks import Figure, Section
-from annotation.reports.sections import claim, ranking
+from annotation.reports.printing.blocks import Chapter, Figure, FigureName, Section
+from annotation.reports.sections import chapters as told
+from annotation.reports.sections import claim, disagreements, methods, ranking
 from annotation.reports.sections.agreement import agreement, comparisons, fragility, margins, metrics, sensitivity
 from annotation.reports.sections.people import bias, crossed_model, non_inferiority, people, reliability, single_votes
 from annotation.reports.sections.scores import image_noise, scores
@@ -16,6 +18,8 @@ from annotation.reports.sections.study import exclusions, planning, quality, seq
 
 X = TypeVar("X")
 Entry = Callable[[AgreementReport], Section | None]
+Paragraphs = Callable[[AgreementReport, Results], tuple[str, ...]]
+APPENDIX = "appendix"
 
 
 def _fact(value: Callable[[AgreementReport], X], section: Callable[[X, Facts], Section | None]) -> Entry:
@@ -41,41 +45,126 @@ def _headlines(report: AgreementReport) -> exclusions.Compared | None:
     return results.agreement, results.people, results.reliability, results.with_excluded_votes
 
 
+def _metrics(*, is_several: bool) -> Entry:
+    """The section on several metrics: a chapter of its own if there are several, else a hint of the appendix."""
+    return _result(
+        lambda results: results.metrics if (len(results.metrics.metrics) > 1) == is_several else None, metrics.section
+    )
+
+
+def _references(report: AgreementReport) -> Section | None:
+    """The references of the methods."""
+    return methods.section(methods.paragraphs(report, report.results), report) if report.results else None
+
+
 def _ranked(results: Results) -> tuple[Ranking, Agreement] | None:
     return None if results.ranking is None else (results.ranking, results.agreement)
 
 
-# One pair for each section, in the order of the report. A section that needs another value beside its own gets both.
-CONTENTS: tuple[Entry, ...] = (
-    _result(_ranked, ranking.section),
-    _fact(lambda report: report.results.early_stopping if report.results else None, study_facts.section),
-    study_facts.design_section,
-    _result(lambda results: results.agreement, agreement.section),
-    _result(lambda results: results.sequential, sequential.section),
-    _result(lambda results: results.single_votes, single_votes.section),
-    _result(lambda results: results.non_inferiority, non_inferiority.section),
-    _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
-    _result(lambda results: (results.reliability, results.comparisons), reliability.section),
-    _result(lambda results: results.people, people.section),
-    _result(lambda results: results.crossed_model, crossed_model.section),
-    _result(lambda results: (results.scores, results.comparisons) if results.scores else None, scores.section),
-    _result(lambda results: results.image_noise, image_noise.section),
-    _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
-    _result(lambda results: results.bias, bias.section),
-    _fact(lambda report: report.quality, quality.section),
-    _fact(lambda report: report.quality.checks, quality.checks_section),
-    _fact(_headlines, exclusions.section),
-    _result(lambda results: results.fragility, fragility.section),
-    _result(lambda results: results.planning, planning.section),
-    _result(lambda results: results.metrics, metrics.section),
-    _result(lambda results: (results.comparisons, results.image_noise), comparisons.section),
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A chapter of the table of contents: its sentences, the figures of which it shows the first there is, and the
+    sections behind it, one pair of a finding and a section each."""
+
+    key: str
+    title: str
+    entries: tuple[Entry, ...]
+    paragraphs: Paragraphs | None = None
+    figures: tuple[FigureName, ...] = ()
+
+
+# A section that needs another value beside its own gets both.
+CHAPTERS: tuple[Plan, ...] = (
+    Plan("models", "The models in order", (_result(_ranked, ranking.section),), told.ranking.paragraphs, ("ranking",)),
+    Plan(
+        "how-often",
+        "Agreement",
+        (
+            _result(lambda results: results.agreement, agreement.section),
+            _result(lambda results: results.sequential, sequential.section),
+            _result(lambda results: results.single_votes, single_votes.section),
+            _result(lambda results: results.non_inferiority, non_inferiority.section),
+            _result(lambda results: (results.sensitivity, results.agreement), sensitivity.section),
+            _result(lambda results: (results.margins, results.agreement.confusion), margins.section),
+        ),
+        told.agreement.paragraphs,
+        ("margin", "agreement"),
+    ),
+    Plan(
+        "the-scores",
+        "The scores",
+        (
+            _result(lambda results: (results.scores, results.comparisons) if results.scores else None, scores.section),
+            _result(lambda results: results.image_noise, image_noise.section),
+        ),
+        told.scores.paragraphs,
+        ("scores-paired", "images"),
+    ),
+    Plan(
+        "the-votes",
+        "Reliability",
+        (
+            _result(lambda results: (results.reliability, results.comparisons), reliability.section),
+            _result(lambda results: results.people, people.section),
+            _result(lambda results: results.crossed_model, crossed_model.section),
+        ),
+        told.reliability.paragraphs,
+        ("votes",),
+    ),
+    Plan(
+        "where",
+        "Where they disagree",
+        (_result(lambda results: (results.comparisons, results.image_noise), disagreements.section),),
+        disagreements.paragraphs,
+        ("disagreements",),
+    ),
+    Plan(
+        "against",
+        "What speaks against it",
+        (
+            _result(lambda results: results.bias, bias.section),
+            _fact(_headlines, exclusions.section),
+            _result(lambda results: results.fragility, fragility.section),
+        ),
+        told.against.paragraphs,
+        ("annotators",),
+    ),
+    Plan("several-metrics", "Several metrics", (_metrics(is_several=True),), told.metrics.paragraphs),
+    Plan("methods", "Methods", (_references,), methods.paragraphs),
+    Plan(
+        APPENDIX,
+        "Appendix",
+        (
+            _fact(lambda report: report.results.early_stopping if report.results else None, study_facts.section),
+            study_facts.design_section,
+            _fact(lambda report: report.quality, quality.section),
+            _fact(lambda report: report.quality.checks, quality.checks_section),
+            _result(lambda results: results.planning, planning.section),
+            _metrics(is_several=False),
+            _result(lambda results: (results.comparisons, results.image_noise), comparisons.section),
+        ),
+    ),
 )
+
+
+def chapters(report: AgreementReport) -> tuple[Chapter, ...]:
+    """Return every chapter of the report; those with results are missing while the study is sealed."""
+    return tuple(chapter for plan in CHAPTERS if (chapter := _chapter(plan, report)) is not None)
+
+
+def _chapter(plan: Plan, report: AgreementReport) -> Chapter | None:
+    printed = tuple(section for entry in plan.entries if (section := entry(report)) is not None)
+    if not printed:
+        return None
+    named = {figure.name: figure for section in printed for figure in section.figures}
+    figure = next((named[name] for name in plan.figures if name in named), None)
+    said = plan.paragraphs(report, report.results) if plan.paragraphs and report.results else ()
+    return Chapter(plan.key, plan.title, printed, said, figure, is_appendix=plan.key == APPENDIX)
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:
     """Every section of the report; those with results are missing while the study is sealed."""
-    printed = (entry(report) for entry in CONTENTS)
-    return tuple(section for section in printed if section is not None)
+    return tuple(section for chapter in chapters(report) for section in chapter.sections)
 
 
 def figures_of(report: AgreementReport) -> list[Figure]:

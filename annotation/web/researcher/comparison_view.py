@@ -29,7 +29,7 @@ def image_address(slug: str, number: int, side: str, seed: int, rendition: str) 
     return reverse("explored-image", args=[slug, number, side, seed, rendition])
 
 
-def thumbnails(study: Study, numbers: list[int]) -> dict[int, dict[str, list[str]]]:
+def thumbnails(study: Study, numbers: list[int], *, most: int = THUMBNAILS) -> dict[int, dict[str, list[str]]]:
     """Return the addresses of the first images of both sets by the number of the comparison; only those with images."""
     rows = study.comparisons.filter(position__in=[number - 1 for number in numbers])
     places: dict[int, list[tuple[int, str]]] = {}
@@ -41,7 +41,7 @@ def thumbnails(study: Study, numbers: list[int]) -> dict[int, dict[str, list[str
     for pk, seed in images.values_list("image_set", "seed"):
         for number, side in places[pk]:
             strip = shown.setdefault(number, {"a": [], "b": []})[side]
-            if len(strip) < THUMBNAILS:
+            if len(strip) < most:
                 strip.append(image_address(study.slug, number, side, seed, "grid"))
     return shown
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 from urllib.parse import urlencode
 
 from csp.constants import NONE, UNSAFE_INLINE
@@ -21,7 +21,7 @@ from annotation.reports.explorer.orders import ORDERS
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.formats.html import page_context
+from annotation.reports.formats.html import examples, page_context
 from annotation.reports.printing.blocks import Figure
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
@@ -29,6 +29,7 @@ from annotation.reports.report_jobs.report_jobs import finished_report, request_
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
+from annotation.web.researcher.comparison_view import thumbnails
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
@@ -36,6 +37,7 @@ WHAT = (
     "Here will stand how often the metric and the people name the same winner, how sure that is, the baselines, the "
     "quality of the votes, and the files for a paper."
 )
+EXAMPLE_IMAGES = 20  # of each set of a disagreement that the report shows
 
 
 @require_safe
@@ -67,9 +69,22 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
     context |= {"study": study, "tab": "report"}
+    context["examples"] = _with_images(study, examples(report))
     context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
     context["pairs"] = _pairs(request, study, report)
     return render(request, "reports/page.html", context)
+
+
+def _with_images(study: Study, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the comparisons that the report shows with the images of both sets, if there are any."""
+    numbers = [one["number"] for one in found]
+    shown, models = thumbnails(study, numbers, most=EXAMPLE_IMAGES), current_manifest(study).models
+    rows = study.comparisons.filter(position__in=[number - 1 for number in numbers])
+    names = {row.position + 1: (models[row.model_a].name, models[row.model_b].name) for row in rows}
+    for one in found:
+        sides = zip("AB", names[one["number"]], shown.get(one["number"], {}).values(), strict=False)
+        one["sets"] = [{"side": side, "model": model, "addresses": addresses} for side, model, addresses in sides]
+    return found
 
 
 # A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)

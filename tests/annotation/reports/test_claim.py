@@ -6,10 +6,10 @@ from django.utils import timezone
 
 from annotation.models import Study, Vote
 from annotation.reports.findings.results import Results
-from annotation.reports.report import SEALED_CLAIM
+from annotation.reports.printing.doubts import reservations
 from annotation.reports.report_jobs.downloads import FORMATS, render
-from annotation.reports.sections.claim import reservations
 from annotation.reports.sections.contents import claim_figure
+from annotation.reports.sections.verdict import SEALED
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 from scoring.statistics.people.bias import PositionBias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
@@ -24,45 +24,48 @@ def claim_of(plan: Plan) -> str:
 
 
 def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_so() -> None:
-    assert claim_of(crossed([[88, 2], [4, 6]])) == (
-        f"{METRIC} chose the model with more votes of people on 94.0 % of 100 comparisons, "
-        "95 % interval 87.5 to 97.2 % (Wilson), a tie on one side only counts as disagreement; "
-        "not shown to beat always naming A (Alpha), 90.0 % "
-        "(difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289); "
-        "one annotator agrees with the winner of the other votes on 100.0 %, the metric on the same votes on 94.0 %, "
-        "ties counting one half; "
-        "a new annotator on a new prompt agrees with the metric on 94.0 %, with another annotator on 100.0 % (no "
-        "interval: too few annotators: 3, and an interval for annotators like these needs 6); "
-        "300 votes by 3 annotators, none excluded."
+    assert claim_of(crossed([[88, 2], [4, 6]])).startswith(
+        "SCS chose the model with more votes of people on 94 of 100 comparisons. "
+        "94.0 %, 95 % interval 87.5 to 97.2 % (Wilson); a tie on one side only counts as disagreement. "
+        "SCS is not shown to beat always naming A (Alpha), which agrees on 90 of 100. "
+        "Difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289. Undecided is no proof of "
+        "equality. "
+        "A new annotator on a new prompt agrees with SCS on 94.0 %, with another annotator on 100.0 %. Difference −6.0 "
+        "points. No interval: too few annotators: 3, and an interval for annotators like these needs 6. "
+        "The manifest fixed no margin, so there is no verdict. "
+        f"300 votes by 3 annotators, none excluded. A is Alpha, B is Beta. Metric: {METRIC}. The study ran from "
     )
 
 
 def test_a_metric_that_beats_the_baseline_says_so() -> None:
     claim = claim_of(crossed([[30, 2], [1, 27]]))
-    assert "; beats always naming A (Alpha), 53.3 % (difference 41.7 points, 95 % interval " in claim
-    assert ", exact McNemar p < 0.001); " in claim
+    assert (
+        "SCS beats always naming A (Alpha), which agrees on 32 of 60. Difference 41.7 points, 95 % interval " in claim
+    )
+    assert ", exact McNemar p < 0.001. " in claim
 
 
 def test_a_metric_that_does_worse_than_always_naming_one_model_says_so() -> None:
-    assert "; does worse than always naming A (Alpha), 80.0 % (difference −" in claim_of(crossed([[8, 24], [4, 4]]))
+    said = "SCS does worse than always naming A (Alpha), which agrees on 32 of 40. Difference −"
+    assert said in claim_of(crossed([[8, 24], [4, 4]]))
 
 
 def test_few_clusters_are_in_the_claim_and_no_verdict_comes_from_five() -> None:
     claim = claim_of(replace(crossed([[15, 0], [0, 15]]), clusters=[f"c{number // 6}" for number in range(30)]))
     assert "not shown to beat always naming" in claim
-    assert "only 5 clusters of comparisons: no verdict, which needs 6" in claim
+    assert "Only 5 clusters of comparisons: no verdict, which needs 6." in claim
 
 
 def test_simulated_votes_are_never_called_people() -> None:
     claim = claim_of(crossed([[5, 0], [0, 5]], kind="simulated"))
     assert "people" not in claim
     assert "the model with more votes of simulated annotators" in claim
-    assert claim.endswith("30 votes by 3 annotators, all of them simulated, none excluded.")
+    assert "30 votes by 3 annotators, all of them simulated, none excluded." in claim
 
 
 def test_a_sealed_study_claims_nothing_and_one_that_opted_out_says_interim() -> None:
     plan = crossed([[5, 0], [0, 5]], state="open")
-    assert claim_of(plan) == SEALED_CLAIM
+    assert claim_of(plan) == SEALED
     Study.objects.all().delete()
     plan.manifest, plan.slug = {"sealed": False}, "unsealed"
     assert claim_of(plan).startswith("Interim: SCS")
@@ -71,9 +74,18 @@ def test_a_sealed_study_claims_nothing_and_one_that_opted_out_says_interim() -> 
 @pytest.mark.parametrize(
     ("endpoint", "wording"),
     [
-        ("strict", "50.0 % of 4 comparisons, 95 % interval 15.0 to 85.0 % (Wilson), a tie on one side only counts as"),
-        ("half", "62.5 % of 4 comparisons, 95 % interval 24.8 to 88.9 % (score interval), a tie on one side"),
-        ("dropped", "66.7 % of 3 comparisons (4 planned), 95 % interval 20.8 to 93.9 % (Wilson), ties left out"),
+        (
+            "strict",
+            "on 2 of 4 comparisons. 50.0 %, 95 % interval 15.0 to 85.0 % (Wilson); a tie on one side only counts as",
+        ),
+        (
+            "half",
+            "on 62.5 % of 4 comparisons. 62.5 %, 95 % interval 24.8 to 88.9 % (score interval); a tie on one side only",
+        ),
+        (
+            "dropped",
+            "on 2 of 3 comparisons (4 planned). 66.7 %, 95 % interval 20.8 to 93.9 % (Wilson); ties left out.",
+        ),
     ],
 )
 def test_the_primary_endpoint_is_the_headline(endpoint: str, wording: str) -> None:
@@ -89,7 +101,7 @@ NOISE = [["A", "B", "A"], ["B", "A", "B"], ["A", "A", "B"], ["B", "B", "A"]] * 3
 def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: str) -> None:
     plan = Plan(NOISE, [(2.0, 1.0), (1.0, 2.0)] * 6)
     report = report_of(make_study(plan))
-    said = "annotators agree no more than by chance (Krippendorff"
+    said = "Annotators agree no more than by chance (Krippendorff"
     assert said in report.claim
     assert said in " ".join(html.unescape(render(report, name)).split())
 
@@ -103,7 +115,7 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     def doubts(found: Results) -> tuple[str, ...]:
         return reservations(report.study, reliability=found.reliability, bias=found.bias, noise=found.image_noise)
 
-    assert "not sealed: results could be seen while votes came in" in report.claim
+    assert "Not sealed: results could be seen while votes came in." in report.claim
     biased = SignificanceTest(9.0, 0.0004, 6, "paired t")
     share = Estimate(0.8, 0.7, 0.9, 0.95, 6, "t")
     position = PositionBias(share, biased, biased, share, biased)
@@ -140,4 +152,55 @@ def test_the_claim_says_what_excluded_votes_would_have_made_of_it() -> None:
         excluded_at=timezone.now(), exclusion_reason="always the same side"
     )
     report = report_of(study)
-    assert report.claim.endswith("12 excluded (with them 83.3 %).")
+    assert "12 excluded (with them 83.3 %)." in report.claim
+
+
+# --- lines ----------------------------------------------------------------------------------------
+def outcomes(plan: Plan) -> dict[str, str]:
+    """The outcome of each line of the verdict, by what it is about."""
+    return {line.kind: line.outcome for line in report_of(make_study(plan)).verdict}
+
+
+@pytest.mark.parametrize(
+    ("table", "outcome"),
+    [([[30, 2], [1, 27]], "shown"), ([[8, 24], [4, 4]], "shown worse"), ([[88, 2], [4, 6]], "undecided")],
+)
+def test_each_comparison_has_one_of_three_outcomes(table: list[list[int]], outcome: str) -> None:
+    assert outcomes(crossed(table)) == {
+        "agreement": "none",
+        "constant choice": outcome,
+        "one more annotator": "none",
+        "votes": "none",
+    }
+
+
+def test_a_margin_in_the_manifest_makes_a_verdict_on_one_more_person() -> None:
+    plan = replace(crossed([[30, 2], [1, 27]], voters=8), manifest={"analysis": {"person_margin": 0.2}})
+    report = report_of(make_study(plan))
+    (line,) = [one for one in report.verdict if one.kind == "one more annotator"]
+    assert line.outcome == "shown"
+    assert line.sentence == "SCS falls short of one more person by less than 20.0 points."
+    assert line.numbers.startswith("A new annotator on a new prompt agrees with SCS on 95.0 %, with another annotator")
+    assert "no margin" not in line.numbers
+
+
+def test_a_sealed_study_has_who_voted_and_nothing_that_was_found() -> None:
+    verdict = report_of(make_study(crossed([[5, 0], [0, 5]], state="open"))).verdict
+    assert [line.kind for line in verdict] == ["sealed", "votes"]
+    assert verdict[1].sentence == "30 votes by 3 annotators, none excluded."
+    assert "The study has been open since " in verdict[1].numbers
+
+
+@pytest.mark.parametrize(
+    ("votes", "said"),
+    [
+        ([["tie"] * 3] * 5, "The votes name no model on any of 5 comparisons."),
+        ([["tie"] * 3] * 4 + [["A"] * 3], "The votes name a model on only 1 of 5 comparisons."),
+        ([["A"]] * 5, "One annotator voted, so nothing tells how reliable the votes are."),
+        ([["A"] * 3], "The agreement rests on only 1 comparison."),
+    ],
+)
+def test_what_makes_the_winners_few_or_poor_is_a_doubt(votes: list[list[str]], said: str) -> None:
+    plan = Plan(votes, [(2.0, 1.0)] * len(votes), manifest={"annotation": {"ties": True}})
+    doubts = [line.sentence for line in report_of(make_study(plan)).verdict if line.outcome == "doubt"]
+    assert any(doubt.startswith(said) for doubt in doubts), doubts

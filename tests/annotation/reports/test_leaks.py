@@ -43,7 +43,7 @@ def test_the_annotator_whom_the_metric_comes_from_is_left_out_and_listed(name: s
     assert [(row.annotator, row.reason) for row in report.exclusions] == [("P001", SOURCE_OF_METRIC)] * 10
     assert (report.counts.votes, report.counts.excluded_votes, report.counts.annotators) == (20, 10, 2)
     assert [(row.metric, row.name, row.pseudonym) for row in report.study.leaks] == [(OWN, name, "P001")]
-    assert "the metric comes from P001, whose votes are left out" in report.claim
+    assert "The metric comes from P001, whose votes are left out" in report.claim
     assert "10 excluded" in report.claim
 
 
@@ -70,7 +70,7 @@ def test_a_vote_that_was_excluded_before_keeps_its_reason() -> None:
 
 def test_a_name_that_nobody_has_is_said_and_leaves_nobody_out() -> None:
     report = report_of(make_study(leaking({OWN: {"annotators": ["persn 0"]}})))
-    assert "the metric comes from “persn 0”, a name that no annotator has: nobody is left out" in report.claim
+    assert "The metric comes from “persn 0”, a name that no annotator has: nobody is left out" in report.claim
     assert (report.counts.excluded_votes, report.exclusions) == (0, ())
 
 
@@ -86,7 +86,7 @@ def test_a_metric_without_scores_is_said_with_the_nearest_name() -> None:
 
 def test_a_metric_tuned_on_the_prompts_carries_the_reservation() -> None:
     report = report_of(make_study(leaking({OWN: {"prompts": True}})))
-    assert "the metric was tuned on these prompts, so its agreement on other prompts may be lower" in report.claim
+    assert "The metric was tuned on these prompts, so its agreement on other prompts may be lower" in report.claim
     assert report.counts.excluded_votes == 0
 
 

@@ -86,7 +86,7 @@ def test_the_section_says_what_is_shown_and_for_whom() -> None:
     assert not re.search(r"^ +confirmatory$", text, re.MULTILINE)
     claim = report_of(Study.objects.get(slug="weather")).claim
     agreement = (
-        r"on 100\.0 % of 48 comparisons \(60 planned\), 95 % interval \d\d\.\d to 100\.0 % \(confidence sequence by"
+        r"on 48 of 48 comparisons \(60 planned\)\. 100\.0 %, 95 % interval \d\d\.\d to 100\.0 % \(confidence sequence"
     )
     assert re.search(agreement, claim)
     assert "agrees more often than always naming A and always naming B, shown after " in claim
@@ -108,6 +108,6 @@ def test_the_report_of_another_metric_has_no_evidence_and_says_whose_ended_the_v
     report = build_report(gather(study, manifest=manifest, metric="lpips"))
     assert report.results is not None
     assert report.results.sequential is None
-    assert "the voting stops by the evidence for SCS" in report.claim
+    assert "The voting stops by the evidence for SCS" in report.claim
     assert "one confirmatory test is the evidence for SCS" in " ".join(to_text(report).split())
-    assert "the voting stops by" not in report_of(study).claim
+    assert "he voting stops by" not in report_of(study).claim

@@ -103,6 +103,9 @@ def test_an_interval_that_the_verdict_contradicts_is_explained_in_the_row_and_in
     rows = rows_of(report, "agreement")
     strict = rows["Metric minus constant choice, strict"]
     assert strict.interval.endswith("−1.0]")
-    assert "p = 0.125, and the test decides)" in report.claim
+    assert (
+        "p = 0.125. Undecided is no proof of equality. The interval is approximate and the test is exact, and the"
+        in report.claim
+    )
     reason = "; the verdict is the test's, although the interval, which is approximate, says otherwise"
     assert strict.remark == "undecided: the metric is not shown to beat A (Alpha)" + reason

@@ -21,6 +21,7 @@ from annotation.studies.manifest import Manifest
 from annotation.voting.slots import recount
 from generation.models import DiffusionModel, GeneratedImage, ImageSet, Prompt
 from scoring.models import Encoder, ImageEmbedding, SetScore
+from tests.annotation.reports.readable import readable
 from tests.factories import name_models, own
 
 # Of a study of two models without embedded images.
@@ -82,8 +83,8 @@ def unsealed(study: Study, **named: str) -> UnsealedData:
 
 
 def report_of(study: Study, **named: str) -> AgreementReport:
-    """The report of a study by its manifest in force."""
-    return build_report(gathered(study, **named))
+    """The report of a study by its manifest in force, which can be read."""
+    return readable(build_report(gathered(study, **named)))
 
 
 def results_of(study: Study, **named: str) -> Results:

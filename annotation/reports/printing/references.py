@@ -1,0 +1,55 @@
+"""The literature of the methods: citations and references, read from references.bib. Pure."""
+
+import re
+from functools import lru_cache
+from pathlib import Path
+
+BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
+_ENTRY = re.compile(r"^@\w+\{(\w+),\n(.*?)^\}", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
+_MOST_AUTHORS = 2  # that a citation names
+
+
+@lru_cache(maxsize=1)
+def entries() -> dict[str, dict[str, str]]:
+    """Return the fields of each entry by its key, without TeX's marks."""
+    text = BIBLIOGRAPHY.read_text(encoding="utf-8")
+    return {key: {name: _plain(value) for name, value in _FIELD.findall(body)} for key, body in _ENTRY.findall(text)}
+
+
+def cited(*keys: str) -> str:
+    """Return works as a citation in brackets.
+
+    >>> cited("wilson1927"), cited("field2007", "cameron2011")
+    ('(Wilson, 1927)', '(Field and Welsh, 2007; Cameron et al., 2011)')
+    """
+    return f"({'; '.join(map(_named, keys))})"
+
+
+def reference(key: str) -> str:
+    """Return a work as an entry of a list of references.
+
+    >>> reference("efron1979")
+    'Efron, Bradley (1979). Bootstrap Methods: Another Look at the Jackknife. The Annals of Statistics, 7(1), 1–26.'
+    """
+    found = entries()[key]
+    where = found.get("journal") or found.get("booktitle") or found.get("publisher") or f"arXiv {found['eprint']}"
+    volume = found.get("volume", "") + (f"({found['number']})" if "number" in found else "")
+    place = ", ".join(part for part in (where, volume, found.get("pages", "")) if part)
+    return f"{', '.join(_authors(found))} ({found['year']}). {found['title']}. {place}."
+
+
+def _named(key: str) -> str:
+    found = entries()[key]
+    families = [author.partition(",")[0] for author in _authors(found)]
+    names = f"{families[0]} et al." if len(families) > _MOST_AUTHORS else " and ".join(families)
+    return f"{names}, {found['year']}"
+
+
+def _authors(entry: dict[str, str]) -> list[str]:
+    return entry["author"].split(" and ")
+
+
+def _plain(value: str) -> str:
+    value = value.replace(r"$\chi^2$", "χ²").replace(r"\&", "&").replace("---", "—").replace("--", "–")
+    return re.sub(r"[{}]", "", value)

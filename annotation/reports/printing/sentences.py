@@ -1,0 +1,77 @@
+"""Parts of sentences that are made from values. Pure."""
+
+from collections.abc import Callable, Sequence
+
+from annotation.reports.printing.numbers import is_scs, metric_name, percent
+from scoring.statistics.inference.estimate import Estimate
+
+MOST_WORDS = 35  # of a sentence that a reader takes in at once
+
+
+def short_metric(metric: str) -> str:
+    """Return a metric's name without its encoder, which the page names once.
+
+    >>> short_metric("scs/clip:openai/clip-vit-base-patch32@c237dc49"), short_metric("lpips"), short_metric("")
+    ('SCS', 'lpips', 'no metric')
+    """
+    return "SCS" if is_scs(metric) else metric_name(metric)
+
+
+def listed(words: Sequence[str], *, most: int = 0) -> str:
+    """Return words in a sentence; beyond `most` of them, how many more there are.
+
+    >>> listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"]), listed(["a", "b", "c", "d"], most=2)
+    ('a', 'a and b', 'a, b and c', 'a, b and 2 more')
+    """
+    if most and len(words) > most:
+        words = [*words[:most], f"{len(words) - most} more"]
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def of_all(share: Estimate) -> str:
+    """Return a share of n as a count of n; as a percentage if half credits make it no count.
+
+    >>> of_all(Estimate(.94, None, None, .95, 100, "")), of_all(Estimate(.625, None, None, .95, 4, ""))
+    ('94 of 100', '62.5 % of 4')
+    """
+    hits = (share.value or 0.0) * share.n
+    if abs(hits - round(hits)) < 1e-6:
+        return f"{round(hits)} of {share.n}"
+    return f"{percent(share.value or 0.0)} of {share.n}"
+
+
+def within(estimate: Estimate) -> str:
+    """Return the bounds of a share in brackets, after its percentage; only the percentage without bounds.
+
+    >>> within(Estimate(.94, .8752, .9722, .95, 100, "Wilson")), within(Estimate(.5, None, None, .95, 2, ""))
+    ('94.0 % (95 % interval 87.5 to 97.2)', '50.0 %')
+    """
+    if estimate.value is None:
+        return f"undefined ({estimate.reason})"
+    if estimate.low is None or estimate.high is None:
+        return percent(estimate.value)
+    bounds = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}".replace("-", "\u2212")
+    return f"{percent(estimate.value)} ({100 * estimate.level:g} % interval {bounds})"
+
+
+def around(estimate: Estimate, text: Callable[[float], str]) -> str:
+    """Return a number with its bounds in brackets; without bounds the number.
+
+    >>> around(Estimate(.48, .38, .575, .95, 100, "bootstrap"), "{:.2f}".format)
+    '0.48 (95 % interval 0.38 to 0.57)'
+    """
+    if estimate.value is None:
+        return f"undefined ({estimate.reason})"
+    if estimate.low is None or estimate.high is None:
+        return text(estimate.value)
+    return f"{text(estimate.value)} ({100 * estimate.level:g} % interval {text(estimate.low)} to {text(estimate.high)})"
+
+
+def sentence(clause: str) -> str:
+    """Return a clause as a sentence.
+
+    >>> sentence("annotators agree"), sentence("")
+    ('Annotators agree.', '')
+    """
+    return f"{clause[:1].upper()}{clause[1:]}." if clause else ""

@@ -1,0 +1,129 @@
+"""The comparisons on which metric and votes name different models, the surest ones first. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
+from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.findings.scores.image_noise import ImageNoise
+from annotation.reports.findings.study.study_facts import Facts, StudyFacts
+from annotation.reports.printing.blocks import Figure, Section, Table, mark_step
+from annotation.reports.printing.numbers import score
+from annotation.reports.printing.sentences import short_metric
+from jobs.wording import counted
+
+MOST_SHOWN = 3
+MOST_LETTERS = 90  # of a prompt in a sentence
+_NAMED = ("A", "B")
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """A comparison on which both name a model and not the same. seed_errors: the margin over its standard error over
+    seeds; None if that is unknown or zero."""
+
+    row: ComparisonRow
+    seed_errors: float | None
+
+
+def disagreements(rows: Sequence[ComparisonRow], noise: ImageNoise) -> tuple[Disagreement, ...]:
+    """Return all disagreements: the largest margin over its seed error first; without seed errors the largest margin.
+
+    If some have a seed error and others do not, the ones without come last.
+    """
+    errors = {one.position: one.standard_error for one in noise.margins}
+    found = [Disagreement(row, _ratio(row, errors.get(row.position))) for row in rows if _differ(row)]
+    return tuple(sorted(found, key=_surest_first))
+
+
+def _differ(row: ComparisonRow) -> bool:
+    return row.people_winner in _NAMED and row.metric_winner in _NAMED and row.people_winner != row.metric_winner
+
+
+def _ratio(row: ComparisonRow, error: float | None) -> float | None:
+    return abs(row.margin) / error if error and row.margin is not None else None
+
+
+def _surest_first(one: Disagreement) -> tuple[bool, float, float, int]:
+    return (one.seed_errors is None, -(one.seed_errors or 0.0), -abs(one.row.margin or 0.0), one.row.position)
+
+
+# --- in sentences -------------------------------------------------------------------------------
+def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
+    """Return how often they disagree, and by which rule some are shown."""
+    found, metric = disagreements(results.comparisons, results.image_noise), short_metric(report.study.metric)
+    both = sum(row.people_winner in _NAMED and row.metric_winner in _NAMED for row in results.comparisons)
+    if not both:
+        return ("No comparison has a model named by the votes and by the metric.",)
+    if not found:
+        return (f"{metric} and the votes name the same model on all {counted(both, 'comparison')} that both decide.",)
+    said = f"{metric} and the votes name different models on {len(found)} of {counted(both, 'comparison')} that both "
+    return (f"{said}decide. {_rule(found)}",)
+
+
+def _rule(found: Sequence[Disagreement]) -> str:
+    by = "margin" if found[0].seed_errors is None else "margin over its standard error over seeds"
+    if len(found) == 1:
+        return "It is shown."
+    if len(found) <= MOST_SHOWN:
+        return f"All are shown, the largest {by} first."
+    return f"Shown are the {MOST_SHOWN} with the largest {by}, by this rule and not by hand."
+
+
+def in_words(one: Disagreement, study: StudyFacts) -> str:
+    """Return one disagreement in a sentence or two, with its prompt."""
+    row = one.row
+    prompt = row.prompt if len(row.prompt) <= MOST_LETTERS else f"{row.prompt[: MOST_LETTERS - 1]}…"
+    a, b = (row.model_a, row.model_b) if study.are_several else ("A", "B")
+    ties = f", {row.votes_tie} for neither" if row.votes_tie else ""
+    margin = score(abs(row.margin or 0.0))
+    errors = f", {score(one.seed_errors)} of its standard errors over seeds" if one.seed_errors is not None else ""
+    named = {"A": a, "B": b}[row.metric_winner or "A"]
+    return (
+        f"{row.position}. “{prompt}”: {counted(row.votes_a, 'vote')} for {a}, {row.votes_b} for {b}{ties}; "
+        f"{short_metric(study.metric)} names {named} by {margin} points{errors}."
+    )
+
+
+# --- behind the fold ----------------------------------------------------------------------------
+def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) -> Section:
+    """Every disagreement as a row of a table, and all comparisons as a figure."""
+    rows, noise = values
+    found, study = disagreements(rows, noise), facts.study
+    a, b = study.sides
+    head = ("No.", "Prompt", "Margin", "Over its seed error", f"Votes {a}", b, "tie", "By votes", "By metric")
+    table = Table(
+        "Every comparison on which both name a model, and not the same; the surest of the metric first",
+        head,
+        tuple(_cells(one, study) for one in found),
+        (0, 2, 3, 4, 5, 6),
+        winners=() if study.are_several else (7, 8),
+        is_long=True,
+    )
+    figures = _figures(rows, found, study)
+    return Section("disagreements", "The disagreements", tables=(table,) if found else (), figures=figures)
+
+
+def _cells(one: Disagreement, study: StudyFacts) -> tuple[str, ...]:
+    row = one.row
+    winners = (row.people_model, row.metric_model) if study.are_several else (row.people_winner, row.metric_winner)
+    votes = (str(row.votes_a), str(row.votes_b), str(row.votes_tie))
+    return str(row.position), row.prompt, score(row.margin), score(one.seed_errors), *votes, *(w or "" for w in winners)
+
+
+def _figures(rows: Sequence[ComparisonRow], found: Sequence[Disagreement], study: StudyFacts) -> tuple[Figure, ...]:
+    """The map; no figure if nothing is decided by both."""
+    both = [row for row in rows if row.people_winner in _NAMED and row.metric_winner in _NAMED]
+    if not both:
+        return ()
+    step = mark_step(len(both))
+    a, b = study.sides_in_words
+    caption = (
+        f"Lead in votes (share for {a} minus share for {b}) against the margin of {short_metric(study.metric)}, n = "
+        f"{counted(len(both), 'comparison')} that both decide{'' if step == 1 else f', one in {step} drawn'}. Grey: "
+        f"they name the same model. Hollow marks: they do not; square: {a} has more votes, circle: {b}. Numbers: the "
+        "disagreements that are shown."
+    )
+    shown = ", ".join(str(one.row.position) for one in found[:MOST_SHOWN])
+    words = f"{len(found)} of {counted(len(both), 'comparison')} disagree" + (f"; the surest: {shown}" if shown else "")
+    return (Figure("disagreements", "Map of disagreements", caption, words),)

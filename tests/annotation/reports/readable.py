@@ -1,0 +1,30 @@
+"""Sentences that a reader takes in at once: the verdict and the results section of every report that a test makes."""
+
+import re
+
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.printing.sentences import MOST_WORDS
+from annotation.reports.sections.contents import chapters
+from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements, in_words
+
+_ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
+
+
+def sentences(report: AgreementReport) -> list[str]:
+    """Every sentence of the verdict, of the paragraphs of the chapters, and of the disagreements that are shown."""
+    texts = [text for line in report.verdict for text in (line.sentence, line.numbers)]
+    texts += [text for chapter in chapters(report) for text in chapter.paragraphs]
+    if report.results:
+        found = disagreements(report.results.comparisons, report.results.image_noise)
+        texts += [in_words(one, report.study) for one in found[:MOST_SHOWN] if "\\" not in one.row.prompt]
+    return [one for text in texts for one in _ENDS.split(text) if one]
+
+
+def readable(report: AgreementReport) -> AgreementReport:
+    """Return the report after each sentence was looked at: short, ended, and without a gap where a value is missing."""
+    assert report.verdict
+    for one in sentences(report):
+        assert len(one.split()) <= MOST_WORDS, one
+        assert one.endswith("."), one
+        assert not re.search(r"  |\bNone\b|\bnan\b|\(\)| [.,;:]|\.\.(?!\.)", one), one
+    return report
