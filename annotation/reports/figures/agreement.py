@@ -3,7 +3,7 @@
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from annotation.reports.figures.forest import forest
+from annotation.reports.figures.forest import Mark, forest
 from annotation.reports.figures.style import INK, LINE, MODEL_COLOURS, MODEL_SHAPES, PERCENT, QUIET, STROKE, new_axes
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.sections import claim as claims
@@ -11,14 +11,19 @@ from annotation.reports.sections.agreement.agreement import agreement_numbers
 
 
 def claim(report: AgreementReport, results: Results) -> Figure:
-    """Draw the numbers of the claim card."""
-    baseline = results.agreement.baseline
-    models = baseline.models
+    """Draw the numbers of the claim."""
+    *first, last = claim_marks(report, results)
+    of_single = ((">", INK), ("<", INK)) if results.single_votes else ()
+    baseline = results.agreement.baseline.agreement.value
+    return forest(claims.numbers(report, results), (*first, *of_single, last), baseline=baseline)
+
+
+def claim_marks(report: AgreementReport, results: Results) -> tuple[Mark, Mark, Mark, Mark]:
+    """Return the marks of the four large numbers: agreement, constant choice, one annotator, reliability."""
+    models = results.agreement.baseline.models
     is_of_one = len(models) == 1 and not report.study.are_several
     of_baseline = (MODEL_SHAPES[models[0]], MODEL_COLOURS[models[0]]) if is_of_one else ("P", QUIET)
-    of_single = ((">", INK), ("<", INK)) if results.single_votes else ()
-    marks = (("D", INK), of_baseline, ("^", INK), *of_single, ("v", INK))
-    return forest(claims.numbers(report, results), marks, baseline=baseline.agreement.value)
+    return ("D", INK), of_baseline, ("^", INK), ("v", INK)
 
 
 def by_treatment_of_ties(_report: AgreementReport, results: Results) -> Figure:

@@ -18,6 +18,7 @@ from annotation.reports.formats.forest import forest
 from annotation.reports.formats.latex import escape as escape_latex
 from annotation.reports.formats.latex import verdict_in_latex
 from annotation.reports.formats.markdown import verdict_in_markdown
+from annotation.reports.formats.page_style import page_style
 from annotation.reports.printing.blocks import Chapter, Figure, Table
 from annotation.reports.printing.numbers import count
 from annotation.reports.sections.contents import chapters
@@ -91,17 +92,19 @@ def _shortened(cell: str) -> str:
     return cell if len(cell) <= MOST_LETTERS else f"{cell[: MOST_LETTERS - 1]}…"
 
 
-def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = None) -> str:
+def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = None, paper: str = "A4") -> str:
     """Return one file that holds everything it shows: styles, figures, tables, and contact sheets if there are any.
 
     sheets: returns contact sheets of at most the given number of bytes; with them the file takes at most MOST_BYTES.
+    paper: the size of its pages in print.
     """
 
     def inline(figure: Figure) -> SafeString:
         label = f'<svg role="img" aria-label="{escape(f"{figure.title}: {figure.words}")}"'
         return mark_safe(draw(report, figure.name).replace("<svg", label, 1))  # noqa: S308 - escaped by matplotlib
 
-    css = mark_safe("\n".join(map(_stylesheet, STYLESHEETS)))  # noqa: S308 - our own files
+    rules = (*map(_stylesheet, STYLESHEETS), page_style(report, paper=paper))
+    css = mark_safe("\n".join(rules))  # noqa: S308 - our own files, and a name whose signs are escaped
     context = page_context(report, drawing=inline) | {"css": css}
     bare = render_to_string(_FILE, context)
     if sheets is None:

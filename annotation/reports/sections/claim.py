@@ -32,6 +32,12 @@ def numbers(facts: Facts, results: Results) -> Numbers:
     )
 
 
+def main_numbers(facts: Facts, results: Results) -> Numbers:
+    """Return the four large numbers: agreement, constant choice, one annotator against the others, reliability."""
+    found = numbers(facts, results)
+    return (*found[:3], found[-1])
+
+
 def figure(facts: Facts, results: Results) -> Figure:
     """The figure beside the claim."""
     headline, single, alpha = results.agreement.headline, results.single_votes, results.reliability.alpha

@@ -67,13 +67,12 @@ def _agreement(report: AgreementReport, results: Results) -> str:
     clusters = ""
     if agreement.clusters:
         clusters = " Comparisons that share a cluster count as n divided by the design effect, with Student's t."
-    exact = f"McNemar's exact test {cited('mcnemar1947')} if no credit is a half and no cluster is shared"
     return (
         f"Agreement is the share of comparisons in which both name the same winner; {TIE_RULES[agreement.endpoint]}. "
         f"Its interval is Wilson's {cited('wilson1927')}, beside the exact one {cited('clopper1934')}.{clusters} The "
-        f"difference to {rival} was tested by flipping the signs of the differences of credits exactly, which is "
-        f"{exact}. Chance-corrected agreement is Cohen's kappa {cited('cohen1960')} and the Matthews correlation "
-        f"{cited('matthews1975')}."
+        f"difference to {rival} was tested exactly, by flipping the signs of the differences of credits. If credits "
+        f"are 0 or 1 and no cluster is shared, this is McNemar's exact test {cited('mcnemar1947')}. Chance-corrected "
+        f"agreement is Cohen's kappa {cited('cohen1960')} and the Matthews correlation {cited('matthews1975')}."
     )
 
 

@@ -23,7 +23,6 @@ from annotation.reports.printing.numbers import (
 )
 from annotation.reports.printing.phrases import (
     always_naming,
-    capitalised,
     interval_contradicts,
     person_verdict,
     ranks,
@@ -33,7 +32,7 @@ from annotation.reports.printing.sentences import listed, of_all, sentence, shor
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
-from scoring.statistics.people.non_inferiority import NonInferiority
+from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.single_votes import SingleVotes
 
 SEALED = "Sealed until the study closes: no agreement is computed before then."
@@ -63,7 +62,7 @@ def _lines(study: StudyFacts, counts: Counts, manifest: Manifest, results: Resul
     else:
         yield from _constant_choice(results.agreement.confirmatory, study)
     if counts.analysed_comparisons:
-        yield from _one_more_annotator(results.single_votes, results.non_inferiority, study)
+        yield from _one_more_annotator(results, study)
     for clause in doubts(study, counts, manifest, results):
         yield VerdictLine("doubt", "doubt", sentence(clause))
     yield _votes(study, counts, results.agreement)
@@ -107,7 +106,8 @@ def _constant_choice(choice: ConstantChoice | None, study: StudyFacts) -> Iterat
     metric, verdict = short_metric(study.metric), versus_constant(choice)
     verb = f"is {verdict}" if choice.verdict == "undecided" else verdict
     said = f"{metric} {verb} {always_naming(choice.models, study)}, which agrees on {of_all(choice.agreement)}."
-    seen = capitalised(f"{difference(choice.difference)}, {p_value(choice.test)}.")
+    share = percent(choice.agreement.value)
+    seen = f"{share}, {difference(choice.difference)}, {p_value(choice.test)}."
     if choice.verdict == "undecided":
         seen += " Undecided is no proof of equality."
     if interval_contradicts(choice):
@@ -123,10 +123,9 @@ def _evidence(found: Sequential, study: StudyFacts) -> VerdictLine:
     return VerdictLine("evidence", decision.verdict, sentence(evidence.verdict(found, study)), seen)
 
 
-def _one_more_annotator(
-    single: SingleVotes | None, person: NonInferiority | None, study: StudyFacts
-) -> Iterator[VerdictLine]:
+def _one_more_annotator(results: Results, study: StudyFacts) -> Iterator[VerdictLine]:
     """The metric in the place of one more annotator: a verdict if the manifest fixed a margin, else the difference."""
+    single, person = results.single_votes, results.non_inferiority
     if single is None:
         return
     if single.people.value is None:
@@ -136,13 +135,21 @@ def _one_more_annotator(
     metric = short_metric(study.metric)
     both = f"new annotator on a new prompt agrees with {metric} on {percent(single.metric.value or 0.0)}"
     both += f", with another annotator on {percent(single.people.value)}"
-    seen = f"{_difference(single)} {_bounds(single)}"
+    seen = f"{_difference(single)} {_bounds(single)} {_against_the_others(results.people.leave_one_out.by_comparison)}"
     if person is not None and person.difference.is_defined:
         said = sentence(person_verdict(person, metric))
         yield VerdictLine("one more annotator", person.verdict, said, f"A {both}. {seen}")
     else:
         without = "" if person else " The manifest fixed no margin, so there is no verdict."
         yield VerdictLine("one more annotator", "none", f"A {both}.", seen + without)
+
+
+def _against_the_others(compared: Compared) -> str:
+    people, metric = compared.people.value, compared.metric.value
+    if people is None or metric is None:
+        return f"Against the others one annotator is undefined: {compared.people.reason}."
+    said = f"By the winner of the other votes one annotator is right on {percent(people)}"
+    return f"{said}, the metric on {percent(metric)}."
 
 
 def _difference(single: SingleVotes) -> str:

@@ -28,10 +28,11 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
         "SCS chose the model with more votes of people on 94 of 100 comparisons. "
         "94.0 %, 95 % interval 87.5 to 97.2 % (Wilson); a tie on one side only counts as disagreement. "
         "SCS is not shown to beat always naming A (Alpha), which agrees on 90 of 100. "
-        "Difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289. Undecided is no proof of "
+        "90.0 %, difference 4.0 points, 95 % interval −1.9 to 10.8, exact McNemar p = 0.289. Undecided is no proof of "
         "equality. "
         "A new annotator on a new prompt agrees with SCS on 94.0 %, with another annotator on 100.0 %. Difference −6.0 "
         "points. No interval: too few annotators: 3, and an interval for annotators like these needs 6. "
+        "By the winner of the other votes one annotator is right on 100.0 %, the metric on 94.0 %. "
         "The manifest fixed no margin, so there is no verdict. "
         f"300 votes by 3 annotators, none excluded. A is Alpha, B is Beta. Metric: {METRIC}. The study ran from "
     )
@@ -40,13 +41,14 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
 def test_a_metric_that_beats_the_baseline_says_so() -> None:
     claim = claim_of(crossed([[30, 2], [1, 27]]))
     assert (
-        "SCS beats always naming A (Alpha), which agrees on 32 of 60. Difference 41.7 points, 95 % interval " in claim
+        "SCS beats always naming A (Alpha), which agrees on 32 of 60. 53.3 %, difference 41.7 points, 95 % interval "
+        in claim
     )
     assert ", exact McNemar p < 0.001. " in claim
 
 
 def test_a_metric_that_does_worse_than_always_naming_one_model_says_so() -> None:
-    said = "SCS does worse than always naming A (Alpha), which agrees on 32 of 40. Difference −"
+    said = "SCS does worse than always naming A (Alpha), which agrees on 32 of 40. 80.0 %, difference −"
     assert said in claim_of(crossed([[8, 24], [4, 4]]))
 
 

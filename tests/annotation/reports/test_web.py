@@ -135,5 +135,5 @@ def test_of_several_metrics_one_is_chosen_on_the_page(study: Study, researcher: 
     assert f'href="{address}?metric=lpips%2Fvgg%2016"' in response.content.decode()
     page = researcher.get(address, {"metric": "dreamsim"}).content.decode()
     assert f"{reverse('report-file', args=[study.slug, 'json'])}?metric=dreamsim" in page
-    assert f"{reverse('report-figure', args=[study.slug, 'scores-box'])}?metric=dreamsim" in page
+    assert f"{reverse('report-figure', args=[study.slug, 'votes'])}?metric=dreamsim" in page
     assert researcher.get(reverse("report-file", args=[study.slug, "json"])).status_code == 404
