@@ -24,7 +24,17 @@ from scoring.set_metrics import (
 
 SCS = "scs"
 OWN = "own:"
+LARGEST_SCORE = 1e50  # so that differences of scores, and their fourth powers, are numbers of 64 bits
 PERCENT = 100.0  # similarities are scored from 0 to 100, like the SCS
+
+
+def is_score(value: float) -> bool:
+    """Return whether a number can be a score.
+
+    >>> is_score(-12.5), is_score(float("nan")), is_score(1e308)
+    (True, False, False)
+    """
+    return abs(value) <= LARGEST_SCORE
 
 
 @dataclass(frozen=True, slots=True)

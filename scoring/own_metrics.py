@@ -7,7 +7,6 @@ names: the admin lists there what may run. No study file, form or request ever n
 import hashlib
 import importlib.util
 import inspect
-import math
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from django.conf import settings
 from PIL import Image
 
 from jobs.refusals import Refused
-from scoring.metric_spec import OWN
+from scoring.metric_spec import LARGEST_SCORE, OWN, is_score
 
 GROUP = "semblance.metrics"
 Takes = Literal["embeddings", "images"]
@@ -45,8 +44,11 @@ class OwnMetric:
         except Exception as error:  # a stranger's function fails in its own ways
             first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
             raise Refused(f"The metric {self.name} failed with {type(error).__name__}: {first}.") from error
-        if not math.isfinite(score):
-            raise Refused(f"The metric {self.name} returned {score}, which is no score: return a finite number.")
+        if not is_score(score):
+            raise Refused(
+                f"The metric {self.name} returned {score}, which is no score: return a finite number up to "
+                f"{LARGEST_SCORE:g}."
+            )
         return score
 
 

@@ -6,7 +6,6 @@ This module does not load torch: the encoder is passed in, and `scoring.tasks` l
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict
-from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
 from scoring.encoder_spec import EncoderSpec
-from scoring.metric_spec import MetricSpec, named_functional, score_of_embeddings
+from scoring.metric_spec import LARGEST_SCORE, MetricSpec, is_score, named_functional, score_of_embeddings
 from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
 from scoring.own_metrics import OwnMetric, own_metric
 
@@ -165,8 +164,8 @@ def record_imported_scores(
     """
     refuse_unusable_name(metric)
     for value in values.values():
-        if not isfinite(value):
-            raise Refused(f"{value} is no score: a finite number is needed.")
+        if not is_score(value):
+            raise Refused(f"{value} is no score: a finite number up to {LARGEST_SCORE:g} is needed.")
     standing = _standing_scores(metric, values)
     others = _others(standing, values)
     if not others:

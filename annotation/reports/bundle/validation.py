@@ -26,6 +26,7 @@ from annotation.reports.data.study_data import (
     UnsealedVotes,
 )
 from annotation.studies.manifest import Manifest
+from scoring.metric_spec import LARGEST_SCORE
 
 MAX_POSITION = 2**31
 
@@ -46,7 +47,7 @@ def validate(data: UnsealedData) -> None:
     _validate_votes(data.votes, comparisons=comparisons, people=people)
     _validate_checks(data, people)
     for metric, margins in data.margins.items():
-        _require(margins.shape == (comparisons,) and not np.isinf(margins).any(), f"the scores by {metric[:100]}")
+        _require(margins.shape == (comparisons,) and _are_scores(margins / 2), f"the scores by {metric[:100]}")
     for alike in (data.similarities, *data.other_similarities.values()):
         _validate_similarities(alike, comparisons)
 
@@ -70,7 +71,7 @@ def _validate_comparisons(table: ScoredComparisons, manifest: Manifest) -> None:
     for counts in (table.images_a, table.images_b, table.planned_images):
         _require(_are_within(counts, 0, MAX_POSITION), "the numbers of images")
     for scores in (table.score_a, table.score_b):
-        _require(not np.isinf(scores).any(), "a score")
+        _require(_are_scores(scores), "a score")
     has_scores = ~(np.isnan(table.score_a) | np.isnan(table.score_b))
     _require(bool((has_scores == table.is_scored).all()), "which comparisons have scores")
 
@@ -114,6 +115,11 @@ def _require_columns(table: Any, n: int, names: Iterable[str]) -> None:
     for name in names:
         column = getattr(table, name)
         _require(column.shape == (n,), f"the column {name}")
+
+
+def _are_scores(column: NDArray[Any]) -> bool:
+    """Return whether each value is a score or missing."""
+    return bool((np.isnan(column) | (np.abs(column) <= LARGEST_SCORE)).all())
 
 
 def _are_within(column: NDArray[Any], least: int, most: int) -> bool:

@@ -17,6 +17,7 @@ from generation.tables.columns import Columns, plain
 from generation.tables.formulas import unmarked
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
+from scoring.metric_spec import LARGEST_SCORE, is_score
 from scoring.models import SetScore
 from scoring.scores import other_scores, record_imported_scores, refuse_unusable_name
 
@@ -170,9 +171,10 @@ def _number(reading: _Reading, line: int, name: str, text: str) -> float | None:
         value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
-    if math.isfinite(value):
+    if is_score(value):
         return value
-    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is not a finite number{_number_advice(text)}')
+    what = f"further from 0 than {LARGEST_SCORE:g}" if math.isfinite(value) else "not a finite number"
+    reading.faults.append(f'line {line}: {name} is "{text[:100]}", which is {what}{_number_advice(text)}')
     return None
 
 

@@ -18,7 +18,7 @@ from generation.models import ImageSet
 from generation.tables.columns import Columns, plain
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
-from scoring.metric_spec import MetricSpec
+from scoring.metric_spec import LARGEST_SCORE, MetricSpec
 from scoring.models import PairwiseSimilarities
 from scoring.pairs import Pairs, matrix_bytes, score_pairs
 from scoring.scores import refuse_unusable_name
@@ -172,6 +172,8 @@ def _value_fault(value: float, *, is_same: bool, are_distances: bool) -> str:
     if are_distances:
         if is_same and value:
             return "but an image is at distance 0 from itself"
+        if value > LARGEST_SCORE:
+            return f"which is larger than {LARGEST_SCORE:g}"
         return "but a distance is never negative" if value < 0 else ""
     if is_same and abs(value - 1) > 1e-6:
         return "but an image has similarity 1 to itself; are these --distances?"

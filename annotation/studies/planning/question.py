@@ -18,7 +18,7 @@ CHOICES: dict[str, tuple[str, ...]] = {"allocation": get_args(Allocation), "endp
 # The meaning of each part of a question, shown on the planning page and in the help of plan_study.
 MEANING = {
     "prompts": "Prompts, each one comparison.",
-    "images": "Images in each set.",
+    "images": "Images in each set; 0: there are none, or their number is not known yet.",
     "overlap": "Votes for each comparison.",
     "comparisons_per_annotator": "Comparisons after which an annotator is done.",
     "annotators": "Number of annotators (default: the fewest who can give every vote).",
@@ -179,7 +179,7 @@ def design_of(manifest: Manifest) -> Design:
     plan = manifest.annotation
     return Design(
         prompts=manifest.comparison_count,
-        images=len(manifest.seeds) or Design().images,
+        images=len(manifest.seeds),
         overlap=plan.overlap,
         comparisons_per_annotator=plan.comparisons_per_annotator,
         annotators=plan.most_annotators,
@@ -222,7 +222,7 @@ def refuse_impossible(question: Question) -> None:
             raise Refused(f"The {name} is {', '.join(known[:-1])} or {known[-1]}, not {chosen!r}.")
     limits = (
         ("prompts", design.prompts, 2, MOST_PROMPTS),
-        ("images", design.images, 2, MOST_IMAGES),
+        ("images", design.images, 2 if design.images else 0, MOST_IMAGES),
         ("votes for each comparison", design.overlap, 1, 1000),
         ("comparisons for each annotator", design.comparisons_per_annotator, 1, 100_000),
         ("comparisons that share a cluster", design.cluster_size, 1, design.prompts),

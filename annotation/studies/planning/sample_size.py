@@ -94,12 +94,13 @@ def plan_study(question: Question, *, most_prompts: int = MOST_PROMPTS) -> Study
     """
     refuse_impossible(question)
     by_prompts = _prompts_curve(question, max(most_prompts, question.design.prompts))
+    by_images = (_images_curve(question),) if question.design.images else ()
     return StudyPlan(
         question=question,
         annotators_needed=question.annotators_needed,
         recommended=_recommended(question, by_prompts),
         exact=_exact(question),
-        curves=(by_prompts, _votes_curve(question), _annotators_curve(question), _images_curve(question)),
+        curves=(by_prompts, _votes_curve(question), _annotators_curve(question), *by_images),
     )
 
 

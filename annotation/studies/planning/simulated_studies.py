@@ -89,6 +89,8 @@ def _agreement_with(images: int, question: Question) -> float:
     Noise of t times the spread of the margins changes arctan(t) / pi of the winners.
     """
     assumed = question.assumptions
+    if images == question.design.images:  # also 0, for a study without images
+        return assumed.agreement
     planned = turned_by_noise(assumed.flips)
     noise = math.tan(math.pi * planned) * math.sqrt(question.design.images / images)
     turned = math.atan(noise) / math.pi

@@ -352,10 +352,18 @@ def test_the_command_refuses_in_one_sentence(options: list[str], sentence: str) 
 def test_a_study_of_imported_images_is_planned_with_as_many_as_there_are(state: str) -> None:
     study = make_study(state=state, images_per_set=8, comparisons=2)
     if state == "draft":
-        assert design_of_study(study).images == Design().images, "nothing is imported yet"
+        assert design_of_study(study).images == 0, "nothing is imported yet"
         for model in study.diffusion_models:
             import_sets(model, ["prompt 1", "prompt 2"], 8)
     assert design_of_study(study).images == 8
     said = StringIO()
     call_command("plan_study", "--study", study.slug, "--simulations", "20", stdout=said)
     assert "8 (planned)" in said.getvalue()
+
+
+@pytest.mark.django_db
+def test_a_study_without_images_is_planned_without_a_number_of_them() -> None:
+    study, said = make_study(source="external", comparisons=2), StringIO()
+    call_command("plan_study", "--study", study.slug, "--simulations", "20", stdout=said)
+    assert "(planned)" in said.getvalue()
+    assert "images" not in said.getvalue().casefold()

@@ -124,6 +124,7 @@ def test_other_scores_than_those_that_stand_are_refused_without_telling_them(stu
         ('prompt,score_a,score_b\nprompt 1,"0,5",1\n', "write 0.5, with a decimal point"),
         ("prompt,score_a,score_b\nprompt 1,0,5,0,6\n", "line 2: it has 5 cells .* decimal commas"),
         ("prompt,score_a,score_b\nprompt 1,inf,1_0\n", 'line 2: score_a is "inf".*\n.*score_b is "1_0"'),
+        ("prompt,score_a,score_b\nprompt 1,1e308,-1e308\n", r'score_a is "1e308", which is further from 0 than 1e\+50'),
         ('prompt,score_a,score_b\n"prompt 1,1,2\n', "line 2 is not CSV"),
     ],
 )
