@@ -6,14 +6,17 @@ from celery import shared_task
 from django.utils import timezone
 from structlog.contextvars import bound_contextvars
 
-from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob
+from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
 from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
 from annotation.reports.report_jobs.images_file import run_images_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
+from annotation.studies.uploads.importing import run_upload_job
+from annotation.studies.uploads.receiving import delete_old_uploads
 from generation.machines.workers import may_take
+from jobs import claims, messages
 from jobs.models import job_name
 from jobs.work import work_next
 
@@ -26,6 +29,7 @@ def tick() -> None:
     now = timezone.now()
     maintain(now)
     delete_old_files(now)
+    delete_old_uploads(now)
 
 
 @shared_task
@@ -60,3 +64,10 @@ def make_report_file(_job_id: int = 0) -> None:
 def make_study_file(_job_id: int = 0) -> None:
     """Make the zip file of a study's images that was requested first."""
     work_next(may_take(StudyFileJob), run_images_job)
+
+
+@shared_task
+def import_upload(_job_id: int = 0) -> None:
+    """Import the files that came first, or go on with them. An import that left its turn gets another message."""
+    work_next(may_take(UploadJob), run_upload_job)
+    messages.enqueue(claims.due(UploadJob.objects.filter(enqueued_at__isnull=True)))

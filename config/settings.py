@@ -205,6 +205,10 @@ IMAGE_MOST_PIXELS = env.int("IMAGE_MOST_PIXELS", default=40_000_000)  # of one i
 MEDIA_ROOT = VAR_DIR / "media"  # never served directly: annotators get opaque URLs, staff get checked views
 PROMPT_CACHE_ROOT = VAR_DIR / "prompt_cache"  # encoded prompts of models with large text encoders; may be deleted
 PROMPT_CACHE_BYTES = env.int("PROMPT_CACHE_BYTES", default=4 * 2**30)
+UPLOADS_ROOT = VAR_DIR / "uploads"  # files on their way into a study; those that do not go on are deleted after a week
+UPLOAD_MOST_BYTES = env.int("UPLOAD_MOST_BYTES", default=10 * 2**30)  # of one upload, and of what its zip file holds
+UPLOAD_QUOTA_BYTES = env.int("UPLOAD_QUOTA_BYTES", default=20 * 2**30)  # of an account, until they are imported
+UPLOAD_FREE_BYTES = env.int("UPLOAD_FREE_BYTES", default=2**30)  # that stay free on the disk of the var folder
 REPORTS_ROOT = VAR_DIR / "reports"  # finished reports, each named by the hash of its input; may be deleted
 IMAGE_CACHE_ROOT = VAR_DIR / "image-cache"  # copies of images of an object storage, for pages; may be deleted
 IMAGE_CACHE_BYTES = env.int("IMAGE_CACHE_BYTES", default=2 * 2**30)

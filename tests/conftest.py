@@ -48,6 +48,7 @@ def media_root(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(autouse=True)
 def reports_root(settings: Settings, tmp_path: Path) -> Path:
-    """The folder of finished reports of this test alone."""
+    """The folders of finished reports and of uploads of this test alone."""
     settings.REPORTS_ROOT = tmp_path / "reports"
+    settings.UPLOADS_ROOT = tmp_path / "uploads"
     return tmp_path / "reports"

@@ -11,6 +11,7 @@ from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
 from annotation.models.sharing import ReportLink, StudyShare
 from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
 from annotation.models.study_file_job import StudyFileJob
+from annotation.models.upload import Upload, UploadJob
 from annotation.models.votes_by_hour import VotesByHour
 
 __all__ = [
@@ -35,6 +36,8 @@ __all__ = [
     "StudyFileJob",
     "StudyModel",
     "StudyShare",
+    "Upload",
+    "UploadJob",
     "Vote",
     "VotesByHour",
 ]

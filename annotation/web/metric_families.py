@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob
+from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
 from annotation.studies.lifecycle.progress import IN_PRODUCTION, progress_of
 from annotation.studies.lifecycle.watching import pace, workers
 from generation.endpoints.definitions import MICROS
@@ -23,6 +23,7 @@ KINDS = {
     "report": ReportJob,
     "report_file": ReportFileJob,
     "study_file": StudyFileJob,
+    "upload": UploadJob,
 }
 UNSETTLED = (LeasedJob.State.QUEUED, LeasedJob.State.RUNNING, LeasedJob.State.FAILED)
 

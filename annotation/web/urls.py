@@ -19,6 +19,7 @@ from annotation.web.researcher import (
     studies,
     study_list,
     tokens,
+    uploads,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -60,5 +61,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *explorer.urlpatterns,
     *sharing.urlpatterns,
     *tokens.urlpatterns,
+    *uploads.urlpatterns,
     *shared_report.urlpatterns,
 ]

@@ -8,6 +8,7 @@ from django.utils import timezone
 from pytest_django.live_server_helper import LiveServer
 from semblance_client import Semblance, waiting
 
+from annotation import tasks
 from annotation.models import Annotator, Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.transitions import advance
@@ -49,7 +50,8 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
 
 
 def work() -> None:
-    """Do what the worker does for the studies on their way; scores come from the factory, not from an encoder."""
+    """Do what the worker does for uploads and studies; scores come from the factory, not from an encoder."""
+    tasks.import_upload()
     for study in Study.objects.exclude(state__in=("draft", "open", "paused", "closed")):
         if study.comparisons.exists():
             score_all(study)

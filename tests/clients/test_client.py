@@ -1,18 +1,22 @@
 """The Python client: against the OpenAPI document, and against a live server with the example of docs/api.md."""
 
+import io
 import json
 import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from collections.abc import Callable
 from html import unescape
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 import semblance_client
 from django.conf import settings
+from PIL import Image
 from pytest_django.live_server_helper import LiveServer
 from semblance_client import NotInTime, Problem, Report, Semblance
 from semblance_client.connection import Connection
@@ -24,8 +28,7 @@ from annotation.models import RepeatableAnswer, Study
 from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.tokens import Scope, create_token
 from annotation.web.api.views import api
-from generation.models import DiffusionModel
-from tests.factories import import_sets, make_study, member
+from tests.factories import make_study, member
 
 pytestmark = pytest.mark.django_db(transaction=True)
 EXAMPLE = Path(settings.BASE_DIR) / "docs" / "api.md"
@@ -79,6 +82,17 @@ def test_a_call_names_what_the_operation_has() -> None:
         connection.call("check_study", body={"text": ""})
 
 
+def write_images(path: Path) -> None:
+    """Write a zip file of two images of each model and prompt."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, (model, prompt, seed) in enumerate(
+            product(("Alpha", "Beta"), ("a lighthouse", "a harbour"), (1, 2))
+        ):
+            buffer = io.BytesIO()
+            Image.new("RGB", (16, 16), (number * 30, 90, 200)).save(buffer, "PNG")
+            archive.writestr(f"{model}/{prompt}/{seed}.png", buffer.getvalue())
+
+
 def example() -> str:
     """Return the example of the documentation."""
     (found,) = re.findall(r"```python\n(.*?)```", EXAMPLE.read_text(), re.DOTALL)
@@ -97,8 +111,7 @@ def test_the_example_of_the_documentation(
     assert len([line for line in code.splitlines() if line and not line.startswith(("import", "from"))]) <= 15
     monkeypatch.chdir(tmp_path)
     Path("study.toml").write_text(FILE)
-    for name in ("Alpha", "Beta"):
-        import_sets(DiffusionModel.objects.create(name=name), tomllib.loads(FILE)["prompts"]["list"], 2)
+    write_images(tmp_path / "images.zip")
     code = code.replace("https://semblance.example", str(live_server.url)).replace("sem_…", token)
     names: dict[str, Any] = {}
     exec(compile(code, str(EXAMPLE), "exec"), names)  # the documentation's own text
@@ -110,6 +123,51 @@ def test_the_example_of_the_documentation(
     agreement = names["report"].estimates_frame().set_index("key").loc["agreement.headline"]
     assert agreement["value"] == names["report"].document["results"]["agreement"]["headline"]["value"]
     assert imported_images(Study.objects.get()) == ()
+
+
+def test_an_upload_of_a_folder_goes_on_where_it_stopped(
+    site: Semblance, meanwhile: list[Callable[[], None]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_images(tmp_path / "images.zip")
+    folder = tmp_path / "images"
+    with zipfile.ZipFile(tmp_path / "images.zip") as archive:
+        archive.extractall(folder)
+    (folder / ".DS_Store").write_bytes(b"x")
+    study = site.create_study(FILE)
+    sent: list[Any] = []
+    real = Connection.call
+
+    def call(self: Connection, name: str, **options: Any) -> Any:
+        if name == "send_piece":
+            sent.append(options["query"]["file"])
+            if sent == [0, 1, 2]:
+                raise Problem("The network is gone.")
+        return real(self, name, **options)
+
+    monkeypatch.setattr(Connection, "call", call)
+    with pytest.raises(Problem, match="network is gone"):
+        study.upload_images(folder)
+    (waiting,) = study.uploads()
+    assert (waiting["state"], waiting["missing"]) == ("receiving", {"file": 2, "piece": 0})
+    assert study.upload_images(folder)["summary"] == "4 sets with 8 images imported."
+    assert sent == [0, 1, 2, *range(2, 8)]
+    assert study.upload_images(folder)["summary"] == "0 sets with 0 images imported, 4 unchanged."
+    study.delete_upload(waiting["id"])
+    assert len(list(study.uploads())) == 1
+
+
+def test_a_file_that_is_refused_raises_its_sentence(
+    site: Semblance, meanwhile: list[Callable[[], None]], tmp_path: Path
+) -> None:
+    make_study(source="external", comparisons=2, has_scores=False)
+    study = site.study("study")
+    scores, votes = tmp_path / "scores.csv", tmp_path / "votes.csv"
+    scores.write_text("prompt,score_a,score_b\nprompt 1,1,2\n")
+    votes.write_text("annotator,prompt,choice\nAda,prompt 9,Alpha\n")
+    done = study.upload_scores(scores, metric="mine", higher_is_more_consistent=True)
+    assert done["summary"].startswith("mine: 1 comparison scored")
+    with pytest.raises(Problem, match=r'line 2: "prompt 9" is not a prompt of this study'):
+        study.upload_votes(votes)
 
 
 def test_a_refusal_is_the_servers_sentence_with_each_fault(site: Semblance) -> None:

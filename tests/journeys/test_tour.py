@@ -360,7 +360,7 @@ def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:
     """The roles and the history of a study, and a link to its report before there is one."""
     link = create_report_link(study=drawn.study)
     User.objects.create_user("colleague", is_staff=True)
-    for path in ("sharing", "history"):
+    for path in ("sharing", "history", "uploads"):
         tour.go(f"{drawn.study.get_absolute_url()}{path}/")
         tour.stop(f"study-{path}")
     tour.go(reverse("shared-report", args=[link.token]))

@@ -7,7 +7,7 @@ from functools import partial
 
 from django.db.models import OuterRef, Subquery
 
-from annotation.models import Comparison, ReportFileJob, ReportJob, Study, StudyFileJob
+from annotation.models import Comparison, ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
 from annotation.studies.current import current_manifest, current_manifests
 from annotation.studies.lifecycle.transitions import ANNOTATING, advance, is_due
 from annotation.studies.lifecycle.votes_over_time import fill_earlier, note_votes
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 JOBS_BY_QUEUE: dict[str, tuple[type[LeasedJob], ...]] = {  # as in CELERY_TASK_ROUTES
     "gpu": (ModelTrial, GenerationJob, ScoringJob),
-    "control": (ReportJob, ReportFileJob, StudyFileJob),
+    "control": (ReportJob, ReportFileJob, StudyFileJob, UploadJob),
 }
 ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
@@ -86,8 +86,8 @@ def _wake_endpoints() -> None:
 
 
 def send_reports() -> None:
-    """Send the messages of report jobs that were requested while the broker was away, or whose worker died."""
-    for kind in (ReportJob, ReportFileJob, StudyFileJob):
+    """Send the messages of jobs (reports, uploads) requested while the broker was away, or whose worker died."""
+    for kind in (ReportJob, ReportFileJob, StudyFileJob, UploadJob):
         messages.enqueue(claims.due(kind.objects.filter(enqueued_at__isnull=True)))
 
 

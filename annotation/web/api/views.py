@@ -53,6 +53,7 @@ from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, n
 from annotation.web.api import schemas
 from annotation.web.api.collecting import router as collecting_router
 from annotation.web.api.studies import router as studies_router
+from annotation.web.api.uploads import router as uploads_router
 from annotation.web.problems import error_response, with_problem_documents
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
@@ -90,6 +91,7 @@ MOST_FAULTS_SAID, LONGEST_NAME_SAID = 5, 60
 
 api.add_router("", studies_router)
 api.add_router("", collecting_router)
+api.add_router("", uploads_router)
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id

@@ -87,7 +87,7 @@ class Connection:
         operation = OPERATIONS[name]
         _check_names(name, operation, query or {}, body or {})
         request = self._request(operation, query or {}, body, content, places)
-        tries = TRIES if operation.creates or operation.method in ("GET", "PUT") else 1
+        tries = TRIES if operation.creates or operation.repeats or operation.method == "GET" else 1
         for left in reversed(range(tries)):
             try:
                 return self._send(request)

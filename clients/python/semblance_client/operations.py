@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class Operation:
     """An operation: its method, its path, and the names that a call may give.
 
-    creates: whether a request may be sent again with its Idempotency-Key.
+    creates: whether a request may be sent again with its Idempotency-Key. repeats: whether it may without one.
     """
 
     method: str
@@ -15,10 +15,16 @@ class Operation:
     query: tuple[str, ...] = ()
     body: tuple[str, ...] = ()
     creates: bool = False
+    repeats: bool = False
 
 
 _STUDY = "/studies/{slug}"
+_UPLOADS = f"{_STUDY}/uploads"
 _PAGE = ("limit", "offset")
+_UPLOAD = (
+    *("kind", "files", "model", "metric", "higher_is_more_consistent"),
+    *("leave_out_blank_names", "prefix", "same_people"),
+)
 OPERATIONS = {
     "list_models": Operation("GET", "/models"),
     "list_studies": Operation("GET", "/studies", query=(*_PAGE, "state", "archived")),
@@ -38,6 +44,14 @@ OPERATIONS = {
     "revoke_report_link": Operation("DELETE", f"{_STUDY}/report-links/{{link_id}}"),
     "list_invitations": Operation("GET", f"{_STUDY}/invitations", query=_PAGE),
     "invite": Operation("POST", f"{_STUDY}/invitations", body=("count", "labels"), creates=True),
+    "list_uploads": Operation("GET", _UPLOADS, query=_PAGE),
+    "begin_upload": Operation("POST", _UPLOADS, body=_UPLOAD, repeats=True),
+    "get_upload": Operation("GET", f"{_UPLOADS}/{{upload_id}}"),
+    "delete_upload": Operation("DELETE", f"{_UPLOADS}/{{upload_id}}"),
+    "send_piece": Operation(
+        "POST", f"{_UPLOADS}/{{upload_id}}/pieces", query=("file", "piece", "sha256"), repeats=True
+    ),
+    "import_upload": Operation("POST", f"{_UPLOADS}/{{upload_id}}/import", repeats=True),
     "export_votes": Operation("GET", f"{_STUDY}/votes", query=("format",)),
     "get_report": Operation("GET", f"{_STUDY}/report", query=("format", "metric")),
 }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from semblance_client.connection import Connection, Problem
 from semblance_client.reports import Report
 from semblance_client.tables import csv_frame, rows_of
+from semblance_client.uploads import upload
 from semblance_client.waiting import wait_for
 
 if TYPE_CHECKING:
@@ -130,6 +131,37 @@ class Study:
             return self if counts["complete_count"] >= counts["comparison_count"] > 0 else None
 
         return wait_for(ask, seconds=seconds, what=f"All votes of {self.name}")
+
+    # --- files ----------------------------------------------------------------------------------
+    def upload_images(self, path: str | Path, *, model: str = "", seconds: float = 24 * HOUR) -> Json:
+        """Send a zip file or a folder of images (model/prompt/seed.png), and wait until they are imported.
+
+        model: of this model only; its folder may then be left out. `faults` of the answer names each file that was
+        left out.
+        """
+        return self._upload(path, seconds, kind="images", model=model)
+
+    def upload_votes(self, path: str | Path, *, seconds: float = HOUR, **options: Any) -> Json:
+        """Send a file of votes. options: leave_out_blank_names, prefix, same_people."""
+        return self._upload(path, seconds, kind="votes", **options)
+
+    def upload_scores(
+        self, path: str | Path, *, metric: str, higher_is_more_consistent: bool | None = None, seconds: float = HOUR
+    ) -> Json:
+        """Send a file of scores of a metric. A metric that is new to the study needs its direction."""
+        options = {"metric": metric, "higher_is_more_consistent": higher_is_more_consistent}
+        return self._upload(path, seconds, kind="scores", **options)
+
+    def _upload(self, path: str | Path, seconds: float, **options: Any) -> Json:
+        return upload(self._connection, self.slug, Path(path), seconds=seconds, **options)
+
+    def uploads(self) -> Iterator[Json]:
+        """Yield what was uploaded to the study, the newest first."""
+        return pages(self._connection, "list_uploads", slug=self.slug)
+
+    def delete_upload(self, upload_id: int) -> None:
+        """Delete an upload and its files. What was imported from it stays."""
+        self._connection.call("delete_upload", slug=self.slug, upload_id=upload_id)
 
     # --- people ---------------------------------------------------------------------------------
     def invite(self, labels: Iterable[str] = (), *, count: int = 0) -> list[Json]:

@@ -227,7 +227,7 @@ def test_tokens_are_stored_as_hashes_and_guesses_are_limited(script: Script) -> 
 
 def operations() -> list[tuple[str, str, str]]:
     """Return each operation for researchers: its name in the table, a method, and its address for the study `study`."""
-    values = {"slug": "study", "action": "pause", "link_id": 1}
+    values = {"slug": "study", "action": "pause", "link_id": 1, "upload_id": 1}
     found = []
     for pattern in api.urls[0]:
         assert isinstance(pattern, URLPattern)

@@ -32,7 +32,7 @@ PLATFORM = {"id_parameter": "PROLIFIC_PID", "other_parameters": ["SESSION_ID"]}
 PERSONAL = {"external_id": "5f0c1d2e3b", "platform_parameters": {"SESSION_ID": "session-77aa"}}
 
 
-MAY = {"get": {200, 202, 404, 409}, "post": {200, 302, 400, 404, 409}}
+MAY = {"get": {200, 202, 404, 409}, "post": {200, 302, 400, 404, 409, 422}}
 
 
 @pytest.fixture
@@ -98,6 +98,7 @@ def address(name: str, study: Study) -> str:
     values = {"slug": study.slug, "action": "pause", "annotator_id": study.annotators.earliest("pk").pk}
     values |= {"report_id": report.pk if report else 1, "position": 0, "decision": "set-aside", "name": "agreement"}
     values |= {"token": "none", "report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
+    values |= {"upload_id": 1, "file": 0, "piece": 0}
     pages = [pattern for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)]
     (pattern,) = (pattern for pattern in pages if pattern.name == name)
     return reverse(name, kwargs={key: values[key] for key in pattern.pattern.converters})

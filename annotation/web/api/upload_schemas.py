@@ -1,0 +1,99 @@
+"""The documents of the API about uploads: what is to come, what came, and what became of it."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from ninja import Field
+from pydantic import BaseModel
+
+from annotation.models import Upload, UploadJob
+from annotation.studies.uploads.receiving import LONGEST_PATH, MOST_FILES, PIECE_BYTES, first_missing, received_bytes
+from annotation.web.api.schemas import Request
+from annotation.web.api.study_schemas import PageOut
+
+MOST_BYTES = 2**53  # what JSON numbers of a browser hold
+
+
+class FileIn(Request):
+    """A file that will come. `modified`, in any form, tells two versions of a file apart when an upload goes on."""
+
+    path: str = Field(min_length=1, max_length=LONGEST_PATH, description="Its name; of images model/prompt/seed.png.")
+    bytes: int = Field(ge=0, le=MOST_BYTES)
+    sha256: str = Field("", pattern="^([0-9a-fA-F]{64})?$", description="Of the whole file; may be empty.")
+    modified: str = Field("", max_length=40)
+
+
+class UploadIn(Request):
+    """What will come, and how it is imported. The same description again goes on with the upload on its way."""
+
+    kind: Literal["images", "votes", "scores"]
+    files: list[FileIn] = Field(min_length=1, max_length=MOST_FILES)
+    model: str = Field("", max_length=200, description="Images of this model only; its folder may be left out.")
+    metric: str = Field("", max_length=255, description="The name under which scores are stored.")
+    higher_is_more_consistent: bool | None = Field(None, description="Which way a metric points that is new here.")
+    leave_out_blank_names: bool = Field(False, description="Leave out votes without an annotator's name.")
+    prefix: str = Field("", max_length=100, description="Stands before the annotators' names of a file of votes.")
+    same_people: bool = Field(False, description="Names of earlier files are the same people.")
+
+
+class MissingOut(BaseModel):
+    """The first piece that is missing: of which file, and which piece of it, both counted from 0."""
+
+    file: int
+    piece: int
+
+
+class UploadOut(BaseModel):
+    """An upload. `state`: receiving, queued, running, done or failed; `error` says why it failed."""
+
+    id: int
+    kind: str
+    name: str
+    state: str
+    bytes: int
+    received_bytes: int
+    piece_bytes: int = PIECE_BYTES
+    missing: MissingOut | None
+    percent: int
+    step: str
+    summary: str
+    faults: list[str]
+    error: str
+    created_at: datetime
+
+
+class UploadsOut(PageOut):
+    """A page of uploads, the newest first."""
+
+    items: list[UploadOut]
+
+
+def upload_out(upload: Upload) -> UploadOut:
+    """Return an upload as the API and the page show it."""
+    job = getattr(upload, "job", None)
+    missing = first_missing(upload) if job is None else None
+    return UploadOut(
+        id=upload.pk,
+        kind=upload.kind,
+        name=upload.name,
+        bytes=upload.byte_count,
+        received_bytes=received_bytes(upload) if job is None else upload.byte_count,
+        missing=MissingOut(file=missing.file, piece=missing.piece) if missing else None,
+        created_at=upload.created_at,
+        **_of_job(upload, job),
+    )
+
+
+def _of_job(upload: Upload, job: UploadJob | None) -> dict[str, Any]:
+    if job is None:
+        error = "" if upload.is_stored else "It did not go on, and its files are deleted; begin again."
+        state = "receiving" if upload.is_stored else "failed"
+        return {"state": state, "percent": 0, "step": "", "summary": "", "faults": [], "error": error}
+    return {
+        "state": "failed" if job.state == UploadJob.State.CANCELLED else job.state,
+        "percent": job.percent,
+        "step": job.step,
+        "summary": job.outcome.get("summary", ""),
+        "faults": job.outcome.get("faults", []),
+        "error": job.error if job.state == UploadJob.State.FAILED else "",
+    }

@@ -1,0 +1,114 @@
+"""The API's operations on uploads: images, votes and scores that come in pieces."""
+
+from django.http import Http404, HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from annotation.models import Upload
+from annotation.studies.uploads.receiving import FileToCome, Place, begin, delete_upload, finish, take_piece
+from annotation.web.api import upload_schemas as schemas
+from annotation.web.api.pages import answer, gives, next_page, page_of
+from annotation.web.api.studies import account_of, study_called
+
+router = Router(tags=["uploads"])
+PIECE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+def upload_of(slug: str, upload_id: int) -> Upload:
+    """Return an upload of the study. Raises Http404 if the study has none of that id."""
+    uploads = Upload.objects.select_related("job", "study").filter(study__slug=slug)
+    upload = uploads.filter(pk=upload_id).first() if upload_id < 2**63 else None
+    if upload is None:
+        raise Http404("The study has no such upload.")
+    return upload
+
+
+def begun(request: HttpRequest, slug: str, body: schemas.UploadIn) -> schemas.UploadOut:
+    """Begin an upload, for the API and for the page."""
+    options = body.model_dump(exclude={"kind", "files"})
+    files = [FileToCome(**file.model_dump()) for file in body.files]
+    study, account = study_called(slug), account_of(request)
+    return schemas.upload_out(begin(study=study, kind=body.kind, files=files, options=options, actor=account))
+
+
+@router.get(
+    "/studies/{slug}/uploads",
+    response=gives(schemas.UploadsOut),
+    operation_id="list_uploads",
+    url_name="uploads",
+)
+def list_uploads(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
+    """The uploads of the study, the newest first."""
+    rows = Upload.objects.filter(study=study_called(slug)).select_related("job")
+    page, count = page_of(rows, limit, offset), rows.count()
+    following = next_page(request, limit, offset, count)
+    return answer(schemas.UploadsOut(count=count, next=following, items=[schemas.upload_out(one) for one in page]))
+
+
+@router.post(
+    "/studies/{slug}/uploads",
+    response=gives(schemas.UploadOut, 201),
+    operation_id="begin_upload",
+    url_name="uploads",
+)
+def begin_upload(request: HttpRequest, slug: str, body: schemas.UploadIn) -> HttpResponse:
+    """Begin an upload, or go on with one of the same files: `missing` is the first piece to send."""
+    return answer(begun(request, slug, body), status=201)
+
+
+@router.get(
+    "/studies/{slug}/uploads/{upload_id}",
+    response=gives(schemas.UploadOut),
+    operation_id="get_upload",
+    url_name="upload",
+)
+def get_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
+    """How far an upload or its import is."""
+    return answer(schemas.upload_out(upload_of(slug, upload_id)))
+
+
+@router.delete(
+    "/studies/{slug}/uploads/{upload_id}",
+    response=gives(None, 204),
+    operation_id="delete_upload",
+    url_name="upload",
+)
+def delete(request: HttpRequest, slug: str, upload_id: int) -> Status[None]:
+    """Delete an upload and its files. What was imported from it stays."""
+    delete_upload(upload=upload_of(slug, upload_id), actor=account_of(request))
+    return Status(204, None)
+
+
+@router.post(
+    "/studies/{slug}/uploads/{upload_id}/pieces",
+    response=gives(None, 204),
+    operation_id="send_piece",
+    url_name="upload-pieces",
+    openapi_extra={"requestBody": {"content": PIECE, "required": True}},
+)
+def send_piece(
+    request: HttpRequest,
+    slug: str,
+    upload_id: int,
+    file: int,
+    piece: int,
+    sha256: str = Query(pattern="^[0-9a-fA-F]{64}$"),  # type: ignore[type-arg]
+) -> Status[None]:
+    """Send a piece as the body: `piece_bytes` long, the last one of a file what is left. Sending it again is harmless.
+
+    file, piece: counted from 0. sha256: of the piece.
+    """
+    take_piece(upload=upload_of(slug, upload_id), place=Place(file, piece), sha256=sha256, content=request)
+    return Status(204, None)
+
+
+@router.post(
+    "/studies/{slug}/uploads/{upload_id}/import",
+    response=gives(schemas.UploadOut, 202),
+    operation_id="import_upload",
+    url_name="upload-import",
+)
+def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
+    """Import an upload whose pieces are all there. A worker does it: ask for the upload until its state is done."""
+    upload = upload_of(slug, upload_id)
+    finish(upload=upload, actor=account_of(request))
+    return answer(schemas.upload_out(upload_of(slug, upload_id)), status=202)
