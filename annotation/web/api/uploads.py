@@ -1,38 +1,28 @@
 """The API's operations on uploads: images, votes and scores that come in pieces."""
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from annotation.models import Upload
-from annotation.studies.uploads.receiving import FileToCome, Place, begin, delete_upload, finish, take_piece
-from annotation.web.api import upload_schemas as schemas
+from annotation.studies.uploads.receiving import Place, delete_upload, finish, take_piece
 from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.studies import account_of, study_called
+from annotation.web.api.study_schemas import PageOut
+from annotation.web.upload_documents import UploadIn, UploadOut, begun, upload_of, upload_out
 
 router = Router(tags=["uploads"])
 PIECE = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
-def upload_of(slug: str, upload_id: int) -> Upload:
-    """Return an upload of the study. Raises Http404 if the study has none of that id."""
-    uploads = Upload.objects.select_related("job", "study").filter(study__slug=slug)
-    upload = uploads.filter(pk=upload_id).first() if upload_id < 2**63 else None
-    if upload is None:
-        raise Http404("The study has no such upload.")
-    return upload
+class UploadsOut(PageOut):
+    """A page of uploads, the newest first."""
 
-
-def begun(request: HttpRequest, slug: str, body: schemas.UploadIn) -> schemas.UploadOut:
-    """Begin an upload, for the API and for the page."""
-    options = body.model_dump(exclude={"kind", "files"})
-    files = [FileToCome(**file.model_dump()) for file in body.files]
-    study, account = study_called(slug), account_of(request)
-    return schemas.upload_out(begin(study=study, kind=body.kind, files=files, options=options, actor=account))
+    items: list[UploadOut]
 
 
 @router.get(
     "/studies/{slug}/uploads",
-    response=gives(schemas.UploadsOut),
+    response=gives(UploadsOut),
     operation_id="list_uploads",
     url_name="uploads",
 )
@@ -41,29 +31,29 @@ def list_uploads(request: HttpRequest, slug: str, limit: int = 50, offset: int =
     rows = Upload.objects.filter(study=study_called(slug)).select_related("job")
     page, count = page_of(rows, limit, offset), rows.count()
     following = next_page(request, limit, offset, count)
-    return answer(schemas.UploadsOut(count=count, next=following, items=[schemas.upload_out(one) for one in page]))
+    return answer(UploadsOut(count=count, next=following, items=[upload_out(one) for one in page]))
 
 
 @router.post(
     "/studies/{slug}/uploads",
-    response=gives(schemas.UploadOut, 201),
+    response=gives(UploadOut, 201),
     operation_id="begin_upload",
     url_name="uploads",
 )
-def begin_upload(request: HttpRequest, slug: str, body: schemas.UploadIn) -> HttpResponse:
+def begin_upload(request: HttpRequest, slug: str, body: UploadIn) -> HttpResponse:
     """Begin an upload, or go on with one of the same files: `missing` is the first piece to send."""
-    return answer(begun(request, slug, body), status=201)
+    return answer(begun(study_called(slug), account_of(request), body), status=201)
 
 
 @router.get(
     "/studies/{slug}/uploads/{upload_id}",
-    response=gives(schemas.UploadOut),
+    response=gives(UploadOut),
     operation_id="get_upload",
     url_name="upload",
 )
 def get_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
     """How far an upload or its import is."""
-    return answer(schemas.upload_out(upload_of(slug, upload_id)))
+    return answer(upload_out(upload_of(slug, upload_id)))
 
 
 @router.delete(
@@ -103,7 +93,7 @@ def send_piece(
 
 @router.post(
     "/studies/{slug}/uploads/{upload_id}/import",
-    response=gives(schemas.UploadOut, 202),
+    response=gives(UploadOut, 202),
     operation_id="import_upload",
     url_name="upload-import",
 )
@@ -111,4 +101,4 @@ def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpRespon
     """Import an upload whose pieces are all there. A worker does it: ask for the upload until its state is done."""
     upload = upload_of(slug, upload_id)
     finish(upload=upload, actor=account_of(request))
-    return answer(schemas.upload_out(upload_of(slug, upload_id)), status=202)
+    return answer(upload_out(upload_of(slug, upload_id)), status=202)

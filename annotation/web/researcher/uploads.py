@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path
@@ -14,10 +15,8 @@ from annotation.models import Study, Upload
 from annotation.studies.uploads.importing import TAKES_IMAGES
 from annotation.studies.uploads.receiving import Place, delete_upload, finish, take_piece
 from annotation.web.access.guard import researcher_page
-from annotation.web.api.studies import account_of
-from annotation.web.api.upload_schemas import UploadIn, upload_out
-from annotation.web.api.uploads import begun, upload_of
 from annotation.web.problems import error_response
+from annotation.web.upload_documents import UploadIn, begun, upload_of, upload_out
 from jobs.refusals import Refused
 
 MOST_SHOWN = 50
@@ -77,7 +76,9 @@ def begin_upload(request: HttpRequest, slug: str) -> HttpResponse:
     except ValidationError as invalid:
         fault = invalid.errors()[0]
         return error_response(request, 422, f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}")
-    return JsonResponse(begun(request, slug, body).model_dump(mode="json"), status=201)
+    return JsonResponse(
+        begun(get_object_or_404(Study, slug=slug), cast(User, request.user), body).model_dump(mode="json"), status=201
+    )
 
 
 @_answers
@@ -91,14 +92,14 @@ def send_piece(request: HttpRequest, slug: str, upload_id: int, file: int, piece
 @_answers
 def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
     """Hand the upload over to its import."""
-    finish(upload=upload_of(slug, upload_id), actor=account_of(request))
+    finish(upload=upload_of(slug, upload_id), actor=cast(User, request.user))
     return JsonResponse(upload_out(upload_of(slug, upload_id)).model_dump(mode="json"), status=202)
 
 
 @_answers
 def remove_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
     """Delete an upload with its files."""
-    delete_upload(upload=upload_of(slug, upload_id), actor=account_of(request))
+    delete_upload(upload=upload_of(slug, upload_id), actor=cast(User, request.user))
     return HttpResponse(status=204)
 
 

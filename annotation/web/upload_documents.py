@@ -1,20 +1,33 @@
-"""The documents of the API about uploads: what is to come, what came, and what became of it."""
+"""The documents about uploads of the API and of the page: what is to come, what came, and what became of it."""
 
 from datetime import datetime
 from typing import Any, Literal
 
-from ninja import Field
-from pydantic import BaseModel
+from django.contrib.auth.models import User
+from django.http import Http404
+from pydantic import BaseModel, ConfigDict, Field
 
-from annotation.models import Upload, UploadJob
-from annotation.studies.uploads.receiving import LONGEST_PATH, MOST_FILES, PIECE_BYTES, first_missing, received_bytes
-from annotation.web.api.schemas import Request
-from annotation.web.api.study_schemas import PageOut
+from annotation.models import Study, Upload, UploadJob
+from annotation.studies.uploads.receiving import (
+    LONGEST_PATH,
+    MOST_FILES,
+    PIECE_BYTES,
+    FileToCome,
+    begin,
+    first_missing,
+    received_bytes,
+)
 
 MOST_BYTES = 2**53  # what JSON numbers of a browser hold
 
 
-class FileIn(Request):
+class _Sent(BaseModel):
+    """A document that is sent. A field that is not known is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class FileIn(_Sent):
     """A file that will come. `modified`, in any form, tells two versions of a file apart when an upload goes on."""
 
     path: str = Field(min_length=1, max_length=LONGEST_PATH, description="Its name; of images model/prompt/seed.png.")
@@ -23,7 +36,7 @@ class FileIn(Request):
     modified: str = Field("", max_length=40)
 
 
-class UploadIn(Request):
+class UploadIn(_Sent):
     """What will come, and how it is imported. The same description again goes on with the upload on its way."""
 
     kind: Literal["images", "votes", "scores"]
@@ -62,10 +75,20 @@ class UploadOut(BaseModel):
     created_at: datetime
 
 
-class UploadsOut(PageOut):
-    """A page of uploads, the newest first."""
+def begun(study: Study, account: User, body: UploadIn) -> UploadOut:
+    """Begin an upload, or go on with the one of the same description."""
+    options = body.model_dump(exclude={"kind", "files"})
+    files = [FileToCome(**file.model_dump()) for file in body.files]
+    return upload_out(begin(study=study, kind=body.kind, files=files, options=options, actor=account))
 
-    items: list[UploadOut]
+
+def upload_of(slug: str, upload_id: int) -> Upload:
+    """Return an upload of the study. Raises Http404 if the study has none of that id."""
+    uploads = Upload.objects.select_related("job", "study").filter(study__slug=slug)
+    upload = uploads.filter(pk=upload_id).first() if upload_id < 2**63 else None
+    if upload is None:
+        raise Http404("The study has no such upload.")
+    return upload
 
 
 def upload_out(upload: Upload) -> UploadOut:
