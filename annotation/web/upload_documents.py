@@ -8,10 +8,10 @@ from django.http import Http404
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotation.models import Study, Upload, UploadJob
+from annotation.studies.uploads import receiving
 from annotation.studies.uploads.receiving import (
     LONGEST_PATH,
     MOST_FILES,
-    PIECE_BYTES,
     FileToCome,
     begin,
     first_missing,
@@ -65,7 +65,7 @@ class UploadOut(BaseModel):
     state: str
     bytes: int
     received_bytes: int
-    piece_bytes: int = PIECE_BYTES
+    piece_bytes: int
     missing: MissingOut | None
     percent: int
     step: str
@@ -100,6 +100,7 @@ def upload_out(upload: Upload) -> UploadOut:
         kind=upload.kind,
         name=upload.name,
         bytes=upload.byte_count,
+        piece_bytes=receiving.PIECE_BYTES,
         received_bytes=received_bytes(upload) if job is None else upload.byte_count,
         missing=MissingOut(file=missing.file, piece=missing.piece) if missing else None,
         created_at=upload.created_at,

@@ -9,7 +9,6 @@ from playwright.sync_api import Page, Route, expect
 
 from annotation import tasks
 from annotation.studies.uploads import receiving
-from annotation.web import upload_documents
 from generation.models import ImageSet
 from tests.annotation.studies.uploads.test_importing import images, zipped
 from tests.factories import make_researcher, make_study
@@ -28,8 +27,6 @@ def login(page: Page, server: str) -> None:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiving, "PIECE_BYTES", 500)
-    monkeypatch.setattr(upload_documents.UploadOut.model_fields["piece_bytes"], "default", 500)
-    upload_documents.UploadOut.model_rebuild(force=True)
 
 
 def test_images_from_a_zip_in_pieces(

@@ -76,9 +76,8 @@ def begin_upload(request: HttpRequest, slug: str) -> HttpResponse:
     except ValidationError as invalid:
         fault = invalid.errors()[0]
         return error_response(request, 422, f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}")
-    return JsonResponse(
-        begun(get_object_or_404(Study, slug=slug), cast(User, request.user), body).model_dump(mode="json"), status=201
-    )
+    upload = begun(get_object_or_404(Study, slug=slug), cast(User, request.user), body)
+    return JsonResponse(upload.model_dump(mode="json"), status=201)
 
 
 @_answers
