@@ -11,10 +11,10 @@ from generation.hub.fetches import Need
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import Wanted, is_fetched
 from generation.weights.checkpoint_files import Listing
-from generation.weights.checkpoints import LocalListing, local_path
+from generation.weights.checkpoints import LocalListing, local_path, on_disk
 from generation.weights.file_hashes import sha256_of
 from jobs.refusals import Refused
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec, source_of
 from scoring.models import ScoringJob
 
 CONFIGURATION = "config.json"
@@ -53,8 +53,24 @@ def find_checkpoint(spec: EncoderSpec) -> Checkpoint:
     return Checkpoint(folder, model_type, sha256_of(files, root=folder))
 
 
+def find_comparer(spec: ComparerSpec) -> Checkpoint:
+    """Find the files of what compares two images in its local folder. Raises Refused if one is missing."""
+    folder = on_disk(spec.checkpoint)
+    if folder is None:
+        raise Refused(f"There is no folder {spec.checkpoint} on this machine, from which {spec.kind} is loaded.")
+    folder = folder.resolve()
+    files = [_present(folder, CONFIGURATION), _present(folder, WEIGHTS)]
+    model_type = str(_read_json(folder / CONFIGURATION).get("model_type", ""))
+    return Checkpoint(folder, model_type, sha256_of(files, root=folder))
+
+
 def wanted_encoder(spec: EncoderSpec) -> Wanted | None:
-    """Return what an encoder needs of the hub; None if it is a local folder. Raises Refused if it is not pinned."""
+    """Return what an encoder needs of the hub; None if it is a local folder, or a function of one's own.
+
+    Raises Refused if it is not pinned.
+    """
+    if spec.kind == OWN_ENCODER:
+        return None
     if local_path(spec.checkpoint, revision=spec.revision, owner=OWNER) is not None:
         return None
     return Wanted(spec.checkpoint, spec.revision, "", _used_files, OWNER)
@@ -65,9 +81,9 @@ def encoder_needs() -> list[Need]:
     queued = ScoringJob.objects.filter(state=ScoringJob.State.QUEUED).order_by()
     needs = []
     for metric, document in queued.values_list("metric", "encoder").distinct():
-        if document is None:  # a metric of the images themselves
+        spec = source_of(document)
+        if not isinstance(spec, EncoderSpec):  # a metric of the images themselves, or one of a local folder
             continue
-        spec = EncoderSpec(**document)
         wanted = None if is_encoder_at_hand(spec) else wanted_encoder(spec)
         if wanted is not None:
             needs.append(Need([wanted], queued.filter(metric=metric)))

@@ -1,13 +1,17 @@
-"""Name an image encoder. Pure, so that a study can name one without loading torch."""
+"""Name an image encoder, or what compares two images. Pure, so that a study can name one without loading torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from annotated_types import Len
 
-EncoderKind = Literal["clip", "siglip", "dinov2", "dinov3"]
+EncoderKind = Literal["clip", "siglip", "dinov2", "dinov3", "dreamsim", "own"]
+OWN_ENCODER: EncoderKind = "own"  # a function, known by a name in the place of a checkpoint
 ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
+ComparerKind = Literal["lpips"]
+COMPARER_KINDS: tuple[str, ...] = get_args(ComparerKind)
 
 MOST_METRIC_LENGTH = 255  # of the database's columns
 CLIP_VIT_B32 = "openai/clip-vit-base-patch32"
@@ -59,3 +63,27 @@ class EncoderSpec:
     def _name(self) -> str:
         is_path = self.checkpoint.startswith(("/", "./", "../", "~"))
         return (is_path and PurePath(self.checkpoint).name) or self.checkpoint
+
+
+@dataclass(frozen=True, slots=True)
+class ComparerSpec:
+    """What compares two images: its kind, and the local folder of its weights.
+
+    >>> ComparerSpec(kind="lpips", checkpoint="/data/models/lpips-alex").identity
+    'lpips:lpips-alex'
+    """
+
+    kind: ComparerKind = "lpips"
+    checkpoint: Annotated[str, Len(min_length=1)] = ""
+
+    @property
+    def identity(self) -> str:
+        """Return the name under which its distances are stored: the same on every machine, as of an encoder."""
+        return f"{self.kind}:{PurePath(self.checkpoint).name or self.checkpoint}"
+
+
+def source_of(document: Mapping[str, Any] | None) -> EncoderSpec | ComparerSpec | None:
+    """Return the spec of a stored document; None without one."""
+    if not document:
+        return None
+    return ComparerSpec(**document) if document["kind"] in COMPARER_KINDS else EncoderSpec(**document)

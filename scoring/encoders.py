@@ -33,7 +33,9 @@ from generation.machines.devices import device, device_name, empty_memory, is_ou
 from jobs.cores import core_count
 from jobs.refusals import Refused
 from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
-from scoring.encoder_spec import EncoderSpec
+from scoring.dreamsim import DreamSim
+from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
+from scoring.own_encoders import own_encoder
 
 Embeddings = NDArray[np.float32]
 
@@ -114,6 +116,14 @@ ARCHITECTURES: dict[str, Architecture] = {
         lambda model, pixels: model(pixel_values=pixels).pooler_output,
         "the class token after the last layer norm",
     ),
+    # Fu et al. (2023), arXiv:2306.09344
+    "dreamsim": Architecture(
+        "dreamsim",
+        DreamSim,
+        ViTImageProcessorPil,
+        lambda model, pixels: model(pixels),
+        "class tokens and projections of its transformers, less their mean: the cosine is 1 - DreamSim",
+    ),
 }
 
 
@@ -122,8 +132,11 @@ def load(spec: EncoderSpec) -> ImageEncoder:
     """Load the encoder of a spec, on the accelerator if there is one. It is cached until another spec is loaded.
 
     Raises Refused, in one sentence, for a checkpoint that is missing, unreachable, not pinned, not safetensors,
-    incomplete, of another architecture than the spec's kind, or incompatible with its own image processor.
+    incomplete, of another architecture than the spec's kind, or incompatible with its own image processor; and for an
+    encoder of one's own that this machine does not know.
     """
+    if spec.kind == OWN_ENCODER:
+        return own_encoder(spec)
     checkpoint = find_checkpoint(spec)
     if checkpoint.model_type != (wanted := ARCHITECTURES[spec.kind].model_type):
         raise Refused(

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from scoring.consistency import Matrix, semantic_consistency_score
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import ComparerSpec, EncoderSpec
 from scoring.set_metrics import (
     FUNCTIONALS,
     Functional,
@@ -41,6 +41,8 @@ def is_score(value: float) -> bool:
 class MetricSpec:
     """A computed metric: its name, and its source: an encoder, pairwise similarities by name, or else the images.
 
+    comparer: what computes the similarities, if they are not imported.
+
     >>> MetricSpec("vendi:order=2", EncoderSpec(kind="siglip", checkpoint="/models/tiny")).identity
     'vendi:order=2/siglip:tiny'
     >>> MetricSpec("worst_pair", None, "dreamsim").identity
@@ -50,6 +52,7 @@ class MetricSpec:
     name: str
     encoder: EncoderSpec | None
     similarities: str = ""
+    comparer: ComparerSpec | None = None
 
     @property
     def identity(self) -> str:
@@ -63,14 +66,28 @@ class MetricSpec:
         """Whether it is a metric of one's own, which only a worker knows."""
         return self.name.startswith(OWN)
 
+    @property
+    def source(self) -> EncoderSpec | ComparerSpec | None:
+        """What a worker loads for the metric; None if it needs nothing but the images, or imported similarities."""
+        return self.encoder or self.comparer
+
     @classmethod
-    def of(cls, metric: str, encoder: EncoderSpec | None) -> "MetricSpec":
-        """Return the spec of a stored identity and its encoder.
+    def of(cls, metric: str, source: EncoderSpec | ComparerSpec | None) -> "MetricSpec":
+        """Return the spec of a stored identity and its source.
 
         >>> MetricSpec.of("vendi/clip:tiny", EncoderSpec(checkpoint="/models/tiny")).name
         'vendi'
+        >>> MetricSpec.of("worst_pair/pairs:lpips:alex", ComparerSpec(checkpoint="/models/alex")).name
+        'worst_pair'
         """
-        return cls(metric.removesuffix(f"/{encoder.identity}") if encoder else metric, encoder)
+        if isinstance(source, ComparerSpec):
+            return cls.compared(metric.removesuffix(f"/pairs:{source.identity}"), source)
+        return cls(metric.removesuffix(f"/{source.identity}") if source else metric, source)
+
+    @classmethod
+    def compared(cls, name: str, comparer: ComparerSpec) -> "MetricSpec":
+        """Return the metric of this name by the similarities that a comparer computes."""
+        return cls(name, None, comparer.identity, comparer)
 
 
 def named_functional(name: str) -> Functional | None:

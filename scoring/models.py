@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
-from scoring.encoder_spec import MOST_METRIC_LENGTH, EncoderSpec
+from scoring.encoder_spec import MOST_METRIC_LENGTH, ComparerSpec, EncoderSpec, source_of
 
 
 class Encoder(models.Model):
@@ -155,9 +155,9 @@ class ScoringJob(LeasedJob):
         return f"{self.image_set} by {self.metric}: {self.state}"
 
     @property
-    def encoder_spec(self) -> EncoderSpec | None:
-        """The encoder that embeds the set; None if the metric needs no embeddings."""
-        return EncoderSpec(**self.encoder) if self.encoder else None
+    def source(self) -> EncoderSpec | ComparerSpec | None:
+        """The encoder that embeds the set, or what compares its images; None if the metric needs neither."""
+        return source_of(self.encoder)
 
     @property
     def log_fields(self) -> dict[str, Any]:

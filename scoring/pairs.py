@@ -1,5 +1,6 @@
 """Score a set by its stored pairwise similarities."""
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,7 +54,8 @@ def score_pairs(image_set: ImageSet, spec: MetricSpec) -> SetScore:
     """
     stored = PairwiseSimilarities.objects.filter(image_set=image_set, name=spec.similarities).first()
     if stored is None:
-        raise Refused(f"{image_set} has no similarities under {spec.similarities}: import them first.")
+        raise Refused(f"{image_set} has no similarities under {spec.similarities}: import or compute them first.")
+    begun = time.perf_counter()
     try:
         functional = named_functional(spec.name)
         if functional is None:
@@ -68,6 +70,7 @@ def score_pairs(image_set: ImageSet, spec: MetricSpec) -> SetScore:
             "value": value,
             "image_count": len(stored.seeds),
             "source": SetScore.Source.COMPUTED,
+            "seconds": time.perf_counter() - begun,
             "higher_is_more_consistent": functional.higher_is_more_consistent,
         },
     )

@@ -21,11 +21,13 @@ from jobs.refusals import Refused
 from jobs.wording import hidden_character
 from scoring.encoder_spec import EncoderSpec
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec, is_score, named_functional, score_of_embeddings
-from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
+from scoring.models import Encoder, ImageEmbedding, MetricSource, PairwiseSimilarities, ScoringJob, SetScore
 from scoring.own_metrics import OwnMetric, own_metric
+from scoring.pairs import matrix_bytes, score_pairs
 
 if TYPE_CHECKING:
     from scoring.encoders import ImageEncoder
+    from scoring.lpips import Lpips
 
 Embeddings = NDArray[np.float32]
 
@@ -42,7 +44,7 @@ def plan_scorings(*, image_set_ids: Collection[int], spec: MetricSpec) -> None:
     """
     metric = spec.identity
     refuse_unusable_name(metric)
-    wanted = asdict(spec.encoder) if spec.encoder else None
+    wanted = asdict(spec.source) if spec.source else None
     jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
     # Conflicts are ignored: another process may plan the same jobs at this moment.
@@ -68,11 +70,39 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
         check()
         chunk, begun = images[start : start + CHUNK_SIZE], time.perf_counter()
         _embed(chunk, encoder)
-        seconds = time.perf_counter() - begun
-        Encoder.objects.filter(identity=encoder.identity).update(
-            timed_images=F("timed_images") + len(chunk), timed_seconds=F("timed_seconds") + seconds
-        )
+        _note_time(encoder.identity, len(chunk), time.perf_counter() - begun)
     return len(images)
+
+
+def compare_set(*, image_set: ImageSet, comparer: "Lpips") -> bool:
+    """Store the distances of every two images of a complete set, if it has none by this comparer; return whether.
+
+    Raises Refused for an incomplete set, an unreadable image, and a comparer with other weights than before.
+    """
+    _refuse_incomplete(image_set)
+    refuse_other_weights(comparer)
+    if PairwiseSimilarities.objects.filter(image_set=image_set, name=comparer.identity).exists():
+        return False
+    images, begun = list(image_set.images.order_by("seed")), time.perf_counter()
+    distances = comparer.distances(open_images(images))
+    _note_time(comparer.identity, len(images), time.perf_counter() - begun)
+    PairwiseSimilarities.objects.get_or_create(
+        image_set=image_set,
+        name=comparer.identity,
+        defaults={
+            "seeds": [image.seed for image in images],
+            "values": matrix_bytes(distances),
+            "are_distances": True,
+            "file_sha256": comparer.fingerprint,
+        },
+    )
+    return True
+
+
+def _note_time(identity: str, images: int, seconds: float) -> None:
+    Encoder.objects.filter(identity=identity).update(
+        timed_images=F("timed_images") + images, timed_seconds=F("timed_seconds") + seconds
+    )
 
 
 def lacks_embeddings(image_set: ImageSet, encoder: EncoderSpec) -> bool:
@@ -81,7 +111,7 @@ def lacks_embeddings(image_set: ImageSet, encoder: EncoderSpec) -> bool:
 
 
 def score_set(*, image_set: ImageSet, spec: MetricSpec) -> SetScore:
-    """Score a set whose images are all embedded, if the metric needs it; an existing score is returned unchanged.
+    """Score a set whose images are all embedded or compared, if the metric needs it; an existing score stays.
 
     Computed in float64 from the stored float32 embeddings, in the order of the seeds.
     Raises Refused for a set that is incomplete or not embedded, for an undefined score, if an imported score has the
@@ -90,13 +120,19 @@ def score_set(*, image_set: ImageSet, spec: MetricSpec) -> SetScore:
     _refuse_incomplete(image_set)
     standing = SetScore.objects.filter(image_set=image_set, metric=spec.identity).first()
     if standing is None:
-        standing = score_by(own_metric(spec.name), image_set, spec) if spec.is_own else _score(image_set, spec)
+        standing = _new_score(image_set, spec)
     if standing.source != SetScore.Source.COMPUTED:
         raise Refused(
             f"{image_set} has an imported score under {spec.identity}: "
             "import scores under a name of their own, or leave the set unscored."
         )
     return standing
+
+
+def _new_score(image_set: ImageSet, spec: MetricSpec) -> SetScore:
+    if spec.is_own:
+        return score_by(own_metric(spec.name), image_set, spec)
+    return score_pairs(image_set, spec) if spec.similarities else _score(image_set, spec)
 
 
 def _score(image_set: ImageSet, spec: MetricSpec) -> SetScore:
@@ -234,7 +270,7 @@ def _refuse_incomplete(image_set: ImageSet) -> None:
         )
 
 
-def refuse_other_weights(encoder: "ImageEncoder") -> None:
+def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
     """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed."""
     known, _ = Encoder.objects.get_or_create(
         identity=encoder.identity,

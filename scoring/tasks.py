@@ -9,10 +9,10 @@ from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
 from scoring.checkpoints import is_encoder_at_hand
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import ComparerSpec, EncoderSpec, source_of
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
-from scoring.scores import embed_set, lacks_embeddings, score_set
+from scoring.scores import compare_set, embed_set, lacks_embeddings, score_set
 
 _loaded: list[str] = []  # the metric whose encoder is in memory
 
@@ -22,7 +22,8 @@ def jobs_to_score() -> QuerySet[ScoringJob]:
     jobs = may_take_on_this_card(ScoringJob)
     waiting = due(ScoringJob.objects.all()).order_by()
     planned = waiting.values_list("metric", "encoder").distinct()
-    absent = [metric for metric, document in planned if document and not is_encoder_at_hand(EncoderSpec(**document))]
+    sources = ((metric, source_of(document)) for metric, document in planned)
+    absent = [metric for metric, one in sources if isinstance(one, EncoderSpec) and not is_encoder_at_hand(one)]
     return jobs.exclude(metric__in=absent) if absent else jobs
 
 
@@ -33,12 +34,21 @@ def run_scoring_job(_job_id: int = 0) -> None:
 
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
-    """Embed the images of the job's set that have no embedding yet, and score the set."""
-    spec = MetricSpec.of(job.metric, job.encoder_spec)
+    """Embed or compare the images of the job's set, if it has not been done yet, and score the set."""
+    spec = MetricSpec.of(job.metric, job.source)
+    if spec.comparer:
+        _compare(job, spec.comparer)
     # A further metric of stored embeddings needs no weights.
     if spec.encoder and (spec.name == SCS or lacks_embeddings(job.image_set, spec.encoder)):
         _embed(job, spec.encoder, lease)
     score_set(image_set=job.image_set, spec=spec)
+
+
+def _compare(job: ScoringJob, spec: ComparerSpec) -> None:
+    from scoring import lpips  # imported here, as in `_embed`
+
+    with device_faults(job, owner=spec.identity):
+        compare_set(image_set=job.image_set, comparer=lpips.load(spec))
 
 
 def _embed(job: ScoringJob, spec: EncoderSpec, lease: Lease) -> None:

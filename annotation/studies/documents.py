@@ -31,6 +31,9 @@ def document(manifest: Manifest) -> dict[str, Any]:
     plan = applicable(manifest.model_dump(mode="json"), manifest.source)
     if not plan["metrics"]:
         del plan["metrics"]
+    for metric in plan.get("metrics", ()):
+        if metric["comparer"] is None:  # metrics of earlier study files have none
+            del metric["comparer"]
     for section, key in LATER_KEYS:
         if key in plan.get(section, {}) and plan[section][key] == _default(section, key):
             del plan[section][key]

@@ -236,8 +236,8 @@ class Manifest(Section):
 
     def computed_metrics(self) -> tuple[MetricSpec, ...]:
         """Return the metrics that a worker computes for each set: the study's own first."""
-        further = (plan.spec(self.encoder) for plan in self.metrics if plan.needs in ("embeddings", "images"))
-        return (MetricSpec(SCS, self.encoder), *further)
+        computed = (plan for plan in self.metrics if plan.needs in ("embeddings", "images") or plan.comparer)
+        return (MetricSpec(SCS, self.encoder), *(plan.spec(self.encoder) for plan in computed))
 
     def voting_rules(self) -> VotingRules:
         """Return the rules that voting follows."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from annotation.studies.section import Fault, Parts, Section
-from scoring.encoder_spec import MOST_METRIC_LENGTH, EncoderSpec
+from scoring.encoder_spec import MOST_METRIC_LENGTH, ComparerSpec, EncoderSpec
 from scoring.metric_spec import MetricSpec, named_functional
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
@@ -16,7 +16,8 @@ class MetricPlan(Section):
     """A further metric of a study.
 
     needs: "scores" (imported for each set), "embeddings" (computed here from those of `encoder`, by default the study's
-    own), "images" (a metric of one's own), or "similarities" (computed from the imported pairwise ones of that name).
+    own), "images" (a metric of one's own), or "similarities" (computed from the imported pairwise ones of that name, or
+    from those that `comparer` computes here).
     name: of the metric; of a computed one it says how it is computed, like "vendi:order=2". tuned_on_prompts: whether
     the metric has seen the prompts.
     """
@@ -28,6 +29,7 @@ class MetricPlan(Section):
     tuned_on_prompts: bool = False
     encoder: EncoderSpec | None = None
     similarities: str = Field(default="", max_length=100)
+    comparer: ComparerSpec | None = None
 
     def identity(self, encoder: EncoderSpec) -> str:
         """Return the name under which its scores are stored. encoder: the study's own."""
@@ -35,6 +37,8 @@ class MetricPlan(Section):
 
     def spec(self, encoder: EncoderSpec) -> MetricSpec:
         """Return how a computed metric is computed. encoder: the study's own."""
+        if self.comparer:
+            return MetricSpec.compared(self.name, self.comparer)
         if self.needs == "similarities":
             return MetricSpec(self.name, None, self.similarities)
         return MetricSpec(self.name, (self.encoder or encoder) if self.needs == "embeddings" else None)
@@ -74,8 +78,11 @@ def _faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:
         yield "encoder", 'belongs to needs = "embeddings"; leave it out.'
     if plan.similarities and plan.needs != "similarities":
         yield "similarities", 'belongs to needs = "similarities"; leave it out.'
-    if not plan.similarities and plan.needs == "similarities":
-        yield "similarities", "is missing: give the name under which import_similarities stores them."
+    if plan.comparer and plan.needs != "similarities":
+        yield "comparer", 'belongs to needs = "similarities"; leave it out.'
+    if plan.needs == "similarities" and bool(plan.similarities) == bool(plan.comparer):
+        sentence = "give the name under which import_similarities stores them, or a comparer, one of the two."
+        yield "similarities", f"{'is there beside comparer' if plan.comparer else 'is missing'}: {sentence}"
 
 
 def _computed_faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import pytest
 
 from tests.fake_hub import hub
 from tests.models import tiny_models
+from tests.scoring.perceptual_weights import write_dreamsim
 
 __all__ = ["hub", "tiny_encoders", "tiny_models"]
 
@@ -19,6 +20,7 @@ def tiny_encoders(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -
     _save_siglip(folder / "siglip")
     _save_dinov2(folder / "dinov2")
     _save_dinov3(folder / "dinov3")
+    write_dreamsim(folder / "dreamsim")
     return folder
 
 

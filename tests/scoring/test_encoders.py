@@ -17,8 +17,8 @@ from PIL import Image
 from jobs.refusals import Refused
 from scoring import encoders
 from scoring.consistency import semantic_consistency_score
-from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
-from scoring.encoders import load
+from scoring.encoder_spec import EncoderSpec
+from scoring.encoders import ARCHITECTURES, load
 from tests.scoring.embedded_sets import ColourEncoder, picture, score_by_double_loop
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -111,7 +111,7 @@ def test_dinov3_gives_the_class_token_of_images_prepared_as_its_own_processor_do
     assert semantic_consistency_score(embeddings) == pytest.approx(score_by_double_loop(np.array(rows)), abs=0.05)
 
 
-@pytest.mark.parametrize("kind", [*ENCODER_KINDS, "colour"])
+@pytest.mark.parametrize("kind", [*ARCHITECTURES, "colour"])
 def test_every_encoder_keeps_what_the_protocol_says(kind: str, tiny_encoders: Path) -> None:
     """The encoder that other tests use in place of a real one is held to the same."""
     encoder = ColourEncoder() if kind == "colour" else load(spec_of(kind, tiny_encoders))
@@ -129,7 +129,7 @@ def test_every_encoder_keeps_what_the_protocol_says(kind: str, tiny_encoders: Pa
     json.dumps(encoder.provenance)
 
 
-@pytest.mark.parametrize("kind", ENCODER_KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 def test_the_size_of_the_batch_matters_by_rounding_only(
     kind: str, tiny_encoders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,7 +143,7 @@ def test_the_size_of_the_batch_matters_by_rounding_only(
         assert (distance <= 1e-5 * np.linalg.norm(embeddings[32], axis=1)).all()
 
 
-@pytest.mark.parametrize("kind", ENCODER_KINDS)
+@pytest.mark.parametrize("kind", ARCHITECTURES)
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "CMYK"])
 def test_any_mode_of_image_is_taken(kind: str, mode: str, tiny_encoders: Path) -> None:
     encoder, image = load(spec_of(kind, tiny_encoders)), picture(1).convert(mode)
@@ -346,9 +346,9 @@ def test_a_faulty_checkpoint_is_one_sentence_that_names_it(fault: str, clip_copy
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("kind", "other"), list(itertools.permutations(ENCODER_KINDS, 2)))
+@pytest.mark.parametrize(("kind", "other"), list(itertools.permutations(ARCHITECTURES, 2)))
 def test_a_checkpoint_of_another_kind_is_refused(kind: Any, other: str, tiny_encoders: Path) -> None:
-    of = {one: encoders.ARCHITECTURES[one].model_type for one in (kind, other)}
+    of = {one: ARCHITECTURES[one].model_type for one in (kind, other)}
     with pytest.raises(Refused, match=f"architecture {of[other]}, not {of[kind]}"):
         load(EncoderSpec(kind=kind, checkpoint=str(tiny_encoders / other)))
 

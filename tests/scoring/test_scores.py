@@ -231,7 +231,7 @@ def test_plans_one_job_for_a_set_and_a_metric() -> None:
     image_set = make_set()
     job = planned_job(image_set, SPEC)
     assert (job.state, job.metric) == ("queued", "scs/clip:colour")
-    assert job.encoder_spec == SPEC
+    assert job.source == SPEC
     assert planned_job(image_set, SPEC).pk == job.pk
     assert planned_job(image_set, EncoderSpec(checkpoint="/models/other")).pk != job.pk
 
@@ -241,7 +241,7 @@ def test_a_job_takes_up_the_folder_that_the_encoder_moved_to() -> None:
     moved = EncoderSpec(checkpoint="/elsewhere/colour")
     planned_job(image_set, SPEC)
     planned_job(image_set, moved)
-    assert ScoringJob.objects.get().encoder_spec == moved
+    assert ScoringJob.objects.get().source == moved
 
 
 def test_an_encoder_whose_name_is_too_long_is_refused() -> None:

@@ -1,13 +1,16 @@
 """score_study STUDY: score the same images by another encoder, another metric, or a metric of one's own."""
 
 import time
+from pathlib import Path
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
 from annotation.management.base import StudyCommand
 from annotation.models import Study, StudyEvent
+from annotation.studies.comparisons import set_ids
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.similarity_import import DEFAULT_METRIC
 from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.pipeline_jobs import (
     ensure_scores,
@@ -15,12 +18,14 @@ from annotation.studies.lifecycle.pipeline_jobs import (
     scoring_failures,
     unscored_sets_of,
 )
+from generation.models import ImageSet
 from jobs.refusals import Refused
 from jobs.wording import command, counted
-from scoring.encoder_spec import ENCODER_KINDS, EncoderSpec
+from scoring.encoder_spec import COMPARER_KINDS, ENCODER_KINDS, OWN_ENCODER, ComparerSpec, EncoderSpec
 from scoring.metric_spec import OWN, SCS, MetricSpec, named_functional
+from scoring.own_encoders import OwnEncoder, encoder_in_file
 from scoring.own_metrics import OwnMetric, metric_in_file
-from scoring.scores import refuse_unusable_name, score_by
+from scoring.scores import embed_set, refuse_unusable_name, score_by, score_set
 
 SECONDS_BETWEEN_LOOKS = 2.0
 
@@ -39,7 +44,12 @@ class Command(StudyCommand):
         parser.add_argument(
             "--metric-file", default="", help="A metric of one's own, like metric.py:score; it runs here."
         )
-        parser.add_argument("--kind", choices=ENCODER_KINDS, default="clip", help="As encoder.kind in a study file.")
+        kinds = (*ENCODER_KINDS, *COMPARER_KINDS)
+        parser.add_argument(
+            "--encoder-file", default="", help="An image encoder of one's own, like mine.py:encode; it runs here."
+        )
+        parser.add_argument("--kind", choices=kinds, default="clip", help="As encoder.kind or comparer.kind of a file.")
+        parser.add_argument("--similarities", default="", help="The name of imported or computed similarities.")
         parser.add_argument("--checkpoint", default="", help="A local folder or a hub id; else the study's encoder.")
         parser.add_argument("--revision", default="", help="The commit of a hub id.")
 
@@ -48,22 +58,41 @@ class Command(StudyCommand):
         study = self.study(options["study"])
         _refuse_without_images(study)
         own = _own_metric(options) if options["metric_file"] else None
-        spec = _spec(study, options, own)
+        encoder = encoder_in_file(options["encoder_file"]) if options["encoder_file"] else None
+        spec = _spec(study, options, own, encoder)
         refuse_unusable_name(spec.identity)
         try:
-            self._score_here(study, spec, own) if own else self._watch(study, spec)
+            if encoder:
+                self._embed_here(study, encoder)
+            if own:
+                self._score_here(study, spec, own)
+            elif encoder or (spec.similarities and not spec.comparer):
+                self._score_stored(study, spec)
+            else:
+                self._watch(study, spec)
         except KeyboardInterrupt:
             self.stdout.write("\nStopped watching. The same command shows it again.")
             raise SystemExit(130) from None
         self.stdout.write(f"{study.slug} is scored by {spec.identity}.")
 
+    def _embed_here(self, study: Study, encoder: OwnEncoder) -> None:
+        """Embed every image of the study by a function of this machine."""
+        for image_set in ImageSet.objects.filter(pk__in=set_ids(study.comparisons.all())).order_by("pk"):
+            embed_set(image_set=image_set, encoder=encoder)
+
     def _score_here(self, study: Study, spec: MetricSpec, own: OwnMetric) -> None:
         """Score every set by a function of this machine; a worker makes the embeddings that it needs."""
-        if spec.encoder:
+        if spec.encoder and spec.encoder.kind != OWN_ENCODER:
             self._watch(study, MetricSpec(SCS, spec.encoder))
         self._record(study, spec, source_sha256=own.sha256)
         for image_set in unscored_sets_of(study, spec.identity).order_by("pk"):
             score_by(own, image_set, spec)
+
+    def _score_stored(self, study: Study, spec: MetricSpec) -> None:
+        """Score every set by the embeddings or the similarities that it has; one without any is refused."""
+        self._record(study, spec)
+        for image_set in unscored_sets_of(study, spec.identity).order_by("pk"):
+            score_set(image_set=image_set, spec=spec)
 
     def _record(self, study: Study, spec: MetricSpec, **more: str) -> None:
         """Store one event for a further metric before its first score: watching may end before the worker does."""
@@ -100,16 +129,23 @@ def _own_metric(options: dict[str, Any]) -> OwnMetric:
     return metric_in_file(place, name=name)
 
 
-def _spec(study: Study, options: dict[str, Any], own: OwnMetric | None) -> MetricSpec:
+def _spec(study: Study, options: dict[str, Any], own: OwnMetric | None, own_encoder: OwnEncoder | None) -> MetricSpec:
+    if options["similarities"] or options["kind"] in COMPARER_KINDS:
+        return _spec_of_pairs(options)
     encoder = current_manifest(study).encoder
-    if options["checkpoint"]:
+    is_other = bool(options["checkpoint"] or own_encoder)
+    if own_encoder:
+        if options["checkpoint"]:
+            raise Refused("--encoder-file is the encoder: leave --checkpoint out.")
+        encoder = own_encoder.spec
+    elif options["checkpoint"]:
         encoder = EncoderSpec(kind=options["kind"], checkpoint=options["checkpoint"], revision=options["revision"])
     if encoder.length_fault:
         raise Refused(f"--checkpoint {encoder.length_fault}")
     if own:
         return MetricSpec(own.name, None if own.takes == "images" else encoder)
     name = options["metric"] or SCS
-    if name == SCS and not options["checkpoint"]:
+    if name == SCS and not is_other:
         raise Refused(
             "The study is scored by its own encoder already: name another one with --checkpoint, or --metric."
         )
@@ -117,7 +153,25 @@ def _spec(study: Study, options: dict[str, Any], own: OwnMetric | None) -> Metri
         is_own = named_functional(name) is None
     except ValueError as error:
         raise Refused(f"--metric: {error}.") from error
-    return MetricSpec(name, None if is_own and not options["checkpoint"] else encoder)
+    return MetricSpec(name, None if is_own and not is_other else encoder)
+
+
+def _spec_of_pairs(options: dict[str, Any]) -> MetricSpec:
+    name, similarities, checkpoint = options["metric"] or DEFAULT_METRIC, options["similarities"], options["checkpoint"]
+    if bool(similarities) == bool(checkpoint):
+        raise Refused(
+            "Name stored similarities with --similarities, or what computes them with --kind and --checkpoint, one of "
+            "the two."
+        )
+    try:
+        functional = named_functional(name)
+    except ValueError as error:
+        raise Refused(f"--metric: {error}.") from error
+    if functional is None or functional.of == "embeddings":
+        raise Refused(f"--metric: {name} is not computed from similarities.")
+    if similarities:
+        return MetricSpec(name, None, similarities)
+    return MetricSpec.compared(name, ComparerSpec(options["kind"], str(Path(checkpoint).expanduser().resolve())))
 
 
 def _refuse_without_images(study: Study) -> None:

@@ -19,7 +19,7 @@ def seconds_per_thousand(in_study: Q, metrics: Iterable[str]) -> dict[str, float
     found = {}
     for metric, time, images, _sets in rows:
         _, _, source = metric.partition("/")
-        encoder = encoders.get(source)
+        encoder = encoders.get(source.removeprefix("pairs:"))  # or what compares two images
         if encoder or not source:
             embedding = encoder.timed_seconds / encoder.timed_images if encoder else 0.0
             found[metric] = 1000 * (time / images + embedding)

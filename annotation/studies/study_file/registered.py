@@ -17,7 +17,7 @@ from annotation.studies.section import Key
 from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
 from generation.models import DiffusionModel
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec
 
 SETTINGS = tuple(name for name in ModelPlan.model_fields if name != "name")
 
@@ -91,19 +91,22 @@ def _known(models: dict[str, dict[str, Any]]) -> str:
 
 def _encoder_faults(manifest: Manifest, earlier: Manifest | None) -> Iterator[tuple[Key, str]]:
     known = {EncoderSpec(), *(_encoders(earlier).values() if earlier else ())}
-    new = {key: encoder for key, encoder in _encoders(manifest).items() if encoder not in known}
+    given = {key: encoder for key, encoder in _encoders(manifest).items() if encoder.kind != OWN_ENCODER}
+    new = {key: encoder for key, encoder in given.items() if encoder not in known}
     if not new:
         return
     studies = current_manifests(Study.objects.only("pk", "manifest_sha256")).values()
     used = {encoder for one in studies for encoder in _encoders(one).values()}
-    sentence = "is an encoder that no study of this installation has used; leave it out, or ask an admin."
+    sentence = "is an encoder or comparer that no study of this installation has used; leave it out, or ask an admin."
     yield from (((*key, "checkpoint"), sentence) for key, encoder in new.items() if encoder not in used)
 
 
-def _encoders(manifest: Manifest) -> dict[Key, EncoderSpec]:
-    """Return the encoders of a study and of its further metrics, by their place in the study file."""
-    encoders: dict[Key, EncoderSpec] = {("encoder",): manifest.encoder}
+def _encoders(manifest: Manifest) -> dict[Key, EncoderSpec | ComparerSpec]:
+    """Return what a study and its further metrics load to score images, by its place in the study file."""
+    encoders: dict[Key, EncoderSpec | ComparerSpec] = {("encoder",): manifest.encoder}
     for index, plan in enumerate(manifest.metrics):
         if plan.encoder:
             encoders["metrics", index, "encoder"] = plan.encoder
+        if plan.comparer:
+            encoders["metrics", index, "comparer"] = plan.comparer
     return encoders

@@ -16,6 +16,7 @@ from annotation.studies.section import Fault, Key
 from annotation.studies.study_file.fault_sentences import unknown_key
 from jobs.refusals import Refused
 from jobs.wording import counted, hidden_character
+from scoring.encoder_spec import OWN_ENCODER
 
 # All control characters except the tab and the line feed.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
@@ -79,7 +80,8 @@ def translate(data: Mapping[str, Any], base: Path | None) -> Draft:
     metrics = draft.raw.get("metrics")
     for index, metric in enumerate(metrics if isinstance(metrics, list) else ()):
         if isinstance(metric, dict):
-            _resolve(draft, metric.get("encoder"), ("metrics", index, "encoder"), ("checkpoint",), base)
+            for key in ("encoder", "comparer"):
+                _resolve(draft, metric.get(key), ("metrics", index, key), ("checkpoint",), base)
     return draft
 
 
@@ -123,6 +125,8 @@ def _pairs(draft: Draft) -> None:
 
 def _resolve(draft: Draft, table: Any, section: Key, keys: tuple[str, ...], base: Path | None) -> None:
     """Make the local paths of a table absolute. A path is local if it begins like one or lies beside the study file."""
+    if isinstance(table, dict) and section[-1] == "encoder" and table.get("kind") == OWN_ENCODER:
+        return  # the name of a function, which no folder can take
     for key in keys:
         value = table.get(key) if isinstance(table, dict) else None
         if not isinstance(value, str) or not value or "\0" in value:

@@ -13,6 +13,7 @@ from annotation.studies.metric_plan import metric_faults
 from annotation.studies.section import Fault, Key, Parts
 from annotation.studies.validation.pair_faults import pair_faults
 from generation.plans.parameters import SPEED_FIELDS
+from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
 
 # Addresses below /studies/ that other pages have.
 RESERVED = ("plan",)
@@ -77,12 +78,25 @@ def _checkpoints(parts: Parts) -> Iterator[Fault]:
         if plan.variant and not plan.checkpoint:
             yield Fault((*field, "variant"), "belongs to a checkpoint; give checkpoint too, or leave it out.")
     if "encoder" in parts and parts.get("source") != "external":
-        yield from _revision(("encoder",), parts["encoder"], "checkpoint", "revision")
+        yield from _encoder(("encoder",), parts["encoder"])
         if too_long := parts["encoder"].length_fault:
             yield Fault(("encoder", "checkpoint"), too_long)
     for index, metric in enumerate(parts.get("metrics", ())):
         if metric and metric.encoder:
-            yield from _revision(("metrics", index, "encoder"), metric.encoder, "checkpoint", "revision")
+            yield from _encoder(("metrics", index, "encoder"), metric.encoder)
+        if metric and metric.comparer and not is_local(metric.comparer.checkpoint):
+            sentence = "must be a local folder, written with ./ or / in front."
+            yield Fault(("metrics", index, "comparer", "checkpoint"), sentence)
+
+
+def _encoder(section: Key, spec: EncoderSpec) -> Iterator[Fault]:
+    if spec.kind != OWN_ENCODER:
+        yield from _revision(section, spec, "checkpoint", "revision")
+    elif is_local(spec.checkpoint):
+        sentence = "must be the name under which a worker knows the encoder, and never a path."
+        yield Fault((*section, "checkpoint"), sentence)
+    elif spec.revision:
+        yield Fault((*section, "revision"), "belongs to a hub id; leave it out.")
 
 
 def _revision(section: Key, values: Any, name: str, revision_name: str) -> Iterator[Fault]:

@@ -19,6 +19,7 @@ from annotation.studies.manifest import Manifest
 from annotation.studies.study_file.reading import StudyFileFault, parse
 from annotation.studies.study_file.writing import write_study_file
 from jobs.refusals import Refused
+from scoring.encoder_spec import ComparerSpec, EncoderSpec
 from scoring.models import SetScore
 from tests.factories import make_manifest, make_study
 
@@ -96,6 +97,8 @@ def test_metrics_come_back_from_their_study_file() -> None:
         {"name": "vendi:order=2", "needs": "embeddings"},
         {"name": "worst_pair", "needs": "similarities", "similarities": "dreamsim"},
         {"name": "scs", "needs": "embeddings", "encoder": {"kind": "dinov2", "checkpoint": "/models/dino"}},
+        {"name": "scs", "needs": "embeddings", "encoder": {"kind": "own", "checkpoint": "mine"}},
+        {"name": "mean_of_pairs", "needs": "similarities", "comparer": {"kind": "lpips", "checkpoint": "/models/alex"}},
     ]
     manifest = make_manifest(metrics=metrics)
     again = parse(write_study_file(manifest), None)
@@ -106,7 +109,35 @@ def test_metrics_come_back_from_their_study_file() -> None:
         "vendi:order=2",
         "worst_pair",
         "scs",
+        "scs",
+        "mean_of_pairs",
     ]
+    assert [spec.identity for spec in again.computed_metrics()[1:]] == [
+        f"vendi:order=2/{manifest.encoder.identity}",
+        "scs/dinov2:dino",
+        "scs/own:mine",
+        "mean_of_pairs/pairs:lpips:alex",
+    ]
+
+
+def test_a_metric_without_a_comparer_has_the_hash_that_it_had_before_there_were_any() -> None:
+    """Stored manifests of studies with [[metrics]] lack the key."""
+    manifest = make_manifest(metrics=[{"name": "lpips", "higher_is_more_consistent": False}])
+    (stored,) = document(manifest)["metrics"]
+    assert "comparer" not in stored
+
+
+def test_a_comparers_folder_starts_from_the_study_file_and_an_own_encoder_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "alex").mkdir()
+    metrics = (
+        '[[metrics]]\nname = "worst_pair"\nneeds = "similarities"\ncomparer = {checkpoint = "alex"}\n'
+        '[[metrics]]\nname = "scs"\nneeds = "embeddings"\nencoder = {kind = "own", checkpoint = "mine"}\n'
+    )
+    plans = parse(HEAD.replace('source = "external"', 'source = "images"') + metrics, tmp_path).metrics
+    found = [plan for plan in plans if plan.comparer or plan.encoder]
+    assert found[0].comparer == ComparerSpec(checkpoint=str(tmp_path / "alex"))
+    assert found[1].encoder == EncoderSpec(kind="own", checkpoint="mine")
 
 
 @pytest.mark.parametrize(
@@ -119,6 +150,16 @@ def test_metrics_come_back_from_their_study_file() -> None:
         ('name = "vendi"\nneeds = "embeddings"\nhigher_is_more_consistent = true', "of which lower is more consistent"),
         ('name = "scs"\nneeds = "embeddings"', "is the study's own metric, or an earlier one"),
         ('name = "worst_pair"\nneeds = "similarities"', r"metrics\[1\].similarities: is missing"),
+        (
+            'name = "worst_pair"\nneeds = "similarities"\nsimilarities = "x"\ncomparer = {checkpoint = "/y"}',
+            "is there beside comparer: give the name",
+        ),
+        ('name = "scs"\nneeds = "embeddings"\ncomparer = {checkpoint = "/y"}', 'belongs to needs = "similarities"'),
+        ('name = "worst_pair"\nneeds = "similarities"\ncomparer = {checkpoint = "a/b"}', "must be a local folder"),
+        (
+            'name = "vendi"\nneeds = "embeddings"\nencoder = {kind = "own", checkpoint = "/x.py"}',
+            r"metrics\[1\].encoder.checkpoint: must be the name under which a worker knows the encoder, and never",
+        ),
         ('name = "effective_rank"\nneeds = "similarities"\nsimilarities = "x"', "from embeddings and not from simil"),
         ('name = "m"\nhigher_is_more_consistent = true\nencoder = {kind = "clip"}', 'belongs to needs = "embeddings"'),
         ('nam = "m"', r"metrics\[1\].nam: is not a key of a study file"),

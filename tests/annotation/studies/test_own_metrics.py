@@ -1,6 +1,7 @@
 """Metrics of one's own: the documentation's file as it stands, the admin's list, and each fault in one sentence."""
 
 import re
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,12 @@ from annotation.models import Study
 from annotation.reports.formats.plain_text import to_text
 from annotation.studies.current import current_manifest
 from jobs.refusals import Refused
+from scoring import own_code
 from scoring.metric_spec import MetricSpec
-from scoring.models import Encoder, ImageEmbedding, MetricSource, SetScore
+from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
 from scoring.own_metrics import metric_in_file, own_metric
-from scoring.scores import score_set
+from scoring.scores import plan_scorings, score_set
+from scoring.tasks import run_scoring_job
 from tests.annotation.reports.voted_studies import report_of
 from tests.annotation.studies.test_commands import typed
 from tests.factories import make_study
@@ -45,8 +48,9 @@ def embedded() -> Study:
 @pytest.mark.django_db
 def test_the_documented_metric_appears_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study = embedded()
-    (source,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
-    (command, said) = re.findall(r"\$ \.venv/bin/python manage\.py (.*)\n(.*)\n```", GUIDE.read_text())[0]
+    source, _ = re.findall(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    typed_and_said = re.findall(r"\$ \.venv/bin/python manage\.py (.*)\n(.*)\n```", GUIDE.read_text())
+    ((command, said),) = (one for one in typed_and_said if "--metric-file" in one[0])
     monkeypatch.chdir(tmp_path)
     written(tmp_path, source, "spread.py")
     assert typed(*command.split()) == f"{said}\n"
@@ -106,3 +110,41 @@ def test_a_place_names_a_file_and_a_function(tmp_path: Path) -> None:
         metric_in_file("metric.py", name="own:x")
     with pytest.raises(Refused, match="There is no Python file"):
         metric_in_file(f"{tmp_path}/none.py:score", name="own:x")
+
+
+def width(images: list[Any]) -> float:
+    return float(images[0].width)
+
+
+width.higher_is_more_consistent = True  # type: ignore[attr-defined]
+
+
+@pytest.mark.django_db
+def test_a_worker_scores_by_the_metric_of_an_installed_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = EntryPoint("width", f"{__name__}:width", "semblance.metrics")
+    monkeypatch.setattr(own_code, "entry_points", lambda **asked: [entry] if asked["name"] == "width" else [])
+    study = make_study(state="closed")
+    image_set = study.comparisons.earliest("position").image_set_a
+    for name in ("own:width", "own:height"):
+        plan_scorings(image_set_ids=[image_set.pk], spec=MetricSpec(name, None))
+    for _ in range(3):
+        run_scoring_job()
+    jobs = {job.metric: job for job in ScoringJob.objects.filter(metric__startswith="own:")}
+    assert jobs["own:width"].state == "done"
+    assert SetScore.objects.get(metric="own:width").value == 16.0
+    assert jobs["own:height"].state == "failed"
+    assert jobs["own:height"].error.startswith("This machine knows no metric own:height")
+    assert MetricSource.objects.get().name == "own:width"
+
+
+@pytest.mark.django_db
+def test_an_error_in_the_function_stands_on_the_job_in_one_sentence(tmp_path: Path, settings: Any) -> None:
+    text = "def score(images):\n    return images[9].width\nscore.higher_is_more_consistent = True\n"
+    settings.OWN_METRICS_FILE = written(tmp_path, f'far = "{written(tmp_path, text)}:score"', "list.toml")
+    image_set = make_study(state="closed").comparisons.earliest("position").image_set_a
+    plan_scorings(image_set_ids=[image_set.pk], spec=MetricSpec("own:far", None))
+    run_scoring_job()
+    job = ScoringJob.objects.get(metric="own:far")
+    assert job.state == "failed"
+    assert job.error == "The metric own:far failed with IndexError: list index out of range."
+    assert not SetScore.objects.filter(metric__startswith="own:far").exists()

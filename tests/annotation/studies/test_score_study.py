@@ -1,15 +1,24 @@
 """score_study: a further encoder for existing images and votes."""
 
+from pathlib import Path
+
 import pytest
 from django.core.management import CommandError
 
 from annotation.reports.data.gathering import metrics_of
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.pipeline_jobs import unscored_sets_of
+from scoring.encoder_spec import ComparerSpec
+from scoring.metric_spec import MetricSpec
 from scoring.models import SetScore
+from scoring.scores import plan_scorings
+from scoring.tasks import run_scoring_job
 from tests.annotation.studies.test_commands import typed
 from tests.annotation.studies.worker import FakeWorker
 from tests.factories import make_study
+from tests.scoring.embedded_sets import picture
+from tests.scoring.perceptual_weights import write_lpips
 
 pytestmark = pytest.mark.django_db
 
@@ -50,3 +59,30 @@ def test_without_images_there_is_nothing_to_score(working: FakeWorker) -> None:
         typed("score_study", "draft", "--checkpoint", "/models/other")
     with pytest.raises(CommandError, match="There is no study 'nowhere'"):
         typed("score_study", "nowhere", "--checkpoint", "/models/other")
+
+
+def test_similarities_are_named_as_encoders_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """LPIPS with drawn weights: a worker's jobs, then another metric of the stored distances without any worker."""
+    monkeypatch.setattr("scoring.scores.open_images", lambda rows: [picture(row.pk) for row in rows])  # not 16 pixels
+    study = make_study(state="closed")
+    folder = str(write_lpips(tmp_path / "alex", "alex"))
+    spec = MetricSpec.compared("mean_of_pairs", ComparerSpec(checkpoint=folder))
+    plan_scorings(image_set_ids=[one.pk for one in unscored_sets_of(study, spec.identity)], spec=spec)
+    for _ in range(6):
+        run_scoring_job()
+    assert not unscored_sets_of(study, spec.identity)
+    command = ("score_study", "study", "--kind", "lpips", "--checkpoint", folder)
+    assert typed(*command) == "study is scored by mean_of_pairs/pairs:lpips:alex.\n"
+    said = typed("score_study", "study", "--similarities", "lpips:alex", "--metric", "worst_pair")
+    assert said == "study is scored by worst_pair/pairs:lpips:alex.\n"
+    pairs = SetScore.objects.filter(metric__endswith="/pairs:lpips:alex").order_by("image_set", "metric")
+    values = list(pairs.values_list("value", flat=True))
+    assert len(values) == 12
+    assert values[::2] == values[1::2]  # sets of two images have one pair
+    for words, sentence in (
+        (("--similarities", "nothing"), "has no similarities under nothing: import or compute them first"),
+        (("--kind", "lpips"), "Name stored similarities with --similarities, or what computes them with --kind"),
+        (("--similarities", "lpips:alex", "--metric", "effective_rank"), "is not computed from similarities"),
+    ):
+        with pytest.raises(CommandError, match=sentence):
+            typed("score_study", "study", *words)

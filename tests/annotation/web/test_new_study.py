@@ -152,3 +152,13 @@ def test_a_file_of_a_page_names_no_folder_as_the_encoder_of_a_metric(researcher:
     used = [{"name": "vendi", "needs": "embeddings", "encoder": {"kind": "dinov2", "checkpoint": "/srv/dino"}}]
     make_study(metrics=used)
     assert researcher.post("/studies/new/check", {"file": filled() + metric}).json()["faults"] == []
+
+
+def test_a_file_of_a_page_names_no_folder_as_a_comparer_but_an_encoder_that_the_admin_lists(
+    researcher: Client, models: None
+) -> None:
+    comparer = '\n[[metrics]]\nname = "worst_pair"\nneeds = "similarities"\ncomparer = {checkpoint = "/srv/lpips"}'
+    (fault,) = researcher.post("/studies/new/check", {"file": filled() + comparer}).json()["faults"]
+    assert "comparer that no study of this installation has used" in str(fault)
+    own = '\n[[metrics]]\nname = "vendi"\nneeds = "embeddings"\nencoder = {kind = "own", checkpoint = "mine"}'
+    assert researcher.post("/studies/new/check", {"file": filled() + own}).json()["faults"] == []

@@ -1,0 +1,98 @@
+"""Functions of one's own, whose code runs here: those in a file, and those that the admin lists or has installed.
+
+A worker knows them by entry points, or by the file that the setting OWN_METRICS_FILE names: the admin lists there what
+may run. No study file, form or request ever names a path.
+"""
+
+import hashlib
+import importlib.util
+import inspect
+import tomllib
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from jobs.refusals import Refused
+
+ENCODERS = "encoders"  # the table of OWN_METRICS_FILE that lists image encoders
+
+
+@dataclass(frozen=True, slots=True)
+class OwnFunction:
+    """A function of one's own, and the hash of the file that it stands in."""
+
+    function: Any
+    sha256: str
+
+
+def known_function(bare: str, *, group: str, table: str = "") -> OwnFunction | None:
+    """Return the function that this machine knows by a name; None if it knows none.
+
+    group: of the entry points. table: of OWN_METRICS_FILE; without one the lines above its tables are read.
+    """
+    listed = _listed(table)
+    if bare in listed:
+        return function_in_file(listed[bare])
+    for entry in entry_points(group=group, name=bare):
+        function = entry.load()
+        return _found(function, Path(inspect.getsourcefile(function) or ""))
+    return None
+
+
+def function_in_file(place: str) -> OwnFunction:
+    """Return the function of a place like "/metrics/sharpness.py:sharpness". The file's code runs here."""
+    path, _, function_name = place.rpartition(":")
+    if not path or not function_name.isidentifier():
+        raise Refused(f'"{place}" names no function: write the file and the function, like metric.py:score.')
+    file = Path(path).expanduser()
+    try:
+        spec = importlib.util.spec_from_file_location(f"own_{file.stem}", file)
+        if spec is None or spec.loader is None or not file.is_file():
+            raise Refused(f"There is no Python file {file}.")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+    except Refused:
+        raise
+    except Exception as error:
+        raise Refused(f"{file} cannot be run: {in_words(error)}.") from error
+    if not callable(function := getattr(module, function_name, None)):
+        raise Refused(f"{file} has no function {function_name}.")
+    return _found(function, file)
+
+
+def parameter_of(function: Any) -> str:
+    """Return the name of a function's first parameter; empty if it has none."""
+    return next(iter(inspect.signature(function).parameters), "")
+
+
+def in_words(error: Exception) -> str:
+    """Return the kind of an error and the first line of what it says, for one sentence."""
+    first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    return f"{type(error).__name__}: {first}"
+
+
+def _found(function: Any, file: Path) -> OwnFunction:
+    return OwnFunction(function, hashlib.sha256(file.read_bytes()).hexdigest())
+
+
+def _listed(table: str) -> dict[str, str]:
+    """Return the places that the admin lists, by name: a TOML file of lines like sharpness = "/metrics/a.py:score"."""
+    if not settings.OWN_METRICS_FILE:
+        return {}
+    path = Path(settings.OWN_METRICS_FILE)
+    try:
+        whole = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Refused(
+            f"OWN_METRICS_FILE is {path}, which cannot be read as TOML: {str(error).splitlines()[0]}."
+        ) from error
+    encoders = whole.pop(ENCODERS, {})
+    listed = encoders if table else whole
+    if not isinstance(listed, dict):
+        raise Refused(f"{path}: {table} must be a table, [{table}].")
+    if faulty := [name for name, place in listed.items() if not isinstance(place, str)]:
+        raise Refused(f'{path}: {faulty[0]} must be a text like "/metrics/sharpness.py:score".')
+    return listed
