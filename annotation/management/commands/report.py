@@ -11,8 +11,10 @@ from annotation.models import Study
 from annotation.reports.bundle.replay import Replay, replay, replayed_report, write_bundle
 from annotation.reports.data.pairs import of_pair, pair_of
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.card import to_card
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
-from annotation.reports.report_jobs.downloads import FORMATS, report_text
+from annotation.reports.formats.pdf import PAPERS, write_pdf
+from annotation.reports.report_jobs.downloads import FORMATS, html_text, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, lacks_codes
@@ -20,7 +22,7 @@ from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 from jobs.wording import counted
 
-BUNDLE, FIGURES, PARQUET, BIBTEX = "bundle", "figures", "parquet", "bibtex"
+BUNDLE, FIGURES, PARQUET, BIBTEX, CARD, PDF = "bundle", "figures", "parquet", "bibtex", "card", "pdf"
 
 
 class Command(StudyCommand):
@@ -32,7 +34,7 @@ class Command(StudyCommand):
         """Add the study or the bundle, the format, the metric and the file."""
         parser.add_argument("study", nargs="?", help="The study's slug.")
         parser.add_argument("--from-bundle", type=Path, help="A replay bundle in place of a study; needs no database.")
-        parser.add_argument("--format", choices=(*FORMATS, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
+        parser.add_argument("--format", choices=(*FORMATS, PDF, CARD, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
         parser.add_argument(
             "--metric", default="", help="The metric to report on (default: the one in the study file)."
         )
@@ -46,6 +48,7 @@ class Command(StudyCommand):
         parser.add_argument(
             "--out", type=Path, help="The file to write, for figures the folder; without it the report is printed."
         )
+        parser.add_argument("--paper", choices=PAPERS, default=PAPERS[0], help="With --format pdf: the size of a page.")
         parser.add_argument(
             "--replaces",
             type=Path,
@@ -77,7 +80,7 @@ class Command(StudyCommand):
         if options["out"] is None:
             self.stdout.write(_text(report, options["format"], study), ending="")
             return
-        for path in _write(report, options["format"], options["out"], study):
+        for path in _write(report, options, study):
             self.stdout.write(f"{path}")
         for line in (*report.notices, report.claim):
             self.stdout.write(line)
@@ -111,7 +114,7 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
         raise Refused("Name either a study or, with --from-bundle, a bundle.")
     if options["format"] == BUNDLE and options["from_bundle"]:
         raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
-    if options["format"] in (BUNDLE, FIGURES, PARQUET) and options["out"] is None:
+    if options["format"] in (BUNDLE, FIGURES, PARQUET, CARD, PDF) and options["out"] is None:
         raise Refused(f"--format {options['format']} needs --out.")
     if options["format"] == BUNDLE and options["pair"]:
         raise Refused("A bundle holds the whole study; --pair goes with --from-bundle when it is read.")
@@ -123,15 +126,21 @@ def _text(report: AgreementReport, report_format: str, study: Study | None) -> s
     return bibliography() if report_format == BIBTEX else report_text(report, report_format, study)
 
 
-def _write(report: AgreementReport, report_format: str, out: Path, study: Study | None) -> list[Path]:
+def _write(report: AgreementReport, options: dict[str, Any], study: Study | None) -> list[Path]:
     """Write the report in a format, and return the files."""
+    report_format, out = options["format"], options["out"]
     if report_format == FIGURES:
         return write_figures(report, out)
     with whole_file(out) as path:
-        if report_format == PARQUET:
-            write_comparisons(report, path)
-        else:
-            path.write_text(_text(report, report_format, study), encoding="utf-8")
+        match report_format:
+            case "parquet":
+                write_comparisons(report, path)
+            case "card":
+                path.write_bytes(to_card(report))
+            case "pdf":
+                write_pdf(html_text(report, study, paper=options["paper"]), path)
+            case _:
+                path.write_text(_text(report, report_format, study), encoding="utf-8")
     return [out]
 
 

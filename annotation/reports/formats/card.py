@@ -9,14 +9,16 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from annotation.reports.figures.agreement import claim_marks
-from annotation.reports.figures.style import INK, LINE, PERCENT, QUIET, STYLE
+from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, STYLE
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.sections.claim import main_numbers
 from jobs.refusals import Refused
 
 _DOTS = 100  # per inch
 _SIZE = (12.0, 6.3)  # inches
-_LEFT, _RIGHT = 0.05, 0.95
+_LEFT = 0.05  # of the width
+_AXIS = (0.56, 0.17, 0.39, 0.38)  # left, bottom, width, height
+_NAMES = (_LEFT - _AXIS[0]) / _AXIS[2]  # where the names of the numbers begin, in widths of the axis
 _LINE = 0.068  # of the height
 _LETTERS = 66  # of a line of the sentence
 _MOST_LINES = 2  # of a sentence
@@ -45,10 +47,10 @@ def _drawn(report: AgreementReport, results: Results) -> Figure:
             figure.text(_LEFT, top, text, fontsize=21, fontweight="bold", color=INK)
             top -= _LINE
         top -= 0.02
-    axes = figure.add_axes((0.56, 0.17, _RIGHT - 0.56, 0.34))
-    _forest(axes, report, results)
-    said = " ".join((*report.notices, report.verdict[-1].sentence))
-    figure.text(_LEFT, 0.045, _cut(said, _SMALL_LETTERS), fontsize=10.5, color=QUIET)
+    _forest(figure.add_axes(_AXIS), report, results)
+    said = report.notices or (report.verdict[-1].sentence,)
+    look: dict[str, Any] = {"fontweight": "bold", "color": LIGHT["notice"]} if report.notices else {"color": QUIET}
+    figure.text(_LEFT, 0.045, _cut(" ".join(said), _SMALL_LETTERS), fontsize=10.5, **look)
     return figure
 
 
@@ -69,7 +71,7 @@ def _forest(axes: Axes, report: AgreementReport, results: Results) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     at: dict[str, Any] = {"transform": axes.get_yaxis_transform(), "va": "center"}
     for height, ((row, found), (shape, colour)) in enumerate(zip(reversed(rows), reversed(marks), strict=True)):
-        axes.text(-1.16, height, _cut(row.label, 44), fontsize=13, color=INK, **at)
+        axes.text(_NAMES, height, _cut(row.label, 44), fontsize=13, color=INK, **at)
         axes.text(-0.04, height, row.value, fontsize=19, fontweight="bold", ha="right", **at)
         axes.axhline(height, color=LINE, linewidth=0.8, zorder=0)
         if found.low is not None and found.high is not None:

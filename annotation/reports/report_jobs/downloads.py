@@ -22,9 +22,11 @@ from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.data.gathering import scored_by
 from annotation.reports.explorer.contact_sheets import contact_sheets
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.card import to_card
 from annotation.reports.formats.document import to_csv, to_json
 from annotation.reports.formats.html import to_html
 from annotation.reports.formats.latex import to_latex
+from annotation.reports.formats.markdown import to_markdown
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.progress import Progress, silent
@@ -53,6 +55,7 @@ FORMATS: dict[str, Callable[[AgreementReport], str]] = {
     "csv": to_csv,
     "latex": to_latex,
     "txt": to_text,
+    "md": to_markdown,
 }
 
 
@@ -83,10 +86,15 @@ def report_text(
     report: AgreementReport, report_format: str, study: Study | None, *, progress: Progress = silent
 ) -> str:
     """Return the report in one of FORMATS; the HTML file has contact sheets if the study is given."""
-    if report_format == "html" and study is not None:
-        progress(0.0, "figures")
-        return to_html(report, sheets=lambda room: contact_sheets(study, report, room=room, progress=progress))
-    return render(report, report_format)
+    return html_text(report, study, progress=progress) if report_format == "html" else render(report, report_format)
+
+
+def html_text(report: AgreementReport, study: Study | None, *, paper: str = "A4", progress: Progress = silent) -> str:
+    """Return the HTML file, with contact sheets if the study is given. paper: the size of its pages in print."""
+    if study is None:
+        return to_html(report, paper=paper)
+    progress(0.0, "figures")
+    return to_html(report, paper=paper, sheets=lambda room: contact_sheets(study, report, room=room, progress=progress))
 
 
 def _text(report_format: str) -> Write:
@@ -113,6 +121,14 @@ DOWNLOADS = {
     "csv": Download("CSV", "csv", "text/csv; charset=utf-8", _text("csv")),
     "latex": Download("LaTeX", "tex", "application/x-tex; charset=utf-8", _text("latex")),
     "txt": Download("Text", "txt", "text/plain; charset=utf-8", _text("txt")),
+    "md": Download("Markdown", "md", "text/markdown; charset=utf-8", _text("md")),
+    "card": Download(
+        "Card (PNG)",
+        "card.png",
+        "image/png",
+        lambda _study, report, path, _progress: path.write_bytes(to_card(report)),
+        has_results=True,
+    ),
     "bibtex": Download(
         "BibTeX",
         "bib",

@@ -14,6 +14,7 @@ from django.core.management import CommandError, call_command
 
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
+from annotation.reports.formats import markdown
 from annotation.reports.formats.latex import escape
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report_jobs.downloads import FORMATS, render
@@ -37,7 +38,8 @@ def test_every_format_carries_the_notices_and_the_claim(report_format: str) -> N
     report = report_of(make_study(crossed([[4, 1], [1, 4]], kind="simulated")))
     text = render(report, report_format)
     assert "Simulated votes: 30 of 30 votes were made by a program, not by a person." in text
-    whole, escaped = " ".join(text.replace("\u00a0%", " %").split()), escape if report_format == "latex" else str
+    whole = " ".join(text.replace("\u00a0%", " %").split())
+    escaped = {"latex": escape, "md": markdown.escape}.get(report_format, str)
     assert report.verdict
     for line in report.verdict:
         assert escaped(line.sentence) in whole
@@ -84,6 +86,15 @@ def test_html_escapes_prompts_names_and_notices() -> None:
     assert "&lt;script&gt;" in text
     assert "Untrained &lt;models&gt; &amp; noise." in text
     assert "Alpha &lt;b&gt; &amp; $x$_1" in text
+
+
+def test_markdown_escapes_names_and_notices_and_holds_no_comparison() -> None:
+    text = render(report_of(make_study(NASTY_PLAN)), "md")
+    assert r"Alpha \<b\> & \$x\$\_1" in text
+    assert r"> Untrained \<models\> & noise." in text
+    assert "## What speaks against it" in text
+    assert "| Reliability, Krippendorff's alpha | " in text
+    assert "[brackets]" not in text.replace(r"\[", "")
 
 
 def test_latex_escapes_prompts_names_and_notices() -> None:
