@@ -41,11 +41,12 @@ def _is_cited(key: str, said: str) -> bool:
 def _design(report: AgreementReport) -> str:
     counts, study = report.counts, report.study
     ties = ", or neither" if study.are_ties_allowed else ""
+    wins = "Votes for neither cancel, and the model with more of the other votes wins the comparison."
     return (
         f"Annotators saw two sets of images at a time and chose one{ties}. The question was “{study.question}”. "
-        f"{counted(counts.voted_comparisons, 'comparison')} had "
-        f"{counted(counts.votes, 'vote')} by {counted(counts.annotators, 'annotator')}. Votes for neither cancel, and "
-        "the model with more of the other votes wins the comparison."
+        f"{counted(counts.voted_comparisons, 'comparison')} had {counted(counts.votes, 'vote')} by "
+        f"{counted(counts.annotators, 'annotator')}. "
+        f"{wins if study.are_ties_allowed else 'The model with more votes wins the comparison.'}"
     )
 
 

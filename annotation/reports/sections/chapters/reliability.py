@@ -39,7 +39,7 @@ def _against_the_others(compared: Compared) -> tuple[str, ...]:
         return (f"How often one annotator agrees with the others is undefined: {people.reason}.",)
     return (
         f"One annotator agrees with the winner of the other votes on {within(people)}, the metric in their place on "
-        f"{percent(metric.value)}. Metric minus annotator is {around(gap, _points)} points.",
+        f"{percent(metric.value)}. Metric minus annotator, in points: {around(gap, _points)}.",
     )
 
 

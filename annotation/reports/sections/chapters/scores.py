@@ -51,9 +51,9 @@ def _seeds(noise: ImageNoise) -> tuple[str, ...]:
         return (f"What a fresh draw of seeds would change is undefined: {fresh.reason}.",)
     said = (
         f"Each score rests on {noise.images} images. A fresh draw of as many seeds is expected to change "
-        f"{percent(fresh.other_winners)} of the winners, and is doubtful on {fresh.doubtful} of "
-        f"{counted(noise.comparisons, 'comparison')}."
+        f"{percent(fresh.other_winners)} of the winners, and could well change {fresh.doubtful} of "
+        f"{counted(noise.comparisons, 'winner')}."
     )
     if fresh.agreement_where_clear.value is not None and fresh.doubtful:
-        said += f" Without the doubtful ones the strict agreement is {within(fresh.agreement_where_clear)}."
+        said += f" Without these the strict agreement is {within(fresh.agreement_where_clear)}."
     return (said,)
