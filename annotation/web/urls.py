@@ -8,8 +8,10 @@ from annotation.web.annotator import joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
+    annotators,
     explorer,
     images,
+    invitations,
     new_study,
     overview,
     planning,
@@ -49,12 +51,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *planning.urlpatterns,
     *overview.urlpatterns,
     path("studies/<slug:slug>/study.toml", studies.study_file, name="study-file"),
-    path("studies/<slug:slug>/invitations/", studies.make_invitations, name="make-invitations"),
-    path("studies/<slug:slug>/invitations.csv", studies.invitations_file, name="invitations-file"),
-    path("studies/<slug:slug>/answers.csv", studies.answers_file, name="answers-file"),
-    path("studies/<slug:slug>/annotators/<int:annotator_id>/free/", studies.free, name="free-annotator"),
-    path("studies/<slug:slug>/returned/", studies.free_returned, name="free-returned"),
     path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),
+    *annotators.urlpatterns,
+    *invitations.urlpatterns,
     *images.urlpatterns,
     *reported.urlpatterns,
     *reports.urlpatterns,

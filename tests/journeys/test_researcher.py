@@ -28,6 +28,8 @@ def test_from_login_to_closed_study(page: Page, server: str, accessible: Callabl
     page.get_by_role("link", name=study.name).click()
     page.get_by_role("button", name="Open for votes").click()
     expect(page.get_by_role("status")).to_contain_text("Open: invitations lead to comparisons now.")
+    accessible(page)
+    page.get_by_role("link", name="Invitations", exact=True).click()
     page.get_by_label("Or one label for each link").fill("Ada\nGrace")
     page.get_by_role("button", name="Create personal links").click()
     expect(page.get_by_role("status")).to_contain_text("2 personal links created.")
@@ -37,6 +39,10 @@ def test_from_login_to_closed_study(page: Page, server: str, accessible: Callabl
     rows = list(csv.DictReader(Path(download.value.path()).read_text().splitlines()))
     assert [row["label"] for row in rows] == ["Ada", "Grace"]
 
+    page.get_by_role("button", name="Copy the link of Ada").click()
+    page.get_by_role("link", name="Annotators", exact=True).click()
+    expect(page.get_by_role("row", name="Grace invited")).to_be_visible()
+    page.get_by_role("link", name="Overview", exact=True).click()
     page.get_by_role("button", name="Pause").click()
     expect(page.locator(".state")).to_have_text("Paused")
     page.get_by_role("link", name="Close").click()

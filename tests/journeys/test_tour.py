@@ -22,7 +22,7 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
-from annotation.reports.report_jobs import report_jobs
+from annotation.reports.report_jobs import images_file, report_jobs
 from annotation.studies.sharing import create_report_link
 from annotation.tasks import make_report
 from annotation.voting import slots
@@ -339,6 +339,7 @@ def visit_the_researcher(tour: Tour) -> None:
     for path, name in (("", "study"), ("do/close/", "study-close"), ("reported/", "study-reported")):
         tour.go(address + path)
         tour.stop(name)
+    visit_the_tabs(tour, drawn)
     visit_the_sharing(tour, drawn)
     visit_the_report(tour, drawn, people)
     tour.go(reverse("shared-report", args=[drawn.study.report_links.get().token]))
@@ -354,6 +355,25 @@ def visit_the_researcher(tour: Tour) -> None:
         tour.go(f"/accounts/{path}/")
         tour.stop(name)
     Study.objects.exclude(pk__in=others).exclude(pk=drawn.study.pk).delete()
+
+
+def visit_the_tabs(tour: Tour, drawn: DrawnStudy) -> None:
+    """The pages of a study that people vote in, and of a draft that has nothing yet."""
+    address = drawn.study.get_absolute_url()
+    for path in ("images", "annotators", "invitations"):
+        tour.go(f"{address}{path}/")
+        tour.stop(f"study-{path}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(images_file, "enqueue", lambda _jobs: None)  # no worker runs
+        tour.go(f"{address}images/all.zip")
+    tour.stop("study-images-file")
+    tour.page.goto("about:blank")  # the waiting page asks for its progress
+    tour.go(f"{address}annotators/{drawn.study.annotators.earliest('pk').pk}/erase/")
+    tour.stop("study-erase")
+    draft = make_study(slug="empty-draft", state="draft")
+    for path in ("", "images/", "annotators/", "invitations/", "comparisons/", "report/"):
+        tour.go(f"{draft.get_absolute_url()}{path}")
+        tour.stop(f"draft-{path.rstrip('/') or 'overview'}")
 
 
 def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:

@@ -85,7 +85,12 @@ ADDRESSES = {
     "study-archive": Access(None, OWNER),
     "sharing": Access(OWNER, OWNER),
     "report-links": Access(None, OWNER),
-    "make-invitations": Access(None, EDITOR),
+    "make-invitations": Access(EDITOR, EDITOR),
+    "open-link-qr": Access(EDITOR),
+    "invitation-qr": Access(EDITOR),
+    "study-annotators": Access(VIEWER),  # without links, ids and answers
+    "payment-file": Access(EDITOR),
+    "erase-annotator": Access(OWNER, OWNER),
     "invitations-file": Access(EDITOR),
     "answers-file": Access(EDITOR),
     "free-annotator": Access(None, EDITOR),

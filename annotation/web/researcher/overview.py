@@ -8,13 +8,10 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
 from annotation.models import Study
-from annotation.reports.data.gathering import is_sealed
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import actions_for
-from annotation.voting.image_reports import reports_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.overview_cards import snapshot_of
-from annotation.web.researcher.studies import invitations_context
 
 
 @require_safe
@@ -22,20 +19,19 @@ from annotation.web.researcher.studies import invitations_context
 def study(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a study: how far it is, the actions that are possible, and what needs attention."""
     study = get_object_or_404(Study, slug=slug)
-    return render(request, "web/researcher/study.html", overview_of(study) | invitations_context(request, study))
+    return render(request, "web/researcher/study.html", overview_of(study))
 
 
 def overview_of(study: Study) -> dict[str, Any]:
     """Return what the overview shows to everybody who may see the study."""
-    manifest = current_manifest(study)
+    manifest, snapshot = current_manifest(study), snapshot_of(study)
     return {
         "study": study,
         "tab": "overview",
         "manifest": manifest,
-        "snapshot": snapshot_of(study),
-        "is_sealed": is_sealed(study, manifest=manifest),
+        "snapshot": snapshot,
+        "simulated_count": snapshot.counts.simulated_annotator_count,
         "actions": actions_for(study),
-        "has_reports": reports_of(study.pk).exists(),
     }
 
 

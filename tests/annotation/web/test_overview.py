@@ -18,7 +18,7 @@ from annotation.web.researcher import overview_cards
 from tests.factories import give_vote, make_study, member
 
 pytestmark = pytest.mark.django_db
-TABS = ("Overview", "Invitations", "Comparisons", "Report", "History", "Sharing")
+TABS = ("Overview", "Images", "Annotators", "Invitations", "Comparisons", "Report", "History", "Sharing")
 
 
 def address(study: Study) -> str:
@@ -83,7 +83,7 @@ def test_queries_of_the_page_and_of_a_watcher(researcher: Client, state: str) ->
     with CaptureQueriesContext(connection) as watching:
         researcher.get(address(study))
     assert len(watching) <= 6
-    assert len(page) < 30
+    assert len(page) < 12
 
 
 def test_a_sealed_study_s_cards_are_the_same_for_either_outcome(researcher: Client) -> None:
@@ -137,7 +137,10 @@ def test_alarms_stand_above_the_numbers(researcher: Client) -> None:
     assert "No worker is running" in alarms
 
 
-@pytest.mark.parametrize("path", ["", "report/", "comparisons/", "history/", "sharing/", "reported/"])
+PATHS = ("", "images/", "annotators/", "invitations/", "comparisons/", "report/", "history/", "sharing/", "reported/")
+
+
+@pytest.mark.parametrize("path", PATHS)
 def test_every_page_of_a_study_has_the_rail_and_marks_its_tab(researcher: Client, path: str) -> None:
     for state in ("open", "closed"):
         study = make_study(slug=f"study-{state}", state=state)

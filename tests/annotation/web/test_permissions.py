@@ -32,7 +32,7 @@ PLATFORM = {"id_parameter": "PROLIFIC_PID", "other_parameters": ["SESSION_ID"]}
 PERSONAL = {"external_id": "5f0c1d2e3b", "platform_parameters": {"SESSION_ID": "session-77aa"}}
 
 
-MAY = {"get": {200, 202, 404, 409}, "post": {200, 302, 400, 404, 409, 422}}
+MAY = {"get": {200, 202, 400, 404, 409}, "post": {200, 302, 400, 404, 409, 422}}
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_staff_who_may_only_view_see_no_credential_and_no_answer(
         shown = shown.replace(f'value="{person.external_id}"', "")
         assert [one for one in secrets_of(study) if one in shown] == [], page
     assert ">Ada<" not in text(viewer.get(search)), "no guess of an id is confirmed"
-    shown = text(researcher.get(study.get_absolute_url()))
+    shown = text(researcher.get(f"{study.get_absolute_url()}invitations/"))
     assert study.open_link_token in shown
     assert person.token in shown
 
@@ -278,13 +278,13 @@ def test_the_admin_shows_a_study_only_to_those_it_is_shared_with(study: Study, v
     assert (kept.state, kept.annotators.count(), kept.events.count()) == ("open", 1, event_count)
 
 
-def test_the_study_page_says_why_there_are_no_links(study: Study, viewer: Client, researcher: Client) -> None:
+def test_the_annotators_page_says_why_there_are_no_links(study: Study, viewer: Client, researcher: Client) -> None:
     page, said = study.get_absolute_url(), "Your account cannot see links and answers"
-    shown = viewer.get(page).content.decode()
+    shown = viewer.get(page).content.decode() + viewer.get(f"{page}annotators/").content.decode()
     assert said in shown
-    for act in ("invitations.csv", "answers.csv", "do/pause/", "invitations/", "free/", "returned/"):
+    for act in ("invitations.csv", "answers.csv", "payment.csv", "do/pause/", "invitations/", "free/", "returned/"):
         assert f'{page}{act}"' not in shown
-    assert said not in researcher.get(page).content.decode()
+    assert said not in researcher.get(f"{page}annotators/").content.decode()
 
 
 def test_no_download_of_a_report_names_a_person(viewer: Client) -> None:

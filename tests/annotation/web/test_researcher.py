@@ -45,11 +45,14 @@ def test_a_viewer_only_looks(client: Client) -> None:
 
 def test_a_closed_study_invites_nobody(researcher: Client) -> None:
     invitation = "Create personal links"
-    assert invitation in researcher.get(make_study().get_absolute_url()).content.decode()
+    address = f"{make_study().get_absolute_url()}invitations/"
+    assert invitation in researcher.get(address).content.decode()
     closed = make_study(slug="closed", state="closed")
-    page = researcher.get(closed.get_absolute_url()).content.decode()
+    page = researcher.get(f"{closed.get_absolute_url()}invitations/").content.decode()
     assert invitation not in page
-    assert "Nobody joined this study through a link." in page
+    assert "Nobody can be invited any more." in page
+    people = researcher.get(f"{closed.get_absolute_url()}annotators/").content.decode()
+    assert "Nobody joined this study through a link." in people
 
 
 @pytest.mark.parametrize("platform", [{}, {"id_parameter": "ID"}])
@@ -59,19 +62,25 @@ def test_a_closed_study_shows_no_annotator_as_active(researcher: Client, platfor
     begun, _never = (invite(study=study, label=name) for name in ("Ada", "Ben"))
     give_vote(begun)
     next_assignment(annotator=begun, rules=rules, now=now)
-    page = researcher.get(study.get_absolute_url()).content.decode()
-    for said in ("on screens now", "Release", ">Active<", ">Invited<"):
+    page = both_pages(researcher, study)
+    for said in ("on screens now", "Release", ">voting<", ">invited<"):
         assert said in page
     close(study=study)
-    page = researcher.get(study.get_absolute_url()).content.decode()
-    for said in ("on screens now", "Release", ">Active<", ">Invited<", "Holds"):
+    page = both_pages(researcher, study)
+    for said in ("on screens now", "Release", ">voting<", ">invited<", "Holds"):
         assert said not in page
-    assert ">Not finished<" in page
-    assert ">Never came<" in page
+    assert ">not finished<" in page
+    assert ">never came<" in page
     assert progress(study).held_count == 0
     text = render(build_report(gather(study, manifest=current_manifest(study))), "txt")
     assert "not finished" in text
     assert not re.search(r"personal\s+active", text)
+
+
+def both_pages(researcher: Client, study: Study) -> str:
+    """Return the overview and the annotators, without the signs beside the states."""
+    pages = [researcher.get(study.get_absolute_url() + path).content.decode() for path in ("", "annotators/")]
+    return re.sub(r'<span class="dot[^"]*"></span>', "", "".join(pages))
 
 
 def test_held_comparisons_are_counted_alike_everywhere_and_checks_nowhere(researcher: Client) -> None:
@@ -83,7 +92,7 @@ def test_held_comparisons_are_counted_alike_everywhere_and_checks_nowhere(resear
     check = {"kind": "instructed", "state": "leased", "is_ahead": True, "left_model": "a"}
     comparison = study.comparisons.latest("position")
     ada.assignments.create(comparison=comparison, leased_at=now, lease_expires_at=now + timedelta(hours=1), **check)
-    page = researcher.get(study.get_absolute_url()).content.decode()
+    page = both_pages(researcher, study)
     assert f"{count} on screens now" in page
     assert f">Release {count}<" in page
     answer = researcher.post(reverse("free-annotator", args=[study.slug, ada.pk]), follow=True)

@@ -1,0 +1,188 @@
+"""The invitations of a study: the open link, personal links, a ready message, QR codes, and the panel for Prolific."""
+
+import csv
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, cast
+
+import segno
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone, translation
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from annotation.models import Annotator, Assignment, Study, Vote
+from annotation.studies.audit import record
+from annotation.studies.current import current_manifest
+from annotation.studies.invitations import invite_all
+from annotation.studies.manifest import Manifest
+from annotation.studies.planning.costs import SECONDS_PER_VOTE
+from annotation.voting.annotators import free_leases_of
+from annotation.web.access.guard import researcher_page
+from annotation.web.annotator.next_page import page_language
+from annotation.web.researcher.forms import InvitationForm, ReturnedForm
+from generation.tables.formulas import marked
+from jobs.refusals import Refused
+from jobs.wording import counted
+
+PER_PAGE = 50
+LEAST_VOTES_READ, MOST_VOTES_READ = 20, 500
+# What each code of the study file means, in the words of the platform's form.
+CODES = {
+    "complete_code": "Completed: approve and pay",
+    "screened_out_code": "Did not understand the instructions",
+    "failed_checks_code": "Failed the attention checks",
+    "withdrawn_code": "Withdrew: no votes are left",
+    "study_full_code": "Came when nothing was left to vote on",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Prolific:
+    """What to enter on the platform. address: the study's URL there. codes: (key, meaning, code or empty)."""
+
+    address: str
+    codes: tuple[tuple[str, str, str], ...]
+    missing: tuple[str, ...]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@researcher_page
+def invitations(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show how to invite people; by POST, create personal links."""
+    study = get_object_or_404(Study, slug=slug)
+    if request.method != "POST":
+        return render(request, "web/researcher/invitations.html", _context(request, study, InvitationForm()))
+    form = InvitationForm(request.POST)
+    if not form.is_valid():
+        return render(request, "web/researcher/invitations.html", _context(request, study, form), status=400)
+    labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
+    try:
+        made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
+    except Refused as refusal:
+        messages.error(request, str(refusal))
+    else:
+        messages.success(request, f"{counted(len(made), 'personal link')} created.")
+    return redirect(f"{reverse('make-invitations', args=[study.slug])}#personal")
+
+
+def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
+    manifest = current_manifest(study)
+    open_link = request.build_absolute_uri(reverse("join", args=[study.open_link_token]))
+    people = study.annotators.filter(kind=Annotator.Kind.PERSONAL).order_by("-pk")
+    page = Paginator(people, PER_PAGE).get_page(request.GET.get("page"))
+    return {
+        "study": study,
+        "tab": "invitations",
+        "manifest": manifest,
+        "open_link": open_link,
+        "message": ready_message(manifest, open_link, seconds_of(study)),
+        "page": page,
+        "links": [(one, request.build_absolute_uri(reverse("visit", args=[one.token]))) for one in page.object_list],
+        "invitation_form": form,
+        "prolific": prolific(manifest, open_link),
+        "returned_form": ReturnedForm() if manifest.platform.id_parameter else None,
+    }
+
+
+def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
+    """Return a message to send, in the study's language, with the time that it takes and until when it is open.
+
+    seconds: that one comparison takes.
+    """
+    each = manifest.voting_rules().comparisons_per_annotator
+    minutes = max(1, math.ceil(each * seconds / 60))
+    with translation.override(page_language(manifest.texts.language)):
+        sentences = [
+            _("You are invited to compare sets of images and to say which set is more consistent."),
+            _("It takes about %(minutes)s minutes, on a computer or a phone. You can stop and go on later.")
+            % {"minutes": minutes},
+        ]
+        if closes_at := manifest.annotation.closes_at:
+            sentences.append(_("It is open until %(date)s UTC.") % {"date": f"{closes_at:%Y-%m-%d %H:%M}"})
+        return "\n".join([" ".join(sentences), "", link])
+
+
+def seconds_of(study: Study) -> float:
+    """Return the median seconds of some votes of the study; until there are enough, what planning assumes."""
+    votes = Vote.objects.filter(assignment__comparison__study=study, assignment__kind=Assignment.Kind.MAIN)
+    times = list(votes.filter(response_ms__gt=0).order_by().values_list("response_ms", flat=True)[:MOST_VOTES_READ])
+    return median(float(time or 0) for time in times) / 1000 if len(times) >= LEAST_VOTES_READ else SECONDS_PER_VOTE
+
+
+def prolific(manifest: Manifest, open_link: str) -> Prolific | None:
+    """Return what to enter on the platform; None if the study file names no parameter for its ids."""
+    platform = manifest.platform
+    if not platform.id_parameter:
+        return None
+    query = "&".join(f"{name}={{{{%{name}%}}}}" for name in (platform.id_parameter, *platform.other_parameters))
+    codes = tuple((key, meaning, getattr(platform, key)) for key, meaning in CODES.items())
+    missing = [f"platform.{key}" for key, _meaning, code in codes if not code]
+    missing += [] if platform.redirect_url else ["platform.redirect_url"]
+    return Prolific(f"{open_link}?{query}", codes, tuple(missing))
+
+
+def qr_svg(text: str) -> bytes:
+    """Return a QR code as an SVG file, dark on white, so that a phone reads it on a dark page too."""
+    code = segno.make(text, error="m", micro=False)
+    svg: str = code.svg_inline(scale=4, border=3, dark="#000000", light="#ffffff", omitsize=False)
+    return svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1).encode()
+
+
+@require_safe
+@researcher_page
+def qr(request: HttpRequest, slug: str, annotator_id: int = 0) -> HttpResponse:
+    """Serve the QR code of the open link, or of the personal link of an annotator."""
+    study = get_object_or_404(Study, slug=slug)
+    if annotator_id:
+        people = study.annotators.filter(kind=Annotator.Kind.PERSONAL)
+        link = reverse("visit", args=[get_object_or_404(people, pk=annotator_id).token])
+    else:
+        link = reverse("join", args=[study.open_link_token])
+    return HttpResponse(qr_svg(request.build_absolute_uri(link)), content_type="image/svg+xml")
+
+
+@require_safe
+@researcher_page
+def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
+    """Serve every personal link as CSV: label, link."""
+    study = get_object_or_404(Study, slug=slug)
+    response = HttpResponse(content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{study.slug}-invitations.csv"'
+    writer = csv.writer(response)
+    writer.writerow(["label", "link"])
+    record("links downloaded", study=study, actor=cast(User, request.user), fields=["label", "link"])
+    for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
+        link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
+        writer.writerow([marked(annotator.label), link])
+    return response
+
+
+@require_POST
+@researcher_page
+def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
+    """Release what annotators hold who returned the study on the platform, or timed out there."""
+    study, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
+    if form.is_valid():
+        count, unknown = free_leases_of(study=study, external_ids=form.cleaned_data["ids"], now=timezone.now())
+        messages.success(request, f"{counted(count, 'comparison')} released.")
+        if unknown:
+            messages.warning(request, f"No annotator of this study has the id {', '.join(unknown)}.")
+    else:
+        messages.error(request, "Nothing was released: the list of ids is empty.")
+    return redirect(f"{reverse('make-invitations', args=[slug])}#prolific")
+
+
+urlpatterns: list[URLPattern] = [
+    path("studies/<slug:slug>/invitations/", invitations, name="make-invitations"),
+    path("studies/<slug:slug>/invitations.csv", invitations_file, name="invitations-file"),
+    path("studies/<slug:slug>/invitations/qr.svg", qr, name="open-link-qr"),
+    path("studies/<slug:slug>/invitations/<int:annotator_id>/qr.svg", qr, name="invitation-qr"),
+    path("studies/<slug:slug>/returned/", free_returned, name="free-returned"),
+]
