@@ -20,6 +20,7 @@ from annotation.web.researcher import (
     sharing,
     studies,
     study_list,
+    study_settings,
     tokens,
     uploads,
 )
@@ -55,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *annotators.urlpatterns,
     *invitations.urlpatterns,
     *images.urlpatterns,
+    *study_settings.urlpatterns,
     *reported.urlpatterns,
     *reports.urlpatterns,
     *explorer.urlpatterns,

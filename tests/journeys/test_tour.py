@@ -360,7 +360,7 @@ def visit_the_researcher(tour: Tour) -> None:
 def visit_the_tabs(tour: Tour, drawn: DrawnStudy) -> None:
     """The pages of a study that people vote in, and of a draft that has nothing yet."""
     address = drawn.study.get_absolute_url()
-    for path in ("images", "annotators", "invitations"):
+    for path in ("images", "annotators", "invitations", "settings"):
         tour.go(f"{address}{path}/")
         tour.stop(f"study-{path}")
     with pytest.MonkeyPatch.context() as patch:
@@ -374,6 +374,7 @@ def visit_the_tabs(tour: Tour, drawn: DrawnStudy) -> None:
     for path in ("", "images/", "annotators/", "invitations/", "comparisons/", "report/"):
         tour.go(f"{draft.get_absolute_url()}{path}")
         tour.stop(f"draft-{path.rstrip('/') or 'overview'}")
+    draft.delete()
 
 
 def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:

@@ -73,6 +73,7 @@ ADDRESSES = {
     "plan-curves": Access(RESEARCHER),
     "study": Access(VIEWER),  # without links for viewers
     "study-live": Access(VIEWER),  # what the overview's cards show
+    "study-settings": Access(VIEWER, EDITOR),
     "study-images": Access(VIEWER),  # blind while the study is sealed, as the two below
     "sheet-image": Access(VIEWER),  # and only the account that the address was made for
     "images-file": Access(VIEWER),

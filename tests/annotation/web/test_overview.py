@@ -18,7 +18,7 @@ from annotation.web.researcher import overview_cards
 from tests.factories import give_vote, make_study, member
 
 pytestmark = pytest.mark.django_db
-TABS = ("Overview", "Images", "Annotators", "Invitations", "Comparisons", "Report", "History", "Sharing")
+TABS = ("Overview", "Images", "Annotators", "Invitations", "Comparisons", "Report", "Settings", "History", "Sharing")
 
 
 def address(study: Study) -> str:
@@ -137,7 +137,10 @@ def test_alarms_stand_above_the_numbers(researcher: Client) -> None:
     assert "No worker is running" in alarms
 
 
-PATHS = ("", "images/", "annotators/", "invitations/", "comparisons/", "report/", "history/", "sharing/", "reported/")
+PATHS = (
+    *("", "images/", "reported/", "annotators/", "invitations/", "comparisons/", "report/", "settings/", "history/"),
+    "sharing/",
+)
 
 
 @pytest.mark.parametrize("path", PATHS)
