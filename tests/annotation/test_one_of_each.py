@@ -65,7 +65,8 @@ def test_pages_and_commands_of_one_of_each(client: Client, state: str) -> None:
     if state != "draft":
         give_vote(invite(study=study, label="Ada"))
     client.force_login(make_researcher())
-    for page in ("", *(["comparisons/", "comparisons/1/", "reported/"] if state == "closed" else [])):
+    of_any_state = ("", "images/", "annotators/", "invitations/", "settings/")
+    for page in (*of_any_state, *(["comparisons/", "comparisons/1/", "reported/"] if state == "closed" else [])):
         answer = client.get(f"/studies/{study.slug}/{page}")
         assert answer.status_code == 200, page
         assert faults_in(answer.content.decode()) == [], page

@@ -12,7 +12,7 @@ MOST_SHOWN = 5
 
 def image_warnings(study: Study) -> list[str]:
     """Return warnings about comparisons that wait for images, and about sets with blank or repeated images."""
-    return [*_waiting(study), *remarked_sets(study)]
+    return [*waiting_comparisons(study), *remarked_sets(study)]
 
 
 def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
@@ -34,7 +34,8 @@ def remarked_sets(study: Study) -> list[str]:
     return _first([f"Look at {sentence}." for sentence in remarks.sentences(image_sets_of(study))], "such sets")
 
 
-def _waiting(study: Study) -> list[str]:
+def waiting_comparisons(study: Study) -> list[str]:
+    """Return warnings about comparisons that wait for images to be imported."""
     if study.source != Study.Source.IMAGES or study.state != Study.State.GENERATING:
         return []
     gaps = gaps_of(study, current_manifest(study))

@@ -29,9 +29,10 @@ from annotation.studies.lifecycle.votes_over_time import VotesOverTime, votes_ov
 from annotation.studies.lifecycle.watching import pace, refusals, workers
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.manifest import Manifest
-from annotation.studies.warnings.image_warnings import image_warnings
+from annotation.studies.warnings.image_warnings import remarked_sets, waiting_comparisons
 from annotation.web.annotator import markdown
 from annotation.web.researcher.reported import waiting_count
+from annotation.web.researcher.sheet_view import flag_counts
 from annotation.web.researcher.votes_chart import forecast_words, votes_chart
 from jobs.row_counts import count_of
 
@@ -112,17 +113,17 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     """Return what the templates of the cards show."""
     manifest, counts = current_manifest(study), progress(study)
     rules, seen = rule_counts(study), votes_over_time(study, counts, now)
-    is_made = study.state in MAKES_IMAGES
+    is_made, is_blind = study.state in MAKES_IMAGES, is_sealed(study, manifest=manifest)
     return {
         "study": study,
         "now": now,
         "progress": counts,
-        "is_sealed": is_sealed(study, manifest=manifest),
+        "is_sealed": is_blind,
         "overlap": manifest.annotation.overlap,
         "steps": steps(study, counts),
         "next_step": next_step(study, counts),
         "more": _more(study, seen),
-        "alarms": list(_alarms(study, counts, rules)),
+        "alarms": list(_alarms(study, counts, rules, is_blind=is_blind)),
         "imported": imported_images(study),
         "models": [*trial_sentences_of([study])[study.pk], *endpoint_sentences(study)] if is_made else [],
         "pace": str(pace(study, counts)),
@@ -150,7 +151,7 @@ def _more(study: Study, seen: VotesOverTime | None) -> str:
     return "".join(f"{one}. " for one in said).strip()
 
 
-def _alarms(study: Study, counts: StudyProgress, rules: Iterable[RuleCount]) -> Iterator[Alarm]:
+def _alarms(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], *, is_blind: bool) -> Iterator[Alarm]:
     """Yield what needs attention, the most urgent first."""
     reported = reverse("reported", args=[study.slug])
     parked = 0 if study.is_over else waiting_count(study)
@@ -164,8 +165,19 @@ def _alarms(study: Study, counts: StudyProgress, rules: Iterable[RuleCount]) -> 
     for sentence in (*refusals(), *pauses(study), missing_worker(study, served()), files_in_words(study)):
         if sentence:
             yield Alarm(markdown.render_line(str(sentence)))
-    for warning in image_warnings(study):
+    for warning in waiting_comparisons(study):
         yield Alarm(warning)
+    yield from _flagged_images(study, is_blind=is_blind)
+
+
+def _flagged_images(study: Study, *, is_blind: bool) -> Iterator[Alarm]:
+    """Yield what is wrong with the images. Blind: a warning that named the model would name the set on its sheet."""
+    if not is_blind:
+        yield from (Alarm(sentence) for sentence in remarked_sets(study))
+    elif flags := flag_counts(study, ()):
+        address = reverse("study-images", args=[study.slug])
+        words = ", ".join(f"{count} {flag}" for flag, count in flags.items())
+        yield Alarm(f"Among the images: {words}.", f"{address}?show=flagged", "Look at them")
 
 
 def _now_voting(study: Study, manifest: Manifest) -> list[NowVoting]:

@@ -15,7 +15,7 @@ from annotation.models import Assignment, Comparison, ImageReport, Study
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
 from annotation.web.researcher import overview_cards
-from tests.factories import give_vote, make_study, member
+from tests.factories import give_vote, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 TABS = ("Overview", "Images", "Annotators", "Invitations", "Comparisons", "Report", "Settings", "History", "Sharing")
@@ -151,3 +151,16 @@ def test_every_page_of_a_study_has_the_rail_and_marks_its_tab(researcher: Client
         rail = page.partition('<nav class="rail"')[2].partition("</nav>")[0]
         assert rail.count('aria-current="page"') == 1
         assert rail.count("<a ") >= len(TABS)
+
+
+def test_flags_are_counted_without_a_model_until_the_study_closes(researcher: Client) -> None:
+    """A warning that named the model would name the set with the flag on its contact sheet."""
+    study = make_study()
+    image = study.comparisons.get(position=0).image_set_a.images.earliest("pk")
+    type(image).objects.filter(pk=image.pk).update(remark="plain")
+    alarms = researcher.get(address(study)).json()["cards"]["alarms"]
+    assert "Among the images: 1 of one colour." in alarms
+    assert "images/?show=flagged" in alarms
+    assert "Alpha" not in alarms
+    put_in_state(study, "closed")
+    assert "Look at Alpha / prompt 1" in researcher.get(address(study)).json()["cards"]["alarms"]
