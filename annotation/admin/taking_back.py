@@ -10,7 +10,7 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
@@ -117,8 +117,10 @@ class ConfirmedDeletionAdmin(SharedAdmin, ReadOnlyAdmin):
     ) -> HttpResponse:
         """Show what the deletion removes; once it is confirmed, delete."""
         row = self.get_object(request, unquote(object_id))
-        if row is None:
-            raise Http404
+        if row is None:  # a second click finds it gone
+            kind = self.opts.verbose_name
+            messages.warning(request, f"There is no such {kind} any more, or you may not see it: nothing was changed.")
+            return redirect(f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist")
         if not self.has_delete_permission(request, row):
             raise PermissionDenied
         return confirm(request, self.removal_of(row), self.admin_site.each_context(request))

@@ -48,8 +48,7 @@ def _quota_beyond_prompts(manifest: Manifest) -> Iterator[str]:
     if manifest.source != "external" and quota > manifest.comparison_count:
         yield (
             f"annotation.comparisons_per_annotator is {quota}, but the study has "
-            f"{counted(manifest.comparison_count, 'comparison')} and nobody sees one twice: an annotator is done "
-            "after all of them."
+            f"{counted(manifest.comparison_count, 'comparison')}: an annotator is done after all of them."
         )
 
 

@@ -250,6 +250,8 @@ def test_imports_and_images_are_taken_back(researcher: Client) -> None:
     assert done == ["votes from v.csv are taken back; the history of study says so."]
     event = study.events.get(verb="votes taken back")
     assert event.actor is not None
+    again = ["There is no such import any more, or you may not see it: nothing was changed."]
+    assert said(researcher.post(delete, {"post": "yes"}, follow=True)) == again, "a second click"
     sets = [str(pk) for pk in ImageSet.objects.filter(diffusion_model__name="Alpha").values_list("pk", flat=True)]
     chosen: dict[str, Any] = {"action": "take_images_back", "_selected_action": sets}
     here = reverse("admin:generation_imageset_changelist")
