@@ -17,6 +17,7 @@ from scoring.set_metrics import (
     FUNCTIONALS,
     Functional,
     cosine_similarities,
+    effective_rank_of_products,
     gaussian_kernel,
     quantile_of_pairs,
     vendi_score,
@@ -139,6 +140,33 @@ def score_of_pairs(name: str, similarities: ArrayLike, distances: ArrayLike | No
             raise ValueError(f'"{name}" is computed from distances, and these are similarities')
         return functional.compute(np.asarray(distances, dtype=np.float64))
     found = functional.compute(np.asarray(similarities, dtype=np.float64))
+    return PERCENT * found if functional.of == "similarities" else found
+
+
+def matrix_of_embeddings(name: str, embeddings: ArrayLike) -> Matrix:
+    """Return the (N, N) matrix from which `score_of_matrix` computes a metric: cosines, distances, or inner products.
+
+    >>> matrix_of_embeddings("effective_rank", [(1, 2), (0, 3)]).tolist()
+    [[5.0, 6.0], [6.0, 9.0]]
+    """
+    functional = _functional(name)
+    if functional.of == "embeddings":
+        rows = np.asarray(embeddings, dtype=np.float64)
+        return rows @ rows.T
+    cosines = cosine_similarities(embeddings)
+    return np.sqrt(np.maximum(2 - 2 * cosines, 0.0)) if functional.of == "distances" else cosines
+
+
+def score_of_matrix(name: str, matrix: ArrayLike) -> float:
+    """Return the metric of this name of the (N, N) matrix of a set, or of those of its rows and columns that are left.
+
+    >>> score_of_matrix("worst_pair", matrix_of_embeddings("worst_pair", [(1, 0), (3, 4), (1, 1)])) == 60.0
+    True
+    """
+    functional = _functional(name)
+    if functional.of == "embeddings":
+        return effective_rank_of_products(matrix)
+    found = functional.compute(np.asarray(matrix, dtype=np.float64))
     return PERCENT * found if functional.of == "similarities" else found
 
 

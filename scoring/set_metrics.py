@@ -168,6 +168,18 @@ def effective_rank(embeddings: ArrayLike) -> float:
     return _effective_number(values / values.sum(), 1.0)
 
 
+def effective_rank_of_products(products: ArrayLike) -> float:
+    """Return the effective rank of embeddings from the (N, N) inner products of their rows.
+
+    A singular value below 1e-8 of the greatest is lost in rounding, and adds nothing to the entropy.
+
+    >>> round(effective_rank_of_products(np.eye(3)), 6), round(effective_rank_of_products([(5, 10), (10, 20)]), 6)
+    (3.0, 1.0)
+    """
+    values = np.sqrt(np.maximum(np.linalg.eigvalsh(_square(products)), 0.0))
+    return _effective_number(values / values.sum(), 1.0)
+
+
 FUNCTIONALS: dict[str, Functional] = {
     "mean_of_pairs": Functional("similarities", True, True, mean_of_pairs),
     "mean_of_pairs_clamped": Functional("similarities", True, True, partial(mean_of_pairs, clamped=True)),

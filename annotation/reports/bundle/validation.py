@@ -48,7 +48,7 @@ def validate(data: UnsealedData) -> None:
     _validate_checks(data, people)
     for metric, margins in data.margins.items():
         _require(margins.shape == (comparisons,) and _are_scores(margins / 2), f"the scores by {metric[:100]}")
-    for alike in (data.similarities, *data.other_similarities.values()):
+    for alike in (data.similarities, *data.other_similarities.values(), *data.matrices.values()):
         _validate_similarities(alike, comparisons)
 
 

@@ -15,7 +15,7 @@ from annotation.reports.data.gathering_checks import gather_checks
 from annotation.reports.data.leaks import leak_rows, without_sources
 from annotation.reports.data.metric_times import seconds_per_thousand
 from annotation.reports.data.pseudonyms import pseudonyms
-from annotation.reports.data.similarities import gather_other_similarities, gather_similarities
+from annotation.reports.data.similarities import gather_matrices, gather_other_similarities, gather_similarities
 from annotation.reports.data.study_data import (
     LEFT,
     MODEL_A,
@@ -115,6 +115,7 @@ def _unsealed(study: Study, sealed: SealedData, rows: list[Comparison], table: d
         },
         similarities=gather_similarities(rows, metric=sealed.metric),
         other_similarities=gather_other_similarities(rows, metrics=others),
+        matrices=gather_matrices(rows, metrics=sealed.metrics),
         seconds_per_thousand=seconds_per_thousand(_in_study(study), sealed.metrics),
     )
 

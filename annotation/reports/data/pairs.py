@@ -80,6 +80,7 @@ def of_pair(data: Data, pair: str) -> Data:
             "other_similarities": {
                 name: _similarities(one, kept, place) for name, one in data.other_similarities.items()
             },
+            "matrices": {name: _similarities(one, kept, place) for name, one in data.matrices.items()},
         }
     return replace(data, **changes)
 

@@ -53,6 +53,7 @@ def by_order(data: UnsealedData, order: FixedOrder) -> UnsealedData:
         margins={name: np.where(swapped, -margin, margin) for name, margin in data.margins.items()},
         similarities=_swapped(data.similarities, swapped),
         other_similarities={name: _swapped(one, swapped) for name, one in data.other_similarities.items()},
+        matrices={name: _swapped(one, swapped) for name, one in data.matrices.items()},
     )
 
 

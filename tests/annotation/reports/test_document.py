@@ -101,6 +101,11 @@ def full_document() -> dict[str, Any]:
     first.image_set_a.scores.create(metric="lpips", value=0.5, **lower)
     embed(first, spread_a=0.1, spread_b=0.5)
     embed(first, spread_a=0.2, spread_b=0.4, metric="scs/other")
+    for comparison in study.comparisons.order_by("position")[:3]:
+        if comparison != first:
+            embed(comparison, spread_a=0.2, spread_b=0.4, metric="scs/other")
+        for image_set, value in ((comparison.image_set_a, 2.0), (comparison.image_set_b, 1.5)):
+            image_set.scores.create(metric="vendi/other", value=value, source="imported")
     for image_set, value in ((first.image_set_a, 80.0), (first.image_set_b, 70.0)):
         image_set.scores.create(metric="scs/other", value=value, source="imported")
     Annotator.objects.create(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from annotation.reports.data.leaks import sources
 from annotation.reports.findings.agreement.comparisons import are_divided
+from annotation.reports.findings.agreement.metric_noise import MetricNoise, noise_of_metrics
 from annotation.reports.findings.analysed import Analysed, Outcome, votes_one_by_one
 from annotation.reports.findings.budgets import FewerImages, fewer_images
 from scoring.statistics.agreement.agreement import agreement, metric_winners
@@ -56,7 +57,8 @@ class Metrics:
     equivalence_margin: the one that the manifest fixed; None if it fixed none. by_images: the metrics beside the
     reported one whose embeddings are here. divided: positions, from 1, of the common comparisons on which not all
     metrics name the same model; None in a report of version 0.2. left_out: annotators whom one of the metrics comes
-    from; all metrics are judged without their votes.
+    from; all metrics are judged without their votes. noise: of the metrics that are computed from a matrix of a set
+    and are no SCS, the reported one included; empty in reports of version 0.2.
     """
 
     common_comparisons: int
@@ -66,6 +68,7 @@ class Metrics:
     by_images: tuple[MetricByImages, ...]
     left_out: tuple[str, ...] = ()
     divided: tuple[int, ...] | None = None
+    noise: tuple[MetricNoise, ...] = ()
 
 
 def compute(analysed: Analysed) -> Metrics:
@@ -95,6 +98,7 @@ def compute(analysed: Analysed) -> Metrics:
         pairs=pairs,
         by_images=_by_images(analysed, outcome),
         left_out=tuple(sorted(left_out)),
+        noise=noise_of_metrics(analysed, outcome),
         divided=tuple((data.comparisons.position[common][are_divided(winners.values())] + 1).tolist()),
     )
 

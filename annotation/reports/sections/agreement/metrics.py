@@ -6,6 +6,7 @@ from annotation.reports.printing.blocks import DESCRIPTIVE, UNDEFINED, Section, 
 from annotation.reports.printing.fewer_images import by_images_table
 from annotation.reports.printing.numbers import coefficient, metric_name, percent, points, probability, seconds
 from annotation.reports.printing.phrases import FIXED_ORDER
+from annotation.reports.sections.agreement import metric_noise
 from jobs.wording import counted
 from scoring.statistics.agreement.metric_pairs import MetricPair
 
@@ -30,7 +31,13 @@ def section(metrics: Metrics, facts: Facts) -> Section:
     )
     if metrics.left_out:
         text += f" Without the votes of {', '.join(metrics.left_out)}, whom one of the metrics comes from."
-    tables = (_agreements(metrics), *_lab(metrics, facts.study), _pairs(metrics), *_by_images(metrics, facts.study))
+    tables = (
+        _agreements(metrics),
+        *_lab(metrics, facts.study),
+        _pairs(metrics),
+        *metric_noise.tables(metrics.noise),
+        *_by_images(metrics, facts.study),
+    )
     return Section("metrics", title, (text, *_divided(metrics)), tables=tables)
 
 
