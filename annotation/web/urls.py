@@ -15,6 +15,7 @@ from annotation.web.researcher import (
     new_study,
     overview,
     planning,
+    preview,
     reported,
     reports,
     sharing,
@@ -63,5 +64,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *sharing.urlpatterns,
     *tokens.urlpatterns,
     *uploads.urlpatterns,
+    *preview.urlpatterns,
     *shared_report.urlpatterns,
 ]

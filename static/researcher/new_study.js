@@ -27,6 +27,38 @@ async function ask(isFromForm) {
   else showValues(answer.values);
   showFaults(answer);
   showCosts(answer);
+  showNeeds(answer);
+}
+
+function showNeeds({ needs, prompt_count: count }) {
+  for (const [name, words] of Object.entries(needs)) document.getElementById(`need-${name}`).textContent = words;
+  document.getElementById("prompt-count").textContent = `${count} prompt${count === 1 ? "" : "s"}`;
+}
+
+/** Return the prompts of a file: its lines, or the column `prompt` of a CSV file. */
+function promptsOf(name, text) {
+  const plain = text.replace(/^\uFEFF/, "");
+  if (!name.toLowerCase().endsWith(".csv")) return plain.split(/\r?\n/);
+  const [head = [], ...rows] = csvRows(plain);
+  const column = head.findIndex((cell) => cell.trim().toLowerCase() === "prompt");
+  return column < 0 ? null : rows.map((row) => row[column] ?? "");
+}
+
+function csvRows(text) {
+  const rows = [[]];
+  let cell = "";
+  const cells = /"((?:[^"]|"")*)"|([^",\r\n]+)|(,)|(\r?\n)/g;
+  for (const [, quoted, bare, comma, end] of text.matchAll(cells)) {
+    if (quoted !== undefined) cell += quoted.replaceAll('""', '"');
+    else if (bare !== undefined) cell += bare;
+    else {
+      rows.at(-1).push(cell);
+      cell = "";
+      if (end && !comma) rows.push([]);
+    }
+  }
+  rows.at(-1).push(cell);
+  return rows;
 }
 
 function showValues(values) {
@@ -76,8 +108,10 @@ function showCosts({ costs, warnings }) {
     group.append(element("dt", row.label), value);
     return group;
   });
-  document.getElementById("costs").replaceChildren(...rows);
-  document.getElementById("no-costs").hidden = costs.length > 0;
+  const shown = document.getElementById("costs");
+  if (costs.length > 0) shown.replaceChildren(...rows);
+  document.getElementById("old-costs").hidden = costs.length > 0 || shown.children.length === 0;
+  document.getElementById("no-costs").hidden = shown.children.length > 0;
   document.getElementById("warnings").replaceChildren(...warnings.map((warning) => element("li", warning)));
 }
 
@@ -91,7 +125,7 @@ function goTo(line) {
 }
 
 form.addEventListener("input", (event) => {
-  if (event.target.name === "upload") return;
+  if (event.target.type === "file") return;
   askSoon(event.target !== file && event.target.name !== "pay");
 });
 
@@ -108,4 +142,19 @@ document.getElementById("faults").addEventListener("click", (event) => {
   if (button) goTo(Number(button.dataset.line));
 });
 
+document.getElementById("prompts-file").addEventListener("change", async (event) => {
+  const [chosen] = event.target.files;
+  if (!chosen) return;
+  const prompts = promptsOf(chosen.name, await chosen.text());
+  event.target.value = "";
+  if (prompts === null) {
+    document.getElementById("fault-prompts").textContent = `${chosen.name} has no column prompt.`;
+    return;
+  }
+  const lines = prompts.map((prompt) => prompt.replace(/\s+/g, " ").trim()).filter(Boolean);
+  document.getElementById("field-prompts").value = lines.join("\n");
+  ask(true);
+});
+
 for (const button of form.querySelectorAll(".without-script")) button.hidden = true;
+for (const part of form.querySelectorAll(".with-script")) part.hidden = false;

@@ -341,6 +341,7 @@ def visit_the_researcher(tour: Tour) -> None:
         tour.stop(name)
     visit_the_tabs(tour, drawn)
     visit_the_sharing(tour, drawn)
+    visit_the_preview(tour)
     visit_the_report(tour, drawn, people)
     tour.go(reverse("shared-report", args=[drawn.study.report_links.get().token]))
     tour.stop("shared-report")
@@ -375,6 +376,17 @@ def visit_the_tabs(tour: Tour, drawn: DrawnStudy) -> None:
         tour.go(f"{draft.get_absolute_url()}{path}")
         tour.stop(f"draft-{path.rstrip('/') or 'overview'}")
     draft.delete()
+
+
+def visit_the_preview(tour: Tour) -> None:
+    """A study that is ready, as an annotator will see it, and a draft without images."""
+    ready = draw_study(prompt_count=2, images_per_set=4, state="ready", texts=TEXTS).study
+    draft = make_study(slug="without-images", state="draft", comparisons=1)
+    for name, study in (("preview", ready), ("preview-without-images", draft)):
+        tour.go(f"{study.get_absolute_url()}preview/comparisons/")
+        if study == ready:
+            tour.until_votable()
+        tour.stop(name)
 
 
 def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:

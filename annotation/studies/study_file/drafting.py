@@ -67,7 +67,7 @@ STARTS = {
     ),
     "images": Start(
         "Your own images",
-        "An admin imports them with import_images",
+        "Uploaded as a zip or a folder, once the study is made",
         {
             "name": "",
             "source": "images",
@@ -78,7 +78,7 @@ STARTS = {
     ),
     "external": Start(
         "Votes and scores",
-        "Only the analysis; an admin imports them",
+        "Only the analysis; both are uploaded, once the study is made",
         {"name": "", "source": "external", "models": _MODELS, "prompts": {"list": []}},
     ),
 }

@@ -96,6 +96,10 @@ ADDRESSES = {
     "answers-file": Access(EDITOR),
     "free-annotator": Access(None, EDITOR),
     "free-returned": Access(None, EDITOR),
+    "preview": Access(VIEWER, VIEWER),  # it stores nothing, and shows no completion code
+    "preview-step": Access(VIEWER, VIEWER),
+    "preview-image": Access(VIEWER),
+    "preview-operation": Access(None, ANYONE),  # with the token of a preview's page
     "uploads": Access(EDITOR),  # names of files, which may name people
     "upload-states": Access(EDITOR),
     "begin-upload": Access(None, EDITOR),

@@ -11,6 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_http_methods, require_POST
 
+from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
@@ -28,6 +29,11 @@ from jobs.wording import counted
 LONGEST_FILE = 2_000_000
 MOST_FAULTS = 50
 MOST_PAY = 10_000.0
+NEXT = {
+    Study.Source.GENERATED: "It is a draft: launch it when you are ready.",
+    Study.Source.IMAGES: "It is a draft: upload its images here, and launch it.",
+    Study.Source.EXTERNAL: "Upload its votes and scores here.",
+}
 
 
 @dataclass(slots=True)
@@ -54,6 +60,11 @@ class Draft:
         else:
             draft.warnings = [*manifest_warnings(draft.manifest), *map(str, warnings_in(text, base=None))]
         return draft
+
+    @property
+    def prompt_count(self) -> int:
+        """The number of prompts that the form shows."""
+        return len(self.values.get("prompts", "").splitlines())
 
     def faults_of_fields(self) -> dict[str, str]:
         """Return the first fault of each field of the form; one of an item belongs to its list."""
@@ -92,10 +103,10 @@ def new_study(request: HttpRequest) -> HttpResponse:
         is_named = key.isidentifier() and sentence
         draft.faults = [StudyFault(key if is_named else "", 1, sentence if is_named else str(refusal))]
         return _page(request, draft, status=409)
-    messages.success(request, f"{study} is made, as a draft. Launch it when you are ready.")
+    messages.success(request, f"{study} is made. {NEXT[Study.Source(study.source)]}")
     for warning in draft.warnings:
         messages.warning(request, warning)
-    return redirect("study", study.slug)
+    return redirect("study" if study.source == Study.Source.GENERATED else "uploads", study.slug)
 
 
 def _first_text(request: HttpRequest, account: User) -> str:
@@ -132,6 +143,7 @@ def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse
         "models": list(registered_models()),
         "is_generated": 'source = "images"' not in draft.text and 'source = "external"' not in draft.text,
         "fields": {name: (draft.values.get(name, ""), faults.get(name, "")) for name in FIELDS},
+        "needs": _needs(draft),
         "costs": _costs(request, draft),
         "pay": request.POST.get("pay", "12"),
         "lines": range(1, draft.text.count("\n") + 2),
@@ -147,8 +159,23 @@ def check_draft(request: HttpRequest) -> JsonResponse:
     draft = Draft.of(_sent_text(request), cast(User, request.user))
     faults = [{"line": one.line, "key": one.key, "sentence": one.sentence} for one in draft.faults]
     document: dict[str, Any] = {"file": draft.text, "values": draft.values, "faults": faults}
+    document |= {"needs": _needs(draft), "prompt_count": draft.prompt_count}
     document |= {"fields": draft.faults_of_fields(), "warnings": draft.warnings, "costs": _costs(request, draft)}
     return JsonResponse(document)
+
+
+def _needs(draft: Draft) -> dict[str, str]:
+    """Return what the models named in the form's fields need, in words; empty for a name that is not registered."""
+    models = registered_models()
+    return {name: _need(models.get(draft.values.get(name, ""))) for name in ("model_a", "model_b")}
+
+
+def _need(settings: dict[str, Any] | None) -> str:
+    if settings is None:
+        return ""
+    if settings["endpoint"]:
+        return f"Its images come from the endpoint {settings['endpoint']}."
+    return f"Runs on a worker, in {settings['dtype']}{', with a LoRA' if settings['lora'] else ''}."
 
 
 def _costs(request: HttpRequest, draft: Draft) -> list[dict[str, str]]:

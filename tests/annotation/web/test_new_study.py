@@ -44,6 +44,7 @@ def test_each_start_becomes_a_study_by_its_form(researcher: Client, models: None
     sent = {"file": text.replace('name = ""', 'name = "Gamma"'), "create": "1"}
     done = researcher.post("/studies/new/", sent, follow=True)
     assert "Made here is made" in done.content.decode()
+    assert done.redirect_chain[-1][0].endswith("/uploads/") == (start in ("images", "external")), "the next step"
     study = Study.objects.get()
     assert [prompt.text for prompt in current_manifest(study).prompts] == ["a lighthouse", "two cats"]
     assert study.created_by is not None
@@ -105,6 +106,17 @@ def test_a_file_of_a_page_names_models_of_the_installation(researcher: Client, m
 def test_a_study_takes_no_address_of_another_page(researcher: Client, models: None) -> None:
     page = researcher.post("/studies/new/", {"file": filled(name="New"), "create": "1"})
     assert (page.status_code, "is the address of another page" in page.content.decode()) == (409, True)
+    page = researcher.post("/studies/new/", {"file": filled(name="Plan"), "create": "1"})
+    assert (page.status_code, "is the address of a page" in page.content.decode()) == (400, True)
+
+
+def test_the_page_says_what_the_models_need_and_how_many_prompts_there_are(researcher: Client, models: None) -> None:
+    DiffusionModel.objects.filter(name="Beta").update(checkpoint="", endpoint="painter")
+    answer = researcher.post("/studies/new/check", {"file": filled()}).json()
+    assert answer["needs"]["model_a"].startswith("Runs on a worker, in ")
+    assert answer["needs"]["model_b"] == "Its images come from the endpoint painter."
+    assert answer["prompt_count"] == 2
+    assert researcher.post("/studies/new/check", {"file": filled(model_a="No")}).json()["needs"]["model_a"] == ""
 
 
 def test_an_earlier_study_is_a_start_for_its_editors_only(researcher: Client, models: None) -> None:
