@@ -387,6 +387,9 @@ def visit_the_preview(tour: Tour) -> None:
         if study == ready:
             tour.until_votable()
         tour.stop(name)
+    put_in_state(ready, "open")
+    tour.go(f"{ready.get_absolute_url()}preview/")
+    tour.stop("preview-over")
 
 
 def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:

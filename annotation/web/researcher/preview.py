@@ -8,9 +8,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
+from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.cache import never_cache
@@ -251,8 +250,7 @@ def preview(request: HttpRequest, slug: str, step: str = "") -> HttpResponse:
     """Show a step of the walk; the first one without a step. A form leads to the next step and stores nothing."""
     study = get_object_or_404(Study, slug=slug)
     if study.state not in NOT_YET_OPEN or study.source == Study.Source.EXTERNAL:
-        messages.info(request, "The preview is for studies that are not open yet: this one shows its pages to people.")
-        return redirect("study", slug)
+        return render(request, "web/researcher/preview_over.html", {"study": study}, status=409)
     walk = Walk(study)
     asked = _step(request, walk, step)
     if asked not in (*walk.steps, *ASIDE):
