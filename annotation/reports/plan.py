@@ -46,20 +46,20 @@ def headline(plan: StudyPlan) -> str:
         f"Plan {counted(chosen.point.x, 'comparison')}, {counted(chosen.overlap, 'vote')} each, "
         f"{counted(chosen.annotators, 'annotator')} of {counted(chosen.comparisons_per_annotator, 'comparison')}: "
         f"in {_share(chosen.point)} of {plan.question.chance.simulations:,} simulated studies the report shows that "
-        "the metric beats always naming one model."
+        f"the metric beats {plan.question.design.rival}."
     )
 
 
 def _way_out(question: Question) -> str:
     supposed = question.assumptions
     if supposed.agreement <= supposed.baseline:
-        return "A metric that agrees no more often than the constant choice cannot be shown to beat it."
+        return f"A metric that agrees no more often than {question.design.rival} cannot be shown to beat it."
     return "Plan more votes for each comparison, or accept a smaller chance."
 
 
 def sentences(plan: StudyPlan) -> tuple[str, ...]:
     """Return which sizes reach the goals, and how studies were simulated."""
-    return (*map(_reached, plan.curves), _simulated(plan))
+    return (*(_reached(curve, plan.question.design) for curve in plan.curves), _simulated(plan))
 
 
 def tables(plan: StudyPlan) -> tuple[Table, ...]:
@@ -107,7 +107,7 @@ def exact_sentences(plan: StudyPlan) -> tuple[str, ...]:
             f"{exact.for_width:,} comparison{'' if exact.for_width == 1 else 's'}."
         )
     said.append(
-        f"With the {_prompts(design.prompts)} of the design this chance is {percent(exact.planned_power)} and the "
+        f"With the {_prompts(design)} of the design this chance is {percent(exact.planned_power)} and the "
         f"interval {exact.planned_width:.3f} wide."
     )
     return tuple(said)
@@ -119,13 +119,33 @@ def _simulated(plan: StudyPlan) -> str:
     is_one = question.annotators == 1
     return (
         f"Whole studies were simulated ({chance.simulations:,} of each size, seed {chance.seed}). In the design, with "
-        f"{_prompts(design.prompts)}, there are {counted(design.overlap, 'vote')} for each comparison"
+        f"{_prompts(design)}, there are {counted(design.overlap, 'vote')} for each comparison"
         f"{_stopped(design, point)} by {counted(question.annotators, 'annotator')} ({plan.annotators_needed:,} "
         f"{'is' if plan.annotators_needed == 1 else 'are'} needed for every vote), who {'is' if is_one else 'are'} "
         f"given first the {GIVEN_OUT_FIRST[design.allocation]}; {_votes(supposed)}. Winners by votes then err, so that "
-        f"the agreement seen is {percent(point.agreement)} on average, and the report, which takes the constant "
-        f"choice from the same votes and tests at {1 - design.level:.2g}, two-sided, says in {_share(point)} of the "
-        f"studies that the metric beats it.{_clusters(question)}"
+        f"the agreement seen is {percent(point.agreement)} on average, and the report, which takes "
+        f"{_constant(design)} from the same votes and tests at {1 - design.level:.2g}, two-sided, says in "
+        f"{_share(point)} of the studies that the metric beats it.{_clusters(question)}{_of_several(design)}"
+    )
+
+
+def _constant(design: Design) -> str:
+    return "the constant choice" if design.models == 2 else design.rival
+
+
+def _of_several(design: Design) -> str:
+    """Say what of a study of several models is simulated in another way."""
+    if design.models == 2:
+        return ""
+    uncertain = (
+        " Comparisons of uncertain pairs first is simulated as the fewest votes first, which gives every comparison as "
+        "many votes: the report's ranking uses the first votes of each comparison only."
+        if design.are_uncertain_pairs_first
+        else ""
+    )
+    return (
+        f" The study has {design.models} models: all pairs are simulated as one, comparisons of a prompt as a "
+        f"cluster, and the ranking is not simulated.{uncertain}"
     )
 
 
@@ -151,16 +171,21 @@ def _clusters(question: Question) -> str:
     )
 
 
-def _prompts(count: int) -> str:
-    return f"{count:,} prompt{'' if count == 1 else 's'}"
+def _name(of: str, design: Design) -> str:
+    """Return what a curve goes along; of several models each prompt has several comparisons."""
+    return "comparisons" if of == "prompts" and design.models > 2 else NAMES[of]
+
+
+def _prompts(design: Design) -> str:
+    return counted(design.prompts, _name("prompts", design).removesuffix("s"))
 
 
 def _stopped(design: Design, point: Point) -> str:
     return f", or fewer once its winner is certain (on average {point.votes:.1f})," if design.early_stopping else ""
 
 
-def _reached(curve: Curve) -> str:
-    name = NAMES[curve.of]
+def _reached(curve: Curve, design: Design) -> str:
+    name = _name(curve.of, design)
     goals = (("the power", curve.enough_for_power), ("the width", curve.enough_for_width))
     last = curve.points[-1].x
     words = [f"{goal} {f'from {size:,} on' if size else f'with none up to {last:,}'}" for goal, size in goals]
@@ -173,7 +198,8 @@ def as_planned(curve: Curve) -> Point:
 
 
 def _table(curve: Curve, question: Question) -> Table:
-    head = (NAMES[curve.of].capitalize(), "Votes each", "With votes", "Agreement seen", "Interval's width", "Power")
+    name = _name(curve.of, question.design)
+    head = (name.capitalize(), "Votes each", "With votes", "Agreement seen", "Interval's width", "Power")
     rows = tuple(
         (
             f"{point.x:,}{' (planned)' if point.x == curve.planned else ''}",
@@ -185,9 +211,7 @@ def _table(curve: Curve, question: Question) -> Table:
         )
         for point in curve.points
     )
-    caption = (
-        f"By number of {NAMES[curve.of]}, the rest as planned; {question.chance.simulations:,} simulated studies each"
-    )
+    caption = f"By number of {name}, the rest as planned; {question.chance.simulations:,} simulated studies each"
     return Table(caption, head, rows, numeric=tuple(range(6)))
 
 
@@ -224,10 +248,10 @@ def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
 
 def caption(plan: StudyPlan) -> str:
     """Return the caption of the figure: what is drawn, the number of simulated studies, and the method."""
-    chance = plan.question.chance
+    chance, design = plan.question.chance, plan.question.design
     return (
-        "Chance that the report says that the metric beats always naming one model, by number of prompts, votes, "
-        "annotators and images, the rest as planned (diamond: planned). "
+        f"Chance that the report says that the metric beats {design.rival}, by number of {_name('prompts', design)}, "
+        "votes, annotators and images, the rest as planned (diamond: planned). "
         f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
         "Blue line in the first panel: the exact binomial test against a known constant choice, without noise of "
         "votes. Dotted: the chance wanted."
@@ -245,7 +269,7 @@ def _draw(axes: Axes, curve: Curve, plan: StudyPlan) -> None:
     for size, share in zip(sizes, powers, strict=True):  # a hollow mark would be filled on a dark page
         is_planned = size == curve.planned
         axes.scatter(size, share, color=INK, marker="D" if is_planned else "o", s=22 if is_planned else 11)
-    axes.set_xlabel(NAMES[curve.of].capitalize())
+    axes.set_xlabel(_name(curve.of, plan.question.design).capitalize())
     axes.set_ylabel("Power")
     axes.set_ylim(-0.03, 1.03)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

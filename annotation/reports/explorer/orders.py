@@ -1,6 +1,6 @@
 """Orders and choices of comparisons, and the few that show the most. Pure."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
 
@@ -88,15 +88,22 @@ CHOICES = {
 
 
 def select_comparisons(
-    rows: Sequence[ComparisonRow], *, by: str = "disagreement", show: str = "all", words: str = ""
+    rows: Sequence[ComparisonRow],
+    *,
+    by: str = "disagreement",
+    show: str = "all",
+    words: str = "",
+    models: Collection[str] = (),
 ) -> tuple[ComparisonRow, ...]:
     """Return the comparisons of a choice whose prompts contain all the words (in any case), in an order.
 
+    models: the names of two models, between which the comparisons are; none for all comparisons.
     Raises KeyError for an unknown order or choice.
     """
     order, choice, sought = ORDERS[by], CHOICES[show], words.casefold().split()
     kept = [row for row in rows if choice.is_chosen(row) and all(word in row.prompt.casefold() for word in sought)]
-    return tuple(sorted(kept, key=order.key))
+    of_pair = [row for row in kept if not models or {row.model_a, row.model_b} == set(models)]
+    return tuple(sorted(of_pair, key=order.key))
 
 
 def most_telling(rows: Sequence[ComparisonRow], *, most: int = MOST_TELLING) -> tuple[tuple[ComparisonRow, str], ...]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, get_args
 
 from annotation.studies.manifest import Manifest
+from annotation.studies.pairs import MOST_MODELS
 from annotation.voting.rules import Allocation
 from annotation.voting.simulation.dry_run import Collecting, Habits
 from jobs.refusals import Refused
@@ -27,6 +28,11 @@ MEANING = {
     "endpoint": "How ties count: strict, half or dropped.",
     "level": "Level of the interval, and of the report's test against the constant choice.",
     "cluster_size": "Comparisons that share a cluster (variants of one base prompt); 1: each is its own.",
+    "models": "Models. Of more than two, prompts counts comparisons, of which each prompt has several.",
+    "are_uncertain_pairs_first": (
+        "Whether the pairs of models whose order is least certain come first; simulated as even (of three models or "
+        "more)."
+    ),
     "agreement": "How often the metric names the model that infinitely many people would choose.",
     "baseline": "How often always naming one model is right.",
     "person": "How often one vote goes to the comparison's winner, on average.",
@@ -54,7 +60,9 @@ class Design:
     """The planned study.
 
     annotators: None means as many as give every vote, on average if some leave early. endpoint: how ties count.
-    cluster_size: the mean over comparisons of the size of their cluster.
+    cluster_size: the mean over comparisons of the size of their cluster. models: of more than two, `prompts` counts
+    comparisons, and the constant choice is the best fixed order of the models. are_uncertain_pairs_first: whether
+    allocation prefers pairs of models whose order is uncertain, which is simulated as "even".
     """
 
     prompts: int = 100
@@ -67,6 +75,13 @@ class Design:
     endpoint: TieTreatment = "strict"
     level: float = 0.95
     cluster_size: float = 1.0
+    models: int = 2
+    are_uncertain_pairs_first: bool = False
+
+    @property
+    def rival(self) -> str:
+        """What the metric must beat, in words."""
+        return "always naming one model" if self.models == 2 else "the best fixed order of the models"
 
     @property
     def quota(self) -> int:
@@ -188,6 +203,8 @@ def design_of(manifest: Manifest) -> Design:
         endpoint=manifest.analysis.primary_endpoint,
         level=manifest.analysis.level,
         cluster_size=_cluster_size(_clusters(manifest)),
+        models=len(manifest.models),
+        are_uncertain_pairs_first=plan.allocation == "uncertain_pairs",
     )
 
 
@@ -226,6 +243,7 @@ def refuse_impossible(question: Question) -> None:
         ("votes for each comparison", design.overlap, 1, 1000),
         ("comparisons for each annotator", design.comparisons_per_annotator, 1, 100_000),
         ("comparisons that share a cluster", design.cluster_size, 1, design.prompts),
+        ("models", design.models, 2, MOST_MODELS),
         ("simulations", chance.simulations, 20, MOST_SIMULATIONS),
         ("seed", chance.seed, 0, 2**63 - 1),
     )

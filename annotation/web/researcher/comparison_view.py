@@ -1,5 +1,6 @@
 """What the explorer's pages show of a comparison: addresses of images, bars, sentences."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +47,13 @@ def thumbnails(study: Study, numbers: list[int], *, most: int = THUMBNAILS) -> d
     return shown
 
 
+def side_names(row: ComparisonRow, *, are_several: bool) -> dict[str, str]:
+    """Return what the sides of a comparison are called, and its winners: letters, or of several models their names."""
+    names = {"A": row.model_a, "B": row.model_b} if are_several else {"A": "A", "B": "B"}
+    winners = {"people": row.people_winner, "metric": row.metric_winner}
+    return names | {which: names.get(winner or "", winner or "") for which, winner in winners.items()}
+
+
 def votes_bar(row: ComparisonRow) -> tuple[Part, ...]:
     """Return the votes for A, for neither and for B as the pieces of one bar; empty without votes."""
     counts = (("a", row.votes_a), ("tie", row.votes_tie), ("b", row.votes_b))
@@ -59,21 +67,26 @@ def votes_bar(row: ComparisonRow) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def opened(seen: ComparisonDetail, *, slug: str, metric: str, by_seed: bool) -> dict[str, Any]:
+def opened(
+    seen: ComparisonDetail, *, slug: str, metric: str, by_seed: bool, are_several: bool = False
+) -> dict[str, Any]:
     """Return what the page of one comparison shows.
 
     by_seed: images in the order of the seeds, so that both sets match; else those that lower the score most come first.
     """
     known = [abs(image.contribution) for part in seen.sets for image in part.images if image.contribution is not None]
     largest = max(known, default=0.0)
+    names = side_names(seen.row, are_several=are_several)
     return {
+        "names": names,
+        "are_several": are_several,
         "seen": seen,
         "row": seen.row,
         "bar": votes_bar(seen.row),
         "by_seed": by_seed,
         "has_contributions": bool(known),
         "has_images": any(part.images for part in seen.sets),
-        "sentences": _sentences(seen, metric_name(metric)),
+        "sentences": _sentences(seen, metric_name(metric), names),
         "sets": [_set(part, seen.row.position, slug=slug, by_seed=by_seed, largest=largest) for part in seen.sets],
     }
 
@@ -113,10 +126,10 @@ def _signed(value: float) -> str:
     return said if value < 0 else f"+{said}"
 
 
-def _sentences(seen: ComparisonDetail, metric: str) -> list[str]:
+def _sentences(seen: ComparisonDetail, metric: str, names: Mapping[str, str]) -> list[str]:
     """Return what the votes and the metric say, as sentences."""
     row = seen.row
-    sentences = [_by_votes(row), _by_metric(row, metric)]
+    sentences = [_by_votes(row, names), _by_metric(row, metric, names)]
     if row.agrees is not None:
         sentences.append(_verdict(row))
     if seen.noise is not None and seen.noise.flip is not None:
@@ -136,17 +149,17 @@ def _verdict(row: ComparisonRow) -> str:
     return "They disagree" + (": a tie on one side only." if one_sided else ".")
 
 
-def _by_votes(row: ComparisonRow) -> str:
+def _by_votes(row: ComparisonRow, names: Mapping[str, str]) -> str:
     if row.people_winner is None:
         return "There are no votes that count."
     ties = f", {row.votes_tie} for neither" if row.votes_tie else ""
-    who = "neither" if row.people_winner == "tie" else row.people_winner
-    return f"The votes name {who}: {row.votes_a} for A, {row.votes_b} for B{ties}."
+    who = "neither" if row.people_winner == "tie" else names["people"]
+    return f"The votes name {who}: {row.votes_a} for {names['A']}, {row.votes_b} for {names['B']}{ties}."
 
 
-def _by_metric(row: ComparisonRow, metric: str) -> str:
+def _by_metric(row: ComparisonRow, metric: str, names: Mapping[str, str]) -> str:
     if row.metric_winner is None or row.margin is None:
         return f"{metric} has not scored both sets."
     if row.metric_winner == "tie":
         return f"{metric} names neither: the scores are equal."
-    return f"{metric} names {row.metric_winner}, by {score(abs(row.margin))} points."
+    return f"{metric} names {names['metric']}, by {score(abs(row.margin))} points."

@@ -1,6 +1,7 @@
 """The explorer, for researchers: a list of all comparisons of an unsealed study, and a page for each comparison."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,8 +18,9 @@ from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.comparison_view import opened, thumbnails, votes_bar
+from annotation.web.researcher.comparison_view import opened, side_names, thumbnails, votes_bar
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused
@@ -26,17 +28,19 @@ from scoring.statistics.inference.intervals import Resampling
 
 PER_PAGE = 24
 WHAT = "Here will stand every comparison: both sets of images, their scores and their votes, in an order to choose."
+Listed = tuple[ComparisonRow, ...]
 SIDES = {"a": "image_set_a", "b": "image_set_b"}
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """The query of the address: order, choice, words of the prompt, metric."""
+    """The query of the address: order, choice, words of the prompt, metric, and the keys of a pair of models."""
 
     by: str
     show: str
     words: str
     metric: str
+    pair: str
 
     @classmethod
     def of(cls, request: HttpRequest) -> "Search":
@@ -47,11 +51,12 @@ class Search:
             show=show if show in CHOICES else "all",
             words=request.GET.get("words", "")[:200],
             metric=request.GET.get("metric", ""),
+            pair=request.GET.get("pair", "")[:200],
         )
 
     def query(self, **more: Any) -> str:
         """Return the query of an address, without default values."""
-        given = {"by": self.by, "show": self.show, "words": self.words, "metric": self.metric, **more}
+        given = asdict(self) | more
         defaults = {"by": "disagreement", "show": "all"}
         kept = {name: value for name, value in given.items() if value and value != defaults.get(name)}
         return f"?{urlencode(kept)}" if kept else ""
@@ -62,19 +67,20 @@ class Search:
 def explorer(request: HttpRequest, slug: str) -> HttpResponse:
     """Show one page of the list; for a sealed study, a refusal."""
     study = get_object_or_404(Study, slug=slug)
-    search = Search.of(request)
+    search, manifest = Search.of(request), current_manifest(study)
     try:
-        seen = list_comparisons(study, manifest=current_manifest(study), metric=search.metric)
+        seen = list_comparisons(study, manifest=manifest, metric=search.metric)
     except Refused as refused:
         return _refused(request, study, refused)
-    rows = seen.rows
-    listed = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
+    rows, pairs = seen.rows, _pairs(manifest)
+    listed = _listed(rows, search, pairs)
     page = Paginator(listed, PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "study": study,
         "tab": "comparisons",
         "metric": seen.metric,
         "metrics": seen.metrics,
+        "pairs": {key: " against ".join(names) for key, names in pairs.items()},
         "search": search,
         "query": search.query(),
         "orders": ORDERS,
@@ -87,7 +93,7 @@ def explorer(request: HttpRequest, slug: str) -> HttpResponse:
         "page": page,
         "pages": _pages(page, search),
         "total": len(rows),
-        "cards": _cards(study, list(page.object_list)),
+        "cards": _cards(study, list(page.object_list), are_several=bool(pairs)),
     }
     return render(request, "web/researcher/explorer.html", context)
 
@@ -109,7 +115,8 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
     resampling = Resampling(level=plan.level, resamples=plan.resamples, seed=plan.seed)
     row = next(row for row in rows if row.position == number)
     seen = comparison_detail(comparison, row, metric=metric, resampling=resampling)
-    listed = select_comparisons(rows, by=search.by, show=search.show, words=search.words)
+    pairs = _pairs(manifest)
+    listed = _listed(rows, search, pairs)
     by_seed = request.GET.get("images") == "seed"
     context = {
         "study": study,
@@ -119,7 +126,7 @@ def explored_comparison(request: HttpRequest, slug: str, number: int) -> HttpRes
         "query": search.query(),
         "seed_query": search.query(images="seed"),
         **_neighbours(listed, number),
-        **opened(seen, slug=slug, metric=metric, by_seed=by_seed),
+        **opened(seen, slug=slug, metric=metric, by_seed=by_seed, are_several=bool(pairs)),
     }
     return render(request, "web/researcher/explored_comparison.html", context)
 
@@ -151,10 +158,32 @@ def _refused(request: HttpRequest, study: Study, refused: Refused) -> HttpRespon
     return render(request, "reports/refused.html", context, status=409)
 
 
-def _cards(study: Study, rows: list[ComparisonRow]) -> list[dict[str, Any]]:
+def _pairs(manifest: Manifest) -> dict[str, tuple[str, str]]:
+    """Return the names of the models of each pair by their keys; nothing in a study of two models."""
+    if manifest.has_two_models:
+        return {}
+    names = {key: plan.name for key, plan in manifest.models.items()}
+    return {f"{a},{b}": (names[a], names[b]) for a, b in manifest.compared_pairs}
+
+
+def _listed(rows: Sequence[ComparisonRow], search: Search, pairs: Mapping[str, Sequence[str]]) -> Listed:
+    """Return the comparisons of the list; an unknown pair leaves all."""
+    models = pairs.get(search.pair, ())
+    return select_comparisons(rows, by=search.by, show=search.show, words=search.words, models=models)
+
+
+def _cards(study: Study, rows: list[ComparisonRow], *, are_several: bool) -> list[dict[str, Any]]:
     """Return what a page of the list shows of each comparison."""
     shown = thumbnails(study, [row.position for row in rows])
-    return [{"row": row, "sets": shown.get(row.position), "bar": votes_bar(row)} for row in rows]
+    return [
+        {
+            "row": row,
+            "sets": shown.get(row.position),
+            "bar": votes_bar(row),
+            "names": side_names(row, are_several=are_several),
+        }
+        for row in rows
+    ]
 
 
 def _pages(page: Page[ComparisonRow], search: Search) -> dict[str, Any]:

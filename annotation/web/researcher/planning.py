@@ -42,6 +42,7 @@ LABELS = {
     "flips": "Winners that fresh seeds would change",
     "allocation": "Given out first",
     "early_stopping": "Early stopping",
+    "are_uncertain_pairs_first": "Uncertain pairs of models first",
     "cluster_size": "Size of clusters",
     "cluster_correlation": "Correlation within clusters",
     "tie_share": "Votes that are ties",

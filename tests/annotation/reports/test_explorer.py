@@ -1,8 +1,11 @@
 """The explorer's rows, orders and contributions equal the report's numbers, which are computed another way."""
 
+import re
+
 import numpy as np
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +23,8 @@ from scoring.models import SetScore
 from scoring.scores import embeddings_of
 from scoring.statistics.inference.intervals import Resampling
 from tests.annotation.reports.voted_studies import Plan, crossed, embed, make_study, report_of
+from tests.factories import make_study as closed_study
+from tests.factories import named
 
 RESAMPLING = Resampling(resamples=100)
 
@@ -228,3 +233,34 @@ def test_each_vote_has_its_pseudonym_and_the_reason_if_it_does_not_count() -> No
     assert votes["P002"].side == "right"  # model A is left if position and annotator add up to even
     assert votes["P003"].seconds == 3.0
     assert (shown.row.votes_a, shown.row.votes_b) == (1, 1)
+
+
+# --- several models -------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_of_several_models_the_explorer_names_them_and_lists_one_pair(admin_client: Client) -> None:
+    study = closed_study(state="closed", comparisons=2, models=named("Kite", "Lamp", "Moth"))
+    first = study.comparisons.earliest("position")
+    page = admin_client.get(f"/studies/{study.slug}/comparisons/").content.decode()
+    assert "Kite against Moth" in page
+    assert "6 of 6 comparisons" in page
+    assert "0 for Kite, 0 for Lamp" in page
+    assert not re.search(r">[AB]<", page)
+    own = admin_client.get(f"/studies/{study.slug}/comparisons/?pair=a,c").content.decode()
+    assert "2 of 6 comparisons" in own
+    assert "0 for Kite, 0 for Moth" in own
+    assert "for Lamp" not in own
+    assert "?pair=a%2Cc" in own  # the page of a comparison keeps it
+    assert "6 of 6" in admin_client.get(f"/studies/{study.slug}/comparisons/?pair=c,z").content.decode()
+    one = admin_client.get(f"/studies/{study.slug}/comparisons/{first.position + 1}/?pair=a,b").content.decode()
+    assert "1 of 2" in one
+    assert re.search(r"names (Kite|Lamp), by", one)
+    assert "There are no votes" in one
+    assert not re.search(r">[AB]<", one)
+
+
+@pytest.mark.django_db
+def test_of_two_models_the_explorer_has_letters_and_no_choice_of_pairs(admin_client: Client) -> None:
+    study = closed_study(state="closed", comparisons=1)
+    page = admin_client.get(f"/studies/{study.slug}/comparisons/").content.decode()
+    assert 'name="pair"' not in page
+    assert "0 for A, 0 for B" in page

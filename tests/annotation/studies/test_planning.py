@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from scipy.stats import beta, binom, multinomial
 
-from annotation.reports.plan import plan_figure, to_text
+from annotation.reports.plan import caption, plan_figure, to_text
 from annotation.studies.documents import document
 from annotation.studies.manifest import Manifest
 from annotation.studies.planning.design import design_of_study
@@ -20,7 +20,7 @@ from annotation.studies.planning.question import Design, Question, ask, design_o
 from annotation.studies.planning.sample_size import plan_study
 from annotation.studies.planning.simulated_studies import Point, simulated
 from jobs.refusals import Refused
-from tests.factories import import_sets, make_manifest, make_study
+from tests.factories import import_sets, make_manifest, make_study, named
 
 
 def question(design: Design | None = None, **values: Any) -> Question:
@@ -367,3 +367,22 @@ def test_a_study_without_images_is_planned_without_a_number_of_them() -> None:
     call_command("plan_study", "--study", study.slug, "--simulations", "20", stdout=said)
     assert "(planned)" in said.getvalue()
     assert "images" not in said.getvalue().casefold()
+
+
+def test_a_plan_of_several_models_is_about_comparisons_and_the_best_fixed_order() -> None:
+    plan = {"allocation": "uncertain_pairs", "floor": 1, "overlap": 3}
+    manifest = make_manifest(comparisons=8, models=named("Kite", "Lamp", "Moth"), annotation=plan)
+    design = replace(design_of(manifest), images=0)
+    assert (design.prompts, design.models, design.cluster_size) == (24, 3, 3.0)
+    planned = plan_study(ask(design, simulations=20, agreement=0.97, baseline=0.6), most_prompts=200)
+    text = " ".join(to_text(planned).split())
+    assert "the report shows that the metric beats the best fixed order of the models." in text
+    assert "In the design, with 24 comparisons," in text
+    assert "all pairs are simulated as one, comparisons of a prompt as a cluster" in text
+    assert "Comparisons of uncertain pairs first is simulated as the fewest votes first" in text
+    assert "always naming one model" not in text
+    assert "prompts," not in text
+    assert "by number of comparisons, votes" in caption(planned)
+    of_two = " ".join(to_text(plan_study(question(simulations=20))).split())
+    assert "beats always naming one model" in of_two
+    assert "fixed order" not in of_two
