@@ -1,6 +1,5 @@
 """The base class of the commands that take one action on a study."""
 
-import json
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandParser
@@ -16,18 +15,15 @@ class ActionCommand(StudyCommand):
     action: ClassVar[str]
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the study and the format."""
+        """Add the study."""
         parser.add_argument("study", help="The study's slug.")
-        parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Take the action and print the outcome."""
         study = self.study(options["study"])
         self.act(study, options)
-        if options["format"] == "json":
-            self.stdout.write(json.dumps({"slug": study.slug, "state": study.state}))
-        else:
-            self.stdout.write(f"{study.slug}: {ACTIONS[self.action].done}")
+        self.tell(slug=study.slug, state=study.state)
+        self.stdout.write(f"{study.slug}: {ACTIONS[self.action].done}")
 
     def act(self, study: Study, _options: dict[str, Any]) -> None:
         """Take the action."""

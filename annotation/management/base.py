@@ -1,10 +1,12 @@
 """The base class of the commands about studies, and what they print."""
 
+import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 from django.db import IntegrityError
 from rich.console import Console
 
@@ -21,8 +23,40 @@ class StudyCommand(BaseCommand):
     """A command that turns a refusal into an error of one sentence, without a traceback."""
 
     _named_study: Study | None = None
+    _has_common_format = False
+
+    def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
+        """Return the parser, with `--format` unless the command has one of its own."""
+        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        if "--format" not in parser._option_string_actions:
+            self._has_common_format = True
+            text = "json: what the command prints, as one document, for programs."
+            parser.add_argument("--format", choices=("text", "json"), default="text", help=text)
+        return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
+        """Run the command; print what it says as it comes, or with `--format json` as one document at its end."""
+        self.facts: dict[str, Any] = {}
+        if not (self._has_common_format and options.get("format") == "json"):
+            return self._execute(*args, **options)
+        said, warnings = io.StringIO(), io.StringIO()
+        target = OutputWrapper(options["stdout"]) if options.get("stdout") else self.stdout
+        caught = {"stdout": said, "stderr": warnings, "no_color": True, "force_color": False}
+        error: dict[str, str] = {}
+        try:
+            return self._execute(*args, **(options | caught))
+        except CommandError as refusal:
+            error = {"error": str(refusal)}
+            raise
+        finally:
+            lines = {"said": _lines_of(said), "warnings": _lines_of(warnings)}
+            target.write(json.dumps(self.facts | lines | error, indent=2, ensure_ascii=False, default=str))
+
+    def tell(self, **facts: Any) -> None:
+        """Put facts into the document of `--format json`, under names of their own."""
+        self.facts |= facts
+
+    def _execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command, and turn a refusal, or the deletion of its study, into an error of the command."""
         try:
             return super().execute(*args, **options)
@@ -53,11 +87,18 @@ class StudyCommand(BaseCommand):
     def is_confirmed(self, heading: str, sentences: Iterable[str], *, yes: bool) -> bool:
         """Print what a removal removes, and return whether it was confirmed by --yes."""
         self.stdout.write(heading)
+        sentences = list(sentences)
+        self.tell(removes=sentences, is_removed=yes)
         for sentence in sentences:
             self.stdout.write(f"  {sentence}")
         if not yes:
             self.stdout.write("Nothing was removed. To do it, give the same command with --yes.")
         return yes
+
+
+def _lines_of(written: io.StringIO) -> list[str]:
+    """Return what was written as lines, without empty ones and spaces at their ends."""
+    return [line.rstrip() for line in written.getvalue().splitlines() if line.strip()]
 
 
 def notes_on(

@@ -28,7 +28,9 @@ class Command(StudyCommand):
         study = None if options["check"] else create_study(manifest=manifest)
         for warning in [*manifest_warnings(manifest), *warnings_in_file(options["file"])]:
             self.warn(f"Warning: {warning}")
+        self.tell(prompts=len(manifest.prompts))
         if study is None:
             self.stdout.write(f"{options['file']} has no faults: {counted(len(manifest.prompts), 'prompt')}.")
         else:
+            self.tell(slug=study.slug, state=study.state, manifest_sha256=study.manifest_sha256)
             self.stdout.write(f"{study.slug} {study.manifest_sha256}")

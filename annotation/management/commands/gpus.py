@@ -28,6 +28,7 @@ class Command(StudyCommand):
             self.stdout.write(f"{card} ({card.name}) takes jobs again; its failures are forgotten.")
             return
         cards = list(Card.objects.prefetch_related("failures").order_by("host", "number"))
+        self.tell(cards=[_as_document(card) for card in cards])
         if not cards:
             self.stdout.write("No worker has used a card yet.")
             return
@@ -36,3 +37,8 @@ class Command(StudyCommand):
             failures = "; ".join(failure.error for failure in card.failures.all()) or "–"
             table.add_row(str(card), card.name, "no" if card.refused_at else "yes", failures)
         print_table(self.console(), table)
+
+
+def _as_document(card: Card) -> dict[str, Any]:
+    failures = [failure.error for failure in card.failures.all()]
+    return {"card": str(card), "name": card.name, "takes_jobs": card.refused_at is None, "failures": failures}

@@ -1,6 +1,7 @@
 """import_images FOLDER: import images made elsewhere, by model, prompt and seed."""
 
 from argparse import ArgumentTypeError
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,7 @@ class Command(StudyCommand):
         self._print(report)
 
     def _print(self, report: ImportReport) -> None:
+        self.tell(**asdict(report) | {"faults": [str(fault) for fault in report.faults]})
         self.stdout.write(
             f"{counted(report.imported_set_count, 'set')} with {counted(report.imported_image_count, 'image')} "
             f"imported, {counted(report.unchanged_set_count, 'set')} unchanged."

@@ -1,5 +1,6 @@
 """import_scores STUDY FILE --metric NAME: import the scores of a metric that was computed elsewhere."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class Command(StudyCommand):
             metric=options["metric"],
             higher_is_more_consistent=options["higher_is_more_consistent"],
         )
+        self.tell(**asdict(done))
         self.stdout.write(
             f"{done.metric}: {counted(done.new_count, 'comparison')} scored, "
             f"{done.unchanged_count} had these scores already."

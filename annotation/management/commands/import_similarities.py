@@ -1,6 +1,7 @@
 """import_similarities STUDY FILE --name NAME: import similarities of two images each, and score the sets by them."""
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ class Command(StudyCommand):
             kind=Pairs(options["distances"], bandwidth),
             metric=options["metric"],
         )
+        self.tell(**asdict(done))
         self.stdout.write(
             f"{options['name']}: similarities of {counted(done.new_count, 'set')} imported, "
             f"{done.unchanged_count} had these already. Scored by {', '.join(done.metrics)}."

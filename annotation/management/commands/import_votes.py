@@ -1,6 +1,7 @@
 """import_votes STUDY FILE: import votes that were cast elsewhere."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Command(StudyCommand):
             now=timezone.now(),
             names=Names(options["leave_out_blank_names"], options["prefix"], options["same_people"]),
         )
+        self.tell(**asdict(done))
         self.stdout.write(
             f"{study.slug}: {counted(done.new_count, 'vote')} of "
             f"{counted(done.new_annotator_count, 'new annotator')} imported, "

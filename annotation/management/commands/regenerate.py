@@ -25,6 +25,8 @@ class Command(StudyCommand):
         """Make it again and compare."""
         image = find_image(options["image"])
         again = regenerate(image)
+        self.tell(is_identical=again.is_identical, largest=again.largest, mean=again.mean)
+        self.tell(changes=[str(change) for change in again.changes], unrecorded=list(again.unrecorded))
         self.stdout.write(f"{image}: {_verdict(again)}")
         for change in again.changes:
             self.stdout.write(f"  changed: {change}")

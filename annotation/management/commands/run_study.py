@@ -56,6 +56,7 @@ class Command(StudyCommand):
                 f"\nStopped watching. The worker goes on; `{command('run_study', study.slug)}` shows it again."
             )
             raise SystemExit(130) from None
+        self.tell(slug=study.slug, state=study.state)
         self.stdout.write(f"{study.slug} is {study.state}.")
 
     def _watch(self, study: Study) -> None:

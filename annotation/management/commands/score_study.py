@@ -73,6 +73,7 @@ class Command(StudyCommand):
         except KeyboardInterrupt:
             self.stdout.write("\nStopped watching. The same command shows it again.")
             raise SystemExit(130) from None
+        self.tell(slug=study.slug, metric=spec.identity)
         self.stdout.write(f"{study.slug} is scored by {spec.identity}.")
 
     def _embed_here(self, study: Study, encoder: OwnEncoder) -> None:

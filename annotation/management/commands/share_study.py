@@ -1,6 +1,5 @@
 """share_study STUDY [--account NAME --role ROLE] [--link | --revoke ID]: who may see a study."""
 
-import json
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -17,13 +16,12 @@ class Command(StudyCommand):
     help = "Give an account a role in a study, make or revoke a link to its report, and print who has which."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        """Add the study, the account with its role, the links and the format."""
+        """Add the study, the account with its role, and the links."""
         parser.add_argument("study", help="The study's slug.")
         parser.add_argument("--account", help="The name of a researcher's account.")
         parser.add_argument("--role", choices=(*Role.values, "none"), default="viewer", help="none: takes it away.")
         parser.add_argument("--link", action="store_true", help="Make a link to the report of the closed study.")
         parser.add_argument("--revoke", type=int, metavar="ID", help="Revoke the link of this number.")
-        parser.add_argument("--format", choices=("text", "json"), default="text")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Change what is asked, and print the outcome."""
@@ -35,9 +33,7 @@ class Command(StudyCommand):
         if options["revoke"] is not None:
             revoke_report_link(study=study, link_id=options["revoke"])
         document = _document(study)
-        if options["format"] == "json":
-            self.stdout.write(json.dumps(document, indent=2))
-            return
+        self.tell(**document)
         for one in document["shares"]:
             self.stdout.write(f"{one['account']}: {one['role']}")
         for link in document["report_links"]:

@@ -47,6 +47,7 @@ class Command(StudyCommand):
                 crowd=crowd,
                 progress=lambda done, total: bar.update(task, completed=done, total=total),
             )
+        self.tell(slug=study.slug, votes=count, annotators=crowd.annotators)
         self.stdout.write(
             f"{study.slug}: {counted(count, 'vote')} of {counted(crowd.annotators, 'simulated annotator')} cast."
         )

@@ -39,6 +39,8 @@ class Command(StudyCommand):
             self.stdout.write(f"{source} are taken back; the history of {study.slug} says so.")
 
     def _list(self, study: Study) -> None:
+        fields = ("id", "kind", "state", "file_name", "sha256", "metric", "row_count", "created_at")
+        self.tell(imports=list(study.imports.values(*fields)))
         for source in study.imports.all():
             state = "" if source.state == Import.State.DONE else ", not finished"
             metric = f" by {source.metric}" if source.metric else ""

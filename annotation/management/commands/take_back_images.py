@@ -1,5 +1,6 @@
 """take_back_images MODEL [--prompt TEXT] [--yes]: remove images that import_images imported."""
 
+from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -28,6 +29,7 @@ class Command(StudyCommand):
         if not self.is_confirmed("Taking back removes or changes:", removal_effects(sets), yes=options["yes"]):
             return
         done = take_back_images(sets)
+        self.tell(**asdict(done))
         self.stdout.write(f"{counted(done.image_count, 'image')} in {counted(done.set_count, 'set')} removed.")
         for sentence in done.staying:
             self.stderr.write(f"stays: {sentence}")

@@ -1,5 +1,6 @@
 """verify_images [--delete] [--regenerate [--ask-endpoints]]: verify the files of all images, and mend them."""
 
+from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
 
@@ -65,6 +66,7 @@ class Command(StudyCommand):
 
     def _print(self, found: Verified, chosen: VerificationOptions) -> None:
         verified = f"{counted(found.image_count, 'image')} and {counted(found.rendition_count, 'rendition')}"
+        self.tell(**asdict(found))
         self.stdout.write(f"{verified} verified.")
         self._name(found.made_again, "rendition", "made again from the image")
         self._name(found.lost, "image", "whose file is gone")

@@ -24,7 +24,8 @@ def said(name: str, *words: str) -> str:
 def test_a_study_is_opened_paused_and_closed() -> None:
     study = make_study(state="ready")
     assert said("open_study", "study").startswith("study: Open:")
-    assert json.loads(said("pause_study", "study", "--format", "json")) == {"slug": "study", "state": "paused"}
+    paused = json.loads(said("pause_study", "study", "--format", "json"))
+    assert (paused["slug"], paused["state"]) == ("study", "paused")
     with pytest.raises(CommandError, match=r"cannot be undone\. To do it, give the same command with --yes"):
         said("close_study", "study")
     assert Study.objects.get().state == "paused"
@@ -52,10 +53,8 @@ def test_a_study_is_shared() -> None:
     assert said("share_study", "study", "--account", "ada", "--role", "owner") == "ada: owner\n"
     made = json.loads(said("share_study", "study", "--link", "--format", "json"))
     link = study.report_links.get()
-    assert made == {
-        "shares": [{"account": "ada", "role": "owner"}],
-        "report_links": [{"id": link.pk, "address": f"/shared/{link.token}/"}],
-    }
+    assert made["shares"] == [{"account": "ada", "role": "owner"}]
+    assert made["report_links"] == [{"id": link.pk, "address": f"/shared/{link.token}/"}]
     assert json.loads(said("share_study", "study", "--revoke", str(link.pk), "--format", "json"))["report_links"] == []
     with pytest.raises(CommandError, match="ada is the only owner"):
         said("share_study", "study", "--account", "ada", "--role", "none")
