@@ -5,7 +5,6 @@ from typing import Any, cast
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.db.models import Min
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -25,10 +24,9 @@ from annotation.web.researcher.overview_cards import snapshot_of
 from annotation.web.researcher.sheet_view import (
     ADDRESSES,
     Viewer,
-    flag_counts,
-    flagged_prompts,
+    flags_of,
+    numbered_prompts,
     prompt_sheets,
-    reported_images,
 )
 from generation.models import GeneratedImage
 from generation.pictures import renditions
@@ -46,13 +44,8 @@ def study_images(request: HttpRequest, slug: str) -> HttpResponse:
     manifest, show = current_manifest(study), request.GET.get("show", "")
     account_id = cast(User, request.user).pk
     viewer = Viewer(study, account_id, is_sealed(study, manifest=manifest), manifest.has_two_models)
-    firsts = study.comparisons.order_by().values("prompt").annotate(first=Min("position"))
-    numbered = list(enumerate((row["prompt"] for row in firsts.order_by("first")), start=1))
-    reported, counts = reported_images(study), snapshot_of(study).counts
-    flags = flag_counts(study, reported)
-    if show == "flagged":
-        wanted = flagged_prompts(study)
-        numbered = [(number, pk) for number, pk in numbered if pk in wanted]
+    flags, counts = flags_of(study), snapshot_of(study).counts
+    numbered = numbered_prompts(study, flags, only_flagged=show == "flagged")
     page = Paginator(numbered, PROMPTS_PER_PAGE).get_page(request.GET.get("page"))
     may_drop = study.state in ("scoring", "generating") and may_drop_seeds(study)
     context: dict[str, Any] = {
@@ -60,11 +53,10 @@ def study_images(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "images",
         "is_blind": viewer.is_blind,
         "counts": counts,
-        "verdict": _verdict(counts.image_count, counts.planned_image_count, flags),
-        "flags": flags,
+        "verdict": _verdict(counts.image_count, counts.planned_image_count, flags.counts),
         "show": show,
         "page": page,
-        "sheets": prompt_sheets(viewer, page.object_list, reported),
+        "sheets": prompt_sheets(viewer, page.object_list, flags.reported),
         "failed": failed_seeds(study) if may_drop else [],
         "retry": ACTIONS["retry"] if may_drop else None,
     }
@@ -81,10 +73,10 @@ def _verdict(image_count: int, planned: int, flags: dict[str, int]) -> str:
 
 @require_safe
 @researcher_page
-def sheet_image(request: HttpRequest, slug: str, token: str, rendition: str) -> HttpResponse:
+def sheet_image(request: HttpRequest, slug: str, address: str, rendition: str) -> HttpResponse:
     """Serve an image of a sheet to the account that the address was made for; nothing tells which model made it."""
     try:
-        account_id, image_id = ADDRESSES.decrypt(token)
+        account_id, image_id = ADDRESSES.decrypt(address)
     except ValueError:
         raise Http404 from None
     if account_id != request.user.pk or rendition not in renditions.SIZES:
@@ -162,5 +154,5 @@ urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/images/all.zip", images_file, name="images-file"),
     path("studies/<slug:slug>/images/all/progress", images_file_progress, name="images-file-progress"),
     path("studies/<slug:slug>/images/all/again", images_file_again, name="images-file-again"),
-    path("studies/<slug:slug>/images/<str:token>.<slug:rendition>", sheet_image, name="sheet-image"),
+    path("studies/<slug:slug>/images/<str:address>.<slug:rendition>", sheet_image, name="sheet-image"),
 ]

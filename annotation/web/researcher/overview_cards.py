@@ -32,7 +32,7 @@ from annotation.studies.manifest import Manifest
 from annotation.studies.warnings.image_warnings import remarked_sets, waiting_comparisons
 from annotation.web.annotator import markdown
 from annotation.web.researcher.reported import waiting_count
-from annotation.web.researcher.sheet_view import flag_counts
+from annotation.web.researcher.sheet_view import flags_of
 from annotation.web.researcher.votes_chart import forecast_words, votes_chart
 from jobs.row_counts import count_of
 
@@ -174,7 +174,7 @@ def _flagged_images(study: Study, *, is_blind: bool) -> Iterator[Alarm]:
     """Yield what is wrong with the images. Blind: a warning that named the model would name the set on its sheet."""
     if not is_blind:
         yield from (Alarm(sentence) for sentence in remarked_sets(study))
-    elif flags := flag_counts(study, ()):
+    elif flags := flags_of(study).counts:
         address = reverse("study-images", args=[study.slug])
         words = ", ".join(f"{count} {flag}" for flag, count in flags.items())
         yield Alarm(f"Among the images: {words}.", f"{address}?show=flagged", "Look at them")
@@ -182,15 +182,17 @@ def _flagged_images(study: Study, *, is_blind: bool) -> Iterator[Alarm]:
 
 def _now_voting(study: Study, manifest: Manifest) -> list[NowVoting]:
     """Return the annotators who have a comparison on the screen, the latest first."""
+    # From the annotators who are not done, who are few: from the comparisons, the database would read all assignments.
+    people = study.annotators.filter(state=Annotator.State.ACTIVE)
     live = Assignment.objects.filter(
-        state=Assignment.State.LEASED, is_ahead=False, comparison__study=study, lease_expires_at__gt=timezone.now()
+        annotator__in=people, state=Assignment.State.LEASED, is_ahead=False, lease_expires_at__gt=timezone.now()
     )
     rows = list(live.order_by("-leased_at").values_list("annotator", "kind", "leased_at")[:MOST_NOW])
     if not rows:
         return []
     voted = Assignment.objects.filter(state=Assignment.State.VOTED, kind=Assignment.Kind.MAIN)
-    people = Annotator.objects.filter(pk__in=[pk for pk, _kind, _since in rows])
-    counts = dict(people.annotate(votes=count_of(voted, "annotator")).values_list("pk", "votes"))
+    shown = Annotator.objects.filter(pk__in=[pk for pk, _kind, _since in rows])
+    counts = dict(shown.annotate(votes=count_of(voted, "annotator")).values_list("pk", "votes"))
     names, quota = names_for_staff(study), manifest.voting_rules().comparisons_per_annotator
     return [
         NowVoting(names[pk], "practising" if kind == Assignment.Kind.PRACTICE else "voting", counts[pk], quota, since)

@@ -1,10 +1,10 @@
 """What the contact sheets of a study show: the sets of each prompt, blind while the study is sealed, with flags."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
+from django.db.models import Case, Max, Min, Q, Value, When
 from django.urls import reverse
 
 from annotation.models import Study
@@ -62,25 +62,36 @@ class Viewer:
     has_two_models: bool
 
 
-def flag_counts(study: Study, reported: Collection[int]) -> dict[str, int]:
-    """Return how many images have each flag that the database knows, without those that have none."""
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """The flags in a study that the database knows. counts: by words. sets: the ids of the image sets that have one.
+
+    reported: the ids of the images that annotators reported.
+    """
+
+    counts: dict[str, int]
+    sets: frozenset[int]
+    reported: frozenset[int]
+
+
+def flags_of(study: Study) -> Flags:
+    """Return the flags of a study with two queries; flagged images are few in any study."""
     images = GeneratedImage.objects.filter(image_set__in=set_ids(study.comparisons.all()), remark__isnull=False)
-    counts = dict(images.order_by().values_list("remark").annotate(count=Count("pk")))
-    counts["reported"] = len(reported)
-    return {FLAGS[str(flag)]: count for flag, count in counts.items() if count}
+    remarked = list(images.order_by().values_list("image_set", "remark"))
+    reported = dict(reports_of(study.pk).order_by().values_list("image", "image__image_set"))
+    counts = Counter(FLAGS[str(remark)] for _set, remark in remarked)
+    counts[FLAGS["reported"]] = len(reported)
+    sets = frozenset((*(one for one, _remark in remarked), *reported.values()))
+    return Flags(dict(+counts), sets, frozenset(reported))
 
 
-def reported_images(study: Study) -> set[int]:
-    """Return the ids of the images that annotators reported: few in any study."""
-    return set(reports_of(study.pk).order_by().values_list("image", flat=True))
-
-
-def flagged_prompts(study: Study) -> set[int]:
-    """Return the ids of the prompts that have an image with a flag."""
-    remarked = GeneratedImage.objects.filter(remark__isnull=False).order_by().values("image_set")
-    reported = reports_of(study.pk).order_by().values("image__image_set")
-    sides = [Q(**{f"{side}__in": sets}) for side in ("image_set_a", "image_set_b") for sets in (remarked, reported)]
-    return {pk for side in sides for pk in study.comparisons.filter(side).order_by().values_list("prompt", flat=True)}
+def numbered_prompts(study: Study, flags: Flags, *, only_flagged: bool) -> list[tuple[int, int]]:
+    """Return (number, id) of the prompts in the order of the study, with one query; numbers count from 1."""
+    has_flag = Q(image_set_a__in=[*flags.sets]) | Q(image_set_b__in=[*flags.sets])
+    flagged = Max(Case(When(has_flag, then=1), default=0)) if flags.sets else Value(0)
+    prompts = study.comparisons.order_by().values("prompt").annotate(first=Min("position"), flagged=flagged)
+    rows = enumerate(prompts.order_by("first").values_list("prompt", "flagged"), start=1)
+    return [(number, prompt) for number, (prompt, is_flagged) in rows if is_flagged or not only_flagged]
 
 
 def prompt_sheets(viewer: Viewer, prompts: Iterable[tuple[int, int]], reported: Collection[int]) -> list[PromptSheets]:

@@ -74,7 +74,7 @@ def test_pages_need_no_inline_style_or_script_and_carry_every_image(study: Study
     for address in (listed(study), reverse("explored-comparison", args=[study.slug, 2])):
         response = researcher.get(address)
         page = response.content.decode()
-        for forbidden in ("<style", " style=", "<script", " onclick"):
+        for forbidden in ("<style", " style=", "<script>", " onclick"):
             assert forbidden not in page
         assert "'unsafe-inline'" not in response["Content-Security-Policy"]
     assert len(re.findall(r"-grid\.webp\"", page)) == 6

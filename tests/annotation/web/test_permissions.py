@@ -97,7 +97,15 @@ def address(name: str, study: Study) -> str:
     report = ImageReport.objects.filter(assignment__comparison__study=study).first()
     values = {"slug": study.slug, "action": "pause", "annotator_id": study.annotators.earliest("pk").pk}
     values |= {"report_id": report.pk if report else 1, "position": 0, "decision": "set-aside", "name": "agreement"}
-    values |= {"token": "none", "report_format": "json", "number": 1, "side": "a", "seed": 0, "rendition": "grid"}
+    values |= {
+        "token": "none",
+        "address": "none",
+        "report_format": "json",
+        "number": 1,
+        "side": "a",
+        "seed": 0,
+        "rendition": "grid",
+    }
     values |= {"upload_id": 1, "file": 0, "piece": 0, "step": "instructions"}
     pages = [pattern for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)]
     (pattern,) = (pattern for pattern in pages if pattern.name == name)
