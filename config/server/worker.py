@@ -223,6 +223,8 @@ class BufferingWorker(ThreadWorker):  # type: ignore[misc]
 
     def _refuse(self, connection: Connection, refusal: Refusal) -> None:
         first_line = bytes(connection.received[:2000]).partition(b"\r\n")[0]
+        if first_line:  # browsers open connections ahead, and send nothing
+            self.log.warning("Refused before it was read: %s %s", *refusal[:2])
         self._watch(connection, 0)
         self._forget_received(connection)
         connection.is_kept = False

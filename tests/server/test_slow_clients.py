@@ -158,6 +158,23 @@ def test_a_body_that_came_fast_may_not_stand_still() -> None:
         assert response(client)[0] == 408
 
 
+def test_a_request_that_is_refused_unread_is_one_line_in_the_log(tmp_path: Path) -> None:
+    log = tmp_path / "errors.log"
+    limits = {"REQUEST_HEAD_SECONDS": "0.3", "REQUEST_BODY_SECONDS": "0.3", "REQUEST_MOST_BYTES": "100000"}
+    with serving(**limits, GUNICORN_CMD_ARGS=f"--error-logfile {log}") as server:
+        too_large = b"POST /a/secret/ HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+        with closing(server.connect()) as silent:
+            assert silent.recv(1) == b""
+        statuses = []
+        for sent in (HALF_HEAD, HALF_BODY, too_large):
+            with closing(server.connect(sent)) as client:
+                statuses.append(response(client)[0])
+    lines = [line.rpartition("] ")[2] for line in log.read_text().splitlines() if "Refused" in line]
+    assert statuses == [408, 408, 413]
+    late, large = (f"Refused before it was read: {what}" for what in ("408 Request Timeout", "413 Content Too Large"))
+    assert lines == [late, late, large], "a connection that says nothing has no line"
+
+
 def test_bytes_that_trickle_in_do_not_extend_the_deadline(strict: Server) -> None:
     with strict.connect(HALF_HEAD) as client:
         client.settimeout(0.05)

@@ -26,9 +26,10 @@ def capitalised(text: str) -> str:
 def beyond_chance(alpha: Estimate) -> str:
     """Return a clause that annotators hardly agree; empty if alpha is undefined or shown to be above zero.
 
-    Of several models, alpha says how far they agree beyond an order of the models.
+    Without an interval nothing is shown, unless no two votes on a comparison differ. Of several models, alpha says how
+    far they agree beyond an order of the models.
     """
-    if alpha.value is None or (alpha.low if alpha.low is not None else alpha.value) > 0:
+    if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):
         return ""
     return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
 

@@ -29,6 +29,7 @@ from generation.plans.image_sets import LARGEST_GENERATED_SEED, seed_too_large
 from jobs.refusals import Refused
 from jobs.wording import counted
 
+MOST_SAID = 1000  # signs of a fault's sentence
 LEAST_LEVEL, MOST_LEVEL = 0.8, 0.999  # of intervals: beyond them "shown" is said too easily, or hardly ever
 
 
@@ -256,7 +257,12 @@ def _placed(key: Key, sentence: str, lines: dict[Key, int]) -> StudyFault:
     nearest = next((lines[key[:length]] for length in range(len(key), 0, -1) if key[:length] in lines), 1)
     # Shown as people count: the first item of a list is 1.
     dotted = "".join(f"[{part + 1}]" if isinstance(part, int) else f".{part}" for part in key).removeprefix(".")
-    return StudyFault(dotted, nearest, sentence)
+    return StudyFault(_bounded(dotted), nearest, _bounded(sentence))
+
+
+def _bounded(text: str) -> str:
+    """Return a text of at most `MOST_SAID` signs, without its middle: a sentence quotes what it refuses."""
+    return text if len(text) <= MOST_SAID else f"{text[: MOST_SAID // 2]} … {text[-MOST_SAID // 2 :]}"
 
 
 def _placed_by_manifest(fault: Fault, draft: Draft, lines: dict[Key, int]) -> StudyFault:

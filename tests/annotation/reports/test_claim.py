@@ -139,6 +139,9 @@ def test_every_reason_for_doubt_about_the_winners_is_in_the_claim() -> None:
     assert said[2] == "a fresh draw of seeds could well change 3 of the metric's 12 winners"
     assert "Krippendorff's alpha (bootstrap over clusters); a new" in claim_figure(report, results).caption
     without = replace(results.reliability, alpha=replace(alpha, low=None, high=None))
+    assert "are not shown to agree more than by chance" in doubts(replace(results, reliability=without))[0]
+    unanimous = replace(results.reliability, alpha=replace(alpha, value=1.0, low=None, high=None))
+    assert doubts(replace(results, reliability=unanimous)) == said[1:]
     caption = claim_figure(report, replace(results, reliability=without)).caption
     assert "Krippendorff's alpha (without an interval); a new annotator on a new prompt (without" in caption
     text = render(replace(report, results=results), "txt")

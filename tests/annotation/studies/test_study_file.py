@@ -435,6 +435,14 @@ def test_names_of_three_hundred_letters_are_faults_or_paths_that_are_not_there(t
     assert any("models.a.checkpoint: there is no" in sentence for sentence in manifest_warnings(local))
 
 
+@pytest.mark.parametrize("key", ["checkpoint", "revision"])
+def test_a_fault_quotes_a_long_value_without_its_middle(tmp_path: Path, key: str) -> None:
+    text = changed('"a cat"', '"a cat"') + f'[encoder]\nkind = "no{"x" * 100_000}"\n{key} = "{"../" * 50_000}"\n'
+    found = faults_in(text, tmp_path)
+    assert found
+    assert max(map(len, found)) < 1200
+
+
 def test_ten_thousand_prompts() -> None:
     prompts = ",\n".join(f'"prompt {number}"' for number in range(10_000))
     manifest = parse(changed('"a cat", "a dog"', prompts), None)
