@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from playwright.sync_api import Browser, Page, expect
 
-from annotation.models import Study
+from annotation.models import Study, Vote
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import make_researcher, put_in_state, score_all
 from tests.journeys.conftest import PHONE
@@ -89,24 +89,44 @@ def test_the_contents_of_the_report_lead_to_the_explorer(
     logged_in(page, server, f"/studies/{study.slug}/report/")
     expect(page.get_by_role("heading", level=2)).to_have_text(
         [
-            "How the study was run",
             "Agreement",
-            "A new annotator on a new prompt",
-            "Reliability of the votes",
-            "How well annotators agree with the others",
-            "What makes a vote",
-            "The scores of the two models",
-            "Margin and agreement",
-            "Bias",
-            "Exclusions",
-            "Fragility",
-            "Planning a next study",
-            "Several metrics on the same votes",
-            "The comparisons",
+            "The scores",
+            "Reliability",
+            "Where they disagree",
+            "What speaks against it",
+            "Methods",
+            "Appendix",
         ]
     )
     assert whole(page)
     accessible(page)
-    page.get_by_role("navigation", name="Contents").get_by_role("link", name="The comparisons").click()
+    contents = page.get_by_role("navigation", name="Contents")
+    contents.get_by_role("link", name="Appendix").click()
+    expect(contents.locator("[aria-current]")).to_have_text("Appendix")
+    page.goto(f"{page.url.partition('#')[0]}#comparisons")  # a link into a fold opens it
     page.get_by_role("link", name="Split votes").click()
     page.wait_for_url("**by=split**")
+
+
+def test_the_verdict_is_copied_and_the_map_of_disagreements_leads_to_a_comparison(
+    page: Page, server: str, study: Study
+) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"], origin=server)
+    Vote.objects.update(choice="left")  # half of the votes name another model now, and the metric names one
+    for place, comparison in enumerate(study.comparisons.order_by("position")):
+        for image_set, value in ((comparison.image_set_a, 80.0), (comparison.image_set_b, 70.0 - place)):
+            image_set.scores.update(value=value)
+        comparison.assignments.update(left_model="b")
+    logged_in(page, server, f"/studies/{study.slug}/report/")
+    page.get_by_text("Copy the verdict as text").click()
+    page.get_by_role("button", name="Copy", exact=True).first.click()
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert "SCS chose the model with more votes of simulated annotators on 0 of 3" in page.evaluate(
+        "navigator.clipboard.readText()"
+    )
+    points = page.locator("svg.points a")
+    expect(points).to_have_count(3)
+    points.first.focus()
+    expect(page.locator(".preview img")).to_have_count(2)
+    points.first.click(force=True)
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Comparison")

@@ -120,12 +120,12 @@ def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:
         x, y = np.array(same).T
         axes.scatter(x, y, s=9, color=QUIET, alpha=0.35, linewidths=0)
     for winner, shape in MODEL_SHAPES.items():
-        differ = [_place(row) for row in both if not row.agrees and row.people_winner == winner]
-        if differ:
-            colour = INK if report.study.are_several else MODEL_COLOURS[winner]
-            look: dict[str, Any] = {"s": 22, "marker": shape, "facecolors": "none", "edgecolors": colour}
-            x, y = np.array(differ).T
-            axes.scatter(x, y, linewidths=1.1, **look)
+        colour = INK if report.study.are_several else MODEL_COLOURS[winner]
+        look: dict[str, Any] = {"markersize": 4.4, "markerfacecolor": "none", "markeredgecolor": colour}
+        for row in both:
+            if not row.agrees and row.people_winner == winner:  # a mark of its own, which a page finds by its id
+                x, y = _place(row)
+                axes.plot(x, y, shape, markeredgewidth=1.1, gid=f"comparison-{row.position}", **look)
     shown = disagreements(results.comparisons, results.image_noise)[:MOST_SHOWN]
     for one, (right, up, side) in zip(shown, _BESIDE, strict=False):
         near: dict[str, Any] = {"xytext": (right, up), "ha": side, "textcoords": "offset points", "fontsize": SMALL}

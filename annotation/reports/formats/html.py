@@ -60,12 +60,12 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
     }
 
 
-def examples(report: AgreementReport) -> list[dict[str, Any]]:
-    """Return the disagreements that are shown: the number of the comparison, and what is said of it."""
+def examples(report: AgreementReport, *, most: int = MOST_SHOWN) -> list[dict[str, Any]]:
+    """Return the surest disagreements: the number of the comparison, and what is said of it."""
     if report.results is None:
         return []
     found = disagreements(report.results.comparisons, report.results.image_noise)
-    return [{"number": one.row.position, "said": in_words(one, report.study)} for one in found[:MOST_SHOWN]]
+    return [{"number": one.row.position, "said": in_words(one, report.study)} for one in found[:most]]
 
 
 def copies(report: AgreementReport) -> tuple[tuple[str, str, str], ...]:

@@ -37,6 +37,7 @@ WHAT = (
     "Here will stand how often the metric and the people name the same winner, how sure that is, the baselines, the "
     "quality of the votes, and the files for a paper."
 )
+MOST_POINTS = 60  # of the map of disagreements that are links
 EXAMPLE_IMAGES = 20  # of each set of a disagreement that the report shows
 
 
@@ -70,9 +71,22 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
     context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
     context |= {"study": study, "tab": "report"}
     context["examples"] = _with_images(study, examples(report))
+    context["points"] = _points(study, report, request.GET.get("metric", ""))
     context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
     context["pairs"] = _pairs(request, study, report)
     return render(request, "reports/page.html", context)
+
+
+def _points(study: Study, report: AgreementReport, metric: str) -> list[dict[str, Any]]:
+    """Return the disagreements that the map links to, with the address of one image of each set, if there are any."""
+    found = examples(report, most=MOST_POINTS)
+    shown, query = thumbnails(study, [one["number"] for one in found], most=1), {"metric": metric} if metric else {}
+    for one in found:
+        sets = shown.get(one["number"], {})
+        one["address"] = reverse("explored-comparison", args=[study.slug, one["number"]])
+        one["address"] += f"?{urlencode(query)}" if query else ""
+        one |= {side: next(iter(addresses), "") for side, addresses in sets.items()}
+    return found
 
 
 def _with_images(study: Study, found: list[dict[str, Any]]) -> list[dict[str, Any]]:
