@@ -43,7 +43,7 @@ def live(request: HttpRequest, slug: str) -> HttpResponse:
     if request.headers.get("If-None-Match", "").removeprefix("W/") == snapshot.etag:
         response: HttpResponse = HttpResponseNotModified()
     else:
-        response = JsonResponse({"version": snapshot.version, "cards": snapshot.cards})
+        response = JsonResponse({"version": snapshot.page_version, "cards": snapshot.cards})
     response["ETag"] = snapshot.etag
     return response
 

@@ -77,6 +77,16 @@ class Snapshot:
     etag: str
     fresh_until: float
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether no comparison needs another vote."""
+        return 0 < self.counts.comparison_count == self.counts.complete_count
+
+    @property
+    def page_version(self) -> str:
+        """What the buttons of the page follow from."""
+        return f"{self.version} {'complete' if self.is_complete else ''}".strip()
+
 
 def snapshot_of(study: Study) -> Snapshot:
     """Return the study's snapshot: one that is at most some seconds old is shared by everybody who watches."""

@@ -1,6 +1,7 @@
 """The overview of a study: one snapshot for everybody who watches, its ETag, and what it never says while sealed."""
 
 import json
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -164,3 +165,16 @@ def test_flags_are_counted_without_a_model_until_the_study_closes(researcher: Cl
     assert "Alpha" not in alarms
     put_in_state(study, "closed")
     assert "Look at Alpha / prompt 1" in researcher.get(address(study)).json()["cards"]["alarms"]
+
+
+def test_an_open_study_asks_for_people_until_it_is_complete_and_then_to_be_closed(researcher: Client) -> None:
+    study = make_study(comparisons=1, annotation={"overlap": 1})
+    main_button = re.compile(r'<a class="button primary" href="[^"]*">([^<]+)</a>')
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    assert main_button.findall(page) == ["Invite people"]
+    version = researcher.get(address(study)).json()["version"]
+    give_vote(invite(study=study, label="Ada"))
+    cache.clear()
+    assert researcher.get(address(study)).json()["version"] != version  # so the page that watches loads its buttons
+    page = researcher.get(study.get_absolute_url()).content.decode()
+    assert main_button.findall(page) == ["Close"]
