@@ -51,11 +51,15 @@ def interval_contradicts(choice: ConstantChoice) -> bool:
 
 
 def constant_models(models: tuple[str, ...], study: StudyFacts) -> str:
-    """Return the models that a constant choice names, with their names; of several models, what it is."""
+    """Return the models that a constant choice names, with their names; of several models, what it is.
+
+    If both do equally well, the difference and its test are for the choice whose test has the larger p-value.
+    """
     if study.are_several:
         return FIXED_ORDER
     names = {"A": study.model_a, "B": study.model_b}
-    return " or ".join(f"{model} ({names[model]})" for model in models)
+    named = " or ".join(f"{model} ({names[model]})" for model in models)
+    return f"{named}, whichever is harder to beat" if len(models) == 2 else named
 
 
 def person_verdict(found: NonInferiority, metric: str) -> str:

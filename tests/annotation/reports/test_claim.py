@@ -10,6 +10,7 @@ from annotation.reports.printing.doubts import reservations
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.contents import claim_figure
 from annotation.reports.sections.verdict import SEALED
+from scoring.statistics.agreement.credit_tests import mcnemar_exact
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 from scoring.statistics.people.bias import PositionBias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
@@ -209,3 +210,18 @@ def test_what_makes_the_winners_few_or_poor_is_a_doubt(votes: list[list[str]], s
     plan = Plan(votes, [(2.0, 1.0)] * len(votes), manifest={"annotation": {"ties": True}})
     doubts = [line.sentence for line in report_of(make_study(plan)).verdict if line.outcome == "doubt"]
     assert any(doubt.startswith(said) for doubt in doubts), doubts
+
+
+def test_two_constant_choices_that_do_equally_well_are_the_harder_one_and_the_report_says_so() -> None:
+    """10 and 10 winners, of which the metric misses three: against A p = .0156, against B .0923, which counts."""
+    votes = [["A"]] * 10 + [["B"]] * 10
+    scores = [(2.0, 1.0)] * 10 + [(1.0, 2.0)] * 7 + [(2.0, 1.0)] * 3
+    report = report_of(make_study(Plan(votes, scores)))
+    assert report.results is not None
+    assert report.results.agreement.constant_choice is not None
+    choice = report.results.agreement.constant_choice.strict
+    assert choice.models == ("A", "B")
+    against_a, against_b = mcnemar_exact(7, 0).p_value, mcnemar_exact(10, 3).p_value
+    assert (against_a, against_b) == (pytest.approx(0.0156, abs=1e-4), pytest.approx(0.0923, abs=1e-4))
+    assert choice.test.p_value == against_b
+    assert "A (Alpha) or B (Beta), whichever is harder to beat" in report.claim
