@@ -4,8 +4,10 @@ import json
 from collections.abc import Callable
 from io import StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from annotation.models import Study
@@ -147,3 +149,28 @@ def test_bundles_of_two_metrics_are_refused_with_the_way_out(bundle: Bundle, tmp
     with pytest.raises(Refused, match=r"differ in their metric: lpips and scs/.*; make the bundles of one metric"):
         pool([other, sea], level=0.95)
     assert fog.exists()
+
+
+def test_a_bundle_of_version_0_2_and_an_altered_one(bundle: Bundle, tmp_path: Path) -> None:
+    """The former is pooled with those of today, by the metric that all of them have; the latter is named."""
+    earlier = Path(settings.BASE_DIR, "tests", "fixtures", "0.2.0", "bundle.zip")
+    alone = pool([earlier], level=0.95)
+    assert alone.studies[0].comparisons > 0
+    assert alone.pooled.mean.reason == "1 independent study, at least 3 are needed"
+    good = bundle("fog", right=18)
+    altered = tmp_path / "altered.zip"
+    with ZipFile(good) as source, ZipFile(altered, "w") as target:
+        for name in source.namelist():
+            raw = source.read(name)
+            target.writestr(name, raw.replace(b"fog 3", b"fog 4") if name.startswith("comparisons") else raw)
+    with pytest.raises(Refused, match=r"altered\.zip.*changed"):
+        pool([good, altered], level=0.95)
+
+
+@pytest.mark.slow
+def test_two_hundred_studies_are_pooled(bundle: Bundle) -> None:
+    rights = [12 + number % 8 for number in range(200)]
+    paths = [bundle(f"study-{number}", right=right) for number, right in enumerate(rights)]
+    found = pool(paths, level=0.95)
+    assert found.pooled == pooled_proportion(rights, [20] * 200)
+    assert len({study.group for study in found.studies}) == 200

@@ -4,8 +4,9 @@ import re
 from dataclasses import replace
 
 import pytest
+from django.utils import timezone
 
-from annotation.models import Annotator, Study, StudyEvent
+from annotation.models import Annotator, Study, StudyEvent, Vote
 from annotation.reports.data.gathering import gather
 from annotation.reports.findings.study.sequential import Sequential
 from annotation.reports.formats.plain_text import to_text
@@ -111,3 +112,40 @@ def test_the_report_of_another_metric_has_no_evidence_and_says_whose_ended_the_v
     assert "The voting stops by the evidence for SCS" in report.claim
     assert "one confirmatory test is the evidence for SCS" in " ".join(to_text(report).split())
     assert "he voting stops by" not in report_of(study).claim
+
+
+def exclude(study: Study, position: int, count: int) -> None:
+    votes = Vote.objects.filter(assignment__comparison__study=study, assignment__comparison__position=position)
+    for vote in votes.order_by("pk")[:count]:
+        vote.excluded_at, vote.exclusion_reason = timezone.now(), "failed a check"
+        vote.save()
+
+
+def test_an_excluded_vote_keeps_its_comparison_complete_and_is_no_evidence() -> None:
+    plan = complete(PLAN)
+    before, study = found_in(replace(plan, slug="before")), make_study(plan)
+    order = turns(current_manifest(study))
+    assert order is not None
+    first, second = order.index(0), order.index(1)
+    exclude(study, first, 1)
+    one = results_of(study).sequential
+    assert one == before  # the two votes that are left name the same winner
+    exclude(study, second, 3)
+    all_of_it = results_of(study).sequential
+    assert all_of_it is not None
+    assert (all_of_it.clusters, all_of_it.comparisons) == (48, 47)
+    assert all_of_it.agreement.n == 47
+    assert all_of_it.decision.verdict == "shown"
+
+
+def test_a_withdrawal_before_the_decision_leaves_clusters_incomplete_and_nothing_decided() -> None:
+    study = make_study(complete(PLAN))
+    withdrawn = Annotator.objects.filter(study=study).first()
+    assert withdrawn is not None
+    order = turns(current_manifest(study))
+    assert order is not None
+    withdrawn.assignments.exclude(comparison__position__in=[order.index(0), order.index(1)]).delete()
+    found = results_of(study).sequential
+    assert found is not None
+    assert (found.clusters, found.comparisons, found.saved_votes) == (2, 2, 0)
+    assert found.decision.verdict != "shown"
