@@ -244,6 +244,9 @@ def test_sealed_votes_and_reports(site: Semblance) -> None:
     assert study.pause().state == "paused"
     assert study.open().state == "open"
     assert study.votes() == []
+    (metric,) = study.metrics()
+    assert metric["is_own"]
+    assert metric["name"].startswith("scs/")
     report = study.report()
     assert report.is_sealed
     assert report.estimates() == []

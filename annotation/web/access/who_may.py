@@ -149,6 +149,7 @@ OPERATIONS = {
     "api:upload-pieces": Access(None, EDITOR),
     "api:upload-import": Access(None, EDITOR),
     "api:votes": Access(VIEWER, is_personal=True),
+    "api:metrics": Access(VIEWER),
     "api:report": Access(VIEWER),
     "api-without-slash": Access(ANYONE, ANYONE),
 }

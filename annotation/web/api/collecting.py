@@ -10,6 +10,7 @@ from ninja import Router
 
 from annotation.models import Annotator, Study
 from annotation.models.report_job import WatchedJob
+from annotation.reports.data.gathering import metrics_of
 from annotation.reports.exports.votes import write_votes
 from annotation.reports.report_jobs.downloads import DOWNLOADS, current_file, request_file
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report
@@ -75,6 +76,20 @@ def export_votes(request: HttpRequest, slug: str, format: Literal["csv", "jsonl"
         path = Path(folder) / "votes"
         write_votes(study, path, manifest=current_manifest(study), export_format=format)
         return FileResponse(path.open("rb"), as_attachment=True, filename=f"{slug}-votes.{format}")
+
+
+@router.get(
+    "/studies/{slug}/metrics",
+    response=gives(schemas.MetricsOut),
+    operation_id="list_metrics",
+    url_name="metrics",
+)
+def list_metrics(request: HttpRequest, slug: str) -> HttpResponse:
+    """The metrics by which sets of the study are scored: each may be named when the report is asked for."""
+    study = study_called(slug)
+    own = current_manifest(study).encoder.metric
+    items = [schemas.MetricOut(name=name, is_own=name == own) for name in metrics_of(study)]
+    return answer(schemas.MetricsOut(items=items))
 
 
 @router.get(

@@ -130,6 +130,19 @@ class InvitationsOut(PageOut):
     items: list[InvitationOut]
 
 
+class MetricOut(BaseModel):
+    """A metric. `is_own`: whether the report is made by it unless another one is named."""
+
+    name: str
+    is_own: bool
+
+
+class MetricsOut(BaseModel):
+    """The metrics with scores."""
+
+    items: list[MetricOut]
+
+
 class ReportStateOut(BaseModel):
     """A report that is being made: ask again."""
 

@@ -57,6 +57,7 @@ class Walk:
 
     def __init__(self, study: Study) -> None:
         self.previewed = PreviewedStudy(study)
+        self._pairs: dict[tuple[str, int], KnownPair] = {}
         self.study, self.manifest = study, self._with_what_there_is(self.previewed.manifest)
         self.person = Annotator(pk=NOBODY, study=study, token=TOKEN, seed=1, kind=Annotator.Kind.PERSONAL)
         self.steps = list(self._steps())
@@ -89,8 +90,10 @@ class Walk:
 
     def pair(self, purpose: str, number: int) -> KnownPair:
         """Return a pair of known order, the same each time. Raises Refused if there are no images for one."""
-        study = self.previewed.study
-        return seeded_pair(study=study, seed=1, purpose=purpose, number=number)
+        study, key = self.previewed.study, (purpose, number)
+        if key not in self._pairs:
+            self._pairs[key] = seeded_pair(study=study, seed=1, purpose=purpose, number=number)
+        return self._pairs[key]
 
     def address(self, step: str) -> str:
         """Return the address of a step."""

@@ -3,6 +3,7 @@
 The page's script sends no cookie, so its requests carry a signed token of the study, which the preview's page made.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -72,10 +73,11 @@ class PreviewedStudy:
     def _comparisons(self) -> Iterator[Shown]:
         rows = self.study.comparisons.filter(parked_at=None).order_by("position").select_related("prompt")
         sets = [(row.prompt.text, row.image_set_a_id, row.image_set_b_id) for row in rows[: self._most_rows]]
-        for prompt, *pair in sets or self._imported():
-            ids = [list(GeneratedImage.objects.filter(image_set=one).values_list("pk", flat=True)) for one in pair]
-            if all(ids):
-                yield Shown(prompt, (ids[0], ids[1]))
+        sets = sets or list(self._imported())
+        images = _images_of({one for _prompt, *pair in sets for one in pair})
+        for prompt, a, b in sets:
+            if images[a] and images[b]:
+                yield Shown(prompt, (images[a], images[b]))
 
     @property
     def _most_rows(self) -> int:
@@ -91,6 +93,15 @@ class PreviewedStudy:
                 first, second = sets[a][number], sets[b][number]
                 if first and second:
                     yield prompt, first.pk, second.pk
+
+
+def _images_of(image_sets: set[int]) -> defaultdict[int, list[int]]:
+    """Return the ids of the images of each set, with one query for all."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    rows = GeneratedImage.objects.filter(image_set__in=image_sets).order_by("image_set", "seed")
+    for image_set, pk in rows.values_list("image_set_id", "pk"):
+        found[image_set].append(pk)
+    return found
 
 
 # --- what the page's script is told ---------------------------------------------------------------

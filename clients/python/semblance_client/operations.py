@@ -53,5 +53,6 @@ OPERATIONS = {
     ),
     "import_upload": Operation("POST", f"{_UPLOADS}/{{upload_id}}/import", repeats=True),
     "export_votes": Operation("GET", f"{_STUDY}/votes", query=("format",)),
+    "list_metrics": Operation("GET", f"{_STUDY}/metrics"),
     "get_report": Operation("GET", f"{_STUDY}/report", query=("format", "metric")),
 }

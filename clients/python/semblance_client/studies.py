@@ -213,6 +213,10 @@ class Study:
         """Return every vote as a DataFrame. Needs pandas."""
         return csv_frame(self.export_votes())
 
+    def metrics(self) -> list[Json]:
+        """Return the metrics by which the study is scored; a report may be asked for by each of them."""
+        return list(self._connection.call("list_metrics", slug=self.slug).document["items"])
+
     def report(self, *, metric: str = "", seconds: float = HOUR) -> Report:
         """Return the report; wait for it while a worker makes it."""
         content = self.report_file("json", metric=metric, seconds=seconds)

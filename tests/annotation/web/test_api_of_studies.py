@@ -59,6 +59,8 @@ def connected() -> Iterator[None]:
         signal.connect(close_old_connections)
 
 
+# Its caller reads the files of votes and reports and does not close them.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @document.exclude(path_regex="/annotators/").parametrize()
 @settings(max_examples=5, deadline=None, suppress_health_check=list(HealthCheck))
 def test_every_answer_is_as_the_document_says(case: schemathesis.Case[Any], connected: None) -> None:
