@@ -33,8 +33,8 @@ CHOOSABLE = """return document.readyState === "complete"
   && document.querySelector("#count")?.textContent === arguments[0]
   && document.querySelector("[data-choice]").getAttribute("aria-disabled") === "false" """
 AT_THE_END = "return document.readyState === 'complete' && !!document.querySelector('form#undo')"
-# The box of the claim's figure, once it is loaded.
-FIGURE = """const img = document.querySelector(".claim figure img");
+# The box of the first figure, once it is loaded.
+FIGURE = """const img = document.querySelector(".chapter > figure img");
   if (!img?.complete || !img.naturalWidth) return null;
   img.scrollIntoView({block: "center"});
   const {left, top, width, height} = img.getBoundingClientRect();

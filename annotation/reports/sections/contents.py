@@ -159,7 +159,9 @@ def _chapter(plan: Plan, report: AgreementReport) -> Chapter | None:
     named = {figure.name: figure for section in printed for figure in section.figures}
     figure = next((named[name] for name in plan.figures if name in named), None)
     said = plan.paragraphs(report, report.results) if plan.paragraphs and report.results else ()
-    return Chapter(plan.key, plan.title, printed, said, figure, is_appendix=plan.key == APPENDIX)
+    is_bare = not (said or plan.key == APPENDIX)  # sealed: it has only what is no result
+    title = printed[0].title if is_bare else plan.title
+    return Chapter(plan.key, title, printed, said, figure, is_appendix=plan.key == APPENDIX)
 
 
 def sections(report: AgreementReport) -> tuple[Section, ...]:

@@ -61,7 +61,9 @@ def test_each_chapter_of_results_has_sentences_and_one_of_its_figures() -> None:
 def test_a_sealed_study_has_the_sections_without_results() -> None:
     plan = crossed([[3, 1], [1, 3]], state="open")
     assert keys_of(plan) == SEALED
-    assert not any(chapter.paragraphs or chapter.figure for chapter in chapters(report_of(Study.objects.get())))
+    found = chapters(report_of(Study.objects.get()))
+    assert not any(chapter.paragraphs or chapter.figure for chapter in found)
+    assert [chapter.title for chapter in found] == ["Exclusions", "Appendix"]
 
 
 def test_each_finding_has_a_section_in_a_module_of_the_same_name() -> None:
