@@ -56,7 +56,8 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     if not both:
         return ("No comparison has a model named by the votes and by the metric.",)
     if not found:
-        return (f"{metric} and the votes name the same model on all {counted(both, 'comparison')} that both decide.",)
+        decided = "the one comparison" if both == 1 else f"all {both} comparisons"
+        return (f"{metric} and the votes name the same model on {decided} that both decide.",)
     said = f"{metric} and the votes name different models on {len(found)} of {counted(both, 'comparison')} that both "
     return (f"{said}decide. {_rule(found)}",)
 

@@ -274,3 +274,14 @@ def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:
 def test_differences_of_shares_are_points_and_no_percentages() -> None:
     text = written(Plan([["A"] * 3] * 12 + [["A", "A", "B"]] * 8, [(2.0, 1.0)] * 9 + [(1.0, 2.0)] * 11))
     assert re.search(r"Metric minus annotator −[\d.]+ points \[−[\d.]+, −?[\d.]+\] n = 20", text)
+
+
+def test_numbers_agree_with_their_nouns_in_the_smallest_study() -> None:
+    one = " ".join(written(Plan([["A"]], [(2.0, 1.0)])).split())
+    assert "chose the model of the one annotator on 1 of 1 comparison, 100.0 %" in one
+    assert "name the same model on the one comparison that both decide" in one
+    two = " ".join(written(Plan([["A", "A"], ["B"]], [(2.0, 1.0), (1.0, 2.0)], slug="two")).split())
+    assert "The votes are unanimous on 1 of 1 comparison with two votes or more." in two
+    nouns = "comparisons|votes|annotators|prompts|images|winners|models|clusters|sets"
+    for text in (one, two):
+        assert re.findall(rf".{{0,60}}(?<![\d.,−])(?<!n = )1 (?:{nouns})\b|\ball 1\b", text) == []

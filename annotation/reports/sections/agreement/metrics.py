@@ -77,7 +77,8 @@ def _divided(metrics: Metrics) -> tuple[str, ...]:
     if divided is None:
         return ()
     if not divided:
-        return (f"All metrics name the same model on all {counted(common, 'common comparison')}.",)
+        shared = "the one common comparison" if common == 1 else f"all {common} common comparisons"
+        return (f"All metrics name the same model on {shared}.",)
     named = ", ".join(map(str, divided[:MOST_NAMED])) + (", …" if len(divided) > MOST_NAMED else "")
     noun = "comparison" if len(divided) == 1 else "comparisons"
     return (f"The metrics are divided on {len(divided)} of {common} common comparisons ({noun} {named}).",)

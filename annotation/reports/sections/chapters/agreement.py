@@ -15,7 +15,8 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     agreement, metric = results.agreement, short_metric(report.study.metric)
     if agreement.headline.value is None:
         return (f"The agreement is undefined: {agreement.headline.reason}.",)
-    found = f"{metric} chose {report.counts.their_model} on {of_all(agreement.headline)} comparisons, "
+    noun = "comparison" if agreement.headline.n == 1 else "comparisons"
+    found = f"{metric} chose {report.counts.their_model} on {of_all(agreement.headline)} {noun}, "
     found += f"{within(agreement.headline)}."
     said = (found, *_fallen(agreement, report.counts), *_ties(agreement), *_chance(agreement))
     more = (*_margins(results.margins, metric), *_greatest(results.people.greatest_agreement))

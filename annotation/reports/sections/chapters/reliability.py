@@ -4,6 +4,7 @@ from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.numbers import coefficient, percent
 from annotation.reports.printing.phrases import beyond_chance, first_votes_note
 from annotation.reports.printing.sentences import around, sentence, within
+from jobs.wording import counted
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.reliability import Reliability
 
@@ -15,7 +16,8 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     unanimous = sum(max(counts) == sum(counts) for counts in shared)
     said = [*_coefficients(results.reliability, has_several=report.study.are_several)]
     if shared:
-        said.append(f"The votes are unanimous on {unanimous} of {len(shared)} comparisons with two votes or more.")
+        those = counted(len(shared), "comparison")
+        said.append(f"The votes are unanimous on {unanimous} of {those} with two votes or more.")
     said += first_votes_note(report.manifest)
     return " ".join(said), *_against_the_others(results.people.leave_one_out.by_comparison)
 

@@ -97,9 +97,10 @@ def _planned(model: CrossedModel) -> tuple[Table, ...]:
     if not rows:
         return ()
     votes = significant(model.planned[0].votes)
+    votes += " vote" if votes == "1" else " votes"
     caption = (
         "For planning: expected standard error of the agreement of single votes with the metric, by prompts (rows) and "
-        f"annotators (columns), with {votes} votes on each prompt as in this study, if these variances are true"
+        f"annotators (columns), with {votes} on each prompt as in this study, if these variances are true"
     )
     head = ("Prompts", *(f"{one} annotators" for one in annotators))
     return (Table(caption, head, rows, tuple(range(len(head)))),)
