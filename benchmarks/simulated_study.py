@@ -28,7 +28,7 @@ def simulated_study(*, comparisons: int, votes: int, annotators: int) -> Unseale
     rng = np.random.default_rng(SEED)
     lean = rng.normal(0.3, 1, comparisons)
     margin = lean + rng.normal(0, 0.7, comparisons)
-    cast = _votes(rng, lean, votes=votes, annotators=annotators)
+    cast = simulated_votes(rng, lean, votes=votes, annotators=annotators)
     return study_of(margin, cast, cluster=np.arange(comparisons), annotators=annotators, annotation={"ties": True})
 
 
@@ -83,7 +83,10 @@ def study_of(
     )
 
 
-def _votes(rng: np.random.Generator, lean: NDArray[np.float64], *, votes: int, annotators: int) -> UnsealedVotes:
+def simulated_votes(
+    rng: np.random.Generator, lean: NDArray[np.float64], *, votes: int, annotators: int
+) -> UnsealedVotes:
+    """Draw votes: one in ten is a tie, the others go to A with a chance that rises with the lean of the comparison."""
     n, total = len(lean), len(lean) * votes
     comparison = np.repeat(np.arange(n), votes).astype(np.int32)
     who = np.concatenate([np.sort(rng.choice(annotators, votes, replace=False)) for _ in range(n)]).astype(np.int32)

@@ -33,7 +33,7 @@ from jobs.wording import counted
 
 STUDIES = {2: "demo", 3: "demo-three", 5: "demo-five"}  # the shipped files, by the number of models
 OPEN_STUDIES = {2: "demo-lora"}  # the file of the study to vote in, if it is another one
-ANNOTATOR_COUNT = 5
+ANNOTATOR_COUNTS = {2: 5, 3: 8, 5: 8}  # intervals of a ranking need six annotators
 NOISE = 0.5
 SEED = 1
 ADMIN = "demo-admin"
@@ -68,6 +68,7 @@ class Command(StudyCommand):
         self.folder: Path = settings.VAR_DIR / "demo"
         self.images_per_set: int | None = options["images"]
         self.closed_file: str = STUDIES[options["models"]]
+        self.annotator_count: int = ANNOTATOR_COUNTS[options["models"]]
         self.open_file: str = OPEN_STUDIES.get(options["models"], self.closed_file)
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -124,8 +125,8 @@ class Command(StudyCommand):
         study.refresh_from_db()
 
     def _simulate(self, study: Study) -> None:
-        self._step("Votes", f"{ANNOTATOR_COUNT} simulated annotators, who look at pixels and never at scores")
-        arguments = {"annotators": ANNOTATOR_COUNT, "noise": NOISE, "seed": SEED}
+        self._step("Votes", f"{self.annotator_count} simulated annotators, who look at pixels and never at scores")
+        arguments = {"annotators": self.annotator_count, "noise": NOISE, "seed": SEED}
         call_command("simulate_votes", study.slug, **arguments, stdout=self.stdout)
 
     def _report(self, study: Study) -> None:
