@@ -7,6 +7,7 @@ from typing import Self
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -152,6 +153,7 @@ def test_status_and_page_say_what_was_imported_and_that_no_worker_runs(client: C
     assert f"start one with <code>{command('worker')}</code>." in page()
     for queue in ("gpu", "control"):
         leave_sign(name=f"{queue}@here")
+    cache.clear()  # as if five seconds had passed
     assert NONE not in typed("study_status") + page()
 
 
