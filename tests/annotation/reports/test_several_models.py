@@ -18,6 +18,7 @@ from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import render
+from annotation.reports.sections.chapters.ranking import paragraphs
 from annotation.reports.sections.contents import figures_of, sections
 from jobs.refusals import Refused
 from tests.annotation.reports.many_models import NAMES, Simulated, simulated_data
@@ -247,3 +248,19 @@ def test_a_metric_whose_lower_scores_are_more_consistent_ranks_the_other_way_rou
             5 - (one.metric_worst_rank or 0),
             5 - (one.metric_best_rank or 0),
         )
+
+
+def test_the_metric_s_order_is_that_of_its_mean_scores_also_if_its_sets_of_ranks_are_alike(
+    report: AgreementReport,
+) -> None:
+    assert report.results is not None
+    found = report.results.ranking
+    assert found is not None
+    alike = replace(found, models=tuple(replace(one, metric_best_rank=1, metric_worst_rank=4) for one in found.models))
+    names = [one.name for one in sorted(found.models, key=lambda one: one.mean_score.value or 0.0)]
+    unsure = replace(report.results, ranking=alike)
+    (_, said) = paragraphs(report, unsure)
+    assert re.findall(r"(\w+) \(", said.partition("the order is")[2].partition(". Kendall")[0]) == names[::-1]
+    lower = replace(report, study=replace(report.study, lower_metrics=(report.study.metric,)))
+    (_, said) = paragraphs(lower, unsure)
+    assert re.findall(r"(\w+) \(", said.partition("the order is")[2].partition(". Kendall")[0]) == names

@@ -19,13 +19,15 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     order = f"By {counted(found.votes, 'vote')} the order is {listed(names, most=_MOST_MODELS)}."
     sure = sum(bool(pair.better) for pair in found.pairs)
     pairs = f"Of {counted(len(found.pairs), 'pair')} of models, {sure} have a model that is surely better."
-    return f"{order} {pairs}", _metric(found, short_metric(report.study.metric))
+    is_lower = report.study.metric in report.study.lower_metrics
+    return f"{order} {pairs}", _metric(found, short_metric(report.study.metric), is_lower=is_lower)
 
 
-def _metric(found: Ranking, metric: str) -> str:
+def _metric(found: Ranking, metric: str, *, is_lower: bool) -> str:
     if found.metric_reason:
         return f"{metric} has no ranking: {found.metric_reason}."
-    by_score = sorted(found.models, key=lambda model: (model.metric_best_rank or 0, model.metric_worst_rank or 0))
+    # Not by the sets of ranks, which are alike if the metric is sure of little.
+    by_score = sorted(found.models, key=lambda model: model.mean_score.value or 0.0, reverse=not is_lower)
     order = f"By {metric} the order is {listed([_scored(model) for model in by_score], most=_MOST_MODELS)}."
     tau = found.concordance.tau
     if tau.value is None:
