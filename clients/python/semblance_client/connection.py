@@ -14,6 +14,7 @@ from semblance_client.operations import OPERATIONS, Operation
 
 TRIES = 3  # of a request that may be sent again
 BUSY = (502, 503, 504)
+MOST_SAID = 300  # of an answer that is no problem document
 
 
 class Problem(Exception):  # noqa: N818 - named as the document that it carries
@@ -146,4 +147,7 @@ def _problem(status: int, body: bytes, url: str) -> Problem:
         document = json.loads(body)
         return Problem(str(document["detail"]), status, tuple(document.get("errors", ())))
     except (ValueError, KeyError, TypeError, AttributeError):
+        said = body[:MOST_SAID].decode("utf-8", "replace").strip()
+        if said and not said.startswith("<"):  # the web server itself, or a proxy, in plain text
+            return Problem(f"{url} answered {status}: {said}", status)
         return Problem(f"{url} answered {status} without a sentence: is it the address of Semblance?", status)

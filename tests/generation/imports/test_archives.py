@@ -1,10 +1,13 @@
 """Zip files of strangers: each trap is refused with a sentence that names the file, and nothing leaves the folder."""
 
+import contextlib
 import io
+import shutil
 import stat
 import struct
 import zipfile
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -139,3 +142,24 @@ def test_a_zip_in_the_clothes_of_an_image_is_unpacked_as_a_file_only(archive: Pa
     with zipfile.ZipFile(inner, "w") as nested:
         nested.writestr("../evil.png", b"x")
     assert unpacked(zipped(archive, ("a/p/1.png", inner.getvalue()))) == ["a/p/1.png"]
+
+
+def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path) -> None:
+    """Mutated archives are unpacked or refused by one sentence, and write nothing outside their folder."""
+    whole = zipped(tmp_path / "whole.zip", *((f"alpha/p{n}/1.png", bytes(range(256))) for n in range(3))).read_bytes()
+    chance, folder, unpacked_count = Random(7), tmp_path / "in" / "side", 0
+    for number in range(300):
+        damaged = bytearray(whole)
+        for _ in range(chance.randrange(1, 6)):
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 0xFF, chance.randrange(256)))
+        archive = tmp_path / "damaged.zip"
+        archive.write_bytes(damaged[: chance.randrange(10, len(damaged))] if number % 5 == 0 else damaged)
+        folder.mkdir(parents=True)
+        with contextlib.suppress(Refused):
+            unpack(archive, folder, **LIMITS)
+            unpacked_count += 1
+        assert sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) <= LIMITS["most_bytes"]
+        shutil.rmtree(folder)
+    assert {path.name for path in tmp_path.iterdir()} == {"whole.zip", "damaged.zip", "in"}
+    assert list((tmp_path / "in").iterdir()) == []
+    assert 0 < unpacked_count < 150, "most are refused, and some damage is harmless"
