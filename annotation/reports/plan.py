@@ -249,9 +249,10 @@ def plan_figure(plan: StudyPlan, *, is_dark: bool = False) -> str:
 def caption(plan: StudyPlan) -> str:
     """Return the caption of the figure: what is drawn, the number of simulated studies, and the method."""
     chance, design = plan.question.chance, plan.question.design
+    varied = "votes, annotators and images" if design.images else "votes and annotators"
     return (
         f"Chance that the report says that the metric beats {design.rival}, by number of {_name('prompts', design)}, "
-        "votes, annotators and images, the rest as planned (diamond: planned). "
+        f"{varied}, the rest as planned (diamond: planned). "
         f"Dots: {chance.simulations:,} simulated studies each, seed {chance.seed}; bars: their 95 % Wilson intervals. "
         "Blue line in the first panel: the exact binomial test against a known constant choice, without noise of "
         "votes. Dotted: the chance wanted."

@@ -367,6 +367,9 @@ def test_a_study_without_images_is_planned_without_a_number_of_them() -> None:
     call_command("plan_study", "--study", study.slug, "--simulations", "20", stdout=said)
     assert "(planned)" in said.getvalue()
     assert "images" not in said.getvalue().casefold()
+    drawn = plan_study(ask(design_of_study(study), simulations=20))
+    assert "images" not in caption(drawn)
+    assert plan_figure(drawn).count("</svg>") == 1
 
 
 def test_a_plan_of_several_models_is_about_comparisons_and_the_best_fixed_order() -> None:
