@@ -31,7 +31,10 @@ async function ask(isFromForm) {
 }
 
 function showNeeds({ needs, prompt_count: count }) {
-  for (const [name, words] of Object.entries(needs)) document.getElementById(`need-${name}`).textContent = words;
+  for (const [name, words] of Object.entries(needs)) {
+    const place = document.getElementById(`need-${name}`);
+    if (place) place.textContent = words;
+  }
   document.getElementById("prompt-count").textContent = `${count} prompt${count === 1 ? "" : "s"}`;
 }
 

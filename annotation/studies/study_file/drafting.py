@@ -10,11 +10,11 @@ import tomli_w
 Value = str | int | float | bool
 Path = tuple[str, ...]
 
+MODEL_KEYS = "abcdefgh"  # of the models that have a field; further ones are tables of the file
 # The fields of the form, by their names, with their keys in the file and their types.
 FIELDS: dict[str, tuple[Path, type]] = {
     "name": (("name",), str),
-    "model_a": (("models", "a", "name"), str),
-    "model_b": (("models", "b", "name"), str),
+    **{f"model_{key}": (("models", key, "name"), str) for key in MODEL_KEYS},
     "prompts": (("prompts", "list"), list),
     "per_set": (("images", "per_set"), int),
     "seeds": (("images", "seeds"), int),
@@ -62,7 +62,7 @@ STARTS = {
     ),
     "several": Start(
         "Several models",
-        "A ranking of all; further ones are tables of the file",
+        "A ranking of all; a further one is a table of the file",
         _GENERATED | {"models": {key: {"name": ""} for key in ("a", "b", "c")}},
     ),
     "images": Start(
@@ -119,6 +119,8 @@ def _get(data: Any, path: Path) -> Any:
 
 def _put(data: dict[str, Any], path: Path, value: Any) -> None:
     for key in path[:-1]:
+        if value is None and key not in data:
+            return
         inner = data.setdefault(key, {})
         if not isinstance(inner, dict):
             return  # a fault of the file, which its own sentence names

@@ -17,7 +17,7 @@ from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.manifest import Manifest
 from annotation.studies.planning.costs import EXPECTED_AGREEMENT, Costs, costs_of
 from annotation.studies.sharing import Role, visible_studies
-from annotation.studies.study_file.drafting import FIELDS, STARTS, values_in, with_values
+from annotation.studies.study_file.drafting import FIELDS, MODEL_KEYS, STARTS, values_in, with_values
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, warnings_in
 from annotation.studies.study_file.registered import parse_by_names, registered_models
 from annotation.studies.study_file.writing import write_study_file
@@ -126,9 +126,15 @@ def _sent_text(request: HttpRequest) -> str:
     if "from_form" not in request.POST:
         return text
     try:
-        return with_values(text, {name: request.POST.get(name, "") for name in FIELDS})
+        return with_values(text, _sent_values(request))
     except (tomllib.TOMLDecodeError, RecursionError, ValueError):
         return text  # the file's own fault says so; the form writes nothing into what it cannot read
+
+
+def _sent_values(request: HttpRequest) -> dict[str, str]:
+    """Return the values of the fields that the page had; a box that is not ticked is not sent."""
+    kinds = {name: kind for name, (_key, kind) in FIELDS.items()}
+    return {name: request.POST.get(name, "") for name, kind in kinds.items() if name in request.POST or kind is bool}
 
 
 def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse:
@@ -144,6 +150,7 @@ def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse
         "is_generated": 'source = "images"' not in draft.text and 'source = "external"' not in draft.text,
         "fields": {name: (draft.values.get(name, ""), faults.get(name, "")) for name in FIELDS},
         "needs": _needs(draft),
+        "model_fields": _model_fields(draft, faults),
         "costs": _costs(request, draft),
         "pay": request.POST.get("pay", "12"),
         "lines": range(1, draft.text.count("\n") + 2),
@@ -167,7 +174,24 @@ def check_draft(request: HttpRequest) -> JsonResponse:
 def _needs(draft: Draft) -> dict[str, str]:
     """Return what the models named in the form's fields need, in words; empty for a name that is not registered."""
     models = registered_models()
-    return {name: _need(models.get(draft.values.get(name, ""))) for name in ("model_a", "model_b")}
+    names = [f"model_{key}" for key in MODEL_KEYS]
+    return {name: _need(models.get(draft.values.get(name, ""))) for name in names}
+
+
+def _model_fields(draft: Draft, faults: dict[str, str]) -> list[dict[str, str]]:
+    """Return the fields of the models: the first two, and one for each further model that the file has a table for."""
+    needs = _needs(draft)
+    return [
+        {
+            "name": name,
+            "label": f"Model {key.upper()}",
+            "value": draft.values.get(name, ""),
+            "fault": faults.get(name, ""),
+            "need": needs[name],
+        }
+        for key, name in ((key, f"model_{key}") for key in MODEL_KEYS)
+        if key in "ab" or f"[models.{key}]" in draft.text
+    ]
 
 
 def _need(settings: dict[str, Any] | None) -> str:

@@ -110,6 +110,21 @@ def test_a_study_takes_no_address_of_another_page(researcher: Client, models: No
     assert (page.status_code, "is the address of a page" in page.content.decode()) == (400, True)
 
 
+def test_each_model_of_several_has_a_field(researcher: Client, models: None) -> None:
+    page = researcher.get("/studies/new/?start=several").content.decode()
+    assert [f'id="field-model_{key}"' in page for key in "abcd"] == [True, True, True, False]
+    assert 'id="field-model_c"' not in researcher.get("/studies/new/").content.decode()
+    several = STARTS["several"].text
+    sent = {"file": several, "from_form": "1", **FORM, "model_c": "Beta"}
+    answer = researcher.post("/studies/new/check", sent).json()
+    assert answer["values"]["model_c"] == "Beta"
+    assert answer["needs"]["model_c"].startswith("Runs on a worker")
+    kept = with_values(several, {"model_c": "Gamma"})
+    answer = researcher.post("/studies/new/check", {"file": kept, "from_form": "1", **FORM}).json()
+    assert answer["values"]["model_c"] == "Gamma", "a field that the page had not changes nothing"
+    assert "models.c" not in with_values(STARTS["checkpoints"].text, {"model_c": ""})
+
+
 def test_the_page_says_what_the_models_need_and_how_many_prompts_there_are(researcher: Client, models: None) -> None:
     DiffusionModel.objects.filter(name="Beta").update(checkpoint="", endpoint="painter")
     answer = researcher.post("/studies/new/check", {"file": filled()}).json()
