@@ -41,6 +41,15 @@ def of_all(share: Estimate) -> str:
     return f"{percent(share.value or 0.0)} of {share.n}"
 
 
+def of_comparisons(share: Estimate) -> str:
+    """Return a share of comparisons as `of_all` does, with the noun.
+
+    >>> of_comparisons(Estimate(.5, None, None, .95, 2, "")), of_comparisons(Estimate(1.0, None, None, .95, 1, ""))
+    ('1 of 2 comparisons', '1 of 1 comparison')
+    """
+    return f"{of_all(share)} {'comparison' if share.n == 1 else 'comparisons'}"
+
+
 def within(estimate: Estimate) -> str:
     """Return the bounds of a share in brackets, after its percentage; only the percentage without bounds.
 

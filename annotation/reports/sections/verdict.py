@@ -28,7 +28,7 @@ from annotation.reports.printing.phrases import (
     ranks,
     versus_constant,
 )
-from annotation.reports.printing.sentences import listed, of_all, sentence, short_metric, within
+from annotation.reports.printing.sentences import listed, of_all, of_comparisons, sentence, short_metric, within
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
@@ -79,8 +79,7 @@ def _agreement(results: Results, study: StudyFacts, counts: Counts) -> VerdictLi
     else:
         planned = counts.planned_comparisons
         fewer = f" ({planned} planned)" if planned != headline.n else ""
-        noun = "comparison" if headline.n == 1 else "comparisons"
-        said = f"{metric} chose {counts.their_model} on {of_all(headline)} {noun}{fewer}."
+        said = f"{metric} chose {counts.their_model} on {of_comparisons(headline)}{fewer}."
         numbers = f"{percent(headline.value)}, {interval(headline)}; {TIE_RULES[agreement.endpoint]}."
         return VerdictLine("agreement", "none", said, numbers)
     return VerdictLine("agreement", "none", said)

@@ -5,7 +5,7 @@ from annotation.reports.findings.agreement.margins import Margins
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Counts
 from annotation.reports.printing.numbers import coefficient, percent, score
-from annotation.reports.printing.sentences import around, of_all, short_metric, within
+from annotation.reports.printing.sentences import around, of_all, of_comparisons, short_metric, within
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
 
@@ -15,8 +15,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     agreement, metric = results.agreement, short_metric(report.study.metric)
     if agreement.headline.value is None:
         return (f"The agreement is undefined: {agreement.headline.reason}.",)
-    noun = "comparison" if agreement.headline.n == 1 else "comparisons"
-    found = f"{metric} chose {report.counts.their_model} on {of_all(agreement.headline)} {noun}, "
+    found = f"{metric} chose {report.counts.their_model} on {of_comparisons(agreement.headline)}, "
     found += f"{within(agreement.headline)}."
     said = (found, *_fallen(agreement, report.counts), *_ties(agreement), *_chance(agreement))
     more = (*_margins(results.margins, metric), *_greatest(results.people.greatest_agreement))

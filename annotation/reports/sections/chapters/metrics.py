@@ -27,4 +27,4 @@ def _named(row: MetricAgreement) -> str:
 
 def _pairs(found: Metrics, level: float) -> str:
     shown = sum(pair.adjusted is not None and pair.adjusted < 1 - level for pair in found.pairs)
-    return f"Of {counted(len(found.pairs), 'pair')} of metrics, {shown} are shown to differ after Holm's correction."
+    return f"Shown to differ after Holm's correction: {shown} of {counted(len(found.pairs), 'pair')} of metrics."
