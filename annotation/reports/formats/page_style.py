@@ -2,7 +2,7 @@
 
 from annotation.reports.findings.results import AgreementReport
 
-_MOST_LETTERS = 110  # of a running head
+_MOST_LETTERS = 150  # of a running head or foot
 
 
 def page_style(report: AgreementReport, *, paper: str = "A4") -> str:
