@@ -29,7 +29,7 @@ from annotation.voting import slots
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
 from annotation.web.annotator import joining
-from tests.annotation.studies.test_quality_watch import QUALITY, came
+from tests.annotation.studies.lifecycle.test_quality_watch import QUALITY, came
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.factories import make_researcher, make_study, put_in_state, score_all

@@ -12,7 +12,7 @@ from annotation.web.researcher.comparison_view import votes_bar
 from annotation.web.researcher.explorer import PER_PAGE
 from generation.models import GeneratedImage
 from scoring.models import SetScore
-from tests.annotation.reports.test_explorer import row
+from tests.annotation.reports.explorer.test_explorer import row
 from tests.annotation.reports.voted_studies import crossed, make_study
 from tests.annotation.web.drawn_studies import draw_study
 from tests.factories import score_all

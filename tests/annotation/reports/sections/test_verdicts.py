@@ -14,7 +14,7 @@ from tests.annotation.reports.voted_studies import Plan, crossed, make_study, re
 
 pytestmark = pytest.mark.django_db
 
-EARLIER = Path(__file__).parents[2] / "fixtures" / "0.2.0" / "report.json"
+EARLIER = Path(__file__).parents[3] / "fixtures" / "0.2.0" / "report.json"
 
 
 def rows_of(report: AgreementReport, key: str) -> dict[str, Row]:

@@ -11,7 +11,7 @@ from annotation.models import Annotator, Study
 from annotation.voting.storage import slices, sqlite_queue
 from annotation.voting.storage.slices import FIRST_SIZE, LEAST_ROWS, in_slices
 from tests.annotation.voting.open_studies import make_study
-from tests.annotation.voting.test_sqlite_queue import add, in_a_thread_of_its_own
+from tests.annotation.voting.storage.test_sqlite_queue import add, in_a_thread_of_its_own
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both_databases]
 
