@@ -38,6 +38,7 @@ from annotation.reports.data.study_data import (
 )
 from annotation.studies.comparisons import SIDES, set_ids
 from annotation.studies.manifest import Manifest
+from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.slots import FOR_A, FOR_TIE
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
@@ -48,11 +49,6 @@ from scoring.models import SetScore
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
 T = TypeVar("T")
-
-
-def is_sealed(study: Study, *, manifest: Manifest) -> bool:
-    """Whether scores, winners and votes by model are hidden: until the study closes, unless its manifest opted out."""
-    return manifest.sealed and study.state != Study.State.CLOSED
 
 
 def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:

@@ -9,11 +9,12 @@ from cachetools import LRUCache, cached
 from numpy.typing import NDArray
 
 from annotation.models import Study
-from annotation.reports.data.gathering import choose_metric, is_sealed, lower_metrics, scored_by, scores_of
+from annotation.reports.data.gathering import choose_metric, lower_metrics, scored_by, scores_of
 from annotation.reports.data.study_data import oriented
 from annotation.reports.findings.agreement.comparisons import ComparisonRow, comparison_rows
 from annotation.reports.findings.analysed import Outcome
 from annotation.studies.manifest import Manifest
+from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from jobs.refusals import Refused
 

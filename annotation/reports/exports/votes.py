@@ -19,12 +19,13 @@ from django.db.models.sql.compiler import SQLCompiler
 
 from annotation.models import Annotator, Assignment, Comparison, Import, Study, Vote
 from annotation.models.assignment import IN_ORDER
-from annotation.reports.data.gathering import CHOICE, SCREENED_OUT, is_sealed
+from annotation.reports.data.gathering import CHOICE, SCREENED_OUT
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.data.study_data import MODEL_A, MODEL_B, TIE
 from annotation.reports.exports.columns import COLUMNS
 from annotation.reports.exports.writers import WRITERS, Chunk
 from annotation.studies.manifest import Manifest
+from annotation.studies.sealing import is_sealed
 from annotation.voting.imports.import_runs import refuse_unfinished_import
 from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 

@@ -15,12 +15,12 @@ from django.db.models import Count, Max
 from django.utils.crypto import salted_hmac
 
 from annotation.models import Study, StudyFileJob
-from annotation.reports.data.gathering import is_sealed
 from annotation.reports.progress import Progress
 from annotation.reports.report_jobs.downloads import stored_path
 from annotation.reports.report_jobs.report_jobs import claimed_row, job_progress, retry
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
+from annotation.studies.sealing import is_sealed
 from generation.models import GeneratedImage
 from generation.pictures import files, renditions
 from jobs.leases import Lease

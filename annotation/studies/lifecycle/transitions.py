@@ -22,7 +22,7 @@ from annotation.studies.lifecycle.creation import Actor, complete_external, diff
 from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
-from annotation.studies.warnings.image_warnings import remarked_sets
+from annotation.studies.warnings.image_warnings import flagged_images
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
 from generation.endpoints.accounts import check_is_known
@@ -203,7 +203,7 @@ def _advance_scoring(study: Study) -> str:
         if to_do := pipeline_jobs.ensure_scores(study, spec):
             return to_do
     _move(study, "scored", State.READY, sources=(State.SCORING,), actor=None)
-    return " ".join(["every set is scored", *remarked_sets(study)])
+    return " ".join(["every set is scored", *flagged_images(study)])
 
 
 def is_due(study: Study, now: datetime) -> bool:

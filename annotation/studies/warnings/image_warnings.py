@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from annotation.models import Comparison, Study
 from annotation.studies.comparisons import SIDES, gaps_of, image_sets_of
 from annotation.studies.current import current_manifest
+from annotation.studies.sealing import is_sealed
+from annotation.studies.warnings.image_flags import flags_of
 from generation.pictures import remarks
 
 MOST_SHOWN = 5
@@ -12,7 +14,7 @@ MOST_SHOWN = 5
 
 def image_warnings(study: Study) -> list[str]:
     """Return warnings about comparisons that wait for images, and about sets with blank or repeated images."""
-    return [*waiting_comparisons(study), *remarked_sets(study)]
+    return [*waiting_comparisons(study), *flagged_images(study)]
 
 
 def image_warnings_of(studies: Sequence[Study]) -> dict[int, list[str]]:
@@ -29,7 +31,17 @@ def _with_remarks(studies: Sequence[Study]) -> set[int]:
     return {study for side in sides for study in side.values_list("study", flat=True).distinct()}
 
 
-def remarked_sets(study: Study) -> list[str]:
+def flagged_images(study: Study) -> list[str]:
+    """Return what is wrong with the images: one sentence for each set, or while the study is sealed one of counts.
+
+    The contact sheets mark flagged images, so a sentence that named the model would name the set on its sheet.
+    """
+    if not is_sealed(study, manifest=current_manifest(study)):
+        return _remarked_sets(study)
+    return [sentence] if (sentence := flags_of(study).sentence) else []
+
+
+def _remarked_sets(study: Study) -> list[str]:
     """Return one sentence for each set whose score says little: its images are of one colour or repeat each other."""
     return _first([f"Look at {sentence}." for sentence in remarks.sentences(image_sets_of(study))], "such sets")
 

@@ -12,13 +12,14 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_safe
 
 from annotation.models import Comparison, Study
-from annotation.reports.data.gathering import is_sealed, metrics_of
+from annotation.reports.data.gathering import metrics_of
 from annotation.reports.explorer.detail import comparison_detail
 from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.explorer.orders import CHOICES, ORDERS, select_comparisons
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
+from annotation.studies.sealing import is_sealed
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.comparison_view import opened, side_names, thumbnails, votes_bar
 from generation.models import GeneratedImage

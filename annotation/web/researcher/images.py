@@ -11,7 +11,6 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_POST, require_safe
 
 from annotation.models import Study, StudyFileJob
-from annotation.reports.data.gathering import is_sealed
 from annotation.reports.report_jobs.images_file import NAME, current_images, request_images
 from annotation.reports.report_jobs.report_jobs import retry
 from annotation.studies.comparisons import comparisons_of
@@ -19,12 +18,13 @@ from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.pipeline_jobs import failed_seeds
 from annotation.studies.lifecycle.transitions import drop_seed, may_drop_seeds
+from annotation.studies.sealing import is_sealed
+from annotation.studies.warnings.image_flags import flags_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.overview_cards import snapshot_of
 from annotation.web.researcher.sheet_view import (
     ADDRESSES,
     Viewer,
-    flags_of,
     numbered_prompts,
     prompt_sheets,
 )

@@ -14,7 +14,6 @@ from django.urls import reverse
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study
-from annotation.reports.data.gathering import is_sealed
 from annotation.reports.data.pseudonyms import names_for_staff
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
@@ -29,10 +28,10 @@ from annotation.studies.lifecycle.votes_over_time import VotesOverTime, votes_ov
 from annotation.studies.lifecycle.watching import pace, refusals, workers
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.manifest import Manifest
-from annotation.studies.warnings.image_warnings import remarked_sets, waiting_comparisons
+from annotation.studies.sealing import is_sealed
+from annotation.studies.warnings.image_warnings import flagged_images, waiting_comparisons
 from annotation.web.annotator import markdown
 from annotation.web.researcher.reported import waiting_count
-from annotation.web.researcher.sheet_view import flags_of
 from annotation.web.researcher.votes_chart import forecast_words, votes_chart
 from jobs.row_counts import count_of
 
@@ -177,17 +176,9 @@ def _alarms(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], *, 
             yield Alarm(markdown.render_line(str(sentence)))
     for warning in waiting_comparisons(study):
         yield Alarm(warning)
-    yield from _flagged_images(study, is_blind=is_blind)
-
-
-def _flagged_images(study: Study, *, is_blind: bool) -> Iterator[Alarm]:
-    """Yield what is wrong with the images. Blind: a warning that named the model would name the set on its sheet."""
-    if not is_blind:
-        yield from (Alarm(sentence) for sentence in remarked_sets(study))
-    elif flags := flags_of(study).counts:
-        address = reverse("study-images", args=[study.slug])
-        words = ", ".join(f"{count} {flag}" for flag, count in flags.items())
-        yield Alarm(f"Among the images: {words}.", f"{address}?show=flagged", "Look at them")
+    address = f"{reverse('study-images', args=[study.slug])}?show=flagged" if is_blind else ""
+    for warning in flagged_images(study):
+        yield Alarm(warning, address, "Look at them" if address else "")
 
 
 def _now_voting(study: Study, manifest: Manifest) -> list[NowVoting]:

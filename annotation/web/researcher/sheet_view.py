@@ -1,6 +1,6 @@
 """What the contact sheets of a study show: the sets of each prompt, blind while the study is sealed, with flags."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -9,19 +9,12 @@ from django.urls import reverse
 
 from annotation.models import Study
 from annotation.reports.report_jobs.images_file import shuffled
-from annotation.studies.comparisons import set_ids
-from annotation.voting.image_reports import reports_of
+from annotation.studies.warnings.image_flags import FLAGS, Flags
 from annotation.web.access.tokens import TokenCipher
 from generation.models import GeneratedImage, ImageSet
 
 ADDRESSES = TokenCipher(b"semblance contact sheets 1", ">QQ")  # account id, image id
 BLIND = ("First set", "Second set", "Third set", "Fourth set", "Fifth set")
-FLAGS = {
-    GeneratedImage.Remark.PLAIN.value: "of one colour",
-    GeneratedImage.Remark.REPEAT.value: "identical to another",
-    "reported": "reported",
-    "missing": "missing",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,29 +53,6 @@ class Viewer:
     account_id: int
     is_blind: bool
     has_two_models: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Flags:
-    """The flags in a study that the database knows. counts: by words. sets: the ids of the image sets that have one.
-
-    reported: the ids of the images that annotators reported.
-    """
-
-    counts: dict[str, int]
-    sets: frozenset[int]
-    reported: frozenset[int]
-
-
-def flags_of(study: Study) -> Flags:
-    """Return the flags of a study with two queries; flagged images are few in any study."""
-    images = GeneratedImage.objects.filter(image_set__in=set_ids(study.comparisons.all()), remark__isnull=False)
-    remarked = list(images.order_by().values_list("image_set", "remark"))
-    reported = dict(reports_of(study.pk).order_by().values_list("image", "image__image_set"))
-    counts = Counter(FLAGS[str(remark)] for _set, remark in remarked)
-    counts[FLAGS["reported"]] = len(reported)
-    sets = frozenset((*(one for one, _remark in remarked), *reported.values()))
-    return Flags(dict(+counts), sets, frozenset(reported))
 
 
 def numbered_prompts(study: Study, flags: Flags, *, only_flagged: bool) -> list[tuple[int, int]]:

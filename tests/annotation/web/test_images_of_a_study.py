@@ -3,9 +3,11 @@
 import io
 import re
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -19,6 +21,7 @@ from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.pipeline_jobs import ensure_images
 from annotation.studies.sharing import Role
+from annotation.studies.tokens import Scope, create_token
 from annotation.tasks import make_study_file
 from generation.models import GeneratedImage, GenerationJob
 from tests.annotation.web.drawn_studies import FIRST_SEED, TIDY, UNTIDY, draw_study
@@ -101,6 +104,35 @@ def test_flags_are_counted_and_can_be_chosen(researcher: Client) -> None:
     flagged = images_page(researcher, study, "?show=flagged")
     assert len(images_in(flagged)) == 5
     assert len(images_in(page)) == 17
+
+
+def test_no_page_of_a_sealed_study_says_which_model_has_a_flagged_image(admin_client: Client) -> None:
+    """The flag marks the set on its contact sheet, so a warning with the model's name would name the set."""
+    study = draw_study(prompt_count=1, images_per_set=3).study
+    image = GeneratedImage.objects.filter(image_set=study.comparisons.get().image_set_a).earliest("pk")
+    GeneratedImage.objects.filter(pk=image.pk).update(remark="plain")
+    _token, secret = create_token(account=member(study, Role.VIEWER), name="script", scopes=[Scope.READ], days=1)
+    script = Client(headers={"authorization": f"Bearer {secret}"})
+    page = reverse("admin:annotation_study_change", args=[study.pk])
+    told: dict[str, Callable[[], str]] = {
+        "admin": lambda: admin_client.get(page).content.decode(),
+        "api": lambda: script.get(f"/api/v1/studies/{study.slug}").content.decode(),
+        "status": lambda: printed("study_status", study.slug),
+        "status as JSON": lambda: printed("study_status", "--format", "json"),
+    }
+    for where, tell in told.items():
+        text = tell()
+        assert "Among the images: 1 of one colour." in text, where
+        assert "Look at" not in text, where
+    put_in_state(study, "closed")
+    for where, tell in told.items():
+        assert f"Look at {TIDY}" in tell(), where
+
+
+def printed(*command: str) -> str:
+    out = io.StringIO()
+    call_command(*command, stdout=out)
+    return out.getvalue()
 
 
 @pytest.mark.parametrize(("state", "says"), [("draft", "Launch the study"), ("generating", "See how far they are")])

@@ -230,7 +230,7 @@ def test_sizes_that_are_shown_alike_are_compared(worker: FakeWorker) -> None:
     assert image_warnings(study) == []
 
 
-def test_images_of_one_colour_are_named_when_the_study_is_ready(worker: FakeWorker) -> None:
+def test_images_of_one_colour_are_counted_while_sealed_and_then_named(worker: FakeWorker) -> None:
     worker.makes_plain_images = True
     study = a_generated_study(prompts=[{"text": "a cube"}])
     launch(study=study)
@@ -238,12 +238,15 @@ def test_images_of_one_colour_are_named_when_the_study_is_ready(worker: FakeWork
     study.refresh_from_db()
     assert study.state == State.READY
     said = image_warnings(study)
-    assert said == [
-        f"Look at {model} / a cube: 3 of 3 images are of one colour (seeds 11, 22, 33)." for model in ("Alpha", "Beta")
-    ]
+    assert said == ["Among the images: 6 of one colour."]
     out = StringIO()
     call_command("study_status", study.slug, stdout=out)
     assert f"{study.slug}: {said[0]}" in out.getvalue()
+    assert "Look at Alpha" not in out.getvalue(), "sealed: its contact sheet shows the flags"
+    put_in_state(study, "closed")
+    assert image_warnings(study) == [
+        f"Look at {model} / a cube: 3 of 3 images are of one colour (seeds 11, 22, 33)." for model in ("Alpha", "Beta")
+    ]
 
 
 def test_a_study_is_not_told_of_the_images_of_another(worker: FakeWorker) -> None:

@@ -9,11 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.reports.data.gathering import is_sealed
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.quality_watch import ALARM_PROBABILITY, LATELY, alarms, rule_counts
 from annotation.studies.lifecycle.transitions import close
+from annotation.studies.sealing import is_sealed
 from annotation.voting.availability import Closure, closure
 from jobs.refusals import Refused
 from scoring.statistics.votes.screening import rise_probability
