@@ -151,7 +151,7 @@ class LeasedJobAdmin(AdminsOnly):
         return ""
 
     def queue_again(self, request: HttpRequest, chosen: QuerySet[LeasedJob]) -> None:
-        """Queue the failed jobs among the chosen ones, and tell how many."""
+        """Queue the failed jobs among the chosen ones, and say how many."""
         failed = list(chosen.filter(state=LeasedJob.State.FAILED).values_list("pk", flat=True))
         count = claims.retry(chosen)
         enqueue(chosen.model._default_manager.filter(pk__in=failed))

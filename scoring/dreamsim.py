@@ -21,7 +21,7 @@ HEAD_SIZE = 64  # of each head of attention, in every transformer that DreamSim 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A transformer: what of it is the embedding, its activation, the epsilon of its norms, and its colours.
+    """A transformer: which of its outputs is the embedding, its activation, the epsilon of its norms, and its colours.
 
     features: "class_token", after the last block and before the norm, or "projection", of the normed class token.
     """

@@ -23,7 +23,7 @@ from scoring.checkpoints import WEIGHTS, Checkpoint, find_comparer, first_line
 from scoring.encoder_spec import ComparerSpec
 
 SHORTER_SIDE = 256  # pixels; larger images are reduced to it first. LPIPS was trained on patches of 64.
-LEAST_SIDE = 32  # pixels: of smaller images the network leaves nothing
+LEAST_SIDE = 32  # pixels: a smaller image has nothing left after the last pooling
 _SHIFT, _SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 _EPSILON = 1e-10  # as in the authors' package
 
@@ -103,8 +103,10 @@ class Lpips:
             yield values
 
     def _of_layer(self, layer: torch.Tensor, weights: torch.Tensor) -> NDArray[np.float64]:
-        """Return the (N, N) distances by one layer (N, c, h, w): differences first, because the sum of squares minus
-        the product would lose half of the digits."""
+        """Return the (N, N) distances by one layer (N, c, h, w).
+
+        Differences come first: the sum of squares minus twice the product would lose half of the digits.
+        """
         n = len(layer)
         found = np.zeros((n, n))
         for i in range(n - 1):
@@ -131,7 +133,7 @@ def load(spec: ComparerSpec) -> Lpips:
     convolutions = [f"net.{key}.{part}" for _, row in _NETS[net] for key, _, _ in row for part in ("weight", "bias")]
     wanted = [*convolutions, *(f"lin{number}.model.1.weight" for number in range(5))]
     if lacking := [name for name in wanted if name not in weights]:
-        raise Refused(f"The weights of {spec.checkpoint} lack {lacking[0]}: it is not whole.")
+        raise Refused(f"The weights of {spec.checkpoint} lack {lacking[0]}: the file is not whole.")
     return Lpips(spec, checkpoint, net, {name: weights[name] for name in wanted})
 
 

@@ -158,7 +158,7 @@ def matrix_of_embeddings(name: str, embeddings: ArrayLike) -> Matrix:
 
 
 def score_of_matrix(name: str, matrix: ArrayLike) -> float:
-    """Return the metric of this name of the (N, N) matrix of a set, or of those of its rows and columns that are left.
+    """Return the metric of this name from the (N, N) matrix of a set, or from some of its rows and their columns.
 
     >>> score_of_matrix("worst_pair", matrix_of_embeddings("worst_pair", [(1, 0), (3, 4), (1, 1)])) == 60.0
     True

@@ -18,7 +18,7 @@ GROUP = "semblance.encoders"
 
 @dataclass(frozen=True, slots=True)
 class OwnEncoder:
-    """An image encoder of one's own, as the encoders of `scoring.encoders` are used. fingerprint: of its file."""
+    """An image encoder of one's own, used like those of `scoring.encoders`. fingerprint: of its file."""
 
     spec: EncoderSpec
     function: Any

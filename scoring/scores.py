@@ -75,7 +75,7 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
 
 
 def compare_set(*, image_set: ImageSet, comparer: "Lpips") -> bool:
-    """Store the distances of every two images of a complete set, if it has none by this comparer; return whether.
+    """Store the distance of each pair of images of a complete set; return False if they were already stored.
 
     Raises Refused for an incomplete set, an unreadable image, and a comparer with other weights than before.
     """

@@ -34,7 +34,7 @@ def run_scoring_job(_job_id: int = 0) -> None:
 
 
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
-    """Embed or compare the images of the job's set, if it has not been done yet, and score the set."""
+    """Embed or compare the images of the job's set, unless that is done already, and score the set."""
     spec = MetricSpec.of(job.metric, job.source)
     if spec.comparer:
         _compare(job, spec.comparer)

@@ -30,12 +30,12 @@ class StudyCommand(BaseCommand):
         parser = super().create_parser(prog_name, subcommand, **kwargs)
         if "--format" not in parser._option_string_actions:
             self._has_common_format = True
-            text = "json: what the command prints, as one document, for programs."
+            text = "json: one document for programs, with everything that the command prints."
             parser.add_argument("--format", choices=("text", "json"), default="text", help=text)
         return parser
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run the command; print what it says as it comes, or with `--format json` as one document at its end."""
+        """Run the command; print its sentences as they come, or with `--format json` one document at the end."""
         self.facts: dict[str, Any] = {}
         if not (self._has_common_format and options.get("format") == "json"):
             return self._execute(*args, **options)
@@ -53,7 +53,7 @@ class StudyCommand(BaseCommand):
             target.write(json.dumps(self.facts | lines | error, indent=2, ensure_ascii=False, default=str))
 
     def tell(self, **facts: Any) -> None:
-        """Put facts into the document of `--format json`, under names of their own."""
+        """Add facts, by name, to the document of `--format json`."""
         self.facts |= facts
 
     def _execute(self, *args: Any, **options: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""Jobs that write the downloads of a study that no report is needed for."""
+"""Jobs that write the downloads of a study that need no report."""
 
 from typing import ClassVar
 

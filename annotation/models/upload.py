@@ -12,8 +12,8 @@ from annotation.models.report_job import WatchedJob
 class Upload(models.Model):
     """Files on their way into a study. Their pieces lie in a folder of `settings.UPLOADS_ROOT`, named by `folder`.
 
-    files: the path, bytes, sha256 and modified of each, as the sender described them. files_sha256: of that list, by
-    which a sender who comes again finds the upload. is_received: every piece is there, and an UploadJob exists.
+    files: the path, bytes, sha256 and modified of each, as the sender described them. files_sha256: of that list;
+    a sender who comes again finds the upload by it. is_received: every piece is there, and an UploadJob exists.
     is_stored: its folder exists; it counts against the account's quota. options: of the importer, by name.
     """
 
@@ -50,7 +50,7 @@ class Upload(models.Model):
 
     @property
     def name(self) -> str:
-        """The file's name, or how many files they are."""
+        """The file's name, or the number of files."""
         return str(self.files[0]["path"]) if len(self.files) == 1 else f"{len(self.files)} files"
 
 

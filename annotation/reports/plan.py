@@ -134,18 +134,18 @@ def _constant(design: Design) -> str:
 
 
 def _of_several(design: Design) -> str:
-    """Say what of a study of several models is simulated in another way."""
+    """Return how the simulation of several models differs from that of two; empty for two."""
     if design.models == 2:
         return ""
     uncertain = (
-        " Comparisons of uncertain pairs first is simulated as the fewest votes first, which gives every comparison as "
-        "many votes: the report's ranking uses the first votes of each comparison only."
+        " The allocation of uncertain pairs first is simulated as fewest votes first, which gives each comparison "
+        "equally many votes: the report's ranking uses the first votes of each comparison only."
         if design.are_uncertain_pairs_first
         else ""
     )
     return (
-        f" The study has {design.models} models: all pairs are simulated as one, comparisons of a prompt as a "
-        f"cluster, and the ranking is not simulated.{uncertain}"
+        f" The study has {design.models} models: all pairs are simulated as one, the comparisons of a prompt as "
+        f"a cluster, and the ranking is not simulated.{uncertain}"
     )
 
 
@@ -172,7 +172,7 @@ def _clusters(question: Question) -> str:
 
 
 def _name(of: str, design: Design) -> str:
-    """Return what a curve goes along; of several models each prompt has several comparisons."""
+    """Return what a curve varies; with several models each prompt has several comparisons."""
     return "comparisons" if of == "prompts" and design.models > 2 else NAMES[of]
 
 

@@ -81,8 +81,8 @@ def _faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:
     if plan.comparer and plan.needs != "similarities":
         yield "comparer", 'belongs to needs = "similarities"; leave it out.'
     if plan.needs == "similarities" and bool(plan.similarities) == bool(plan.comparer):
-        sentence = "give the name under which import_similarities stores them, or a comparer, one of the two."
-        yield "similarities", f"{'is there beside comparer' if plan.comparer else 'is missing'}: {sentence}"
+        sentence = "give either the name under which import_similarities stores them or a comparer."
+        yield "similarities", f"{'is given beside comparer' if plan.comparer else 'is missing'}: {sentence}"
 
 
 def _computed_faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:

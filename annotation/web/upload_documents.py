@@ -28,7 +28,7 @@ class _Sent(BaseModel):
 
 
 class FileIn(_Sent):
-    """A file that will come. `modified`, in any form, tells two versions of a file apart when an upload goes on."""
+    """A file that will come. `modified`, in any form, tells two versions of a file apart if an upload continues."""
 
     path: str = Field(min_length=1, max_length=LONGEST_PATH, description="Its name; of images model/prompt/seed.png.")
     bytes: int = Field(ge=0, le=MOST_BYTES)
@@ -37,16 +37,16 @@ class FileIn(_Sent):
 
 
 class UploadIn(_Sent):
-    """What will come, and how it is imported. The same description again goes on with the upload on its way."""
+    """What will come, and how it is imported. The same description, sent again, continues the upload."""
 
     kind: Literal["images", "votes", "scores"]
     files: list[FileIn] = Field(min_length=1, max_length=MOST_FILES)
     model: str = Field("", max_length=200, description="Images of this model only; its folder may be left out.")
     metric: str = Field("", max_length=255, description="The name under which scores are stored.")
-    higher_is_more_consistent: bool | None = Field(None, description="Which way a metric points that is new here.")
+    higher_is_more_consistent: bool | None = Field(None, description="Needed for a metric that is new to the study.")
     leave_out_blank_names: bool = Field(False, description="Leave out votes without an annotator's name.")
-    prefix: str = Field("", max_length=100, description="Stands before the annotators' names of a file of votes.")
-    same_people: bool = Field(False, description="Names of earlier files are the same people.")
+    prefix: str = Field("", max_length=100, description="Put before each annotator's name in a file of votes.")
+    same_people: bool = Field(False, description="A name that an earlier file has too is the same person.")
 
 
 class MissingOut(BaseModel):
@@ -76,7 +76,7 @@ class UploadOut(BaseModel):
 
 
 def begun(study: Study, account: User, body: UploadIn) -> UploadOut:
-    """Begin an upload, or go on with the one of the same description."""
+    """Begin an upload, or continue the one with the same description."""
     options = body.model_dump(exclude={"kind", "files"})
     files = [FileToCome(**file.model_dump()) for file in body.files]
     return upload_out(begin(study=study, kind=body.kind, files=files, options=options, actor=account))
@@ -110,7 +110,9 @@ def upload_out(upload: Upload) -> UploadOut:
 
 def _of_job(upload: Upload, job: UploadJob | None) -> dict[str, Any]:
     if job is None:
-        error = "" if upload.is_stored else "It did not go on, and its files are deleted; begin again."
+        error = (
+            "" if upload.is_stored else "It was not continued for a week, so its files were deleted. Upload them again."
+        )
         state = "receiving" if upload.is_stored else "failed"
         return {"state": state, "percent": 0, "step": "", "summary": "", "faults": [], "error": error}
     return {

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 
 
 def export(model, names, folder):
-    """Write the transformers of a PerceptualModel whose LoRA is merged. names: of the transformers, in their order."""
+    """Write the transformers of a PerceptualModel whose LoRA is merged. names: those of the transformers, in order."""
     weights, parts = {}, []
     for number, (name, extractor) in enumerate(zip(names, model.extractor_list, strict=True)):
         is_clip = "clip" in name

@@ -28,7 +28,7 @@ def refuse_path(path: str) -> None:
     if path.startswith("/") or _DRIVE.match(path):
         raise Refused(f"{shown}: a file's name must not be absolute.")
     if ".." in parts:
-        raise Refused(f"{shown}: a folder's name must not climb out of its folder (“..”).")
+        raise Refused(f"{shown}: a path must not leave its folder (“..”).")
     if "\\" in path or not path.isprintable() or any(part in ("", ".") for part in parts):
         raise Refused(f"{shown!r}: a file's name must have plain letters, and / between its folders.")
     if any(len(part.encode("utf-8", "surrogateescape")) > _LONGEST_NAME for part in parts):
@@ -38,9 +38,9 @@ def refuse_path(path: str) -> None:
 def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int, name: str = "") -> None:
     """Unpack the images and the manifest of a zip file into an empty folder. A folder around all of them is left out.
 
-    most_bytes: of all files together; most_file_bytes: of one. name: how the archive is called in a refusal.
-    Raises Refused, naming the file, for anything else than images: links, names that climb or are absolute, archives
-    within the archive, two files of one name, more bytes than announced, damage, a password.
+    most_bytes: of all files together; most_file_bytes: of one. name: what a refusal calls the archive.
+    Raises Refused, naming the file, for anything but images: links, absolute paths and those that leave the folder,
+    archives within the archive, two files of one name, more bytes than announced, damage, a password.
     """
     called = name or archive.name
     try:
@@ -51,7 +51,7 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int
             for entry in entries:
                 _write(opened, entry, folder.joinpath(*PurePosixPath(entry.filename).parts[around:]), called)
     except (zipfile.BadZipFile, zipfile.LargeZipFile, NotImplementedError, EOFError) as error:
-        raise Refused(f"{called} is no zip file that can be read: {error}.") from None
+        raise Refused(f"{called} cannot be read as a zip file: {error}.") from None
 
 
 def _entries(opened: zipfile.ZipFile, called: str) -> Iterator[zipfile.ZipInfo]:
@@ -85,12 +85,12 @@ def _refuse_kind(info: zipfile.ZipInfo, where: str) -> None:
     if suffix in ARCHIVE_SUFFIXES:
         raise Refused(f"{where} is an archive within the archive; unpack it first.")
     if suffix not in IMAGE_SUFFIXES and PurePosixPath(info.filename).name != MANIFEST:
-        raise Refused(f"{where} is no image: {', '.join(IMAGE_SUFFIXES)} and {MANIFEST} are read.")
+        raise Refused(f"{where} is not an image: only {', '.join(IMAGE_SUFFIXES)} and {MANIFEST} are read.")
 
 
 def _refuse_sizes(entries: list[zipfile.ZipInfo], called: str, most_bytes: int, most_file_bytes: int) -> None:
     if not entries:
-        raise Refused(f"{called} holds no images: wanted is <model>/<prompt>/<seed>.png.")
+        raise Refused(f"{called} holds no images: name them <model>/<prompt>/<seed>.png.")
     if large := next((entry for entry in entries if entry.file_size > most_file_bytes), None):
         raise Refused(f"{called}, {large.filename[:200]} has {large.file_size:,} bytes; at most {most_file_bytes:,}.")
     if (total := sum(entry.file_size for entry in entries)) > most_bytes:
@@ -125,4 +125,4 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, called
     except OSError as error:
         raise Refused(f"{where} cannot be stored: {error.strerror or error}.") from None
     if left:
-        raise Refused(f"{where} has another size than the archive says.")
+        raise Refused(f"{where} is larger or smaller than the archive says.")

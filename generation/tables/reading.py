@@ -163,7 +163,7 @@ def _csv_fault(error: str) -> str:
     if "unexpected end" in error:
         return "a quote is opened and never closed"
     if "expected after" in error:
-        return "a text goes on after its closing quote; a quote within a text is written twice"
+        return "a text continues after its closing quote; write a quote within a text twice"
     return error
 
 

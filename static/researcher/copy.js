@@ -13,7 +13,7 @@ async function copy(button) {
     // No permission, or no secure connection: select the text, so that the keyboard copies it.
     if (source.select) source.select();
     else getSelection().selectAllChildren(source);
-    button.textContent = "Press Ctrl+C";
+    button.textContent = "Selected: copy it now";
   }
   setTimeout(() => (button.textContent = words), SAID_MS);
 }

@@ -151,7 +151,7 @@ document.getElementById("prompts-file").addEventListener("change", async (event)
   const prompts = promptsOf(chosen.name, await chosen.text());
   event.target.value = "";
   if (prompts === null) {
-    document.getElementById("fault-prompts").textContent = `${chosen.name} has no column prompt.`;
+    document.getElementById("fault-prompts").textContent = `${chosen.name} has no column named “prompt”.`;
     return;
   }
   const lines = prompts.map((prompt) => prompt.replace(/\s+/g, " ").trim()).filter(Boolean);

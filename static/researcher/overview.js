@@ -43,7 +43,7 @@ async function refresh() {
     show(answer.changed);
   }
   const isThere = answer && [200, 304].includes(answer.status);
-  say(isThere ? "Live" : "The server does not answer; the numbers are those of the last answer. Trying again.");
+  say(isThere ? "Live" : "The server does not answer. The numbers are from its last answer. Trying again.");
   wait();
 }
 

@@ -1,4 +1,4 @@
-// Send files in pieces, go on where an earlier try stopped, and show what became of them.
+// Send files in pieces, continue where an earlier try stopped, and show the results.
 
 import { json, reach } from "../requests.js";
 import { sha256 } from "./sha256.js";
@@ -55,10 +55,10 @@ async function post(url, options = {}) {
       const problem = await json(response);
       throw new Error(problem?.detail ?? `The server refused it (${response.status}).`);
     }
-    status.textContent = "The server does not answer; trying again.";
+    status.textContent = "The server does not answer. Trying again.";
     await pause(PAUSE_MS);
   }
-  throw new Error("The server does not answer. What came is kept: choose the same files again to go on.");
+  throw new Error("The server does not answer. What it received is kept: choose the same files again to continue.");
 }
 
 async function send(files) {
@@ -86,7 +86,7 @@ async function read(file, start, length, path) {
   try {
     return await file.slice(start, start + length).arrayBuffer();
   } catch {
-    throw new Error(`${path} cannot be read any more: it changed or was moved. Choose it again.`);
+    throw new Error(`${path} cannot be read any more: it was changed or moved. Choose it again.`);
   }
 }
 
@@ -124,7 +124,7 @@ form.addEventListener("submit", async (event) => {
   sent.textContent = "";
   try {
     await send(files);
-    status.textContent = "Sent. A worker imports it now; you may leave this page.";
+    status.textContent = "Everything is sent. A worker imports it; you may leave this page.";
   } catch (error) {
     status.textContent = error.message;
   }

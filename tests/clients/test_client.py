@@ -186,7 +186,7 @@ def test_a_refusal_is_the_servers_sentence_with_each_fault(site: Semblance) -> N
 def test_other_answers_have_a_sentence_too(live_server: LiveServer, token: str) -> None:
     with pytest.raises(Problem, match="Send a token in force"):
         Semblance(str(live_server.url), "sem_wrong").models()
-    with pytest.raises(Problem, match="is it the address of Semblance"):
+    with pytest.raises(Problem, match="is the address of Semblance"):
         Semblance(f"{live_server.url}/somewhere", token).models()
     with pytest.raises(ValueError, match="begins with https"):
         Semblance("file:///etc/passwd", token)
@@ -265,7 +265,7 @@ def test_a_token_with_a_scope_reads_only(live_server: LiveServer, token: str) ->
 
 def test_what_does_not_happen_in_time_says_so(meanwhile: list[Callable[[], None]]) -> None:
     meanwhile.clear()
-    with pytest.raises(NotInTime, match="The end: not after 0 seconds"):
+    with pytest.raises(NotInTime, match="The end: not yet, after 0 seconds"):
         wait_for(lambda: None, seconds=0, what="The end")
 
 

@@ -50,7 +50,7 @@ def test_a_file_of_prompts_without_the_column_is_named(page: Page, server: str, 
     wrong = tmp_path / "wrong.csv"
     wrong.write_text("text\na house\n")
     page.locator("#prompts-file").set_input_files(wrong)
-    expect(page.locator("#fault-prompts")).to_have_text("wrong.csv has no column prompt.")
+    expect(page.locator("#fault-prompts")).to_have_text("wrong.csv has no column named “prompt”.")
     plain = tmp_path / "prompts.txt"
     plain.write_text("a house\n\n a tree \n")
     page.locator("#prompts-file").set_input_files(plain)

@@ -78,7 +78,7 @@ def test_a_folder_that_is_no_lpips_is_one_sentence(alex: ComparerSpec, tmp_path:
     with pytest.raises(Refused, match=r"There is no folder .*nowhere on this machine"):
         load(ComparerSpec(checkpoint=str(tmp_path / "nowhere")))
     (copy / "config.json").write_text(json.dumps({"model_type": "lpips-vgg"}))
-    with pytest.raises(Refused, match=r"lack net\.slice1\.2\.weight: it is not whole"):
+    with pytest.raises(Refused, match=r"lack net\.slice1\.2\.weight: the file is not whole"):
         load(spec)
     (copy / "config.json").write_text(json.dumps({"model_type": "clip"}))
     with pytest.raises(Refused, match="is of the architecture clip, not LPIPS"):

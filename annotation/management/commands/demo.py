@@ -105,7 +105,7 @@ class Command(StudyCommand):
         self._report(study)
 
     def _study(self, name: str, *, is_second: bool = False) -> Study:
-        """Return the study of a shipped file, created if it does not exist; or a second one, of the same images."""
+        """Return the study of a shipped file, created if it does not exist. is_second: another one of these images."""
         file = Path("docs", "studies", f"{name}.toml")
         manifest = read_study_file(settings.BASE_DIR / file)
         manifest = manifest.model_copy(update={"seeds": manifest.seeds[: self.images_per_set]})

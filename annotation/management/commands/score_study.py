@@ -46,9 +46,11 @@ class Command(StudyCommand):
         )
         kinds = (*ENCODER_KINDS, *COMPARER_KINDS)
         parser.add_argument(
-            "--encoder-file", default="", help="An image encoder of one's own, like mine.py:encode; it runs here."
+            "--encoder-file", default="", help="An image encoder of your own, like mine.py:encode; it runs here."
         )
-        parser.add_argument("--kind", choices=kinds, default="clip", help="As encoder.kind or comparer.kind of a file.")
+        parser.add_argument(
+            "--kind", choices=kinds, default="clip", help="As encoder.kind or comparer.kind in a study file."
+        )
         parser.add_argument("--similarities", default="", help="The name of imported or computed similarities.")
         parser.add_argument("--checkpoint", default="", help="A local folder or a hub id; else the study's encoder.")
         parser.add_argument("--revision", default="", help="The commit of a hub id.")
@@ -161,8 +163,8 @@ def _spec_of_pairs(options: dict[str, Any]) -> MetricSpec:
     name, similarities, checkpoint = options["metric"] or DEFAULT_METRIC, options["similarities"], options["checkpoint"]
     if bool(similarities) == bool(checkpoint):
         raise Refused(
-            "Name stored similarities with --similarities, or what computes them with --kind and --checkpoint, one of "
-            "the two."
+            "Give either --similarities with the name of stored similarities, or --kind and --checkpoint of what "
+            "computes them."
         )
     try:
         functional = named_functional(name)

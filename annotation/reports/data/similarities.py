@@ -36,7 +36,7 @@ def gather_similarities(rows: Sequence[Comparison], *, metric: str) -> Similarit
 
 
 def gather_matrices(rows: Sequence[Comparison], *, metrics: Sequence[str]) -> dict[str, Similarities]:
-    """Return the matrices of the sets by each metric, except a SCS, that is computed from one; without empty ones."""
+    """Return the sets' matrices for each metric that is computed from them, except SCS; without empty ones."""
     gathered = {metric: _matrices(rows, metric) for metric in metrics if not metric.startswith(SCS)}
     return {metric: one for metric, one in gathered.items() if one is not None and len(one.comparison)}
 

@@ -251,8 +251,8 @@ class UnsealedData(SealedData):
     margins: (n,) by each other metric, NaN if missing: score of A minus score of B, or B minus A of a metric of which
     a lower score is more consistent, so that a positive margin names A. similarities: of the images behind
     the reported scores; other_similarities: by each other metric that has any. seconds_per_thousand: the time of a
-    metric for a thousand images, with their embeddings, if both were timed. matrices: of each metric that is computed
-    from a matrix of a set and is no SCS, what `scoring.metric_spec.score_of_matrix` takes.
+    metric for a thousand images, with their embeddings, if both were timed. matrices: for each metric that is
+    computed from a matrix of a set and is not SCS, what `scoring.metric_spec.score_of_matrix` takes.
     """
 
     comparisons: ScoredComparisons

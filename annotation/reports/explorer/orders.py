@@ -97,7 +97,7 @@ def select_comparisons(
 ) -> tuple[ComparisonRow, ...]:
     """Return the comparisons of a choice whose prompts contain all the words (in any case), in an order.
 
-    models: the names of two models, between which the comparisons are; none for all comparisons.
+    models: the names of two models, to return only their comparisons; empty for all comparisons.
     Raises KeyError for an unknown order or choice.
     """
     order, choice, sought = ORDERS[by], CHOICES[show], words.casefold().split()

@@ -32,7 +32,7 @@ from jobs.wording import counted
 
 Floats = NDArray[np.float64]
 _MOST_COLUMNS = 120  # that a column of a journal can hold apart
-_BESIDE = ((4, 3, "left"), (4, -9, "left"), (-4, 3, "right"))  # where numbers stand, so that equal places keep apart
+_BESIDE = ((4, 3, "left"), (4, -9, "left"), (-4, 3, "right"))  # keeps numbers at one place apart
 _BINS = 8  # of comparisons by margin
 
 
@@ -141,7 +141,7 @@ def map_of_disagreements(report: AgreementReport, results: Results) -> Figure:
 
 
 def _place(row: ComparisonRow) -> tuple[float, float]:
-    """The margin, and the share of votes for A minus that for B."""
+    """Return the margin, and the share of votes for A minus that for B."""
     votes = row.votes_a + row.votes_b + row.votes_tie
     return row.margin or 0.0, (row.votes_a - row.votes_b) / votes
 

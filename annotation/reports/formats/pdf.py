@@ -1,4 +1,4 @@
-"""The report as a PDF file for paper, printed by the browser that is there. Nothing else needs a browser."""
+"""The report as a PDF file for paper, printed by an installed browser. Nothing else needs a browser."""
 
 import os
 import shutil
@@ -44,7 +44,7 @@ def found_browser() -> str | None:
 
 
 def _command(browser: str, source: Path, printed: Path) -> list[str]:
-    """Print without a window and without a profile of the user; the file loads nothing from the network."""
+    """Return the command that prints without a window, with a new profile. The file loads nothing from the network."""
     # As root the browser refuses to start with its sandbox; the file is ours and has no script.
     root = ["--no-sandbox"] if os.geteuid() == 0 else []
     return [

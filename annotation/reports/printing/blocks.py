@@ -93,7 +93,7 @@ class Section:
 class Chapter:
     """A part of the report: plain sentences and one figure, and behind them the sections with all numbers.
 
-    figure: the name of one of the sections' figures, shown beside the sentences; None if they have it not.
+    figure: the name of one of the sections' figures, shown beside the sentences; None if no section has it.
     is_appendix: sections only, for reference.
     """
 

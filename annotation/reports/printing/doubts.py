@@ -46,7 +46,7 @@ def reservations(study: StudyFacts, *, reliability: Reliability, bias: Bias, noi
 
 def _stopped_by_another(metric: str) -> tuple[str, ...]:
     """The reservation about a study that stopped by the evidence for another metric; none if empty."""
-    said = "the voting stops by the evidence for {}, so tests and intervals of this metric only describe"
+    said = "the evidence for {} ends the voting, so tests and intervals of this metric are descriptive only"
     return (said.format(metric_name(metric)),) if metric else ()
 
 
@@ -68,7 +68,7 @@ def _without_winner(agreement: Agreement) -> str:
 def _chance(alpha: Estimate, study: StudyFacts) -> str:
     how = beyond_chance(alpha)
     if how and study.are_several:
-        return f"beyond the order of the models annotators {how} (Krippendorff's alpha), so prompts may not matter"
+        return f"beyond the order of the models, annotators {how} (Krippendorff's alpha), so prompts may not matter"
     return f"annotators {how} (Krippendorff's alpha), so the winners of the votes may be noise" if how else ""
 
 

@@ -1,4 +1,4 @@
-"""Erase one annotator for the researcher: as a withdrawal does, and out of every stored report and file as well."""
+"""Erase one annotator for the researcher: do what a withdrawal does, and delete every stored report and file."""
 
 from dataclasses import dataclass
 
@@ -38,9 +38,12 @@ def erasure_effects(annotator: Annotator) -> ErasureEffects:
         )
         if value
     ]
-    removed = [counted(votes, "vote") + ", checks and practice included", counted(answers, "answer and comment")]
+    removed = [
+        counted(votes, "vote") + ", checks and practice included",
+        counted(answers, "answer") + ", comments included",
+    ]
     removed += [", ".join(personal)] if personal else []
-    removed.append("the link and the resume code, which lead to a page that says so")
+    removed.append("the link and the resume code: they lead to a page that says that all votes and answers are deleted")
     removed.append("every stored report and file of the study; reports are made again without these votes")
     kept = ["a random id, the number of votes and the time of the erasure, which the report counts as a withdrawal"]
     if annotator.external_id:
@@ -62,7 +65,7 @@ def erase_annotator(*, annotator: Annotator, actor: User | None = None) -> Annot
 
 
 def delete_stored_reports(study: Study) -> None:
-    """Delete the stored reports and files of a study; they are made again when somebody asks for them."""
+    """Delete the stored reports and files of a study; they are made again on request."""
     for sha256 in study.report_jobs.exclude(sha256="").values_list("sha256", flat=True):
         delete_report(sha256)
     for job in ReportFileJob.objects.filter(report_job__study=study).exclude(key=""):

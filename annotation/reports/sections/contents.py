@@ -46,7 +46,7 @@ def _headlines(report: AgreementReport) -> exclusions.Compared | None:
 
 
 def _metrics(*, is_several: bool) -> Entry:
-    """The section on several metrics: a chapter of its own if there are several, else a hint of the appendix."""
+    """The section on several metrics: a chapter of its own if there are several, else part of the appendix."""
     return _result(
         lambda results: results.metrics if (len(results.metrics.metrics) > 1) == is_several else None, metrics.section
     )
@@ -63,8 +63,11 @@ def _ranked(results: Results) -> tuple[Ranking, Agreement] | None:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A chapter of the table of contents: its sentences, the figures of which it shows the first there is, and the
-    sections behind it, one pair of a finding and a section each."""
+    """A chapter of the table of contents.
+
+    entries: the sections behind it, one pair of a finding and a section each. paragraphs: returns its sentences.
+    figures: the chapter shows the first of these that exists.
+    """
 
     key: str
     title: str
@@ -159,7 +162,7 @@ def _chapter(plan: Plan, report: AgreementReport) -> Chapter | None:
     named = {figure.name: figure for section in printed for figure in section.figures}
     figure = next((named[name] for name in plan.figures if name in named), None)
     said = plan.paragraphs(report, report.results) if plan.paragraphs and report.results else ()
-    is_bare = not (said or plan.key == APPENDIX)  # sealed: it has only what is no result
+    is_bare = not (said or plan.key == APPENDIX)  # sealed: only sections without results
     title = printed[0].title if is_bare else plan.title
     return Chapter(plan.key, title, printed, said, figure, is_appendix=plan.key == APPENDIX)
 

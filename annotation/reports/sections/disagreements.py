@@ -19,8 +19,10 @@ _NAMED = ("A", "B")
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """A comparison on which both name a model and not the same. seed_errors: the margin over its standard error over
-    seeds; None if that is unknown or zero."""
+    """A comparison on which the votes and the metric name different models.
+
+    seed_errors: the margin over its standard error over seeds; None if that is unknown or zero.
+    """
 
     row: ComparisonRow
     seed_errors: float | None
@@ -54,7 +56,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     found, metric = disagreements(results.comparisons, results.image_noise), short_metric(report.study.metric)
     both = sum(row.people_winner in _NAMED and row.metric_winner in _NAMED for row in results.comparisons)
     if not both:
-        return ("No comparison has a model named by the votes and by the metric.",)
+        return ("On each comparison, the votes or the metric name no model.",)
     if not found:
         decided = "the one comparison" if both == 1 else f"all {both} comparisons"
         return (f"{metric} and the votes name the same model on {decided} that both decide.",)
@@ -94,7 +96,7 @@ def section(values: tuple[Sequence[ComparisonRow], ImageNoise], facts: Facts) ->
     a, b = study.sides
     head = ("No.", "Prompt", "Margin", "Over its seed error", f"Votes {a}", b, "tie", "By votes", "By metric")
     table = Table(
-        "Every comparison on which both name a model, and not the same; the surest of the metric first",
+        "Every comparison on which the votes and the metric name different models; the metric's surest first",
         head,
         tuple(_cells(one, study) for one in found),
         (0, 2, 3, 4, 5, 6),

@@ -70,7 +70,7 @@ def _agreement(report: AgreementReport, results: Results) -> str:
         clusters = " Comparisons that share a cluster count as n divided by the design effect, with Student's t."
     return (
         f"Agreement is the share of comparisons in which both name the same winner; {TIE_RULES[agreement.endpoint]}. "
-        f"Its interval is Wilson's {cited('wilson1927')}, beside the exact one {cited('clopper1934')}.{clusters} The "
+        f"Its interval is Wilson's {cited('wilson1927')}, next to the exact one {cited('clopper1934')}.{clusters} The "
         f"difference to {rival} was tested exactly, by flipping the signs of the differences of credits. If credits "
         f"are 0 or 1 and no cluster is shared, this is McNemar's exact test {cited('mcnemar1947')}. Chance-corrected "
         f"agreement is Cohen's kappa {cited('cohen1960')} and the Matthews correlation {cited('matthews1975')}."
@@ -120,9 +120,7 @@ def _ranking(results: Results) -> str:
 def _evidence(results: Results) -> str:
     if results.sequential is None:
         return ""
-    return (
-        f"The evidence that ends the voting is an e-value by betting, valid at every time {cited('waudbysmith2024')}."
-    )
+    return f"The evidence that ends the voting is an e-value by betting, valid at any time {cited('waudbysmith2024')}."
 
 
 def _resampling(report: AgreementReport, results: Results) -> str:
@@ -130,6 +128,7 @@ def _resampling(report: AgreementReport, results: Results) -> str:
     confirms = "The evidence" if results.sequential else "Only the test of the primary endpoint"
     return (
         f"Bootstrap intervals are percentiles over {study.resamples} resamples of clusters of comparisons "
-        f"{cited('efron1979', 'field2007')} with the seed {study.seed}. Intervals have a level of "
-        f"{100 * study.level:g} %. {confirms} confirms; all other p-values describe."
+        f"{cited('efron1979', 'field2007')} with the seed {study.seed}; those of chance-corrected agreement are "
+        f"expanded {cited('hesterberg2015')}. Intervals have a level of {100 * study.level:g} %. {confirms} is "
+        "confirmatory; all other p-values are descriptive."
     )

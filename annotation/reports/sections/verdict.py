@@ -146,9 +146,9 @@ def _one_more_annotator(results: Results, study: StudyFacts) -> Iterator[Verdict
 def _against_the_others(compared: Compared) -> str:
     people, metric = compared.people.value, compared.metric.value
     if people is None or metric is None:
-        return f"Against the others one annotator is undefined: {compared.people.reason}."
-    said = f"By the winner of the other votes one annotator is right on {percent(people)}"
-    return f"{said}, the metric on {percent(metric)}."
+        return f"How one annotator compares with the others is undefined: {compared.people.reason}."
+    said = f"By the winner of the other votes, one annotator is right on {percent(people)}"
+    return f"{said}, and the metric on {percent(metric)}."
 
 
 def _difference(single: SingleVotes) -> str:

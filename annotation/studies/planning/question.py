@@ -28,10 +28,9 @@ MEANING = {
     "endpoint": "How ties count: strict, half or dropped.",
     "level": "Level of the interval, and of the report's test against the constant choice.",
     "cluster_size": "Comparisons that share a cluster (variants of one base prompt); 1: each is its own.",
-    "models": "Models. Of more than two, prompts counts comparisons, of which each prompt has several.",
+    "models": "Models. With more than two, prompts counts comparisons, because each prompt has several.",
     "are_uncertain_pairs_first": (
-        "Whether the pairs of models whose order is least certain come first; simulated as even (of three models or "
-        "more)."
+        "Whether the pairs of models whose order is least certain come first; simulated as even (three models or more)."
     ),
     "agreement": "How often the metric names the model that infinitely many people would choose.",
     "baseline": "How often always naming one model is right.",
@@ -60,7 +59,7 @@ class Design:
     """The planned study.
 
     annotators: None means as many as give every vote, on average if some leave early. endpoint: how ties count.
-    cluster_size: the mean over comparisons of the size of their cluster. models: of more than two, `prompts` counts
+    cluster_size: the mean over comparisons of the size of their cluster. models: with more than two, `prompts` counts
     comparisons, and the constant choice is the best fixed order of the models. are_uncertain_pairs_first: whether
     allocation prefers pairs of models whose order is uncertain, which is simulated as "even".
     """

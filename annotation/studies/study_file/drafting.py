@@ -62,7 +62,7 @@ STARTS = {
     ),
     "several": Start(
         "Several models",
-        "A ranking of all; a further one is a table of the file",
+        "A ranking of all; each further model is a table of the file",
         _GENERATED | {"models": {key: {"name": ""} for key in ("a", "b", "c")}},
     ),
     "images": Start(

@@ -1,7 +1,7 @@
 """Import the files of an upload, by the same importers as the commands, as a job with progress.
 
-The images of a study are imported set by set. After some seconds the job leaves the worker and goes on after what else
-is due, because the worker that imports also moves the studies on.
+The images of a study are imported set by set. After some seconds the job leaves the worker and continues after other
+jobs, because the worker that imports also advances the studies.
 """
 
 import shutil
@@ -32,7 +32,7 @@ from jobs.wording import counted
 
 TURN_SECONDS = 15.0  # of one import, before others get their turn
 MOST_FAULTS = 200
-GOES_ON = "It goes on after what else is due."
+GOES_ON = "It continues after the other jobs that are due."
 TAKES_IMAGES = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING)
 
 
@@ -40,7 +40,7 @@ def run_upload_job(job: UploadJob, lease: Lease) -> None:
     """Import the files of a claimed job, or some of them. A second run changes nothing that is imported."""
     upload = job.upload
     if not upload.is_stored:
-        raise Refused("Its files are not there any more; send them again.")
+        raise Refused("Its files are not there any more: upload them again.")
     try:
         outcome = IMPORTERS[upload.kind](upload, assembled(upload), _Turn(job, lease))
     except Refused as refusal:  # the sender knows the name of the file, and not the server's folders
@@ -78,7 +78,7 @@ def _images(upload: Upload, whole: Path, turn: _Turn) -> dict[str, Any]:
     """Import the images set by set, from where the last turn stopped."""
     study = upload.study
     if study.source != Study.Source.IMAGES or study.state not in TAKES_IMAGES:
-        raise Refused(f"{study} takes no images now: a study of own images takes them until it is ready.")
+        raise Refused(f"{study} takes no images now: only a study of your own images takes them, until it is ready.")
     layout = _of_study(read_layout(_unpacked(upload, whole), model=upload.options.get("model") or None), study)
     turn.job.refresh_from_db(fields=["position", "outcome"])
     outcome = turn.job.outcome or {"sets": 0, "images": 0, "unchanged": 0, "faults": _words(layout.strays)}
@@ -138,9 +138,11 @@ def _of_study(layout: Layout, study: Study) -> Layout:
 
 def _reason_to_leave_out(prompt: PromptFiles, known: dict[str, set[str]]) -> str:
     if prompt.model not in known:
-        return f"is of no model of this study{did_you_mean(prompt.model, known)}; it has {first_names(list(known))}"
+        return (
+            f"belongs to no model of this study{did_you_mean(prompt.model, known)}; it has {first_names(list(known))}"
+        )
     if prompt.prompt not in known[prompt.model]:
-        return f"has no prompt of this study{did_you_mean(prompt.prompt, known[prompt.model])}"
+        return f"belongs to no prompt of this study{did_you_mean(prompt.prompt, known[prompt.model])}"
     return ""
 
 
@@ -170,7 +172,8 @@ def _scores(upload: Upload, whole: Path, _turn: _Turn) -> dict[str, Any]:
         higher_is_more_consistent=options.get("higher_is_more_consistent"),
         actor=upload.account,
     )
-    missing = f" {counted(len(done.missing), 'comparison')} stay without a score." if done.missing else ""
+    stay = "stays" if len(done.missing) == 1 else "stay"
+    missing = f" {counted(len(done.missing), 'comparison')} {stay} without a score." if done.missing else ""
     known = f"{done.unchanged_count} had these scores already."
     return {
         "summary": f"{done.metric}: {counted(done.new_count, 'comparison')} scored, {known}{missing}",

@@ -1,7 +1,7 @@
 """Receive files in pieces of 8 MB: begin, take a piece, say what is missing, hand over to the import, delete.
 
-A piece is a file of its own until all are there, written whole or not at all, so that an upload that was interrupted
-goes on at the first piece that is missing. Nothing is held in memory.
+A piece is a file of its own until all are there, written whole or not at all, so that an interrupted upload continues
+at the first missing piece. Nothing is held in memory.
 """
 
 import hashlib
@@ -99,9 +99,9 @@ def _begin(
 
 def _refuse_files(kind: str, files: Sequence[FileToCome]) -> None:
     if not 1 <= len(files) <= MOST_FILES:
-        raise Refused(f"files: 1 to {MOST_FILES} at once; put more of them into a zip file.")
+        raise Refused(f"files: send 1 to {MOST_FILES} at once; put more of them into a zip file.")
     if kind != Upload.Kind.IMAGES and len(files) > 1:
-        raise Refused(f"files: {kind} come in one file; send one after the other.")
+        raise Refused(f"files: an upload of {kind} is one file; send one after the other.")
     seen: set[str] = set()
     for file in files:
         refuse_path(file.path)
@@ -110,7 +110,7 @@ def _refuse_files(kind: str, files: Sequence[FileToCome]) -> None:
         if file.bytes < 1:
             raise Refused(f"{file.path} is empty.")
         if file.path.casefold() in seen:
-            raise Refused(f"{file.path} is there twice.")
+            raise Refused(f"{file.path} is listed twice.")
         seen.add(file.path.casefold())
 
 
@@ -121,13 +121,13 @@ def _refuse_size(account: User, byte_count: int) -> None:
     stored = Upload.objects.filter(account=account, is_stored=True).aggregate(sum=Sum("byte_count"))["sum"] or 0
     if stored + byte_count > quota:
         raise Refused(
-            f"files: {account} has {_gib(stored)} that wait to be imported, and {_gib(byte_count)} more would exceed "
+            f"files: {account} has {_gib(stored)} waiting to be imported, and {_gib(byte_count)} more would exceed "
             f"the {_gib(quota)} of UPLOAD_QUOTA_BYTES; delete an upload that is not needed."
         )
     root = Path(settings.UPLOADS_ROOT)
     root.mkdir(parents=True, exist_ok=True)
     if shutil.disk_usage(root).free < byte_count + settings.UPLOAD_FREE_BYTES:
-        raise Refused("files: the server's disk has no room for them; an admin can make some.")
+        raise Refused("files: the server's disk has too little room for them; ask an admin to make room.")
 
 
 def _gib(count: int) -> str:
@@ -138,7 +138,7 @@ def _gib(count: int) -> str:
 def take_piece(*, upload: Upload, place: Place, sha256: str, content: Readable) -> None:
     """Store a piece. Raises Refused for one that is not of the upload, of another size, or with another hash."""
     if upload.is_received or not upload.is_stored:
-        raise Refused(f"{upload.name} is complete already: nothing is missing.")
+        raise Refused(f"{upload.name} takes no more pieces: it is complete, or its files were deleted.")
     wanted = _piece_bytes(upload, place)
     target, digest, count = _piece_path(upload, place), hashlib.sha256(), 0
     name = upload.files[place.file]["path"]
@@ -158,10 +158,12 @@ def take_piece(*, upload: Upload, place: Place, sha256: str, content: Readable) 
 def _piece_bytes(upload: Upload, place: Place) -> int:
     """Return the size of a piece. Raises Refused if the upload has no such piece."""
     if not 0 <= place.file < len(upload.files):
-        raise Refused(f"file: the upload has {len(upload.files)} files, counted from 0.")
+        raise Refused(f"file: the upload has no file {place.file}; files are counted from 0.")
     left = int(upload.files[place.file]["bytes"]) - place.piece * PIECE_BYTES
     if place.piece < 0 or left <= 0:
-        raise Refused(f"piece: {upload.files[place.file]['path']} has no piece {place.piece}, counted from 0.")
+        raise Refused(
+            f"piece: {upload.files[place.file]['path']} has no piece {place.piece}; pieces are counted from 0."
+        )
     return min(left, PIECE_BYTES)
 
 
@@ -250,14 +252,14 @@ def _piece_path(upload: Upload, place: Place) -> Path:
 def delete_upload(*, upload: Upload, actor: User | None = None) -> None:
     """Delete an upload with its files; what was imported stays. Refused while its import is at work."""
     if UploadJob.objects.filter(upload=upload, state__in=IN_WORK).exists():
-        raise Refused(f"{upload.name} is being imported; wait for the end of it.")
+        raise Refused(f"{upload.name} is being imported; wait until that has ended.")
     delete_files(upload)
     record("upload deleted", study=upload.study, actor=actor, kind=upload.kind)
     upload.delete()
 
 
 def delete_files(upload: Upload) -> None:
-    """Delete the files of an upload, so that they count no more against the quota."""
+    """Delete the files of an upload, so that they no longer count against the quota."""
     Upload.objects.filter(pk=upload.pk).update(is_stored=False)
     shutil.rmtree(folder_of(upload), ignore_errors=True)
 

@@ -41,7 +41,7 @@ def list_uploads(request: HttpRequest, slug: str, limit: int = 50, offset: int =
     url_name="uploads",
 )
 def begin_upload(request: HttpRequest, slug: str, body: UploadIn) -> HttpResponse:
-    """Begin an upload, or go on with one of the same files: `missing` is the first piece to send."""
+    """Begin an upload, or continue one of the same files: `missing` is the first piece to send."""
     return answer(begun(study_called(slug), account_of(request), body), status=201)
 
 
@@ -52,7 +52,7 @@ def begin_upload(request: HttpRequest, slug: str, body: UploadIn) -> HttpRespons
     url_name="upload",
 )
 def get_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """How far an upload or its import is."""
+    """The progress of an upload or its import."""
     return answer(upload_out(upload_of(slug, upload_id)))
 
 
@@ -83,7 +83,7 @@ def send_piece(
     piece: int,
     sha256: str = Query(pattern="^[0-9a-fA-F]{64}$"),  # type: ignore[type-arg]
 ) -> Status[None]:
-    """Send a piece as the body: `piece_bytes` long, the last one of a file what is left. Sending it again is harmless.
+    """Send a piece as the body: `piece_bytes` long; the last one of a file may be shorter. Sent again, it is harmless.
 
     file, piece: counted from 0. sha256: of the piece.
     """
@@ -98,7 +98,7 @@ def send_piece(
     url_name="upload-import",
 )
 def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """Import an upload whose pieces are all there. A worker does it: ask for the upload until its state is done."""
+    """Import an upload whose pieces have all come. A worker does it: ask until its state is done or failed."""
     upload = upload_of(slug, upload_id)
     finish(upload=upload, actor=account_of(request))
     return answer(upload_out(upload_of(slug, upload_id)), status=202)

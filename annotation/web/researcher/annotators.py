@@ -110,7 +110,7 @@ def erase(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
 @require_POST
 @researcher_page
 def free(request: HttpRequest, slug: str, annotator_id: int) -> HttpResponse:
-    """Release what an annotator holds who will not come back: others can get it at once."""
+    """Release the comparisons of an annotator who will not come back, so that others get them at once."""
     annotator = get_object_or_404(Annotator, pk=annotator_id, study__slug=slug)
     count = free_leases(annotator=annotator, now=timezone.now())
     messages.success(request, f"{counted(count, 'comparison')} released.")

@@ -28,7 +28,7 @@ from jobs.refusals import Refused
 from scoring.statistics.inference.intervals import Resampling
 
 PER_PAGE = 24
-WHAT = "Here will stand every comparison: both sets of images, their scores and their votes, in an order to choose."
+WHAT = "This page will list every comparison: both sets of images, their scores and votes, in an order that you choose."
 Listed = tuple[ComparisonRow, ...]
 SIDES = {"a": "image_set_a", "b": "image_set_b"}
 

@@ -101,7 +101,7 @@ def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
     with translation.override(page_language(manifest.texts.language)):
         sentences = [
             _("You are invited to compare sets of images and to say which set is more consistent."),
-            _("It takes about %(minutes)s minutes, on a computer or a phone. You can stop and go on later.")
+            _("It takes about %(minutes)s min, on a computer or a phone. You can stop and continue later.")
             % {"minutes": minutes},
         ]
         if closes_at := manifest.annotation.closes_at:
@@ -167,7 +167,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
 @require_POST
 @researcher_page
 def free_returned(request: HttpRequest, slug: str) -> HttpResponse:
-    """Release what annotators hold who returned the study on the platform, or timed out there."""
+    """Release the comparisons of annotators who returned the study on the platform, or timed out there."""
     study, form = get_object_or_404(Study, slug=slug), ReturnedForm(request.POST)
     if form.is_valid():
         count, unknown = free_leases_of(study=study, external_ids=form.cleaned_data["ids"], now=timezone.now())

@@ -31,7 +31,7 @@ MOST_FAULTS = 50
 MOST_PAY = 10_000.0
 NEXT = {
     Study.Source.GENERATED: "It is a draft: launch it when you are ready.",
-    Study.Source.IMAGES: "It is a draft: upload its images here, and launch it.",
+    Study.Source.IMAGES: "It is a draft: upload its images here, then launch it.",
     Study.Source.EXTERNAL: "Upload its votes and scores here.",
 }
 

@@ -45,7 +45,7 @@ EXTERNAL = Study.Source.EXTERNAL
 
 
 class Alarm(NamedTuple):
-    """What needs attention, and the page on which to see to it. words may be HTML that is safe."""
+    """What needs attention, and the page that deals with it. words may be HTML that is safe."""
 
     words: str
     address: str = ""
@@ -154,9 +154,11 @@ def _more(study: Study, seen: VotesOverTime | None) -> str:
     said = [words[:1].upper() + words[1:]] if words else []
     if closes_at:
         is_late = seen.complete_at is not None and seen.complete_at > closes_at
-        said.append(f"It closes by itself on {closes_at:%d %b, %H:%M} UTC{', before that' if is_late else ''}")
+        said.append(
+            f"It closes by itself on {closes_at:%d %b, %H:%M} UTC{', before all votes are there' if is_late else ''}"
+        )
     if not said and seen.last.votes < seen.wanted:
-        said.append("A forecast stands here after the first votes of ten minutes")
+        said.append("A forecast is shown here after ten minutes and a few votes")
     return "".join(f"{one}. " for one in said).strip()
 
 

@@ -113,7 +113,7 @@ class Walk:
             shown["back"] = self.address(self.steps[place - 1]) if place else ""
             shown["forward"] = self.address(self.steps[place + 1]) if place + 1 < len(self.steps) else ""
         else:
-            shown |= {"label": "Beside the walk", "back": self.address("comparisons")}
+            shown |= {"label": "A page outside the usual order", "back": self.address("comparisons")}
         return shown
 
     def render(self, request: HttpRequest, step: str, template: str, status: int = 200, **context: Any) -> HttpResponse:
@@ -213,7 +213,7 @@ def _comparisons(request: HttpRequest, walk: Walk, step: str) -> HttpResponse:
 
 
 def _end_context(walk: Walk) -> dict[str, Any]:
-    """Return the end. The real completion code is worth money, so the preview shows another one."""
+    """Return what the last page shows. The real completion code is worth money, so the preview shows another one."""
     return {
         "debrief": markdown.render(walk.manifest.texts.debrief),
         "has_finished": True,
@@ -243,7 +243,7 @@ PAGES: dict[str, Page] = {
     "stop": _text_page(lambda walk: {"vote_count": len(walk.previewed.comparisons)}, "stop"),
     "withdraw": _text_page(_withdraw_context, "withdraw"),
 }
-# The addresses to which the annotator's forms send, where they are not those of their pages.
+# The addresses that annotators' forms send to, if they differ from those of their pages.
 FORMS = {"start": "instructions", "practice": "practice"}
 
 

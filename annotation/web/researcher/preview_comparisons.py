@@ -156,7 +156,7 @@ def _study_of(token: str) -> Study:
     except signing.BadSignature:
         study = None
     if study is None or study.state not in NOT_YET_OPEN:
-        raise Http404("This preview is over; open it again on the study's page.")
+        raise Http404("This preview has ended. If the study has not opened yet, start it again on the study's page.")
     return study
 
 

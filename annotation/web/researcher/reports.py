@@ -34,8 +34,8 @@ from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
 WHAT = (
-    "Here will stand how often the metric and the people name the same winner, how sure that is, the baselines, the "
-    "quality of the votes, and the files for a paper."
+    "This page will say how often the metric and people name the same winner, and how sure that is. It will also have "
+    "the baselines, the quality of the votes, and the files for a paper."
 )
 MOST_POINTS = 60  # of the map of disagreements that are links
 EXAMPLE_IMAGES = 20  # of each set of a disagreement that the report shows

@@ -25,14 +25,14 @@ from jobs.refusals import Refused
 
 LONGEST_FILE = 2_000_000
 OVERLAP = (
-    "How many annotators vote on each comparison. After the launch it can only go up: every comparison then wants more "
-    "votes, from people who have not voted on it, so invite more."
+    "How many annotators vote on each comparison. After the launch it can only go up: every comparison then needs more "
+    "votes, from people who have not voted on it: invite more people."
 )
-EACH = "Annotators who have finished stay finished; all others go on to the new number."
-MOST = "When so many have finished, the open link says that the study is full. Empty: no limit."
-OPENS = "UTC. A ready study opens by itself then, if a worker runs. Empty: you open it."
-CLOSES = "UTC. The voting ends by itself then, for good, and the report is unsealed. Empty: you close it."
-NOTICE = "Printed on every page and in every file of the report, also of the report that is shared."
+EACH = "Annotators who have finished stay finished; all others continue to the new number."
+MOST = "When this many people have finished, the open link says that the study is full. Empty: no limit."
+OPENS = "UTC. The study opens by itself at this time if it is ready and a worker runs. Empty: you open it."
+CLOSES = "UTC. The voting ends by itself at this time, for good, and the report is unsealed. Empty: you close it."
+NOTICE = "Printed on every page and in every file of the report, also if the report is shared by a link."
 REASON = "The report prints it. A draft needs none."
 MOMENT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
@@ -54,7 +54,7 @@ class SettingsForm(forms.Form):
 
     @classmethod
     def of(cls, manifest: Manifest) -> "SettingsForm":
-        """Return the form with the settings of now."""
+        """Return the form with the current settings."""
         plan = manifest.annotation
         now = {name: getattr(plan, name) for name in cls.base_fields if hasattr(plan, name)}
         return cls(initial=now | {"notice": manifest.notice})
@@ -75,7 +75,7 @@ class FileForm(forms.Form):
         strip=False,
         max_length=LONGEST_FILE,
         widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false", "class": "file"}),
-        help_text="After the launch, texts may change too; a refused change says which key it is about.",
+        help_text="After the launch, texts may change too. If a change is refused, the message names the key.",
     )
     file_reason = forms.CharField(label="Reason for the change", required=False, max_length=500)
 

@@ -1,4 +1,4 @@
-"""The page of a study's uploads: images, votes and scores from the browser, and what became of them."""
+"""The page of a study's uploads: images, votes and scores from the browser, and their results."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -70,7 +70,7 @@ def _answers(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBas
 
 @_answers
 def begin_upload(request: HttpRequest, slug: str) -> HttpResponse:
-    """Begin an upload, or go on with one of the same files."""
+    """Begin an upload, or continue one of the same files."""
     try:
         body = UploadIn.model_validate_json(request.body)
     except ValidationError as invalid:

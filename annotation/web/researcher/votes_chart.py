@@ -97,7 +97,7 @@ def _words(seen: VotesOverTime, *, is_over: bool) -> str:
 
 
 def forecast_words(seen: VotesOverTime) -> str:
-    """Return when the votes are complete at the pace so far; why there is no forecast if votes are missing."""
+    """Return when the votes are complete at this pace; empty if there is no forecast."""
     if seen.complete_at is None:
         return ""
-    return f"at this pace complete on {when(seen.complete_at, seen.complete_at - timedelta(days=1))} UTC"
+    return f"at this pace the votes are complete on {when(seen.complete_at, seen.complete_at - timedelta(days=1))} UTC"

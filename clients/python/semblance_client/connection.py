@@ -67,9 +67,9 @@ class Connection:
     timeout: float = 120.0
 
     def __post_init__(self) -> None:
-        """Refuse an address that is none."""
+        """Refuse what is not an address."""
         if urlsplit(self.url).scheme not in ("http", "https"):
-            raise ValueError(f"{self.url!r} is no address of an installation: it begins with https://")
+            raise ValueError(f"{self.url!r} is not the address of an installation: it begins with https:// or http://")
         self.url = self.url.rstrip("/")
 
     def call(
@@ -133,7 +133,7 @@ class Connection:
 
 
 def _check_names(name: str, operation: Operation, query: Mapping[str, Any], body: Mapping[str, Any]) -> None:
-    """Raise TypeError for a name that the operation has not: the test against the OpenAPI document relies on it."""
+    """Raise TypeError for a name that the operation lacks: the test against the OpenAPI document relies on it."""
     if unknown := [*set(query).difference(operation.query), *set(body).difference(operation.body)]:
         raise TypeError(f"{name} has no {', '.join(unknown)}")
 
@@ -150,4 +150,4 @@ def _problem(status: int, body: bytes, url: str) -> Problem:
         said = body[:MOST_SAID].decode("utf-8", "replace").strip()
         if said and not said.startswith("<"):  # the web server itself, or a proxy, in plain text
             return Problem(f"{url} answered {status}: {said}", status)
-        return Problem(f"{url} answered {status} without a sentence: is it the address of Semblance?", status)
+        return Problem(f"{url} answered {status} without a reason: check that it is the address of Semblance.", status)

@@ -21,12 +21,12 @@ class Report:
 
     @property
     def claim(self) -> str:
-        """The claim as one sentence; empty while the study is sealed."""
+        """The claim: the verdict as one text; while the study is sealed, a sentence that says so."""
         return str(self.document.get("claim") or "")
 
     @property
     def notices(self) -> list[str]:
-        """What must be known before a number is quoted."""
+        """The notices: what must be known before a number is quoted."""
         return list(self.document.get("notices", ()))
 
     @property

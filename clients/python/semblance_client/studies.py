@@ -50,7 +50,7 @@ class Study:
 
     @property
     def warnings(self) -> list[str]:
-        """What the server thinks should be looked at."""
+        """Sentences about what should be looked at."""
         return list(self.document["warnings"])
 
     @property
@@ -175,7 +175,7 @@ class Study:
 
     @property
     def open_link(self) -> str:
-        """The link by which anyone may take part. Whoever has it can vote."""
+        """The open link: anyone who has it can take part."""
         answer = self._connection.call("list_invitations", query={"limit": 1}, slug=self.slug)
         return str(answer.document["open_link"])
 
@@ -200,7 +200,7 @@ class Study:
         """Revoke a link to the report."""
         self._connection.call("revoke_report_link", slug=self.slug, link_id=link_id)
 
-    # --- what came out --------------------------------------------------------------------------
+    # --- results --------------------------------------------------------------------------------
     def export_votes(self, format: str = "csv") -> bytes:  # noqa: A002 - the API's word
         """Return the file of votes as csv, jsonl or parquet. While the study is sealed it names no model."""
         return self._connection.call("export_votes", query={"format": format}, slug=self.slug).body
@@ -223,7 +223,7 @@ class Study:
         return Report(json.loads(content))
 
     def report_file(self, format: str, *, metric: str = "", seconds: float = HOUR) -> bytes:  # noqa: A002
-        """Return the report in a format of its page: html, json, csv, latex, txt, parquet, figures, bundle ..."""
+        """Return the report in a format of its page: html, json, csv, latex, txt, md, card, parquet ..."""
         query = {"format": format, "metric": metric or None}
 
         def ask() -> bytes | None:

@@ -1,4 +1,4 @@
-"""Rows of a CSV file, and rows as a DataFrame where pandas is installed."""
+"""Rows of a CSV file, and rows as a DataFrame if pandas is installed."""
 
 import csv
 import io
@@ -15,7 +15,7 @@ def rows_of(content: bytes) -> list[dict[str, str]]:
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: Iterable[str] | None = None) -> "DataFrame":
-    """Return the rows as a DataFrame. Raises ImportError, with the way out, where pandas is missing."""
+    """Return the rows as a DataFrame. Raises ImportError, with the way out, if pandas is missing."""
     try:
         from pandas import DataFrame
     except ImportError as error:

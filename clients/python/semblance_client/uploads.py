@@ -14,7 +14,7 @@ Json = dict[str, Any]
 
 
 def upload(connection: Connection, slug: str, path: Path, *, seconds: float, **options: Any) -> Json:
-    """Send a file, or the files of a folder, and return what became of it. An upload that stopped goes on.
+    """Send a file, or the files of a folder, and return the result. An interrupted upload continues.
 
     Raises Problem if the server refuses a file or its import.
     """
@@ -48,7 +48,7 @@ def _described(file: Path, root: Path) -> Json:
 
 
 def _missing(begun: Json, described: list[Json]) -> Iterator[tuple[int, int]]:
-    """Yield the pieces from the first one that is missing on."""
+    """Yield the pieces to send: the first missing one, and all after it."""
     first, size = begun["missing"], begun["piece_bytes"]
     for number, file in enumerate(described):
         for piece in range(-(-file["bytes"] // size)):

@@ -19,7 +19,7 @@ def wait_for(ask: Callable[[], T | None], *, seconds: float, what: str) -> T:
     while (answer := ask()) is None:
         left = ends_at - time.monotonic()
         if left <= 0:
-            raise NotInTime(f"{what}: not after {seconds:g} seconds. Wait again, or look at the study's page.")
+            raise NotInTime(f"{what}: not yet, after {seconds:g} seconds. Wait again, or look at the study's page.")
         sleep(min(pause, left))
         pause = min(pause * 1.5, LONGEST_PAUSE)
     return answer

@@ -161,7 +161,7 @@ def percentile_estimate(
 
 
 def expanded_level(level: float, groups: int) -> float:
-    """The level at which percentiles of resamples of a few groups hold `level` of the truths.
+    """Return the level at which percentiles of resamples of a few groups hold `level` of the truths.
 
     A resample of n groups varies by (n - 1) / n of the variance, and its percentiles are those of a normal instead of a
     t distribution. groups: at least two.

@@ -32,8 +32,11 @@ class SetNoise:
 
 @dataclass(frozen=True, slots=True)
 class WithFewer:
-    """Subsets of `images` images: agreement with people, the share of winners that are those of all images, and the
-    standard deviation of the margin that the missing images cause, in the metric's unit; means over subsets."""
+    """What subsets of `images` images give, as means over subsets.
+
+    agreement: with people. same_winner: the share of winners that are those of all images. margin_error: the root mean
+    square of the change of a margin that the missing images cause, in the metric's unit.
+    """
 
     images: int
     agreement: float

@@ -81,7 +81,7 @@ def test_similarities_are_named_as_encoders_are(tmp_path: Path, monkeypatch: pyt
     assert values[::2] == values[1::2]  # sets of two images have one pair
     for words, sentence in (
         (("--similarities", "nothing"), "has no similarities under nothing: import or compute them first"),
-        (("--kind", "lpips"), "Name stored similarities with --similarities, or what computes them with --kind"),
+        (("--kind", "lpips"), "Give either --similarities with the name of stored similarities, or --kind"),
         (("--similarities", "lpips:alex", "--metric", "effective_rank"), "is not computed from similarities"),
     ):
         with pytest.raises(CommandError, match=sentence):

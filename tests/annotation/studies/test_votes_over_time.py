@@ -82,7 +82,7 @@ def test_the_forecast_goes_on_at_the_pace_of_the_last_day() -> None:
     assert seen.per_hour == pytest.approx(1.0)
     assert seen.complete_at == NOON + timedelta(hours=28)
     chart = votes_chart(seen, is_over=False)
-    assert "at this pace complete on Sat 28 Nov, 16:00 UTC" in chart.words
+    assert "at this pace the votes are complete on Sat 28 Nov, 16:00 UTC" in chart.words
     first, last = (tuple(map(float, place.split(","))) for place in (chart.line.split()[0], chart.line.split()[-1]))
     assert (first, last) == ((LEFT, BOTTOM), chart.now)
     assert chart.now == pytest.approx((LEFT + (RIGHT - LEFT) * 48 / 76, BOTTOM - (BOTTOM - TOP) * 0.72), abs=0.1)

@@ -189,7 +189,7 @@ def test_what_is_no_preview_is_refused(study: Study, viewer: Client) -> None:
     assert operate(study, "next").status_code == 404, "real people vote now"
     assert viewer.get(shown + ".grid").status_code == 404
     over = viewer.get(f"{study.get_absolute_url()}preview/")
-    assert (over.status_code, "until they open" in over.content.decode()) == (409, True)
+    assert (over.status_code, "until it opens" in over.content.decode()) == (409, True)
 
 
 def test_a_draft_shows_its_pages_and_the_images_that_were_imported(viewer: Client) -> None:

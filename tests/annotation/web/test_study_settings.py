@@ -94,7 +94,7 @@ def test_a_draft_changes_freely_and_a_closed_study_not_at_all(researcher: Client
     assert current_manifest(draft).annotation.overlap == 2
     closed = make_study(slug="closed", state="closed")
     page = researcher.get(address(closed)).content.decode()
-    assert "nothing changes any more" in page
+    assert "its settings cannot change any more" in page
     assert "?from=closed" in page
     assert "is closed" in researcher.post(address(closed), FORM | {"overlap": "5", "reason": "more"}).content.decode()
 

@@ -46,7 +46,7 @@ def test_a_file_goes_from_the_page_to_its_import(browser: Client) -> None:
     digest = hashlib.sha256(VOTES).hexdigest()
     assert post(browser, f"{address}/pieces/0/0", VOTES, **{"X-Piece-SHA256": digest}).status_code == 204
     assert post(browser, f"{address}/import").json()["state"] == "queued"
-    assert "Waits for a worker" in browser.get("/studies/study/uploads/states").content.decode()
+    assert "Waiting for a worker" in browser.get("/studies/study/uploads/states").content.decode()
     tasks.import_upload()
     assert "1 vote of 1 new annotator imported" in browser.get("/studies/study/uploads/").content.decode()
     assert post(browser, f"{address}/delete").status_code == 204
@@ -56,7 +56,7 @@ def test_a_file_goes_from_the_page_to_its_import(browser: Client) -> None:
 def test_what_the_page_cannot_send_is_refused_by_name(browser: Client) -> None:
     make_study(state="draft")
     refused = post(browser, "begin", {"kind": "images", "files": [{"path": "../a.zip", "bytes": 3}]})
-    assert (refused.status_code, "must not climb" in refused.json()["detail"]) == (409, True)
+    assert (refused.status_code, "must not leave" in refused.json()["detail"]) == (409, True)
     wrongs: tuple[Any, ...] = ({"kind": "cats", "files": []}, {}, [], b"\xff{")
     for wrong in wrongs:
         assert post(browser, "begin", wrong).status_code == 422
@@ -68,7 +68,7 @@ def test_the_page_offers_images_until_the_study_is_ready(browser: Client) -> Non
     make_study(state="draft")
     page = browser.get("/studies/study/uploads/").content.decode()
     assert 'value="images"' in page
-    assert "Nothing was uploaded yet" in page
+    assert "Nothing has been uploaded yet" in page
     Study.objects.update(state="open")
     assert 'value="images"' not in browser.get("/studies/study/uploads/").content.decode()
 

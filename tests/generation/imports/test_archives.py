@@ -57,8 +57,8 @@ def test_a_folder_around_the_models_is_left_out(archive: Path) -> None:
 @pytest.mark.parametrize(
     ("entry", "sentence"),
     [
-        ("../evil.png", "../evil.png: a folder's name must not climb"),
-        ("alpha/../../evil.png", "must not climb"),
+        ("../evil.png", "../evil.png: a path must not leave its folder"),
+        ("alpha/../../evil.png", "must not leave"),
         ("/etc/evil.png", "/etc/evil.png: a file's name must not be absolute"),
         ("C:/evil.png", "must not be absolute"),
         ("a\\b.png", "must have plain letters"),
@@ -66,7 +66,7 @@ def test_a_folder_around_the_models_is_left_out(archive: Path) -> None:
         ("a\nb/1.png", "must have plain letters"),
         (f"{'x' * 300}/1.png", "is longer than 255 bytes"),
         ("alpha/p/inner.zip", "alpha/p/inner.zip is an archive within the archive"),
-        ("alpha/p/1.svg", "alpha/p/1.svg is no image"),
+        ("alpha/p/1.svg", "alpha/p/1.svg is not an image"),
         (link("alpha/p/1.png"), "alpha/p/1.png is a link or a device"),
     ],
 )
@@ -103,7 +103,7 @@ def test_a_zip_that_lies_about_a_size_is_refused_by_the_files_name(archive: Path
     for signature, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
         struct.pack_into("<I", content, content.index(signature) + offset, claimed)
     archive.write_bytes(bytes(content))
-    with pytest.raises(Refused, match=r"images\.zip, a/p/1\.png (is damaged|has another size)"):
+    with pytest.raises(Refused, match=r"images\.zip, a/p/1\.png (is damaged|is larger or smaller)"):
         unpacked(archive)
     written = archive.parent / "unpacked/a/p/1.png"
     assert not written.exists() or written.stat().st_size <= claimed
@@ -125,12 +125,12 @@ def test_damage_a_password_and_other_files_are_refused(archive: Path) -> None:
         unpacked(locked)
     other = archive.parent / "locked" / "other.zip"
     other.write_bytes(b"no zip at all")
-    with pytest.raises(Refused, match=r"other\.zip is no zip file that can be read"):
+    with pytest.raises(Refused, match=r"other\.zip cannot be read as a zip file"):
         unpack(other, archive.parent, **LIMITS)
 
 
 def test_an_archive_without_images_or_with_too_many_files(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(Refused, match="holds no images: wanted is"):
+    with pytest.raises(Refused, match="holds no images: name them"):
         unpacked(zipped(archive, (".DS_Store", b"x")))
     monkeypatch.setattr(archives, "MOST_ENTRIES", 1)
     with pytest.raises(Refused, match="holds 2 files; at most 1"):

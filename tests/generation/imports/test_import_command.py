@@ -74,7 +74,7 @@ def test_lines_that_cannot_be_taken(tmp_path: Path, line: str, sentence: str) ->
         ("path  model  prompt  seed\n", "separates its columns by spaces, not by commas"),
         ("path~model~prompt~seed\n", "separates its columns by '~', not by commas"),
         ("path，model，prompt，seed\n", "separates its columns by '，', not by commas"),
-        ('path,model,prompt,seed\n"a"b,c,d,1\n', "line 2 is not CSV: a text goes on after its closing quote"),
+        ('path,model,prompt,seed\n"a"b,c,d,1\n', "line 2 is not CSV: a text continues after its closing quote"),
         ("path,model,prompt,seed\na\0b.png,sdxl,a cube,2\n", "holds NUL bytes"),
         ("path,model,prompt,seed\n", "holds no images"),
     ],

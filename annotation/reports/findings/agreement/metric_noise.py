@@ -14,8 +14,8 @@ MOST_COMPARISONS = 200  # of which subsets are drawn
 _SUBSETS = 20
 _SIZES = (2, 3, 5, 8, 12, 20, 50)
 _INVALID = (
-    "leaving out each image in turn gives no valid standard error of a least value or a quantile, which do not change "
-    "smoothly with an image"
+    "leaving out each image in turn gives no valid standard error of a minimum or a quantile, because these do not "
+    "change smoothly with an image"
 )
 
 

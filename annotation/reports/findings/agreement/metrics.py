@@ -57,8 +57,8 @@ class Metrics:
     equivalence_margin: the one that the manifest fixed; None if it fixed none. by_images: the metrics beside the
     reported one whose embeddings are here. divided: positions, from 1, of the common comparisons on which not all
     metrics name the same model; None in a report of version 0.2. left_out: annotators whom one of the metrics comes
-    from; all metrics are judged without their votes. noise: of the metrics that are computed from a matrix of a set
-    and are no SCS, the reported one included; empty in reports of version 0.2.
+    from; all metrics are judged without their votes. noise: of the metrics, except SCS, that are computed from a
+    matrix of a set, the reported one included; empty in reports of version 0.2.
     """
 
     common_comparisons: int

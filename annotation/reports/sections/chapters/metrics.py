@@ -16,15 +16,18 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     if not known:
         return ("No comparison is scored by every metric.",)
     best = sorted(known, key=lambda row: -(row.on_common.value or 0.0))
-    said = f"On {counted(found.common_comparisons, 'comparison')} that all metrics scored, "
-    said += f"{listed([_named(row) for row in best], most=_MOST_METRICS)} agree with the votes."
+    said = (
+        f"All metrics scored {counted(found.common_comparisons, 'comparison')}. There the agreement with the votes is "
+    )
+    said += f"{listed([_named(row) for row in best], most=_MOST_METRICS)}."
     return (f"{said} {_pairs(found, report.study.level)}",)
 
 
 def _named(row: MetricAgreement) -> str:
-    return f"{metric_name(row.metric)} on {percent(row.on_common.value or 0.0)}"
+    return f"{percent(row.on_common.value or 0.0)} for {metric_name(row.metric)}"
 
 
 def _pairs(found: Metrics, level: float) -> str:
     shown = sum(pair.adjusted is not None and pair.adjusted < 1 - level for pair in found.pairs)
-    return f"Shown to differ after Holm's correction: {shown} of {counted(len(found.pairs), 'pair')} of metrics."
+    are = "is" if shown == 1 else "are"
+    return f"After Holm's correction, {shown} of {counted(len(found.pairs), 'pair')} of metrics {are} shown to differ."

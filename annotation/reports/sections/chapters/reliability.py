@@ -26,12 +26,12 @@ def _coefficients(found: Reliability, *, has_several: bool) -> tuple[str, ...]:
     pair, alpha = found.pairwise_agreement, found.alpha
     if pair.value is None:
         return (f"How reliable the votes are is undefined: {pair.reason}.",)
-    first = f"Two annotators agree on {within(pair)}."
+    first = f"Two annotators of one comparison agree in {within(pair)} of cases."
     if alpha.value is None:
         return first, f"Krippendorff's alpha is undefined: {alpha.reason}."
     second = f"Krippendorff's alpha, which is 0 at chance, is {around(alpha, coefficient)}."
     how = beyond_chance(alpha)
-    beyond = "Beyond the order of the models annotators" if has_several else "Annotators"
+    beyond = "Beyond the order of the models, annotators" if has_several else "Annotators"
     return first, second, *((sentence(f"{beyond} {how}"),) if how else ())
 
 
@@ -40,8 +40,8 @@ def _against_the_others(compared: Compared) -> tuple[str, ...]:
     if people.value is None or metric.value is None or gap.value is None:
         return (f"How often one annotator agrees with the others is undefined: {people.reason}.",)
     return (
-        f"One annotator agrees with the winner of the other votes on {within(people)}, the metric in their place on "
-        f"{percent(metric.value)}. Metric minus annotator, in points: {around(gap, _points)}.",
+        f"One annotator agrees with the winner of the other votes on {within(people)}, and the metric in their place "
+        f"on {percent(metric.value)}. Metric minus annotator, in points: {around(gap, _points)}.",
     )
 
 

@@ -15,7 +15,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
 
 
 def _of_several(report: AgreementReport) -> tuple[str, ...]:
-    return (f"The mean score of each of {len(report.study.models)} models stands with the models in order.",)
+    return (f"The mean scores of the {len(report.study.models)} models are in the chapter “The models in order”.",)
 
 
 def _of_two(report: AgreementReport, results: Results, scores: Scores) -> tuple[str, ...]:
@@ -37,7 +37,7 @@ def _paired(scores: Scores) -> str:
     test, effect = scores.wilcoxon.test, scores.wilcoxon.rank_biserial
     if test.p_value is None or effect.value is None:
         return f"Whether the paired scores differ is undefined: {test.reason or effect.reason}."
-    return f"The paired scores differ by {p_value(test)}, rank-biserial effect {around(effect, coefficient)}."
+    return f"The paired test: {p_value(test)}, rank-biserial effect {around(effect, coefficient)}."
 
 
 def _seeds(noise: ImageNoise) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def test_a_comparers_folder_starts_from_the_study_file_and_an_own_encoder_is_no_
         ('name = "worst_pair"\nneeds = "similarities"', r"metrics\[1\].similarities: is missing"),
         (
             'name = "worst_pair"\nneeds = "similarities"\nsimilarities = "x"\ncomparer = {checkpoint = "/y"}',
-            "is there beside comparer: give the name",
+            "is given beside comparer: give either the name",
         ),
         ('name = "scs"\nneeds = "embeddings"\ncomparer = {checkpoint = "/y"}', 'belongs to needs = "similarities"'),
         ('name = "worst_pair"\nneeds = "similarities"\ncomparer = {checkpoint = "a/b"}', "must be a local folder"),

@@ -381,8 +381,8 @@ def test_a_plan_of_several_models_is_about_comparisons_and_the_best_fixed_order(
     text = " ".join(to_text(planned).split())
     assert "the report shows that the metric beats the best fixed order of the models." in text
     assert "In the design, with 24 comparisons," in text
-    assert "all pairs are simulated as one, comparisons of a prompt as a cluster" in text
-    assert "Comparisons of uncertain pairs first is simulated as the fewest votes first" in text
+    assert "all pairs are simulated as one, the comparisons of a prompt as a cluster" in text
+    assert "The allocation of uncertain pairs first is simulated as fewest votes first" in text
     assert "always naming one model" not in text
     assert "prompts," not in text
     assert "by number of comparisons, votes" in caption(planned)

@@ -170,4 +170,4 @@ def test_a_fault_of_a_table_names_its_line(researcher: User) -> None:
 def test_files_that_are_gone_fail_with_a_sentence(researcher: User) -> None:
     upload = uploaded(make_study(state="draft", comparisons=2), researcher, "images", zipped(images()))
     Upload.objects.update(is_stored=False)
-    assert "send them again" in imported(upload).error
+    assert "upload them again" in imported(upload).error

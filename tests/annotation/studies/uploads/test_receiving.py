@@ -108,7 +108,7 @@ def test_a_piece_that_is_not_what_was_announced_is_not_stored(
     upload = begun(study, researcher)
     with pytest.raises(Refused, match=sentence):
         send(upload, piece, content, sha256=sha256)
-    with pytest.raises(Refused, match="has 1 files"):
+    with pytest.raises(Refused, match="has no file 1"):
         send(upload, 0, file=1)
     assert [file for file in folder_of(upload).rglob("*") if file.is_file()] == []
 
@@ -126,12 +126,12 @@ def test_the_hash_of_the_whole_file_is_checked(study: Study, researcher: User) -
 @pytest.mark.parametrize(
     ("files", "kind", "sentence"),
     [
-        ([], "images", "files: 1 to"),
-        ([FileToCome("../a.zip", 1)], "images", "must not climb"),
+        ([], "images", "files: send 1 to"),
+        ([FileToCome("../a.zip", 1)], "images", "must not leave"),
         ([FileToCome("/etc/a.zip", 1)], "images", "must not be absolute"),
         ([FileToCome("a.zip", 0)], "images", r"a\.zip is empty"),
-        ([FileToCome("a.png", 1), FileToCome("A.png", 1)], "images", r"A\.png is there twice"),
-        ([FileToCome("a.csv", 1), FileToCome("b.csv", 1)], "votes", "votes come in one file"),
+        ([FileToCome("a.png", 1), FileToCome("A.png", 1)], "images", r"A\.png is listed twice"),
+        ([FileToCome("a.csv", 1), FileToCome("b.csv", 1)], "votes", "an upload of votes is one file"),
         ([FileToCome("/".join("x" * 200 for _ in range(6)), 1)], "images", "at most 1000 letters"),
     ],
 )
@@ -154,7 +154,7 @@ def test_limits_and_the_quota_of_an_account(study: Study, researcher: User, sett
     delete_upload(upload=first, actor=researcher)
     assert begun(study, researcher, FileToCome("b.zip", 6)).byte_count == 6
     settings.UPLOAD_FREE_BYTES = 2**62
-    with pytest.raises(Refused, match="disk has no room"):
+    with pytest.raises(Refused, match="disk has too little room"):
         begun(study, researcher, FileToCome("c.zip", 1))
 
 
