@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
+from annotation.studies.manifest import Manifest
 from annotation.studies.nearest_names import did_you_mean, first_names
 from generation.imports.layouts import Layout
 from generation.models import DiffusionModel
@@ -60,11 +61,19 @@ def _known_names() -> dict[str, set[str]]:
     """Return the names that the sets of each model may have, by model, from all studies of imported images."""
     known: dict[str, set[str]] = defaultdict(set)
     for study in Study.objects.filter(source=Study.Source.IMAGES):
-        manifest = current_manifest(study)
-        for plan in manifest.models.values():
-            for prompt in manifest.prompts:
-                known[plan.name] |= {prompt.text, plan.prompt_template.replace("{prompt}", prompt.text)}
+        for model, names in image_names(current_manifest(study)).items():
+            known[model] |= names
     return known
+
+
+def image_names(manifest: Manifest) -> dict[str, set[str]]:
+    """Return the names that the imported sets of each model may have: each prompt, plain and rendered."""
+    names: dict[str, set[str]] = {}
+    for plan in manifest.models.values():
+        own = names.setdefault(plan.name, set())
+        for prompt in manifest.prompts:
+            own |= {prompt.text, plan.prompt_template.replace("{prompt}", prompt.text)}
+    return names
 
 
 def _about(model: str, prompts: list[str], known: dict[str, set[str]]) -> str:

@@ -16,6 +16,7 @@ from django.utils import timezone
 from annotation.models import Comparison, Study, StudyEvent
 from annotation.studies.comparisons import image_sets_of, images_detail, plan_comparisons
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.images_of_others import refuse_images_of_others
 from annotation.studies.lifecycle import pipeline_jobs
 from annotation.studies.lifecycle.amendments import raise_overlaps
 from annotation.studies.lifecycle.creation import Actor, complete_external, diffusion_model_of
@@ -46,6 +47,8 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
     study.refresh_from_db()
     if study.source == Study.Source.EXTERNAL:
         raise Refused(f"{study} has no images of its own, so there is nothing to launch: import its votes and scores.")
+    if actor is not None:  # a command is an admin's
+        refuse_images_of_others(study, actor)
     manifest = current_manifest(study)
     if max(manifest.seeds, default=0) > LARGEST_GENERATED_SEED:  # a draft of an earlier version
         raise Refused(f"{study} cannot be launched: {seed_too_large(max(manifest.seeds))} Amend the draft.")

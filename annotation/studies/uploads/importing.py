@@ -17,6 +17,8 @@ from django.utils import timezone
 
 from annotation.models import Study, Upload, UploadJob
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.images_of_others import refuse_images_of_others, refuse_sets_of_others
+from annotation.studies.imports.imported_images import image_names
 from annotation.studies.imports.score_import import import_scores
 from annotation.studies.lifecycle.pipeline_jobs import request_advance
 from annotation.studies.nearest_names import did_you_mean, first_names
@@ -79,6 +81,7 @@ def _images(upload: Upload, whole: Path, turn: _Turn) -> dict[str, Any]:
     study = upload.study
     if study.source != Study.Source.IMAGES or study.state not in TAKES_IMAGES:
         raise Refused(f"{study} takes no images now: only a study of your own images takes them, until it is ready.")
+    refuse_images_of_others(study, upload.account)
     layout = _of_study(read_layout(_unpacked(upload, whole), model=upload.options.get("model") or None), study)
     turn.job.refresh_from_db(fields=["position", "outcome"])
     outcome = turn.job.outcome or {"sets": 0, "images": 0, "unchanged": 0, "faults": _words(layout.strays)}
@@ -121,11 +124,7 @@ def _unpacked(upload: Upload, whole: Path) -> Path:
 
 def _of_study(layout: Layout, study: Study) -> Layout:
     """Return the sets of the study's own models and prompts; the others are left out, with a sentence each."""
-    manifest, known = current_manifest(study), dict[str, set[str]]()
-    for plan in manifest.models.values():
-        own = known.setdefault(plan.name, set())
-        for planned in manifest.prompts:
-            own |= {planned.text, plan.prompt_template.replace("{prompt}", planned.text)}
+    known = image_names(current_manifest(study))
     kept, strays = list[PromptFiles](), list(layout.strays)
     for prompt in layout.prompts:
         reason = _reason_to_leave_out(prompt, known)
@@ -165,6 +164,7 @@ def _votes(upload: Upload, whole: Path, _turn: _Turn) -> dict[str, Any]:
 
 def _scores(upload: Upload, whole: Path, _turn: _Turn) -> dict[str, Any]:
     options = upload.options
+    refuse_sets_of_others(upload.study, upload.account)
     done = import_scores(
         study=upload.study,
         path=whole / upload.name,

@@ -21,6 +21,7 @@ from django.db.models import Sum
 
 from annotation.models import Study, Upload, UploadJob
 from annotation.studies.audit import record
+from annotation.studies.imports.images_of_others import refuse_images_of_others
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.imports.archives import refuse_path
 from jobs.messages import enqueue
@@ -68,6 +69,8 @@ class Place:
 def begin(*, study: Study, kind: str, files: Sequence[FileToCome], options: dict[str, Any], actor: User) -> Upload:
     """Return a new upload, or the one of the same files that is on its way. Raises Refused beyond the limits."""
     _refuse_files(kind, files)
+    if kind == Upload.Kind.IMAGES:
+        refuse_images_of_others(study, actor)  # the import asks again
     described = [asdict(file) for file in files]
     identity = json.dumps([kind, options, described], sort_keys=True)
     return _begin(study, kind, described, hashlib.sha256(identity.encode()).hexdigest(), options, actor)

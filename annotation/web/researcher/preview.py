@@ -6,8 +6,9 @@ replaced by one of the preview.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
@@ -16,6 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from annotation.models import Annotator, Study
+from annotation.studies.imports.images_of_others import refuse_images_of_others
 from annotation.studies.manifest import Manifest
 from annotation.voting.checks.known_order import KnownPair, seeded_pair
 from annotation.web.annotator import markdown, onboarding
@@ -254,12 +256,23 @@ def preview(request: HttpRequest, slug: str, step: str = "") -> HttpResponse:
     study = get_object_or_404(Study, slug=slug)
     if study.state not in NOT_YET_OPEN or study.source == Study.Source.EXTERNAL:
         return render(request, "web/researcher/preview_over.html", {"study": study}, status=409)
+    try:
+        _refuse_hidden_images(request, study)
+    except Refused as refusal:
+        context = {"study": study, "refusal": str(refusal)}
+        return render(request, "web/researcher/preview_over.html", context, status=409)
     walk = Walk(study)
     asked = _step(request, walk, step)
     if asked not in (*walk.steps, *ASIDE):
         raise Http404
     page = PAGES[asked.partition("-")[0]]
     return in_language(walk.manifest.texts.language, partial(page, request, walk, asked))
+
+
+def _refuse_hidden_images(request: HttpRequest, study: Study) -> None:
+    """Raise Refused if the preview of a study without comparisons would show images of studies that are not shared."""
+    if not study.comparisons.exists():
+        refuse_images_of_others(study, cast(User, request.user))
 
 
 def _step(request: HttpRequest, walk: Walk, step: str) -> str:
