@@ -118,7 +118,7 @@ def _of_job(upload: Upload, job: UploadJob | None) -> dict[str, Any]:
     return {
         "state": "failed" if job.state == UploadJob.State.CANCELLED else job.state,
         "percent": job.percent,
-        "step": job.step,
+        "step": job.step or (job.error if job.is_waiting else ""),  # what it waits for
         "summary": job.outcome.get("summary", ""),
         "faults": job.outcome.get("faults", []),
         "error": job.error if job.state == UploadJob.State.FAILED else "",

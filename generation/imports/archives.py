@@ -1,5 +1,7 @@
 """Unpack a zip file of images that a stranger may have made, below a folder and within limits."""
 
+import errno
+import os
 import re
 import stat
 import zipfile
@@ -35,10 +37,11 @@ def refuse_path(path: str) -> None:
         raise Refused(f"{shown}: a part of the name is longer than {_LONGEST_NAME} bytes.")
 
 
-def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int, name: str = "") -> None:
+def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int, room: int, name: str = "") -> None:
     """Unpack the images and the manifest of a zip file into an empty folder. A folder around all of them is left out.
 
-    most_bytes: of all files together; most_file_bytes: of one. name: what a refusal calls the archive.
+    most_bytes: of all files together; most_file_bytes: of one; room: of all, on the disk. name: what a
+    refusal calls the archive. Raises OSError if the disk has no room.
     Raises Refused, naming the file, for anything but images: links, absolute paths and those that leave the folder,
     archives within the archive, two files of one name, more bytes than announced, damage, a password.
     """
@@ -47,6 +50,8 @@ def unpack(archive: Path, folder: Path, *, most_bytes: int, most_file_bytes: int
         with zipfile.ZipFile(archive) as opened:
             entries = list(_entries(opened, called))
             _refuse_sizes(entries, called, most_bytes, most_file_bytes)
+            if sum(entry.file_size for entry in entries) > room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), called)
             around = folder_around([entry.filename for entry in entries])
             for entry in entries:
                 _write(opened, entry, folder.joinpath(*PurePosixPath(entry.filename).parts[around:]), called)
@@ -123,6 +128,6 @@ def _write(opened: zipfile.ZipFile, entry: zipfile.ZipInfo, target: Path, called
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise Refused(f"{where} is damaged: {error}.") from None
     except OSError as error:
-        raise Refused(f"{where} cannot be stored: {error.strerror or error}.") from None
+        raise Refused(f"{where} cannot be stored: {error.strerror or error}.") from error
     if left:
         raise Refused(f"{where} is larger or smaller than the archive says.")

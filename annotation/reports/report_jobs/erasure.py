@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from annotation.models import Annotator, ReportFileJob, Study, Vote
+from annotation.models import Annotator, RepeatableAnswer, ReportFileJob, ReportJob, Study, Vote, VotesByHour
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.report_jobs.downloads import stored_path
-from annotation.reports.report_jobs.report_cache import delete_report
+from annotation.reports.report_jobs.report_cache import delete_report, stored_reports
 from annotation.studies.audit import record
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.withdrawal import withdraw
@@ -58,15 +58,23 @@ def erase_annotator(*, annotator: Annotator, actor: User | None = None) -> Annot
         raise Refused("This annotator has withdrawn or was erased before: nothing personal is left.")
     if annotator.kind not in PEOPLE:
         raise Refused("These votes came from a file or a simulation: take the import back, or delete the study.")
+    # What the API keeps for a day, for invitations that are sent again, holds the link and the label.
+    RepeatableAnswer.objects.filter(body__contains=annotator.token).delete()
     tombstone = withdraw(annotator=annotator, until=None, now=timezone.now())
     delete_stored_reports(annotator.study)
+    VotesByHour.objects.filter(study=annotator.study).delete()  # the tick counts the votes that stand
     record("annotator erased", study=annotator.study, actor=actor, fields=["label", "platform id", "votes", "answers"])
     return tombstone
 
 
 def delete_stored_reports(study: Study) -> None:
-    """Delete the stored reports and files of a study; they are made again on request."""
-    for sha256 in study.report_jobs.exclude(sha256="").values_list("sha256", flat=True):
+    """Delete the stored reports and files of a study; they are made again on request.
+
+    Reports that the command or an interrupted job stored are named by no row. They may be of this study, so all of them
+    are deleted.
+    """
+    of_others = set(ReportJob.objects.exclude(study=study).values_list("sha256", flat=True))
+    for sha256 in stored_reports() - of_others:
         delete_report(sha256)
     for job in ReportFileJob.objects.filter(report_job__study=study).exclude(key=""):
         stored_path(job.key, job.name).unlink(missing_ok=True)

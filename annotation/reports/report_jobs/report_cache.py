@@ -67,6 +67,11 @@ def load_report(sha256: str) -> AgreementReport | None:
         return None
 
 
+def stored_reports() -> set[str]:
+    """Return the hash of every stored report."""
+    return {path.stem for path in Path(settings.REPORTS_ROOT).glob("*.json")}
+
+
 def delete_report(sha256: str) -> None:
     """Delete a stored report."""
     _path(sha256).unlink(missing_ok=True)

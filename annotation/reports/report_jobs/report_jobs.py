@@ -16,7 +16,7 @@ from django.db import transaction
 from django.db.models import Count, Max, QuerySet, Sum
 from django.utils import timezone
 
-from annotation.models import Assignment, ReportJob, Study
+from annotation.models import Annotator, Assignment, ReportJob, Study
 from annotation.models.report_job import WatchedJob
 from annotation.reports.data.gathering import Scored, choose_metric, scored_by
 from annotation.reports.findings.results import AgreementReport
@@ -29,6 +29,7 @@ from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from jobs.claims import requeue
 from jobs.leases import Lease
 from jobs.messages import enqueue
+from jobs.refusals import SetBack
 
 MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
 _SAVE_INTERVAL = 0.5  # seconds between two updates of a job's progress
@@ -113,10 +114,18 @@ def run_report_job(job: ReportJob, lease: Lease) -> None:
     """Compute the report of a claimed job. A second run finds the report in the cache."""
     before = job.sha256
     stamp = study_stamp(job.study, metric=job.metric, scored=scored_by(job.study))
+    withdrawn = _withdrawn_count(job.study)
     cached = cached_report(job.study, metric=job.metric, pair=job.pair, progress=job_progress(job, lease))
+    if _withdrawn_count(job.study) != withdrawn:
+        delete_report(cached.sha256)
+        raise SetBack("An annotator withdrew meanwhile, so it is made again.", pause=timedelta(0), is_counted=False)
     claimed_row(job).update(sha256=cached.sha256, stamp=stamp, percent=100, step="")
     if before not in ("", cached.sha256) and not ReportJob.objects.filter(sha256=before).exists():
         delete_report(before)
+
+
+def _withdrawn_count(study: Study) -> int:
+    return study.annotators.filter(state=Annotator.State.WITHDRAWN).count()
 
 
 def job_progress(job: WatchedJob, lease: Lease) -> Progress:

@@ -31,6 +31,7 @@ from generation.imports.layouts import Fault, Layout, PromptFiles, read_layout
 from jobs.leases import Lease
 from jobs.refusals import Refused, SetBack
 from jobs.wording import counted
+from jobs.work import NO_ROOM
 
 TURN_SECONDS = 15.0  # of one import, before others get their turn
 MOST_FAULTS = 200
@@ -46,7 +47,11 @@ def run_upload_job(job: UploadJob, lease: Lease) -> None:
     try:
         outcome = IMPORTERS[upload.kind](upload, assembled(upload), _Turn(job, lease))
     except Refused as refusal:  # the sender knows the name of the file, and not the server's folders
-        folder = folder_of(upload)
+        folder, cause = folder_of(upload), refusal.__cause__
+        if isinstance(cause, OSError) and cause.errno in NO_ROOM:  # the job waits until there is room
+            raise cause from None
+        for unpacked in folder.glob("unpacked*"):  # no quota counts them
+            shutil.rmtree(unpacked, ignore_errors=True)
         raise Refused(str(refusal).replace(f"{folder / 'whole'}/", "").replace(f"{folder}/", "")) from None
     _claimed(job).update(outcome=outcome, percent=100, step="")
     delete_files(upload)
@@ -116,7 +121,8 @@ def _unpacked(upload: Upload, whole: Path) -> Path:
         part = target.with_name("unpacked.part")
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
-        limits = {"most_bytes": settings.UPLOAD_MOST_BYTES, "most_file_bytes": settings.IMAGE_MOST_BYTES}
+        room = shutil.disk_usage(part).free - settings.UPLOAD_FREE_BYTES
+        limits = {"most_bytes": settings.UPLOAD_MOST_BYTES, "most_file_bytes": settings.IMAGE_MOST_BYTES, "room": room}
         unpack(whole.joinpath(*paths[0].split("/")), part, name=paths[0], **limits)
         part.rename(target)
     return target

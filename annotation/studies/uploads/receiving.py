@@ -222,7 +222,7 @@ def assembled(upload: Upload) -> Path:
             try:
                 _join(upload, number, target)
             except OSError as error:
-                raise Refused(f"{file['path']} cannot be stored: {error.strerror or error}.") from None
+                raise Refused(f"{file['path']} cannot be stored: {error.strerror or error}.") from error
         shutil.rmtree(_file_folder(upload, number), ignore_errors=True)
     return whole
 

@@ -3,19 +3,34 @@
 import json
 from datetime import datetime, timedelta
 from io import StringIO
+from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from annotation.models import Annotator, Answer, Assignment, AuditEntry, ReportFileJob, Study, Vote
+from annotation.models import (
+    Annotator,
+    Answer,
+    Assignment,
+    AuditEntry,
+    RepeatableAnswer,
+    ReportFileJob,
+    Study,
+    Vote,
+    VotesByHour,
+)
+from annotation.reports.report_jobs import report_jobs
 from annotation.reports.report_jobs.downloads import current_file, request_file
 from annotation.reports.report_jobs.erasure import erase_annotator, erasure_effects, find_annotator
+from annotation.reports.report_jobs.report_cache import CachedReport, cached_report, load_report
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report
 from annotation.studies.current import current_manifest
 from annotation.studies.onboarding_plan import PlatformPlan
 from annotation.studies.people.annotator_rows import AnnotatorRow, annotator_rows, with_counts
 from annotation.studies.people.payment import completion_code, payments
+from annotation.tasks import make_report
 from annotation.voting.annotators import invite
 from annotation.voting.quality.broken_rules import SEPARATOR
 from jobs.refusals import Refused
@@ -147,6 +162,49 @@ def test_an_erasure_removes_the_person_from_votes_answers_and_stored_reports() -
     assert after != before
     with pytest.raises(Refused, match="nothing personal is left"):
         erase_annotator(annotator=tombstone)
+
+
+def test_an_erasure_reaches_what_no_row_names() -> None:
+    study, other = make_voted_study(crossed([[4, 1], [1, 4]])), make_study(slug="other", source="external")
+    first = study.annotators.earliest("pk")
+    Annotator.objects.filter(pk=first.pk).update(kind="personal", label="Ada")
+    stored = cached_report(study).sha256  # as by the command
+    kept = request_report(other)
+    kept.refresh_from_db()
+    account = User.objects.create_user("ida")
+    for key, body in (("1", f'[{{"label": "Ada", "link": "/a/{first.token}/"}}]'), ("2", "[]")):
+        RepeatableAnswer.objects.create(account=account, key=key, request_sha256="0" * 64, status=201, body=body)
+    VotesByHour.objects.create(study=study, hour=NOW, vote_count=20, seen_at=NOW)
+    first.refresh_from_db()
+    erase_annotator(annotator=first)
+    assert load_report(stored) is None
+    assert finished_report(kept) is not None
+    assert [answer.key for answer in RepeatableAnswer.objects.all()] == ["2"]
+    assert not VotesByHour.objects.filter(study=study).exists()
+
+
+def test_a_report_that_was_begun_before_an_erasure_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    study = make_voted_study(crossed([[4, 1], [1, 4]]))
+    first = study.annotators.earliest("pk")
+    Annotator.objects.filter(pk=first.pk).update(kind="personal", label="Ada")
+    made: list[CachedReport] = []
+
+    def slowly(*args: Any, **options: Any) -> CachedReport:
+        report = cached_report(*args, **options)
+        if not made:
+            erase_annotator(annotator=Annotator.objects.get(pk=first.pk))
+        made.append(report)
+        return report
+
+    monkeypatch.setattr(report_jobs, "cached_report", slowly)
+    job = request_report(study)
+    assert finished_report(job) is None
+    make_report()
+    job.refresh_from_db()
+    report = finished_report(job)
+    assert len(made) == 2
+    assert load_report(made[0].sha256) is None
+    assert report == made[1].report != made[0].report
 
 
 def test_imported_votes_are_taken_back_with_their_file() -> None:

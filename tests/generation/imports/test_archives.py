@@ -16,7 +16,7 @@ from generation.imports import archives
 from generation.imports.archives import unpack
 from jobs.refusals import Refused
 
-LIMITS: dict[str, Any] = {"most_bytes": 10_000, "most_file_bytes": 5_000}
+LIMITS: dict[str, Any] = {"most_bytes": 10_000, "most_file_bytes": 5_000, "room": 10**9}
 
 
 def zipped(path: Path, *entries: tuple[str | zipfile.ZipInfo, bytes]) -> Path:
@@ -163,3 +163,10 @@ def test_no_damaged_archive_does_more_than_to_be_refused(tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} == {"whole.zip", "damaged.zip", "in"}
     assert list((tmp_path / "in").iterdir()) == []
     assert 0 < unpacked_count < 150, "most are refused, and some damage is harmless"
+
+
+def test_an_archive_that_the_disk_cannot_take_is_not_begun(tmp_path: Path) -> None:
+    archive = zipped(tmp_path / "a.zip", ("a/p/1.png", b"x" * 600), ("a/p/2.png", b"x" * 600))
+    with pytest.raises(OSError, match="No space left on device"):
+        unpacked(archive, room=1_000)
+    assert not list((tmp_path / "unpacked").iterdir())

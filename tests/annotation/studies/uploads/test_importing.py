@@ -15,6 +15,7 @@ from annotation import tasks
 from annotation.models import Study, StudyEvent, Upload, UploadJob, Vote
 from annotation.studies.uploads import importing
 from annotation.studies.uploads.receiving import FileToCome, Place, begin, finish, folder_of, take_piece
+from annotation.web.upload_documents import upload_out
 from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
 from scoring.models import SetScore
@@ -113,6 +114,23 @@ def test_a_trap_in_a_zip_fails_the_job_with_its_name(researcher: User, name: str
     assert name in job.error
     assert not GeneratedImage.objects.exists()
     assert upload.is_stored
+
+
+def test_what_a_refused_zip_holds_unpacked_is_deleted_because_no_quota_counts_it(researcher: User) -> None:
+    upload = uploaded(make_study(state="draft"), researcher, "images", zipped({"a.png": b"x", "b.png": b"y"}))
+    assert imported(upload).state == LeasedJob.State.FAILED
+    assert [path.name for path in folder_of(upload).iterdir()] == ["pieces", "whole"]
+
+
+def test_an_import_waits_for_room_on_the_disk_and_then_goes_on(researcher: User, settings: Any) -> None:
+    upload = uploaded(make_study(state="draft", comparisons=2), researcher, "images", zipped(images()))
+    free, settings.UPLOAD_FREE_BYTES = settings.UPLOAD_FREE_BYTES, 2**60
+    job = imported(upload)
+    assert (job.state, job.attempt_count) == ("queued", 0)
+    assert "is full" in upload_out(Upload.objects.get(pk=upload.pk)).step
+    settings.UPLOAD_FREE_BYTES = free
+    UploadJob.objects.update(not_before=None)
+    assert imported(upload).outcome["summary"] == "4 sets with 8 images imported."
 
 
 def test_an_image_bomb_is_left_out_by_name(researcher: User, settings: Any) -> None:
