@@ -24,6 +24,8 @@ CREDENTIAL_PREFIXES = (
     "i",
     "join",
     "shared",
+    "preview/i",
+    "preview",
     "api/v1/annotators",
     "accounts/password/reset/key",
     "accounts/confirm-email",

@@ -211,7 +211,7 @@ def test_a_full_disk_is_told_to_people(
 def test_a_command_on_a_full_disk_ends_in_a_sentence(tmp_path: Path) -> None:
     ended = run_with_limit(100_000, tmp_path / "var", "manage.py", "migrate", "--verbosity", "0")
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
-    assert "disk I/O error. It is the file" in ended.stderr
+    assert "(disk I/O error). It is the file" in ended.stderr
     ended = run_with_limit(0, tmp_path / "other", "manage.py", "check")
     assert (ended.returncode, len(ended.stderr.splitlines())) == (1, 1)
     assert "The var folder cannot be used" in ended.stderr

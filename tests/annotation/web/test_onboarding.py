@@ -413,10 +413,10 @@ def test_a_researcher_frees_comparisons_and_downloads_answers(client: Client, an
     assert client.post(free).status_code == 302
     assert study.comparisons.filter(slot_count__gt=0).exists(), "a stranger frees nothing"
     client.force_login(make_researcher())
-    assert f'action="{free}"' in client.get(f"/studies/{study.slug}/").content.decode()
+    assert f'action="{free}"' in client.get(f"/studies/{study.slug}/annotators/").content.decode()
     client.post(free)
     assert not study.comparisons.filter(slot_count__gt=0).exists()
-    assert f'action="{free}"' not in client.get(f"/studies/{study.slug}/").content.decode()
+    assert f'action="{free}"' not in client.get(f"/studies/{study.slug}/annotators/").content.decode()
     rows = list(csv.reader(io.StringIO(client.get(f"/studies/{study.slug}/answers.csv").content.decode())))
     assert rows[0] == ["annotator", "page", "question", "try", "answer", "answered_at"]
     assert rows[1][:5] == ["P001", "questions", "age", "1", "34"]
