@@ -35,6 +35,8 @@ COPY annotation annotation
 COPY templates templates
 COPY static static
 COPY locale locale
+# The documents, which the web process renders at /docs/, and the sample report.
+COPY docs docs
 
 FROM runtime AS web
 COPY --from=build /venv /venv

@@ -2,10 +2,11 @@
 
 from django.urls import URLPattern, URLResolver, path
 
-from annotation.web import shared_report
+from annotation.web import sample_report, shared_report
 from annotation.web.annotator import images as annotator_images
 from annotation.web.annotator import joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
+from annotation.web.docs import pages as docs_pages
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     annotators,
@@ -66,4 +67,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *uploads.urlpatterns,
     *preview.urlpatterns,
     *shared_report.urlpatterns,
+    *sample_report.urlpatterns,
+    *docs_pages.urlpatterns,
 ]

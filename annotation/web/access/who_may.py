@@ -64,6 +64,10 @@ ADDRESSES = {
     "resume": Access(ANYONE, ANYONE),
     "shared-report": Access(ANYONE),  # with the link that an owner made
     "shared-figure": Access(ANYONE),
+    "sample-report": Access(ANYONE),  # of a simulated study
+    "sample-figure": Access(ANYONE),
+    "docs": Access(ANYONE),  # the documents of the repository
+    "document": Access(ANYONE),
     "metrics": Access(ADMIN),  # or the token METRICS_TOKEN: they name every study
     "studies": Access(RESEARCHER),
     "new-study": Access(MAKER, MAKER),

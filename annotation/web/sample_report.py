@@ -1,0 +1,63 @@
+"""The sample report: that of the demonstration's simulated study, for visitors who have no study yet."""
+
+from functools import lru_cache
+
+from csp.constants import NONE, UNSAFE_INLINE
+from csp.decorators import csp_replace
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from annotation.reports.figures.draw import draw
+from annotation.reports.figures.svg import as_file
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.document import from_json
+from annotation.reports.formats.html import page_context
+from annotation.reports.printing.blocks import Figure, FigureName
+from annotation.reports.sections.contents import figures_of
+from annotation.web.access.guard import researcher_page
+from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+
+# Made by `manage.py demo --no-serve --images 6` as var/demo/report.json. Every version opens reports of earlier ones.
+FILE = "docs/samples/demo-report.json"
+
+
+@require_safe
+@researcher_page
+def sample_report(request: HttpRequest) -> HttpResponse:
+    """Show the report of the demonstration, which says that its votes are simulated."""
+    return render(request, "web/sample_report.html", page_context(_report(), drawing=_address))
+
+
+def _address(figure: Figure) -> SafeString:
+    return drawing(reverse("sample-figure", args=[figure.name]), alt=f"{figure.title}: {figure.words}")
+
+
+# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
+@require_safe
+@researcher_page
+@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
+def sample_figure(request: HttpRequest, name: str) -> HttpResponse:
+    """Serve a figure of the sample report as an SVG file."""
+    if name not in {figure.name for figure in figures_of(_report())}:
+        raise Http404
+    return HttpResponse(_drawn(name, is_dark=is_for_a_dark_page(request)), content_type="image/svg+xml")
+
+
+@lru_cache(maxsize=1)
+def _report() -> AgreementReport:
+    return from_json((settings.BASE_DIR / FILE).read_text(encoding="utf-8"))
+
+
+@lru_cache(maxsize=64)  # twice the figures of a report: anybody may ask for them, and drawing one is slow
+def _drawn(name: FigureName, *, is_dark: bool) -> str:
+    return as_file(draw(_report(), name), is_dark=is_dark)
+
+
+urlpatterns: list[URLPattern] = [
+    path("sample-report/", sample_report, name="sample-report"),
+    path("sample-report/<slug:name>.svg", sample_figure, name="sample-figure"),
+]
