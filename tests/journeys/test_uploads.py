@@ -66,7 +66,7 @@ def test_images_from_a_zip_in_pieces(
     expect(page.locator(".uploads li li").first).to_contain_text("Gamma")
     accessible(page)
     assert ImageSet.objects.count() == 4
-    page.get_by_role("button", name="Remove images.zip").click()
+    page.get_by_role("button", name="Remove from this list: images.zip").click()
     expect(page.locator("#no-uploads")).to_be_visible()
 
 

@@ -29,9 +29,10 @@ from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from jobs.claims import requeue
 from jobs.leases import Lease
 from jobs.messages import enqueue
-from jobs.refusals import SetBack
+from jobs.refusals import Refused, SetBack
 
 MIN_INTERVAL = timedelta(minutes=1)  # between two reports; otherwise each view would start one while votes come in
+BEFORE_READY = (Study.State.DRAFT, Study.State.GENERATING, Study.State.SCORING)
 _SAVE_INTERVAL = 0.5  # seconds between two updates of a job's progress
 J = TypeVar("J", bound=WatchedJob)
 
@@ -45,6 +46,7 @@ def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJ
     """
     refuse_unfinished_import(study)
     refuse_unfinished_withdrawal(study)
+    _refuse_unscored(study)
     scored = scored_by(study)
     chosen = choose_metric(tuple(scored), manifest=current_manifest(study), wanted=metric)
     stamp = study_stamp(study, metric=chosen, scored=scored)
@@ -54,6 +56,12 @@ def request_report(study: Study, *, metric: str = "", pair: str = "") -> ReportJ
     elif _is_due(job, study, stamp):
         retry(job, stamp=stamp)
     return job
+
+
+def _refuse_unscored(study: Study) -> None:
+    """Refuse a study whose sets are not all scored: its job would fail. An external study needs no scores."""
+    if study.state in BEFORE_READY and study.source != Study.Source.EXTERNAL:
+        raise Refused("There is no report yet, because not every set of images is scored.")
 
 
 def retry(job: WatchedJob, **changes: str) -> None:

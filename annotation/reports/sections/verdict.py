@@ -195,6 +195,8 @@ def _direction(study: StudyFacts) -> str:
 
 
 def _when(study: StudyFacts) -> str:
+    if study.opened_at and study.closed_at and study.opened_at.date() == study.closed_at.date():
+        return f"The study ran on {study.closed_at:%Y-%m-%d}."
     if study.opened_at and study.closed_at:
         return f"The study ran from {study.opened_at:%Y-%m-%d} to {study.closed_at:%Y-%m-%d}."
     if study.closed_at:

@@ -67,13 +67,22 @@ def _place(number: int, now: int) -> str:
     return "done" if number < now else "later"
 
 
-def next_step(study: Study, counts: StudyProgress) -> str:
-    """Return in a sentence what happens now, and what the researcher does next."""
+def next_step(study: Study, counts: StudyProgress, *, imported_count: int = 0) -> str:
+    """Return in a sentence what happens now, and what the researcher does next.
+
+    imported_count: the images that a draft of own images has so far.
+    """
     votes = f"{counts.vote_count:,} of {counted(counts.slot_total, 'vote')}"
     is_complete = counts.slot_total > 0 and counts.complete_count == counts.comparison_count
-    images = "take its imported images and score them" if study.source == Study.Source.IMAGES else "make its images"
+    launch = "Launch it to make its images."
+    if study.source == Study.Source.IMAGES:
+        launch = (
+            "Launch it to take its imported images and score them."
+            if imported_count
+            else "Upload its images, then launch it."
+        )
     return {
-        State.DRAFT: f"A draft: everything can still change. Launch it to {images}.",
+        State.DRAFT: f"A draft: everything can still change. {launch}",
         State.GENERATING: "Its images are on the way. Nothing to do now.",
         State.SCORING: "Every image is there; the sets are being scored. Nothing to do now.",
         State.READY: "Every set is complete and scored. Open the study, then send the invitations.",

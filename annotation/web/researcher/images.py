@@ -15,6 +15,7 @@ from annotation.reports.report_jobs.images_file import NAME, current_images, req
 from annotation.reports.report_jobs.report_jobs import retry
 from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
+from annotation.studies.imports.imported_images import imported_images
 from annotation.studies.lifecycle.actions import ACTIONS
 from annotation.studies.lifecycle.pipeline_jobs import failed_seeds
 from annotation.studies.lifecycle.transitions import drop_seed, may_drop_seeds
@@ -53,6 +54,7 @@ def study_images(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "images",
         "is_blind": viewer.is_blind,
         "counts": counts,
+        "imported_count": sum(one.image_count for one in imported_images(study)),
         "verdict": _verdict(counts.image_count, counts.planned_image_count, flags.counts),
         "show": show,
         "page": page,

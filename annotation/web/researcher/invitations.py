@@ -10,6 +10,7 @@ import segno
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -75,7 +76,7 @@ def invitations(request: HttpRequest, slug: str) -> HttpResponse:
 def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
     manifest = current_manifest(study)
     open_link = request.build_absolute_uri(reverse("join", args=[study.open_link_token]))
-    people = study.annotators.filter(kind=Annotator.Kind.PERSONAL).order_by("-pk")
+    people = invited(study).order_by("-pk")
     page = Paginator(people, PER_PAGE).get_page(request.GET.get("page"))
     return {
         "study": study,
@@ -89,6 +90,11 @@ def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[s
         "prolific": prolific(manifest, open_link),
         "returned_form": ReturnedForm() if manifest.platform.id_parameter else None,
     }
+
+
+def invited(study: Study) -> QuerySet[Annotator]:
+    """Return the people whose personal link can be sent: not those who withdrew, because theirs ends at a farewell."""
+    return study.annotators.filter(kind=Annotator.Kind.PERSONAL).exclude(state=Annotator.State.WITHDRAWN)
 
 
 def ready_message(manifest: Manifest, link: str, seconds: float) -> str:
@@ -158,7 +164,7 @@ def invitations_file(request: HttpRequest, slug: str) -> HttpResponse:
     writer = csv.writer(response)
     writer.writerow(["label", "link"])
     record("links downloaded", study=study, actor=cast(User, request.user), fields=["label", "link"])
-    for annotator in study.annotators.filter(kind=Annotator.Kind.PERSONAL):
+    for annotator in invited(study):
         link = request.build_absolute_uri(reverse("visit", args=[annotator.token]))
         writer.writerow([marked(annotator.label), link])
     return response

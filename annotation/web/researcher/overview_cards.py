@@ -122,6 +122,7 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     """Return what the templates of the cards show."""
     manifest, counts = current_manifest(study), progress(study)
     rules, seen = rule_counts(study), votes_over_time(study, counts, now)
+    imported = imported_images(study)
     is_made, is_blind = study.state in MAKES_IMAGES, is_sealed(study, manifest=manifest)
     return {
         "study": study,
@@ -130,10 +131,10 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
         "is_sealed": is_blind,
         "overlap": manifest.annotation.overlap,
         "steps": steps(study, counts),
-        "next_step": next_step(study, counts),
+        "next_step": next_step(study, counts, imported_count=sum(one.image_count for one in imported)),
         "more": _more(study, seen),
         "alarms": list(_alarms(study, counts, rules, is_blind=is_blind)),
-        "imported": imported_images(study),
+        "imported": imported,
         "models": [*trial_sentences_of([study])[study.pk], *endpoint_sentences(study)] if is_made else [],
         "pace": str(pace(study, counts)),
         "workers": workers() if is_made and study.source != EXTERNAL else [],

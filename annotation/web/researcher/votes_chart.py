@@ -8,6 +8,7 @@ from annotation.studies.lifecycle.votes_over_time import VotesOverTime
 WIDTH, HEIGHT = 600, 210
 LEFT, RIGHT, TOP, BOTTOM = 44, 590, 20, 182
 LONGEST_FORECAST = 2  # times the time so far: a longer one leaves the drawing, or the votes would be a thin strip
+ABOVE, BELOW = -8, 16  # where the words of the last point stand, as SVG's dy
 LABEL_ROOM = 130  # in units of the drawing, so that two labels of the axis never touch
 
 
@@ -24,8 +25,8 @@ class Label:
 class Chart:
     """What the template draws. line, area, forecast: the values of SVG attributes; forecast may be empty.
 
-    now: the place of the last point. levels: labels of the axis of votes; times: of the axis of time. words: the same
-    as a sentence, for readers of the screen.
+    now: the place of the last point, with its words beside it at now_anchor and now_dy. levels: labels of the axis of
+    votes; times: of the axis of time. words: the same as a sentence, for readers of the screen.
     """
 
     line: str
@@ -34,6 +35,7 @@ class Chart:
     now: tuple[float, float]
     now_words: str
     now_anchor: str
+    now_dy: int
     levels: tuple[Label, ...]
     times: tuple[Label, ...]
     words: str
@@ -58,13 +60,16 @@ def votes_chart(seen: VotesOverTime, *, is_over: bool) -> Chart:
         votes = seen.last.votes + seen.per_hour * (end - last).total_seconds() / 3600
         x, y = place(end, min(votes, top))
         forecast = f"M{now[0]} {now[1]}L{x} {y}"
+    is_at_the_end = now[0] > WIDTH - LABEL_ROOM
     return Chart(
         line=line,
         area=f"{places[0][0]},{BOTTOM} {line} {now[0]},{BOTTOM}",
         forecast=forecast,
         now=now,
         now_words=f"{seen.last.votes:,} {'votes' if is_over else 'now'}",
-        now_anchor="end" if now[0] > WIDTH - LABEL_ROOM else "start",
+        now_anchor="end" if is_at_the_end else "start",
+        # The curve rises to the end from below, and the times stand below the axis.
+        now_dy=ABOVE if is_at_the_end or now[1] > BOTTOM - BELOW else BELOW,
         levels=tuple(Label(place(first, votes)[1], f"{votes:,}") for votes in sorted({0, top // 2, top})),
         times=_times(seen, first, end, now[0], is_over=is_over),
         words=_words(seen, is_over=is_over),

@@ -11,11 +11,13 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from annotation.models import Study
+from annotation.models import ReportJob, Study
 from annotation.reports.bundle.replay import replay
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import DOWNLOADS
+from annotation.web.researcher.reports import WHAT
 from scoring.models import SetScore
+from tests import factories
 from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
@@ -124,6 +126,17 @@ def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Cl
         assert (f'href="{address}"' in page) == (not one.has_results)
         assert status(researcher, address) == (404 if one.has_results else 200)
     assert page.count(reverse("explorer", args=[study.slug])) == 1  # the tab, which says why it is empty
+
+
+@pytest.mark.parametrize("state", ["draft", "generating", "scoring"])
+def test_before_every_set_is_scored_the_page_says_what_will_stand_there(researcher: Client, state: str) -> None:
+    study = factories.make_study(state=state)
+    response = researcher.get(reverse("report", args=[study.slug]))
+    page = response.content.decode()
+    assert response.status_code == 409
+    assert "There is no report yet, because not every set of images is scored." in page
+    assert WHAT in page
+    assert not ReportJob.objects.filter(study=study).exists()
 
 
 def test_of_several_metrics_one_is_chosen_on_the_page(study: Study, researcher: Client) -> None:

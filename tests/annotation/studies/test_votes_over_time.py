@@ -11,7 +11,7 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.votes_over_time import fill_earlier, note_votes, votes_over_time
 from annotation.voting.annotators import invite
-from annotation.web.researcher.votes_chart import BOTTOM, LEFT, RIGHT, TOP, votes_chart
+from annotation.web.researcher.votes_chart import ABOVE, BELOW, BOTTOM, LEFT, RIGHT, TOP, votes_chart
 from tests.factories import give_vote, make_study
 
 pytestmark = pytest.mark.django_db
@@ -110,3 +110,17 @@ def test_a_study_that_was_never_open_has_no_curve_and_a_closed_one_ends_at_its_c
     seen = votes_over_time(closed, progress(closed), NOON)
     assert seen is not None
     assert (seen.last.at, seen.complete_at) == (closed.closed_at, None)
+
+
+def test_the_words_of_the_last_point_touch_neither_the_curve_nor_the_times() -> None:
+    study = opened(NOON - timedelta(minutes=10))
+    counts = replace(progress(study), slot_total=100)
+    for votes, at in ((0, NOON - timedelta(minutes=10)), (0, NOON), (60, NOON - timedelta(minutes=5))):
+        seen = votes_over_time(study, replace(counts, vote_count=votes), at)
+        assert seen is not None
+        assert votes_chart(seen, is_over=False).now_dy == ABOVE
+    has_votes(study, 48)
+    seen = votes_over_time(study, replace(counts, vote_count=48), NOON)
+    assert seen is not None
+    early = replace(seen, complete_at=NOON + timedelta(minutes=10), per_hour=300.0)
+    assert votes_chart(early, is_over=False).now_dy == BELOW

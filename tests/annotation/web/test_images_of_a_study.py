@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -23,9 +24,9 @@ from annotation.studies.lifecycle.pipeline_jobs import ensure_images
 from annotation.studies.sharing import Role
 from annotation.studies.tokens import Scope, create_token
 from annotation.tasks import make_study_file
-from generation.models import GeneratedImage, GenerationJob
+from generation.models import DiffusionModel, GeneratedImage, GenerationJob
 from tests.annotation.web.drawn_studies import FIRST_SEED, TIDY, UNTIDY, draw_study
-from tests.factories import make_study, member, put_in_state
+from tests.factories import import_sets, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 NAMES = re.compile(f"{TIDY}|{UNTIDY}|{FIRST_SEED // 1000}|image_sets|winner")
@@ -141,6 +142,23 @@ def test_without_images_the_page_says_what_will_stand_there(researcher: Client, 
     page = images_page(researcher, study)
     assert "No images yet" in page
     assert says in page
+
+
+def test_a_draft_of_own_images_asks_for_them_and_counts_them(researcher: Client) -> None:
+    study = make_study(slug="own", state="draft", comparisons=2)
+    address = reverse("uploads", args=[study.slug])
+    page, overview = images_page(researcher, study), researcher.get(study.get_absolute_url()).content.decode()
+    assert "No images yet" in page
+    assert f'<a class="button primary" href="{address}">Upload images</a>' in page
+    assert "Upload its images, then launch it." in overview
+    for model in DiffusionModel.objects.filter(name__in=("Alpha", "Beta")):
+        import_sets(model, ["prompt 1"], 2)
+    cache.clear()
+    page, overview = images_page(researcher, study), researcher.get(study.get_absolute_url()).content.decode()
+    assert "4 images imported, not shown yet" in page
+    assert "Launch the study</a>" in page
+    assert "Launch it to take its imported images and score them." in overview
+    assert f'<a class="button" href="{address}">Upload images</a>' in overview
 
 
 def test_it_takes_few_queries_however_many_prompts_there_are(researcher: Client) -> None:

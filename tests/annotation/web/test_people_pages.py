@@ -2,6 +2,7 @@
 
 import csv
 import re
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -13,8 +14,9 @@ from django.utils import timezone
 from annotation.models import Annotator, AuditEntry, Study
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
+from annotation.voting.withdrawal import withdraw
 from annotation.web.researcher.invitations import qr_svg
-from tests.factories import give_vote, make_study, member
+from tests.factories import give_vote, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 PLATFORM = {"id_parameter": "PROLIFIC_PID", "other_parameters": ["SESSION_ID"], "complete_code": "C1AAA"}
@@ -132,3 +134,30 @@ def test_without_a_platform_the_panel_says_how_to_get_one(researcher: Client) ->
     assert "id_parameter = " in page
     assert "nobody can vote yet" in page
     assert "Nobody has a personal link yet" in page
+
+
+def test_a_link_of_somebody_who_withdrew_is_offered_no_more(researcher: Client) -> None:
+    study = make_study()
+    ada, ben = (invite(study=study, label=name) for name in ("Ada", "Ben"))
+    withdraw(annotator=ada, until=None, now=timezone.now())
+    for path in ("invitations/", "invitations.csv"):
+        shown = page_of(researcher, study, path)
+        assert (ada.token in shown, ben.token in shown) == (False, True), path
+
+
+def test_the_limits_say_when_an_open_study_opened(researcher: Client) -> None:
+    study = make_study(state="ready")
+    assert "when you open it" in page_of(researcher, study, "invitations/")
+    put_in_state(study, "open")
+    shown = page_of(researcher, study, "invitations/")
+    assert f"on {study.opened_at:%Y-%m-%d %H:%M} UTC it opened" in shown
+    assert "when you open it" not in shown
+
+
+def test_somebody_seen_within_a_minute_was_seen_just_now(researcher: Client) -> None:
+    study = make_study()
+    invite(study=study, label="Ada")
+    Annotator.objects.update(welcomed_at=timezone.now())
+    assert "just now" in page_of(researcher, study, "annotators/")
+    Annotator.objects.update(welcomed_at=timezone.now() - timedelta(minutes=5))
+    assert "5\xa0minutes ago" in page_of(researcher, study, "annotators/")

@@ -63,10 +63,15 @@ def _margins(margins: Margins, metric: str) -> tuple[str, ...]:
     if first.agreement.value is None or last.agreement.value is None:
         return ()
     return (
-        f"Where the margin of {metric} is smallest ({score(first.low)} to {score(first.high)} points) they agree on "
-        f"{of_all(first.agreement)}, where it is largest ({score(last.low)} to {score(last.high)}) on "
+        f"Where the margin of {metric} is smallest ({_span(first.low, first.high)} points) they agree on "
+        f"{of_all(first.agreement)}, where it is largest ({_span(last.low, last.high)}) on "
         f"{of_all(last.agreement)}.",
     )
+
+
+def _span(low: float, high: float) -> str:
+    """Return the margins of a bin in words; one margin if the bin holds one comparison."""
+    return score(low) if score(low) == score(high) else f"{score(low)} to {score(high)}"
 
 
 def _greatest(greatest: Estimate) -> tuple[str, ...]:

@@ -1,5 +1,6 @@
 import html
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from django.utils import timezone
@@ -8,8 +9,9 @@ from annotation.models import Study, Vote
 from annotation.reports.findings.results import Results
 from annotation.reports.printing.doubts import reservations
 from annotation.reports.report_jobs.downloads import FORMATS, render
+from annotation.reports.sections.chapters.agreement import paragraphs
 from annotation.reports.sections.contents import claim_figure
-from annotation.reports.sections.verdict import SEALED
+from annotation.reports.sections.verdict import SEALED, _when
 from scoring.statistics.agreement.credit_tests import mcnemar_exact
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
 from scoring.statistics.people.bias import PositionBias
@@ -226,3 +228,17 @@ def test_two_constant_choices_that_do_equally_well_are_the_harder_one_and_the_re
     assert against_b == pytest.approx(0.0923, abs=1e-4)
     assert choice.test.p_value == against_b
     assert "A (Alpha) or B (Beta), whichever is harder to beat" in report.claim
+
+
+def test_a_study_of_one_day_ran_on_it_and_a_margin_of_one_comparison_is_one_number() -> None:
+    votes = [["A"] * 3, ["B"] * 3, ["A"] * 3, ["B"] * 3, ["A"] * 3, ["B"] * 3]
+    plan = Plan(votes, [(70.0 + margin, 70.0) for margin in (1.0, 2.0, 3.0, 4.0, 5.0, 6.5)])
+    report = report_of(make_study(plan))
+    assert report.results is not None
+    assert " where it is largest (6.50) on 0 of 1." in paragraphs(report, report.results)[1]
+    closed = report.study.closed_at
+    assert closed is not None
+    one_day = replace(report.study, opened_at=closed)
+    assert _when(one_day) == f"The study ran on {closed:%Y-%m-%d}."
+    longer = replace(report.study, opened_at=closed - timedelta(days=2))
+    assert _when(longer).startswith(f"The study ran from {closed - timedelta(days=2):%Y-%m-%d} to ")
