@@ -13,6 +13,7 @@ from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import COMPLETION_CODES
 from annotation.studies.lifecycle.actions import ACTIONS, actions_for, asked
+from annotation.studies.lifecycle.progress import progress
 from annotation.studies.study_file.writing import write_study_file
 from annotation.web.access.guard import researcher_page
 from jobs.refusals import Refused
@@ -28,7 +29,8 @@ def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
     chosen = asked(ACTIONS[action], study)
     if request.method != "POST" or (chosen.question and "confirmed" not in request.POST):
         if chosen in actions_for(study):
-            return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen})
+            votes = progress(study).votes_in_words(study) if chosen.name == "close" else ""
+            return render(request, "web/researcher/confirm.html", {"study": study, "action": chosen, "votes": votes})
         messages.error(request, f"“{chosen.label}” does nothing now: {study} is {study.get_state_display().lower()}.")
         return redirect("study", study.slug)
     try:

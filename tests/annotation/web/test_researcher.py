@@ -179,7 +179,11 @@ def test_looking_at_an_action_s_address_does_nothing(researcher: Client) -> None
 def test_closing_asks_first(researcher: Client) -> None:
     study = make_study()
     address = f"{study.get_absolute_url()}do/close/"
-    assert "It cannot be undone." in researcher.post(address).content.decode()
+    give_vote(invite(study=study, label="Ada"))
+    asked = researcher.post(address).content.decode()
+    assert "It cannot be undone." in asked
+    wanted = sum(study.comparisons.values_list("overlap", flat=True))
+    assert f"The study has 1 of {wanted} votes." in asked
     study.refresh_from_db()
     assert study.state == "open"
     page = researcher.post(address, {"confirmed": "yes"}, follow=True).content.decode()
