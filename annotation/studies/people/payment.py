@@ -44,7 +44,7 @@ def payments(study: Study, names: dict[int, str]) -> Iterator[Payment]:
         moments, votes = _moments(some)
         for one in some:
             spent = sorted([*_marks(one), *moments[one.pk]])
-            if spent:
+            if spent and one.pk in names:  # else they joined after the names were read
                 name = one.external_id or names[one.pk]
                 code = completion_code(one, platform, vote_count=votes[one.pk])
                 yield Payment(name, one.state, votes[one.pk], worked_minutes(spent), code)

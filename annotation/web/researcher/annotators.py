@@ -129,6 +129,8 @@ def answers_file(request: HttpRequest, slug: str) -> HttpResponse:
     writer.writerow(["annotator", "page", "question", "try", "answer", "answered_at"])
     record("answers downloaded", study=study, actor=cast(User, request.user), fields=["answer"])
     for row in Answer.objects.filter(annotator__study=study).order_by("annotator_id", "pk"):
+        if row.annotator_id not in names:  # they joined after the names were read
+            continue
         values = (names[row.annotator_id], row.page, row.name, row.occurrence + 1, row.value, row.answered_at)
         writer.writerow([cell(value) for value in values])
     return response

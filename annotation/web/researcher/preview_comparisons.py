@@ -184,7 +184,7 @@ def operate(request: HttpRequest, token: str, operation: str) -> HttpResponse:
         body = parse_json(request.body or b"{}")
     except (Http404, KeyError) as missing:
         return error_response(request, 404, str(missing) if isinstance(missing, Http404) else "Nothing is here.")
-    except ValueError:
+    except (ValueError, RecursionError):  # the latter: brackets within brackets
         return error_response(request, 422, "The body is no JSON document.")
     given = body if isinstance(body, dict) else {}
     return in_language(preview.manifest.texts.language, lambda: JsonResponse(act(preview, given)))

@@ -41,14 +41,19 @@ class Reported:
         return any(report.settled_at is None for report in self.reports)
 
     @property
-    def named(self) -> list[tuple[ImageReport, str]]:
-        """Return each report with the name of its annotator."""
-        return [(report, self.names[report.assignment.annotator_id]) for report in self.reports]
+    def named(self) -> list[tuple[ImageReport, int, str]]:
+        """Return each report with the number of its image and the name of its annotator."""
+        numbers = {image: number for number, image in enumerate(self.images, start=1)}
+        rows = [(report, self.names[report.assignment.annotator_id]) for report in self.reports]
+        return [(report, numbers[report.image_id], name) for report, name in rows]
 
     @property
-    def images(self) -> list[ImageReport]:
-        """Return one report for each image."""
-        return list({report.image_id: report for report in self.reports}.values())
+    def images(self) -> dict[int, ImageReport]:
+        """Return one report for each image, by the image's id.
+
+        They are shown with numbers: of imported sets the seeds may differ by model.
+        """
+        return {report.image_id: report for report in self.reports}
 
     @property
     def situation(self) -> str:
@@ -80,10 +85,15 @@ def reported_comparisons(study: Study) -> list[Reported]:
     comparisons = _of_sets(study, list(reports)) | study.comparisons.filter(parked_at__isnull=False)
     names = names_for_staff(study)
     rows_of_page = [
-        Reported(comparison, reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id], names)
+        Reported(comparison, _in_time(reports[comparison.image_set_a_id] + reports[comparison.image_set_b_id]), names)
         for comparison in comparisons.select_related("prompt", "study")
     ]
     return sorted(rows_of_page, key=lambda one: (not one.is_waiting, one.comparison.parked_at is None))
+
+
+def _in_time(reports: list[ImageReport]) -> list[ImageReport]:
+    """Return the reports of both sets, the oldest first. The sets one after the other would tell the models apart."""
+    return sorted(reports, key=lambda one: (one.reported_at, one.pk))
 
 
 @require_safe

@@ -121,6 +121,7 @@ def test_pay_follows_the_minutes_at_work_without_breaks() -> None:
     assert (row.name, row.state, row.vote_count, row.code) == ("p1", "finished", 2, "DONE")
     assert row.minutes == pytest.approx(6.0)
     assert row.pay(12.0) == pytest.approx(1.2)
+    assert not list(payments(study, {})), "whoever joins while the file is written is in the next one"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Reported images on the researcher's pages: the reports, the images, and the decision on the comparison."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.voting.image_reports import report_image
+from annotation.web.researcher.reported import reported_comparisons
 from tests.annotation.voting.open_studies import NOON, RULES, assert_invariants
 from tests.factories import make_study, member, put_in_state
 
@@ -58,6 +60,16 @@ def test_three_reporters_stop_a_comparison_and_the_study_s_page_says_so(research
     assert page.count("was called offensive by") == 3
     for label in ("Ada", "Bob", "Cleo"):
         assert f"by {label}" in page
+
+
+def test_the_reported_images_stand_in_the_order_of_the_reports_and_not_of_the_models(
+    study: Study, comparison: Comparison
+) -> None:
+    of_a, of_b = (one.images.earliest("seed").pk for one in (comparison.image_set_a, comparison.image_set_b))
+    for minute, (label, image) in enumerate([("Ada", of_b), ("Bob", of_a), ("Cleo", of_b)]):
+        report(study, label, image_id=image, now=NOON + timedelta(minutes=minute))
+    (shown,) = reported_comparisons(study)
+    assert [(report.image_id, number) for report, number, _name in shown.named] == [(of_b, 1), (of_a, 2), (of_b, 1)]
 
 
 def test_given_out_again_it_goes_to_others_and_not_to_those_who_reported_it(
