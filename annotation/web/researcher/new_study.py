@@ -92,7 +92,9 @@ def new_study(request: HttpRequest) -> HttpResponse:
     """Show the page with a template or an earlier study; by POST, create the study or show what is wrong."""
     account = cast(User, request.user)
     if request.method != "POST":
-        return _page(request, Draft.of(_first_text(request, account), account))
+        draft = Draft.of(_first_text(request, account), account)
+        draft.faults = []  # an empty template is no mistake of its reader; each change shows what is still wrong
+        return _page(request, draft)
     draft = Draft.of(_sent_text(request), account)
     if draft.manifest is None or "create" not in request.POST:
         return _page(request, draft, status=400 if "create" in request.POST else 200)

@@ -62,6 +62,13 @@ def test_form_and_file_say_the_same(researcher: Client, models: None) -> None:
     assert {row["label"]: row["value"] for row in again["costs"]}["Images"] == "16"
 
 
+def test_an_empty_template_is_not_complete_and_blames_nobody(researcher: Client) -> None:
+    page = researcher.get("/studies/new/").content.decode()
+    assert "Not complete yet" in page
+    assert 'class="faulty"' not in page
+    assert "is empty; give" not in page
+
+
 def test_a_fault_stands_beside_its_field_and_its_line(researcher: Client, models: None) -> None:
     text = filled(overlap="many", per_set="0")
     answer = researcher.post("/studies/new/check", {"file": text}).json()
