@@ -1,15 +1,26 @@
 // Lay links over the marks of a drawing: each opens its comparison, and shows its prompt and an image of each set.
-// The page lists the comparisons; the drawing names each mark "…-comparison-NUMBER". Without this module the list of the
-// disagreements below the figure has the same links.
+// The page lists the comparisons; a drawing names a mark "…-comparison-NUMBER", or several marks of one look by all their
+// numbers in order. Without this module the explorer has the same links.
 
 // Not parsed as a document: the page's policy on styles would then refuse the drawing's own.
-const MARK = /-comparison-(\d+)"[^]*?<use [^>]*x="([\d.]+)" y="([\d.]+)"/g;
+const MARKS = /-comparison-([\d-]+)"([^]*?)<\/g>/g;
+const PLACE = /<use [^>]*x="([\d.]+)" y="([\d.]+)"/g;
 const SVG = "http://www.w3.org/2000/svg";
+const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 
 function element(name, attributes) {
   const made = document.createElementNS(SVG, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
+}
+
+function places(source) {
+  const found = new Map();
+  for (const [, numbers, marks] of source.matchAll(MARKS)) {
+    const drawn = [...marks.matchAll(PLACE)];
+    numbers.split("-").forEach((number, at) => drawn[at] && found.set(number, { cx: drawn[at][1], cy: drawn[at][2] }));
+  }
+  return found;
 }
 
 function preview(frame, entry) {
@@ -24,24 +35,38 @@ function preview(frame, entry) {
   }
 }
 
-async function addLinks(list) {
-  const frame = list.closest("figure");
+function link(frame, entry, place) {
+  const made = element("a", { href: entry.dataset.address, tabindex: -1 });
+  made.appendChild(element("title", {})).textContent = entry.textContent;
+  made.append(element("circle", { ...place, r: 6 }));
+  for (const event of ["pointerenter", "focus"]) made.addEventListener(event, () => preview(frame, entry));
+  return made;
+}
+
+// One stop of the tab key for a drawing: the arrow keys lead from mark to mark.
+function step(event) {
+  const by = STEPS[event.key];
+  const links = [...event.currentTarget.children];
+  const at = links.indexOf(document.activeElement);
+  if (!by || at < 0) return;
+  event.preventDefault();
+  const next = links[(at + by + links.length) % links.length];
+  links[at].setAttribute("tabindex", -1);
+  next.setAttribute("tabindex", 0);
+  next.focus();
+}
+
+async function addLinks(frame, entries) {
   const drawing = frame.querySelector("img");
   const answer = await fetch(drawing.getAttribute("src"));
   if (!answer.ok) return;
   const source = await answer.text();
+  const marks = places(source);
   const layer = element("svg", { viewBox: source.match(/viewBox="([^"]+)"/)[1], class: "points" });
-  const marks = new Map([...source.matchAll(MARK)].map(([, number, x, y]) => [number, { x, y }]));
-  for (const entry of list.children) {
-    const mark = marks.get(entry.dataset.number);
-    if (!mark) continue;
-    const link = element("a", { href: entry.dataset.address });
-    const title = link.appendChild(element("title", {}));
-    title.textContent = entry.textContent;
-    link.append(element("circle", { cx: mark.x, cy: mark.y, r: 6 }));
-    for (const event of ["pointerenter", "focus"]) link.addEventListener(event, () => preview(frame, entry));
-    layer.append(link);
-  }
+  const pointed = entries.filter((entry) => marks.has(entry.dataset.number));
+  layer.append(...pointed.map((entry) => link(frame, entry, marks.get(entry.dataset.number))));
+  layer.firstChild?.setAttribute("tabindex", 0);
+  layer.addEventListener("keydown", step);
   const picture = drawing.closest("picture");
   const box = document.createElement("div");
   box.className = "pointed";
@@ -49,4 +74,5 @@ async function addLinks(list) {
   box.append(picture, layer);
 }
 
-for (const list of document.querySelectorAll("figure .points-list")) addLinks(list);
+const list = document.querySelector(".points-list");
+if (list) for (const frame of document.querySelectorAll("figure[data-points]")) addLinks(frame, [...list.children]);

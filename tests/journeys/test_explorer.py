@@ -124,9 +124,42 @@ def test_the_verdict_is_copied_and_the_map_of_disagreements_leads_to_a_compariso
     assert "SCS chose the model with more votes of simulated annotators on 0 of 3" in page.evaluate(
         "navigator.clipboard.readText()"
     )
-    points = page.locator("svg.points a")
+    points = page.locator("#where svg.points a")
     expect(points).to_have_count(3)
     points.first.focus()
     expect(page.locator(".preview img")).to_have_count(2)
     points.first.click(force=True)
     expect(page.get_by_role("heading", level=1)).to_contain_text("Comparison")
+
+
+def test_each_mark_of_the_paired_scores_shows_and_opens_its_comparison(
+    page: Page, server: str, study: Study, accessible: Callable[[Page], None]
+) -> None:
+    wanted = {}  # far from each other, in an order that is not that of the votes' winners
+    for comparison, scores in zip(study.comparisons.order_by("position"), [(80, 60), (50, 90), (20, 30)], strict=True):
+        for image_set, value in zip((comparison.image_set_a, comparison.image_set_b), scores, strict=True):
+            image_set.scores.update(value=value)
+        wanted[comparison.position + 1] = scores
+    logged_in(page, server, f"/studies/{study.slug}/report/")
+    points = page.locator("#the-scores svg.points a")
+    expect(points).to_have_count(3)
+    accessible(page)
+    places = {}
+    for point in points.all():
+        point.locator("circle").hover()
+        said = page.locator("#the-scores .preview p").inner_text()
+        number = int(said.partition(".")[0])
+        assert f"/comparisons/{number}/" in (point.get_attribute("href") or "")
+        expect(page.locator("#the-scores .preview img")).to_have_count(2)
+        circle = point.locator("circle")
+        places[number] = float(circle.get_attribute("cx") or 0), -float(circle.get_attribute("cy") or 0)
+    assert sorted(places) == sorted(wanted)
+    for axis in (0, 1):  # the marks lie in the order of their own scores
+        assert sorted(places, key=lambda one: places[one][axis]) == sorted(wanted, key=lambda one: wanted[one][axis])
+    assert points.evaluate_all("links => links.map(link => link.tabIndex)") == [0, -1, -1]
+    points.first.focus()
+    page.keyboard.press("ArrowRight")
+    expect(points.nth(1)).to_be_focused()
+    number = page.locator("#the-scores .preview p").inner_text().partition(".")[0]
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/comparisons/{number}/**")

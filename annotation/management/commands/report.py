@@ -12,7 +12,7 @@ from annotation.reports.bundle.replay import Replay, replay, replayed_report, wr
 from annotation.reports.data.pairs import of_pair, pair_of
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
-from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
+from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures, write_latex
 from annotation.reports.formats.pdf import PAPERS, write_pdf
 from annotation.reports.report_jobs.downloads import FORMATS, html_text, report_text
 from annotation.reports.report_jobs.report_cache import cached_report
@@ -22,7 +22,8 @@ from jobs.refusals import Refused
 from jobs.whole_files import whole_file
 from jobs.wording import counted
 
-BUNDLE, FIGURES, PARQUET, BIBTEX, CARD, PDF = "bundle", "figures", "parquet", "bibtex", "card", "pdf"
+BUNDLE, PARQUET, BIBTEX, CARD, PDF = "bundle", "parquet", "bibtex", "card", "pdf"
+FOLDERS = {"figures": write_figures, "latex-figures": write_latex}  # formats of several files
 
 
 class Command(StudyCommand):
@@ -34,7 +35,7 @@ class Command(StudyCommand):
         """Add the study or the bundle, the format, the metric and the file."""
         parser.add_argument("study", nargs="?", help="The study's slug.")
         parser.add_argument("--from-bundle", type=Path, help="A replay bundle in place of a study; needs no database.")
-        parser.add_argument("--format", choices=(*FORMATS, PDF, CARD, PARQUET, FIGURES, BIBTEX, BUNDLE), default="txt")
+        parser.add_argument("--format", choices=(*FORMATS, PDF, CARD, PARQUET, *FOLDERS, BIBTEX, BUNDLE), default="txt")
         parser.add_argument(
             "--metric", default="", help="The metric to report on (default: the one in the study file)."
         )
@@ -46,7 +47,9 @@ class Command(StudyCommand):
             help="Two models of a study of several: the report of their comparisons alone.",
         )
         parser.add_argument(
-            "--out", type=Path, help="The file to write, for figures the folder; without it the report is printed."
+            "--out",
+            type=Path,
+            help="The file to write, for figures and latex-figures the folder; without it the report is printed.",
         )
         parser.add_argument("--paper", choices=PAPERS, default=PAPERS[0], help="With --format pdf: the size of a page.")
         parser.add_argument(
@@ -114,7 +117,7 @@ def _refuse_contradictions(options: dict[str, Any]) -> None:
         raise Refused("Name either a study or, with --from-bundle, a bundle.")
     if options["format"] == BUNDLE and options["from_bundle"]:
         raise Refused("A bundle is made from a study, not from a bundle: copy the file.")
-    if options["format"] in (BUNDLE, FIGURES, PARQUET, CARD, PDF) and options["out"] is None:
+    if options["format"] in (BUNDLE, *FOLDERS, PARQUET, CARD, PDF) and options["out"] is None:
         raise Refused(f"--format {options['format']} needs --out.")
     if options["format"] == BUNDLE and options["pair"]:
         raise Refused("A bundle holds the whole study; --pair goes with --from-bundle when it is read.")
@@ -129,8 +132,8 @@ def _text(report: AgreementReport, report_format: str, study: Study | None) -> s
 def _write(report: AgreementReport, options: dict[str, Any], study: Study | None) -> list[Path]:
     """Write the report in a format, and return the files."""
     report_format, out = options["format"], options["out"]
-    if report_format == FIGURES:
-        return write_figures(report, out)
+    if report_format in FOLDERS:
+        return FOLDERS[report_format](report, out)
     with whole_file(out) as path:
         match report_format:
             case "parquet":

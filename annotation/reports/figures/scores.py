@@ -127,15 +127,24 @@ def _density(scores: Floats, grid: Floats, bounds: tuple[float, float]) -> Float
 
 
 def paired(report: AgreementReport, results: Results) -> Figure:
-    """Draw each comparison at the scores of its two sets, with the mark of the people's winner."""
+    """Draw each comparison at the scores of its two sets, with the mark of the people's winner.
+
+    The marks of one winner have one id, which names their comparisons in order, so that a page finds each mark.
+    """
     figure = Figure(figsize=(WIDTH, WIDTH))
     axes = figure.add_subplot()
     scored = [row for row in results.comparisons if row.score_a is not None and row.score_b is not None]
     for winner, (shape, colour) in _WINNER_MARKS.items():
-        of_winner = [(row.score_a, row.score_b) for row in scored if row.people_winner == winner]
+        of_winner = [row for row in scored if row.people_winner == winner][:: mark_step(len(scored))]
         if of_winner:
-            x, y = np.array(of_winner[:: mark_step(len(scored))], dtype=np.float64).T
-            look: dict[str, Any] = {"markersize": 3.2, "markeredgewidth": 0, "alpha": 0.75}
+            x, y = np.array([(row.score_a, row.score_b) for row in of_winner], dtype=np.float64).T
+            names = "-".join(str(row.position) for row in of_winner)
+            look: dict[str, Any] = {
+                "markersize": 3.2,
+                "markeredgewidth": 0,
+                "alpha": 0.75,
+                "gid": f"comparison-{names}",
+            }
             axes.plot(x, y, shape, color=colour, linestyle="none", label=_WINNER_NAMES[winner], **look)
     ends = np.array([axes.get_xlim(), axes.get_ylim()])
     low, high = float(ends.min()), float(ends.max())

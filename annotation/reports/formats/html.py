@@ -4,6 +4,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,11 @@ from django.utils.html import escape
 from django.utils.safestring import SafeString, mark_safe
 
 from annotation.reports.figures.draw import draw
+from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.forest import forest
-from annotation.reports.formats.latex import escape as escape_latex
 from annotation.reports.formats.latex import verdict_in_latex
+from annotation.reports.formats.latex_escape import escape as escape_latex
 from annotation.reports.formats.markdown import verdict_in_markdown
 from annotation.reports.formats.page_style import page_style
 from annotation.reports.printing.blocks import Chapter, Figure, Table
@@ -64,8 +66,25 @@ def examples(report: AgreementReport, *, most: int = MOST_SHOWN) -> list[dict[st
     """Return the surest disagreements: the number of the comparison, and what is said of it."""
     if report.results is None:
         return []
-    found = disagreements(report.results.comparisons, report.results.image_noise)
-    return [{"number": one.row.position, "said": in_words(one, report.study)} for one in found[:most]]
+    found = disagreements(report.results.comparisons, report.results.image_noise)[:most]
+    return [_said(one.row, report, seed_errors=one.seed_errors) for one in found]
+
+
+def points(report: AgreementReport, *, most: int) -> list[dict[str, Any]]:
+    """Return the comparisons that figures link to: the surest disagreements, then the others in their order.
+
+    Of several models only the disagreements: no figure shows both scores of each comparison.
+    """
+    found = examples(report, most=most)
+    if report.results is None or report.study.are_several:
+        return found
+    numbers = {one["number"] for one in found}
+    others = (row for row in report.results.comparisons if row.metric_winner and row.position not in numbers)
+    return found + [_said(row, report) for row in islice(others, most - len(found))]
+
+
+def _said(row: ComparisonRow, report: AgreementReport, *, seed_errors: float | None = None) -> dict[str, Any]:
+    return {"number": row.position, "said": in_words(row, report.study, seed_errors=seed_errors)}
 
 
 def copies(report: AgreementReport) -> tuple[tuple[str, str, str], ...]:

@@ -1,4 +1,4 @@
-"""Files for a paper: figures with their numbers and captions, the literature, the comparisons as Parquet."""
+"""Files for a paper: figures with their numbers and captions, the report in LaTeX, the literature, Parquet."""
 
 import io
 from collections.abc import Iterator
@@ -18,6 +18,7 @@ from annotation.reports.figures.style import QUIET, STYLE
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
+from annotation.reports.formats import latex
 from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.printing.references import BIBLIOGRAPHY
 from annotation.reports.progress import Progress, silent
@@ -54,6 +55,21 @@ def write_figures(report: AgreementReport, folder: Path, *, progress: Progress =
         ]
         written.append(_write(folder / f"{figure.name}.csv", to_csv(report, results, figure.name)))
     return [*written, _write(folder / CAPTIONS, _captions(report, figures).encode())]
+
+
+def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = silent) -> list[Path]:
+    """Write report.tex, the figures that it shows as PDF, and references.bib; return the paths.
+
+    Raises Refused while the study is sealed.
+    """
+    results, figures = _results(report), figures_of(report)
+    written = []
+    for done, figure in enumerate(figures):
+        progress(done / len(figures), "figures")
+        path = folder / latex.FIGURES / f"{figure.name}.pdf"
+        written.append(_write(path, drawn(report, results, figure.name, "pdf")))
+    text = _write(folder / "report.tex", latex.to_latex(report).encode())
+    return [text, _write(folder / "references.bib", bibliography().encode()), *written]
 
 
 def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:

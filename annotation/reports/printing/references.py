@@ -1,12 +1,14 @@
 """The literature of the methods: citations and references, read from references.bib. Pure."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 BIBLIOGRAPHY = Path(__file__).with_name("references.bib")
 _ENTRY = re.compile(r"^@\w+\{(\w+),\n(.*?)^\}", re.MULTILINE | re.DOTALL)
 _FIELD = re.compile(r"^  (\w+) = \{(.*)\},$", re.MULTILINE)
+_CITATION = re.compile(r"\(([^()]+)\)")
 _MOST_AUTHORS = 2  # that a citation names
 
 
@@ -39,11 +41,47 @@ def reference(key: str) -> str:
     return f"{', '.join(_authors(found))} ({found['year']}). {found['title']}. {place}."
 
 
-def _named(key: str) -> str:
+def authors_and_year(key: str) -> tuple[str, str]:
+    """Return the names and the year by which a work is cited.
+
+    >>> authors_and_year("field2007")
+    ('Field and Welsh', '2007')
+    """
     found = entries()[key]
     families = [author.partition(",")[0] for author in _authors(found)]
     names = f"{families[0]} et al." if len(families) > _MOST_AUTHORS else " and ".join(families)
-    return f"{names}, {found['year']}"
+    return names, found["year"]
+
+
+def pieces(text: str) -> tuple[str | tuple[str, ...], ...]:
+    """Return a text in pieces: words as they are, and each citation as the keys of its works.
+
+    >>> pieces("The interval is Wilson's (Wilson, 1927), to be exact (in short).")
+    ("The interval is Wilson's ", ('wilson1927',), ', to be exact (in short).')
+    """
+    keys, found, at = _keys_by_name(), list[str | tuple[str, ...]](), 0
+    for citation in _CITATION.finditer(text):
+        works = [keys.get(name) for name in citation[1].split("; ")]
+        if None not in works:
+            found += [text[at : citation.start()], tuple(filter(None, works))]
+            at = citation.end()
+    return (*found, text[at:])
+
+
+def cited_keys(texts: Iterable[str]) -> list[str]:
+    """Return the keys of all works that are cited, in the order of the list of references."""
+    return sorted(
+        {key for text in texts for part in pieces(text) if not isinstance(part, str) for key in part}, key=reference
+    )
+
+
+@lru_cache(maxsize=1)
+def _keys_by_name() -> dict[str, str]:
+    return {_named(key): key for key in entries()}
+
+
+def _named(key: str) -> str:
+    return ", ".join(authors_and_year(key))
 
 
 def _authors(entry: dict[str, str]) -> list[str]:

@@ -27,7 +27,7 @@ from annotation.reports.formats.document import to_csv, to_json
 from annotation.reports.formats.html import to_html
 from annotation.reports.formats.latex import to_latex
 from annotation.reports.formats.markdown import to_markdown
-from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures
+from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures, write_latex
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.progress import Progress, silent
 from annotation.reports.report_jobs.report_jobs import (
@@ -104,11 +104,15 @@ def _text(report_format: str) -> Write:
     return write
 
 
-def _figures(_study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
-    """Write a zip file of the files that `write_figures` writes."""
-    with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for figure in write_figures(report, Path(folder), progress=progress):
-            file.write(figure, figure.name)
+def _zipped(write_files: Callable[..., list[Path]]) -> Write:
+    """Return what writes a zip file of the files that `write_files` writes into a folder."""
+
+    def write(_study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
+        with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            for written in write_files(report, Path(folder), progress=progress):
+                file.write(written, written.relative_to(folder))
+
+    return write
 
 
 def _bundle(study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
@@ -142,8 +146,16 @@ DOWNLOADS = {
         lambda _study, report, path, _progress: write_comparisons(report, path),
         has_results=True,
     ),
+    "latex-figures": Download(
+        "LaTeX with figures", "latex.zip", "application/zip", _zipped(write_latex), has_results=True, is_long=True
+    ),
     "figures": Download(
-        "Figures (PDF, SVG, PNG, CSV)", "figures.zip", "application/zip", _figures, has_results=True, is_long=True
+        "Figures (PDF, SVG, PNG, CSV)",
+        "figures.zip",
+        "application/zip",
+        _zipped(write_figures),
+        has_results=True,
+        is_long=True,
     ),
     "bundle": Download(
         "Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True, is_of_study=True

@@ -73,18 +73,20 @@ def _rule(found: Sequence[Disagreement]) -> str:
     return f"Shown are the {MOST_SHOWN} with the largest {by}, by this rule and not by hand."
 
 
-def in_words(one: Disagreement, study: StudyFacts) -> str:
-    """Return one disagreement in a sentence or two, with its prompt."""
-    row = one.row
+def in_words(row: ComparisonRow, study: StudyFacts, *, seed_errors: float | None = None) -> str:
+    """Return one comparison with a score in a sentence or two, with its prompt.
+
+    seed_errors: its margin over its standard error over seeds, if that is to be said.
+    """
     prompt = row.prompt if len(row.prompt) <= MOST_LETTERS else f"{row.prompt[: MOST_LETTERS - 1]}…"
     a, b = (row.model_a, row.model_b) if study.are_several else ("A", "B")
     ties = f", {row.votes_tie} for neither" if row.votes_tie else ""
-    margin = score(abs(row.margin or 0.0))
-    errors = f", {score(one.seed_errors)} of its standard errors over seeds" if one.seed_errors is not None else ""
-    named = {"A": a, "B": b}[row.metric_winner or "A"]
+    by = f" by {score(abs(row.margin or 0.0))} points"
+    errors = f", {score(seed_errors)} of its standard errors over seeds" if seed_errors is not None else ""
+    named = {"A": a + by + errors, "B": b + by + errors}.get(row.metric_winner or "", "neither")
     return (
         f"{row.position}. “{prompt}”: {counted(row.votes_a, 'vote')} for {a}, {row.votes_b} for {b}{ties}; "
-        f"{short_metric(study.metric)} names {named} by {margin} points{errors}."
+        f"{short_metric(study.metric)} names {named}."
     )
 
 

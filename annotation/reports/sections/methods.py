@@ -1,13 +1,11 @@
 """The methods in sentences with their references, to be copied into a paper. Pure."""
 
-import re
-
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Section
 from annotation.reports.printing.numbers import TIE_RULES, is_scs, metric_name
 from annotation.reports.printing.phrases import constant_choice
-from annotation.reports.printing.references import cited, entries, reference
+from annotation.reports.printing.references import cited, cited_keys, reference
 from jobs.wording import counted
 
 
@@ -29,13 +27,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
 
 def section(texts: tuple[str, ...], _facts: Facts) -> Section:
     """The references of these paragraphs, in the order of the first author's name."""
-    said = " ".join(texts)
-    keys = sorted((key for key in entries() if _is_cited(key, said)), key=reference)
-    return Section("references", "References", tuple(map(reference, keys)))
-
-
-def _is_cited(key: str, said: str) -> bool:
-    return re.search(rf"[(;] ?{re.escape(cited(key)[1:-1])}[;)]", said) is not None
+    return Section("references", "References", tuple(map(reference, cited_keys(texts))))
 
 
 def _design(report: AgreementReport) -> str:

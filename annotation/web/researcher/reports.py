@@ -21,7 +21,7 @@ from annotation.reports.explorer.orders import ORDERS
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.formats.html import examples, page_context
+from annotation.reports.formats.html import examples, page_context, points
 from annotation.reports.printing.blocks import Figure
 from annotation.reports.progress import silent
 from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
@@ -37,7 +37,7 @@ WHAT = (
     "This page will say how often the metric and people name the same winner, and how sure that is. It will also have "
     "the baselines, the quality of the votes, and the files for a paper."
 )
-MOST_POINTS = 60  # of the map of disagreements that are links
+MOST_POINTS = 150  # comparisons that the marks of figures link to
 EXAMPLE_IMAGES = 20  # of each set of a disagreement that the report shows
 
 
@@ -78,8 +78,8 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 def _points(study: Study, report: AgreementReport, metric: str) -> list[dict[str, Any]]:
-    """Return the disagreements that the map links to, with the address of one image of each set, if there are any."""
-    found = examples(report, most=MOST_POINTS)
+    """Return the comparisons that figures link to, with the address of one image of each set, if there are any."""
+    found = points(report, most=MOST_POINTS)
     shown, query = thumbnails(study, [one["number"] for one in found], most=1), {"metric": metric} if metric else {}
     for one in found:
         sets = shown.get(one["number"], {})

@@ -3,20 +3,20 @@
 import re
 
 from annotation.reports.findings.results import AgreementReport
+from annotation.reports.formats.html import points
 from annotation.reports.printing.sentences import MOST_WORDS
 from annotation.reports.sections.contents import chapters
-from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements, in_words
+from annotation.reports.sections.disagreements import MOST_SHOWN
 
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
 
 
 def sentences(report: AgreementReport) -> list[str]:
-    """Every sentence of the verdict, of the paragraphs of the chapters, and of the disagreements that are shown."""
+    """Every sentence of the verdict, of the paragraphs of the chapters, and of comparisons that are shown."""
     texts = [text for line in report.verdict for text in (line.sentence, line.numbers)]
     texts += [text for chapter in chapters(report) for text in chapter.paragraphs]
     if report.results:
-        found = disagreements(report.results.comparisons, report.results.image_noise)
-        texts += [in_words(one, report.study) for one in found[:MOST_SHOWN] if "\\" not in one.row.prompt]
+        texts += [one["said"] for one in points(report, most=2 * MOST_SHOWN) if "\\" not in one["said"]]
     return [one for text in texts for one in _ENDS.split(text) if one]
 
 

@@ -15,7 +15,7 @@ from django.core.management import CommandError, call_command
 from annotation.reports.figures.draw import draw
 from annotation.reports.figures.svg import as_file
 from annotation.reports.formats import markdown
-from annotation.reports.formats.latex import escape
+from annotation.reports.formats.latex_escape import escape
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from scoring.models import SetScore
