@@ -160,6 +160,6 @@ def test_each_mark_of_the_paired_scores_shows_and_opens_its_comparison(
     points.first.focus()
     page.keyboard.press("ArrowRight")
     expect(points.nth(1)).to_be_focused()
-    number = page.locator("#the-scores .preview p").inner_text().partition(".")[0]
+    shown = page.locator("#the-scores .preview p").inner_text().partition(".")[0]
     page.keyboard.press("Enter")
-    page.wait_for_url(f"**/comparisons/{number}/**")
+    page.wait_for_url(f"**/comparisons/{shown}/**")

@@ -41,7 +41,7 @@ def to_latex(report: AgreementReport) -> str:
 
     It shows the figures whose files are in the folder FIGURES beside it, and leaves out the others.
     """
-    parts = [_PREAMBLE, rf"{{\Large\bfseries {escape(report.study.name)}: agreement report\par}}", ""]
+    parts = [_PREAMBLE, rf"{{\Large\bfseries {escape(report.study.name)}: agreement report\par}}\medskip", ""]
     parts += [rf"\textbf{{{escape(notice)}}}\par\medskip" for notice in report.notices]
     parts += ["% The verdict.", verdict_in_latex(report)]
     parts += _figure(claim_figure(report, report.results)) if report.results else []

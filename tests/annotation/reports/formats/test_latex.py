@@ -36,14 +36,17 @@ PROMPTS = [
 ]
 
 
-def nasty() -> Study:
-    plan = Plan(
-        votes=[["A", "A", "B"], ["B", "A", "B"], ["B", "B", "tie"], ["A", "A", "A"], ["B", "A", "A"], ["tie"] * 3],
-        scores=[(80.0, 70.0), (60.0, 65.0), (60.0, 65.5), (70.0, 71.0), (90.0, 60.0), (50.0, 50.0)],
-        prompts=PROMPTS,
-        kind="simulated",
-        manifest={"notice": "Untrained <models> & noise.", "model_a": {"name": "Alpha <b> $x$_1"}},
-    )
+NASTY = Plan(
+    votes=[["A", "A", "B"], ["B", "A", "B"], ["B", "B", "tie"], ["A", "A", "A"], ["B", "A", "A"], ["tie"] * 3],
+    scores=[(80.0, 70.0), (60.0, 65.0), (60.0, 65.5), (70.0, 71.0), (90.0, 60.0), (50.0, 50.0)],
+    prompts=PROMPTS,
+    kind="simulated",
+    manifest={"notice": "Untrained <models> & noise.", "model_a": {"name": "Alpha <b> $x$_1"}},
+)
+
+
+def embedded(plan: Plan) -> Study:
+    """The study of a plan, with images."""
     study = make_study(plan)
     for comparison in study.comparisons.all():
         embed(comparison, spread_a=0.1 + 0.02 * comparison.position, spread_b=0.2)
@@ -53,7 +56,7 @@ def nasty() -> Study:
 @lru_cache(maxsize=1)
 def nasty_report() -> AgreementReport:
     """The report of it, which needs no database any more."""
-    return report_of(nasty())
+    return report_of(embedded(NASTY))
 
 
 @pytest.mark.parametrize(
@@ -169,16 +172,19 @@ def faults(log: str) -> list[str]:
 
 @needs_tex
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["nasty", "many comparisons", "sealed", "external"])
-def test_it_compiles(tmp_path: Path, kind: str) -> None:
-    study = {
-        "nasty": nasty,
-        "many comparisons": lambda: make_study(crossed([[60, 10], [20, 50]])),
-        "sealed": lambda: make_study(crossed([[4, 1], [1, 4]], state="open")),
-        "external": lambda: make_study(Plan([["A", "B", "tie"]] * 4, [(None, None)] * 4)),
-    }[kind]()
+@pytest.mark.parametrize(
+    ("plan", "are_figures_there"),
+    [
+        (NASTY, True),
+        (crossed([[60, 10], [20, 50]]), True),
+        (crossed([[4, 1], [1, 4]], state="open"), False),  # sealed
+        (Plan([["A", "B", "tie"]] * 4, [(None, None)] * 4), False),
+    ],
+)
+def test_it_compiles(tmp_path: Path, plan: Plan, *, are_figures_there: bool) -> None:
+    study = embedded(plan) if plan is NASTY else make_study(plan)
     (tmp_path / "report.tex").write_text(render(report_of(study), "latex"))
-    if kind in ("nasty", "many comparisons"):
+    if are_figures_there:
         call_command("report", study.slug, format="latex-figures", out=tmp_path, stdout=StringIO())
     assert faults(compiled(tmp_path)) == []
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
