@@ -21,7 +21,7 @@ from annotation.reports.sections.contents import figures_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
 
-# Made by `manage.py demo --no-serve --images 6` as var/demo/report.json. Every version opens reports of earlier ones.
+# Made by `manage.py demo --no-serve --images 8` as var/demo/report.json. Every version opens reports of earlier ones.
 FILE = "docs/samples/demo-report.json"
 
 

@@ -43,7 +43,7 @@ class Found:
 
 
 def find(query: str) -> list[Found]:
-    """Return the sections that hold every word of the query or words that begin so, the best first."""
+    """Return the sections that hold every word of the query, also as a part of other words; the best first."""
     words = tuple(dict.fromkeys(query[:MOST_LETTERS].casefold().split()))[:MOST_WORDS]
     if not words:
         return []
