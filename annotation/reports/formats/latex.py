@@ -173,7 +173,9 @@ def _tabular(
         # A label must not stand in the head of each page.
         first = [caption + r"\\", *heading, r"\endfirsthead"] if caption else []
         opening = [rf"\begin{{longtable}}[l]{{{columns}}}", *first, *heading, r"\endhead", r"\bottomrule", r"\endfoot"]
-        return [*opening, *map(_line, rows), r"\end{longtable}"]
+        # Every longtable takes a number, also one without a caption.
+        closing = [r"\end{longtable}", *([] if caption else [r"\addtocounter{table}{-1}"])]
+        return [*opening, *map(_line, rows), *closing]
     opening = [r"\begin{table}[H]\footnotesize", *above, rf"\begin{{tabular}}{{{columns}}}", *heading]
     return [*opening, *map(_line, rows), r"\bottomrule", r"\end{tabular}", r"\end{table}"]
 

@@ -189,6 +189,9 @@ def test_it_compiles(tmp_path: Path, plan: Plan, *, are_figures_there: bool) -> 
         call_command("report", study.slug, format="latex-figures", out=tmp_path, stdout=StringIO())
     assert faults(compiled(tmp_path)) == []
     assert (tmp_path / "report.pdf").stat().st_size > 10_000
+    numbers = re.findall(r"\\newlabel\{tab:[\w-]+\}\{\{(\d+)\}", (tmp_path / "report.aux").read_text())
+    assert [int(one) for one in numbers] == list(range(1, len(numbers) + 1))
+    assert numbers
 
 
 @needs_tex
