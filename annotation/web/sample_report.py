@@ -19,7 +19,7 @@ from annotation.reports.formats.html import page_context
 from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.sections.contents import figures_of
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
 
 # Made by `manage.py demo --no-serve --images 8` as var/demo/report.json. Every version opens reports of earlier ones.
 FILE = "docs/samples/demo-report.json"

@@ -18,7 +18,7 @@ from annotation.reports.report_jobs.report_jobs import finished_report, request_
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.sharing import study_of_report_link
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
 

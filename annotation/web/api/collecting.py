@@ -21,7 +21,7 @@ from annotation.web.api import study_schemas as schemas
 from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.repeating import repeatable
 from annotation.web.api.studies import account_of, study_called
-from annotation.web.researcher.reports import report_file, written
+from annotation.web.researcher.results.reports import report_file, written
 from jobs.refusals import Refused
 
 router = Router(tags=["people and results"])

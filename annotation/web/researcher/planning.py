@@ -29,7 +29,7 @@ from annotation.studies.planning.question import (
 from annotation.studies.planning.sample_size import StudyPlan, plan_study
 from annotation.studies.sharing import visible_studies
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's, because a person waits for the page

@@ -15,7 +15,7 @@ from annotation.models import ReportJob, Study
 from annotation.reports.bundle.replay import replay
 from annotation.reports.report import build_report
 from annotation.reports.report_jobs.downloads import DOWNLOADS
-from annotation.web.researcher.reports import WHAT
+from annotation.web.researcher.results.reports import WHAT
 from scoring.models import SetScore
 from tests import factories
 from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study

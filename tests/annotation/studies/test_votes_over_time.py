@@ -11,7 +11,7 @@ from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.votes_over_time import fill_earlier, note_votes, votes_over_time
 from annotation.voting.annotators import invite
-from annotation.web.researcher.votes_chart import ABOVE, BELOW, BOTTOM, LEFT, RIGHT, TOP, votes_chart
+from annotation.web.researcher.overview.votes_chart import ABOVE, BELOW, BOTTOM, LEFT, RIGHT, TOP, votes_chart
 from tests.factories import give_vote, make_study
 
 pytestmark = pytest.mark.django_db

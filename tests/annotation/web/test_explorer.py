@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import reverse
 
 from annotation.models import Study
-from annotation.web.researcher.comparison_view import votes_bar
-from annotation.web.researcher.explorer import PER_PAGE
+from annotation.web.researcher.results.comparison_view import votes_bar
+from annotation.web.researcher.results.explorer import PER_PAGE
 from generation.models import GeneratedImage
 from scoring.models import SetScore
 from tests.annotation.reports.explorer.test_explorer import row

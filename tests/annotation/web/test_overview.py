@@ -15,7 +15,7 @@ from django.utils import timezone
 from annotation.models import Assignment, Comparison, ImageReport, Study
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
-from annotation.web.researcher import overview_cards
+from annotation.web.researcher.overview import cards as overview_cards
 from tests.factories import give_vote, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db

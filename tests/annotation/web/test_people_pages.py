@@ -15,7 +15,7 @@ from annotation.models import Annotator, AuditEntry, Study
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
 from annotation.voting.withdrawal import withdraw
-from annotation.web.researcher.invitations import qr_svg
+from annotation.web.researcher.people.invitations import qr_svg
 from tests.factories import give_vote, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db

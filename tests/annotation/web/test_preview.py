@@ -14,7 +14,7 @@ from annotation.models import Study
 from annotation.studies.sharing import Role
 from annotation.web.annotator.images import ADDRESSES
 from annotation.web.api.schemas import ComparisonOut, DoneOut
-from annotation.web.researcher.preview_comparisons import token_of
+from annotation.web.researcher.preview.comparisons import token_of
 from generation.models import DiffusionModel
 from tests.annotation.web.drawn_studies import draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, RIGHT, TEXTS, WRONG

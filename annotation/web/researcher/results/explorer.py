@@ -21,7 +21,7 @@ from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.comparison_view import opened, side_names, thumbnails, votes_bar
+from annotation.web.researcher.results.comparison_view import opened, side_names, thumbnails, votes_bar
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused

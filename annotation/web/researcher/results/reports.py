@@ -29,8 +29,8 @@ from annotation.reports.report_jobs.report_jobs import finished_report, request_
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.comparison_view import thumbnails
-from annotation.web.researcher.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.comparison_view import thumbnails
+from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
 from jobs.refusals import Refused
 
 WHAT = (

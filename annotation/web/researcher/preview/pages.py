@@ -24,7 +24,7 @@ from annotation.web.annotator import markdown, onboarding
 from annotation.web.annotator.forms import CheckForm, CommentForm, QuestionsForm
 from annotation.web.annotator.next_page import in_language
 from annotation.web.annotator.page_strings import other_questions, page_strings
-from annotation.web.researcher.preview_comparisons import (
+from annotation.web.researcher.preview.comparisons import (
     NOBODY,
     NOT_YET_OPEN,
     OPERATIONS,

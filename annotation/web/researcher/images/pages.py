@@ -22,13 +22,13 @@ from annotation.studies.lifecycle.transitions import drop_seed, may_drop_seeds
 from annotation.studies.sealing import is_sealed
 from annotation.studies.warnings.image_flags import flags_of
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.overview_cards import snapshot_of
-from annotation.web.researcher.sheet_view import (
+from annotation.web.researcher.images.sheets import (
     ADDRESSES,
     Viewer,
     numbered_prompts,
     prompt_sheets,
 )
+from annotation.web.researcher.overview.cards import snapshot_of
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused

@@ -27,7 +27,7 @@ from annotation.studies.planning.costs import SECONDS_PER_VOTE
 from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.annotator.next_page import page_language
-from annotation.web.researcher.forms import InvitationForm, ReturnedForm
+from annotation.web.researcher.people.forms import InvitationForm, ReturnedForm
 from generation.tables.formulas import marked
 from jobs.refusals import Refused
 from jobs.wording import counted

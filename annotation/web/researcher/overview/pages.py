@@ -11,7 +11,7 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import actions_for
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.overview_cards import snapshot_of
+from annotation.web.researcher.overview.cards import snapshot_of
 
 
 @require_safe

@@ -1,0 +1,1 @@
+"""The images of a study: contact sheets, reported images, uploads."""

@@ -1,0 +1,1 @@
+"""The overview of a study: its live cards and their pages."""

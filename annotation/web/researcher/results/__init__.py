@@ -1,0 +1,1 @@
+"""The results of a study on pages: the report and the explorer."""
