@@ -69,7 +69,7 @@ class MetricSpec:
 
     @property
     def source(self) -> EncoderSpec | ComparerSpec | None:
-        """What a worker loads for the metric; None if it needs nothing but the images, or imported similarities."""
+        """The encoder that a worker loads for the metric; None if it needs nothing but the images, or imported similarities."""
         return self.encoder or self.comparer
 
     @classmethod

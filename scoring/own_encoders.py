@@ -31,7 +31,7 @@ class OwnEncoder:
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What the embeddings come from, as JSON."""
+        """The origin of the embeddings, as JSON."""
         versions = {"numpy": np.__version__, "pillow": PIL.__version__}
         return {"features": "a function of one's own", "versions": versions, "sha256": self.fingerprint}
 

@@ -106,7 +106,7 @@ class Chapter:
 
     @property
     def behind(self) -> str:
-        """What the fold holds, in words; the chapter's own figure stands before it."""
+        """Return the contents of the fold in words; the chapter's own figure stands before it."""
         tables = sum(len(section.tables) + bool(section.rows) for section in self.sections)
         figures = sum(len(section.figures) for section in self.sections) - bool(self.figure)
         parts = (counted(tables, "table") if tables else "", counted(figures, "figure") if figures else "")

@@ -79,7 +79,7 @@ class Design:
 
     @property
     def rival(self) -> str:
-        """What the metric must beat, in words."""
+        """The constant choice that the metric must beat, in words."""
         return "always naming one model" if self.models == 2 else "the best fixed order of the models"
 
     @property

@@ -7,7 +7,7 @@ from jobs.wording import counted
 
 
 def tables(rows: tuple[MetricNoise, ...]) -> tuple[Table, ...]:
-    """What a fresh draw of seeds would do to each metric's winners, and fewer images to its agreement."""
+    """Print how fresh seeds would change each metric's winners, and fewer images its agreement."""
     if not rows:
         return ()
     fresh = tuple((metric_name(row.metric), str(row.comparisons), str(row.images), *_chances(row)) for row in rows)

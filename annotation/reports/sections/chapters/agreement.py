@@ -34,7 +34,7 @@ def _fallen(agreement: Agreement, counts: Counts) -> tuple[str, ...]:
 
 
 def _ties(agreement: Agreement) -> tuple[str, ...]:
-    """What other treatments of ties make of the agreement."""
+    """Return sentences with the agreement under the other treatments of ties."""
     strict, half, dropped = (one.headline for one in (agreement.strict, agreement.half, agreement.dropped))
     if dropped.n == strict.n:
         return ("No winner is tied, so the treatment of ties makes no difference.",)

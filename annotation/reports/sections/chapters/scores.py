@@ -41,7 +41,7 @@ def _paired(scores: Scores) -> str:
 
 
 def _seeds(noise: ImageNoise) -> tuple[str, ...]:
-    """What other seeds would change; without images why nothing is known."""
+    """Return sentences on what other seeds would change; without images, why nothing is known."""
     fresh = noise.fresh_seeds
     if noise.images is None:
         return (f"What other images would change is undefined: {noise.reason}.",)

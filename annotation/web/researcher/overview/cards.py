@@ -83,7 +83,7 @@ class Snapshot:
 
     @property
     def page_version(self) -> str:
-        """What the buttons of the page follow from."""
+        """The state that the buttons of the page follow from."""
         return f"{self.version} {'complete' if self.is_complete else ''}".strip()
 
 
