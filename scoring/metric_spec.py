@@ -69,7 +69,7 @@ class MetricSpec:
 
     @property
     def source(self) -> EncoderSpec | ComparerSpec | None:
-        """The encoder that a worker loads for the metric; None if it needs nothing but the images, or imported similarities."""
+        """The encoder or comparer that a worker loads; None for imported similarities, or if the images are enough."""
         return self.encoder or self.comparer
 
     @classmethod
