@@ -1,7 +1,7 @@
 """What the workers do and how fast a study's images come, for the study's page, study_status and /metrics."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,6 +20,7 @@ from scoring.models import ScoringJob
 
 WINDOW = timedelta(minutes=10)  # over which speed and idle share are taken
 GIB = 2**30
+OF_ANOTHER_STUDY = "of another study"
 RUNNING = LeasedJob.State.RUNNING
 WORDS = {GenerationJob: "images", ScoringJob: "scores"}
 
@@ -97,6 +98,12 @@ def workers() -> list[WorkerView]:
     now, signs = timezone.now(), list(live_signs().select_related("card"))
     done = _Done.since(now - WINDOW, now)
     return [_view(sign, done, now) for sign in signs]
+
+
+def workers_for(study: Study) -> list[WorkerView]:
+    """Return the workers as the people of a study may see them: without the names of other studies' models."""
+    own = {str(model) for model in study.diffusion_models}
+    return [one if one.model in own | {""} else replace(one, model=OF_ANOTHER_STUDY) for one in workers()]
 
 
 def refusals() -> list[str]:

@@ -25,7 +25,7 @@ from annotation.studies.lifecycle.progress import StudyProgress, progress
 from annotation.studies.lifecycle.quality_watch import RuleCount, alarming, rule_counts
 from annotation.studies.lifecycle.trials import trial_sentences_of
 from annotation.studies.lifecycle.votes_over_time import VotesOverTime, votes_over_time
-from annotation.studies.lifecycle.watching import pace, refusals, workers
+from annotation.studies.lifecycle.watching import pace, refusals, workers_for
 from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, served
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
@@ -137,7 +137,7 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
         "imported": imported,
         "models": [*trial_sentences_of([study])[study.pk], *endpoint_sentences(study)] if is_made else [],
         "pace": str(pace(study, counts)),
-        "workers": workers() if is_made and study.source != EXTERNAL else [],
+        "workers": workers_for(study) if is_made and study.source != EXTERNAL else [],
         "chart": votes_chart(seen, is_over=study.is_over) if seen and study.source != EXTERNAL else None,
         "cells": cells(study),
         "example_cells": EXAMPLE_CELLS,

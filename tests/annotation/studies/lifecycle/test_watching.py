@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.db.models import F
 from django.test import Client
 from django.urls import reverse
@@ -14,7 +15,7 @@ from annotation.studies.lifecycle.creation import create_study
 from annotation.studies.lifecycle.pipeline_jobs import pauses
 from annotation.studies.lifecycle.progress import progress
 from annotation.studies.lifecycle.transitions import launch
-from annotation.studies.lifecycle.watching import pace, refusals, workers
+from annotation.studies.lifecycle.watching import pace, refusals, workers, workers_for
 from generation.machines import workers as worker_processes
 from generation.machines.workers import leave_sign, note_work, reason_to_rest, served_queues
 from generation.models import Card, CardFailure, GeneratedImage, GenerationJob, WorkerSign
@@ -65,6 +66,19 @@ def test_what_each_worker_does(study: Study, monkeypatch: pytest.MonkeyPatch) ->
     assert (gpu.model, gpu.memory) == ("Alpha", "6.0 of 24.0 GiB")
     assert gpu.job.startswith("images, job ")
     assert gpu.last_job_at is not None
+
+
+def test_a_study_s_people_read_no_names_of_other_studies_models(
+    study: Study, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_processes, "worker_name", lambda: "gpu@here")
+    own = str(study.diffusion_models[0])
+    client.force_login(make_researcher())
+    for model, shown in ((own, own), ("Secret checkpoint", "of another study")):
+        note_work(model=model, memory_used=0, memory_total=0)
+        assert [one.model for one in workers_for(study)] == ["", shown]
+        cache.clear()
+        assert "Secret checkpoint" not in client.get(reverse("study", args=[study.slug])).content.decode()
 
 
 def test_page_and_status_show_them(study: Study, client: Client) -> None:
