@@ -8,6 +8,7 @@ from annotation.reports.printing.sentences import MOST_WORDS
 from annotation.reports.sections.contents import chapters
 from annotation.reports.sections.disagreements import MOST_SHOWN
 
+_QUOTED = re.compile("“[^”]*”")
 _ENDS = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9“−])")
 
 
@@ -17,6 +18,7 @@ def sentences(report: AgreementReport) -> list[str]:
     texts += [text for chapter in chapters(report) for text in chapter.paragraphs]
     if report.results:
         texts += [one["said"] for one in points(report, most=2 * MOST_SHOWN) if "\\" not in one["said"]]
+    texts = [_QUOTED.sub("“prompt”", text) for text in texts]  # a prompt is printed as it is
     return [one for text in texts for one in _ENDS.split(text) if one]
 
 
