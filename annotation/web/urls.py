@@ -8,9 +8,18 @@ from annotation.web.annotator import joining, onboarding, pages
 from annotation.web.api.views import api, without_slash
 from annotation.web.docs import pages as docs_pages
 from annotation.web.metrics import metrics
-from annotation.web.researcher import new_study, planning, sharing, studies, study_list, study_settings, tokens
+from annotation.web.researcher import (
+    new_study,
+    planning,
+    reported,
+    sharing,
+    studies,
+    study_list,
+    study_settings,
+    tokens,
+)
 from annotation.web.researcher.images import pages as images
-from annotation.web.researcher.images import reported, uploads
+from annotation.web.researcher.images import uploads
 from annotation.web.researcher.overview import pages as overview
 from annotation.web.researcher.people import annotators, invitations
 from annotation.web.researcher.preview import pages as preview

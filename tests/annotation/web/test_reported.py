@@ -14,7 +14,7 @@ from annotation.studies.current import current_manifest
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
 from annotation.voting.image_reports import report_image
-from annotation.web.researcher.images.reported import reported_comparisons
+from annotation.web.researcher.reported import reported_comparisons
 from tests.annotation.voting.open_studies import NOON, RULES, assert_invariants
 from tests.factories import make_study, member, put_in_state
 

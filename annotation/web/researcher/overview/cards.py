@@ -31,8 +31,8 @@ from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
 from annotation.studies.warnings.image_warnings import flagged_images, waiting_comparisons
 from annotation.web.annotator import markdown
-from annotation.web.researcher.images.reported import waiting_count
 from annotation.web.researcher.overview.votes_chart import forecast_words, votes_chart
+from annotation.web.researcher.reported import waiting_count
 from jobs.row_counts import count_of
 
 CARDS = ("steps", "next", "alarms", "images", "workers", "votes", "cells", "annotators", "quality")
