@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from annotation.models import Assignment, Comparison, ImageReport, Study
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
 from annotation.web.researcher.overview import cards as overview_cards
-from tests.factories import give_vote, make_study, member, put_in_state
+from tests.factories import give_vote, import_sets, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
 TABS = ("Overview", "Images", "Annotators", "Invitations", "Comparisons", "Report", "Settings", "History", "Sharing")
@@ -58,7 +59,7 @@ def test_ten_watchers_cost_one_computation(monkeypatch: pytest.MonkeyPatch, rese
 def test_while_a_snapshot_is_made_the_others_get_the_last_one(researcher: Client) -> None:
     study = make_study()
     old = overview_cards.snapshot_of(study)
-    stale = overview_cards.Snapshot(old.cards, old.counts, old.version, '"stale"', fresh_until=0.0)
+    stale = replace(old, etag='"stale"', fresh_until=0.0)
     cache.set(f"overview-{study.pk}", stale)
     cache.set(f"overview-{study.pk}-is-made", True)
     assert researcher.get(address(study))["ETag"] == '"stale"'
@@ -165,6 +166,18 @@ def test_flags_are_counted_without_a_model_until_the_study_closes(researcher: Cl
     assert "Alpha" not in alarms
     put_in_state(study, "closed")
     assert "Look at Alpha / prompt 1" in researcher.get(address(study)).json()["cards"]["alarms"]
+
+
+def test_a_draft_of_own_images_is_launched_after_they_are_there(researcher: Client) -> None:
+    study = make_study(state="draft", source="images", comparisons=1)
+    main_button = re.compile(r'<(?:a|button type="submit")[^>]* ?class="(?:button )?primary"[^>]*>([^<]+)<')
+    assert main_button.findall(researcher.get(study.get_absolute_url()).content.decode()) == ["Upload images"]
+    version = researcher.get(address(study)).json()["version"]
+    for model in study.diffusion_models:
+        import_sets(model, ["prompt 1"], 2)
+    cache.clear()
+    assert researcher.get(address(study)).json()["version"] != version
+    assert main_button.findall(researcher.get(study.get_absolute_url()).content.decode()) == ["Launch"]
 
 
 def test_an_open_study_asks_for_people_until_it_is_complete_and_then_to_be_closed(researcher: Client) -> None:

@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import User
+from django.core import signing
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from annotation.models import Study
+from annotation.models import Study, StudyShare
 from annotation.studies.sharing import Role
 from annotation.web.annotator.images import ADDRESSES
 from annotation.web.api.schemas import ComparisonOut, DoneOut
-from annotation.web.researcher.preview.comparisons import token_of
+from annotation.web.researcher.preview.comparisons import SALT, token_of
 from generation.models import DiffusionModel
 from tests.annotation.web.drawn_studies import draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, RIGHT, TEXTS, WRONG
@@ -121,12 +123,21 @@ def test_the_completion_code_is_not_the_real_one(study: Study, viewer: Client) -
     assert str(PLATFORM["complete_code"]) not in page
 
 
+def own_token(study: Study) -> str:
+    """Return a token of a preview of somebody who may see the study."""
+    person, _ = User.objects.get_or_create(username="a-viewer", defaults={"is_staff": True})
+    StudyShare.objects.get_or_create(study=study, account=person, defaults={"role": Role.VIEWER})
+    return token_of(study, person)
+
+
 def operate(study: Study, operation: str, body: Any = None, token: str = "") -> Any:
     """Ask as the page's script does: without a cookie."""
-    return Client().post(f"/preview/{token or token_of(study)}/{operation}", json.dumps(body or {}), "application/json")
+    address = f"/preview/{token or own_token(study)}/{operation}"
+    return Client().post(address, json.dumps(body or {}), "application/json")
 
 
 def test_the_comparisons_are_those_of_the_operation_for_annotators(study: Study, viewer: Client) -> None:
+    own_token(study)
     before = rows()
     page = viewer.get(f"{study.get_absolute_url()}preview/comparisons/").content.decode()
     (address,) = re.findall(r'data-next="([^"]+)"', page)
@@ -183,15 +194,28 @@ def test_what_is_no_preview_is_refused(study: Study, viewer: Client) -> None:
     assert viewer.get(f"{study.get_absolute_url()}preview/nothing/").status_code == 404
     assert operate(study, "next", token="x" * 20).status_code == 404
     assert operate(study, "steal").status_code == 404
-    deep = Client().post(f"/preview/{token_of(study)}/vote", "[" * 20_000, "application/json")
+    deep = Client().post(f"/preview/{own_token(study)}/vote", "[" * 20_000, "application/json")
     assert (deep.status_code, deep.json()["detail"]) == (422, "The body is no JSON document.")
     assert operate(study, "vote", {"assignment": "-1"}).json()["next"]["assignment"] == "0"
-    assert Client().post(f"/preview/{token_of(study)}/vote", "{", "application/json").status_code == 422
+    assert Client().post(f"/preview/{own_token(study)}/vote", "{", "application/json").status_code == 422
     Study.objects.filter(pk=study.pk).update(state="open")
     assert operate(study, "next").status_code == 404, "real people vote now"
     assert viewer.get(shown + ".grid").status_code == 404
     over = viewer.get(f"{study.get_absolute_url()}preview/")
     assert (over.status_code, "until it opens" in over.content.decode()) == (409, True)
+
+
+def test_a_token_of_a_preview_ends_with_the_share_and_with_the_account(study: Study) -> None:
+    token, people = own_token(study), User.objects.filter(username="a-viewer")
+    assert operate(study, "next", token=token).status_code == 200
+    people.update(is_active=False)
+    assert operate(study, "next", token=token).status_code == 404
+    people.update(is_active=True)
+    assert operate(study, "vote", token=token).status_code == 200
+    study.shares.all().delete()
+    assert operate(study, "vote", token=token).status_code == 404
+    for forged in (signing.dumps(study.pk, salt=SALT), signing.dumps([study.pk, 0], salt=SALT), signing.dumps("ab")):
+        assert operate(study, "next", token=forged).status_code == 404
 
 
 def test_a_draft_shows_its_pages_and_the_images_that_were_imported(viewer: Client) -> None:

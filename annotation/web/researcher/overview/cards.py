@@ -67,7 +67,7 @@ class Snapshot:
     """The cards of a study at a moment, as HTML by name. version changes when the page's buttons do.
 
     counts: the study's progress. etag: the hash of the cards. fresh_until: when the next one is due, in seconds since
-    1970.
+    1970. lacks_images: whether images of the researcher's own have to be uploaded before anything else.
     """
 
     cards: dict[str, str]
@@ -75,6 +75,7 @@ class Snapshot:
     version: str
     etag: str
     fresh_until: float
+    lacks_images: bool
 
     @property
     def is_complete(self) -> bool:
@@ -84,12 +85,13 @@ class Snapshot:
     @property
     def page_version(self) -> str:
         """The state that the buttons of the page follow from."""
-        return f"{self.version} {'complete' if self.is_complete else ''}".strip()
+        facts = {"complete": self.is_complete, "without images": self.lacks_images}
+        return " ".join([self.version, *(words for words, is_so in facts.items() if is_so)])
 
 
 def snapshot_of(study: Study) -> Snapshot:
     """Return the study's snapshot: one that is at most some seconds old is shared by everybody who watches."""
-    key, lock = f"overview-{study.pk}", f"overview-{study.pk}-is-made"
+    key, lock = f"overview-2-{study.pk}", f"overview-2-{study.pk}-is-made"
     stored: Snapshot | None = cache.get(key)
     is_usable = stored is not None and stored.version == version_of(study)
     if stored and is_usable and (stored.fresh_until > time.time() or not cache.add(lock, True, timeout=30)):
@@ -114,7 +116,12 @@ def _made(study: Study) -> Snapshot:
     etag = hashlib.sha256(json.dumps([version, cards]).encode()).hexdigest()[:32]
     spent = time.monotonic() - began
     return Snapshot(
-        cards, context["progress"], version, f'"{etag}"', time.time() + max(FRESH_SECONDS, spent / SHARE_OF_TIME)
+        cards=cards,
+        counts=context["progress"],
+        version=version,
+        etag=f'"{etag}"',
+        fresh_until=time.time() + max(FRESH_SECONDS, spent / SHARE_OF_TIME),
+        lacks_images=context["lacks_images"],
     )
 
 
@@ -123,6 +130,7 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
     manifest, counts = current_manifest(study), progress(study)
     rules, seen = rule_counts(study), votes_over_time(study, counts, now)
     imported = imported_images(study)
+    imported_count = sum(one.image_count for one in imported)
     is_made, is_blind = study.state in MAKES_IMAGES, is_sealed(study, manifest=manifest)
     return {
         "study": study,
@@ -131,7 +139,8 @@ def overview_context(study: Study, now: datetime) -> dict[str, Any]:
         "is_sealed": is_blind,
         "overlap": manifest.annotation.overlap,
         "steps": steps(study, counts),
-        "next_step": next_step(study, counts, imported_count=sum(one.image_count for one in imported)),
+        "next_step": next_step(study, counts, imported_count=imported_count),
+        "lacks_images": study.state == Study.State.DRAFT and study.source == Study.Source.IMAGES and not imported_count,
         "more": _more(study, seen),
         "alarms": list(_alarms(study, counts, rules, is_blind=is_blind)),
         "imported": imported,

@@ -1,15 +1,18 @@
 """The comparisons of a preview: from a study's images, blind as for annotators, without a row in the database.
 
-The page's script sends no cookie, so its requests carry a signed token of the study, which the preview's page made.
+The page's script sends no cookie, so its requests carry a signed token of the study and the account, which the
+preview's page made. Each request asks whether the study is still shared with that account.
 """
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from random import Random
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core import signing
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.utils.crypto import salted_hmac
@@ -22,6 +25,7 @@ from annotation.models import Study
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
+from annotation.studies.sharing import visible_studies
 from annotation.voting.allocation import stored_chance
 from annotation.web.annotator.images import ADDRESSES
 from annotation.web.annotator.next_page import in_language
@@ -145,16 +149,18 @@ def folder(study: Study) -> str:
     return f"{study.get_absolute_url()}preview/"
 
 
-def token_of(study: Study) -> str:
-    """Return a token with which the preview's script asks for its comparisons."""
-    return signing.dumps(study.pk, salt=SALT)
+def token_of(study: Study, account: User) -> str:
+    """Return a token with which the preview's script asks for its comparisons, on behalf of the account."""
+    return signing.dumps([study.pk, account.pk], salt=SALT)
 
 
 def _study_of(token: str) -> Study:
-    try:
-        study = Study.objects.filter(pk=signing.loads(token, salt=SALT, max_age=SECONDS)).first()
-    except signing.BadSignature:
-        study = None
+    """Return the study of a token. Raises Http404 if it has ended, or the study is no longer shared with its account."""
+    study = None
+    with suppress(signing.BadSignature, TypeError, ValueError):  # the latter two: a token of an earlier version
+        study_id, account_id = signing.loads(token, salt=SALT, max_age=SECONDS)
+        if account := User.objects.filter(pk=account_id).first():
+            study = visible_studies(account).filter(pk=study_id).first()
     if study is None or study.state not in NOT_YET_OPEN:
         raise Http404("This preview has ended. If the study has not opened yet, start it again on the study's page.")
     return study

@@ -201,7 +201,8 @@ def _feedback(request: HttpRequest, walk: Walk, step: str) -> HttpResponse:
 def _comparisons(request: HttpRequest, walk: Walk, step: str) -> HttpResponse:
     if not walk.previewed.comparisons:
         return walk.render(request, step, "preview_without_images")
-    urls = {name: reverse("preview-operation", args=[token_of(walk.study), name]) for name in OPERATIONS}
+    token = token_of(walk.study, cast(User, request.user))
+    urls = {name: reverse("preview-operation", args=[token, name]) for name in OPERATIONS}
     context: dict[str, Any] = {
         "strings": page_strings(),
         "other_questions": other_questions(walk.manifest),
