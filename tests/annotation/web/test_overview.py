@@ -60,10 +60,10 @@ def test_while_a_snapshot_is_made_the_others_get_the_last_one(researcher: Client
     study = make_study()
     old = overview_cards.snapshot_of(study)
     stale = replace(old, etag='"stale"', fresh_until=0.0)
-    cache.set(f"overview-{study.pk}", stale)
-    cache.set(f"overview-{study.pk}-is-made", True)
+    cache.set(f"overview-2-{study.pk}", stale)
+    cache.set(f"overview-2-{study.pk}-is-made", True)
     assert researcher.get(address(study))["ETag"] == '"stale"'
-    cache.delete(f"overview-{study.pk}-is-made")
+    cache.delete(f"overview-2-{study.pk}-is-made")
     assert researcher.get(address(study))["ETag"] != '"stale"'
 
 

@@ -91,6 +91,7 @@ class Snapshot:
 
 def snapshot_of(study: Study) -> Snapshot:
     """Return the study's snapshot: one that is at most some seconds old is shared by everybody who watches."""
+    # The number: earlier versions stored snapshots with fewer fields.
     key, lock = f"overview-2-{study.pk}", f"overview-2-{study.pk}-is-made"
     stored: Snapshot | None = cache.get(key)
     is_usable = stored is not None and stored.version == version_of(study)

@@ -155,7 +155,7 @@ def token_of(study: Study, account: User) -> str:
 
 
 def _study_of(token: str) -> Study:
-    """Return the study of a token. Raises Http404 if it has ended, or the study is no longer shared with its account."""
+    """Return the study of a token. Raises Http404 if it has ended, or its account no longer sees the study."""
     study = None
     with suppress(signing.BadSignature, TypeError, ValueError):  # the latter two: a token of an earlier version
         study_id, account_id = signing.loads(token, salt=SALT, max_age=SECONDS)
