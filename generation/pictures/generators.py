@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
-from generation.pictures.reading import png_chunks
+from generation.pictures.containers import png_chunks
 from generation.tables.foreign_values import bounded
 
 MOST_BYTES = 2**18  # of one text; of a longer one only its hash is recorded

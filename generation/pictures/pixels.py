@@ -1,29 +1,21 @@
-"""Convert pixels to one form: upright, sRGB, eight bits, opaque, without metadata. Pure."""
+"""Convert pixels to one form: sRGB, eight bits, opaque, without metadata. Pure."""
 
 from io import BytesIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms
+from PIL import Image, ImageCms
 
 from generation.pictures.png_colours import profile_of
+from generation.pictures.profiles import space_of
 from jobs.refusals import Refused
 
 _SRGB = ImageCms.createProfile("sRGB")
-_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
 _SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 # The colour mode for each of Pillow's modes; alpha is handled separately.
-_COLOURS = {mode: mode for mode in ("L", "RGB", "CMYK", "LAB")}
+_COLOURS = {mode: mode for mode in ("L", "RGB", "CMYK")}
 _COLOURS |= dict.fromkeys(("1", "LA"), "L") | dict.fromkeys(("RGBA", "RGBX", "P", "PA", "YCbCr", "HSV"), "RGB")
 # The colour spaces of the profiles that can describe a mode, in order of preference.
-_SPACES = {"L": ("GRAY", "RGB"), "RGB": ("RGB",), "CMYK": ("CMYK",), "LAB": ("Lab",)}
+_SPACES = {"L": ("GRAY", "RGB"), "RGB": ("RGB",), "CMYK": ("CMYK",)}
 
 
 def as_srgb(image: Image.Image) -> Image.Image:
@@ -31,18 +23,16 @@ def as_srgb(image: Image.Image) -> Image.Image:
 
     A colour profile is converted to sRGB (perceptual); a broken profile, or one for another kind of pixels, is ignored,
     as in browsers. A PNG without a profile is read by its sRGB, gAMA and cHRM chunks. Sixteen bits are scaled to eight,
-    transparency is laid over white, the EXIF orientation is applied. An RGB image with none of these keeps its pixels
-    bit for bit. Raises Refused for pixels without a defined colour.
+    transparency is laid over white. An RGB image with none of these keeps its pixels bit for bit. Raises Refused for
+    pixels without a defined colour, and for colours that viewers read differently.
     """
     raw_mode = _raw_mode(image)  # before anything decodes the file
-    turn = _TURNS.get(_orientation(image))
     colour, alpha = _apart(image, raw_mode)
     rgb = _in_srgb(colour, image)
     if alpha is not None:
         rgb = Image.composite(rgb, Image.new("RGB", rgb.size, "white"), alpha)
-    upright = rgb if turn is None else rgb.transpose(turn)
-    bare = Image.new("RGB", upright.size)
-    bare.paste(upright)
+    bare = Image.new("RGB", rgb.size)
+    bare.paste(rgb)
     return bare
 
 
@@ -59,22 +49,8 @@ def is_plain(image: Image.Image) -> bool:
     return all(low == high for low, high in image.getextrema())  # type: ignore[misc]  # of RGB: pairs
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return the orientation from EXIF, or 1. Broken EXIF is ignored, as in viewers.
-
-    Viewers also ignore an orientation in XMP or in a text chunk, which Pillow's getexif() would accept.
-    """
-    try:
-        image.load()  # a PNG may carry EXIF behind its pixels
-        exif = Image.Exif()
-        exif.load(image.info.get("exif", b""))
-        return int(exif.get(ExifTags.Base.Orientation, 1))
-    except Exception:  # its decoder raises errors of many kinds on damaged files
-        return 1
-
-
 def _apart(image: Image.Image, raw_mode: str) -> tuple[Image.Image, Image.Image | None]:
-    """Return the colours in mode L, RGB, CMYK or LAB, and the opacity, or None if all is opaque."""
+    """Return the colours in mode L, RGB or CMYK, and the opacity, or None if all is opaque."""
     if image.mode in _SIXTEEN_BITS:
         return _from_sixteen_bits(image)
     if image.mode not in _COLOURS:
@@ -117,21 +93,18 @@ def _from_sixteen_bits(image: Image.Image) -> tuple[Image.Image, Image.Image | N
 
 def _in_srgb(colour: Image.Image, image: Image.Image) -> Image.Image:
     for profile in (image.info.get("icc_profile"), profile_of(image.info)):
-        converted = _converted(colour, profile) if profile else None
-        if converted is not None:
-            return converted
-    if colour.mode == "LAB":
-        raise Refused("holds Lab colours without a profile, which no viewer shows")
+        space = space_of(profile) if profile else None
+        if profile and space:  # a broken profile is passed over, one for other pixels is not
+            return _converted(colour, profile, space) or colour.convert("RGB")
     return colour.convert("RGB")
 
 
-def _converted(colour: Image.Image, profile: bytes) -> Image.Image | None:
+def _converted(colour: Image.Image, profile: bytes, space: str) -> Image.Image | None:
+    if space not in _SPACES[colour.mode]:
+        return None
+    pixels = colour.convert("RGB") if (space, colour.mode) == ("RGB", "L") else colour
     try:
         source = ImageCms.ImageCmsProfile(BytesIO(profile))
-        space = source.profile.xcolor_space.strip()
-        if space not in _SPACES[colour.mode]:
-            return None
-        pixels = colour.convert("RGB") if (space, colour.mode) == ("RGB", "L") else colour
         return ImageCms.profileToProfile(pixels, source, _SRGB, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
         return None

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from jobs.refusals import Refused
+
 SRGB_GAMMA = 0.45455
 SRGB_CHROMATICITY = (0.3127, 0.3290, 0.64, 0.33, 0.30, 0.60, 0.15, 0.06)  # white, red, green, blue: x and y of each
 # libpng's own threshold: files say 0.45455 and mean sRGB, whose curve is not quite a power.
@@ -23,13 +25,14 @@ Matrix = npt.NDArray[np.float64]
 
 
 def profile_of(info: Mapping[Any, Any]) -> bytes | None:
-    """Return the ICC profile that gAMA and cHRM describe; None if they are missing, invalid, or describe sRGB.
+    """Return the ICC profile that gAMA and cHRM describe; None if they describe sRGB, or gAMA is missing or zero.
 
-    `info` is Pillow's: gamma, chromaticity, srgb.
+    `info` is Pillow's: gamma, chromaticity, srgb. Browsers do not follow cHRM alone. Raises Refused for numbers that
+    describe no colours.
     """
-    if "srgb" in info:
+    gamma, chromaticity = info.get("gamma"), info.get("chromaticity", SRGB_CHROMATICITY)
+    if "srgb" in info or not gamma:
         return None
-    gamma, chromaticity = info.get("gamma") or SRGB_GAMMA, info.get("chromaticity", SRGB_CHROMATICITY)
     has_gamma = abs(gamma / SRGB_GAMMA - 1) > GAMMA_THRESHOLD
     offset = max(abs(one - srgb) for one, srgb in zip(chromaticity, SRGB_CHROMATICITY, strict=True))
     if not has_gamma and offset <= CHROMATICITY_THRESHOLD:
@@ -38,8 +41,8 @@ def profile_of(info: Mapping[Any, Any]) -> bytes | None:
         columns = _to_d50(chromaticity)
         curve = _curve(3, _SRGB_CURVE) if not has_gamma else _curve(0, (1 / gamma,))
         return _profile(columns, curve)
-    except (ZeroDivisionError, np.linalg.LinAlgError, struct.error):  # no such colours
-        return None
+    except (ZeroDivisionError, np.linalg.LinAlgError, struct.error):
+        raise Refused("gives its colours by numbers that no viewer can follow (gAMA, cHRM): save it in sRGB") from None
 
 
 def _xyz(x: float, y: float) -> Matrix:

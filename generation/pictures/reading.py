@@ -4,23 +4,22 @@ import re
 import struct
 import warnings
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import takewhile
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from generation.pictures.container_checks import check_jpeg, check_palette, check_png, check_webp, says_srgb
+from generation.pictures.containers import PNG, png_chunks
+from generation.pictures.orientation import turn_of
 from generation.pictures.pixels import as_srgb
 from jobs.refusals import Refused
 
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 # By Pillow's name of the format. MPO is a JPEG followed by more pictures, as phones and cameras write it.
 SUFFIXES = {"PNG": (".png",), "JPEG": _JPEG, "MPO": _JPEG, "WEBP": (".webp",)}
-_SRGB_BY_CICP = bytes((1, 13, 0, 1))
-_PNG = b"\x89PNG\r\n\x1a\n"
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # of a PNG, by its colour type
 # Of an interlaced PNG: the first column and row of each pass, and the steps between them.
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -61,12 +60,14 @@ def decode(data: bytes, *, suffix: str, limits: Limits) -> Image.Image:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about files that Pillow reads nevertheless
             warnings.simplefilter("error", Image.DecompressionBombWarning)
+            check_png(data)
             with Image.open(BytesIO(data), formats=("PNG", "JPEG", "WEBP")) as image:
                 _check_header(image, suffix, limits)
-                _check_cicp(data)
+                _settle_colours(data, image)
                 decoded = as_srgb(image)
                 _check_pixels(data, image)
-                return decoded
+                turn = turn_of(data, image)
+                return decoded if turn is None else decoded.transpose(turn)
     except Refused:
         raise
     except UnidentifiedImageError:
@@ -90,19 +91,22 @@ def _check_header(image: Image.Image, suffix: str, limits: Limits) -> None:
         raise Refused("is animated: one still image is wanted")
 
 
-def _check_cicp(data: bytes) -> None:
-    """Refuse a PNG with a cICP chunk: it overrides all other colour chunks, and Pillow does not read it."""
-    head = takewhile(lambda chunk: chunk[0] != b"IDAT", png_chunks(data))
-    if any(kind == b"cICP" and content != _SRGB_BY_CICP for kind, content, _ in head):
-        raise Refused("gives its colours as cICP (wide gamut or HDR), which is not read: save it in sRGB")
+def _settle_colours(data: bytes, image: Image.Image) -> None:
+    """Refuse contradictory parts, and drop what a PNG's cICP chunk overrides."""
+    check_jpeg(data)
+    check_webp(data, image)
+    if says_srgb(data):
+        for overridden in ("icc_profile", "gamma", "chromaticity"):
+            image.info.pop(overridden, None)
 
 
 def _check_pixels(data: bytes, image: Image.Image) -> None:
     """Refuse pixels that end early, which Pillow returns black (PNG) or grey (JPEG), and damaged ones of a PNG."""
-    if not data.startswith(_PNG):
+    if not data.startswith(PNG):
         if image.format in ("JPEG", "MPO") and _jpeg_lacks_pixels(data, image):
             raise Refused("is truncated or damaged (pixels are missing)")
         return
+    check_palette(data, image)
     pixels = [(content, checksum) for kind, content, checksum in png_chunks(data) if kind == b"IDAT"]
     if any(zlib.crc32(b"IDAT" + content) != checksum for content, checksum in pixels):
         raise Refused("is truncated or damaged (the checksum of its pixels is wrong)")
@@ -117,7 +121,7 @@ def _png_lacks_pixels(data: bytes) -> bool:
     packed = b"".join(content for kind, content, _ in png_chunks(data) if kind == b"IDAT")
     try:
         # No further: the rest is never shown, and may be made to fill the memory.
-        wanted = _raw_byte_count(data) if data.startswith(_PNG) else 0
+        wanted = _raw_byte_count(data) if data.startswith(PNG) else 0
         return len(zlib.decompressobj().decompress(packed, wanted)) < wanted
     except (zlib.error, struct.error, LookupError):  # damaged in another way
         return False
@@ -169,12 +173,3 @@ def _end_of_image(data: bytes) -> int | None:
                     return None
                 at = found.end() - 2
     return None
-
-
-def png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes, int]]:
-    """Yield kind, content and checksum of each complete chunk of a PNG; nothing for other files."""
-    at = 8 if data.startswith(_PNG) else len(data)
-    while (end := at + 8 + int.from_bytes(data[at : at + 4], "big")) + 4 <= len(data):
-        content = data[at + 8 : end]
-        yield data[at + 4 : at + 8], content, int.from_bytes(data[end : end + 4], "big")
-        at = end + 4

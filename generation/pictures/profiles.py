@@ -1,0 +1,91 @@
+"""Which ICC profiles are applied, which are ignored as in browsers, and which are refused. Pure."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+from jobs.refusals import Refused
+
+_CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")
+_SPACES = (b"RGB ", b"GRAY", b"CMYK")
+_D50 = (0.9642, 1.0, 0.8249)
+_FAR = 0.3
+_STEEP = 16
+_NEWEST = 4  # the major version; LittleCMS also reads version 5, browsers do not
+# Tags that only one of LittleCMS and the browsers follows.
+_DISPUTED = (b"cicp", b"D2B0", b"D2B1", b"D2B2")
+_COLUMNS, _CURVES = (b"rXYZ", b"gXYZ", b"bXYZ"), (b"rTRC", b"gTRC", b"bTRC")
+# How many numbers a parametric curve has, by its type (ICC.1, table 67).
+_NUMBER_COUNTS = (1, 3, 4, 5, 7)
+
+
+def space_of(profile: bytes) -> str | None:
+    """Return the colour space of a profile's pixels, RGB, GRAY or CMYK; None if browsers ignore it as broken.
+
+    Raises Refused for a profile that viewers read differently: for other kinds of pixels than an image has, or with
+    tables or tags that only some of them follow.
+    """
+    tags = _tags(profile)
+    if tags is None:
+        return None
+    kind, space, connection = profile[12:16], profile[16:20], profile[20:24]
+    has_tables = b"A2B0" in tags
+    is_disputed = any(tag in tags for tag in _DISPUTED) or (b"A2B1" in tags and not has_tables)
+    is_odd_table = has_tables and space == b"RGB " and connection == b"XYZ "
+    if kind not in _CLASSES or space not in _SPACES or is_disputed or is_odd_table:
+        raise Refused("has a colour profile of an unusual kind, which viewers read differently: save it in sRGB")
+    if not has_tables and space == b"RGB ":
+        return _rgb_of_columns([tags.get(tag, b"") for tag in _COLUMNS], [tags.get(tag, b"") for tag in _CURVES])
+    has_curve = has_tables or space == b"CMYK" or _is_curve(tags.get(b"kTRC", b""))
+    return space.decode().strip() if has_curve else None
+
+
+def _rgb_of_columns(columns: Sequence[bytes], curves: Sequence[bytes]) -> str | None:
+    """Return RGB if three colours and their curves are whole, else None."""
+    are_colours = all(column[:4] == b"XYZ " and len(column) >= 20 for column in columns)
+    if not are_colours or not all(map(_is_curve, curves)):
+        return None
+    sums = map(sum, zip(*(struct.unpack_from(">3i", column, 8) for column in columns), strict=True))
+    # Old profiles add up to the white of their screen; the arithmetic of viewers differs far from any white.
+    if any(abs(value / 65536 - wanted) > _FAR for value, wanted in zip(sums, _D50, strict=True)):
+        raise Refused("has a colour profile with impossible colours: save it in sRGB")
+    return "RGB"
+
+
+def _tags(profile: bytes) -> Mapping[bytes, bytes] | None:
+    """Return a profile's tags by their names; None if its header or its table of tags is not sound."""
+    try:
+        size, version = struct.unpack_from(">I4xB", profile)
+        white = struct.unpack_from(">3i", profile, 68)
+        (count,) = struct.unpack_from(">I", profile, 128)
+        # A file may hold bytes behind its profile, never fewer than the header says.
+        if profile[36:40] != b"acsp" or not 132 + 12 * count <= size <= len(profile) or version > _NEWEST:
+            return None
+        if any(abs(value / 65536 - wanted) > 0.01 for value, wanted in zip(white, _D50, strict=True)):
+            return None
+        entries = [struct.unpack_from(">4sII", profile, 132 + 12 * number) for number in range(count)]
+    except struct.error:
+        return None
+    if any(length < 4 or start + length > size for _, start, length in entries):
+        return None
+    return {name: profile[start : start + length] for name, start, length in reversed(entries)}
+
+
+def _is_curve(tag: bytes) -> bool:
+    """Return whether a tag is a curve that has all its numbers and is defined everywhere."""
+    if tag[:4] == b"curv" and len(tag) >= 12:
+        return len(tag) >= 12 + 2 * int.from_bytes(tag[8:12], "big")
+    kind = int.from_bytes(tag[8:10], "big")
+    if tag[:4] == b"para" and kind < len(_NUMBER_COUNTS) and len(tag) >= 12 + 4 * _NUMBER_COUNTS[kind]:
+        return _is_defined([value / 65536 for value in struct.unpack_from(f">{_NUMBER_COUNTS[kind]}i", tag, 12)])
+    return False
+
+
+def _is_defined(numbers: Sequence[float]) -> bool:
+    """Return whether (a x + b) ** g for x >= d, and c x below it, is defined. numbers: g, a, b, c, d if given."""
+    if max(map(abs, numbers)) > _STEEP:
+        raise Refused("has a colour profile with an impossible curve: save it in sRGB")
+    gamma, scale, offset, *low = (*numbers, 1.0, 0.0)[: max(3, len(numbers))]
+    if len(low) < 2:  # d is -b / a
+        return gamma >= 0 and scale > 0 and offset <= 0
+    slope, bound = low[:2]
+    return min(gamma, scale, slope, bound) >= 0 and scale * bound + offset >= 0
