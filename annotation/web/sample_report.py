@@ -2,8 +2,6 @@
 
 from functools import lru_cache
 
-from csp.constants import NONE, UNSAFE_INLINE
-from csp.decorators import csp_replace
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -19,7 +17,7 @@ from annotation.reports.formats.html import page_context
 from annotation.reports.printing.blocks import Figure, FigureName
 from annotation.reports.sections.contents import figures_of
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
 
 # Made by `manage.py demo --no-serve --images 8` as var/demo/report.json. Every version opens reports of earlier ones.
 FILE = "docs/samples/demo-report.json"
@@ -36,15 +34,14 @@ def _address(figure: Figure) -> SafeString:
     return drawing(reverse("sample-figure", args=[figure.name]), alt=f"{figure.title}: {figure.words}")
 
 
-# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
 @researcher_page
-@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE]})  # type: ignore[arg-type]
+@draws_alone  # type: ignore[arg-type]
 def sample_figure(request: HttpRequest, name: str) -> HttpResponse:
     """Serve a figure of the sample report as an SVG file."""
     if name not in {figure.name for figure in figures_of(_report())}:
         raise Http404
-    return HttpResponse(_drawn(name, is_dark=is_for_a_dark_page(request)), content_type="image/svg+xml")
+    return svg_response(_drawn(name, is_dark=is_for_a_dark_page(request)))
 
 
 @lru_cache(maxsize=1)

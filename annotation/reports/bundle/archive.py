@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
-from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
+from jobs.zip_files import zip_entry
 
 INDEX = "bundle.json"
 MAX_MEMBERS = 10_000
@@ -56,8 +57,7 @@ def write_member(file: ZipFile, name: str, contents: Contents) -> dict[str, Any]
     the head).
     """
     digest, count = hashlib.sha256(), 0
-    info = ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
-    info.compress_type, info.create_system, info.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
+    info = zip_entry(name)
     info._compresslevel = _LEVEL  # type: ignore[attr-defined]
     with file.open(info, "w", force_zip64=True) as member:
         for chunk in [contents] if isinstance(contents, bytes) else contents:

@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from annotation.reports.figures import agreement, ranking, scores, votes
-from annotation.reports.figures.style import STYLE
+from annotation.reports.figures.style import drawing_style
 from annotation.reports.figures.svg import to_svg
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.printing.blocks import FigureName
@@ -37,5 +36,5 @@ def draw(report: AgreementReport, name: FigureName) -> str:
     """
     if report.results is None:
         raise ValueError("a sealed report has no figures")
-    with mpl.rc_context(STYLE):
+    with drawing_style():
         return to_svg(DRAWINGS[name](report, report.results), name=name)

@@ -6,12 +6,11 @@ import re
 from functools import lru_cache
 from html import unescape
 
-import matplotlib as mpl
 from fontTools import subset
 from fontTools.ttLib import TTFont
 from matplotlib.figure import Figure
 
-from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, STYLE
+from annotation.reports.figures.style import DARK, FONT_FILES, LIGHT, SANS, drawing_style
 
 _SET_BY_THE_PAGE = ("ink", "quiet", "line")
 _DARK = f"svg {{{'; '.join(f'--{name}: {DARK[name]}' for name in _SET_BY_THE_PAGE)}}}"
@@ -23,7 +22,7 @@ _TEXT = re.compile(r"<text\b[^>]*>(.*?)</text>", re.DOTALL)
 def to_svg(figure: Figure, *, name: str) -> str:
     """Return the drawing as an <svg> element; ids begin with `name`, so that a page can hold several drawings."""
     buffer = io.StringIO()
-    with mpl.rc_context(STYLE | {"svg.hashsalt": name}):
+    with drawing_style(svg__hashsalt=name):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
     return _adapted(buffer.getvalue(), name)
 

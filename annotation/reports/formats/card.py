@@ -4,12 +4,11 @@ import io
 from textwrap import wrap
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from annotation.reports.figures.agreement import claim_marks
-from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, STYLE
+from annotation.reports.figures.style import INK, LIGHT, LINE, PERCENT, QUIET, drawing_style
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.sections.claim import main_numbers
 from jobs.refusals import Refused
@@ -33,7 +32,7 @@ def to_card(report: AgreementReport) -> bytes:
     if report.results is None:
         raise Refused("The study is sealed until it closes: a card shows results, and there are none yet.")
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE | {"figure.constrained_layout.use": False}):
+    with drawing_style(figure__constrained_layout__use=False):
         _drawn(report, report.results).savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": None})
     return buffer.getvalue()
 

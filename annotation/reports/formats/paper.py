@@ -8,13 +8,12 @@ from textwrap import fill
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-import matplotlib as mpl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from annotation.reports.figures.data import to_csv
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.style import QUIET, STYLE
+from annotation.reports.figures.style import QUIET, drawing_style
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.findings.agreement.comparisons import ComparisonRow
 from annotation.reports.findings.results import AgreementReport, Results
@@ -29,8 +28,7 @@ from jobs.whole_files import whole_file
 CAPTIONS = "captions.txt"
 _DPI = 300
 _NOTICE_WIDTH = 84  # letters of the small print below a figure
-# TrueType outlines, which journals take, and no date, so that equal reports give equal bytes.
-_PAPER: dict[str, Any] = {"pdf.fonttype": 42}
+# No date, so that equal reports give equal bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "svg": {},
@@ -75,7 +73,7 @@ def write_latex(report: AgreementReport, folder: Path, *, progress: Progress = s
 def drawn(report: AgreementReport, results: Results, name: FigureName, suffix: str) -> bytes:
     """Return a figure as the bytes of a PDF, SVG or PNG file."""
     buffer = io.BytesIO()
-    with mpl.rc_context(STYLE | _PAPER):
+    with drawing_style(pdf__fonttype=42):  # TrueType outlines, which journals take
         figure = DRAWINGS[name](report, results)
         if report.notices:
             small_print = fill(" ".join(report.notices), _NOTICE_WIDTH)

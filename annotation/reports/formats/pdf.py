@@ -21,8 +21,8 @@ def write_pdf(html: str, path: Path) -> None:
     browser = found_browser()
     if browser is None:
         raise Refused(
-            f"--format pdf needs a browser to print with: install one of {', '.join(BROWSERS)}, or print the file of "
-            "--format html."
+            f"A PDF needs a browser that prints it, and this machine has none: install one of {', '.join(BROWSERS)}, "
+            "or print the HTML file."
         )
     with TemporaryDirectory() as folder:
         source, printed = Path(folder, "report.html"), Path(folder, "report.pdf")

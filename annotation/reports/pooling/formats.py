@@ -2,10 +2,8 @@
 
 import json
 
-import matplotlib as mpl
-
 from annotation.reports.figures.forest import forest
-from annotation.reports.figures.style import INK, QUIET, STYLE
+from annotation.reports.figures.style import INK, QUIET, drawing_style
 from annotation.reports.figures.svg import as_file, to_svg
 from annotation.reports.formats.document import as_document
 from annotation.reports.pooling.studies import Pool
@@ -48,7 +46,7 @@ def forest_plot(pool: Pool) -> str:
     rows = (*((study.name, study.agreement) for study in pool.studies), *pooled)
     numbers = tuple((Row(name, _cell(estimate)), estimate) for name, estimate in rows)
     marks = [("D", QUIET)] * len(pool.studies) + [("D", INK)] * len(pooled)
-    with mpl.rc_context(STYLE):
+    with drawing_style():
         return as_file(to_svg(forest(numbers, marks), name="pool"))
 
 

@@ -1,8 +1,8 @@
-"""The downloads of a report: its formats, figures, literature and replay bundle; and the jobs that write the long ones.
+"""The downloads of a report: its formats, figures, votes and replay bundle; and the jobs that write the long ones.
 
 A file that a job wrote is stored for an hour under a key: the hash of its report, combined with the study's stamp if
-the file is made from the study itself (the replay bundle). So a bundle made before a withdrawal is never served after
-it, and is deleted within the hour.
+the file is made from the study itself (the votes, the replay bundle). So such a file made before a withdrawal is never
+served after it, and is deleted within the hour.
 """
 
 import hashlib
@@ -14,13 +14,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from django.conf import settings
 from django.utils import timezone
 
 from annotation.models import ReportFileJob, ReportJob, Study
 from annotation.reports.bundle.replay import write_bundle
 from annotation.reports.data.gathering import scored_by
 from annotation.reports.explorer.contact_sheets import contact_sheets
+from annotation.reports.exports.votes import write_votes
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.card import to_card
 from annotation.reports.formats.document import to_csv, to_json
@@ -28,8 +28,10 @@ from annotation.reports.formats.html import to_html
 from annotation.reports.formats.latex import to_latex
 from annotation.reports.formats.markdown import to_markdown
 from annotation.reports.formats.paper import bibliography, write_comparisons, write_figures, write_latex
+from annotation.reports.formats.pdf import write_pdf
 from annotation.reports.formats.plain_text import to_text
 from annotation.reports.progress import Progress, silent
+from annotation.reports.report_jobs.report_cache import files_folder, stored_path
 from annotation.reports.report_jobs.report_jobs import (
     MIN_INTERVAL,
     claimed_row,
@@ -38,10 +40,12 @@ from annotation.reports.report_jobs.report_jobs import (
     retry,
     study_stamp,
 )
+from annotation.studies.current import current_manifest
 from jobs.leases import Lease
 from jobs.messages import enqueue
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
+from jobs.zip_files import zip_entry
 
 LIFETIME = timedelta(hours=1)
 Write = Callable[[Study, AgreementReport, Path, Progress], object]
@@ -108,19 +112,36 @@ def _zipped(write_files: Callable[..., list[Path]]) -> Write:
     """Return what writes a zip file of the files that `write_files` writes into a folder."""
 
     def write(_study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
-        with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        with TemporaryDirectory() as folder, zipfile.ZipFile(path, "w") as file:
             for written in write_files(report, Path(folder), progress=progress):
-                file.write(written, written.relative_to(folder))
+                file.writestr(zip_entry(written.relative_to(folder).as_posix()), written.read_bytes())
 
     return write
+
+
+def _printed(paper: str) -> Write:
+    """Return what prints the HTML file on pages of this size."""
+
+    def write(study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
+        write_pdf(html_text(report, study, paper=paper, progress=progress), path)
+
+    return write
+
+
+def _votes(study: Study, _report: AgreementReport, path: Path, progress: Progress) -> None:
+    progress(0.0, "votes")
+    write_votes(study, path, manifest=current_manifest(study), export_format="csv")
 
 
 def _bundle(study: Study, report: AgreementReport, path: Path, progress: Progress) -> None:
     write_bundle(study, path, metric=report.study.metric, progress=progress)
 
 
+PDF = "application/pdf"
 DOWNLOADS = {
     "html": Download("HTML", "html", "text/html; charset=utf-8", _text("html"), is_long=True),
+    "pdf": Download("PDF", "pdf", PDF, _printed("A4"), is_long=True),
+    "pdf-letter": Download("PDF (letter)", "letter.pdf", PDF, _printed("letter"), is_long=True),
     "json": Download("JSON", "json", "application/json", _text("json")),
     "csv": Download("CSV", "csv", "text/csv; charset=utf-8", _text("csv")),
     "latex": Download("LaTeX", "tex", "application/x-tex; charset=utf-8", _text("latex")),
@@ -157,6 +178,7 @@ DOWNLOADS = {
         has_results=True,
         is_long=True,
     ),
+    "votes": Download("Votes (CSV)", "votes.csv", "text/csv; charset=utf-8", _votes, is_long=True, is_of_study=True),
     "bundle": Download(
         "Replay bundle", "bundle.zip", "application/zip", _bundle, has_results=True, is_long=True, is_of_study=True
     ),
@@ -180,13 +202,18 @@ def request_file(report_job: ReportJob, name: str) -> ReportFileJob:
 def current_file(job: ReportFileJob) -> Path | None:
     """Return the stored file if its report and study are unchanged or it is less than MIN_INTERVAL old, else None.
 
-    Without that interval, while votes come in, a bundle would be outdated before it is downloaded.
+    Without that interval, while votes come in, a bundle would be outdated before it is downloaded. A withdrawal since
+    the job began ends it.
     """
     path = stored_path(job.key, job.name)
     if job.state != ReportFileJob.State.DONE or not path.exists():
         return None
     is_recent = job.finished_at is not None and job.finished_at > timezone.now() - MIN_INTERVAL
-    return path if is_recent or job.key == _key(job) else None
+    return path if (is_recent and not _withdrawn_since(job)) or job.key == _key(job) else None
+
+
+def _withdrawn_since(job: ReportFileJob) -> bool:
+    return job.report_job.study.annotators.filter(withdrawn_at__gte=job.started_at).exists()
 
 
 def run_file_job(job: ReportFileJob, lease: Lease) -> None:
@@ -204,7 +231,7 @@ def run_file_job(job: ReportFileJob, lease: Lease) -> None:
 
 def delete_old_files(now: datetime) -> None:
     """Delete the files that are older than LIFETIME, also those of deleted studies; a request writes them again."""
-    for path in _folder().glob("*"):
+    for path in files_folder().glob("*"):
         with suppress(FileNotFoundError):  # another worker deleted it first
             if path.stat().st_mtime < (now - LIFETIME).timestamp():
                 path.unlink()
@@ -217,12 +244,3 @@ def _key(job: ReportFileJob) -> str:
     study = report_job.study
     stamp = study_stamp(study, metric=report_job.metric, scored=scored_by(study))
     return hashlib.sha256(f"{report_job.sha256}{stamp}".encode()).hexdigest()
-
-
-def stored_path(key: str, name: str) -> Path:
-    """Return where the file of this key and name is stored."""
-    return _folder() / f"{key}.{name}"
-
-
-def _folder() -> Path:
-    return Path(settings.REPORTS_ROOT) / "files"

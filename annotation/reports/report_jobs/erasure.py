@@ -7,8 +7,7 @@ from django.utils import timezone
 
 from annotation.models import Annotator, RepeatableAnswer, ReportFileJob, ReportJob, Study, Vote, VotesByHour
 from annotation.reports.data.pseudonyms import pseudonyms
-from annotation.reports.report_jobs.downloads import stored_path
-from annotation.reports.report_jobs.report_cache import delete_report, stored_reports
+from annotation.reports.report_jobs.report_cache import delete_report, stored_path, stored_reports
 from annotation.studies.audit import record
 from annotation.voting.annotators import PEOPLE
 from annotation.voting.withdrawal import withdraw

@@ -16,7 +16,7 @@ from django.utils.crypto import salted_hmac
 
 from annotation.models import Study, StudyFileJob
 from annotation.reports.progress import Progress
-from annotation.reports.report_jobs.downloads import stored_path
+from annotation.reports.report_jobs.report_cache import stored_path
 from annotation.reports.report_jobs.report_jobs import claimed_row, job_progress, retry
 from annotation.studies.comparisons import image_sets_of
 from annotation.studies.current import current_manifest
@@ -27,6 +27,7 @@ from jobs.leases import Lease
 from jobs.messages import enqueue
 from jobs.refusals import Refused
 from jobs.whole_files import whole_file
+from jobs.zip_files import zip_entry
 
 NAME = "images.zip"
 BLIND_RENDITION = "zoom"
@@ -66,7 +67,8 @@ def write_images(study: Study, path: Path, progress: Progress) -> None:
     with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
         for number, (name, image, rendition) in enumerate(named):
             progress(number / len(named), f"image {number + 1} of {len(named)}")
-            archive.writestr(name, renditions.read(image, rendition) if rendition else files.read(image.path))
+            contents = renditions.read(image, rendition) if rendition else files.read(image.path)
+            archive.writestr(zip_entry(name, compression=zipfile.ZIP_STORED), contents)
 
 
 def _named(study: Study) -> Iterator[tuple[str, GeneratedImage, str]]:

@@ -20,8 +20,11 @@ from annotation.models import Study
 from annotation.reports.data.gathering import gather
 from annotation.reports.data.pairs import of_pair
 from annotation.reports.data.study_data import SealedData
+from annotation.reports.figures.draw import draw
+from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.document import from_json, to_json
+from annotation.reports.printing.blocks import FigureName
 from annotation.reports.progress import GATHERING, Progress, silent
 from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
@@ -73,8 +76,39 @@ def stored_reports() -> set[str]:
 
 
 def delete_report(sha256: str) -> None:
-    """Delete a stored report."""
+    """Delete a stored report and its figures."""
     _path(sha256).unlink(missing_ok=True)
+    for path in files_folder().glob(f"{sha256}.*.svg"):
+        path.unlink(missing_ok=True)
+
+
+# --- files made of a report ---------------------------------------------------------------------
+def stored_path(key: str, name: str) -> Path:
+    """Return where the file of this key and name is stored; `downloads` deletes it after an hour."""
+    return files_folder() / f"{key}.{name}"
+
+
+def files_folder() -> Path:
+    """Return the folder of these files."""
+    return Path(settings.REPORTS_ROOT) / "files"
+
+
+def stored_figure(sha256: str, report: AgreementReport, name: FigureName, *, is_dark: bool) -> bytes:
+    """Return a figure of the report with this hash as an SVG file, which is drawn if it is not stored.
+
+    Raises ValueError for a sealed report.
+    """
+    light, dark = (stored_path(sha256, f"{name}{end}.svg") for end in ("", "-dark"))
+    wanted = dark if is_dark else light
+    if not wanted.exists():
+        svg = draw(report, name)
+        for path in (light, dark):
+            with whole_file(path) as part:
+                part.write_text(as_file(svg, is_dark=path is dark), encoding="utf-8")
+    return wanted.read_bytes()
+
+
+# --- fingerprints -------------------------------------------------------------------------------
 
 
 def fingerprint(data: SealedData) -> str:

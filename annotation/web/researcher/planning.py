@@ -4,8 +4,6 @@ from dataclasses import fields
 from functools import lru_cache
 from typing import Any
 
-from csp.constants import NONE, UNSAFE_INLINE
-from csp.decorators import csp_replace
 from django import forms
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -29,7 +27,7 @@ from annotation.studies.planning.question import (
 from annotation.studies.planning.sample_size import StudyPlan, plan_study
 from annotation.studies.sharing import visible_studies
 from annotation.web.access.guard import researcher_page
-from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
 from jobs.refusals import Refused
 
 SIMULATIONS = 200  # half of the command's, because a person waits for the page
@@ -116,10 +114,9 @@ def plan_page(request: HttpRequest) -> HttpResponse:
     return render(request, "web/researcher/plan.html", context)
 
 
-# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
 @researcher_page
-@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "font-src": ["data:"]})
+@draws_alone
 def plan_curves(request: HttpRequest) -> HttpResponse:
     """Serve the curves of a question as an SVG file; 404 if the question has no answer."""
     form = _asked(request)
@@ -127,7 +124,7 @@ def plan_curves(request: HttpRequest) -> HttpResponse:
         if not form.is_valid():
             raise Http404
         svg = plan_figure(_plan(form.question()), is_dark=is_for_a_dark_page(request))
-        return HttpResponse(svg, content_type="image/svg+xml")
+        return svg_response(svg)
     except Refused as refused:
         raise Http404(str(refused)) from refused
 

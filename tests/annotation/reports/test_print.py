@@ -101,7 +101,7 @@ def test_a_name_cannot_leave_the_style_of_a_page(simulated: AgreementReport) -> 
 
 def test_without_a_browser_one_sentence_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(Refused, match=r"needs a browser to print with: install one of chromium, .*--format html\.$"):
+    with pytest.raises(Refused, match=r"needs a browser .*: install one of chromium, .* print the HTML file\.$"):
         pdf.write_pdf("<p>", tmp_path / "report.pdf")
     assert not (tmp_path / "report.pdf").exists()
 

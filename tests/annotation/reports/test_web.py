@@ -13,7 +13,9 @@ from django.urls import reverse
 
 from annotation.models import ReportJob, Study
 from annotation.reports.bundle.replay import replay
+from annotation.reports.formats import pdf
 from annotation.reports.report import build_report
+from annotation.reports.report_jobs import downloads
 from annotation.reports.report_jobs.downloads import DOWNLOADS
 from annotation.web.researcher.results.reports import WHAT
 from scoring.models import SetScore
@@ -21,6 +23,12 @@ from tests import factories
 from tests.annotation.reports.voted_studies import FIGURES, Plan, crossed, make_study
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def no_browser_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each PDF is written at once; `test_print` prints with the browser."""
+    monkeypatch.setattr(downloads, "write_pdf", lambda _html, path: path.write_bytes(b"%PDF"))
 
 
 @pytest.fixture
@@ -111,6 +119,18 @@ def test_what_a_paper_needs_is_downloaded_from_the_page(study: Study, researcher
     document = json.loads(downloaded(researcher, study, "json"))
     assert build_report(replay(bundle).data).claim == document["claim"]
     assert replay(bundle).sha256 in researcher.get(reverse("report", args=[study.slug])).content.decode()
+
+
+def test_without_a_browser_the_page_says_why_it_has_no_pdf(
+    study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = "PDF is not offered, because the server has no browser that prints it"
+    page = reverse("report", args=[study.slug])
+    assert said not in researcher.get(page).content.decode()
+    monkeypatch.setattr(pdf, "BROWSERS", ())
+    without = researcher.get(page).content.decode()
+    assert said in without
+    assert reverse("report-file", args=[study.slug, "pdf"]) not in without
 
 
 def test_a_sealed_study_has_a_page_without_results_and_no_figures(researcher: Client) -> None:

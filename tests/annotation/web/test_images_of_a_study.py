@@ -222,7 +222,9 @@ def content_of(client: Client, address: str) -> bytes:
 def test_the_blind_zip_has_the_same_names_for_both_models(tmp_path: Path) -> None:
     study = make_study(images_per_set=3)
     write_images(study, tmp_path / "images.zip", silent)
-    names = zipfile.ZipFile(tmp_path / "images.zip").namelist()
+    opened = zipfile.ZipFile(tmp_path / "images.zip")
+    assert {entry.date_time[0] for entry in opened.infolist()} == {1980}, "the same images give the same bytes"
+    names = opened.namelist()
     by_place = [sorted(name.partition("/")[2][2:] for name in names if name[6] == place) for place in "12"]
     assert by_place[0] == by_place[1]
 

@@ -5,8 +5,6 @@ from tempfile import TemporaryDirectory
 from typing import IO, Any
 from urllib.parse import urlencode
 
-from csp.constants import NONE, UNSAFE_INLINE
-from csp.decorators import csp_replace
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -18,19 +16,19 @@ from annotation.models.report_job import WatchedJob
 from annotation.reports.data.gathering import chosen_metric, metrics_of
 from annotation.reports.data.pairs import pair_of
 from annotation.reports.explorer.orders import ORDERS
-from annotation.reports.figures.draw import draw
-from annotation.reports.figures.svg import as_file
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.formats.html import examples, page_context, points
+from annotation.reports.formats.pdf import found_browser
 from annotation.reports.printing.blocks import Figure
 from annotation.reports.progress import silent
-from annotation.reports.report_jobs.downloads import DOWNLOADS, Download, current_file, request_file
+from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, Download, current_file, request_file
+from annotation.reports.report_jobs.report_cache import CachedReport, stored_figure
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
 from annotation.reports.sections.contents import figures_of
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.comparison_view import thumbnails
-from annotation.web.researcher.results.drawings import drawing, is_for_a_dark_page
+from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
 from jobs.refusals import Refused
 
 WHAT = (
@@ -62,19 +60,31 @@ def report_page(request: HttpRequest, slug: str) -> HttpResponse:
         return drawing(source, alt=f"{figure.title}: {figure.words}")
 
     context = page_context(report, drawing=address)
-    downloads = {
-        name: one
-        for name, one in DOWNLOADS.items()
-        if (report.results or not one.has_results) and not (pair and one.is_of_study)
-    }
     explorer = {"orders": ORDERS, "metric": request.GET.get("metric", "")} if report.results else None
-    context |= {"downloads": downloads, "query": _query(request), "explorer": explorer, "job": job}
+    context |= {
+        "downloads": _downloads(report),
+        "query": _query(request),
+        "explorer": explorer,
+        "job": job,
+    }
     context |= {"study": study, "tab": "report"}
     context["examples"] = _with_images(study, examples(report))
     context["points"] = _points(study, report, request.GET.get("metric", ""))
     context["bundle"] = None if pair else study.replay_bundles.filter(metric=report.study.metric).last()
     context["pairs"] = _pairs(request, study, report)
     return render(request, "reports/page.html", context)
+
+
+def _downloads(report: AgreementReport) -> dict[str, Download]:
+    """Return the files that the page offers: PDF if there is a browser that prints it, results once there are any."""
+    has_browser = found_browser() is not None
+    return {
+        name: one
+        for name, one in DOWNLOADS.items()
+        if (report.results or not one.has_results)
+        and not (report.study.pair and one.is_of_study)
+        and (has_browser or one.content_type != PDF)
+    }
 
 
 def _points(study: Study, report: AgreementReport, metric: str) -> list[dict[str, Any]]:
@@ -101,17 +111,15 @@ def _with_images(study: Study, found: list[dict[str, Any]]) -> list[dict[str, An
     return found
 
 
-# A drawing styles itself and loads nothing. (csp_replace's types know no view with arguments.)
 @require_safe
 @researcher_page
-@csp_replace({"default-src": [NONE], "style-src": [UNSAFE_INLINE], "font-src": ["data:"]})  # type: ignore[arg-type]
+@draws_alone  # type: ignore[arg-type]
 def report_figure(request: HttpRequest, slug: str, name: str) -> HttpResponse:
     """Serve a figure as an SVG file; 404 if the study is sealed or has nothing to draw."""
-    report = _report_or_404(request, slug)
-    if name not in {figure.name for figure in figures_of(report)}:
+    found = _report_or_404(request, slug)
+    if name not in {figure.name for figure in figures_of(found.report)}:
         raise Http404
-    svg = as_file(draw(report, name), is_dark=is_for_a_dark_page(request))
-    return HttpResponse(svg, content_type="image/svg+xml")
+    return svg_response(stored_figure(found.sha256, found.report, name, is_dark=is_for_a_dark_page(request)))
 
 
 @require_safe
@@ -120,7 +128,7 @@ def report_download(request: HttpRequest, slug: str, report_format: str) -> Http
     """Serve the report as a file, its figures, its literature or its replay bundle; or show its progress."""
     if report_format not in DOWNLOADS:
         raise Http404
-    chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug)
+    chosen, report = DOWNLOADS[report_format], _report_or_404(request, slug).report
     if chosen.has_results and report.results is None:
         raise Http404
     if not chosen.is_long:
@@ -172,24 +180,26 @@ def _job_or_404(request: HttpRequest, slug: str) -> ReportJob:
     return get_object_or_404(ReportJob.objects.select_related("study"), study=study, metric=metric, pair=pair)
 
 
-def _report_or_404(request: HttpRequest, slug: str) -> AgreementReport:
+def _report_or_404(request: HttpRequest, slug: str) -> CachedReport:
     """Return the report for its figures and files; raise Http404 if there is none (the page shows the reason).
 
     A report is requested only if there is none yet, because a page has ten figures and a request costs queries.
     """
     study = get_object_or_404(Study, slug=slug)
     try:
-        report = finished_report(_job_or_404(request, slug))
+        job = _job_or_404(request, slug)
+        report = finished_report(job)
     except Http404:
         report = None
     try:
-        metric, pair = request.GET.get("metric", ""), _pair(request, study)
-        report = report or finished_report(request_report(study, metric=metric, pair=pair))
+        if report is None:
+            job = request_report(study, metric=request.GET.get("metric", ""), pair=_pair(request, study))
+            report = finished_report(job)
     except Refused as refused:
         raise Http404(str(refused)) from refused
     if report is None:
         raise Http404("the report is being made")
-    return report
+    return CachedReport(job.sha256, report)
 
 
 @require_safe

@@ -7,13 +7,12 @@ import io
 import os
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import pytest
 from PIL import Image
 
 from annotation.reports.figures.draw import DRAWINGS
-from annotation.reports.figures.style import STYLE
+from annotation.reports.figures.style import drawing_style
 from annotation.reports.findings.results import AgreementReport
 from annotation.reports.printing.blocks import FigureName
 from annotation.reports.report import build_report
@@ -34,7 +33,7 @@ def picture(report: AgreementReport, name: FigureName) -> bytes:
     """The figure as a small PNG file."""
     buffer = io.BytesIO()
     assert report.results
-    with mpl.rc_context(STYLE):
+    with drawing_style():
         DRAWINGS[name](report, report.results).savefig(buffer, format="png", dpi=DOTS, metadata={"Software": None})
     return buffer.getvalue()
 

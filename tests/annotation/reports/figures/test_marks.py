@@ -1,6 +1,7 @@
 """Each model's mark: A a blue square, B an orange circle, on the pages as in the figures, and nobody else's."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from django.conf import settings
 from matplotlib.figure import Figure
 
 from annotation.reports.figures import scores
-from annotation.reports.figures.draw import DRAWINGS
+from annotation.reports.figures.draw import DRAWINGS, draw
 from annotation.reports.figures.style import MODEL_COLOURS, MODEL_SHAPES
 from annotation.reports.findings.results import AgreementReport
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
@@ -27,6 +28,13 @@ def drawn(figure: Figure) -> set[tuple[object, object]]:
     """The shape and colour of everything that is drawn with a mark."""
     lines = [line for axes in figure.axes for line in axes.lines if line.get_marker() not in ("None", "")]
     return {(line.get_marker(), line.get_color()) for line in lines}
+
+
+def test_figures_that_threads_draw_at_once_are_those_drawn_one_by_one(report: AgreementReport) -> None:
+    alone = draw(report, "margin")
+    with ThreadPoolExecutor(4) as pool:
+        at_once = list(pool.map(lambda _time: draw(report, "margin"), range(8)))
+    assert set(at_once) == {alone}
 
 
 def test_the_pages_and_the_figures_have_the_same_marks() -> None:

@@ -14,8 +14,12 @@ from django.utils import timezone
 from annotation.models import Annotator, ReportFileJob, Study
 from annotation.reports.bundle.replay import replay
 from annotation.reports.findings.results import AgreementReport
-from annotation.reports.report_jobs import downloads
+from annotation.reports.formats import paper
+from annotation.reports.progress import silent
+from annotation.reports.report_jobs import downloads, report_cache
 from annotation.reports.report_jobs.downloads import DOWNLOADS, LIFETIME, current_file, delete_old_files, request_file
+from annotation.reports.report_jobs.erasure import delete_stored_reports
+from annotation.reports.report_jobs.report_cache import files_folder
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.tasks import make_report_file as task
@@ -40,6 +44,19 @@ def no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "enqueue", messages.enqueue)
 
 
+@pytest.fixture(autouse=True)
+def printed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that were printed as PDF: a test of formats does it with a browser."""
+    found: list[str] = []
+
+    def print_to(html: str, path: Path) -> None:
+        found.append(html)
+        path.write_bytes(b"%PDF")
+
+    monkeypatch.setattr(downloads, "write_pdf", print_to)
+    return found
+
+
 def address(study: Study, name: str, end: str = "") -> str:
     return reverse(f"report-file{end}", args=[study.slug, name])
 
@@ -49,8 +66,8 @@ def age(path: Path, by: timedelta) -> None:
     os.utime(path, (made, made))
 
 
-def test_the_archives_and_the_file_with_images_take_long() -> None:
-    assert LONG == ["html", "latex-figures", "figures", "bundle"]
+def test_archives_votes_and_files_with_images_take_long() -> None:
+    assert LONG == ["html", "pdf", "pdf-letter", "latex-figures", "figures", "votes", "bundle"]
 
 
 @pytest.mark.usefixtures("no_worker")
@@ -141,10 +158,8 @@ def test_a_bundle_made_before_a_withdrawal_is_never_served_after_it(
     before = download()
     one = Annotator.objects.filter(study=study).earliest("pk")
     gone = withdraw(annotator=one, until=None, now=timezone.now()).withdrawn_vote_count
-    ReportFileJob.objects.update(finished_at=timezone.now() - timedelta(minutes=2))
     assert download() == before - gone < before
-    folder = downloads._folder()
-    assert len(list(folder.iterdir())) == 1  # the outdated one is deleted
+    assert len(list(files_folder().iterdir())) == 1  # the outdated one is deleted
 
 
 def test_an_hour_later_the_file_is_deleted_and_is_written_again_on_request(study: Study) -> None:
@@ -171,6 +186,36 @@ def test_a_closed_study_s_file_is_not_that_of_the_open_one(researcher: Client) -
     assert "Krippendorff" in b"".join(researcher.get(address(study, "html"))).decode()
     with zipfile.ZipFile(BytesIO(b"".join(researcher.get(address(study, "figures"))))) as figures:
         assert "claim.pdf" in figures.namelist()
+
+
+def test_a_pdf_is_printed_on_the_paper_that_was_asked_for(study: Study, researcher: Client, printed: list[str]) -> None:
+    for name, size in (("pdf", "A4"), ("pdf-letter", "letter")):
+        answer = researcher.get(address(study, name))
+        assert (answer["Content-Type"], b"".join(answer)) == ("application/pdf", b"%PDF")
+        assert f"@page {{ size: {size};" in printed[-1]
+
+
+def test_equal_reports_give_equal_zip_files(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paper, "drawn", lambda *_what: b"drawn")
+    report = finished_report(request_report(study))
+    assert report is not None
+    for name in ("figures", "latex-figures"):
+        DOWNLOADS[name].write(study, report, tmp_path / name, silent)
+        with zipfile.ZipFile(tmp_path / name) as archive:
+            assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_a_figure_is_drawn_once_and_deleted_with_its_report(
+    study: Study, researcher: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = reverse("report-figure", args=[study.slug, "margin"])
+    light, dark = researcher.get(source).content, researcher.get(f"{source}?theme=dark").content
+    assert light != dark
+    monkeypatch.setattr(report_cache, "draw", None)
+    assert researcher.get(source).content == light
+    assert [path.suffix for path in files_folder().iterdir()] == [".svg"] * 2
+    delete_stored_reports(study)
+    assert not list(files_folder().iterdir())
 
 
 def test_outsiders_find_nothing(study: Study, outsider: Client) -> None:
