@@ -5,7 +5,7 @@ from django.urls import URLPattern, URLResolver, path
 from annotation.web import sample_report, shared_report
 from annotation.web.annotator import images as annotator_images
 from annotation.web.annotator import joining, onboarding, pages
-from annotation.web.api.views import api, without_slash
+from annotation.web.api.api import api, without_slash
 from annotation.web.docs import pages as docs_pages
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (

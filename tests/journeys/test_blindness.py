@@ -20,7 +20,7 @@ from annotation.models import Annotator, Assignment
 from annotation.voting.allocation import Presentation
 from annotation.voting.checks.known_order import KnownPair, seeded_pair
 from annotation.web.annotator.images import _decrypted, addresses
-from annotation.web.api.views import image_tokens
+from annotation.web.api.voting import image_tokens
 from generation.models import GeneratedImage, ImageSet
 from tests.annotation.web import drawn_studies
 from tests.annotation.web.drawn_studies import TIDY, UNTIDY, DrawnStudy, draw_study
@@ -260,7 +260,7 @@ def test_a_leak_in_the_addresses_is_found(
     monkeypatch.setattr(f"annotation.web.{pages}.addresses", leaking)
     monkeypatch.setattr("annotation.web.annotator.images._decrypted", lambda token: _decrypted(token.partition("~")[0]))
     # The API caches encrypted tokens; no cached value may leave or enter this test.
-    monkeypatch.setattr("annotation.web.api.views.image_tokens", lru_cache(image_tokens.__wrapped__))
+    monkeypatch.setattr("annotation.web.api.voting.image_tokens", lru_cache(image_tokens.__wrapped__))
     assert {"address", "text", "address lengths"} >= traces(session(page, server, drawn)) >= {"address", "text"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from annotation.models import Annotator, Assignment, Vote
-from annotation.web.api import views
+from annotation.web.api import voting
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.journeys.people import until_votable
 
@@ -145,7 +145,7 @@ def test_nothing_tells_a_check_from_a_comparison(page: Page, server: str, drawn:
 def test_a_planted_leak_is_found(
     page: Page, server: str, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch, leak: str
 ) -> None:
-    honest = views._held_out
+    honest = voting._held_out
 
     def leaking(visit: Any, following: Any, assignment: Assignment, place: int) -> Any:
         held = honest(visit, following, assignment, place)
@@ -158,7 +158,7 @@ def test_a_planted_leak_is_found(
         return held
 
     documents: list[dict[str, Any]] = []
-    monkeypatch.setattr(views, "_held_out", leaking)
+    monkeypatch.setattr(voting, "_held_out", leaking)
     annotator = drawn.invite("Ada")
     Annotator.objects.update(instructions_read_at="2026-03-01T12:00:00Z")
     body: dict[str, Any] = page.request.post(f"{server}/api/v1/annotators/{annotator.token}/next", data={}).json()

@@ -1,4 +1,4 @@
-"""The JSON API at /api/v1/, for the annotation page and for scripts.
+"""The API's operations of an annotator: the next comparison, a vote, undo, a report of an image.
 
 The annotator's token in the path is the only credential. No cookie is read, so a page of another site cannot use the
 annotator's session, and no CSRF token is needed. Each request is a POST, because even asking for the next comparison
@@ -9,31 +9,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property, lru_cache
-from typing import Any, Literal
+from functools import lru_cache
+from typing import Literal
 
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
-from django.views.decorators.csrf import csrf_exempt
-from ninja import NinjaAPI, Status
-from ninja.errors import HttpError, ValidationError
-from ninja.openapi.schema import OpenAPISchema
-from ninja.parser import Parser
+from ninja import Router, Status
 from pydantic import BaseModel
 
 from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
-from annotation.studies.study_file.reading import StudyFileFault
 from annotation.voting import annotators
 from annotation.voting.assignment import Next, NextKind, ahead_end, next_assignment, release, release_ahead
 from annotation.voting.availability import Closure, closure, sentence
 from annotation.voting.casting import (
     Ballot,
-    BallotInvalid,
     CastResult,
     CastState,
     cast,
@@ -51,57 +45,13 @@ from annotation.web.access.tokens import TokenCipher
 from annotation.web.annotator.images import addresses
 from annotation.web.annotator.next_page import BEFORE_COMPARISONS, breaks_due, next_page, page_language
 from annotation.web.api import schemas
-from annotation.web.api.collecting import router as collecting_router
-from annotation.web.api.studies import router as studies_router
-from annotation.web.api.uploads import router as uploads_router
-from annotation.web.problems import error_response, with_problem_documents
-from generation.tables.json_text import parse_json
 from jobs.refusals import Refused
 
-
-class _Parser(Parser):
-    """Refuses an object that holds a key twice: of two choices in one vote, the last would count in silence."""
-
-    def parse_body(self, request: HttpRequest) -> dict[str, Any]:
-        """The document that was sent."""
-        document: dict[str, Any] = parse_json(request.body)
-        return document
-
-
-class _Api(NinjaAPI):
-    """The API, whose OpenAPI document also says what `problems` and the guard do."""
-
-    def get_openapi_schema(self, **_options: Any) -> OpenAPISchema:
-        """Return the OpenAPI document."""
-        return self._document
-
-    @cached_property
-    def _document(self) -> OpenAPISchema:
-        """The document, made once in each process: it takes 140 ms of a core, and anybody may ask for it."""
-        document = super().get_openapi_schema()
-        with_problem_documents(document)
-        return document
-
-
-# No docs page: it would load scripts of other sites, which the content security policy forbids.
-api = _Api(
-    title="Semblance",
-    version="1",
-    docs_url=None,
-    openapi_url="openapi.json",
-    urls_namespace="api",
-    parser=_Parser(),
-)
-MOST_FAULTS_SAID, LONGEST_NAME_SAID = 5, 60
-
-api.add_router("", studies_router)
-api.add_router("", collecting_router)
-api.add_router("", uploads_router)
+router = Router()
 
 REFUSALS = {400: schemas.RefusalOut, 404: schemas.RefusalOut, 409: schemas.RefusalOut, 422: schemas.RefusalOut}
 ASSIGNMENTS = TokenCipher(b"semblance assignments 1", ">QQ")  # annotator id, assignment id
 NO_SUCH_COMPARISON = gettext_noop("This annotator has no such comparison: send the assignment as it came with it.")
-NOTHING_HERE = "There is nothing at this address: openapi.json lists all of them."
 PAGE_DUE = gettext_noop("Another page comes before the next comparison: open the annotator's link to see it.")
 SANE_YEARS = range(2000, 2200)
 
@@ -119,7 +69,7 @@ class Visit:
     language: str
 
 
-@api.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
+@router.post("/annotators/{token}/next", response={200: schemas.NextOut, **REFUSALS}, operation_id="next")
 def ask_next(request: HttpRequest, token: str) -> HttpResponse:
     """The comparison on the annotator's screen, or a new one, or `wait`, `done` or `stopped`."""
     with _visit(token) as visit:
@@ -140,7 +90,7 @@ def _answer(document: BaseModel) -> HttpResponse:
     return HttpResponse(document.model_dump_json(), content_type="application/json; charset=utf-8")
 
 
-@api.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
+@router.post("/annotators/{token}/votes", response={200: schemas.CastOut, **REFUSALS}, operation_id="vote")
 def vote(request: HttpRequest, token: str, body: schemas.BallotIn) -> HttpResponse:
     """Cast a vote; the answer brings the next comparison. The vote is committed before it is answered."""
     now = timezone.now()
@@ -167,21 +117,21 @@ def _vote_and_lease(
         return visit, result, lease_next(annotator=annotator, rules=visit.rules, now=now)
 
 
-@api.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
+@router.post("/annotators/{token}/release", response={200: schemas.ReleasedOut, **REFUSALS}, operation_id="release")
 def give_back(request: HttpRequest, token: str, body: schemas.AssignmentIn) -> schemas.ReleasedOut:
     """Release a comparison at once, because its annotator leaves; another annotator may then get it."""
     with _visit_for(token, body.assignment) as (visit, assignment):
         return schemas.ReleasedOut(released=release(assignment=assignment, now=visit.now))
 
 
-@api.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
+@router.post("/annotators/{token}/leave", response={200: schemas.LeftOut, **REFUSALS}, operation_id="leave")
 def leave(request: HttpRequest, token: str) -> schemas.LeftOut:
     """Release what is held ahead, because the page closes. The comparison on the screen stays leased."""
     with _visit(token) as visit:
         return schemas.LeftOut(released=release_ahead(annotator=visit.annotator, now=visit.now))
 
 
-@api.post(
+@router.post(
     "/annotators/{token}/reports",
     response={200: schemas.NextOut, **REFUSALS},
     operation_id="report_image",
@@ -197,7 +147,7 @@ def report(request: HttpRequest, token: str, body: schemas.ImageReportIn) -> Htt
     return ask_next(request, token)
 
 
-@api.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
+@router.post("/annotators/{token}/undo", response={200: schemas.NextOut, **REFUSALS}, operation_id="undo")
 def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse:
     """Undo a vote while the study allows it; the answer is its comparison, as it was shown."""
     with _visit(token) as visit:
@@ -208,7 +158,9 @@ def undo(request: HttpRequest, token: str, body: schemas.UndoIn) -> HttpResponse
     return ask_next(request, token)
 
 
-@api.post("/annotators/{token}/instructions-read", response={204: None, **REFUSALS}, operation_id="instructions_read")
+@router.post(
+    "/annotators/{token}/instructions-read", response={204: None, **REFUSALS}, operation_id="instructions_read"
+)
 def instructions_read(request: HttpRequest, token: str) -> Status[None]:
     """Record that the annotator has read the instructions."""
     with _visit(token) as visit:
@@ -216,48 +168,6 @@ def instructions_read(request: HttpRequest, token: str) -> Status[None]:
             raise Refused(_(PAGE_DUE))
         annotators.read_instructions(annotator=visit.annotator, now=visit.now)
     return Status(204, None)
-
-
-@csrf_exempt
-def without_slash(_request: HttpRequest) -> HttpResponse:
-    """Answer 404 like every address that does not exist; Django would redirect, with a page for people."""
-    raise Http404
-
-
-@api.exception_handler(Refused)
-def _refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
-    if isinstance(refusal, StudyFileFault):
-        errors = [{"field": one.key, "detail": one.sentence, "line": one.line} for one in refusal.faults]
-        return error_response(request, 422, str(refusal), errors)
-    field, is_named, _ = str(refusal).partition(": ")
-    if is_named and field.isidentifier():
-        return error_response(request, 422, str(refusal), [{"field": field, "detail": str(refusal), "line": 0}])
-    status = 422 if isinstance(refusal, BallotInvalid) else 409
-    return error_response(request, status, str(refusal))
-
-
-@api.exception_handler(Http404)
-def _not_found(request: HttpRequest, missing: Http404) -> HttpResponse:
-    return error_response(request, 404, str(missing) or NOTHING_HERE)
-
-
-@api.exception_handler(HttpError)
-def _http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    return error_response(request, error.status_code, str(error))
-
-
-@api.exception_handler(ValidationError)
-def _invalid(request: HttpRequest, invalid: ValidationError) -> HttpResponse:
-    faults = [(_field(fault["loc"]), fault["msg"]) for fault in invalid.errors[:MOST_FAULTS_SAID]]
-    said = "; ".join(f"{field}: {sentence}" for field, sentence in faults)
-    errors = [{"field": field, "detail": sentence, "line": 0} for field, sentence in faults]
-    return error_response(request, 422, f"The request is not valid: {said}.", errors)
-
-
-def _field(place: Sequence[object]) -> str:
-    """Return the name of a field from its place: body or query, the argument of a body, the keys."""
-    keys = place[2:] if place and place[0] == "body" else place[1:]
-    return ".".join(map(str, keys))[:LONGEST_NAME_SAID] or "the body"
 
 
 @contextmanager
