@@ -127,6 +127,12 @@ class Annotator(models.Model):
         """Whether a program made the votes."""
         return self.kind == self.Kind.SIMULATED
 
+    @property
+    def has_come(self) -> bool:
+        """Whether the person took part, if only as far as the welcome page. An invited one has not come yet."""
+        marks = (self.welcomed_at, self.instructions_read_at, self.withdrawn_at)
+        return self.kind == self.Kind.OPEN or any(marks)
+
     def situation(self, *, is_over: bool, has_voted: bool) -> str:
         """The state in words. Once the voting is over, nobody is active; before they come, annotators are invited."""
         if self.state != self.State.ACTIVE:

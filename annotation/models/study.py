@@ -50,6 +50,15 @@ class Study(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="studies"
     )
     created_at = models.DateTimeField(auto_now_add=True)
+    pilot_of = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="pilots",
+        editable=False,
+        help_text="The study that this one is a pilot of.",
+    )
     archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when the list of studies leaves it out.")
     opened_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When the voting ended.")

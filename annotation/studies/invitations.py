@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 
 from annotation.models import Annotator, Study
 from annotation.studies.audit import record
+from annotation.studies.kept_apart import refuse_people_of_pilots
 from annotation.voting.annotators import invite
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
@@ -20,7 +21,8 @@ def invite_all(
 ) -> list[Annotator]:
     """Create a personal link for each label, or `count` links labelled by numbers that go on from the annotators.
 
-    Refused if the study is over, or for no label, too many, or one that is empty or too long.
+    Refused if the study is over, or for no label, too many, one that is empty or too long, or one of a person who took
+    part in a pilot of the study.
     """
     if study.is_over:
         raise Refused(f"{study} is over: nobody can be invited any more.")
@@ -32,6 +34,7 @@ def invite_all(
         raise Refused(f"count: give a number of links or labels, from 1 to {MOST_AT_ONCE} at once.")
     if any(not 1 <= len(label) <= LABEL_LENGTH for label in chosen):
         raise Refused(f"labels: each label has 1 to {LABEL_LENGTH} letters.")
+    refuse_people_of_pilots(study, labels)
     made = [invite(study=study, label=label) for label in chosen]
     record("invited", study=study, actor=actor, personal_links=len(made))
     return made

@@ -27,13 +27,15 @@ class Arrival:
     """The data of a newcomer who takes part through the open link.
 
     token: of the annotator's own link, made before, so that a form sent twice creates one annotator. consent_sha256:
-    the hash of the text that was agreed to; None if the study has no welcome page.
+    the hash of the text that was agreed to; None if the study has no welcome page. pilot_token: of the link that the
+    same browser had in a pilot of the study; empty if it had none.
     """
 
     external_id: str = ""
     platform_parameters: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
     consent_sha256: str | None = None
+    pilot_token: str = ""
 
 
 @in_turn
@@ -50,6 +52,8 @@ def join(*, study: Study, rules: VotingRules, now: datetime, arrival: Arrival | 
         return known
     if reason := closure(study=study, rules=rules, now=now):
         raise Refused(sentence(reason))
+    if was_in_pilot(study=study, external_id=arrival.external_id, token=arrival.pilot_token):
+        raise NoRoomLeft(NoRoom.PILOT)
     if lack := no_room(study=study, rules=rules, now=now):
         raise NoRoomLeft(lack)
     made = Annotator(
@@ -105,6 +109,19 @@ def by_external_id(*, study: Study, external_id: str) -> Annotator | None:
         return None
     spellings = (external_id, withdrawal_marker(study_id=study.pk, external_id=external_id))
     return study.annotators.filter(external_id__in=spellings).select_related("study").first()
+
+
+def was_in_pilot(*, study: Study, external_id: str = "", token: str = "") -> bool:
+    """Return whether the person with this platform id, or with this link, took part in a pilot of the study.
+
+    A withdrawal changes nothing: the person has seen the task. Without an id and a link there is no query.
+    """
+    in_pilot = Annotator.objects.select_related("study").filter(study__pilot_of=study, kind__in=PEOPLE)
+    mine = in_pilot.filter(token=token) if token else Annotator.objects.none()
+    if any(one.has_come for one in mine):
+        return True
+    pilots = Study.objects.filter(pilot_of=study) if external_id else Study.objects.none()
+    return any(by_external_id(study=pilot, external_id=external_id) for pilot in pilots)
 
 
 def by_token(token: str) -> Annotator | None:

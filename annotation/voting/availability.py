@@ -46,16 +46,19 @@ def refuse_half_made(study: Study) -> None:
 
 
 class NoRoom(StrEnum):
-    """The reason why no further annotator can join. FULL is final; HELD may end."""
+    """The reason why no further annotator can join, or why this one cannot. HELD may end, the others are final."""
 
     FULL = "study_full"  # every vote that is wanted is cast, or as many annotators as may take part have finished
     HELD = "all_held"  # other annotators hold what is left
+    PILOT = "in_pilot"  # they took part in a pilot of the study
 
     @property
     def words(self) -> str:
         """Return the text for a newcomer, in the active language."""
         if self == NoRoom.FULL:
             return _("This study has everything that it needs, so nothing is left to do. Thank you for coming.")
+        if self == NoRoom.PILOT:
+            return _("You took part in a pilot of this study, so you cannot take part in the study itself.")
         return _("Others are working on all that is left. Some of it may become free: please come back later.")
 
 

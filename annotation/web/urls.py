@@ -10,6 +10,7 @@ from annotation.web.docs import pages as docs_pages
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     new_study,
+    pilot,
     planning,
     reported,
     sharing,
@@ -50,6 +51,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *study_list.urlpatterns,
     *new_study.urlpatterns,
     *planning.urlpatterns,
+    *pilot.urlpatterns,
     *overview.urlpatterns,
     path("studies/<slug:slug>/study.toml", studies.study_file, name="study-file"),
     path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),

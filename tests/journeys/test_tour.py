@@ -29,6 +29,8 @@ from annotation.voting import slots
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
 from annotation.web.annotator import joining
+from tests.annotation.reports.voted_studies import Plan as VotedPlan
+from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.annotation.studies.lifecycle.test_quality_watch import QUALITY, came
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
@@ -179,6 +181,7 @@ def visit_the_states(tour: Tour) -> None:
     drawn.study.annotators.update(state=Annotator.State.FINISHED)
     tour.go(f"/join/{drawn.study.open_link_token}/")
     tour.stop("study-full")
+    visit_as_from_a_pilot(tour)
 
 
 def visit_the_comparisons(tour: Tour) -> None:
@@ -353,6 +356,7 @@ def visit_the_researcher(tour: Tour) -> None:
     visit_the_tabs(tour, drawn)
     visit_the_sharing(tour, drawn)
     visit_the_preview(tour)
+    visit_the_pilots(tour)
     visit_the_report(tour, drawn, people)
     tour.go(reverse("shared-report", args=[drawn.study.report_links.get().token]))
     tour.stop("shared-report")
@@ -401,6 +405,30 @@ def visit_the_preview(tour: Tour) -> None:
     put_in_state(ready, "open")
     tour.go(f"{ready.get_absolute_url()}preview/")
     tour.stop("preview-over")
+
+
+def visit_the_pilots(tour: Tour) -> None:
+    """The form that makes a pilot of a study, and the result of one whose annotators agree in most of the pairs."""
+    main = make_study(slug="main", state="ready", comparisons=40, images_per_set=1)
+    votes = [["A"] * 5, ["B"] * 5, ["A", "A", "A", "B", "A"]] * 4
+    pilot = make_voted_study(VotedPlan(votes, [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0)] * 4, slug="main-pilot"))
+    pilot.annotators.update(state="finished")
+    Study.objects.filter(pk=pilot.pk).update(pilot_of=main, name="Pilot of Main")
+    for one, name in ((main, "study-pilots"), (pilot, "pilot-result")):
+        tour.go(reverse("study-pilot", args=[one.slug]))
+        tour.stop(name)
+
+
+def visit_as_from_a_pilot(tour: Tour) -> None:
+    """The open link of a study, opened in the browser of a person who took part in its pilot."""
+    study, pilot = (draw_study(prompt_count=2, images_per_set=2).study for _ in range(2))
+    Study.objects.filter(pk=pilot.pk).update(pilot_of=study)
+    for one in (pilot, study):
+        tour.go(f"/join/{one.open_link_token}/")
+        if one == pilot:
+            tour.press("Start")
+            tour.page.wait_for_url("**/a/**")
+    tour.stop("in-pilot")
 
 
 def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:

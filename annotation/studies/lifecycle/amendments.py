@@ -9,6 +9,7 @@ from django.utils import timezone
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, sha256
+from annotation.studies.kept_apart import refuse_shared_prompts
 from annotation.studies.lifecycle.creation import Actor, append_version, set_models
 from annotation.studies.manifest import Manifest
 from annotation.voting.slots import want_more
@@ -54,6 +55,7 @@ def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> Manif
     changed = sorted(_differences(document(current_manifest(study)), document(manifest), ""))
     if not changed:
         raise Refused(f"Nothing differs from the manifest that {study} has.")
+    refuse_shared_prompts(study, manifest)
     if study.state == Study.State.DRAFT:
         return _rewrite_draft(study, manifest, changed, actor)
     _refuse_unamendable(study, manifest, changed)

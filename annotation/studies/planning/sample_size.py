@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from annotation.studies.planning.question import MOST_PROMPTS, Question, refuse_impossible
 from annotation.studies.planning.simulated_studies import Point, simulated
+from jobs.refusals import Refused
 from scoring.statistics.studies.power import (
     AgainstBaseline,
     NeededComparisons,
@@ -102,6 +103,30 @@ def plan_study(question: Question, *, most_prompts: int = MOST_PROMPTS) -> Study
         exact=_exact(question),
         curves=(by_prompts, _votes_curve(question), _annotators_curve(question), *by_images),
     )
+
+
+def affordable_prompts(question: Question, *, most: int, numbers: int) -> int:
+    """Return the most prompts to try, up to `most`, if a point of the curve may draw so many random numbers.
+
+    If allocation looks at votes, or annotators leave, the annotators grow with the prompts. Raises Refused if the
+    planned prompts alone are too many.
+    """
+    simulations, prompts = question.chance.simulations, question.design.prompts
+    turns = 1 if question.collects_alike else question.annotators
+    if simulations * prompts * turns > numbers:
+        raise Refused("This takes too long for a page: ask for fewer simulations, or run the command plan_study.")
+    if question.collects_alike:
+        return min(most, int(numbers / simulations))
+    return min(most, int((numbers / simulations * prompts / question.annotators) ** 0.5))
+
+
+def recommended_size(question: Question, *, most_prompts: int = MOST_PROMPTS) -> Recommended | None:
+    """Return the recommendation alone, as `plan_study` finds it; None if no number of prompts reaches the power.
+
+    Raises Refused for a question that no study can answer.
+    """
+    refuse_impossible(question)
+    return _recommended(question, _prompts_curve(question, most_prompts))
 
 
 def _recommended(question: Question, by_prompts: Curve) -> Recommended | None:

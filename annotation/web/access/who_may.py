@@ -77,6 +77,7 @@ ADDRESSES = {
     "plan-curves": Access(RESEARCHER),
     "study": Access(VIEWER),  # without links for viewers
     "study-live": Access(VIEWER),  # what the overview's cards show
+    "study-pilot": Access(VIEWER, EDITOR),
     "study-settings": Access(VIEWER, EDITOR),
     "study-images": Access(VIEWER),  # blind while the study is sealed, as the two below
     "sheet-image": Access(VIEWER),  # and only the account that the address was made for
@@ -142,6 +143,8 @@ OPERATIONS = {
     "api:study": Access(VIEWER, None, OWNER),
     "api:study-file": Access(EDITOR, is_personal=True),  # the completion codes
     "api:action": Access(None, EDITOR),
+    "api:pilots": Access(None, EDITOR),
+    "api:pilot": Access(VIEWER),
     "api:archive": Access(None, OWNER, OWNER),
     "api:history": Access(VIEWER),
     "api:shares": Access(OWNER, OWNER),

@@ -20,15 +20,20 @@ from annotation.voting import annotators
 from annotation.voting.availability import NoRoom, NoRoomLeft, closure
 from annotation.web.access import rate_limit
 from annotation.web.annotator.forms import ResumeForm
-from annotation.web.annotator.next_page import RELOAD_SECONDS, in_language
+from annotation.web.annotator.next_page import in_language
 from annotation.web.annotator.onboarding import welcome_context
+from annotation.web.annotator.places import (
+    RELOAD_SECONDS,
+    annotator_of_device,
+    no_room_page,
+    pilot_token,
+    remember_place,
+)
 
 # An id or another parameter from a platform. A withdrawal's marker has a colon, so that no parameter can equal it.
 PLATFORM_VALUE = re.compile(r"[A-Za-z0-9_.@+-]{1,200}")
 # The random id of one start page, from `new_link_token`.
 FORM_ID = re.compile(r"[A-Za-z0-9_-]{22}")
-DEVICE_COOKIE = "annotator"
-DEVICE_COOKIE_SECONDS = 365 * 24 * 3600
 # A code has 47 random bits: it cannot be guessed at 240 tries an hour from one address.
 MOST_RESUME_TRIES = 20
 RESUME_WINDOW_SECONDS = 300
@@ -63,7 +68,7 @@ def join(request: HttpRequest, open_link_token: str) -> HttpResponse:
         external_id = _parameter(request, manifest.platform.id_parameter)
         known = annotators.by_external_id(study=study, external_id=external_id)
     else:
-        external_id, known = "", _annotator_of_device(request, study)
+        external_id, known = "", annotator_of_device(request, study)
     if known:
         return redirect("visit", known.token)
     return in_language(manifest.texts.language, lambda: _arrival_page(request, study, manifest, external_id))
@@ -88,10 +93,12 @@ def _arrival_page(request: HttpRequest, study: Study, manifest: Manifest, extern
             if not rate_limit.is_allowed(request, action="join", most=settings.OPEN_LINK_JOINS_PER_MINUTE, seconds=60):
                 return _too_many_page(request)
             return _take_part(request, study, manifest, external_id)
+        if annotators.was_in_pilot(study=study, external_id=external_id, token=pilot_token(request, study)):
+            return no_room_page(request, manifest, NoRoom.PILOT, external_id)
         if no_room := annotators.no_room(study=study, rules=rules, now=now):
-            return _no_room_page(request, manifest, no_room, external_id)
+            return no_room_page(request, manifest, no_room, external_id)
     except NoRoomLeft as refusal:  # others filled the study while the page was read
-        return _no_room_page(request, manifest, refusal.reason, external_id, status=409)
+        return no_room_page(request, manifest, refusal.reason, external_id, status=409)
     return _start_page(request, manifest, external_id)
 
 
@@ -113,6 +120,7 @@ def _take_part(request: HttpRequest, study: Study, manifest: Manifest, external_
         platform_parameters={name: _parameter(request, name) for name in manifest.platform.other_parameters},
         token=_annotator_token(study, request.POST.get("form", "")),
         consent_sha256=manifest.texts.consent_sha256 if manifest.texts.has_welcome else None,
+        pilot_token=pilot_token(request, study),
     )
     annotator = annotators.join(study=study, rules=manifest.voting_rules(), now=timezone.now(), arrival=arrival)
     return redirect("visit", annotator.token) if external_id else _joined(request, annotator)
@@ -141,35 +149,7 @@ def _start_page(request: HttpRequest, manifest: Manifest, external_id: str) -> H
     return render(request, "web/annotator/welcome.html", context | welcome_context(manifest))
 
 
-def _no_room_page(
-    request: HttpRequest, manifest: Manifest, reason: NoRoom, external_id: str, status: int = 200
-) -> HttpResponse:
-    code = manifest.platform.study_full_code if reason == NoRoom.FULL and external_id else ""
-    context = {
-        "reason": reason.words,
-        "reload_seconds": RELOAD_SECONDS,
-        "external_id": external_id,
-        "completion_code": code,
-        "leaving_address": manifest.platform.leaving_address(code),
-    }
-    return render(request, f"web/annotator/{reason}.html", context, status=status)
-
-
 def _joined(request: HttpRequest, annotator: Annotator) -> HttpResponse:
     response = redirect("visit", annotator.token)
-    response.set_signed_cookie(
-        DEVICE_COOKIE,
-        annotator.token,
-        salt=DEVICE_COOKIE,
-        max_age=DEVICE_COOKIE_SECONDS,
-        path=request.path,  # the cookie is sent to this open link only
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    remember_place(response, annotator, path=request.path)
     return response
-
-
-def _annotator_of_device(request: HttpRequest, study: Study) -> Annotator | None:
-    token = request.get_signed_cookie(DEVICE_COOKIE, default="", salt=DEVICE_COOKIE)
-    return Annotator.objects.filter(token=token, study=study).first() if token else None

@@ -16,9 +16,10 @@ from annotation.models import Annotator, Answer, Assignment
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.voting import annotators
-from annotation.voting.availability import Closure, closure, has_all_votes
+from annotation.voting.availability import Closure, NoRoom, closure, has_all_votes
 from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.practice import practice_count
+from annotation.web.annotator.places import no_room_page, pilot_token, remember_place
 
 
 class NextPage(StrEnum):
@@ -43,7 +44,6 @@ class NextPage(StrEnum):
 
 # Pages on which no comparison is assigned although the study is open. (A script may vote without the instructions.)
 BEFORE_COMPARISONS = (NextPage.WELCOME, NextPage.QUESTIONS, NextPage.PRACTICE, NextPage.CHECK, NextPage.BREAK)
-RELOAD_SECONDS = 60  # after which a page that waits for the researcher asks again
 
 
 def next_page(*, annotator: Annotator, manifest: Manifest, now: datetime) -> NextPage:
@@ -143,6 +143,18 @@ def annotator_page(view: AnnotatorView) -> TokenView:
         if annotator is None:
             raise Http404("no annotator has this link")
         manifest = current_manifest(annotator.study)
-        return in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
+        if _was_in_pilot(request, annotator):
+            refused = NoRoom.PILOT, annotator.external_id
+            return in_language(manifest.texts.language, lambda: no_room_page(request, manifest, *refused))
+        response = in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
+        if annotator.study.pilot_of_id and annotator.has_come and not annotator.external_id:
+            remember_place(response, annotator, path="/")
+        return response
 
     return wrapper
+
+
+def _was_in_pilot(request: HttpRequest, annotator: Annotator) -> bool:
+    """Return whether an annotator who has not begun opened their link in the browser of somebody from the pilot."""
+    token = "" if annotator.has_come else pilot_token(request, annotator.study)
+    return annotators.was_in_pilot(study=annotator.study, token=token)

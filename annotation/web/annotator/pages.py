@@ -15,8 +15,9 @@ from annotation.voting.availability import has_all_votes
 from annotation.voting.casting import undo_vote
 from annotation.voting.withdrawal import withdraw as withdraw_annotator
 from annotation.web.annotator import markdown, onboarding
-from annotation.web.annotator.next_page import RELOAD_SECONDS, NextPage, annotator_page, next_page, undoable
+from annotation.web.annotator.next_page import NextPage, annotator_page, next_page, undoable
 from annotation.web.annotator.page_strings import other_questions, page_strings
+from annotation.web.annotator.places import RELOAD_SECONDS
 from jobs.refusals import Refused
 
 WAITING = (NextPage.NOT_YET_OPEN, NextPage.PAUSED, NextPage.CLOSED)

@@ -106,18 +106,18 @@ def get_report(request: HttpRequest, slug: str, format: str = "json", metric: st
     chosen, job = DOWNLOADS[format], request_report(study, metric=metric)
     report = finished_report(job)
     if report is None:
-        return answer(_state_out(job), status=202)
+        return answer(state_out(job), status=202)
     if chosen.has_results and report.results is None:
         raise Refused(f"{study} is sealed: this file holds results only, and exists once the study is closed.")
     if not chosen.is_long:
         return report_file(chosen, slug, written(chosen, slug, report))
     file_job = request_file(job, format)
     path = current_file(file_job)
-    return report_file(chosen, slug, path.open("rb")) if path else answer(_state_out(file_job), status=202)
+    return report_file(chosen, slug, path.open("rb")) if path else answer(state_out(file_job), status=202)
 
 
-def _state_out(job: WatchedJob) -> schemas.ReportStateOut:
-    """Return how far the job is. Raises Refused if it failed for good."""
+def state_out(job: WatchedJob) -> schemas.ReportStateOut:
+    """Return how far a job is. Raises Refused if it failed for good."""
     if not job.is_waiting:
         raise Refused(f"It could not be made: {job.error}")
     return schemas.ReportStateOut(state=job.state, percent=job.percent, step=job.step)

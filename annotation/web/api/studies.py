@@ -58,7 +58,7 @@ def list_studies(
     """The studies that are shared with the account, the newest first; `state` and `archived` choose among them."""
     rows: QuerySet[Study] = sharing.visible_studies(account_of(request)).filter(archived_at__isnull=not archived)
     rows = rows.filter(state=state) if state else rows
-    rows = rows.prefetch_related("study_models").order_by("-created_at", "-pk")
+    rows = rows.select_related("pilot_of").prefetch_related("study_models").order_by("-created_at", "-pk")
     page, count = page_of(rows, limit, offset), rows.count()
     roles = sharing.roles_in(account_of(request), page)
     items = [_study_out(one, roles[one.pk]) for one in page]
@@ -71,7 +71,7 @@ def create(request: HttpRequest, body: schemas.StudyFileIn) -> HttpResponse:
     """Create a study as a draft from a study file. Its models are named as GET /models names them."""
     manifest = parse_by_names(body.file, account=account_of(request))
     study = create_study(manifest=manifest, actor=account_of(request))
-    return answer(_detail_out(request, study, _warnings(manifest, body.file)), status=201)
+    return answer(detail_out(request, study, _warnings(manifest, body.file)), status=201)
 
 
 @router.post("/study-check", response=gives(schemas.CheckOut), operation_id="check_study", url_name="study-check")
@@ -86,7 +86,7 @@ def check(request: HttpRequest, body: schemas.StudyFileIn) -> HttpResponse:
 def get_study(request: HttpRequest, slug: str) -> HttpResponse:
     """A study and its progress."""
     study = study_called(slug)
-    return answer(_detail_out(request, study, image_warnings(study)))
+    return answer(detail_out(request, study, image_warnings(study)))
 
 
 @router.delete("/studies/{slug}", response=gives(None, 204), operation_id="delete_study", url_name="study")
@@ -118,7 +118,7 @@ def act(request: HttpRequest, slug: str, action: str) -> HttpResponse:
         raise Http404(f"There is no action {action}; there are {', '.join(ACTIONS)}.")
     ACTIONS[action].carry_out(study=study, actor=account_of(request))
     study.refresh_from_db()
-    return answer(_detail_out(request, study, image_warnings(study)))
+    return answer(detail_out(request, study, image_warnings(study)))
 
 
 @router.post(
@@ -146,7 +146,7 @@ def unarchive(request: HttpRequest, slug: str) -> HttpResponse:
 def _archived(request: HttpRequest, slug: str, *, is_archived: bool) -> HttpResponse:
     study = study_called(slug)
     sharing.archive(study=study, is_archived=is_archived, actor=account_of(request))
-    return answer(_detail_out(request, study, image_warnings(study)))
+    return answer(detail_out(request, study, image_warnings(study)))
 
 
 @router.get(
@@ -224,7 +224,8 @@ def _study_out(study: Study, role: sharing.Role | None) -> schemas.StudyOut:
     return schemas.StudyOut(**_fields(study, role))
 
 
-def _detail_out(request: HttpRequest, study: Study, warnings: list[str]) -> BaseModel:
+def detail_out(request: HttpRequest, study: Study, warnings: list[str]) -> BaseModel:
+    """Return a study with its progress, as the account of the token may see it."""
     counts = progress(study)
     document = {name: getattr(counts, name) for name in type(counts).__slots__}
     role = sharing.role_in(account_of(request), study.slug)
@@ -249,7 +250,8 @@ def _fields(study: Study, role: sharing.Role | None) -> dict[str, Any]:
         "archived_at",
     )
     models = [model.name for model in study.diffusion_models]
-    return {name: getattr(study, name) for name in names} | {"models": models, "role": str(role or "")}
+    others = {"models": models, "role": str(role or ""), "pilot_of": study.pilot_of.slug if study.pilot_of else ""}
+    return {name: getattr(study, name) for name in names} | others
 
 
 def _shares_out(study: Study) -> schemas.SharesOut:

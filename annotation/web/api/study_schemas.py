@@ -7,6 +7,7 @@ from ninja import Field
 from pydantic import BaseModel
 
 from annotation.studies.invitations import MOST_AT_ONCE
+from annotation.studies.pilot.drawing import MOST_OVERLAP
 from annotation.web.api.schemas import Request
 
 
@@ -30,8 +31,15 @@ class InvitationsIn(Request):
     labels: list[str] = Field([], max_length=MOST_AT_ONCE)
 
 
+class PilotIn(Request):
+    """The size of a pilot: at least so many prompts, and votes for each comparison; by default as the page offers."""
+
+    prompts: int | None = Field(None, ge=2, le=1_000_000)
+    overlap: int | None = Field(None, ge=1, le=MOST_OVERLAP)
+
+
 class StudyOut(BaseModel):
-    """A study. `role`: of the account that asks."""
+    """A study. `role`: of the account that asks. `pilot_of`: the study that it is a pilot of, or empty."""
 
     slug: str
     name: str
@@ -39,6 +47,7 @@ class StudyOut(BaseModel):
     source: str
     models: list[str]
     role: str
+    pilot_of: str
     manifest_sha256: str
     created_at: datetime
     opened_at: datetime | None
@@ -149,6 +158,13 @@ class ReportStateOut(BaseModel):
     state: str
     percent: int
     step: str
+
+
+class PilotResultOut(BaseModel):
+    """What a pilot says. `sentences`: the answer, and what it assumes. `result`: the values, see docs/api.md."""
+
+    sentences: list[str]
+    result: dict[str, Any]
 
 
 class ActOut(BaseModel):

@@ -24,7 +24,7 @@ from annotation.studies.planning.question import (
     ask,
     refuse_impossible,
 )
-from annotation.studies.planning.sample_size import StudyPlan, plan_study
+from annotation.studies.planning.sample_size import StudyPlan, affordable_prompts, plan_study
 from annotation.studies.sharing import visible_studies
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.drawings import drawing, draws_alone, is_for_a_dark_page, svg_response
@@ -143,18 +143,8 @@ def _asked(request: HttpRequest) -> PlanForm:
 def _plan(question: Question) -> StudyPlan:
     """Compute the plan once for the page and its drawing. Raise Refused if it takes longer than a page may."""
     refuse_impossible(question)
-    turns = 1 if question.collects_alike else question.annotators
-    if question.chance.simulations * question.design.prompts * turns > MOST_NUMBERS:
-        raise Refused("This takes too long for a page: ask for fewer simulations, or run the command plan_study.")
-    return plan_study(question, most_prompts=_most_prompts(question))
-
-
-def _most_prompts(question: Question) -> int:
-    """Return the most prompts to try on a page; if allocation looks at votes, the annotators grow with the prompts."""
-    numbers, prompts = MOST_NUMBERS / question.chance.simulations, question.design.prompts
-    if question.collects_alike:
-        return min(MOST_PROMPTS, int(numbers))
-    return min(MOST_PROMPTS, int((numbers * prompts / question.annotators) ** 0.5))
+    most = affordable_prompts(question, most=MOST_PROMPTS, numbers=MOST_NUMBERS)
+    return plan_study(question, most_prompts=most)
 
 
 urlpatterns: list[URLPattern] = [

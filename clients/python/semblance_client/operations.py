@@ -34,6 +34,8 @@ OPERATIONS = {
     "delete_study": Operation("DELETE", _STUDY),
     "get_study_file": Operation("GET", f"{_STUDY}/file"),
     "act_on_study": Operation("POST", f"{_STUDY}/actions/{{action}}"),
+    "make_pilot": Operation("POST", f"{_STUDY}/pilots", body=("prompts", "overlap"), creates=True),
+    "get_pilot_result": Operation("GET", f"{_STUDY}/pilot", query=("agreement", "baseline")),
     "archive_study": Operation("POST", f"{_STUDY}/archive"),
     "unarchive_study": Operation("DELETE", f"{_STUDY}/archive"),
     "get_history": Operation("GET", f"{_STUDY}/history", query=_PAGE),

@@ -132,6 +132,26 @@ class Study:
 
         return wait_for(ask, seconds=seconds, what=f"All votes of {self.name}")
 
+    def make_pilot(self, *, prompts: int | None = None, overlap: int | None = None) -> "Study":
+        """Make a pilot of a draft or ready study, and return it. Its prompts are drawn, and leave this study."""
+        body = {name: value for name, value in (("prompts", prompts), ("overlap", overlap)) if value is not None}
+        return Study(self._connection, self._connection.call("make_pilot", body=body, slug=self.slug).document)
+
+    def pilot_result(
+        self, *, agreement: float | None = None, baseline: float | None = None, seconds: float = HOUR
+    ) -> Json:
+        """Return what this pilot says: its pace, and once it is closed its reliability and the sample size.
+
+        agreement, baseline: what the size assumes about the metric and about always naming one model.
+        """
+        query = {"agreement": agreement, "baseline": baseline}
+
+        def ask() -> Json | None:
+            answer = self._connection.call("get_pilot_result", query=query, slug=self.slug)
+            return None if answer.status == ACCEPTED else answer.document
+
+        return wait_for(ask, seconds=seconds, what=f"The result of {self.name}")
+
     # --- files ----------------------------------------------------------------------------------
     def upload_images(self, path: str | Path, *, model: str = "", seconds: float = 24 * HOUR) -> Json:
         """Send a zip file or a folder of images (model/prompt/seed.png), and wait until they are imported.

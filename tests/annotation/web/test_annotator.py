@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from annotation.models import Annotator, Study
 from annotation.voting.annotators import invite, join
-from annotation.web.annotator import joining
+from annotation.web.annotator import joining, places
 from annotation.web.annotator.markdown import render
 from annotation.web.annotator.next_page import NextPage, next_page
 from tests.factories import give_vote, make_manifest, make_study, put_in_state
@@ -166,7 +166,7 @@ def test_pages_are_never_cached_and_run_no_inline_script(client: Client, annotat
 
 def test_the_device_cookie_is_out_of_reach_of_scripts_and_other_pages(client: Client, study: Study) -> None:
     link = f"/join/{study.open_link_token}/"
-    cookie = client.post(link).cookies[joining.DEVICE_COOKIE]
+    cookie = client.post(link).cookies[places.DEVICE_COOKIE]
     assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", link)
     assert Annotator.objects.count() == 1
     client.post(link)
@@ -176,7 +176,7 @@ def test_the_device_cookie_is_out_of_reach_of_scripts_and_other_pages(client: Cl
 def test_a_forged_device_cookie_is_ignored(client: Client, study: Study) -> None:
     rules = make_manifest().voting_rules()
     other = join(study=study, rules=rules, now=timezone.now())
-    client.cookies[joining.DEVICE_COOKIE] = other.token
+    client.cookies[places.DEVICE_COOKIE] = other.token
     assert "Start" in client.get(f"/join/{study.open_link_token}/").content.decode()
 
 

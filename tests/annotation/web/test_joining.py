@@ -10,12 +10,14 @@ from django.test import Client
 from django.utils import timezone
 
 from annotation.models import Annotator, Assignment, Comparison, Study
+from annotation.studies.comparisons import plan_comparisons
 from annotation.studies.current import current_manifest
+from annotation.studies.pilot.making import make_pilot
 from annotation.voting.annotators import invite
 from annotation.voting.assignment import next_assignment
-from annotation.web.annotator import joining
+from annotation.web.annotator import places
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS, Visitor
-from tests.factories import give_vote, make_study
+from tests.factories import give_vote, make_study, put_in_state
 
 pytestmark = pytest.mark.django_db
 ALL_THERE, ALL_HELD = "This study has everything that it needs", "This study is full at the moment"
@@ -181,7 +183,7 @@ def test_a_full_study_that_wants_more_votes_lets_people_in_again(client: Client)
     Comparison.objects.filter(study=study).update(overlap=4)
     assert client.post(link_of(study)).status_code == 302
     assert client.get(link_of(study)).status_code == 302
-    assert joining.DEVICE_COOKIE in client.cookies
+    assert places.DEVICE_COOKIE in client.cookies
 
 
 def test_a_paused_study_promises_to_continue_to_its_annotators_only(client: Client) -> None:
@@ -191,3 +193,36 @@ def test_a_paused_study_promises_to_continue_to_its_annotators_only(client: Clie
     assert "The researcher has paused it." in stranger
     assert kept not in stranger
     assert kept in client.get(f"/a/{invite(study=study, label='Ada').token}/").content.decode()
+
+
+def pilot_and_study(**manifest: Any) -> tuple[Study, Study]:
+    """An open study with an open pilot."""
+    study = make_study(state="ready", comparisons=5, **manifest)
+    pilot = make_pilot(study=study, prompts=2)
+    plan_comparisons(pilot, current_manifest(pilot))
+    for one in (study, pilot):
+        put_in_state(one, "open")
+    return pilot, study
+
+
+def test_the_browser_of_a_person_from_the_pilot_is_recognised(client: Client) -> None:
+    pilot, study = pilot_and_study()
+    link = client.post(link_of(pilot))["Location"]
+    assert client.get(link_of(pilot))["Location"] == link, "the pilot knows its people by the same cookie"
+    for page in (client.get(link_of(study)), client.get(f"/a/{invite(study=study, label='Ada').token}/")):
+        assert "You took part in the pilot" in page.content.decode()
+    assert client.post(link_of(study)).status_code == 409
+    assert not study.annotators.filter(kind="open").exists()
+    begun = invite(study=study, label="Bob")
+    Annotator.objects.filter(pk=begun.pk).update(instructions_read_at=timezone.now())
+    assert "You took part in the pilot" not in client.get(f"/a/{begun.token}/").content.decode()
+    assert Client().get(link_of(study)).status_code == 200
+
+
+def test_a_platform_gets_the_code_of_a_full_study_for_a_person_from_the_pilot(client: Client) -> None:
+    pilot, study = pilot_and_study(platform=PLATFORM)
+    client.post(f"{link_of(pilot)}?PROLIFIC_PID=p1")
+    assert not client.cookies, "the id is enough"
+    page = Client().get(f"{link_of(study)}?PROLIFIC_PID=p1").content.decode()
+    assert "You took part in the pilot" in page
+    assert PLATFORM["study_full_code"] in page

@@ -10,6 +10,7 @@ from django.views.decorators.http import require_safe
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.lifecycle.actions import actions_for
+from annotation.studies.pilot.making import may_have_pilot
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.overview.cards import snapshot_of
 
@@ -32,6 +33,8 @@ def overview_of(study: Study) -> dict[str, Any]:
         "snapshot": snapshot,
         "simulated_count": snapshot.counts.simulated_annotator_count,
         "actions": actions_for(study),
+        "may_have_pilot": may_have_pilot(study),
+        "has_pilots": study.pilots.exists(),
     }
 
 

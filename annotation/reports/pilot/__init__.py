@@ -1,0 +1,1 @@
+"""What a pilot says about the study that it is a pilot of."""

@@ -1,0 +1,202 @@
+"""The result of a pilot: the pace of the votes, how well people agree, and the sample size that follows."""
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from annotation.models import Study
+from annotation.reports.findings.results import AgreementReport
+from annotation.reports.pilot.assumed import person_of, possible_flips
+from annotation.studies.pilot.pace import Pace
+from annotation.studies.planning.question import Assumptions, Chance, Design, Goal, Question, refuse_impossible
+from annotation.studies.planning.sample_size import Recommended, affordable_prompts, recommended_size
+from jobs.refusals import Refused
+from scoring.statistics.inference.estimate import Estimate
+
+SIMULATIONS = 100  # of each size: a person waits for the page, and the plan is rounder than the simulation
+MOST_PROMPTS = 1000
+MOST_NUMBERS = 5_000_000  # random numbers at each size, for the same reason
+MOST_DROPOUT = 0.9  # a plan needs some who stay
+LOW, HIGH = "low", "high"
+
+
+@dataclass(frozen=True, slots=True)
+class Reliability:
+    """How well the people of the pilot agree: pairwise agreement, Krippendorff's alpha, Gwet's AC1.
+
+    The intervals speak about annotators like these where the pilot has enough people, and else about these annotators;
+    `population` says which. tie_share: of all counted votes.
+    """
+
+    pairwise_agreement: Estimate
+    alpha: Estimate
+    ac1: Estimate
+    tie_share: float | None
+    counted_votes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PilotPlan:
+    """The study to plan if people agree as at one end of the interval.
+
+    end: `low` or `high`, of pairwise_agreement. person: the chance that a vote goes to the winner which follows.
+    comparisons, annotators and hours of voting: None, with a reason, if no number of comparisons was found.
+    """
+
+    end: str
+    pairwise_agreement: float
+    person: float | None
+    overlap: int
+    comparisons: int | None
+    annotators: int | None
+    hours: float | None
+    power: float | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PilotResult:
+    """What a pilot says. reliability, flips: None while it is sealed.
+
+    flips: the share of the metric's winners that a fresh draw of seeds would change; None with flips_reason if it is
+    unknown. agreement, baseline: what the plans assume about the metric and about always naming one model. plans: for
+    the low and the high end, or none with plans_reason.
+    """
+
+    study: str
+    pilot_of: str
+    pace: Pace
+    reliability: Reliability | None
+    flips: float | None
+    flips_reason: str
+    agreement: float
+    baseline: float
+    power_wanted: float
+    plans: tuple[PilotPlan, ...]
+    plans_reason: str
+
+
+def assumed_metric(report: AgreementReport | None) -> tuple[float, float]:
+    """Return the agreement of the metric and the baseline that a plan assumes unless told otherwise.
+
+    The difference is that of the manifest if it fixes one.
+    """
+    usual = Assumptions()
+    fixed = report.manifest.analysis.assumed_difference if report else None
+    return (usual.agreement if fixed is None else min(0.99, usual.baseline + fixed)), usual.baseline
+
+
+def pilot_result(
+    pilot: Study, pace: Pace, report: AgreementReport | None, design: Design, *, agreement: float, baseline: float
+) -> PilotResult:
+    """Return the result of a pilot. report: of the closed pilot; None while it is sealed. design: of the main study.
+
+    Raises Refused for an agreement or a baseline that no plan can have.
+    """
+    for name, value in (("agreement", agreement), ("baseline", baseline)):
+        if not 0.5 < value < 1:
+            raise Refused(f"{name}: a share above 0.5 and below 1.")
+    reliability = _reliability(report) if report else None
+    flips, reason = _flips(report)
+    question = Question(
+        design=replace(design, annotators=None),
+        assumptions=Assumptions(
+            agreement=agreement,
+            baseline=baseline,
+            flips=possible_flips(flips, agreement),
+            tie_share=(reliability.tie_share or 0.0) if reliability else 0.0,
+            dropout=min(MOST_DROPOUT, pace.left_early / pace.voters) if pace.voters else 0.0,
+        ),
+        chance=Chance(simulations=SIMULATIONS),
+    )
+    plans, why = _plans(reliability, question, pace)
+    return PilotResult(
+        study=pilot.slug,
+        pilot_of=pilot.pilot_of.slug if pilot.pilot_of else "",
+        pace=pace,
+        reliability=reliability,
+        flips=flips,
+        flips_reason=reason,
+        agreement=agreement,
+        baseline=baseline,
+        power_wanted=Goal().power,
+        plans=plans,
+        plans_reason=why,
+    )
+
+
+def _reliability(report: AgreementReport) -> Reliability | None:
+    if report.results is None:
+        return None
+    of_these = report.results.reliability
+    others = of_these.annotators_like_these
+
+    def of(name: str) -> Estimate:
+        like_these: Estimate | None = getattr(others, name, None)
+        own: Estimate = getattr(of_these, name)
+        return like_these if like_these is not None and like_these.low is not None else own
+
+    rows = report.results.comparisons
+    ties = sum(row.votes_tie for row in rows)
+    votes = ties + sum(row.votes_a + row.votes_b for row in rows)
+    return Reliability(
+        of("pairwise_agreement"), of("alpha"), of("ac1"), ties / votes if votes else None, counted_votes=votes
+    )
+
+
+def _flips(report: AgreementReport | None) -> tuple[float | None, str]:
+    if report is None or report.results is None:
+        return None, "known once the pilot is closed"
+    noise = report.results.image_noise
+    if noise.fresh_seeds is None:
+        return None, noise.reason
+    return noise.fresh_seeds.other_winners, noise.fresh_seeds.reason
+
+
+def _plans(reliability: Reliability | None, question: Question, pace: Pace) -> tuple[tuple[PilotPlan, ...], str]:
+    if reliability is None:
+        return (), "the pilot is sealed until it is closed"
+    seen = reliability.pairwise_agreement
+    if seen.low is None or seen.high is None:
+        return (), f"how well people agree has no interval: {seen.reason}"
+    ends = ((LOW, seen.low), (HIGH, seen.high))
+    return tuple(_plan(end, agree, question, pace) for end, agree in ends), ""
+
+
+def _plan(end: str, agree: float, question: Question, pace: Pace) -> PilotPlan:
+    overlap = question.design.overlap
+    person = person_of(agree, tie_share=question.assumptions.tie_share)
+    if person is None:
+        why = "two votes agree no more often than two coins, so that no number of comparisons would show anything"
+        return PilotPlan(end, agree, None, overlap, None, None, None, None, why)
+    asked = replace(question, assumptions=replace(question.assumptions, person=person))
+    try:
+        chosen = _recommended(asked)
+    except Refused as refusal:
+        return PilotPlan(end, agree, person, overlap, None, None, None, None, str(refusal))
+    if chosen is None:
+        why = f"no number up to {MOST_PROMPTS:,} comparisons reaches the wanted chance"
+        return PilotPlan(end, agree, person, overlap, None, None, None, None, why)
+    return _of_size(end, agree, person, chosen, pace)
+
+
+@lru_cache(maxsize=64)
+def _recommended(question: Question) -> Recommended | None:
+    """Return the recommendation, simulated once in each process."""
+    refuse_impossible(question)
+    most = affordable_prompts(question, most=MOST_PROMPTS, numbers=MOST_NUMBERS)
+    return recommended_size(question, most_prompts=most)
+
+
+def _of_size(end: str, agree: float, person: float, chosen: Recommended, pace: Pace) -> PilotPlan:
+    votes = chosen.point.x * chosen.overlap
+    return PilotPlan(
+        end=end,
+        pairwise_agreement=agree,
+        person=person,
+        overlap=chosen.overlap,
+        comparisons=chosen.point.x,
+        annotators=chosen.annotators,
+        hours=None if pace.seconds is None else votes * pace.seconds / 3600,
+        power=chosen.point.power.value,
+        reason="",
+    )
