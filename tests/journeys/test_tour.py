@@ -409,7 +409,7 @@ def visit_the_preview(tour: Tour) -> None:
 
 def visit_the_pilots(tour: Tour) -> None:
     """The form that makes a pilot of a study, and the result of one whose annotators agree in most of the pairs."""
-    main = make_study(slug="main", state="ready", comparisons=40, images_per_set=1)
+    main = make_study(slug="main", state="ready", comparisons=40)
     votes = [["A"] * 5, ["B"] * 5, ["A", "A", "A", "B", "A"]] * 4
     pilot = make_voted_study(VotedPlan(votes, [(2.0, 1.0), (1.0, 2.0), (2.0, 1.0)] * 4, slug="main-pilot"))
     pilot.annotators.update(state="finished")
