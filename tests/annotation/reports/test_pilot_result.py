@@ -108,4 +108,4 @@ def test_the_page_shows_the_result_once_the_report_is_made(
     text = admin_client.get(address).content.decode()
     assert "Gwet&#x27;s AC1" in text
     assert f'<p class="lead">{answer(result_at_once(pilot))}</p>' in text
-    assert "a share above 0.5" in admin_client.get(address, {"agreement": 1, "baseline": 0.6}).content.decode()
+    assert "a share above 0.5" in admin_client.get(address, {"agreement": "1", "baseline": "0.6"}).content.decode()

@@ -69,13 +69,9 @@ def test_clusters_stay_together_and_the_draw_is_repeatable() -> None:
 
 def test_a_pilot_that_cannot_be_is_refused() -> None:
     study = make_study(state="ready", comparisons=4)
-    for sizes, why in (
-        ({"prompts": 3}, "leaves as many"),
-        ({"prompts": 1}, "2 prompts or more"),
-        ({"overlap": 0}, "1 to"),
-    ):
+    for prompts, overlap, why in ((3, 3, "leaves as many"), (1, 3, "2 prompts or more"), (2, 0, "1 to")):
         with pytest.raises(Refused, match=why):
-            make_pilot(study=study, **sizes)
+            make_pilot(study=study, prompts=prompts, overlap=overlap)
     pilot = make_pilot(study=study, prompts=2)
     with pytest.raises(Refused, match="is a pilot itself"):
         make_pilot(study=pilot)
