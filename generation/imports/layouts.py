@@ -94,6 +94,13 @@ def read_layout(folder: Path, *, model: str | None) -> Layout:
     return layout
 
 
+def is_folder_of(folder: Path, model: str) -> bool:
+    """Return whether a folder of prompts can only be meant by `model`: it holds no such folder and no manifest."""
+    if not folder.is_dir() or (folder / MANIFEST).is_file():
+        return False
+    return all(_text(child.name) != model for child in _children(folder))
+
+
 def shown(name: str) -> str:
     """Return a printable name: bytes that are not UTF-8 are replaced."""
     return os.fsencode(name).decode("utf-8", "replace")

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from annotation.management.base import StudyCommand
-from annotation.studies.imports.imported_images import unknown_names
+from annotation.studies.imports.imported_images import refuse_unknown_model, unknown_names
 from generation.imports.conversion import Size
 from generation.imports.image_import import ImportOptions, ImportReport, import_layout
 from generation.imports.layouts import Layout, read_layout
@@ -30,7 +30,9 @@ class Command(StudyCommand):
         """Add the folder and the options for reading it."""
         parser.add_argument("folder", metavar="FOLDER", type=Path, help="the folder, or the CSV file")
         parser.add_argument(
-            "--model", metavar="NAME", help="this model only: FOLDER/NAME, or FOLDER itself if there is no such folder"
+            "--model",
+            metavar="NAME",
+            help="this model only: FOLDER/NAME, or, if there is no such folder and a study has the model, FOLDER itself",
         )
         parser.add_argument(
             "--size",
@@ -48,6 +50,8 @@ class Command(StudyCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Import the images and print the result; fail if an image set was left out."""
         try:
+            if options["model"] is not None:
+                refuse_unknown_model(options["folder"], options["model"])
             layout = read_layout(options["folder"], model=options["model"])
             for sentence in unknown_names(layout):
                 self.warn(f"Note: {sentence}")

@@ -6,14 +6,16 @@ A sealed study may show the counts.
 from collections import defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
+from pathlib import Path
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.manifest import Manifest
 from annotation.studies.nearest_names import did_you_mean, first_names
-from generation.imports.layouts import Layout
+from generation.imports.layouts import Layout, is_folder_of
 from generation.models import DiffusionModel
 from generation.plans.image_sets import find_imported_sets
+from jobs.refusals import Refused
 from jobs.wording import counted
 
 BEFORE_COMPARISONS = (Study.State.DRAFT, Study.State.GENERATING)
@@ -55,6 +57,17 @@ def unknown_names(layout: Layout) -> list[str]:
     if not known:
         return [f'no study here takes images (source = "images") yet; what is imported is {_KEPT} it.']
     return [sentence for model, texts in prompts.items() if (sentence := _about(model, texts, known))]
+
+
+def refuse_unknown_model(folder: Path, model: str) -> None:
+    """Raise Refused if a folder would be read as that of a model that no study has: most likely a mistyped name."""
+    known = _known_names()
+    if known and model not in known and is_folder_of(folder, model):
+        others = did_you_mean(model, known) or f"; their models are {first_names(sorted(known))}"
+        raise Refused(
+            f"--model {model}: {folder} holds no folder of that name, and no study that takes images has such a "
+            f"model{others}. For a model that no study names yet, put its prompts into {folder / model}."
+        )
 
 
 def _known_names() -> dict[str, set[str]]:

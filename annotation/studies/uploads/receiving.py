@@ -22,6 +22,7 @@ from django.db.models import Sum
 from annotation.models import Study, Upload, UploadJob
 from annotation.studies.audit import record
 from annotation.studies.imports.images_of_others import refuse_images_of_others
+from annotation.studies.nearest_names import did_you_mean, first_names
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.imports.archives import refuse_path
 from jobs.messages import enqueue
@@ -70,6 +71,7 @@ def begin(*, study: Study, kind: str, files: Sequence[FileToCome], options: dict
     """Return a new upload, or the one of the same files that is on its way. Raises Refused beyond the limits."""
     _refuse_files(kind, files)
     if kind == Upload.Kind.IMAGES:
+        _refuse_model(study, options.get("model", ""))
         refuse_images_of_others(study, actor)  # the import asks again
     described = [asdict(file) for file in files]
     identity = json.dumps([kind, options, described], sort_keys=True)
@@ -115,6 +117,14 @@ def _refuse_files(kind: str, files: Sequence[FileToCome]) -> None:
         if file.path.casefold() in seen:
             raise Refused(f"{file.path} is listed twice.")
         seen.add(file.path.casefold())
+
+
+def _refuse_model(study: Study, model: str) -> None:
+    models = [one.name for one in study.diffusion_models]
+    if model and model not in models:
+        raise Refused(
+            f"model: {study} has no model {model}{did_you_mean(model, models)}; it has {first_names(models)}."
+        )
 
 
 def _refuse_size(account: User, byte_count: int) -> None:

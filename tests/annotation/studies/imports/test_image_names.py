@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 from django.core.management import call_command
 
-from annotation.studies.imports.imported_images import unknown_names
+from annotation.studies.imports.imported_images import refuse_unknown_model, unknown_names
 from generation.imports.layouts import Layout, PromptFiles
 from generation.models import ImageSet
+from jobs.refusals import Refused
 from tests.factories import make_study
 from tests.generation.planned_sets import picture
 
@@ -48,6 +49,19 @@ def test_a_model_that_no_study_names_and_the_one_that_was_meant() -> None:
         f"{head} “beta” (did you mean “Beta”?); {tail}",
         f"{head} “other”; {tail}",
     ]
+
+
+def test_a_folder_is_not_taken_for_that_of_a_model_that_no_study_has(tmp_path: Path) -> None:
+    (tmp_path / "prompt 1").mkdir()
+    refuse_unknown_model(tmp_path, "Nope")  # no study takes images: nothing tells a mistyped name
+    make_study(state="draft")
+    with pytest.raises(Refused, match=r"--model Nope: .* holds no folder of that name.*their models are Alpha, Beta"):
+        refuse_unknown_model(tmp_path, "Nope")
+    with pytest.raises(Refused, match=r"did you mean “Alpha”"):
+        refuse_unknown_model(tmp_path, "alpha")
+    refuse_unknown_model(tmp_path, "Alpha")
+    (tmp_path / "Nope").mkdir()
+    refuse_unknown_model(tmp_path, "Nope")
 
 
 def test_prompts_that_no_study_asks_for() -> None:

@@ -143,6 +143,12 @@ def test_what_cannot_be_imported_is_refused_before_it_comes(
     assert not Upload.objects.exists()
 
 
+def test_a_model_that_the_study_lacks_is_refused_before_its_images_come(study: Study, researcher: User) -> None:
+    wanted = r"model: .* has no model alpha \(did you mean “Alpha”\?\); it has Alpha, Beta\."
+    with pytest.raises(Refused, match=wanted):
+        begin(study=study, kind="images", files=[FileToCome("a.zip", 1)], options={"model": "alpha"}, actor=researcher)
+
+
 def test_limits_and_the_quota_of_an_account(study: Study, researcher: User, settings: Settings) -> None:
     settings.UPLOAD_MOST_BYTES, settings.UPLOAD_QUOTA_BYTES = 10, 15
     with pytest.raises(Refused, match="UPLOAD_MOST_BYTES"):
