@@ -32,7 +32,7 @@ class Command(StudyCommand):
         parser.add_argument(
             "--model",
             metavar="NAME",
-            help="this model only: FOLDER/NAME, or, if there is no such folder and a study has the model, FOLDER itself",
+            help="this model only: FOLDER/NAME, or FOLDER itself if that is not there and a study has the model",
         )
         parser.add_argument(
             "--size",
