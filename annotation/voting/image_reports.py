@@ -70,7 +70,7 @@ def give_out_again(*, comparison: Comparison, actor: User | None, now: datetime)
     """
     parked = Comparison.objects.filter(pk=comparison.pk, parked_at__isnull=False)
     if not parked.update(parked_at=None):
-        raise Refused("This comparison is given out already.")
+        raise Refused("This comparison is assigned already.")
     _settle(comparison, "comparison given out again", actor, now)
 
 

@@ -39,7 +39,8 @@ class Command(StudyCommand):
         crowd = Crowd(**{name: options[name] for name in ("annotators", "noise", "seed", "careless")})
         study = self.study(options["study"])
         rules = current_manifest(study).voting_rules()
-        with Progress(console=self.console(), transient=True) as bar:
+        console = self.console()
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("votes", total=None)
             count = simulate(
                 study=study,

@@ -28,15 +28,21 @@ from annotation.reports.sections.disagreements import MOST_SHOWN, disagreements,
 
 STYLESHEETS = ("tokens.css", "pages.css", "reports/report.css", "reports/verdict.css", "reports/chapters.css")
 MOST_BYTES = 15_000_000  # of the one file
-MOST_ROWS = 500  # of a table on a page: more is read in the explorer or by a program
+MOST_ROWS = 500  # of a table in the file: more is read in the explorer or by a program
+ROWS_ON_PAGE = 100  # of a table on the web, where the explorer is: folded rows delay the first paint, too
 MOST_LETTERS = 500  # of a cell
 _FILE = "reports/file.html"
 _FONT = re.compile(r'url\("\.\./(fonts/[^"]+)"\)')
 _WORDS_BYTES = 2_000  # of the text that introduces the contact sheets
 
 
-def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeString]) -> dict[str, Any]:
-    """Return the context of reports/body.html. drawing: returns a figure's markup, an address or the SVG itself."""
+def page_context(
+    report: AgreementReport, *, drawing: Callable[[Figure], SafeString], most_rows: int = ROWS_ON_PAGE
+) -> dict[str, Any]:
+    """Return the context of reports/body.html.
+
+    drawing: returns a figure's markup, an address or the SVG itself. most_rows: of a table.
+    """
 
     def drawn(figure: Figure) -> dict[str, Any]:
         return {"figure": figure, "drawing": drawing(figure)}
@@ -46,7 +52,7 @@ def page_context(report: AgreementReport, *, drawing: Callable[[Figure], SafeStr
         behind = [
             {
                 "section": section,
-                "tables": [_cut(table) for table in section.tables],
+                "tables": [_cut(table, most_rows) for table in section.tables],
                 "figures": [drawn(figure) for figure in section.figures if figure != shown],
             }
             for section in chapter.sections
@@ -98,12 +104,12 @@ def copies(report: AgreementReport) -> tuple[tuple[str, str, str], ...]:
     )
 
 
-def _cut(table: Table) -> Table:
+def _cut(table: Table, most_rows: int) -> Table:
     """Shorten a table for a page; its caption says how many rows are shown, and which files hold them all."""
-    rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:MOST_ROWS])
-    if len(table.rows) <= MOST_ROWS:
+    rows = tuple(tuple(map(_shortened, row)) for row in table.rows[:most_rows])
+    if len(table.rows) <= most_rows:
         return replace(table, rows=rows)
-    said = f"{table.caption}: the first {count(MOST_ROWS)} of {count(len(table.rows))}; the JSON and CSV hold them all"
+    said = f"{table.caption}: the first {count(most_rows)} of {count(len(table.rows))}; the JSON and CSV hold them all"
     return replace(table, caption=said, rows=rows)
 
 
@@ -124,7 +130,7 @@ def to_html(report: AgreementReport, *, sheets: Callable[[int], Any] | None = No
 
     rules = (*map(_stylesheet, STYLESHEETS), page_style(report, paper=paper))
     css = mark_safe("\n".join(rules))  # noqa: S308 - our own files, and a name whose signs are escaped
-    context = page_context(report, drawing=inline) | {"css": css}
+    context = page_context(report, drawing=inline, most_rows=MOST_ROWS) | {"css": css}
     bare = render_to_string(_FILE, context)
     if sheets is None:
         return bare

@@ -26,7 +26,7 @@ def leaks_of_metric(study: StudyFacts) -> tuple[str, ...]:
 def leaks_table(study: StudyFacts) -> tuple[Table, ...]:
     """Return the declared sources of every metric with what follows from them; no table without any."""
     rows = tuple((metric_name(row.metric), _source(row), _effect(row, study)) for row in study.leaks)
-    caption = "What metrics have seen of this study, as its manifest declares (leaks_from)"
+    caption = "What metrics have seen of this study, as its study file declares (leaks_from)"
     return (Table(caption, ("Metric", "Has seen", "What follows"), rows),) if rows else ()
 
 

@@ -86,7 +86,7 @@ def _people(results: Results) -> str:
         "same votes. A new annotator on a new prompt is judged vote by vote, each comparison with the same weight."
     )
     if results.non_inferiority is not None:
-        said += " The metric in the place of a person is judged by the margin that the manifest fixed."
+        said += " The metric in the place of a person is judged by the margin that the study file fixed."
     return said
 
 

@@ -139,7 +139,7 @@ def _one_more_annotator(results: Results, study: StudyFacts) -> Iterator[Verdict
         said = sentence(person_verdict(person, metric))
         yield VerdictLine("one more annotator", person.verdict, said, f"A {both}. {seen}")
     else:
-        without = "" if person else " The manifest fixed no margin, so there is no verdict."
+        without = "" if person else " The study file fixed no margin, so there is no verdict."
         yield VerdictLine("one more annotator", "none", f"A {both}.", seen + without)
 
 

@@ -20,6 +20,7 @@ _STEP_OF = {
 }
 _LABELS = ("Draft", "Images", "Ready", "Open", "Closed")
 MOST_CELLS = 400  # more are shown as counts only
+SET_ASIDE = "set aside"
 DEPTHS = 5  # of grey, from no vote to complete
 
 
@@ -36,8 +37,9 @@ class Step:
 class Cells:
     """The comparisons of a study by their votes.
 
-    depths: one for each comparison in the order of the study, from `0` (no vote) to `5` (complete), or `parked`; empty
-    if there are more than MOST_CELLS. counts: sentences such as `41 complete`, which say the same in words.
+    depths: one for each comparison in the order of the study, from `0` (no vote) to `5` (complete), or `parked` (set
+    aside); empty if there are more than MOST_CELLS. counts: the same in words, such as
+    `41 complete`.
     """
 
     depths: tuple[str, ...]
@@ -98,13 +100,13 @@ def cells(study: Study) -> Cells:
     rows = list(study.comparisons.order_by("position").values_list("vote_count", "overlap", "parked_at"))
     depths = tuple(_depth(votes, overlap, parked is not None) for votes, overlap, parked in rows)
     found = Counter(_words(votes, overlap, parked is not None) for votes, overlap, parked in rows)
-    order = sorted(found, key=lambda words: (words == "parked", words != "complete", words))
+    order = sorted(found, key=lambda words: (words == SET_ASIDE, words != "complete", words))
     return Cells(depths if len(depths) <= MOST_CELLS else (), tuple(f"{found[words]:,} {words}" for words in order))
 
 
 def _words(votes: int, overlap: int, is_parked: bool) -> str:
     if is_parked:
-        return "parked"
+        return SET_ASIDE
     return "complete" if votes >= overlap else f"with {counted(votes, 'vote')}"
 
 

@@ -62,11 +62,11 @@ class Reported:
             return "Voting is over: it is not assigned any more."
         if self.comparison.parked_at is None:
             return f"Assigned until {REPORTERS_THAT_PARK} have reported it." if self.is_waiting else "Assigned."
-        return "Stopped: not assigned until you decide." if self.is_waiting else "Set aside: not assigned."
+        return "Set aside: not assigned until you decide." if self.is_waiting else "Set aside: not assigned."
 
 
 def waiting_count(study: Study) -> int:
-    """Return the number of comparisons that are stopped by reports without a decision."""
+    """Return the number of comparisons that reports have set aside and that wait for a decision."""
     reports = reports_of(study.pk).filter(settled_at=None)
     return _of_sets(study, reports.values("image__image_set")).filter(parked_at__isnull=False).distinct().count()
 

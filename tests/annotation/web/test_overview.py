@@ -123,7 +123,7 @@ def test_it_names_those_who_vote_now(researcher: Client) -> None:
 
 def test_alarms_stand_above_the_numbers(researcher: Client) -> None:
     study = make_study()
-    assert "stopped by reports" not in researcher.get(address(study)).json()["cards"]["alarms"]
+    assert "set aside after reports" not in researcher.get(address(study)).json()["cards"]["alarms"]
     comparison = study.comparisons.get(position=0)
     held = Assignment.objects.create(
         comparison=comparison, annotator=invite(study=study, label="Ada"), state="reported", left_model="a",
@@ -134,7 +134,7 @@ def test_alarms_stand_above_the_numbers(researcher: Client) -> None:
     Comparison.objects.filter(pk=comparison.pk).update(parked_at=timezone.now())
     cache.clear()
     alarms = researcher.get(address(study)).json()["cards"]["alarms"]
-    assert "One comparison is stopped by reports of images." in alarms
+    assert "One comparison is set aside after reports of images." in alarms
     assert f"{study.get_absolute_url()}reported/" in alarms
     assert "No worker is running" in alarms
 

@@ -51,12 +51,12 @@ def decide(researcher: Client, study: Study, decision: str) -> str:
 
 def test_three_reporters_stop_a_comparison_and_the_study_s_page_says_so(researcher: Client, study: Study) -> None:
     report(study, "Ada", "Bob")
-    assert "One comparison is stopped" not in researcher.get(study.get_absolute_url()).content.decode()
+    assert "One comparison is set aside" not in researcher.get(study.get_absolute_url()).content.decode()
     report(study, "Cleo")
     cache.clear()  # the overview is at most five seconds old
-    assert "One comparison is stopped" in researcher.get(study.get_absolute_url()).content.decode()
+    assert "One comparison is set aside" in researcher.get(study.get_absolute_url()).content.decode()
     page = researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
-    assert "Stopped: not assigned until you decide." in page
+    assert "Set aside: not assigned until you decide." in page
     assert page.count("was called offensive by") == 3
     for label in ("Ada", "Bob", "Cleo"):
         assert f"by {label}" in page
@@ -97,7 +97,7 @@ def test_set_aside_it_stays_away_keeps_its_votes_and_can_come_back(
     assert "Comparison 1 is set aside" in decide(researcher, study, "set-aside")
     comparison.refresh_from_db()
     assert comparison.parked_at is not None
-    assert "One comparison is stopped" not in researcher.get(study.get_absolute_url()).content.decode()
+    assert "One comparison is set aside" not in researcher.get(study.get_absolute_url()).content.decode()
     assert "Set aside: not assigned." in researcher.get(f"{study.get_absolute_url()}reported/").content.decode()
     assert "Comparison 1 is assigned again." in decide(researcher, study, "give-out")
 
@@ -116,7 +116,7 @@ def test_what_was_decided_stands_in_the_report(researcher: Client, study: Study)
 
 @pytest.mark.parametrize(
     ("decision", "sentence"),
-    [("give-out", "This comparison is given out already."), ("set-aside", "No report of this comparison waits")],
+    [("give-out", "This comparison is assigned already."), ("set-aside", "No report of this comparison waits")],
 )
 def test_a_comparison_that_nobody_reported_is_left_alone(
     researcher: Client, study: Study, decision: str, sentence: str

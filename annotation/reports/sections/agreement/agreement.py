@@ -152,7 +152,7 @@ def _endpoint(agreement: Agreement, facts: Facts) -> str:
         evidence = _evidence(facts)
         tests = f"The study's one confirmatory test is {evidence} as the votes came in; all p-values are descriptive."
     return (
-        f"{text}Primary endpoint, fixed in the manifest: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
+        f"{text}Primary endpoint, fixed in the study file: {agreement.endpoint} ({TIE_RULES[agreement.endpoint]}). "
         f"{tests} A verdict is one of three: shown, shown worse, or undecided, which is no proof of equality."
     )
 

@@ -125,7 +125,7 @@ def _margin(margin: float | None, level: float) -> str:
             "equality."
         )
     return (
-        f"The manifest fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it if "
+        f"The study file fixed a margin of equivalence of {percent(margin)}: two metrics are equivalent within it if "
         f"the {100 * (2 * level - 1):g} % interval of their difference lies inside (two one-sided tests)."
     )
 

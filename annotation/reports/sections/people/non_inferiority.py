@@ -20,7 +20,7 @@ def section(found: NonInferiority, facts: Facts) -> Section:
     )
     text = (
         "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, but for a "
-        f"margin of {points(found.margin)}, which the manifest fixed. Each end of the interval is a one-sided bound "
+        f"margin of {points(found.margin)}, which the study file fixed. Each end of the interval is a one-sided bound "
         f"at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the margin, shown worse if "
         "the upper end is below it, else undecided."
     )

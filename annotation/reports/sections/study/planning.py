@@ -1,11 +1,13 @@
 """The comparisons that a next study needs, for assumed differences. Pure."""
 
-from annotation.reports.findings.study.planning import Planned, Planning
+from annotation.reports.findings.study.planning import IN_MANIFEST, Planned, Planning
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, Table, share_row
 from annotation.reports.printing.numbers import count, percent, points
 from annotation.reports.printing.phrases import constant_choice
 from jobs.wording import counted
+
+_ORIGINS = {IN_MANIFEST: "fixed in the study file"}  # the document keeps its words
 
 
 def section(planning: Planning, facts: Facts) -> Section:
@@ -46,7 +48,7 @@ def _shown(planning: Planning) -> tuple[Row, ...]:
 def _tables(planning: Planning, rival: str) -> tuple[Table, ...]:
     if not planning.rows:
         return ()
-    rows = tuple((points(row.difference), row.origin, _needed(row)) for row in planning.rows)
+    rows = tuple((points(row.difference), _ORIGINS.get(row.origin, row.origin), _needed(row)) for row in planning.rows)
     head = (f"Metric minus {rival}", "Where it comes from", "Comparisons")
     return (Table("Comparisons to plan for a difference", head, rows, (0, 2)),)
 

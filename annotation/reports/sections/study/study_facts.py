@@ -93,7 +93,7 @@ def _detail(detail: dict[str, object]) -> str:
 def design_section(facts: Facts) -> Section:
     """The design and every amendment, by hash and date."""
     table = Table(
-        "Manifest versions: number 1 is the design, each later one an amendment",
+        "Versions of the study file: number 1 is the design, each later one an amendment",
         ("Version", "Date (UTC)", "SHA-256", "Reason"),
         tuple((str(row.number), minute(row.created_at), row.sha256, row.reason) for row in facts.manifest_versions),
         (0,),

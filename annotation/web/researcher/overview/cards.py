@@ -179,7 +179,7 @@ def _alarms(study: Study, counts: StudyProgress, rules: Iterable[RuleCount], *, 
     parked = 0 if study.is_over else waiting_count(study)
     if parked:
         which = "One comparison is" if parked == 1 else f"{parked} comparisons are"
-        yield Alarm(f"{which} stopped by reports of images.", reported, "Look at the images and decide")
+        yield Alarm(f"{which} set aside after reports of images.", reported, "Look at the images and decide")
     for alarm in alarming(study, rules):
         yield Alarm(str(alarm))
     for failure in counts.failures:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import call_command
+from django.utils.safestring import SafeString
 from PIL import Image
 
 from annotation.models import Study
@@ -22,7 +23,7 @@ from annotation.reports.explorer.orders import MOST_TELLING
 from annotation.reports.formats import html as html_module
 from annotation.reports.formats.document import to_json
 from annotation.reports.formats.html import MOST_BYTES as MOST_FILE_BYTES
-from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, to_html
+from annotation.reports.formats.html import MOST_LETTERS, MOST_ROWS, ROWS_ON_PAGE, page_context, to_html
 from annotation.reports.report_jobs.downloads import report_text
 from generation.pictures.files import media_path
 from tests.annotation.reports.voted_studies import crossed, make_study, report_of
@@ -147,3 +148,6 @@ def test_long_tables_end_where_a_page_does_and_the_json_has_all() -> None:
     assert f"a prompt number {MOST_ROWS - 1}<" in text
     assert f"a prompt number {MOST_ROWS}<" not in text
     assert f"a prompt number {MOST_ROWS + 19}" in to_json(report)
+    on_the_web = page_context(report, drawing=lambda _figure: SafeString())["chapters"]
+    most = max(len(table.rows) for one in on_the_web for part in one["parts"] for table in part["tables"])
+    assert most == ROWS_ON_PAGE < MOST_ROWS

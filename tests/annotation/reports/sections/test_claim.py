@@ -36,7 +36,7 @@ def test_high_agreement_that_is_not_shown_to_beat_always_naming_one_model_says_s
         "A new annotator on a new prompt agrees with SCS on 94.0 %, with another annotator on 100.0 %. Difference −6.0 "
         "points. No interval: too few annotators: 3, and an interval for annotators like these needs 6. "
         "By the winner of the other votes, one annotator is right on 100.0 %, and the metric on 94.0 %. "
-        "The manifest fixed no margin, so there is no verdict. "
+        "The study file fixed no margin, so there is no verdict. "
         f"300 votes by 3 annotators, none excluded. A is Alpha, B is Beta. Metric: {METRIC}. The study ran from "
     )
 

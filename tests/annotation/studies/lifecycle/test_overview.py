@@ -38,9 +38,9 @@ def test_each_comparison_is_a_cell_as_dark_as_its_votes(researcher: Client) -> N
     Comparison.objects.filter(position=3).update(parked_at=timezone.now())
     found = cells(study)
     assert found.depths == ("0", "2", "5", "parked")
-    assert found.counts == ("1 complete", "1 with 0 votes", "1 with 1 vote", "1 parked")
+    assert found.counts == ("1 complete", "1 with 0 votes", "1 with 1 vote", "1 set aside")
     page = researcher.get(study.get_absolute_url()).content.decode()
-    assert 'aria-label="1 complete, 1 with 0 votes, 1 with 1 vote, 1 parked"' in page
+    assert 'aria-label="1 complete, 1 with 0 votes, 1 with 1 vote, 1 set aside"' in page
     assert 'class="depth-parked"' in page
 
 
