@@ -10,6 +10,7 @@ from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob, Upl
 from annotation.reports.report_jobs.downloads import delete_old_files, run_file_job
 from annotation.reports.report_jobs.images_file import run_images_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
+from annotation.reports.report_jobs.retention import erase_due
 from annotation.studies.lifecycle.periodic import maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
@@ -30,6 +31,7 @@ def tick() -> None:
     maintain(now)
     delete_old_files(now)
     delete_old_uploads(now)
+    erase_due(now)
 
 
 @shared_task

@@ -104,7 +104,9 @@ class Annotator(models.Model):
                 fields=["study", "external_id"], condition=~Q(external_id=""), name="one_annotator_per_external_id"
             ),
             models.UniqueConstraint(
-                fields=["study", "label"], condition=Q(kind="imported"), name="one_imported_annotator_per_label"
+                fields=["study", "label"],
+                condition=Q(kind="imported") & ~Q(label=""),  # erased: the votes stay under pseudonyms
+                name="one_imported_annotator_per_label",
             ),
             models.CheckConstraint(
                 name="annotator_withdrawn_has_a_time_and_nothing_else",

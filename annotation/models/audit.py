@@ -1,6 +1,18 @@
 """The audit: who did what and when, beyond the history that a report prints."""
 
+from typing import Any, NoReturn
+
 from django.db import models
+
+APPEND_ONLY = "an entry of the audit is never changed or deleted"
+
+
+class AuditEntries(models.QuerySet["AuditEntry"]):
+    """Refuses what the database refuses too, and on SQLite, where the tests empty every table, the deletion."""
+
+    def delete(self) -> NoReturn:
+        """Refuse."""
+        raise TypeError(APPEND_ONLY)
 
 
 class AuditEntry(models.Model):
@@ -18,9 +30,15 @@ class AuditEntry(models.Model):
     detail = models.JSONField(default=dict)
     happened_at = models.DateTimeField(auto_now_add=True)
 
+    objects = AuditEntries.as_manager()
+
     class Meta:
         ordering = ("id",)
         verbose_name_plural = "audit entries"
 
     def __str__(self) -> str:
         return f"{self.actor_name or 'a command'}: {self.verb}"
+
+    def delete(self, *_args: Any, **_options: Any) -> NoReturn:
+        """Refuse."""
+        raise TypeError(APPEND_ONLY)

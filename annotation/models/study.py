@@ -62,6 +62,12 @@ class Study(models.Model):
     archived_at = models.DateTimeField(null=True, blank=True, help_text="Since when the list of studies leaves it out.")
     opened_at = models.DateTimeField(null=True, blank=True)
     closed_at = models.DateTimeField(null=True, blank=True, help_text="When the voting ended.")
+    erases_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When personal data is erased, set at the end of the voting."
+    )
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="When the personal data of its annotators was erased."
+    )
 
     class Meta:
         ordering = ("-created_at",)

@@ -16,6 +16,8 @@ LATER_KEYS = (
     *(("annotation", key) for key in ("stop_when_decided", "floor")),
     *(("analysis", key) for key in ("constant_choice", "assumed_difference", "person_margin", "leaks_from")),
 )
+# Sections added later, as a whole.
+LATER_SECTIONS = ("privacy",)
 LATER_MODEL_KEYS = ("variant", "lora_file", "vae_dtype", "options", "endpoint", *SPEED_FIELDS)
 # Credentials that cost money: a platform pays a person who enters one.
 COMPLETION_CODES = tuple(key for key in PlatformPlan.model_fields if key.endswith("_code"))
@@ -37,6 +39,9 @@ def document(manifest: Manifest) -> dict[str, Any]:
     for section, key in LATER_KEYS:
         if key in plan.get(section, {}) and plan[section][key] == _default(section, key):
             del plan[section][key]
+    for section in LATER_SECTIONS:
+        if not _without_defaults(plan[section], section):
+            del plan[section]
     for model in plan["models"].values():
         for key in LATER_MODEL_KEYS:
             if key in model and model[key] == _model_default(key):

@@ -4,6 +4,7 @@
 """
 
 import hashlib
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Literal, Self
 from unicodedata import normalize
@@ -95,6 +96,19 @@ class AnnotationPlan(Section):
     prefetch: int = Field(default=1, ge=0, le=3)
 
 
+class PrivacyPlan(Section):
+    """When the personal data of annotators is erased; votes stay, under pseudonyms. By default nothing is erased."""
+
+    erase_days_after_closing: int | None = Field(default=None, ge=0, le=36_500)
+    erase_at: Moment | None = None
+
+    def moment(self, closed_at: datetime) -> datetime | None:
+        """Return when the data of a study that closed at this time is erased; None: when its owner does it."""
+        if self.erase_days_after_closing is not None:
+            return closed_at + timedelta(days=self.erase_days_after_closing)
+        return self.erase_at and max(self.erase_at, closed_at)
+
+
 class Texts(Section):
     """The texts that annotators read, in Markdown. If a text is empty, its page shows the default wording."""
 
@@ -165,6 +179,7 @@ class Manifest(Section):
     frame: FramePlan = FramePlan()
     quality: QualityRules = QualityRules()
     platform: PlatformPlan = PlatformPlan()
+    privacy: PrivacyPlan = PrivacyPlan()
     analysis: AnalysisPlan = AnalysisPlan()
 
     @model_validator(mode="before")

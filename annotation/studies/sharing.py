@@ -59,8 +59,9 @@ def share(*, study: Study, account: User, role: Role, actor: User | None = None)
         raise Refused(f"{account} is no researcher's account: an admin marks it as staff first.")
     if role != Role.OWNER:
         _refuse_last_owner(study, account)
+    before = role_of(study, account)
     made, _ = StudyShare.objects.update_or_create(study=study, account=account, defaults={"role": role})
-    record("shared", study=study, actor=actor, account=account.get_username(), role=str(role))
+    record("shared", study=study, actor=actor, account=account.get_username(), before=before, role=str(role))
     return made
 
 
@@ -68,10 +69,16 @@ def share(*, study: Study, account: User, role: Role, actor: User | None = None)
 def unshare(*, study: Study, account: User, actor: User | None = None) -> None:
     """Take an account's role in the study away. Refused if it has none, or is the only owner."""
     _refuse_last_owner(study, account)
+    before = role_of(study, account)
     count, _ = StudyShare.objects.filter(study=study, account=account).delete()
     if not count:
         raise Refused(f"{study} is not shared with {account}.")
-    record("share ended", study=study, actor=actor, account=account.get_username())
+    record("share ended", study=study, actor=actor, account=account.get_username(), before=before)
+
+
+def role_of(study: Study, account: User) -> str:
+    """Return the role that the account was given in the study; empty without one."""
+    return StudyShare.objects.filter(study=study, account=account).values_list("role", flat=True).first() or ""
 
 
 def set_role(*, study: Study, name: str, role: str, actor: User | None = None) -> None:

@@ -4,7 +4,7 @@ The votes of one sitting are deleted in the transaction that writes the tombston
 rest follows in slices, and if the process dies between two of them, the half-minute tick goes on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -14,7 +14,8 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Annotator, Assignment, Study, Vote
-from annotation.models.annotator import new_resume_code, new_seed, withdrawal_marker
+from annotation.models.annotator import new_seed, withdrawal_marker
+from annotation.models.personal_data import blank_columns, delete_personal_rows
 from annotation.voting import slots
 from annotation.voting.assignment import lock
 from annotation.voting.quality.screening_out import free_slots, unfinished
@@ -57,7 +58,7 @@ def _leave(annotator_id: int, until: datetime | None, now: datetime) -> Annotato
         raise Refused(_("The time in which your votes could be deleted is over."))
     given = Vote.objects.filter(assignment__annotator=annotator, assignment__kind=Assignment.Kind.MAIN)
     vote_count = given.exclude(state=Vote.State.SUPERSEDED).count()
-    annotator.answers.all().delete()
+    delete_personal_rows([annotator.pk])
     annotator = _tombstone(annotator, vote_count, now)
     _delete(annotator, _assignments(annotator)[:AT_ONCE])
     return annotator
@@ -99,24 +100,25 @@ def _delete(tombstone: Annotator, assignment_ids: Sequence[int]) -> None:
 
 
 def _tombstone(annotator: Annotator, vote_count: int, now: datetime) -> Annotator:
-    if annotator.external_id:
-        annotator.external_id = withdrawal_marker(study_id=annotator.study_id, external_id=annotator.external_id)
+    known_as = annotator.external_id
+    blank_columns(annotator, kept=("token",))  # the link leads to a farewell
+    if known_as:
+        annotator.external_id = withdrawal_marker(study_id=annotator.study_id, external_id=known_as)
     annotator.state, annotator.withdrawn_at, annotator.withdrawn_vote_count = Annotator.State.WITHDRAWN, now, vote_count
     # `screened_out_for` goes with the last vote: it says that no slot is held.
-    annotator.label = annotator.consent_sha256 = annotator.broken_rules = ""
-    annotator.platform_parameters = {}
-    annotator.resume_code, annotator.seed = new_resume_code(), new_seed()
+    annotator.consent_sha256 = annotator.broken_rules = ""
+    annotator.seed = new_seed()
     annotator.welcomed_at = annotator.instructions_read_at = annotator.check_passed_at = annotator.finished_at = None
     annotator.waiting_since = None
     annotator.check_try_count = annotator.break_count = 0
     annotator.created_at = now  # the time of the first visit could tell who it was
     annotator.save()
-    _log_of(annotator).update(object_repr=str(annotator))  # it was their label
+    log_of([annotator.pk]).update(object_repr=str(annotator))  # it was their label
     return annotator
 
 
-def _log_of(annotator: Annotator) -> QuerySet[LogEntry]:
-    """Return what the admin has logged about the annotator."""
+def log_of(annotator_ids: Collection[int]) -> QuerySet[LogEntry]:
+    """Return what the admin has logged about these annotators."""
     return LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Annotator), object_id=str(annotator.pk)
+        content_type=ContentType.objects.get_for_model(Annotator), object_id__in=list(map(str, annotator_ids))
     )

@@ -22,7 +22,7 @@ from annotation.web.researcher import (
 from annotation.web.researcher.images import pages as images
 from annotation.web.researcher.images import uploads
 from annotation.web.researcher.overview import pages as overview
-from annotation.web.researcher.people import annotators, invitations
+from annotation.web.researcher.people import annotators, invitations, personal_data
 from annotation.web.researcher.preview import pages as preview
 from annotation.web.researcher.results import explorer, reports
 
@@ -57,6 +57,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("studies/<slug:slug>/do/<slug:action>/", studies.act, name="study-action"),
     *annotators.urlpatterns,
     *invitations.urlpatterns,
+    *personal_data.urlpatterns,
     *images.urlpatterns,
     *study_settings.urlpatterns,
     *reported.urlpatterns,

@@ -9,6 +9,7 @@ from annotation.management.base import StudyCommand
 from annotation.reports.exports.columns import write_codebook
 from annotation.reports.exports.votes import columns, write_votes
 from annotation.reports.exports.writers import FORMATS
+from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from jobs.whole_files import whole_file
 from jobs.wording import counted
@@ -32,6 +33,7 @@ class Command(StudyCommand):
         manifest = current_manifest(study)
         with whole_file(out) as path:
             count = write_votes(study, path, manifest=manifest, export_format=options["format"])
+        record("votes downloaded", study=study)
         with whole_file(out.with_name(f"{out.stem}-codebook.csv")) as path:
             write_codebook(path, columns(study, manifest=manifest))
         self.stdout.write(f"{counted(count, 'vote')} written to {out}")

@@ -6,6 +6,7 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from annotation.models import Annotator, RepeatableAnswer, ReportFileJob, ReportJob, Study, Vote, VotesByHour
+from annotation.models.personal_data import field_names
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.report_jobs.report_cache import delete_report, stored_path, stored_reports
 from annotation.studies.audit import record
@@ -62,7 +63,7 @@ def erase_annotator(*, annotator: Annotator, actor: User | None = None) -> Annot
     tombstone = withdraw(annotator=annotator, until=None, now=timezone.now())
     delete_stored_reports(annotator.study)
     VotesByHour.objects.filter(study=annotator.study).delete()  # the tick counts the votes that stand
-    record("annotator erased", study=annotator.study, actor=actor, fields=["label", "platform id", "votes", "answers"])
+    record("annotator erased", study=annotator.study, actor=actor, fields=[*field_names(), "votes"])
     return tombstone
 
 

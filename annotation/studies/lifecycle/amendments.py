@@ -5,19 +5,22 @@ from functools import partial
 from typing import Any
 
 from django.utils import timezone
+from django.utils.text import Truncator
 
 from annotation.models import Comparison, ManifestVersion, Study, StudyEvent
+from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document, sha256
 from annotation.studies.kept_apart import refuse_shared_prompts
 from annotation.studies.lifecycle.creation import Actor, append_version, set_models
 from annotation.studies.manifest import Manifest
+from annotation.studies.section import Parts
 from annotation.voting.slots import want_more
 from annotation.voting.storage.slices import in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
 from jobs.refusals import Refused
 
-# Keys that may change after the launch: how many votes, when, by how many people, in which words.
+# Keys that may change after the launch: how many votes, when, by how many people, in which words, erased when.
 AMENDABLE = (
     "notice",
     "annotation.overlap",
@@ -26,7 +29,12 @@ AMENDABLE = (
     "annotation.opens_at",
     "annotation.closes_at",
     "texts.",
+    "privacy",
 )
+
+# Of these keys the audit has the values: of no completion code, path, or name of a person.
+SHOWN = ("name", "notice", "annotation", "texts", "frame", "quality", "privacy", "sealed", "pairs")
+LONGEST_SHOWN = 200
 
 
 def amend(*, study: Study, manifest: Manifest, reason: str = "", actor: Actor = None) -> ManifestVersion:
@@ -52,12 +60,15 @@ def raise_overlaps(study: Study, overlap: int) -> int:
 @in_turn
 def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> ManifestVersion:
     study = Study.objects.select_for_update().get(pk=study.pk)
-    changed = sorted(_differences(document(current_manifest(study)), document(manifest), ""))
+    before, after = document(current_manifest(study)), document(manifest)
+    changed = sorted(_differences(before, after, ""))
     if not changed:
         raise Refused(f"Nothing differs from the manifest that {study} has.")
     refuse_shared_prompts(study, manifest)
     if study.state == Study.State.DRAFT:
-        return _rewrite_draft(study, manifest, changed, actor)
+        version = _rewrite_draft(study, manifest, changed, actor)
+        _record(study, changed, before, after, actor)
+        return version
     _refuse_unamendable(study, manifest, changed)
     if not reason.strip():
         raise Refused("An amendment needs its reason: the report prints it.")
@@ -65,7 +76,24 @@ def _amend(study: Study, manifest: Manifest, reason: str, actor: Actor) -> Manif
     Study.objects.filter(pk=study.pk).update(manifest_sha256=version.sha256)
     detail = {"changed": changed, "sha256": version.sha256, "reason": version.reason}
     StudyEvent.objects.create(study=study, verb="amended", detail=detail, actor=actor)
+    _record(study, changed, before, after, actor)
     return version
+
+
+def _record(study: Study, changed: list[str], before: Parts, after: Parts, actor: Actor) -> None:
+    """Append the values to the audit; the events, which the report prints, name the keys."""
+    values = ({key: _shown(key, plan) for key in changed} for plan in (before, after))
+    record("settings changed", study=study, actor=actor, **dict(zip(("before", "after"), values, strict=True)))
+
+
+def _shown(key: str, plan: Parts) -> str:
+    """Return the value of a dotted key as the audit shows it, which viewers read."""
+    if not key.startswith(SHOWN):
+        return "not shown here"
+    value: Any = plan
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return Truncator("none" if value is None else str(value)).chars(LONGEST_SHOWN)
 
 
 def _rewrite_draft(study: Study, manifest: Manifest, changed: list[str], actor: Actor) -> ManifestVersion:
@@ -92,7 +120,7 @@ def _refuse_unamendable(study: Study, manifest: Manifest, changed: list[str]) ->
     if beyond:
         raise Refused(
             f"{', '.join(beyond)} cannot change any more: an amendment may raise the overlap and change quotas, "
-            "dates, texts and the notice. Duplicate the study for anything else."
+            "dates, texts, the notice and when personal data is erased. Duplicate the study for anything else."
         )
     if manifest.annotation.stop_when_decided and "annotation.overlap" in changed:
         raise Refused(

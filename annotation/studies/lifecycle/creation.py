@@ -71,13 +71,14 @@ def _begin(manifest: Manifest, text: dict[str, Any], digest: str, actor: Actor) 
 def complete_external(study: Study, manifest: Manifest) -> None:
     """Create the missing comparisons of an external study, then close it. Safe to repeat."""
     plan_comparisons(study, manifest)
-    _close_external(study)
+    _close_external(study, manifest)
 
 
 @in_turn
-def _close_external(study: Study) -> None:
+def _close_external(study: Study, manifest: Manifest) -> None:
+    now = timezone.now()
     begun = Study.objects.filter(pk=study.pk, state=Study.State.GENERATING)
-    if begun.update(state=Study.State.CLOSED, closed_at=timezone.now()):
+    if begun.update(state=Study.State.CLOSED, closed_at=now, erases_at=manifest.privacy.moment(now)):
         _record_creation(study)
 
 

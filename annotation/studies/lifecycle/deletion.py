@@ -88,7 +88,7 @@ def delete_study(*, study: Study, actor: User | None = None) -> None:
 def _make_draft(study: Study) -> None:
     locked = Study.objects.select_for_update().get(pk=study.pk)
     refuse_deletion(locked)
-    Study.objects.filter(pk=study.pk).update(state=Study.State.DRAFT, opened_at=None, closed_at=None)
+    Study.objects.filter(pk=study.pk).update(state=Study.State.DRAFT, opened_at=None, closed_at=None, erases_at=None)
     Import.objects.filter(study=study).update(claim="")  # a running import ends at its next slice
 
 

@@ -65,9 +65,13 @@ def launch(*, study: Study, actor: Actor = None) -> bool:
 def open_study(*, study: Study, actor: Actor = None) -> None:
     """Let annotators vote. The first opening freezes the manifest; a paused study opens again with the same one."""
     now = timezone.now()
-    closes_at = current_manifest(study).annotation.closes_at
-    if closes_at and closes_at <= now:
-        raise Refused(f"{study} was to close at {closes_at:%Y-%m-%d %H:%M} UTC; amend closes_at before opening it.")
+    manifest = current_manifest(study)
+    for key, what, moment in (
+        ("closes_at", "close", manifest.annotation.closes_at),
+        ("erase_at", "have its personal data erased", manifest.privacy.erase_at),
+    ):
+        if moment and moment <= now:
+            raise Refused(f"{study} was to {what} at {moment:%Y-%m-%d %H:%M} UTC; amend {key} before opening it.")
     if _move(study, "opened", State.OPEN, sources=(State.READY,), actor=actor, opened_at=now):
         return
     if not _move(study, "reopened", State.OPEN, sources=(State.PAUSED,), actor=actor):
@@ -90,9 +94,11 @@ def close(*, study: Study, actor: Actor = None) -> None:
 
 def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
     """End the voting. A study with quality rules is CLOSING until every annotator is judged by all votes."""
-    is_judged = not current_manifest(study).quality.in_force
+    manifest = current_manifest(study)
+    is_judged = not manifest.quality.in_force
     state = State.CLOSED if is_judged else State.CLOSING
-    has_ended = _move(study, "closed", state, sources=sources, closed_at=now, **event)
+    erases_at = manifest.privacy.moment(now)
+    has_ended = _move(study, "closed", state, sources=sources, closed_at=now, erases_at=erases_at, **event)
     if has_ended and not is_judged:
         pipeline_jobs.request_advance(study)
     return has_ended

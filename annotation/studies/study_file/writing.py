@@ -17,6 +17,8 @@ def write_study_file(manifest: Manifest) -> str:
     """
     plan = applicable(manifest.model_dump(exclude_none=True), manifest.source)
     plan["analysis"] = {key: value for key, value in plan["analysis"].items() if value != {}}  # no empty tables
+    if not plan["privacy"]:
+        del plan["privacy"]
     models = {key: _without_empty_options(model) for key, model in plan.pop("models").items()}
     pairs = _given(plan.pop("pairs"))
     prompts, seeds = plan.pop("prompts"), plan.pop("seeds", ())

@@ -197,6 +197,18 @@ def _times(parts: Parts) -> Iterator[Fault]:
         yield Fault(("annotation", "closes_at"), "must come after opens_at; give a later time, or leave it out.")
 
 
+def _privacy(parts: Parts) -> Iterator[Fault]:
+    plan, voting = parts.get("privacy"), parts.get("annotation")
+    if plan is None or plan.erase_at is None:
+        return
+    key = ("privacy", "erase_at")
+    if plan.erase_days_after_closing is not None:
+        yield Fault(key, "stands beside erase_days_after_closing; give one of the two.")
+    for name in ("closes_at", "withdrawal_until"):
+        if voting and (other := getattr(voting, name)) and plan.erase_at < other:
+            yield Fault(key, f"must not come before annotation.{name}: until then people need their links.")
+
+
 def _stopping(parts: Parts) -> Iterator[Fault]:
     plan = parts.get("annotation")
     if not plan or not plan.stop_when_decided:
@@ -285,6 +297,7 @@ CHECKS: tuple[Callable[[Parts], Iterator[Fault]], ...] = (
     _prompts,
     _seeds,
     _times,
+    _privacy,
     _stopping,
     _questions,
     _check,

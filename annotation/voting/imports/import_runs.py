@@ -41,7 +41,12 @@ def begin(
     Raises Refused while another file is unfinished in the study.
     """
     # One at a time: a second process waits here, and then sees what the first one began.
-    Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    study = Study.objects.select_for_update(no_key=True).get(pk=study.pk)
+    if kind == Import.Kind.VOTES and study.erased_at:
+        raise Refused(
+            f"The personal data of {study} was erased on {study.erased_at:%Y-%m-%d}: votes of a file would not be "
+            "recognised as those of the same people. Make another study for them."
+        )
     source = unfinished_import(study)
     if source is None:
         source = Import(study=study, kind=kind, sha256=sha256, metric=metric, file_name=path.name[:255], actor=actor)

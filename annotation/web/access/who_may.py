@@ -88,6 +88,7 @@ ADDRESSES = {
     "study-file": Access(EDITOR),  # it contains the completion codes, for which a platform pays
     "study-action": Access(EDITOR, EDITOR),
     "study-history": Access(VIEWER),
+    "history-file": Access(VIEWER),
     "study-archive": Access(None, OWNER),
     "sharing": Access(OWNER, OWNER),
     "report-links": Access(None, OWNER),
@@ -97,6 +98,9 @@ ADDRESSES = {
     "study-annotators": Access(VIEWER),  # without links, ids and answers
     "payment-file": Access(EDITOR),
     "erase-annotator": Access(OWNER, OWNER),
+    "personal-data": Access(EDITOR),  # names of fields and no values; who has which role
+    "personal-data-file": Access(EDITOR),
+    "erase-personal-data": Access(OWNER, OWNER),
     "invitations-file": Access(EDITOR),
     "answers-file": Access(EDITOR),
     "free-annotator": Access(None, EDITOR),
@@ -151,6 +155,7 @@ OPERATIONS = {
     "api:links": Access(OWNER, OWNER),
     "api:link": Access(None, None, OWNER),
     "api:invitations": Access(EDITOR, EDITOR, is_personal=True),
+    "api:personal-data": Access(EDITOR, None, OWNER),
     "api:uploads": Access(EDITOR, EDITOR),
     "api:upload": Access(EDITOR, None, EDITOR),
     "api:upload-pieces": Access(None, EDITOR),

@@ -21,6 +21,7 @@ from annotation.web.api import study_schemas as schemas
 from annotation.web.api.pages import answer, gives, next_page, page_of
 from annotation.web.api.repeating import repeatable
 from annotation.web.api.studies import account_of, study_called
+from annotation.web.researcher.people.invitations import invited
 from annotation.web.researcher.results.reports import report_file, written
 from jobs.refusals import Refused
 
@@ -36,7 +37,7 @@ router = Router(tags=["people and results"])
 def list_invitations(request: HttpRequest, slug: str, limit: int = 50, offset: int = 0) -> HttpResponse:
     """The personal links and the open link. Whoever has a link can vote with it."""
     study = study_called(slug)
-    people = study.annotators.filter(kind=Annotator.Kind.PERSONAL).order_by("pk")
+    people = invited(study).order_by("pk")
     page, count = page_of(people, limit, offset), people.count()
     record("links downloaded", study=study, actor=account_of(request), fields=["label", "link"])
     return answer(_invitations_out(request, study, page, count, next_page(request, limit, offset, count)))
@@ -110,10 +111,10 @@ def get_report(request: HttpRequest, slug: str, format: str = "json", metric: st
     if chosen.has_results and report.results is None:
         raise Refused(f"{study} is sealed: this file holds results only, and exists once the study is closed.")
     if not chosen.is_long:
-        return report_file(chosen, slug, written(chosen, slug, report))
+        return report_file(request, chosen, slug, written(chosen, slug, report))
     file_job = request_file(job, format)
     path = current_file(file_job)
-    return report_file(chosen, slug, path.open("rb")) if path else answer(state_out(file_job), status=202)
+    return report_file(request, chosen, slug, path.open("rb")) if path else answer(state_out(file_job), status=202)
 
 
 def state_out(job: WatchedJob) -> schemas.ReportStateOut:

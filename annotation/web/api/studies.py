@@ -248,6 +248,8 @@ def _fields(study: Study, role: sharing.Role | None) -> dict[str, Any]:
         "opened_at",
         "closed_at",
         "archived_at",
+        "erases_at",
+        "erased_at",
     )
     models = [model.name for model in study.diffusion_models]
     others = {"models": models, "role": str(role or ""), "pilot_of": study.pilot_of.slug if study.pilot_of else ""}

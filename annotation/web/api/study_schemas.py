@@ -53,6 +53,8 @@ class StudyOut(BaseModel):
     opened_at: datetime | None
     closed_at: datetime | None
     archived_at: datetime | None
+    erases_at: datetime | None
+    erased_at: datetime | None
 
 
 class StudyDetailOut(StudyOut):
@@ -180,6 +182,35 @@ class HistoryOut(PageOut):
     """A page of the history, the latest act first."""
 
     items: list[ActOut]
+
+
+class StoredFieldOut(BaseModel):
+    """A personal field of the record. `people`: of how many annotators a value is stored now."""
+
+    name: str
+    purpose: str
+    seen_by: str
+    people: int
+
+
+class DataRecordOut(BaseModel):
+    """The record of a study's personal data. `roles`: account and role. `retention`: until when it is stored."""
+
+    study: str
+    slug: str
+    manifest_sha256: str
+    notice: str
+    state: str
+    people: int
+    consent: str
+    questions: list[str]
+    personal: list[StoredFieldOut]
+    kept: list[str]
+    not_stored: list[str]
+    roles: list[tuple[str, str]]
+    retention: str
+    rights: list[str]
+    backups: str
 
 
 class FaultOut(BaseModel):

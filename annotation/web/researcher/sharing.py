@@ -6,13 +6,13 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Study, StudyShare
-from annotation.studies.audit import history
+from annotation.studies.audit import as_csv, as_json, history, record
 from annotation.studies.sharing import (
     Role,
     create_report_link,
@@ -24,6 +24,7 @@ from annotation.web.access.guard import researcher_page
 from jobs.refusals import Refused
 
 ACTS_PER_PAGE = 100
+FILES = {"csv": (as_csv, "text/csv; charset=utf-8"), "json": (as_json, "application/json; charset=utf-8")}
 MEANING = {
     Role.VIEWER: "sees counts, images and the report; no links, codes or answers",
     Role.EDITOR: "runs the study too: actions, invitations, the study file",
@@ -116,8 +117,23 @@ def study_history(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "web/researcher/history.html", context)
 
 
+@require_safe
+@researcher_page
+def history_file(request: HttpRequest, slug: str, kind: str) -> HttpResponse:
+    """Serve the whole history as csv or json. Personal fields are named in it, and none has a value."""
+    study = get_object_or_404(Study, slug=slug)
+    if kind not in FILES:
+        raise Http404
+    write, content_type = FILES[kind]
+    record("history downloaded", study=study, actor=cast(User, request.user))
+    response = HttpResponse(write(history(study)), content_type=content_type)
+    response["Content-Disposition"] = f'attachment; filename="{slug}-history.{kind}"'
+    return response
+
+
 urlpatterns: list[URLPattern] = [
     path("studies/<slug:slug>/sharing/", sharing, name="sharing"),
     path("studies/<slug:slug>/sharing/links/", report_links, name="report-links"),
     path("studies/<slug:slug>/history/", study_history, name="study-history"),
+    path("studies/<slug:slug>/history.<slug:kind>", history_file, name="history-file"),
 ]

@@ -15,7 +15,8 @@ from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.documents import document
 from annotation.studies.lifecycle.amendments import amend
-from annotation.studies.manifest import Manifest
+from annotation.studies.manifest import AnnotationPlan, Manifest, PrivacyPlan
+from annotation.studies.people.data_record import retention_sentence
 from annotation.studies.sharing import Role
 from annotation.studies.study_file.reading import StudyFileFault
 from annotation.studies.study_file.registered import parse_by_names
@@ -33,6 +34,11 @@ MOST = "When this many people have finished, the open link says that the study i
 OPENS = "UTC. The study opens by itself at this time if it is ready and a worker runs. Empty: you open it."
 CLOSES = "UTC. The voting ends by itself at this time, for good, and the report is unsealed. Empty: you close it."
 NOTICE = "Printed on every page and in every file of the report, also if the report is shared by a link."
+ERASE_DAYS = (
+    "So many days after the closing, links, labels, platform ids and answers of all annotators are erased. Votes stay, "
+    "under pseudonyms. Empty: an owner erases them. Do not lengthen what your consent text promises."
+)
+ERASE_AT = "UTC. Or at this time, and not before the closing. Give one of the two."
 REASON = "The report prints it. A draft needs none."
 MOMENT = forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M")
 
@@ -49,22 +55,28 @@ class SettingsForm(forms.Form):
     )
     opens_at = forms.DateTimeField(label="Opens at", required=False, help_text=OPENS, widget=MOMENT)
     closes_at = forms.DateTimeField(label="Closes at", required=False, help_text=CLOSES, widget=MOMENT)
+    erase_days_after_closing = forms.IntegerField(
+        label="Erase personal data after days", min_value=0, max_value=36_500, required=False, help_text=ERASE_DAYS
+    )
+    erase_at = forms.DateTimeField(label="Erase personal data at", required=False, help_text=ERASE_AT, widget=MOMENT)
     notice = forms.CharField(label="Notice", required=False, max_length=2000, help_text=NOTICE)
     reason = forms.CharField(label="Reason for the change", required=False, max_length=500, help_text=REASON)
 
     @classmethod
     def of(cls, manifest: Manifest) -> "SettingsForm":
         """Return the form with the current settings."""
-        plan = manifest.annotation
-        now = {name: getattr(plan, name) for name in cls.base_fields if hasattr(plan, name)}
-        return cls(initial=now | {"notice": manifest.notice})
+        sections = (manifest, manifest.annotation, manifest.privacy)
+        now = {name: getattr(one, name) for one in sections for name in cls.base_fields if hasattr(one, name)}
+        return cls(initial=now)
 
     def changed(self, manifest: Manifest) -> Manifest:
         """Return the manifest with the values of a valid form. Raises ValidationError for values that do not fit."""
-        given = {name: value for name, value in self.cleaned_data.items() if name not in ("notice", "reason")}
-        plan = document(manifest)
-        annotation = {**plan.get("annotation", {}), **given}
-        return Manifest.model_validate({**plan, "annotation": annotation, "notice": self.cleaned_data["notice"]})
+        plan, given = document(manifest), self.cleaned_data
+        sections = {
+            section: {**plan.get(section, {}), **{name: given[name] for name in kind.model_fields if name in given}}
+            for section, kind in (("annotation", AnnotationPlan), ("privacy", PrivacyPlan))
+        }
+        return Manifest.model_validate({**plan, **sections, "notice": given["notice"]})
 
 
 class FileForm(forms.Form):
@@ -102,6 +114,7 @@ def study_settings(request: HttpRequest, slug: str) -> HttpResponse:
         "tab": "settings",
         "form": form,
         "file_form": file_form if may_see_file else None,
+        "retention": retention_sentence(study, manifest),
         "versions": study.manifest_versions.order_by("-number").select_related("created_by")[:5],
         "is_file_open": file_form.is_bound,
     }

@@ -38,6 +38,8 @@ OPERATIONS = {
     "get_pilot_result": Operation("GET", f"{_STUDY}/pilot", query=("agreement", "baseline")),
     "archive_study": Operation("POST", f"{_STUDY}/archive"),
     "unarchive_study": Operation("DELETE", f"{_STUDY}/archive"),
+    "get_personal_data_record": Operation("GET", f"{_STUDY}/personal-data"),
+    "erase_personal_data": Operation("DELETE", f"{_STUDY}/personal-data"),
     "get_history": Operation("GET", f"{_STUDY}/history", query=_PAGE),
     "list_shares": Operation("GET", f"{_STUDY}/shares"),
     "share_study": Operation("POST", f"{_STUDY}/shares", body=("account", "role")),

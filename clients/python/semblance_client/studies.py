@@ -220,6 +220,14 @@ class Study:
         """Revoke a link to the report."""
         self._connection.call("revoke_report_link", slug=self.slug, link_id=link_id)
 
+    def personal_data(self) -> Json:
+        """Return the record of what is stored about people: names of fields, why, how long and who sees it."""
+        return dict(self._connection.call("get_personal_data_record", slug=self.slug).document)
+
+    def erase_personal_data(self) -> Json:
+        """Erase the personal data of the closed study's annotators, and return the record. It cannot be undone."""
+        return dict(self._connection.call("erase_personal_data", slug=self.slug).document)
+
     # --- results --------------------------------------------------------------------------------
     def export_votes(self, format: str = "csv") -> bytes:  # noqa: A002 - the API's word
         """Return the file of votes as csv, jsonl or parquet. While the study is sealed it names no model."""

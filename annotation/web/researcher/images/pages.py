@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from annotation.models import Study, StudyFileJob
 from annotation.reports.report_jobs.images_file import NAME, current_images, request_images
 from annotation.reports.report_jobs.report_jobs import retry
+from annotation.studies.audit import record
 from annotation.studies.comparisons import comparisons_of
 from annotation.studies.current import current_manifest
 from annotation.studies.imports.imported_images import imported_images
@@ -128,6 +129,7 @@ def images_file(request: HttpRequest, slug: str) -> HttpResponse | FileResponse:
         return redirect("study-images", slug)
     path = current_images(job)
     if path:
+        record("images downloaded", study=study, actor=cast(User, request.user))
         name = f"{slug}-{NAME}"
         return FileResponse(path.open("rb"), as_attachment=True, filename=name, content_type="application/zip")
     context = {"study": study, "tab": "images", "job": job}

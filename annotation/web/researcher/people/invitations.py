@@ -93,7 +93,12 @@ def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[s
 
 
 def invited(study: Study) -> QuerySet[Annotator]:
-    """Return the people whose personal link can be sent: not those who withdrew, because theirs ends at a farewell."""
+    """Return the people whose personal link can be sent.
+
+    Not those who withdrew, because theirs ends at a farewell, and nobody once personal data is erased.
+    """
+    if study.erased_at:
+        return study.annotators.none()
     return study.annotators.filter(kind=Annotator.Kind.PERSONAL).exclude(state=Annotator.State.WITHDRAWN)
 
 

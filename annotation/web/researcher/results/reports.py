@@ -2,9 +2,10 @@
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO, Any
+from typing import IO, Any, cast
 from urllib.parse import urlencode
 
+from django.contrib.auth.models import User
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import URLPattern, path, reverse
@@ -25,6 +26,7 @@ from annotation.reports.report_jobs.downloads import DOWNLOADS, PDF, Download, c
 from annotation.reports.report_jobs.report_cache import CachedReport, stored_figure
 from annotation.reports.report_jobs.report_jobs import finished_report, request_report, retry
 from annotation.reports.sections.contents import figures_of
+from annotation.studies.audit import record
 from annotation.studies.current import current_manifest
 from annotation.web.access.guard import researcher_page
 from annotation.web.researcher.results.comparison_view import thumbnails
@@ -132,11 +134,13 @@ def report_download(request: HttpRequest, slug: str, report_format: str) -> Http
     if chosen.has_results and report.results is None:
         raise Http404
     if not chosen.is_long:
-        return report_file(chosen, slug, written(chosen, slug, report))
+        return report_file(request, chosen, slug, written(chosen, slug, report))
     job = request_file(_job_or_404(request, slug), report_format)
     path = current_file(job)
     return (
-        report_file(chosen, slug, path.open("rb")) if path else _wait(request, job, job.report_job.study, report_format)
+        report_file(request, chosen, slug, path.open("rb"))
+        if path
+        else _wait(request, job, job.report_job.study, report_format)
     )
 
 
@@ -148,8 +152,10 @@ def written(chosen: Download, slug: str, report: AgreementReport) -> IO[bytes]:
         return path.open("rb")
 
 
-def report_file(chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
-    """Return the open file as a download with the study's slug in its name."""
+def report_file(request: HttpRequest, chosen: Download, slug: str, file: IO[bytes]) -> FileResponse:
+    """Return the open file as a download with the study's slug in its name, and note it in the audit."""
+    study = get_object_or_404(Study, slug=slug)
+    record("report downloaded", study=study, actor=cast(User, request.user), file=chosen.label)
     name = f"{slug}-{chosen.suffix}" if "." in chosen.suffix else f"{slug}-report.{chosen.suffix}"
     return FileResponse(file, as_attachment=True, filename=name, content_type=chosen.content_type)
 

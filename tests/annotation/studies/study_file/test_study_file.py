@@ -502,6 +502,9 @@ def test_a_study_written_back_is_the_same_study(manifest: Manifest) -> None:
     assert Manifest.model_validate(document(manifest)) == manifest
 
 
+OTHER_DATE = "privacy.erase_days_after_closing"  # stands in place of erase_at
+
+
 def test_every_key_of_the_file_is_written_back() -> None:
     manifest = make_manifest(
         source="generated",
@@ -518,6 +521,7 @@ def test_every_key_of_the_file_is_written_back() -> None:
             "closes_at": "2026-12-02T00:00:00Z",
             "withdrawal_until": "2026-12-24T00:00:00Z",
         },
+        privacy={"erase_at": "2027-12-24T00:00:00Z"},
         prompts=[{"text": "a", "cluster": "b"}],
         analysis={
             "equivalence_margin": 0.05,
@@ -528,11 +532,12 @@ def test_every_key_of_the_file_is_written_back() -> None:
     )
     text = write_study_file(manifest)
     for key in file_keys():
-        if key not in (*NOT_OF_TWO, "prompts.file", "models.a.lora_scale", *TABLES):
+        if key not in (*NOT_OF_TWO, "prompts.file", "models.a.lora_scale", OTHER_DATE, *TABLES):
             assert f"{key.rpartition('.')[2]} = " in text
     assert "[models.b.options]\ntimestep_spacing = " in text
     assert '[analysis.leaks_from."my metric"]\nannotators = [\n    "anna",\n]\nprompts = true' in text
     assert "[models.a.options]" not in text
+    assert "erase_days_after_closing = 9\n" in write_study_file(make_manifest(privacy={OTHER_DATE[8:]: 9}))
 
 
 def test_a_key_that_came_later_changes_no_hash_until_it_is_used() -> None:
@@ -557,7 +562,7 @@ INAPPLICABLE = {
 def test_what_does_not_apply_is_in_no_document_and_no_file(source: str, absent: set[str]) -> None:
     manifest = make_manifest(source=source)
     plan, text = document(manifest), write_study_file(manifest)
-    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent | {"metrics"}
+    assert set(Manifest.model_fields) - {"models", "pairs"} - set(plan) == absent | {"metrics", "privacy"}
     assert (plan["model_a"] == {"name": "Alpha"}) == (source != "generated")
     assert [word for word in ("[sampling]", "768", "euler", "dtype", "[images]", "[encoder]") if word in text] == (
         ["[sampling]", "768", "euler", "dtype", "[images]", "[encoder]"]

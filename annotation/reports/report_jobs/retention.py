@@ -1,0 +1,116 @@
+"""Erase the personal data of a closed study: when its study file says so, or when an owner does it.
+
+Votes stay, under pseudonyms. The work is done in slices, and if the process dies between two of them, the next
+half-minute tick does it again.
+"""
+
+import logging
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from annotation.models import Annotator, RepeatableAnswer, Study
+from annotation.models.personal_data import blank_columns, delete_personal_rows, field_names
+from annotation.reports.data.pseudonyms import pseudonyms
+from annotation.reports.report_jobs.erasure import delete_stored_reports
+from annotation.studies.audit import record
+from annotation.studies.current import current_manifest
+from annotation.studies.uploads.receiving import delete_files
+from annotation.voting.imports.import_runs import refuse_unfinished_import
+from annotation.voting.storage.slices import in_slices
+from annotation.voting.storage.sqlite_queue import in_turn
+from annotation.voting.withdrawal import log_of, refuse_unfinished_withdrawal
+from jobs.refusals import Refused
+
+logger = logging.getLogger(__name__)
+
+MOST_AT_ONCE = 200
+BY_DATE = "the date in the study file"
+BY_OWNER = "an owner's decision"
+
+
+def erase_due(now: datetime) -> None:
+    """Erase the personal data of each closed study whose date has come. Of the half-minute tick; safe to run twice."""
+    due = Study.objects.filter(state=Study.State.CLOSED, erased_at=None, erases_at__lte=now).order_by("pk")
+    for study in due:
+        try:
+            erase_personal_data(study=study, reason=BY_DATE)
+        except Refused as refusal:
+            logger.warning("erasing personal data of %s: %s", study.slug, refusal)
+        except Exception:
+            logger.exception("erasing personal data of %s failed", study.slug)
+
+
+def erase_personal_data(*, study: Study, reason: str = BY_OWNER, actor: User | None = None) -> int:
+    """Erase the personal data of a closed study's annotators, and return how many there are. It cannot be undone.
+
+    Refused if the study is not closed, if it is done already, or while rows are being imported or removed.
+    """
+    if study.state != Study.State.CLOSED:
+        raise Refused(
+            f"{study} is not closed, and its annotators still need their links. Close it first, or erase one annotator."
+        )
+    if study.erased_at is not None:
+        raise Refused(f"The personal data of {study} was erased on {study.erased_at:%Y-%m-%d}.")
+    refuse_unfinished_import(study)
+    refuse_unfinished_withdrawal(study)
+    ids = list(study.annotators.order_by("pk").values_list("pk", flat=True))
+    in_slices(ids, partial(_erase, _kept_labels(study)), most=MOST_AT_ONCE)
+    # What the API keeps for a day, for invitations that are sent again, holds the open link beside the personal ones.
+    RepeatableAnswer.objects.filter(body__contains=study.open_link_token).delete()
+    for upload in study.uploads.filter(is_stored=True):
+        delete_files(upload)  # files of votes name people
+    delete_stored_reports(study)
+    _note(study, reason, len(ids), actor)
+    return len(ids)
+
+
+def _kept_labels(study: Study) -> frozenset[int]:
+    """Return the annotators whose label stays: a pseudonym of an earlier export, or a name of the study file itself.
+
+    The study file says by such a name whose votes a metric has seen. Without the label they would count.
+    """
+    named = {name for leak in current_manifest(study).analysis.leaks_from.values() for name in leak.annotators}
+    names = pseudonyms(study)
+    labels = study.annotators.exclude(label="").values_list("pk", "label")
+    return frozenset(pk for pk, label in labels if label in named or label == names[pk])
+
+
+def _erase(kept_labels: Collection[int], annotator_ids: Sequence[int]) -> None:
+    columns: list[str] = []
+    people = list(Annotator.objects.select_for_update().filter(pk__in=annotator_ids).order_by("pk"))
+    for one in people:
+        label = one.label
+        columns = blank_columns(one)
+        one.label = label if one.pk in kept_labels or one.is_simulated else ""
+    Annotator.objects.bulk_update(people, columns)
+    delete_personal_rows(annotator_ids)
+    log_of(annotator_ids).update(object_repr="an annotator")
+
+
+@in_turn
+def _note(study: Study, reason: str, count: int, actor: User | None) -> None:
+    if Study.objects.filter(pk=study.pk, erased_at=None).update(erased_at=timezone.now()):
+        detail = {"fields": field_names(), "annotators": count, "reason": reason}
+        record("personal data erased", study=study, actor=actor, **detail)
+    study.refresh_from_db()
+
+
+def retention_effects(study: Study) -> tuple[list[str], list[str]]:
+    """Return what an erasure removes and what it keeps, as sentences."""
+    removed = [
+        f"of every annotator: {', '.join(field_names())}",
+        "stored reports, bundles and uploaded files of the study; reports are made again, with the same numbers",
+    ]
+    kept = [
+        "the votes, with their times, under the pseudonyms that every file of the study has (P001, P002 …)",
+        "the times at which people came, agreed to the consent (with its hash) and finished",
+        "the history, which names personal fields and never holds their values",
+    ]
+    if any(leak.annotators for leak in current_manifest(study).analysis.leaks_from.values()):
+        kept.append("the names of annotators in the study file (analysis.leaks_from), which cannot change any more")
+    kept.append("files that were downloaded before, and backups: these are yours to delete")
+    return removed, kept
