@@ -5,7 +5,7 @@ import re
 import tomllib
 from functools import cache
 from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as installed_version
+from importlib.metadata import version as _read_version
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -21,9 +21,15 @@ def version() -> str:
     except FileNotFoundError:  # an image of the Dockerfile
         pass
     try:
-        return installed_version("semblance")
+        return version_of("semblance")
     except PackageNotFoundError:
         return "unknown"
+
+
+@cache
+def version_of(package: str) -> str:
+    """Return the installed version of a package. Raises PackageNotFoundError. Reading one anew takes milliseconds."""
+    return _read_version(package)
 
 
 @cache

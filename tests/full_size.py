@@ -66,7 +66,6 @@ PIXART: dict[str, Any] = {
     "patch_size": 2,
     "cross_attention_dim": 1152,
     "caption_channels": 4096,
-    "use_additional_conditions": True,
 }
 T5: dict[str, Any] = {
     "vocab_size": 32128,
@@ -213,8 +212,8 @@ def _fill(module: torch.nn.Module) -> None:
     torch.manual_seed(7)
     block = torch.randn(BLOCK).to(next(module.parameters()).device)
     for name, weights in module.named_parameters():
-        if weights.ndim == 1:
-            weights.fill_(1.0 if name.endswith("weight") else 0.0)
+        if weights.ndim < 2:
+            weights.fill_(0.0 if name.endswith("bias") else 1.0)
             continue
         scale = 1 / math.sqrt(weights[0].numel())
         piece, flat = (block * scale).to(weights.dtype), weights.view(-1)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from datetime import timedelta
-from importlib.metadata import version as version_of
 from typing import Any
 
 from django.utils import timezone
@@ -27,7 +26,7 @@ from generation.recorded_images.records import record_image
 from generation.tables.foreign_values import plain_text
 from jobs.leases import Lease
 from jobs.refusals import Refused, SetBack
-from jobs.version import commit, version
+from jobs.version import commit, version, version_of
 from jobs.wording import counted
 
 MOST_TRIES = 5  # of one request; each pause is twice the last

@@ -1,5 +1,6 @@
 """The device on which this process computes, its memory, and what its errors mean."""
 
+import errno
 import gc
 import os
 import resource
@@ -19,14 +20,15 @@ class Fault(Enum):
 
 # cuBLAS and cuDNN report a full memory as a plain RuntimeError, and the CPU's allocator too.
 _OUT_OF_MEMORY = (
-    *("out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED", "DefaultCPUAllocator"),
+    *("out of memory", "_ALLOC_FAILED", "_ALLOCATION_FAILED", "DefaultCPUAllocator"),
     *("cudaErrorMemoryAllocation", "CUDA_ERROR_OUT_OF_MEMORY"),
 )
 _STICKY = (
     *("CUDA error", "device-side assert", "illegal memory access", "illegal instruction", "misaligned address"),
     *("uncorrectable ECC", "launch failure", "launch timed out", "unspecified launch", "hardware stack error"),
-    *("CUBLAS_STATUS_EXECUTION_FAILED", "CUBLAS_STATUS_INTERNAL_ERROR", "CUDNN_STATUS_EXECUTION_FAILED"),
-    *("CUDNN_STATUS_INTERNAL_ERROR", "GPU has fallen off the bus", "no CUDA-capable device"),
+    *("CUBLAS_STATUS_", "CUDNN_STATUS_", "cuDNN Frontend error", "cuFFT error", "cusolver error", "cusparse error"),
+    *("CUDA driver error", "Triton Error [CUDA]", "NVML", "No CUDA GPUs", "no CUDA-capable device"),
+    "GPU has fallen off the bus",
 )
 
 
@@ -68,7 +70,7 @@ def fault_of(error: BaseException) -> Fault:
 
 def _fault_of_one(error: BaseException) -> Fault:
     text = str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
         return Fault.MEMORY
     if not isinstance(error, RuntimeError):  # AcceleratorError is one
         return Fault.OTHER

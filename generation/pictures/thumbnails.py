@@ -7,6 +7,8 @@ from PIL import Image, ImageOps
 # Side lengths in pixels: two square thumbnails, cropped to cover, and the whole image, never enlarged.
 SIZES = {"grid": 160, "grid2x": 320, "zoom": 1024}
 QUALITY = 75
+# libwebp's default 4 takes twice as long for files 2 to 6 % smaller, at the same quality to 0.2 dB.
+METHOD = 2
 
 
 def encode(original: Image.Image, name: str) -> bytes:
@@ -16,7 +18,7 @@ def encode(original: Image.Image, name: str) -> bytes:
     else:
         small = ImageOps.fit(original, (SIZES[name],) * 2, Image.Resampling.LANCZOS)
     buffer = BytesIO()
-    small.save(buffer, "WEBP", quality=QUALITY, exif=b"", icc_profile=b"")
+    small.save(buffer, "WEBP", quality=QUALITY, method=METHOD, exif=b"", icc_profile=b"")
     return buffer.getvalue()
 
 

@@ -11,7 +11,6 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import torch
@@ -25,6 +24,7 @@ from generation.pipelines.loaded import Loaded
 from generation.pipelines.prompt_cache import Outputs
 from generation.plans.orders import Order
 from jobs.refusals import Refused
+from jobs.version import version_of
 
 MOST_REMEMBERED = 4  # jobs come prompt by prompt; some classes encode prompt and negative prompt apart
 # No part of what is encoded: how often, where, and a scale that load_lora_weights has set already.
@@ -174,7 +174,7 @@ def _is_plain(value: Any) -> bool:
 
 def _key(loaded: Loaded, given: Given) -> str:
     """Return the hash of everything that determines the outputs for these arguments."""
-    versions = [version(name) for name in ("torch", "diffusers", "transformers")]
+    versions = [version_of(name) for name in ("torch", "diffusers", "transformers")]
     whole = [loaded.facts, loaded.lora_facts, loaded.key, device_name(), versions, given]
     text = json.dumps(whole, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -13,6 +13,7 @@ from generation.hub.wanted import checkpoint_at_hand
 from generation.machines.devices import can_compute_in, device, device_name, empty_memory, is_out_of_memory
 from generation.models import DiffusionModel
 from generation.pipelines.arguments import check_order, check_prompts
+from generation.pipelines.components import check_configurations, freeze, load_transformers
 from generation.pipelines.encoding import encode_ahead, is_encoded
 from generation.pipelines.families import allowed_class, loading_arguments
 from generation.pipelines.faults import brief
@@ -133,20 +134,27 @@ def _usual_vae_dtype(kind: Any, folder: Path, dtype: str) -> str:
 
 
 def _pipeline(kind: Any, folder: Path, files: CheckpointFiles, model: DiffusionModel, vae_dtype: torch.dtype) -> Any:
-    try:
-        with checkpoints.linked(folder, files) as only_these:
+    dtype = getattr(torch, model.dtype_in_use)
+    check_configurations(folder, files, owner=model.name)
+    with checkpoints.linked(folder, files) as only_these:
+        try:
             pipeline = kind.from_pretrained(
                 only_these,
-                dtype={"default": getattr(torch, model.dtype_in_use), "vae": vae_dtype},
+                dtype={"default": dtype, "vae": vae_dtype},
                 local_files_only=True,
                 use_safetensors=True,
                 trust_remote_code=False,
+                **load_transformers(only_these, files, dtype=dtype, owner=model.name),
                 **loading_arguments(kind),
             )
-    except Exception as error:  # the error's type depends on the reader of the broken file
-        if is_out_of_memory(error):
+        except Refused:
             raise
-        raise Refused(f"{model.name}: the checkpoint {folder} cannot be loaded ({brief(error)}).") from error
+        except Exception as error:  # the error's type depends on the reader of the broken file
+            if is_out_of_memory(error):
+                raise
+            reason = brief(error, place=str(only_these), shown=str(folder))
+            raise Refused(f"{model.name}: the checkpoint {folder} cannot be loaded ({reason}).") from error
+    freeze(pipeline.components, owner=model.name)
     pipeline.set_progress_bar_config(disable=True)
     return pipeline
 

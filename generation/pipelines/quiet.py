@@ -5,10 +5,10 @@ without keys for a text encoder) is decided in this package.
 """
 
 import logging
-import os
 import warnings
 
 import diffusers
+import transformers
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
 TALKATIVE = ("diffusers", "transformers", "peft", "accelerate", "huggingface_hub", "bitsandbytes")
@@ -17,10 +17,10 @@ TALKATIVE = ("diffusers", "transformers", "peft", "accelerate", "huggingface_hub
 def quieten() -> None:
     """Show no progress bars, no warnings and no advice of the libraries that load and run models."""
     diffusers.utils.logging.disable_progress_bar()
-    disable_progress_bars()  # transformers shows its own only if these are shown
+    transformers.logging.disable_progress_bar()
+    disable_progress_bars()
     diffusers.utils.logging.set_verbosity_error()
-    # transformers sets its own level when it is imported first, which may be later than now.
-    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    transformers.logging.set_verbosity_error()
     for name in TALKATIVE:
         logging.getLogger(name).setLevel(logging.ERROR)
         for category in (FutureWarning, DeprecationWarning, UserWarning):

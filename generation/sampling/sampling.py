@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.metadata import version
 from platform import python_version
 from typing import Any
 
@@ -33,7 +32,9 @@ from generation.plans.image_sets import CHUNK_SIZE
 from generation.plans.orders import Order
 from generation.sampling.batches import Batch, BatchSizes, planned_batch, planned_batches
 from generation.sampling.circumstances import circumstances
+from generation.weights import checkpoints
 from jobs.refusals import Refused
+from jobs.version import version_of
 
 PLANNED_BATCH = {"cuda": CHUNK_SIZE, "cpu": 4}
 VERSIONS_OF = ("torch", "diffusers", "transformers", "peft", "pillow")
@@ -177,7 +178,7 @@ def _check_can_halve(batch: Batch, order: Order) -> None:
 def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[], None]) -> Pixels:
     """Sample one batch: (n, height, width, 3), values 0..1."""
     options = options_of(loaded, order)
-    with _faults_of_options(loaded, order):
+    with _faults_of_the_call(loaded, order):
         loaded.pipeline.scheduler = new_scheduler(loaded.own_scheduler, options.scheduler, options.scheduler_settings)
         with (
             eager_after_a_fault(loaded),
@@ -191,17 +192,23 @@ def _run(loaded: Loaded, order: Order, seeds: Sequence[int], check: Callable[[],
 
 
 @contextmanager
-def _faults_of_options(loaded: Loaded, order: Order) -> Iterator[None]:
-    """Turn an error of a call with options into Refused: no signature says which values a class can use."""
+def _faults_of_the_call(loaded: Loaded, order: Order) -> Iterator[None]:
+    """Turn an error of a call into Refused: no signature says which values and which parts a class can use.
+
+    It would come again at every attempt. An error of the device passes.
+    """
     try:
         yield
-    except (TypeError, ValueError, LookupError, ArithmeticError, RuntimeError) as error:
+    except (TypeError, ValueError, LookupError, ArithmeticError, AttributeError, RuntimeError) as error:
         model = order.diffusion_model
-        if not model.options or fault_of(error) is not Fault.OTHER:
+        if fault_of(error) is not Fault.OTHER:
             raise
+        given, where = "sampling parameters", "[sampling]"
+        if model.options:
+            given, where = "options", "[models.x.options]"
         raise Refused(
-            f"{model.name}: {loaded.kind.__name__} fails with these options ({brief(error)}): correct "
-            "[models.x.options] of the study file."
+            f"{model.name}: {loaded.kind.__name__} fails with these {given} ({brief(error)}): correct {where} of the "
+            f"study file, or try another copy of {model.checkpoint} if a part of it is missing."
         ) from error
 
 
@@ -216,9 +223,11 @@ def _check_output(loaded: Loaded, output: Any, order: Order, seeds: Sequence[int
         )
     broken = [seed for seed, pixels in zip(seeds, output.images, strict=True) if not np.isfinite(pixels).all()]
     if broken:
+        way_out = "use bfloat16 or float32"
+        if model.dtype_in_use != "float16":
+            way_out = f"the weights of {checkpoints.shown(model.checkpoint)} may be damaged: fetch or copy them again"
         raise Refused(
-            f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype_in_use}; "
-            "use bfloat16 or float32."
+            f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype_in_use}; {way_out}."
         )
     blacked = [seed for seed, is_blacked in zip(seeds, _flags(output), strict=False) if is_blacked]
     if blacked:
@@ -251,5 +260,5 @@ def _provenance(loaded: Loaded, order: Order) -> dict[str, Any]:
         "scheduler": options_of(loaded, order).scheduler,
         **({"options": model.options} if model.options else {}),
         **scheduler_facts(loaded.pipeline.scheduler),
-        "versions": {"python": python_version(), **{name: version(name) for name in VERSIONS_OF}},
+        "versions": {"python": python_version(), **{name: version_of(name) for name in VERSIONS_OF}},
     }

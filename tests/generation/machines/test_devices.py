@@ -1,5 +1,7 @@
 """What an error says about the device."""
 
+import errno
+
 import pytest
 import torch
 
@@ -11,7 +13,11 @@ MEMORY = [
     RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
     RuntimeError("[enforce fail at alloc_cpu.cpp:117] data. DefaultCPUAllocator: can't allocate memory"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_DEVICE_ALLOCATION_FAILED"),
+    RuntimeError("cusolver error: CUSOLVER_STATUS_ALLOC_FAILED"),
+    RuntimeError("Triton Error [CUDA]: out of memory"),
     MemoryError(),
+    OSError(errno.ENOMEM, "Cannot allocate memory"),  # of a file of weights that is mapped
 ]
 STICKY = [
     torch.AcceleratorError("CUDA error: device-side assert triggered"),
@@ -20,11 +26,15 @@ STICKY = [
     RuntimeError("CUDA error: uncorrectable ECC error encountered"),
     RuntimeError("CUDA error: unspecified launch failure"),
     RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"),
+    RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+    RuntimeError("Triton Error [CUDA]: an illegal instruction was encountered"),
+    RuntimeError("No CUDA GPUs are available"),
 ]
 OTHER = [
     RuntimeError("mat1 and mat2 shapes cannot be multiplied"),
     ValueError("CUDA error in the name of a file"),
     OSError("disk full"),
+    RuntimeError("Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu!"),
 ]
 
 

@@ -85,7 +85,9 @@ def parts(model: DiffusionModel) -> dict[str, Any]:
         for part in ("text_encoder", "text_encoder_2", "unet")
         for name, tensor in getattr(pipeline, part).state_dict().items()
     }
-    return {"tokenizers": (pipeline.tokenizer, pipeline.tokenizer_2), "weights": weights}
+    # torch computes by another path with a weight that could be trained, whether or not it is.
+    trainable = [name for name, weight in pipeline.unet.named_parameters() if weight.requires_grad]
+    return {"tokenizers": (pipeline.tokenizer, pipeline.tokenizer_2), "weights": weights, "trainable": trainable}
 
 
 def test_the_token_changes_images_and_leaves_no_trace(sdxl: DiffusionModel, paper: DiffusionModel) -> None:
@@ -106,6 +108,7 @@ def test_the_token_changes_images_and_leaves_no_trace(sdxl: DiffusionModel, pape
     assert images(sdxl) == plain
     assert all(one is other for one, other in zip(after["tokenizers"], before["tokenizers"], strict=True))
     assert len(after["tokenizers"][0]) == vocabulary
+    assert after["trainable"] == before["trainable"] == []
     assert after["weights"].keys() == before["weights"].keys()
     assert all(torch.equal(after["weights"][name], tensor) for name, tensor in before["weights"].items())
 
