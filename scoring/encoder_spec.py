@@ -1,7 +1,7 @@
 """Name an image encoder, or what compares two images. Pure, so that a study can name one without loading torch."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import PurePath
 from typing import Annotated, Any, Literal, get_args
 
@@ -10,6 +10,9 @@ from annotated_types import Len
 EncoderKind = Literal["clip", "siglip", "dinov2", "dinov3", "dreamsim", "own"]
 OWN_ENCODER: EncoderKind = "own"  # a function, known by a name in the place of a checkpoint
 ENCODER_KINDS: tuple[str, ...] = get_args(EncoderKind)
+# How images are prepared: by the encoder's own processor on Pillow, or by the same steps on tensors.
+Preparation = Literal["pil", "tensor"]
+PREPARATIONS: tuple[Preparation, ...] = get_args(Preparation)
 ComparerKind = Literal["lpips"]
 COMPARER_KINDS: tuple[str, ...] = get_args(ComparerKind)
 
@@ -21,18 +24,22 @@ CLIP_VIT_B32_REVISION = "c237dc49a33fc61debc9276459120b7eac67e7ef"
 
 @dataclass(frozen=True, slots=True)
 class EncoderSpec:
-    """An image encoder: its kind, its checkpoint (local folder or hub id) and the pinned revision of a hub id.
+    """An image encoder: its kind, its checkpoint (local folder or hub id), the pinned revision of a hub id, and how
+    images are prepared for it, which makes another encoder of the same weights.
 
     The default is the encoder of the original study. CLIP ViT-B/32 without a revision means its pinned commit; any
     other hub id needs a revision (a commit of 40 digits), else loading it is refused.
 
     >>> EncoderSpec(kind="siglip", checkpoint="/data/models/siglip-tiny").metric
     'scs/siglip:siglip-tiny'
+    >>> EncoderSpec(kind="siglip", checkpoint="/data/models/siglip-tiny", preparation="tensor").identity
+    'siglip+tensor:siglip-tiny'
     """
 
     kind: EncoderKind = "clip"
     checkpoint: Annotated[str, Len(min_length=1)] = CLIP_VIT_B32
     revision: str = ""
+    preparation: Preparation = "pil"
 
     def __post_init__(self) -> None:
         if self.checkpoint == CLIP_VIT_B32 and not self.revision:
@@ -40,13 +47,14 @@ class EncoderSpec:
 
     @property
     def identity(self) -> str:
-        """Return the key of stored embeddings: kind, name and revision.
+        """Return the key of stored embeddings: kind, preparation if it is not the usual one, name and revision.
 
         The name of a local folder is the last component of its path, so the same weights have the same identity on
         every machine. `scoring.models.Encoder` refuses other weights under the same identity: it stores the hash of the
         first.
         """
-        return f"{self.kind}:{self._name}" + (f"@{self.revision}" if self.revision else "")
+        kind = self.kind if self.preparation == "pil" else f"{self.kind}+{self.preparation}"
+        return f"{kind}:{self._name}" + (f"@{self.revision}" if self.revision else "")
 
     @property
     def metric(self) -> str:
@@ -80,6 +88,16 @@ class ComparerSpec:
     def identity(self) -> str:
         """Return the name under which its distances are stored: the same on every machine, as of an encoder."""
         return f"{self.kind}:{PurePath(self.checkpoint).name or self.checkpoint}"
+
+
+def document_of(source: EncoderSpec | ComparerSpec | None) -> dict[str, Any] | None:
+    """Return a spec as it is stored: without `preparation` if it is the usual one, as in earlier versions."""
+    return without_usual_preparation(asdict(source)) if source else None
+
+
+def without_usual_preparation(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the document of an encoder without `preparation` if it is the usual one, which earlier versions lack."""
+    return {key: value for key, value in document.items() if (key, value) != ("preparation", "pil")}
 
 
 def source_of(document: Mapping[str, Any] | None) -> EncoderSpec | ComparerSpec | None:

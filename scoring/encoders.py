@@ -1,8 +1,8 @@
 """Image encoders: image -> embedding. The only module that imports one; it loads torch.
 
 An embedding is float32 and not normalised. It depends on the other images of its batch by rounding only: in batches
-of any size it agrees to about 1e-5 of its length. Images are always prepared by the processor's PIL implementation,
-so that scores do not depend on whether torchvision is installed.
+of any size it agrees to about 1e-5 of its length. Images are prepared by the processor's PIL implementation, or by the
+same steps on tensors if the spec says so; scores never depend on whether torchvision is installed.
 """
 
 from collections.abc import Callable, Sequence
@@ -36,6 +36,7 @@ from scoring.checkpoints import Checkpoint, find_checkpoint, first_line
 from scoring.dreamsim import DreamSim
 from scoring.encoder_spec import OWN_ENCODER, EncoderSpec
 from scoring.own_encoders import own_encoder
+from scoring.tensor_images import TensorPreparation
 
 Embeddings = NDArray[np.float32]
 
@@ -156,6 +157,7 @@ class _LoadedEncoder:
         self._batch_size = BATCH_SIZE
         self._model, self._processor = _load_parts(spec, checkpoint, self._architecture)
         self._model.to(device()).eval()
+        self._on_tensors = _on_tensors(spec, self._processor)
         self._pool = ThreadPoolExecutor(core_count(), thread_name_prefix="preparing")
         self.dimension = self._probe()
 
@@ -168,7 +170,7 @@ class _LoadedEncoder:
         return {
             "features": self._architecture.describes,
             "processor": type(self._processor).__name__,
-            "processor_backend": "pil",
+            "processor_backend": self.spec.preparation,
             "dtype": "float32",
             "device": device_name(),
             "versions": {
@@ -211,7 +213,10 @@ class _LoadedEncoder:
     def _prepare(self, image: Image.Image) -> torch.Tensor:
         """Return the pixels of one image, (1, 3, h, w); PIL and NumPy let other threads work meanwhile."""
         # "L" and palette images too; the processor's own conversion depends on its configuration.
-        prepared: torch.Tensor = self._processor(images=[image.convert("RGB")], return_tensors="pt")["pixel_values"]
+        coloured = image.convert("RGB")
+        if self._on_tensors:
+            return self._on_tensors(coloured)
+        prepared: torch.Tensor = self._processor(images=[coloured], return_tensors="pt")["pixel_values"]
         return prepared
 
     def _halve(self) -> None:
@@ -252,6 +257,18 @@ def _load_parts(spec: EncoderSpec, checkpoint: Checkpoint, architecture: Archite
     if report["missing_keys"]:  # they would be filled with random numbers
         raise Refused(f"The weights of {spec.checkpoint} lack {sorted(report['missing_keys'])[0]}: it is not whole.")
     return model, processor
+
+
+def _on_tensors(spec: EncoderSpec, processor: Any) -> TensorPreparation | None:
+    """Return how images are prepared on tensors; None if the processor's PIL implementation does it."""
+    if spec.preparation == "pil":
+        return None
+    try:
+        return TensorPreparation.of(processor)
+    except ValueError as error:
+        raise Refused(
+            f"The image processor of {spec.checkpoint} cannot be followed on tensors: {error}. Leave preparation out."
+        ) from error
 
 
 def _full_precision() -> AbstractContextManager[None]:

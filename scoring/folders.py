@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from generation.pictures.files import read_image
 from generation.pictures.pixels import is_plain
 from generation.pictures.reading import SUFFIXES
 from generation.weights.checkpoints import on_disk
+from jobs.cores import core_count
 from jobs.refusals import Refused
 from scoring.consistency import semantic_consistency_score
 
@@ -115,21 +117,37 @@ class _Seen:
         self.remarks: list[NotedImage] = []
         self._first: dict[bytes, str] = {}
 
-    def look(self, image: Image.Image, name: str) -> None:
+    def look(self, read: "_Read", name: str) -> None:
         """Remember the image, and add a remark if it says little."""
-        pixels = hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest()
-        if is_plain(image):
+        if read.is_plain:
             self.remarks.append(NotedImage(name, "is of one colour"))
-        elif (first := self._first.setdefault(pixels, name)) != name:
+        elif (first := self._first.setdefault(read.sha256, name)) != name:
             self.remarks.append(NotedImage(name, f"is the same image as {first}"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """An image that could be read, and what decides whether it says little."""
+
+    image: Image.Image
+    sha256: bytes
+    is_plain: bool
+
+
+def _read(file: Path) -> _Read | Refused:
+    try:
+        image = read_image(file)
+    except Refused as refusal:
+        return refusal
+    return _Read(image, hashlib.sha256(repr(image.size).encode() + image.tobytes()).digest(), is_plain(image))
+
+
 def _readable(files: Sequence[Path], broken: list[NotedImage], seen: _Seen) -> Iterator[Image.Image]:
-    for file in files:
-        try:
-            image = read_image(file)
-        except Refused as refusal:
-            broken.append(NotedImage(file.name, str(refusal)))
-        else:
-            seen.look(image, file.name)
-            yield image
+    """Yield the images of files that can be read; they are read on every core."""
+    with ThreadPoolExecutor(core_count(), thread_name_prefix="reading") as pool:
+        for file, read in zip(files, pool.map(_read, files), strict=True):
+            if isinstance(read, Refused):
+                broken.append(NotedImage(file.name, str(read)))
+            else:
+                seen.look(read, file.name)
+                yield read.image

@@ -51,6 +51,8 @@ class OwnEncoder:
 
 def own_encoder(spec: EncoderSpec) -> OwnEncoder:
     """Return the encoder of a spec of the kind "own". Raises Refused if this machine does not know its name."""
+    if spec.preparation != "pil":
+        raise Refused(f"The encoder {spec.checkpoint} is a function, which prepares its images: leave preparation out.")
     found = known_function(spec.checkpoint, group=GROUP, table=ENCODERS)
     if found is None:
         raise Refused(

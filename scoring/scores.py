@@ -5,7 +5,6 @@ This module does not load torch: the encoder is passed in, and `scoring.tasks` l
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,11 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from generation.models import GeneratedImage, ImageSet
-from generation.pictures.files import open_images
+from generation.pictures.files import open_images, opened_in_chunks
 from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
-from scoring.encoder_spec import EncoderSpec
+from scoring.encoder_spec import EncoderSpec, document_of
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec, is_score, named_functional, score_of_embeddings
 from scoring.models import Encoder, ImageEmbedding, MetricSource, PairwiseSimilarities, ScoringJob, SetScore
 from scoring.own_metrics import OwnMetric, own_metric
@@ -33,7 +32,7 @@ Embeddings = NDArray[np.float32]
 
 STORED_TYPE = np.dtype("<f4")  # the same bytes on every machine
 SETS_PER_STATEMENT = 1000
-CHUNK_SIZE = 32  # images held decoded at a time; what has been embedded is stored before the next are opened
+CHUNK_SIZE = 32  # images embedded and stored at a time, while the next ones are decoded
 
 
 def plan_scorings(*, image_set_ids: Collection[int], spec: MetricSpec) -> None:
@@ -44,7 +43,7 @@ def plan_scorings(*, image_set_ids: Collection[int], spec: MetricSpec) -> None:
     """
     metric = spec.identity
     refuse_unusable_name(metric)
-    wanted = asdict(spec.source) if spec.source else None
+    wanted = document_of(spec.source)
     jobs = ScoringJob.objects.filter(image_set__in=image_set_ids, metric=metric).order_by()
     planned = {image_set: (pk, document) for image_set, pk, document in jobs.values_list("image_set", "pk", "encoder")}
     # Conflicts are ignored: another process may plan the same jobs at this moment.
@@ -66,11 +65,12 @@ def embed_set(*, image_set: ImageSet, encoder: "ImageEncoder", check: Callable[[
     _refuse_incomplete(image_set)
     refuse_other_weights(encoder)
     images = list(image_set.images.exclude(embeddings__encoder__identity=encoder.identity).order_by("seed"))
-    for start in range(0, len(images), CHUNK_SIZE):
+    begun = time.perf_counter()
+    for chunk, pictures in opened_in_chunks(images, CHUNK_SIZE):
         check()
-        chunk, begun = images[start : start + CHUNK_SIZE], time.perf_counter()
-        _embed(chunk, encoder)
+        embed_pictures(chunk, pictures, encoder)
         _note_time(encoder.identity, len(chunk), time.perf_counter() - begun)
+        begun = time.perf_counter()
     return len(images)
 
 
@@ -282,10 +282,6 @@ def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
             f"(SHA-256 {encoder.fingerprint[:12]}, formerly {known.fingerprint[:12]}): "
             "bring the former files back, or give these a folder of another name."
         )
-
-
-def _embed(images: Sequence[GeneratedImage], encoder: "ImageEncoder") -> None:
-    embed_pictures(images, open_images(images), encoder)
 
 
 def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:

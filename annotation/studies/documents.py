@@ -9,10 +9,12 @@ from annotation.studies.manifest import TWO_MODELS, Manifest, ModelPlan
 from annotation.studies.onboarding_plan import CODE_LEFT_OUT, PlatformPlan
 from annotation.studies.pairs import PairsPlan
 from generation.plans.parameters import SPEED_FIELDS
+from scoring.encoder_spec import without_usual_preparation
 
 # Keys added after version 0.1: older manifests lack them.
 LATER_KEYS = (
     ("platform", "study_full_code"),
+    ("encoder", "preparation"),
     *(("annotation", key) for key in ("stop_when_decided", "floor")),
     *(("analysis", key) for key in ("constant_choice", "assumed_difference", "person_margin", "leaks_from")),
 )
@@ -36,6 +38,8 @@ def document(manifest: Manifest) -> dict[str, Any]:
     for metric in plan.get("metrics", ()):
         if metric["comparer"] is None:  # metrics of earlier study files have none
             del metric["comparer"]
+        if metric["encoder"]:
+            metric["encoder"] = without_usual_preparation(metric["encoder"])
     for section, key in LATER_KEYS:
         if key in plan.get(section, {}) and plan[section][key] == _default(section, key):
             del plan[section][key]

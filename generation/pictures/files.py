@@ -56,9 +56,29 @@ def open_image(image: GeneratedImage, *, is_brisk: bool = False) -> Image.Image:
 
 def open_images(images: Sequence[GeneratedImage]) -> list[Image.Image]:
     """Return the pixels of recorded images in their order, decoded on every core. Raises as `open_image`."""
-    with ThreadPoolExecutor(core_count(), thread_name_prefix="decoding") as pool:
-        opened = [pool.submit(lambda path: decoded(_content(path, False), path), image.path) for image in images]
-        return [_pixels(image, future) for image, future in zip(images, opened, strict=True)]
+    return [picture for _chunk, pictures in opened_in_chunks(images, max(len(images), 1)) for picture in pictures]
+
+
+def opened_in_chunks(
+    images: Sequence[GeneratedImage], size: int
+) -> Iterator[tuple[Sequence[GeneratedImage], list[Image.Image]]]:
+    """Yield recorded images, `size` at a time, with their pixels; raises as `open_image`.
+
+    They are decoded on every core, and the next ones while the caller works: `2 * size` are held in memory.
+    """
+    chunks = [images[start : start + size] for start in range(0, len(images), size)]
+    pool = ThreadPoolExecutor(core_count(), thread_name_prefix="decoding")
+    try:
+        decoding = [_decoding(pool, chunk) for chunk in chunks[:1]]
+        for number, chunk in enumerate(chunks):
+            decoding += [_decoding(pool, following) for following in chunks[number + 1 : number + 2]]
+            yield chunk, [_pixels(image, future) for image, future in zip(chunk, decoding.pop(0), strict=True)]
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _decoding(pool: ThreadPoolExecutor, images: Sequence[GeneratedImage]) -> "list[Future[Image.Image]]":
+    return [pool.submit(lambda path: decoded(_content(path, False), path), image.path) for image in images]
 
 
 def _pixels(image: GeneratedImage, future: "Future[Image.Image]") -> Image.Image:

@@ -4,6 +4,7 @@ import itertools
 import json
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,43 @@ def test_records_how_images_are_prepared_and_what_ran(tiny_encoders: Path) -> No
     assert provenance["dtype"] == "float32"
     assert provenance["versions"]["torch"] == torch.__version__
     assert provenance["sha256"] == encoder.fingerprint
+
+
+# --- preparation on tensors -----------------------------------------------------------------------
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_prepared_on_tensors_the_pixels_and_the_score_are_those_of_pil(kind: Any, tiny_encoders: Path) -> None:
+    """Reduced, enlarged, wide, tall; whole factors too, where the rounding of halves decides."""
+    sizes = [(768, 768), (301, 200), (64, 257), (20, 24), (96, 32)]
+    images = [picture(seed, size=sizes[seed % len(sizes)]) for seed in range(10)]
+    usual = spec_of(kind, tiny_encoders)
+    by_pil: Any = load(usual)
+    pixels, score = [by_pil._prepare(one) for one in images], semantic_consistency_score(by_pil.embed(images))
+    by_tensor: Any = load(replace(usual, preparation="tensor"))
+    others = [by_tensor._prepare(one) for one in images]
+
+    for ours, theirs in zip(others, pixels, strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    assert semantic_consistency_score(by_tensor.embed(images)) == pytest.approx(score, abs=1e-4)
+
+
+def test_preparation_on_tensors_is_an_encoder_of_its_own(tiny_encoders: Path) -> None:
+    usual = spec_of("clip", tiny_encoders)
+    provenance = load(replace(usual, preparation="tensor")).provenance
+    assert provenance["processor_backend"] == "tensor"
+    assert replace(usual, preparation="tensor").identity == "clip+tensor:clip" != usual.identity
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"do_resize": False}, "it does not resize every image to one size"),
+        ({"crop_size": {"height": 64, "width": 64}}, "it crops images to more than their size"),
+    ],
+)
+def test_steps_that_tensors_do_not_follow_are_refused(changes: dict[str, Any], sentence: str, clip_copy: Path) -> None:
+    edit_json(clip_copy / "preprocessor_config.json", **changes)
+    with pytest.raises(Refused, match=f"cannot be followed on tensors: {sentence}. Leave preparation out"):
+        load(EncoderSpec(checkpoint=str(clip_copy), preparation="tensor"))
 
 
 # --- memory -------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """score_study STUDY: score the same images by another encoder, another metric, or a metric of one's own."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ from annotation.studies.lifecycle.pipeline_jobs import (
 from generation.models import ImageSet
 from jobs.refusals import Refused
 from jobs.wording import command, counted
-from scoring.encoder_spec import COMPARER_KINDS, ENCODER_KINDS, OWN_ENCODER, ComparerSpec, EncoderSpec
+from scoring.encoder_spec import (
+    COMPARER_KINDS,
+    ENCODER_KINDS,
+    OWN_ENCODER,
+    PREPARATIONS,
+    ComparerSpec,
+    EncoderSpec,
+)
 from scoring.metric_spec import OWN, SCS, MetricSpec, named_functional
 from scoring.own_encoders import OwnEncoder, encoder_in_file
 from scoring.own_metrics import OwnMetric, metric_in_file
@@ -54,6 +62,9 @@ class Command(StudyCommand):
         parser.add_argument("--similarities", default="", help="The name of imported or computed similarities.")
         parser.add_argument("--checkpoint", default="", help="A local folder or a hub id; else the study's encoder.")
         parser.add_argument("--revision", default="", help="The commit of a hub id.")
+        parser.add_argument(
+            "--preparation", choices=PREPARATIONS, help="How images are prepared; else as for the study's encoder."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Plan the jobs, and watch until every set has its score."""
@@ -143,6 +154,8 @@ def _spec(study: Study, options: dict[str, Any], own: OwnMetric | None, own_enco
         encoder = own_encoder.spec
     elif options["checkpoint"]:
         encoder = EncoderSpec(kind=options["kind"], checkpoint=options["checkpoint"], revision=options["revision"])
+    if options["preparation"]:
+        encoder, is_other = replace(encoder, preparation=options["preparation"]), True
     if encoder.length_fault:
         raise Refused(f"--checkpoint {encoder.length_fault}")
     if own:

@@ -5,6 +5,7 @@ A file with a path or an address of its own could read the server's folders or r
 
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -90,23 +91,31 @@ def _known(models: dict[str, dict[str, Any]]) -> str:
 
 
 def _encoder_faults(manifest: Manifest, earlier: Manifest | None) -> Iterator[tuple[Key, str]]:
-    known = {EncoderSpec(), *(_encoders(earlier).values() if earlier else ())}
-    given = {key: encoder for key, encoder in _encoders(manifest).items() if encoder.kind != OWN_ENCODER}
+    known = {EncoderSpec(), *(_weights(earlier).values() if earlier else ())}
+    given = {key: encoder for key, encoder in _weights(manifest).items() if encoder.kind != OWN_ENCODER}
     new = {key: encoder for key, encoder in given.items() if encoder not in known}
     if not new:
         return
-    studies = current_manifests(Study.objects.only("pk", "manifest_sha256")).values()
-    used = {encoder for one in studies for encoder in _encoders(one).values()}
+    used = known_encoders()
     sentence = "is an encoder or comparer that no study of this installation has used; leave it out, or ask an admin."
     yield from (((*key, "checkpoint"), sentence) for key, encoder in new.items() if encoder not in used)
 
 
-def _encoders(manifest: Manifest) -> dict[Key, EncoderSpec | ComparerSpec]:
-    """Return what a study and its further metrics load to score images, by its place in the study file."""
-    encoders: dict[Key, EncoderSpec | ComparerSpec] = {("encoder",): manifest.encoder}
+def known_encoders() -> set[EncoderSpec | ComparerSpec]:
+    """Return the encoders and comparers that a file of a page may name: the default one, and what a study has used.
+
+    Whatever their preparation is: they may be named with each.
+    """
+    studies = current_manifests(Study.objects.only("pk", "manifest_sha256")).values()
+    return {EncoderSpec(), *(encoder for one in studies for encoder in _weights(one).values())}
+
+
+def _weights(manifest: Manifest) -> dict[Key, EncoderSpec | ComparerSpec]:
+    """Return whose weights a study and its further metrics load to score images, by the place in the study file."""
+    encoders: dict[Key, EncoderSpec | ComparerSpec] = {("encoder",): replace(manifest.encoder, preparation="pil")}
     for index, plan in enumerate(manifest.metrics):
         if plan.encoder:
-            encoders["metrics", index, "encoder"] = plan.encoder
+            encoders["metrics", index, "encoder"] = replace(plan.encoder, preparation="pil")
         if plan.comparer:
             encoders["metrics", index, "comparer"] = plan.comparer
     return encoders

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from generation.tables.printed_tables import console_on, print_table
 from jobs.refusals import Refused
-from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, EncoderSpec
+from scoring.encoder_spec import CLIP_VIT_B32, ENCODER_KINDS, PREPARATIONS, EncoderSpec
 from scoring.folders import FolderScore, ImageFolder, find_image_folders, score_image_folder
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--encoder", default=CLIP_VIT_B32, help="Local folder or hub id (default: %(default)s).")
         parser.add_argument("--kind", choices=ENCODER_KINDS, default="clip", help="Default: clip.")
         parser.add_argument("--revision", default="", help="The pinned commit of a hub id.")
+        parser.add_argument("--preparation", choices=PREPARATIONS, default="pil", help="Of images; default: pil.")
         parser.add_argument("--format", choices=("table", "json"), default="table", help="Default: table.")
 
     def handle(self, *, folder: Path, encoder: str, kind: str, revision: str, **options: Any) -> None:
@@ -43,7 +44,8 @@ class Command(BaseCommand):
             folders = find_image_folders(folder)
             from scoring import encoders  # seconds of loading torch, which --help and a missing folder do without
 
-            loaded = encoders.load(EncoderSpec(kind=kind, checkpoint=encoder, revision=revision))  # type: ignore[arg-type]
+            spec = EncoderSpec(kind, encoder, revision, options["preparation"])  # type: ignore[arg-type]
+            loaded = encoders.load(spec)
             scores = _score_with_progress(folders, loaded)
         except Refused as refusal:
             raise CommandError(str(refusal)) from None

@@ -186,6 +186,8 @@ def test_a_file_of_a_page_names_no_folder_as_the_encoder_of_a_metric(researcher:
     used = [{"name": "vendi", "needs": "embeddings", "encoder": {"kind": "dinov2", "checkpoint": "/srv/dino"}}]
     make_study(metrics=used)
     assert researcher.post("/studies/new/check", {"file": filled() + metric}).json()["faults"] == []
+    on_tensors = metric.replace('"}', '", preparation = "tensor"}')
+    assert researcher.post("/studies/new/check", {"file": filled() + on_tensors}).json()["faults"] == []
 
 
 def test_a_file_of_a_page_names_no_folder_as_a_comparer_but_an_encoder_that_the_admin_lists(
