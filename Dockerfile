@@ -7,7 +7,7 @@ RUN python -m venv /venv
 ENV PATH=/venv/bin:$PATH
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md ./
-RUN pip install --constraint constraints.txt '.[s3]'
+RUN pip install --constraint constraints.txt '.[s3,oidc]'
 
 FROM build AS build-gpu
 # As in the Makefile: torch first and alone; an index of another build of it where one is wanted.

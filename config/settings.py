@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from config.environment import Environment, installation_key, writable_folder
 from config.log_lines import configure_structlog, logging_of
+from config.single_sign_on import single_sign_on
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = Environment()
@@ -77,6 +78,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "annotation.web.access.guard.roles",
+                "annotation.web.access.guard.ways_in",
             ],
         },
     },
@@ -242,6 +244,10 @@ ACCOUNT_ADAPTER = "annotation.web.access.accounts.ClosedSignupAdapter"
 ACCOUNT_LOGIN_METHODS = {"username"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
+SINGLE_SIGN_ON = single_sign_on(env)
+INSTALLED_APPS += SINGLE_SIGN_ON.apps
+SOCIALACCOUNT_ADAPTER = "annotation.web.access.single_sign_on.admission.SignOnAdapter"
+SOCIALACCOUNT_PROVIDERS = SINGLE_SIGN_ON.providers
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "studies"
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from allauth.account.decorators import secure_admin_login
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import ValidationError
@@ -35,5 +36,7 @@ urlpatterns = [
     path("accounts/2fa/", include("allauth.mfa.urls")),
     path("", include("annotation.web.urls")),
 ]
+if settings.SINGLE_SIGN_ON.issuer:
+    urlpatterns.insert(0, path("accounts/single-sign-on/", include("annotation.web.access.single_sign_on.views")))
 
 handler500 = "config.failures.server_error"

@@ -17,6 +17,7 @@ from generation.plans.image_sets import missing_seeds
 from generation.plans.orders import Order, unfinished_orders
 from generation.plans.parameters import SamplingParameters
 from generation.recorded_images.lost_images import lost_seeds, remove_remains
+from generation.sampling.inspection import inspect, record_inspection
 from generation.sampling.recording import Recorder, sinks_for
 from generation.sampling.trials import record_outcome
 from jobs.leases import Lease
@@ -31,12 +32,15 @@ Check = Callable[[], None]
 
 @shared_task
 def run_model_trial() -> None:
-    """Try the model that was asked for first: make one image, and record what it cost."""
+    """Try or check the model that was asked for first, and record what was found."""
     work_next(trials_to_make(), try_one)
 
 
 def try_one(trial: ModelTrial, lease: Lease) -> None:
-    """Make the one image of a trial and record what it cost."""
+    """Make the one image of a trial and record what it cost; only check the files of one without parameters."""
+    if not trial.parameters:
+        record_inspection(trial, inspect(trial.diffusion_model, lease.check))
+        return
     from generation.sampling.trial_image import try_model  # which loads torch
 
     model = trial.diffusion_model

@@ -1,22 +1,26 @@
-"""Studies, annotators, imports and second factors in Django's admin.
+"""Studies, annotators, imports, the audit and second factors in Django's admin.
 
 No page shows scores, the model behind a vote or the agreement: scores, votes and assignments have no pages.
 """
 
 from allauth.mfa import admin as _allauth_admin  # noqa: F401 - registers the page that is replaced here
 from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
 from annotation.admin.annotators import AnnotatorAdmin
+from annotation.admin.audit import AuditEntryAdmin
 from annotation.admin.studies import StudyAdmin
 from annotation.admin.taking_back import ImportAdmin
 from generation.admin import ReadOnlyAdmin
 
-__all__ = ["AnnotatorAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
+__all__ = ["AnnotatorAdmin", "AuditEntryAdmin", "ImportAdmin", "SecondFactorAdmin", "StudyAdmin"]
 
 admin.site.unregister(Authenticator)
+if settings.SINGLE_SIGN_ON.issuer:
+    from annotation.admin import single_sign_on  # noqa: F401 - its tables exist only then
 
 
 @admin.register(Authenticator)

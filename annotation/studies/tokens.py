@@ -52,11 +52,11 @@ def token_of(secret: str, *, now: datetime) -> ApiToken | None:
     return token
 
 
-def revoke_token(*, account: User, token_id: int) -> None:
-    """Revoke a token of the account. Refused if it has no such token in force."""
+def revoke_token(*, account: User, token_id: int, actor: User | None = None) -> None:
+    """Revoke a token of the account, on behalf of it or of an admin. Refused if it has no such token in force."""
     if not ApiToken.objects.filter(account=account, pk=token_id, revoked_at=None).update(revoked_at=timezone.now()):
-        raise Refused("You have no such token in force.")
-    record("token revoked", actor=account, token=token_id)
+        raise Refused("There is no such token in force.")
+    record("token revoked", actor=actor or account, token=token_id, account=account.get_username())
 
 
 def _hash(secret: str) -> str:

@@ -7,6 +7,7 @@ from annotation.web.annotator import images as annotator_images
 from annotation.web.annotator import joining, onboarding, pages
 from annotation.web.api.api import api, without_slash
 from annotation.web.docs import pages as docs_pages
+from annotation.web.installation import accounts, jobs, models, storage, workers
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     new_study,
@@ -67,6 +68,11 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *tokens.urlpatterns,
     *uploads.urlpatterns,
     *preview.urlpatterns,
+    *workers.urlpatterns,
+    *jobs.urlpatterns,
+    *models.urlpatterns,
+    *accounts.urlpatterns,
+    *storage.urlpatterns,
     *shared_report.urlpatterns,
     *sample_report.urlpatterns,
     *docs_pages.urlpatterns,

@@ -1,12 +1,14 @@
 """Try a model: load it, make one image, and return what that cost. Loads torch."""
 
 import time
+from base64 import b64encode
 from collections.abc import Callable
 
 import torch
 
 from generation.machines.devices import best_dtype, device, device_name
 from generation.models import DiffusionModel
+from generation.pictures.thumbnails import encode
 from generation.pipelines.loading import ready
 from generation.pipelines.speed import speed_remarks
 from generation.plans.orders import Order
@@ -18,7 +20,7 @@ GIB = 2**30
 
 
 def try_model(order: Order, *, check: Callable[[], None] = lambda: None) -> Outcome:
-    """Load the order's model, make one image, and return what it cost. The image is not stored.
+    """Load the order's model, make one image, and return what it cost, with a small picture of it.
 
     A dtype `auto` is resolved in `order.diffusion_model`, which is not saved here. Raises Refused, in one sentence, if
     the model cannot be used on this worker.
@@ -44,6 +46,7 @@ def try_model(order: Order, *, check: Callable[[], None] = lambda: None) -> Outc
         load_seconds=round(loaded_at - began, 2),
         compile_seconds=round(compiled_at - loaded_at, 1),
         image_seconds=round(time.monotonic() - compiled_at, 3),
+        picture=b64encode(encode(sampled.image, "grid2x")).decode(),
         memory_gib=round(torch.cuda.max_memory_allocated() / GIB, 2) if device() != "cpu" else None,
         size=sampled.image.size,
         sampled_size=loaded.sampled_size or sampled.image.size,

@@ -30,7 +30,10 @@ State = ModelTrial.State
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a trial found. Sizes are width and height in pixels; `memory_gib` is the device's peak, None on a CPU."""
+    """What a trial found. Sizes are width and height in pixels; `memory_gib` is the device's peak, None on a CPU.
+
+    picture: the image as the WebP file of its `grid2x` rendition, in base64; about 10 KB, so the row holds it.
+    """
 
     pipeline: str
     dtype: str
@@ -43,6 +46,7 @@ class Outcome:
     sampled_size: tuple[int, int]
     warnings: tuple[str, ...] = ()
     compile_seconds: float = 0.0  # of the first call, which compiles a model that asks for it
+    picture: str = ""
 
     def in_words(self, name: str, image_count: int) -> str:
         """Return one sentence with the costs, and the time that `image_count` images take at this rate."""
@@ -66,8 +70,8 @@ def speed_advice(model: DiffusionModel, outcome: Outcome, image_count: int) -> l
 
 
 def outcome_of(trial: ModelTrial) -> Outcome | None:
-    """Return what a trial found; None if it is not done."""
-    if trial.state != State.DONE or not trial.outcome:
+    """Return what a trial found; None if it is not done. A trial without parameters is a check (`inspection`)."""
+    if trial.state != State.DONE or not trial.outcome or not trial.parameters:
         return None
     pairs = {name: tuple(trial.outcome[name]) for name in ("size", "sampled_size", "warnings")}
     return Outcome(**{**trial.outcome, **pairs})

@@ -24,14 +24,17 @@ from playwright.sync_api import Browser, Page, Route, expect
 from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
 from annotation.reports.report_jobs import images_file, report_jobs
 from annotation.studies.sharing import create_report_link
+from annotation.studies.tokens import create_token
 from annotation.tasks import make_report
 from annotation.voting import slots
 from annotation.voting.annotators import invite
 from annotation.voting.image_reports import report_image
 from annotation.web.annotator import joining
+from generation.models import DiffusionModel, EndpointAccount
 from tests.annotation.reports.voted_studies import Plan as VotedPlan
 from tests.annotation.reports.voted_studies import make_study as make_voted_study
 from tests.annotation.studies.lifecycle.test_quality_watch import QUALITY, came
+from tests.annotation.web.busy_installation import busy_installation
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
 from tests.annotation.web.test_onboarding import FRAME, PLATFORM, TEXTS
 from tests.factories import make_researcher, make_study, put_in_state, score_all
@@ -43,8 +46,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 PER_SET = 20 if PICTURES else 4
-# Templates that are no pages by themselves: a file to download, and the base of the account pages.
-NO_PAGES = {"reports/file.html", "allauth/layouts/base.html"}
+# Templates that are no pages by themselves: a file to download, and the base of the account pages. The last one is
+# shown only if an issuer of logins is set.
+NO_PAGES = {"reports/file.html", "allauth/layouts/base.html", "web/single_sign_on_failed.html"}
 
 
 @dataclass
@@ -112,6 +116,7 @@ def test_every_page(tour: Tour) -> None:
     log_in(tour)
     visit_the_admin(tour)
     visit_the_researcher(tour)
+    visit_the_installation(tour)
     assert tour.faults == []
     assert pages() - tour.shown == set(), "the tour leaves these pages out"
 
@@ -341,6 +346,44 @@ def visit_the_admin(tour: Tour) -> None:
         tour.stop(name, ours="#content")
     tour.go("/admin/auth/user/")
     tour.stop("403")
+
+
+def visit_the_installation(tour: Tour) -> None:
+    """The admins' pages, empty and full; the researcher is an admin meanwhile."""
+    person = User.objects.get(username="researcher")
+    User.objects.filter(pk=person.pk).update(is_superuser=True, email="researcher@lab.example")
+    pages = ("workers", "jobs", "models", "accounts", "storage")
+    for page in pages[:3]:
+        tour.go(f"/installation/{page}/")
+        tour.stop(f"installation-{page}-empty")
+    study = make_study(slug="installation")
+    model = busy_installation(study, person)
+    create_token(account=person, name="notebook", scopes=["read"], days=30)
+    for page in pages:
+        tour.go(f"/installation/{page}/")
+        for summary in tour.page.locator("summary").all():
+            summary.click()
+        tour.stop(f"installation-{page}")
+    tour.go("/installation/jobs/?state=queued&kind=images")
+    tour.stop("installation-jobs-queued")
+    tour.go("/installation/accounts/")
+    tour.page.get_by_label("Name:", exact=True).fill("grace")
+    tour.press("Create the account")
+    tour.stop("installation-account-created")
+    (settings.REPORTS_ROOT / "a-report").mkdir(parents=True, exist_ok=True)
+    (settings.REPORTS_ROOT / "a-report" / "file").write_bytes(b"x" * 4096)
+    tour.go("/installation/storage/")
+    tour.press("Count again")
+    tour.press("Empty Reports")
+    tour.stop("installation-empty-place")
+    EndpointAccount.objects.create(
+        name="painter", adapter="openai", is_seeded=False, currency="EUR", price_micros=40_000
+    )
+    DiffusionModel.objects.filter(pk=model.pk).update(checkpoint="", endpoint="painter")
+    tour.go("/installation/jobs/?state=failed&kind=images")
+    tour.press("Retry all of this kind")
+    tour.stop("installation-retry-and-pay")
+    User.objects.filter(pk=person.pk).update(is_superuser=False)
 
 
 def visit_the_researcher(tour: Tour) -> None:

@@ -44,7 +44,7 @@ class Pace:
 class WorkerView:
     """A worker process that was seen lately. idle_share: of the last ten minutes; None on the control queue.
 
-    memory: of its device, in bytes, after its last job. note: why it takes no jobs.
+    memory: of its device, in bytes, after its last job. note: why it takes no jobs. seen_at: its last sign of life.
     """
 
     name: str
@@ -58,10 +58,17 @@ class WorkerView:
     last_job_at: datetime | None
     idle_share: float | None
     note: str
+    seen_at: datetime
 
     def as_document(self) -> dict[str, Any]:
         """Return the facts as JSON."""
-        return asdict(self) | {"last_job_at": self.last_job_at.isoformat() if self.last_job_at else None}
+        times = {"last_job_at": self.last_job_at, "seen_at": self.seen_at}
+        return asdict(self) | {name: at.isoformat() if at else None for name, at in times.items()}
+
+    @property
+    def host(self) -> str:
+        """The host that the process runs on."""
+        return self.name.partition("@")[2]
 
     @property
     def memory(self) -> str:
@@ -159,4 +166,5 @@ def _view(sign: WorkerSign, done: _Done, now: datetime) -> WorkerView:
         last_job_at=done.last.get(sign.name),
         idle_share=idle if sign.queue == "gpu" else None,
         note=sign.note,
+        seen_at=sign.seen_at,
     )

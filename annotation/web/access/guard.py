@@ -111,6 +111,11 @@ def roles(request: HttpRequest) -> dict[str, bool]:
     return {"may_change": may(request, Role.EDITOR), "may_share": may(request, Role.OWNER)}
 
 
+def ways_in(_request: HttpRequest) -> dict[str, str]:
+    """Return the name of the issuer of logins, for the login page; empty if there is none. (A context processor.)"""
+    return {"single_sign_on": settings.SINGLE_SIGN_ON.name}
+
+
 def researcher_page(view: View[P]) -> View[P]:
     """Forbid caches to keep the page, and show it in English: reports and refusals exist in English only."""
 

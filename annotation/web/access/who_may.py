@@ -68,6 +68,18 @@ ADDRESSES = {
     "sample-figure": Access(ANYONE),
     "docs": Access(ANYONE),  # the documents of the repository
     "document": Access(ANYONE),
+    "installation-workers": Access(ADMIN),  # the admins' pages
+    "readmit-card": Access(None, ADMIN),
+    "installation-jobs": Access(ADMIN),
+    "job-action": Access(None, ADMIN),
+    "installation-models": Access(ADMIN),
+    "check-model": Access(None, ADMIN),
+    "try-model": Access(None, ADMIN),
+    "trial-picture": Access(ADMIN),
+    "installation-accounts": Access(ADMIN, ADMIN),
+    "account-action": Access(None, ADMIN),
+    "installation-storage": Access(ADMIN, ADMIN),
+    "empty-place": Access(None, ADMIN),
     "metrics": Access(ADMIN),  # or the token METRICS_TOKEN: they name every study
     "studies": Access(RESEARCHER),
     "new-study": Access(MAKER, MAKER),
@@ -163,6 +175,9 @@ OPERATIONS = {
     "api:votes": Access(VIEWER, is_personal=True),
     "api:metrics": Access(VIEWER),
     "api:report": Access(VIEWER),
+    "api:workers": Access(ADMIN),
+    "api:jobs": Access(ADMIN),
+    "api:registered-models": Access(ADMIN),
     "api-without-slash": Access(ANYONE, ANYONE),
 }
 

@@ -14,6 +14,7 @@ from ninja.parser import Parser
 from annotation.studies.study_file.reading import StudyFileFault
 from annotation.voting.casting import BallotInvalid
 from annotation.web.api.collecting import router as collecting_router
+from annotation.web.api.installation import router as installation_router
 from annotation.web.api.personal_data import router as personal_data_router
 from annotation.web.api.pilots import router as pilots_router
 from annotation.web.api.studies import router as studies_router
@@ -66,6 +67,7 @@ api.add_router("", collecting_router)
 api.add_router("", uploads_router)
 api.add_router("", personal_data_router)
 api.add_router("", pilots_router)
+api.add_router("", installation_router)
 
 
 @csrf_exempt

@@ -27,6 +27,9 @@ _UPLOAD = (
 )
 OPERATIONS = {
     "list_models": Operation("GET", "/models"),
+    "list_workers": Operation("GET", "/installation/workers"),
+    "list_jobs": Operation("GET", "/installation/jobs", query=(*_PAGE, "kind", "state")),
+    "list_registered_models": Operation("GET", "/installation/models", query=_PAGE),
     "list_studies": Operation("GET", "/studies", query=(*_PAGE, "state", "archived")),
     "create_study": Operation("POST", "/studies", body=("file",), creates=True),
     "check_study": Operation("POST", "/study-check", body=("file",)),

@@ -18,6 +18,18 @@ class Semblance:
         """Return the models that a study file may name."""
         return list(self._connection.call("list_models").document["items"])
 
+    def workers(self) -> list[dict[str, Any]]:
+        """Return the worker processes that were seen in the last minute. For admins."""
+        return list(self._connection.call("list_workers").document["items"])
+
+    def jobs(self, *, kind: str = "images", state: str = "failed") -> Iterator[dict[str, Any]]:
+        """Yield the jobs of a kind in a state, with their errors. For admins."""
+        return pages(self._connection, "list_jobs", query={"kind": kind, "state": state})
+
+    def registered_models(self) -> Iterator[dict[str, Any]]:
+        """Yield every model with its class, licence, hash and size, and the studies that use it. For admins."""
+        return pages(self._connection, "list_registered_models")
+
     def studies(self, *, state: str = "", archived: bool = False) -> Iterator[dict[str, Any]]:
         """Yield the studies that are shared with the account, the newest first."""
         return pages(self._connection, "list_studies", query={"state": state or None, "archived": archived})

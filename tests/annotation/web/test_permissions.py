@@ -107,6 +107,7 @@ def address(name: str, study: Study) -> str:
         "rendition": "grid",
     }
     values |= {"upload_id": 1, "file": 0, "piece": 0, "step": "instructions", "kind": "csv"}
+    values |= {"model_id": 1, "trial_id": 1, "account_id": 1, "place": "reports"}
     pages = [pattern for pattern in urls.urlpatterns if isinstance(pattern, URLPattern)]
     (pattern,) = (pattern for pattern in pages if pattern.name == name)
     return reverse(name, kwargs={key: values[key] for key in pattern.pattern.converters})

@@ -1,6 +1,8 @@
 """Trials of models: one image on a worker before a study is launched."""
 
+import shutil
 import socket
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +18,11 @@ from generation.pipelines.loaded import Loaded
 from generation.plans.image_sets import plan_image_sets
 from generation.plans.orders import Order
 from generation.sampling import trial_image
+from generation.sampling.inspection import inspection_of, planned_check
 from generation.sampling.trials import Outcome, outcome_of, planned_trial
 from generation.tasks import run_generation_job, run_model_trial
+from generation.weights.licences import licence_of
+from jobs.claims import requeue
 from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL, diffusion_model
 
@@ -56,6 +61,7 @@ def test_a_trial_makes_one_image_and_says_what_it_cost(model: DiffusionModel) ->
     assert (outcome.pipeline, outcome.size, outcome.sampled_size) == ("StableDiffusionXLPipeline", (64, 64), (64, 64))
     assert (outcome.dtype, outcome.vae_dtype, outcome.memory_gib) == ("float32", "float32", None)
     assert outcome.load_seconds > 0 < outcome.image_seconds
+    assert b64decode(outcome.picture)[8:12] == b"WEBP"
     words = replace(outcome, load_seconds=3.2, image_seconds=1.5).in_words("tiny", 4000)
     assert words == (
         "tiny was tried on cpu in float32: loaded in 3 s, one image of 64 x 64 px in 1.5 s; "
@@ -99,6 +105,40 @@ def test_a_trial_that_fails_says_why(model: DiffusionModel) -> None:
     assert trial.state == State.FAILED
     assert trial.error.startswith("tiny: options.nonsense is nothing that StableDiffusionXLPipeline takes")
     assert outcome_of(trial) is None
+
+
+def test_a_check_names_licence_size_and_hash_and_refuses_other_weights(tiny_models: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoint"
+    shutil.copytree(tiny_models / "sdxl", folder)
+    (folder / "README.md").write_text("---\ntags: [a]\nlicense: other\nlicense_name: 'tiny-1.0'\n---\nlicense: no\n")
+    model = diffusion_model("tiny", checkpoint=str(folder))
+
+    def checked() -> ModelTrial:
+        trial = planned_check(model)
+        requeue(ModelTrial.objects.filter(pk=trial.pk))
+        run_model_trial()
+        trial.refresh_from_db()
+        return trial
+
+    found = inspection_of(checked())
+    assert found is not None
+    assert (found.pipeline, found.licence) == ("StableDiffusionXLPipeline", "tiny-1.0")
+    assert found.host == socket.gethostname()
+    assert found.byte_count > 1_000_000
+    plan_image_sets(diffusion_model=model, prompts=["a"], parameters=SMALL, seeds=[1])
+    run_generation_job()
+    assert inspection_of(checked()) == found, "the hash that is recorded with each image"
+    weights = next(file for file in folder.rglob("*.safetensors"))
+    weights.write_bytes(weights.read_bytes() + b" ")
+    failed = checked()
+    assert (failed.state, inspection_of(failed)) == (State.FAILED, None)
+    assert "are not those that made its latest image" in failed.error
+    (folder / "README.md").unlink()
+    (folder / "LICENSE").write_text("\n# MIT License\n\nCopyright\n")
+    assert licence_of(folder) == "MIT License"
+    shutil.rmtree(folder)
+    assert "there is no" in checked().error
+    assert licence_of(folder) == ""
 
 
 def test_what_the_card_makes_of_a_dtype(monkeypatch: pytest.MonkeyPatch) -> None:

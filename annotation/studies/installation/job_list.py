@@ -1,0 +1,177 @@
+"""The jobs of every kind in one list, and what an admin may do with them: retry, give up, cancel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Q, QuerySet, Value
+
+from annotation.models import Comparison, ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
+from annotation.studies.audit import record
+from annotation.voting.storage.slices import in_slices
+from generation.endpoints.accounts import price_of_jobs
+from generation.models import GenerationJob, ModelTrial
+from jobs import claims, messages
+from jobs.models import LeasedJob
+from jobs.refusals import Refused
+from scoring.models import ScoringJob
+
+State = LeasedJob.State
+FIRST_ROWS = 10  # of each kind, if no kind is chosen
+LONGEST_SUBJECT = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of job. related: what a row of the list reads. may_cancel: whether nothing plans such a job again."""
+
+    name: str
+    label: str
+    model: type[LeasedJob]
+    related: tuple[str, ...]
+    may_cancel: bool = False
+
+    @property
+    def rows(self) -> QuerySet[Any]:
+        """All jobs of this kind."""
+        return self.model._default_manager.all()
+
+
+_OF_A_SET = ("image_set__prompt", "image_set__diffusion_model")
+KINDS = (
+    Kind("images", "Images", GenerationJob, _OF_A_SET),
+    Kind("scores", "Scores", ScoringJob, _OF_A_SET),
+    Kind("models", "Checks and trials of models", ModelTrial, ("diffusion_model",), may_cancel=True),
+    Kind("reports", "Reports", ReportJob, ("study",), may_cancel=True),
+    Kind("downloads", "Downloads of reports", ReportFileJob, ("report_job__study",), may_cancel=True),
+    Kind("zips", "Images as a zip file", StudyFileJob, ("study",), may_cancel=True),
+    Kind("uploads", "Imports of uploads", UploadJob, ("upload__study",)),
+)
+BY_NAME = {kind.name: kind for kind in KINDS}
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as the list shows it. studies: whose job it is; an image set may belong to several, or to none."""
+
+    kind: Kind
+    job: Any
+    subject: str
+    studies: tuple[Study, ...]
+
+    @property
+    def worker(self) -> str:
+        """The worker that has or had the job; empty if none took it."""
+        return str(self.job.claimed_by).rpartition(":")[0]
+
+
+Counts = dict[tuple[str, str], int]  # by the kind's name and the state
+
+
+def counts() -> Counts:
+    """Return how many jobs of each kind are in each state, with one query."""
+    first, *others = (
+        kind.rows.order_by().values("state").annotate(kind=Value(kind.name), total=Count("pk")) for kind in KINDS
+    )
+    rows = first.union(*others, all=True)
+    return {(row["kind"], row["state"]): row["total"] for row in rows}
+
+
+def rows_of(kind: Kind, state: str) -> QuerySet[Any]:
+    """Return the jobs of a kind in a state, in the order in which that state's list is read."""
+    order = ("-priority", "pk") if state == State.QUEUED else ("-pk",)
+    return kind.rows.filter(state=state).select_related(*kind.related).order_by(*order)
+
+
+def described(found: Iterable[tuple[Kind, Any]]) -> list[JobRow]:
+    """Return the rows of the list, with one query for the studies of all their image sets."""
+    pairs = list(found)
+    studies = _studies_by_set({job.image_set_id for _kind, job in pairs if hasattr(job, "image_set_id")})
+    return [JobRow(kind, job, shorten(_subject(job)), _studies(job, studies)) for kind, job in pairs]
+
+
+def shorten(subject: str) -> str:
+    """Return the beginning of a long subject."""
+    return subject if len(subject) <= LONGEST_SUBJECT else f"{subject[: LONGEST_SUBJECT - 1]}…"
+
+
+def _subject(job: Any) -> str:
+    match job:
+        case GenerationJob():
+            return f"{job.image_set.diffusion_model}, {len(job.seeds)} of “{job.image_set.prompt}”"
+        case ScoringJob():
+            return f"{job.metric} of {job.image_set.diffusion_model}, “{job.image_set.prompt}”"
+        case ModelTrial():
+            return f"{'One image of' if job.parameters else 'Check of'} {job.diffusion_model}"
+        case ReportJob():
+            return f"{job.metric}{f', {job.pair}' if job.pair else ''}"
+        case ReportFileJob():
+            return f"{job.name} of the report by {job.report_job.metric}"
+        case UploadJob():
+            return f"{job.upload.get_kind_display()}: {job.upload.name}"
+        case _:
+            return "All images of the study"
+
+
+def _studies(job: Any, by_set: dict[int, tuple[Study, ...]]) -> tuple[Study, ...]:
+    match job:
+        case GenerationJob() | ScoringJob():
+            return by_set.get(job.image_set_id, ())
+        case ReportJob() | StudyFileJob():
+            return (job.study,)
+        case ReportFileJob():
+            return (job.report_job.study,)
+        case UploadJob():
+            return (job.upload.study,)
+        case _:
+            return ()
+
+
+def _studies_by_set(set_ids: set[int]) -> dict[int, tuple[Study, ...]]:
+    if not set_ids:
+        return {}
+    of_sets = Comparison.objects.filter(Q(image_set_a__in=set_ids) | Q(image_set_b__in=set_ids)).order_by("study")
+    found: dict[int, dict[int, Study]] = {}
+    for comparison in of_sets.select_related("study").only("image_set_a", "image_set_b", "study"):
+        for set_id in {comparison.image_set_a_id, comparison.image_set_b_id} & set_ids:
+            found.setdefault(set_id, {})[comparison.study_id] = comparison.study
+    return {set_id: tuple(studies.values()) for set_id, studies in found.items()}
+
+
+# --- what an admin may do -------------------------------------------------------------------------
+def price_of_retrying(kind: Kind, ids: list[int] | None) -> str:
+    """Return in a sentence what retrying the failed jobs (of these ids; None: all) may cost; empty if nothing."""
+    if kind.model is not GenerationJob:
+        return ""
+    return price_of_jobs(_chosen(kind, ids).filter(state=State.FAILED))
+
+
+def retry(kind: Kind, ids: list[int] | None, *, actor: User) -> int:
+    """Queue the failed jobs again, and return how many."""
+    failed = list(_chosen(kind, ids).filter(state=State.FAILED).order_by("pk").values_list("pk", flat=True))
+    count = sum(in_slices(failed, lambda some: claims.retry(kind.rows.filter(pk__in=some))))
+    messages.enqueue(kind.rows.filter(pk__in=failed[: claims.MESSAGES_AT_ONCE]))  # the tick sends the others
+    return _noted("jobs retried", kind, count, actor)
+
+
+def give_up(kind: Kind, ids: list[int] | None, *, actor: User) -> int:
+    """Cancel the failed jobs, and return how many. A study that still needs one plans it again."""
+    return _noted("jobs given up", kind, claims.give_up(_chosen(kind, ids)), actor)
+
+
+def cancel(kind: Kind, ids: list[int] | None, *, actor: User) -> int:
+    """Cancel queued jobs, and ask running ones to stop; return how many. Refused for jobs that a study plans again."""
+    if not kind.may_cancel:
+        raise Refused(f"{kind.label}: not cancelled here, because the study that needs such a job would plan it again.")
+    return _noted("jobs cancelled", kind, claims.cancel(_chosen(kind, ids)), actor)
+
+
+def _noted(verb: str, kind: Kind, count: int, actor: User) -> int:
+    if count:
+        record(verb, actor=actor, kind=kind.label, count=count)
+    return count
+
+
+def _chosen(kind: Kind, ids: list[int] | None) -> QuerySet[Any]:
+    return kind.rows if ids is None else kind.rows.filter(pk__in=ids)

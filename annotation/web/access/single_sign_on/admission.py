@@ -1,0 +1,93 @@
+"""Which account a person logs in to, whom the issuer vouches for.
+
+An account is bound to the issuer's name of the person (`sub`) at the first login, for which the issuer must have
+verified an e-mail that one account has; afterwards the e-mail decides nothing. An admin logs in with a password: an
+e-mail at another party is too little for the whole installation.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.models import SocialLogin
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from annotation.studies.audit import record
+from annotation.studies.installation.accounts import create_account
+from annotation.studies.sharing import is_researcher
+from annotation.web.access.single_sign_on.claims import is_verified_email
+from jobs.refusals import Refused
+
+UNVERIFIED = "{issuer} has not verified an e-mail of yours, so it is not known which account is yours."
+ELSEWHERE = "Your e-mail is of a domain that may not log in here."
+UNKNOWN = "No account here has your e-mail. Ask an admin to make one, or to enter this e-mail in yours."
+SEVERAL = "Several accounts here have your e-mail: ask an admin to leave it in one of them."
+ADMIN = "Admins log in with their password and their second factor."
+CLOSED = "Your account is deactivated, or is no researcher's account: ask an admin."
+
+
+_NO_NAME = re.compile(r"[^\w.@+-]")  # what the name of an account does not hold
+
+
+class SignOnAdapter(DefaultSocialAccountAdapter):  # type: ignore[misc]  # allauth ships no types
+    """Decides about each login, and answers each failure with one page of ours."""
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
+        """Bind a login to its account, or refuse it with a sentence. Nobody signs up by allauth's own forms."""
+        try:
+            if not sociallogin.is_existing:
+                sociallogin.connect(request, _account(sociallogin.claims))
+            refuse_account(sociallogin.user, sociallogin.claims)
+        except Refused as refusal:
+            record("login refused", by="single sign-on")
+            raise ImmediateHttpResponse(failure(request, str(refusal))) from None
+
+    def on_authentication_error(self, request: HttpRequest, *_args: Any, **_options: Any) -> None:
+        """Answer a login that was cancelled, whose state is unknown, or whose issuer answers something else."""
+        raise ImmediateHttpResponse(failure(request, "The login was cancelled, took too long, or was begun elsewhere."))
+
+    def is_open_for_signup(self, request: HttpRequest, sociallogin: SocialLogin) -> bool:
+        """Return False."""
+        return False
+
+
+def failure(request: HttpRequest, sentence: str, status: int = 403) -> HttpResponse:
+    """Return the page of a login that did not succeed."""
+    return render(request, "web/single_sign_on_failed.html", {"sentence": sentence}, status=status)
+
+
+def refuse_account(user: User, claims: Mapping[str, Any]) -> None:
+    """Raise Refused if the account may not log in this way, also if it could before."""
+    if user.is_superuser:
+        raise Refused(ADMIN)
+    if not is_researcher(user):
+        raise Refused(CLOSED)
+    _refuse_domain(str(claims.get("email", "")))
+
+
+def _refuse_domain(email: str) -> None:
+    allowed = settings.SINGLE_SIGN_ON.domains
+    if allowed and email.rpartition("@")[2].casefold() not in allowed:
+        raise Refused(ELSEWHERE)
+
+
+def _account(claims: Mapping[str, Any]) -> User:
+    """Return the account with the person's verified e-mail, made if accounts may be made at the first login."""
+    if not is_verified_email(claims):
+        raise Refused(UNVERIFIED.format(issuer=settings.SINGLE_SIGN_ON.name))
+    email = str(claims["email"])
+    _refuse_domain(email)
+    found = list(User.objects.filter(email__iexact=email)[:2])
+    if len(found) > 1:
+        raise Refused(SEVERAL)
+    if found:
+        refuse_account(found[0], claims)
+        return found[0]
+    if not settings.SINGLE_SIGN_ON.creates_accounts:
+        raise Refused(UNKNOWN)
+    return create_account(name=_NO_NAME.sub("", email), email=email, kind="researcher", actor=None)

@@ -1,0 +1,1 @@
+"""The admins' pages: models, workers, jobs, accounts and storage of the installation."""
