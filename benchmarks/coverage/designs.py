@@ -81,7 +81,7 @@ def draw_study(rng: np.random.Generator, design: Design, people: People, *, clus
     wanted = design.lean + design.spread * rng.standard_normal(count)
     margin = wanted + design.error_sd * rng.standard_normal(count)
     cluster = np.repeat(np.arange(count), design.per_cluster)
-    annotator = _different(rng, len(cluster), design.votes, len(people.taste))
+    annotator = different(rng, len(cluster), design.votes, len(people.taste))
     is_left_a = rng.random(annotator.shape) < 0.5
     logit = people.sensitivity[annotator] * wanted[cluster][:, np.newaxis] + people.taste[annotator]
     logit += people.side[annotator] * np.where(is_left_a, 0.5, -0.5)
@@ -96,7 +96,7 @@ def draw_population(rng: np.random.Generator, design: Design, votes: int) -> Dra
     return draw_study(rng, design, people, clusters=count)
 
 
-def _different(rng: np.random.Generator, rows: int, columns: int, count: int) -> Integers:
+def different(rng: np.random.Generator, rows: int, columns: int, count: int) -> Integers:
     """(rows, columns) numbers below count, in each row different ones."""
     if count > 20 * columns:
         drawn = rng.integers(0, count, (rows, columns))

@@ -10,6 +10,8 @@ TIE_RULES = {
     "dropped": "ties left out",
 }
 
+_SURE_DECIMALS = 8  # beyond those printed: what lies behind them comes from rounding
+
 
 def metric_name(metric: str) -> str:
     """Return a metric's name for readers: SCS with its encoder, the pinned revision shortened.
@@ -41,13 +43,25 @@ def is_scs(metric: str) -> bool:
     return metric.startswith("scs/")
 
 
+def decimals(value: float, places: int) -> str:
+    """A number to so many decimals, with a minus sign and without a negative zero.
+
+    Two numbers that differ by errors of rounding only are the same number to a reader: 0.6375 - 0.65 and -0.0125.
+
+    >>> decimals(100 * (0.6375 - 0.65), 1), decimals(-1.25, 1), decimals(-0.04, 1)
+    ('−1.2', '−1.2', '0.0')
+    """
+    text = f"{round(value, places + _SURE_DECIMALS):.{places}f}"
+    return text.removeprefix("-") if not float(text) else _minus(text)
+
+
 def percent(share: float) -> str:
     """A share as a percentage.
 
-    >>> percent(0.94)
-    '94.0 %'
+    >>> percent(0.94), percent(0.6375)
+    ('94.0 %', '63.8 %')
     """
-    return _minus(f"{100 * share:.1f} %")
+    return f"{decimals(100 * share, 1)} %"
 
 
 def points(difference: float) -> str:
@@ -65,8 +79,7 @@ def coefficient(value: float) -> str:
     >>> coefficient(-0.00001), coefficient(0.63414), coefficient(-0.5)
     ('0.000', '0.634', '−0.500')
     """
-    text = f"{value:.3f}"
-    return "0.000" if text == "-0.000" else _minus(text)
+    return decimals(value, 3)
 
 
 def interval(estimate: Estimate) -> str:
@@ -77,7 +90,7 @@ def interval(estimate: Estimate) -> str:
     """
     if estimate.low is None or estimate.high is None:
         return f"interval undefined: {estimate.reason}"
-    low, high = f"{100 * estimate.low:.1f}", f"{100 * estimate.high:.1f}"
+    low, high = decimals(100 * estimate.low, 1), decimals(100 * estimate.high, 1)
     return f"{100 * estimate.level:g} % interval {low} to {high} % ({estimate.method})"
 
 
@@ -131,12 +144,12 @@ def count(number: int | None) -> str:
 
 def score(value: float | None) -> str:
     """A metric's score to two decimals, or a dash if there is none."""
-    return "–" if value is None else _minus(f"{value:.2f}")
+    return "–" if value is None else decimals(value, 2)
 
 
 def seconds(value: float | None) -> str:
     """A time to a tenth of a second, or a dash if there is none."""
-    return "–" if value is None else f"{value:.1f} s"
+    return "–" if value is None else f"{decimals(value, 1)} s"
 
 
 def minute(moment: datetime) -> str:

@@ -1,8 +1,10 @@
 """Phrases that the claim and several sections share. Pure."""
 
+from annotation.reports.findings.agreement.agreement import Agreement
 from annotation.reports.findings.analysed import first_votes
 from annotation.reports.findings.study.study_facts import StudyFacts
-from annotation.reports.printing.numbers import p_value, percent, points
+from annotation.reports.printing.numbers import p_value, percent, significant
+from annotation.reports.printing.sentences import of_comparisons
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
 from scoring.statistics.agreement.constant_choice import ConstantChoice
@@ -31,7 +33,19 @@ def beyond_chance(alpha: Estimate) -> str:
     """
     if alpha.value is None or (alpha.value == 1 if alpha.low is None else alpha.low > 0):
         return ""
-    return "agree no more than by chance" if alpha.value <= 0 else "are not shown to agree more than by chance"
+    return "are not shown to agree more than by chance"
+
+
+def right_on(agreement: Agreement, share: Estimate) -> str:
+    """Return on how many comparisons the metric chose the winner, and how many count one half.
+
+    share: the headline; in a study that stopped by the evidence it may rest on fewer comparisons than the confusion.
+    """
+    right, halves = sum(row[place] for place, row in enumerate(agreement.confusion.counts)), agreement.half_right
+    if not halves or share != agreement.headline:
+        return of_comparisons(share, has_halves=bool(halves))
+    ties = f"{halves} with a tie on one side {'counts' if halves == 1 else 'count'} half"
+    return f"{right} of {counted(share.n, 'comparison')}, and {ties}"
 
 
 def versus_constant(choice: ConstantChoice) -> str:
@@ -62,16 +76,25 @@ def constant_models(models: tuple[str, ...], study: StudyFacts) -> str:
     return f"{named}, whichever is harder to beat" if len(models) == 2 else named
 
 
+def margin_in_points(margin: float) -> str:
+    """Return a margin as the manifest has it, and so never rounded to zero.
+
+    >>> margin_in_points(0.05), margin_in_points(0.0001)
+    ('5 points', '0.01 points')
+    """
+    return f"{significant(100 * margin)} points"
+
+
 def person_verdict(found: NonInferiority, metric: str) -> str:
     """Return the verdict on the metric in the place of a person, as a clause. metric: its name."""
-    margin = points(found.margin)
+    margin = margin_in_points(found.margin)
     match found.verdict:
         case "shown":
-            return f"{metric} falls short of one more person by less than {margin}"
+            return f"{metric} is shown to fall short of one more person by less than {margin}, if at all"
         case "shown worse":
-            return f"{metric} falls short of one more person by more than {margin}"
+            return f"{metric} is shown to fall short of one more person by more than {margin}"
         case _:
-            return f"not shown that {metric} falls short of one more person by less than {margin}, nor by more"
+            return f"{metric} is not shown to fall short of one more person by less than {margin}, nor by more"
 
 
 def always_naming(models: tuple[str, ...], study: StudyFacts) -> str:
@@ -89,7 +112,9 @@ def side_mattered(position: PositionBias | None, *, level: float) -> str:
     if position is None:
         return ""
     share, test = position.share, position.t_test
-    if test.p_value is None:  # too few annotators
+    if test.p_value is None:  # too few annotators, or all with the same share
+        if share.value == 0.5:  # each vote follows the model to either side: what is left is how sides were drawn
+            return ""
         share, test = position.pooled_share, position.pooled_test
     if share.value is None or test.p_value is None or test.p_value >= 1 - level:
         return ""

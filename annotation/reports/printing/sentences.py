@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from annotation.reports.printing.numbers import is_scs, metric_name, percent
+from annotation.reports.printing.numbers import decimals, is_scs, metric_name, percent
 from scoring.statistics.inference.estimate import Estimate
 
 MOST_WORDS = 35  # of a sentence that a reader takes in at once
@@ -29,25 +29,24 @@ def listed(words: Sequence[str], *, most: int = 0) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def of_all(share: Estimate) -> str:
+def of_all(share: Estimate, *, has_halves: bool = False) -> str:
     """Return a share of n as a count of n; as a percentage if half credits make it no count.
 
-    >>> of_all(Estimate(.94, None, None, .95, 100, "")), of_all(Estimate(.625, None, None, .95, 4, ""))
-    ('94 of 100', '62.5 % of 4')
+    >>> half = Estimate(.75, None, None, .95, 4, "")
+    >>> of_all(half), of_all(half, has_halves=True)
+    ('3 of 4', '75.0 % of 4')
     """
-    hits = (share.value or 0.0) * share.n
-    if abs(hits - round(hits)) < 1e-6:
-        return f"{round(hits)} of {share.n}"
-    return f"{percent(share.value or 0.0)} of {share.n}"
+    value = share.value or 0.0
+    return f"{percent(value) if has_halves else round(value * share.n)} of {share.n}"
 
 
-def of_comparisons(share: Estimate) -> str:
+def of_comparisons(share: Estimate, *, has_halves: bool = False) -> str:
     """Return a share of comparisons as `of_all` does, with the noun.
 
     >>> of_comparisons(Estimate(.5, None, None, .95, 2, "")), of_comparisons(Estimate(1.0, None, None, .95, 1, ""))
     ('1 of 2 comparisons', '1 of 1 comparison')
     """
-    return f"{of_all(share)} {'comparison' if share.n == 1 else 'comparisons'}"
+    return f"{of_all(share, has_halves=has_halves)} {'comparison' if share.n == 1 else 'comparisons'}"
 
 
 def within(estimate: Estimate) -> str:
@@ -60,7 +59,7 @@ def within(estimate: Estimate) -> str:
         return f"undefined ({estimate.reason})"
     if estimate.low is None or estimate.high is None:
         return percent(estimate.value)
-    bounds = f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}".replace("-", "\u2212")
+    bounds = f"{decimals(100 * estimate.low, 1)} to {decimals(100 * estimate.high, 1)}"
     return f"{percent(estimate.value)} ({100 * estimate.level:g} % interval {bounds})"
 
 

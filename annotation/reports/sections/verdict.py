@@ -26,12 +26,12 @@ from annotation.reports.printing.phrases import (
     interval_contradicts,
     person_verdict,
     ranks,
+    right_on,
     versus_constant,
 )
-from annotation.reports.printing.sentences import listed, of_all, of_comparisons, sentence, short_metric, within
+from annotation.reports.printing.sentences import listed, of_all, sentence, short_metric, within
 from annotation.studies.manifest import Manifest
 from jobs.wording import counted
-from scoring.statistics.agreement.constant_choice import ConstantChoice
 from scoring.statistics.people.leave_one_out import Compared
 from scoring.statistics.people.single_votes import SingleVotes
 
@@ -60,7 +60,7 @@ def _lines(study: StudyFacts, counts: Counts, manifest: Manifest, results: Resul
     if results.sequential is not None:
         yield _evidence(results.sequential, study)
     else:
-        yield from _constant_choice(results.agreement.confirmatory, study)
+        yield from _constant_choice(results.agreement, study, manifest)
     if counts.analysed_comparisons:
         yield from _one_more_annotator(results, study)
     for clause in doubts(study, counts, manifest, results):
@@ -79,7 +79,7 @@ def _agreement(results: Results, study: StudyFacts, counts: Counts) -> VerdictLi
     else:
         planned = counts.planned_comparisons
         fewer = f" ({planned} planned)" if planned != headline.n else ""
-        said = f"{metric} chose {counts.their_model} on {of_comparisons(headline)}{fewer}."
+        said = f"{metric} chose {counts.their_model} on {right_on(agreement, headline)}{fewer}."
         numbers = f"{percent(headline.value)}, {interval(headline)}; {TIE_RULES[agreement.endpoint]}."
         return VerdictLine("agreement", "none", said, numbers)
     return VerdictLine("agreement", "none", said)
@@ -98,13 +98,17 @@ def _ranking(ranking: Ranking, study: StudyFacts, counts: Counts) -> VerdictLine
     return VerdictLine("ranking", "none", said, numbers)
 
 
-def _constant_choice(choice: ConstantChoice | None, study: StudyFacts) -> Iterator[VerdictLine]:
+def _constant_choice(agreement: Agreement, study: StudyFacts, manifest: Manifest) -> Iterator[VerdictLine]:
     """The metric against always naming one model; no line if there is nothing to compare."""
+    choice = agreement.confirmatory
     if choice is None or choice.agreement.value is None:
         return
     metric, verdict = short_metric(study.metric), versus_constant(choice)
     verb = f"is {verdict}" if choice.verdict == "undecided" else verdict
-    said = f"{metric} {verb} {always_naming(choice.models, study)}, which agrees on {of_all(choice.agreement)}."
+    fixed = ", the study file's choice" if manifest.analysis.constant_choice else ""
+    has_halves = agreement.endpoint == "half" and any(agreement.confusion.counts[-1])  # ties of the votes
+    agrees = of_all(choice.agreement, has_halves=has_halves)
+    said = f"{metric} {verb} {always_naming(choice.models, study)}{fixed}, which agrees on {agrees}."
     share = percent(choice.agreement.value)
     seen = f"{share}, {difference(choice.difference)}, {p_value(choice.test)}."
     if choice.verdict == "undecided":
@@ -136,7 +140,7 @@ def _one_more_annotator(results: Results, study: StudyFacts) -> Iterator[Verdict
     both += f", with another annotator on {percent(single.people.value)}"
     seen = f"{_difference(single)} {_bounds(single)} {_against_the_others(results.people.leave_one_out.by_comparison)}"
     if person is not None and person.difference.is_defined:
-        said = sentence(person_verdict(person, metric))
+        said = f"{person_verdict(person, metric)}."
         yield VerdictLine("one more annotator", person.verdict, said, f"A {both}. {seen}")
     else:
         without = "" if person else " The study file fixed no margin, so there is no verdict."

@@ -114,6 +114,11 @@ def _new_study_faults(parts: Parts, earlier: Manifest | None) -> Iterator[Fault]
     plan = parts.get("analysis")
     if plan and not LEAST_LEVEL <= plan.level <= MOST_LEVEL and (not earlier or plan.level != earlier.analysis.level):
         yield Fault(("analysis", "level"), f"must lie between {LEAST_LEVEL} and {MOST_LEVEL}; 0.95 is usual.")
+    elif plan and (not earlier or plan != earlier.analysis):
+        needed = round(2 / (1 - plan.level))
+        if plan.resamples < needed:
+            reason = f"must be at least {needed} at a level of {plan.level:g}: one beyond each end of an interval."
+            yield Fault(("analysis", "resamples"), reason)
     known_seeds = earlier.seeds if earlier else ()
     known_prompts = {prompt.text for prompt in earlier.prompts} if earlier else set()
     for index, seed in enumerate(parts.get("seeds", ())):

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from scoring.statistics.inference.clusters import clustering, described, quantile
+from scoring.statistics.inference.clusters import cluster_count, clustering, described, quantile
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import (
     ALL_RESAMPLES_EQUAL,
@@ -123,7 +123,7 @@ def bootstrap_agreement(
     totals = resampled_totals(summands, clusters=clusters, resampling=resampling)
     shares = ratio(totals[:, 0], totals[:, 1])
     estimate = percentile_estimate(float(summands[:, 0].sum()) / n, shares, n=n, resampling=resampling)
-    return _pointing_to_wilson(estimate)
+    return _pointing_to_wilson(estimate, is_one_cluster=cluster_count(len(earned), clusters) == 1)
 
 
 def bounds_with_missing(agreements: int, compared: int, planned: int) -> tuple[float, float]:
@@ -199,7 +199,7 @@ def _signs(values: NDArray[np.number]) -> Signs:
     return signs
 
 
-def _pointing_to_wilson(estimate: Estimate) -> Estimate:
+def _pointing_to_wilson(estimate: Estimate, *, is_one_cluster: bool) -> Estimate:
     if estimate.reason != ALL_RESAMPLES_EQUAL:
         return estimate
-    return replace(estimate, reason=f"{ALL_RESAMPLES_EQUAL}, see Wilson")
+    return replace(estimate, reason="one cluster" if is_one_cluster else f"{ALL_RESAMPLES_EQUAL}, see Wilson")

@@ -28,6 +28,8 @@ def credit_test(gains: ArrayLike, *, clusters: ArrayLike | None = None) -> Signi
     0.0625
     """
     values = np.asarray(gains, dtype=np.float64)
+    if not len(values):
+        return SignificanceTest.undefined("no comparison", n=0, method="exact McNemar")
     doubled = np.rint(2 * values).astype(np.int64)
     if np.abs(doubled - 2 * values).max(initial=0.0) > 1e-9:
         raise ValueError("credits differ by multiples of one half")

@@ -9,9 +9,11 @@ from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.inference.estimate import THESE_ANNOTATORS, Estimate
 from scoring.statistics.inference.intervals import Floats, cluster_numbers, ratio
 from scoring.statistics.inference.score_interval import mean_with_score_interval
-from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
+from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
 from scoring.statistics.votes.counts import Integers, checked_counts
 from scoring.statistics.votes.votes import Votes
+
+_ADVANTAGE = (-1.0, 0.5)  # least and greatest of the metric's credit minus people's in a comparison, for any votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ def _weighted(rows: Floats, clusters: ArrayLike | None, level: float) -> Weighte
 
 def _columns(rows: Floats) -> tuple[tuple[Floats, tuple[float, float]], ...]:
     """Credit of people, of the metric, and the difference in each comparison, with their bounds."""
-    return (rows[:, 0], SHARE), (rows[:, 1], SHARE), (rows[:, 1] - rows[:, 0], COEFFICIENT)
+    return (rows[:, 0], SHARE), (rows[:, 1], SHARE), (rows[:, 1] - rows[:, 0], _ADVANTAGE)
 
 
 def _mean(

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from scoring.statistics.agreement.agreement import ORDER, Signs, checked_winners
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.inference.intervals import Floats, ratio
-from scoring.statistics.people.two_way_jackknife import COEFFICIENT, SHARE, Statistic, TwoWay
+from scoring.statistics.people.two_way_jackknife import SHARE, Statistic, TwoWay
 from scoring.statistics.votes.counts import Integers
 from scoring.statistics.votes.votes import Votes
 
@@ -51,8 +51,21 @@ def single_votes(votes: Votes, metric: ArrayLike, *, clusters: ArrayLike | None 
     return SingleVotes(
         metric=estimate(_with_metric, voted[:, 0]),
         people=estimate(_with_another, paired[:, 2]),
-        difference=estimate(_difference, paired[:, 0] - paired[:, 2], COEFFICIENT),
+        difference=estimate(_difference, paired[:, 0] - paired[:, 2], _possible_difference(votes.counts(n))),
     )
+
+
+def _possible_difference(counts: Integers) -> tuple[float, float]:
+    """Return the least and the greatest difference that a comparison can have.
+
+    The metric can hardly do better than the votes that judge it: of two votes it agrees with at least one, by one half
+    more than they agree with each other, of five by one fifth more, of many by one eighth. Tie votes change nothing.
+    """
+    sizes = counts.sum(axis=1)
+    fewest = int(sizes[sizes > 1].min(initial=sizes.max(initial=2)))  # the more votes, the smaller the difference
+    with_metric = np.arange(fewest + 1)
+    apart = 2 * with_metric * (fewest - with_metric) / (fewest * (fewest - 1))
+    return -1.0, float((with_metric / fewest - (1 - apart)).max())
 
 
 def _summands(counts: Integers, metric: Signs) -> Floats:

@@ -103,6 +103,12 @@ class Agreement:
         return estimates.bootstrap
 
     @property
+    def half_right(self) -> int:
+        """The comparisons that count one half, by the primary endpoint: those with a tie on one side only."""
+        of_a, of_b, of_tie = self.confusion.counts
+        return of_a[-1] + of_b[-1] + sum(of_tie[:-1]) if self.endpoint == "half" else 0
+
+    @property
     def confirmatory(self) -> ConstantChoice | None:
         """The primary endpoint against the constant choice: the study's one confirmatory test. None in version 0.2."""
         return None if self.constant_choice is None else getattr(self.constant_choice, self.endpoint)

@@ -11,7 +11,6 @@ from annotation.reports.findings.analysed import Analysed
 from scoring.statistics.inference.estimate import Estimate
 from scoring.statistics.people.crossed_model.model import CrossedModel, crossed_model
 from scoring.statistics.people.single_votes import SingleVotes
-from scoring.statistics.people.two_way_jackknife import LEAST_ANNOTATORS
 
 _FAR_APART = 2.0  # standard errors
 
@@ -32,9 +31,7 @@ def compute(analysed: Analysed, single: SingleVotes) -> CrossedModel:
         return model
     compared = (("the metric", model.with_metric, single.metric), ("another one", model.with_another, single.people))
     apart = [_far_apart(other, ours, counted) for other, ours, counted in compared]
-    few = [f"{model.annotators} annotators are few: with fewer than {LEAST_ANNOTATORS} its intervals were not tried"]
-    warnings = [*model.warnings, *apart, *(few if model.annotators < LEAST_ANNOTATORS else [])]
-    return replace(model, warnings=tuple(warning for warning in warnings if warning))
+    return replace(model, warnings=tuple(warning for warning in (*model.warnings, *apart) if warning))
 
 
 def _far_apart(other: str, model: Estimate, counted: Estimate) -> str:

@@ -5,7 +5,8 @@ from annotation.reports.findings.agreement.margins import Margins
 from annotation.reports.findings.results import AgreementReport, Results
 from annotation.reports.findings.study.study_facts import Counts
 from annotation.reports.printing.numbers import coefficient, percent, score
-from annotation.reports.printing.sentences import around, of_all, of_comparisons, short_metric, within
+from annotation.reports.printing.phrases import right_on
+from annotation.reports.printing.sentences import around, of_all, short_metric, within
 from jobs.wording import counted
 from scoring.statistics.inference.estimate import Estimate
 
@@ -15,7 +16,7 @@ def paragraphs(report: AgreementReport, results: Results) -> tuple[str, ...]:
     agreement, metric = results.agreement, short_metric(report.study.metric)
     if agreement.headline.value is None:
         return (f"The agreement is undefined: {agreement.headline.reason}.",)
-    found = f"{metric} chose {report.counts.their_model} on {of_comparisons(agreement.headline)}, "
+    found = f"{metric} chose {report.counts.their_model} on {right_on(agreement, agreement.headline)}, "
     found += f"{within(agreement.headline)}."
     said = (found, *_fallen(agreement, report.counts), *_ties(agreement), *_chance(agreement))
     more = (*_margins(results.margins, metric), *_greatest(results.people.greatest_agreement))
@@ -77,7 +78,7 @@ def _span(low: float, high: float) -> str:
 def _greatest(greatest: Estimate) -> tuple[str, ...]:
     if greatest.value is None:
         return ()
-    return (f"With votes as noisy as these, no metric could agree on more than about {within(greatest)}.",)
+    return (f"With votes as noisy as these, no metric is expected to agree on more than about {within(greatest)}.",)
 
 
 def _plain(estimate: Estimate) -> str:

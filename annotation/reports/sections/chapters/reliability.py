@@ -1,7 +1,7 @@
 """How well annotators agree with each other, in sentences. Pure."""
 
 from annotation.reports.findings.results import AgreementReport, Results
-from annotation.reports.printing.numbers import coefficient, percent
+from annotation.reports.printing.numbers import coefficient, percent, points
 from annotation.reports.printing.phrases import beyond_chance, first_votes_note
 from annotation.reports.printing.sentences import around, sentence, within
 from jobs.wording import counted
@@ -46,4 +46,4 @@ def _against_the_others(compared: Compared) -> tuple[str, ...]:
 
 
 def _points(value: float) -> str:
-    return f"{100 * value:.1f}".replace("-", "−")
+    return points(value).removesuffix(" points")

@@ -2,8 +2,8 @@
 
 from annotation.reports.findings.study.study_facts import Facts
 from annotation.reports.printing.blocks import Row, Section, points_row
-from annotation.reports.printing.numbers import metric_name, points
-from annotation.reports.printing.phrases import person_verdict
+from annotation.reports.printing.numbers import metric_name
+from annotation.reports.printing.phrases import margin_in_points, person_verdict
 from scoring.statistics.people.non_inferiority import NonInferiority
 
 
@@ -20,8 +20,8 @@ def section(found: NonInferiority, facts: Facts) -> Section:
     )
     text = (
         "Whether a new annotator on a new prompt agrees with the metric as often as with another annotator, but for a "
-        f"margin of {points(found.margin)}, which the study file fixed. Each end of the interval is a one-sided bound "
-        f"at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the margin, shown worse if "
-        "the upper end is below it, else undecided."
+        f"margin of {margin_in_points(found.margin)}, which the study file fixed. Each end of the interval is a "
+        f"one-sided bound at {50 * (1 + found.difference.level):g} %: shown if the lower end is above minus the "
+        "margin, shown worse if the upper end is below it, else undecided."
     )
     return Section("non-inferiority", "The metric in the place of a person", (text,), rows, is_part=True)

@@ -71,7 +71,7 @@ def expected_agreements(model: Parameters, margins: Floats) -> Floats:
     >>> expected_agreements(coin, np.array([-1.0, 1.0])).round(9).tolist()
     [[0.5, 0.5], [0.5, 0.5]]
     """
-    at = _represented(margins, MOST_MARGINS)
+    at = represented(margins)
     alone = model.by_annotators(at) + model.shared
     with_metric = _credit(_below(model, at, alone), at)
     nodes, weights = _quadrature(_NODES)
@@ -82,6 +82,18 @@ def expected_agreements(model: Parameters, margins: Floats) -> Floats:
     return np.column_stack([with_metric, alike @ likely])
 
 
+def represented(margins: Floats, *, most: int = MOST_MARGINS) -> Floats:
+    """Return the margins, or `most` of them at evenly spaced ranks, in their order, if there are more.
+
+    >>> represented(np.array([3.0, 1.0, 2.0, 4.0]), most=2).tolist()
+    [2.0, 4.0]
+    """
+    if len(margins) <= most:
+        return margins
+    ranks = ((np.arange(most) + 0.5) * len(margins) / most).astype(np.int64)
+    return np.asarray(np.sort(margins)[ranks], dtype=np.float64)
+
+
 def credit_variance(model: Parameters, margins: Floats) -> CreditVariance:
     """Return the parts of the variance of a vote's credit against the metric.
 
@@ -89,7 +101,7 @@ def credit_variance(model: Parameters, margins: Floats) -> CreditVariance:
     >>> round(credit_variance(coin, np.array([-1.0, 1.0])).standard_error(prompts=50, annotators=10, votes=2), 3)
     0.05
     """
-    at = _represented(margins, _FEW_MARGINS)
+    at = represented(margins, most=_FEW_MARGINS)
     below = _below(model, at, model.by_annotators(at) + model.shared)
     credit = _credit(below, at)
     mean = float(credit.mean())
@@ -154,15 +166,6 @@ def _half_credits(below: Floats, margins: Floats) -> Floats:
 def _ties(below: Floats) -> Floats:
     ties: Floats = below[-1] - below[0]
     return ties
-
-
-def _represented(margins: Floats, most: int) -> Floats:
-    """Return the margins, or `most` of them at evenly spaced ranks if there are more."""
-    if len(margins) <= most:
-        return margins
-    ranks = ((np.arange(most) + 0.5) * len(margins) / most).astype(np.int64)
-    represented: Floats = np.sort(margins)[ranks]
-    return represented
 
 
 def _of_scale(scale: float) -> tuple[Floats, Floats]:

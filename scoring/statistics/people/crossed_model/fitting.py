@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import scipy
 from numpy.typing import NDArray
 from scipy import optimize
 
@@ -21,7 +20,7 @@ _MOST_GAIN = 0.01  # of twice the log-likelihood by one more step, at a maximum
 _STEP = 1e-4  # of finite differences of the gradient
 _SETTLED = 1e-3  # the largest derivative at the maximum
 _SETTLED_PROFILE = 0.03  # the same times a standard error, while a limit is searched
-_CLOSE, _MOST_GUESSES = 0.01, 15  # of a limit, relative to half the interval
+_CLOSE = 0.002  # of a limit
 
 
 class NoFiniteFit(Exception):  # noqa: N818 - it names what happened
@@ -190,39 +189,32 @@ def _information(likelihood: Laplace, found: Floats, is_free: NDArray[np.bool_])
     return (rows + rows.T) / 2
 
 
-def profile_limits(design: Design, fitted: Fit, index: int, *, level: float) -> tuple[float, float | None]:
-    """Return the limits of a standard deviation where twice the log-likelihood falls by the chi-squared quantile.
+def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float) -> tuple[float, float | None]:
+    """Return the limits of a standard deviation where twice the log-likelihood has fallen by `most_fall`.
 
     The lower one is zero if the fall at zero is smaller; the upper one is None if it lies above 10.
 
     >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
     >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
-    >>> low, high = profile_limits(design, fit(design, np.array([True, False, False])), 1, level=0.95)
+    >>> low, high = profile_limits(design, fit(design, np.array([True, False, False])), 1, most_fall=3.84)
     >>> low, round(high or 0, 2)
     (0.0, 1.33)
     """
-    most_fall = float(scipy.stats.chi2.ppf(level, 1))
-    fall = _profile(design, fitted, index)
-    value, low = float(fitted.parameters[index]), 0.0
-    if value and fall(0.0) > most_fall:
-        low = _crossing(fall, value, 0.0, most_fall) or 0.0
-    return low, _crossing(fall, value, max(value + 2 * float(fitted.errors[index]), 0.3), most_fall)
+    fall, value = _profile(design, fitted, index), float(fitted.parameters[index])
+    low = _crossing(fall, value, 0.0, most_fall) if value and fall(0.0) > most_fall else 0.0
+    far: float | None = max(value + 2 * float(fitted.errors[index]), 0.3)
+    while far is not None and fall(far) < most_fall:
+        far = value + 1.5 * (far - value) if far < MOST_SCALE else None
+    return low, None if far is None else _crossing(fall, value, far, most_fall)
 
 
-def _crossing(fall: Callable[[float], float], value: float, at: float, most_fall: float) -> float | None:
-    """Return where the fall, whose root is nearly straight, reaches `most_fall`; None if beyond all scales.
+def _crossing(fall: Callable[[float], float], value: float, far: float, most_fall: float) -> float:
+    """Return where the fall, which is larger at `far`, reaches `most_fall`. Its root is nearly straight."""
 
-    The root is straight in the variance, or in the standard deviation if the estimate is at zero.
-    """
-    power = 2 if value else 1
-    for _ in range(_MOST_GUESSES):
-        share = np.sqrt(most_fall / max(fall(at), 1e-6 * most_fall))
-        if abs(share - 1) < _CLOSE:
-            break
-        at = float(max(value**power + (at**power - value**power) * share, 0.0) ** (1 / power))
-        if at > MOST_SCALE:
-            return None
-    return at
+    def excess(scale: float) -> float:
+        return float(np.sqrt(max(fall(scale), 0.0)) - np.sqrt(most_fall))
+
+    return float(optimize.brentq(excess, value, far, xtol=_CLOSE))
 
 
 def _profile(design: Design, fitted: Fit, index: int) -> Callable[[float], float]:

@@ -31,11 +31,12 @@ from scoring.statistics.people.crossed_model.problem import (
     Problem,
     pose,
 )
+from scoring.statistics.people.two_way_jackknife import too_few
 from scoring.statistics.votes.votes import Votes
 
 CHANCE = float(np.pi**2 / 3)  # the variance of the logistic distribution
 PLANNED_PROMPTS, PLANNED_ANNOTATORS = (30, 50, 100, 200, 400), (5, 10, 20, 50)
-_CLEARLY_POSITIVE = 3.0  # standard errors above zero: its logarithm is then nearly normal
+_FAR_FROM_ZERO = 6.0  # standard errors: the logarithm is then nearly normal, and very many votes take no longer
 _STEP = 1e-4
 _RUNAWAY = {
     MARGIN: "the margin separates the votes, so that its slope has no finite estimate",
@@ -142,10 +143,26 @@ def _fitted(problem: Problem, resampling: Resampling) -> CrossedModel:
     of_part = fit(part.design, problem.in_model)
     of_all = of_part if part.design is problem.design else with_fixed_effects_of_all(problem.design, of_part)
     variances = tuple(VarianceOf(name, _variance(part, of_part, name, resampling.level)) for name in EFFECTS)
-    return replace(
+    found = replace(
         _summary(problem, of_all, resampling.level),
         variances=variances,
         warnings=_on_the_draw(problem, part, resampling.seed),
+    )
+    few = too_few(problem.design.cluster_count, problem.design.annotator_count)
+    return _without_intervals(found, few) if few else found
+
+
+def _without_intervals(model: CrossedModel, reason: str) -> CrossedModel:
+    """Return the model with its estimates alone, because so few annotators or clusters bound nothing."""
+
+    def bare(one: Estimate) -> Estimate:
+        return replace(one, low=None, high=None, reason=one.reason or reason)
+
+    return replace(
+        model,
+        **{name: bare(getattr(model, name)) for name in ("slope", "side", "intercept", "with_metric", "with_another")},
+        thresholds=tuple(bare(one) for one in model.thresholds),
+        variances=tuple(replace(one, variance=bare(one.variance)) for one in model.variances),
     )
 
 
@@ -202,8 +219,12 @@ def _wald(problem: Problem, fitted: Fit, weights: Floats, level: float) -> Estim
     """
     design = problem.design
     value, error = float(weights @ fitted.parameters), float(np.sqrt(weights @ fitted.covariance @ weights))
-    reach = float(scipy.stats.t.ppf((1 + level) / 2, design.annotator_count - 1)) * error
+    reach = _quantile(level, design.annotator_count) * error
     return Estimate(value, value - reach, value + reach, level, design.comparison_count, "Wald, t over annotators")
+
+
+def _quantile(level: float, groups: int) -> float:
+    return float(scipy.stats.t.ppf((1 + level) / 2, groups - 1))
 
 
 def _side(problem: Problem, fitted: Fit, level: float) -> Estimate:
@@ -213,18 +234,22 @@ def _side(problem: Problem, fitted: Fit, level: float) -> Estimate:
 
 
 def _variance(problem: Problem, fitted: Fit, name: str, level: float) -> Estimate:
-    """A variance with its interval; at zero it has an upper limit only, by the profile likelihood."""
+    """A variance with its interval, near zero by the profile likelihood; at zero it has an upper limit only.
+
+    The quantile is that of t squared with one degree of freedom fewer than groups, like the interval of the slope. With
+    that of chi-squared intervals held less for six annotators (docs/decisions/2026-11-29-crossed-model.md).
+    """
     design = problem.design
     n = {PROMPTS: design.comparison_count, CLUSTERS: design.cluster_count}.get(name, design.annotator_count)
     if name in problem.left_out:
         return Estimate.undefined(problem.left_out[name], n=n, level=level)
     index = problem.names.index(name)
-    scale, error = float(fitted.parameters[index]), float(fitted.errors[index])
-    if scale > _CLEARLY_POSITIVE * error > 0:
-        factor = float(np.exp(2 * scipy.stats.norm.ppf((1 + level) / 2) * error / scale))
+    scale, error, at = float(fitted.parameters[index]), float(fitted.errors[index]), _quantile(level, n)
+    if scale > _FAR_FROM_ZERO * error > 0:
+        factor = float(np.exp(2 * at * error / scale))
         return Estimate(scale**2, scale**2 / factor, scale**2 * factor, level, n, "Wald, of the logarithm")
     try:
-        low, high = profile_limits(design, fitted, index, level=level)
+        low, high = profile_limits(design, fitted, index, most_fall=at**2)
     except NoFiniteFit:
         low, high = 0.0, None
     if high is None:
@@ -263,11 +288,11 @@ def _shares(model: Parameters, margins: Floats) -> tuple[ShareOf, ...]:
 
 
 def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Estimate]:
-    """The expected agreements with intervals by the delta method on the logit scale.
+    """The expected agreements with intervals by the delta method on the logit scale, by t over the fewer groups.
 
     The margins are a sample of those of other prompts, which widens the intervals.
     """
-    free, n = np.flatnonzero(fitted.is_free), problem.design.comparison_count
+    design, free, n = problem.design, np.flatnonzero(fitted.is_free), problem.design.comparison_count
 
     def each(values: Floats) -> Floats:
         return expected.expected_agreements(_parameters(problem, values), problem.margins)
@@ -281,13 +306,25 @@ def _expected(problem: Problem, fitted: Fit, level: float) -> tuple[Estimate, Es
         step[index] = _STEP
         slopes[row] = (at(fitted.parameters + step) - at(fitted.parameters - step)) / (2 * _STEP)
     variance = np.einsum("ij,ik,kj->j", slopes, fitted.covariance[np.ix_(free, free)], slopes)
-    variance += each(fitted.parameters).var(axis=0) / n
-    reach = float(scipy.stats.norm.ppf((1 + level) / 2)) * np.sqrt(variance) / (value * (1 - value))
+    variance += _of_margins(problem, each(fitted.parameters))
+    quantile = _quantile(level, min(design.annotator_count, max(design.cluster_count, 2)))
+    reach = quantile * np.sqrt(variance) / (value * (1 - value))
     odds = np.log(value / (1 - value))
     low, high = 1 / (1 + np.exp(reach - odds)), 1 / (1 + np.exp(-reach - odds))
-    method = "delta method, logit"
+    method = "delta method, logit, t over annotators"
     first, second = (Estimate(float(value[k]), float(low[k]), float(high[k]), level, n, method) for k in (0, 1))
     return first, second
+
+
+def _of_margins(problem: Problem, each: Floats) -> Floats:
+    """(2,) variance of the mean agreements over clusters of margins. each: at each margin, or at those that stand for
+    them."""
+    design, n = problem.design, problem.design.comparison_count
+    if len(each) < n:
+        at = expected.represented(problem.margins)
+        each = np.column_stack([np.interp(problem.margins, at, column) for column in each.T])
+    sums = np.stack([design.by_cluster(column) for column in (each - each.mean(axis=0)).T])
+    return np.asarray((sums**2).sum(axis=1) / n**2 * design.cluster_count / max(design.cluster_count - 1, 1))
 
 
 def _planned(problem: Problem, model: Parameters) -> tuple[PlannedError, ...]:

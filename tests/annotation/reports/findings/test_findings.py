@@ -282,8 +282,8 @@ def test_the_metric_in_the_place_of_a_person_has_a_verdict_only_if_the_manifest_
     assert single is not None
     assert (verdict.margin, verdict.verdict, verdict.difference) == (0.2, "shown", single.difference)
     text = " ".join(to_text(report).split())
-    assert "falls short of one more person by less than 20.0 points" in text
-    assert "falls short of one more person by less than 20.0 points" in report.claim
+    assert "is shown to fall short of one more person by less than 20 points, if at all" in text
+    assert "is shown to fall short of one more person by less than 20 points, if at all" in report.claim
     assert "The metric in the place of a person" not in to_text(report_of(make_study(replace(plan, slug="again"))))
 
 

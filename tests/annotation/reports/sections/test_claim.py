@@ -8,13 +8,15 @@ from django.utils import timezone
 from annotation.models import Study, Vote
 from annotation.reports.findings.results import Results
 from annotation.reports.printing.doubts import reservations
+from annotation.reports.printing.phrases import side_mattered
 from annotation.reports.report_jobs.downloads import FORMATS, render
 from annotation.reports.sections.chapters.agreement import paragraphs
 from annotation.reports.sections.contents import claim_figure
 from annotation.reports.sections.verdict import SEALED, _when
 from scoring.statistics.agreement.credit_tests import mcnemar_exact
 from scoring.statistics.inference.estimate import Estimate, SignificanceTest
-from scoring.statistics.people.bias import PositionBias
+from scoring.statistics.inference.intervals import Resampling
+from scoring.statistics.people.bias import PositionBias, position_bias
 from tests.annotation.reports.voted_studies import Plan, crossed, make_study, report_of
 
 pytestmark = pytest.mark.django_db
@@ -85,7 +87,7 @@ def test_a_sealed_study_claims_nothing_and_one_that_opted_out_says_interim() -> 
         ),
         (
             "half",
-            "on 62.5 % of 4 comparisons. 62.5 %, 95 % interval 24.8 to 88.9 % (score interval); a tie on one side only",
+            "on 2 of 4 comparisons, and 1 with a tie on one side counts half. 62.5 %, 95 % interval 24.8 to 88.9 % (",
         ),
         (
             "dropped",
@@ -99,6 +101,24 @@ def test_the_primary_endpoint_is_the_headline(endpoint: str, wording: str) -> No
     assert wording in claim_of(Plan(votes, scores, manifest={"analysis": {"primary_endpoint": endpoint}}))
 
 
+def test_half_credits_that_add_up_to_a_whole_are_no_comparisons() -> None:
+    """Two of four are right and two count half: not "3 of 4"; A is right once and half right twice: not "2 of 4"."""
+    plan = Plan([["A"], ["tie"], ["tie"], ["B"]], [(2.0, 1.0), (2.0, 1.0), (1.0, 2.0), (1.0, 2.0)])
+    said = claim_of(replace(plan, manifest={"analysis": {"primary_endpoint": "half", "constant_choice": "A"}}))
+    assert "on 2 of 4 comparisons, and 2 with a tie on one side count half. 75.0 %" in said
+    assert "always naming A (Alpha), the study file's choice, which agrees on 50.0 % of 4. 50.0 %" in said
+
+
+def test_votes_that_follow_the_model_to_either_side_show_no_side_that_mattered() -> None:
+    """Three people vote for A wherever it stands, on the left in 2 of 9: nobody is biased."""
+    few = Resampling(resamples=10)
+    for_a, always_left = (position_bias(left, [[2, 7]] * 3, resampling=few) for left in ([[2, 0]] * 3, [[2, 7]] * 3))
+    assert for_a.pooled_test.p_value is not None
+    assert for_a.pooled_test.p_value < 0.05
+    assert side_mattered(for_a, level=0.95) == ""
+    assert "left was chosen in 100.0 %" in side_mattered(always_left, level=0.95)
+
+
 NOISE = [["A", "B", "A"], ["B", "A", "B"], ["A", "A", "B"], ["B", "B", "A"]] * 3
 
 
@@ -106,7 +126,7 @@ NOISE = [["A", "B", "A"], ["B", "A", "B"], ["A", "A", "B"], ["B", "B", "A"]] * 3
 def test_votes_that_may_be_noise_are_called_so_wherever_the_claim_stands(name: str) -> None:
     plan = Plan(NOISE, [(2.0, 1.0), (1.0, 2.0)] * 6)
     report = report_of(make_study(plan))
-    said = "Annotators agree no more than by chance (Krippendorff"
+    said = "Annotators are not shown to agree more than by chance (Krippendorff"
     assert said in report.claim
     assert said in " ".join(html.unescape(render(report, name)).split())
 
@@ -187,7 +207,7 @@ def test_a_margin_in_the_manifest_makes_a_verdict_on_one_more_person() -> None:
     report = report_of(make_study(plan))
     (line,) = [one for one in report.verdict if one.kind == "one more annotator"]
     assert line.outcome == "shown"
-    assert line.sentence == "SCS falls short of one more person by less than 20.0 points."
+    assert line.sentence == "SCS is shown to fall short of one more person by less than 20 points, if at all."
     assert line.numbers.startswith("A new annotator on a new prompt agrees with SCS on 95.0 %, with another annotator")
     assert "no margin" not in line.numbers
 

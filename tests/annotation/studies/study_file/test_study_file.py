@@ -61,6 +61,13 @@ def test_a_short_file_is_a_whole_manifest() -> None:
     assert manifest.encoder.revision  # the default encoder is pinned
 
 
+def test_an_interval_needs_a_resample_beyond_each_end() -> None:
+    text = f"{STUDY}[analysis]\nlevel = 0.999\nresamples = "
+    said = "must be at least 2000 at a level of 0.999: one beyond each end of an interval."
+    assert faults_in(f"{text}1999\n") == [f"line 20, analysis.resamples: {said}"]
+    assert parse(f"{text}2000\n", None).analysis.resamples == 2000
+
+
 @pytest.mark.parametrize("level", [0.5001, 0.79, 0.9999])
 def test_a_new_study_needs_a_level_at_which_intervals_say_something(level: float) -> None:
     text = f"{STUDY}[analysis]\nlevel = {level}\n"

@@ -111,6 +111,12 @@ def test_one_comparison_has_no_bootstrap_interval() -> None:
     assert agreement([1], [1]).n == 1
 
 
+def test_one_cluster_is_no_reason_to_look_at_wilson() -> None:
+    """Wilson's interval has none either."""
+    assert bootstrap_agreement([1, 1], [1, -1], clusters=["a", "a"], resampling=FEW).reason == "one cluster"
+    assert agreement([1, 1], [1, -1], clusters=["a", "a"]).reason == "one cluster"
+
+
 @pytest.mark.parametrize("ties", ["strict", "half", "dropped"])
 def test_no_comparison_is_undefined(ties: Any) -> None:
     assert agreement([], [], ties=ties).reason == "no comparison"

@@ -102,3 +102,8 @@ def test_a_difference_that_is_no_multiple_of_one_half_is_refused() -> None:
 def test_exchanging_the_two_ways_changes_no_p() -> None:
     values = [0.5, 0.5, -1.0, 1.0, 1.0]
     assert p_value(credit_test(values)) == p_value(credit_test([-one for one in values]))
+
+
+def test_nothing_to_compare_is_no_equality() -> None:
+    assert credit_test([]).reason == "no comparison"
+    assert credit_test([0.0]).reason == "they never differ"
