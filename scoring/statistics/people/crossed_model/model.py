@@ -160,7 +160,11 @@ def _without_intervals(model: CrossedModel, reason: str) -> CrossedModel:
 
     return replace(
         model,
-        **{name: bare(getattr(model, name)) for name in ("slope", "side", "intercept", "with_metric", "with_another")},
+        slope=bare(model.slope),
+        side=bare(model.side),
+        intercept=bare(model.intercept),
+        with_metric=bare(model.with_metric),
+        with_another=bare(model.with_another),
         thresholds=tuple(bare(one) for one in model.thresholds),
         variances=tuple(replace(one, variance=bare(one.variance)) for one in model.variances),
     )
