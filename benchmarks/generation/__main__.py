@@ -1,6 +1,6 @@
 """Measure making images: sampling alone, as a worker does it, and as a plain loop does; and how idle a card is.
 
-    python -m benchmarks.generation [--rounds 3] [--jobs 4] [--launch-ms MS] [--seconds 480]
+    python -m benchmarks.generation [--rounds 3] [--jobs 4] [--launch-ms MS] [--slower 1] [--seconds 480]
 
 On a CPU, with the miniatures: each arm makes the twenty images of a prompt in turn, round by round. CPU time is printed
 beside the clock's, because other programs may share the cores. The bound is sampling alone: a worker cannot be faster.
@@ -28,6 +28,9 @@ def main() -> None:
     )
     parser.add_argument("--jobs", type=int, default=4, help="jobs of twenty images on the stand-in (default 4)")
     parser.add_argument("--launch-ms", type=float, help="of one step; measured on this machine if it is not given")
+    parser.add_argument(
+        "--slower", type=float, default=1, help="how much slower than an H100 the stand-in is (default 1); see stand_in"
+    )
     parser.add_argument("--seconds", type=float, default=480, help="the most that a card is measured for (default 480)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="benchmark-generation-") as folder:
@@ -49,7 +52,7 @@ def main() -> None:
         if arguments.rounds:
             print_arms(bench, arguments.rounds)
         launch = arguments.launch_ms / 1000 if arguments.launch_ms else launch_seconds()
-        print_idle_share(bench, arguments.jobs, launch)
+        print_idle_share(bench, arguments.jobs, launch, arguments.slower)
 
 
 if __name__ == "__main__":

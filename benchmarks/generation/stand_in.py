@@ -33,8 +33,9 @@ SDXL_UNET = {
 class Card:
     """A stand-in for a graphics card, and when it computed."""
 
-    def __init__(self, launch_seconds: float) -> None:
+    def __init__(self, launch_seconds: float, slower: float) -> None:
         self._launch_seconds = launch_seconds
+        self._image_seconds = SECONDS_AN_IMAGE * slower
         self._picture = picture()
         self.began = 0.0
         self.free_at = 0.0
@@ -46,13 +47,13 @@ class Card:
 
         steps = order.parameters.num_inference_steps
         for _step in range(steps):
-            end = time.perf_counter() + self._launch_seconds
-            while time.perf_counter() < end:  # holds the interpreter's lock
+            end = time.thread_time() + self._launch_seconds
+            while time.thread_time() < end:  # holds the interpreter's lock
                 pass
             now = time.perf_counter()
             if not self.began:
                 self.began = self.free_at = now
-            work = SECONDS_AN_IMAGE * len(seeds) / steps
+            work = self._image_seconds * len(seeds) / steps
             self.free_at = max(self.free_at, now) + work
             self.busy_seconds += work
             check()
@@ -80,18 +81,22 @@ def launch_seconds() -> float:
     return min(taken)
 
 
-def print_idle_share(bench: Bench, job_count: int, launch: float) -> None:
-    """Let a worker make images on the card's stand-in, and print how long the card waited."""
+def print_idle_share(bench: Bench, job_count: int, launch: float, slower: float) -> None:
+    """Let a worker make images on the card's stand-in, and print how long the card waited.
+
+    slower: by how much the card is slower than an H100. On a machine that gives this process a sixth of a core, a card
+    that is six times slower waits as long as an H100 would beside a whole core.
+    """
     from generation.sampling import sampling
 
     parameters = replace(bench.parameters, width=SIDE, height=SIDE, num_inference_steps=20)
     bench.plan([f"a card's prompt {number}" for number in range(job_count)], parameters)
-    with _stand_in(sampling, launch) as card:
+    with _stand_in(sampling, Card(launch, slower)) as card:
         bench.work()
         ends = time.perf_counter()
     image_count = job_count * SET_SIZE
-    print(f"\nA card's stand-in: {image_count} images of {SIDE} px, {SECONDS_AN_IMAGE} s each")
-    print(f"  the launches of a step hold the interpreter's lock for {launch * 1000:.0f} ms")
+    print(f"\nA card's stand-in: {image_count} images of {SIDE} px, {SECONDS_AN_IMAGE * slower:.2f} s each")
+    print(f"  the launches of a step hold the interpreter's lock for {launch * 1000:.0f} ms of CPU time")
     for until, words in (
         (card.free_at, "to its last image"),
         (ends, "to the last file, beside which nothing is sampled"),
@@ -101,10 +106,10 @@ def print_idle_share(bench: Bench, job_count: int, launch: float) -> None:
 
 
 @contextmanager
-def _stand_in(sampling: Any, launch: float) -> Any:
+def _stand_in(sampling: Any, card: Card) -> Any:
     from generation import tasks
 
-    card, own, sizes = Card(launch), sampling._run, sampling.batch_sizes()
+    own, sizes = sampling._run, sampling.batch_sizes()
     planned, overlapping = sizes.planned, dict(tasks.MOST_OVERLAPPING)
     sampling._run, sizes.planned = card.run, sampling.PLANNED_BATCH["cuda"]
     tasks.MOST_OVERLAPPING["cpu"] = overlapping["cuda"]

@@ -13,13 +13,18 @@ from jobs.refusals import Refused
 MODERATION = ("moderation", "moderation_blocked", "content_policy_violation", "content_filter", "safety")
 NO_MONEY = ("insufficient_quota", "billing_hard_limit_reached")
 LONGEST_REASON = 300
+MOST_ERROR_BYTES = 2**16
 MAY_PASS = (408, 409, 425, 429)
 LONGEST_WISH = 86_400.0  # seconds: a server is asked again after them, even if it wants a longer pause
 
 
 def check(reply: Reply, *, owner: str) -> None:
-    """Return if the answer is a success. Raises Moderated, TemporaryFailure or Refused otherwise."""
-    if 200 <= reply.status < 300:
+    """Return if the answer is a success. Raises Moderated, TemporaryFailure or Refused otherwise.
+
+    Gateways before a server send its errors with the status of a success.
+    """
+    may_be_error = len(reply.body) <= MOST_ERROR_BYTES  # an answer with an image is larger
+    if 200 <= reply.status < 300 and not (may_be_error and reply.document().get("error")):
         return
     code, reason = _fault(reply)
     if code in MODERATION:
@@ -51,10 +56,16 @@ def retry_after(reply: Reply) -> float | None:
 
 
 def _fault(reply: Reply) -> tuple[str, str]:
-    """Return the code and the reason of an error: {"error": {"code": …, "message": …}}, or simpler forms of it."""
+    """Return the code and the reason of an error: {"error": {"code": …, "message": …}}, or simpler forms of it.
+
+    FastAPI lists what is wrong with a request: {"detail": [{"msg": …}, …]}.
+    """
     document = reply.document()
     error = document.get("error", document)
     if not isinstance(error, dict):
         return "", plain_text(error, LONGEST_REASON)
     code = plain_text(error.get("code") or error.get("type"), 100)
-    return code, plain_text(error.get("message") or error.get("detail"), LONGEST_REASON)
+    said = error.get("message") or error.get("detail")
+    if isinstance(said, list) and said and isinstance(said[0], dict):
+        said = said[0].get("msg")
+    return code, plain_text(said, LONGEST_REASON)

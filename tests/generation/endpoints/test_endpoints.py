@@ -221,6 +221,8 @@ def test_the_last_error_is_kept_for_the_admin(
         (as_json({"error": "who are you?"}, 401), "refuses the worker's key (401): check key_environment or key_file"),
         (as_json({"error": {"message": "bad width"}}, 400), "refuses the request (400). It says: bad width"),
         (as_json({"error": {"code": "insufficient_quota"}}, 429), "has no credit left (429)."),
+        (as_json({"error": {"message": "no such model"}}, 200), "refuses the request (200). It says: no such model"),
+        (as_json({"detail": [{"loc": ["body"], "msg": "Field required"}]}, 422), "(422). It says: Field required"),
         (Response(302, b"", {"Location": "http://169.254.169.254/latest"}), "answers with a redirect (302)"),
         (as_json({"image": in_base64(b"GIF89a")}), "answered with an image that is not an image: PNG, JPEG and WebP"),
         (as_json({"image": in_base64(image_file()[:5000])}), "answered with an image that is truncated or damaged"),
@@ -407,10 +409,13 @@ def test_an_address_of_another_host_is_not_fetched(
     assert error.startswith("The endpoint painter gives its images at an address of another host")
 
 
-def test_a_moderation_of_the_images_api(defined: Define, image_set: ImageSet, painter: FakeEndpoint) -> None:
+@pytest.mark.parametrize("status", [400, 200])
+def test_a_moderation_of_the_images_api(
+    defined: Define, image_set: ImageSet, painter: FakeEndpoint, status: int
+) -> None:
     defined('model = "gpt-image-1"', adapter="images-api")
     refusal = {"error": {"code": "moderation_blocked", "message": "Your request was rejected.", "type": "user_error"}}
-    painter.respond = lambda _request: as_json(refusal, 400)
+    painter.respond = lambda _request: as_json(refusal, status)
     run_endpoint_job()
     assert "refused 3 seeds (5, 6, 7)" in ended(image_set)[1]
 
