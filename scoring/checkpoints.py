@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
 from generation.hub.answers import FetchPostponed
 from generation.hub.cache import snapshot
 from generation.hub.fetches import Need
 from generation.hub.fetching import fetch, plan_fetch
 from generation.hub.wanted import Wanted, is_fetched
+from generation.models import GeneratedImage
 from generation.weights.checkpoint_files import Listing
 from generation.weights.checkpoints import LocalListing, local_path, on_disk
 from generation.weights.file_hashes import sha256_of
@@ -86,8 +89,16 @@ def encoder_needs() -> list[Need]:
             continue
         wanted = None if is_encoder_at_hand(spec) else wanted_encoder(spec)
         if wanted is not None:
-            needs.append(Need([wanted], queued.filter(metric=metric)))
+            jobs = needing_encoder(queued.filter(metric=metric), spec)
+            needs += [Need([wanted], jobs)] if jobs.exists() else []
     return needs
+
+
+def needing_encoder(jobs: QuerySet[ScoringJob], spec: EncoderSpec) -> QuerySet[ScoringJob]:
+    """Return those of an encoder's jobs that load it: all but those of further metrics of stored embeddings."""
+    images = GeneratedImage.objects.filter(image_set=OuterRef("image_set"))
+    lacking = images.exclude(embeddings__encoder__identity=spec.identity)
+    return jobs.filter(Q(metric=spec.metric) | Exists(lacking))
 
 
 def is_encoder_at_hand(spec: EncoderSpec) -> bool:

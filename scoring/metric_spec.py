@@ -102,6 +102,18 @@ def named_functional(name: str) -> Functional | None:
     return None if name.startswith(OWN) and name != OWN else _functional(name)
 
 
+def names_computed_metric(metric: str) -> bool:
+    """Return whether a name is that of a metric that is computed here: a functional's or one's own, of any source.
+
+    >>> names_computed_metric("vendi:order=2/clip:tiny"), names_computed_metric("SCS"), names_computed_metric("own:x")
+    (True, True, True)
+    >>> names_computed_metric("lpips"), names_computed_metric("vendi-authors")
+    (False, False)
+    """
+    folded = metric.casefold()
+    return folded.startswith(OWN) or folded.partition("/")[0].partition(":")[0] in _MAKERS
+
+
 def score_of_embeddings(name: str, embeddings: ArrayLike) -> float:
     """Return the metric of this name of embeddings (N, d).
 

@@ -60,6 +60,8 @@ def _described(name: str, found: OwnFunction) -> OwnMetric:
     """Read what the function says of itself: its one parameter's name, and its attribute higher_is_more_consistent."""
     function, takes = found.function, parameter_of(found.function)
     higher = getattr(function, "higher_is_more_consistent", None)
+    if "/" in name:  # it would look like another metric by an encoder
+        raise Refused(f"The name of a metric of one's own has no slash, unlike {name}.")
     if takes not in get_args(Takes):
         raise Refused(f"The metric {name} takes {takes or 'nothing'}: call its parameter embeddings, or images.")
     if not isinstance(higher, bool):

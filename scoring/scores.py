@@ -19,7 +19,14 @@ from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
 from scoring.encoder_spec import EncoderSpec, document_of
-from scoring.metric_spec import LARGEST_SCORE, MetricSpec, is_score, named_functional, score_of_embeddings
+from scoring.metric_spec import (
+    LARGEST_SCORE,
+    MetricSpec,
+    is_score,
+    named_functional,
+    names_computed_metric,
+    score_of_embeddings,
+)
 from scoring.models import Encoder, ImageEmbedding, MetricSource, PairwiseSimilarities, ScoringJob, SetScore
 from scoring.own_metrics import OwnMetric, own_metric
 from scoring.pairs import matrix_bytes, score_pairs
@@ -196,9 +203,9 @@ def record_imported_scores(
     """Store scores that were computed elsewhere, by the id of the image set. Equal existing scores stay unchanged.
 
     Returns the sets that have another score by the metric; if there are any, nothing is stored.
-    Raises Refused for a value that is not finite and a metric without a name.
+    Raises Refused for a value that is not finite, a metric without a name, and the name of a computed metric.
     """
-    refuse_unusable_name(metric)
+    refuse_name_of_imported(metric)
     for value in values.values():
         if not is_score(value):
             raise Refused(f"{value} is no score: a finite number up to {LARGEST_SCORE:g} is needed.")
@@ -258,6 +265,16 @@ def refuse_unusable_name(metric: str) -> None:
     if metric != metric.strip() or hidden_character(metric):
         rule = "is one line, without characters that are not seen and without blanks at its ends"
         raise Refused(f"A metric's name {rule}, not {metric[:40]!r}.")
+
+
+def refuse_name_of_imported(metric: str) -> None:
+    """Raise Refused as `refuse_unusable_name`, and for a name under which scores would be taken for computed ones."""
+    refuse_unusable_name(metric)
+    if names_computed_metric(metric):
+        raise Refused(
+            f"{metric} is the name of a metric that is computed here, for which imported scores would be taken: "
+            "import them under a name of their own, like imported-metric."
+        )
 
 
 def _refuse_incomplete(image_set: ImageSet) -> None:

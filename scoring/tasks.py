@@ -8,7 +8,7 @@ from generation.machines.workers import may_take_on_this_card, note_work
 from jobs.claims import due
 from jobs.leases import Lease
 from jobs.work import work_next
-from scoring.checkpoints import is_encoder_at_hand
+from scoring.checkpoints import is_encoder_at_hand, needing_encoder
 from scoring.encoder_spec import ComparerSpec, EncoderSpec, source_of
 from scoring.metric_spec import SCS, MetricSpec
 from scoring.models import ScoringJob
@@ -18,13 +18,15 @@ _loaded: list[str] = []  # the metric whose encoder is in memory
 
 
 def jobs_to_score() -> QuerySet[ScoringJob]:
-    """Return the jobs that this process may take: those whose encoder is on this host."""
+    """Return the jobs that this process may take: those whose encoder is on this host, or not needed."""
     jobs = may_take_on_this_card(ScoringJob)
     waiting = due(ScoringJob.objects.all()).order_by()
     planned = waiting.values_list("metric", "encoder").distinct()
-    sources = ((metric, source_of(document)) for metric, document in planned)
-    absent = [metric for metric, one in sources if isinstance(one, EncoderSpec) and not is_encoder_at_hand(one)]
-    return jobs.exclude(metric__in=absent) if absent else jobs
+    for metric, document in planned:
+        source = source_of(document)
+        if isinstance(source, EncoderSpec) and not is_encoder_at_hand(source):
+            jobs = jobs.exclude(pk__in=needing_encoder(waiting.filter(metric=metric), source).values("pk"))
+    return jobs
 
 
 @shared_task
@@ -36,7 +38,7 @@ def run_scoring_job(_job_id: int = 0) -> None:
 def embed_and_score(job: ScoringJob, lease: Lease) -> None:
     """Embed or compare the images of the job's set, unless that is done already, and score the set."""
     spec = MetricSpec.of(job.metric, job.source)
-    if spec.comparer:
+    if spec.comparer and not job.image_set.similarities.filter(name=spec.similarities).exists():
         _compare(job, spec.comparer)
     # A further metric of stored embeddings needs no weights.
     if spec.encoder and (spec.name == SCS or lacks_embeddings(job.image_set, spec.encoder)):

@@ -33,8 +33,6 @@ def score_direction(study: Study, metric: str, *, told: bool | None) -> bool:
 def _known(study: Study, metric: str) -> bool | None:
     """Return what the manifest, or else earlier scores of the study, say of the metric; None if neither knows it."""
     manifest = current_manifest(study)
-    if metric == manifest.encoder.metric and study.source != Study.Source.EXTERNAL:
-        return True
     declared = [plan for plan in manifest.metrics if plan.needs == "scores" and plan.name == metric]
     return (
         declared[0].higher_is_more_consistent

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from annotation.studies.section import Fault, Parts, Section
 from scoring.encoder_spec import MOST_METRIC_LENGTH, ComparerSpec, EncoderSpec
-from scoring.metric_spec import MetricSpec, named_functional
+from scoring.metric_spec import MetricSpec, named_functional, names_computed_metric
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=200)]
 
@@ -67,6 +67,9 @@ def metric_faults(parts: Parts) -> Iterator[Fault]:
 
 def _faults(plan: MetricPlan, parts: Parts) -> Iterator[tuple[str, str]]:
     if plan.needs == "scores":
+        if names_computed_metric(plan.name):
+            sentence = "is the name of a metric that is computed here, for which imported scores would be taken"
+            yield "name", f'{sentence}; give imported ones a name of their own, or write needs = "embeddings".'
         if plan.higher_is_more_consistent is None:
             yield (
                 "higher_is_more_consistent",

@@ -185,7 +185,7 @@ def test_an_undefined_score_says_why() -> None:
 def test_does_not_pass_an_imported_score_off_as_computed() -> None:
     image_set = make_set()
     embed_set(image_set=image_set, encoder=ColourEncoder())
-    record_imported_scores(metric=SPEC.metric, values={image_set.pk: 50.0}, higher_is_more_consistent=True)
+    SetScore.objects.create(image_set=image_set, metric=SPEC.metric, value=50.0, source="imported")  # by version 0.2
     with pytest.raises(Refused, match="imported score"):
         score_set(image_set=image_set, spec=SCORED)
 
@@ -217,6 +217,12 @@ def test_refuses_a_value_that_is_not_finite(value: float) -> None:
 @pytest.mark.parametrize("metric", ["", "  ", "m" * 256])
 def test_refuses_a_metric_without_a_usable_name(metric: str) -> None:
     with pytest.raises(Refused, match="1 to 255 characters"):
+        record_imported_scores(metric=metric, values={make_external_set().pk: 1.0}, higher_is_more_consistent=True)
+
+
+@pytest.mark.parametrize("metric", [SPEC.metric, "scs:clip-b32", "SCS", "vendi:order=2/clip:other", "own:mine"])
+def test_refuses_scores_under_the_name_of_a_metric_that_is_computed_here(metric: str) -> None:
+    with pytest.raises(Refused, match=f"{metric} is the name of a metric that is computed here"):
         record_imported_scores(metric=metric, values={make_external_set().pk: 1.0}, higher_is_more_consistent=True)
 
 

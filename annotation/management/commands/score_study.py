@@ -16,6 +16,7 @@ from annotation.studies.lifecycle.periodic import reap
 from annotation.studies.lifecycle.pipeline_jobs import (
     ensure_scores,
     incomplete_sets_of,
+    lacks_embeddings,
     scoring_failures,
     unscored_sets_of,
 )
@@ -25,7 +26,6 @@ from jobs.wording import command, counted
 from scoring.encoder_spec import (
     COMPARER_KINDS,
     ENCODER_KINDS,
-    OWN_ENCODER,
     PREPARATIONS,
     ComparerSpec,
     EncoderSpec,
@@ -79,7 +79,7 @@ class Command(StudyCommand):
                 self._embed_here(study, encoder)
             if own:
                 self._score_here(study, spec, own)
-            elif encoder or (spec.similarities and not spec.comparer):
+            elif _is_stored(study, spec):
                 self._score_stored(study, spec)
             else:
                 self._watch(study, spec)
@@ -95,8 +95,8 @@ class Command(StudyCommand):
             embed_set(image_set=image_set, encoder=encoder)
 
     def _score_here(self, study: Study, spec: MetricSpec, own: OwnMetric) -> None:
-        """Score every set by a function of this machine; a worker makes the embeddings that it needs."""
-        if spec.encoder and spec.encoder.kind != OWN_ENCODER:
+        """Score every set by a function of this machine; a worker makes the embeddings that it lacks."""
+        if spec.encoder and lacks_embeddings(study, spec.encoder):
             self._watch(study, MetricSpec(SCS, spec.encoder))
         self._record(study, spec, source_sha256=own.sha256)
         for image_set in unscored_sets_of(study, spec.identity).order_by("pk"):
@@ -133,6 +133,13 @@ class Command(StudyCommand):
                 printed = to_do
             time.sleep(SECONDS_BETWEEN_LOOKS)
             reap()
+
+
+def _is_stored(study: Study, spec: MetricSpec) -> bool:
+    """Return whether scores follow from what is stored, so that no worker has to load anything."""
+    if spec.encoder:
+        return not spec.is_own and not lacks_embeddings(study, spec.encoder)
+    return bool(spec.similarities) and not spec.comparer
 
 
 def _own_metric(options: dict[str, Any]) -> OwnMetric:

@@ -19,7 +19,7 @@ from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
 from scoring.metric_spec import LARGEST_SCORE, is_score
 from scoring.models import SetScore
-from scoring.scores import other_scores, record_imported_scores, refuse_unusable_name
+from scoring.scores import other_scores, record_imported_scores, refuse_name_of_imported
 
 COLUMNS = Columns(("prompt", "score_a", "score_b"))
 # Of several models, each of which has one score for a prompt, however many comparisons show its images.
@@ -82,7 +82,7 @@ def import_scores(
     finite numbers, and values that differ from stored ones of the same metric. The same file again changes nothing.
     """
     refuse_half_made(study)
-    refuse_unusable_name(metric)
+    refuse_name_of_imported(metric)
     models = {key: plain(model.name) for key, model in study.model_by_key.items()}
     comparisons = Comparison.objects.filter(study=study).order_by("position").select_related("prompt")
     if not comparisons:

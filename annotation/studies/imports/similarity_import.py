@@ -18,6 +18,7 @@ from generation.models import ImageSet
 from generation.tables.columns import Columns, plain
 from generation.tables.reading import file_sha256, open_table
 from jobs.refusals import Refused
+from scoring.encoder_spec import COMPARER_KINDS
 from scoring.metric_spec import LARGEST_SCORE, MetricSpec
 from scoring.models import PairwiseSimilarities
 from scoring.pairs import Pairs, matrix_bytes, score_pairs
@@ -86,6 +87,11 @@ def _specs(study: Study, name: str, metric: str) -> list[MetricSpec]:
     if not name.strip() or "/" in name or len(name) > 100:
         raise Refused(
             f"Similarities need a name of 1 to 100 characters without a slash, like lpips, not {name[:40]!r}."
+        )
+    if (kind := name.casefold().partition(":")[0]) != name.casefold() and kind in COMPARER_KINDS:
+        raise Refused(
+            f"{name} is the name of similarities that {kind} computes here, for which imported ones would be taken: "
+            f"import them under a name of their own, like {kind}."
         )
     manifest = current_manifest(study)
     declared = [plan.spec(manifest.encoder) for plan in manifest.metrics if plan.needs == "similarities"]

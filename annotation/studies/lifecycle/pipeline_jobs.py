@@ -17,6 +17,7 @@ from jobs import claims, clock, messages
 from jobs.claims import TRIED
 from jobs.models import LeasedJob
 from jobs.wording import counted
+from scoring.encoder_spec import EncoderSpec
 from scoring.metric_spec import MetricSpec
 from scoring.models import ScoringJob, SetScore
 from scoring.scores import plan_scorings
@@ -116,6 +117,12 @@ def _plan_scores(spec: MetricSpec, image_sets: Sequence[int]) -> None:
 def unscored_sets_of(study: Study, metric: str) -> QuerySet[ImageSet]:
     """Return the image sets of the study that have no score by the metric."""
     return image_sets_of(study).exclude(pk__in=SetScore.objects.filter(metric=metric).values("image_set"))
+
+
+def lacks_embeddings(study: Study, encoder: EncoderSpec) -> bool:
+    """Return whether an image of the study has no embedding by the encoder."""
+    images = GeneratedImage.objects.filter(image_set__in=image_sets_of(study))
+    return images.exclude(embeddings__encoder__identity=encoder.identity).exists()
 
 
 def scoring_failures(study: Study, metric: str) -> list[str]:

@@ -13,13 +13,15 @@ from django.core.management import CommandError
 from annotation.models import Study
 from annotation.reports.formats.plain_text import to_text
 from annotation.studies.current import current_manifest
+from generation.models import ImageSet
 from jobs.refusals import Refused
 from scoring import own_code
+from scoring.checkpoints import encoder_needs
 from scoring.metric_spec import MetricSpec
 from scoring.models import Encoder, ImageEmbedding, MetricSource, ScoringJob, SetScore
 from scoring.own_metrics import metric_in_file, own_metric
 from scoring.scores import plan_scorings, score_set
-from scoring.tasks import run_scoring_job
+from scoring.tasks import jobs_to_score, run_scoring_job
 from tests.annotation.reports.voted_studies import report_of
 from tests.annotation.studies.test_commands import typed
 from tests.factories import make_study
@@ -148,3 +150,23 @@ def test_an_error_in_the_function_stands_on_the_job_in_one_sentence(tmp_path: Pa
     assert job.state == "failed"
     assert job.error == "The metric own:far failed with IndexError: list index out of range."
     assert not SetScore.objects.filter(metric__startswith="own:far").exists()
+
+
+@pytest.mark.django_db
+def test_stored_embeddings_need_no_worker_and_no_encoder(tmp_path: Path) -> None:
+    """An encoder of the hub that is not on this host, whose embeddings are: only a set that lacks one waits for it."""
+    study = embedded()
+    assert typed("score_study", "kites", "--metric", "vendi").startswith("kites is scored by vendi/clip:openai/")
+    SetScore.objects.all().delete()
+    path = written(tmp_path, "def low(embeddings):\n    return 1.0\n\n\nlow.higher_is_more_consistent = True\n")
+    assert typed("score_study", "kites", "--metric-file", f"{path}:low").startswith("kites is scored by own:low/clip:")
+    assert not ScoringJob.objects.exists()
+    encoder = current_manifest(study).encoder
+    whole, lacking = ImageSet.objects.order_by("pk")[:2]
+    plan_scorings(image_set_ids=[whole.pk, lacking.pk], spec=MetricSpec("worst_pair", encoder))
+    plan_scorings(image_set_ids=[whole.pk], spec=MetricSpec("scs", encoder))
+    ImageEmbedding.objects.filter(image__image_set=lacking).first().delete()  # type: ignore[union-attr]
+    taken = [(job.image_set, job.metric.partition("/")[0]) for job in jobs_to_score()]
+    assert taken == [(whole, "worst_pair")]
+    waiting = {(job.image_set_id, job.metric.partition("/")[0]) for need in encoder_needs() for job in need.jobs}  # type: ignore[attr-defined]
+    assert waiting == {(lacking.pk, "worst_pair"), (whole.pk, "scs")}

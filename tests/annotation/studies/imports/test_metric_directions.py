@@ -144,6 +144,7 @@ def test_a_comparers_folder_starts_from_the_study_file_and_an_own_encoder_is_no_
     ("metric", "sentence"),
     [
         ('name = "lpips"', r"metrics\[1\].higher_is_more_consistent: is missing, and is never guessed"),
+        ('name = "vendi"\nhigher_is_more_consistent = false', r"metrics\[1\].name: is the name of a metric that is"),
         ('name = "vendy"\nneeds = "embeddings"', r'"vendy" is no metric that is computed here; known are scs, mean'),
         ('name = "vendi:clamped=1"\nneeds = "embeddings"', "vendi takes order=NUMBER and bandwidth=NUMBER"),
         ('name = "quantile:share=2"\nneeds = "embeddings"', "a share from 0 to 1, not of 2"),

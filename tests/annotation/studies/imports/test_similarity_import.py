@@ -96,6 +96,12 @@ def test_a_fault_is_named_and_nothing_is_stored(study: Study, tmp_path: Path, ro
     assert not SetScore.objects.filter(metric__endswith="pairs:s").exists()
 
 
+def test_imported_similarities_do_not_pass_for_those_of_a_comparer(study: Study, tmp_path: Path) -> None:
+    path = file_of(tmp_path, HEAD + "".join(ROWS))
+    with pytest.raises(CommandError, match="LPIPS:alex is the name of similarities that lpips computes here"):
+        typed("import_similarities", "study", path, "--name", "LPIPS:alex")
+
+
 def test_other_values_under_a_name_are_refused(study: Study, tmp_path: Path) -> None:
     typed("import_similarities", "study", file_of(tmp_path, HEAD + "".join(ROWS)), "--name", "s")
     changed = HEAD + "".join(ROWS).replace("0.7", "0.8")
