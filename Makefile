@@ -4,10 +4,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo serve worker test test-all miniatures lint screenshots format install clean
+.PHONY: help demo serve worker test test-all dependencies miniatures lint screenshots format install clean
 
 # Where a package index with other builds of torch is wanted, e.g. TORCH_INDEX=https://download.pytorch.org/whl/cpu
 TORCH_INDEX ?=
+# A folder of advisories in the format of OSV, against which `make dependencies` checks the versions.
+ADVISORIES ?=
 # 1: the demo stays up after its report, with a study to vote in. 0: it ends.
 SERVE ?= 1
 # How many models the demo compares: 2, 3 or 5.
@@ -58,7 +60,11 @@ test: $(DEV)  ## everything that CI runs
 		-m "(services or both_databases) and not slow and not gpu"
 
 test-all: test  ## the same and the slow suites; those for an accelerator where there is one
+	@echo "== dependencies"; $(MAKE) --no-print-directory dependencies
 	@echo "== slow tests"; $(BIN)/python -m tests.services $(BIN)/pytest -m "slow or gpu"
+
+dependencies: $(DEV)  ## licences and versions of what is installed, and an SBOM in var/sbom.json; ADVISORIES=folder of osv.dev: known faults too
+	@$(BIN)/python -m tests.dependencies $(if $(ADVISORIES),--advisories $(ADVISORIES))
 
 miniatures: $(GENERATION)  ## train the very small models of the demo and the tests again, from nothing or where it stopped
 	@$(BIN)/python -m miniatures

@@ -57,7 +57,9 @@ def finish(address: str) -> dict[str, Any]:
     from annotation.models import Annotator, Study, Vote
 
     before = Vote.objects.filter(state="standing").count()
-    image = Client().get(address)
+    client = Client()
+    client.get(f"/a/{Annotator.objects.earliest('pk').token}/")  # binds their images to this browser
+    image = client.get(address)
     accepted = vote(0)["accepted"]
     return {
         "before": before,

@@ -3,6 +3,8 @@
     python -m benchmarks.scale                           SQLite, 505 studies, a million votes; some minutes to fill
     python -m benchmarks.scale --database postgresql     the same on a PostgreSQL of its own
     python -m benchmarks.scale --quick                   a tenth of it
+    python -m benchmarks.scale --pages                   pages and commands only
+    python -m benchmarks.scale --watchers                votes only: alone, and while ten people watch the overview
 
 Pages and commands run in this process: their queries, the time of the first call, and the median of later calls. Then
 the server runs as in production and a crowd votes: alone, while ten people of the staff read page after page, and
@@ -38,6 +40,8 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
     parser.add_argument("--quick", action="store_true", help="A smaller laboratory and shorter runs.")
+    parser.add_argument("--pages", action="store_true", help="Measure pages and commands only, and no votes.")
+    parser.add_argument("--watchers", action="store_true", help="Measure votes beside people who watch, in turns.")
     parser.add_argument("--processes", type=int, default=2, help="Web processes; 2 as shipped.")
     parser.add_argument("--annotators", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=30)
@@ -54,11 +58,20 @@ def main() -> None:
         from benchmarks.scale import laboratory, pages
 
         size = laboratory.QUICK if options.quick else laboratory.FULL
+        if options.watchers:
+            installation.start()
+            try:
+                vote_beside_watchers(installation, size, options)
+            finally:
+                installation.end()
+            return
         began_at = time.monotonic()
         lab = laboratory.fill(size)
         print(f"{options.database}, {os.cpu_count()} cores: filled in {time.monotonic() - began_at:.0f} s", flush=True)
         for measured in pages.look_at_everything(lab, times=2 if options.quick else options.times):
             print(measured, flush=True)
+        if options.pages:
+            return
         installation.start()
         try:
             vote_beside_everything(installation, lab, size, options)
@@ -85,6 +98,29 @@ def vote_beside_everything(
     print(f"  with {PEOPLE} people looking, votes a second change by {sum(beside) / 2 / (sum(alone) / 3) - 1:+.0%}")
     for name, work in _works(installation, lab, size).items():
         _say(name, crowd(work=work))
+
+
+def vote_beside_watchers(installation: Deployment, size: "Size", options: argparse.Namespace) -> None:
+    """Measure votes alone and while ten people watch the study's overview, five times each, in turns."""
+    from django.contrib.auth.models import User
+
+    User.objects.get_or_create(username="researcher", is_staff=True, is_superuser=True)
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    for turn in range(10):
+        # Each second pair the other way round, so that a machine that slows down counts against both.
+        is_watched = turn % 4 in (1, 2)
+        polls: list[float] = []
+        seen = _vote(
+            installation,
+            size,
+            annotators=options.annotators,
+            seconds=options.seconds,
+            looked_at=polls,
+            is_watched=is_watched,
+        )
+        rates[is_watched].append(_say(f"{PEOPLE} people watch, {len(polls)} polls" if is_watched else "alone", seen))
+    change = median(rates[True]) / median(rates[False]) - 1
+    print(f"  with {PEOPLE} people watching, votes a second change by {change:+.1%} (medians of five)")
 
 
 def _works(installation: Deployment, lab: "Laboratory", size: "Size") -> dict[str, Work]:
@@ -154,17 +190,23 @@ def _vote(
     pages: list[str] | None = None,
     looked_at: list[float] | None = None,
     work: Work | None = None,
+    is_watched: bool = False,
 ) -> "tuple[Tally, float]":
-    """Return the crowd's results, and the seconds that the work took; people read `pages` from the beginning."""
+    """Return the crowd's results, and the seconds that the work took; people read `pages` from the beginning.
+
+    is_watched: they ask for what changed in the study's overview every five seconds, as its page does.
+    """
     from django.contrib.auth.models import User
     from django.db import connection
     from django.test import Client
+    from django.urls import reverse
 
     from benchmarks.load import crowd, stored_studies
     from benchmarks.scale import people
 
     study = stored_studies.open_study(slug=f"crowd-{time.monotonic_ns()}", comparisons=size.comparisons, overlap=5)
     tokens = stored_studies.annotators(study, annotators)
+    pages = [reverse("study-live", args=[study.slug])] if is_watched else pages
     client = Client()
     client.force_login(User.objects.get(username="researcher"))
     cookie = client.cookies["sessionid"].value

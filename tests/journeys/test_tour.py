@@ -478,7 +478,7 @@ def visit_the_sharing(tour: Tour, drawn: DrawnStudy) -> None:
     """The roles and the history of a study, and a link to its report before there is one."""
     link = create_report_link(study=drawn.study)
     User.objects.create_user("colleague", is_staff=True)
-    for path in ("sharing", "history", "uploads"):
+    for path in ("sharing", "history", "uploads", "personal-data"):
         tour.go(f"{drawn.study.get_absolute_url()}{path}/")
         tour.stop(f"study-{path}")
     tour.go(reverse("shared-report", args=[link.token]))
@@ -501,6 +501,8 @@ def report_images(drawn: DrawnStudy, people: list[Annotator]) -> None:
 def visit_the_report(tour: Tour, drawn: DrawnStudy, people: list[Annotator]) -> None:
     """The report refused without scores; then with votes and scores."""
     put_in_state(drawn.study, Study.State.CLOSED)
+    tour.go(f"{drawn.study.get_absolute_url()}personal-data/erase/")
+    tour.stop("study-personal-data-erase")
     tour.go(f"{drawn.study.get_absolute_url()}report/?metric=another")
     tour.stop("report-refused")
     score_all(drawn.study)

@@ -4,14 +4,14 @@ import math
 from dataclasses import dataclass
 from statistics import median
 
-from annotation.models import Assignment, Vote
+from annotation.models import Annotator, Assignment, Vote
 from annotation.studies.manifest import Manifest
 from generation.models import GenerationJob
 from jobs.models import LeasedJob
 from scoring.statistics.inference.intervals import wilson
 
 SECONDS_PER_VOTE = 15.0  # assumed as long as this installation has no votes to measure it by
-MOST_MEASURED = 500
+LAST_PEOPLE, MOST_MEASURED = 50, 500
 EXPECTED_AGREEMENT = 0.8  # of the metric with people, of which the interval is shown
 
 
@@ -72,10 +72,14 @@ def costs_of(manifest: Manifest) -> Costs:
 
 
 def _median_response() -> float | None:
-    """Return the median seconds of the last votes of people on any comparison here; None without one."""
-    people = Vote.objects.filter(assignment__kind=Assignment.Kind.MAIN, response_ms__gt=0)
-    people = people.filter(assignment__annotator__kind__in=("personal", "open")).order_by("-received_at")
-    times = list(people.values_list("response_ms", flat=True)[:MOST_MEASURED])
+    """Return the median seconds of votes of the last people who voted here; None without one.
+
+    Of people and not of votes, because the latest of all votes would be found by sorting every vote.
+    """
+    came = Annotator.objects.filter(kind__in=("personal", "open"), instructions_read_at__isnull=False)
+    people = list(came.order_by("-pk").values_list("pk", flat=True)[:LAST_PEOPLE])
+    given = Vote.objects.filter(assignment__annotator__in=people, assignment__kind=Assignment.Kind.MAIN)
+    times = list(given.filter(response_ms__gt=0).order_by().values_list("response_ms", flat=True)[:MOST_MEASURED])
     return median(float(time) for time in times if time) / 1000 if times else None
 
 

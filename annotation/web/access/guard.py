@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponseBase
+from django.shortcuts import render
 from django.utils import timezone, translation
 from django.utils.deprecation import MiddlewareMixin
 from django.views.decorators.cache import never_cache
@@ -16,12 +17,23 @@ from django.views.decorators.cache import never_cache
 from annotation.studies.sharing import Account, Role, is_at_least, is_researcher, role_in
 from annotation.studies.tokens import token_of
 from annotation.web.access.rate_limit import is_allowed
-from annotation.web.access.who_may import MAKES_STUDIES, OF_A_STUDY, OPERATIONS, PARTS, Who, needed, scope
+from annotation.web.access.who_may import (
+    LIMITED,
+    MAKES_STUDIES,
+    MOST_A_MINUTE,
+    OF_A_STUDY,
+    OPERATIONS,
+    PARTS,
+    Who,
+    needed,
+    scope,
+)
 from annotation.web.problems import error_response
 
 MOST_WRONG_TOKENS = 60  # a minute, from one address
 UNKNOWN = "Send a token in force: Authorization: Bearer sem_… The page API tokens of your account makes one."
 TOO_MANY = "Too many requests without a token in force from this address; wait a minute."
+TOO_OFTEN = f"This account may do this {MOST_A_MINUTE} times a minute; wait a minute."
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -52,7 +64,18 @@ class GuardMiddleware(MiddlewareMixin):
         if not request.user.is_authenticated:
             return redirect_to_login(request.get_full_path())
         refuse(request, request.user, who, kwargs.get("slug", ""))
+        if not _is_within_limits(request, match.view_name):
+            response = render(request, "429.html", {"is_of_account": True}, status=429)
+            response["Retry-After"] = "60"
+            return response
         return None
+
+
+def _is_within_limits(request: HttpRequest, name: str) -> bool:
+    """Count a request of an account that is limited, and return whether it may go on."""
+    if (name, request.method) not in LIMITED:
+        return True
+    return is_allowed(request, action=name, most=MOST_A_MINUTE, seconds=60, account=request.user.pk)
 
 
 def _refused_by_api(request: HttpRequest, name: str, who: Who, slug: str) -> HttpResponseBase | None:
@@ -71,7 +94,7 @@ def _refused_by_api(request: HttpRequest, name: str, who: Who, slug: str) -> Htt
         return error_response(request, 404, "There is no such study, or it is not shared with this account.")
     except PermissionDenied as denied:
         return error_response(request, 403, str(denied))
-    return None
+    return None if _is_within_limits(request, name) else error_response(request, 429, TOO_OFTEN)
 
 
 def _has_metrics_token(request: HttpRequest) -> bool:

@@ -20,13 +20,16 @@ LONGEST = 64  # letters of an address with a port and a zone
 UNKNOWN = "unknown"  # all visitors whose address cannot be read share one count
 
 
-def is_allowed(request: HttpRequest, *, action: str, most: int, seconds: int) -> bool:
-    """Count one try of `action` from this visitor's address; return False after `most` tries within `seconds`.
+def is_allowed(request: HttpRequest, *, action: str, most: int, seconds: int, account: int | None = None) -> bool:
+    """Count one try of `action` from this visitor's address, or of the account with this id if one is given.
+
+    Return False after `most` tries within `seconds`.
 
     The window starts with the first try. All web processes share the counters. If the counters cannot be reached, every
     try is allowed, so that no annotator is kept out of a study by a limit that cannot be counted.
     """
-    digest = hashlib.sha256(visitor_address(request).encode()).hexdigest()
+    who = visitor_address(request) if account is None else f"account {account}"
+    digest = hashlib.sha256(who.encode()).hexdigest()
     try:
         return _count(f"tries:{action}:{digest}", seconds) <= most
     except (DatabaseError, RedisError, OSError) as error:

@@ -181,6 +181,13 @@ OPERATIONS = {
     "api-without-slash": Access(ANYONE, ANYONE),
 }
 
+# What names people, costs a query over all votes, or makes rows: an account gets so many of each in a minute.
+MOST_A_MINUTE = 30
+LIMITED = {
+    *((name, "GET") for name in ("payment-file", "answers-file", "invitations-file", "history-file", "api:votes")),
+    *((name, "POST") for name in ("make-invitations", "api:invitations", "begin-upload", "api:uploads", "tokens")),
+}
+
 # Roles in a study; the other visitors need no study in the address.
 OF_A_STUDY = (VIEWER, EDITOR, OWNER)
 

@@ -2,7 +2,8 @@
 
 An address is an encrypted token of (annotator, image), a dot and the name of the rendition. It is stable for an
 annotator, so that browsers cache it. Only `addresses` makes tokens, and only for images of the annotator's own
-assignments.
+assignments. It opens in a browser in which the annotator's page was opened, until the voting of the study has ended or
+the annotator withdraws.
 """
 
 import logging
@@ -14,14 +15,16 @@ from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from annotation.models import Annotator
+from annotation.models import Annotator, Study
 from annotation.web.access.tokens import TokenCipher
+from annotation.web.annotator.viewers import is_bound
 from generation.models import GeneratedImage
 from generation.pictures import renditions
 from jobs.refusals import Refused
 
 logger = logging.getLogger(__name__)
 
+OVER = (Study.State.CLOSING, Study.State.CLOSED)
 ADDRESSES = TokenCipher(b"semblance image addresses 2", ">QQ")  # annotator id, image id
 
 
@@ -30,12 +33,12 @@ def addresses(*, annotator_id: int, image_ids: Iterable[int]) -> list[str]:
 
     The answer to a vote holds about eighty addresses; with each rendition spelt out it would be three times as long.
     """
-    folder = _folder()
+    folder = image_folder()
     return [folder + token for token in ADDRESSES.encrypt_all((annotator_id, image_id) for image_id in image_ids)]
 
 
 @cache
-def _folder() -> str:
+def image_folder() -> str:
     """Return the beginning of every address. The prefix of the application never changes while it runs."""
     return reverse("image", args=["token", "grid"]).removesuffix("token.grid")
 
@@ -50,12 +53,13 @@ def _decrypted(token: str) -> tuple[int, int]:
 
 
 @require_safe
-def serve(_request: HttpRequest, token: str, rendition: str) -> HttpResponse:
+def serve(request: HttpRequest, token: str, rendition: str) -> HttpResponse:
     """Serve one rendition, without date, name or ETag: the image at an address never changes."""
     annotator_id, image_id = _decrypted(token)
     if rendition not in renditions.SIZES:
         raise Http404
-    if not Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN).exists():
+    people = Annotator.objects.filter(pk=annotator_id).exclude(state=Annotator.State.WITHDRAWN)
+    if not (is_bound(request, annotator_id=annotator_id) and people.exclude(study__state__in=OVER).exists()):
         raise Http404
     image = get_object_or_404(GeneratedImage, pk=image_id)
     try:

@@ -19,7 +19,9 @@ from annotation.voting import annotators
 from annotation.voting.availability import Closure, NoRoom, closure, has_all_votes
 from annotation.voting.casting import last_vote, undo_seconds_left
 from annotation.voting.practice import practice_count
+from annotation.web.annotator.images import image_folder
 from annotation.web.annotator.places import no_room_page, pilot_token, remember_place
+from annotation.web.annotator.viewers import bind
 
 
 class NextPage(StrEnum):
@@ -134,7 +136,10 @@ TokenView = Callable[..., HttpResponse]  # (request, token, the same values)
 
 
 def annotator_page(view: AnnotatorView) -> TokenView:
-    """Give a view the annotator and manifest of its token. It answers in the study's language, never from a cache."""
+    """Give a view the annotator and manifest of its token. It answers in the study's language, never from a cache.
+
+    From then on the browser may see the annotator's images.
+    """
 
     @never_cache
     @wraps(view)
@@ -149,6 +154,7 @@ def annotator_page(view: AnnotatorView) -> TokenView:
         response = in_language(manifest.texts.language, lambda: view(request, annotator, manifest, **values))
         if annotator.study.pilot_of_id and annotator.has_come and not annotator.external_id:
             remember_place(response, annotator, path="/")
+        bind(response, annotator_id=annotator.pk, path=image_folder())
         return response
 
     return wrapper

@@ -6,9 +6,10 @@ from typing import Literal
 
 import pytest
 from django.test import Client, override_settings
+from django.utils import timezone
 from PIL import Image
 
-from annotation.models import Annotator
+from annotation.models import Annotator, Study
 from annotation.web.annotator.images import addresses
 from generation.models import GeneratedImage
 from tests.annotation.web.drawn_studies import DrawnStudy, draw_study
@@ -22,8 +23,11 @@ def drawn() -> DrawnStudy:
 
 
 @pytest.fixture
-def annotator(drawn: DrawnStudy) -> Annotator:
-    return drawn.invite("first")
+def annotator(drawn: DrawnStudy, client: Client) -> Annotator:
+    """An annotator whose page is open in the browser of the test."""
+    found = drawn.invite("first")
+    client.get(f"/a/{found.token}/")
+    return found
 
 
 def address(annotator: Annotator, image: GeneratedImage, rendition: Literal["grid", "grid2x", "zoom"] = "grid") -> str:
@@ -80,6 +84,29 @@ def test_only_a_token_that_was_made_here_opens(client: Client, annotator: Annota
 def test_a_withdrawn_annotators_addresses_stop_working(client: Client, annotator: Annotator) -> None:
     Annotator.objects.update(state=Annotator.State.WITHDRAWN)
     assert client.get(address(annotator, an_image())).status_code == 404
+
+
+def test_an_address_opens_only_where_its_annotator_s_page_was_opened(
+    client: Client, annotator: Annotator, drawn: DrawnStudy
+) -> None:
+    good, other, browser = address(annotator, an_image()), drawn.invite("second"), Client()
+    assert browser.get(good).status_code == 404
+    cookie = browser.get(f"/a/{other.token}/").cookies
+    assert {(one["path"], one["httponly"], one["samesite"]) for one in cookie.values() if one.key != "csrftoken"} == {
+        ("/i/", True, "Lax")
+    }
+    assert browser.get(good).status_code == 404
+    assert browser.get(address(other, an_image())).status_code == 200
+    browser.get(f"/a/{annotator.token}/")
+    assert [browser.get(one).status_code for one in (good, address(other, an_image()))] == [200, 200]
+
+
+def test_addresses_end_with_the_study(client: Client, annotator: Annotator) -> None:
+    good = address(annotator, an_image())
+    for state, status in (("open", 200), ("paused", 200), ("closing", 404), ("closed", 404)):
+        closed_at = timezone.now() if status == 404 else None
+        Study.objects.filter(pk=annotator.study_id).update(state=state, closed_at=closed_at)
+        assert client.get(good).status_code == status, state
 
 
 def test_the_address_is_not_accepted_for_writing(client: Client, annotator: Annotator) -> None:

@@ -17,9 +17,12 @@ from pytest_django.fixtures import Settings
 
 from annotation import checks
 from annotation.models import Annotator, CacheEntry
+from annotation.studies.sharing import Role
+from annotation.studies.tokens import Scope, create_token
 from annotation.web.access import rate_limit
+from annotation.web.access.who_may import MOST_A_MINUTE
 from config.environment import Environment
-from tests.factories import make_study
+from tests.factories import make_study, member
 
 PEER = "10.0.0.5"
 NETWORKS = [ip_network("10.0.0.0/8"), ip_network("fd00::/8")]
@@ -178,3 +181,20 @@ def test_accounts_are_limited_by_the_same_address(settings: Settings, action: st
     assert [send("1.2.3.4") for _ in range(3)][-1] == 429
     assert send("6.6.6.6, 1.2.3.4:99") == 429
     assert {send("1.2.3.5"), send(""), send("garbage")} <= {200, 302}
+
+
+def test_an_account_may_export_and_invite_so_often_a_minute(client: Client, db: None) -> None:
+    study = make_study()
+    owner, other = member(study, Role.OWNER), member(study, Role.EDITOR)
+    client.force_login(owner)
+    address = f"{study.get_absolute_url()}payment.csv?rate=12"
+    found = [client.get(address) for _ in range(MOST_A_MINUTE + 1)]
+    assert [answer.status_code for answer in found] == [200] * MOST_A_MINUTE + [429]
+    assert "wait a minute" in found[-1].content.decode()
+    _row, token = create_token(account=owner, name="t", scopes=Scope.values, days=1)
+    head = {"Authorization": f"Bearer {token}"}
+    sent: dict[str, Any] = {"data": {"count": 1}, "content_type": "application/json", "headers": head}
+    invited = [client.post("/api/v1/studies/study/invitations", **sent).status_code for _ in range(MOST_A_MINUTE + 1)]
+    assert invited == [201] * MOST_A_MINUTE + [429]
+    client.force_login(other)
+    assert client.get(address).status_code == 200, "each account has its own count"

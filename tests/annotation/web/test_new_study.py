@@ -6,12 +6,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from django.utils import timezone
 
 from annotation.models import Study
 from annotation.studies.current import current_manifest
 from annotation.studies.planning.costs import SECONDS_PER_VOTE, costs_of
 from annotation.studies.study_file.drafting import FIELDS, STARTS, values_in, with_values
-from annotation.voting.annotators import invite
+from annotation.voting.annotators import invite, read_instructions
 from generation.models import DiffusionModel
 from tests.factories import give_vote, make_manifest, make_study
 
@@ -163,7 +164,9 @@ def test_costs_are_measured_where_they_can_be() -> None:
     assert low is not None
     assert high is not None
     assert low < 0.8 < high
-    vote = give_vote(invite(study=make_study(), label="Ada"))
+    ada = invite(study=make_study(), label="Ada")
+    read_instructions(annotator=ada, now=timezone.now())
+    vote = give_vote(ada)
     type(vote).objects.filter(pk=vote.pk).update(response_ms=8000)
     assert (costs_of(manifest).seconds_per_vote, costs_of(manifest).is_measured) == (8.0, True)
     assert costs_of(make_manifest(source="external", slug="x")).vote_count == 0

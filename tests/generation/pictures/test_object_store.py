@@ -211,15 +211,18 @@ def drawn() -> DrawnStudy:
     return draw_study(prompt_count=1, images_per_set=2, side=64)
 
 
-def image_address(drawn: DrawnStudy) -> str:
+def image_address(client: Client, drawn: DrawnStudy) -> str:
+    """An image's address, for a browser in which its annotator's page is open."""
+    annotator = drawn.invite("a")
+    client.get(f"/a/{annotator.token}/")
     image = GeneratedImage.objects.order_by("pk")[0]
-    return addresses(annotator_id=drawn.invite("a").pk, image_ids=[image.pk])[0] + ".grid"
+    return addresses(annotator_id=annotator.pk, image_ids=[image.pk])[0] + ".grid"
 
 
 def test_a_page_gets_an_image_from_the_copy_on_this_machine(
     client: Client, s3: ObjectStorage, drawn: DrawnStudy
 ) -> None:
-    address = image_address(drawn)
+    address = image_address(client, drawn)
     s3.requests.clear()
     first = client.get(address)
     assert (first.status_code, len(s3.requests)) == (200, 1)
@@ -234,7 +237,7 @@ def test_a_page_gets_an_image_from_the_copy_on_this_machine(
 def test_a_page_gets_503_from_a_storage_that_is_away(
     client: Client, s3: ObjectStorage, drawn: DrawnStudy, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
-    address = image_address(drawn)
+    address = image_address(client, drawn)
     if fault == "failing":
         s3.failures = -1
     else:
@@ -268,7 +271,7 @@ def test_an_outage_of_the_storage_is_named() -> None:
 
 
 def test_a_rendition_that_is_missing_is_made_for_the_page(client: Client, s3: ObjectStorage, drawn: DrawnStudy) -> None:
-    address = image_address(drawn)
+    address = image_address(client, drawn)
     image = GeneratedImage.objects.order_by("pk")[0]
     before = files.read(renditions.paths(image.path)["grid"])
     files.delete(renditions.paths(image.path)["grid"])
