@@ -26,6 +26,8 @@ def _response_action(
     return _django_response_action(listed, request, *arguments, **more)
 
 
+admin.site.site_title = admin.site.site_header = "Semblance"
+admin.site.index_title = "All tables"
 # The admin's own login form has no rate limit and no second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.ModelAdmin.response_action = _response_action  # type: ignore[method-assign, assignment]

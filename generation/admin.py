@@ -134,6 +134,11 @@ class LeasedJobAdmin(AdminsOnly):
     search_fields = ("error", "image_set__prompt__text")
     actions: Sequence[str] = ("retry", "give_up")
 
+    def get_actions(self, request: HttpRequest) -> dict[str, Any]:
+        """Offer nothing beside jobs of a state in which nothing can be done."""
+        state = request.GET.get("state__exact", LeasedJob.State.FAILED)
+        return super().get_actions(request) if state == LeasedJob.State.FAILED else {}
+
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Return whether the account is an admin; nobody edits a job by hand."""
         return self.has_view_permission(request)
