@@ -1,6 +1,7 @@
 """Celery tasks of annotation, all on the control queue. Each may run twice, late, or not at all."""
 
 import logging
+from functools import partial
 
 from celery import shared_task
 from django.utils import timezone
@@ -11,9 +12,12 @@ from annotation.reports.report_jobs.downloads import delete_old_files, run_file_
 from annotation.reports.report_jobs.images_file import run_images_job
 from annotation.reports.report_jobs.report_jobs import run_report_job
 from annotation.reports.report_jobs.retention import erase_due
-from annotation.studies.lifecycle.periodic import maintain
+from annotation.studies.lifecycle.periodic import guarded, maintain
 from annotation.studies.lifecycle.pipeline_jobs import studies_of_job
 from annotation.studies.lifecycle.transitions import advance
+from annotation.studies.mail.sending import send_invitations
+from annotation.studies.notices.mails import send_notices
+from annotation.studies.notices.watching import watch
 from annotation.studies.uploads.importing import run_upload_job
 from annotation.studies.uploads.receiving import delete_old_uploads
 from generation.machines.workers import may_take
@@ -32,6 +36,9 @@ def tick() -> None:
     delete_old_files(now)
     delete_old_uploads(now)
     erase_due(now)
+    guarded("watching for notices", partial(watch, now))
+    guarded("sending notices", partial(send_notices, now))
+    guarded("sending invitations", partial(send_invitations, now))
 
 
 @shared_task

@@ -79,6 +79,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "annotation.web.access.guard.roles",
                 "annotation.web.access.guard.ways_in",
+                "annotation.web.researcher.notices.unread_notices",
             ],
         },
     },
@@ -277,12 +278,15 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = "UTC"
 
-# --- mail: password resets ----------------------------------------------------------------------
+# --- mail: password resets, notices, invitations ----------------------------------------------------------------------
 if env.str("EMAIL_URL", default=""):
     globals().update(env.email_url("EMAIL_URL"))
 else:
     EMAIL_BACKEND = "config.mail.PrivateFiles"
     EMAIL_FILE_PATH = VAR_DIR / "mail"
+EMAIL_TIMEOUT = 10  # seconds that the tick waits for the mail server
+INVITATION_MAILS_PER_HOUR = env.int("INVITATION_MAILS_PER_HOUR", default=500)  # of one account
+SITE_URL = env.str("SITE_URL", default="")  # what links in mails begin with, if no page was open when they were made
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="semblance@localhost")
 
 # --- logs ---------------------------------------------------------------------------------------

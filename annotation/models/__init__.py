@@ -7,6 +7,8 @@ from annotation.models.audit import AuditEntry
 from annotation.models.cache_entry import CacheEntry
 from annotation.models.comparison import Comparison
 from annotation.models.imports import Import, ImportedAssignment
+from annotation.models.invitation_mail import Contact, InvitationMail
+from annotation.models.notice import Notice, NoticeReceipt, NoticeSettings
 from annotation.models.report_job import ReplayBundle, ReportFileJob, ReportJob
 from annotation.models.sharing import ReportLink, StudyShare
 from annotation.models.study import ManifestVersion, Study, StudyEvent, StudyModel
@@ -22,10 +24,15 @@ __all__ = [
     "AuditEntry",
     "CacheEntry",
     "Comparison",
+    "Contact",
     "ImageReport",
     "Import",
     "ImportedAssignment",
+    "InvitationMail",
     "ManifestVersion",
+    "Notice",
+    "NoticeReceipt",
+    "NoticeSettings",
     "RepeatableAnswer",
     "ReplayBundle",
     "ReportFileJob",

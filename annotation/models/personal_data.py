@@ -67,6 +67,13 @@ PERSONAL_FIELDS = (
         blank=dict,
     ),
     PersonalField(
+        "e-mail address",
+        "Contact",
+        "address",
+        "Sends the person an invitation and reminders, if the researcher invites by e-mail.",
+        EDITORS,
+    ),
+    PersonalField(
         "answers and comments",
         "Answer",
         "value",

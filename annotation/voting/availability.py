@@ -3,7 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 
-from django.db.models import F, QuerySet
+from django.db.models import F, OuterRef, QuerySet
 from django.utils.translation import gettext as _
 
 from annotation.models import Assignment, Comparison, Study
@@ -72,7 +72,12 @@ class NoRoomLeft(Refused):
 
 def wanting(study: Study) -> QuerySet[Comparison]:
     """The comparisons that lack votes and are neither decided early nor set aside."""
-    return Comparison.objects.filter(study=study, vote_count__lt=F("overlap"), parked_at=None, decided_at=None)
+    return wanting_of(study.pk)
+
+
+def wanting_of(study_id: "int | OuterRef") -> QuerySet[Comparison]:
+    """`wanting` by the study's id, also in a query of studies."""
+    return Comparison.objects.filter(study=study_id, vote_count__lt=F("overlap"), parked_at=None, decided_at=None)
 
 
 def has_all_votes(study: Study) -> bool:

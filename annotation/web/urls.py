@@ -11,6 +11,7 @@ from annotation.web.installation import accounts, jobs, models, storage, workers
 from annotation.web.metrics import metrics
 from annotation.web.researcher import (
     new_study,
+    notices,
     pilot,
     planning,
     reported,
@@ -23,7 +24,7 @@ from annotation.web.researcher import (
 from annotation.web.researcher.images import pages as images
 from annotation.web.researcher.images import uploads
 from annotation.web.researcher.overview import pages as overview
-from annotation.web.researcher.people import annotators, invitations, personal_data
+from annotation.web.researcher.people import annotators, invitation_mails, invitations, personal_data
 from annotation.web.researcher.preview import pages as preview
 from annotation.web.researcher.results import explorer, reports
 
@@ -45,6 +46,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("a/<str:token>/undo/", pages.undo_last, name="undo-last"),
     path("a/<str:token>/stop/", pages.stop, name="stop"),
     path("a/<str:token>/withdraw/", pages.withdraw, name="withdraw"),
+    path("a/<str:token>/no-mail/", pages.no_mail, name="no-mail"),
     path("a/<str:token>/end/", pages.end, name="end"),
     path("join/<str:open_link_token>/", joining.join, name="join"),
     path("resume/", joining.resume, name="resume"),
@@ -59,6 +61,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *annotators.urlpatterns,
     *invitations.urlpatterns,
     *personal_data.urlpatterns,
+    *invitation_mails.urlpatterns,
     *images.urlpatterns,
     *study_settings.urlpatterns,
     *reported.urlpatterns,
@@ -66,6 +69,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *explorer.urlpatterns,
     *sharing.urlpatterns,
     *tokens.urlpatterns,
+    *notices.urlpatterns,
     *uploads.urlpatterns,
     *preview.urlpatterns,
     *workers.urlpatterns,

@@ -8,6 +8,7 @@ import errno
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -21,8 +22,21 @@ from django.urls import reverse
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, Route, expect
 
-from annotation.models import Annotator, Assignment, ImageReport, ReportJob, Study, Vote
+from annotation.models import (
+    Annotator,
+    Assignment,
+    ImageReport,
+    InvitationMail,
+    Notice,
+    NoticeReceipt,
+    ReportJob,
+    Study,
+    Vote,
+)
 from annotation.reports.report_jobs import images_file, report_jobs
+from annotation.studies.mail.addresses import Recipient
+from annotation.studies.mail.inviting import mail_invitations
+from annotation.studies.mail.outgoing import REFUSED
 from annotation.studies.sharing import create_report_link
 from annotation.studies.tokens import create_token
 from annotation.tasks import make_report
@@ -46,6 +60,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 PICTURES = Path(os.environ[FOLDER]) if FOLDER in os.environ else None
 LOOKS = [("1440", "light"), ("390", "dark")] + ([("1440", "dark"), ("390", "light")] if PICTURES else [])
 PER_SET = 20 if PICTURES else 4
+NOON = datetime(2026, 11, 29, 12, tzinfo=UTC)
 # Templates that are no pages by themselves: a file to download, and the base of the account pages. The last one is
 # shown only if an issuer of logins is set.
 NO_PAGES = {"reports/file.html", "allauth/layouts/base.html", "web/single_sign_on_failed.html"}
@@ -406,6 +421,8 @@ def visit_the_researcher(tour: Tour) -> None:
     for path, name in (("tokens/", "tokens"), ("studies/new/", "new-study")):
         tour.go(f"/{path}")
         tour.stop(name)
+    visit_the_notices(tour, drawn.study)
+    visit_the_mails(tour, draw_study(prompt_count=1).study)
     tour.go("/studies/plan/")
     tour.press("Plan")
     tour.page.get_by_role("heading", name="Answer").wait_for()
@@ -460,6 +477,28 @@ def visit_the_pilots(tour: Tour) -> None:
     for one, name in ((main, "study-pilots"), (pilot, "pilot-result")):
         tour.go(reverse("study-pilot", args=[one.slug]))
         tour.stop(name)
+
+
+def visit_the_notices(tour: Tour, study: Study) -> None:
+    """One unread notice, counted in the head of every page."""
+    notice = Notice.objects.create(study=study, kind="votes_complete", words="All votes are there.", began_at=NOON)
+    NoticeReceipt.objects.create(notice=notice, account=User.objects.get(username="researcher"))
+    tour.go("/notices/")
+    tour.stop("notices")
+
+
+def visit_the_mails(tour: Tour, study: Study) -> None:
+    """Two mails of an open study, of which one failed, and the page that ends them."""
+    people = [Recipient("ada@lab.example", "Ada"), Recipient("grace@lab.example")]
+    mail_invitations(
+        study=study, people=people, subject="x", text="{link}", site=tour.server, now=timezone.now(), actor=None
+    )
+    InvitationMail.objects.filter(contact__address=people[0].address).update(state="failed", why=REFUSED)
+    tour.go(f"{study.get_absolute_url()}invitations/")
+    tour.page.get_by_text("Remind those who").click()
+    tour.stop("study-invitations-mails")
+    tour.go(reverse("no-mail", args=[study.contacts.earliest("pk").annotator.token]))
+    tour.stop("no-mail")
 
 
 def visit_as_from_a_pilot(tour: Tour) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from annotation.models import Annotator, RepeatableAnswer, ReportFileJob, ReportJob, Study, Vote, VotesByHour
+from annotation.models import Annotator, Contact, RepeatableAnswer, ReportFileJob, ReportJob, Study, Vote, VotesByHour
 from annotation.models.personal_data import field_names
 from annotation.reports.data.pseudonyms import pseudonyms
 from annotation.reports.report_jobs.report_cache import delete_report, stored_path, stored_reports
@@ -32,6 +32,7 @@ def erasure_effects(annotator: Annotator) -> ErasureEffects:
         words
         for words, value in (
             ("the label", annotator.label),
+            ("the e-mail address, with the mails to it", Contact.objects.filter(annotator=annotator).exists()),
             ("the platform's id", annotator.external_id),
             ("the parameters of the platform's link", annotator.platform_parameters),
             ("the consent", annotator.consent_sha256),

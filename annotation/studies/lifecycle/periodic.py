@@ -33,19 +33,19 @@ ENDED = (Study.State.DRAFT, Study.State.CLOSED)
 
 def maintain(now: datetime) -> None:
     """Requeue jobs of dead workers, end leases, finish withdrawals, advance every study. Safe to run twice."""
-    _guarded("reaping", reap)
-    _guarded("sending reports", send_reports)
-    _guarded("expiring leases", partial(expire_leases, now=now))
-    _guarded("freeing slots", finish_screening_out)
-    _guarded("finishing withdrawals", finish_withdrawals)
+    guarded("reaping", reap)
+    guarded("sending reports", send_reports)
+    guarded("expiring leases", partial(expire_leases, now=now))
+    guarded("freeing slots", finish_screening_out)
+    guarded("finishing withdrawals", finish_withdrawals)
     least = _least_overlaps()
     studies = list(Study.objects.exclude(state__in=ENDED).order_by("pk"))
-    _guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached
-    _guarded("counting votes by hour", partial(note_votes, studies, now))
-    _guarded("filling earlier hours", partial(fill_earlier, now))
+    guarded("reading the manifests", partial(current_manifests, studies))  # one query for all that are not cached
+    guarded("counting votes by hour", partial(note_votes, studies, now))
+    guarded("filling earlier hours", partial(fill_earlier, now))
     for study in studies:
-        _guarded(f"advancing {study.slug}", partial(_advance_if_due, study, least.get(study.pk), now))
-        _guarded(f"closing decided comparisons of {study.slug}", partial(stop_early, study, now))
+        guarded(f"advancing {study.slug}", partial(_advance_if_due, study, least.get(study.pk), now))
+        guarded(f"closing decided comparisons of {study.slug}", partial(stop_early, study, now))
 
 
 def _least_overlaps() -> dict[int, int | None]:
@@ -96,7 +96,7 @@ def stop_early(study: Study, now: datetime) -> int:
     return close_all_decided(study=study, rules=current_manifest(study).voting_rules(), now=now)
 
 
-def _guarded(title: str, step: Callable[[], object]) -> None:
+def guarded(title: str, step: Callable[[], object]) -> None:
     """Run one step, and log its failure, so that it does not stop the steps of other studies."""
     try:
         step()

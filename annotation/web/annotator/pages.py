@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from annotation.models import Annotator, Assignment, Vote
+from annotation.studies.mail.inviting import unsubscribe
 from annotation.studies.manifest import Manifest
 from annotation.voting.annotators import free_leases
 from annotation.voting.availability import has_all_votes
@@ -101,6 +102,17 @@ def withdraw(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> 
             return render(request, "web/annotator/withdraw.html", context | {"refusal": refusal}, status=409)
         return redirect("visit", annotator.token)
     return render(request, "web/annotator/withdraw.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@annotator_page
+def no_mail(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:
+    """Ask whether no further mail is wanted; by POST, send none. A look changes nothing: mail programs follow links."""
+    is_done = request.method == "POST"
+    if is_done:
+        unsubscribe(annotator=annotator, now=timezone.now())
+    context = onboarding.page_context(annotator, manifest) | {"is_done": is_done}
+    return render(request, "web/annotator/no_mail.html", context)
 
 
 def _comparisons(request: HttpRequest, annotator: Annotator, manifest: Manifest) -> HttpResponse:

@@ -15,6 +15,8 @@ from annotation.studies.study_file.reading import StudyFileFault
 from annotation.voting.casting import BallotInvalid
 from annotation.web.api.collecting import router as collecting_router
 from annotation.web.api.installation import router as installation_router
+from annotation.web.api.invitation_mails import router as mails_router
+from annotation.web.api.notices import router as notices_router
 from annotation.web.api.personal_data import router as personal_data_router
 from annotation.web.api.pilots import router as pilots_router
 from annotation.web.api.studies import router as studies_router
@@ -68,6 +70,8 @@ api.add_router("", uploads_router)
 api.add_router("", personal_data_router)
 api.add_router("", pilots_router)
 api.add_router("", installation_router)
+api.add_router("", notices_router)
+api.add_router("", mails_router)
 
 
 @csrf_exempt

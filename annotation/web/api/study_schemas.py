@@ -7,6 +7,7 @@ from ninja import Field
 from pydantic import BaseModel
 
 from annotation.studies.invitations import MOST_AT_ONCE
+from annotation.studies.mail import templates
 from annotation.studies.pilot.drawing import MOST_OVERLAP
 from annotation.web.api.schemas import Request
 
@@ -36,6 +37,33 @@ class PilotIn(Request):
 
     prompts: int | None = Field(None, ge=2, le=1_000_000)
     overlap: int | None = Field(None, ge=1, le=MOST_OVERLAP)
+
+
+class RecipientIn(Request):
+    """A person to invite. `label`: a name for you; the person does not see it unless the message has {name}."""
+
+    address: str = Field(max_length=254)
+    label: str = Field("", max_length=200)
+
+
+class TextIn(Request):
+    """A mail. Its places are {link}, which a message needs, {study} and {name}."""
+
+    subject: str = Field(templates.SUBJECT, max_length=templates.LONGEST_SUBJECT)
+    message: str = Field(templates.TEXT, max_length=templates.LONGEST_TEXT)
+
+
+class InvitationMailsIn(TextIn):
+    """The people to invite by e-mail, and the mail."""
+
+    people: list[RecipientIn] = Field(min_length=1, max_length=MOST_AT_ONCE)
+
+
+class ReminderIn(TextIn):
+    """The mail that reminds everybody who was invited by e-mail and has not finished."""
+
+    subject: str = Field(templates.REMINDER_SUBJECT, max_length=templates.LONGEST_SUBJECT)
+    message: str = Field(templates.REMINDER_TEXT, max_length=templates.LONGEST_TEXT)
 
 
 class StudyOut(BaseModel):
@@ -141,6 +169,30 @@ class InvitationsOut(PageOut):
     items: list[InvitationOut]
 
 
+class MailsOut(BaseModel):
+    """How many mails were written; a worker sends them."""
+
+    written: int
+
+
+class InvitationMailOut(BaseModel):
+    """What became of a mail: waiting, sending, sent or failed, and why."""
+
+    address: str
+    label: str
+    kind: str
+    state: str
+    why: str
+    created_at: datetime
+    changed_at: datetime
+
+
+class InvitationMailsOut(PageOut):
+    """A page of mails, the latest first."""
+
+    items: list[InvitationMailOut]
+
+
 class MetricOut(BaseModel):
     """A metric. `is_own`: whether the report is made by it unless another one is named."""
 
@@ -167,6 +219,29 @@ class PilotResultOut(BaseModel):
 
     sentences: list[str]
     result: dict[str, Any]
+
+
+class NoticeOut(BaseModel):
+    """A notice: something that began in a study, and ended unless `ended_at` is null. `is_read`: by this account."""
+
+    study: str
+    kind: str
+    words: str
+    began_at: datetime
+    ended_at: datetime | None
+    is_read: bool
+
+
+class NoticesOut(PageOut):
+    """A page of the account's notices, the latest first."""
+
+    items: list[NoticeOut]
+
+
+class ReadOut(BaseModel):
+    """How many notices were marked as read."""
+
+    read: int
 
 
 class ActOut(BaseModel):

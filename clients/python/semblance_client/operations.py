@@ -30,6 +30,8 @@ OPERATIONS = {
     "list_workers": Operation("GET", "/installation/workers"),
     "list_jobs": Operation("GET", "/installation/jobs", query=(*_PAGE, "kind", "state")),
     "list_registered_models": Operation("GET", "/installation/models", query=_PAGE),
+    "list_notices": Operation("GET", "/notices", query=(*_PAGE, "unread")),
+    "read_notices": Operation("POST", "/notices/read", repeats=True),
     "list_studies": Operation("GET", "/studies", query=(*_PAGE, "state", "archived")),
     "create_study": Operation("POST", "/studies", body=("file",), creates=True),
     "check_study": Operation("POST", "/study-check", body=("file",)),
@@ -51,6 +53,11 @@ OPERATIONS = {
     "revoke_report_link": Operation("DELETE", f"{_STUDY}/report-links/{{link_id}}"),
     "list_invitations": Operation("GET", f"{_STUDY}/invitations", query=_PAGE),
     "invite": Operation("POST", f"{_STUDY}/invitations", body=("count", "labels"), creates=True),
+    "list_invitation_mails": Operation("GET", f"{_STUDY}/invitation-mails", query=_PAGE),
+    "mail_invitations": Operation(
+        "POST", f"{_STUDY}/invitation-mails", body=("people", "subject", "message"), creates=True
+    ),
+    "remind_invited": Operation("POST", f"{_STUDY}/reminders", body=("subject", "message"), creates=True),
     "list_uploads": Operation("GET", _UPLOADS, query=_PAGE),
     "begin_upload": Operation("POST", _UPLOADS, body=_UPLOAD, repeats=True),
     "get_upload": Operation("GET", f"{_UPLOADS}/{{upload_id}}"),

@@ -34,6 +34,14 @@ class Semblance:
         """Yield the studies that are shared with the account, the newest first."""
         return pages(self._connection, "list_studies", query={"state": state or None, "archived": archived})
 
+    def notices(self, *, unread: bool = False) -> Iterator[dict[str, Any]]:
+        """Yield what the account is told about its studies, the latest first."""
+        return pages(self._connection, "list_notices", query={"unread": unread})
+
+    def read_notices(self) -> int:
+        """Mark every notice as read, and return how many were unread."""
+        return int(self._connection.call("read_notices").document["read"])
+
     def study(self, slug: str) -> Study:
         """Return the study of that slug. Raises Problem if there is none, or it is not shared with the account."""
         return Study(self._connection, self._connection.call("get_study", slug=slug).document)

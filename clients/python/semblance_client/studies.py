@@ -189,6 +189,23 @@ class Study:
         body: Json = {"labels": list(labels)} if not count else {"count": count}
         return list(self._connection.call("invite", body=body, slug=self.slug).document["items"])
 
+    def mail_invitations(self, people: Iterable[Json | str], **text: str) -> int:
+        """Invite people by e-mail, and return how many mails were written; a worker sends them.
+
+        people: addresses, or `{"address": …, "label": …}`. text: subject and message, with {link}, {study} and {name}.
+        """
+        listed = [{"address": one} if isinstance(one, str) else one for one in people]
+        body = {"people": listed, **text}
+        return int(self._connection.call("mail_invitations", body=body, slug=self.slug).document["written"])
+
+    def remind(self, **text: str) -> int:
+        """Remind everybody who was invited by e-mail and has not finished; return how many. text: as above."""
+        return int(self._connection.call("remind_invited", body=text, slug=self.slug).document["written"])
+
+    def invitation_mails(self) -> Iterator[Json]:
+        """Yield what became of each invitation and reminder, the latest first."""
+        return pages(self._connection, "list_invitation_mails", slug=self.slug)
+
     def invitations(self) -> Iterator[Json]:
         """Yield each personal link with its label."""
         return pages(self._connection, "list_invitations", slug=self.slug)

@@ -28,6 +28,7 @@ from annotation.voting.annotators import free_leases_of
 from annotation.web.access.guard import researcher_page
 from annotation.web.annotator.next_page import page_language
 from annotation.web.researcher.people.forms import InvitationForm, ReturnedForm
+from annotation.web.researcher.people.mail_forms import mails_context
 from generation.tables.formulas import marked
 from jobs.refusals import Refused
 from jobs.wording import counted
@@ -59,10 +60,10 @@ def invitations(request: HttpRequest, slug: str) -> HttpResponse:
     """Show how to invite people; by POST, create personal links."""
     study = get_object_or_404(Study, slug=slug)
     if request.method != "POST":
-        return render(request, "web/researcher/invitations.html", _context(request, study, InvitationForm()))
+        return render(request, "web/researcher/invitations.html", invitations_context(request, study, InvitationForm()))
     form = InvitationForm(request.POST)
     if not form.is_valid():
-        return render(request, "web/researcher/invitations.html", _context(request, study, form), status=400)
+        return render(request, "web/researcher/invitations.html", invitations_context(request, study, form), status=400)
     labels, count = form.cleaned_data["labels"], form.cleaned_data["count"] or 0
     try:
         made = invite_all(study=study, labels=labels, count=count, actor=cast(User, request.user))
@@ -73,7 +74,8 @@ def invitations(request: HttpRequest, slug: str) -> HttpResponse:
     return redirect(f"{reverse('make-invitations', args=[study.slug])}#personal")
 
 
-def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
+def invitations_context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[str, Any]:
+    """Return what the page shows."""
     manifest = current_manifest(study)
     open_link = request.build_absolute_uri(reverse("join", args=[study.open_link_token]))
     people = invited(study).order_by("-pk")
@@ -89,6 +91,7 @@ def _context(request: HttpRequest, study: Study, form: InvitationForm) -> dict[s
         "invitation_form": form,
         "prolific": prolific(manifest, open_link),
         "returned_form": ReturnedForm() if manifest.platform.id_parameter else None,
+        **mails_context(study),
     }
 
 

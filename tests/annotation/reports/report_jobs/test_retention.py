@@ -16,7 +16,7 @@ from django.db import IntegrityError, models, transaction
 from django.test import Client
 from django.utils import timezone
 
-from annotation.models import Annotator, Answer, AuditEntry, Study, StudyEvent, Vote
+from annotation.models import Annotator, Answer, AuditEntry, Contact, Study, StudyEvent, Vote
 from annotation.models.personal_data import PERSONAL_FIELDS, blank_columns, field_names
 from annotation.reports.report_jobs import retention
 from annotation.reports.report_jobs.report_cache import cached_report, load_report
@@ -39,7 +39,7 @@ from tests.factories import make_study, member
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both_databases]
 NOW = timezone.now()
-SECRETS = ("Ada Example", "worker-77", "SESSION-5", "my phone is 0123", "Imported Person")
+SECRETS = ("Ada Example", "worker-77", "SESSION-5", "my phone is 0123", "Imported Person", "ada@lab.example")
 # Texts about a person that name nobody and that nobody wrote: outcomes, hashes, numbers drawn at random.
 NOT_PERSONAL = {
     "Annotator": {"kind", "state", "consent_sha256", "screened_out_for", "broken_rules"},
@@ -58,6 +58,7 @@ def with_personal_data(**manifest: Any) -> Study:
     Annotator.objects.filter(pk=second.pk).update(kind="imported", label=SECRETS[4])
     Annotator.objects.filter(pk=third.pk).update(kind="imported", label="Another Imported Person")
     Answer.objects.create(annotator=first, page="comment", value=SECRETS[3], answered_at=NOW)
+    Contact.objects.create(study=study, annotator=first, address=SECRETS[5])
     gone = invite(study=make_study(slug="other"), label="Gone")
     Annotator.objects.filter(pk=gone.pk).update(study=study, external_id="gone-9")
     withdraw(annotator=Annotator.objects.get(pk=gone.pk), until=None, now=NOW)

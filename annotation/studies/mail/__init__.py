@@ -1,0 +1,1 @@
+"""Mails to the people of a study and to annotators. The tick sends them, a few at a time."""
