@@ -28,12 +28,14 @@ def source_of(pipeline: Any, file: Path, *, owner: str) -> "State | Path":
     Replicate's trainer names attention processors from the UNet on, without a prefix. Files of other layouts are
     loaded by diffusers itself, because their metadata may hold the scale of each layer.
 
-    Raises Refused for a damaged file, weights that change nothing, and DoRA, of which diffusers drops a part.
+    Raises Refused for a damaged or empty file, weights that change nothing, and DoRA, of which diffusers drops a part.
     """
     try:
         state: State = load_file(file)
     except Exception as error:  # safetensors raises several kinds
         raise Refused(f"{owner}: the LoRA {file.name} is no safetensors file ({brief(error)}).") from error
+    if not state:
+        raise Refused(f"{owner}: the LoRA {file.name} holds no weights: fetch or copy it again.")
     if broken := next((key for key, tensor in state.items() if not tensor.float().isfinite().all()), ""):
         raise Refused(f"{owner}: the LoRA {file.name} holds numbers that are not finite, for example in {broken}.")
     for half in HALVES:

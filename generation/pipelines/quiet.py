@@ -19,9 +19,9 @@ def quieten() -> None:
     diffusers.utils.logging.disable_progress_bar()
     transformers.logging.disable_progress_bar()
     disable_progress_bars()
-    diffusers.utils.logging.set_verbosity_error()
-    transformers.logging.set_verbosity_error()
+    diffusers.utils.logging.set_verbosity(logging.CRITICAL)
+    transformers.logging.set_verbosity(logging.CRITICAL)
     for name in TALKATIVE:
-        logging.getLogger(name).setLevel(logging.ERROR)
+        logging.getLogger(name).setLevel(logging.CRITICAL)
         for category in (FutureWarning, DeprecationWarning, UserWarning):
             warnings.filterwarnings("ignore", category=category, module=rf"{name}(\..*)?$")

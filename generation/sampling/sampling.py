@@ -226,6 +226,7 @@ def _check_output(loaded: Loaded, output: Any, order: Order, seeds: Sequence[int
         way_out = "use bfloat16 or float32"
         if model.dtype_in_use != "float16":
             way_out = f"the weights of {checkpoints.shown(model.checkpoint)} may be damaged: fetch or copy them again"
+            way_out = f"lower lora_scale, or {way_out}" if model.lora else way_out
         raise Refused(
             f"{model.name}: the image of seed {broken[0]} came out as not-a-number in {model.dtype_in_use}; {way_out}."
         )

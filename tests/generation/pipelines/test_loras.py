@@ -231,6 +231,7 @@ def renamed(state: State) -> State:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        (lambda _state: {}, "holds no weights: fetch or copy it again"),
         (renamed, r"1 of its \d+ weights meet no layer, for example unet\.down_blocks.*attn9"),
         (
             lambda state: {key: torch.zeros_like(tensor) for key, tensor in state.items()},
