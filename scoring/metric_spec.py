@@ -242,3 +242,4 @@ _MAKERS: dict[str, tuple[Callable[..., Functional], tuple[str, ...]]] = {
     "vendi": (_vendi, ("order", "bandwidth")),
     "effective_rank": (_plain("effective_rank"), ()),
 }
+FUNCTIONAL_NAMES = tuple(_MAKERS)

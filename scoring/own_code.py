@@ -42,6 +42,11 @@ def known_function(bare: str, *, group: str, table: str = "") -> OwnFunction | N
     return None
 
 
+def known_names(*, group: str, table: str = "") -> list[str]:
+    """Return the names that `known_function` knows here, by alphabet. None of their code runs."""
+    return sorted({*_listed(table), *(entry.name for entry in entry_points(group=group))})
+
+
 def function_in_file(place: str) -> OwnFunction:
     """Return the function of a place like "/metrics/sharpness.py:sharpness". The file's code runs here."""
     path, _, function_name = place.rpartition(":")

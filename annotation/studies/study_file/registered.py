@@ -3,6 +3,7 @@
 A file with a path or an address of its own could read the server's folders or reach its network.
 """
 
+import json
 import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,12 @@ from annotation.studies.section import Key
 from annotation.studies.study_file.lines import key_lines
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, parse
 from generation.models import DiffusionModel
-from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec
+from jobs.refusals import Refused
+from scoring.encoder_spec import OWN_ENCODER, ComparerSpec, EncoderSpec, document_of
+from scoring.metric_spec import FUNCTIONAL_NAMES, OWN
+from scoring.own_code import ENCODERS, known_names
+from scoring.own_encoders import GROUP as OWN_ENCODERS
+from scoring.own_metrics import GROUP as OWN_METRICS
 
 SETTINGS = tuple(name for name in ModelPlan.model_fields if name != "name")
 
@@ -108,6 +114,29 @@ def known_encoders() -> set[EncoderSpec | ComparerSpec]:
     """
     studies = current_manifests(Study.objects.only("pk", "manifest_sha256")).values()
     return {EncoderSpec(), *(encoder for one in studies for encoder in _weights(one).values())}
+
+
+def names_for_files() -> dict[str, list[str]]:
+    """Return what a file of a page may name to score images, as lines of a study file, by what they are.
+
+    Functions of one's own are those that this machine knows; a worker may know others.
+    """
+    known = sorted(known_encoders(), key=str)
+    encoders = [f"encoder = {_inline(one)}" for one in known if isinstance(one, EncoderSpec)]
+    comparers = [f"comparer = {_inline(one)}" for one in known if isinstance(one, ComparerSpec)]
+    try:
+        own = [f"{OWN}{name}" for name in known_names(group=OWN_METRICS)]
+        own_encoders = known_names(group=OWN_ENCODERS, table=ENCODERS)
+    except Refused:  # the admin's list cannot be read: a worker says so when it is used
+        own, own_encoders = [], []
+    encoders += [f"encoder = {_inline(EncoderSpec(OWN_ENCODER, name))}" for name in own_encoders]
+    metrics = [f"name = {json.dumps(name)}" for name in (*FUNCTIONAL_NAMES, *own)]
+    return {"Encoders": list(dict.fromkeys(encoders)), "Metrics": metrics, "Comparers": comparers}
+
+
+def _inline(source: EncoderSpec | ComparerSpec) -> str:
+    given = (f"{key} = {json.dumps(value)}" for key, value in (document_of(source) or {}).items() if value)
+    return "{" + ", ".join(given) + "}"
 
 
 def _weights(manifest: Manifest) -> dict[Key, EncoderSpec | ComparerSpec]:

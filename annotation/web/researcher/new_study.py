@@ -19,7 +19,7 @@ from annotation.studies.planning.costs import EXPECTED_AGREEMENT, Costs, costs_o
 from annotation.studies.sharing import Role, visible_studies
 from annotation.studies.study_file.drafting import FIELDS, MODEL_KEYS, STARTS, values_in, with_values
 from annotation.studies.study_file.reading import StudyFault, StudyFileFault, warnings_in
-from annotation.studies.study_file.registered import parse_by_names, registered_models
+from annotation.studies.study_file.registered import names_for_files, parse_by_names, registered_models
 from annotation.studies.study_file.writing import write_study_file
 from annotation.studies.warnings.manifest_warnings import manifest_warnings
 from annotation.web.access.guard import researcher_page
@@ -149,6 +149,7 @@ def _page(request: HttpRequest, draft: Draft, status: int = 200) -> HttpResponse
         "start": request.GET.get("start", "checkpoints"),
         "earlier": list(editable.values_list("slug", "name")[:50]),
         "models": list(registered_models()),
+        "nameable": names_for_files(),
         "is_generated": 'source = "images"' not in draft.text and 'source = "external"' not in draft.text,
         "fields": {name: (draft.values.get(name, ""), faults.get(name, "")) for name in FIELDS},
         "needs": _needs(draft),

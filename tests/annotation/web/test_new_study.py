@@ -1,5 +1,8 @@
 """The page on which a study is made: form and file in step, faults, costs, and what a file may name."""
 
+import re
+from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -201,3 +204,20 @@ def test_a_file_of_a_page_names_no_folder_as_a_comparer_but_an_encoder_that_the_
     assert "comparer that no study of this installation has used" in str(fault)
     own = '\n[[metrics]]\nname = "vendi"\nneeds = "embeddings"\nencoder = {kind = "own", checkpoint = "mine"}'
     assert researcher.post("/studies/new/check", {"file": filled() + own}).json()["faults"] == []
+
+
+def test_the_page_lists_the_encoders_and_metrics_that_its_file_may_name(
+    researcher: Client, models: None, tmp_path: Path, settings: Any
+) -> None:
+    (tmp_path / "list.toml").write_text('spread = "x.py:spread"\n[encoders]\ncolours = "x.py:colours"\n')
+    settings.OWN_METRICS_FILE = str(tmp_path / "list.toml")
+    make_study(metrics=[{"name": "scs", "needs": "embeddings", "encoder": {"kind": "dinov2", "checkpoint": "/srv/d"}}])
+    listed = [unescape(one) for one in re.findall("<li><code>(.*?)</code>", researcher.get("/studies/new/").text)]
+    assert {'name = "vendi"', 'name = "own:spread"', 'encoder = {kind = "own", checkpoint = "colours"}'} <= set(listed)
+    encoders = [one for one in listed if one.startswith("encoder")]
+    assert 'encoder = {kind = "dinov2", checkpoint = "/srv/d"}' in encoders
+    for one in encoders:
+        metric = f'\n[[metrics]]\nname = "vendi"\nneeds = "embeddings"\n{one}'
+        assert researcher.post("/studies/new/check", {"file": filled() + metric}).json()["faults"] == []
+    (tmp_path / "list.toml").write_text("nonsense")
+    assert "own:spread" not in researcher.get("/studies/new/").text
