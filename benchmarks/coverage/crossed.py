@@ -1,14 +1,14 @@
 """Simulated votes that follow a crossed model, and how often the intervals of the fitted one hold its truth."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.coverage.designs import Floats, Integers, different
 from benchmarks.coverage.scores import SEED, Scores, add
-from scoring.statistics.inference.estimate import Estimate
+from scoring.statistics.inference.estimate import ANNOTATORS_LIKE_THESE, Estimate
 from scoring.statistics.inference.intervals import Resampling
 from scoring.statistics.people.crossed_model.model import CrossedModel, crossed_model
 from scoring.statistics.votes.votes import Votes
@@ -107,7 +107,7 @@ def batch(design: CrossedDesign, population: dict[str, float], count: int, first
         )
         truth = population | truths(design, study.margin)
         for name, estimate in _estimates(model):
-            add(scores, name, estimate, truth[name])
+            add(scores, name, replace(estimate, population=ANNOTATORS_LIKE_THESE), truth[name])
     return scores
 
 

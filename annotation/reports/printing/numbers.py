@@ -120,12 +120,13 @@ def p_value(test: SignificanceTest) -> str:
 
 
 def probability(p: float) -> str:
-    """A p-value with its sign: three decimals, and no zero.
+    """A p-value with its sign: three decimals, and no zero; four where three would hide on which side of .05 it lies.
 
-    >>> probability(0.2891), probability(1e-9)
-    ('= 0.289', '< 0.001')
+    >>> probability(0.2891), probability(1e-9), probability(0.0496)
+    ('= 0.289', '< 0.001', '= 0.0496')
     """
-    return "< 0.001" if p < 0.001 else f"= {p:.3f}"
+    rounded = f"{p:.3f}"
+    return "< 0.001" if p < 0.001 else f"= {p:.4f}" if rounded == "0.050" else f"= {rounded}"
 
 
 def significant(value: float) -> str:

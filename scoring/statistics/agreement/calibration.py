@@ -137,7 +137,7 @@ def margin_auc(
     """The chance that |margin| is larger when the metric is right than when it is wrong; equal sizes count one half.
 
     margins: (n,). is_right: (n,) whether the metric's winner is the people's. Percentile interval over clusters.
-    Undefined if the metric is always right or always wrong.
+    Undefined if the metric agrees on every comparison or on none.
     Source: Hanley and McNeil (1982), "The meaning and use of the area under a receiver operating characteristic curve".
 
     >>> margin_auc([0.1, 0.2, 0.5, 0.9], [False, True, False, True], resampling=Resampling(resamples=100)).value
@@ -146,7 +146,7 @@ def margin_auc(
     sizes, right = np.abs(np.asarray(margins, dtype=np.float64)), np.asarray(is_right, dtype=bool)
     n = len(right)
     if right.all() or not right.any():
-        reason = "no comparison" if not n else f"the metric is always {'right' if right.any() else 'wrong'}"
+        reason = "no comparison" if not n else f"the metric agrees on {'every' if right.any() else 'no'} comparison"
         return Estimate.undefined(reason, n=n, level=resampling.level, method="percentile bootstrap")
     order = np.argsort(sizes, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(sizes[order]) > 0)).astype(np.int64)

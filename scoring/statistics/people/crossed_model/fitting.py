@@ -197,8 +197,8 @@ def profile_limits(design: Design, fitted: Fit, index: int, *, most_fall: float)
     >>> ones, groups = np.ones((12, 1)), (np.repeat(range(6), 2), range(6), [0, 1] * 6)
     >>> design = Design.of([1, 0] * 6, np.zeros((12, 0)), groups, ones)  # people never agree: prompts are at zero
     >>> low, high = profile_limits(design, fit(design, np.array([True, False, False])), 1, most_fall=3.84)
-    >>> low, round(high or 0, 2)
-    (0.0, 1.33)
+    >>> low, round(high or 0, 1)
+    (0.0, 1.3)
     """
     fall, value = _profile(design, fitted, index), float(fitted.parameters[index])
     low = _crossing(fall, value, 0.0, most_fall) if value and fall(0.0) > most_fall else 0.0

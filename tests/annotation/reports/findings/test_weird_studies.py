@@ -271,7 +271,7 @@ def test_where_every_vote_ties_calibrated_ties_are_read_beside_never_deciding() 
 def test_what_is_undefined_is_followed_by_its_reason_alone() -> None:
     text = written(Plan([["tie"] * 3] * 5, [(2.0, 1.0)] * 5, manifest=TIES))
     assert "Votes for the left side undefined n = 0 no vote for a side whose sides were recorded Tie" in text
-    assert "the metric is always wrong Accuracy" in text
+    assert "the metric agrees on no comparison Accuracy" in text
 
 
 def test_differences_of_shares_are_points_and_no_percentages() -> None:

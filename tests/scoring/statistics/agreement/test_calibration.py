@@ -151,7 +151,7 @@ def test_the_area_equals_scikit_learn(seed: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_right", "reason"), [([], "no comparison"), ([1, 1], "always right"), ([0, 0], "always wrong")]
+    ("is_right", "reason"), [([], "no comparison"), ([1, 1], "on every comparison"), ([0, 0], "on no comparison")]
 )
 def test_an_area_needs_both(is_right: Any, reason: str) -> None:
     assert reason in margin_auc([1, 2][: len(is_right)], is_right, resampling=FEW).reason
