@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Q, QuerySet, Value
+from django.db.models import Count, QuerySet, Value
 
-from annotation.models import Comparison, ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
+from annotation.models import ReportFileJob, ReportJob, Study, StudyFileJob, UploadJob
 from annotation.studies.audit import record
+from annotation.studies.comparisons import comparisons_of
 from annotation.voting.storage.slices import in_slices
 from generation.endpoints.accounts import price_of_jobs
-from generation.models import GenerationJob, ModelTrial
+from generation.models import GenerationJob, ImageSet, ModelTrial
 from jobs import claims, messages
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
@@ -80,7 +81,8 @@ def counts() -> Counts:
 
 def rows_of(kind: Kind, state: str) -> QuerySet[Any]:
     """Return the jobs of a kind in a state, in the order in which that state's list is read."""
-    order = ("-priority", "pk") if state == State.QUEUED else ("-pk",)
+    # Both are the order of the index of claiming, forwards and backwards: a page of a million jobs reads only its rows.
+    order = ("-priority", "pk") if state == State.QUEUED else ("priority", "-pk")
     return kind.rows.filter(state=state).select_related(*kind.related).order_by(*order)
 
 
@@ -131,7 +133,7 @@ def _studies(job: Any, by_set: dict[int, tuple[Study, ...]]) -> tuple[Study, ...
 def _studies_by_set(set_ids: set[int]) -> dict[int, tuple[Study, ...]]:
     if not set_ids:
         return {}
-    of_sets = Comparison.objects.filter(Q(image_set_a__in=set_ids) | Q(image_set_b__in=set_ids)).order_by("study")
+    of_sets = comparisons_of(ImageSet.objects.filter(pk__in=set_ids)).order_by("study")
     found: dict[int, dict[int, Study]] = {}
     for comparison in of_sets.select_related("study").only("image_set_a", "image_set_b", "study"):
         for set_id in {comparison.image_set_a_id, comparison.image_set_b_id} & set_ids:
