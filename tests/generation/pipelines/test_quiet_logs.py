@@ -9,6 +9,7 @@ from generation.models import DiffusionModel
 from generation.pipelines.loaded import Loaded
 from generation.plans.orders import Order
 from generation.sampling.sampling import sample
+from jobs.refusals import Refused
 from tests.generation.planned_sets import SMALL
 
 
@@ -22,5 +23,16 @@ def test_no_progress_bar_no_advice(
     Loaded.cached = None
     caplog.set_level(logging.INFO)
     assert len(list(sample(Order(model, "a red cube", SMALL), [1], check=lambda: None))) == 1
+    assert capfd.readouterr() == ("", "")
+    assert caplog.records == []
+
+
+def test_no_error_of_a_library_beside_a_refusal(
+    tiny_models: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    lora = str(tiny_models / "sdxl-lora")
+    model = DiffusionModel(name="sd", checkpoint=str(tiny_models / "sd"), lora=lora, lora_scale=0.6)
+    with pytest.raises(Refused, match=r"^sd: the LoRA .* does not fit the checkpoint"):
+        list(sample(Order(model, "a red cube", SMALL), [1], check=lambda: None))
     assert capfd.readouterr() == ("", "")
     assert caplog.records == []
