@@ -422,7 +422,7 @@ def visit_the_researcher(tour: Tour) -> None:
         tour.go(f"/{path}")
         tour.stop(name)
     visit_the_notices(tour, drawn.study)
-    visit_the_mails(tour, draw_study(prompt_count=1).study)
+    visit_the_mails(tour, draw_study(prompt_count=1, images_per_set=PER_SET).study)
     tour.go("/studies/plan/")
     tour.press("Plan")
     tour.page.get_by_role("heading", name="Answer").wait_for()
@@ -503,7 +503,7 @@ def visit_the_mails(tour: Tour, study: Study) -> None:
 
 def visit_as_from_a_pilot(tour: Tour) -> None:
     """The open link of a study, opened in the browser of a person who took part in its pilot."""
-    study, pilot = (draw_study(prompt_count=2, images_per_set=2).study for _ in range(2))
+    study, pilot = (draw_study(prompt_count=2, images_per_set=PER_SET).study for _ in range(2))
     Study.objects.filter(pk=pilot.pk).update(pilot_of=study)
     for one in (pilot, study):
         tour.go(f"/join/{one.open_link_token}/")
