@@ -23,6 +23,7 @@ OWN = {
     "plan_study": "json is the plan",
     "pool": "json is the pooled result",
     "study_status": "json is the progress",
+    "audit": "json is the history",
     "invite": "json is the list of links",
     "erase_annotator": "json is what is erased",
     "export_votes": "the format of the file that it writes",
