@@ -18,6 +18,7 @@ from annotation.models.annotator import new_seed, withdrawal_marker
 from annotation.models.personal_data import blank_columns, delete_personal_rows
 from annotation.voting import slots
 from annotation.voting.assignment import lock
+from annotation.voting.overview_cache import forget_overview
 from annotation.voting.quality.screening_out import free_slots, unfinished
 from annotation.voting.storage.slices import SMALL_ROWS, in_slices
 from annotation.voting.storage.sqlite_queue import in_turn
@@ -43,6 +44,7 @@ def withdraw(*, annotator: Annotator, until: datetime | None, now: datetime) -> 
         free_slots(annotator)
         tombstone = _leave(annotator.pk, until, now)
     _delete_rest(tombstone)
+    forget_overview(tombstone.study_id)
     return tombstone
 
 

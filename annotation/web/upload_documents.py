@@ -8,6 +8,7 @@ from django.http import Http404
 from pydantic import BaseModel, ConfigDict, Field
 
 from annotation.models import Study, Upload, UploadJob
+from annotation.studies.lifecycle.workers import served
 from annotation.studies.uploads import receiving
 from annotation.studies.uploads.receiving import (
     LONGEST_PATH,
@@ -15,8 +16,10 @@ from annotation.studies.uploads.receiving import (
     FileToCome,
     begin,
     first_missing,
+    may_be_retried,
     received_bytes,
 )
+from jobs.wording import command
 
 MOST_BYTES = 2**53  # what JSON numbers of a browser hold
 
@@ -57,7 +60,10 @@ class MissingOut(BaseModel):
 
 
 class UploadOut(BaseModel):
-    """An upload. `state`: receiving, queued, running, done or failed; `error` says why it failed."""
+    """An upload. `state`: receiving, queued, running, done or failed; `error` says why it failed.
+
+    may_be_retried: whether asking for its import tries a failed one again, since its files are still there.
+    """
 
     id: int
     kind: str
@@ -72,6 +78,7 @@ class UploadOut(BaseModel):
     summary: str
     faults: list[str]
     error: str
+    may_be_retried: bool = False
     created_at: datetime
 
 
@@ -118,8 +125,17 @@ def _of_job(upload: Upload, job: UploadJob | None) -> dict[str, Any]:
     return {
         "state": "failed" if job.state == UploadJob.State.CANCELLED else job.state,
         "percent": job.percent,
-        "step": job.step or (job.error if job.is_waiting else ""),  # what it waits for
+        "step": _without_worker(job) or job.step or (job.error if job.is_waiting else ""),  # what it waits for
         "summary": job.outcome.get("summary", ""),
         "faults": job.outcome.get("faults", []),
         "error": job.error if job.state == UploadJob.State.FAILED else "",
+        "may_be_retried": may_be_retried(upload, job),
     }
+
+
+def _without_worker(job: UploadJob) -> str:
+    """Return what to do if the job waits and no worker runs that imports files; else empty."""
+    if job.error or job.state != UploadJob.State.QUEUED or "control" in served():
+        return ""
+    start = command("worker", "--queues", "control")
+    return f"No worker is running that imports files. Ask an admin to start one: {start}"

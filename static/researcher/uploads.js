@@ -124,7 +124,7 @@ form.addEventListener("submit", async (event) => {
   sent.textContent = "";
   try {
     await send(files);
-    status.textContent = "Everything is sent. A worker imports it; you may leave this page.";
+    status.textContent = "Everything is sent and waits for its import; you may leave this page.";
   } catch (error) {
     status.textContent = error.message;
   }
@@ -134,11 +134,11 @@ form.addEventListener("submit", async (event) => {
 });
 
 list.addEventListener("click", async (event) => {
-  const address = event.target.dataset.delete;
+  const address = event.target.dataset.send;
   if (!address) return;
   status.textContent = "";
   await post(address).catch((error) => (status.textContent = error.message));
-  showStates();
+  watch();
 });
 
 form.addEventListener("dragover", (event) => {

@@ -58,7 +58,7 @@ def test_images_from_a_zip_in_pieces(
     expect(page.locator(".uploads > li")).to_contain_text("1000 bytes of")
     accessible(page)
     page.get_by_role("button", name="Upload").click()
-    expect(page.locator("#upload-status")).to_contain_text("A worker imports it")
+    expect(page.locator("#upload-status")).to_contain_text("waits for its import")
     assert sent[3].endswith("/pieces/0/2"), "it goes on at the first piece that is missing"
     tasks.import_upload()
     expect(page.locator(".uploads > li")).to_contain_text("4 sets with 8 images imported.")

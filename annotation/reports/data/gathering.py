@@ -45,6 +45,7 @@ from annotation.voting.withdrawal import refuse_unfinished_withdrawal
 from generation.models import GeneratedImage
 from jobs.refusals import Refused
 from scoring.models import SetScore
+from scoring.scores import USABLE
 
 _CHUNK = 20_000  # rows in memory at once while votes stream into arrays
 SCREENED_OUT = "annotator screened out"
@@ -75,6 +76,7 @@ def gather(study: Study, *, manifest: Manifest, metric: str = "") -> SealedData:
         metric=chosen,
         metrics=tuple(scored),
         lower_metrics=lower_metrics(scored),
+        unusable_scores=_unusable_scores(study, rows),
         comparisons=_comparison_arrays(study, rows, manifest=manifest, metric=chosen),
         votes=VoteArrays(
             **{field.name: table[field.name] for field in fields(VoteArrays) if field.name != "exclusions"},
@@ -157,14 +159,15 @@ class Scored:
 def scored_by(study: Study) -> dict[str, Scored]:
     """Return each metric that has scored an image set of the study, by name. No score is read."""
     scored: dict[str, Scored] = {}
-    for side in SIDES:
-        scores = study.comparisons.order_by().filter(**{f"{side}__scores__isnull": False})
-        rows = scores.values_list(f"{side}__scores__metric")
-        is_lower = Q(**{f"{side}__scores__higher_is_more_consistent": False})
-        numbers = {"count": Count("pk"), "latest": Max(f"{side}__scores__pk"), "lower": Count("pk", filter=is_lower)}
-        for metric, count, latest, lower in rows.annotate(**numbers):
+    numbers = {
+        "count": Count("pk"),
+        "latest": Max("pk"),
+        "lower": Count("pk", filter=Q(higher_is_more_consistent=False)),
+    }
+    for scores in _scores_by_side(study):
+        for metric, count, latest, lower_count in scores.values_list("metric").annotate(**numbers):
             before = scored.get(metric, Scored(0, 0))
-            scored[metric] = Scored(before.count + count, max(before.latest, latest), before.lower + lower)
+            scored[metric] = Scored(before.count + count, max(before.latest, latest), before.lower + lower_count)
     return dict(sorted(scored.items()))
 
 
@@ -214,13 +217,30 @@ def choose_metric(metrics: Sequence[str], *, manifest: Manifest, wanted: str) ->
 
 
 def scores_of(study: Study, *, metric: str) -> dict[int, float]:
-    """Return the metric's score of each image set of the study, by the set's id."""
-    return dict(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", "value"))
+    """Return the metric's score of each image set of the study, by the set's id, without unusable ones."""
+    sides = (scores.filter(USABLE, metric=metric) for scores in _scores_by_side(study))
+    return {pk: value for scores in sides for pk, value in scores.values_list("image_set_id", "value")}
+
+
+def _scores_by_side(study: Study) -> list[QuerySet[SetScore]]:
+    """Return the scores of the sets A and of the sets B: two such statements take less time than one of a union."""
+    return [SetScore.objects.filter(image_set__in=study.comparisons.order_by().values(side)) for side in SIDES]
 
 
 def _scored_sets(study: Study, *, metric: str) -> set[int]:
     """Return the image sets of the study that the metric has scored. No score is read."""
-    return set(SetScore.objects.filter(_in_study(study), metric=metric).values_list("image_set_id", flat=True))
+    sides = (scores.filter(USABLE, metric=metric) for scores in _scores_by_side(study))
+    return {pk for scores in sides for pk in scores.values_list("image_set_id", flat=True)}
+
+
+def _unusable_scores(study: Study, rows: Iterable[Comparison]) -> tuple[str, ...]:
+    """Return prompt and metric of stored numbers that cannot be scores; databases of before version 0.3 may hold some.
+
+    No model is named, so it may be said while the study is sealed.
+    """
+    unusable = SetScore.objects.filter(~USABLE, _in_study(study)).values_list("image_set_id", "metric")
+    prompts = {getattr(row, f"{side}_id"): row.prompt.text for row in rows for side in SIDES}
+    return tuple(sorted({f"“{prompts[pk][:80]}” by {metric}" for pk, metric in unusable}))
 
 
 # --- comparisons --------------------------------------------------------------------------------

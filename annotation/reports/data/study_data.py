@@ -220,7 +220,8 @@ class SealedData:
     consistent. late_count: votes that came when their slot was
     taken. superseded_count: votes that were undone. tombstones: of the annotators who withdrew, by time. leaks: of each
     metric; the votes of annotators whom the reported metric comes from are excluded. pair: the keys of the two models,
-    joined by a comma, if these are the data of one pair of several; else empty.
+    joined by a comma, if these are the data of one pair of several; else empty. unusable_scores: prompts and metrics of
+    stored numbers that cannot be scores, which count as missing.
     """
 
     manifest: Manifest
@@ -242,6 +243,7 @@ class SealedData:
     leaks: tuple[LeakRow, ...] = field(default=(), kw_only=True)
     lower_metrics: tuple[str, ...] = field(default=(), kw_only=True)
     pair: str = field(default="", kw_only=True)
+    unusable_scores: tuple[str, ...] = field(default=(), kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,7 +90,8 @@ def next_step(study: Study, counts: StudyProgress, *, imported_count: int = 0) -
         State.READY: "Every set is complete and scored. Open the study, then send the invitations.",
         State.OPEN: f"{votes}. {'All is complete: close the study.' if is_complete else 'People can vote now.'}",
         State.PAUSED: f"{votes}. Paused: nobody gets a comparison until you open it again.",
-        State.CLOSING: f"{votes}. The voting has ended; a worker applies the exclusion rules, then it closes.",
+        State.CLOSING: f"{votes}. The voting has ended. A worker applies the exclusion rules and then closes it, but "
+        "not while a sealed study that takes votes shows the same images.",
         State.CLOSED: f"{counted(counts.vote_count, 'vote')}. The report is unsealed.",
     }[State(study.state)]
 

@@ -230,8 +230,19 @@ def _progress(
         parked_count=counters["parked"],
         annotator_count=sum(kinds[study.pk, kind] for kind in Annotator.Kind),
         simulated_annotator_count=kinds[study.pk, Annotator.Kind.SIMULATED],
-        failures=tuple(_failure_words(failure, count, metric) for failure, count in failures.items()),
+        failures=tuple(
+            _blind(_failure_words(failure, count, metric), study, manifest) for failure, count in failures.items()
+        ),
     )
+
+
+def _blind(sentence: str, study: Study, manifest: Manifest) -> str:
+    """Return the sentence without the model of an image set: the blind contact sheets mark the set that it is about."""
+    if not manifest.sealed or study.state == Study.State.CLOSED:
+        return sentence
+    for plan in manifest.models.values():
+        sentence = sentence.replace(f"{plan.name} / ", "")
+    return sentence
 
 
 def _failure_words(failure: Failure, count: int, own_metric: str) -> str:

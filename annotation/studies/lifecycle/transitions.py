@@ -23,6 +23,7 @@ from annotation.studies.lifecycle.creation import Actor, complete_external, diff
 from annotation.studies.lifecycle.deciding import decision_so_far
 from annotation.studies.lifecycle.endpoint_facts import generated_detail
 from annotation.studies.lifecycle.trials import ensure_tried, is_to_try, retry_trials, trial_faults
+from annotation.studies.shared_sets import WAITS, are_sealed_elsewhere
 from annotation.studies.warnings.image_warnings import flagged_images
 from annotation.voting.imports.import_runs import refuse_unfinished_import, unfinished_import
 from annotation.voting.quality.exclusion import review_all
@@ -93,13 +94,16 @@ def close(*, study: Study, actor: Actor = None) -> None:
 
 
 def _end_the_voting(study: Study, sources: Sequence[Study.State], now: datetime, **event: Any) -> bool:
-    """End the voting. A study with quality rules is CLOSING until every annotator is judged by all votes."""
+    """End the voting. A study is CLOSING until its quality rules have judged every annotator by all votes.
+
+    It also is while its image sets are in a sealed study that takes votes, whose scores its results would show.
+    """
     manifest = current_manifest(study)
-    is_judged = not manifest.quality.in_force
-    state = State.CLOSED if is_judged else State.CLOSING
+    is_over = not manifest.quality.in_force and not are_sealed_elsewhere(study)
+    state = State.CLOSED if is_over else State.CLOSING
     erases_at = manifest.privacy.moment(now)
     has_ended = _move(study, "closed", state, sources=sources, closed_at=now, erases_at=erases_at, **event)
-    if has_ended and not is_judged:
+    if has_ended and not is_over:
         pipeline_jobs.request_advance(study)
     return has_ended
 
@@ -267,6 +271,8 @@ def _follow_the_evidence(study: Study, now: datetime) -> str:
 
 def _judge_and_close(study: Study) -> str:
     """Decide every exclusion for good, and only then close and so unseal the study."""
+    if are_sealed_elsewhere(study):
+        return WAITS
     review_all(study=study, rules=current_manifest(study).voting_rules(), now=study.closed_at or timezone.now())
     _move(study, "judged", State.CLOSED, sources=(State.CLOSING,), actor=None)
     return "every annotator is judged, and the study is closed"
@@ -300,6 +306,7 @@ def _state_in_words(study: Study) -> str:
         State.READY: "it was never opened.",
         State.OPEN: "it is open.",
         State.PAUSED: "it is paused.",
-        State.CLOSING: "its voting has ended, and it closes by itself once every annotator is judged.",
+        State.CLOSING: "its voting has ended, and it closes by itself once every annotator is judged and no sealed "
+        "study that takes votes shows the same images.",
         State.CLOSED: "it is closed, which cannot be undone; duplicate the study instead.",
     }[State(study.state)]

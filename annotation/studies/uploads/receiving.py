@@ -25,6 +25,7 @@ from annotation.studies.imports.images_of_others import refuse_images_of_others
 from annotation.studies.nearest_names import did_you_mean, first_names
 from annotation.voting.storage.sqlite_queue import in_turn
 from generation.imports.archives import refuse_path
+from jobs.claims import retry
 from jobs.messages import enqueue
 from jobs.models import LeasedJob
 from jobs.refusals import Refused
@@ -203,10 +204,13 @@ def received_bytes(upload: Upload) -> int:
 
 @in_turn
 def finish(*, upload: Upload, actor: User) -> UploadJob:
-    """Hand a complete upload over to its import, and return the job. Raises Refused if a piece is missing."""
+    """Hand a complete upload over to its import, and return the job; an import that failed is tried again.
+
+    Raises Refused if a piece is missing, or the files of a failed import are deleted.
+    """
     upload = Upload.objects.select_for_update().get(pk=upload.pk)
     if job := UploadJob.objects.filter(upload=upload).first():
-        return job
+        return _tried_again(job, upload, actor)
     if missing := first_missing(upload):
         raise Refused(f"{upload.files[missing.file]['path']}: piece {missing.piece} is missing; send it first.")
     upload.is_received = True
@@ -214,6 +218,22 @@ def finish(*, upload: Upload, actor: User) -> UploadJob:
     job = UploadJob.objects.create(upload=upload)
     record("upload complete", study=upload.study, actor=actor, kind=upload.kind, files=len(upload.files))
     enqueue([job])
+    return job
+
+
+def may_be_retried(upload: Upload, job: UploadJob) -> bool:
+    """Return whether the import failed and its files are still there."""
+    return job.state == LeasedJob.State.FAILED and upload.is_stored
+
+
+def _tried_again(job: UploadJob, upload: Upload, actor: User) -> UploadJob:
+    if may_be_retried(upload, job):
+        retry(UploadJob.objects.filter(pk=job.pk))
+        record("import tried again", study=upload.study, actor=actor, kind=upload.kind)
+        enqueue([job])
+        job.refresh_from_db()
+    elif job.state == LeasedJob.State.FAILED:
+        raise Refused(f"{upload.name}: its files are deleted; upload them again.")
     return job
 
 

@@ -98,7 +98,10 @@ def send_piece(
     url_name="upload-import",
 )
 def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """Import an upload whose pieces have all come. A worker does it: ask until its state is done or failed."""
+    """Import an upload whose pieces have all come, or try a failed import again, if its files are still there.
+
+    A worker does it: ask until its state is done or failed.
+    """
     upload = upload_of(slug, upload_id)
     finish(upload=upload, actor=account_of(request))
     return answer(upload_out(upload_of(slug, upload_id)), status=202)

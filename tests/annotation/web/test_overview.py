@@ -14,9 +14,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from annotation.models import Assignment, Comparison, ImageReport, Study
+from annotation.studies.current import current_manifest
+from annotation.studies.lifecycle.progress import progress
 from annotation.studies.sharing import Role
 from annotation.voting.annotators import invite
+from annotation.voting.overview_cache import overview_key
+from annotation.voting.withdrawal import withdraw
 from annotation.web.researcher.overview import cards as overview_cards
+from scoring.models import ScoringJob
 from tests.factories import give_vote, import_sets, make_study, member, put_in_state
 
 pytestmark = pytest.mark.django_db
@@ -60,11 +65,40 @@ def test_while_a_snapshot_is_made_the_others_get_the_last_one(researcher: Client
     study = make_study()
     old = overview_cards.snapshot_of(study)
     stale = replace(old, etag='"stale"', fresh_until=0.0)
-    cache.set(f"overview-2-{study.pk}", stale)
-    cache.set(f"overview-2-{study.pk}-is-made", True)
+    cache.set(overview_key(study.pk), stale)
+    cache.set(f"{overview_key(study.pk)}-is-made", True)
     assert researcher.get(address(study))["ETag"] == '"stale"'
-    cache.delete(f"overview-2-{study.pk}-is-made")
+    cache.delete(f"{overview_key(study.pk)}-is-made")
     assert researcher.get(address(study))["ETag"] != '"stale"'
+
+
+def test_the_label_of_an_erased_annotator_is_gone_at_once(researcher: Client) -> None:
+    study, now = make_study(), timezone.now()
+    ada = invite(study=study, label="Ada Lovelace")
+    Assignment.objects.create(
+        comparison=study.comparisons.earliest("pk"), annotator=ada, kind="practice", state="leased", left_model="a",
+        leased_at=now, lease_expires_at=now + timedelta(minutes=1),
+    )  # fmt: skip
+    assert "Ada Lovelace" in researcher.get(address(study)).content.decode()
+    withdraw(annotator=ada, until=None, now=timezone.now())
+    assert "Ada Lovelace" not in researcher.get(address(study)).content.decode()
+
+
+def test_a_failure_names_the_set_s_model_only_once_the_study_is_closed(researcher: Client) -> None:
+    study = make_study(state="scoring", has_scores=False)
+    image_set = study.comparisons.earliest("pk").image_set_a
+    ScoringJob.objects.create(
+        image_set=image_set,
+        metric=current_manifest(study).encoder.metric,
+        encoder={},
+        state="failed",
+        error=f"{image_set} has 1 of 2 images.",
+    )
+    assert progress(study).failures == (f"{image_set.prompt} has 1 of 2 images.",)
+    now = timezone.now()
+    Study.objects.update(state="closed", opened_at=now, closed_at=now)
+    study.refresh_from_db()
+    assert progress(study).failures == (f"{image_set} has 1 of 2 images.",)
 
 
 def test_a_change_of_state_is_seen_at_once_and_loads_the_page_again(researcher: Client) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,8 @@ from scoring.statistics.agreement.agreement import Signs, metric_winners
 from scoring.statistics.agreement.constant_choice import NAMES
 from scoring.statistics.inference.intervals import Floats
 
+# By whether there are votes and scores.
+_MISSING = {(True, True): "", (False, True): "votes", (True, False): "scores", (False, False): "votes and scores"}
 _WINNERS = NAMES | {0: "tie"}
 
 
@@ -107,10 +109,10 @@ def comparison_rows(
         outcome.has_votes.tolist(),
         outcome.is_scored.tolist(),
         _differ(outcome.margin, other_margins),
+        models,
         strict=True,
     )
-    rows = (_row(*column) for column in columns)
-    return tuple(replace(row, model_a=a, model_b=b) for row, (a, b) in zip(rows, models, strict=True))
+    return tuple(_row(*column) for column in columns)
 
 
 def _differ(margin: Floats, others: Sequence[Floats]) -> list[bool | None]:
@@ -136,6 +138,7 @@ def _row(
     has_votes: bool,
     is_scored: bool,
     metrics_differ: bool | None,
+    models: tuple[str, str],
 ) -> ComparisonRow:
     votes_a, votes_b, votes_tie = votes
     return ComparisonRow(
@@ -150,8 +153,10 @@ def _row(
         people_winner=people if has_votes else None,
         metric_winner=metric if is_scored else None,
         agrees=people == metric if has_votes and is_scored else None,
-        missing=" and ".join(name for name, there in (("votes", has_votes), ("scores", is_scored)) if not there),
+        missing=_MISSING[has_votes, is_scored],
         metrics_differ=metrics_differ,
+        model_a=models[0],
+        model_b=models[1],
     )
 
 

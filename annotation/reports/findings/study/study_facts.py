@@ -1,5 +1,6 @@
 """The facts of a study: question, models, rules, counts, events. Nothing depends on a score or a model. Pure."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -21,7 +22,9 @@ from annotation.reports.findings.study.quality import Quality
 from annotation.studies.documents import document, public
 from annotation.studies.lifecycle.endpoint_facts import NOT_REPRODUCIBLE
 from annotation.studies.manifest import Manifest
+from annotation.studies.nearest_names import first_names
 from jobs.wording import counted
+from scoring.metric_spec import LARGEST_SCORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,8 @@ def notices(data: SealedData) -> tuple[str, ...]:
         said.append(data.manifest.notice)
     if models := _not_reproducible(data):
         said.append(f"Not reproducible: the images of {models} were made without seeds.")
+    if data.unusable_scores:
+        said.append(_unusable(data.unusable_scores))
     if not isinstance(data, UnsealedData):
         said.append("Interim report: scores, winners and agreement are sealed until the study closes.")
     elif data.state != Study.State.CLOSED:
@@ -215,6 +220,15 @@ def _pair(data: SealedData) -> str:
     return (
         f"One pair of models of several: only the comparisons between {first} and {second}. Late, undone and withdrawn "
         "votes, checks, and what was done to the study are those of the whole study."
+    )
+
+
+def _unusable(scores: Sequence[str]) -> str:
+    """Say which stored numbers cannot be scores."""
+    are, they = ("is", "it counts") if len(scores) == 1 else ("are", "they count")
+    return (
+        f"{counted(len(scores), 'stored score')} {are} not a finite number up to {LARGEST_SCORE:g}, so {they} as "
+        f"missing: {first_names(scores)}. Take the scores back and import or compute them again."
     )
 
 

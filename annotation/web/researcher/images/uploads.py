@@ -90,7 +90,7 @@ def send_piece(request: HttpRequest, slug: str, upload_id: int, file: int, piece
 
 @_answers
 def import_upload(request: HttpRequest, slug: str, upload_id: int) -> HttpResponse:
-    """Hand the upload over to its import."""
+    """Hand the upload over to its import, or try a failed import again."""
     finish(upload=upload_of(slug, upload_id), actor=cast(User, request.user))
     return JsonResponse(upload_out(upload_of(slug, upload_id)).model_dump(mode="json"), status=202)
 

@@ -30,6 +30,7 @@ from annotation.studies.lifecycle.workers import MAKES_IMAGES, missing_worker, s
 from annotation.studies.manifest import Manifest
 from annotation.studies.sealing import is_sealed
 from annotation.studies.warnings.image_warnings import flagged_images, waiting_comparisons
+from annotation.voting.overview_cache import overview_key
 from annotation.web.annotator import markdown
 from annotation.web.researcher.overview.votes_chart import forecast_words, votes_chart
 from annotation.web.researcher.reported import waiting_count
@@ -91,8 +92,8 @@ class Snapshot:
 
 def snapshot_of(study: Study) -> Snapshot:
     """Return the study's snapshot: one that is at most some seconds old is shared by everybody who watches."""
-    # The number: earlier versions stored snapshots with fewer fields.
-    key, lock = f"overview-2-{study.pk}", f"overview-2-{study.pk}-is-made"
+    key = overview_key(study.pk)
+    lock = f"{key}-is-made"
     stored: Snapshot | None = cache.get(key)
     is_usable = stored is not None and stored.version == version_of(study)
     if stored and is_usable and (stored.fresh_until > time.time() or not cache.add(lock, True, timeout=30)):

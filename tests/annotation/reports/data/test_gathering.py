@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -18,7 +18,9 @@ from annotation.reports.data.study_data import (
     UnsealedData,
     VoteArrays,
 )
+from annotation.reports.explorer.listing import list_comparisons
 from annotation.reports.findings.study.study_facts import counts
+from annotation.reports.report import build_report
 from annotation.studies.current import current_manifest
 from annotation.voting.withdrawal import withdraw
 from jobs.refusals import Refused
@@ -77,9 +79,9 @@ def test_while_sealed_neither_scores_nor_models_behind_votes_are_read() -> None:
     with CaptureQueriesContext(connection) as queries:
         data = gathered(study)
     assert [type(part) for part in (data, data.comparisons, data.votes)] == [SealedData, ComparisonArrays, VoteArrays]
-    statements = " ".join(query["sql"] for query in queries)
-    assert "left_model" not in statements
-    assert '"scoring_setscore"."value"' not in statements
+    assert all("left_model" not in query["sql"] for query in queries)
+    # Scores are compared with the limits of numbers, and not read.
+    assert all('"scoring_setscore"."value"' not in query["sql"].partition("WHERE")[0] for query in queries)
     np.testing.assert_array_equal(data.votes.side, [LEFT, LEFT, TIE, LEFT, RIGHT])
 
 
@@ -134,3 +136,25 @@ def test_of_more_embeddings_than_a_report_reads_none_is_read(monkeypatch: pytest
     assert not [query["sql"] for query in asked if '"vector"' in query["sql"]]
     monkeypatch.setattr(similarities, "MOST_EMBEDDINGS", 16)
     assert len(unsealed(study).similarities.comparison) == 2
+
+
+@pytest.mark.both_databases
+@pytest.mark.parametrize("value", [1e300, -1e51, float("inf"), float("-inf"), float("nan")])
+def test_a_stored_number_that_cannot_be_a_score_is_missing_and_named(value: float) -> None:
+    study = make_study(Plan([["A"], ["B"], ["A"], ["B"]], [(2, 1), (1, 2), (2, 1), (1, 3)]))
+    score = SetScore.objects.order_by("pk")[1]
+    stored = SetScore.objects.filter(pk=score.pk)  # as a database of before the limit may hold it
+    if np.isnan(value) and connection.vendor == "sqlite":
+        with pytest.raises(IntegrityError):  # NaN is NULL there
+            stored.update(value=value)
+        return
+    stored.update(value=value)
+    data = unsealed(study)
+    assert data.comparisons.is_scored.tolist() == [False, True, True, True]
+    assert np.isfinite(data.margin()[1:]).all()
+    assert data.unusable_scores == (f"“{data.comparisons.prompt[0]}” by {score.metric}",)
+    assert (
+        "1 stored score is not a finite number up to 1e+50, so it counts as missing: "
+        f"{data.unusable_scores[0]}. Take the scores back and import or compute them again."
+    ) in build_report(data).notices
+    assert [row.missing for row in list_comparisons(study, manifest=data.manifest).rows] == ["scores", "", "", ""]

@@ -12,12 +12,13 @@ from django.contrib.auth.models import User
 from PIL import Image
 
 from annotation import tasks
-from annotation.models import Study, StudyEvent, Upload, UploadJob, Vote
+from annotation.models import AuditEntry, Study, StudyEvent, Upload, UploadJob, Vote
 from annotation.studies.uploads import importing
 from annotation.studies.uploads.receiving import FileToCome, Place, begin, finish, folder_of, take_piece
 from annotation.web.upload_documents import upload_out
 from generation.models import GeneratedImage, ImageSet
 from jobs.models import LeasedJob
+from jobs.refusals import Refused
 from scoring.models import SetScore
 from tests.factories import make_researcher, make_study
 
@@ -114,6 +115,23 @@ def test_a_trap_in_a_zip_fails_the_job_with_its_name(researcher: User, name: str
     assert name in job.error
     assert not GeneratedImage.objects.exists()
     assert upload.is_stored
+
+
+def test_an_import_that_failed_for_good_is_tried_again_with_the_files_that_came(researcher: User) -> None:
+    study = make_study(state="draft", comparisons=2)
+    upload = uploaded(study, researcher, "images", zipped(images()))
+    waiting = upload_out(Upload.objects.get(pk=upload.pk))
+    assert waiting.step.startswith("No worker is running that imports files. Ask an admin to start one: ")
+    UploadJob.objects.update(state="failed", attempt_count=3, error="Given up after 3 attempts: it stopped answering.")
+    assert upload_out(Upload.objects.get(pk=upload.pk)).may_be_retried
+    job = finish(upload=upload, actor=researcher)
+    assert (job.state, job.attempt_count, job.error) == ("queued", 0, "")
+    assert AuditEntry.objects.filter(verb="import tried again").count() == 1
+    assert imported(upload).outcome["summary"] == "4 sets with 8 images imported."
+    assert finish(upload=upload, actor=researcher).state == "done", "what is imported is not imported again"
+    UploadJob.objects.update(state="failed", error="It failed.")
+    with pytest.raises(Refused, match="its files are deleted; upload them again"):
+        finish(upload=upload, actor=researcher)
 
 
 def test_what_a_refused_zip_holds_unpacked_is_deleted_because_no_quota_counts_it(researcher: User) -> None:
