@@ -61,7 +61,7 @@ def function_in_file(place: str) -> OwnFunction:
         spec.loader.exec_module(module)
     except Refused:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise Refused(f"{file} cannot be run: {in_words(error)}.") from error
     if not callable(function := getattr(module, function_name, None)):
         raise Refused(f"{file} has no function {function_name}.")
@@ -69,11 +69,14 @@ def function_in_file(place: str) -> OwnFunction:
 
 
 def parameter_of(function: Any) -> str:
-    """Return the name of a function's first parameter; empty if it has none."""
-    return next(iter(inspect.signature(function).parameters), "")
+    """Return the name of a function's first parameter; empty if it has none, or Python does not know it."""
+    try:
+        return next(iter(inspect.signature(function).parameters), "")
+    except (ValueError, TypeError):  # of a builtin
+        return ""
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """Return the kind of an error and the first line of what it says, for one sentence."""
     first = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
     return f"{type(error).__name__}: {first}"

@@ -30,7 +30,7 @@ class OwnMetric:
         try:
             value = self.function(given)
             score = float(value)
-        except Exception as error:  # a stranger's function fails in its own ways
+        except (Exception, SystemExit) as error:  # a stranger's function fails in its own ways
             raise Refused(f"The metric {self.name} failed with {in_words(error)}.") from error
         if not is_score(score):
             raise Refused(

@@ -18,7 +18,7 @@ from generation.pictures.files import open_images, opened_in_chunks
 from generation.plans.image_sets import is_complete
 from jobs.refusals import Refused
 from jobs.wording import hidden_character
-from scoring.encoder_spec import EncoderSpec, document_of
+from scoring.encoder_spec import OWN_ENCODER, EncoderSpec, document_of
 from scoring.metric_spec import (
     LARGEST_SCORE,
     MetricSpec,
@@ -168,8 +168,9 @@ def score_by(own: OwnMetric, image_set: ImageSet, spec: MetricSpec) -> SetScore:
     else:
         given = _all_embeddings_of(image_set, spec.encoder)
     begun = time.perf_counter()
-    value = own.score(given)
-    return _store(image_set, spec, value, time.perf_counter() - begun, own.higher_is_more_consistent)
+    value, seconds = own.score(given), time.perf_counter() - begun
+    _refuse_other_source(own)  # again: another worker may have scored by another file meanwhile
+    return _store(image_set, spec, value, seconds, own.higher_is_more_consistent)
 
 
 def _store(image_set: ImageSet, spec: MetricSpec, value: float, seconds: float, is_higher: bool) -> SetScore:
@@ -189,13 +190,19 @@ def _store(image_set: ImageSet, spec: MetricSpec, value: float, seconds: float, 
 
 
 def _refuse_other_source(own: OwnMetric) -> None:
-    """Register the source of a metric of one's own, or refuse if another is registered: scores are never mixed."""
+    """Register the source of a metric of one's own, or refuse if another one has scores: they are never mixed.
+
+    One without scores is replaced: it failed, and was mended.
+    """
     known, _ = MetricSource.objects.get_or_create(name=own.name, defaults={"sha256": own.sha256})
-    if known.sha256 != own.sha256:
+    if known.sha256 == own.sha256:
+        return
+    if SetScore.objects.filter(Q(metric=own.name) | Q(metric__startswith=f"{own.name}/")).exists():
         raise Refused(
             f"The source of {own.name} is not the one that it had before (SHA-256 {own.sha256[:12]}, formerly "
             f"{known.sha256[:12]}): bring the former file back, or give the metric another name."
         )
+    MetricSource.objects.filter(pk=known.pk).update(sha256=own.sha256)
 
 
 @transaction.atomic
@@ -290,17 +297,22 @@ def _refuse_incomplete(image_set: ImageSet) -> None:
 
 
 def refuse_other_weights(encoder: "ImageEncoder | Lpips") -> None:
-    """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed."""
-    known, _ = Encoder.objects.get_or_create(
-        identity=encoder.identity,
-        defaults={"fingerprint": encoder.fingerprint, "provenance": encoder.provenance},
-    )
-    if known.fingerprint != encoder.fingerprint:
+    """Register the weights of an identity, or refuse if others are registered: embeddings are never mixed.
+
+    A function of one's own that has embedded nothing yet is replaced: it failed, and was mended.
+    """
+    found = {"fingerprint": encoder.fingerprint, "provenance": encoder.provenance}
+    known, _ = Encoder.objects.get_or_create(identity=encoder.identity, defaults=found)
+    if known.fingerprint == encoder.fingerprint:
+        return
+    # The weights of a checkpoint never change, and another worker may be embedding by those that are registered.
+    if encoder.spec.kind != OWN_ENCODER or known.embeddings.exists():
         raise Refused(
             f"The files of {encoder.spec.checkpoint} are not those that {encoder.identity} stood for before "
             f"(SHA-256 {encoder.fingerprint[:12]}, formerly {known.fingerprint[:12]}): "
             "bring the former files back, or give these a folder of another name."
         )
+    Encoder.objects.filter(pk=known.pk).update(**found)
 
 
 def embed_pictures(images: Sequence[GeneratedImage], pictures: Sequence[Image.Image], encoder: "ImageEncoder") -> None:

@@ -170,3 +170,27 @@ def test_stored_embeddings_need_no_worker_and_no_encoder(tmp_path: Path) -> None
     assert taken == [(whole, "worst_pair")]
     waiting = {(job.image_set_id, job.metric.partition("/")[0]) for need in encoder_needs() for job in need.jobs}  # type: ignore[attr-defined]
     assert waiting == {(lacking.pk, "worst_pair"), (whole.pk, "scs")}
+
+
+@pytest.mark.django_db
+def test_what_only_failed_may_be_mended_under_its_name(tmp_path: Path) -> None:
+    """A function that ends the process fails like any other, and its name stands for nothing yet."""
+    embedded()
+    low, mood = tmp_path / "low.py", tmp_path / "mood.py"
+    for code, words in (("import sys; sys.exit(3)", "SystemExit: 3"), ("return embeddings", "TypeError")):
+        low.write_text(f"def low(embeddings):\n    {code}\n\n\nlow.higher_is_more_consistent = True\n")
+        with pytest.raises(CommandError, match=f"The metric own:low failed with {words}"):
+            typed("score_study", "kites", "--metric-file", f"{low}:low")
+    low.write_text("def low(embeddings):\n    return 1.0\n\n\nlow.higher_is_more_consistent = True\n")
+    assert typed("score_study", "kites", "--metric-file", f"{low}:low").startswith("kites is scored by own:low")
+    mood.write_text("def mood(images):\n    raise SystemExit(1)\n")
+    with pytest.raises(CommandError, match="The encoder own:mood failed with SystemExit: 1"):
+        typed("score_study", "kites", "--encoder-file", f"{mood}:mood")
+    mood.write_text("def mood(images):\n    return [[1.0, 2.0] for one in images]\n")
+    assert typed("score_study", "kites", "--encoder-file", f"{mood}:mood") == "kites is scored by scs/own:mood.\n"
+    mood.write_text("raise SystemExit(2)\nmood = int\n")
+    with pytest.raises(CommandError, match=r"mood\.py cannot be run: SystemExit: 2"):
+        typed("score_study", "kites", "--encoder-file", f"{mood}:mood")
+    mood.write_text("mood = int\n")
+    with pytest.raises(CommandError, match="The encoder own:mood takes nothing: call its one parameter images"):
+        typed("score_study", "kites", "--encoder-file", f"{mood}:mood")
