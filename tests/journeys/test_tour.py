@@ -559,7 +559,7 @@ def visit_the_report(tour: Tour, drawn: DrawnStudy, people: list[Annotator]) -> 
         tour.go(f"{drawn.study.get_absolute_url()}report/")
     tour.stop("report-progress")
     tour.page.goto("about:blank")  # the waiting page would load the report by itself and interrupt us
-    make_report(ReportJob.objects.get().pk)
+    make_report(ReportJob.objects.get(study=drawn.study).pk)
     tour.go(f"{drawn.study.get_absolute_url()}report/")
     tour.page.wait_for_load_state("networkidle")
     tour.stop("report")
